@@ -1,0 +1,1 @@
+"""Vector similarity search with recall as a contract."""
