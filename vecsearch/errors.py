@@ -90,3 +90,6 @@ class CorruptedError(VecsearchError):
 
 class StorageError(VecsearchError, OSError):
     """The disk is full, read-only, or of a kind that cannot keep the promises."""
+
+    def __str__(self) -> str:
+        return self.strerror or super().__str__()

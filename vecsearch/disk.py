@@ -1,0 +1,263 @@
+"""Every durable write goes through here: create, sync, publish, lock. One small layer, so that one place decides what
+"committed" means and fault injection has one place to stand.
+
+The rule (the same as in databases): a file's bytes are synced before anything names the file, the folder is synced before
+the name is relied on, and a name, once given, is never given to other bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecsearch.errors import CorruptedError, LockTimeoutError, StorageError
+
+BLOCK = 256 * 1024  # bytes covered by one checksum
+REMOTE_FILE_SYSTEMS = frozenset(
+    {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3",
+     "smbfs", "vboxsf"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file of a collection: its path relative to the collection, its size, and a CRC-32 for each `BLOCK` bytes of it
+    (8 hex digits each, run together)."""
+
+    name: str
+    bytes: int
+    crc32: str
+
+
+@contextlib.contextmanager
+def storage_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turn an operating system error into a StorageError that says what was being done and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError | FileExistsError):
+            raise
+        advice = {
+            errno.ENOSPC: "the disk is full: free some space and try again; nothing was lost",
+            errno.EDQUOT: "the disk quota is used up: free some space and try again; nothing was lost",
+            errno.EROFS: "the file system is read-only: searching works, changing does not",
+            errno.EACCES: "permission denied: give this user the right to write there",
+            errno.EPERM: "not permitted: give this user the right to write there",
+            errno.EMFILE: "too many open files: close some collections, or raise the limit (ulimit -n)",
+        }.get(error.errno or 0, error.strerror or str(error))
+        raise StorageError(error.errno, f"{doing} {path}: {advice}") from error
+
+
+def write_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Create `path` with `write` and sync its bytes. Only `path` itself is written; `write` gets the path to write to."""
+    with storage_errors("writing", path):
+        try:
+            write(path)
+            sync_file(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    with storage_errors("syncing", path):
+        sync_file(path)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a finished file its final name (same file system). The caller syncs the folder."""
+    with storage_errors("naming", target):
+        os.rename(source, target)  # noqa: PTH104  one named operation, as fault injection sees it
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Give `temporary` the name `final`, unless the name is taken (FileExistsError): the atomic step of a commit."""
+    with storage_errors("publishing", final):
+        os.link(temporary, final)  # noqa: PTH200
+        temporary.unlink()
+        sync_folder(final.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that nothing needs any more; one that is gone already is fine."""
+    with storage_errors("removing", path):
+        path.unlink(missing_ok=True)
+
+
+def checksums(buffer: memoryview) -> str:
+    """CRC-32 of each `BLOCK` bytes, 8 hex digits each, run together."""
+    return "".join(f"{zlib.crc32(buffer[at : at + BLOCK]):08x}" for at in range(0, len(buffer), BLOCK))
+
+
+def describe(root: Path, path: Path, final_name: str) -> FileRef:
+    """The FileRef of a finished file at `path` that will be known as `final_name` below `root`."""
+    import pyarrow as pa
+
+    size = path.stat().st_size
+    if size == 0:
+        return FileRef(final_name, 0, "")
+    with pa.memory_map(str(path)) as file:
+        return FileRef(final_name, size, checksums(memoryview(file.read_buffer())))
+
+
+class CheckedFile:
+    """A file mapped into memory whose blocks are compared with their checksums, each once, before it is used.
+
+    Opening compares the size and the first and the last block, where Arrow keeps its metadata: a damaged offset there
+    could otherwise send the decoder outside the file.
+    """
+
+    def __init__(self, root: Path, ref: FileRef) -> None:
+        import pyarrow as pa
+
+        self.path = root / ref.name
+        self.ref = ref
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError as error:
+            raise CorruptedError(f"{self.path} is missing: restore it from a backup, or see `vecsearch check`") from error
+        if size != ref.bytes:
+            raise CorruptedError(f"{self.path} is damaged: it has {size:,} bytes where {ref.bytes:,} were written")
+        with storage_errors("opening", self.path), pa.memory_map(str(self.path)) as file:
+            self.buffer = file.read_buffer()
+        self._view = memoryview(self.buffer)
+        self._expected = bytes.fromhex(ref.crc32)
+        self._verified = bytearray(len(self._expected) // 4)
+        self._all_verified = False
+        if len(self._verified) != -(-size // BLOCK):
+            raise CorruptedError(f"{self.path}: the manifest has {len(self._verified)} checksums for {size:,} bytes")
+        self.verify(0, 1)
+        self.verify(size - 1, size)
+
+    def verify(self, start: int, stop: int) -> None:
+        """Compare the blocks that hold bytes start..stop with their checksums. Raises CorruptedError."""
+        if self._all_verified:
+            return
+        for block in range(start // BLOCK, -(-stop // BLOCK)):
+            if not self._verified[block]:
+                crc = zlib.crc32(self._view[block * BLOCK : (block + 1) * BLOCK])
+                if crc != int.from_bytes(self._expected[block * 4 : block * 4 + 4], "big"):
+                    raise CorruptedError(
+                        f"{self.path} is damaged in bytes {block * BLOCK:,} to {min((block + 1) * BLOCK, self.ref.bytes):,}: "
+                        "the checksum differs; restore it from a backup"
+                    )
+                self._verified[block] = 1
+
+    def verify_all(self) -> None:
+        self.verify(0, self.ref.bytes)
+        self._all_verified = True
+
+
+class FileLock:
+    """An advisory lock on an open file (flock): released by the system when its holder dies, so it never goes stale."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def lock_shared(path: Path) -> FileLock:
+    """Say that a file is in use. Blocks only while its remover looks at it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return FileLock(path, descriptor)
+
+
+def try_lock_exclusive(path: Path, *, create: bool = False) -> FileLock | None:
+    """Take a lock nobody else holds, or None at once."""
+    flags = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return FileLock(path, descriptor)
+
+
+def lock_exclusive(path: Path, timeout: float) -> FileLock:
+    """Take the lock within `timeout` seconds. Raises LockTimeoutError."""
+    deadline = time.monotonic() + timeout
+    pause = 0.001
+    with storage_errors("locking", path):
+        while (lock := try_lock_exclusive(path, create=True)) is None:
+            if time.monotonic() >= deadline:
+                raise LockTimeoutError(
+                    f"another writer has held {path} for {timeout:g} s: wait for it, or pass a longer lock_timeout"
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+    return lock
+
+
+def file_system_type(path: Path) -> str:
+    """The type of the file system that holds `path` ("ext4", "nfs"), or "" where it cannot be told."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    best, kind = -1, ""
+    resolved = str(path.resolve())
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        mount = before.split()[4].replace("\\040", " ")
+        inside = resolved == mount or resolved.startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= best:
+            best, kind = len(mount), after.split()[0]
+    return kind
+
+
+def require_local(folder: Path) -> None:
+    """Refuse a file system that lacks what commits rest on: hard links that fail when the name is taken, and locks.
+
+    Raises StorageError.
+    """
+    kind = file_system_type(folder)
+    if kind in REMOTE_FILE_SYSTEMS:
+        raise StorageError(
+            errno.ENOTSUP, f"{folder} is on a network file system ({kind}): put the collection on a local disk, where locks hold"
+        )
+    probe, twin = folder / f".probe-{os.getpid()}", folder / f".probe-{os.getpid()}-link"
+    with storage_errors("writing", folder):
+        try:
+            lock = try_lock_exclusive(probe, create=True)
+            if lock is None:
+                raise OSError(errno.ENOTSUP, "no lock")
+            with lock:
+                os.link(probe, twin)  # noqa: PTH200
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.ENOSYS, errno.ENOLCK, errno.EMLINK):
+                raise
+            raise StorageError(
+                errno.ENOTSUP, f"the file system of {folder} has no hard links or locks: put the collection on a local POSIX disk"
+            ) from error
+        finally:
+            probe.unlink(missing_ok=True)
+            twin.unlink(missing_ok=True)

@@ -1,0 +1,231 @@
+"""The manifest: one numbered JSON file that names everything a version of a collection consists of.
+
+`manifests/00000007.json` holds {"checksum": sha256 of the body, "body": {...}}. A commit writes and syncs a temporary file and
+hard-links it to the next number; a rival that took the number first makes the link fail instead of being overwritten.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vecsearch import disk
+from vecsearch.disk import FileRef
+from vecsearch.errors import CollectionNotFoundError, ConflictError, CorruptedError, VersionNotFoundError
+from vecsearch.types import Metric
+
+FORMAT = 1
+MANIFESTS = "manifests"
+SEGMENTS = "segments"
+INDEXES = "indexes"
+STAGING = "staging"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEntry:
+    """A segment and what is deleted of it. `rows` are passages; `documents` are live documents."""
+
+    file: FileRef
+    ids: FileRef
+    rows: int
+    documents: int
+    deleted: int = 0
+    tombstones: FileRef | None = None
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def live(self) -> int:
+        return self.rows - self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """An index derived from segments. Label i of the index is row i of the segments in `covers`, run together in that
+    order; after a compaction `labels` (an Arrow file) says instead where each label's row is now, -1 for rows gone."""
+
+    name: str
+    files: tuple[FileRef, ...]
+    covers: tuple[str, ...]
+    rows: int
+    recipe: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    labels: FileRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderEntry:
+    """The model that made the vectors: `spec` loads it again, `fingerprint` proves it is the same."""
+
+    spec: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One version of a collection. `schema` is the Arrow schema of its segments."""
+
+    version: int
+    schema: pa.Schema
+    metric: Metric
+    dim: int
+    dtype: str
+    text_column: str | None
+    embedder: EmbedderEntry | None = None
+    chunker: Mapping[str, Any] | None = None
+    segments: tuple[SegmentEntry, ...] = ()
+    indexes: tuple[IndexEntry, ...] = ()
+    next_id: int = 0
+    recall: float = 0.95
+    keep_versions: int = 16
+    created: str = ""
+    operation: str = "create"
+    format: int = FORMAT
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> int:
+        return sum(entry.documents for entry in self.segments)
+
+    @property
+    def rows(self) -> int:
+        return sum(entry.rows for entry in self.segments)
+
+    @property
+    def deleted(self) -> int:
+        return sum(entry.deleted for entry in self.segments)
+
+    def files(self) -> list[FileRef]:
+        """Every file this version needs."""
+        refs = []
+        for segment in self.segments:
+            refs += [segment.file, segment.ids, *([segment.tombstones] if segment.tombstones else [])]
+        for index in self.indexes:
+            refs += [*index.files, *([index.labels] if index.labels else [])]
+        return refs
+
+    def next(self, operation: str, **changes: Any) -> Manifest:
+        """The version that follows this one."""
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        return replace(self, version=self.version + 1, created=now, operation=operation, **changes)
+
+
+def to_json(manifest: Manifest) -> str:
+    body = {item.name: getattr(manifest, item.name) for item in fields(Manifest)}
+    body["schema"] = base64.b64encode(manifest.schema.serialize().to_pybytes()).decode()
+    body["schema_text"] = {field.name: str(field.type) for field in manifest.schema}  # for people; `schema` decides
+    for name in ("segments", "indexes"):
+        body[name] = [asdict(entry) for entry in body[name]]
+    body["embedder"] = asdict(manifest.embedder) if manifest.embedder else None
+    text = _canonical(body)
+    return f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}",\n"body": {text}}}\n'
+
+
+def _canonical(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
+
+
+def from_json(text: str, where: str) -> Manifest:
+    """Read a manifest. `where` names the file in errors. Raises CorruptedError."""
+    try:
+        outer = json.loads(text)
+        body = outer["body"]
+        if hashlib.sha256(_canonical(body).encode()).hexdigest() != outer["checksum"]:
+            raise CorruptedError(f"{where} is damaged: its checksum differs; open an older version, or restore a backup")
+        if body["format"] > FORMAT:
+            raise CorruptedError(f"{where} has format {body['format']}, made by a newer vecsearch: upgrade vecsearch to open it")
+        body.pop("schema_text")
+        body["schema"] = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body["schema"], validate=True)))
+        body["metric"] = Metric(body["metric"])
+        body["embedder"] = EmbedderEntry(**body["embedder"]) if body["embedder"] else None
+        body["segments"] = tuple(_segment(entry) for entry in body["segments"])
+        body["indexes"] = tuple(_index(entry) for entry in body["indexes"])
+        return Manifest(**body)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, pa.ArrowException, OSError) as error:
+        raise CorruptedError(f"{where} cannot be read: {error!r}; open an older version, or restore a backup") from error
+
+
+def _file(entry: Any) -> FileRef:
+    ref = FileRef(**entry)
+    parts = ref.name.split("/")
+    if len(parts) != 2 or parts[0] not in (SEGMENTS, INDEXES) or parts[1] in ("", ".", "..") or "\\" in ref.name:
+        raise ValueError(f"{ref.name!r} is not the name of a file in the collection")
+    return ref
+
+
+def _segment(entry: dict[str, Any]) -> SegmentEntry:
+    tombstones = _file(entry.pop("tombstones")) if entry["tombstones"] else entry.pop("tombstones")
+    return SegmentEntry(file=_file(entry.pop("file")), ids=_file(entry.pop("ids")), tombstones=tombstones, **entry)
+
+
+def _index(entry: dict[str, Any]) -> IndexEntry:
+    entry["files"] = tuple(_file(item) for item in entry["files"])
+    entry["covers"] = tuple(entry["covers"])
+    entry["labels"] = _file(entry["labels"]) if entry["labels"] else None
+    return IndexEntry(**entry)
+
+
+def path_of(root: Path, version: int) -> Path:
+    return root / MANIFESTS / f"{version:08d}.json"
+
+
+def versions(root: Path) -> list[int]:
+    """The versions on disk, oldest first."""
+    folder = root / MANIFESTS
+    try:
+        return sorted(int(name[:-5]) for name in os.listdir(folder) if name.endswith(".json") and name[:-5].isdigit())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def load(root: Path, version: int | None = None) -> Manifest:
+    """One version, or the latest. Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError."""
+    present = versions(root)
+    if not present:
+        raise CollectionNotFoundError(f"there is no collection at {root}: make one with vecsearch.create")
+    if version is None:
+        version = present[-1]
+    elif version not in present:
+        kept = f"{present[0]} to {present[-1]}"
+        raise VersionNotFoundError(f"{root} has no version {version}; it keeps versions {kept} (see versions())")
+    path = path_of(root, version)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptedError(f"{path} is damaged: {error}") from error
+    manifest = from_json(text, str(path))
+    if manifest.version != version:
+        raise CorruptedError(f"{path} says it is version {manifest.version}: it was renamed or replaced")
+    return manifest
+
+
+def commit(root: Path, manifest: Manifest) -> None:
+    """Make a version the latest, durably. Every file it names is already in place and synced.
+
+    Raises ConflictError when another writer committed the same number first.
+    """
+    for folder in (SEGMENTS, INDEXES):
+        disk.sync_folder(root / folder)
+    temporary = root / MANIFESTS / f".{manifest.version:08d}-{uuid.uuid4().hex}.tmp"
+    disk.write_file(temporary, lambda path: _write_text(path, to_json(manifest)))
+    try:
+        disk.publish(temporary, path_of(root, manifest.version))
+    except FileExistsError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConflictError(f"another writer committed version {manifest.version} of {root} first: try again") from error
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

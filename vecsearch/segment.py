@@ -1,0 +1,138 @@
+"""One immutable segment: an Arrow IPC file with a single uncompressed record batch, mapped into memory.
+
+With one batch, the non-null fixed-size-list vector column is one contiguous block of the file, so FAISS and numpy read it
+where it lies. Any Arrow reader (pyarrow, polars, DuckDB) opens the file as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vecsearch.disk import CheckedFile, FileRef
+from vecsearch.errors import CorruptedError
+from vecsearch.types import VECTOR
+
+
+def vector_type(dim: int, dtype: str) -> pa.DataType:
+    """The type of the vector column: fixed-size list of non-null float32 or float16."""
+    value = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
+    return pa.list_(pa.field("item", value, nullable=False), dim)
+
+
+def vector_array(vectors: npt.NDArray[np.floating]) -> pa.FixedSizeListArray:
+    """An Arrow vector column over a C-contiguous (rows, dim) array, without a copy."""
+    rows, dim = vectors.shape
+    values = pa.Array.from_buffers(pa.from_numpy_dtype(vectors.dtype), rows * dim, [None, pa.py_buffer(vectors)])
+    return pa.Array.from_buffers(vector_type(dim, vectors.dtype.name), rows, [None], children=[values])
+
+
+def vector_view(column: pa.Array, dim: int) -> npt.NDArray[np.floating]:
+    """The (rows, dim) numpy view of a vector column, without a copy."""
+    dtype = np.dtype(np.float16 if column.type.value_type == pa.float16() else np.float32)
+    data = column.values.buffers()[1]
+    if data is None:
+        return np.empty((0, dim), dtype)
+    start = (column.offset * dim + column.values.offset) * dtype.itemsize
+    return np.frombuffer(data, dtype, count=len(column) * dim, offset=start).reshape(len(column), dim)
+
+
+def write_batch(path: Path, batch: pa.RecordBatch) -> None:
+    """Write one record batch as an Arrow IPC file at `path`; the caller syncs and names it."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+class Segment:
+    """A segment opened for reading. Thread-safe: nothing in it changes but which blocks were verified.
+
+    `rows` is the number of rows in the file, deleted ones included; `batch` the mapped record batch. Read columns through
+    `column` and `take`, which compare checksums before first use.
+    """
+
+    def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
+        self.file = CheckedFile(root, ref)
+        try:
+            reader = pa.ipc.open_file(pa.BufferReader(self.file.buffer))
+            if reader.num_record_batches != 1:
+                raise CorruptedError(f"{self.file.path} holds {reader.num_record_batches} record batches where 1 was written")
+            self.batch: pa.RecordBatch = reader.get_batch(0)
+        except (pa.ArrowInvalid, pa.ArrowIOError, pa.ArrowSerializationError) as error:
+            raise CorruptedError(f"{self.file.path} cannot be read as Arrow IPC: {error}") from error
+        if self.batch.num_rows != rows:
+            raise CorruptedError(f"{self.file.path} has {self.batch.num_rows} rows where the manifest says {rows}")
+        self.rows = rows
+        self.schema: pa.Schema = self.batch.schema
+        self._whole: set[str] = set()
+
+    @property
+    def vectors(self) -> npt.NDArray[np.floating]:
+        """All vectors: a read-only (rows, dim) view of the mapped file, float32 or float16. Not verified by reading it."""
+        column = self.batch.column(VECTOR)
+        return vector_view(column, column.type.list_size)
+
+    def column(self, name: str) -> pa.Array:
+        """A whole column, verified."""
+        array = self.batch.column(name)
+        if name not in self._whole:
+            for buffer in _buffers(array):
+                start = buffer.address - self.file.buffer.address
+                self.file.verify(start, start + buffer.size)
+            self._whole.add(name)
+        return array
+
+    def select(self, names: Iterable[str]) -> pa.RecordBatch:
+        """Whole columns, verified, as a record batch."""
+        names = list(names)
+        return pa.RecordBatch.from_arrays(
+            [self.column(name) for name in names], schema=pa.schema([self.schema.field(name) for name in names])
+        )
+
+    def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
+        """Some rows of some columns, copied out; only what they touch is verified."""
+        indices = pa.array(rows)
+        arrays = []
+        for name in names:
+            array = self.batch.column(name)
+            if name not in self._whole:
+                self._verify_rows(array, rows)
+            arrays.append(array.take(indices))
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([self.schema.field(name) for name in names]))
+
+    def _verify_rows(self, array: pa.Array, rows: npt.NDArray[np.int64]) -> None:
+        if not len(rows):
+            return
+        base = self.file.buffer.address
+        validity, *rest = array.buffers()
+        if validity is not None:
+            self.file.verify(validity.address - base, validity.address - base + validity.size)
+        kind = array.type
+        if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
+            offsets_at = rest[0].address - base
+            for row in rows.tolist():
+                self.file.verify(offsets_at + 8 * row, offsets_at + 8 * row + 16)
+            offsets = np.frombuffer(rest[0], np.int64, count=self.rows + 1)
+            if rest[1] is not None:
+                data_at = rest[1].address - base
+                for row in rows.tolist():
+                    self.file.verify(data_at + int(offsets[row]), data_at + int(offsets[row + 1]))
+            return
+        if pa.types.is_fixed_size_list(kind) and not kind.value_field.nullable:
+            rest, width = [array.values.buffers()[1]], kind.list_size * kind.value_type.bit_width // 8
+        elif pa.types.is_primitive(kind) and kind.bit_width >= 8:
+            width = kind.bit_width // 8
+        else:  # lists, structs, booleans: small, so the whole column
+            for buffer in _buffers(array):
+                self.file.verify(buffer.address - base, buffer.address - base + buffer.size)
+            return
+        at = rest[0].address - base
+        for row in rows.tolist():
+            self.file.verify(at + row * width, at + (row + 1) * width)
+
+
+def _buffers(array: pa.Array) -> list[pa.Buffer]:
+    return [buffer for buffer in array.buffers() if buffer is not None]

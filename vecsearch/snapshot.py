@@ -1,0 +1,364 @@
+"""A read-only view of one version of a collection.
+
+Rows have a position: segments in manifest order, run together. Positions are valid within one snapshot. A snapshot holds a
+shared lock on its manifest, so that garbage collection leaves the files it may still open alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch import disk, manifest
+from vecsearch.disk import CheckedFile, FileLock
+from vecsearch.errors import InvalidInputError, VersionNotFoundError
+from vecsearch.filter import Filter, compile_filter
+from vecsearch.ids import IdIndex, id_keys
+from vecsearch.manifest import Manifest, SegmentEntry
+from vecsearch.segment import Segment, vector_array, vector_view
+from vecsearch.types import CHUNK, ID, NORM, RESERVED, VECTOR, Id, Metric
+
+if TYPE_CHECKING:
+    from vecsearch.faiss_index import FaissIndex
+
+Positions = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+CACHED_MASKS = 64  # filters whose masks a snapshot remembers; a mask has one byte a row
+
+
+class OpenFiles:
+    """Segments, id files and indexes that are open, by name. Names are never reused, so snapshots share them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lock = threading.Lock()
+        self._segments: dict[str, Segment] = {}
+        self._ids: dict[str, IdIndex] = {}
+        self._tombstones: dict[str, Positions] = {}
+        self._indexes: dict[str, FaissIndex] = {}
+
+    def segment(self, entry: SegmentEntry) -> Segment:
+        with self._lock:
+            if entry.name not in self._segments:
+                self._segments[entry.name] = Segment(self.root, entry.file, entry.rows)
+            return self._segments[entry.name]
+
+    def ids(self, entry: SegmentEntry) -> IdIndex:
+        with self._lock:
+            if entry.ids.name not in self._ids:
+                self._ids[entry.ids.name] = IdIndex(self.root, entry.ids)
+            return self._ids[entry.ids.name]
+
+    def tombstones(self, entry: SegmentEntry) -> Positions:
+        """Rows of the segment that are deleted: int64, ascending."""
+        if entry.tombstones is None:
+            return np.empty(0, np.int64)
+        with self._lock:
+            if entry.tombstones.name not in self._tombstones:
+                self._tombstones[entry.tombstones.name] = read_rows(self.root, entry.tombstones)
+            return self._tombstones[entry.tombstones.name]
+
+    def index(self, entry: manifest.IndexEntry) -> FaissIndex:
+        from vecsearch.faiss_index import read_index
+
+        with self._lock:
+            if entry.name not in self._indexes:
+                for ref in entry.files:
+                    CheckedFile(self.root, ref).verify_all()
+                self._indexes[entry.name] = read_index(self.root / entry.files[0].name)
+            return self._indexes[entry.name]
+
+    def keep_only(self, kept: Iterable[Manifest]) -> None:
+        """Let go of files no snapshot in use names."""
+        names = {ref.name for version in kept for ref in version.files()}
+        indexes = {entry.name for version in kept for entry in version.indexes}
+        with self._lock:
+            for cache in (self._segments, self._ids, self._tombstones):
+                for name in [name for name in cache if name not in names]:
+                    del cache[name]  # type: ignore[attr-defined]
+            for name in [name for name in self._indexes if name not in indexes]:
+                del self._indexes[name]
+
+
+def read_rows(root: Path, ref: disk.FileRef) -> Positions:
+    """A file of row numbers (tombstones, labels): int64."""
+    file = CheckedFile(root, ref)
+    file.verify_all()
+    batch = pa.ipc.open_file(pa.BufferReader(file.buffer)).get_batch(0)
+    return np.asarray(batch.column("row").to_numpy()).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The rows a search may return: a mask over all rows (None: all of them), and how many they are."""
+
+    mask: Mask | None
+    count: int
+
+    @cached_property
+    def rows(self) -> Positions:
+        if self.mask is None:
+            return np.arange(self.count)
+        return np.flatnonzero(self.mask)
+
+
+class Snapshot:
+    """One version, opened for reading. Thread-safe. Opening reads the manifest only; files are mapped when first needed."""
+
+    def __init__(self, root: Path, facts: Manifest, files: OpenFiles, lock: FileLock) -> None:
+        self.root = root
+        self.facts = facts
+        self.files = files
+        self.starts: Positions = np.cumsum([0, *(entry.rows for entry in facts.segments)])
+        self.rows = int(self.starts[-1])
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, lock.release)
+
+    # -- rows ------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        return [self.files.segment(entry) for entry in self.facts.segments]
+
+    @cached_property
+    def live(self) -> Kept:
+        """The rows that are not deleted."""
+        if not self.facts.deleted:
+            return Kept(None, self.rows)
+        mask = np.ones(self.rows, bool)
+        for start, entry in zip(self.starts, self.facts.segments, strict=False):
+            mask[start + self.files.tombstones(entry)] = False
+        return Kept(mask, self.rows - self.facts.deleted)
+
+    def kept(self, where: str | pc.Expression | None) -> Kept:
+        """The live rows for which a filter is true. Raises FilterError."""
+        if where is None:
+            return self.live
+        compiled = compile_filter(where, self.filter_schema)
+        with self._lock:
+            if compiled.key in self._kept:
+                self._kept.move_to_end(compiled.key)
+                return self._kept[compiled.key]
+        kept = self._evaluate(compiled)
+        with self._lock:
+            self._kept[compiled.key] = kept
+            if len(self._kept) > CACHED_MASKS:
+                self._kept.popitem(last=False)
+        return kept
+
+    @cached_property
+    def filter_schema(self) -> pa.Schema:
+        """The columns a filter may name."""
+        return pa.schema([field for field in self.facts.schema if field.name not in RESERVED])
+
+    def _evaluate(self, compiled: Filter) -> Kept:
+        masks = [compiled.mask(segment.select(compiled.columns)) for segment in self.segments]
+        mask = np.concatenate(masks) if masks else np.empty(0, bool)
+        if self.live.mask is not None:
+            mask &= self.live.mask
+        return Kept(mask, int(np.count_nonzero(mask)))
+
+    def locate(self, ids: pa.Array) -> tuple[Positions, Positions]:
+        """Live rows of some ids (of the collection's id type): (which of `ids`, position), ordered by both."""
+        keys = id_keys(ids)
+        owners, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for start, entry in zip(self.starts, self.facts.segments, strict=False):
+            owner, rows = self.files.ids(entry).find(keys)
+            if not len(rows):
+                continue
+            alive = ~np.isin(rows, self.files.tombstones(entry)) if entry.deleted else np.ones(len(rows), bool)
+            if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
+                real = self.files.segment(entry).take([ID], rows).column(0)
+                alive &= pc.equal(real, ids.take(pa.array(owner))).to_numpy(zero_copy_only=False)
+            owners.append(owner[alive])
+            positions.append(rows[alive] + start)
+        owner, position = np.concatenate(owners), np.concatenate(positions)
+        order = np.lexsort((position, owner))
+        return owner[order], position[order]
+
+    def split(self, positions: Positions) -> Iterator[tuple[int, Positions, Positions]]:
+        """Group positions by segment: (segment number, indices into `positions`, rows in the segment)."""
+        if len(self.facts.segments) == 1:
+            yield 0, np.arange(len(positions)), positions
+            return
+        owner = np.searchsorted(self.starts, positions, "right") - 1
+        for number in np.unique(owner).tolist():
+            indices = np.flatnonzero(owner == number)
+            yield number, indices, positions[indices] - self.starts[number]
+
+    # -- reading ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns handed out when none are named: all but vecsearch's own."""
+        return [name for name in self.facts.schema.names if name not in RESERVED]
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raises InvalidInputError for a column that is not there, naming the nearest."""
+        for name in names:
+            if name not in self.facts.schema.names:
+                raise InvalidInputError(f"there is no column {name!r}{nearest(name, self.facts.schema.names)}")
+
+    def take(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
+        """Some columns of some rows, in the order asked for. Vectors come back as they were given."""
+        stored = self._stored_names(names)
+        pieces, order = [], []
+        for number, indices, rows in self.split(positions):
+            pieces.append(self.segments[number].take(stored, rows))
+            order.append(indices)
+        if not pieces:
+            return self._restore(names, pa.RecordBatch.from_pylist([], schema=self._schema_of(stored)))
+        batch = pieces[0]
+        if len(pieces) > 1:
+            batch = pa.concat_batches(pieces).take(pa.array(np.argsort(np.concatenate(order), kind="stable")))
+        return self._restore(names, batch)
+
+    def ids_at(self, positions: Positions) -> list[Id]:
+        """The ids of some rows, as Python values."""
+        ids: list[Id] = self.take([ID], positions).column(0).to_pylist()
+        return ids
+
+    def scan(
+        self, names: Sequence[str] | None = None, where: str | pc.Expression | None = None, batch_rows: int = 8192
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream the live rows in order, `batch_rows` at most at a time."""
+        names = self.columns if names is None else list(names)
+        self.check_columns(names)
+        rows = self.kept(where).rows
+        for at in range(0, len(rows), batch_rows):
+            yield self.take(names, rows[at : at + batch_rows])
+
+    def schema_of(self, names: Sequence[str]) -> pa.Schema:
+        """The schema of what `take` and `scan` hand out."""
+        return self._schema_of(names)
+
+    def vectors_at(self, positions: Positions) -> npt.NDArray[np.float32]:
+        """Vectors as they were given: float32 (len(positions), dim)."""
+        return vector_view(self.take([VECTOR], positions).column(0), self.facts.dim).astype(np.float32, copy=False)
+
+    def stored_vectors(self, positions: Positions) -> npt.NDArray[np.float32]:
+        """Vectors as they are stored (unit length for cosine): float32 (len(positions), dim)."""
+        out = np.empty((len(positions), self.facts.dim), np.float32)
+        for number, indices, rows in self.split(positions):
+            out[indices] = self.segments[number].vectors[rows]
+        return out
+
+    def documents_in(self, mask: Mask | None) -> int:
+        """How many documents have a live row under the mask."""
+        kept = self.live if mask is None else Kept(mask, int(np.count_nonzero(mask)))
+        if CHUNK not in self.facts.schema.names:
+            return kept.count
+        if mask is None:
+            return self.facts.documents
+        return len(pc.unique(self.take([ID], kept.rows).column(0)))
+
+    def _stored_names(self, names: Sequence[str]) -> list[str]:
+        stored = list(names)
+        if VECTOR in stored and self.facts.metric is Metric.COSINE and NORM not in stored:
+            stored.append(NORM)
+        return stored
+
+    def _schema_of(self, names: Sequence[str]) -> pa.Schema:
+        return pa.schema([self.facts.schema.field(name) for name in names])
+
+    def _restore(self, names: Sequence[str], batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Give unit vectors their length back."""
+        if VECTOR in names and self.facts.metric is Metric.COSINE:
+            unit = vector_view(batch.column(VECTOR), self.facts.dim)
+            norms = batch.column(NORM).to_numpy()
+            if not (norms == 1).all():
+                original = (unit.astype(np.float32) * norms[:, None]).astype(unit.dtype)
+                batch = batch.set_column(batch.schema.names.index(VECTOR), batch.schema.field(VECTOR), vector_array(original))
+        return batch.select(list(names))
+
+    # -- the index -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def index_entry(self) -> manifest.IndexEntry | None:
+        return self.facts.indexes[-1] if self.facts.indexes else None
+
+    @cached_property
+    def index(self) -> FaissIndex | None:
+        return self.files.index(self.index_entry) if self.index_entry else None
+
+    @cached_property
+    def labels(self) -> Positions | None:
+        """Where each label of the index is now (int64 positions, -1 for rows gone); None when label i is position i."""
+        entry = self.index_entry
+        if entry is None:
+            return None
+        order = {segment.name: number for number, segment in enumerate(self.facts.segments)}
+        numbers = [order[name] for name in entry.covers]
+        if entry.labels is None and numbers == list(range(len(numbers))):
+            return None
+        covered = np.concatenate([np.arange(self.starts[n], self.starts[n + 1]) for n in numbers])
+        if entry.labels is None:
+            return covered
+        labels = read_rows(self.root, entry.labels)
+        return np.where(labels < 0, -1, covered[labels])
+
+    @cached_property
+    def fresh(self) -> Positions:
+        """Positions outside the index: rows added since it was built (deleted ones included)."""
+        if self.index_entry is None:
+            return np.arange(self.rows)
+        mask = np.ones(self.rows, bool)
+        if self.labels is None:
+            mask[: self.index_entry.rows] = False
+        else:
+            mask[self.labels[self.labels >= 0]] = False
+        return np.flatnonzero(mask)
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or all of them."""
+    from difflib import get_close_matches
+
+    visible = [known for known in names if known not in RESERVED]
+    close = get_close_matches(name, visible, 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(visible)}"
+
+
+def open_snapshot(root: Path, files: OpenFiles, version: int | None = None) -> Snapshot:
+    """Open one version, or the latest, and hold its manifest against removal.
+
+    Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError.
+    """
+    for _ in range(100):
+        facts = manifest.load(root, version)
+        path = manifest.path_of(root, facts.version)
+        try:
+            lock = disk.lock_shared(path)
+        except FileNotFoundError:
+            continue  # removed between reading and locking: look again
+        if path.exists():
+            return Snapshot(root, facts, files, lock)
+        lock.release()
+    raise VersionNotFoundError(f"{root} changes too fast to be opened: try again")
+
+
+def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
+    """Ids given by a caller, as an array of the collection's id type. Raises InvalidInputError for another type."""
+    items = list(values) if not isinstance(values, str | int) else [values]
+    wanted = int if pa.types.is_integer(id_type) else str
+    for number, item in enumerate(items):
+        if hasattr(item, "item"):  # a numpy scalar
+            item = items[number] = item.item()
+        if not isinstance(item, wanted) or isinstance(item, bool):
+            raise InvalidInputError(f"id number {number} is {item!r}; ids of this collection are {wanted.__name__}")
+    try:
+        return pa.array(items, id_type)
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError) as error:
+        raise InvalidInputError(f"an id cannot be stored as {id_type}: {error}") from error

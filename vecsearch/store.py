@@ -1,0 +1,180 @@
+"""The folder of a collection, for writers: staging, the writer's lock, commits, and garbage collection.
+
+    papers.vs/
+      LOCK                   held by the one writer during a commit
+      manifests/             one numbered JSON file a version
+      segments/              Arrow files: segments, their sorted ids, tombstones
+      indexes/               FAISS files and label maps
+      staging/<name>/        files being written; each folder is locked by its writer, so a dead writer's is recognised
+
+Long work (embedding, training) happens in staging without the writer's lock. A commit takes the lock, looks at the latest
+version again, moves the staged files to their places and publishes the next manifest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vecsearch import disk, manifest
+from vecsearch.disk import FileLock, FileRef
+from vecsearch.ids import write_ids
+from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest, SegmentEntry
+from vecsearch.segment import Segment, write_batch
+from vecsearch.snapshot import OpenFiles, Snapshot, open_snapshot, read_rows
+from vecsearch.types import CHUNK, ID
+
+VECTOR_CACHE = "vectors-"  # staging folders that keep an interrupted add's vectors: no lock, kept for its next try
+SLACK_VERSIONS = 8  # versions past the retention rule before a commit collects garbage, so that not every commit does
+
+
+class Staging:
+    """Files written but not yet part of any version. Each already has the name it will be known by."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+        self._staged: dict[str, Path] = {}
+
+    def write(self, place: str, suffix: str, write: Callable[[Path], None]) -> FileRef:
+        """Write one file that will live below `place` ("segments", "indexes")."""
+        name = f"{uuid.uuid4().hex}{suffix}"
+        path = self.folder / name
+        disk.write_file(path, write)
+        final = f"{place}/{name}"
+        self._staged[final] = path
+        return disk.describe(self.root, path, final)
+
+    def write_segment(self, batch: pa.RecordBatch) -> SegmentEntry:
+        """Write a segment and its id file."""
+        file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
+        ids = self.write(SEGMENTS, ".ids.arrow", lambda path: write_ids(path, batch.column(ID)))
+        return SegmentEntry(file, ids, batch.num_rows, count_documents(batch))
+
+    def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
+        """Write a file of row numbers (tombstones: uint32; labels: int64)."""
+        return self.write(place, suffix, lambda path: write_batch(path, pa.record_batch({"row": rows})))
+
+    def open_segment(self, entry: SegmentEntry) -> Segment:
+        """Open a segment that is still in staging."""
+        path = self._staged[entry.name]
+        return Segment(path.parent, replace(entry.file, name=path.name), entry.rows)
+
+    def path_of(self, ref: FileRef) -> Path:
+        return self._staged[ref.name]
+
+    def bury(self, entry: SegmentEntry, segment: Segment, rows: npt.NDArray[np.int64]) -> SegmentEntry:
+        """The entry of a segment after some more of its rows are deleted."""
+        before = np.empty(0, np.int64)
+        if entry.tombstones is not None:
+            staged = self._staged.get(entry.tombstones.name)
+            home, ref = (self.root, entry.tombstones) if staged is None else (staged.parent, replace(entry.tombstones, name=staged.name))
+            before = read_rows(home, ref)
+        dead = np.union1d(before, rows)
+        live = np.ones(entry.rows, bool)
+        live[dead] = False
+        documents = int(np.count_nonzero(live))
+        if CHUNK in segment.schema.names:
+            documents = int(np.count_nonzero(segment.column(CHUNK).to_numpy()[live] == 0))
+        tombstones = self.write_rows(SEGMENTS, ".dead.arrow", dead.astype(np.uint32))
+        return replace(entry, tombstones=tombstones, deleted=len(dead), documents=documents)
+
+    def publish(self, version: Manifest) -> None:
+        """Move the files this version names to their places."""
+        for ref in version.files():
+            staged = self._staged.pop(ref.name, None)
+            if staged is not None:
+                disk.move(staged, self.root / ref.name)
+
+
+def count_documents(batch: pa.RecordBatch) -> int:
+    if CHUNK not in batch.schema.names:
+        return int(batch.num_rows)
+    return int(np.count_nonzero(batch.column(CHUNK).to_numpy() == 0))
+
+
+class Store:
+    """A collection's folder, with the files this process has open."""
+
+    def __init__(self, root: Path, lock_timeout: float) -> None:
+        self.root = root
+        self.files = OpenFiles(root)
+        self.lock_timeout = lock_timeout
+        self._threads = threading.Lock()  # flock is per open file; this orders the threads of one Store cheaply
+
+    def snapshot(self, version: int | None = None) -> Snapshot:
+        return open_snapshot(self.root, self.files, version)
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Staging]:
+        """A locked folder for files being written; what was not published is removed at the end."""
+        folder = self.root / STAGING / f"work-{uuid.uuid4().hex}"
+        with disk.storage_errors("writing", folder):
+            folder.mkdir(parents=True)
+            lock = disk.try_lock_exclusive(folder / "LOCK", create=True)
+        try:
+            yield Staging(self.root, folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if lock is not None:
+                lock.release()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[Snapshot]:
+        """Hold the writer's lock; gives the latest version, which stays the latest. Raises LockTimeoutError."""
+        with self._threads, disk.lock_exclusive(self.root / "LOCK", self.lock_timeout):
+            yield self.snapshot()
+
+    def commit(self, staging: Staging | None, version: Manifest) -> None:
+        """Publish a version (the lock is held). Either all of it is there afterwards, or nothing of it."""
+        if staging is not None:
+            staging.publish(version)
+        manifest.commit(self.root, version)
+        if len(manifest.versions(self.root)) > version.keep_versions + SLACK_VERSIONS:
+            self.collect(version.keep_versions)
+
+    def collect(self, keep_versions: int) -> list[int]:
+        """Remove versions past the retention rule and files no version needs (the lock is held). What a reader holds
+        stays; returns the versions that could not be removed for that reason."""
+        present = manifest.versions(self.root)
+        held = []
+        for version in present[:-keep_versions]:
+            path = manifest.path_of(self.root, version)
+            lock = disk.try_lock_exclusive(path)
+            if lock is None:
+                held.append(version)
+                continue
+            with lock:
+                disk.remove(path)
+        kept = [manifest.load(self.root, version) for version in manifest.versions(self.root)]
+        needed = {ref.name for version in kept for ref in version.files()}
+        for place in (SEGMENTS, INDEXES):
+            for path in (self.root / place).iterdir():
+                if f"{place}/{path.name}" not in needed:
+                    disk.remove(path)
+        for path in (self.root / MANIFESTS).glob(".*.tmp"):
+            disk.remove(path)
+        for folder in (self.root / STAGING).glob("work-*"):
+            self._remove_dead(folder)
+        self.files.keep_only(kept)
+        return held
+
+    @staticmethod
+    def _remove_dead(folder: Path) -> None:
+        """Remove a staging folder whose writer is gone."""
+        try:
+            lock: FileLock | None = disk.try_lock_exclusive(folder / "LOCK")
+        except FileNotFoundError:
+            return  # being made or being removed by its owner
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release()

@@ -1,0 +1,135 @@
+"""The small values that pass between the rooms: frozen, typed, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+Id = int | str
+OnConflict = Literal["error", "skip", "replace"]
+
+# Columns vecsearch adds beside the user's. Those that begin with "_" are not handed out unless they are asked for by name.
+ID = "id"
+VECTOR = "vector"
+NORM = "_norm"  # length of the vector as given; cosine collections store the unit vector
+CHUNK = "_chunk"  # ordinal of the passage in its document, from 0
+START = "_start"  # span of the passage in its document, in characters
+END = "_end"
+RESERVED = (NORM, CHUNK, START, END)
+
+
+class Metric(StrEnum):
+    """How two vectors are compared. The score is always "larger is better": cosine similarity, inner product, or the
+    negative squared Euclidean distance."""
+
+    COSINE = "cosine"
+    IP = "ip"
+    L2 = "l2"
+
+
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """What one `add` did, counted in documents; `embedded` counts the passages that went through the model."""
+
+    added: int
+    replaced: int
+    skipped: int
+    embedded: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What one `delete` did, counted in documents; `missing` are ids that were not there."""
+
+    deleted: int
+    missing: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """How many documents one `update` changed."""
+
+    updated: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """One committed state of a collection."""
+
+    version: int
+    created: str  # ISO 8601, UTC
+    operation: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """One index of a collection: what it is, what it covers, what it was measured to reach."""
+
+    name: str
+    recipe: Mapping[str, Any]
+    rows: int
+    bytes: int
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """The facts of a collection at one version."""
+
+    path: str
+    version: int
+    documents: int
+    rows: int
+    deleted_rows: int
+    segments: int
+    bytes: int
+    dim: int
+    metric: str
+    dtype: str
+    embedder: str | None
+    fingerprint: str | None
+    text_column: str | None
+    chunker: Mapping[str, Any] | None
+    columns: Mapping[str, str]
+    recall: float
+    indexes: tuple[IndexInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a search does, and why. `str(plan)` says it in words.
+
+    method: "exact" (every row that may match is scored), "index" (the index proposes, true vectors decide), "empty".
+    effort and depth: search effort of the index, and how many of its candidates are re-scored (0 without an index).
+    expected_recall: what was measured for this effort (1.0 for exact search).
+    rows: rows that may match; fresh_rows: those of them outside the index, always scored exactly.
+    """
+
+    method: Literal["exact", "index", "empty"]
+    reason: str
+    rows: int
+    expected_recall: float = 1.0
+    effort: int = 0
+    depth: int = 0
+    fresh_rows: int = 0
+    steps: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        if self.method == "empty":
+            return f"nothing to search: {self.reason}"
+        if self.method == "exact":
+            head = f"exact search over {self.rows:,} rows: {self.reason}"
+        else:
+            head = (
+                f"index search over {self.rows:,} rows (effort {self.effort}, {self.depth} candidates re-scored, "
+                f"measured recall {self.expected_recall:.3f}): {self.reason}"
+            )
+            if self.fresh_rows:
+                head += f"; {self.fresh_rows:,} rows outside the index scored exactly"
+        return "; ".join((head, *self.steps))
