@@ -1,0 +1,106 @@
+"""The fingerprint of a sentence-transformers model: a digest of what decides its vectors, and of nothing else.
+
+What is hashed is the model in memory, not its files: the same model from the hub, from a package or saved again by
+another tool has the same tensors, though not the same bytes on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+# The parts of a transformers configuration that change vectors and cannot be seen from the weights' shapes.
+_ARCHITECTURE = (
+    "model_type",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "hidden_act",
+    "activation",
+    "layer_norm_eps",
+    "layer_norm_epsilon",
+    "rms_norm_eps",
+    "position_embedding_type",
+    "rope_theta",
+    "rope_parameters",
+    "sliding_window",
+    "is_decoder",
+)
+
+
+def model_fingerprint(model: SentenceTransformer, query_prompt: str, document_prompt: str) -> str:
+    """sha256 (hex) over weights, architecture, modules and their settings, tokenizer, maximum length and prompts."""
+    parts = {
+        "weights": _weights_digest(model),
+        "architecture": _architecture(model),
+        "modules": [[type(module).__name__, _settings(module)] for module in model.children()],
+        "tokenizer": _tokenizer_digest(model.tokenizer),
+        "max_seq_length": model.max_seq_length,
+        "truncate_dim": model.truncate_dim,
+        "query_prompt": query_prompt,
+        "document_prompt": document_prompt,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _weights_digest(model: SentenceTransformer) -> str:
+    """Over dtype, shape and bytes of every tensor, in the order of their names. The names themselves stay out: libraries
+    rename whole prefixes between releases, which changes no vector."""
+    tensors = model.state_dict()
+    names = sorted(name for name in tensors if not _is_unused(name, model))
+    with ThreadPoolExecutor(max_workers=2) as pool:  # hashing releases the GIL
+        digests = list(pool.map(lambda name: _tensor_digest(tensors[name]), names))
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _is_unused(name: str, model: SentenceTransformer) -> bool:
+    """BERT's own pooler does not reach the vectors when token embeddings are pooled, and it is freshly random at every
+    load of a model that was saved without it."""
+    return ".pooler." in name and getattr(model[0], "module_output_name", None) == "token_embeddings"
+
+
+def _tensor_digest(tensor: torch.Tensor) -> str:
+    import torch
+
+    flat = tensor.detach().to("cpu").contiguous()
+    digest = hashlib.sha256(f"{flat.dtype} {tuple(flat.shape)}".encode())
+    digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _architecture(model: SentenceTransformer) -> dict[str, Any]:
+    config = model.config
+    found = {} if config is None else {key: getattr(config, key, None) for key in _ARCHITECTURE}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _settings(module: torch.nn.Module) -> dict[str, Any]:
+    """A module's own saved settings (pooling mode, dense activation, lower-casing ...), as plain values."""
+    get_config = getattr(module, "get_config_dict", None)
+    settings: dict[str, Any] = {} if get_config is None else dict(get_config())
+    settings["do_lower_case"] = bool(getattr(module, "do_lower_case", False))
+    return settings
+
+
+def _tokenizer_digest(tokenizer: Any) -> str:
+    """Over the serialised tokenizer without padding and truncation, which are settings of the last call, not its own."""
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not hasattr(backend, "to_str"):  # a tokenizer in Python: its vocabulary and special tokens
+        vocabulary = sorted(tokenizer.get_vocab().items()) if hasattr(tokenizer, "get_vocab") else []
+        special = sorted(map(str, getattr(tokenizer, "all_special_tokens", [])))
+        return hashlib.sha256(json.dumps([type(tokenizer).__name__, vocabulary, special]).encode()).hexdigest()
+    truncation, padding = backend.truncation, backend.padding
+    backend.no_truncation()
+    backend.no_padding()
+    try:
+        return hashlib.sha256(backend.to_str().encode()).hexdigest()
+    finally:
+        if truncation is not None:
+            backend.enable_truncation(**truncation)
+        if padding is not None:
+            backend.enable_padding(**padding)
