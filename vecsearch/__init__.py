@@ -1,1 +1,102 @@
-"""Vector similarity search with recall as a contract."""
+"""Vector similarity search over your own documents, items and vectors, with recall as a contract.
+
+    import vecsearch as vs
+
+    c = vs.create("papers.vs", embedder="all-MiniLM-L6-v2")
+    c.add("papers.csv")
+    for hit in c.search("how do plants make food", k=10, where="year >= 2000"):
+        print(hit.rank, hit.score, hit["title"])
+
+Names are loaded when they are first used, so that importing the package is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vecsearch.chunk import Chunker
+    from vecsearch.collection import Collection, create
+    from vecsearch.collection import open_collection as open
+    from vecsearch.embedders.base import Embedder
+    from vecsearch.errors import (
+        CollectionClosedError,
+        CollectionExistsError,
+        CollectionNotFoundError,
+        ConflictError,
+        CorruptedError,
+        DuplicateIdError,
+        EmbedderError,
+        EmbedderMismatchError,
+        FilterError,
+        InvalidInputError,
+        LockTimeoutError,
+        MissingExtraError,
+        RecipeError,
+        StorageError,
+        VecsearchError,
+        VersionNotFoundError,
+    )
+    from vecsearch.hits import Hit, Hits
+    from vecsearch.types import AddResult, CollectionInfo, DeleteResult, IndexInfo, Metric, Plan, UpdateResult, VersionInfo
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AddResult",
+    "Chunker",
+    "Collection",
+    "CollectionClosedError",
+    "CollectionExistsError",
+    "CollectionInfo",
+    "CollectionNotFoundError",
+    "ConflictError",
+    "CorruptedError",
+    "DeleteResult",
+    "DuplicateIdError",
+    "Embedder",
+    "EmbedderError",
+    "EmbedderMismatchError",
+    "FilterError",
+    "Hit",
+    "Hits",
+    "IndexInfo",
+    "InvalidInputError",
+    "LockTimeoutError",
+    "Metric",
+    "MissingExtraError",
+    "Plan",
+    "RecipeError",
+    "StorageError",
+    "UpdateResult",
+    "VecsearchError",
+    "VersionInfo",
+    "VersionNotFoundError",
+    "create",
+    "open",
+]
+
+_MODULES = {
+    "vecsearch.chunk": ("Chunker",),
+    "vecsearch.collection": ("Collection", "create", "open"),
+    "vecsearch.embedders.base": ("Embedder",),
+    "vecsearch.hits": ("Hit", "Hits"),
+    "vecsearch.types": (
+        "AddResult", "CollectionInfo", "DeleteResult", "IndexInfo", "Metric", "Plan", "UpdateResult", "VersionInfo",
+    ),
+}  # fmt: skip
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'vecsearch' has no attribute {name!r}")
+    module = importlib.import_module(_HOME.get(name, "vecsearch.errors"))
+    value = getattr(module, "open_collection" if name == "open" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -21,9 +21,8 @@ from vecsearch.errors import CorruptedError, LockTimeoutError, StorageError
 
 BLOCK = 256 * 1024  # bytes covered by one checksum
 REMOTE_FILE_SYSTEMS = frozenset(
-    {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3",
-     "smbfs", "vboxsf"}
-)  # fmt: skip
+    "9p afs ceph cifs fuse.sshfs fuse.s3fs fuse.rclone glusterfs lustre ncpfs nfs nfs4 smb3 smbfs vboxsf".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def move(source: Path, target: Path) -> None:
 def publish(temporary: Path, final: Path) -> None:
     """Give `temporary` the name `final`, unless the name is taken (FileExistsError): the atomic step of a commit."""
     with storage_errors("publishing", final):
-        os.link(temporary, final)  # noqa: PTH200
+        os.link(temporary, final)
         temporary.unlink()
         sync_folder(final.parent)
 
@@ -242,7 +241,8 @@ def require_local(folder: Path) -> None:
     kind = file_system_type(folder)
     if kind in REMOTE_FILE_SYSTEMS:
         raise StorageError(
-            errno.ENOTSUP, f"{folder} is on a network file system ({kind}): put the collection on a local disk, where locks hold"
+            errno.ENOTSUP,
+            f"{folder} is on a network file system ({kind}): put the collection on a local disk, where locks hold",
         )
     probe, twin = folder / f".probe-{os.getpid()}", folder / f".probe-{os.getpid()}-link"
     with storage_errors("writing", folder):
@@ -251,12 +251,13 @@ def require_local(folder: Path) -> None:
             if lock is None:
                 raise OSError(errno.ENOTSUP, "no lock")
             with lock:
-                os.link(probe, twin)  # noqa: PTH200
+                os.link(probe, twin)
         except OSError as error:
             if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.ENOSYS, errno.ENOLCK, errno.EMLINK):
                 raise
             raise StorageError(
-                errno.ENOTSUP, f"the file system of {folder} has no hard links or locks: put the collection on a local POSIX disk"
+                errno.ENOTSUP,
+                f"the file system of {folder} has no hard links or locks: put the collection on a local POSIX disk",
             ) from error
         finally:
             probe.unlink(missing_ok=True)

@@ -55,7 +55,9 @@ class MissingExtraError(VecsearchError, ImportError):
     """An optional package is not installed. The message gives the exact pip command."""
 
     def __init__(self, package: str, extra: str, what_for: str) -> None:
-        super().__init__(f"{what_for} needs the package '{package}', which is not installed: pip install \"vecsearch[{extra}]\"")
+        super().__init__(
+            f"{what_for} needs the package '{package}', which is not installed: pip install \"vecsearch[{extra}]\""
+        )
         self.package = package
         self.extra = extra
 

@@ -45,7 +45,8 @@ def score_rows(vectors: Vectors, query: Scores, rows: Rows, metric: Metric) -> S
         return scores
     if vectors.dtype == np.float16:
         for at in range(0, count, WIDEN_ROWS):
-            scores[at : at + WIDEN_ROWS] = _numpy_scores(vectors[rows[at : at + WIDEN_ROWS]].astype(np.float32), query, metric)
+            block: Scores = vectors[rows[at : at + WIDEN_ROWS]].astype(np.float32)
+            scores[at : at + WIDEN_ROWS] = _numpy_scores(block, query, metric)
         return scores
     kernel = faiss.fvec_L2sqr_by_idx if metric is Metric.L2 else faiss.fvec_inner_products_by_idx
     swig = faiss.swig_ptr
@@ -57,7 +58,7 @@ def _numpy_scores(vectors: Scores, query: Scores, metric: Metric) -> Scores:
     if metric is not Metric.L2:
         return np.asarray(vectors @ query)
     difference = vectors - query
-    return -np.einsum("ij,ij->i", difference, difference)
+    return np.asarray(-np.einsum("ij,ij->i", difference, difference))
 
 
 def best(scores: Scores, rows: Rows, k: int) -> tuple[Scores, Rows]:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -145,7 +146,9 @@ def from_json(text: str, where: str) -> Manifest:
         if hashlib.sha256(_canonical(body).encode()).hexdigest() != outer["checksum"]:
             raise CorruptedError(f"{where} is damaged: its checksum differs; open an older version, or restore a backup")
         if body["format"] > FORMAT:
-            raise CorruptedError(f"{where} has format {body['format']}, made by a newer vecsearch: upgrade vecsearch to open it")
+            raise CorruptedError(
+                f"{where} has format {body['format']}, made by a newer vecsearch: upgrade vecsearch to open it"
+            )
         body.pop("schema_text")
         body["schema"] = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body["schema"], validate=True)))
         body["metric"] = Metric(body["metric"])
@@ -185,7 +188,7 @@ def versions(root: Path) -> list[int]:
     """The versions on disk, oldest first."""
     folder = root / MANIFESTS
     try:
-        return sorted(int(name[:-5]) for name in os.listdir(folder) if name.endswith(".json") and name[:-5].isdigit())
+        return sorted(int(name[:-5]) for name in os.listdir(folder) if re.fullmatch(r"\d{8,}\.json", name))  # noqa: PTH208  hot
     except (FileNotFoundError, NotADirectoryError):
         return []
 

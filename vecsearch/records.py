@@ -102,12 +102,13 @@ class RowChecker:
             for name in names:
                 if name not in known:
                     raise InvalidInputError(
-                        f"column {name!r} is not in the collection{nearest(name, known)}; to have it, call add_column({name!r}, type) first"
+                        f"column {name!r} is not in the collection{nearest(name, known)}; "
+                        f"to have it, call add_column({name!r}, type) first"
                     )
         if VECTOR not in names and not self.has_embedder:
             raise InvalidInputError(
-                f"the data has no column 'vector', and the collection has no embedder: give vectors of {self.facts.dim} numbers, "
-                "or create the collection with embedder="
+                f"the data has no column 'vector', and the collection has no embedder: give vectors of {self.facts.dim} "
+                "numbers, or create the collection with embedder="
             )
         text = self.facts.text_column
         if VECTOR not in names and text and text not in names:
@@ -115,10 +116,14 @@ class RowChecker:
         if self.made_up_ids is False and ID not in names:
             raise InvalidInputError("the column 'id' is missing in a later part of the data: give every row an id, or none")
         if ID not in names and self.metadata is not None and not pa.types.is_integer(self.metadata.field(ID).type):
-            raise InvalidInputError("the data has no column 'id', and the ids of this collection are strings: give one to every row")
+            raise InvalidInputError(
+                "the data has no column 'id', and the ids of this collection are strings: give one to every row"
+            )
 
     def _first_schema(self, batch: pa.RecordBatch) -> pa.Schema:
-        fields = [pa.field(ID, _id_type(batch.schema.field(ID).type) if ID in batch.schema.names else pa.int64(), nullable=False)]
+        fields = [
+            pa.field(ID, _id_type(batch.schema.field(ID).type) if ID in batch.schema.names else pa.int64(), nullable=False)
+        ]
         text = self.facts.text_column
         if text:
             fields.append(pa.field(text, pa.large_string()))
@@ -244,7 +249,13 @@ def check_vectors(vectors: npt.NDArray[np.floating], metric: Metric, first: int,
     if bad.any():
         row = int(np.argmax(bad))
         numbers = vectors[row]
-        what = "a NaN" if np.isnan(numbers).any() else "an infinite number" if np.isinf(numbers).any() else "numbers too large for float32"
+        what = (
+            "a NaN"
+            if np.isnan(numbers).any()
+            else "an infinite number"
+            if np.isinf(numbers).any()
+            else "numbers too large for float32"
+        )
         raise InvalidInputError(f"row {first + row}, column 'vector': it has {what}")
     if dtype == "float16" and metric is not Metric.COSINE and len(out) and float(np.abs(out).max()) > 65504:
         row = int(np.argmax(np.abs(out).max(axis=1) > 65504))

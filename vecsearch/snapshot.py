@@ -84,11 +84,10 @@ class OpenFiles:
         names = {ref.name for version in kept for ref in version.files()}
         indexes = {entry.name for version in kept for entry in version.indexes}
         with self._lock:
-            for cache in (self._segments, self._ids, self._tombstones):
-                for name in [name for name in cache if name not in names]:
-                    del cache[name]  # type: ignore[attr-defined]
-            for name in [name for name in self._indexes if name not in indexes]:
-                del self._indexes[name]
+            self._segments = {name: item for name, item in self._segments.items() if name in names}
+            self._ids = {name: item for name, item in self._ids.items() if name in names}
+            self._tombstones = {name: item for name, item in self._tombstones.items() if name in names}
+            self._indexes = {name: item for name, item in self._indexes.items() if name in indexes}
 
 
 def read_rows(root: Path, ref: disk.FileRef) -> Positions:
@@ -305,7 +304,7 @@ class Snapshot:
             return None
         covered = np.concatenate([np.arange(self.starts[n], self.starts[n + 1]) for n in numbers])
         if entry.labels is None:
-            return covered
+            return covered[: entry.rows]
         labels = read_rows(self.root, entry.labels)
         return np.where(labels < 0, -1, covered[labels])
 

@@ -27,6 +27,7 @@ import pyarrow as pa
 
 from vecsearch import disk, manifest
 from vecsearch.disk import FileLock, FileRef
+from vecsearch.errors import ConflictError
 from vecsearch.ids import write_ids
 from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest, SegmentEntry
 from vecsearch.segment import Segment, write_batch
@@ -77,7 +78,11 @@ class Staging:
         before = np.empty(0, np.int64)
         if entry.tombstones is not None:
             staged = self._staged.get(entry.tombstones.name)
-            home, ref = (self.root, entry.tombstones) if staged is None else (staged.parent, replace(entry.tombstones, name=staged.name))
+            home, ref = (
+                (self.root, entry.tombstones)
+                if staged is None
+                else (staged.parent, replace(entry.tombstones, name=staged.name))
+            )
             before = read_rows(home, ref)
         dead = np.union1d(before, rows)
         live = np.ones(entry.rows, bool)
@@ -167,6 +172,21 @@ class Store:
             self._remove_dead(folder)
         self.files.keep_only(kept)
         return held
+
+    def purge(self) -> None:
+        """Remove every version but the latest, interrupted work, and whatever only they needed.
+
+        Raises ConflictError naming versions that readers still hold; run it again when they are done.
+        """
+        with self.locked() as latest:
+            for folder in (self.root / STAGING).glob(f"{VECTOR_CACHE}*"):
+                shutil.rmtree(folder, ignore_errors=True)
+            held = [version for version in self.collect(1) if version != latest.facts.version]
+        if held:
+            raise ConflictError(
+                f"readers still hold version {', '.join(map(str, held))} of {self.root}, so their files could not be removed: "
+                "close them and call compact(purge=True) again"
+            )
 
     @staticmethod
     def _remove_dead(folder: Path) -> None:

@@ -106,8 +106,10 @@ class Plan:
     """What a search does, and why. `str(plan)` says it in words.
 
     method: "exact" (every row that may match is scored), "index" (the index proposes, true vectors decide), "empty".
-    effort and depth: search effort of the index, and how many of its candidates are re-scored (0 without an index).
-    expected_recall: what was measured for this effort (1.0 for exact search).
+    effort and depth: search effort of the index, and how many candidates it proposes (0 without an index).
+    reach: k rows must match among this many of the first candidates for the measured recall to hold; otherwise the search
+    turns exact. Without a filter or deleted rows it is k.
+    expected_recall: what was measured for this effort and reach, lower confidence bound (1.0 for exact search).
     rows: rows that may match; fresh_rows: those of them outside the index, always scored exactly.
     """
 
@@ -117,6 +119,7 @@ class Plan:
     expected_recall: float = 1.0
     effort: int = 0
     depth: int = 0
+    reach: int = 0
     fresh_rows: int = 0
     steps: tuple[str, ...] = field(default=())
 
@@ -127,7 +130,7 @@ class Plan:
             head = f"exact search over {self.rows:,} rows: {self.reason}"
         else:
             head = (
-                f"index search over {self.rows:,} rows (effort {self.effort}, {self.depth} candidates re-scored, "
+                f"index search over {self.rows:,} rows (effort {self.effort}, {self.depth} candidates, "
                 f"measured recall {self.expected_recall:.3f}): {self.reason}"
             )
             if self.fresh_rows:

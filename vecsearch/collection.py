@@ -1,0 +1,589 @@
+"""The façade: a collection on disk. Every method delegates to the room that does the work."""
+
+from __future__ import annotations
+
+import operator
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch import disk, ingest, maintain, manifest
+from vecsearch.chunk import Chunker, FunctionChunker, resolve_chunker
+from vecsearch.embedders import resolve_embedder
+from vecsearch.embedders.base import Embedder
+from vecsearch.errors import (
+    CollectionClosedError,
+    CollectionExistsError,
+    EmbedderError,
+    InvalidInputError,
+    VersionNotFoundError,
+)
+from vecsearch.hits import Hits, require_pandas
+from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest
+from vecsearch.model import Model, entry_of
+from vecsearch.progress import progress_bar
+from vecsearch.search import Found, Searcher
+from vecsearch.segment import vector_type
+from vecsearch.snapshot import Kept, Snapshot, as_ids
+from vecsearch.sources import open_source
+from vecsearch.store import Store
+from vecsearch.types import (
+    CHUNK,
+    END,
+    ID,
+    NORM,
+    START,
+    VECTOR,
+    AddResult,
+    CollectionInfo,
+    DeleteResult,
+    Id,
+    IndexInfo,
+    Metric,
+    OnConflict,
+    Plan,
+    UpdateResult,
+    VersionInfo,
+)
+
+T = TypeVar("T")
+Where: TypeAlias = "str | pc.Expression"
+LOCK_TIMEOUT = 60.0
+LARGEST_DIM = 65_536
+
+
+def create(
+    path: str | os.PathLike[str],
+    *,
+    embedder: str | Embedder | None = None,
+    dim: int | None = None,
+    metric: str | Metric = "cosine",
+    dtype: str = "float32",
+    text_column: str = "text",
+    chunker: Any = None,
+    recall: float = 0.95,
+    keep_versions: int = 16,
+    lock_timeout: float = LOCK_TIMEOUT,
+) -> Collection:
+    """Make a new collection in a folder that is not there yet (or is empty).
+
+    embedder: a model's name or an Embedder; without one give `dim`, and add ready-made vectors.
+    metric: "cosine", "ip" (inner product) or "l2" (Euclidean). dtype: how vectors are stored, "float32" or "float16".
+    text_column: the column that is embedded. chunker: how long texts are split (True, a number of characters, a Chunker).
+    recall: what `search` delivers when nothing else is asked for. keep_versions: how many older versions stay readable.
+
+    Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
+    """
+    root = Path(path)
+    metric = _metric(metric)
+    if dtype not in ("float32", "float16"):
+        raise InvalidInputError(f"dtype is {dtype!r}; it must be 'float32' or 'float16'")
+    _check_recall(recall)
+    if keep_versions < 1:
+        raise InvalidInputError(f"keep_versions is {keep_versions}; it must be 1 or more")
+    model = resolve_embedder(embedder) if embedder is not None else None
+    dim = _dimension(dim, model)
+    splitter = resolve_chunker(chunker)
+    if splitter is not None and model is None:
+        raise InvalidInputError("a chunker splits texts, so it needs an embedder: give embedder= too")
+    fields = [pa.field(ID, pa.int64(), nullable=False)]
+    if model is not None:
+        fields.append(pa.field(text_column, pa.large_string()))
+    fields.append(pa.field(VECTOR, vector_type(dim, dtype), nullable=False))
+    if metric is Metric.COSINE:
+        fields.append(pa.field(NORM, pa.float32(), nullable=False))
+    if splitter is not None:
+        fields += [pa.field(name, pa.int32(), nullable=False) for name in (CHUNK, START, END)]
+    first = Manifest(
+        version=0,
+        schema=pa.schema(fields),
+        metric=metric,
+        dim=dim,
+        dtype=dtype,
+        text_column=text_column if model is not None else None,
+        embedder=entry_of(model) if model is not None else None,
+        chunker=splitter.to_dict() if splitter is not None else None,
+        recall=recall,
+        keep_versions=keep_versions,
+        settings={"open_schema": True},
+    ).next("create")
+    _make_folders(root)
+    manifest.commit(root, first)
+    return Collection(root, embedder=model, chunker=splitter, lock_timeout=lock_timeout)
+
+
+def open_collection(
+    path: str | os.PathLike[str],
+    *,
+    version: int | None = None,
+    embedder: str | Embedder | None = None,
+    chunker: Any = None,
+    lock_timeout: float = LOCK_TIMEOUT,
+) -> Collection:
+    """Open a collection, or an older version of it to read.
+
+    embedder: where to find the collection's model when its stored name does not lead to it; another model is refused at the
+    first embedding. chunker: needed only where the collection was made with a function of one's own.
+
+    Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError.
+    """
+    return Collection(Path(path), version=version, embedder=embedder, chunker=chunker, lock_timeout=lock_timeout)
+
+
+class Collection:
+    """Documents and their vectors on disk, searched by likeness. Safe to use from several threads.
+
+    What it reads is one version (a snapshot): its own changes are seen at once, those of other processes after `refresh`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        version: int | None = None,
+        embedder: str | Embedder | None = None,
+        chunker: Any = None,
+        lock_timeout: float = LOCK_TIMEOUT,
+    ) -> None:
+        self.path = root
+        self._store = Store(root, lock_timeout)
+        self._pinned = version
+        self._lock = threading.Lock()
+        self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
+        facts = self._snapshot.facts
+        self._given_chunker = chunker
+        self._model = Model(facts.embedder, facts.dim, embedder) if facts.embedder else None
+
+    # -- changing --------------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        data: object,
+        *,
+        on_conflict: OnConflict = "error",
+        id_column: str = "id",
+        text_column: str | None = None,
+        progress: bool | None = None,
+    ) -> AddResult:
+        """Add documents: a pyarrow Table or reader, a pandas or polars frame, dicts, texts, a matrix of vectors, or paths of
+        .parquet, .csv, .tsv, .jsonl, .arrow files or of folders of .txt and .md files.
+
+        Columns: `id` (made up when absent), the text column or a ready-made `vector`, and any others, kept as typed metadata.
+        One add is one commit: on any error the collection is exactly as before. An interrupted add is resumed by calling it
+        again; what was embedded is not embedded twice.
+        on_conflict: what to do with an id that is there already: "error", "skip" it, or "replace" the old document.
+
+        Raises InvalidInputError (with row and column), DuplicateIdError, EmbedderError, StorageError, LockTimeoutError.
+        """
+        if on_conflict not in ("error", "skip", "replace"):
+            raise InvalidInputError(f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'")
+        facts = self._writable().facts
+        source = open_source(data, text_column=text_column or facts.text_column or "text")
+        with progress_bar(f"adding {source.name}", source.total, progress) as advance:
+            done = ingest.add(
+                self._store,
+                source.batches,
+                on_conflict=on_conflict,
+                embedder=self._model,
+                split=self._splitter(facts),
+                id_column=id_column,
+                text_column=text_column,
+                progress=advance,
+            )
+        self.refresh()
+        return done
+
+    def delete(self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None) -> DeleteResult:
+        """Delete whole documents by id or by filter. An id that is not there is counted, not an error.
+
+        Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
+        """
+        self._writable()
+        listed: list[Id] | None = None if ids is None else [ids] if isinstance(ids, str | int) else list(ids)
+        return self._changed(maintain.delete(self._store, listed, where))
+
+    def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
+        """Set metadata columns to constants in the documents for which `where` is true (in all, when None).
+
+        Text and vectors are changed by `add(..., on_conflict="replace")`. Raises InvalidInputError, FilterError.
+        """
+        self._writable()
+        return self._changed(maintain.update(self._store, where, values))
+
+    def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
+        """Add a metadata column of an Arrow type (or its name, "string", "int64", "date32"), holding `value` in every row.
+
+        Returns the version committed. Raises InvalidInputError.
+        """
+        self._writable()
+        try:
+            arrow_type = pa.type_for_alias(kind) if isinstance(kind, str) else kind
+        except ValueError as error:
+            raise InvalidInputError(f"{kind!r} is not the name of an Arrow type such as 'string', 'int64', 'date32'") from error
+        return self._changed(maintain.add_column(self._store, name, arrow_type, value))
+
+    def compact(self, *, purge: bool = False) -> int:
+        """Run small segments together and drop deleted rows; results stay the same. Returns the version committed.
+
+        purge: nothing of deleted rows stays in any file; older versions go. Raises ConflictError while readers hold them.
+        """
+        self._writable()
+        version = self._changed(maintain.compact(self._store, purge))
+        if purge:
+            self._store.purge()
+        return version
+
+    def restore(self, version: int) -> int:
+        """Make an older version the latest again, as a new version; its number. Raises VersionNotFoundError."""
+        self._writable()
+        return self._changed(maintain.restore(self._store, version))
+
+    # -- searching -------------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: Any,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+    ) -> Hits:
+        """The k documents most like a query: a text for the collection's embedder, or a vector.
+
+        where: SQL text ("year >= 2000 AND lang IN ('en','zh')") or a pyarrow Expression. recall: what to deliver at the least
+        cost, on average; the collection's own target when None. exact: score every row that matches. passages: hits are
+        passages, not documents, in a collection with a chunker.
+
+        Raises InvalidInputError, FilterError, EmbedderError, EmbedderMismatchError.
+        """
+        searcher = self._searching()
+        snapshot = searcher.snapshot
+        vector = self._query(query, snapshot.facts)
+        kept = snapshot.live if where is None else snapshot.kept(where)
+        found = self._run(searcher, vector, _check_k(k), kept, recall, exact, passages)
+        return Hits(snapshot, found.positions, found.scores, found.plan)
+
+    def search_batch(
+        self,
+        queries: Sequence[Any] | npt.NDArray[np.floating],
+        k: int = 10,
+        *,
+        where: Where | Sequence[Where | None] | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+    ) -> list[Hits]:
+        """Search many queries at once (texts, or a float (n, dim) matrix), on all cores. `where`: one filter for all, or a
+        list with one a query (None for none). The same results as one by one, in order."""
+        searcher = self._searching()
+        snapshot = searcher.snapshot
+        vectors = self._queries(queries, snapshot.facts)
+        wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
+        if len(wheres) != len(vectors):
+            raise InvalidInputError(f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query")
+        kepts = [snapshot.live if item is None else snapshot.kept(item) for item in wheres]
+        k = _check_k(k)
+        if CHUNK in snapshot.facts.schema.names and not passages:
+            found = [
+                self._run(searcher, vector, k, kept, recall, exact, passages)
+                for vector, kept in zip(vectors, kepts, strict=True)
+            ]
+        else:
+            found = searcher.batch(vectors, k, kepts, self._target(recall, snapshot), exact)
+        return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
+
+    def explain(
+        self, query: Any = None, k: int = 10, *, where: Where | None = None, recall: float | None = None, exact: bool = False
+    ) -> Plan:
+        """What `search` would do and why; str() of it is for people. No vector is compared."""
+        searcher = self._searching()
+        kept = searcher.snapshot.kept(where)
+        return searcher.plan(min(_check_k(k), max(kept.count, 1)), self._target(recall, searcher.snapshot), exact, kept)
+
+    @staticmethod
+    def _target(recall: float | None, snapshot: Snapshot) -> float:
+        if recall is None:
+            return snapshot.facts.recall
+        _check_recall(recall)
+        return recall
+
+    def _run(
+        self,
+        searcher: Searcher,
+        vector: npt.NDArray[np.float32],
+        k: int,
+        kept: Kept,
+        recall: float | None,
+        exact: bool,
+        passages: bool,
+    ) -> Found:
+        target = self._target(recall, searcher.snapshot)
+        k = min(k, max(kept.count, 1))
+        if passages or CHUNK not in searcher.snapshot.facts.schema.names:
+            return searcher.search(vector, k, kept, target, exact)
+        return searcher.documents(vector, k, kept, target, exact)
+
+    def _query(self, query: Any, facts: Manifest) -> npt.NDArray[np.float32]:
+        """One query as a vector to compare with stored ones: float32 (dim,), unit length for cosine."""
+        if type(query) is np.ndarray or (isinstance(query, Sequence) and not isinstance(query, str) and _numeric(query)):
+            vector = np.ascontiguousarray(query, np.float32)
+            if vector.shape == (1, facts.dim):
+                vector = vector[0]
+        else:
+            vector = self._embed_queries([query])[0]
+        if vector.shape != (facts.dim,):
+            raise InvalidInputError(f"the query has shape {vector.shape}; vectors of this collection have {facts.dim} numbers")
+        square = float(vector.dot(vector))
+        if not square < np.inf:
+            raise InvalidInputError("the query vector has a NaN or an infinite number, or numbers too large for float32")
+        if facts.metric is not Metric.COSINE:
+            return vector
+        if square == 0:
+            raise InvalidInputError("the query is a zero vector: it has no direction, so no cosine")
+        return np.multiply(vector, np.float32(1 / square**0.5))
+
+    def _queries(self, queries: Any, facts: Manifest) -> npt.NDArray[np.float32]:
+        if isinstance(queries, str):
+            raise InvalidInputError("search_batch takes a list of queries; search takes one")
+        if not isinstance(queries, np.ndarray):
+            queries = list(queries)
+            if queries and not all(_numeric(item) for item in queries):
+                queries = self._embed_queries(queries)
+        if len(queries) == 0:
+            return np.empty((0, facts.dim), np.float32)
+        try:
+            matrix = np.ascontiguousarray(queries, np.float32)
+        except ValueError as error:
+            raise InvalidInputError(f"the queries are not vectors of {facts.dim} numbers each: {error}") from error
+        if matrix.ndim != 2 or matrix.shape[1] != facts.dim:
+            raise InvalidInputError(f"the queries have shape {matrix.shape}; expected (number of queries, {facts.dim})")
+        rows = []
+        for number, vector in enumerate(matrix):
+            try:
+                rows.append(self._query(vector, facts))
+            except InvalidInputError as error:
+                raise InvalidInputError(f"query {number}: {error}") from error
+        return np.stack(rows)
+
+    def _embed_queries(self, queries: Sequence[Any]) -> npt.NDArray[np.float32]:
+        if self._model is None:
+            raise EmbedderError("this collection has no embedder, so it is searched by vector: give a list or array of numbers")
+        for number, query in enumerate(queries):
+            if isinstance(query, str) and not query.strip():
+                raise InvalidInputError(f"query {number} is an empty text")
+        return self._model.embed_queries(queries)
+
+    # -- reading ---------------------------------------------------------------------------------------------------------
+
+    def get(self, ids: Iterable[Id] | Id, columns: Sequence[str] | None = None) -> list[dict[str, Any] | None]:
+        """Whole documents by id, in the order asked for; None for an id that is not there. The vector only when it is among
+        `columns`."""
+        snapshot = self._snapshot
+        names = [name for name in snapshot.columns if name != VECTOR] if columns is None else list(columns)
+        snapshot.check_columns(names)
+        wanted = as_ids(ids, snapshot.facts.schema.field(ID).type)
+        owners, positions = snapshot.locate(wanted)
+        text = snapshot.facts.text_column
+        chunked = CHUNK in snapshot.facts.schema.names
+        extra = [START] if chunked and START not in names else []
+        rows = snapshot.take([*names, *extra], positions).to_pylist()
+        out: list[dict[str, Any] | None] = [None] * len(wanted)
+        for owner, row in zip(owners.tolist(), rows, strict=True):
+            start = row.pop(START) if extra else row.get(START)
+            document = out[owner]
+            if document is None:
+                out[owner] = row
+            elif text in names and row[text] is not None:  # the next passage: put the text together again
+                document[text] += row[text][len(document[text]) - start :]
+        return out
+
+    def count(self, where: Where | None = None) -> int:
+        """How many documents there are for which `where` is true."""
+        snapshot = self._snapshot
+        return snapshot.facts.documents if where is None else snapshot.documents_in(snapshot.kept(where).mask)
+
+    def __len__(self) -> int:
+        return self._snapshot.facts.documents
+
+    def to_arrow(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> pa.Table:
+        """The live rows as a table: a row a document, or a passage where there is a chunker. Cosine collections give vectors
+        back with the length they had, to float32's precision (relative 1e-6; float16 storage 1e-3)."""
+        snapshot = self._snapshot
+        names = snapshot.columns if columns is None else list(columns)
+        snapshot.check_columns(names)
+        return pa.Table.from_batches(snapshot.scan(names, where), schema=snapshot.schema_of(names))
+
+    def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
+        """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
+        require_pandas("to_pandas()")
+        return self.to_arrow(columns, where=where).to_pandas()
+
+    def scan(
+        self, columns: Sequence[str] | None = None, *, where: Where | None = None, batch_rows: int = 8192
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream the live rows, `batch_rows` at most at a time, from one version whatever is committed meanwhile."""
+        return self._snapshot.scan(columns, where, batch_rows)
+
+    def info(self) -> CollectionInfo:
+        """The facts of the collection."""
+        facts = self._snapshot.facts
+        return CollectionInfo(
+            path=str(self.path),
+            version=facts.version,
+            documents=facts.documents,
+            rows=facts.rows - facts.deleted,
+            deleted_rows=facts.deleted,
+            segments=len(facts.segments),
+            bytes=sum(ref.bytes for ref in facts.files()),
+            dim=facts.dim,
+            metric=str(facts.metric),
+            dtype=facts.dtype,
+            embedder=facts.embedder.spec if facts.embedder else None,
+            fingerprint=facts.embedder.fingerprint if facts.embedder else None,
+            text_column=facts.text_column,
+            chunker=facts.chunker,
+            columns={field.name: str(field.type) for field in facts.schema},
+            recall=facts.recall,
+            indexes=tuple(
+                IndexInfo(entry.name, entry.recipe, entry.rows, sum(ref.bytes for ref in entry.files), entry.facts)
+                for entry in facts.indexes
+            ),
+        )
+
+    def versions(self) -> list[VersionInfo]:
+        """The versions that can be opened or restored, oldest first."""
+        out = []
+        for number in manifest.versions(self.path):
+            try:
+                facts = manifest.load(self.path, number)
+            except VersionNotFoundError:
+                continue  # removed by another process since the folder was listed
+            out.append(VersionInfo(number, facts.created, facts.operation, facts.documents))
+        return out
+
+    # -- life ------------------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> Collection:
+        """See what other processes committed. A collection opened at a version stays there."""
+        with self._lock:
+            current = self._searching().snapshot
+            if self._pinned is None and manifest.versions(self.path)[-1:] != [current.facts.version]:
+                self._searcher = Searcher(self._store.snapshot())
+        return self
+
+    def close(self) -> None:
+        """Let go of the files. Hits found before can still be read."""
+        with self._lock:
+            self._searcher = None
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._searcher is None:
+            return f"Collection({str(self.path)!r}, closed)"
+        facts = self._snapshot.facts
+        return f"Collection({str(self.path)!r}, version={facts.version}, documents={facts.documents}, dim={facts.dim})"
+
+    def _searching(self) -> Searcher:
+        searcher = self._searcher
+        if searcher is None:
+            raise CollectionClosedError(f"the collection {self.path} was closed: open it again with vecsearch.open")
+        return searcher
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return self._searching().snapshot
+
+    def _writable(self) -> Snapshot:
+        if self._pinned is not None:
+            raise InvalidInputError(
+                f"the collection was opened at version {self._pinned}, which is history: open it without version= to "
+                f"change it, or restore({self._pinned}) there"
+            )
+        return self._snapshot
+
+    def _changed(self, result: T) -> T:
+        self.refresh()
+        return result
+
+    def _splitter(self, facts: Manifest) -> Any:
+        if facts.chunker is None:
+            return None
+        chunker: Chunker | FunctionChunker | None = resolve_chunker(self._given_chunker or facts.chunker)
+        if chunker is None or chunker.to_dict() != dict(facts.chunker):
+            raise InvalidInputError(
+                f"the collection was made with the chunker {dict(facts.chunker)}: open it with that one (chunker=)"
+            )
+        return chunker.split
+
+
+def _make_folders(root: Path) -> None:
+    if root.is_dir():
+        if manifest.versions(root):
+            raise CollectionExistsError(f"there is a collection at {root} already: vecsearch.open opens it")
+        if any(root.iterdir()):
+            raise CollectionExistsError(f"{root} is a folder with other files in it: choose a name that is free")
+    elif root.exists():
+        raise CollectionExistsError(f"{root} is a file: choose a name that is free")
+    with disk.storage_errors("creating", root):
+        root.mkdir(parents=True, exist_ok=True)
+        disk.require_local(root)
+        for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
+            (root / name).mkdir(exist_ok=True)
+    disk.sync_folder(root)
+    disk.sync_folder(root.parent)
+
+
+def _dimension(dim: int | None, model: Embedder | None) -> int:
+    if model is not None:
+        if dim is not None and dim != model.dim:
+            raise InvalidInputError(f"dim is {dim}, but {model.name} makes vectors of {model.dim} numbers: leave dim out")
+        dim = model.dim
+    if dim is None:
+        raise InvalidInputError("give an embedder, or dim= for vectors of your own")
+    if not 1 <= dim <= LARGEST_DIM:
+        raise InvalidInputError(f"dim is {dim}; it must be from 1 to {LARGEST_DIM:,}")
+    return dim
+
+
+def _metric(metric: str | Metric) -> Metric:
+    try:
+        return Metric(metric)
+    except ValueError as error:
+        raise InvalidInputError(f"metric is {metric!r}; it must be one of {', '.join(Metric)}") from error
+
+
+def _check_recall(recall: float) -> None:
+    if not 0 < recall <= 1:
+        raise InvalidInputError(f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95")
+
+
+def _check_k(k: int) -> int:
+    try:
+        number = operator.index(k)
+    except TypeError as error:
+        raise InvalidInputError(f"k is {k!r}; it must be a whole number") from error
+    if number < 1:
+        raise InvalidInputError(f"k is {number}; it must be 1 or more")
+    return number
+
+
+def _numeric(item: Any) -> bool:
+    if isinstance(item, np.ndarray):
+        return item.dtype.kind in "fiu"
+    if isinstance(item, str | bytes) or not isinstance(item, Sequence):
+        return False
+    return len(item) > 0 and all(isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in item)

@@ -1,0 +1,116 @@
+"""How to search: a pure function from what is asked and what is known to a `Plan`.
+
+Without a filter the plan is the cheapest calibrated operating point whose recall, by its lower confidence bound, reaches the
+target. A filter (deleted rows count as one) keeps a share of the rows: the k best kept rows lie, with high probability when
+the filter is independent of the query, within the first `reach` rows of the unfiltered ranking. An index search calibrated
+for that rank finds them with its calibrated recall, *provided* k matches turn up within that reach, which the search
+checks: a filter that works against the query fails the check and is answered exactly. So a filter never seen before needs
+no calibration, and costs at most the exact search it replaces and one index search cheaper than that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vecsearch.types import Plan
+
+REACH_SIGMAS = 3.0  # how sure to be of k matches within reach when the filter is independent of the query
+EXACT_START_MICROS = 20.0  # what an exact search costs before it scores its first row
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One calibrated operating point: with this effort and depth the k best are found with this recall (`low`: its lower
+    confidence bound) at this cost."""
+
+    effort: int
+    depth: int
+    k: int
+    recall: float
+    low: float
+    micros: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a plan rests on, for one snapshot and filter.
+
+    kept: rows that may match; indexed_rows: rows in the index; indexed_kept: rows of the index that may match.
+    """
+
+    kept: int
+    indexed_rows: int = 0
+    indexed_kept: int = 0
+    points: Sequence[Point] = ()
+    exact_micros_per_row: float = 0.25
+
+    @property
+    def fresh(self) -> int:
+        return self.kept - self.indexed_kept
+
+
+def points_of(facts: Mapping[str, Any]) -> tuple[Point, ...]:
+    """The operating surface stored with an index."""
+    return tuple(Point(*row) for row in facts.get("surface", ()))
+
+
+def exact_micros(rows: int, per_row: float) -> float:
+    """Estimated cost of scoring so many rows, in microseconds."""
+    return EXACT_START_MICROS + rows * per_row
+
+
+def reach_for(k: int, kept: int, rows: int) -> int:
+    """How deep in the unfiltered ranking the k-th kept row lies, `REACH_SIGMAS` standard deviations to the safe side.
+
+    The rank of the k-th kept row is negative-binomial: mean k/p, variance k(1-p)/p².
+    """
+    if kept >= rows:
+        return k
+    share = kept / rows
+    return math.ceil((k + REACH_SIGMAS * math.sqrt(k * (1 - share))) / share)
+
+
+def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
+    """Choose how to search. `recall` is the target in 0..1."""
+    if not stats.kept:
+        return Plan("empty", "no row matches", 0)
+    whole = exact_plan(stats, "")
+    if exact or recall >= 1:
+        return exact_plan(stats, "it was asked for")
+    if not stats.points:
+        return exact_plan(stats, "there is no index; build_index() makes one")
+    if not stats.indexed_kept:
+        return exact_plan(stats, "no matching row is in the index")
+    reach = reach_for(k, stats.indexed_kept, stats.indexed_rows)
+    usable = [point for point in stats.points if point.k >= reach and point.low >= recall]
+    if not usable:
+        return exact_plan(stats, f"the index was not measured to reach recall {recall:g} among the first {reach:,} rows")
+    point = min(usable, key=lambda item: item.micros)
+    exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
+    if point.micros >= exact_cost:
+        return exact_plan(
+            stats,
+            f"cheaper here than the index (about {exact_cost:,.0f} µs for the matching rows, {point.micros:,.0f} µs by index)",
+        )
+    filtered = (
+        ""
+        if stats.indexed_kept == stats.indexed_rows
+        else f", {stats.indexed_kept / stats.indexed_rows:.2%} of the indexed rows match"
+    )
+    return Plan(
+        "index",
+        f"the cheapest effort measured to reach recall {recall:g}{filtered}",
+        whole.rows,
+        expected_recall=point.low,
+        effort=point.effort,
+        depth=point.depth,
+        reach=reach,
+        fresh_rows=stats.fresh,
+    )
+
+
+def exact_plan(stats: Stats, reason: str) -> Plan:
+    return Plan("exact", reason, stats.kept)

@@ -1,0 +1,210 @@
+"""Execute a plan: mask → candidates → true scores → the k best, merged with the rows outside the index.
+
+Every score handed out is the true score of the stored vector; an index only proposes rows.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch import exact
+from vecsearch.exact import Rows, Scores, best, score_rows
+from vecsearch.plan import Point, Stats, exact_plan, plan, points_of
+from vecsearch.snapshot import Kept, Mask, Snapshot
+from vecsearch.types import Plan
+
+BATCH_QUERIES = 1024  # queries of a batch searched together
+OVERFETCH = 4  # passages fetched a document wanted, when hits are one a document; more when they do not suffice
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows found for one query, best first: positions int64, scores float32."""
+
+    positions: Rows
+    scores: Scores
+    plan: Plan
+
+
+class Searcher:
+    """Searches one snapshot. Thread-safe; plans and masks are remembered."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.metric = snapshot.facts.metric
+        self._plans: dict[tuple[int, float, bool, int], tuple[Kept, Plan]] = {}
+        self._stats: dict[int, tuple[Kept, Stats]] = {}
+        self._lock = threading.Lock()
+
+    # -- planning --------------------------------------------------------------------------------------------------------
+
+    def plan(self, k: int, recall: float, exactly: bool, kept: Kept) -> Plan:
+        """What a search for k rows would do."""
+        key = (k, recall, exactly, id(kept))
+        remembered = self._plans.get(key)
+        if remembered is not None and remembered[0] is kept:  # an id may come back for another object
+            return remembered[1]
+        made = plan(k, recall, exactly, self.stats(kept))
+        with self._lock:
+            if len(self._plans) > 1024:
+                self._plans.clear()
+            self._plans[key] = (kept, made)
+        return made
+
+    def stats(self, kept: Kept) -> Stats:
+        remembered = self._stats.get(id(kept))
+        if remembered is not None and remembered[0] is kept:
+            return remembered[1]
+        entry = self.snapshot.index_entry
+        if entry is None:
+            made = Stats(kept.count)
+        else:
+            fresh = self.snapshot.fresh
+            fresh_kept = len(fresh) if kept.mask is None else int(np.count_nonzero(kept.mask[fresh]))
+            made = Stats(
+                kept.count, entry.rows, kept.count - fresh_kept, self._points, entry.facts.get("exact_micros_per_row", 0.25)
+            )
+        with self._lock:
+            if len(self._stats) > 1024:
+                self._stats.clear()
+            self._stats[id(kept)] = (kept, made)
+        return made
+
+    @cached_property
+    def _points(self) -> tuple[Point, ...]:
+        entry = self.snapshot.index_entry
+        return points_of(entry.facts) if entry else ()
+
+    # -- one query -------------------------------------------------------------------------------------------------------
+
+    def search(self, query: Scores, k: int, kept: Kept, recall: float, exactly: bool) -> Found:
+        """The k best kept rows for one query (float32 (dim,), as stored: unit length for cosine)."""
+        chosen = self.plan(k, recall, exactly, kept)
+        if chosen.method == "index":
+            index = self.snapshot.index
+            assert index is not None
+            labels, _ = index.candidates(query[None], chosen.depth, chosen.effort)
+            return self._finish(query, labels[0], k, kept, chosen)
+        return self._exact(query, k, kept, chosen)
+
+    def _finish(self, query: Scores, labels: Rows, k: int, kept: Kept, chosen: Plan) -> Found:
+        """Re-score what the index proposed, or turn exact when too little of it matches."""
+        rows = self._matching(labels, chosen.reach, kept, k)
+        if rows is None:
+            stats = self.stats(kept)
+            why = f"fewer than {k} of the first {chosen.reach:,} candidates match the filter, so every matching row was scored"
+            return self._exact(
+                query, k, kept, replace(exact_plan(stats, why), steps=(f"index tried first (effort {chosen.effort})",))
+            )
+        scores = self._score(query, rows)
+        if chosen.fresh_rows:
+            fresh = self._fresh(kept)
+            rows = np.concatenate([rows, fresh])
+            scores = np.concatenate([scores, self._score(query, fresh)])
+        scores, rows = best(scores, rows, k)
+        return Found(rows, scores, chosen)
+
+    def _matching(self, labels: Rows, reach: int, kept: Kept, k: int) -> Rows | None:
+        """The positions among the candidates that match; None when fewer than k (or all there are) lie within reach."""
+        if self.snapshot.labels is not None:
+            labels = np.where(labels < 0, -1, self.snapshot.labels[labels])
+        if kept.mask is None and self.snapshot.labels is None:
+            if labels[-1] >= 0:
+                return labels
+            labels = labels[labels >= 0]
+            return labels if len(labels) >= min(k, self.stats(kept).indexed_kept) else None
+        matching = labels >= 0
+        if kept.mask is not None:
+            matching &= kept.mask[labels]
+        if np.count_nonzero(matching[:reach]) < min(k, self.stats(kept).indexed_kept):
+            return None
+        return labels[matching]
+
+    def _exact(self, query: Scores, k: int, kept: Kept, chosen: Plan) -> Found:
+        scores, rows = self.exact(query[None], min(k, kept.count), kept, 1)
+        return Found(rows[0], scores[0], chosen)
+
+    @cached_property
+    def _vectors(self) -> list[npt.NDArray[np.floating]]:
+        return [segment.vectors for segment in self.snapshot.segments]
+
+    def _score(self, query: Scores, rows: Rows) -> Scores:
+        """True scores of some rows."""
+        if len(self._vectors) == 1:
+            return score_rows(self._vectors[0], query, rows, self.metric)
+        out = np.empty(len(rows), np.float32)
+        for number, indices, local in self.snapshot.split(rows):
+            out[indices] = score_rows(self._vectors[number], query, local, self.metric)
+        return out
+
+    def _fresh(self, kept: Kept) -> Rows:
+        fresh = self.snapshot.fresh
+        return fresh if kept.mask is None else fresh[kept.mask[fresh]]
+
+    # -- exact, and batches ----------------------------------------------------------------------------------------------
+
+    def exact(self, queries: Scores, k: int, kept: Kept, threads: int) -> tuple[Scores, Rows]:
+        """The k best kept rows for each query by scoring all of them: scores and positions, (nq, k), padded with -1."""
+        parts = []
+        for number, vectors in enumerate(self._vectors):
+            start = int(self.snapshot.starts[number])
+            mask: Mask | None = None if kept.mask is None else kept.mask[start : start + len(vectors)]
+            if mask is not None and not mask.any():
+                continue
+            scores, rows = exact.search(vectors, queries, min(k, len(vectors)), self.metric, mask, threads)
+            rows[rows >= 0] += start
+            parts.append((scores, rows))
+        if len(parts) == 1 and parts[0][0].shape[1] == k:
+            return parts[0]
+        padding = (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))
+        return exact.merge([*parts, padding], k)
+
+    def batch(
+        self, queries: Scores, k: int, kepts: Sequence[Kept], recall: float, exactly: bool, threads: int | None = None
+    ) -> list[Found]:
+        """Search many queries (float32 (nq, dim)), each with its own kept rows, using all cores."""
+        threads = threads or os.cpu_count() or 1
+        found: list[Found | None] = [None] * len(queries)
+        groups: dict[int, list[int]] = {}
+        for number, kept in enumerate(kepts):
+            groups.setdefault(id(kept), []).append(number)
+        for numbers in groups.values():
+            kept = kepts[numbers[0]]
+            for at in range(0, len(numbers), BATCH_QUERIES):
+                some = numbers[at : at + BATCH_QUERIES]
+                for number, item in zip(some, self._group(queries[some], k, kept, recall, exactly, threads), strict=True):
+                    found[number] = item
+        return [item for item in found if item is not None]
+
+    def _group(self, queries: Scores, k: int, kept: Kept, recall: float, exactly: bool, threads: int) -> list[Found]:
+        """Queries that share their kept rows."""
+        chosen = self.plan(k, recall, exactly, kept)
+        if chosen.method == "index":
+            index = self.snapshot.index
+            assert index is not None
+            labels, _ = index.candidates(queries, chosen.depth, chosen.effort, threads)
+            return [self._finish(query, row, k, kept, chosen) for query, row in zip(queries, labels, strict=True)]
+        scores, rows = self.exact(queries, min(k, kept.count), kept, threads)
+        return [Found(row, score, chosen) for row, score in zip(rows, scores, strict=True)]
+
+    # -- one hit a document ----------------------------------------------------------------------------------------------
+
+    def documents(self, query: Scores, k: int, kept: Kept, recall: float, exactly: bool) -> Found:
+        """The k best documents, each by its best passage: fetch passages until they come from k documents."""
+        width = min(k * OVERFETCH, kept.count)
+        while True:
+            found = self.search(query, max(width, 1), kept, recall, exactly)
+            first: dict[object, int] = {}
+            for at, name in enumerate(self.snapshot.ids_at(found.positions)):
+                first.setdefault(name, at)
+            if len(first) >= k or width >= kept.count:
+                chosen = np.array(list(first.values())[:k], np.int64)
+                return Found(found.positions[chosen], found.scores[chosen], found.plan)
+            width = min(width * OVERFETCH, kept.count)
