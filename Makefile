@@ -1,0 +1,62 @@
+# The same few commands on a desk and in CI. Each sets up .venv by itself, once for each change of pyproject.toml.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CONSTRAINTS := .ci/constraints.txt
+
+# The first Python on the path that is new enough and can make a virtual environment; `make PYTHON=...` chooses another.
+SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$python -c '$(SUITS)' 2>/dev/null && { echo $$python; break; }; done)
+
+.PHONY: help install demo test check format wheel floors clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+
+install: $(INSTALLED)  ## set up .venv with everything the other commands need
+
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	@test -n "$(PYTHON)" || { echo "vecsearch needs Python 3.11 or newer with its venv module, and none was found." \
+		"Install one (Debian and Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): a few minutes the first time, for PyTorch is large." >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev]"
+	@touch $@
+
+demo: $(INSTALLED)  ## search the docstrings of Python's standard library
+	@$(BIN)/vecsearch demo
+
+test: $(INSTALLED)  ## run the tests; ARGS="-k filter" passes on to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED)  ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format: $(INSTALLED)  ## mend what the linter and the formatter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(INSTALLED)  ## build the wheel, install it alone in a new environment, and try it there
+	rm -rf dist build/wheel
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w dist .
+	$(BIN)/python -m venv build/wheel
+	build/wheel/bin/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) dist/*.whl
+	.ci/try-installed build/wheel/bin
+
+floors: $(INSTALLED)  ## run the tests with the oldest version of every dependency that pyproject.toml admits
+	rm -rf build/floors
+	$(BIN)/python -m venv build/floors
+	$(BIN)/python .ci/floors.py > build/floors/requirements.txt
+	build/floors/bin/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -r build/floors/requirements.txt
+	build/floors/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	build/floors/bin/python -m pytest -q $(ARGS)
+
+clean:  ## remove what was built; .venv and collections stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

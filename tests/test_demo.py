@@ -1,0 +1,160 @@
+"""The demo's corpus against sources and modules whose docstrings are known, and the demo itself with the toy embedder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from vecsearch import demo
+
+SOURCE = '''
+"""About the module.
+
+A second paragraph.
+"""
+
+def documented(path: str, *, deep=False) -> int:
+    """Walk a tree."""
+
+def undocumented(): ...
+
+def _hidden():
+    """Not for others."""
+
+async def waiting():
+    """Wait."""
+
+if True:
+    def on_this_platform():
+        """Defined under a condition."""
+else:
+    def on_another():
+        """Defined in the other branch."""
+
+class Box:
+    """Holds things."""
+
+    def __init__(self, size, /, colour="red"):
+        """Make a box."""
+
+    def open(self):
+        """Open it.
+
+        >>> Box(1).open()
+        """
+
+    @property
+    def size(self):
+        """How large it is."""
+
+    @classmethod
+    def huge(cls, *sizes):
+        """The largest."""
+
+    class Lid:
+        """What closes it."""
+
+class Bare:
+    def method(self, /):
+        """Of a class without a docstring."""
+'''
+
+
+def test_rows_of_a_source_file(tmp_path: Path) -> None:
+    path = tmp_path / "shop.py"
+    path.write_text(SOURCE, encoding="utf-8")
+    rows = [(row["id"], row["kind"], row["signature"], row["text"]) for row in demo._parsed_docs("shop", path)]
+    assert rows == [
+        ("shop", "module", "", "shop: About the module. A second paragraph."),
+        ("shop.documented", "function", "(path: str, *, deep=False) -> int", "shop.documented: Walk a tree."),
+        ("shop.waiting", "function", "()", "shop.waiting: Wait."),
+        ("shop.on_this_platform", "function", "()", "shop.on_this_platform: Defined under a condition."),
+        ("shop.on_another", "function", "()", "shop.on_another: Defined in the other branch."),
+        ("shop.Box", "class", "(size, /, colour='red')", "shop.Box: Holds things."),
+        ("shop.Box.open", "method", "()", "shop.Box.open: Open it."),
+        ("shop.Box.size", "property", "", "shop.Box.size: How large it is."),
+        ("shop.Box.huge", "method", "(*sizes)", "shop.Box.huge: The largest."),
+        ("shop.Box.Lid", "class", "", "shop.Box.Lid: What closes it."),
+        ("shop.Bare.method", "method", "()", "shop.Bare.method: Of a class without a docstring."),
+    ]
+
+
+def test_a_file_that_does_not_parse_has_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "template.py"
+    path.write_text("class ${name}:\n", encoding="utf-8")
+    assert list(demo._parsed_docs("template", path)) == []
+
+
+def test_long_docstrings_are_cut_at_a_word() -> None:
+    cut = demo._beginning("word " * 100)
+    assert cut.endswith("word …")
+    assert len(cut) <= demo.MAX_CHARACTERS + 2
+    assert demo._beginning("short and\n  whole") == "short and whole"
+    assert demo._beginning(">>> only(a, doctest)") == ""
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    return demo.stdlib_docs()
+
+
+def test_the_corpus_is_several_thousand_documents_in_order(rows: list[dict[str, str]]) -> None:
+    ids = [row["id"] for row in rows]
+    assert 4000 <= len(ids) <= 9000
+    assert ids == sorted(set(ids))
+    assert {"module", "class", "function", "method", "property"} == set(Counter(row["kind"] for row in rows))
+    for row in rows:
+        assert row["text"].startswith(row["id"] + ": ")
+        assert row["id"] == row["module"] or row["id"].startswith(row["module"] + ".")
+        assert not any(part.startswith("_") for part in row["id"].split("."))
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "kind", "begins"),
+    [
+        ("shutil.rmtree", "shutil", "function", "Recursively delete a directory tree."),
+        ("os.path.join", "os.path", "function", "Join two or more pathname components"),
+        ("os.getcwd", "os", "function", "Return a unicode string representing the current working directory."),  # C
+        ("zlib.compress", "zlib", "function", "Returns a bytes object containing compressed data."),  # C
+        ("builtins.str.join", "builtins", "method", "Concatenate any number of strings."),  # C
+        ("collections.deque.appendleft", "collections", "method", "Add an element to the left side of the deque."),  # C, handed out
+        ("pathlib.Path.is_dir", None, "method", "Whether this path is a directory."),
+        ("json", "json", "module", "JSON (JavaScript Object Notation)"),
+    ],
+)
+def test_known_docstrings(rows: list[dict[str, str]], name: str, module: str | None, kind: str, begins: str) -> None:
+    if name == "pathlib.Path.is_dir" and sys.version_info >= (3, 14):
+        pytest.skip("pathlib is arranged otherwise there")
+    (row,) = [row for row in rows if row["id"] == name]
+    assert row["kind"] == kind
+    assert row["module"] == (module or "pathlib")
+    assert row["text"].removeprefix(f"{name}: ").startswith(begins)
+
+
+def test_nothing_is_listed_under_a_module_it_only_passes_on(rows: list[dict[str, str]]) -> None:
+    ids = {row["id"] for row in rows}
+    assert "bisect.bisect_left" in ids
+    assert "statistics.bisect_left" not in ids
+    assert "json.JSONDecoder" not in ids
+    assert "array.ArrayType" not in ids
+
+
+def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
+    script = (
+        "import sys, hashlib, json; from vecsearch.demo import stdlib_docs; rows = stdlib_docs();"
+        "acting = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'readline', 'lib2to3', 'webbrowser'};"
+        "print(sorted(acting & set(sys.modules)), hashlib.sha256(json.dumps(rows).encode()).hexdigest())"
+    )
+    answers = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+        assert done.stderr == ""
+        answers.add(done.stdout)
+    (answer,) = answers
+    assert answer.startswith("[] ")

@@ -1,0 +1,326 @@
+"""The command line. Each command opens a collection, calls one of its methods and shows the answer.
+
+Heavy imports wait until a command runs, so that `vecsearch --help` answers at once. Exit codes: 0 done, 1 an error,
+2 a command typed wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_bytes
+from vecsearch.types import CollectionInfo, IndexInfo, Metric, OnConflict
+
+if TYPE_CHECKING:
+    from vecsearch.collection import Collection
+    from vecsearch.hits import Hits
+
+DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
+
+app = typer.Typer(
+    name="vecsearch",
+    help="Vector similarity search for your own documents.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="COLLECTION", help="The collection's folder.", show_default=False)]
+Version = Annotated[int | None, typer.Option("--version", help="An older version of the collection.")]
+Where = Annotated[str | None, typer.Option(help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\".")]
+Columns = Annotated[str | None, typer.Option(help="Columns to show, separated by commas.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main() -> None:
+    """Entry point of the `vecsearch` command."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        out.print(f"vecsearch {version('vecsearch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version of vecsearch and exit.")
+    ] = False,
+) -> None:
+    """Vector similarity search for your own documents."""
+
+
+@app.command()
+def ingest(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="Files (.parquet, .csv, .tsv, .jsonl, .arrow), or folders of .txt and .md files.",
+            show_default=False,
+        ),
+    ],
+    folder: Folder,
+    embedder: Annotated[str | None, typer.Option(help=f"Model for a new collection; without it, {DEFAULT_EMBEDDER}.")] = None,
+    dim: Annotated[int | None, typer.Option(help="New collection of ready-made vectors: their dimension.")] = None,
+    metric: Annotated[Metric | None, typer.Option(help="How a new collection compares vectors; without it, cosine.")] = None,
+    chunk: Annotated[bool, typer.Option("--chunk", help="New collection: split long texts into passages.")] = False,
+    chunk_chars: Annotated[int | None, typer.Option(help="The same, with passages of at most so many characters.")] = None,
+    text_column: Annotated[str | None, typer.Option(help="The data's column with the text.")] = None,
+    id_column: Annotated[str, typer.Option(help="The data's column with the ids.")] = "id",
+    on_conflict: Annotated[OnConflict, typer.Option(help="What to do with an id that is there already.")] = "error",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Add documents to a collection; a collection that is not there is made."""
+    with reporting(debug):
+        chunker = chunk_chars or chunk or None
+        with _open_or_create(folder, embedder, dim, metric, chunker) as collection:
+            done = collection.add(data, on_conflict=on_conflict, id_column=id_column, text_column=text_column)
+            documents = len(collection)
+        if as_json:
+            print_json(done)
+        else:
+            out.print(
+                f"{count(done.added, 'document')} added, {done.replaced:,} replaced, {done.skipped:,} skipped; "
+                f"{folder} holds {documents:,} (version {done.version})"
+            )
+
+
+@app.command()
+def build(
+    folder: Folder,
+    recipe: Annotated[str, typer.Option(help="A recipe's name, a .toml file, or a FAISS factory string.")] = "auto",
+    recall: Annotated[float | None, typer.Option(help="Recall to reach; without it, the collection's own target.")] = None,
+    memory: Annotated[str | None, typer.Option(help='Memory the index may take, such as "2GB".')] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Build the index of a collection."""
+    with reporting(debug), _open(folder) as collection:
+        collection.build_index(recipe=recipe, recall=recall, memory=memory)
+        indexes = collection.info().indexes
+        if as_json:
+            print_json({"indexes": indexes})
+        else:
+            _print_indexes(indexes)
+
+
+@app.command()
+def search(
+    folder: Folder,
+    question: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,
+    k: Annotated[int, typer.Option("-k", help="How many documents to find.")] = 10,
+    where: Where = None,
+    recall: Annotated[float | None, typer.Option(help="Recall to deliver; without it, the collection's own target.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Score every row: recall 1.")] = False,
+    passages: Annotated[bool, typer.Option("--passages", help="Find passages, not whole documents.")] = False,
+    columns: Columns = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say how the search was done, and why.")] = False,
+    queries: Annotated[
+        Path | None, typer.Option(help="Many questions: a .jsonl file with id and text, or a text file with one a line.")
+    ] = None,
+    version: Version = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find the documents most like a question."""
+    if (question is None) == (queries is None):
+        raise typer.BadParameter("give a question, or --queries with a file of them", param_hint="'QUESTION'")
+    with reporting(debug), _open(folder, version) as collection:
+        facts = collection.info()
+        asked = _read_queries(queries) if queries else [("1", str(question))]
+        vectors_or_texts = [text if facts.embedder else _vector(text) for _, text in asked]
+        found = collection.search_batch(vectors_or_texts, k, where=where, recall=recall, exact=exact, passages=passages)
+        names = [name.strip() for name in columns.split(",")] if columns else None
+        for (key, text), hits in zip(asked, found, strict=True):
+            if as_json:
+                print_json({"query_id": key, "query": text, "plan": str(hits.plan), "hits": _as_dicts(hits, names)})
+                continue
+            if queries:
+                out.print(f"\n{key}  {text}", style="bold")
+            print_hits(hits, [name for name in names or [] if name != facts.text_column], facts.text_column, text)
+            if explain:
+                out.print(str(hits.plan), style="dim")
+
+
+@app.command()
+def info(folder: Folder, version: Version = None, as_json: Json = False, debug: Debug = False) -> None:
+    """Show the facts of a collection."""
+    with reporting(debug), _open(folder, version) as collection:
+        facts = collection.info()
+        if as_json:
+            print_json(facts)
+        else:
+            _print_info(facts)
+
+
+@app.command()
+def versions(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
+    """List the versions of a collection that can still be opened."""
+    with reporting(debug), _open(folder) as collection:
+        found = collection.versions()
+        if as_json:
+            print_json({"versions": found})
+        else:
+            rows = [(item.version, item.created, item.operation, item.documents) for item in found]
+            print_table(["version", "created", "operation", "documents"], rows)
+
+
+@app.command()
+def delete(
+    folder: Folder,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of documents.", show_default=False)] = None,
+    where: Where = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Delete documents by id or by filter."""
+    if bool(ids) == bool(where):
+        raise typer.BadParameter("give ids, or --where with a filter", param_hint="'IDS'")
+    with reporting(debug), _open(folder) as collection:
+        whole_numbers = collection.info().columns["id"] == "int64"
+        done = collection.delete([_as_number(item) for item in ids] if ids and whole_numbers else ids, where=where)
+        if as_json:
+            print_json(done)
+        else:
+            missing = f"; {done.missing:,} not there" if done.missing else ""
+            out.print(f"{count(done.deleted, 'document')} deleted{missing} (version {done.version})")
+
+
+@app.command()
+def compact(
+    folder: Folder,
+    purge: Annotated[bool, typer.Option("--purge", help="Leave nothing of deleted documents in any file.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run small segments together and drop deleted rows; searches answer the same."""
+    with reporting(debug), _open(folder) as collection:
+        before = collection.info()
+        collection.compact(purge=purge)
+        after = collection.info()
+        if as_json:
+            print_json({"before": before, "after": after})
+        else:
+            out.print(
+                f"{count(before.segments, 'segment')} → {after.segments:,}, {before.deleted_rows:,} deleted rows dropped, "
+                f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)} (version {after.version})"
+            )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[COLLECTION]", help="Where to keep the demo.")] = Path("stdlib.vs"),
+    embedder: Annotated[str, typer.Option(help="Model to embed with.")] = DEFAULT_EMBEDDER,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Search the docstrings of Python's own standard library."""
+    with reporting(debug):
+        from vecsearch.demo import run
+
+        answers = run(folder, embedder, quiet=as_json)
+        if as_json:
+            print_json({"collection": str(folder), "answers": answers})
+
+
+def _open(folder: Path, version: int | None = None) -> Collection:
+    from vecsearch.collection import open_collection
+
+    return open_collection(folder, version=version)
+
+
+def _open_or_create(
+    folder: Path, embedder: str | None, dim: int | None, metric: Metric | None, chunker: int | bool | None
+) -> Collection:
+    """The collection as asked for. What was decided when it was made cannot be asked otherwise."""
+    from vecsearch.collection import create, open_collection
+    from vecsearch.errors import CollectionNotFoundError
+
+    try:
+        collection = open_collection(folder, embedder=embedder)
+    except CollectionNotFoundError:
+        model = embedder or (DEFAULT_EMBEDDER if dim is None else None)
+        return create(folder, embedder=model, dim=dim, metric=metric or Metric.COSINE, chunker=chunker)
+    facts = collection.info()
+    for option, asked, is_now in (("--metric", metric, facts.metric), ("--dim", dim, facts.dim)):
+        if asked is not None and asked != is_now:
+            raise typer.BadParameter(f"{folder} was made with {is_now}; another needs a new collection", param_hint=option)
+    if chunker and facts.chunker is None:
+        raise typer.BadParameter(f"{folder} was made without a chunker; with one it needs to be new", param_hint="--chunk")
+    return collection
+
+
+def _print_info(facts: CollectionInfo) -> None:
+    print_facts(
+        {
+            "collection": facts.path,
+            "version": facts.version,
+            "documents": facts.documents,
+            "rows": f"{facts.rows:,} in {count(facts.segments, 'segment')}, {facts.deleted_rows:,} deleted",
+            "on disk": shown_bytes(facts.bytes),
+            "embedder": facts.embedder,
+            "vectors": f"{facts.dim} × {facts.dtype}, {facts.metric}",
+            "chunker": facts.chunker,
+            "columns": ", ".join(f"{name} ({kind})" for name, kind in facts.columns.items() if not name.startswith("_")),
+            "recall target": facts.recall,
+        }
+    )
+    _print_indexes(facts.indexes)
+
+
+def _print_indexes(indexes: Sequence[IndexInfo]) -> None:
+    for index in indexes:
+        recipe = ", ".join(f"{name} {value}" for name, value in index.recipe.items())
+        print_facts({f"index {index.name}": f"{index.rows:,} rows, {shown_bytes(index.bytes)}; {recipe}"})
+
+
+def _read_queries(path: Path) -> list[tuple[str, str]]:
+    """Ids and texts. A .jsonl line is an object with `text` and `id` (or `_id`, as in BEIR); else a line is a question."""
+    from vecsearch.errors import InvalidInputError
+
+    asked = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        if path.suffix != ".jsonl":
+            asked.append((str(number), line.strip()))
+            continue
+        try:
+            row = json.loads(line)
+            asked.append((str(row.get("_id", row.get("id", number))), str(row["text"])))
+        except (ValueError, KeyError, AttributeError) as error:
+            raise InvalidInputError(f'{path}, line {number}: not a JSON object such as {{"id": 1, "text": "..."}}') from error
+    return asked
+
+
+def _vector(text: str) -> list[float]:
+    """A query of a collection that has no embedder: a JSON list of numbers."""
+    from vecsearch.errors import InvalidInputError
+
+    try:
+        return [float(value) for value in json.loads(text)]
+    except (ValueError, TypeError) as error:
+        raise InvalidInputError("the collection has no embedder: search it by a vector, written [0.1, 0.2, ...]") from error
+
+
+def _as_dicts(hits: Hits, columns: list[str] | None) -> list[dict[str, Any]]:
+    """Hits for JSON: with rank, score and id always, and the columns asked for (all but the vector, when none are)."""
+    if columns is None:
+        return [hit.to_dict() for hit in hits]
+    return [{"rank": hit.rank, "score": hit.score, "id": hit.id} | {name: hit[name] for name in columns} for hit in hits]
+
+
+def _as_number(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
