@@ -1,0 +1,72 @@
+"""The planner: a pure function, so its promises are checked on thousands of made-up situations."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vecsearch.plan import Point, Stats, exact_micros, plan, points_of, reach_for
+
+SURFACE = tuple(
+    Point(effort, depth, k, low + 0.002, low, effort * 2.0 + depth)
+    for k in (1, 10, 100, 1000)
+    for effort, low in ((32, 0.90), (128, 0.96), (1024, 0.995))
+    for depth in (max(k, 10), 4 * k)
+    if depth <= effort * 4
+)
+
+
+def test_reasons_are_said() -> None:
+    stats = Stats(kept=50_000, indexed_rows=50_000, indexed_kept=50_000, points=SURFACE)
+    assert plan(10, 0.95, False, Stats(0)).method == "empty"
+    assert "asked for" in str(plan(10, 0.95, True, stats)) and "asked for" in str(plan(10, 1.0, False, stats))
+    assert "build_index()" in str(plan(10, 0.95, False, Stats(kept=50_000)))
+    assert "not measured to reach recall 0.999" in str(plan(10, 0.999, False, stats))
+    assert "cheaper here" in str(plan(10, 0.95, False, Stats(100, 100, 100, SURFACE)))
+    chosen = plan(10, 0.95, False, stats)
+    assert (chosen.method, chosen.effort, chosen.depth, chosen.reach) == ("index", 128, 10, 10)
+    assert "effort 128, 10 candidates, measured recall 0.960" in str(chosen)
+
+
+def test_a_k_between_calibrated_ones_takes_the_next() -> None:
+    stats = Stats(50_000, 50_000, 50_000, SURFACE)
+    assert plan(11, 0.9, False, stats).depth >= 100
+    assert plan(2000, 0.9, False, stats).method == "exact"
+
+
+def test_reach_covers_k_independent_matches() -> None:
+    rng = np.random.default_rng(0)
+    for k, share in ((1, 0.5), (10, 0.1), (10, 0.01), (100, 0.5)):
+        reach = reach_for(k, int(1e6 * share), 10**6)
+        enough = rng.binomial(reach, share, 20_000) >= k
+        assert enough.mean() > 0.97, (k, share)
+        assert reach < 6 * (k + 3) / share  # and not far more than that
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    st.integers(1, 3000), st.floats(0.5, 1.0), st.booleans(), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.0, 1.0),
+    st.sampled_from([(), SURFACE]),
+)  # fmt: skip
+def test_every_plan_keeps_its_promise(
+    k: int, recall: float, exactly: bool, indexed: int, fresh: int, share: float, points: tuple[Point, ...]
+) -> None:
+    matching = int(indexed * share)
+    stats = Stats(matching + fresh, indexed, matching, points)
+    made = plan(k, recall, exactly, stats)
+    assert str(made)
+    assert made.rows == stats.kept or made.method == "empty"
+    if made.method != "index":
+        assert made.expected_recall == 1.0
+        return
+    assert not exactly and recall < 1 and made.expected_recall >= recall
+    assert made.reach >= k and made.depth >= made.reach
+    used = [point for point in points if (point.effort, point.depth) == (made.effort, made.depth) and point.k >= made.reach]
+    assert used and min(point.micros for point in used) < exact_micros(matching, stats.exact_micros_per_row)
+    assert made.fresh_rows == fresh
+
+
+def test_points_come_back_from_facts() -> None:
+    assert points_of({"surface": [[1, 2, 3, 0.5, 0.4, 9.0]]}) == (Point(1, 2, 3, 0.5, 0.4, 9.0),)
+    assert points_of({}) == ()
