@@ -1,0 +1,120 @@
+"""What is asked of every library: no filter, random filters of several shares, and filters tied to the query's neighbourhood.
+
+The right answers are exact: every query against every row that its filter keeps.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.datasets import Dataset, Vectors
+from benchmarks.peers import Where
+from vecsearch.evaluate import recall_at_k
+
+SHARES = {"50%": 0.5, "10%": 0.1, "1%": 0.01, "0.1%": 0.001}
+"""Random filters: the share of rows each keeps. Its column says 1 on those rows and 0 elsewhere."""
+
+CLUSTERS = 40
+"""k-means clusters behind the correlated filter (the query's own cluster) and the anti-correlated one (the farthest)."""
+
+UNFILTERED, CORRELATED, ANTI_CORRELATED = "no filter", "2.5% correlated", "2.5% anti-correlated"
+CASES = (UNFILTERED, *SHARES, CORRELATED, ANTI_CORRELATED)
+
+Columns = Mapping[str, npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of question: each query's filter, and its exact top rows (q, k) with their scores and how many rows match."""
+
+    name: str
+    wheres: Sequence[Where]
+    rows: npt.NDArray[np.int64]
+    matching: npt.NDArray[np.int64]
+
+
+def make_columns(data: Dataset, seed: int = 0) -> tuple[dict[str, npt.NDArray[np.int64]], Vectors]:
+    """The columns to filter on, by name, and the k-means centroids (40, dim) behind the column `cluster`."""
+    n = len(data.base)
+    rng = np.random.default_rng(seed)
+    columns = {}
+    for i, share in enumerate(SHARES.values()):
+        kept = np.zeros(n, dtype=np.int64)
+        kept[rng.permutation(n)[: max(1, round(share * n))]] = 1
+        columns[f"f{i}"] = kept
+    clusters = min(CLUSTERS, max(1, n // 50))
+    means = faiss.Kmeans(data.base.shape[1], clusters, niter=20, seed=seed + 1, min_points_per_centroid=1)
+    means.train(data.base[rng.permutation(n)[:50_000]])
+    columns["cluster"] = means.assign(data.base)[1].astype(np.int64)
+    return columns, means.centroids
+
+
+def make_case(name: str, data: Dataset, columns: Columns, centroids: Vectors, k: int, queries: int | None = None) -> Case:
+    """The case `name` for the first `queries` queries, with its exact answers for the top `k`."""
+    asked = data.queries[:queries]
+    wheres = _wheres(name, asked, columns, centroids)
+    rows = np.full((len(asked), k), -1, dtype=np.int64)
+    matching = np.zeros(len(asked), dtype=np.int64)
+    for where in Counter(wheres):
+        those = np.array([i for i, each in enumerate(wheres) if each == where])
+        kept = np.arange(len(data.base)) if where is None else np.flatnonzero(columns[where[0]] == where[1])
+        matching[those] = len(kept)
+        if len(kept):
+            top = min(k, len(kept))
+            rows[those, :top] = kept[_exact(asked[those], data.base if where is None else data.base[kept], top, data.metric)]
+    return Case(name, wheres, rows, matching)
+
+
+def true_scores(data: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The score, in float64, of the row numbers in each query's line, shape as `rows`; larger is better, -inf for -1."""
+    scores = np.full(rows.shape, -np.inf)
+    for i, line in enumerate(rows):
+        valid = line >= 0
+        vectors = data.base[line[valid]].astype(np.float64)
+        query = data.queries[i].astype(np.float64)
+        scores[i, valid] = -((vectors - query) ** 2).sum(axis=1) if data.metric == "l2" else vectors @ query
+    return scores
+
+
+def judge(
+    data: Dataset, case: Case, columns: Columns, found: Sequence[Sequence[int]], k: int
+) -> tuple[npt.NDArray[np.float64], int]:
+    """Recall@k of each query, and how many hits broke the filter. A hit outside the filter is not found."""
+    rows = np.full((len(found), k), -1, dtype=np.int64)
+    for i, line in enumerate(found):
+        rows[i, : min(k, len(line))] = line[:k]
+    broken = 0
+    for i, where in enumerate(case.wheres):
+        if where is not None:
+            outside = (rows[i] >= 0) & (columns[where[0]][rows[i]] != where[1])
+            broken += int(outside.sum())
+            rows[i, outside] = -1
+    exact = case.rows[: len(found), :k]
+    matching = case.matching[: len(found)]
+    return recall_at_k(rows, true_scores(data, rows), exact, true_scores(data, exact), k, matching), broken
+
+
+def _wheres(name: str, queries: Vectors, columns: Columns, centroids: Vectors) -> list[Where]:
+    if name == UNFILTERED:
+        return [None] * len(queries)
+    if name in SHARES:
+        return [(f"f{list(SHARES).index(name)}", 1)] * len(queries)
+    distances = ((queries[:, None, :] - centroids[None]) ** 2).sum(axis=2)
+    empty = np.bincount(columns["cluster"], minlength=len(centroids)) == 0
+    if name == CORRELATED:
+        chosen = np.where(empty, np.inf, distances).argmin(axis=1)
+    else:
+        chosen = np.where(empty, -np.inf, distances).argmax(axis=1)
+    return [("cluster", int(cluster)) for cluster in chosen]
+
+
+def _exact(queries: Vectors, base: Vectors, k: int, metric: str) -> npt.NDArray[np.int64]:
+    kind = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
+    rows: npt.NDArray[np.int64] = faiss.knn(queries, base, k, metric=kind)[1]
+    return rows
