@@ -75,14 +75,14 @@ def test_damage_is_found_before_the_rows_it_hits_are_used(tmp_path: Path) -> Non
     ref = written(tmp_path, batch)
     path = tmp_path / ref.name
     content = bytearray(path.read_bytes())
-    text = content.index("文 39000 ".encode())
+    text = content.index("文 39001 ".encode())
     assert BLOCK < text < len(content) - BLOCK  # not in the blocks that opening looks at
     content[text] ^= 1
     path.write_bytes(content)
     segment = Segment(tmp_path, ref, 40_000)
     assert segment.take(["text"], np.array([1])).column(0).to_pylist() == ["文 1 "]  # other rows stay readable
     with pytest.raises(vs.CorruptedError, match="damaged in bytes"):
-        segment.take(["text"], np.array([1, 39_000]))
+        segment.take(["text"], np.array([1, 39_001]))
     with pytest.raises(vs.CorruptedError):
         segment.column("text")
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vecsearch.errors import CorruptedError, LockTimeoutError, StorageError
+from vecsearch.errors import CorruptedError, LockTimeoutError, StorageError, VecsearchError
 
 BLOCK = 256 * 1024  # bytes covered by one checksum
 REMOTE_FILE_SYSTEMS = frozenset(
@@ -41,7 +41,7 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, StorageError | FileExistsError):
+        if isinstance(error, VecsearchError | FileExistsError):
             raise
         advice = {
             errno.ENOSPC: "the disk is full: free some space and try again; nothing was lost",

@@ -51,7 +51,7 @@ def score_rows(vectors: Vectors, query: Scores, rows: Rows, metric: Metric) -> S
     kernel = faiss.fvec_L2sqr_by_idx if metric is Metric.L2 else faiss.fvec_inner_products_by_idx
     swig = faiss.swig_ptr
     kernel(swig(scores), swig(query), swig(vectors), swig(rows), vectors.shape[1], 1, count)
-    return np.negative(scores, out=scores) if metric is Metric.L2 else scores
+    return np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores
 
 
 def _numpy_scores(vectors: Scores, query: Scores, metric: Metric) -> Scores:
@@ -131,7 +131,7 @@ def _knn(
             kernel(*arguments, None, selector)
         else:
             kernel(*arguments, selector)
-    return (np.negative(scores, out=scores) if metric is Metric.L2 else scores), rows
+    return (np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores), rows
 
 
 def merge(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:

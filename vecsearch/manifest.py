@@ -12,7 +12,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,12 +214,12 @@ def load(root: Path, version: int | None = None) -> Manifest:
     return manifest
 
 
-def commit(root: Path, manifest: Manifest) -> None:
-    """Make a version the latest, durably. Every file it names is already in place and synced.
+def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
+    """Make a version the latest, durably. Every file it names is in place; the folders that got new ones are `changed`.
 
     Raises ConflictError when another writer committed the same number first.
     """
-    for folder in (SEGMENTS, INDEXES):
+    for folder in changed:
         disk.sync_folder(root / folder)
     temporary = root / MANIFESTS / f".{manifest.version:08d}-{uuid.uuid4().hex}.tmp"
     disk.write_file(temporary, lambda path: _write_text(path, to_json(manifest)))

@@ -103,11 +103,11 @@ class Searcher:
             return self._exact(
                 query, k, kept, replace(exact_plan(stats, why), steps=(f"index tried first (effort {chosen.effort})",))
             )
-        scores = self._score(query, rows)
+        scores = self.score(query, rows)
         if chosen.fresh_rows:
             fresh = self._fresh(kept)
             rows = np.concatenate([rows, fresh])
-            scores = np.concatenate([scores, self._score(query, fresh)])
+            scores = np.concatenate([scores, self.score(query, fresh)])
         scores, rows = best(scores, rows, k)
         return Found(rows, scores, chosen)
 
@@ -135,7 +135,7 @@ class Searcher:
     def _vectors(self) -> list[npt.NDArray[np.floating]]:
         return [segment.vectors for segment in self.snapshot.segments]
 
-    def _score(self, query: Scores, rows: Rows) -> Scores:
+    def score(self, query: Scores, rows: Rows) -> Scores:
         """True scores of some rows."""
         if len(self._vectors) == 1:
             return score_rows(self._vectors[0], query, rows, self.metric)

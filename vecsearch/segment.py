@@ -135,4 +135,5 @@ class Segment:
 
 
 def _buffers(array: pa.Array) -> list[pa.Buffer]:
-    return [buffer for buffer in array.buffers() if buffer is not None]
+    """The buffers that lie in the file: an empty one may lie anywhere."""
+    return [buffer for buffer in array.buffers() if buffer is not None and buffer.size]

@@ -93,12 +93,12 @@ class Staging:
         tombstones = self.write_rows(SEGMENTS, ".dead.arrow", dead.astype(np.uint32))
         return replace(entry, tombstones=tombstones, deleted=len(dead), documents=documents)
 
-    def publish(self, version: Manifest) -> None:
-        """Move the files this version names to their places."""
-        for ref in version.files():
-            staged = self._staged.pop(ref.name, None)
-            if staged is not None:
-                disk.move(staged, self.root / ref.name)
+    def publish(self, version: Manifest) -> set[str]:
+        """Move the files this version names to their places; the folders that got some."""
+        moved = [ref.name for ref in version.files() if ref.name in self._staged]
+        for name in moved:
+            disk.move(self._staged.pop(name), self.root / name)
+        return {name.split("/")[0] for name in moved}
 
 
 def count_documents(batch: pa.RecordBatch) -> int:
@@ -141,9 +141,8 @@ class Store:
 
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version (the lock is held). Either all of it is there afterwards, or nothing of it."""
-        if staging is not None:
-            staging.publish(version)
-        manifest.commit(self.root, version)
+        changed = staging.publish(version) if staging is not None else set()
+        manifest.commit(self.root, version, changed)
         if len(manifest.versions(self.root)) > version.keep_versions + SLACK_VERSIONS:
             self.collect(version.keep_versions)
 
