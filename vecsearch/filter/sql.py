@@ -16,10 +16,10 @@ import pyarrow as pa
 from sqlglot import exp
 
 from vecsearch.errors import FilterError
-from vecsearch.filter_compare import compare, conjunction, disjunction, is_null, is_truth, membership, negation, truth
-from vecsearch.filter_functions import absolute, arithmetic, change_case, is_nan, length, like, list_has_all, list_has_any
-from vecsearch.filter_syntax import ALLOWED, DATE_WORDS, FLATTER, FUNCTIONS, Syntax, full_width_hint
-from vecsearch.filter_values import (
+from vecsearch.filter.compare import compare, conjunction, disjunction, is_null, is_truth, membership, negation, truth
+from vecsearch.filter.functions import absolute, arithmetic, change_case, is_nan, length, like, list_has_all, list_has_any
+from vecsearch.filter.syntax import ALLOWED, DATE_WORDS, FLATTER, FUNCTIONS, Syntax, full_width_hint
+from vecsearch.filter.values import (
     Literal,
     Moment,
     Operand,
@@ -232,7 +232,9 @@ class _Compiler:
         if len(fitting) == 1:
             return fitting[0]
         if fitting and len({names[index] for index in fitting}) == 1:
-            raise FilterError(f"there are {len(fitting)} columns called {names[fitting[0]]!r}, so a filter cannot tell them apart")
+            raise FilterError(
+                f"there are {len(fitting)} columns called {names[fitting[0]]!r}, so a filter cannot tell them apart"
+            )
         if fitting:
             choices = ", ".join(f'"{names[index]}"' for index in fitting)
             raise FilterError(f"the name {name} fits several columns: write one of {choices}, in double quotes")

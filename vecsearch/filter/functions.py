@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.errors import FilterError
-from vecsearch.filter_compare import bits, boolean, cast, compare, conjunction, constant_unless_null, membership, truth
-from vecsearch.filter_values import MAX_DIGITS, Literal, Operand, Value, elements, number, shorten
+from vecsearch.filter.compare import bits, boolean, cast, compare, conjunction, constant_unless_null, membership, truth
+from vecsearch.filter.values import MAX_DIGITS, Literal, Operand, Value, elements, number, shorten
 
 
 def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Value:

@@ -1,6 +1,6 @@
 """`where`: SQL text or a pyarrow Expression, compiled once to a filter that masks the rows of record batches.
 
-SQL text is DuckDB's WHERE, cut down to an allow-list (`filter_syntax`, `filter_sql`). Its rules:
+SQL text is DuckDB's WHERE, cut down to an allow-list (see `filter.syntax` and `filter.sql`). Its rules:
 
 - A row is kept only when the condition is TRUE, with SQL's logic of NULL: `lang <> 'en'` drops rows without a lang, and
   `lang NOT IN ('en', NULL)` keeps none.
@@ -40,8 +40,8 @@ import pyarrow.acero as acero
 import pyarrow.compute as pc
 
 from vecsearch.errors import FilterError
-from vecsearch.filter_compare import bits
-from vecsearch.filter_values import is_vector, shorten
+from vecsearch.filter.compare import bits
+from vecsearch.filter.values import is_vector, shorten
 
 LONG_TEXT = 20_000  # characters; few filters this long are kept compiled, as one may hold megabytes
 
@@ -91,7 +91,7 @@ def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
 
 
 def _compile_text(text: str, schema: pa.Schema) -> Filter:
-    from vecsearch.filter_sql import compile_text  # here, as sqlglot takes long to import
+    from vecsearch.filter.sql import compile_text  # here, as sqlglot takes long to import
 
     condition, names = compile_text(text, schema)
     columns = tuple(name for name in schema.names if name in names)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.errors import FilterError
-from vecsearch.filter_values import (
+from vecsearch.filter.values import (
     Literal,
     Operand,
     Value,

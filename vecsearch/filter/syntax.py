@@ -18,7 +18,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
 from vecsearch.errors import FilterError
-from vecsearch.filter_values import Literal, number, shorten
+from vecsearch.filter.values import Literal, number, shorten
 
 MAX_TEXT = 16_000_000  # characters of a where, its lists of constants included
 MAX_SYNTAX = 250_000  # characters of a where without its lists of constants: sqlglot reads 100,000 to 200,000 a second
