@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 		"Install one (Debian and Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): a few minutes the first time, for PyTorch is large." >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev]"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev]"
 	@touch $@
 
 demo: $(INSTALLED)  ## search the docstrings of Python's standard library
@@ -45,17 +45,17 @@ format: $(INSTALLED)  ## mend what the linter and the formatter can
 
 wheel: $(INSTALLED)  ## build the wheel, install it alone in a new environment, and try it there
 	rm -rf dist build/wheel
-	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w dist .
+	$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps -w dist .
 	$(BIN)/python -m venv build/wheel
-	build/wheel/bin/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) dist/*.whl
+	build/wheel/bin/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) dist/*.whl
 	.ci/try-installed build/wheel/bin
 
 floors: $(INSTALLED)  ## run the tests with the oldest version of every dependency that pyproject.toml admits
 	rm -rf build/floors
 	$(BIN)/python -m venv build/floors
 	$(BIN)/python .ci/floors.py > build/floors/requirements.txt
-	build/floors/bin/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -r build/floors/requirements.txt
-	build/floors/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	build/floors/bin/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) -r build/floors/requirements.txt
+	build/floors/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
 	build/floors/bin/python -m pytest -q $(ARGS)
 
 clean:  ## remove what was built; .venv and collections stay

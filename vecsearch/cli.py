@@ -66,6 +66,7 @@ def ingest(
         list[Path],
         typer.Argument(
             metavar="DATA...",
+            exists=True,
             help="Files (.parquet, .csv, .tsv, .jsonl, .arrow), or folders of .txt and .md files.",
             show_default=False,
         ),
