@@ -1,0 +1,63 @@
+"""Where the examples' data is, and one measure for the retrieval examples.
+
+The folder is ../shared/data beside the project, or the one named by VECSEARCH_DATA. With VECSEARCH_QUICK=1 an example takes
+a small part of its data, to see that it runs; its numbers then mean little.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import vecsearch as vs
+from vecsearch.embedders import Embedder
+from vecsearch.evaluate import ndcg_at_k
+
+QUICK = os.environ.get("VECSEARCH_QUICK") == "1"
+
+
+def data(name: str) -> Path:
+    """The folder of one data set; the example ends with a sentence when it is not there."""
+    path = Path(os.environ.get("VECSEARCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / name
+    if not path.exists():
+        sys.exit(f"this example needs the data set '{name}' in {path.parent}; name another folder with VECSEARCH_DATA")
+    return path
+
+
+def beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dict[str, float]]]:
+    """Documents, queries by id, and relevance grades by query and document, of a folder in the BEIR layout."""
+    folder = data(f"beir/{name}")
+    documents = [
+        {"id": row["_id"], "text": f"{row.get('title') or ''} {row['text']}".strip()} for row in _lines(folder / "corpus.jsonl")
+    ]
+    queries = {row["_id"]: row["text"] for row in _lines(folder / "queries.jsonl")}
+    grades: dict[str, dict[str, float]] = {}
+    with (folder / "qrels" / "test.tsv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            grades.setdefault(row["query-id"], {})[row["corpus-id"]] = float(row["score"])
+    asked = [query for query in queries if query in grades][: 30 if QUICK else None]
+    if QUICK:
+        relevant = {document for query in asked for document in grades[query]}
+        documents = [row for row in documents if row["id"] in relevant][:60]
+    return [row for row in documents if row["text"]], {query: queries[query] for query in asked}, grades
+
+
+def retrieval_ndcg(
+    embedder: str | Embedder, documents: list[dict[str, str]], queries: dict[str, str], grades: dict[str, dict[str, float]]
+) -> float:
+    """Mean nDCG@10 of the queries, through a collection made for the purpose."""
+    with tempfile.TemporaryDirectory() as folder:
+        collection = vs.create(Path(folder) / "documents.vs", embedder=embedder)
+        collection.add(documents)
+        found = [[str(document) for document in hits.ids] for hits in collection.search_batch(list(queries.values()), k=10)]
+        collection.close()
+    return float(ndcg_at_k(found, [grades[query] for query in queries], 10).mean())
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]

