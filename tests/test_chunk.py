@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -20,8 +19,6 @@ from vecsearch.chunk import Chunker, FunctionChunker, measure, resolve_chunker
 from vecsearch.errors import InvalidInputError, MissingExtraError
 
 pytest.importorskip("chonkie", reason="the extra `chunk` is not installed")
-
-DATA = Path(os.environ.get("VECSEARCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def passages(chunker: Chunker | FunctionChunker, text: str) -> list[str]:
@@ -203,11 +200,8 @@ def test_a_megabyte_without_any_boundary() -> None:
 
 
 @pytest.mark.parametrize("name", ["xquad-en", "xquad-zh", "cmrc2018-dev"])
-def test_real_paragraphs_are_cut_at_the_ends_of_sentences(name: str) -> None:
-    path = DATA / "beir" / name / "corpus.jsonl"
-    if not path.exists():
-        pytest.skip(f"{path} is not there")
-    with path.open(encoding="utf-8") as file:
+def test_real_paragraphs_are_cut_at_the_ends_of_sentences(name: str, shared_data: Path) -> None:
+    with (shared_data / "beir" / name / "corpus.jsonl").open(encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file][:150]
     chunker = Chunker(max_chars=1200)
     cuts = [text[:end] for text in texts for _, end in chunker.split(text)[:-1]]

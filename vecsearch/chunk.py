@@ -217,8 +217,8 @@ def resolve_chunker(
     return chunker
 
 
-# Chinese, Japanese and Korean letters, their punctuation, and full-width forms.
-_CJK = re.compile("[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+# Chinese, Japanese and Korean letters, their punctuation (but not the wide space), and full-width forms.
+_CJK = re.compile("[\u1100-\u11ff\u2e80-\u2fff\u3001-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 
 
 def measure(text: str, cjk_weight: int) -> int:

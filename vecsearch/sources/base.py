@@ -152,11 +152,15 @@ def _rebatched(batches: Batches, rows: int) -> Batches:
     for batch in batches:
         long = batch.num_rows * 2 > rows or batch.nbytes > MAX_BATCH_CHARS
         if waiting and (long or sum(each.num_rows for each in waiting) + batch.num_rows > rows):
-            yield pa.concat_batches(waiting)
+            yield _joined(waiting)
             waiting = []
         if long:
             yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
         elif batch.num_rows:
             waiting.append(batch)
     if waiting:
-        yield pa.concat_batches(waiting)
+        yield _joined(waiting)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)

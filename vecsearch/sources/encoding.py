@@ -1,8 +1,9 @@
 """Open text files in whichever encoding: UTF-8, with or without a byte order mark, UTF-16 and UTF-32 with one, or GB18030
 (which holds GBK and GB2312); plain or gzip-compressed; always as a stream.
 
-A file without a mark is UTF-8 if all of it decodes as UTF-8, else GB18030 if all of it decodes as that. Nothing is guessed from
-a sample, and nothing is replaced. (A file in an old European encoding may pass for GB18030: save such files as UTF-8.)
+A file without a mark is UTF-8 if all of it decodes as UTF-8, else GB18030 if all of it decodes as that and it does not begin as
+UTF-8 that is damaged further on. Nothing is guessed from a sample, and nothing is replaced. (A file in an old European encoding
+may pass for GB18030: save such files as UTF-8.)
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from vecsearch.errors import InvalidInputError
 MAX_TEXT = 64 * 2**20
 
 _BLOCK = 2**20
+
+# So many letters beyond ASCII that are right UTF-8 do not come about by chance in a file of another encoding.
+_CLEARLY_UTF8 = 8
 _MARKS = [
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -67,13 +71,15 @@ class TextFile:
             head = file.read(4)
         marked = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
         if marked is None:
-            bad_utf8 = _first_bad_byte(path, name, "utf-8")
-            if bad_utf8 is None:
+            bad, letters = _first_bad_byte(path, name, "utf-8")
+            if bad is None:
                 return cls(path, name, "utf-8", state)
-            if _first_bad_byte(path, name, "gb18030") is None:
+            if letters >= _CLEARLY_UTF8:
+                raise InvalidInputError(f"{name}: byte {bad} is not UTF-8, though the {letters} letters before it are; mend it")
+            if _first_bad_byte(path, name, "gb18030")[0] is None:
                 return cls(path, name, "gb18030", state)
-            raise InvalidInputError(f"{name}: byte {bad_utf8} is neither UTF-8 nor GB18030; save the file as UTF-8")
-        bad = _first_bad_byte(path, name, marked)
+            raise InvalidInputError(f"{name}: byte {bad} is neither UTF-8 nor GB18030; save the file as UTF-8")
+        bad, _ = _first_bad_byte(path, name, marked.removesuffix("-sig"))
         if bad is not None:
             raise InvalidInputError(
                 f"{name}: byte {bad} is not {marked.removesuffix('-sig').upper()}, as the file's first bytes say"
@@ -117,18 +123,25 @@ def _state(file: BinaryIO) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _first_bad_byte(path: Path, name: str, encoding: str) -> int | None:
-    """The offset, in the decompressed file, of the first byte that does not decode; None if all do."""
+def _first_bad_byte(path: Path, name: str, encoding: str) -> tuple[int | None, int]:
+    """The offset, in the decompressed file, of the first byte that does not decode, None if all do; and how many letters
+    beyond ASCII were decoded before it."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
-    done = 0
+    done = letters = 0
     with open_binary(path, name) as file:
         while True:
             block = file.read(_BLOCK)
             held = len(decoder.getstate()[0])
             try:
-                decoder.decode(block, final=not block)
+                letters += _beyond_ascii(decoder.decode(block, final=not block))
             except UnicodeDecodeError as error:
-                return done - held + error.start
+                return done - held + error.start, letters + _beyond_ascii(
+                    error.object[: error.start].decode(encoding, "ignore")
+                )
             if not block:
-                return None
+                return None, letters
             done += len(block)
+
+
+def _beyond_ascii(text: str) -> int:
+    return 0 if text.isascii() else len(text) - len(text.encode("ascii", "ignore"))

@@ -66,7 +66,7 @@ def pandas_part(frame: Any) -> Part:
             values = [None if isinstance(value, float) and value != value else value for value in frame[column]]
             columns = Columns(row_name)
             columns.see(Block(list(range(len(values))), [{str(column): value} for value in values]))
-            columns.schema()
+            columns.types()
         raise InvalidInputError(f"{name} cannot be read: {error}") from error
     return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
 

@@ -55,8 +55,10 @@ class Columns:
     def __init__(self, where: Where) -> None:
         self.where = where
         self.kinds: dict[str, Kinds] = {}
+        self.first_row: int | None = None
 
     def see(self, block: Block) -> None:
+        self.first_row = block.numbers[0] if self.first_row is None else self.first_row
         for name in dict.fromkeys(chain.from_iterable(block.rows)):
             if not isinstance(name, str):
                 number = next(n for n, row in zip(block.numbers, block.rows, strict=True) if name in row)
@@ -66,15 +68,21 @@ class Columns:
             kinds = self.kinds.setdefault(name, Kinds(f"column {name!r}", self.where))
             kinds.see([row.get(name) for row in block.rows], block.numbers)
 
-    def schema(self, known: pa.Schema | None = None) -> pa.Schema:
-        """The types of the columns; one that held only None takes its type from `known`. Raises InvalidInputError for a mix."""
-        fields = []
-        for name, kinds in self.kinds.items():
-            kind = kinds.type()
-            if pa.types.is_null(kind) and known is not None and name in known.names:
-                kind = known.field(name).type
-            fields.append(pa.field(name, kind))
-        return pa.schema(fields)
+    def types(self) -> dict[str, pa.DataType]:
+        """The type of each column. Raises InvalidInputError naming two rows whose values do not go together."""
+        return {name: kinds.type() for name, kinds in self.kinds.items()}
+
+    def schema(self, known: pa.Schema | None) -> pa.Schema:
+        """The same as a schema, in which a column that held only None takes its type from `known`. Raises InvalidInputError
+        where there are rows but no column."""
+        if self.first_row is not None and not self.kinds:
+            raise InvalidInputError(
+                f"{self.where(self.first_row)} is an empty dict, as are those after it: a row needs a column"
+            )
+        stated = {} if known is None else {field.name: field.type for field in known}
+        return pa.schema(
+            [(name, stated.get(name, kind) if pa.types.is_null(kind) else kind) for name, kind in self.types().items()]
+        )
 
 
 _SCALARS: dict[str, pa.DataType] = {
@@ -265,17 +273,17 @@ def iterator_part(rows: Iterator[Any], name: str, batch_rows: int, known: pa.Sch
 def _check_fits(block: Block, schema: pa.Schema) -> None:
     later = Columns(row_name)
     later.see(block)
-    for field in later.schema():
-        known = schema.field(field.name).type if field.name in schema.names else pa.null()
-        misfit = None if _fits(field.type, known) else _first_misfit(block, field.name, known)
+    for name, found in later.types().items():
+        known = schema.field(name).type if name in schema.names else pa.null()
+        misfit = None if _fits(found, known) else _first_misfit(block, name, known)
         if misfit is None:
             continue
         number, kind = misfit
-        if field.name not in schema.names:
-            problem = f"{row_name(number)} has the column {field.name!r}, which no row of the first batch has"
+        if name not in schema.names:
+            problem = f"{row_name(number)} has the column {name!r}, which no row of the first batch has"
         else:
             was = "only None" if pa.types.is_null(known) else known
-            problem = f"{row_name(number)}, column {field.name!r}: {kind} where the first batch has {was}"
+            problem = f"{row_name(number)}, column {name!r}: {kind} where the first batch has {was}"
         raise InvalidInputError(f"{problem}. An iterator's first batch decides its columns and types: {FROM_A_LIST}")
 
 
