@@ -31,7 +31,6 @@ from benchmarks.peers import Task
 from benchmarks.worker import Worker, WorkerError, write_task
 from vecsearch.evaluate import bootstrap_interval, summarize_latency
 
-RESULTS = Path(__file__).with_name("results")
 BUILD_TIMEOUT, CALL_TIMEOUT = 7_200.0, 1_800.0
 MIN_TIMED = 100
 PROBE_RECALL = 0.95
@@ -275,7 +274,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="how long one measurement takes in a round")
     parser.add_argument("--no-batch", action="store_true", help="leave out the measurement with all threads")
     parser.add_argument("--quick", action="store_true", help="a small check: 5,000 rows, 200 queries, 2 rounds, a thin grid")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=measure.RESULTS)
     parser.add_argument("--work", type=Path, help="folder for indexes, downloads and logs, kept afterwards (a temporary one)")
     options = parser.parse_args(arguments)
     if options.quick:

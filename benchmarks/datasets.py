@@ -7,6 +7,7 @@ brings no queries of its own, rows drawn at random are taken out of the base and
 from __future__ import annotations
 
 import json
+import os
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -75,6 +76,15 @@ def load(
         base = base[np.sort(rng.choice(len(base), size=limit, replace=False))]
     chosen = metric or raw.metric or "cosine"
     return Dataset(path.stem, _prepare(base, chosen, "base"), _prepare(asked, chosen, "query"), chosen, held_out)
+
+
+def shared(*parts: str) -> Path:
+    """A file of the project's shared data: beside the project's folder, or where VECSEARCH_DATA says."""
+    root = os.environ.get("VECSEARCH_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(root).joinpath(*parts)
+    if not path.exists():
+        raise SystemExit(f"no {'/'.join(parts)} in {root}: set VECSEARCH_DATA to the folder of the shared data")
+    return path
 
 
 def read_vecs(path: Path) -> npt.NDArray[Any]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
+import json
 import os
 import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 MB = 1 << 20
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def memory() -> dict[str, float]:
@@ -59,11 +66,36 @@ def hardware() -> dict[str, str | int]:
 
 
 def version(package: str) -> str:
-    """The installed version of a package; for one that runs from its source tree, what its files say."""
+    """The installed version of a package; for one that runs from its source tree, what its files say; or "absent"."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "source tree"
+        pass
+    try:
+        return str(importlib.import_module(package).__version__)
+    except (ImportError, AttributeError):
+        return "absent"
+
+
+def save(name: str, measured: Mapping[str, Any], packages: Sequence[str]) -> Path:
+    """Writes benchmarks/results/NAME.json: what was measured, when, on what, and with which versions."""
+    facts = {"name": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", "hardware": hardware()}
+    facts["versions"] = {package: version(package) for package in packages}
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(rounded(facts | dict(measured)), indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def rounded(value: Any) -> Any:
+    """Floats to six significant digits, at any depth: more are noise."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(each) for each in value]
+    return value
 
 
 def _fields(path: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import curves, plot
+from benchmarks import curves, measure, plot
 from benchmarks.cases import UNFILTERED
 
 OURS = "vecsearch"
@@ -35,7 +35,7 @@ Record = Mapping[str, Any]
 def write(results: Record, folder: Path) -> list[Path]:
     """Writes NAME.json, NAME.md and NAME.png; returns their paths."""
     paths = [folder / f"{results['name']}{suffix}" for suffix in (".json", ".md", ".png")]
-    paths[0].write_text(json.dumps(_rounded(results), indent=1) + "\n", encoding="utf-8")
+    paths[0].write_text(json.dumps(measure.rounded(results), indent=1) + "\n", encoding="utf-8")
     paths[1].write_text(summary(results), encoding="utf-8")
     plot.draw(results, paths[2])
     return paths
@@ -220,14 +220,3 @@ def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in [header, ["---"] * len(header), *filled]
     )
-
-
-def _rounded(value: Any) -> Any:
-    """Floats to six significant digits, at any depth: more are noise."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, Mapping):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
-    return value

@@ -32,7 +32,6 @@ from benchmarks.peers import Peer, Task, UnsupportedError, Where, load
 WARM_QUERIES = 10
 COLD_QUERIES = 200
 MEMORY_QUERIES = 1_000
-ROOT = Path(__file__).resolve().parents[1]
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -224,7 +223,7 @@ def main() -> None:
 
 
 def _python_path() -> str:
-    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return os.pathsep.join(filter(None, [str(measure.ROOT), os.environ.get("PYTHONPATH")]))
 
 
 def _brief(message: str) -> str:

@@ -1,0 +1,128 @@
+"""Does anything between the model and the ranking lose quality? nDCG@10 against plain encode-and-multiply.
+
+    python benchmarks/quality.py [cranfield xquad-en ...]
+
+The reference is SentenceTransformer.encode of documents and questions, and numpy for exact cosine. Against it stands a
+collection, searched through the API and through the command line, without an index and with one. The promise is a difference of
+0.002 at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+if not __package__:  # run as a file: the folder above holds the packages
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+
+import vecsearch as vs
+from benchmarks import datasets, measure
+from vecsearch.evaluate import ndcg_at_k
+
+K = 10
+PROMISE = 0.002
+MODEL = "all-MiniLM-L6-v2"
+INDEX = "HNSW32"
+"""Named because these sets are so small that `build_index()` would rightly make none."""
+
+PACKAGES = ("vecsearch", "sentence-transformers", "torch", "faiss-cpu", "numpy")
+Texts = Mapping[str, str]
+Ranking = Sequence[Sequence[str]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks/quality.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("sets", nargs="*", default=["cranfield", "xquad-en"], help="folders of the shared data's beir/")
+    results = {name: measured(datasets.shared("beir", name)) for name in parser.parse_args().sets}
+    worst = 0.0
+    for name, scores in results.items():
+        reference = scores["encode and numpy"]
+        for way, score in scores.items():
+            print(f"{name:12} {way:28} nDCG@{K} {score:.4f} ({score - reference:+.4f})")
+            worst = max(worst, abs(score - reference))
+    print(f"largest difference {worst:.4f} (promise: {PROMISE} at most)")
+    print(measure.save("quality", {"k": K, "model": MODEL, "ndcg": results, "largest_difference": worst}, PACKAGES))
+    sys.exit(worst > PROMISE)
+
+
+def measured(folder: Path) -> dict[str, float]:
+    """Mean nDCG@10 of a BEIR folder by each way of searching, over the questions that have judgements."""
+    documents = datasets.read_texts(folder / "corpus.jsonl")
+    judged = read_qrels(folder / "qrels" / "test.tsv")
+    questions = {key: text for key, text in datasets.read_texts(folder / "queries.jsonl").items() if key in judged}
+    rankings = {"encode and numpy": plainly(documents, questions)}
+    with tempfile.TemporaryDirectory(prefix="vecsearch-bench-") as work:
+        rankings |= by_api(documents, questions, Path(work))
+        rankings |= by_command_line(documents, questions, Path(work))
+    relevance = [judged[key] for key in questions]
+    return {way: float(ndcg_at_k(ranking, relevance, K).mean()) for way, ranking in rankings.items()}
+
+
+def plainly(documents: Texts, questions: Texts) -> Ranking:
+    model = datasets.sentence_transformer(None)
+    ids = list(documents)
+    vectors = [model.encode(list(texts.values())) for texts in (documents, questions)]
+    base, asked = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in vectors)
+    best = np.argsort(-(asked @ base.T), axis=1, kind="stable")[:, :K]
+    return [[ids[row] for row in line] for line in best]
+
+
+def by_api(documents: Texts, questions: Texts, work: Path) -> dict[str, Ranking]:
+    with vs.create(work / "api.vs", embedder=MODEL) as collection:
+        collection.add([{"id": key, "text": text} for key, text in documents.items()])
+        found: dict[str, Ranking] = {}
+        found["API, exact"] = [_names(collection.search(text, k=K).ids) for text in questions.values()]
+        collection.build_index(recipe=INDEX)
+        found["API, index"] = [_names(collection.search(text, k=K).ids) for text in questions.values()]
+        found["API, index, batch"] = [_names(hits.ids) for hits in collection.search_batch(list(questions.values()), k=K)]
+    return found
+
+
+def by_command_line(documents: Texts, questions: Texts, work: Path) -> dict[str, Ranking]:
+    corpus, asked, collection = work / "corpus.jsonl", work / "questions.jsonl", work / "line.vs"
+    for path, texts in ((corpus, documents), (asked, questions)):
+        lines = (json.dumps({"id": key, "text": text}, ensure_ascii=False) for key, text in texts.items())
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _command("ingest", str(corpus), str(collection), "--embedder", MODEL)
+    search = ("search", str(collection), "--queries", str(asked), "-k", str(K), "--columns", "id", "--json")
+    found = {"command line, exact": _ranked(_command(*search), questions)}
+    _command("build", str(collection), "--recipe", INDEX)
+    return found | {"command line, index": _ranked(_command(*search), questions)}
+
+
+def read_qrels(path: Path) -> dict[str, dict[str, float]]:
+    """Question to document to relevance, of the questions with a relevant document."""
+    judged: dict[str, dict[str, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+        question, document, relevance = line.split("\t")
+        judged.setdefault(question, {})[document] = float(relevance)
+    return {question: documents for question, documents in judged.items() if max(documents.values()) > 0}
+
+
+def _command(*arguments: str) -> str:
+    """What `vecsearch ARGUMENTS` writes to its standard output."""
+    line = [sys.executable, "-c", "from vecsearch.cli import main; main()", *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, encoding="utf-8", check=False, cwd=measure.ROOT)
+    if done.returncode:
+        raise SystemExit(f"vecsearch {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _ranked(output: str, questions: Texts) -> Ranking:
+    answers = {answer["query_id"]: answer for answer in map(json.loads, output.splitlines())}
+    return [_names([hit["id"] for hit in answers[key]["hits"]]) for key in questions]
+
+
+def _names(ids: Sequence[object]) -> list[str]:
+    return [str(name) for name in ids]
+
+
+if __name__ == "__main__":
+    main()

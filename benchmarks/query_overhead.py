@@ -1,0 +1,117 @@
+"""What one `search(vector)` costs beyond the FAISS call and the re-scoring it makes; payload of 10 hits; and the import.
+
+    python benchmarks/query_overhead.py [--rounds 10]
+
+The bare work is: the index's own search with the effort and depth that the collection chose, and one call that scores the
+candidates it proposed against the stored vectors. The same queries are asked both ways in blocks that take turns, so that noise
+and caches are shared fairly. Promises: at most 60 µs more a query, at most 150 µs for fetching 10 payload rows, and an import
+of vecsearch under 0.2 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as a file: the folder above holds the packages
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import faiss
+import numpy as np
+import pyarrow as pa
+
+import vecsearch as vs
+from benchmarks import datasets, measure
+
+K = 10
+BLOCK = 200
+PROMISES = {"search_added_us": 60.0, "payload_us": 150.0, "import_ms": 200.0}
+PACKAGES = ("vecsearch", "faiss-cpu", "numpy", "pyarrow")
+IMPORTS = 15
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks/query_overhead.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=10)
+    rounds = parser.parse_args().rounds
+    path = datasets.shared("ann", "package-summaries-minilm-50k.f16.npy")
+    data = datasets.load(str(path), queries=BLOCK)
+    lines = datasets.shared("ann", "package-summaries-50k.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    with tempfile.TemporaryDirectory(prefix="vecsearch-bench-") as work:
+        collection = made(Path(work) / "bench.vs", data.base, lines)
+        measured = compared(collection, data, rounds) | {"import_ms": import_ms()}
+        collection.close()
+    for name, promise in PROMISES.items():
+        print(f"{name}: {measured[name]:.1f} (promise: {promise:g} at most)")
+    print(", ".join(f"{name} {value:.1f}" for name, value in measured.items() if name not in PROMISES))
+    print(measure.save("query-overhead", {"rows": len(data.base), "k": K, **measured}, PACKAGES))
+    sys.exit(any(measured[name] > promise for name, promise in PROMISES.items()))
+
+
+def made(path: Path, base: datasets.Vectors, lines: Sequence[str]) -> Any:
+    """A collection of all rows with a title, a text and a number as payload, and its index."""
+    names, texts = zip(*(line.split("\t", 1) for line in lines[: len(base)]), strict=True)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(base.ravel()), base.shape[1])
+    columns = {"id": np.arange(len(base)), "vector": vectors, "name": names, "summary": texts}
+    collection = vs.create(path, dim=base.shape[1], metric="cosine")
+    collection.add(pa.table(columns | {"year": np.arange(len(base)) % 30 + 1990}))
+    collection.build_index()
+    return collection
+
+
+def compared(collection: Any, data: datasets.Dataset, rounds: int) -> dict[str, float]:
+    """Medians in microseconds over all queries of all rounds."""
+    faiss.omp_set_num_threads(1)
+    bare = bare_search(collection, data.base)
+    # A search, and after it the payload of its hits: three columns of ten rows.
+    ways: dict[str, Callable[[datasets.Vectors], Any]] = {
+        "bare": bare,
+        "search": lambda query: collection.search(query, k=K),
+        "search_and_payload": lambda query: collection.search(query, k=K).fetch(["name", "summary", "year"]),
+        "search_and_ids": lambda query: collection.search(query, k=K).ids,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    gc.collect()
+    for number in range(rounds + 1):
+        for name in list(ways)[:: -1 if number % 2 else 1]:
+            taken = _timed(ways[name], data.queries)
+            if number:  # the first round warms up
+                seconds[name] += taken
+    micros = {f"{name}_us": statistics.median(taken) * 1e6 for name, taken in seconds.items()}
+    micros["search_added_us"] = micros["search_us"] - micros["bare_us"]
+    micros["payload_us"] = micros["search_and_payload_us"] - micros["search_us"]
+    return micros
+
+
+def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.Vectors], Any]:
+    """The FAISS calls that a search of this collection makes, with nothing around them."""
+    raise SystemExit("pending")
+
+
+def import_ms() -> float:
+    """Median milliseconds of `import vecsearch`, each in a fresh process."""
+    code = "import time; start = time.perf_counter(); import vecsearch; print(time.perf_counter() - start)"
+    line = [sys.executable, "-c", code]
+    runs = [subprocess.run(line, capture_output=True, text=True, check=True, cwd=measure.ROOT).stdout for _ in range(IMPORTS)]
+    return statistics.median(map(float, runs)) * 1e3
+
+
+def _timed(task: Callable[[datasets.Vectors], Any], queries: datasets.Vectors) -> list[float]:
+    taken = []
+    for query in queries:
+        start = time.perf_counter()
+        task(query)
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+if __name__ == "__main__":
+    main()
