@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,10 +26,12 @@ from vecsearch.errors import (
     InvalidInputError,
     VersionNotFoundError,
 )
+from vecsearch.measure import measure_recall
 from vecsearch.hits import Hits, require_pandas
 from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest
 from vecsearch.model import Model, entry_of
 from vecsearch.progress import progress_bar
+from vecsearch.recipe import IndexRecipe
 from vecsearch.search import Found, Searcher
 from vecsearch.segment import vector_type
 from vecsearch.snapshot import Kept, Snapshot, as_ids
@@ -42,6 +45,7 @@ from vecsearch.types import (
     START,
     VECTOR,
     AddResult,
+    BuildResult,
     CollectionInfo,
     DeleteResult,
     Id,
@@ -49,6 +53,7 @@ from vecsearch.types import (
     Metric,
     OnConflict,
     Plan,
+    RecallReport,
     UpdateResult,
     VersionInfo,
 )
@@ -229,6 +234,40 @@ class Collection:
             raise InvalidInputError(f"{kind!r} is not the name of an Arrow type such as 'string', 'int64', 'date32'") from error
         return self._changed(maintain.add_column(self._store, name, arrow_type, value))
 
+    def build_index(
+        self,
+        recipe: str | IndexRecipe = "auto",
+        *,
+        recall: float | None = None,
+        memory: int | str | None = None,
+        queries: Any = None,
+        seed: int = 0,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> BuildResult:
+        """Build an index and measure what it reaches on this collection's own data.
+
+        recipe: "auto" chooses by size, dimension, `memory` and `recall`; or a name ("low-latency", "low-memory", ...), a
+        .toml path, or any FAISS factory string ("IVF1024,PQ32x4fs"). recall: becomes what `search` delivers by default.
+        memory: bytes the index may take, or "2GB". queries: your own questions (texts or vectors) to measure with; real ones
+        differ from documents. Without them, rows held out of the index while it is measured.
+
+        Adding and searching go on meanwhile. Raises RecipeError, InvalidInputError, StorageError, LockTimeoutError.
+        """
+        from vecsearch.build import build
+
+        facts = self._writable().facts
+        if recall is not None:
+            _check_recall(recall)
+        asked = None if queries is None else self._queries(queries, facts)
+        if asked is not None and not len(asked):
+            raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
+        with progress_bar("building the index", len(self), progress) as advance:
+            result = build(
+                self._store, recipe, recall=recall, memory=_bytes(memory), queries=asked, seed=seed, threads=threads, progress=advance
+            )
+        return self._changed(result)
+
     def compact(self, *, purge: bool = False) -> int:
         """Run small segments together and drop deleted rows; results stay the same. Returns the version committed.
 
@@ -300,6 +339,21 @@ class Collection:
         else:
             found = searcher.batch(vectors, k, kepts, self._target(recall, snapshot), exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
+
+    def measure_recall(
+        self, k: int = 10, n_queries: int = 500, *, where: Where | None = None, recall: float | None = None,
+        queries: Any = None, seed: int = 0,
+    ) -> RecallReport:  # fmt: skip
+        """Measure the live collection's recall@k against exact search, with a 99% bootstrap interval.
+
+        Asked with `queries` (texts or vectors), or with random rows, each looking for its neighbours but not for itself.
+        Raises InvalidInputError, FilterError.
+        """
+        searcher = self._searching()
+        snapshot = searcher.snapshot
+        asked = None if queries is None else self._queries(queries, snapshot.facts)[:n_queries]
+        target = self._target(recall, snapshot)
+        return measure_recall(searcher, _check_k(k), n_queries, snapshot.kept(where), target, asked, seed)
 
     def explain(
         self, query: Any = None, k: int = 10, *, where: Where | None = None, recall: float | None = None, exact: bool = False
@@ -557,6 +611,17 @@ def _dimension(dim: int | None, model: Embedder | None) -> int:
     if not 1 <= dim <= LARGEST_DIM:
         raise InvalidInputError(f"dim is {dim}; it must be from 1 to {LARGEST_DIM:,}")
     return dim
+
+
+def _bytes(memory: int | str | None) -> int | None:
+    """A number of bytes, or text such as "512MB" or "2GB" (powers of 1000), "2GiB" (powers of 1024)."""
+    if memory is None or isinstance(memory, int):
+        return memory
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", memory.lower())
+    if match is None:
+        raise InvalidInputError(f"memory is {memory!r}; give bytes, or text such as '512MB' or '2GB'")
+    number, power, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** ("kmgt".index(power) + 1 if power else 0))
 
 
 def _metric(metric: str | Metric) -> Metric:

@@ -146,7 +146,7 @@ class CheckedFile:
 
     def verify(self, start: int, stop: int) -> None:
         """Compare the blocks that hold bytes start..stop with their checksums. Raises CorruptedError."""
-        if self._all_verified:
+        if self._all_verified or start >= stop:
             return
         for block in range(start // BLOCK, -(-stop // BLOCK)):
             if not self._verified[block]:

@@ -145,14 +145,15 @@ class Snapshot:
         """The live rows for which a filter is true. Raises FilterError."""
         if where is None:
             return self.live
-        compiled = compile_filter(where, self.filter_schema)
+        compiled = None if isinstance(where, str) else compile_filter(where, self.filter_schema)
+        key = f"text:{where}" if compiled is None else compiled.key  # the same text again needs no compiling
         with self._lock:
-            if compiled.key in self._kept:
-                self._kept.move_to_end(compiled.key)
-                return self._kept[compiled.key]
-        kept = self._evaluate(compiled)
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        kept = self._evaluate(compiled or compile_filter(where, self.filter_schema))
         with self._lock:
-            self._kept[compiled.key] = kept
+            self._kept[key] = kept
             if len(self._kept) > CACHED_MASKS:
                 self._kept.popitem(last=False)
         return kept

@@ -79,6 +79,38 @@ class IndexInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What one `build_index` did.
+
+    recipe: the recipe built, "exact" where no index pays. rows: rows in the index. seconds: all of it, calibration included.
+    bytes: its files; memory_bytes: what it takes in memory when not mapped. calibrated_on: which queries its recall was
+    measured with. promise: what it was measured to reach, in words.
+    """
+
+    recipe: str
+    rows: int
+    seconds: float
+    bytes: int
+    memory_bytes: int
+    calibrated_on: str
+    promise: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecallReport:
+    """Recall of the live collection against exact search: mean, and a 99% bootstrap interval of it."""
+
+    recall: float
+    low: float
+    high: float
+    k: int
+    queries: int
+    target: float
+    asked_with: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionInfo:
     """The facts of a collection at one version."""
 

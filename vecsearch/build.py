@@ -1,0 +1,236 @@
+"""Snapshot + recipe → trained, calibrated index → one commit.
+
+Building runs unlocked on a snapshot, while adding and searching go on. Some rows are held out while the index is
+calibrated and added afterwards. The commit looks at the latest version again: rows added meanwhile stay outside the index
+(they are searched exactly), rows moved by a merge are found again by id.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, astuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from vecsearch import exact
+from vecsearch.calibrate import KS, surface
+from vecsearch.exact import Scores
+from vecsearch.faiss_index import FaissIndex, build_index, read_index
+from vecsearch.manifest import INDEXES, IndexEntry
+from vecsearch.plan import Point, exact_micros
+from vecsearch.recipe import IndexRecipe, auto_recipe, load_recipe
+from vecsearch.search import Searcher
+from vecsearch.snapshot import Kept, Positions, Snapshot
+from vecsearch.store import Staging, Store
+from vecsearch.types import CHUNK, ID, BuildResult
+
+HELD_OUT = 2000  # rows the recall is measured with, where there are that many
+HELD_OUT_SHARE = 0.1  # of a small collection at most this share
+TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on
+BATCH_ROWS = 16_384  # rows added at a time
+SMALLEST = 1000  # with fewer rows exact search is faster than any index
+
+
+def build(
+    store: Store,
+    recipe: str | IndexRecipe,
+    *,
+    recall: float | None,
+    memory: int | None,
+    queries: Scores | None,
+    seed: int,
+    threads: int | None,
+    progress: Callable[[int], None] = lambda count: None,
+) -> BuildResult:
+    """Build an index over the live rows and commit it, with the recall it was measured to reach.
+
+    recall: becomes the collection's own target. memory: bytes the index may take. queries: float32 (nq, dim), as stored (unit
+    length for cosine), to calibrate on instead of held-out rows.
+    Raises RecipeError, InvalidInputError, StorageError, LockTimeoutError.
+    """
+    started = time.perf_counter()
+    snapshot = store.snapshot()
+    facts = snapshot.facts
+    target = facts.recall if recall is None else recall
+    rows = snapshot.live.rows
+    made = auto_recipe(len(rows), facts.dim, str(facts.metric), memory, target) if recipe == "auto" else load_recipe(recipe)
+    if made.kind == "exact" or len(rows) < SMALLEST:
+        why = "exact search is fastest for so few rows" if made.kind != "exact" or recipe == "auto" else "the recipe says so"
+        return _without_index(store, target, started, f"no index: {why}")
+    builder = Builder(snapshot, made, seed, threads or os.cpu_count() or 1, progress)
+    index, labels, points, calibrated_on = builder.run(rows, queries)
+    measured = {
+        "target": target,
+        "calibrated_on": calibrated_on,
+        "queries": builder.asked,
+        "surface": [list(astuple(point)) for point in points],
+        "exact_micros_per_row": builder.exact_micros_per_row,
+        "memory_bytes": index.memory_bytes(),
+        "threads": builder.threads,
+        "seed": seed,
+    }
+    entry, version = commit(store, snapshot, index, labels, made, measured, target)
+    return BuildResult(
+        made.name,
+        len(labels),
+        time.perf_counter() - started,
+        sum(ref.bytes for ref in entry.files),
+        index.memory_bytes(),
+        calibrated_on,
+        promise(points, target),
+        version,
+    )
+
+
+def commit(
+    store: Store, snapshot: Snapshot, index: FaissIndex, labels: Positions, recipe: IndexRecipe, measured: dict[str, object], target: float
+) -> tuple[IndexEntry, int]:
+    """Write an index whose labels are positions of `snapshot`, and commit it on whatever is the latest version by then."""
+    with store.staging() as staging:
+        files = (staging.write(INDEXES, ".faiss", index.write),)
+        with store.locked() as latest:
+            placed = rebase(snapshot, latest, labels)
+            plain = np.array_equal(placed, np.arange(len(placed)))
+            entry = IndexEntry(
+                name=files[0].name,
+                files=files,
+                covers=tuple(item.name for item in latest.facts.segments),
+                rows=len(labels),
+                recipe=asdict(recipe),
+                facts=measured,
+                labels=None if plain else staging.write_rows(INDEXES, ".labels.arrow", placed),
+            )
+            version = latest.facts.next("build_index", indexes=(entry,), recall=target)
+            store.commit(staging, version)
+    return entry, version.version
+
+
+class Builder:
+    """Builds and calibrates one index over some rows of a snapshot."""
+
+    def __init__(self, snapshot: Snapshot, recipe: IndexRecipe, seed: int, threads: int, progress: Callable[[int], None]) -> None:
+        self.snapshot = snapshot
+        self.recipe = recipe
+        self.seed = seed
+        self.threads = threads
+        self.progress = progress
+        self.rng = np.random.default_rng(seed)
+        self.searcher = Searcher(snapshot)
+        self.asked = 0
+        self.exact_micros_per_row = 0.0
+
+    def run(self, rows: Positions, queries: Scores | None) -> tuple[FaissIndex, Positions, list[Point], str]:
+        """The index over `rows`, the position of each label, its operating surface, and what that was measured on."""
+        facts = self.snapshot.facts
+        held = np.empty(0, np.int64)
+        calibrated_on = "the user's own queries"
+        if queries is None:
+            held = np.sort(self.rng.choice(rows, min(HELD_OUT, max(1, int(len(rows) * HELD_OUT_SHARE))), replace=False))
+            queries = self.snapshot.stored_vectors(held)
+            calibrated_on = "held-out rows"
+        base = np.setdiff1d(rows, held, assume_unique=True)
+        sample = np.sort(self.rng.choice(base, min(TRAIN_ROWS, len(base)), replace=False))
+        index = build_index(
+            self.recipe,
+            str(facts.metric),
+            facts.dim,
+            lambda: self._batches(base),
+            len(base),
+            self.snapshot.stored_vectors(sample),
+            threads=self.threads,
+            seed=self.seed,
+            progress=self.progress,
+        )
+        points = self.calibrate(index, base, queries)
+        if len(held):
+            for batch in self._batches(held):
+                index.add(batch)
+        return index, np.concatenate([base, held]), points, calibrated_on
+
+    def calibrate(self, index: FaissIndex, labels: Positions, queries: Scores) -> list[Point]:
+        """Measure the operating surface of an index whose labels are these positions."""
+        self.asked = len(queries)
+        mask = np.zeros(self.snapshot.rows, bool)
+        mask[labels] = True
+        deepest = min(max(KS), len(labels))
+        exact_scores, _ = self.searcher.exact(queries, deepest, Kept(mask, len(labels)), self.threads)
+        self.exact_micros_per_row = self._time_exact(queries[0], labels)
+        return surface(
+            index,
+            queries,
+            exact_scores,
+            lambda query, found: self.searcher.score(query, labels[found]),
+            exact_micros(len(labels), self.exact_micros_per_row),
+            self.threads,
+        )
+
+    def _time_exact(self, query: Scores, labels: Positions) -> float:
+        """Microseconds to score one listed row."""
+        some = labels[:20_000]
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            self.searcher.score(query, some)
+            times.append(time.perf_counter() - start)
+        return min(times) * 1e6 / len(some)
+
+    def _batches(self, rows: Positions) -> Iterator[npt.NDArray[np.float32]]:
+        for at in range(0, len(rows), BATCH_ROWS):
+            yield self.snapshot.stored_vectors(rows[at : at + BATCH_ROWS])
+
+
+def rebase(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
+    """Where rows of a snapshot are in the latest version: -1 for rows gone or changed since."""
+    at = {entry.name: int(start) for entry, start in zip(latest.facts.segments, latest.starts, strict=False)}
+    out = np.full(len(positions), -1, np.int64)
+    moved = []
+    for number, indices, rows in snapshot.split(positions):
+        name = snapshot.facts.segments[number].name
+        if name in at:
+            out[indices] = rows + at[name]
+        else:
+            moved.append(indices)
+    if moved:
+        lost = np.concatenate(moved)
+        out[lost] = _found_again(snapshot, latest, positions[lost])
+    return out
+
+
+def _found_again(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
+    """Rows of segments that were merged or rewritten meanwhile, found by id and passage, provided their vector is the same."""
+    names = [ID, CHUNK] if CHUNK in snapshot.facts.schema.names else [ID]
+    before = snapshot.take(names, positions)
+    owners, candidates = latest.locate(before.column(0))
+    if len(names) == 2:
+        now = latest.take([CHUNK], candidates).column(0)
+        same = pc.equal(now, before.column(1).take(pa.array(owners))).to_numpy(zero_copy_only=False)
+        owners, candidates = owners[same], candidates[same]
+    out = np.full(len(positions), -1, np.int64)
+    for at in range(0, len(owners), BATCH_ROWS):
+        owner, candidate = owners[at : at + BATCH_ROWS], candidates[at : at + BATCH_ROWS]
+        equal = (snapshot.stored_vectors(positions[owner]) == latest.stored_vectors(candidate)).all(axis=1)
+        out[owner[equal]] = candidate[equal]
+    return out
+
+
+def _without_index(store: Store, target: float, started: float, message: str) -> BuildResult:
+    with store.locked() as latest:
+        version = latest.facts.version
+        if latest.facts.indexes or latest.facts.recall != target:
+            following = latest.facts.next("build_index", indexes=(), recall=target)
+            store.commit(None, following)
+            version = following.version
+    return BuildResult("exact", 0, time.perf_counter() - started, 0, 0, "", message, version)
+
+
+def promise(points: list[Point], target: float) -> str:
+    """What was reached for k=10, in words."""
+    usable = [point for point in points if point.k == 10 and point.low >= target]
+    if not usable:
+        return f"no effort of this index reached recall {target:g} at k=10: such searches are exact; try another recipe"
+    best = min(usable, key=lambda point: point.micros)
+    return f"recall@10 of {best.recall:.3f} (at least {best.low:.3f}) in about {best.micros:,.0f} µs a query"
