@@ -14,18 +14,18 @@ from dataclasses import asdict, astuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch import exact
 from vecsearch.calibrate import KS, surface
 from vecsearch.exact import Scores
-from vecsearch.faiss_index import FaissIndex, build_index, read_index
+from vecsearch.faiss_index import FaissIndex, build_index
 from vecsearch.manifest import INDEXES, IndexEntry
 from vecsearch.plan import Point, exact_micros
 from vecsearch.recipe import IndexRecipe, auto_recipe, load_recipe
 from vecsearch.search import Searcher
 from vecsearch.snapshot import Kept, Positions, Snapshot
-from vecsearch.store import Staging, Store
+from vecsearch.store import Store
 from vecsearch.types import CHUNK, ID, BuildResult
 
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
@@ -87,7 +87,13 @@ def build(
 
 
 def commit(
-    store: Store, snapshot: Snapshot, index: FaissIndex, labels: Positions, recipe: IndexRecipe, measured: dict[str, object], target: float
+    store: Store,
+    snapshot: Snapshot,
+    index: FaissIndex,
+    labels: Positions,
+    recipe: IndexRecipe,
+    measured: dict[str, object],
+    target: float,
 ) -> tuple[IndexEntry, int]:
     """Write an index whose labels are positions of `snapshot`, and commit it on whatever is the latest version by then."""
     with store.staging() as staging:
@@ -112,7 +118,9 @@ def commit(
 class Builder:
     """Builds and calibrates one index over some rows of a snapshot."""
 
-    def __init__(self, snapshot: Snapshot, recipe: IndexRecipe, seed: int, threads: int, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, snapshot: Snapshot, recipe: IndexRecipe, seed: int, threads: int, progress: Callable[[int], None]
+    ) -> None:
         self.snapshot = snapshot
         self.recipe = recipe
         self.seed = seed

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +26,12 @@ from vecsearch.errors import (
     InvalidInputError,
     VersionNotFoundError,
 )
-from vecsearch.measure import measure_recall
 from vecsearch.hits import Hits, require_pandas
 from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest
+from vecsearch.measure import measure_recall
 from vecsearch.model import Model, entry_of
 from vecsearch.progress import progress_bar
-from vecsearch.recipe import IndexRecipe
+from vecsearch.records import source_schema
 from vecsearch.search import Found, Searcher
 from vecsearch.segment import vector_type
 from vecsearch.snapshot import Kept, Snapshot, as_ids
@@ -57,6 +57,9 @@ from vecsearch.types import (
     UpdateResult,
     VersionInfo,
 )
+
+if TYPE_CHECKING:
+    from vecsearch.recipe import IndexRecipe
 
 T = TypeVar("T")
 Where: TypeAlias = "str | pc.Expression"
@@ -190,7 +193,8 @@ class Collection:
         if on_conflict not in ("error", "skip", "replace"):
             raise InvalidInputError(f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'")
         facts = self._writable().facts
-        source = open_source(data, text_column=text_column or facts.text_column or "text")
+        known = None if facts.settings.get("open_schema") else source_schema(facts, id_column, text_column)
+        source = open_source(data, text_column=text_column or facts.text_column or "text", schema=known)
         with progress_bar(f"adding {source.name}", source.total, progress) as advance:
             done = ingest.add(
                 self._store,
@@ -263,8 +267,9 @@ class Collection:
         if asked is not None and not len(asked):
             raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
         with progress_bar("building the index", len(self), progress) as advance:
+            budget = _bytes(memory)
             result = build(
-                self._store, recipe, recall=recall, memory=_bytes(memory), queries=asked, seed=seed, threads=threads, progress=advance
+                self._store, recipe, recall=recall, memory=budget, queries=asked, seed=seed, threads=threads, progress=advance
             )
         return self._changed(result)
 

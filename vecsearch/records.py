@@ -167,6 +167,12 @@ def metadata_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field for field in schema if field.name != VECTOR and field.name not in RESERVED])
 
 
+def source_schema(facts: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
+    """The user's columns under the names they have in the data, for readers that must guess types."""
+    names = {ID: id_column, facts.text_column: text_column or facts.text_column}
+    return pa.schema([field.with_name(names.get(field.name, field.name)) for field in metadata_schema(facts.schema)])
+
+
 def storage_type(kind: pa.DataType) -> pa.DataType:
     """The type a metadata column is stored as: strings with 64-bit offsets, dictionaries decoded."""
     types = pa.types
