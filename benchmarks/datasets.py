@@ -91,9 +91,9 @@ def read_vecs(path: Path) -> npt.NDArray[Any]:
     """The vectors of an .fvecs (float32), .ivecs (int32) or .bvecs (uint8) file, shape (n, dim): each vector stands behind
     its length as a little-endian int32 (the format of the TEXMEX data sets)."""
     item = np.dtype({".fvecs": "<f4", ".ivecs": "<i4", ".bvecs": "u1"}[path.suffix])
-    content = np.memmap(path, dtype=np.uint8, mode="r")
-    if content.size < 4:
+    if path.stat().st_size < 4:
         raise ValueError(f"{path.name} is too short to hold a vector")
+    content = np.memmap(path, dtype=np.uint8, mode="r")
     dim = int(content[:4].view("<i4")[0])
     stride = 4 + dim * item.itemsize
     if dim <= 0 or content.size % stride:
