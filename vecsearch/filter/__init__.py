@@ -1,6 +1,6 @@
 """`where`: SQL text or a pyarrow Expression, compiled once to a filter that masks the rows of record batches.
 
-SQL text is DuckDB's WHERE, cut down to an allow-list (see `filter.syntax` and `filter.sql`). Its rules:
+SQL text is DuckDB's WHERE, cut down to an allow-list (`ALLOWED` in syntax.py). Its rules:
 
 - A row is kept only when the condition is TRUE, with SQL's logic of NULL: `lang <> 'en'` drops rows without a lang, and
   `lang NOT IN ('en', NULL)` keeps none.
@@ -18,6 +18,12 @@ SQL text is DuckDB's WHERE, cut down to an allow-list (see `filter.syntax` and `
 - `array_contains(tags, 'x')`, `'x' = ANY(tags)` and `'x' IN tags` are one thing: NULL for a NULL list, and TRUE or FALSE
   else, as a NULL element equals nothing. `array_has_any(tags, ['x', 'y'])` and `array_has_all` likewise.
 - Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions give float64.
+
+values.py     literals, typed values over columns, and where a literal lies among a column's values
+compare.py    SQL's logic of NULL, comparison, IN
+functions.py  LIKE, lists, text, arithmetic
+syntax.py     text -> sqlglot's tree, behind gates
+sql.py        tree -> condition, through an allow-list
 
 A pyarrow Expression follows Arrow's rules, not these (NaN equals nothing there, for one).
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
@@ -28,6 +29,7 @@ from vecsearch.filter.values import (
     grid_limits,
     grid_position,
     mismatch,
+    unit_ns,
 )
 
 NULL = pa.scalar(None, pa.bool_())
@@ -170,15 +172,34 @@ def _compare_literals(op: str, left: Literal, right: Literal, label: str) -> Val
 
 def _compare_values(op: str, left: Value, right: Value, label: str) -> Value:
     kinds = {left.kind, right.kind}
-    zones = {each.type.tz is not None for each in (left, right) if each.kind == "timestamp"}
     if kinds <= {"integer", "decimal", "float"}:
         left, right = _common_numbers(left, right)
-    elif kinds <= {"date", "timestamp"} and (len(zones) == 2 or (True in zones and "date" in kinds)):
-        raise FilterError(f"{label}: {left.type} and {right.type} cannot be compared, as only one of them has a time zone")
-    elif not (kinds <= {"date", "timestamp"} or (len(kinds) == 1 and kinds <= {"text", "boolean"})):
+    elif kinds <= {"date", "timestamp"}:
+        left, right = _common_times(left, right)
+    elif left.kind != right.kind or left.kind not in ("text", "boolean"):
         raise FilterError(f"{left.label} ({left.type}) cannot be compared with {right.label} ({right.type})")
     kernel = _compare_floats(op) if left.kind == "float" else COMPARISONS[op]
     return boolean(label, lambda batch: kernel(left.run(batch), right.run(batch)))
+
+
+def _common_times(left: Value, right: Value) -> tuple[Value, Value]:
+    """Both as they are, if of one type; else as nanoseconds, in decimals as int64 does not reach from year 1 to 9999."""
+    has_zone = [each.kind == "timestamp" and each.type.tz is not None for each in (left, right)]
+    if has_zone[0] != has_zone[1]:
+        raise FilterError(
+            f"{left.label} ({left.type}) and {right.label} ({right.type}) cannot be compared, as only one has a time zone"
+        )
+    return (left, right) if left.type == right.type else (_as_nanoseconds(left), _as_nanoseconds(right))
+
+
+def _as_nanoseconds(value: Value) -> Value:
+    integer = pa.int32() if value.kind == "date" else pa.int64()
+    unit = pa.scalar(Decimal(unit_ns(value.type)), pa.decimal128(14, 0))
+
+    def run(batch: Any) -> Any:
+        return pc.multiply(value.run(batch).view(integer).cast(pa.decimal128(19, 0)), unit)
+
+    return Value(pa.decimal128(34, 0), value.label, run)
 
 
 def _common_numbers(left: Value, right: Value) -> tuple[Value, Value]:

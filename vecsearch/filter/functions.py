@@ -11,11 +11,22 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.errors import FilterError
-from vecsearch.filter.compare import bits, boolean, cast, compare, conjunction, constant_unless_null, membership, truth
+from vecsearch.filter.compare import (
+    bits,
+    boolean,
+    cast,
+    compare,
+    conjunction,
+    constant_unless_null,
+    membership,
+    negation,
+    truth,
+)
 from vecsearch.filter.values import MAX_DIGITS, Literal, Operand, Value, elements, number, shorten
 
 
@@ -24,6 +35,8 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
 
     ILIKE compares lower-cased text, as DuckDB does.
     """
+    if isinstance(value, Literal) and value.value is None:
+        return truth(None, value.label)
     text_value = _text_value(value, "LIKE")
     label = f"{value.label} LIKE '{shorten(pattern)}'"
     parts = _like_parts(pattern, escape)
@@ -82,6 +95,8 @@ def _text_value(operand: Operand, what: str) -> Value:
 
 def list_has_any(lists: Operand, literals: Sequence[Literal]) -> Value:
     """Whether a list holds any of the literals: NULL for a NULL list or literal; a NULL among its elements equals nothing."""
+    if isinstance(lists, Literal) and lists.value is None:
+        return truth(None, lists.label)
     value = _list_value(lists)
     if not literals:
         return constant_unless_null(value, False)
@@ -91,20 +106,31 @@ def list_has_any(lists: Operand, literals: Sequence[Literal]) -> Value:
 
     def run(batch: Any) -> Any:
         array = value.run(batch)
-        offsets = array.offsets.to_numpy()
-        first, last = int(offsets[0]), int(offsets[-1])
-        hits = bits(found.run(array.values.slice(first, last - first)), last - first)
-        hits_before = np.concatenate(([0], np.cumsum(hits)))[offsets - first]
         missing = bits(pc.is_null(array), len(array)) if array.null_count else None
+        flat, offsets = _flattened(array, missing)
+        hits_before = np.concatenate(([0], np.cumsum(bits(found.run(flat), len(flat)))))[offsets]
         return pa.array(hits_before[1:] > hits_before[:-1], mask=missing)
 
     return boolean(value.label, run)
 
 
+def _flattened(lists: Any, missing: npt.NDArray[np.bool_] | None) -> tuple[Any, npt.NDArray[np.int64]]:
+    """The elements of all lists one after another, and where in them each list starts and the last one ends."""
+    if isinstance(lists, pa.ListArray | pa.LargeListArray):
+        offsets = lists.offsets.to_numpy()
+        return lists.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+    # Views and lists of fixed size, by copy: Arrow's cast of a view to a list may lose the last offset.
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy().copy()
+    if missing is not None:
+        lengths[missing] = 0
+    return lists.flatten(), np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+
+
 def list_has_all(lists: Operand, literals: Sequence[Literal]) -> Value:
     """Whether a list holds every one of the literals (TRUE of none)."""
-    known = constant_unless_null(_list_value(lists), True)
-    return conjunction([known, *(list_has_any(lists, [literal]) for literal in literals)])
+    if literals:
+        return conjunction([list_has_any(lists, [literal]) for literal in literals])
+    return negation(list_has_any(lists, []))
 
 
 def _list_value(operand: Operand) -> Value:

@@ -238,7 +238,7 @@ class _Compiler:
         if fitting:
             choices = ", ".join(f'"{names[index]}"' for index in fitting)
             raise FilterError(f"the name {name} fits several columns: write one of {choices}, in double quotes")
-        folded = {each.casefold(): each for each in names}
+        folded = {each.casefold(): each for each in reversed(names)}
         near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
         advice = f"did you mean {folded[near[0]]!r}?" if near else f"there are {shorten(', '.join(names), 300)}"
         if identifier.args.get("quoted"):
@@ -269,7 +269,12 @@ def _operator(compiler: _Compiler, node: exp.Expression, depth: int) -> Operand:
 
 
 def _unary(function: Callable[[Operand], Operand]) -> tuple[_Handler, tuple[str, ...]]:
-    return lambda compiler, node, depth: function(compiler.operand(node.this, depth)), ("this",)
+    def handler(compiler: _Compiler, node: Any, depth: int) -> Operand:
+        operand = compiler.operand(node.this, depth)
+        is_null_literal = isinstance(operand, Literal) and operand.value is None
+        return operand if is_null_literal else function(operand)  # every function of NULL is NULL
+
+    return handler, ("this",)
 
 
 # Every kind of syntax node a filter may hold: what compiles it, and which of its arguments may be given.

@@ -49,7 +49,7 @@ _SYMBOLS = {*"()[],.=<>+-*/%$", "==", "!=", "<>", "<=", ">=", "&&", "@>", "::"}
 _FREE = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER)
 
 _QUOTED = r"""'(?:[^']|'')*+' | "(?:[^"]|"")*+" | `(?:[^`]|``)*+`"""
-_CONSTANT = r"(?:[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|'(?:[^']|'')*+')"
+_CONSTANT = r"(?:[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|'(?:[^']|'')*+'|NULL\b)"
 _PIECES = re.compile(
     rf"""{_QUOTED}
     | (?P<refused> -- | /\* | [;${{?\\\0] | (?<!:):(?!:) )
@@ -92,12 +92,12 @@ class Syntax:
     def constants(self, number_of_list: int) -> list[Literal]:
         """The constants of a list that was taken out of the text."""
         constants: list[Literal] = []
-        for item in re.findall(_CONSTANT, self._lists[number_of_list - 1]):
+        for item in re.findall(_CONSTANT, self._lists[number_of_list - 1], re.IGNORECASE):
             if item[0] == "'":
                 text = item[1:-1].replace("''", "'")
                 constants.append(Literal(text, f"'{shorten(text)}'"))
             else:
-                constants.append(Literal(number(item), item))
+                constants.append(Literal(None if item.upper() == "NULL" else number(item), item))
         return constants
 
     def written(self, node: exp.Expression) -> str:

@@ -31,6 +31,7 @@ SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 UNIT_NS = {"s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 MAX_DIGITS = 400  # of a number written in a filter, and of its exponent: beyond the range of float64 and decimal256
+LIST_TYPES = (pa.ListType, pa.LargeListType, pa.ListViewType, pa.LargeListViewType, pa.FixedSizeListType)
 EPOCH = datetime(1970, 1, 1)
 
 # The forms of date and time a filter may write, all of ISO 8601 with a space allowed for the T.
@@ -97,7 +98,7 @@ _KINDS: dict[str, Callable[[pa.DataType], bool]] = {
     "date": pa.types.is_date32,
     "timestamp": pa.types.is_timestamp,
     "decimal": pa.types.is_decimal,
-    "list": lambda t: pa.types.is_list(t) or pa.types.is_large_list(t),
+    "list": lambda t: isinstance(t, LIST_TYPES) and not is_vector(t),
 }
 
 
@@ -116,9 +117,6 @@ def plain_type(dtype: pa.DataType) -> pa.DataType:
         return pa.float32()
     if pa.types.is_date64(dtype):
         return pa.date32()
-    is_other_list = pa.types.is_fixed_size_list(dtype) or pa.types.is_list_view(dtype) or pa.types.is_large_list_view(dtype)
-    if is_other_list and not is_vector(dtype):
-        return pa.large_list(dtype.value_type)
     return dtype
 
 
@@ -249,7 +247,12 @@ def _time_position(value: Value, constant: Moment, literal: Literal) -> Fraction
         )
     if zone is not None and not constant.aware:
         constant = in_zone(constant, zone)
-    return Fraction(constant.ns, DAY if value.kind == "date" else UNIT_NS[value.type.unit])
+    return Fraction(constant.ns, unit_ns(value.type))
+
+
+def unit_ns(dtype: pa.DataType) -> int:
+    """The nanoseconds of one unit of a date32 or timestamp type."""
+    return UNIT_NS[dtype.unit] if pa.types.is_timestamp(dtype) else DAY
 
 
 def grid_limits(dtype: pa.DataType) -> tuple[int, int]:
