@@ -18,6 +18,10 @@ from vecsearch.errors import CorruptedError
 from vecsearch.types import VECTOR
 
 
+Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
+WHOLE: Layout = (0, 0, None, 0)
+
+
 def vector_type(dim: int, dtype: str) -> pa.DataType:
     """The type of the vector column: fixed-size list of non-null float32 or float16."""
     value = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
@@ -68,6 +72,8 @@ class Segment:
         self.rows = rows
         self.schema: pa.Schema = self.batch.schema
         self._whole: set[str] = set()
+        self._layouts: dict[str, Layout] = {}
+        self._schemas: dict[tuple[str, ...], pa.Schema] = {}
 
     @property
     def vectors(self) -> npt.NDArray[np.floating]:
@@ -95,43 +101,51 @@ class Segment:
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
         """Some rows of some columns, copied out; only what they touch is verified."""
         indices = pa.array(rows)
+        listed: list[int] = rows.tolist()
         arrays = []
         for name in names:
             array = self.batch.column(name)
-            if name not in self._whole:
-                self._verify_rows(array, rows)
+            if name not in self._whole and listed:
+                self._verify_rows(name, array, listed)
             arrays.append(array.take(indices))
-        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([self.schema.field(name) for name in names]))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
 
-    def _verify_rows(self, array: pa.Array, rows: npt.NDArray[np.int64]) -> None:
-        if not len(rows):
+    def _schema_of(self, names: tuple[str, ...]) -> pa.Schema:
+        schema = self._schemas.get(names)
+        if schema is None:
+            schema = self._schemas[names] = pa.schema([self.schema.field(name) for name in names])
+        return schema
+
+    def _verify_rows(self, name: str, array: pa.Array, rows: list[int]) -> None:
+        layout = self._layouts.get(name)
+        if layout is None:
+            layout = self._layouts[name] = self._layout(array)
+        if layout is WHOLE:
+            self.column(name)
             return
+        at, width, offsets, data_at = layout
+        verify = self.file.verify
+        for row in rows:
+            verify(at + row * width, at + (row + 1) * width + (width if offsets is not None else 0))
+        if offsets is not None:  # only now are these offsets known to be good
+            for row in rows:
+                verify(data_at + int(offsets[row]), data_at + int(offsets[row + 1]))
+
+    def _layout(self, array: pa.Array) -> Layout:
+        """Where the bytes of a row lie: (start, width, offsets, start of the text); `WHOLE` for columns read as a whole."""
         base = self.file.buffer.address
         validity, *rest = array.buffers()
-        if validity is not None:
+        if validity is not None and validity.size:
             self.file.verify(validity.address - base, validity.address - base + validity.size)
         kind = array.type
         if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-            offsets_at = rest[0].address - base
-            for row in rows.tolist():
-                self.file.verify(offsets_at + 8 * row, offsets_at + 8 * row + 16)
             offsets = np.frombuffer(rest[0], np.int64, count=self.rows + 1)
-            if rest[1] is not None:
-                data_at = rest[1].address - base
-                for row in rows.tolist():
-                    self.file.verify(data_at + int(offsets[row]), data_at + int(offsets[row + 1]))
-            return
+            return rest[0].address - base, 8, offsets, rest[1].address - base if rest[1] is not None else 0
         if pa.types.is_fixed_size_list(kind) and not kind.value_field.nullable:
-            rest, width = [array.values.buffers()[1]], kind.list_size * kind.value_type.bit_width // 8
-        elif pa.types.is_primitive(kind) and kind.bit_width >= 8:
-            width = kind.bit_width // 8
-        else:  # lists, structs, booleans: small, so the whole column
-            for buffer in _buffers(array):
-                self.file.verify(buffer.address - base, buffer.address - base + buffer.size)
-            return
-        at = rest[0].address - base
-        for row in rows.tolist():
-            self.file.verify(at + row * width, at + (row + 1) * width)
+            return array.values.buffers()[1].address - base, kind.list_size * kind.value_type.bit_width // 8, None, 0
+        if pa.types.is_primitive(kind) and kind.bit_width >= 8:
+            return rest[0].address - base, kind.bit_width // 8, None, 0
+        return WHOLE  # lists, structs, booleans
 
 
 def _buffers(array: pa.Array) -> list[pa.Buffer]:
