@@ -266,12 +266,17 @@ def plain_constants(value: Value, literals: Sequence[Literal]) -> list[Any]:
 
 def membership(left: Operand, items: Sequence[Operand]) -> Value:
     """`left IN (items)`: NULL rather than FALSE where nothing matches and an item is NULL."""
-    literals = [item for item in items if isinstance(item, Literal) and item.value is not None]
-    has_null = any(isinstance(item, Literal) and item.value is None for item in items)
-    all_literal = all(isinstance(item, Literal) for item in items)
-    if isinstance(left, Literal) or not all_literal or len(literals) <= FEW_ITEMS.get(left.kind, 4):
+    literals = [item for item in items if isinstance(item, Literal)]
+    if isinstance(left, Literal) or len(literals) <= FEW_ITEMS.get(left.kind, 4):
         return disjunction([compare("=", left, item) for item in items])
-    constants = plain_constants(left, literals)
+    if len(literals) < len(items):
+        others = [compare("=", left, item) for item in items if isinstance(item, Value)]
+        return disjunction([membership(left, literals), *others])
+    known = [literal for literal in literals if literal.value is not None]
+    has_null = len(known) < len(literals)
+    if not known:
+        return truth(None, left.label)
+    constants = plain_constants(left, known)
     if left.kind == "float" and 0.0 in constants:
         constants += [0.0, -0.0]  # equal numbers, yet hashed apart
     value_set = pa.array(constants, left.type)

@@ -144,7 +144,7 @@ class Syntax:
         near = shorten(self._restored(start[-30:] + place + end))
         return FilterError(
             f"the filter cannot be parsed at {place!r}, in {near!r}: write a condition such as year >= 2000 AND lang = 'en'; "
-            "a name with other characters than letters, digits and _ goes in double quotes"
+            "a name that is also a word of SQL, or has other characters than letters, digits and _, goes in double quotes"
         )
 
 
