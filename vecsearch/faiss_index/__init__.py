@@ -1,0 +1,17 @@
+"""FAISS indexes: build from a stream, propose candidates, extend, write, read. With exact.py the only room that knows FAISS.
+
+An index proposes candidates; the caller ranks them by the full vectors. Vectors are float32 (rows, dim), of unit length for
+cosine. Cosine and Euclidean search by squared Euclidean distance, inner product by inner product: turning it into Euclidean
+distance with one more coordinate loses the graph (recall .37 against .99 at efSearch 256 where lengths vary).
+
+projection.py  vectors -> what FAISS stores: principal components, signed bytes; what lies outside what it was fitted for
+graph.py       the order rows enter a graph in, and links back to nodes that are hard to reach
+index.py       FaissIndex: candidates, add, write, read
+build.py       recipe + stream of vectors -> FaissIndex
+"""
+
+from vecsearch.faiss_index.build import build_index
+from vecsearch.faiss_index.index import FaissIndex, read_index
+from vecsearch.faiss_index.projection import suggest_reduced
+
+__all__ = ["FaissIndex", "build_index", "read_index", "suggest_reduced"]
