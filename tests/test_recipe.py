@@ -31,7 +31,8 @@ recipes = st.one_of(
     st.builds(IndexRecipe, texts.filter(bool), st.just("exact"), texts),
     st.builds(
         IndexRecipe, texts.filter(bool), st.just("hnsw"), texts, st.none() | numbers,
-        st.sampled_from(["float32", "fp16", "sq8"]), st.integers(2, 256), numbers, seed=st.integers(0, 2**31 - 1), rescore=st.booleans(),
+        st.sampled_from(["float32", "fp16", "sq8"]), st.integers(2, 256), numbers,
+        seed=st.integers(0, 2**31 - 1), rescore=st.booleans(),
     ),
     st.builds(
         IndexRecipe, texts.filter(bool), st.just("ivf"), texts, st.none() | numbers, st.sampled_from(["pq4", "rabitq"]),
