@@ -89,8 +89,17 @@ def publish(temporary: Path, final: Path) -> None:
     """Give `temporary` the name `final`, unless the name is taken (FileExistsError): the atomic step of a commit."""
     with storage_errors("publishing", final):
         os.link(temporary, final)
-        temporary.unlink()
+        with contextlib.suppress(OSError):  # it is published: a second name left over is garbage, not a failure
+            temporary.unlink()
         sync_folder(final.parent)
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Refuse to begin writing `size` bytes that do not fit. Raises StorageError."""
+    with storage_errors("writing", folder):
+        free = os.statvfs(folder)
+        if free.f_bavail * free.f_frsize < size:
+            raise OSError(errno.ENOSPC, "no space left on device")
 
 
 def remove(path: Path) -> None:
@@ -127,18 +136,22 @@ class CheckedFile:
 
         self.path = root / ref.name
         self.ref = ref
-        try:
-            size = self.path.stat().st_size
-        except FileNotFoundError as error:
-            raise CorruptedError(f"{self.path} is missing: restore it from a backup, or see `vecsearch check`") from error
-        if size != ref.bytes:
-            raise CorruptedError(f"{self.path} is damaged: it has {size:,} bytes where {ref.bytes:,} were written")
-        with storage_errors("opening", self.path), pa.memory_map(str(self.path)) as file:
-            self.buffer = file.read_buffer()
+        with storage_errors("opening", self.path):
+            try:
+                size = self.path.stat().st_size
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise CorruptedError(f"{self.path} is missing: restore it from a backup, or see `vecsearch check`") from error
+            if size != ref.bytes or not size:
+                raise CorruptedError(f"{self.path} is damaged: it has {size:,} bytes where {ref.bytes:,} were written")
+            with pa.memory_map(str(self.path)) as file:
+                self.buffer = file.read_buffer()
         self._view = memoryview(self.buffer)
-        self._expected = bytes.fromhex(ref.crc32)
-        self._verified = bytearray(len(self._expected) // 4)
         self._all_verified = False
+        try:
+            self._expected = bytes.fromhex(ref.crc32)
+        except ValueError as error:
+            raise CorruptedError(f"{self.path}: the manifest has no checksums of it that can be read") from error
+        self._verified = bytearray(len(self._expected) // 4)
         if len(self._verified) != -(-size // BLOCK):
             raise CorruptedError(f"{self.path}: the manifest has {len(self._verified)} checksums for {size:,} bytes")
         self.verify(0, 1)
@@ -167,14 +180,21 @@ class CheckedFile:
 
 
 class FileLock:
-    """An advisory lock on an open file (flock): released by the system when its holder dies, so it never goes stale."""
+    """An advisory lock on an open file (flock): released by the system when its holder dies, so it never goes stale.
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    A forked child shares the locks of its parent. It goes on reading, so a shared lock holds until both have let go; but it
+    is no second writer, so an exclusive lock ends when the process that took it says so.
+    """
+
+    def __init__(self, path: Path, descriptor: int, *, exclusive: bool) -> None:
         self.path = path
         self._descriptor: int | None = descriptor
+        self._writer = os.getpid() if exclusive else None
 
     def release(self) -> None:
         if self._descriptor is not None:
+            if self._writer == os.getpid():
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -186,10 +206,16 @@ class FileLock:
 
 
 def lock_shared(path: Path) -> FileLock:
-    """Say that a file is in use. Blocks only while its remover looks at it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return FileLock(path, descriptor)
+    """Say that a file is in use. Blocks only while its remover looks at it. Raises FileNotFoundError, StorageError."""
+    with storage_errors("locking", path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            descriptor = None
+        if descriptor is not None:
+            _flock(descriptor, fcntl.LOCK_SH)
+            return FileLock(path, descriptor, exclusive=False)
+    raise FileNotFoundError(errno.ENOENT, "the file was removed", str(path))
 
 
 def try_lock_exclusive(path: Path, *, create: bool = False) -> FileLock | None:
@@ -197,11 +223,18 @@ def try_lock_exclusive(path: Path, *, create: bool = False) -> FileLock | None:
     flags = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
         return None
-    return FileLock(path, descriptor)
+    return FileLock(path, descriptor, exclusive=True)
+
+
+def _flock(descriptor: int, how: int) -> None:
+    try:
+        fcntl.flock(descriptor, how)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def lock_exclusive(path: Path, timeout: float) -> FileLock:

@@ -7,6 +7,7 @@ hard-links it to the next number; a rival that took the number first makes the l
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -152,32 +153,47 @@ def from_json(text: str, where: str) -> Manifest:
         body.pop("schema_text")
         body["schema"] = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body["schema"], validate=True)))
         body["metric"] = Metric(body["metric"])
-        body["embedder"] = EmbedderEntry(**body["embedder"]) if body["embedder"] else None
+        body["embedder"] = _typed(EmbedderEntry(**body["embedder"])) if body["embedder"] else None
         body["segments"] = tuple(_segment(entry) for entry in body["segments"])
         body["indexes"] = tuple(_index(entry) for entry in body["indexes"])
-        return Manifest(**body)
+        return _typed(Manifest(**body))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, pa.ArrowException, OSError) as error:
         raise CorruptedError(f"{where} cannot be read: {error!r}; open an older version, or restore a backup") from error
 
 
+Entry = TypeVar("Entry", FileRef, SegmentEntry, IndexEntry, EmbedderEntry, Manifest)
+PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "Mapping[str, Any]": (dict,)}
+
+
+def _typed(entry: Entry) -> Entry:
+    """Hold what was read to its annotations. Raises ValueError."""
+    for item in fields(entry):
+        value, wanted = getattr(entry, item.name), PLAIN.get(str(item.type))
+        if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+            raise ValueError(f"{item.name} is {value!r}")
+        if wanted == (int,) and value < 0:
+            raise ValueError(f"{item.name} is negative: {value}")
+    return entry
+
+
 def _file(entry: Any) -> FileRef:
-    ref = FileRef(**entry)
+    ref = _typed(FileRef(**entry))
     parts = ref.name.split("/")
-    if len(parts) != 2 or parts[0] not in (SEGMENTS, INDEXES) or parts[1] in ("", ".", "..") or "\\" in ref.name:
+    if len(parts) != 2 or parts[0] not in (SEGMENTS, INDEXES) or parts[1] in ("", ".", "..") or {"\\", "\0"} & set(ref.name):
         raise ValueError(f"{ref.name!r} is not the name of a file in the collection")
     return ref
 
 
 def _segment(entry: dict[str, Any]) -> SegmentEntry:
     tombstones = _file(entry.pop("tombstones")) if entry["tombstones"] else entry.pop("tombstones")
-    return SegmentEntry(file=_file(entry.pop("file")), ids=_file(entry.pop("ids")), tombstones=tombstones, **entry)
+    return _typed(SegmentEntry(file=_file(entry.pop("file")), ids=_file(entry.pop("ids")), tombstones=tombstones, **entry))
 
 
 def _index(entry: dict[str, Any]) -> IndexEntry:
     entry["files"] = tuple(_file(item) for item in entry["files"])
     entry["covers"] = tuple(entry["covers"])
     entry["labels"] = _file(entry["labels"]) if entry["labels"] else None
-    return IndexEntry(**entry)
+    return _typed(IndexEntry(**entry))
 
 
 def path_of(root: Path, version: int) -> Path:
@@ -187,25 +203,42 @@ def path_of(root: Path, version: int) -> Path:
 def versions(root: Path) -> list[int]:
     """The versions on disk, oldest first."""
     folder = root / MANIFESTS
-    try:
-        return sorted(int(name[:-5]) for name in os.listdir(folder) if re.fullmatch(r"\d{8,}\.json", name))  # noqa: PTH208  hot
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    with disk.storage_errors("reading", folder):
+        try:
+            return sorted(int(name[:-5]) for name in os.listdir(folder) if re.fullmatch(r"\d{8,}\.json", name))  # noqa: PTH208  hot
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def load(root: Path, version: int | None = None) -> Manifest:
-    """One version, or the latest. Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError."""
-    present = versions(root)
+    """One version, or the latest. Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError, StorageError."""
+    for _ in range(100):
+        present = versions(root)
+        number = _wanted(root, present, version)
+        path = path_of(root, number)
+        with disk.storage_errors("reading", path):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue  # collected since the folder was listed: look again
+        return _read(content, path, number)
+    raise CorruptedError(f"{path} is listed but cannot be found: is it a link to a file that is gone?")
+
+
+def _wanted(root: Path, present: list[int], version: int | None) -> int:
     if not present:
         raise CollectionNotFoundError(f"there is no collection at {root}: make one with vecsearch.create")
     if version is None:
-        version = present[-1]
-    elif version not in present:
+        return present[-1]
+    if version not in present:
         kept = f"{present[0]} to {present[-1]}"
         raise VersionNotFoundError(f"{root} has no version {version}; it keeps versions {kept} (see versions())")
-    path = path_of(root, version)
+    return version
+
+
+def _read(content: bytes, path: Path, version: int) -> Manifest:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content.decode()
     except UnicodeDecodeError as error:
         raise CorruptedError(f"{path} is damaged: {error}") from error
     manifest = from_json(text, str(path))
@@ -226,8 +259,10 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     try:
         disk.publish(temporary, path_of(root, manifest.version))
     except FileExistsError as error:
-        temporary.unlink(missing_ok=True)
         raise ConflictError(f"another writer committed version {manifest.version} of {root} first: try again") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _write_text(path: Path, text: str) -> None:

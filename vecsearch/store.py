@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,7 +28,7 @@ import pyarrow as pa
 
 from vecsearch import disk, manifest
 from vecsearch.disk import FileLock, FileRef
-from vecsearch.errors import ConflictError
+from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.ids import write_ids
 from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest, SegmentEntry
 from vecsearch.segment import Segment, write_batch
@@ -45,6 +46,7 @@ class Staging:
         self.root = root
         self.folder = folder
         self._staged: dict[str, Path] = {}
+        self._moved: list[Path] = []
 
     def write(self, place: str, suffix: str, write: Callable[[Path], None]) -> FileRef:
         """Write one file that will live below `place` ("segments", "indexes")."""
@@ -56,7 +58,8 @@ class Staging:
         return disk.describe(self.root, path, final)
 
     def write_segment(self, batch: pa.RecordBatch) -> SegmentEntry:
-        """Write a segment and its id file."""
+        """Write a segment and its id file. Raises StorageError before writing when they will not fit."""
+        disk.require_space(self.folder, batch.nbytes)
         file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
         ids = self.write(SEGMENTS, ".ids.arrow", lambda path: write_ids(path, batch.column(ID)))
         return SegmentEntry(file, ids, batch.num_rows, count_documents(batch))
@@ -98,7 +101,14 @@ class Staging:
         moved = [ref.name for ref in version.files() if ref.name in self._staged]
         for name in moved:
             disk.move(self._staged.pop(name), self.root / name)
+            self._moved.append(self.root / name)
         return {name.split("/")[0] for name in moved}
+
+    def withdraw(self) -> None:
+        """Remove what was moved to its place for a version that was not made after all."""
+        for path in self._moved:
+            with contextlib.suppress(OSError):
+                disk.remove(path)
 
 
 def count_documents(batch: pa.RecordBatch) -> int:
@@ -122,29 +132,53 @@ class Store:
     @contextlib.contextmanager
     def staging(self) -> Iterator[Staging]:
         """A locked folder for files being written; what was not published is removed at the end."""
-        folder = self.root / STAGING / f"work-{uuid.uuid4().hex}"
-        with disk.storage_errors("writing", folder):
-            folder.mkdir(parents=True)
-            lock = disk.try_lock_exclusive(folder / "LOCK", create=True)
+        folder, lock = self._own_folder()
         try:
             yield Staging(self.root, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            if lock is not None:
-                lock.release()
+            lock.release()
+
+    def _own_folder(self) -> tuple[Path, FileLock]:
+        """A new folder in staging with its lock, which a collector may take first for that of a dead writer's folder."""
+        while True:
+            folder = self.root / STAGING / f"work-{uuid.uuid4().hex}"
+            with disk.storage_errors("writing", folder):
+                folder.mkdir(parents=True)
+                with contextlib.suppress(FileNotFoundError):
+                    lock = disk.try_lock_exclusive(folder / "LOCK", create=True)
+                    if lock is not None:
+                        if (folder / "LOCK").exists():
+                            return folder, lock
+                        lock.release()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Snapshot]:
         """Hold the writer's lock; gives the latest version, which stays the latest. Raises LockTimeoutError."""
-        with self._threads, disk.lock_exclusive(self.root / "LOCK", self.lock_timeout):
-            yield self.snapshot()
+        timeout = min(max(self.lock_timeout, 0), threading.TIMEOUT_MAX)
+        deadline = time.monotonic() + timeout
+        if not self._threads.acquire(timeout=timeout):
+            raise LockTimeoutError(
+                f"another thread has been writing to {self.root} for {timeout:g} s: wait for it, or pass a longer lock_timeout"
+            )
+        try:
+            with disk.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
+                yield self.snapshot()
+        finally:
+            self._threads.release()
 
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version (the lock is held). Either all of it is there afterwards, or nothing of it."""
-        changed = staging.publish(version) if staging is not None else set()
-        manifest.commit(self.root, version, changed)
+        try:
+            changed = staging.publish(version) if staging is not None else set()
+            manifest.commit(self.root, version, changed)
+        except BaseException:
+            if staging is not None and not manifest.path_of(self.root, version.version).exists():
+                staging.withdraw()
+            raise
         if len(manifest.versions(self.root)) > version.keep_versions + SLACK_VERSIONS:
-            self.collect(version.keep_versions)
+            with contextlib.suppress(OSError, CorruptedError):  # the version is made; its garbage waits for a later commit
+                self.collect(version.keep_versions)
 
     def collect(self, keep_versions: int) -> list[int]:
         """Remove versions past the retention rule and files no version needs (the lock is held). What a reader holds
@@ -159,6 +193,7 @@ class Store:
                 continue
             with lock:
                 disk.remove(path)
+        disk.sync_folder(self.root / MANIFESTS)  # or a power loss could bring versions back whose files are gone
         kept = [manifest.load(self.root, version) for version in manifest.versions(self.root)]
         needed = {ref.name for version in kept for ref in version.files()}
         for place in (SEGMENTS, INDEXES):
@@ -181,6 +216,8 @@ class Store:
             for folder in (self.root / STAGING).glob(f"{VECTOR_CACHE}*"):
                 shutil.rmtree(folder, ignore_errors=True)
             held = [version for version in self.collect(1) if version != latest.facts.version]
+            for place in (SEGMENTS, INDEXES, STAGING):
+                disk.sync_folder(self.root / place)
         if held:
             raise ConflictError(
                 f"readers still hold version {', '.join(map(str, held))} of {self.root}, so their files could not be removed: "
@@ -189,11 +226,11 @@ class Store:
 
     @staticmethod
     def _remove_dead(folder: Path) -> None:
-        """Remove a staging folder whose writer is gone."""
+        """Remove a staging folder whose writer is gone: nobody holds its lock, or it died before it made one."""
         try:
-            lock: FileLock | None = disk.try_lock_exclusive(folder / "LOCK")
+            lock = disk.try_lock_exclusive(folder / "LOCK", create=True)
         except FileNotFoundError:
-            return  # being made or being removed by its owner
+            return  # its owner removed it just now
         if lock is not None:
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()

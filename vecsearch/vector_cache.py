@@ -2,12 +2,12 @@
 
 An interrupted add is run again by giving the same data; the vectors made so far are found by text, whatever the source, so
 nothing is embedded twice. The folder is keyed by the embedder's fingerprint; a text that is chunked otherwise is another text.
+A file is named by the digest of its bytes: one torn by a crash is known before Arrow reads it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -17,9 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch import disk
-from vecsearch.errors import CorruptedError
 from vecsearch.manifest import STAGING, EmbedderEntry
-from vecsearch.segment import vector_array, vector_view, write_batch
+from vecsearch.segment import vector_array, vector_view
 from vecsearch.store import VECTOR_CACHE
 
 Vectors = npt.NDArray[np.float32]
@@ -35,16 +34,16 @@ class VectorCache:
         if not self.folder.is_dir():
             return
         for path in sorted(self.folder.glob("*.arrow")):
-            with contextlib.suppress(pa.ArrowException, OSError, CorruptedError, KeyError, ValueError):
-                self._load(path, dim)  # one torn by a crash is passed over: its texts are embedded again
+            with contextlib.suppress(OSError):
+                self._load(path, dim)
             self._files.append(path)
 
     def _load(self, path: Path, dim: int) -> None:
-        with pa.memory_map(str(path)) as file:
-            batch = pa.ipc.open_file(file).get_batch(0)
-        vectors = vector_view(batch.column("vector"), dim).astype(np.float32, copy=False)
-        if digest(vectors) != batch.schema.metadata[b"digest"]:
-            raise CorruptedError(f"{path} is torn")
+        content = path.read_bytes()
+        if digest(content) != path.stem:
+            return  # torn: its texts are embedded again
+        batch = pa.ipc.open_file(content).get_batch(0)
+        vectors = vector_view(batch.column("vector"), dim)
         self._vectors.update(zip(batch.column("key").to_pylist(), vectors, strict=True))
 
     def find(self, texts: Sequence[str]) -> dict[str, Vectors]:
@@ -56,25 +55,35 @@ class VectorCache:
     def put(self, texts: Sequence[str], vectors: Vectors, *, more_to_come: bool) -> None:
         if not more_to_come and not self._files:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with disk.storage_errors("writing", self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         keys = pa.array([text_key(text) for text in texts], pa.binary(16))
-        batch = pa.record_batch({"key": keys, "vector": vector_array(np.ascontiguousarray(vectors))})
-        batch = batch.replace_schema_metadata({"digest": digest(vectors)})
-        path = self.folder / f"{uuid.uuid4().hex}.arrow"
-        disk.write_file(path, lambda target: write_batch(target, batch))
-        self._files.append(path)
+        batch = pa.record_batch({"key": keys, "vector": vector_array(np.ascontiguousarray(vectors, np.float32))})
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        content = memoryview(sink.getvalue())
+        path = self.folder / f"{digest(content)}.arrow"
+        if path not in self._files:
+            disk.write_file(path, lambda target: _write_bytes(target, content))
+            self._files.append(path)
 
     def clear(self) -> None:
-        """After the commit nothing of it is needed."""
+        """After the commit nothing of it is needed. Cannot fail, for the commit stands."""
         for path in self._files:
-            disk.remove(path)
+            with contextlib.suppress(OSError):
+                disk.remove(path)
         with contextlib.suppress(OSError):  # absent, or another add keeps vectors there
             self.folder.rmdir()
+
+
+def _write_bytes(path: Path, content: memoryview) -> None:
+    path.write_bytes(content)
 
 
 def text_key(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
 
 
-def digest(vectors: Vectors) -> bytes:
-    return blake2b(np.ascontiguousarray(vectors).tobytes(), digest_size=16).digest()
+def digest(content: bytes | memoryview) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
