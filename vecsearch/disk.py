@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 from vecsearch.errors import CorruptedError, LockTimeoutError, StorageError, VecsearchError
 
 BLOCK = 256 * 1024  # bytes covered by one checksum
+PROBE = ".probe-"  # files that `require_local` tries a file system with
 REMOTE_FILE_SYSTEMS = frozenset(
     "9p afs ceph cifs fuse.sshfs fuse.s3fs fuse.rclone glusterfs lustre ncpfs nfs nfs4 smb3 smbfs vboxsf".split()
 )
@@ -280,8 +282,11 @@ def require_local(folder: Path) -> None:
             errno.ENOTSUP,
             f"{folder} is on a network file system ({kind}): put the collection on a local disk, where locks hold",
         )
-    probe, twin = folder / f".probe-{os.getpid()}", folder / f".probe-{os.getpid()}-link"
+    name = f"{PROBE}{uuid.uuid4().hex}"
+    probe, twin = folder / name, folder / f"{name}-link"
     with storage_errors("writing", folder):
+        for path in folder.glob(f"{PROBE}*"):
+            _remove_unlocked(path)  # of one that was killed here
         try:
             lock = try_lock_exclusive(probe, create=True)
             if lock is None:
@@ -298,3 +303,11 @@ def require_local(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
             twin.unlink(missing_ok=True)
+
+
+def _remove_unlocked(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        lock = try_lock_exclusive(path)
+        if lock is not None:
+            with lock:
+                path.unlink()
