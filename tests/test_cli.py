@@ -138,12 +138,25 @@ def test_search_in_json_equals_the_api(folder: Path, question: str, options: tup
 
 def test_search_as_a_table(folder: Path) -> None:
     lines = ok("search", folder, "large ship", "-k", "2", "--columns", "year", "--explain").out.splitlines()
-    assert lines[0].split() == ["rank", "score", "id", "year", "text"]
-    assert lines[1].split()[0] == "1"
-    assert lines[1].split()[2:4] == ["ship", "2021"]
-    assert "a large ship at sea" in lines[1]
-    assert lines[2].split()[0] == "2"
-    assert "exact search over 4 rows" in lines[3]
+    assert lines[0].split() == ["rank", "score", "year", "document"]
+    score = vs.open(folder).search("large ship", k=1).scores[0]
+    assert lines[1].split() == ["1", f"{score:.3f}", "2021", "ship"]
+    assert lines[2].strip() == "a large ship at sea"
+    assert lines[3].split()[0] == "2"
+    assert lines[5].startswith("exact search over 4 rows")
+
+
+def test_long_texts_are_cut_to_two_lines_chinese_ones_too(tmp_path: Path) -> None:
+    data = tmp_path / "long.jsonl"
+    rows = [{"id": 1, "text": "1: " + "long words " * 400}, {"id": 2, "text": "很长的一段话，" * 400}]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    ok("ingest", data, tmp_path / "long.vs", "--embedder", "toy:64")
+    lines = [line.strip() for line in ok("search", tmp_path / "long.vs", "long words").out.splitlines()]
+    assert lines[2].startswith("long words")  # the id stands above it and is not said twice
+    assert lines[3].endswith("…")
+    assert lines[5].startswith("很长的一段话，很长")
+    assert lines[6].endswith("…")
+    assert len(lines) == 7
 
 
 def test_words_of_users_are_not_markup(folder: Path) -> None:

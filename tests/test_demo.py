@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import vecsearch as vs
 from vecsearch import demo
+from vecsearch.cli import app
 
 SOURCE = '''
 """About the module.
@@ -122,7 +127,7 @@ def test_the_corpus_is_several_thousand_documents_in_order(rows: list[dict[str, 
         ("os.getcwd", "os", "function", "Return a unicode string representing the current working directory."),  # C
         ("zlib.compress", "zlib", "function", "Returns a bytes object containing compressed data."),  # C
         ("builtins.str.join", "builtins", "method", "Concatenate any number of strings."),  # C
-        ("collections.deque.appendleft", "collections", "method", "Add an element to the left side of the deque."),  # C, handed out
+        ("collections.deque.appendleft", "collections", "method", "Add an element to the left side"),  # C, handed out
         ("pathlib.Path.is_dir", None, "method", "Whether this path is a directory."),
         ("json", "json", "module", "JSON (JavaScript Object Notation)"),
     ],
@@ -158,3 +163,51 @@ def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
         answers.add(done.stdout)
     (answer,) = answers
     assert answer.startswith("[] ")
+
+
+def test_the_demo_with_the_toy_embedder(
+    rows: list[dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    some = [row for row in rows if row["module"] in {"os", "os.path", "shutil", "tempfile", "bisect", "json"}]
+    answers = demo.run(Path("docs.vs"), "toy:64", rows=some)
+    shown = capsys.readouterr().out
+    assert f"{len(some):,} documents: " in shown
+    assert f"{len(some):,} texts embedded" in shown
+    with vs.open("docs.vs") as collection:
+        assert len(collection) == len(some)
+        for answer, question in zip(answers, demo.QUESTIONS, strict=True):
+            hits = collection.search(question.text, k=demo.HITS, where=question.where)
+            assert [hit["id"] for hit in answer["hits"]] == hits.ids
+            assert all(str(found) in shown for found in hits.ids)
+    filtered = [answer for answer in answers if answer["where"] and "module LIKE 'os%'" in answer["where"]]
+    assert filtered and filtered[0]["hits"]
+    assert all(hit["kind"] == "function" and hit["module"].startswith("os") for hit in filtered[0]["hits"])
+
+    assert demo.run(Path("docs.vs"), "toy:64", rows=some, quiet=True) == answers
+    assert capsys.readouterr().out == ""
+    assert vs.open("docs.vs").count() == len(some)
+
+
+def test_the_next_steps_are_commands_that_exist(tmp_path: Path, rows: list[dict[str, str]]) -> None:
+    """What the demo says to type next is typed: the searches of its own collection, and the Python."""
+    place = tmp_path / "a folder" / "docs.vs"
+    some = [row for row in rows if row["module"].startswith("asyncio")]
+    demo.run(place, "toy:64", rows=some, quiet=True)
+    told = demo._next_steps(place).splitlines()
+    own = [shlex.split(line) for line in told if "docs.vs" in line and " vs.open(" not in line]
+    assert [words[1] for words in own] == ["search", "search", "info"]
+    for words in own:
+        answer = CliRunner().invoke(app, words[1:])
+        assert answer.exit_code == 0, answer.stderr
+        assert answer.stdout
+    script = "\n".join(line.removeprefix("  ") for line in told[told.index("  import vecsearch as vs") :][:4])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 5
+
+
+def test_the_command_runs_the_demo(tmp_path: Path, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "stdlib_docs", lambda: rows[:200])
+    answer = CliRunner().invoke(app, ["demo", str(tmp_path / "docs.vs"), "--embedder", "toy:64", "--json"])
+    assert answer.exit_code == 0, answer.stderr
+    assert [item["question"] for item in json.loads(answer.stdout)["answers"]] == [item.text for item in demo.QUESTIONS]

@@ -7,13 +7,12 @@ Heavy imports wait until a command runs, so that `vecsearch --help` answers at o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_bytes
+from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_build, shown_bytes
 from vecsearch.types import CollectionInfo, IndexInfo, Metric, OnConflict
 
 if TYPE_CHECKING:
@@ -109,12 +108,11 @@ def build(
 ) -> None:
     """Build the index of a collection."""
     with reporting(debug), _open(folder) as collection:
-        collection.build_index(recipe=recipe, recall=recall, memory=memory)
-        indexes = collection.info().indexes
+        done = collection.build_index(recipe=recipe, recall=recall, memory=memory)
         if as_json:
-            print_json({"indexes": indexes})
+            print_json(done)
         else:
-            _print_indexes(indexes)
+            out.print(shown_build(done), soft_wrap=True)
 
 
 @app.command()
@@ -276,15 +274,14 @@ def _print_info(facts: CollectionInfo) -> None:
             "chunker": facts.chunker,
             "columns": ", ".join(f"{name} ({kind})" for name, kind in facts.columns.items() if not name.startswith("_")),
             "recall target": facts.recall,
+            "index": "; ".join(_shown_index(index) for index in facts.indexes) or "none: every search is exact",
         }
     )
-    _print_indexes(facts.indexes)
 
 
-def _print_indexes(indexes: Sequence[IndexInfo]) -> None:
-    for index in indexes:
-        recipe = ", ".join(f"{name} {value}" for name, value in index.recipe.items())
-        print_facts({f"index {index.name}": f"{index.rows:,} rows, {shown_bytes(index.bytes)}; {recipe}"})
+def _shown_index(index: IndexInfo) -> str:
+    measured = f"measured with {index.facts['queries']:,} {index.facts['calibrated_on']}"
+    return f"{index.recipe['name']}, {index.rows:,} rows, {shown_bytes(index.bytes)}, {measured}"
 
 
 def _read_queries(path: Path) -> list[tuple[str, str]]:

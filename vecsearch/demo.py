@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from vecsearch.terminal import out, print_hits
+from vecsearch.terminal import out, print_hits, shown_build
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -49,7 +49,7 @@ PATH_MODULES = frozenset({os.path.__name__, "genericpath"})  # where the members
 MAX_CHARACTERS = 200
 MAX_SIGNATURE = 160
 PLURAL = {"module": "modules", "class": "classes", "function": "functions", "method": "methods", "property": "properties"}
-HITS = 4
+HITS = 3
 
 
 def stdlib_docs() -> list[Row]:
@@ -203,10 +203,11 @@ class Question:
 QUESTIONS = (
     Question("parse a date from a string"),
     Question("run a function in another process"),
-    Question("cache the results of a function"),
-    Question("delete a folder and everything in it"),
-    Question("delete a folder and everything in it", where="kind = 'function' AND module LIKE 'os%'"),
-    Question("compress a file", where="kind = 'class'"),
+    Question("find the most common elements"),
+    Question("keep a list sorted while inserting"),
+    Question("remove a folder"),
+    Question("remove a folder", where="kind = 'function' AND module LIKE 'os%'"),
+    Question("temporary folder that deletes itself", where="kind = 'class'"),
 )
 
 
@@ -235,9 +236,7 @@ def run(folder: Path, embedder: str, *, quiet: bool = False, rows: Sequence[Row]
         done = collection.add(rows, on_conflict="replace")
         seconds = time.perf_counter() - start
         screen.print(f"{done.embedded:,} texts embedded in {seconds:.0f} s.")
-        start = time.perf_counter()
-        collection.build_index()
-        screen.print(f"Index built in {time.perf_counter() - start:.1f} s.")
+        screen.print(f"Index {shown_build(collection.build_index())}.")
         answers = [_ask(collection, question, quiet) for question in QUESTIONS]
     screen.print(_next_steps(folder))
     return answers

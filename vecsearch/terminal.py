@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,10 +23,11 @@ from vecsearch.errors import VecsearchError
 
 if TYPE_CHECKING:
     from vecsearch.hits import Hits
+    from vecsearch.types import BuildResult
 
 EXIT_ERROR = 1  # typer itself exits with 2 when a command is typed wrong
 EXIT_INTERRUPTED = 130
-SNIPPET_CHARACTERS = 160
+SNIPPET_LINES = 2
 
 # Users' words go out as they are: a [bracket] is no markup, a :colon: no emoji.
 out = Console(highlight=False, markup=False, emoji=False)
@@ -80,18 +82,21 @@ def _plain(value: object) -> object:
 
 
 def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, query: str) -> None:
-    """Ranked hits as a table: rank, score, id, the columns asked for, and the beginning of the text."""
+    """Ranked hits as a table: rank, score, the columns asked for, and the document: its id and how its text begins."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
-    table.add_column("id", style="cyan", overflow="fold")
     for name in columns:
         table.add_column(name, overflow="fold")
-    if text_column:
-        table.add_column(text_column, ratio=1)
+    table.add_column("document", overflow="fold")
+    room = SNIPPET_LINES * max(out.width - 20 - 12 * len(columns), 40)
     for hit in hits:
-        cells = [str(hit.rank), f"{hit.score:.3f}", str(hit.id), *(_shown(hit[name]) for name in columns)]
-        table.add_row(*cells, *([_snippet(_shown(hit[text_column]), query)] if text_column else []))
+        document = Text(str(hit.id), style="bold cyan")
+        if text_column:
+            document = Text.assemble(
+                document, "\n", _snippet(_shown(hit[text_column]).removeprefix(f"{hit.id}: "), query, room)
+            )
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", *(_shown(hit[name]) for name in columns), document)
     out.print(table if len(hits) else "no document matches")
 
 
@@ -99,10 +104,11 @@ def _shown(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else str(_plain(value))
 
 
-def _snippet(text: str, query: str) -> Text:
-    """The text's beginning on one line, the query's words in bold."""
-    line = " ".join(text.split())
-    snippet = Text(line if len(line) <= SNIPPET_CHARACTERS else line[: SNIPPET_CHARACTERS - 1] + "…")
+def _snippet(text: str, query: str, room: int) -> Text:
+    """The text's beginning, without line ends, in so many characters; the query's words in bold."""
+    line = " ".join(text[: 10 * room].split())
+    width = cell_len(line)  # Chinese characters are two cells wide
+    snippet = Text(line if width <= room else set_cell_size(line, room - 1).rstrip() + "…")
     words = [re.escape(word) for word in re.findall(r"\w+", query) if len(word) > 2 or not word.isascii()]
     if words:
         snippet.highlight_regex(rf"(?i)\b({'|'.join(words)})\b", "bold")
@@ -140,6 +146,13 @@ def shown_bytes(count: int) -> str:
             return f"{count:,} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"
         size /= 1024
     return f"{size:,.1f} TB"
+
+
+def shown_build(done: BuildResult) -> str:
+    """What a build did, on one line."""
+    if not done.rows:
+        return done.promise
+    return f"{done.recipe}: {done.promise}; {done.rows:,} rows, {shown_bytes(done.bytes)}, built in {done.seconds:.1f} s"
 
 
 def count(number: int, noun: str) -> str:
