@@ -50,12 +50,28 @@ class Doc2VecEmbedder:
             for row, text in enumerate(strings(documents, self.name)):
                 words = [word for word in self._tokenize(text) if word in self._model.wv]
                 if words:
-                    self._model.random.seed(self._model.seed)  # the draws of one text do not depend on the texts before
-                    out[row] = self._model.infer_vector(words, epochs=self.infer_epochs)
+                    out[row] = self._infer(words)
         return out
 
     def embed_queries(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         return self.embed_documents(queries)
+
+    def _infer(self, words: list[str]) -> npt.NDArray[np.float32]:
+        """Gradient descent on one vector, the model held still. gensim's own `infer_vector` starts from Python's hash of the
+        text, which differs from process to process; this starts from its CRC, and seeds the draws anew for each text."""
+        model, steps = self._model, gensim_models("Doc2Vec").doc2vec
+        random = np.random.default_rng([model.seed, zlib.crc32(" ".join(words).encode("utf-8"))])
+        vector = ((random.random((1, self.dim)) - 0.5) / self.dim).astype(np.float32)
+        lock, work, neurons = np.ones(1, np.float32), np.zeros(self.dim, np.float32), np.zeros(self.dim, np.float32)
+        frozen = {"learn_words": False, "learn_hidden": False, "doctag_vectors": vector, "doctags_lockf": lock}
+        model.random.seed(model.seed)
+        for alpha in np.linspace(model.alpha, model.min_alpha, self.infer_epochs):
+            if model.dm:
+                steps.train_document_dm(model, words, [0], float(alpha), work, neurons, **frozen)
+            else:
+                steps.train_document_dbow(model, words, [0], float(alpha), work, **frozen)
+        first: npt.NDArray[np.float32] = vector[0]
+        return first
 
     def save(self, folder: str | Path) -> Path:
         """Write into a new folder, without pickle; the name becomes `saved:FOLDER`. Raises InvalidInputError."""
@@ -94,14 +110,15 @@ def train_doc2vec(
     """An embedder trained on texts, or on lists of words. Save it with `.save(folder)`.
 
     dm: distributed memory, else distributed bag of words. cutting: how texts become words; None chooses jieba where there
-    is Chinese. The same seed gives the same vectors with one worker. Raises InvalidInputError when there is nothing to train on.
+    is Chinese. The same seed gives the same vectors with one worker. Raises InvalidInputError when there is nothing to
+    train on.
     """
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     models = gensim_models("Training Doc2Vec")
     documents = [models.doc2vec.TaggedDocument(document, [row]) for row, document in enumerate(words)]
     model = models.Doc2Vec(
         documents, vector_size=dim, window=window, epochs=epochs, min_count=min_count, negative=negative, dm=int(dm),
-        seed=seed, workers=workers, hashfxn=_hash, callbacks=callbacks(progress, epochs),
+        seed=seed, workers=workers, callbacks=callbacks(progress, epochs),
     )  # fmt: skip
     return Doc2VecEmbedder(model, cutting, infer_epochs)
 
@@ -109,9 +126,7 @@ def train_doc2vec(
 def from_saved(saved: Saved, name: str) -> Doc2VecEmbedder:
     """Rebuild the model from its vocabulary and weights. Raises MissingExtraError."""
     settings, arrays = saved.settings, saved.arrays
-    model = gensim_models("A saved Doc2Vec embedder").Doc2Vec(
-        **settings["parameters"], min_count=1, sorted_vocab=0, workers=1, hashfxn=_hash
-    )
+    model = gensim_models("A saved Doc2Vec embedder").Doc2Vec(**settings["parameters"], min_count=1, sorted_vocab=0, workers=1)
     counts = dict(zip(saved.keys, arrays["counts"].tolist(), strict=True))
     model.build_vocab_from_freq(counts, corpus_count=settings["documents"])
     model.wv.vectors = arrays["words"]
@@ -122,8 +137,3 @@ def from_saved(saved: Saved, name: str) -> Doc2VecEmbedder:
 def _plain(value: Any) -> Any:
     """gensim keeps some parameters as numpy scalars or booleans."""
     return value.item() if isinstance(value, np.generic) else int(value) if isinstance(value, bool) else value
-
-
-def _hash(text: str) -> int:
-    """Python's own hash differs from process to process."""
-    return zlib.crc32(text.encode("utf-8"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -49,18 +50,10 @@ def callbacks(progress: Progress | None, epochs: int) -> list[Any]:
     """gensim's callbacks that report each epoch."""
     if progress is None:
         return []
-    report: Progress = progress
     base = require("gensim.models.callbacks", "gensim", "train", "Training").CallbackAny2Vec
-
-    class Report(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.done = 0
-
-        def on_epoch_end(self, model: Any) -> None:
-            self.done += 1
-            report(self.done, epochs)
-
-    return [Report()]
+    done = count(1)
+    report = type("Report", (base,), {"on_epoch_end": lambda self, model: progress(next(done), epochs)})
+    return [report()]
 
 
 def skip_gram(
