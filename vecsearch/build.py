@@ -100,6 +100,7 @@ def commit(
         files = (staging.write(INDEXES, ".faiss", index.write),)
         with store.locked() as latest:
             placed = rebase(snapshot, latest, labels)
+            placed[index.outliers] = -1  # outside what the index can represent: searched exactly, like rows it has not seen
             plain = np.array_equal(placed, np.arange(len(placed)))
             entry = IndexEntry(
                 name=files[0].name,
@@ -154,10 +155,11 @@ class Builder:
             progress=self.progress,
         )
         points = self.calibrate(index, base, queries)
-        if len(held):
+        if index.can_extend:
             for batch in self._batches(held):
-                index.add(batch)
-        return index, np.concatenate([base, held]), points, calibrated_on
+                index.add(batch, threads=self.threads)
+            base = np.concatenate([base, held])
+        return index, base, points, calibrated_on
 
     def calibrate(self, index: FaissIndex, labels: Positions, queries: Scores) -> list[Point]:
         """Measure the operating surface of an index whose labels are these positions."""

@@ -17,10 +17,13 @@ from vecsearch.exact import Scores
 from vecsearch.faiss_index import FaissIndex
 from vecsearch.plan import Point
 
-KS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+KS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 DEPTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)  # candidates re-scored, as a multiple of k
 ONE_SIDED_99 = 2.326  # normal quantile of the lower bound
 TIMED_QUERIES = 100  # queries run one at a time to time an effort
+MANY_CANDIDATES = 500_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
+FEWEST_QUERIES = 400
+ENOUGH = 0.999  # no higher effort is tried once every k reaches this
 TIE_TOLERANCE = 1e-5  # relative: two kernels may sum in another order
 
 ScoreRows = Callable[[Scores, npt.NDArray[np.int64]], Scores]
@@ -42,21 +45,22 @@ def surface(
         cost, per_candidate = _cost(index, queries, depth, effort, score)
         if cost > ceiling_micros and points:
             break
-        labels, _ = index.candidates(queries, depth, effort, threads)
+        asked = queries[: max(FEWEST_QUERIES, MANY_CANDIDATES // depth)]
+        labels, _ = index.candidates(asked, depth, effort, threads)
         scores = np.full(labels.shape, -np.inf, np.float32)
-        for row, (query, found) in enumerate(zip(queries, labels, strict=True)):
+        for row, (query, found) in enumerate(zip(asked, labels, strict=True)):
             valid = found >= 0
             scores[row, valid] = score(query, found[valid])
         done = True
         for k in (k for k in ks if k <= depth):
-            hit = scores >= _threshold(exact_scores[:, k - 1])[:, None]
+            hit = scores >= _threshold(exact_scores[: len(asked), k - 1])[:, None]
             reached = np.minimum(np.cumsum(hit, axis=1), k)
             for width in sorted({min(depth, max(k, round(k * factor))) for factor in DEPTHS}):
                 recalls = reached[:, width - 1] / k
                 mean = float(recalls.mean())
                 low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
                 points.append(Point(effort, width, k, mean, low, cost + per_candidate * width))
-            done &= mean >= 0.999
+            done &= mean >= ENOUGH
         if done and max(ks) <= depth:
             break
     return [point for k in ks for point in frontier([item for item in points if item.k == k])]

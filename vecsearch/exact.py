@@ -50,7 +50,12 @@ def score_rows(vectors: Vectors, query: Scores, rows: Rows, metric: Metric) -> S
         return scores
     kernel = faiss.fvec_L2sqr_by_idx if metric is Metric.L2 else faiss.fvec_inner_products_by_idx
     swig = faiss.swig_ptr
+    before = faiss.omp_get_max_threads()
+    if before != 1:  # the kernel would call up a team of threads for one query, and wait for it on a busy machine
+        faiss.omp_set_num_threads(1)
     kernel(swig(scores), swig(query), swig(vectors), swig(rows), vectors.shape[1], 1, count)
+    if before != 1:
+        faiss.omp_set_num_threads(before)
     return np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores
 
 

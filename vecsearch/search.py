@@ -18,7 +18,7 @@ from vecsearch import exact
 from vecsearch.exact import Rows, Scores, best, score_rows
 from vecsearch.plan import Point, Stats, exact_plan, plan, points_of
 from vecsearch.snapshot import Kept, Mask, Snapshot
-from vecsearch.types import Plan
+from vecsearch.types import Metric, Plan
 
 BATCH_QUERIES = 1024  # queries of a batch searched together
 OVERFETCH = 4  # passages fetched a document wanted, when hits are one a document; more when they do not suffice
@@ -90,9 +90,14 @@ class Searcher:
         if chosen.method == "index":
             index = self.snapshot.index
             assert index is not None
+            if self.metric is not Metric.COSINE and not index.covers(query[None])[0]:
+                return self._exact(query, k, kept, self._far(kept))
             labels, _ = index.candidates(query[None], chosen.depth, chosen.effort)
             return self._finish(query, labels[0], k, kept, chosen)
         return self._exact(query, k, kept, chosen)
+
+    def _far(self, kept: Kept) -> Plan:
+        return exact_plan(self.stats(kept), "the query is longer or farther than anything the index was trained on")
 
     def _finish(self, query: Scores, labels: Rows, k: int, kept: Kept, chosen: Plan) -> Found:
         """Re-score what the index proposed, or turn exact when too little of it matches."""
@@ -189,8 +194,12 @@ class Searcher:
         if chosen.method == "index":
             index = self.snapshot.index
             assert index is not None
+            near = np.ones(len(queries), bool) if self.metric is Metric.COSINE else index.covers(queries)
             labels, _ = index.candidates(queries, chosen.depth, chosen.effort, threads)
-            return [self._finish(query, row, k, kept, chosen) for query, row in zip(queries, labels, strict=True)]
+            return [
+                self._finish(query, row, k, kept, chosen) if inside else self._exact(query, k, kept, self._far(kept))
+                for query, row, inside in zip(queries, labels, near, strict=True)
+            ]
         scores, rows = self.exact(queries, min(k, kept.count), kept, threads)
         return [Found(row, score, chosen) for row, score in zip(rows, scores, strict=True)]
 

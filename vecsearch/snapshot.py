@@ -7,6 +7,7 @@ shared lock on its manifest, so that garbage collection leaves the files it may 
 from __future__ import annotations
 
 import threading
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ import pyarrow.compute as pc
 
 from vecsearch import disk, manifest
 from vecsearch.disk import CheckedFile, FileLock
-from vecsearch.errors import InvalidInputError, VersionNotFoundError
+from vecsearch.errors import CorruptedError, InvalidInputError, VersionNotFoundError
 from vecsearch.filter import Filter, compile_filter
 from vecsearch.ids import IdIndex, id_keys
 from vecsearch.manifest import Manifest, SegmentEntry
@@ -287,7 +288,17 @@ class Snapshot:
 
     @cached_property
     def index_entry(self) -> manifest.IndexEntry | None:
-        return self.facts.indexes[-1] if self.facts.indexes else None
+        """The index in use; None where there is none, or where its files are damaged or gone: that costs speed, no answer."""
+        if not self.facts.indexes:
+            return None
+        entry = self.facts.indexes[-1]
+        try:
+            self.files.index(entry)
+            self._labels_of(entry)
+        except CorruptedError as error:
+            warnings.warn(f"{error} Until then searches are exact.", RuntimeWarning, stacklevel=2)
+            return None
+        return entry
 
     @cached_property
     def index(self) -> FaissIndex | None:
@@ -296,9 +307,9 @@ class Snapshot:
     @cached_property
     def labels(self) -> Positions | None:
         """Where each label of the index is now (int64 positions, -1 for rows gone); None when label i is position i."""
-        entry = self.index_entry
-        if entry is None:
-            return None
+        return self._labels_of(self.index_entry) if self.index_entry else None
+
+    def _labels_of(self, entry: manifest.IndexEntry) -> Positions | None:
         order = {segment.name: number for number, segment in enumerate(self.facts.segments)}
         numbers = [order[name] for name in entry.covers]
         if entry.labels is None and numbers == list(range(len(numbers))):

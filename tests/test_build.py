@@ -1,0 +1,238 @@
+"""Indexes in a collection: the recall contract against exact search, through every kind of change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pytest
+from conftest import brute_force, clustered
+
+import vecsearch as vs
+from vecsearch import build as building
+from vecsearch.evaluate import bootstrap_interval
+
+ROWS, DIM = 6000, 48
+
+
+def table(vectors: npt.NDArray[np.float32], first: int = 0) -> pa.Table:
+    """Vectors with a random share and a cluster to filter by."""
+    rng = np.random.default_rng(first)
+    owner = vectors[:, 0] + vectors[:, 1]
+    return pa.table(
+        {
+            "id": np.arange(first, first + len(vectors)),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
+            "share": rng.random(len(vectors)),
+            "side": owner,
+        }
+    )
+
+
+def recalls(c: vs.Collection, queries: npt.NDArray[np.float32], k: int, **options: object) -> npt.NDArray[np.float64]:
+    """Recall of each query against the collection's own exact search (which other tests hold to numpy)."""
+    where = options.get("where")
+    out = []
+    for query in queries:
+        exact = c.search(query, k, where=where, exact=True)
+        found = c.search(query, k, **options)
+        assert len(found) == len(exact)
+        if len(exact):
+            kth = exact.scores[-1] - 1e-5 * abs(exact.scores[-1])
+            assert len(set(found.ids)) == len(found)
+            out.append(float((found.scores >= kth).sum()) / len(exact))
+    return np.array(out)
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    vectors = clustered(ROWS + 1500 + 200, DIM, seed=7, clusters=60)
+    return vectors[:-200], vectors[-200:]
+
+
+@pytest.fixture
+def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make scoring rows look dear to the planner, so that small data takes the index as large data would."""
+    original = building.Builder._time_exact
+    monkeypatch.setattr(building.Builder, "_time_exact", lambda self, query, labels: 50 * original(self, query, labels))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_the_contract_holds_through_changes(
+    root: Path, data: tuple[np.ndarray, np.ndarray], metric: str, small_exact: None
+) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM, metric=metric)
+    for part in np.array_split(np.arange(ROWS), 3):
+        c.add(table(vectors[part], int(part[0])))
+    result = c.build_index(recipe="low-latency", recall=0.9)
+    assert result.rows == ROWS and result.calibrated_on == "held-out rows" and c.info().recall == 0.9
+    used = 0
+
+    def check(stage: str) -> None:
+        nonlocal used
+        for where in (None, "share < 0.5", "share < 0.1", "share < 0.01", "side > 2"):
+            for k, target in ((1, 0.9), (10, 0.95), (50, 0.9)):
+                values = recalls(c, queries[:60], k, where=where, recall=target)
+                assert bootstrap_interval(values)[1] >= target, (stage, where, k, target, values.mean())
+                used += c.search(queries[0], k, where=where, recall=target).plan.method == "index"
+
+    check("built")
+    c.add(table(vectors[ROWS:], ROWS))
+    check("added")
+    assert c.search(vectors[ROWS + 5], k=1).ids == [ROWS + 5]  # found at once, outside the index
+    c.delete(range(0, ROWS + 1500, 5))
+    check("deleted")
+    assert all(name % 5 for hits in c.search_batch(queries, k=50) for name in hits.ids)
+    before = [hits.ids for hits in c.search_batch(queries[:40], k=10, recall=0.9)]
+    c.compact()
+    assert c.info().segments == 1 and c.info().indexes[0].rows == ROWS
+    after = [hits.ids for hits in c.search_batch(queries[:40], k=10, recall=0.9)]
+    assert after == before
+    check("compacted")
+    assert used > 20  # the index did the work, not exact search in its place
+
+
+def test_index_results_have_true_scores(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM, metric="l2")
+    c.add(vectors[:ROWS])
+    c.build_index(recipe="low-latency")
+    for query in queries[:20]:
+        hits = c.search(query, k=20)
+        assert hits.plan.method == "index"
+        np.testing.assert_allclose(hits.scores, brute_force(vectors[hits.ids], query, "l2"), rtol=1e-4, atol=1e-4)
+    batch = c.search_batch(queries, k=20)
+    assert [hits.ids for hits in batch] == [c.search(query, k=20).ids for query in queries]
+
+
+def test_far_rows_and_far_queries_are_searched_exactly(
+    root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None
+) -> None:
+    vectors, queries = data
+    for metric in ("ip", "l2"):
+        c = vs.create(root.with_suffix(f".{metric}"), dim=DIM, metric=metric)
+        c.add(vectors[:ROWS])
+        c.build_index(recipe="low-latency")
+        c.add(vectors[:50] * 40)
+        for query in (*queries[:10], *(vectors[:10] * 40)):
+            assert c.search(query, k=5, recall=0.95).ids[0] == c.search(query, k=5, exact=True).ids[0]
+    assert "farther" in str(c.search(vectors[0] * 1000, k=5).plan)
+
+
+@pytest.mark.parametrize("recipe", ["exact", "fast-build", "low-memory", "large-scale", "IVF32,Flat", "PCA32,HNSW16_SQ8"])
+def test_other_recipes(root: Path, data: tuple[np.ndarray, np.ndarray], recipe: str, small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    result = c.build_index(recipe=recipe)
+    values = recalls(c, queries[:60], 10, recall=0.9)
+    assert bootstrap_interval(values)[1] >= 0.9
+    assert (result.recipe == "exact") == (recipe == "exact") == (not c.info().indexes)
+
+
+def test_auto_needs_no_index_for_few_rows(root: Path) -> None:
+    c = vs.create(root, dim=4)
+    c.add(clustered(500, 4))
+    result = c.build_index()
+    assert result.recipe == "exact" and "few rows" in result.promise and not c.info().indexes
+    assert c.search([1, 2, 3, 4], k=3).plan.method == "exact"
+
+
+def test_own_queries_calibrate(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    assert c.build_index(recipe="low-latency", queries=queries).calibrated_on == "the user's own queries"
+    assert c.info().indexes[0].facts["queries"] == len(queries)
+    with pytest.raises(vs.InvalidInputError, match="queries is empty"):
+        c.build_index(queries=[])
+
+
+def test_builds_are_reproducible_whatever_the_threads(
+    tmp_path: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None
+) -> None:
+    vectors, queries = data
+    results = []
+    for threads in (1, 2):
+        c = vs.create(tmp_path / f"{threads}.vs", dim=DIM)
+        c.add(vectors[:ROWS])
+        c.build_index(recipe="low-latency", seed=3, threads=threads)
+        index = c._snapshot.index
+        assert index is not None
+        results.append(index.candidates(queries, 20, 32)[0])
+    assert np.array_equal(*results)
+
+
+def test_adding_merging_and_deleting_while_an_index_builds(
+    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, small_exact: None
+) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    for part in np.array_split(np.arange(ROWS), 6):
+        c.add(table(vectors[part], int(part[0])))
+    original = building.Builder.run
+
+    def run(self: building.Builder, *arguments: object) -> object:
+        result = original(self, *arguments)
+        with vs.open(root) as other:  # while the build was running
+            for number in range(8):
+                other.add(table(vectors[ROWS + number : ROWS + number + 1], ROWS + number))  # merges the small segments
+            other.delete(range(100))
+            other.add(table(vectors[:1] * 0.5 + vectors[3000:3001], 3000), on_conflict="replace")
+        return result
+
+    monkeypatch.setattr(building.Builder, "run", run)
+    c.build_index(recipe="low-latency", recall=0.9)
+    assert len(c) == ROWS + 8 - 100
+    facts = c._snapshot
+    labels = facts.labels
+    assert labels is not None and (labels >= 0).sum() < ROWS
+    assert set(facts.fresh[facts.live.mask[facts.fresh]].tolist()) >= {len(facts.live.mask) - 1}
+    assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
+    assert c.search(vectors[ROWS + 3], k=1).ids == [ROWS + 3]
+    assert all(name >= 100 for hits in c.search_batch(vectors[:100], k=10) for name in hits.ids)
+
+
+def test_deleting_the_index_files_costs_no_answer(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    expected = c.search(queries[0], k=5, exact=True).ids
+    c.build_index(recipe="low-latency")
+    c.close()
+    for path in (root / "indexes").iterdir():
+        path.unlink()
+    with vs.open(root) as again:
+        with pytest.warns(RuntimeWarning, match="searches are exact"):
+            hits = again.search(queries[0], k=5)
+        assert hits.ids == expected and hits.plan.method == "exact"
+        again.build_index(recipe="exact")
+        assert again.search(queries[0], k=5).ids == expected
+
+
+def test_a_bad_recipe_says_what_is_known(root: Path) -> None:
+    c = vs.create(root, dim=4)
+    c.add(clustered(2000, 4))
+    with pytest.raises(vs.RecipeError, match="low-memory"):
+        c.build_index(recipe="low-memroy")
+    with pytest.raises(vs.InvalidInputError, match="memory is"):
+        c.build_index(memory="much")
+    with pytest.raises(vs.InvalidInputError, match="recall is"):
+        c.build_index(recall=1.5)
+
+
+def test_measure_recall(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    assert c.measure_recall(10, 100).recall == 1.0  # no index: exact
+    c.build_index(recipe="low-latency", recall=0.9)
+    report = c.measure_recall(10, 150, queries=queries)
+    assert report.low <= report.recall <= report.high and report.high >= 0.9 and report.asked_with == "the queries given"
+    mine = recalls(c, queries[:150], 10, recall=0.9).mean()
+    assert report.recall == pytest.approx(mine, abs=0.005)
+    with pytest.raises(vs.InvalidInputError, match="nothing to measure"):
+        vs.create(root.with_suffix(".empty"), dim=2).measure_recall()
