@@ -31,8 +31,9 @@ A pyarrow Expression follows Arrow's rules, not these (NaN equals nothing there,
 from __future__ import annotations
 
 import hashlib
-import pickle
+import itertools
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -85,14 +86,7 @@ def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
     if isinstance(where, str):
         return _from_long_text(where, schema) if len(where) > LONG_TEXT else _from_text(where, schema)
     if isinstance(where, pc.Expression):
-        try:
-            # The text of an Expression leaves out the middle of long lists; its pickle has everything.
-            pickled = pickle.dumps(where)
-        except pa.ArrowNotImplementedError as error:
-            raise FilterError(
-                f"the expression {where} cannot be used as a filter: {error}. Name columns, as in pc.field('year')"
-            ) from error
-        return _from_expression(pickled, schema)
+        return _from_expression(where, schema)
     raise FilterError(f"a filter is SQL text or a pyarrow.compute.Expression, not {type(where).__name__}")
 
 
@@ -101,24 +95,38 @@ def _compile_text(text: str, schema: pa.Schema) -> Filter:
 
     condition, names = compile_text(text, schema)
     columns = tuple(name for name in schema.names if name in names)
-    return Filter(_key("sql", text.strip().encode(), columns, schema), columns, text, condition.run)
+    return Filter(_key(text.strip().encode(), columns, schema), columns, text, condition.run)
 
 
 _from_text = lru_cache(maxsize=512)(_compile_text)
 _from_long_text = lru_cache(maxsize=4)(_compile_text)
 
 
-def _key(language: str, content: bytes, columns: tuple[str, ...], schema: pa.Schema) -> str:
+def _key(content: bytes, columns: tuple[str, ...], schema: pa.Schema) -> str:
     digest = hashlib.blake2b(content, digest_size=16)
     for name in columns:
         digest.update(repr((name, str(schema.field(name).type))).encode())
-    return f"{language}:{digest.hexdigest()}"
+    return f"sql:{digest.hexdigest()}"
 
 
-@lru_cache(maxsize=64)
-def _from_expression(pickled: bytes, schema: pa.Schema) -> Filter:
-    expression: pc.Expression = pickle.loads(pickled)
+# Expressions compiled lately. They are compared by Arrow's own equality: their text leaves out the middle of long lists.
+_recent: deque[tuple[pc.Expression, pa.Schema, Filter]] = deque(maxlen=64)
+_numbers = itertools.count()
+
+
+def _from_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
+    for known, its_schema, made in list(_recent):
+        if known.equals(expression) and its_schema.equals(schema):
+            return made
+    made = _compile_expression(expression, schema)
+    _recent.append((expression, schema, made))
+    return made
+
+
+def _compile_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
     text = shorten(str(expression), 200)
+    if re.search(r"FieldPath\(\d", str(expression)):
+        raise FilterError(f"the expression {text} cannot be used as a filter: it names a column by position. Name columns, as in pc.field('year')")
     if len(set(schema.names)) < len(schema.names):
         raise FilterError(f"the expression {text} cannot be used: two columns of the data have one name")
     columns = _columns_of(expression, schema)
@@ -133,7 +141,7 @@ def _from_expression(pickled: bytes, schema: pa.Schema) -> Filter:
         result = _evaluate(expression, pa.Table.from_batches([batch.select(columns)]).cast(read))
         return result.combine_chunks()
 
-    return Filter(_key("arrow", pickled, columns, schema), columns, text, run)
+    return Filter(f"arrow:{next(_numbers)}", columns, text, run)
 
 
 def _evaluate(expression: pc.Expression, table: pa.Table) -> pa.ChunkedArray:
