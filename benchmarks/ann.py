@@ -9,6 +9,7 @@ that a machine that slows down slows all of them. Writes NAME.json, NAME.md and 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -81,18 +82,26 @@ class Run:
         filtered = any(name != cases.UNFILTERED for name in plan.cases)
         self.columns = columns if filtered else {}
         write_task(self.task, Task(data.base, data.metric, self.columns), data.queries)
+        self.fingerprint = hashlib.sha256(data.base.tobytes() + str((data.metric, sorted(self.columns))).encode()).hexdigest()
         self.cases = {}
         for name in plan.cases:
             limit = None if name == cases.UNFILTERED else plan.filter_queries
             say(f"exact answers: {name}")
             self.cases[name] = cases.make_case(name, data, columns, centroids, max(plan.ks), limit)
-        self.entries = [Entry(variant, work / f"index{i:02}") for i, variant in enumerate(variants)]
+        self.entries = [Entry(variant, work / f"index {variant.name}".replace(" ", "_")) for variant in variants]
 
     def alive(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.error is None]
 
-    def build(self) -> None:
+    def build(self, reuse: bool) -> None:
+        """Builds all indexes, one after another. `reuse`: those of the peers that an earlier run on this data left stay."""
         for entry in self.entries:
+            note = entry.folder.with_name(f"{entry.folder.name}.json")
+            if reuse and entry.variant.peer != report.OURS and note.exists():
+                kept = json.loads(note.read_text())
+                if kept["data"] == self.fingerprint:
+                    entry.facts |= kept["facts"]
+                    continue
             with self.guard(entry, "build"):
                 worker = self.start(entry, self.plan.threads)
                 try:
@@ -100,6 +109,7 @@ class Run:
                     entry.facts["build_facts"] = worker.call("build", BUILD_TIMEOUT, entry.variant.build)
                 finally:
                     worker.stop()
+                note.write_text(json.dumps({"data": self.fingerprint, "facts": entry.facts}))
                 say(f"{entry.variant.name}: built in {entry.facts['build_facts']['seconds']:.1f} s")
 
     def measure_single(self) -> None:
@@ -276,6 +286,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a small check: 5,000 rows, 200 queries, 2 rounds, a thin grid")
     parser.add_argument("--results", type=Path, default=measure.RESULTS)
     parser.add_argument("--work", type=Path, help="folder for indexes, downloads and logs, kept afterwards (a temporary one)")
+    parser.add_argument("--reuse", action="store_true", help="with --work: keep the peers' indexes of an earlier run there")
     options = parser.parse_args(arguments)
     if options.quick:
         options.limit, options.queries = min(options.limit or 5_000, 5_000), min(options.queries, 200)
@@ -329,7 +340,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = Plan(options.k, options.cases, options.filter_queries, options.rounds, options.seconds, threads, batch)
         variants = grid.read(options.grid, only=options.only, quick=options.quick)
         run = Run(data, plan, variants, work)
-        run.build()
+        run.build(options.reuse)
         run.measure_single()
         run.probe()
         if plan.batch:

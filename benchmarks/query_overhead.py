@@ -94,8 +94,26 @@ def compared(collection: Any, data: datasets.Dataset, rounds: int) -> dict[str, 
 
 
 def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.Vectors], Any]:
-    """The FAISS calls that a search of this collection makes, with nothing around them."""
-    raise SystemExit("pending")
+    """The FAISS calls that a search of this collection makes, with nothing around them: the index's own search, its projection
+    of the query included (FAISS would do that inside the call, had it the transform), and scoring the candidates."""
+    searcher = collection._searching()
+    index = searcher.snapshot.index
+    chosen = collection.explain(k=K)
+    if index is None or chosen.method != "index":
+        raise SystemExit(f"the collection does not search by its index: {chosen}")
+    depth, dim = chosen.depth, base.shape[1]
+    collection.search(base[0], k=K)
+    parameters = index._parameters[chosen.effort]  # as that search left them
+    distances, labels = np.empty((1, depth), np.float32), np.empty((1, depth), np.int64)
+    scores, pointer = np.empty(depth, np.float32), faiss.swig_ptr
+
+    def search(query: datasets.Vectors) -> None:
+        asked = index._projection.queries(query[None])
+        index._index.search_c(1, pointer(asked), depth, pointer(distances), pointer(labels), parameters)
+        rows = labels if index._order is None else index._order[labels].astype(np.int64)
+        faiss.fvec_inner_products_by_idx(pointer(scores), pointer(query), pointer(base), pointer(rows), dim, 1, depth)
+
+    return search
 
 
 def exact_batch(collection: Any, data: datasets.Dataset, rounds: int) -> float:

@@ -15,7 +15,7 @@ import vecsearch as vs
 from benchmarks.peers import Peer, Task, Vectors, Where
 
 # Loaded with this module so that a process's memory "with the library loaded" has what every search of vecsearch needs.
-LOADED = (faiss, pyarrow.compute)
+LOADED = (faiss, pyarrow.compute, vs.Collection)
 
 
 class Vecsearch(Peer):
