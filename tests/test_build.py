@@ -236,3 +236,42 @@ def test_measure_recall(root: Path, data: tuple[np.ndarray, np.ndarray], small_e
     assert report.recall == pytest.approx(mine, abs=0.005)
     with pytest.raises(vs.InvalidInputError, match="nothing to measure"):
         vs.create(root.with_suffix(".empty"), dim=2).measure_recall()
+
+
+def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(table(vectors[:ROWS]))
+    c.build_index(recipe="low-latency", recall=0.9)
+    c.delete(range(200))
+    c.add(table(vectors[ROWS:], ROWS))
+    again = c.build_index(recipe="low-latency")
+    assert again.calibrated_on == "held-out rows of those added since"
+    outside = np.count_nonzero(c._snapshot.live.mask[c._snapshot.fresh])
+    assert outside < 20 and again.rows >= ROWS + 1480  # but for the few that are farther out than any row seen at training
+    assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
+    assert c.search(vectors[ROWS + 5], k=1).ids == [ROWS + 5]
+    c.compact()
+    c.add(table(vectors[:20], 9000))
+    few = c.build_index(recipe="low-latency")
+    assert few.calibrated_on == "held-out rows of those added since" and few.rows >= ROWS + 1500
+    assert c.search(vectors[3], k=1).ids == [9003]
+    assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
+    c.delete(where="id < 3000")
+    assert c.build_index(recipe="low-latency").calibrated_on == "held-out rows"  # too much is gone: built anew
+
+
+def test_range_search_equals_numpy(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM, metric="l2")
+    c.add(table(vectors[:3000]))
+    for query in queries[:5]:
+        truth = brute_force(vectors[:3000], query, "l2")
+        limit = float(np.sort(truth)[-40])
+        hits = c.search_range(query, limit - 1e-3)
+        assert set(hits.ids) == set(np.flatnonzero(truth >= limit - 1e-3).tolist())
+        assert list(hits.scores) == sorted(hits.scores, reverse=True)
+        assert set(c.search_range(query, limit - 1e-3, where="id < 1000").ids) == {name for name in hits.ids if name < 1000}
+    assert c.search_range(queries[0], 0.0).ids == []
+    with pytest.raises(vs.InvalidInputError, match="min_score"):
+        c.search_range(queries[0], float("nan"))

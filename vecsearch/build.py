@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 
 from vecsearch.calibrate import KS, surface
 from vecsearch.exact import Scores
-from vecsearch.faiss_index import FaissIndex, build_index
+from vecsearch.faiss_index import FaissIndex, build_index, read_index
 from vecsearch.manifest import INDEXES, IndexEntry
-from vecsearch.plan import Point, exact_micros
+from vecsearch.plan import Point, exact_micros, points_of
 from vecsearch.recipe import IndexRecipe, auto_recipe, load_recipe
 from vecsearch.search import Searcher
 from vecsearch.snapshot import Kept, Positions, Snapshot
@@ -32,6 +32,9 @@ HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on
 BATCH_ROWS = 16_384  # rows added at a time
+FEWEST_NEW = 400  # rows added since a build, to calibrate its extension on some of them
+NEW_SHARE = 0.5  # more rows than this, of those indexed, pay for building anew: the projection was fitted without them
+GONE_SHARE = 0.3  # deleted rows still cost steps of a search
 SMALLEST = 1000  # with fewer rows exact search is faster than any index
 
 
@@ -62,7 +65,8 @@ def build(
         why = "exact search is fastest for so few rows" if made.kind != "exact" or recipe == "auto" else "the recipe says so"
         return _without_index(store, target, started, f"no index: {why}")
     builder = Builder(snapshot, made, seed, threads or os.cpu_count() or 1, progress)
-    index, labels, points, calibrated_on = builder.run(rows, queries)
+    extended = builder.extend(rows) if queries is None else None
+    index, labels, points, calibrated_on = extended or builder.run(rows, queries)
     measured = {
         "target": target,
         "calibrated_on": calibrated_on,
@@ -156,31 +160,78 @@ class Builder:
         )
         points = self.calibrate(index, base, queries)
         if index.can_extend:
-            for batch in self._batches(held):
-                index.add(batch, threads=self.threads)
+            self._grow(index, held)
             base = np.concatenate([base, held])
         return index, base, points, calibrated_on
+
+    def extend(self, rows: Positions) -> tuple[FaissIndex, Positions, list[Point], str] | None:
+        """Add the rows that came since to the index there is; None where building anew is due: another recipe or seed, a
+        kind that cannot grow, or an index of which too much is gone or too much has come.
+
+        Some of the new rows are held out to calibrate the grown index; where few are new, the surface measured before stands.
+        """
+        entry = self.snapshot.index_entry
+        if entry is None or entry.recipe != asdict(self.recipe) or entry.facts.get("seed") != self.seed:
+            return None
+        labels = np.arange(entry.rows) if self.snapshot.labels is None else self.snapshot.labels
+        fresh = np.intersect1d(self.snapshot.fresh, rows)
+        gone = 1 - len(np.intersect1d(labels, rows)) / max(1, len(labels))
+        few = len(fresh) < FEWEST_NEW
+        if (
+            not len(fresh)
+            or gone > GONE_SHARE
+            or len(fresh) > NEW_SHARE * len(labels)
+            or (few and len(fresh) > 0.05 * len(labels))
+        ):
+            return None
+        index = read_index(self.snapshot.root / entry.files[0].name, mmap=False)
+        if not index.can_extend:
+            return None
+        fresh = fresh[np.concatenate([index.covers(batch) for batch in self._batches(fresh)])]  # the others stay outside
+        held = fresh[:0] if few else np.sort(self.rng.choice(fresh, min(HELD_OUT, len(fresh) // 2), replace=False))
+        base = np.concatenate([labels, np.setdiff1d(fresh, held, assume_unique=True)])
+        self._grow(index, base[len(labels) :])
+        if few:
+            self.asked, self.exact_micros_per_row = entry.facts["queries"], entry.facts["exact_micros_per_row"]
+            return index, base, list(points_of(entry.facts)), entry.facts["calibrated_on"]
+        points = self.calibrate(index, base, self.snapshot.stored_vectors(held))
+        self._grow(index, held)
+        return index, np.concatenate([base, held]), points, "held-out rows of those added since"
+
+    def _grow(self, index: FaissIndex, rows: Positions) -> None:
+        for batch in self._batches(rows):
+            index.add(batch, threads=self.threads)
+            self.progress(len(batch))
 
     def calibrate(self, index: FaissIndex, labels: Positions, queries: Scores) -> list[Point]:
         """Measure the operating surface of an index whose labels are these positions."""
         self.asked = len(queries)
         mask = np.zeros(self.snapshot.rows, bool)
-        mask[labels] = True
-        deepest = min(max(KS), len(labels))
-        exact_scores, _ = self.searcher.exact(queries, deepest, Kept(mask, len(labels)), self.threads)
+        mask[labels[labels >= 0]] = True
+        present = int(np.count_nonzero(mask))
+        exact_scores, _ = self.searcher.exact(queries, min(max(KS), present), Kept(mask, present), self.threads)
         self.exact_micros_per_row = self._time_exact(queries[0], labels)
         return surface(
             index,
             queries,
             exact_scores,
-            lambda query, found: self.searcher.score(query, labels[found]),
-            exact_micros(len(labels), self.exact_micros_per_row),
+            lambda query, found: self._score(query, labels[found]),
+            exact_micros(present, self.exact_micros_per_row),
             self.threads,
         )
 
+    def _score(self, query: Scores, rows: Positions) -> Scores:
+        """True scores, -inf for rows that are gone."""
+        present = rows >= 0
+        if present.all():
+            return self.searcher.score(query, rows)
+        scores = np.full(len(rows), -np.inf, np.float32)
+        scores[present] = self.searcher.score(query, rows[present])
+        return scores
+
     def _time_exact(self, query: Scores, labels: Positions) -> float:
         """Microseconds to score one listed row."""
-        some = labels[:20_000]
+        some = labels[labels >= 0][:20_000]
         times = []
         for _ in range(5):
             start = time.perf_counter()
@@ -194,11 +245,13 @@ class Builder:
 
 
 def rebase(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
-    """Where rows of a snapshot are in the latest version: -1 for rows gone or changed since."""
+    """Where rows of a snapshot are in the latest version: -1 for rows gone (as -1 itself is) or changed since."""
     at = {entry.name: int(start) for entry, start in zip(latest.facts.segments, latest.starts, strict=False)}
     out = np.full(len(positions), -1, np.int64)
     moved = []
-    for number, indices, rows in snapshot.split(positions):
+    present = np.flatnonzero(positions >= 0)
+    for number, within, rows in snapshot.split(positions[present]):
+        indices = present[within]
         name = snapshot.facts.segments[number].name
         if name in at:
             out[indices] = rows + at[name]

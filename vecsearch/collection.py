@@ -345,6 +345,18 @@ class Collection:
             found = searcher.batch(vectors, k, kepts, self._target(recall, snapshot), exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
+    def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
+        """Every row that scores at least `min_score`, best first, by exact search; passages, where there is a chunker.
+
+        For "l2" the score is the negative squared distance: `min_score=-r*r` asks for all within distance r.
+        """
+        searcher = self._searching()
+        snapshot = searcher.snapshot
+        if not min_score > -np.inf:
+            raise InvalidInputError(f"min_score is {min_score!r}; it must be a number")
+        found = searcher.within(self._query(query, snapshot.facts), min_score, snapshot.kept(where))
+        return Hits(snapshot, found.positions, found.scores, found.plan)
+
     def measure_recall(
         self, k: int = 10, n_queries: int = 500, *, where: Where | None = None, recall: float | None = None,
         queries: Any = None, seed: int = 0,

@@ -171,6 +171,13 @@ class Searcher:
         padding = (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))
         return exact.merge([*parts, padding], k)
 
+    def within(self, query: Scores, min_score: float, kept: Kept) -> Found:
+        """Every kept row that scores at least `min_score`, best first: exact."""
+        scores = self.score(query, kept.rows)
+        hit = np.flatnonzero(scores >= min_score)
+        scores, rows = best(scores[hit], kept.rows[hit], len(hit))
+        return Found(rows, scores, exact_plan(self.stats(kept), f"every row that scores at least {min_score:g} was asked for"))
+
     def batch(
         self, queries: Scores, k: int, kepts: Sequence[Kept], recall: float, exactly: bool, threads: int | None = None
     ) -> list[Found]:
