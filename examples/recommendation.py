@@ -1,0 +1,70 @@
+"""Items: item2vec on MovieLens; recommend the last film each user rated from those before, against two baselines.
+
+pip install "vecsearch[train]";  python examples/recommendation.py
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv as csv
+from _data import QUICK, data
+
+import vecsearch as vs
+from vecsearch.embedders.item2vec import sessions_of, train_item2vec
+
+HISTORY = 10  # the films last rated that make the query
+
+
+def report(name: str, ranks: list[int], popular: float | None = None) -> float:
+    """hit-rate@10 and nDCG@10 of the held-out item's rank (from 0); one relevant item, so nDCG is 1 / log2(rank + 2)."""
+    at = np.array(ranks)
+    hits, gains = at < 10, np.where(at < 10, 1 / np.log2(at + 2), 0)
+    ratio = f", {hits.mean() / popular:.2f} times popularity" if popular else ""
+    print(f"{name}: hit-rate@10 {hits.mean():.4f}, nDCG@10 {gains.mean():.4f}{ratio}")
+    return float(hits.mean())
+
+
+def main() -> None:
+    ratings = csv.read_csv(data("movielens-small") / "ratings.csv").sort_by("timestamp")
+    users = np.unique(ratings["userId"].to_numpy(), return_inverse=True)[1]
+    last = len(users) - 1 - np.unique(users[::-1], return_index=True)[1]
+    train = ratings.take(np.delete(np.arange(len(users)), last))
+    wanted = [str(item) for item in ratings["movieId"].to_numpy()[last]]
+    histories = [one.tolist() for one in sessions_of(train, "userId", "movieId", "timestamp", seed=0)]
+    items = train_item2vec(train, session="userId", item="movieId", order="timestamp", epochs=2 if QUICK else 30)
+
+    row = {item: at for at, item in enumerate(np.unique(train["movieId"].to_numpy().astype(str)).tolist())}
+    seen = np.zeros((len(histories), len(row)), dtype=np.float32)
+    for user, history in enumerate(histories):
+        seen[user, [row[item] for item in history]] = 1
+    popularity = np.tile(seen.sum(axis=0), (len(histories), 1))
+    recent = np.zeros_like(seen)
+    for user, history in enumerate(histories):
+        recent[user, [row[item] for item in history[-HISTORY:]]] = 1
+    together = recent @ (seen.T @ seen)
+
+    def ranks(scores: np.ndarray) -> list[int]:
+        scores = np.where(seen > 0, -np.inf, scores)
+        places = [
+            np.flatnonzero(np.argsort(-scores[user], kind="stable") == row[item]) if item in row else []
+            for user, item in enumerate(wanted)
+        ]
+        return [int(place[0]) if len(place) else len(row) for place in places]
+
+    base = report("popularity", ranks(popularity))
+    report("co-occurrence", ranks(together), base)
+    with tempfile.TemporaryDirectory() as folder:
+        collection = vs.create(Path(folder) / "films.vs", dim=items.dim)
+        collection.add([{"id": key, "vector": items.vector(key)} for key in items.keys])
+        found = []
+        for history, item in zip(histories, wanted, strict=True):
+            query = items.embed_queries([history[-HISTORY:]])[0]
+            best = [hit for hit in collection.search(query, k=len(history) + 10).ids if hit not in set(history)][:10]
+            found.append(best.index(item) if item in best else len(row))
+        collection.close()
+    report("item2vec", found, base)
+
+
+if __name__ == "__main__":
+    main()
