@@ -263,7 +263,7 @@ CHANGES: list[Callable[[vs.Collection, random.Random], object]] = [
     lambda c, rng: c.compact(),
     lambda c, rng: c.compact(purge=True),
     lambda c, rng: c.build_index("HNSW8") if len(c) > 40 else None,
-    lambda c, rng: c.restore(c.versions()[0].version),
+    lambda c, rng: c.restore(next(item.version for item in c.versions() if item.operation != "create")),
 ]
 
 

@@ -210,11 +210,18 @@ def versions(root: Path) -> list[int]:
             return []
 
 
+def required_versions(root: Path) -> list[int]:
+    """The versions on disk, oldest first. Raises CollectionNotFoundError where there are none."""
+    present = versions(root)
+    if not present:
+        raise CollectionNotFoundError(f"there is no collection at {root}: make one with vecsearch.create")
+    return present
+
+
 def load(root: Path, version: int | None = None) -> Manifest:
     """One version, or the latest. Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError, StorageError."""
     for _ in range(100):
-        present = versions(root)
-        number = _wanted(root, present, version)
+        number = _wanted(root, version)
         path = path_of(root, number)
         with disk.storage_errors("reading", path):
             try:
@@ -225,9 +232,8 @@ def load(root: Path, version: int | None = None) -> Manifest:
     raise CorruptedError(f"{path} is listed but cannot be found: is it a link to a file that is gone?")
 
 
-def _wanted(root: Path, present: list[int], version: int | None) -> int:
-    if not present:
-        raise CollectionNotFoundError(f"there is no collection at {root}: make one with vecsearch.create")
+def _wanted(root: Path, version: int | None) -> int:
+    present = required_versions(root)
     if version is None:
         return present[-1]
     if version not in present:
@@ -240,7 +246,7 @@ def _read(content: bytes, path: Path, version: int) -> Manifest:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        raise CorruptedError(f"{path} is damaged: {error}") from error
+        raise CorruptedError(f"{path} is damaged: {error}; open an older version, or restore a backup") from error
     manifest = from_json(text, str(path))
     if manifest.version != version:
         raise CorruptedError(f"{path} says it is version {manifest.version}: it was renamed or replaced")

@@ -6,6 +6,7 @@
       segments/              Arrow files: segments, their sorted ids, tombstones
       indexes/               FAISS files and label maps
       staging/<name>/        files being written; each folder is locked by its writer, so a dead writer's is recognised
+      damaged/               what `repair` set aside
 
 Long work (embedding, training) happens in staging without the writer's lock. A commit takes the lock, looks at the latest
 version again, moves the staged files to their places and publishes the next manifest.
@@ -36,6 +37,7 @@ from vecsearch.snapshot import OpenFiles, Snapshot, open_snapshot, read_rows
 from vecsearch.types import CHUNK, ID
 
 VECTOR_CACHE = "vectors-"  # staging folders that keep an interrupted add's vectors: no lock, kept for its next try
+DAMAGED = "damaged"
 SLACK_VERSIONS = 8  # versions past the retention rule before a commit collects garbage, so that not every commit does
 
 
@@ -216,6 +218,7 @@ class Store:
             for folder in (self.root / STAGING).glob(f"{VECTOR_CACHE}*"):
                 shutil.rmtree(folder, ignore_errors=True)
             held = [version for version in self.collect(1) if version != latest.facts.version]
+            shutil.rmtree(self.root / DAMAGED, ignore_errors=True)
             for place in (SEGMENTS, INDEXES, STAGING):
                 disk.sync_folder(self.root / place)
         if held:
