@@ -348,6 +348,12 @@ def test_progress_counts_every_row_and_can_stop_the_build(name: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         build_index(RECIPES[name], "l2", DIM, pieces(vectors, 300), 1000, vectors, progress=stop)
 
+    def broken() -> Iterator[Floats]:
+        raise RuntimeError("the disk went away")
+
+    with pytest.raises(RuntimeError, match="the disk went away"):
+        build_index(RECIPES[name], "l2", DIM, broken, 1000, vectors)
+
 
 def test_the_callers_thread_setting_is_given_back() -> None:
     before = faiss.omp_get_max_threads()

@@ -13,7 +13,7 @@ from vecsearch.errors import InvalidInputError, RecipeError
 from vecsearch.exact import Scores as Floats
 from vecsearch.exact import omp_threads
 from vecsearch.faiss_index.graph import BLOCK, add_in_order, link_back
-from vecsearch.faiss_index.index import FaissIndex, Labels, inner_index, reason
+from vecsearch.faiss_index.index import FaissIndex, Labels, inner_index, is_faiss_error, reason
 from vecsearch.faiss_index.projection import Projection, fit_projection
 from vecsearch.recipe import IndexRecipe, nlist_rule
 
@@ -51,6 +51,8 @@ def build_index(
             _train(index, projection.rows(train_sample), metric)
             order, outliers = _fill(index, projection, _blocks(batches(), dim), n, progress)
     except RuntimeError as error:
+        if not is_faiss_error(error):
+            raise  # from the caller's batches or progress
         raise RecipeError(f"recipe '{recipe.name}' cannot be built on {n:,} rows of {dim}: {reason(error)}") from error
     if recipe.kind == "hnsw":
         link_back(index.hnsw, n)

@@ -223,7 +223,11 @@ def _faiss_bytes(index: Any) -> int:
     return int(inner.ntotal * inner.sa_code_size())
 
 
+def is_faiss_error(error: RuntimeError) -> bool:
+    return str(error).startswith("Error in ")
+
+
 def reason(error: BaseException) -> str:
     """FAISS puts the source line before what went wrong: keep what a person can use."""
     text = str(error).strip()
-    return (text.rsplit("failed: ", 1)[-1] if text.startswith("Error in") else text) or type(error).__name__
+    return text.rsplit("failed: ", 1)[-1].strip() or text or type(error).__name__
