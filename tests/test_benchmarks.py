@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import ann, cases, curves, datasets, grid, measure, report  # noqa: E402
+from benchmarks import ann, cases, curves, datasets, grid, measure, quality, report  # noqa: E402
 from benchmarks.peers import ADAPTERS, Task  # noqa: E402
 from benchmarks.worker import Worker, WorkerError, write_task  # noqa: E402
 
@@ -125,6 +125,11 @@ def test_bad_vectors_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("")
     with pytest.raises(ValueError, match="not a kind of file"):
         datasets.load(str(tmp_path / "x.txt"))
+
+
+def test_judgements_of_questions_without_a_relevant_document_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\ta\t2\n1\tb\t0\n2\ta\t0\n", "utf-8")
+    assert quality.read_qrels(tmp_path / "test.tsv") == {"1": {"a": 2.0, "b": 0.0}}
 
 
 # -- cases
