@@ -20,9 +20,10 @@ from vecsearch.cli import app
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPORTED = set(
-    "AddResult Chunker Collection CollectionClosedError CollectionExistsError CollectionInfo CollectionNotFoundError "
+    "AddResult BuildResult Chunker Collection CollectionClosedError CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
-    "Hit Hits IndexInfo InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecipeError StorageError "
+    "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
+    "StorageError "
     "UpdateResult VecsearchError VersionInfo VersionNotFoundError create open".split()
 )
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
@@ -44,7 +45,7 @@ def test_the_python_in_readme_runs(tmp_path: Path) -> None:
 
 def test_the_first_screen_holds_two_commands_then_python() -> None:
     console = README.index("```console")
-    assert re.findall(r"^\$ (.*)", README, flags=re.MULTILINE) == ['pip install ".[offline]"', "vecsearch demo"]
+    assert re.findall(r"^\$ (.*)", README, flags=re.MULTILINE) == ["make demo", "make test"]
     assert console < README.index("```python") < README.index("\n## ")
     assert README[: README.index("```python")].count("\n") < 25
     assert len(BLOCKS[0].strip().splitlines()) <= 6  # an import, an empty line, and the example

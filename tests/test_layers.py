@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("merge", "vector_cache"),
     ("calibrate", "ingest", "measure"),
     ("build", "maintain"),
+    ("backup", "bench", "check"),
     ("collection",),
     ("terminal",),
     ("demo",),

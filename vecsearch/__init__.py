@@ -39,12 +39,25 @@ if TYPE_CHECKING:
         VersionNotFoundError,
     )
     from vecsearch.hits import Hit, Hits
-    from vecsearch.types import AddResult, CollectionInfo, DeleteResult, IndexInfo, Metric, Plan, UpdateResult, VersionInfo
+    from vecsearch.recipe import IndexRecipe
+    from vecsearch.types import (
+        AddResult,
+        BuildResult,
+        CollectionInfo,
+        DeleteResult,
+        IndexInfo,
+        Metric,
+        Plan,
+        RecallReport,
+        UpdateResult,
+        VersionInfo,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AddResult",
+    "BuildResult",
     "Chunker",
     "Collection",
     "CollectionClosedError",
@@ -62,11 +75,13 @@ __all__ = [
     "Hit",
     "Hits",
     "IndexInfo",
+    "IndexRecipe",
     "InvalidInputError",
     "LockTimeoutError",
     "Metric",
     "MissingExtraError",
     "Plan",
+    "RecallReport",
     "RecipeError",
     "StorageError",
     "UpdateResult",
@@ -82,8 +97,10 @@ _MODULES = {
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
     "vecsearch.hits": ("Hit", "Hits"),
+    "vecsearch.recipe": ("IndexRecipe",),
     "vecsearch.types": (
-        "AddResult", "CollectionInfo", "DeleteResult", "IndexInfo", "Metric", "Plan", "UpdateResult", "VersionInfo",
+        "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "IndexInfo", "Metric", "Plan", "RecallReport",
+        "UpdateResult", "VersionInfo",
     ),
 }  # fmt: skip
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -60,7 +60,7 @@ def build(
     facts = snapshot.facts
     target = facts.recall if recall is None else recall
     rows = snapshot.live.rows
-    made = auto_recipe(len(rows), facts.dim, str(facts.metric), memory, target) if recipe == "auto" else load_recipe(recipe)
+    made = choose_recipe(recipe, snapshot, memory, target)
     if made.kind == "exact" or len(rows) < SMALLEST:
         why = "exact search is fastest for so few rows" if made.kind != "exact" or recipe == "auto" else "the recipe says so"
         return _without_index(store, target, started, f"no index: {why}")
@@ -88,6 +88,15 @@ def build(
         promise(points, target),
         version,
     )
+
+
+def choose_recipe(recipe: str | IndexRecipe, snapshot: Snapshot, memory: int | None, target: float) -> IndexRecipe:
+    """The recipe meant by a name, a path, a factory string or "auto". Raises RecipeError."""
+    if isinstance(recipe, IndexRecipe):
+        return recipe
+    if recipe == "auto":
+        return auto_recipe(snapshot.live.count, snapshot.facts.dim, str(snapshot.facts.metric), memory, target)
+    return load_recipe(recipe)
 
 
 def commit(

@@ -116,6 +116,34 @@ def build(
 
 
 @app.command()
+def bench(
+    folder: Folder,
+    recipes: Annotated[list[str] | None, typer.Argument(help="Recipes to compare.", show_default="four")] = None,
+    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    queries: Annotated[Path | None, typer.Option(help="Questions to measure with, as for search; else held-out rows.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the builds.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Where to write NAME.json and NAME.png.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare index recipes on a collection's own data: recall, cost, memory, build time."""
+    with reporting(debug), _open(folder) as collection:
+        from vecsearch import bench as benching
+
+        asked = [text for _, text in _read_queries(queries)] if queries else None
+        report = collection.bench(recipes or list(benching.RECIPES), k=k, queries=asked, seed=seed)
+        if output is not None:
+            benching.write_json(report, output.with_suffix(".json"))
+            benching.write_plot(report, output.with_suffix(".png"))
+        if as_json:
+            print_json(report)
+        else:
+            head = ["recipe", "build", "memory", "recall .90", "recall .95", "recall .99"]
+            print_table(head, benching.table(report))
+            out.print(f"k={k}, {report['rows']:,} rows, one thread; measured with {report['queries']}", style="dim")
+
+
+@app.command()
 def search(
     folder: Folder,
     question: Annotated[str | None, typer.Argument(help="What to look for.", show_default=False)] = None,

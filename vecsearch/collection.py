@@ -273,6 +273,19 @@ class Collection:
             )
         return self._changed(result)
 
+    def bench(
+        self, recipes: Sequence[str], *, k: int = 10, queries: Any = None, seed: int = 0, progress: bool | None = None
+    ) -> dict[str, Any]:
+        """Build each recipe on this collection's data, measure recall and cost, commit nothing; a report for JSON.
+
+        Raises RecipeError, InvalidInputError.
+        """
+        from vecsearch.bench import bench
+
+        asked = None if queries is None else self._queries(queries, self._snapshot.facts)
+        with progress_bar("comparing recipes", len(recipes), progress) as advance:
+            return bench(self._store, recipes, k=_check_k(k), queries=asked, seed=seed, progress=lambda name: advance(1))
+
     def compact(self, *, purge: bool = False) -> int:
         """Run small segments together and drop deleted rows; results stay the same. Returns the version committed.
 

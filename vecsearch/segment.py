@@ -17,7 +17,6 @@ from vecsearch.disk import CheckedFile, FileRef
 from vecsearch.errors import CorruptedError
 from vecsearch.types import VECTOR
 
-
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
 WHOLE: Layout = (0, 0, None, 0)
 
