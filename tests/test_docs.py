@@ -20,7 +20,8 @@ from vecsearch.cli import app
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPORTED = set(
-    "AddResult BuildResult Chunker Collection CollectionClosedError CollectionExistsError CollectionInfo CollectionNotFoundError "
+    "AddResult BuildResult Chunker Collection CollectionClosedError "
+    "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
     "StorageError "

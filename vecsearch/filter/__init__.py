@@ -127,7 +127,7 @@ def _compile_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
     text = shorten(str(expression), 200)
     if re.search(r"FieldPath\(\d", str(expression)):
         raise FilterError(
-            f"the expression {text} cannot be used as a filter: it names a column by position. Name columns, as in pc.field('year')"
+            f"the expression {text} cannot be used as a filter: it names a column by position; use pc.field('year')"
         )
     if len(set(schema.names)) < len(schema.names):
         raise FilterError(f"the expression {text} cannot be used: two columns of the data have one name")
