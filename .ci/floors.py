@@ -8,16 +8,21 @@ FLOOR = re.compile(r"([A-Za-z0-9._-]+)>=([0-9][A-Za-z0-9.]*)")
 
 
 def floors() -> list[str]:
+    """What `pip install ".[dev]"` asks for, with the extras that are made of other extras taken apart."""
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"].values()
-    pinned = []
-    for requirement in [*project["dependencies"], *(entry for extra in extras for entry in extra)]:
-        if requirement.startswith(project["name"] + "["):  # an extra made of other extras
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    waiting = [*project["dependencies"], *extras["dev"]]
+    pinned = set()
+    while waiting:
+        requirement = waiting.pop()
+        if requirement.startswith(f"{project['name']}["):
+            names = requirement.partition("[")[2].rstrip("]").split(",")
+            waiting += [entry for name in names for entry in extras[name]]
             continue
         match = FLOOR.fullmatch(requirement)
         if not match:
             raise SystemExit(f"pyproject.toml: {requirement!r} has no single floor; write it as name>=version")
-        pinned.append(f"{match[1]}=={match[2]}")
+        pinned.add(f"{match[1]}=={match[2]}")
     return sorted(pinned)
 
 
