@@ -28,6 +28,8 @@ __all__ = ["Embedder", "embedder_kinds", "embedder_spec", "resolve_embedder"]
 
 # kind -> the module whose `load(name, device)` makes the embedder
 KINDS: dict[str, str] = {
+    "clip": "vecsearch.embedders.clip",
+    "image": "vecsearch.embedders.images",
     "saved": "vecsearch.embedders.saved",
     "sentence-transformers": "vecsearch.embedders.sentence_transformers",
     "model2vec": "vecsearch.embedders.model2vec",

