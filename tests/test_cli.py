@@ -218,7 +218,7 @@ def test_info_versions_build_and_compact(folder: Path) -> None:
     facts = ok("info", folder, "--json").json
     assert (facts["documents"], facts["dim"], facts["metric"], facts["embedder"]) == (4, 64, "cosine", "toy:64")
     shown = ok("info", folder).out
-    for words in ("documents", "toy:64", "64 × float32, cosine", "text (large_string)"):
+    for words in ("documents", "toy:64", "64 × float32, cosine", "id (string), text (string), year (int64), tags (list<"):
         assert words in shown
     ok("build", folder)
     ok("delete", folder, "bus")

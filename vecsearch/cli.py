@@ -300,11 +300,17 @@ def _print_info(facts: CollectionInfo) -> None:
             "embedder": facts.embedder,
             "vectors": f"{facts.dim} × {facts.dtype}, {facts.metric}",
             "chunker": facts.chunker,
-            "columns": ", ".join(f"{name} ({kind})" for name, kind in facts.columns.items() if not name.startswith("_")),
+            "columns": ", ".join(_shown_columns(facts)),
             "recall target": facts.recall,
             "index": "; ".join(_shown_index(index) for index in facts.indexes) or "none: every search is exact",
         }
     )
+
+
+def _shown_columns(facts: CollectionInfo) -> list[str]:
+    """The user's columns with their types; Arrow's 64-bit offsets are no news to a person."""
+    own = [(name, kind) for name, kind in facts.columns.items() if name != "vector" and not name.startswith("_")]
+    return [f"{name} ({kind.removeprefix('large_')})" for name, kind in own]
 
 
 def _shown_index(index: IndexInfo) -> str:
