@@ -138,8 +138,8 @@ class Store:
         try:
             yield Staging(self.root, folder)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.release()
+            with lock:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _own_folder(self) -> tuple[Path, FileLock]:
         """A new folder in staging with its lock, which a collector may take first for that of a dead writer's folder."""
@@ -235,5 +235,5 @@ class Store:
         except FileNotFoundError:
             return  # its owner removed it just now
         if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.release()
+            with lock:
+                shutil.rmtree(folder, ignore_errors=True)
