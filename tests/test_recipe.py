@@ -142,16 +142,18 @@ def test_auto_follows_size_recall_and_memory() -> None:
 
 def test_auto_keeps_to_the_memory_budget() -> None:
     n, dim = 1_000_000, 384
-    budgets = [500_000_000, 380_000_000, 100_000_000, 45_000_000]
+    budgets = [500_000_000, 380_000_000, 100_000_000, 45_000_000, 38_000_000]
     chosen = [auto_recipe(n, dim, "cosine", budget) for budget in budgets]
     for budget, recipe in zip(budgets, chosen, strict=True):
         assert estimated_bytes(recipe, n, dim) <= budget
-    assert [(recipe.kind, recipe.code) for recipe in chosen] == [
-        ("hnsw", "sq8"),
-        ("hnsw", "sq8"),
-        ("ivf", "pq4"),
-        ("ivf", "rabitq"),
+    assert [(recipe.code, recipe.reduced) for recipe in chosen] == [
+        ("sq8", 192),
+        ("sq8", 192),
+        ("pq4", 192),
+        ("pq4", 128),
+        ("rabitq", 128),
     ]
+    assert (chosen[1].M or 0) < (chosen[0].M or 0)
     with pytest.raises(RecipeError, match="fits in 1,000,000 bytes; the smallest needs about"):
         auto_recipe(n, dim, "cosine", 1_000_000)
 
