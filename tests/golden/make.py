@@ -1,0 +1,108 @@
+"""Make the golden collections of the current format: `python tests/golden/make.py`, once for each new format, never again.
+
+They stay as they are: every later version of vecsearch must open them and give the answers in `expected.json`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import vecsearch as vs
+from vecsearch import build
+from vecsearch.manifest import FORMAT
+
+HERE = Path(__file__).parent
+
+
+def texts(root: Path) -> None:
+    """Embedded texts in two languages, every kind of column, deleted and replaced rows, several versions."""
+    with vs.create(root, embedder="toy:8", keep_versions=4) as c:
+        c.add(
+            pa.table(
+                {
+                    "id": ["a", "b", "猫", "d"],
+                    "text": ["plants make food from light", "cats chase mice", "猫在夜里抓老鼠", "to be deleted"],
+                    "n": pa.array([1, None, 3, 4], pa.int16()),
+                    "price": pa.array([decimal.Decimal("1.50"), None, None, decimal.Decimal("2.00")], pa.decimal128(8, 2)),
+                    "day": [datetime.date(2024, 2, 29), None, datetime.date(1999, 12, 31), None],
+                    "when": pa.array([0, None, 10**15, 1], pa.timestamp("us", "UTC")),
+                    "tags": [["x", None], [], None, ["标签"]],
+                    "nested": [{"k": 1}, None, {"k": None}, {"k": 4}],
+                    "flag": [True, None, False, True],
+                }
+            )
+        )
+        c.delete(["d"])
+        c.add([{"id": "b", "text": "cats sleep all day", "n": 22}], on_conflict="replace")
+        c.update("id = 'a'", {"flag": False})
+
+
+def halves(root: Path) -> None:
+    """float16 vectors, Euclidean, whole numbers as ids."""
+    with vs.create(root, dim=3, metric="l2", dtype="float16") as c:
+        c.add(np.arange(12, dtype=np.float32).reshape(4, 3))
+        c.delete([2])
+
+
+def indexed(root: Path) -> None:
+    """An index with a labels file, rows outside it, and rows deleted since."""
+    build.SMALLEST = 20
+    vectors = np.random.default_rng(1).standard_normal((64, 4)).astype(np.float32)
+    with vs.create(root, dim=4) as c:
+        c.add(vectors[:60])
+        c.build_index("HNSW8")
+        c.delete([5])
+        c.compact()
+        c.add(vectors[60:])
+        c.delete([61])
+
+
+def chunked(root: Path) -> None:
+    """Documents of several passages."""
+    with vs.create(root, embedder="toy:8", chunker=80) as c:
+        c.add([{"id": 1, "text": "Plants make food from light. " * 6 + "猫在夜里抓老鼠。" * 12}, {"id": 2, "text": "short"}])
+
+
+COLLECTIONS = {"texts": texts, "halves": halves, "indexed": indexed, "chunked": chunked}
+
+
+def answers(root: Path) -> dict[str, Any]:
+    """What a collection says, in a form that JSON keeps."""
+    with vs.open(root) as c:
+        info = c.info()
+        query = np.ones(info.dim, np.float32)
+        hits = [c.search(query, k=3), c.search(query, k=3, exact=True)]
+        return {
+            "documents": info.documents,
+            "rows": info.rows,
+            "versions": [(item.version, item.operation, item.documents) for item in c.versions()],
+            "columns": dict(info.columns),
+            "embedder": [info.embedder, info.fingerprint],
+            "indexed": [index.rows for index in info.indexes],
+            "content": json.loads(json.dumps(c.to_arrow().to_pylist(), default=str)),
+            "hits": [[[hit.id, round(hit.score, 4)] for hit in found] for found in hits],
+        }
+
+
+def main() -> None:
+    folder = HERE / f"format{FORMAT}"
+    folder.mkdir()
+    expected = {}
+    for name, make in COLLECTIONS.items():
+        make(folder / name)
+        (folder / name / "LOCK").unlink()
+        (folder / name / "staging").rmdir()
+        expected[name] = answers(folder / name)
+    text = json.dumps(expected, ensure_ascii=False, indent=1)
+    (folder / "expected.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
