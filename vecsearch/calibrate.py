@@ -76,7 +76,7 @@ def frontier(points: list[Point]) -> list[Point]:
 
 
 def _threshold(kth: Scores) -> Scores:
-    return kth - TIE_TOLERANCE * np.maximum(np.abs(kth), 1e-6)
+    return np.asarray(kth - TIE_TOLERANCE * np.maximum(np.abs(kth), 1e-6), np.float32)
 
 
 def _cost(index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreRows) -> tuple[float, float]:
