@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import chromadb
+from chromadb.api.shared_system_client import SharedSystemClient
 
 from benchmarks.peers import Peer, Task, Vectors, Where
 
@@ -34,10 +35,15 @@ class Chroma(Peer):
 
     def open(self, task: Task, folder: Path) -> None:
         self.threads = task.threads
-        self.collection = self._client(folder).get_collection("bench", embedding_function=None)
+        self.folder = folder
+        self.ef = 0
+        self._reopen()
 
     def tune(self, args: Mapping[str, Any], k: int) -> None:
-        self.collection.modify(configuration={"hnsw": {"ef_search": args["ef"]}})
+        if args["ef"] != self.ef:  # an index that was searched keeps its ef until it is opened again
+            self.ef = args["ef"]
+            self.collection.modify(configuration={"hnsw": {"ef_search": self.ef}})
+            self._reopen()
 
     def search(self, query: Vectors, k: int, where: Where) -> Any:
         condition = None if where is None else {where[0]: where[1]}
@@ -48,6 +54,10 @@ class Chroma(Peer):
 
     def search_batch(self, queries: Vectors, k: int) -> Any:
         return self.collection.query(query_embeddings=queries, n_results=k, include=[])["ids"]
+
+    def _reopen(self) -> None:
+        SharedSystemClient.clear_system_cache()
+        self.collection = self._client(self.folder).get_collection("bench", embedding_function=None)
 
     @staticmethod
     def _client(folder: Path) -> Any:
