@@ -70,6 +70,7 @@ def _style(peer: str, number: int) -> dict[str, Any]:
     return {
         "color": COLOURS[number % len(COLOURS)],
         "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": "--" if number >= len(COLOURS) else "-",
         "linewidth": 1.3,
         "markersize": 5,
     }
