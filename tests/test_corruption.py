@@ -308,7 +308,6 @@ def test_id_files_are_written_again(copy: Path) -> None:
     assert content_of(copy).equals(before)
 
 
-@pytest.mark.xfail(reason="build does not take a recipe that is read already")
 @pytest.mark.parametrize("suffix", [".faiss", ".labels.arrow"])
 def test_damaged_indexes_are_built_again(copy: Path, suffix: str) -> None:
     before = content_of(copy)

@@ -349,7 +349,7 @@ def _rebuild_ids(root: Path, staging: Staging, entry: SegmentEntry) -> FileRef:
 
 def _build_again(store: Store, entry: IndexEntry) -> str:
     try:
-        recipe = recipe_from_mapping(entry.recipe)
+        recipe = recipe_from_mapping({key: value for key, value in entry.recipe.items() if value is not None})
         build(store, recipe, recall=None, memory=None, queries=None, seed=int(entry.facts.get("seed", 0)), threads=None)
     except VecsearchError as error:
         return f"{entry.name} dropped, for it is damaged; building it again failed: {error}"
