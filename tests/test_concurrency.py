@@ -394,7 +394,6 @@ print("done")
 """
 
 
-@pytest.mark.xfail(reason="OpenMP's threads do not live in a forked child", run=False)
 def test_a_process_that_forks(root: Path) -> None:
     with vs.create(root, dim=16) as c:
         c.add(clustered(4000, 16))

@@ -142,7 +142,6 @@ def test_files_in_each_others_place_are_named(copy: Path) -> None:
     assert any("says it is version 1" in damage.what for damage in check(copy))
 
 
-@pytest.mark.xfail(reason="a snapshot opens all segments to read one")
 def test_the_other_segments_stay_readable(copy: Path) -> None:
     entry = manifest.load(copy).segments[-1]
     spoil(copy / entry.name)

@@ -79,7 +79,6 @@ def test_ids_that_cannot_be(tmp_path: Path, bad: object) -> None:
             assert len(other) == 1
 
 
-@pytest.mark.xfail(reason="made-up ids run past the largest number")
 def test_the_largest_id(root: Path) -> None:
     c = vs.create(root, dim=2)
     c.add([{"id": 2**63 - 1, "vector": [1, 2]}, {"id": -(2**63), "vector": [2, 1]}])
@@ -135,7 +134,6 @@ def test_more_hits_than_there_are(shared: vs.Collection, k: int) -> None:
 
 @fuzzing
 @given(ANYTHING)
-@pytest.mark.xfail(reason="recall of any type is compared with numbers")
 def test_questions_of_any_kind(shared: vs.Collection, thing: Any) -> None:
     for call in (
         lambda: shared.search(thing, k=2),
@@ -202,7 +200,6 @@ def test_filters_of_any_text(shared: vs.Collection, text: str) -> None:
     ],
     ids=lambda options: repr(options)[:50],
 )
-@pytest.mark.xfail(reason="some options of a wrong type get past create")
 def test_options_that_cannot_be(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(vs.VecsearchError):
         vs.create(tmp_path / "c.vs", **options)
@@ -210,7 +207,6 @@ def test_options_that_cannot_be(tmp_path: Path, options: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5000, ""], ids=["NUL", "long", "empty"])
-@pytest.mark.xfail(reason="paths the system cannot hold raise its own errors")
 def test_paths_that_cannot_be(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(vs.VecsearchError):
@@ -231,7 +227,6 @@ def test_names_lead_nowhere_else(root: Path) -> None:
     assert not list(root.parent.rglob("*evil*")) and not list(root.parent.rglob("other*"))
 
 
-@pytest.mark.xfail(reason="nested values run into the recursion limit")
 def test_deep_nesting(root: Path, tmp_path: Path) -> None:
     c = vs.create(root, dim=2)
     deep: Any = "core"
@@ -361,7 +356,6 @@ print(added, refused)
 """
 
 
-@pytest.mark.xfail(reason="spoiled Arrow batches are not validated")
 def test_spoiled_files_are_refused_or_read(tmp_path: Path) -> None:
     """In a process of its own, for a decoder that is led outside its buffers ends the process."""
     table = pa.table(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -42,6 +44,7 @@ from vecsearch.types import (
     END,
     ID,
     NORM,
+    RESERVED,
     START,
     VECTOR,
     AddResult,
@@ -89,13 +92,17 @@ def create(
 
     Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
     """
-    root = Path(path)
+    root = _root(path)
     metric = _metric(metric)
     if dtype not in ("float32", "float16"):
         raise InvalidInputError(f"dtype is {dtype!r}; it must be 'float32' or 'float16'")
     _check_recall(recall)
-    if keep_versions < 1:
-        raise InvalidInputError(f"keep_versions is {keep_versions}; it must be 1 or more")
+    if not isinstance(keep_versions, int) or keep_versions < 1:
+        raise InvalidInputError(f"keep_versions is {keep_versions!r}; it must be a whole number, 1 or more")
+    if not isinstance(text_column, str) or text_column in ("", ID, VECTOR, *RESERVED):
+        raise InvalidInputError(
+            f"text_column is {text_column!r}; it must be a column's name, and not one that vecsearch uses itself"
+        )
     model = resolve_embedder(embedder) if embedder is not None else None
     dim = _dimension(dim, model)
     splitter = resolve_chunker(chunker)
@@ -142,7 +149,7 @@ def open_collection(
 
     Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError.
     """
-    return Collection(Path(path), version=version, embedder=embedder, chunker=chunker, lock_timeout=lock_timeout)
+    return Collection(_root(path), version=version, embedder=embedder, chunker=chunker, lock_timeout=lock_timeout)
 
 
 class Collection:
@@ -194,8 +201,9 @@ class Collection:
             raise InvalidInputError(f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'")
         facts = self._writable().facts
         known = None if facts.settings.get("open_schema") else source_schema(facts, id_column, text_column)
-        source = open_source(data, text_column=text_column or facts.text_column or "text", schema=known)
-        with progress_bar(f"adding {source.name}", source.total, progress) as advance:
+        with _readable():
+            source = open_source(data, text_column=text_column or facts.text_column or "text", schema=known)
+        with _readable(), progress_bar(f"adding {source.name}", source.total, progress) as advance:
             done = ingest.add(
                 self._store,
                 source.batches,
@@ -614,11 +622,35 @@ class Collection:
         return chunker.split
 
 
+def _root(path: str | os.PathLike[str]) -> Path:
+    """The folder of a collection. Raises InvalidInputError for a path that no file system holds."""
+    try:
+        root = Path(path)
+        root.exists()
+    except (TypeError, ValueError, OSError) as error:
+        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: {error}") from error
+    if "\0" in str(root):
+        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: it has a NUL character")
+    return root
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Say what is wrong with data that Arrow or Python cannot walk through."""
+    try:
+        yield
+    except RecursionError as error:
+        raise InvalidInputError("the data holds lists or objects nested too deeply to be read: flatten them") from error
+    except pa.ArrowInvalid as error:
+        raise InvalidInputError(f"the data is not valid Arrow: {error}") from error
+
+
 def _make_folders(root: Path) -> None:
     if root.is_dir():
         if manifest.versions(root):
             raise CollectionExistsError(f"there is a collection at {root} already: vecsearch.open opens it")
-        if any(root.iterdir()):
+        ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING}  # left by a create that was cut off
+        if any(path.name not in ours and not path.name.startswith(".probe-") for path in root.iterdir()):
             raise CollectionExistsError(f"{root} is a folder with other files in it: choose a name that is free")
     elif root.exists():
         raise CollectionExistsError(f"{root} is a file: choose a name that is free")
@@ -638,8 +670,8 @@ def _dimension(dim: int | None, model: Embedder | None) -> int:
         dim = model.dim
     if dim is None:
         raise InvalidInputError("give an embedder, or dim= for vectors of your own")
-    if not 1 <= dim <= LARGEST_DIM:
-        raise InvalidInputError(f"dim is {dim}; it must be from 1 to {LARGEST_DIM:,}")
+    if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= LARGEST_DIM:
+        raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {LARGEST_DIM:,}")
     return dim
 
 
@@ -662,7 +694,7 @@ def _metric(metric: str | Metric) -> Metric:
 
 
 def _check_recall(recall: float) -> None:
-    if not 0 < recall <= 1:
+    if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
         raise InvalidInputError(f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95")
 
 

@@ -8,6 +8,7 @@ float32 is read in place, float16 is widened a block at a time.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import faiss
@@ -23,9 +24,22 @@ WIDEN_ROWS = 8192  # float16 rows widened at a time: 12 MB at 384 dimensions
 LIST_BELOW = 0.35  # kept fraction under which scoring a list of rows beats scanning past the others
 
 
+_forked = False
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 @contextlib.contextmanager
 def omp_threads(threads: int) -> Iterator[None]:
-    """Run FAISS with `threads` OpenMP threads, and give the caller's setting back."""
+    """Run FAISS with `threads` OpenMP threads, and give the caller's setting back. One thread in a forked child: the team
+    of its parent did not come along, and OpenMP would wait for it for ever."""
+    threads = 1 if _forked else threads
     before = faiss.omp_get_max_threads()
     if before == threads:
         yield

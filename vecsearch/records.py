@@ -18,6 +18,7 @@ from vecsearch.manifest import Manifest
 from vecsearch.snapshot import nearest
 from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
+LARGEST_ID = 2**63 - 1
 Vectors = npt.NDArray[np.float32]
 
 
@@ -51,6 +52,10 @@ class RowChecker:
 
     def check(self, batch: pa.RecordBatch, first: int) -> Rows:
         """Raises InvalidInputError naming row and column."""
+        try:
+            batch.validate(full=True)  # spoiled offsets of a foreign file would lead Arrow outside its buffers
+        except pa.ArrowInvalid as error:
+            raise InvalidInputError(f"the data from row {first} on is not valid Arrow: {error}") from error
         batch = self._rename(batch)
         self._check_names(batch.schema.names)
         if self.metadata is None:
@@ -133,6 +138,8 @@ class RowChecker:
         return pa.schema(fields)
 
     def _make_ids(self, count: int, kind: pa.DataType) -> pa.Array:
+        if self.next_id + count > LARGEST_ID:
+            raise InvalidInputError("ids cannot be made up: the collection holds the largest number; give every row an id")
         ids = pa.array(np.arange(self.next_id, self.next_id + count), kind)
         self.next_id += count
         return ids

@@ -108,12 +108,9 @@ class Searcher:
             return self._exact(
                 query, k, kept, replace(exact_plan(stats, why), steps=(f"index tried first (effort {chosen.effort})",))
             )
-        scores = self.score(query, rows)
         if chosen.fresh_rows:
-            fresh = self._fresh(kept)
-            rows = np.concatenate([rows, fresh])
-            scores = np.concatenate([scores, self.score(query, fresh)])
-        scores, rows = best(scores, rows, k)
+            rows = np.concatenate([rows, self._fresh(kept)])
+        scores, rows = best(self.score(query, rows), rows, k)
         return Found(rows, scores, chosen)
 
     def _matching(self, labels: Rows, reach: int, kept: Kept, k: int) -> Rows | None:

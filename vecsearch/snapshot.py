@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -129,8 +129,9 @@ class Snapshot:
     # -- rows ------------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def segments(self) -> list[Segment]:
-        return [self.files.segment(entry) for entry in self.facts.segments]
+    def segments(self) -> Sequence[Segment]:
+        """The segments, each opened when it is first asked for: a damaged one leaves the others readable."""
+        return _Segments(self.files, self.facts.segments)
 
     @cached_property
     def live(self) -> Kept:
@@ -331,6 +332,24 @@ class Snapshot:
         else:
             mask[self.labels[self.labels >= 0]] = False
         return np.flatnonzero(mask)
+
+
+class _Segments(Sequence[Segment]):
+    def __init__(self, files: OpenFiles, entries: Sequence[SegmentEntry]) -> None:
+        self._files = files
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, number: int) -> Segment: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Segment]: ...
+    def __getitem__(self, number: int | slice) -> Segment | list[Segment]:
+        if isinstance(number, slice):
+            return [self._files.segment(entry) for entry in self._entries[number]]
+        return self._files.segment(self._entries[number])
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

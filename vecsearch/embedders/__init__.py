@@ -22,6 +22,7 @@ from vecsearch.errors import EmbedderError, VecsearchError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+LONGEST_SPEC = 1000
 ENTRY_POINT_GROUP = "vecsearch.embedders"
 
 __all__ = ["Embedder", "embedder_kinds", "embedder_spec", "resolve_embedder"]
@@ -48,6 +49,8 @@ def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embe
     """
     if not isinstance(spec, str):
         return _checked(spec)
+    if len(spec) > LONGEST_SPEC or "\0" in spec:
+        raise EmbedderError(f"{spec[:60]!r} is not the name of a model or a folder")
     if not spec.strip():
         raise EmbedderError("the embedder's name is empty: give a model's name such as 'all-MiniLM-L6-v2', or a folder")
     kind, name = _split(spec)

@@ -51,6 +51,6 @@ class ToyEmbedder:
 
 def load(name: str, device: str | None = None) -> ToyEmbedder:
     """The embedder for the spec `toy:DIM`; an empty name means 64."""
-    if name and not (name.isascii() and name.isdigit()):
+    if name and not (name.isascii() and name.isdigit() and len(name) < 10):
         raise EmbedderError(f"'toy:{name}': after the colon comes a whole number, the dimension, such as toy:64")
     return ToyEmbedder(int(name or 64))
