@@ -165,8 +165,8 @@ class Store:
             )
         try:
             with disk.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
-            for place in (SEGMENTS, INDEXES, STAGING):  # a copy may have left out what was empty
-                (self.root / place).mkdir(exist_ok=True)
+                for place in (SEGMENTS, INDEXES, STAGING):  # a copy may have left out what was empty
+                    (self.root / place).mkdir(exist_ok=True)
                 yield self.snapshot()
         finally:
             self._threads.release()
