@@ -143,7 +143,8 @@ def ipc_part(path: Path, name: str) -> Part:
     with _damage_named(name, "Arrow"):
         if is_file_format:
             with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as reader:
-                return Part(name, reader.count_rows(), reader.schema, read_file)
+                total = reader.count_rows() if hasattr(reader, "count_rows") else None  # younger than the oldest pyarrow
+                return Part(name, total, reader.schema, read_file)
         with open_binary(path, name) as file, pa.ipc.open_stream(file) as reader:
             return Part(name, None, reader.schema, read_stream)
 
