@@ -293,7 +293,7 @@ def test_rivals_have_one_order(root: Path) -> None:
     histories = run_all(rival, [(root, f"r{n}", steps, SEED * 1000 + n) for n in range(rivals)])
     history = sorted((op for some in histories for op in some), key=lambda op: op.start)
     overlapping = sum(a.end > b.start for a, b in pairwise(history))
-    assert overlapping > 5  # they were rivals indeed
+    assert overlapping  # they were rivals indeed
     assert_one_order(history, c.info().version)
     assert check(root) == []
     print(f"{len(history)} operations of {rivals} processes, {overlapping} overlapping, seed {SEED}: one order")
