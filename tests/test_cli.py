@@ -298,7 +298,7 @@ def test_what_goes_wrong_inside(monkeypatch: pytest.MonkeyPatch, error: BaseExce
     def broken(*_: object) -> Iterator[None]:
         raise error
 
-    monkeypatch.setattr(cli, "_open", broken)
+    monkeypatch.setattr(cli, "open_for", broken)
     answer = Answer("info", "c.vs")
     assert answer.code == code
     assert answer.err.startswith(message)

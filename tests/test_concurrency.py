@@ -273,7 +273,7 @@ def assert_one_order(history: list[Done], first: int) -> None:
     for op in history:
         known = max([first, *(other.version for other in history if other.end < op.start)])
         possible = [number for number, by in made.items() if by.start < op.end]
-        newest = max([first, *possible])
+        newest = max([known, *possible])
         if op.kind == "error" and op.result == "refused":
             assert any(set(op.ids) & set(states[v]) for v in range(known, newest + 1)), f"{op} was refused for nothing"
             continue

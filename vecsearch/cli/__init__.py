@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecsearch.cli.options import Columns, Debug, Folder, Json, Version, Where, open_for
 from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_build, shown_bytes
 from vecsearch.types import CollectionInfo, IndexInfo, Metric, OnConflict
 
@@ -28,13 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Folder = Annotated[Path, typer.Argument(metavar="COLLECTION", help="The collection's folder.", show_default=False)]
-Version = Annotated[int | None, typer.Option("--version", help="An older version of the collection.")]
-Where = Annotated[str | None, typer.Option(help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\".")]
-Columns = Annotated[str | None, typer.Option(help="Columns to show, separated by commas.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def main() -> None:
@@ -107,7 +101,7 @@ def build(
     debug: Debug = False,
 ) -> None:
     """Build the index of a collection."""
-    with reporting(debug), _open(folder) as collection:
+    with reporting(debug), open_for(folder) as collection:
         done = collection.build_index(recipe=recipe, recall=recall, memory=memory)
         if as_json:
             print_json(done)
@@ -127,7 +121,7 @@ def bench(
     debug: Debug = False,
 ) -> None:
     """Compare index recipes on a collection's own data: recall, cost, memory, build time."""
-    with reporting(debug), _open(folder) as collection:
+    with reporting(debug), open_for(folder) as collection:
         from vecsearch import bench as benching
 
         asked = [text for _, text in _read_queries(queries)] if queries else None
@@ -164,7 +158,7 @@ def search(
     """Find the documents most like a question."""
     if (question is None) == (queries is None):
         raise typer.BadParameter("give a question, or --queries with a file of them", param_hint="'QUESTION'")
-    with reporting(debug), _open(folder, version) as collection:
+    with reporting(debug), open_for(folder, version) as collection:
         facts = collection.info()
         asked = _read_queries(queries) if queries else [("1", str(question))]
         vectors_or_texts = [text if facts.embedder else _vector(text) for _, text in asked]
@@ -184,7 +178,7 @@ def search(
 @app.command()
 def info(folder: Folder, version: Version = None, as_json: Json = False, debug: Debug = False) -> None:
     """Show the facts of a collection."""
-    with reporting(debug), _open(folder, version) as collection:
+    with reporting(debug), open_for(folder, version) as collection:
         facts = collection.info()
         if as_json:
             print_json(facts)
@@ -195,7 +189,7 @@ def info(folder: Folder, version: Version = None, as_json: Json = False, debug: 
 @app.command()
 def versions(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
     """List the versions of a collection that can still be opened."""
-    with reporting(debug), _open(folder) as collection:
+    with reporting(debug), open_for(folder) as collection:
         found = collection.versions()
         if as_json:
             print_json({"versions": found})
@@ -215,7 +209,7 @@ def delete(
     """Delete documents by id or by filter."""
     if bool(ids) == bool(where):
         raise typer.BadParameter("give ids, or --where with a filter", param_hint="'IDS'")
-    with reporting(debug), _open(folder) as collection:
+    with reporting(debug), open_for(folder) as collection:
         whole_numbers = collection.info().columns["id"] == "int64"
         done = collection.delete([_as_number(item) for item in ids] if ids and whole_numbers else ids, where=where)
         if as_json:
@@ -233,7 +227,7 @@ def compact(
     debug: Debug = False,
 ) -> None:
     """Run small segments together and drop deleted rows; searches answer the same."""
-    with reporting(debug), _open(folder) as collection:
+    with reporting(debug), open_for(folder) as collection:
         before = collection.info()
         collection.compact(purge=purge)
         after = collection.info()
@@ -260,12 +254,6 @@ def demo(
         answers = run(folder, embedder, quiet=as_json)
         if as_json:
             print_json({"collection": str(folder), "answers": answers})
-
-
-def _open(folder: Path, version: int | None = None) -> Collection:
-    from vecsearch.collection import open_collection
-
-    return open_collection(folder, version=version)
 
 
 def _open_or_create(
