@@ -53,7 +53,8 @@ def test_the_first_screen_holds_two_commands_then_python() -> None:
 
 
 def commands() -> list[str]:
-    return [info.callback.__name__ for info in app.registered_commands if info.callback]
+    families = [group.typer_instance for group in app.registered_groups if group.typer_instance]
+    return [info.callback.__name__ for one in (app, *families) for info in one.registered_commands if info.callback]
 
 
 def mentioned() -> list[list[str]]:

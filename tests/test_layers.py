@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("snapshot",),
     ("hits", "model", "records", "search", "store"),
     ("merge", "vector_cache"),
-    ("calibrate", "ingest", "measure"),
+    ("calibrate", "ingest", "measure", "quality"),
     ("build", "maintain"),
     ("bench", "check"),
     ("backup",),

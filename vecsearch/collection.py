@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import operator
 import os
 import re
@@ -62,6 +63,7 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
+    from vecsearch.quality import QualityReport
     from vecsearch.recipe import IndexRecipe
 
 T = TypeVar("T")
@@ -392,6 +394,26 @@ class Collection:
         asked = None if queries is None else self._queries(queries, snapshot.facts)[:n_queries]
         target = self._target(recall, snapshot)
         return measure_recall(searcher, _check_k(k), n_queries, snapshot.kept(where), target, asked, seed)
+
+    def evaluate(
+        self, queries: Any = None, qrels: Any = None, *, k: int | Sequence[int] | None = None, where: Where | None = None,
+        recall: float | None = None, exact: bool = False, n_queries: int = 500, seed: int = 0,
+    ) -> QualityReport:  # fmt: skip
+        """How good the answers are, as means with 95% bootstrap intervals, and for every query.
+
+        With judgements: nDCG, MRR, recall and MAP at each k (10 and 100 by default), over whole documents. queries: a folder in
+        the BEIR layout, or a file, or id -> text or vector; qrels: a file (BEIR or TREC), or query id -> document id -> grade.
+        Without: `n_queries` questions made out of the documents (`vecsearch.quality.known_items` says what that measures).
+
+        Raises InvalidInputError (with file and line), EmbedderError, MissingExtraError.
+        """
+        from vecsearch import quality
+
+        snapshot = self._snapshot
+        search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
+        splitter = functools.partial(self._splitter, snapshot.facts)
+        subject = quality.Subject(snapshot, snapshot.kept(where), search, self.get, self._model, splitter)
+        return quality.evaluate(subject, queries, qrels, k, n_queries, seed)
 
     def explain(
         self, query: Any = None, k: int = 10, *, where: Where | None = None, recall: float | None = None, exact: bool = False

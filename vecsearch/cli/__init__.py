@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecsearch.cli import quality
 from vecsearch.cli.options import Columns, Debug, Folder, Json, Version, Where, open_for
 from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_build, shown_bytes
 from vecsearch.types import CollectionInfo, IndexInfo, Metric, OnConflict
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(quality.app)
 
 
 def main() -> None:

@@ -1,0 +1,103 @@
+"""Queries and judgements from files: the BEIR layout and TREC's.
+
+    queries  .jsonl, one {"_id": ..., "text": ...} a line (BEIR); or id, tab, text a line (TREC topics as TSV)
+    qrels    query-id, corpus-id, score, with or without that line as a header (BEIR); or query, 0, document, grade (TREC)
+
+BEIR: Thakur et al., "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval Models" (2021).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vecsearch.errors import InvalidInputError
+
+Qrels = dict[str, dict[str, int]]
+
+
+def read_beir(folder: Path, split: str = "test") -> tuple[Path, Path]:
+    """The queries' and the judgements' files of a BEIR folder. Raises InvalidInputError, saying what is absent."""
+    queries, qrels = folder / "queries.jsonl", folder / "qrels" / f"{split}.tsv"
+    for path in (queries, qrels):
+        if not path.is_file():
+            there = ", ".join(sorted(file.stem for file in (folder / "qrels").glob("*.tsv")))
+            hint = f"; it has the splits {there}" if there and path is qrels else ""
+            raise InvalidInputError(
+                f"{folder} is not a folder in the BEIR layout: {path.relative_to(folder)} is not there{hint}"
+            )
+    return queries, qrels
+
+
+def read_queries(path: Path) -> dict[str, str]:
+    """Query id -> text. Raises InvalidInputError naming file and line."""
+    queries: dict[str, str] = {}
+    for number, line in _lines(path):
+        key, text = _json_query(path, number, line) if path.suffix == ".jsonl" else _tab_query(path, number, line)
+        if not text.strip():
+            raise InvalidInputError(f"{path}, line {number}: the query {key!r} has no text")
+        if key in queries:
+            raise InvalidInputError(f"{path}, line {number}: the query id {key!r} is there a second time")
+        queries[key] = text
+    if not queries:
+        raise InvalidInputError(f"{path} holds no query")
+    return queries
+
+
+def read_qrels(path: Path) -> Qrels:
+    """Query id -> document id -> grade (a whole number; above zero is relevant). Raises InvalidInputError naming the line."""
+    qrels: Qrels = {}
+    for number, line in _lines(path):
+        fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
+        if number == 1 and fields[0].lower() in ("query-id", "query_id", "qid"):
+            continue
+        if len(fields) not in (3, 4):
+            raise InvalidInputError(
+                f"{path}, line {number}: {len(fields)} columns; expected query-id, corpus-id, score (BEIR) or "
+                "query, 0, document, grade (TREC)"
+            )
+        query, document = fields[0], fields[-2]
+        try:
+            grade = int(fields[-1])
+        except ValueError:
+            raise InvalidInputError(f"{path}, line {number}: the grade {fields[-1]!r} is not a whole number") from None
+        judged = qrels.setdefault(query, {})
+        if judged.setdefault(document, grade) != grade:
+            raise InvalidInputError(
+                f"{path}, line {number}: query {query!r} and document {document!r} are judged {grade}, and {judged[document]} "
+                "further up"
+            )
+    if not qrels:
+        raise InvalidInputError(f"{path} holds no judgement")
+    return qrels
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not empty, numbered from 1."""
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig", newline=None) as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path}, after line {number}: not UTF-8 text: {error.reason}") from error
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _json_query(path: Path, number: int, line: str) -> tuple[str, str]:
+    try:
+        row: Any = json.loads(line)
+        return str(row["_id"] if "_id" in row else row["id"]), str(row["text"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInputError(f'{path}, line {number}: not a JSON object such as {{"_id": "1", "text": "..."}}') from error
+
+
+def _tab_query(path: Path, number: int, line: str) -> tuple[str, str]:
+    key, tab, text = line.partition("\t")
+    if not tab:
+        raise InvalidInputError(f"{path}, line {number}: no tab; expected the query's id, a tab and its text")
+    return key.strip(), text.strip()
