@@ -43,9 +43,11 @@ def backup(root: Path, target: Path, version: int | None = None) -> int:
     if target.resolve().is_relative_to(root.resolve()):
         raise InvalidInputError(f"{target} lies inside the collection: choose a place outside")
     refs = {ref.name: ref for ref in snapshot.facts.files()}
-    with _in_the_making(target) as part:
+    with in_the_making(target) as part:
         disk.require_space(part, sum(ref.bytes for ref in refs.values()))
         for name, ref in refs.items():
+            with disk.storage_errors("writing", target):
+                (part / name).parent.mkdir(parents=True, exist_ok=True)  # a model's folder
             source = CheckedFile(root, ref)
             source.verify_all()
             _copy(source.buffer, part / name)
@@ -65,22 +67,20 @@ def _copy(content: pa.Buffer, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _in_the_making(target: Path) -> Iterator[Path]:
+def in_the_making(target: Path) -> Iterator[Path]:
     """The folders of a collection under a passing name; it gets its own when the block ends well."""
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise CollectionExistsError(f"{target} is there already: choose a name that is free")
     part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
-    new = [folder for folder in target.parents if not folder.exists()]
     try:
         with disk.storage_errors("writing", target):
             for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
                 (part / name).mkdir(parents=True)
         yield part
-        for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING, "."):
-            disk.sync_folder(part / name)
+        for folder in sorted({path for path in part.rglob("*") if path.is_dir()} | {part}, reverse=True):
+            disk.sync_folder(folder)
         disk.move(part, target)
-        for folder in (target, *new):
-            disk.sync_folder(folder.parent)
+        disk.sync_path(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -89,13 +89,15 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
     """Write the live rows of a version to one Parquet file; how many they are.
 
     All columns, vectors as they were given (float32), and in the file's metadata what else `import_parquet` needs to make the
-    same collection again. Indexes are not in it. Raises InvalidInputError for a column type that Parquet does not have,
-    CollectionNotFoundError, VersionNotFoundError, CollectionExistsError, CorruptedError, StorageError.
+    same collection again. Indexes are not in it, nor is a model that lies inside the collection. Raises InvalidInputError for a
+    column type that Parquet does not have, CollectionNotFoundError, VersionNotFoundError, CollectionExistsError,
+    CorruptedError, StorageError.
     """
     snapshot = open_snapshot(root, OpenFiles(root), version)
     if target.exists():
         raise CollectionExistsError(f"{target} is there already: choose a name that is free")
-    facts = replace(snapshot.facts, segments=(), indexes=())
+    model = snapshot.facts.embedder
+    facts = replace(snapshot.facts, segments=(), indexes=(), embedder=model and replace(model, files=()))
     at = facts.schema.get_field_index(VECTOR)
     schema = facts.schema.set(at, pa.field(VECTOR, vector_type(facts.dim, "float32"), nullable=False))
     schema = schema.with_metadata({METADATA: manifest.to_json(facts)})
@@ -146,7 +148,7 @@ def import_parquet(source: Path, root: Path) -> int:
         if text is None:
             raise InvalidInputError(f"{source} was not written by vecsearch export: create a collection and add the file to it")
         facts = manifest.from_json(text.decode(errors="replace"), f"the metadata of {source}")
-        with _in_the_making(root) as part:
+        with in_the_making(root) as part:
             first = replace(facts, version=0).next("create")
             manifest.commit(part, first)
             store = Store(part, 0)

@@ -7,34 +7,38 @@ calibrated and added afterwards. The commit looks at the latest version again: r
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple
+from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.calibrate import KS, surface
+from vecsearch.advice import FEWEST_NEW, growth
+from vecsearch.calibrate import Truth, surface
+from vecsearch.checkpoint import Checkpoint
+from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
 from vecsearch.faiss_index import FaissIndex, build_index, read_index
 from vecsearch.manifest import INDEXES, IndexEntry
 from vecsearch.plan import Point, exact_micros, points_of
-from vecsearch.recipe import IndexRecipe, auto_recipe, load_recipe
+from vecsearch.recipe import ROWS_PER_CENTROID, IndexRecipe, auto_recipe, load_recipe, wanted_lists
 from vecsearch.search import Searcher
 from vecsearch.snapshot import Kept, Positions, Snapshot
-from vecsearch.store import Store
+from vecsearch.store import Store, rows_of
 from vecsearch.types import CHUNK, ID, BuildResult
 
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
-TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on
+TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
+TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
 BATCH_ROWS = 16_384  # rows added at a time
-FEWEST_NEW = 400  # rows added since a build, to calibrate its extension on some of them
-NEW_SHARE = 0.5  # more rows than this, of those indexed, pay for building anew: the projection was fitted without them
-GONE_SHARE = 0.3  # deleted rows still cost steps of a search
 SMALLEST = 1000  # with fewer rows exact search is faster than any index
 
 
@@ -64,20 +68,23 @@ def build(
     if made.kind == "exact" or len(rows) < SMALLEST:
         why = "exact search is fastest for so few rows" if made.kind != "exact" or recipe == "auto" else "the recipe says so"
         return _without_index(store, target, started, f"no index: {why}")
-    builder = Builder(snapshot, made, seed, threads or os.cpu_count() or 1, progress)
-    extended = builder.extend(rows) if queries is None else None
-    index, labels, points, calibrated_on = extended or builder.run(rows, queries)
-    measured = {
-        "target": target,
-        "calibrated_on": calibrated_on,
-        "queries": builder.asked,
-        "surface": [list(astuple(point)) for point in points],
-        "exact_micros_per_row": builder.exact_micros_per_row,
-        "memory_bytes": index.memory_bytes(),
-        "threads": builder.threads,
-        "seed": seed,
-    }
-    entry, version = commit(store, snapshot, index, labels, made, measured, target)
+    builder = Builder(snapshot, made, seed, threads or os.cpu_count() or 1, progress, resumable=True)
+    with builder:
+        extended, why = builder.extend(rows) if queries is None else (None, "calibrating on given queries")
+        index, labels, points, calibrated_on = extended or builder.run(rows, queries)
+        measured = {
+            "target": target,
+            "calibrated_on": calibrated_on,
+            "queries": builder.asked,
+            "surface": [list(astuple(point)) for point in points],
+            "exact_micros_per_row": builder.exact_micros_per_row,
+            "memory_bytes": index.memory_bytes(),
+            "threads": builder.threads,
+            "seed": seed,
+        }
+        entry, version = commit(store, snapshot, index, labels, made, measured, target)
+    with contextlib.suppress(OSError):  # the index is committed: what is left over waits for a later commit
+        store.drop_builds()
     return BuildResult(
         made.name,
         len(labels),
@@ -87,6 +94,8 @@ def build(
         calibrated_on,
         promise(points, target),
         version,
+        "extended" if extended else "built",
+        why + (f"; went on from {builder.resumed:,} rows of an interrupted build" if builder.resumed else ""),
     )
 
 
@@ -112,6 +121,8 @@ def commit(
     with store.staging() as staging:
         files = (staging.write(INDEXES, ".faiss", index.write),)
         with store.locked() as latest:
+            if (latest.facts.embedder, latest.facts.dim) != (snapshot.facts.embedder, snapshot.facts.dim):
+                raise ConflictError("the collection was moved to another model while the index was being built: build it again")
             placed = rebase(snapshot, latest, labels)
             placed[index.outliers] = -1  # outside what the index can represent: searched exactly, like rows it has not seen
             plain = np.array_equal(placed, np.arange(len(placed)))
@@ -129,12 +140,26 @@ def commit(
     return entry, version.version
 
 
+def training_rows(recipe: IndexRecipe, rows: int, dim: int) -> int:
+    """How many rows to train on: more where the recipe has more centroids than the usual sample can place."""
+    most = max(TRAIN_ROWS, TRAIN_BYTES // (4 * dim))
+    return min(max(TRAIN_ROWS, ROWS_PER_CENTROID * wanted_lists(recipe, rows)), most)
+
+
 class Builder:
     """Builds and calibrates one index over some rows of a snapshot."""
 
     def __init__(
-        self, snapshot: Snapshot, recipe: IndexRecipe, seed: int, threads: int, progress: Callable[[int], None]
+        self,
+        snapshot: Snapshot,
+        recipe: IndexRecipe,
+        seed: int,
+        threads: int,
+        progress: Callable[[int], None],
+        *,
+        resumable: bool = False,
     ) -> None:
+        """resumable: keep what is done in staging, and go on from what an interrupted build left there."""
         self.snapshot = snapshot
         self.recipe = recipe
         self.seed = seed
@@ -144,6 +169,15 @@ class Builder:
         self.searcher = Searcher(snapshot)
         self.asked = 0
         self.exact_micros_per_row = 0.0
+        self.resumed = 0
+        self._resumable = resumable
+        self._checkpoint = contextlib.ExitStack()
+
+    def __enter__(self) -> Builder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._checkpoint.close()
 
     def run(self, rows: Positions, queries: Scores | None) -> tuple[FaissIndex, Positions, list[Point], str]:
         """The index over `rows`, the position of each label, its operating surface, and what that was measured on."""
@@ -155,17 +189,22 @@ class Builder:
             queries = self.snapshot.stored_vectors(held)
             calibrated_on = "held-out rows"
         base = np.setdiff1d(rows, held, assume_unique=True)
-        sample = np.sort(self.rng.choice(base, min(TRAIN_ROWS, len(base)), replace=False))
+        sample = np.sort(self.rng.choice(base, min(training_rows(self.recipe, len(base), facts.dim), len(base)), replace=False))
+        checkpoint = self._checkpoint.enter_context(Checkpoint(self.snapshot.root, self._identity(base, len(sample))))
+        start = checkpoint.load() if self._resumable else None
+        self.resumed = start.n if start else 0
         index = build_index(
             self.recipe,
             str(facts.metric),
             facts.dim,
             lambda: self._batches(base),
             len(base),
-            self.snapshot.stored_vectors(sample),
+            self.snapshot.stored_vectors(sample[:1] if start else sample),
             threads=self.threads,
             seed=self.seed,
             progress=self.progress,
+            start=start,
+            checkpoint=(lambda part: checkpoint.offer(part, len(base))) if self._resumable else lambda part: None,
         )
         points = self.calibrate(index, base, queries)
         if index.can_extend:
@@ -173,39 +212,51 @@ class Builder:
             base = np.concatenate([base, held])
         return index, base, points, calibrated_on
 
-    def extend(self, rows: Positions) -> tuple[FaissIndex, Positions, list[Point], str] | None:
-        """Add the rows that came since to the index there is; None where building anew is due: another recipe or seed, a
-        kind that cannot grow, or an index of which too much is gone or too much has come.
+    def _identity(self, base: Positions, sample: int) -> dict[str, object]:
+        """All that decides what an index of these rows will be; positions mean something with the segments only."""
+        facts = self.snapshot.facts
+        return {
+            "recipe": asdict(self.recipe),
+            "seed": self.seed,
+            "metric": str(facts.metric),
+            "segments": rows_of(facts),
+            "rows": len(base),
+            "rows_digest": hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16).hexdigest(),
+            "training_rows": sample,
+            "faiss": version("faiss-cpu"),
+        }
+
+    def extend(self, rows: Positions) -> tuple[tuple[FaissIndex, Positions, list[Point], str] | None, str]:
+        """Add the rows that came since to the index there is, or None where building anew is due; and why.
 
         Some of the new rows are held out to calibrate the grown index; where few are new, the surface measured before stands.
         """
         entry = self.snapshot.index_entry
-        if entry is None or entry.recipe != asdict(self.recipe) or entry.facts.get("seed") != self.seed:
-            return None
-        labels = np.arange(entry.rows) if self.snapshot.labels is None else self.snapshot.labels
-        fresh = np.intersect1d(self.snapshot.fresh, rows)
-        gone = 1 - len(np.intersect1d(labels, rows)) / max(1, len(labels))
-        few = len(fresh) < FEWEST_NEW
-        if (
-            not len(fresh)
-            or gone > GONE_SHARE
-            or len(fresh) > NEW_SHARE * len(labels)
-            or (few and len(fresh) > 0.05 * len(labels))
-        ):
-            return None
+        if entry is None:
+            return None, "there was no index"
+        grown = growth(self.snapshot)
+        why = grown.anew(entry, self.recipe, self.seed)
+        if why:
+            return None, why
         index = read_index(self.snapshot.root / entry.files[0].name, mmap=False)
         if not index.can_extend:
-            return None
+            return None, "this kind of index cannot be added to"
+        labels = np.arange(entry.rows) if self.snapshot.labels is None else self.snapshot.labels
+        fresh = np.intersect1d(self.snapshot.fresh, rows)
         fresh = fresh[np.concatenate([index.covers(batch) for batch in self._batches(fresh)])]  # the others stay outside
+        if not len(fresh):
+            return None, f"the {grown.new:,} rows outside the index lie outside what it was fitted to"
+        few = len(fresh) < FEWEST_NEW
         held = fresh[:0] if few else np.sort(self.rng.choice(fresh, min(HELD_OUT, len(fresh) // 2), replace=False))
         base = np.concatenate([labels, np.setdiff1d(fresh, held, assume_unique=True)])
         self._grow(index, base[len(labels) :])
+        why = f"{grown.new:,} new rows were added to the index there was"
         if few:
             self.asked, self.exact_micros_per_row = entry.facts["queries"], entry.facts["exact_micros_per_row"]
-            return index, base, list(points_of(entry.facts)), entry.facts["calibrated_on"]
+            return (index, base, list(points_of(entry.facts)), entry.facts["calibrated_on"]), why
         points = self.calibrate(index, base, self.snapshot.stored_vectors(held))
         self._grow(index, held)
-        return index, np.concatenate([base, held]), points, "held-out rows of those added since"
+        return (index, np.concatenate([base, held]), points, "held-out rows of those added since"), why
 
     def _grow(self, index: FaissIndex, rows: Positions) -> None:
         for batch in self._batches(rows):
@@ -218,25 +269,18 @@ class Builder:
         mask = np.zeros(self.snapshot.rows, bool)
         mask[labels[labels >= 0]] = True
         present = int(np.count_nonzero(mask))
-        exact_scores, _ = self.searcher.exact(queries, min(max(KS), present), Kept(mask, present), self.threads)
+        kept = Kept(mask, present)
+        truth = Truth.of(queries, present, lambda some, k: self.searcher.exact(some, k, kept, self.threads)[0])
         self.exact_micros_per_row = self._time_exact(queries[0], labels)
+        places = np.append(labels, -1)  # of the label -1 too
         return surface(
             index,
             queries,
-            exact_scores,
-            lambda query, found: self._score(query, labels[found]),
+            truth,
+            lambda some, found: self.searcher.score_lists(some, places[found], self.threads if len(some) > 1 else 1),
             exact_micros(present, self.exact_micros_per_row),
             self.threads,
         )
-
-    def _score(self, query: Scores, rows: Positions) -> Scores:
-        """True scores, -inf for rows that are gone."""
-        present = rows >= 0
-        if present.all():
-            return self.searcher.score(query, rows)
-        scores = np.full(len(rows), -np.inf, np.float32)
-        scores[present] = self.searcher.score(query, rows[present])
-        return scores
 
     def _time_exact(self, query: Scores, labels: Positions) -> float:
         """Microseconds to score one listed row."""

@@ -22,11 +22,11 @@ from vecsearch.disk import CheckedFile, FileRef
 from vecsearch.errors import CorruptedError, VecsearchError, VersionNotFoundError
 from vecsearch.faiss_index import read_index
 from vecsearch.ids import id_keys, write_ids
-from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, IndexEntry, Manifest, SegmentEntry
+from vecsearch.manifest import INDEXES, MANIFESTS, MODELS, SEGMENTS, IndexEntry, Manifest, SegmentEntry
 from vecsearch.recipe import recipe_from_mapping
 from vecsearch.segment import Segment
 from vecsearch.snapshot import OpenFiles, open_snapshot, read_rows
-from vecsearch.store import DAMAGED, Staging, Store, count_documents
+from vecsearch.store import DAMAGED, Staging, Store, count_documents, place_of
 from vecsearch.types import CHUNK, ID, NORM, Metric
 
 LOCK_TIMEOUT = 60.0  # seconds
@@ -58,7 +58,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
-    """Damage before it is known which versions it concerns. `kind`: "segment", "ids", "tombstones" or "index"."""
+    """Damage before it is known which versions it concerns. `kind`: "segment", "ids", "tombstones", "index" or "model"."""
 
     kind: str
     file: str
@@ -86,6 +86,7 @@ def check(root: Path) -> list[Damage]:
         remedies = {
             "ids": "repair makes it again",
             "index": "repair builds it again; until then search with exact=True",
+            "model": "restore a backup, or open the collection with the model from elsewhere: embedder=...",
         }
         otherwise = (
             "restore a backup" if whole is None else f"restore a backup, or go back to version {whole}: restore({whole})"
@@ -190,7 +191,7 @@ def _look(root: Path, good: dict[int, Manifest]) -> list[_Wrong]:
         looks |= {(look.kind, look.files): look for look in _looks(root, facts)}
     for look in looks.values():
         _attempt(look, wrong)
-    if good and all(item.kind in ("ids", "index") for item in wrong.values()):
+    if good and all(item.kind in ("ids", "index", "model") for item in wrong.values()):
         latest = good[max(good)]
         _attempt(_Look("segment", (_manifest_name(root, latest.version),), partial(_unique_ids, root, latest)), wrong)
     return list(wrong.values())
@@ -213,6 +214,8 @@ def _files(facts: Manifest) -> Iterator[tuple[str, FileRef]]:
     for index in facts.indexes:
         for ref in _index_files(index):
             yield "index", ref
+    for ref in facts.embedder.files if facts.embedder else ():
+        yield "model", ref
 
 
 def _index_files(entry: IndexEntry) -> tuple[FileRef, ...]:
@@ -322,16 +325,16 @@ def _set_aside(root: Path, kept: _Kept) -> list[str]:
     if last > newest:
         manifest.commit(root, replace(kept.good[newest], version=last).next(f"repair: version {newest} again"))
         done.append(f"version {last} cannot be read: version {newest} is the latest again, as version {last + 1}")
-    needed = {ref.name for facts in kept.good.values() for ref in facts.files()}
-    found = [path for place in (SEGMENTS, INDEXES) for path in sorted((root / place).iterdir())]
+    needed = {place_of(ref) for facts in kept.good.values() for ref in facts.files()}
+    found = [path for place in (SEGMENTS, INDEXES, MODELS) for path in sorted((root / place).glob("*"))]
     aside = [path for path in found if f"{path.parent.name}/{path.name}" not in needed]
     aside += [manifest.path_of(root, number) for number in kept.bad]
     with disk.storage_errors("creating", root / DAMAGED):
         (root / DAMAGED).mkdir(exist_ok=True)
     for path in aside:
         disk.move(path, root / DAMAGED / path.name)
-    for folder in (root / DAMAGED, root / SEGMENTS, root / INDEXES, root / MANIFESTS, root):
-        disk.sync_folder(folder)
+    for folder in (DAMAGED, SEGMENTS, INDEXES, MANIFESTS, *((MODELS,) if (root / MODELS).exists() else ()), "."):
+        disk.sync_folder(root / folder)
     done.append(f"moved to {DAMAGED}: {', '.join(path.name for path in aside)}")
     return done
 

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -30,9 +31,9 @@ from vecsearch.errors import (
     VersionNotFoundError,
 )
 from vecsearch.hits import Hits, require_pandas
-from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest
+from vecsearch.manifest import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING, EmbedderEntry, Manifest
 from vecsearch.measure import measure_recall
-from vecsearch.model import Model, entry_of
+from vecsearch.model import Model, embeds_texts, entry_of
 from vecsearch.progress import progress_bar
 from vecsearch.records import source_schema
 from vecsearch.search import Found, Searcher
@@ -58,6 +59,7 @@ from vecsearch.types import (
     OnConflict,
     Plan,
     RecallReport,
+    ReembedResult,
     UpdateResult,
     VersionInfo,
 )
@@ -87,7 +89,8 @@ def create(
 ) -> Collection:
     """Make a new collection in a folder that is not there yet (or is empty).
 
-    embedder: a model's name or an Embedder; without one give `dim`, and add ready-made vectors.
+    embedder: a model's name or an Embedder; without one give `dim`, and add ready-made vectors. An embedder that was trained is
+    kept inside the collection; a model that has a name is found by that.
     metric: "cosine", "ip" (inner product) or "l2" (Euclidean). dtype: how vectors are stored, "float32" or "float16".
     text_column: the column that is embedded. chunker: how long texts are split (True, a number of characters, a Chunker).
     recall: what `search` delivers when nothing else is asked for. keep_versions: how many older versions stay readable.
@@ -107,11 +110,12 @@ def create(
         )
     model = resolve_embedder(embedder) if embedder is not None else None
     dim = _dimension(dim, model)
+    has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
-    if splitter is not None and model is None:
+    if splitter is not None and not has_texts:
         raise InvalidInputError("a chunker splits texts, so it needs an embedder: give embedder= too")
     fields = [pa.field(ID, pa.int64(), nullable=False)]
-    if model is not None:
+    if has_texts:
         fields.append(pa.field(text_column, pa.large_string()))
     fields.append(pa.field(VECTOR, vector_type(dim, dtype), nullable=False))
     if metric is Metric.COSINE:
@@ -124,15 +128,16 @@ def create(
         metric=metric,
         dim=dim,
         dtype=dtype,
-        text_column=text_column if model is not None else None,
-        embedder=entry_of(model) if model is not None else None,
+        text_column=text_column if has_texts else None,
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
         settings={"open_schema": True},
     ).next("create")
     _make_folders(root)
-    manifest.commit(root, first)
+    store = Store(root, lock_timeout)
+    with store.staging() as staging:
+        store.commit(staging, replace(first, embedder=entry_of(model, staging) if model is not None else None))
     return Collection(root, embedder=model, chunker=splitter, lock_timeout=lock_timeout)
 
 
@@ -176,7 +181,9 @@ class Collection:
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
         facts = self._snapshot.facts
         self._given_chunker = chunker
-        self._model = Model(facts.embedder, facts.dim, embedder) if facts.embedder else None
+        self._models: dict[EmbedderEntry, Model] = {}
+        if facts.embedder is not None:
+            self._models[facts.embedder] = Model(root, facts.embedder, facts.dim, embedder)
 
     # -- changing --------------------------------------------------------------------------------------------------------
 
@@ -201,7 +208,8 @@ class Collection:
         """
         if on_conflict not in ("error", "skip", "replace"):
             raise InvalidInputError(f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'")
-        facts = self._writable().facts
+        self._writable()
+        facts = self.refresh()._snapshot.facts  # another process may have moved the collection to another model
         known = None if facts.settings.get("open_schema") else source_schema(facts, id_column, text_column)
         with _readable():
             source = open_source(data, text_column=text_column or facts.text_column or "text", schema=known)
@@ -210,7 +218,7 @@ class Collection:
                 self._store,
                 source.batches,
                 on_conflict=on_conflict,
-                embedder=self._model,
+                embedder=self._model_of(facts),
                 split=self._splitter(facts),
                 id_column=id_column,
                 text_column=text_column,
@@ -270,7 +278,8 @@ class Collection:
         """
         from vecsearch.build import build
 
-        facts = self._writable().facts
+        self._writable()
+        facts = self.refresh()._snapshot.facts
         if recall is not None:
             _check_recall(recall)
         asked = None if queries is None else self._queries(queries, facts)
@@ -311,6 +320,26 @@ class Collection:
         """Make an older version the latest again, as a new version; its number. Raises VersionNotFoundError."""
         self._writable()
         return self._changed(maintain.restore(self._store, version))
+
+    def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
+        """Move the collection to another model: every text is embedded again, ids, texts, metadata and passages stay.
+
+        One commit: searches are answered by the old model until then. What others add or delete meanwhile is not lost. An
+        interrupted move is resumed by calling it again; what was embedded is not embedded twice. Indexes are dropped:
+        build_index makes a new one. `restore` of the version before brings the old model back.
+
+        Raises InvalidInputError where there is no text, EmbedderError, StorageError, LockTimeoutError.
+        """
+        from vecsearch.reembed import reembed
+
+        facts = self._writable().facts
+        model = resolve_embedder(embedder)
+        with progress_bar("embedding again", facts.rows - facts.deleted, progress) as advance:
+            result = self._changed(reembed(self._store, model, advance))
+        now = self._snapshot.facts
+        if now.embedder is not None and now.embedder.fingerprint == model.fingerprint():
+            self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
+        return result
 
     # -- searching -------------------------------------------------------------------------------------------------------
 
@@ -359,7 +388,7 @@ class Collection:
             raise InvalidInputError(f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query")
         kepts = [snapshot.live if item is None else snapshot.kept(item) for item in wheres]
         k = _check_k(k)
-        if CHUNK in snapshot.facts.schema.names and not passages:
+        if snapshot.chunked and not passages:
             found = [
                 self._run(searcher, vector, k, kept, recall, exact, passages)
                 for vector, kept in zip(vectors, kepts, strict=True)
@@ -412,7 +441,7 @@ class Collection:
         snapshot = self._snapshot
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
         splitter = functools.partial(self._splitter, snapshot.facts)
-        subject = quality.Subject(snapshot, snapshot.kept(where), search, self.get, self._model, splitter)
+        subject = quality.Subject(snapshot, snapshot.kept(where), search, self.get, self._model_of(snapshot.facts), splitter)
         return quality.evaluate(subject, queries, qrels, k, n_queries, seed)
 
     def explain(
@@ -442,7 +471,7 @@ class Collection:
     ) -> Found:
         target = self._target(recall, searcher.snapshot)
         k = min(k, max(kept.count, 1))
-        if passages or CHUNK not in searcher.snapshot.facts.schema.names:
+        if passages or not searcher.snapshot.chunked:
             return searcher.search(vector, k, kept, target, exact)
         return searcher.documents(vector, k, kept, target, exact)
 
@@ -453,7 +482,9 @@ class Collection:
             if vector.shape == (1, facts.dim):
                 vector = vector[0]
         else:
-            vector = self._embed_queries([query])[0]
+            vector = self._embed_queries([query], facts)[0]
+        if facts.embedder is not None and vector.shape == (facts.embedder.full_dim,):
+            vector = self._projected(vector[None], facts)[0]
         if vector.shape != (facts.dim,):
             raise InvalidInputError(f"the query has shape {vector.shape}; vectors of this collection have {facts.dim} numbers")
         square = float(vector.dot(vector))
@@ -471,13 +502,15 @@ class Collection:
         if not isinstance(queries, np.ndarray):
             queries = list(queries)
             if queries and not all(_numeric(item) for item in queries):
-                queries = self._embed_queries(queries)
+                queries = self._embed_queries(queries, facts)
         if len(queries) == 0:
             return np.empty((0, facts.dim), np.float32)
         try:
             matrix = np.ascontiguousarray(queries, np.float32)
         except ValueError as error:
             raise InvalidInputError(f"the queries are not vectors of {facts.dim} numbers each: {error}") from error
+        if matrix.ndim == 2 and facts.embedder is not None and matrix.shape[1] == facts.embedder.full_dim:
+            matrix = self._projected(matrix, facts)
         if matrix.ndim != 2 or matrix.shape[1] != facts.dim:
             raise InvalidInputError(f"the queries have shape {matrix.shape}; expected (number of queries, {facts.dim})")
         rows = []
@@ -488,13 +521,27 @@ class Collection:
                 raise InvalidInputError(f"query {number}: {error}") from error
         return np.stack(rows)
 
-    def _embed_queries(self, queries: Sequence[Any]) -> npt.NDArray[np.float32]:
-        if self._model is None:
+    def _embed_queries(self, queries: Sequence[Any], facts: Manifest) -> npt.NDArray[np.float32]:
+        model = self._model_of(facts)
+        if model is None:
             raise EmbedderError("this collection has no embedder, so it is searched by vector: give a list or array of numbers")
         for number, query in enumerate(queries):
             if isinstance(query, str) and not query.strip():
                 raise InvalidInputError(f"query {number} is an empty text")
-        return self._model.embed_queries(queries)
+        return model.embed_queries(queries)
+
+    def _projected(self, vectors: npt.NDArray[np.float32], facts: Manifest) -> npt.NDArray[np.float32]:
+        model = self._model_of(facts)
+        assert model is not None
+        return model.project(vectors)
+
+    def _model_of(self, facts: Manifest) -> Model | None:
+        """The model of a version: it is another one after `reembed`."""
+        if facts.embedder is None:
+            return None
+        return self._models.get(facts.embedder) or self._models.setdefault(
+            facts.embedder, Model(self.path, facts.embedder, facts.dim)
+        )
 
     # -- reading ---------------------------------------------------------------------------------------------------------
 
@@ -671,7 +718,7 @@ def _make_folders(root: Path) -> None:
     if root.is_dir():
         if manifest.versions(root):
             raise CollectionExistsError(f"there is a collection at {root} already: vecsearch.open opens it")
-        ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING}  # left by a create that was cut off
+        ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING, MODELS}  # left by a create that was cut off
         if any(path.name not in ours and not path.name.startswith(".probe-") for path in root.iterdir()):
             raise CollectionExistsError(f"{root} is a folder with other files in it: choose a name that is free")
     elif root.exists():
@@ -682,7 +729,7 @@ def _make_folders(root: Path) -> None:
         for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
             (root / name).mkdir(exist_ok=True)
     disk.sync_folder(root)
-    disk.sync_folder(root.parent)
+    disk.sync_path(root)
 
 
 def _dimension(dim: int | None, model: Embedder | None) -> int:

@@ -40,6 +40,8 @@ class EmbedTexts(Protocol):
 
     def embed_documents(self, documents: Sequence[str]) -> Vectors: ...
 
+    def project(self, vectors: Vectors) -> Vectors: ...
+
 
 def add(
     store: Store,
@@ -57,16 +59,11 @@ def add(
     Raises InvalidInputError (naming row and column), DuplicateIdError, EmbedderError, StorageError, LockTimeoutError.
     """
     base = store.snapshot()
+    if embedder is not None and embedder.entry != base.facts.embedder:
+        raise ConflictError("the collection was moved to another model just now: run this add again")
+    project = None if embedder is None else embedder.project
     with store.staging() as staging:
-        task = _Add(
-            store,
-            base,
-            staging,
-            on_conflict,
-            embedder,
-            split,
-            RowChecker(base.facts, id_column, text_column, embedder is not None),
-        )
+        task = _Add(store, base, staging, on_conflict, embedder, split, RowChecker(base.facts, id_column, text_column, project))
         first = 0
         for batch in rebatch(batches, WINDOW_ROWS):
             task.take(batch, first)
@@ -262,22 +259,13 @@ class _Add:
         new = [text for text in unique if text not in known]
         if new:
             made = self.embedder.embed_documents(new)
-            self._check_made(made, new)
+            check_made(made, self.base.facts.metric, new)
             self.embedded += len(new)
             self.cache.put(new, made, more_to_come=len(rows.numbers) == WINDOW_ROWS)
             if len(new) == len(texts):  # the common case: nothing known, nothing repeated
                 return made
             known |= dict(zip(new, made, strict=True))
         return np.stack([known[text] for text in texts])
-
-    def _check_made(self, made: Vectors, texts: Sequence[str]) -> None:
-        """A model may fail on a text without saying so."""
-        try:
-            check_vectors(made, self.base.facts.metric, 0)
-        except InvalidInputError as error:
-            squares = np.einsum("ij,ij->i", made, made)
-            at = int(np.argmax(~np.isfinite(squares) | (squares == 0)))
-            raise EmbedderError(f"the model made no usable vector of the text {texts[at][:80]!r} ({error})") from error
 
     def _vectors_of_replaced(self, rows: Rows) -> dict[str, Vectors]:
         if self.on_conflict != "replace" or not self.base.rows:
@@ -382,6 +370,16 @@ class _Add:
         positions = np.unique(np.concatenate(dead))
         segments = bury(latest, positions, self.staging)
         return segments, latest.facts.documents - sum(entry.documents for entry in segments)
+
+
+def check_made(made: Vectors, metric: Metric, texts: Sequence[str]) -> None:
+    """A model may fail on a text without saying so. Raises EmbedderError."""
+    try:
+        check_vectors(made, metric, 0)
+    except InvalidInputError as error:
+        squares = np.einsum("ij,ij->i", made, made)
+        at = int(np.argmax(~np.isfinite(squares) | (squares == 0)))
+        raise EmbedderError(f"the model made no usable vector of the text {texts[at][:80]!r} ({error})") from error
 
 
 def tile(split: Split | None, document: str | None) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +24,15 @@ import pyarrow as pa
 from vecsearch import disk
 from vecsearch.disk import FileRef
 from vecsearch.errors import CollectionNotFoundError, ConflictError, CorruptedError, VersionNotFoundError
+from vecsearch.manifest_check import require_consistent
 from vecsearch.types import Metric
 
-FORMAT = 1
+FORMAT = 2
 MANIFESTS = "manifests"
 SEGMENTS = "segments"
 INDEXES = "indexes"
 STAGING = "staging"
+MODELS = "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,14 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class EmbedderEntry:
-    """The model that made the vectors: `spec` loads it again, `fingerprint` proves it is the same."""
+    """The model that made the vectors: `spec` loads it again, `fingerprint` proves it is the same. A model with `files` lies
+    inside the collection, and the folder in its spec is relative to that. `full_dim`: vectors of this many numbers are given,
+    and projected to the collection's dimension; 0 where they are stored as they are given."""
 
     spec: str
     fingerprint: str
+    files: tuple[FileRef, ...] = ()
+    full_dim: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +122,12 @@ class Manifest:
             refs += [segment.file, segment.ids, *([segment.tombstones] if segment.tombstones else [])]
         for index in self.indexes:
             refs += [*index.files, *([index.labels] if index.labels else [])]
-        return refs
+        return [*refs, *(self.embedder.files if self.embedder else ())]
 
     def next(self, operation: str, **changes: Any) -> Manifest:
         """The version that follows this one."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        return replace(self, version=self.version + 1, created=now, operation=operation, **changes)
+        return replace(self, version=self.version + 1, created=now, operation=operation, format=FORMAT, **changes)
 
 
 def to_json(manifest: Manifest) -> str:
@@ -153,16 +159,43 @@ def from_json(text: str, where: str) -> Manifest:
         body.pop("schema_text")
         body["schema"] = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body["schema"], validate=True)))
         body["metric"] = Metric(body["metric"])
-        body["embedder"] = _typed(EmbedderEntry(**body["embedder"])) if body["embedder"] else None
-        body["segments"] = tuple(_segment(entry) for entry in body["segments"])
-        body["indexes"] = tuple(_index(entry) for entry in body["indexes"])
-        return _typed(Manifest(**body))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, pa.ArrowException, OSError) as error:
-        raise CorruptedError(f"{where} cannot be read: {error!r}; open an older version, or restore a backup") from error
+        with _within("embedder"):
+            body["embedder"] = None if body["embedder"] is None else _embedder(body["embedder"])
+        body["segments"] = tuple(_each(body["segments"], "segments", _segment))
+        body["indexes"] = tuple(_each(body["indexes"], "indexes", _index))
+        manifest = _typed(Manifest(**body))
+        require_consistent(manifest)
+    except MALFORMED as error:
+        raise CorruptedError(f"{where} cannot be read: {_said(error)}; open an older version, or restore a backup") from error
+    return manifest
 
 
+MALFORMED = (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError, pa.ArrowException, OSError)
 Entry = TypeVar("Entry", FileRef, SegmentEntry, IndexEntry, EmbedderEntry, Manifest)
-PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "Mapping[str, Any]": (dict,)}
+Read = TypeVar("Read")
+PLAIN: dict[str, tuple[type, ...]] = {
+    "int": (int,), "float": (float, int), "str": (str,), "str | None": (str, type(None)),
+    "Mapping[str, Any]": (dict,), "Mapping[str, Any] | None": (dict, type(None)),
+}  # fmt: skip
+
+
+def _said(error: BaseException) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else f"{error}"[:500] or type(error).__name__
+
+
+@contextlib.contextmanager
+def _within(place: str) -> Iterator[None]:
+    """Name the place in a manifest where something is wrong. Raises ValueError."""
+    try:
+        yield
+    except MALFORMED as error:
+        raise ValueError(f"{place}: {_said(error)}") from error
+
+
+def _each(entries: Any, place: str, read: Callable[[dict[str, Any]], Read]) -> Iterator[Read]:
+    for number, entry in enumerate(entries):
+        with _within(f"{place}[{number}]"):
+            yield read(entry)
 
 
 def _typed(entry: Entry) -> Entry:
@@ -170,29 +203,38 @@ def _typed(entry: Entry) -> Entry:
     for item in fields(entry):
         value, wanted = getattr(entry, item.name), PLAIN.get(str(item.type))
         if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
-            raise ValueError(f"{item.name} is {value!r}")
-        if wanted == (int,) and value < 0:
-            raise ValueError(f"{item.name} is negative: {value}")
+            raise ValueError(f"{item.name} is {value!r:.80}, not {item.type}")
+        if wanted == (int,) and not 0 <= value <= 2**63:
+            raise ValueError(f"{item.name} is {value!r:.80}, which is out of range")
     return entry
 
 
-def _file(entry: Any) -> FileRef:
+def _file(entry: Any, places: tuple[str, ...] = (SEGMENTS, INDEXES)) -> FileRef:
     ref = _typed(FileRef(**entry))
-    parts = ref.name.split("/")
-    if len(parts) != 2 or parts[0] not in (SEGMENTS, INDEXES) or parts[1] in ("", ".", "..") or {"\\", "\0"} & set(ref.name):
+    place, *parts = ref.name.split("/")
+    deep = len(parts) >= 2 if place == MODELS else len(parts) == 1
+    if place not in places or not deep or {"", ".", ".."} & set(parts) or {"\\", "\0"} & set(ref.name):
         raise ValueError(f"{ref.name!r} is not the name of a file in the collection")
     return ref
 
 
+def _embedder(entry: dict[str, Any]) -> EmbedderEntry:
+    files = tuple(_file(item, (MODELS,)) for item in entry.pop("files", ()))
+    if len({ref.name.split("/")[1] for ref in files}) > 1:
+        raise ValueError("the files of the embedder lie in several folders")
+    return _typed(EmbedderEntry(files=files, **entry))
+
+
 def _segment(entry: dict[str, Any]) -> SegmentEntry:
-    tombstones = _file(entry.pop("tombstones")) if entry["tombstones"] else entry.pop("tombstones")
+    tombstones = None if entry["tombstones"] is None else _file(entry["tombstones"])
+    entry.pop("tombstones")
     return _typed(SegmentEntry(file=_file(entry.pop("file")), ids=_file(entry.pop("ids")), tombstones=tombstones, **entry))
 
 
 def _index(entry: dict[str, Any]) -> IndexEntry:
     entry["files"] = tuple(_file(item) for item in entry["files"])
     entry["covers"] = tuple(entry["covers"])
-    entry["labels"] = _file(entry["labels"]) if entry["labels"] else None
+    entry["labels"] = None if entry["labels"] is None else _file(entry["labels"])
     return _typed(IndexEntry(**entry))
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.disk import CheckedFile
 from vecsearch.embedders import embedder_spec, resolve_embedder
 from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.reduced import ReducedEmbedder
+from vecsearch.embedders.saved import lives_in_a_folder, save_copy
 from vecsearch.errors import EmbedderError, EmbedderMismatchError
-from vecsearch.manifest import EmbedderEntry
+from vecsearch.manifest import MODELS, EmbedderEntry
+from vecsearch.store import Staging, place_of
 
 Vectors = npt.NDArray[np.float32]
 
@@ -20,25 +25,37 @@ Vectors = npt.NDArray[np.float32]
 class Model:
     """Embeds for one collection. Opening a collection costs nothing; the first embedding loads and checks the model."""
 
-    def __init__(self, entry: EmbedderEntry, dim: int, given: str | Embedder | None = None, device: str | None = None) -> None:
+    def __init__(self, root: Path, entry: EmbedderEntry, dim: int, given: str | Embedder | None = None) -> None:
+        self.root = root
         self.entry = entry
         self.dim = dim
         self._given = given
-        self._device = device
         self._ready: Embedder | None = given if isinstance(given, Embedder) else None
         self._checked = False
         self._lock = threading.Lock()
 
     @property
     def embedder(self) -> Embedder:
-        """The model, checked. Raises EmbedderError, EmbedderMismatchError, MissingExtraError."""
+        """The model, checked. Raises EmbedderError, EmbedderMismatchError, MissingExtraError, CorruptedError."""
         with self._lock:
             if self._ready is None:
-                self._ready = resolve_embedder(self._given or self.entry.spec, device=self._device)
+                self._ready = resolve_embedder(self._given) if self._given else self._stored()
             if not self._checked:
                 self._check(self._ready)
                 self._checked = True
             return self._ready
+
+    def _stored(self) -> Embedder:
+        """The model that the manifest names: from inside the collection, or by its name."""
+        for ref in self.entry.files:
+            CheckedFile(self.root, ref).verify_all()
+        if self.entry.files:
+            return resolve_embedder(f"saved:{self.root / place_of(self.entry.files[0])}")
+        if self.entry.spec.endswith(":unsaved") or self.entry.spec.startswith(f"saved:{MODELS}/"):
+            raise EmbedderError(
+                f"the model of {self.root} ({self.entry.spec}) is not kept with it: open the collection with it (embedder=...)"
+            )
+        return resolve_embedder(self.entry.spec)
 
     def _check(self, embedder: Embedder) -> None:
         if embedder.dim != self.dim:
@@ -60,6 +77,12 @@ class Model:
     def embed_queries(self, queries: Sequence[Any]) -> Vectors:
         return self._made(self.embedder.embed_queries(queries), len(queries))
 
+    def project(self, vectors: Vectors) -> Vectors:
+        """Vectors of the dimension that was reduced, float32 (n, full_dim), as the collection keeps them: float32 (n, dim)."""
+        embedder = self.embedder
+        assert isinstance(embedder, ReducedEmbedder), "a fingerprint is that of one kind"
+        return embedder.project(vectors)
+
     def _made(self, vectors: Vectors, count: int) -> Vectors:
         """Hold an embedder to its protocol: a third party's may be wrong."""
         if vectors.shape != (count, self.dim):
@@ -69,6 +92,16 @@ class Model:
         return np.ascontiguousarray(vectors, np.float32)
 
 
-def entry_of(embedder: Embedder) -> EmbedderEntry:
-    """What a manifest remembers of a model."""
-    return EmbedderEntry(embedder_spec(embedder), embedder.fingerprint())
+def embeds_texts(embedder: Embedder) -> bool:
+    """Whether a collection with this model has a text column: a projection alone takes vectors only."""
+    return not isinstance(embedder, ReducedEmbedder) or embedder.has_model
+
+
+def entry_of(embedder: Embedder, staging: Staging) -> EmbedderEntry:
+    """What a manifest remembers of a model. One that was trained is written into `staging`, to live inside the collection."""
+    fingerprint = embedder.fingerprint()
+    full_dim = embedder.full_dim if isinstance(embedder, ReducedEmbedder) else 0
+    if not lives_in_a_folder(embedder):
+        return EmbedderEntry(embedder_spec(embedder), fingerprint, (), full_dim)
+    files = staging.write_model(fingerprint[:16], lambda folder: save_copy(embedder, folder))
+    return EmbedderEntry(f"saved:{place_of(files[0])}", fingerprint, files, full_dim)

@@ -5,7 +5,7 @@ Row numbers in errors count the rows of the data from 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +41,15 @@ class Rows:
 class RowChecker:
     """Checks batches against a collection. The first batch of a new collection decides the id type and the metadata."""
 
-    def __init__(self, facts: Manifest, id_column: str, text_column: str | None, has_embedder: bool) -> None:
+    def __init__(
+        self, facts: Manifest, id_column: str, text_column: str | None, project: Callable[[Vectors], Vectors] | None
+    ) -> None:
+        """project: of the collection's model, where there is one: given vectors of its full dimension are projected."""
         self.facts = facts
+        self.project = project
         self.id_column = id_column
         self.text_source = text_column or facts.text_column
-        self.has_embedder = has_embedder
+        self.has_embedder = project is not None and facts.text_column is not None
         self.made_up_ids: bool | None = None
         self.next_id = facts.next_id
         self.metadata: pa.Schema | None = None if facts.settings.get("open_schema") else metadata_schema(facts.schema)
@@ -166,7 +170,11 @@ class RowChecker:
     def _vectors(self, batch: pa.RecordBatch, first: int) -> Vectors | None:
         if VECTOR not in batch.schema.names:
             return None
-        return check_vectors(_matrix(batch.column(VECTOR), self.facts.dim, first), self.facts.metric, first, self.facts.dtype)
+        column, metric, dtype = batch.column(VECTOR), self.facts.metric, self.facts.dtype
+        full = self.facts.embedder.full_dim if self.facts.embedder else 0
+        if full and self.project is not None and _width(column) == full:
+            return check_vectors(self.project(check_vectors(_matrix(column, full, first), metric, first)), metric, first, dtype)
+        return check_vectors(_matrix(column, self.facts.dim, first), metric, first, dtype)
 
 
 def metadata_schema(schema: pa.Schema) -> pa.Schema:
@@ -227,6 +235,14 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
                     f"row {first + row}, column {field.name!r}: {array[row].as_py()!r} cannot be stored as {field.type}"
                 ) from error
         raise InvalidInputError(f"column {field.name!r}: {array.type} cannot be stored as {field.type}: {error}") from error
+
+
+def _width(column: pa.Array) -> int | None:
+    """How many numbers the first vector has; None where that cannot be said."""
+    if pa.types.is_fixed_size_list(column.type):
+        return int(column.type.list_size)
+    lists = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    return pc.list_value_length(column)[0].as_py() if lists and len(column) else None
 
 
 def _matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floating]:

@@ -5,6 +5,7 @@
       manifests/             one numbered JSON file a version
       segments/              Arrow files: segments, their sorted ids, tombstones
       indexes/               FAISS files and label maps
+      models/<name>/         an embedder that was trained, as it saves itself
       staging/<name>/        files being written; each folder is locked by its writer, so a dead writer's is recognised
       damaged/               what `repair` set aside
 
@@ -15,6 +16,7 @@ version again, moves the staged files to their places and publishes the next man
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import threading
 import time
@@ -31,12 +33,14 @@ from vecsearch import disk, manifest
 from vecsearch.disk import FileLock, FileRef
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.ids import write_ids
-from vecsearch.manifest import INDEXES, MANIFESTS, SEGMENTS, STAGING, Manifest, SegmentEntry
+from vecsearch.manifest import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING, Manifest, SegmentEntry
 from vecsearch.segment import Segment, write_batch
 from vecsearch.snapshot import OpenFiles, Snapshot, open_snapshot, read_rows
 from vecsearch.types import CHUNK, ID
 
 VECTOR_CACHE = "vectors-"  # staging folders that keep an interrupted add's vectors: no lock, kept for its next try
+BUILD_CACHE = "build-"  # staging folders that keep an interrupted build's index; each has a LOCK while it is being written
+BUILD_FACTS = "build.json"
 DAMAGED = "damaged"
 SLACK_VERSIONS = 8  # versions past the retention rule before a commit collects garbage, so that not every commit does
 
@@ -58,6 +62,15 @@ class Staging:
         final = f"{place}/{name}"
         self._staged[final] = path
         return disk.describe(self.root, path, final)
+
+    def write_model(self, prefix: str, save: Callable[[Path], None]) -> tuple[FileRef, ...]:
+        """Let `save` write a new folder, syncing what it writes; it will live below "models". Its files."""
+        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        path = self.folder / name
+        save(path)
+        self._staged[f"{MODELS}/{name}"] = path
+        files = sorted(item for item in path.rglob("*") if item.is_file())
+        return tuple(disk.describe(self.root, item, f"{MODELS}/{name}/{item.relative_to(path).as_posix()}") for item in files)
 
     def write_segment(self, batch: pa.RecordBatch) -> SegmentEntry:
         """Write a segment and its id file. Raises StorageError before writing when they will not fit."""
@@ -99,18 +112,45 @@ class Staging:
         return replace(entry, tombstones=tombstones, deleted=len(dead), documents=documents)
 
     def publish(self, version: Manifest) -> set[str]:
-        """Move the files this version names to their places; the folders that got some."""
-        moved = [ref.name for ref in version.files() if ref.name in self._staged]
+        """Move what this version names to its places; the folders that got something."""
+        wanted = dict.fromkeys(place_of(ref) for ref in version.files())
+        moved = [name for name in wanted if name in self._staged]
+        changed = {name.split("/")[0] for name in moved}
+        if MODELS in changed and not (self.root / MODELS).exists():  # most collections have none
+            with disk.storage_errors("creating", self.root / MODELS):
+                (self.root / MODELS).mkdir(exist_ok=True)
+            changed.add(".")
         for name in moved:
             disk.move(self._staged.pop(name), self.root / name)
             self._moved.append(self.root / name)
-        return {name.split("/")[0] for name in moved}
+        return changed
 
     def withdraw(self) -> None:
         """Remove what was moved to its place for a version that was not made after all."""
         for path in self._moved:
             with contextlib.suppress(OSError):
-                disk.remove(path)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    disk.remove(path)
+
+
+def place_of(ref: FileRef) -> str:
+    """What is moved as one and removed as one: the file, or the folder of a model it belongs to."""
+    return "/".join(ref.name.split("/")[:2])
+
+
+def rows_of(facts: Manifest) -> list[list[str | None]]:
+    """What says which rows a version has: each segment with its tombstones, as names, which are never used again."""
+    return [[entry.name, entry.tombstones.name if entry.tombstones else None] for entry in facts.segments]
+
+
+def _rows_in(folder: Path) -> object:
+    """The rows an interrupted build was of; None when that cannot be read."""
+    try:
+        return json.loads((folder / BUILD_FACTS).read_text(encoding="utf-8"))["segments"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def count_documents(batch: pa.RecordBatch) -> int:
@@ -199,17 +239,29 @@ class Store:
                 disk.remove(path)
         disk.sync_folder(self.root / MANIFESTS)  # or a power loss could bring versions back whose files are gone
         kept = [manifest.load(self.root, version) for version in manifest.versions(self.root)]
-        needed = {ref.name for version in kept for ref in version.files()}
+        needed = {place_of(ref) for version in kept for ref in version.files()}
         for place in (SEGMENTS, INDEXES):
             for path in (self.root / place).iterdir():
                 if f"{place}/{path.name}" not in needed:
                     disk.remove(path)
+        for path in (self.root / MODELS).glob("*"):
+            if f"{MODELS}/{path.name}" not in needed:
+                shutil.rmtree(path)
         for path in (self.root / MANIFESTS).glob(".*.tmp"):
             disk.remove(path)
         for folder in (self.root / STAGING).glob("work-*"):
             self._remove_dead(folder)
+        rows = rows_of(kept[-1]) if kept else []
+        for folder in (self.root / STAGING).glob(f"{BUILD_CACHE}*"):
+            if _rows_in(folder) != rows:  # another build of these rows may still go on from it
+                self._remove_dead(folder)
         self.files.keep_only(kept)
         return held
+
+    def drop_builds(self) -> None:
+        """Remove what interrupted builds left; a build that is running keeps its own."""
+        for folder in (self.root / STAGING).glob(f"{BUILD_CACHE}*"):
+            self._remove_dead(folder)
 
     def purge(self) -> None:
         """Remove every version but the latest, interrupted work, and whatever only they needed.
@@ -219,10 +271,12 @@ class Store:
         with self.locked() as latest:
             for folder in (self.root / STAGING).glob(f"{VECTOR_CACHE}*"):
                 shutil.rmtree(folder, ignore_errors=True)
+            self.drop_builds()
             held = [version for version in self.collect(1) if version != latest.facts.version]
             shutil.rmtree(self.root / DAMAGED, ignore_errors=True)
-            for place in (SEGMENTS, INDEXES, STAGING):
-                disk.sync_folder(self.root / place)
+            for place in (SEGMENTS, INDEXES, STAGING, MODELS):
+                if place != MODELS or (self.root / place).exists():
+                    disk.sync_folder(self.root / place)
         if held:
             raise ConflictError(
                 f"readers still hold version {', '.join(map(str, held))} of {self.root}, so their files could not be removed: "

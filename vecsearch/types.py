@@ -58,6 +58,15 @@ class UpdateResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ReembedResult:
+    """What one `reembed` did: documents there are, and passages that went through the model."""
+
+    documents: int
+    embedded: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class VersionInfo:
     """One committed state of a collection."""
 
@@ -84,7 +93,8 @@ class BuildResult:
 
     recipe: the recipe built, "exact" where no index pays. rows: rows in the index. seconds: all of it, calibration included.
     bytes: its files; memory_bytes: what it takes in memory when not mapped. calibrated_on: which queries its recall was
-    measured with. promise: what it was measured to reach, in words.
+    measured with. promise: what it was measured to reach, in words. how: "built", "extended" (the rows that came since were
+    added to the index there was), or "none"; why: what decided that, in words.
     """
 
     recipe: str
@@ -95,6 +105,31 @@ class BuildResult:
     calibrated_on: str
     promise: str
     version: int
+    how: Literal["built", "extended", "none"] = "none"
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAdvice:
+    """Whether `build_index` pays now. `str(advice)` says it in words.
+
+    action: what `build_index` with the same recipe would do: "build" a first index, "extend" the one there is, "rebuild" it, or
+    "none". pays: whether it is worth doing. indexed, new, gone: rows in the index, live rows outside it (every search scores
+    them all), rows of it that are deleted. micros: what a search for 10 rows costs now, by what was measured at the build, and
+    micros_after: about what it would cost after building; 0 where there is no index.
+    """
+
+    action: Literal["build", "extend", "rebuild", "none"]
+    pays: bool
+    reason: str
+    indexed: int
+    new: int
+    gone: int
+    micros: float = 0.0
+    micros_after: float = 0.0
+
+    def __str__(self) -> str:
+        return f"build_index() {'pays' if self.pays else 'does not pay yet'}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

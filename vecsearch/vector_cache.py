@@ -39,8 +39,11 @@ class VectorCache:
             self._files.append(path)
 
     def _load(self, path: Path, dim: int) -> None:
-        content = path.read_bytes()
-        if digest(content) != path.stem:
+        if not path.stat().st_size:
+            return
+        with pa.memory_map(str(path)) as file:  # not read into memory: there may be more of them than that holds
+            content = file.read_buffer()
+        if digest(memoryview(content)) != path.stem:
             return  # torn: its texts are embedded again
         batch = pa.ipc.open_file(content).get_batch(0)
         vectors = vector_view(batch.column("vector"), dim)

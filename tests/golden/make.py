@@ -16,6 +16,8 @@ import pyarrow as pa
 
 import vecsearch as vs
 from vecsearch import build
+from vecsearch.embedders.reduced import truncated
+from vecsearch.embedders.words import WordEmbedder
 from vecsearch.manifest import FORMAT
 
 HERE = Path(__file__).parent
@@ -70,7 +72,15 @@ def chunked(root: Path) -> None:
         c.add([{"id": 1, "text": "Plants make food from light. " * 6 + "猫在夜里抓老鼠。" * 12}, {"id": 2, "text": "short"}])
 
 
-COLLECTIONS = {"texts": texts, "halves": halves, "indexed": indexed, "chunked": chunked}
+def trained(root: Path) -> None:
+    """A model inside the collection: word vectors, and their reduction."""
+    words = WordEmbedder(["cat", "dog", "猫", "狗"], np.array([[1, 0, 2], [0, 1, 2], [1, 0.5, 2], [0.5, 1, 2]], np.float32))
+    with vs.create(root, embedder=words) as c:
+        c.add([{"id": word, "text": word} for word in words.keys])
+        c.reembed(truncated(words, 2))
+
+
+COLLECTIONS = {"texts": texts, "halves": halves, "indexed": indexed, "chunked": chunked, "trained": trained}
 
 
 def answers(root: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Trained embedders on disk, without pickle: `embedder.save(folder)` and `load_saved(folder)`.
 
 A folder holds `embedder.json` (format, kind, settings), and as the kind needs them `keys.arrow` (one string column, in row
-order) and `arrays.safetensors` (named matrices). Any of the three opens without vecsearch. Spec: `saved:FOLDER`.
+order), `arrays.safetensors` (named matrices) and `inner/` (another saved embedder, which this one builds on). Any of the files
+opens without vecsearch. Spec: `saved:FOLDER`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
+from vecsearch import disk
 from vecsearch.embedders.base import Embedder
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
 
@@ -26,6 +28,7 @@ KINDS: dict[str, str] = {
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
     "keyed": "vecsearch.embedders.keyed",
+    "reduced": "vecsearch.embedders.reduced",
     "table": "vecsearch.embedders.tabular",
     "words": "vecsearch.embedders.words",
 }
@@ -38,6 +41,20 @@ class SavedEmbedder(Embedder, Protocol):
     def save(self, folder: str | Path) -> Path:
         """Write it into a new folder and take `saved:FOLDER` as its name; returns the folder."""
         ...
+
+
+def lives_in_a_folder(embedder: Embedder) -> TypeGuard[SavedEmbedder]:
+    """Whether an embedder was trained here or read from a folder it was saved in, so that no model's name leads to it."""
+    return isinstance(embedder, SavedEmbedder) and (embedder.name.startswith("saved:") or embedder.name.endswith(":unsaved"))
+
+
+def save_copy(embedder: SavedEmbedder, folder: Path) -> None:
+    """Write an embedder into a new folder without making that its name."""
+    name = embedder.name
+    try:
+        embedder.save(folder)
+    finally:
+        embedder.name = name
 
 
 @dataclass(frozen=True)
@@ -59,25 +76,40 @@ class Saved:
         return digest.hexdigest()
 
 
-def write_saved(saved: Saved, folder: str | Path) -> Path:
-    """Write a new folder, `embedder.json` last. Raises InvalidInputError when the folder is in use."""
+def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = None) -> Path:
+    """Write a new folder, `embedder.json` last, and all of it to the disk itself (synced).
+
+    Raises InvalidInputError when the folder is in use, StorageError.
+    """
     import pyarrow as pa
     from safetensors.numpy import save_file
 
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidInputError(f"'{target}' is in use; give a new folder for the embedder")
-    target.mkdir(parents=True, exist_ok=True)
+    with disk.storage_errors("creating", target):
+        target.mkdir(parents=True, exist_ok=True)
+    if inner is not None:
+        save_copy(inner, target / "inner")
     if saved.keys:
         table = pa.table({"key": pa.array(saved.keys, pa.large_string())})
-        with pa.ipc.new_file(target / "keys.arrow", table.schema) as writer:
-            writer.write_table(table)
+
+        def write_keys(path: Path) -> None:
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+
+        disk.write_file(target / "keys.arrow", write_keys)
     if saved.arrays:
-        save_file(dict(saved.arrays), target / "arrays.safetensors")
+        disk.write_file(target / "arrays.safetensors", lambda path: save_file(dict(saved.arrays), path))
     layout = {"format": FORMAT, "kind": saved.kind, "settings": saved.settings}
     text = json.dumps(layout, ensure_ascii=False, indent=2) + "\n"
-    (target / "embedder.json").write_text(text, encoding="utf-8")
+    disk.write_file(target / "embedder.json", lambda path: _write_text(path, text))
+    disk.sync_folder(target)
     return target.resolve()
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def read_saved(folder: str | Path) -> Saved:
