@@ -417,7 +417,9 @@ def test_vectors_one_by_one() -> None:
 def test_tensors() -> None:
     torch = pytest.importorskip("torch")
     assert rows(torch.eye(2)) == [{"vector": [1, 0]}, {"vector": [0, 1]}]
-    refused(torch.eye(2, requires_grad=True), "torch.Tensor", "grad")
+    assert rows(torch.eye(2, requires_grad=True)) == rows(torch.eye(2, dtype=torch.bfloat16)) == rows(torch.eye(2))
+    assert types(torch.eye(2, dtype=torch.float16)) == {"vector": "fixed_size_list<item: halffloat>[2]"}
+    refused(torch.eye(2).to_sparse(), "torch.Tensor", "cannot be read as an array")
 
 
 @pytest.mark.parametrize(
@@ -816,7 +818,7 @@ def test_what_is_not_there_or_not_known(write: Write, tmp_path: Path, monkeypatc
     refused("植物如何制造食物？", "give a list: [text]")
     refused("long " * 5000, "there is no file", "…")
     refused("nul\0.csv", "there is no file")
-    refused(write("t.xlsx", ""), "t.xlsx", ".parquet, .csv, .tsv, .jsonl, .ndjson, .arrow, .feather, .txt, .md")
+    refused(write("t.xlsx", ""), "t.xlsx", ".parquet, .csv, .tsv, .jsonl, .ndjson, .arrow, .feather, .npy, .h5", ".txt, .md")
     refused(write("t.json", "[]"), "t.json", ".jsonl")
     os.mkfifo("pipe.csv")
     refused("pipe.csv", "pipe")

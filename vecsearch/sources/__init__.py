@@ -4,6 +4,7 @@ base.py       Source, and parts -> one stream of one schema
 rows.py       dicts: types from values
 memory.py     tables, frames, texts, vectors
 files.py      files and folders
+ready.py      vectors that exist already: .npy, HDF5, the indexes of FAISS and hnswlib
 delimited.py  CSV and TSV
 encoding.py   text files in UTF-8, UTF-16, GB18030
 """
@@ -20,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.sources import memory
+from vecsearch.sources import memory, ready
 from vecsearch.sources.base import Part, Source, source_of
 from vecsearch.sources.files import KNOWN, path_part, suffix_of
 from vecsearch.sources.rows import iterator_part, rows_part
@@ -41,9 +42,12 @@ def open_source(data: object, *, batch_rows: int = 4096, text_column: str = "tex
     - a pandas.DataFrame (a named index is a column), a polars.DataFrame or LazyFrame
     - a list or iterator of dicts. A list is looked at as a whole for its types; of an iterator the first batch decides
     - a list or iterator of str: documents, which become the column `text_column`
-    - a matrix of vectors (rows, dim), or a list or iterator of 1-D arrays, which become the column `vector`
+    - a matrix of vectors (rows, dim), a torch tensor, the weights of a torch.nn.Embedding, or a list or iterator of 1-D arrays,
+      which become the column `vector`
+    - a FAISS or hnswlib index, whose ids become the column `id` and its vectors, as far as it keeps them, the column `vector`
     - a path, or a list of paths, of mixed kinds: .parquet, .csv, .tsv, .jsonl, .ndjson, .arrow, .feather, .txt, .md, those of
-      text also as .gz, or a folder of .txt and .md files (columns `id`, the path from the folder, and `text_column`).
+      text also as .gz, or a folder of .txt and .md files (columns `id`, the path from the folder, and `text_column`); and of
+      ready-made vectors: .npy, .h5 or .hdf5 (`file.h5::name` for one data set of several), .faiss or .index
       CSV and JSON lines are gone through once before the first batch, so that types hold for the whole file
 
     A str alone is a path, never a text. A Path is always a path. A list of str is a list of texts, unless every one names an
@@ -87,6 +91,12 @@ class _Opener:
             return self.items(data.to_list())
         if hasattr(data, "__arrow_c_stream__"):
             return [memory.stream_part(data, name, len(data) if library == "polars" else None)]
+        if library == "faiss" and hasattr(data, "reconstruct_n"):
+            return [ready.faiss_part(data, f"a FAISS {kind}", self.batch_rows)]
+        if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
+            return [ready.hnswlib_part(data, f"an index of {library}", self.batch_rows)]
+        if hasattr(data, "num_embeddings") and hasattr(data, "weight"):  # torch.nn.Embedding and what is derived from it
+            return self.array(data.weight, f"the weight of a {kind}")
         if hasattr(data, "__array__") and hasattr(data, "ndim"):
             return self.array(data, name)
         if isinstance(data, Mapping):
@@ -109,8 +119,11 @@ class _Opener:
 
     def array(self, data: Any, name: str) -> list[Part]:
         try:
+            if hasattr(data, "detach"):  # a torch tensor, which may need a gradient, be on a GPU, or in bfloat16
+                data = data.detach().cpu()
+                data = data.float() if str(data.dtype) == "torch.bfloat16" else data
             matrix = np.asarray(data)
-        except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that needs a gradient
+        except (TypeError, ValueError, RuntimeError) as error:
             raise InvalidInputError(f"{name} cannot be read as an array: {error}") from error
         if matrix.ndim == 1 and matrix.dtype.kind in "OU":
             return self.items(matrix.tolist())

@@ -14,11 +14,12 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.sources.base import MAX_BATCH_CHARS, Batches, Part
 from vecsearch.sources.delimited import ID, delimited_part
 from vecsearch.sources.encoding import TextFile, is_gzip, open_binary
+from vecsearch.sources.ready import FAISS, HDF5, READY, faiss_file_part, hdf5_part, npy_part, split_inside
 from vecsearch.sources.rows import Columns, blocks, to_batch
 
 TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".arrow", ".feather")
 TEXTS = (".txt", ".md")
-KNOWN = TABLES + TEXTS
+KNOWN = TABLES + READY + TEXTS
 
 
 def suffix_of(path: Path) -> str:
@@ -29,6 +30,7 @@ def suffix_of(path: Path) -> str:
 def path_part(path: Path, name: str, batch_rows: int, text_column: str, known: pa.Schema | None) -> Part:
     """One file or folder. Raises FileNotFoundError when there is none, and InvalidInputError naming it when it is of no known
     kind or damaged."""
+    path, inside = split_inside(path)
     try:
         is_folder, is_file, exists = path.is_dir(), path.is_file(), path.exists()
     except (OSError, ValueError):  # too long a name, or a NUL in it
@@ -48,12 +50,23 @@ def path_part(path: Path, name: str, batch_rows: int, text_column: str, known: p
         return ipc_part(path, name)
     if suffix == ".parquet":
         return parquet_part(path, name, batch_rows)
+    if path.suffix.lower() in READY:
+        return _ready_part(path, inside, name, batch_rows)
     if suffix in TEXTS:
         return documents_part(name, [(path.name, path)], batch_rows, text_column)
     advice = "; JSON is read one object a line, as .jsonl" if suffix == ".json" else ""
     raise InvalidInputError(
         f"{name} is of no kind that is read; known are {', '.join(KNOWN)}, and folders of .txt and .md{advice}"
     )
+
+
+def _ready_part(path: Path, inside: str | None, name: str, batch_rows: int) -> Part:
+    suffix = path.suffix.lower()
+    if suffix in HDF5:
+        return hdf5_part(path, inside, name, batch_rows)
+    if suffix in FAISS:
+        return faiss_file_part(path, name, batch_rows)
+    return npy_part(path, name, batch_rows)
 
 
 def jsonl_part(path: Path, name: str, batch_rows: int, known: pa.Schema | None) -> Part:
