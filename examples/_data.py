@@ -13,6 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
 import vecsearch as vs
 from vecsearch.embedders import Embedder
 from vecsearch.evaluate import ndcg_at_k
@@ -44,6 +48,16 @@ def beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dic
         relevant = {document for query in asked for document in grades[query]}
         documents = [row for row in documents if row["id"] in relevant][:60]
     return [row for row in documents if row["text"]], {query: queries[query] for query in asked}, grades
+
+
+def movielens() -> pa.Table:
+    """The 100,836 ratings of ml-latest-small by time: userId and movieId (strings), rating, timestamp. Its README.txt says that
+    they end on 24 September 2018; some copies hold rows that an application wrote behind them, with ratings of 0."""
+    ratings = pyarrow.csv.read_csv(data("movielens-small") / "ratings.csv")
+    published = ratings.filter(pc.less(ratings["timestamp"], 1_537_833_600))  # 25 September 2018
+    for at, name in enumerate(("userId", "movieId")):
+        published = published.set_column(at, name, published[name].cast(pa.string()))
+    return published.sort_by("timestamp")
 
 
 def retrieval_ndcg(

@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pyarrow.csv as csv
-from _data import QUICK, data
+from _data import QUICK, movielens
 
 import vecsearch as vs
 from vecsearch.embedders.item2vec import sessions_of, train_item2vec
@@ -26,15 +25,15 @@ def report(name: str, ranks: list[int], popular: float | None = None) -> float:
 
 
 def main() -> None:
-    ratings = csv.read_csv(data("movielens-small") / "ratings.csv").sort_by("timestamp")
-    users = np.unique(ratings["userId"].to_numpy(), return_inverse=True)[1]
-    last = len(users) - 1 - np.unique(users[::-1], return_index=True)[1]
+    ratings = movielens()
+    users = ratings["userId"].to_numpy()
+    last = len(users) - 1 - np.unique(users[::-1], return_index=True)[1]  # one row a user, in the order of their ids as text
     train = ratings.take(np.delete(np.arange(len(users)), last))
-    wanted = [str(item) for item in ratings["movieId"].to_numpy()[last]]
+    wanted = ratings["movieId"].take(last).to_pylist()
     histories = [one.tolist() for one in sessions_of(train, "userId", "movieId", "timestamp", seed=0)]
     items = train_item2vec(train, session="userId", item="movieId", order="timestamp", epochs=2 if QUICK else 30)
 
-    row = {item: at for at, item in enumerate(np.unique(train["movieId"].to_numpy().astype(str)).tolist())}
+    row = {item: at for at, item in enumerate(np.unique(train["movieId"].to_numpy()).tolist())}
     seen = np.zeros((len(histories), len(row)), dtype=np.float32)
     for user, history in enumerate(histories):
         seen[user, [row[item] for item in history]] = 1
