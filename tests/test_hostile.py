@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import vecsearch as vs
-from vecsearch import manifest
+from vecsearch import build, manifest
 from vecsearch.check import check
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
@@ -407,40 +408,111 @@ def places(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@pytest.mark.xfail(
-    reason="values of a wrong type in a forged manifest with a right checksum raise Python's own errors", strict=False
-)
+@pytest.fixture(scope="module")
+def forgeable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection whose manifest names something of every kind."""
+    root = tmp_path_factory.mktemp("forgeable") / "c.vs"
+    with pytest.MonkeyPatch.context() as patch, vs.create(root, embedder="toy:8") as c:
+        patch.setattr(build, "SMALLEST", 20)
+        c.add([{"id": f"id {n}", "text": f"text {n}", "n": n} for n in range(40)])
+        c.build_index("HNSW8")
+        c.delete(["id 3"])
+        c.compact()
+        c.add([{"id": "late", "text": "late", "n": 0}, {"id": "gone", "text": "gone", "n": 0}])
+        c.delete(["gone"])
+    (entry,) = manifest.load(root).indexes
+    assert entry.labels is not None and entry.facts["surface"]
+    return root
+
+
+def use_forged(body: dict[str, Any], forgeable: Path, root: Path) -> list[str]:
+    """Open a collection whose manifest says `body`, and do what touches all of it: what was said of it."""
+    (root / "manifests").mkdir(parents=True)
+    (root / "staging").mkdir()
+    for name in ("segments", "indexes"):
+        (root / name).symlink_to(forgeable / name)
+    version = body["version"] if isinstance(body.get("version"), int) and 0 <= body["version"] < 10**9 else 2
+    (root / "manifests" / f"{version:08d}.json").write_text(sign(body))
+    said = []
+    for use in (
+        lambda c: c.search(np.ones(8), k=3).to_arrow(),
+        lambda c: c.search_batch(np.ones((2, 8)), k=30, where="n < 25"),
+        lambda c: (c.to_arrow(), c.get(["id 1"]), c.info(), c.count("n > 3")),
+    ):
+        try:
+            with vs.open(root) as c, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an index that cannot be used
+                use(c)
+        except vs.VecsearchError as error:
+            said.append(str(error))
+            assert said[-1]
+    try:
+        return said + [damage.what for damage in check(root)]
+    except vs.VecsearchError as error:
+        return [*said, str(error)]
+
+
+WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
+    (("dim",), "8", "dim is '8'"),
+    (("dim",), 7, "column 'vector' is fixed_size_list"),
+    (("dim",), 2**62, "dim is 4611686018427387904"),
+    (("recall",), 1.5, "recall is 1.5"),
+    (("recall",), True, "recall is True"),
+    (("keep_versions",), 0, "keep_versions is 0"),
+    (("dtype",), "float64", "dtype is 'float64'"),
+    (("metric",), "hamming", "hamming"),
+    (("text_column",), "colour", "text_column is 'colour'"),
+    (("text_column",), 7, "text_column is 7"),
+    (("embedder",), [], "embedder"),
+    (("embedder", "spec"), None, "embedder: spec is None"),
+    (("chunker",), {"max_chars": 3}, "no column '_chunk'"),
+    (("segments",), {"a": 1}, "segments"),
+    (("segments", 0, "rows"), 41, "segments"),
+    (("segments", 0, "rows"), 2**40, "segments[0].rows"),
+    (("segments", 0, "rows"), -1, "segments[0]: rows is -1"),
+    (("segments", 0, "deleted"), 7, "segments[0].documents: 39 in 32 rows"),
+    (("segments", 0, "documents"), 10**6, "segments[0].documents"),
+    (("segments", 0, "file"), "segments/x.arrow", "segments[0]"),
+    (("segments", 0, "file", "bytes"), 2**50, "digits of checksums"),
+    (("segments", 0, "file", "crc32"), "zz", "checksums"),
+    (("segments", 0, "tombstones"), [], "segments[0]"),
+    (("indexes", 0, "covers"), [7], "indexes[0].covers"),
+    (("indexes", 0, "covers"), ["segments/other"], "segments that the version does not have"),
+    (("indexes", 0, "rows"), 39, "40 rows where the manifest says 39"),
+    (("indexes", 0, "labels"), "x", "indexes[0]"),
+    (("indexes", 0, "facts"), [], "indexes[0]: facts is []"),
+    (("indexes", 0, "facts", "seed"), "x", "indexes[0].facts.seed"),
+    (("indexes", 0, "facts", "surface"), [["a", 1, 2]], "indexes[0].facts.surface[0]"),
+    (("indexes", 0, "facts", "surface"), [[16, 10**12, 10, 1.0, 1.0, 1.0]], "indexes[0].facts.surface[0]"),
+    (("indexes", 0, "facts", "surface"), [[2**40, 16, 10, 1.0, 1.0, 1.0]], "indexes[0].facts.surface[0]"),
+    (("indexes", 0, "facts", "exact_micros_per_row"), None, "exact_micros_per_row"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), WRONG, ids=lambda part: repr(part)[:40])
+def test_a_forged_value_is_named(path: tuple[Any, ...], value: Any, message: str, forgeable: Path, tmp_path: Path) -> None:
+    body = json.loads(manifest.to_json(manifest.load(forgeable)))["body"]
+    holder = body
+    for name in path[:-1]:
+        holder = holder[name]
+    holder[path[-1]] = value
+    said = use_forged(body, forgeable, tmp_path / "c.vs")
+    assert any(message in text for text in said), said
+
+
 @fuzzing
 @given(st.data())
 def test_manifests_with_anything_in_them(
-    shared: vs.Collection, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    forgeable: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    body = json.loads(manifest.to_json(manifest.load(shared.path)))["body"]
+    body = json.loads(manifest.to_json(manifest.load(forgeable)))["body"]
     for _ in range(data.draw(st.integers(1, 2))):
         *path, last = data.draw(st.sampled_from(places(body)))
         holder = body
         for name in path:
             holder = holder[name]
         holder[last] = data.draw(JSON | st.sampled_from(["segments/\0", "segments/..", "/etc/passwd", -1, 2**62, "x" * 10_000]))
-    root = tmp_path_factory.mktemp("manifest") / "c.vs"
-    for name in ("manifests", "indexes", "staging"):
-        (root / name).mkdir(parents=True)
-    (root / "segments").symlink_to(shared.path / "segments")
-    version = body["version"] if isinstance(body["version"], int) and 0 <= body["version"] < 10**9 else 2
-    (root / "manifests" / f"{version:08d}.json").write_text(sign(body))
-    for use in (
-        lambda c: c.search(np.ones(8), k=3).to_arrow(),
-        lambda c: (c.to_arrow(), c.get(["id 1"]), c.info(), c.count("n > 3")),
-    ):
-        try:
-            with vs.open(root) as c:
-                use(c)
-        except vs.VecsearchError as error:
-            assert str(error)
-    try:
-        check(root)
-    except vs.VecsearchError as error:
-        assert str(error)
+    use_forged(body, forgeable, tmp_path_factory.mktemp("manifest") / "c.vs")
 
 
 @fuzzing

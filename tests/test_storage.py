@@ -19,7 +19,7 @@ from vecsearch.disk import BLOCK, FileRef
 from vecsearch.ids import IdIndex, id_keys, write_ids
 from vecsearch.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry
 from vecsearch.merge import due
-from vecsearch.segment import Segment, vector_array, vector_view, write_batch
+from vecsearch.segment import Segment, vector_array, vector_type, vector_view, write_batch
 from vecsearch.types import Metric
 
 
@@ -124,28 +124,48 @@ def test_vector_view_of_a_slice() -> None:
     assert vector_view(column, 4).tolist() == [[8, 9, 10, 11], [12, 13, 14, 15]]
 
 
-FILES = st.builds(FileRef, st.sampled_from(["segments/a", "indexes/文.b"]), st.integers(0, 2**40), st.just("00ff00ff"))
-MANIFESTS = st.builds(
-    Manifest,
-    version=st.integers(0, 10**9),
-    schema=st.just(pa.schema({"id": pa.int64(), "年": pa.timestamp("us", "Asia/Shanghai"), "t": pa.list_(pa.large_string())})),
-    metric=st.sampled_from(list(Metric)),
-    dim=st.integers(1, 10**5),
-    dtype=st.sampled_from(["float32", "float16"]),
-    text_column=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
-    embedder=st.none() | st.builds(EmbedderEntry, st.text(st.characters(exclude_categories=["Cs"])), st.text("0af")),
-    segments=st.lists(
-        st.builds(SegmentEntry, FILES, FILES, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.none() | FILES),
-        max_size=3,
-    ).map(tuple),
-    indexes=st.lists(
-        st.builds(
-            IndexEntry, st.text("ab"), st.just(()), st.just(("segments/a",)), st.integers(0, 9),
-            st.just({"kind": "hnsw"}), st.just({"surface": [[1, 2.5]]}), st.none() | FILES,
-        ),
-        max_size=2,
-    ).map(tuple),
+FILES = st.builds(FileRef, st.sampled_from(["segments/a", "indexes/文.b"]), st.integers(90, disk.BLOCK), st.just("00ff00ff"))
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+SEGMENTS = st.integers(0, 2).flatmap(
+    lambda deleted: st.builds(
+        SegmentEntry,
+        FILES,
+        FILES,
+        st.integers(6, 9),
+        st.integers(0, 4),
+        st.just(deleted),
+        FILES if deleted else st.none() | FILES,
+    )
+)
+INDEXES = st.builds(
+    IndexEntry, st.text("ab"), st.lists(FILES, min_size=1, max_size=2).map(tuple), st.just(("segments/a",)), st.integers(20, 30),
+    st.just({"kind": "hnsw"}), st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}), st.none() | FILES,
 )  # fmt: skip
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    """Any version of a collection that could be."""
+    metric, dtype = draw(st.sampled_from(list(Metric))), draw(st.sampled_from(["float32", "float16"]))
+    dim, text = draw(st.integers(1, 2)), draw(st.none() | st.just("文"))
+    schema = pa.schema({"id": pa.int64(), "文": pa.large_string(), "年": pa.timestamp("us", "Asia/Shanghai")})
+    schema = schema.append(pa.field("vector", vector_type(dim, dtype), nullable=False))
+    if metric is Metric.COSINE:
+        schema = schema.append(pa.field("_norm", pa.float32(), nullable=False))
+    return Manifest(
+        version=draw(st.integers(0, 10**9)),
+        schema=schema,
+        metric=metric,
+        dim=dim,
+        dtype=dtype,
+        text_column=text,
+        embedder=draw(st.builds(EmbedderEntry, TEXTS, st.text("0af"))) if text else None,
+        segments=tuple(draw(st.lists(SEGMENTS, max_size=3))),
+        indexes=tuple(draw(st.lists(INDEXES, max_size=2))),
+    )
+
+
+MANIFESTS = manifests()
 
 
 @settings(deadline=None)
