@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vecsearch.analogy import analogy
     from vecsearch.chunk import Chunker
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         EmbedderError,
         EmbedderMismatchError,
         FilterError,
+        IdNotFoundError,
         InvalidInputError,
         LockTimeoutError,
         MissingExtraError,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         Metric,
         Plan,
         RecallReport,
+        ReembedResult,
         UpdateResult,
         VersionInfo,
     )
@@ -74,6 +77,7 @@ __all__ = [
     "FilterError",
     "Hit",
     "Hits",
+    "IdNotFoundError",
     "IndexInfo",
     "IndexRecipe",
     "InvalidInputError",
@@ -83,16 +87,19 @@ __all__ = [
     "Plan",
     "RecallReport",
     "RecipeError",
+    "ReembedResult",
     "StorageError",
     "UpdateResult",
     "VecsearchError",
     "VersionInfo",
     "VersionNotFoundError",
+    "analogy",
     "create",
     "open",
 ]
 
 _MODULES = {
+    "vecsearch.analogy": ("analogy",),
     "vecsearch.chunk": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
@@ -100,7 +107,7 @@ _MODULES = {
     "vecsearch.recipe": ("IndexRecipe",),
     "vecsearch.types": (
         "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "IndexInfo", "Metric", "Plan", "RecallReport",
-        "UpdateResult", "VersionInfo",
+        "ReembedResult", "UpdateResult", "VersionInfo",
     ),
 }  # fmt: skip
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

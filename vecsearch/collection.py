@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,10 @@ from vecsearch.errors import (
     InvalidInputError,
     VersionNotFoundError,
 )
+from vecsearch.features import features, torch_embedding
 from vecsearch.hits import Hits, require_pandas
 from vecsearch.manifest import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING, EmbedderEntry, Manifest
+from vecsearch.manifest_check import LARGEST_DIM
 from vecsearch.measure import measure_recall
 from vecsearch.model import Model, embeds_texts, entry_of
 from vecsearch.progress import progress_bar
@@ -71,7 +73,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Where: TypeAlias = "str | pc.Expression"
 LOCK_TIMEOUT = 60.0
-LARGEST_DIM = 65_536
 
 
 def create(
@@ -566,6 +567,36 @@ class Collection:
             elif text in names and row[text] is not None:  # the next passage: put the text together again
                 document[text] += row[text][len(document[text]) - start :]
         return out
+
+    def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
+        """The vector of the document with this id, as it was given: float32 (dim,); of several passages, their mean.
+
+        Vectors can be reckoned with: `c.search(c.vector("king") - c.vector("man") + c.vector("woman"))`. A string is an id and
+        nothing else; `text=` gives instead the vector that a search for that text is made with.
+        Raises IdNotFoundError, InvalidInputError, EmbedderError.
+        """
+        if (id is None) == (text is None):
+            raise InvalidInputError("vector takes the id of a document, or text=, one of them")
+        snapshot = self._snapshot
+        return self._embed_queries([text], snapshot.facts)[0] if id is None else features(snapshot, id)[0]
+
+    def features(self, ids: Any, *, missing: Literal["error", "zeros"] = "error") -> npt.NDArray[np.float32]:
+        """The vectors of documents, in the order of `ids`: float32 (len(ids), dim), each as it was given; of a document of
+        several passages, their mean. missing: an id that is not there is an error, or a row of zeros.
+
+        Raises IdNotFoundError, InvalidInputError.
+        """
+        return features(self._snapshot, ids, missing)
+
+    def torch_embedding(
+        self, ids: Iterable[Id] | None = None, *, trainable: bool = False, missing: Literal["error", "zeros"] = "error"
+    ) -> tuple[Any, dict[Id, int]]:
+        """A torch.nn.Embedding with the vectors of some documents (of all, in order) as its weight, and the row of each id: for
+        Wide & Deep, DeepFM and other networks. trainable: whether training may change it; it never changes the collection.
+
+        Raises IdNotFoundError, InvalidInputError.
+        """
+        return torch_embedding(self._snapshot, ids, trainable, missing)
 
     def count(self, where: Where | None = None) -> int:
         """How many documents there are for which `where` is true."""

@@ -3,6 +3,7 @@
     VecsearchError
     ├── InvalidInputError (ValueError)      data, a query or an argument is wrong; names row, column, file
     │   ├── DuplicateIdError                an id is in the collection, or twice in the data
+    │   ├── IdNotFoundError (LookupError)   no document has the id whose vector was asked for
     │   └── FilterError                     a `where` that cannot be parsed, or does not fit the columns
     ├── RecipeError (ValueError)            an index recipe or factory string that cannot be built
     ├── EmbedderError                       a model cannot be found, loaded or run
@@ -33,6 +34,10 @@ class InvalidInputError(VecsearchError, ValueError):
 
 class DuplicateIdError(InvalidInputError):
     """An id is already in the collection, or stands twice in the data being added."""
+
+
+class IdNotFoundError(InvalidInputError, LookupError):
+    """No document has the id whose vector was asked for."""
 
 
 class FilterError(InvalidInputError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.snapshot import Positions, Snapshot
-from vecsearch.types import CHUNK, END, ID, START, VECTOR, Id, Plan
+from vecsearch.types import END, ID, START, VECTOR, Id, Plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ class Hit:
     @property
     def span(self) -> tuple[int, int] | None:
         """Start and end, in characters of the document, of the passage found; None in a collection without a chunker."""
-        if CHUNK not in self._hits.snapshot.facts.schema.names:
+        if not self._hits.snapshot.chunked:
             return None
         return self._hits.column(START)[self._at], self._hits.column(END)[self._at]
 
@@ -80,7 +80,10 @@ class Hits(Sequence[Hit]):
     @property
     def ids(self) -> list[Id]:
         """Ids of the documents found, as Python int or str."""
-        return self.column(ID)
+        ids = self._columns.get(ID)
+        if ids is None:
+            ids = self._columns[ID] = self.snapshot.ids_at(self.positions)
+        return ids
 
     def column(self, name: str) -> list[Any]:
         """A column's values for all hits, as Python values. Raises InvalidInputError for a column that is not there."""
@@ -111,6 +114,12 @@ class Hits(Sequence[Hit]):
         """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
         require_pandas("to_pandas()")
         return self.to_arrow(columns).to_pandas()
+
+    def without(self, ids: Iterable[Id], k: int) -> Hits:
+        """The first k of the hits that are none of these documents."""
+        gone = set(ids)
+        kept = np.array([at for at, found in enumerate(self.ids) if found not in gone][:k], np.int64)
+        return Hits(self.snapshot, self.positions[kept], self.scores[kept], self.plan)
 
     def __len__(self) -> int:
         return len(self.positions)
