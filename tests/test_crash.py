@@ -230,13 +230,7 @@ def try_crash(recording: Recording, at: int, how: str, seed: str, target: Path, 
     return found
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason="an interrupted create blocks the next one")] * (name == "create"))
-        for name in SCENARIOS
-    ],
-)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_a_crash_leaves_the_state_before_or_after(name: str, tmp_path: Path) -> None:
     """The long part kills at every operation of every change, and cuts the power there in ten ways."""
     scenario = SCENARIOS[name]

@@ -81,6 +81,14 @@ def sync_folder(path: Path) -> None:
         sync_file(path)
 
 
+def sync_path(folder: Path) -> None:
+    """Make a folder's own name durable, and the names of those above it, which may be as new as it is."""
+    sync_folder(folder.parent)
+    for above in folder.parent.parents:
+        with contextlib.suppress(StorageError):  # not ours to open: then it was not made by us either
+            sync_folder(above)
+
+
 def move(source: Path, target: Path) -> None:
     """Give a finished file its final name (same file system). The caller syncs the folder."""
     with storage_errors("naming", target):
