@@ -131,7 +131,12 @@ class Snapshot:
     @cached_property
     def segments(self) -> Sequence[Segment]:
         """The segments, each opened when it is first asked for: a damaged one leaves the others readable."""
-        return _Segments(self.files, self.facts.segments)
+        return _Segments(self.files, self.facts)
+
+    @cached_property
+    def chunked(self) -> bool:
+        """Whether rows are passages of documents."""
+        return CHUNK in self.facts.schema.names
 
     @cached_property
     def live(self) -> Kept:
@@ -320,13 +325,20 @@ class Snapshot:
             return covered[: entry.rows]
         labels = read_rows(self.root, entry.labels)
         return np.where(labels < 0, -1, covered[labels])
+        _require_index(set(entry.covers) <= order.keys(), entry, "covers segments that the version does not have")
 
+        index, rows = self.files.index(entry), sum(self.facts.segments[number].rows for number in numbers)
+        _require_index(index.n == entry.rows, entry, f"has {index.n} rows where the manifest says {entry.rows}")
+        _require_index(index.dim == self.facts.dim, entry, f"is of vectors of {index.dim} numbers, not {self.facts.dim}")
+        _require_index(entry.labels is not None or entry.rows <= rows, entry, "has more rows than the segments it covers")
     @cached_property
     def fresh(self) -> Positions:
         """Positions outside the index: rows added since it was built (deleted ones included)."""
         if self.index_entry is None:
             return np.arange(self.rows)
         mask = np.ones(self.rows, bool)
+        _require_index(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
+        _require_index(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
         if self.labels is None:
             mask[: self.index_entry.rows] = False
         else:
@@ -337,10 +349,11 @@ class Snapshot:
 class _Segments(Sequence[Segment]):
     def __init__(self, files: OpenFiles, entries: Sequence[SegmentEntry]) -> None:
         self._files = files
-        self._entries = entries
+        self._facts = facts
+        self._opened: list[Segment | None] = [None] * len(facts.segments)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._opened)
 
     @overload
     def __getitem__(self, number: int) -> Segment: ...
@@ -348,8 +361,21 @@ class _Segments(Sequence[Segment]):
     def __getitem__(self, number: slice) -> list[Segment]: ...
     def __getitem__(self, number: int | slice) -> Segment | list[Segment]:
         if isinstance(number, slice):
-            return [self._files.segment(entry) for entry in self._entries[number]]
-        return self._files.segment(self._entries[number])
+            return [self[each] for each in range(len(self))[number]]
+        segment = self._opened[number]
+        if segment is None:
+            segment = self._files.segment(self._facts.segments[number])
+            if not segment.schema.equals(self._facts.schema):
+                raise CorruptedError(
+                    f"{segment.file.path}: its columns are not those the manifest names: see `vecsearch check`"
+                )
+            self._opened[number] = segment
+        return segment
+
+
+def _require_index(true: bool, entry: manifest.IndexEntry, what: str) -> None:
+    if not true:
+        raise CorruptedError(f"the index {entry.name} {what}: repair builds it again.")
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
