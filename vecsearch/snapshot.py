@@ -134,11 +134,6 @@ class Snapshot:
         return _Segments(self.files, self.facts)
 
     @cached_property
-    def chunked(self) -> bool:
-        """Whether rows are passages of documents."""
-        return CHUNK in self.facts.schema.names
-
-    @cached_property
     def live(self) -> Kept:
         """The rows that are not deleted."""
         if not self.facts.deleted:
@@ -317,28 +312,28 @@ class Snapshot:
 
     def _labels_of(self, entry: manifest.IndexEntry) -> Positions | None:
         order = {segment.name: number for number, segment in enumerate(self.facts.segments)}
-        numbers = [order[name] for name in entry.covers]
-        if entry.labels is None and numbers == list(range(len(numbers))):
-            return None
-        covered = np.concatenate([np.arange(self.starts[n], self.starts[n + 1]) for n in numbers])
-        if entry.labels is None:
-            return covered[: entry.rows]
-        labels = read_rows(self.root, entry.labels)
-        return np.where(labels < 0, -1, covered[labels])
         _require_index(set(entry.covers) <= order.keys(), entry, "covers segments that the version does not have")
-
+        numbers = [order[name] for name in entry.covers]
         index, rows = self.files.index(entry), sum(self.facts.segments[number].rows for number in numbers)
         _require_index(index.n == entry.rows, entry, f"has {index.n} rows where the manifest says {entry.rows}")
         _require_index(index.dim == self.facts.dim, entry, f"is of vectors of {index.dim} numbers, not {self.facts.dim}")
         _require_index(entry.labels is not None or entry.rows <= rows, entry, "has more rows than the segments it covers")
+        if entry.labels is None and numbers == list(range(len(numbers))):
+            return None
+        covered = np.concatenate([np.empty(0, np.int64), *(np.arange(self.starts[n], self.starts[n + 1]) for n in numbers)])
+        if entry.labels is None:
+            return covered[: entry.rows]
+        labels = read_rows(self.root, entry.labels)
+        _require_index(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
+        _require_index(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
+        return np.where(labels < 0, -1, covered[labels])
+
     @cached_property
     def fresh(self) -> Positions:
         """Positions outside the index: rows added since it was built (deleted ones included)."""
         if self.index_entry is None:
             return np.arange(self.rows)
         mask = np.ones(self.rows, bool)
-        _require_index(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
-        _require_index(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
         if self.labels is None:
             mask[: self.index_entry.rows] = False
         else:
@@ -346,8 +341,13 @@ class Snapshot:
         return np.flatnonzero(mask)
 
 
+def _require_index(true: bool, entry: manifest.IndexEntry, what: str) -> None:
+    if not true:
+        raise CorruptedError(f"the index {entry.name} {what}: repair builds it again.")
+
+
 class _Segments(Sequence[Segment]):
-    def __init__(self, files: OpenFiles, entries: Sequence[SegmentEntry]) -> None:
+    def __init__(self, files: OpenFiles, facts: Manifest) -> None:
         self._files = files
         self._facts = facts
         self._opened: list[Segment | None] = [None] * len(facts.segments)
@@ -371,11 +371,6 @@ class _Segments(Sequence[Segment]):
                 )
             self._opened[number] = segment
         return segment
-
-
-def _require_index(true: bool, entry: manifest.IndexEntry, what: str) -> None:
-    if not true:
-        raise CorruptedError(f"the index {entry.name} {what}: repair builds it again.")
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
