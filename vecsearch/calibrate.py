@@ -9,57 +9,80 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.exact import Scores
+from vecsearch.exact import Rows, Scores
 from vecsearch.faiss_index import FaissIndex
 from vecsearch.plan import Point
 
-KS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-DEPTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)  # candidates re-scored, as a multiple of k
+# A search between two of these uses the larger: a filter that drops one row in a thousand asks for 11 of 10, so 12 is there.
+KS = (1, 2, 3, 5, 7, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 700, 1000)
+COMMON_K = 100  # up to this k all queries take part; finding the best 1,000 of all rows takes several times as long
+DEPTHS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # candidates re-scored, as a multiple of k
 ONE_SIDED_99 = 2.326  # normal quantile of the lower bound
 TIMED_QUERIES = 100  # queries run one at a time to time an effort
-MANY_CANDIDATES = 500_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
+MANY_CANDIDATES = 300_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
 FEWEST_QUERIES = 400
 ENOUGH = 0.999  # no higher effort is tried once every k reaches this
+WORTH = 0.5  # nor one that costs more than this share of an exact search
 TIE_TOLERANCE = 1e-5  # relative: two kernels may sum in another order
 
-ScoreRows = Callable[[Scores, npt.NDArray[np.int64]], Scores]
+ScoreLists = Callable[[Scores, Rows], Scores]
+ExactScores = Callable[[Scores, int], Scores]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The best true scores of each query over the rows in the index, descending: of all queries the `COMMON_K` best (float32
+    (nq, m)), and of the first `FEWEST_QUERIES` as many as the largest k."""
+
+    common: Scores
+    wide: Scores
+
+    @staticmethod
+    def of(queries: Scores, rows: int, exact: ExactScores) -> Truth:
+        """exact(queries, k): the k best scores of each query. rows: how many there are to find."""
+        wide = exact(queries[:FEWEST_QUERIES], min(max(KS), rows))
+        common = min(COMMON_K, rows)
+        rest = exact(queries[FEWEST_QUERIES:], common)
+        return Truth(np.concatenate([wide[:, :common], rest]), wide)
+
+    def thresholds(self, k: int, queries: int) -> Scores:
+        """What a row must score to be among the k best: float32, for as many of the first `queries` as are known."""
+        kth = (self.common if k <= self.common.shape[1] else self.wide)[:queries, k - 1]
+        return np.asarray(kth - TIE_TOLERANCE * np.maximum(np.abs(kth), 1e-6), np.float32)
 
 
 def surface(
-    index: FaissIndex, queries: Scores, exact_scores: Scores, score: ScoreRows, ceiling_micros: float, threads: int
+    index: FaissIndex, queries: Scores, truth: Truth, score: ScoreLists, exact_micros: float, threads: int
 ) -> list[Point]:
     """The operating surface: for each k and effort the points worth using, cheapest first.
 
-    queries: float32 (nq, dim). exact_scores: float32 (nq, m), the m best true scores of each over the rows in the index,
-    descending. score(query, labels): true scores of listed labels. Efforts that cost more than `ceiling_micros`, what exact
-    search costs, are not tried.
+    queries: float32 (nq, dim). score(queries, labels): true scores, float32 (nq, width), of each query's own labels, -inf
+    where a label is -1. exact_micros: what an exact search costs.
     """
     points: list[Point] = []
-    ks = [k for k in KS if k <= exact_scores.shape[1]]
+    ks = [k for k in KS if k <= truth.wide.shape[1]]
     for effort in index.efforts():
         depth = min(max(effort, 8), index.n)
         cost, per_candidate = _cost(index, queries, depth, effort, score)
-        if cost > ceiling_micros and points:
+        if cost > WORTH * exact_micros and points:
             break
         asked = queries[: max(FEWEST_QUERIES, MANY_CANDIDATES // depth)]
         labels, _ = index.candidates(asked, depth, effort, threads)
-        scores = np.full(labels.shape, -np.inf, np.float32)
-        for row, (query, found) in enumerate(zip(asked, labels, strict=True)):
-            valid = found >= 0
-            scores[row, valid] = score(query, found[valid])
+        scores = score(asked, labels)
         done = True
         for k in (k for k in ks if k <= depth):
-            hit = scores >= _threshold(exact_scores[: len(asked), k - 1])[:, None]
-            reached = np.minimum(np.cumsum(hit, axis=1), k)
+            thresholds = truth.thresholds(k, len(asked))
+            reached = np.cumsum(scores[: len(thresholds)] >= thresholds[:, None], axis=1, dtype=np.int32)
             for width in sorted({min(depth, max(k, round(k * factor))) for factor in DEPTHS}):
-                recalls = reached[:, width - 1] / k
+                recalls = np.minimum(reached[:, width - 1], k) / k
                 mean = float(recalls.mean())
                 low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
-                points.append(Point(effort, width, k, mean, low, cost + per_candidate * width))
+                points.append(Point(effort, width, k, round(mean, 5), round(low, 5), round(cost + per_candidate * width, 2)))
             done &= mean >= ENOUGH
         if done and max(ks) <= depth:
             break
@@ -75,19 +98,16 @@ def frontier(points: list[Point]) -> list[Point]:
     return best
 
 
-def _threshold(kth: Scores) -> Scores:
-    return np.asarray(kth - TIE_TOLERANCE * np.maximum(np.abs(kth), 1e-6), np.float32)
-
-
-def _cost(index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreRows) -> tuple[float, float]:
+def _cost(index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreLists) -> tuple[float, float]:
     """Median microseconds of one query's candidates on one thread, and of re-scoring one candidate."""
     some = queries[: min(TIMED_QUERIES, len(queries))]
     seconds, rescoring = [], []
-    for query in some:
+    for at in range(len(some)):
+        query: npt.NDArray[np.float32] = some[at : at + 1]
         start = time.perf_counter()
-        labels, _ = index.candidates(query[None], depth, effort)
+        labels, _ = index.candidates(query, depth, effort)
         middle = time.perf_counter()
-        score(query, labels[0][labels[0] >= 0])
+        score(query, labels)
         seconds.append(middle - start)
         rescoring.append(time.perf_counter() - middle)
     return float(np.median(seconds)) * 1e6, float(np.median(rescoring)) * 1e6 / depth

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch import exact
-from vecsearch.exact import Rows, Scores, best, score_rows
+from vecsearch.exact import Rows, Scores, best, best_of, score_rows
 from vecsearch.plan import Point, Stats, exact_plan, plan, points_of
 from vecsearch.snapshot import Kept, Mask, Snapshot
 from vecsearch.types import Metric, Plan
 
 BATCH_QUERIES = 1024  # queries of a batch searched together
+NOTHING, NO_SCORES = np.empty(0, np.int64), np.empty(0, np.float32)
 OVERFETCH = 4  # passages fetched a document wanted, when hits are one a document; more when they do not suffice
 
 
@@ -92,42 +93,36 @@ class Searcher:
             assert index is not None
             if self.metric is not Metric.COSINE and not index.covers(query[None])[0]:
                 return self._exact(query, k, kept, self._far(kept))
-            labels, _ = index.candidates(query[None], chosen.depth, chosen.effort)
-            return self._finish(query, labels[0], k, kept, chosen)
+            rows, _ = index.candidates(query[None], chosen.depth, chosen.effort, 1, self.snapshot.places)
+            return self._finish(query, rows[0], k, kept, chosen)
         return self._exact(query, k, kept, chosen)
 
     def _far(self, kept: Kept) -> Plan:
         return exact_plan(self.stats(kept), "the query is longer or farther than anything the index was trained on")
 
-    def _finish(self, query: Scores, labels: Rows, k: int, kept: Kept, chosen: Plan) -> Found:
+    def _finish(self, query: Scores, rows: Rows, k: int, kept: Kept, chosen: Plan) -> Found:
         """Re-score what the index proposed, or turn exact when too little of it matches."""
-        rows = self._matching(labels, chosen.reach, kept, k)
-        if rows is None:
-            stats = self.stats(kept)
-            why = f"fewer than {k} of the first {chosen.reach:,} candidates match the filter, so every matching row was scored"
-            return self._exact(
-                query, k, kept, replace(exact_plan(stats, why), steps=(f"index tried first (effort {chosen.effort})",))
-            )
+        if kept.mask is None:
+            if self._has_gaps or rows[-1] < 0:
+                rows = rows[rows >= 0]
+            if len(rows) < k and len(rows) < self.stats(kept).indexed_kept:
+                return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
+        else:
+            matching = kept.mask[rows] & (rows >= 0)
+            if np.count_nonzero(matching[: chosen.reach]) < min(k, self.stats(kept).indexed_kept):
+                return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
+            rows = rows[matching]
         if chosen.fresh_rows:
             rows = np.concatenate([rows, self._fresh(kept)])
-        scores, rows = best(self.score(query, rows), rows, k)
+        if self._only is not None:
+            scores, rows = best_of(self._only, query, rows, k, self.metric)
+        else:
+            scores, rows = best(self.score(query, rows), rows, k)
         return Found(rows, scores, chosen)
 
-    def _matching(self, labels: Rows, reach: int, kept: Kept, k: int) -> Rows | None:
-        """The positions among the candidates that match; None when fewer than k (or all there are) lie within reach."""
-        if self.snapshot.labels is not None:
-            labels = np.where(labels < 0, -1, self.snapshot.labels[labels])
-        if kept.mask is None and self.snapshot.labels is None:
-            if labels[-1] >= 0:
-                return labels
-            labels = labels[labels >= 0]
-            return labels if len(labels) >= min(k, self.stats(kept).indexed_kept) else None
-        matching = labels >= 0
-        if kept.mask is not None:
-            matching &= kept.mask[labels]
-        if np.count_nonzero(matching[:reach]) < min(k, self.stats(kept).indexed_kept):
-            return None
-        return labels[matching]
+    def _not_enough(self, chosen: Plan, k: int, kept: Kept) -> Plan:
+        why = f"fewer than {k} of the first {chosen.reach:,} candidates match the filter, so every matching row was scored"
+        return replace(exact_plan(self.stats(kept), why), steps=(f"index tried first (effort {chosen.effort})",))
 
     def _exact(self, query: Scores, k: int, kept: Kept, chosen: Plan) -> Found:
         scores, rows = self.exact(query[None], min(k, kept.count), kept, 1)
@@ -136,6 +131,15 @@ class Searcher:
     @cached_property
     def _vectors(self) -> list[npt.NDArray[np.floating]]:
         return [segment.vectors for segment in self.snapshot.segments]
+
+    @cached_property
+    def _only(self) -> npt.NDArray[np.floating] | None:
+        """The vectors of the only segment, when there is one."""
+        return self._vectors[0] if len(self._vectors) == 1 else None
+
+    @cached_property
+    def _has_gaps(self) -> bool:
+        return self.snapshot.has_gaps
 
     def score(self, query: Scores, rows: Rows) -> Scores:
         """True scores of some rows."""
@@ -193,19 +197,53 @@ class Searcher:
         return [item for item in found if item is not None]
 
     def _group(self, queries: Scores, k: int, kept: Kept, recall: float, exactly: bool, threads: int) -> list[Found]:
-        """Queries that share their kept rows."""
+        """Queries that share their kept rows: by the index those that it can answer, the others exactly, each kind at once."""
         chosen = self.plan(k, recall, exactly, kept)
+        found: list[Found] = [Found(NOTHING, NO_SCORES, chosen)] * len(queries)
+        left = np.arange(len(queries))
+        plans = dict.fromkeys(left.tolist(), chosen)
         if chosen.method == "index":
-            index = self.snapshot.index
-            assert index is not None
-            near = np.ones(len(queries), bool) if self.metric is Metric.COSINE else index.covers(queries)
-            labels, _ = index.candidates(queries, chosen.depth, chosen.effort, threads)
-            return [
-                self._finish(query, row, k, kept, chosen) if inside else self._exact(query, k, kept, self._far(kept))
-                for query, row, inside in zip(queries, labels, near, strict=True)
-            ]
-        scores, rows = self.exact(queries, min(k, kept.count), kept, threads)
-        return [Found(row, score, chosen) for row, score in zip(rows, scores, strict=True)]
+            answered, rows, scores, far = self._by_index(queries, k, kept, chosen, threads)
+            for at, row, score in zip(np.flatnonzero(answered).tolist(), rows, scores, strict=True):
+                found[at] = Found(row, score, chosen)
+            left = np.flatnonzero(~answered)
+            for at in left.tolist():
+                plans[at] = self._far(kept) if far[at] else self._not_enough(chosen, k, kept)
+        if len(left):
+            scores, rows = self.exact(queries[left], min(k, kept.count), kept, threads)
+            for at, row, score in zip(left.tolist(), rows, scores, strict=True):
+                found[at] = Found(row, score, plans[at])
+        return found
+
+    def _by_index(self, queries: Scores, k: int, kept: Kept, chosen: Plan, threads: int) -> tuple[Mask, Rows, Scores, Mask]:
+        """What `_finish` does, for many queries: which were answered, their rows and scores, and which lie too far."""
+        index = self.snapshot.index
+        assert index is not None
+        far = np.zeros(len(queries), bool) if self.metric is Metric.COSINE else ~index.covers(queries)
+        rows, _ = index.candidates(queries, chosen.depth, chosen.effort, threads, self.snapshot.places)
+        matching = rows >= 0
+        if kept.mask is not None:
+            matching &= kept.mask[rows]
+        enough = np.count_nonzero(matching[:, : chosen.reach], axis=1) >= min(k, self.stats(kept).indexed_kept)
+        answered = enough & ~far
+        rows = np.where(matching, rows, -1)[answered]
+        if chosen.fresh_rows:
+            fresh = self._fresh(kept)
+            rows = np.concatenate([rows, np.broadcast_to(fresh, (len(rows), len(fresh)))], axis=1)
+        scores = self.score_lists(queries[answered], rows, threads)
+        scores, rows = exact.merge([(scores, rows)], min(k, kept.count))
+        return answered, rows, scores, far
+
+    def score_lists(self, queries: Scores, rows: Rows, threads: int) -> Scores:
+        """True scores of listed rows (nq, width), those of each query its own; -inf where a row is -1."""
+        scores = np.full(rows.shape, -np.inf, np.float32)
+        for number, vectors in enumerate(self._vectors):
+            start = int(self.snapshot.starts[number])
+            here = (rows >= start) & (rows < start + len(vectors))
+            if here.any():
+                part = exact.score_lists(vectors, queries, np.where(here, rows - start, -1), self.metric, threads)
+                np.copyto(scores, part, where=here)
+        return scores
 
     # -- one hit a document ----------------------------------------------------------------------------------------------
 

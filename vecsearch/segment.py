@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from vecsearch.disk import CheckedFile, FileRef
 from vecsearch.errors import CorruptedError
-from vecsearch.types import VECTOR
+from vecsearch.types import ID, VECTOR, Id
 
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
+IDS_AT_ONCE = 1_000_000  # the ids of a segment of up to so many rows are verified together: some milliseconds, once
 WHOLE: Layout = (0, 0, None, 0)
 
 
@@ -72,6 +73,7 @@ class Segment:
         self.schema: pa.Schema = self.batch.schema
         self._whole: set[str] = set()
         self._layouts: dict[str, Layout] = {}
+        self._id_values: tuple[npt.NDArray[np.int64], memoryview | None] | None = None
         self._schemas: dict[tuple[str, ...], pa.Schema] = {}
 
     @property
@@ -108,6 +110,24 @@ class Segment:
                 self._verify_rows(name, array, listed)
             arrays.append(array.take(indices))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
+
+    def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
+        """The ids of a few rows as Python values: what `take` gives, without Arrow's cost for each call."""
+        if self._id_values is None:
+            array = self.column(ID) if self.rows <= IDS_AT_ONCE else self.batch.column(ID)
+            _, *buffers = array.buffers()
+            if pa.types.is_large_string(array.type):
+                self._id_values = np.frombuffer(buffers[0], np.int64, count=self.rows + 1), memoryview(buffers[1] or b"")
+            else:
+                self._id_values = array.to_numpy(), None
+        if ID not in self._whole:
+            self._verify_rows(ID, self.batch.column(ID), rows.tolist())
+        values, text = self._id_values
+        if text is None:
+            found: list[Id] = values[rows].tolist()
+            return found
+        starts, stops = values[rows].tolist(), values[rows + 1].tolist()
+        return [str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
 
     def _schema_of(self, names: tuple[str, ...]) -> pa.Schema:
         schema = self._schemas.get(names)

@@ -31,10 +31,11 @@ from vecsearch.segment import Segment, vector_array, vector_view
 from vecsearch.types import CHUNK, ID, NORM, RESERVED, VECTOR, Id, Metric
 
 if TYPE_CHECKING:
-    from vecsearch.faiss_index import FaissIndex
+    from vecsearch.faiss_index import FaissIndex, Places
 
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+FEW_ROWS = 256  # up to so many ids are read one by one: quicker than through Arrow
 CACHED_MASKS = 64  # filters whose masks a snapshot remembers; a mask has one byte a row
 
 
@@ -134,6 +135,11 @@ class Snapshot:
         return _Segments(self.files, self.facts)
 
     @cached_property
+    def chunked(self) -> bool:
+        """Whether rows are passages of documents."""
+        return CHUNK in self.facts.schema.names
+
+    @cached_property
     def live(self) -> Kept:
         """The rows that are not deleted."""
         if not self.facts.deleted:
@@ -229,7 +235,14 @@ class Snapshot:
 
     def ids_at(self, positions: Positions) -> list[Id]:
         """The ids of some rows, as Python values."""
-        ids: list[Id] = self.take([ID], positions).column(0).to_pylist()
+        if len(positions) > FEW_ROWS:
+            return list(self.take([ID], positions).column(0).to_pylist())
+        if len(self.facts.segments) == 1:
+            return self.segments[0].ids(positions)
+        ids: list[Id] = [0] * len(positions)
+        for number, indices, rows in self.split(positions):
+            for at, name in zip(indices.tolist(), self.segments[number].ids(rows), strict=True):
+                ids[at] = name
         return ids
 
     def scan(
@@ -260,7 +273,7 @@ class Snapshot:
     def documents_in(self, mask: Mask | None) -> int:
         """How many documents have a live row under the mask."""
         kept = self.live if mask is None else Kept(mask, int(np.count_nonzero(mask)))
-        if CHUNK not in self.facts.schema.names:
+        if not self.chunked:
             return kept.count
         if mask is None:
             return self.facts.documents
@@ -327,6 +340,16 @@ class Snapshot:
         _require_index(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
         _require_index(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
         return np.where(labels < 0, -1, covered[labels])
+
+    @cached_property
+    def places(self) -> Places:
+        """What the index needs to know to return positions instead of its labels."""
+        return self.index.places(self.labels) if self.index else None
+
+    @cached_property
+    def has_gaps(self) -> bool:
+        """Whether some labels of the index have no row any more."""
+        return self.labels is not None and bool((self.labels < 0).any())
 
     @cached_property
     def fresh(self) -> Positions:

@@ -11,7 +11,7 @@ build.py       recipe + stream of vectors -> FaissIndex
 """
 
 from vecsearch.faiss_index.build import build_index
-from vecsearch.faiss_index.index import FaissIndex, read_index
+from vecsearch.faiss_index.index import FaissIndex, Places, read_index
 from vecsearch.faiss_index.projection import suggest_reduced
 
-__all__ = ["FaissIndex", "build_index", "read_index", "suggest_reduced"]
+__all__ = ["FaissIndex", "Places", "build_index", "read_index", "suggest_reduced"]

@@ -21,8 +21,12 @@ from vecsearch.faiss_index.projection import Projection
 from vecsearch.recipe import IndexRecipe, recipe_from_mapping
 
 Labels = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 
-EFFORTS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+EFFORTS = (
+    *(8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192),
+    *(256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096),
+)
 FORMAT = 1
 TRAILER = b"VECSIDX1"  # the last 8 bytes of an index file, after the 8-byte length of what precedes it
 
@@ -70,12 +74,21 @@ class FaissIndex:
             return (*(effort for effort in (1, 2, 3, 4, 6, *EFFORTS) if effort < inner.nlist), int(inner.nlist))
         return (1,)
 
-    def candidates(self, queries: Floats, depth: int, effort: int, threads: int = 1) -> tuple[Labels, Floats]:
+    def places(self, of_labels: Labels | None) -> Places:
+        """What `candidates` is to return, when label i lies at `of_labels[i]` (-1: it is gone); None: the labels themselves."""
+        if self._order is None:
+            return None if of_labels is None else np.append(of_labels, -1)
+        return self._order if of_labels is None else np.append(of_labels, -1)[self._order].astype(self._order.dtype)
+
+    def candidates(
+        self, queries: Floats, depth: int, effort: int, threads: int = 1, places: Places = None
+    ) -> tuple[Labels, Floats]:
         """The `depth` rows that look nearest to each query, nearest first.
 
-        queries: float32 (nq, dim). effort: efSearch of a graph, nprobe of an inverted file, ignored elsewhere. Returns labels,
-        int64 (nq, depth) padded with -1, and approximate distances, float32 (nq, depth): smaller is nearer, in the index's own
-        unit, comparable within one query only. threads: of OpenMP, worth more than 1 for many queries only.
+        queries: float32 (nq, dim). effort: efSearch of a graph, nprobe of an inverted file, ignored elsewhere. places: what
+        `places` gave, to have the places of rows instead of their labels. Returns labels, int64 (nq, depth) padded with -1, and
+        approximate distances, float32 (nq, depth): smaller is nearer, in the index's own unit, comparable within one query
+        only. threads: of OpenMP, worth more than 1 for many queries only.
         """
         if queries.ndim != 2 or queries.shape[1] != self.dim:
             raise InvalidInputError(f"queries have shape {queries.shape}; this index takes (queries, {self.dim})")
@@ -92,8 +105,9 @@ class FaissIndex:
             self._index.search_c(count, pointer(asked), depth, pointer(distances), pointer(labels), parameters)
         if self._projection.inner_product:
             np.negative(distances, out=distances)
-        if self._order is not None:
-            labels = self._order[labels].astype(np.int64)
+        places = self._order if places is None else places
+        if places is not None:
+            labels = places[labels].astype(np.int64)
         return labels, distances
 
     def covers(self, vectors: Floats) -> npt.NDArray[np.bool_]:
