@@ -195,6 +195,14 @@ def nlist_rule(n: int, sample: int | None = None) -> int:
     return max(1, min(wanted, most))
 
 
+def wanted_lists(recipe: IndexRecipe, n: int) -> int:
+    """Centroids a recipe asks for when it is built over `n` rows; 0 for a kind without."""
+    if recipe.kind == "factory":
+        found = re.search(r"IVF(\d+)(k?)", recipe.factory or "")
+        return int(found[1]) * (1024 if found[2] else 1) if found else 0
+    return recipe.nlist or nlist_rule(n) if recipe.kind == "ivf" else 0
+
+
 def _reduced_rule(dim: int) -> int | None:
     if dim <= REDUCE_ABOVE:
         return None

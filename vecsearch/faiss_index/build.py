@@ -32,24 +32,39 @@ def build_index(
     threads: int = 1,
     seed: int | None = None,
     progress: Callable[[int], None] = lambda rows: None,
+    start: FaissIndex | None = None,
+    checkpoint: Callable[[FaissIndex], None] = lambda index: None,
 ) -> FaissIndex:
     """Train on the sample and add all rows.
 
     batches() yields the `n` rows in order, float32 (m, dim), in pieces of any size; besides the index, its codes and two blocks
     are the most that is in memory. The result depends on the data, the recipe and the seed, not on the pieces or on `threads`.
-    progress is told how many rows were just added, which may be 0; what it raises stops the build. Raises RecipeError when the
-    recipe does not fit the data, InvalidInputError when the data is not as said.
+    progress is told how many rows were just added, which may be 0; what it raises stops the build. checkpoint is given the
+    index as far as it is filled, after each block; such an index, written and read again, is a `start` from which the same
+    build goes on to the same result. Raises RecipeError when the recipe does not fit the data, InvalidInputError when the data
+    is not as said.
     """
     if metric not in ("cosine", "ip", "l2"):
         raise InvalidInputError(f"unknown metric '{metric}': cosine, ip or l2")
     if train_sample.ndim != 2 or train_sample.shape[1] != dim or not len(train_sample):
         raise InvalidInputError(f"the training sample has shape {train_sample.shape}; at least one row of {dim} is needed")
-    projection = fit_projection(train_sample, recipe, metric)
+    seed = recipe.seed if seed is None else seed
+    projection = start._projection if start else fit_projection(train_sample, recipe, metric)
     try:
         with omp_threads(threads):
-            index = _new_index(recipe, metric, projection.dim_out, len(train_sample), n, recipe.seed if seed is None else seed)
-            _train(index, projection.rows(train_sample), metric)
-            order, outliers = _fill(index, projection, _blocks(batches(), dim), n, progress)
+            if start:
+                index = _going_on(start._index, recipe, seed)
+            else:
+                index = _new_index(recipe, metric, projection.dim_out, len(train_sample), n, seed)
+                _train(index, projection.rows(train_sample), metric)
+            filling = _Filling(index)
+
+            def added(rows: int) -> None:
+                progress(rows)
+                if filling.rows:
+                    checkpoint(FaissIndex(recipe, metric, projection, index, None, np.empty(0, np.int64)))
+
+            order, outliers = _fill(filling, projection, _blocks(batches(), dim), n, added)
     except RuntimeError as error:
         if not is_faiss_error(error):
             raise  # from the caller's batches or progress
@@ -57,6 +72,31 @@ def build_index(
     if recipe.kind == "hnsw":
         link_back(index.hnsw, n)
     return FaissIndex(recipe, metric, projection, index, order, outliers)
+
+
+class _Filling:
+    """Adds rows to an index, but for those that it has already from before an interruption."""
+
+    def __init__(self, index: Any) -> None:
+        self.rows = 0  # rows that came so far and are in the index
+        self._index = index
+        self._there = index.ntotal
+
+    def add(self, rows: Floats) -> None:
+        if self.rows >= self._there:
+            self._index.add(rows)
+        self.rows += len(rows)
+
+
+def _going_on(index: Any, recipe: IndexRecipe, seed: int) -> Any:
+    """An index read from a file, in the state it was written in: FAISS does not store how far a graph's random levels are."""
+    inner = inner_index(index)
+    if isinstance(inner, faiss.IndexHNSW):
+        if recipe.kind == "hnsw":
+            inner.hnsw.rng = faiss.RandomGenerator(seed)
+        for _ in range(inner.ntotal):
+            inner.hnsw.random_level()
+    return index
 
 
 def _fill(
