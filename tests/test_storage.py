@@ -138,7 +138,8 @@ SEGMENTS = st.integers(0, 2).flatmap(
     )
 )
 INDEXES = st.builds(
-    IndexEntry, st.text("ab"), st.lists(FILES, min_size=1, max_size=2).map(tuple), st.just(("segments/a",)), st.integers(20, 30),
+    IndexEntry, st.text("ab"), st.lists(FILES, min_size=1, max_size=2).map(tuple), st.just(("segments/a",)),
+    st.integers(20, 30),
     st.just({"kind": "hnsw"}), st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}), st.none() | FILES,
 )  # fmt: skip
 
