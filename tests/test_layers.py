@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("build", "maintain", "reembed"),
     ("bench", "check"),
     ("backup",),
+    ("dimensions",),
     ("collection",),
     ("analogy", "terminal"),
     ("demo",),

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
         BuildResult,
         CollectionInfo,
         DeleteResult,
+        DimensionPoint,
+        DimensionReport,
         IndexInfo,
         Metric,
         Plan,
@@ -70,6 +72,8 @@ __all__ = [
     "ConflictError",
     "CorruptedError",
     "DeleteResult",
+    "DimensionPoint",
+    "DimensionReport",
     "DuplicateIdError",
     "Embedder",
     "EmbedderError",
@@ -106,8 +110,8 @@ _MODULES = {
     "vecsearch.hits": ("Hit", "Hits"),
     "vecsearch.recipe": ("IndexRecipe",),
     "vecsearch.types": (
-        "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "IndexInfo", "Metric", "Plan", "RecallReport",
-        "ReembedResult", "UpdateResult", "VersionInfo",
+        "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "DimensionPoint", "DimensionReport", "IndexInfo",
+        "Metric", "Plan", "RecallReport", "ReembedResult", "UpdateResult", "VersionInfo",
     ),
 }  # fmt: skip
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

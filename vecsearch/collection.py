@@ -55,6 +55,7 @@ from vecsearch.types import (
     BuildResult,
     CollectionInfo,
     DeleteResult,
+    DimensionReport,
     Id,
     IndexInfo,
     Metric,
@@ -67,6 +68,7 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
+    from vecsearch.check import Damage
     from vecsearch.quality import QualityReport
     from vecsearch.recipe import IndexRecipe
 
@@ -318,9 +320,37 @@ class Collection:
         return version
 
     def restore(self, version: int) -> int:
-        """Make an older version the latest again, as a new version; its number. Raises VersionNotFoundError."""
+        """Make an older version the latest again, as a new version; its number. (A backup is brought back by
+        `vecsearch.backup.restore`.) Raises VersionNotFoundError."""
         self._writable()
         return self._changed(maintain.restore(self._store, version))
+
+    # -- care ------------------------------------------------------------------------------------------------------------
+
+    def check(self) -> list[Damage]:
+        """Read every file of every version whole and compare it with its checksums: what is damaged, and what to do about it.
+
+        `vecsearch.check.repair(path)` makes again what can be made again. Raises StorageError."""
+        from vecsearch.check import check
+
+        return check(self.path)
+
+    def backup(self, target: str | os.PathLike[str]) -> int:
+        """Copy the version that this object reads to a new folder, every byte verified, while others write; its number.
+
+        A backup is a collection: `vecsearch.open` searches it, `vecsearch.backup.restore` makes another of it. Raises
+        CollectionExistsError, CorruptedError, StorageError."""
+        from vecsearch.backup import backup
+
+        return backup(self.path, _root(target), self._snapshot.facts.version)
+
+    def export(self, target: str | os.PathLike[str]) -> int:
+        """Write the documents with all their columns and vectors to one Parquet file, for other tools and for
+        `vecsearch.backup.restore`; how many rows. Raises CollectionExistsError, InvalidInputError, CorruptedError,
+        StorageError."""
+        from vecsearch.backup import export_parquet
+
+        return export_parquet(self.path, _root(target), self._snapshot.facts.version)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Move the collection to another model: every text is embedded again, ids, texts, metadata and passages stay.
@@ -341,6 +371,43 @@ class Collection:
         if now.embedder is not None and now.embedder.fingerprint == model.fingerprint():
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
         return result
+
+    def dimensions(
+        self, dims: Sequence[int] | None = None, *, k: int = 10, queries: Any = None, qrels: Any = None, n_queries: int = 500,
+        seed: int = 0, progress: bool | None = None,
+    ) -> DimensionReport:  # fmt: skip
+        """What fewer dimensions cost: bytes against recall@k, by principal components and by truncation (for Matryoshka).
+
+        Asked with rows held out, or with `queries`: texts or vectors, id -> text, a file, or a BEIR folder; with `qrels` (a
+        file, or query id -> document id -> grade) nDCG@k too. dims: which to measure; a ladder of the usual ones when None.
+        Components are fitted on other rows than recall is measured with. Raises InvalidInputError.
+        """
+        from vecsearch.dimensions import measure_dimensions, read_judged
+
+        snapshot = self._snapshot
+        asked, judged = (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
+        vectors = None if asked is None else self._queries(asked, snapshot.facts)
+        if vectors is not None and not len(vectors):
+            raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
+        total = snapshot.live.count * (2 if judged else 1)
+        with progress_bar("measuring dimensions", total, progress) as advance:
+            return measure_dimensions(snapshot, dims, _check_k(k), vectors, judged, n_queries, seed, advance)
+
+    def reduced(
+        self, path: str | os.PathLike[str], dim: int, *, method: Literal["pca", "truncate"] = "pca", seed: int = 0,
+        progress: bool | None = None,
+    ) -> Collection:  # fmt: skip
+        """A new collection with the same documents in fewer dimensions; `dimensions` shows what that costs.
+
+        The projection is kept inside it as part of its embedder, so texts that are added or searched for are projected too, and
+        so are vectors of the full dimension. Raises InvalidInputError, CollectionExistsError, StorageError.
+        """
+        from vecsearch.dimensions import write_reduced
+
+        snapshot = self._snapshot
+        with progress_bar("projecting", snapshot.live.count, progress) as advance:
+            embedder = write_reduced(snapshot, self._model_of(snapshot.facts), _root(path), dim, method, seed, advance)
+        return Collection(_root(path), embedder=embedder, chunker=self._given_chunker, lock_timeout=self._store.lock_timeout)
 
     # -- searching -------------------------------------------------------------------------------------------------------
 
@@ -578,7 +645,9 @@ class Collection:
         if (id is None) == (text is None):
             raise InvalidInputError("vector takes the id of a document, or text=, one of them")
         snapshot = self._snapshot
-        return self._embed_queries([text], snapshot.facts)[0] if id is None else features(snapshot, id)[0]
+        found: npt.NDArray[np.float32]
+        found = self._embed_queries([text], snapshot.facts)[0] if id is None else features(snapshot, id)[0]
+        return found
 
     def features(self, ids: Any, *, missing: Literal["error", "zeros"] = "error") -> npt.NDArray[np.float32]:
         """The vectors of documents, in the order of `ids`: float32 (len(ids), dim), each as it was given; of a document of
@@ -794,6 +863,8 @@ def _metric(metric: str | Metric) -> Metric:
 
 
 def _check_recall(recall: float) -> None:
+    if type(recall) is float and 0 < recall <= 1:
+        return  # at once: every search comes by
     if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
         raise InvalidInputError(f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95")
 

@@ -45,6 +45,10 @@ class Model:
                 self._checked = True
             return self._ready
 
+    def loaded_or_name(self) -> Embedder | str:
+        """For an embedder that builds on this one: the model, where it is at hand or inside the collection, else its name."""
+        return self.embedder if self._ready is not None or self.entry.files else self.entry.spec
+
     def _stored(self) -> Embedder:
         """The model that the manifest names: from inside the collection, or by its name."""
         for ref in self.entry.files:

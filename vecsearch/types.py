@@ -67,6 +67,60 @@ class ReembedResult:
 
 
 @dataclass(frozen=True, slots=True)
+class DimensionPoint:
+    """What one way to fewer dimensions costs. method: "full", "pca" or "truncate"; bytes: of a row's vector; recall: recall@k
+    against all dimensions, low: the lower end of its 99% bootstrap interval; ndcg: nDCG@k, None without judgements."""
+
+    method: str
+    dim: int
+    bytes: int
+    recall: float
+    low: float
+    ndcg: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionReport:
+    """Bytes against quality, a point each; `str` is a table.
+
+    rows, queries: how many recall was measured with; fitted_on: rows the components were fitted on, which are others.
+    """
+
+    points: tuple[DimensionPoint, ...]
+    k: int
+    rows: int
+    queries: int
+    fitted_on: int
+    asked_with: str
+    metric: str
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Head and rows for people."""
+        judged = self.points[0].ndcg is not None
+        head = ["method", "dim", "bytes", "share", f"recall@{self.k}", "at least", *([f"nDCG@{self.k}"] if judged else [])]
+        full = self.points[0].bytes
+        rows = []
+        for point in self.points:
+            gain = [] if point.ndcg is None else [f"{point.ndcg:.4f}"]
+            quality = [f"{point.recall:.3f}", f"{point.low:.3f}", *gain]
+            rows.append([point.method, f"{point.dim:,}", f"{point.bytes:,}", f"{point.bytes / full:.0%}", *quality])
+        return head, rows
+
+    def note(self) -> str:
+        """What was measured, in words."""
+        return (
+            f"{self.metric}; recall over {self.rows:,} rows, asked with {self.queries:,} {self.asked_with}; "
+            f"components fitted on {self.fitted_on:,} other rows"
+        )
+
+    def __str__(self) -> str:
+        head, rows = self.table()
+        widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+        return "\n".join([*lines, self.note()])
+
+
+@dataclass(frozen=True, slots=True)
 class VersionInfo:
     """One committed state of a collection."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.cli import quality
+from vecsearch.cli import care, models, quality
 from vecsearch.cli.options import Columns, Debug, Folder, Json, Version, Where, open_for
 from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_build, shown_bytes
 from vecsearch.types import CollectionInfo, IndexInfo, Metric, OnConflict
@@ -30,7 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(care.app)
 app.add_typer(quality.app)
+app.add_typer(models.app)
 
 
 def main() -> None:
@@ -163,7 +165,7 @@ def search(
     with reporting(debug), open_for(folder, version) as collection:
         facts = collection.info()
         asked = _read_queries(queries) if queries else [("1", str(question))]
-        vectors_or_texts = [text if facts.embedder else _vector(text) for _, text in asked]
+        vectors_or_texts = [text if facts.text_column else _vector(text) for _, text in asked]
         found = collection.search_batch(vectors_or_texts, k, where=where, recall=recall, exact=exact, passages=passages)
         names = [name.strip() for name in columns.split(",")] if columns else None
         for (key, text), hits in zip(asked, found, strict=True):

@@ -93,7 +93,7 @@ class ReducedEmbedder:
         """The model that is projected, loaded and checked. Raises EmbedderError, EmbedderMismatchError, MissingExtraError."""
         if self._inner is None:
             raise EmbedderError(
-                f"there is no model for texts here, only a projection: give vectors of {self.full_dim} or {self.dim} numbers"
+                f"there is no model here, only a projection: give a vector, of {self.full_dim} or {self.dim} numbers"
             )
         if isinstance(self._inner, str):
             found = resolve_embedder(self._inner)
@@ -105,7 +105,7 @@ class ReducedEmbedder:
     @property
     def has_model(self) -> bool:
         """Whether there is a model under the projection."""
-        return self._inner is not None
+        return self._inner.has_model if isinstance(self._inner, ReducedEmbedder) else self._inner is not None
 
     def project(self, vectors: Vectors) -> Vectors:
         """Vectors of the full dimension, float32 (n, full_dim), as float32 (n, dim)."""
