@@ -22,9 +22,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPORTED = set(
     "AddResult BuildResult Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
-    "ConflictError CorruptedError DeleteResult DimensionPoint DimensionReport DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
+    "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
-    "StorageError IdNotFoundError ReembedResult analogy "
+    "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "UpdateResult VecsearchError VersionInfo VersionNotFoundError create open".split()
 )
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("backup",),
     ("dimensions",),
     ("collection",),
-    ("analogy", "terminal"),
+    ("arithmetic", "terminal"),
     ("demo",),
     ("cli",),
 )

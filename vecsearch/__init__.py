@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vecsearch.analogy import analogy
+    from vecsearch.arithmetic import analogy
     from vecsearch.chunk import Chunker
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
@@ -103,7 +103,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "vecsearch.analogy": ("analogy",),
+    "vecsearch.arithmetic": ("analogy",),
     "vecsearch.chunk": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
