@@ -137,6 +137,19 @@ def _given(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         yield batch.add_column(facts.schema.get_field_index(VECTOR), field, vector_array(vectors))
 
 
+def restore(source: Path, target: Path) -> int:
+    """Make a collection at `target`, where nothing is yet, of a backup or of a file that `export_parquet` wrote; its rows.
+
+    Another thing than `Collection.restore`, which goes back to an older version of the same collection. Raises
+    CollectionNotFoundError, CollectionExistsError, InvalidInputError, CorruptedError, StorageError.
+    """
+    if source.is_file():
+        return import_parquet(source, target)
+    version = backup(source, target)
+    facts = manifest.load(target, version)
+    return facts.rows - facts.deleted
+
+
 def import_parquet(source: Path, root: Path) -> int:
     """Make a collection of a file that `export_parquet` wrote; the number of its rows.
 

@@ -89,7 +89,9 @@ def check(root: Path) -> list[Damage]:
             "model": "restore a backup, or open the collection with the model from elsewhere: embedder=...",
         }
         otherwise = (
-            "restore a backup" if whole is None else f"restore a backup, or go back to version {whole}: restore({whole})"
+            "restore a backup"
+            if whole is None
+            else f"restore a backup, or go back to version {whole}: vecsearch rollback, or restore({whole})"
         )
         found = [Damage(item.file, item.what, versions[item.file], remedies.get(item.kind, otherwise)) for item in wrong]
         newest = max(kept.good, default=0)
