@@ -231,7 +231,7 @@ def test_measure_recall(root: Path, data: tuple[np.ndarray, np.ndarray], small_e
     assert c.measure_recall(10, 100).recall == 1.0  # no index: exact
     c.build_index(recipe="low-latency", recall=0.9)
     report = c.measure_recall(10, 150, queries=queries)
-    assert report.low <= report.recall <= report.high and report.high >= 0.9 and report.asked_with == "the queries given"
+    assert report.low <= report.recall <= report.high and report.high >= 0.9 and report.asked_with == "the user's own queries"
     mine = recalls(c, queries[:150], 10, recall=0.9).mean()
     assert report.recall == pytest.approx(mine, abs=0.005)
     with pytest.raises(vs.InvalidInputError, match="nothing to measure"):

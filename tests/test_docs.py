@@ -24,7 +24,7 @@ EXPORTED = set(
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
-    "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
+    "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy IndexAdvice RecallWarning "
     "UpdateResult VecsearchError VersionInfo VersionNotFoundError create open".split()
 )
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)

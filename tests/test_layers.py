@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("features", "hits", "records", "search", "store"),
     ("merge", "model", "vector_cache"),
     ("advice", "calibrate", "checkpoint", "ingest", "measure", "quality"),
-    ("build", "maintain", "reembed"),
+    ("build", "maintain", "sampling", "reembed"),
     ("bench", "check"),
     ("backup",),
     ("dimensions",),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         InvalidInputError,
         LockTimeoutError,
         MissingExtraError,
+        RecallWarning,
         RecipeError,
         StorageError,
         VecsearchError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         DeleteResult,
         DimensionPoint,
         DimensionReport,
+        IndexAdvice,
         IndexInfo,
         Metric,
         Plan,
@@ -82,6 +84,7 @@ __all__ = [
     "Hit",
     "Hits",
     "IdNotFoundError",
+    "IndexAdvice",
     "IndexInfo",
     "IndexRecipe",
     "InvalidInputError",
@@ -90,6 +93,7 @@ __all__ = [
     "MissingExtraError",
     "Plan",
     "RecallReport",
+    "RecallWarning",
     "RecipeError",
     "ReembedResult",
     "StorageError",
@@ -110,8 +114,8 @@ _MODULES = {
     "vecsearch.hits": ("Hit", "Hits"),
     "vecsearch.recipe": ("IndexRecipe",),
     "vecsearch.types": (
-        "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "DimensionPoint", "DimensionReport", "IndexInfo",
-        "Metric", "Plan", "RecallReport", "ReembedResult", "UpdateResult", "VersionInfo",
+        "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "DimensionPoint", "DimensionReport", "IndexAdvice",
+        "IndexInfo", "Metric", "Plan", "RecallReport", "ReembedResult", "UpdateResult", "VersionInfo",
     ),
 }  # fmt: skip
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

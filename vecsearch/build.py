@@ -49,6 +49,7 @@ def build(
     recall: float | None,
     memory: int | None,
     queries: Scores | None,
+    asked_with: str = "the user's own queries",
     seed: int,
     threads: int | None,
     progress: Callable[[int], None] = lambda count: None,
@@ -56,7 +57,7 @@ def build(
     """Build an index over the live rows and commit it, with the recall it was measured to reach.
 
     recall: becomes the collection's own target. memory: bytes the index may take. queries: float32 (nq, dim), as stored (unit
-    length for cosine), to calibrate on instead of held-out rows.
+    length for cosine), to calibrate on instead of held-out rows; asked_with says what they are.
     Raises RecipeError, InvalidInputError, StorageError, LockTimeoutError.
     """
     started = time.perf_counter()
@@ -72,6 +73,7 @@ def build(
     with builder:
         extended, why = builder.extend(rows) if queries is None else (None, "calibrating on given queries")
         index, labels, points, calibrated_on = extended or builder.run(rows, queries)
+        calibrated_on = calibrated_on if queries is None else asked_with
         measured = {
             "target": target,
             "calibrated_on": calibrated_on,

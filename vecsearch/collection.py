@@ -38,6 +38,7 @@ from vecsearch.measure import measure_recall
 from vecsearch.model import Model, embeds_texts, entry_of
 from vecsearch.progress import progress_bar
 from vecsearch.records import source_schema
+from vecsearch.sampling import SETTING, QueryLog, check_count, query_log, sampled_queries, set_sampling
 from vecsearch.search import Found, Searcher
 from vecsearch.segment import vector_type
 from vecsearch.snapshot import Kept, Snapshot, as_ids
@@ -57,6 +58,7 @@ from vecsearch.types import (
     DeleteResult,
     DimensionReport,
     Id,
+    IndexAdvice,
     IndexInfo,
     Metric,
     OnConflict,
@@ -88,6 +90,7 @@ def create(
     chunker: Any = None,
     recall: float = 0.95,
     keep_versions: int = 16,
+    sample_queries: int = 0,
     lock_timeout: float = LOCK_TIMEOUT,
 ) -> Collection:
     """Make a new collection in a folder that is not there yet (or is empty).
@@ -97,6 +100,7 @@ def create(
     metric: "cosine", "ip" (inner product) or "l2" (Euclidean). dtype: how vectors are stored, "float32" or "float16".
     text_column: the column that is embedded. chunker: how long texts are split (True, a number of characters, a Chunker).
     recall: what `search` delivers when nothing else is asked for. keep_versions: how many older versions stay readable.
+    sample_queries: how many of the queries asked are kept, as vectors, to measure with (see `Collection.sample_queries`).
 
     Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
     """
@@ -107,6 +111,7 @@ def create(
     _check_recall(recall)
     if not isinstance(keep_versions, int) or keep_versions < 1:
         raise InvalidInputError(f"keep_versions is {keep_versions!r}; it must be a whole number, 1 or more")
+    check_count(sample_queries)
     if not isinstance(text_column, str) or text_column in ("", ID, VECTOR, *RESERVED):
         raise InvalidInputError(
             f"text_column is {text_column!r}; it must be a column's name, and not one that vecsearch uses itself"
@@ -135,7 +140,7 @@ def create(
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
-        settings={"open_schema": True},
+        settings={"open_schema": True} | ({SETTING: sample_queries} if sample_queries else {}),
     ).next("create")
     _make_folders(root)
     store = Store(root, lock_timeout)
@@ -183,6 +188,7 @@ class Collection:
         self._lock = threading.Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
         facts = self._snapshot.facts
+        self._queries_asked: QueryLog | None = query_log(None, root, facts) if version is None else None
         self._given_chunker = chunker
         self._models: dict[EmbedderEntry, Model] = {}
         if facts.embedder is not None:
@@ -275,7 +281,8 @@ class Collection:
         recipe: "auto" chooses by size, dimension, `memory` and `recall`; or a name ("low-latency", "low-memory", ...), a
         .toml path, or any FAISS factory string ("IVF1024,PQ32x4fs"). recall: becomes what `search` delivers by default.
         memory: bytes the index may take, or "2GB". queries: your own questions (texts or vectors) to measure with; real ones
-        differ from documents. Without them, rows held out of the index while it is measured.
+        differ from documents; "sampled" takes those that `sample_queries` kept. Without them, rows held out of the index while
+        it is measured. An interrupted build is resumed by calling it again.
 
         Adding and searching go on meanwhile. Raises RecipeError, InvalidInputError, StorageError, LockTimeoutError.
         """
@@ -285,14 +292,15 @@ class Collection:
         facts = self.refresh()._snapshot.facts
         if recall is not None:
             _check_recall(recall)
-        asked = None if queries is None else self._queries(queries, facts)
+        asked, asked_with = self._questions(queries, facts)
         if asked is not None and not len(asked):
             raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
         with progress_bar("building the index", len(self), progress) as advance:
             budget = _bytes(memory)
             result = build(
-                self._store, recipe, recall=recall, memory=budget, queries=asked, seed=seed, threads=threads, progress=advance
-            )
+                self._store, recipe, recall=recall, memory=budget, queries=asked, asked_with=asked_with, seed=seed,
+                threads=threads, progress=advance,
+            )  # fmt: skip
         return self._changed(result)
 
     def bench(
@@ -304,7 +312,7 @@ class Collection:
         """
         from vecsearch.bench import bench
 
-        asked = None if queries is None else self._queries(queries, self._snapshot.facts)
+        asked, _ = self._questions(queries, self._snapshot.facts)
         with progress_bar("comparing recipes", len(recipes), progress) as advance:
             return bench(self._store, recipes, k=_check_k(k), queries=asked, seed=seed, progress=lambda name: advance(1))
 
@@ -316,6 +324,8 @@ class Collection:
         self._writable()
         version = self._changed(maintain.compact(self._store, purge))
         if purge:
+            if self._queries_asked is not None:
+                self._queries_asked.forget()
             self._store.purge()
         return version
 
@@ -434,6 +444,9 @@ class Collection:
         vector = self._query(query, snapshot.facts)
         kept = snapshot.live if where is None else snapshot.kept(where)
         found = self._run(searcher, vector, _check_k(k), kept, recall, exact, passages)
+        if self._queries_asked is not None:
+            target = self._target(recall, snapshot)
+            self._queries_asked.note(searcher, vector[None], k, kept, target, exactly=exact)
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def search_batch(
@@ -463,6 +476,8 @@ class Collection:
             ]
         else:
             found = searcher.batch(vectors, k, kepts, self._target(recall, snapshot), exact)
+        if self._queries_asked is not None and len(vectors):
+            self._queries_asked.note(searcher, vectors, k, kepts[0], self._target(recall, snapshot), exactly=exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
     def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
@@ -483,14 +498,33 @@ class Collection:
     ) -> RecallReport:  # fmt: skip
         """Measure the live collection's recall@k against exact search, with a 99% bootstrap interval.
 
-        Asked with `queries` (texts or vectors), or with random rows, each looking for its neighbours but not for itself.
+        Asked with `queries` (texts, vectors, or "sampled" for those that `sample_queries` kept), or with random rows, each
+        looking for its neighbours but not for itself. Warns (RecallWarning) when the target is missed by more than chance.
         Raises InvalidInputError, FilterError.
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
-        asked = None if queries is None else self._queries(queries, snapshot.facts)[:n_queries]
+        asked, asked_with = self._questions(queries, snapshot.facts)
+        asked = None if asked is None else asked[:n_queries]
         target = self._target(recall, snapshot)
-        return measure_recall(searcher, _check_k(k), n_queries, snapshot.kept(where), target, asked, seed)
+        return measure_recall(searcher, _check_k(k), n_queries, snapshot.kept(where), target, asked, seed, asked_with)
+
+    def sample_queries(self, count: int) -> int:
+        """Keep a random sample of at most `count` of the queries asked from now on; 0 stops, and removes it. The version
+        committed.
+
+        Kept are vectors, not texts, in the collection's folder; backups leave them out, and `compact(purge=True)` removes them.
+        `build_index` and `measure_recall` take queries="sampled". While sampling, a few searches are checked against exact
+        ones, and a RecallWarning says when they fall short. Raises InvalidInputError, LockTimeoutError, StorageError.
+        """
+        self._writable()
+        return self._changed(set_sampling(self._store, count))
+
+    def index_advice(self) -> IndexAdvice:
+        """Whether `build_index` pays now: rows that came and went since, and what a search costs because of them."""
+        from vecsearch.advice import advise
+
+        return advise(self._snapshot)
 
     def evaluate(
         self, queries: Any = None, qrels: Any = None, *, k: int | Sequence[int] | None = None, where: Where | None = None,
@@ -563,6 +597,14 @@ class Collection:
         if square == 0:
             raise InvalidInputError("the query is a zero vector: it has no direction, so no cosine")
         return np.multiply(vector, np.float32(1 / square**0.5))
+
+    def _questions(self, queries: Any, facts: Manifest) -> tuple[npt.NDArray[np.float32] | None, str]:
+        """Queries to measure with, and what they are; None: rows."""
+        if isinstance(queries, str) and queries == "sampled":
+            if self._queries_asked is not None:
+                self._queries_asked.flush()
+            return sampled_queries(self.path, facts), "queries sampled from searches"
+        return (None if queries is None else self._queries(queries, facts)), "the user's own queries"
 
     def _queries(self, queries: Any, facts: Manifest) -> npt.NDArray[np.float32]:
         if isinstance(queries, str):
@@ -739,12 +781,15 @@ class Collection:
             current = self._searching().snapshot
             if self._pinned is None and manifest.versions(self.path)[-1:] != [current.facts.version]:
                 self._searcher = Searcher(self._store.snapshot())
+                self._queries_asked = query_log(self._queries_asked, self.path, self._searcher.snapshot.facts)
         return self
 
     def close(self) -> None:
         """Let go of the files. Hits found before can still be read."""
         with self._lock:
             self._searcher = None
+            if self._queries_asked is not None:
+                self._queries_asked.close()
 
     def __enter__(self) -> Collection:
         return self

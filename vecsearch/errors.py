@@ -18,7 +18,7 @@
     ├── CorruptedError                      a file is damaged; names it
     └── StorageError (OSError)              the disk is full, read-only, or a kind of file system that cannot keep the promises
 
-Messages say what was wrong, where, and what to do about it.
+Messages say what was wrong, where, and what to do about it. One warning has a class of its own: RecallWarning.
 """
 
 from __future__ import annotations
@@ -93,6 +93,10 @@ class ConflictError(VecsearchError):
 
 class CorruptedError(VecsearchError):
     """A file of the collection is damaged. The message names the file."""
+
+
+class RecallWarning(RuntimeWarning):
+    """Searches were measured to fall short of the recall they were asked for. The message says by how much, and what to do."""
 
 
 class StorageError(VecsearchError, OSError):

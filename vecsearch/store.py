@@ -7,6 +7,7 @@
       indexes/               FAISS files and label maps
       models/<name>/         an embedder that was trained, as it saves itself
       staging/<name>/        files being written; each folder is locked by its writer, so a dead writer's is recognised
+      queries/               a sample of the queries asked, where the collection keeps one
       damaged/               what `repair` set aside
 
 Long work (embedding, training) happens in staging without the writer's lock. A commit takes the lock, looks at the latest
@@ -42,6 +43,7 @@ VECTOR_CACHE = "vectors-"  # staging folders that keep an interrupted add's vect
 BUILD_CACHE = "build-"  # staging folders that keep an interrupted build's index; each has a LOCK while it is being written
 BUILD_FACTS = "build.json"
 DAMAGED = "damaged"
+QUERIES = "queries"  # a sample of the queries asked, in collections that keep one
 SLACK_VERSIONS = 8  # versions past the retention rule before a commit collects garbage, so that not every commit does
 
 
@@ -263,6 +265,16 @@ class Store:
         for folder in (self.root / STAGING).glob(f"{BUILD_CACHE}*"):
             self._remove_dead(folder)
 
+    def drop_queries(self) -> None:
+        """Remove the sample of queries. Its LOCK stays, for another process may be about to take it."""
+        if not (self.root / QUERIES).is_dir():
+            return
+        with disk.lock_exclusive(self.root / QUERIES / "LOCK", 10.0):
+            for path in (self.root / QUERIES).iterdir():
+                if path.name != "LOCK":
+                    disk.remove(path)
+            disk.sync_folder(self.root / QUERIES)
+
     def purge(self) -> None:
         """Remove every version but the latest, interrupted work, and whatever only they needed.
 
@@ -272,6 +284,7 @@ class Store:
             for folder in (self.root / STAGING).glob(f"{VECTOR_CACHE}*"):
                 shutil.rmtree(folder, ignore_errors=True)
             self.drop_builds()
+            self.drop_queries()
             held = [version for version in self.collect(1) if version != latest.facts.version]
             shutil.rmtree(self.root / DAMAGED, ignore_errors=True)
             for place in (SEGMENTS, INDEXES, STAGING, MODELS):
