@@ -24,10 +24,11 @@ from conftest import clustered
 from faults import Disk, Op, failing, recorded
 
 import vecsearch as vs
-from vecsearch import build, ingest, manifest
+from vecsearch import build, ingest, manifest, reembed
+from vecsearch.embedders.fasttext import FastTextEmbedder
 from vecsearch.manifest import Manifest
 from vecsearch.merge import FAN_OUT
-from vecsearch.store import SLACK_VERSIONS, Store
+from vecsearch.store import SLACK_VERSIONS, Store, place_of
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 SEED = int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**6) if SOAK else 1))
@@ -41,12 +42,20 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of a few rows, so that a small add has several; and no real syncing, which the model stands in for."""
     monkeypatch.setattr(ingest, "WINDOW_ROWS", 8)
     monkeypatch.setattr(ingest, "SEGMENT_ROWS", 16)
+    monkeypatch.setattr(reembed, "WINDOW_ROWS", 8)
+    monkeypatch.setattr(reembed, "SEGMENT_ROWS", 16)
     monkeypatch.setattr(build, "SMALLEST", 20)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def rows(first: int, count: int, word: str = "document") -> list[dict[str, object]]:
     return [{"id": f"文-{n}", "text": f"{word} number {n}", "n": n} for n in range(first, first + count)]
+
+
+def trained() -> FastTextEmbedder:
+    """A model that has to be kept inside the collection; it has a vector for every text."""
+    vectors = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+    return FastTextEmbedder(["document", "文"], vectors[:2], vectors[2:], min_n=1, max_n=2)
 
 
 def make_base(root: Path) -> None:
@@ -95,6 +104,7 @@ class Scenario:
 
 SCENARIOS = {
     "create": Scenario(None, lambda root: vs.create(root, embedder="toy:8", keep_versions=KEEP).close()),
+    "create with a trained model": Scenario(None, lambda root: vs.create(root, embedder=trained(), keep_versions=KEEP).close()),
     "first add": Scenario(lambda root: vs.create(root, embedder="toy:8").close(), changing(lambda c: c.add(rows(0, 3)))),
     "add one": Scenario(make_base, changing(lambda c: c.add(rows(100, 1)))),
     "add several segments": Scenario(make_base, changing(lambda c: c.add(rows(100, 44)))),
@@ -109,6 +119,8 @@ SCENARIOS = {
     "compact": Scenario(make_base, changing(lambda c: c.compact())),
     "purge": Scenario(make_base, changing(lambda c: c.compact(purge=True))),
     "restore": Scenario(make_base, changing(lambda c: c.restore(2))),
+    "reembed": Scenario(make_base, changing(lambda c: c.reembed("toy:16"))),
+    "reembed with a trained model": Scenario(make_base, changing(lambda c: c.reembed(trained()))),
     "collect": Scenario(make_due_for_collection, changing(lambda c: c.delete(["文-7"]))),
     "build": Scenario(make_indexed, changing(lambda c: c.build_index("HNSW8"))),
 }
@@ -203,11 +215,11 @@ def use_again(world: Path, found: State | None, change: Change) -> None:
 def assert_no_leftovers(root: Path) -> None:
     """Nothing is there but what the kept versions name; the vectors of an interrupted add may wait for its next try."""
     kept = [manifest.load(root, version) for version in manifest.versions(root)]
-    named = {ref.name for facts in kept for ref in facts.files()}
-    assert {f"{at}/{path.name}" for at in ("segments", "indexes") for path in (root / at).iterdir()} == named
+    named = {place_of(ref) for facts in kept for ref in facts.files()}
+    assert {f"{at}/{path.name}" for at in ("segments", "indexes", "models") for path in (root / at).glob("*")} == named
     assert {path.name for path in (root / "manifests").iterdir()} == {f"{facts.version:08d}.json" for facts in kept}
     assert [path.name for path in (root / "staging").iterdir() if not path.name.startswith("vectors-")] == []
-    assert {path.name for path in root.iterdir()} <= {"LOCK", "manifests", "segments", "indexes", "staging"}
+    assert {path.name for path in root.iterdir()} <= {"LOCK", "manifests", "segments", "indexes", "models", "staging"}
 
 
 def try_crash(recording: Recording, at: int, how: str, seed: str, target: Path, change: Change, again: bool) -> State | None:
@@ -257,6 +269,7 @@ CHANGES: list[Callable[[vs.Collection, random.Random], object]] = [
     lambda c, rng: c.compact(),
     lambda c, rng: c.compact(purge=True),
     lambda c, rng: c.build_index("HNSW8") if len(c) > 40 else None,
+    lambda c, rng: c.reembed("toy:8" if c.info().embedder != "toy:8" else trained()),
     lambda c, rng: c.restore(next(item.version for item in c.versions() if item.operation != "create")),
 ]
 
@@ -309,7 +322,7 @@ FAILURES = [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO]
     ("name", "code"),
     [
         pytest.param(name, code, id=f"{name}-{errno.errorcode[code]}")
-        for number, name in enumerate(name for name in SCENARIOS if name != "create")
+        for number, name in enumerate(name for name, scenario in SCENARIOS.items() if scenario.prepare is not None)
         for code in (FAILURES if SOAK else [FAILURES[number % 4]])
     ],
 )
