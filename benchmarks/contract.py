@@ -128,7 +128,7 @@ def _split(name: str, vectors: np.ndarray[Any, Any], metric: str, limit: int | N
 
 def stages(life: Life, recipe: str, threads: int, seed: int) -> Iterator[tuple[str, float]]:
     """Live through the four stages; yields each stage's name and how long its change took."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # not the numbers the filters were drawn with
     n = len(life.data.base)
     first = np.sort(rng.permutation(n)[: round(n / (1 + CHANGE))])
 
