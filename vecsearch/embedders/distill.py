@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.embedders.whole_folder import whole_folder
 from vecsearch.errors import EmbedderError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -137,9 +138,6 @@ def _weights(tokenizer: Any, count: int, texts: list[str] | None) -> npt.NDArray
 def _write(folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teacher: str) -> None:
     from safetensors.numpy import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({"embeddings": vectors}, folder / "model.safetensors")
-    tokenizer.save(str(folder / "tokenizer.json"))
     config = {
         "model_type": "model2vec",
         "architectures": ["StaticModel"],
@@ -150,4 +148,7 @@ def _write(folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teach
         "tokenizer_name": teacher,
         "max_length": None,
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    with whole_folder(folder) as made:
+        save_file({"embeddings": vectors}, made / "model.safetensors")
+        tokenizer.save(str(made / "tokenizer.json"))
+        (made / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
