@@ -24,8 +24,8 @@ Labels = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 
 EFFORTS = (
-    *(8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192),
-    *(256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096),
+    *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256),
+    *(384, 512, 768, 1024, 1536, 2048, 3072, 4096),
 )
 FORMAT = 1
 TRAILER = b"VECSIDX1"  # the last 8 bytes of an index file, after the 8-byte length of what precedes it
