@@ -13,6 +13,7 @@ from conftest import brute_force, clustered
 import vecsearch as vs
 from vecsearch import build as building
 from vecsearch.evaluate import bootstrap_interval
+from vecsearch.plan import Point
 
 ROWS, DIM = 6000, 48
 
@@ -247,6 +248,7 @@ def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray
     c.add(table(vectors[ROWS:], ROWS))
     again = c.build_index(recipe="low-latency")
     assert again.calibrated_on == "held-out rows of those added since"
+    assert again.how == "extended" and again.why.endswith("new rows were added to the index there was")
     outside = np.count_nonzero(c._snapshot.live.mask[c._snapshot.fresh])
     assert outside < 20 and again.rows >= ROWS + 1480  # but for the few that are farther out than any row seen at training
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
@@ -258,7 +260,48 @@ def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray
     assert c.search(vectors[3], k=1).ids == [9003]
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     c.delete(where="id < 3000")
-    assert c.build_index(recipe="low-latency").calibrated_on == "held-out rows"  # too much is gone: built anew
+    anew = c.build_index(recipe="low-latency")
+    assert anew.calibrated_on == "held-out rows" and anew.how == "built" and "are gone" in anew.why
+    assert c.build_index(recipe="IVF16,Flat").why == "another recipe than that of the index there was"
+    assert c.build_index(recipe="IVF16,Flat", seed=1).why == "another seed than that of the index there was"
+    assert c.build_index(recipe="exact").how == "none"
+
+
+def test_advice_says_what_building_again_would_do(
+    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Costs by hand: 100 µs by index, 200 µs at the depth that many deleted rows ask for, 1 µs for each row scored."""
+    vectors, _ = data
+    surface = [Point(16, 20, 10, 0.96, 0.96, 100.0), Point(64, 100, 50, 0.96, 0.96, 200.0)]
+    monkeypatch.setattr(building, "surface", lambda *arguments: surface)
+    monkeypatch.setattr(building.Builder, "_time_exact", lambda self, query, labels: 1.0)
+    c = vs.create(root, dim=DIM)
+    c.add(table(vectors[:3000]))
+    assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == ("none", False, 3000)
+    c.add(table(vectors[3000:ROWS], 3000))
+    advice = c.index_advice()
+    assert (advice.action, advice.pays) == ("build", True) and "every search scores all of them" in str(advice)
+    c.build_index(recipe="IVF32,Flat")
+    outside = len(c._snapshot.fresh)  # farther out than nearly all of the training sample: not in the index
+    advice = c.index_advice()
+    assert advice.indexed == ROWS and advice.new == outside < 20 and advice.gone == outside and not advice.pays
+    c.add(table(vectors[ROWS : ROWS + 20], ROWS))
+    advice = c.index_advice()
+    assert (advice.action, advice.pays, advice.new) == ("extend", outside > 5, outside + 20)
+    c.add(table(vectors[ROWS + 20 :], ROWS + 20))
+    advice = c.index_advice()
+    assert (advice.action, advice.pays, advice.new) == ("extend", True, outside + 1500)
+    assert advice.micros - advice.micros_after == outside + 1500
+    assert str(advice).startswith(
+        "build_index() pays: 1,5"
+    ) and f"in it gone; a search takes about {advice.micros:,.0f}" in str(advice)
+    assert c.build_index(recipe="IVF32,Flat").how == "extended"
+    c.delete(where="id < 3000")
+    advice = c.index_advice()
+    assert (advice.action, advice.pays) == ("rebuild", True) and 3000 <= advice.gone < 3030
+    assert advice.micros - advice.new == 200 and advice.micros_after == 100
+    assert c.build_index(recipe="IVF32,Flat").how == "built"
+    assert not c.index_advice().pays
 
 
 def test_range_search_equals_numpy(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:

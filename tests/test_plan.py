@@ -33,6 +33,9 @@ def test_a_k_between_calibrated_ones_takes_the_next() -> None:
     stats = Stats(50_000, 50_000, 50_000, SURFACE)
     assert plan(11, 0.9, False, stats).depth >= 100
     assert plan(2000, 0.9, False, stats).method == "exact"
+    assert "k=2,000 is more than the 1,000 the index was measured for" in str(plan(2000, 0.9, False, stats))
+    few = Stats(500, 50_000, 500, SURFACE)
+    assert "50 matching rows may lie among the first" in str(plan(50, 0.9, False, few))
 
 
 def test_reach_covers_k_independent_matches() -> None:

@@ -252,7 +252,7 @@ class Builder:
         held = fresh[:0] if few else np.sort(self.rng.choice(fresh, min(HELD_OUT, len(fresh) // 2), replace=False))
         base = np.concatenate([labels, np.setdiff1d(fresh, held, assume_unique=True)])
         self._grow(index, base[len(labels) :])
-        why = f"{grown.new:,} new rows were added to the index there was"
+        why = f"{len(fresh):,} new rows were added to the index there was"
         if few:
             self.asked, self.exact_micros_per_row = entry.facts["queries"], entry.facts["exact_micros_per_row"]
             return (index, base, list(points_of(entry.facts)), entry.facts["calibrated_on"]), why

@@ -87,7 +87,7 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     reach = reach_for(k, stats.indexed_kept, stats.indexed_rows)
     usable = [point for point in stats.points if point.k >= reach and point.low >= recall]
     if not usable:
-        return exact_plan(stats, f"the index was not measured to reach recall {recall:g} among the first {reach:,} rows")
+        return exact_plan(stats, _unmeasured(k, recall, reach, max(point.k for point in stats.points)))
     point = min(usable, key=lambda item: item.micros)
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
     if point.micros >= exact_cost:
@@ -110,6 +110,15 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
         reach=reach,
         fresh_rows=stats.fresh,
     )
+
+
+def _unmeasured(k: int, recall: float, reach: int, most: int) -> str:
+    """Why no measured point will do. most: the largest k the index was measured for."""
+    if k > most:
+        return f"k={k:,} is more than the {most:,} the index was measured for"
+    if reach > most:
+        return f"{k:,} matching rows may lie among the first {reach:,}, and the index was measured for {most:,}"
+    return f"the index was not measured to reach recall {recall:g} among the first {reach:,} rows"
 
 
 def exact_plan(stats: Stats, reason: str) -> Plan:

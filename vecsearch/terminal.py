@@ -152,7 +152,8 @@ def shown_build(done: BuildResult) -> str:
     """What a build did, on one line."""
     if not done.rows:
         return done.promise
-    return f"{done.recipe}: {done.promise}; {done.rows:,} rows, {shown_bytes(done.bytes)}, built in {done.seconds:.1f} s"
+    size = f"{done.rows:,} rows, {shown_bytes(done.bytes)}, {done.how} in {done.seconds:.1f} s ({done.why})"
+    return f"{done.recipe}: {done.promise}; {size}; measured with {done.calibrated_on}"
 
 
 def count(number: int, noun: str) -> str:

@@ -101,12 +101,17 @@ def build(
     recipe: Annotated[str, typer.Option(help="A recipe's name, a .toml file, or a FAISS factory string.")] = "auto",
     recall: Annotated[float | None, typer.Option(help="Recall to reach; without it, the collection's own target.")] = None,
     memory: Annotated[str | None, typer.Option(help='Memory the index may take, such as "2GB".')] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help='Questions to measure with, as for search, or "sampled"; else held-out rows.')
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the build.")] = 0,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Build the index of a collection."""
+    """Build the index of a collection. Interrupted, it goes on where it was when it is run again."""
     with reporting(debug), open_for(folder) as collection:
-        done = collection.build_index(recipe=recipe, recall=recall, memory=memory)
+        asked = "sampled" if queries == Path("sampled") else _questions(collection, queries)
+        done = collection.build_index(recipe=recipe, recall=recall, memory=memory, queries=asked, seed=seed)
         if as_json:
             print_json(done)
         else:
@@ -128,7 +133,7 @@ def bench(
     with reporting(debug), open_for(folder) as collection:
         from vecsearch import bench as benching
 
-        asked = [text for _, text in _read_queries(queries)] if queries else None
+        asked = _questions(collection, queries)
         report = collection.bench(recipes or list(benching.RECIPES), k=k, queries=asked, seed=seed)
         if output is not None:
             benching.write_json(report, output.with_suffix(".json"))
@@ -188,6 +193,8 @@ def info(folder: Folder, version: Version = None, as_json: Json = False, debug: 
             print_json(facts)
         else:
             _print_info(facts)
+            if facts.indexes and version is None:
+                out.print(str(collection.index_advice()), style="dim", soft_wrap=True)
 
 
 @app.command()
@@ -327,6 +334,14 @@ def _read_queries(path: Path) -> list[tuple[str, str]]:
         except (ValueError, KeyError, AttributeError) as error:
             raise InvalidInputError(f'{path}, line {number}: not a JSON object such as {{"id": 1, "text": "..."}}') from error
     return asked
+
+
+def _questions(collection: Collection, path: Path | None) -> list[Any] | None:
+    """A file's questions to measure with: texts, or vectors where there is no embedder; None: there is no file."""
+    if path is None:
+        return None
+    embeds = collection.info().embedder is not None
+    return [text if embeds else _vector(text) for _, text in _read_queries(path)]
 
 
 def _vector(text: str) -> list[float]:
