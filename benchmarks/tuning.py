@@ -1,6 +1,6 @@
 """Does fine-tuning help on held-out queries? all-MiniLM-L6-v2 on the queries and judgements of a BEIR folder.
 
-    python benchmarks/tuning.py [cranfield] [--epochs 3] [--least 1] [--model NAME]
+    python benchmarks/tuning.py [cranfield] [--epochs 3] [--least 1] [--characters N] [--model NAME]
 
 A judged pair is a row for `vecsearch tune`, its grade the score; pairs below --least are left out. Queries are parted by their
 own text: what is measured with was never trained on. The held-out queries choose the epoch, so the gain is slightly optimistic.
@@ -30,10 +30,11 @@ def main() -> None:
     parser.add_argument("set", nargs="?", default="cranfield", help="a folder of the shared data's beir/")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--least", type=float, default=1, help="the lowest grade that counts as a pair")
+    parser.add_argument("--characters", type=int, help="cut documents to so many, which is quicker")
     parser.add_argument("--model", default="all-MiniLM-L6-v2")
     options = parser.parse_args()
     folder = datasets.shared("beir", options.set)
-    rows = pairs(folder, options.least)
+    rows = pairs(folder, options.least, options.characters)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="vecsearch-bench-") as work:
         try:
@@ -52,6 +53,7 @@ def main() -> None:
         "set": options.set,
         "model": options.model,
         "least_grade": options.least,
+        "characters": options.characters,
         "training": {"queries": report.queries, "pairs": report.pairs, "documents": report.documents},
         "held_out_queries": report.held_out_queries,
         "ndcg_at_10": {"before": report.before, "epochs": list(report.epoch_scores), "kept": report.after},
@@ -62,12 +64,12 @@ def main() -> None:
     print(measure.save(f"tuning-{options.set}", facts, PACKAGES))
 
 
-def pairs(folder: Path, least: float) -> list[dict[str, object]]:
+def pairs(folder: Path, least: float, characters: int | None = None) -> list[dict[str, object]]:
     """Rows of query, document and score out of a BEIR folder's judgements; documents without a text are left out."""
     documents = datasets.read_texts(folder / "corpus.jsonl")
     queries = datasets.read_texts(folder / "queries.jsonl")
     return [
-        {"query": queries[query], "document": documents[document], "score": grade}
+        {"query": queries[query], "document": documents[document][:characters], "score": grade}
         for query, row in read_qrels(folder / "qrels" / "test.tsv").items()
         for document, grade in row.items()
         if grade >= least and query in queries and documents.get(document)

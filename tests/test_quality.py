@@ -335,7 +335,7 @@ def test_the_command_without_judgements(stories: vs.Collection) -> None:
     assert answer.exit_code == 0, answer.stderr
     assert "3 queries" in answer.stdout
     assert "cloze success@1" in answer.stdout
-    assert "both flatter" in answer.stdout
+    assert "neither is the quality people will see" in answer.stdout
 
 
 def test_the_command_typed_wrong(stories: vs.Collection, folder: Path) -> None:

@@ -9,8 +9,9 @@ cloze       with the sentence taken out of its own document, which is embedded a
             Toutanova, "Latent Retrieval for Weakly Supervised Open Domain Question Answering", ACL 2019).
 
 Known-item questions made from a collection go back to Azzopardi and de Rijke, "Automatic construction of known-item finding
-test beds" (SIGIR 2006). Both tests flatter: a sentence shares its author's words with the rest, as people's questions do not,
-and another document may answer it as well. Use them to compare models and settings on the same collection.
+test beds" (SIGIR 2006). Neither number is the quality people will see. A document's sentences share their author's words, as
+people's questions do not, which flatters; a sentence need not follow from the rest, and another document may answer it as well,
+which is unkind. Use them to compare models and settings on the same collection.
 """
 
 from __future__ import annotations
@@ -202,5 +203,5 @@ def _notes(items: Sequence[Item], looked_at: int) -> tuple[str, ...]:
         "known-item: the document holds the sentence, so expect nearly 1; less points to texts longer than the model reads, "
         "a wrong prompt or language, or too low a recall",
         "cloze: the sentence is taken out of its document first; compare models and settings by it",
-        "both flatter: a document's sentences share their author's words, as people's questions do not",
+        "neither is the quality people will see: sentences share their author's words, and need not follow from the rest",
     )
