@@ -1,0 +1,56 @@
+"""Ready-made vectors: a .npy, HDF5 and Parquet file, a FAISS index and a torch.nn.Embedding, each searched as it is.
+
+The 1,797 handwritten digits of scikit-learn as vectors of 64 grey values. Each collection must find what plain numpy finds.
+pip install "vecsearch[hdf5]";  python examples/ready_made.py
+"""
+
+import tempfile
+from pathlib import Path
+
+import faiss
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import torch
+from sklearn.datasets import load_digits
+
+import vecsearch as vs
+
+
+def kept_elsewhere(folder: Path, vectors: np.ndarray, labels: np.ndarray) -> dict[str, object]:
+    """The same vectors as other programs leave them behind."""
+    np.save(folder / "digits.npy", vectors)
+    with h5py.File(folder / "digits.h5", "w") as file:
+        file["train"], file["labels"] = vectors, labels[:, None]
+    parquet.write_table(pa.table({"id": range(len(vectors)), "vector": list(vectors)}), folder / "digits.parquet")
+    index = faiss.index_factory(vectors.shape[1], "HNSW16,Flat")
+    index.add(vectors)
+    faiss.write_index(index, str(folder / "digits.faiss"))
+    return {
+        ".npy file": folder / "digits.npy",
+        "HDF5 file": f"{folder / 'digits.h5'}::train",
+        "Parquet file": folder / "digits.parquet",
+        "FAISS index": folder / "digits.faiss",
+        "nn.Embedding": torch.nn.Embedding.from_pretrained(torch.from_numpy(vectors)),
+    }
+
+
+def main() -> None:
+    digits = load_digits()
+    vectors = digits.data.astype(np.float32)
+    order = np.random.default_rng(0).permutation(len(vectors))
+    asked, kept = order[:200], order[200:]
+    distances = ((vectors[asked][:, None] - vectors[kept]) ** 2).sum(axis=2)
+    nearest = np.sort(distances, axis=1)[:, :10]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, source in kept_elsewhere(Path(folder), vectors[kept], digits.target[kept]).items():
+            with vs.create(Path(folder) / f"{name}.vs", dim=vectors.shape[1], metric="l2") as collection:
+                collection.add(source)
+                found = [-hits.scores for hits in collection.search_batch(vectors[asked], k=10)]
+            same = np.mean([np.allclose(scores, best, rtol=1e-4) for scores, best in zip(found, nearest, strict=True)])
+            print(f"{name}: {len(kept)} vectors; the 10 nearest are those of numpy for {same:.3f} of {len(asked)} digits")
+
+
+if __name__ == "__main__":
+    main()
