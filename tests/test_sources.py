@@ -917,3 +917,46 @@ def test_plain_types_at_any_depth() -> None:
 
 def test_the_limit_on_a_text_leaves_room_for_ten_megabytes() -> None:
     assert encoding_module.MAX_TEXT >= 10_000_000
+
+
+VIEWS = st.lists(st.none() | st.lists(st.none() | st.integers(0, 9), max_size=3), max_size=6)
+
+
+@settings(deadline=None)
+@given(VIEWS, st.booleans(), st.integers(0, 3), st.data())
+def test_lists_that_are_views_keep_every_value(
+    lists: list[list[int] | None], large: bool, start: int, data: st.DataObject
+) -> None:
+    """In any order, overlapping, sliced, inside structs and in each other: the last list is not lost."""
+    make = pa.large_list_view if large else pa.list_view
+    views = pa.array(lists, make(pa.int64()))
+    if lists:  # out of order, and the same values seen twice
+        views = views.take(pa.array(data.draw(st.lists(st.integers(0, len(lists) - 1), max_size=6)), pa.int64()))
+    views = views.slice(start)
+    expected = views.to_pylist()
+    for array in (
+        views,
+        pa.StructArray.from_arrays([views], ["a"]),
+        make_nested(views, large),
+    ):
+        plain = plain_array(array, plain_type(array.type))
+        plain.validate(full=True)
+        assert plain.type == plain_type(array.type) and plain.to_pylist() == array.to_pylist()
+    assert views.to_pylist() == expected
+    batch = pa.table({"id": range(len(views)), "tags": views})
+    assert [value for each in open_source(batch).batches for value in each["tags"].to_pylist()] == expected
+
+
+def make_nested(views: pa.Array, large: bool) -> pa.Array:
+    kind = pa.large_list_view(views.type) if large else pa.list_view(views.type)
+    return pa.array([views.to_pylist(), None, [], views.to_pylist()[:1]], kind)
+
+
+def test_views_that_swell_or_lead_outside_are_refused() -> None:
+    values = pa.array(np.zeros(1_000_000, np.int64))
+    size, zeros = pa.array([1_000_000] * 1000, pa.int32()), pa.array([0] * 1000, pa.int32())
+    swelling = pa.ListViewArray.from_arrays(zeros, size, values)  # 8 GB of numbers in 8 MB
+    outside = pa.ListViewArray.from_arrays(pa.array([999_999], pa.int32()), pa.array([5], pa.int32()), values)
+    for array, message in ((swelling, "1,000,000,000 values"), (outside, "'a'")):
+        with pytest.raises(InvalidInputError, match=message):
+            list(open_source(pa.table({"a": array})).batches)

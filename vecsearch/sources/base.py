@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +15,7 @@ Batches = Iterator[pa.RecordBatch]
 
 # A batch ends when it has its rows or about this much text, whichever is first: 4,096 long documents are not one batch.
 MAX_BATCH_CHARS = 16 * 2**20
+MAX_VIEWED = 2**27  # values that the list views of one batch may hold together
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,13 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
     for field in schema:
         at = batch.schema.get_field_index(field.name)
         try:
-            arrays.append(pa.nulls(batch.num_rows, field.type) if at < 0 else plain_array(batch.column(at), field.type))
+            if at < 0:
+                arrays.append(pa.nulls(batch.num_rows, field.type))
+                continue
+            column = batch.column(at)
+            if column.type != field.type:
+                column.validate(full=True)  # spoiled offsets of a foreign file would lead the conversion outside its buffers
+            arrays.append(plain_array(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise InvalidInputError(
                 f"{name}: column {field.name!r} is {batch.schema.field(at).type} and does not fit {field.type}: {error}"
@@ -139,7 +147,33 @@ def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return plain_array(array.dictionary, kind).take(array.indices)
     if pa.types.is_run_end_encoded(array.type):
         return plain_array(pc.run_end_decode(array), kind)
+    if _has_views(array.type):
+        return _without_views(array, kind)
     return array if array.type == kind else array.cast(kind)
+
+
+def _has_views(kind: pa.DataType) -> bool:
+    """Whether lists in it are views, at any depth."""
+    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+        return True
+    return any(_has_views(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def _without_views(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The same with plain lists, built from values and lengths: pyarrow's own cast leaves out the last offset. Views may
+    overlap, so that a small array holds many values: too many are refused."""
+    if pa.types.is_struct(array.type) and pa.types.is_struct(kind):
+        children = [plain_array(child, kind.field(number).type) for number, child in enumerate(array.flatten())]
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        raise pa.ArrowInvalid(f"{array.type} cannot be read as {kind}: convert the views to lists first")
+    lengths = pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64)
+    if lengths.sum() > MAX_VIEWED:
+        raise pa.ArrowInvalid(f"its views hold {lengths.sum():,} values in {len(array):,} rows: convert them to lists first")
+    large = pa.types.is_large_list(kind)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64() if large else pa.int32())
+    values = plain_array(array.flatten(), kind.value_type)
+    return (pa.LargeListArray if large else pa.ListArray).from_arrays(offsets, values, type=kind, mask=array.is_null())
 
 
 def is_text(kind: pa.DataType) -> bool:
