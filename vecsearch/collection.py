@@ -688,7 +688,7 @@ class Collection:
             raise InvalidInputError("vector takes the id of a document, or text=, one of them")
         snapshot = self._snapshot
         found: npt.NDArray[np.float32]
-        found = self._embed_queries([text], snapshot.facts)[0] if id is None else features(snapshot, id)[0]
+        found = self._embed_queries([text], snapshot.facts)[0] if id is None else features(snapshot, [id])[0]
         return found
 
     def features(self, ids: Any, *, missing: Literal["error", "zeros"] = "error") -> npt.NDArray[np.float32]:
