@@ -34,7 +34,7 @@ def npy_part(path: Path, name: str, batch_rows: int) -> Part:
     """A matrix saved by numpy, mapped into memory, not loaded."""
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy evaluates the header, and lets many kinds of errors through
         raise InvalidInputError(f"{name} is not a whole .npy file of numbers: {error}") from error
     if not isinstance(matrix, np.ndarray):
         raise InvalidInputError(f"{name} is an archive of arrays; save the one with the vectors by numpy.save")
