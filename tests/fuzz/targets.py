@@ -1,0 +1,198 @@
+"""What is fuzzed: functions of bytes that may raise nothing but vecsearch's own errors, with the seeds to begin from."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import vecsearch as vs
+from vecsearch import manifest, recipe
+from vecsearch.disk import FileRef
+from vecsearch.filter import compile_filter
+from vecsearch.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry
+from vecsearch.sources import open_source
+
+ROWS = pa.record_batch(
+    {
+        "id": pa.array([1, 2, 3]),
+        "text": pa.array(["one", None, "三"], pa.large_string()),
+        "price": pa.array([1.5, None, -3.0]),
+        "day": pa.array([0, 1, None], pa.date32()),
+        "tags": pa.array([["a"], [], None], pa.list_(pa.large_string())),
+        "flag": pa.array([True, None, False]),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """`run` gets any bytes. `modules` are those whose branches guide the search for new inputs."""
+
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+    modules: tuple[str, ...]
+
+
+def _filter(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    try:
+        mask = compile_filter(text, ROWS.schema).mask(ROWS)
+    except vs.FilterError as error:
+        assert len(str(error)) < 10_000
+        return
+    assert mask.shape == (3,) and mask.dtype == bool
+
+
+def _recipe(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    try:
+        made = recipe.parse_recipe(text)
+    except vs.RecipeError:
+        return
+    assert recipe.parse_recipe(made.to_toml()) == made
+    recipe.estimated_bytes(made, 1000, 64)
+
+
+def signed(body: Any) -> str:
+    """A manifest with the checksum that its body asks for."""
+    text = manifest._canonical(body)
+    return f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}", "body": {text}}}'
+
+
+def _manifest(data: bytes) -> None:
+    """As it is, and with the right checksum, so that the reader looks inside."""
+    text = data.decode("utf-8", "replace")
+    texts = [text]
+    with contextlib.suppress(ValueError, RecursionError):
+        texts.append(signed(json.loads(text)))
+    for each in texts:
+        try:
+            facts = manifest.from_json(each, "m.json")
+        except vs.CorruptedError as error:
+            assert "m.json" in str(error)
+            continue
+        assert manifest.from_json(manifest.to_json(facts), "m.json") == facts
+
+
+def _schema(data: bytes) -> None:
+    """The Arrow schema in a manifest is decoded by C++ code."""
+    body = json.loads(_manifest_body())
+    body["schema"] = base64.b64encode(data).decode()
+    try:
+        manifest.from_json(signed(body), "m.json")
+    except vs.CorruptedError as error:
+        assert "m.json" in str(error)
+
+
+def _file(suffix: str) -> Callable[[bytes], None]:
+    folder = Path(tempfile.mkdtemp(prefix="vecsearch-fuzz-"))
+    path = folder / f"data{suffix}"
+
+    def run(data: bytes) -> None:
+        path.write_bytes(data)
+        try:
+            for number, batch in enumerate(open_source(path).batches):
+                try:
+                    batch.validate(full=True)  # as `add` does before it looks at the values
+                except pa.ArrowInvalid:
+                    return
+                batch.to_pylist()
+                if number == 20:
+                    break
+        except vs.VecsearchError as error:
+            assert str(error)
+
+    return run
+
+
+def _manifest_body() -> str:
+    ref = FileRef("segments/a.arrow", 100, "00000000")
+    index = FileRef("indexes/b.faiss", 100, "00000000")
+    facts = {"surface": [[16, 20, 10, 0.9, 0.8, 30.5]], "seed": 1, "queries": 3, "exact_micros_per_row": 0.2}
+    schema = pa.schema(
+        [
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("文", pa.large_string()),
+            pa.field("vector", pa.list_(pa.field("item", pa.float32(), nullable=False), 2), nullable=False),
+        ]
+    )
+    version = Manifest(
+        3, schema, vs.Metric.L2, 2, "float32", "文", EmbedderEntry("toy:2", "0a"), None,
+        (SegmentEntry(ref, ref, 4, 3, 1, ref),),
+        (IndexEntry("b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, facts, index),),
+    )  # fmt: skip
+    return json.dumps(json.loads(manifest.to_json(version))["body"], ensure_ascii=False)
+
+
+def _table() -> pa.Table:
+    return pa.table(
+        {
+            "id": ["a", "b"],
+            "text": ["one", "三"],
+            "tags": pa.array([["x"], None]),
+            "kind": pa.array(["k", "k"]).dictionary_encode(),
+            "when": pa.array([0, None], pa.timestamp("us", "UTC")),
+        }
+    )
+
+
+def _arrow(compression: str | None) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, _table().schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        writer.write_table(_table())
+    return sink.getvalue()
+
+
+def _parquet() -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(_table(), sink)
+    return sink.getvalue()
+
+
+def _npy() -> bytes:
+    sink = io.BytesIO()
+    np.save(sink, np.ones((2, 3), np.float32))
+    return sink.getvalue()
+
+
+FILTERS = (
+    "price >= 1.5 AND text IN ('one', '三') OR NOT flag",
+    "day BETWEEN DATE '1970-01-01' AND DATE '2000-02-29' AND tags IS NOT NULL",
+    "array_contains(tags, 'a') AND length(text) > 2 AND lower(text) LIKE 'o%'",
+    "CAST(id AS DOUBLE) / 2 + price * -1 <> 3e5 AND (text || 'x') = 'onex'",
+    "CASE WHEN flag THEN id ELSE 0 END = 1",
+)
+RECIPES = (
+    'name = "a"\nkind = "hnsw"\ncode = "sq8"\nM = 24\nef_construction = 160\nreduced = 32\n',
+    'name = "b"\nkind = "factory"\nfactory = "IVF64,Flat"\nseed = 3\nrescore = false\n',
+    'name = "c"\nkind = "ivf"\ncode = "pq4"\nnlist = 100\ndescription = "文"\n',
+)
+CSV = 'id,text,n,tags\n1,"one, and ""more""",1.5,\n2,三,,x\n'.encode()
+JSONL = '{"id": 1, "text": "one", "tags": ["a", null], "at": {"x": 1.5}}\n{"id": 2, "text": "三"}\n'.encode()
+READERS = ("vecsearch.sources",)
+
+TARGETS = {
+    "filter": Target(_filter, tuple(text.encode() for text in FILTERS), ("vecsearch.filter", "sqlglot")),
+    "recipe": Target(_recipe, tuple(text.encode() for text in RECIPES), ("vecsearch.recipe", "tomllib")),
+    "manifest": Target(_manifest, (_manifest_body().encode(),), ("vecsearch.manifest", "vecsearch.manifest_check")),
+    "schema": Target(_schema, (_table().schema.serialize().to_pybytes(),), ("vecsearch.manifest",)),
+    "csv": Target(_file(".csv"), (CSV, CSV.decode().encode("utf-16"), CSV.decode().encode("gb18030")), READERS),
+    "tsv": Target(_file(".tsv"), (CSV.replace(b",", b"\t"),), READERS),
+    "jsonl": Target(_file(".jsonl"), (JSONL, JSONL.decode().encode("utf-16")), READERS),
+    "text": Target(_file(".txt"), ("A text.\n\n三。".encode(), "三".encode("gb18030")), READERS),
+    "parquet": Target(_file(".parquet"), (_parquet(),), READERS),
+    "arrow": Target(_file(".arrow"), (_arrow(None), _arrow("zstd")), READERS),
+    "npy": Target(_file(".npy"), (_npy(),), READERS),
+}

@@ -1,0 +1,62 @@
+"""What reads files and texts of others gets spoiled bytes. The long part lets atheris look for inputs that reach new code."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from targets import TARGETS  # noqa: E402
+
+SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
+SEED = int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**6) if SOAK else 1))
+SECONDS = int(os.environ.get("VECSEARCH_FUZZ_SECONDS", "60"))
+
+
+def spoiled(content: bytes, rng: random.Random) -> bytes:
+    """A few bytes changed, cut out, doubled or put in."""
+    data = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 8))):
+        at = rng.randrange(len(data) + 1)
+        end = min(len(data), at + rng.randrange(1, 16))
+        change = rng.choice((
+            bytes(rng.randrange(256) for _ in range(end - at)), b"", data[at:end] * 2, b"\xff" * 8, b"\0" * (end - at), b"((((",
+            b"9" * 30, "文\u202e".encode(),
+        ))  # fmt: skip
+        data[at:end] = change
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_spoiled_bytes_raise_only_our_own_errors(name: str) -> None:
+    target = TARGETS[name]
+    rng = random.Random(f"{SEED} {name}")
+    for seed in target.seeds:
+        target.run(seed)
+        for _ in range(1000 if SOAK else 20):
+            data = spoiled(seed, rng)
+            try:
+                target.run(data)
+            except Exception as error:
+                raise AssertionError(f"{name}, seed {SEED}: {data!r}") from error
+    target.run(b"")
+
+
+@pytest.mark.skipif(not SOAK, reason="part of make soak: minutes")
+@pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="atheris is not installed (it has wheels for Linux only)"
+)
+@pytest.mark.parametrize("name", TARGETS)
+def test_guided_by_coverage(name: str) -> None:
+    command = [sys.executable, str(HERE / "run.py"), name, "--seconds", str(SECONDS), "--seed", str(SEED)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS + 600, check=False)
+    assert done.returncode == 0, f"{name}, seed {SEED}: {done.stderr[-3000:]}"
+    print(name, "".join(line for line in done.stderr.splitlines(True) if line.startswith(("Done", "stat::")))[-200:])
