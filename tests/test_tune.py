@@ -372,3 +372,27 @@ def test_the_command_distills_on_files_and_collections(tiny: str, tmp_path: Path
     assert answer.exit_code == 1
     assert "has no column 'body'; it has text" in answer.stderr
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(1, False), (6, True)])
+def test_the_command_interrupted(
+    tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, kept: bool
+) -> None:
+    """14 pairs in batches of 8: two steps an epoch at most, so six steps are three epochs at least."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in pairs[:14]), encoding="utf-8")
+    left = iter(range(steps))
+    step = tune._step
+
+    def press(*arguments: Any) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        step(*arguments)
+
+    monkeypatch.setattr(tune, "_step", press)
+    fixed_scores(monkeypatch, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    answer = run("tune", tiny, path, tmp_path / "m", "--batch-size", 8, "--epochs", 8)
+    assert answer.exit_code == 130
+    assert (tmp_path / "m" / "model.safetensors").exists() == kept
+    assert ("→" in answer.stdout) == kept
+    assert {entry.name for entry in tmp_path.iterdir()} == ({"pairs.jsonl", "m"} if kept else {"pairs.jsonl"})
