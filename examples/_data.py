@@ -61,11 +61,16 @@ def movielens() -> pa.Table:
 
 
 def retrieval_ndcg(
-    embedder: str | Embedder, documents: list[dict[str, str]], queries: dict[str, str], grades: dict[str, dict[str, float]]
+    embedder: str | Embedder,
+    documents: list[dict[str, str]],
+    queries: dict[str, str],
+    grades: dict[str, dict[str, float]],
+    chunker: vs.Chunker | None = None,
 ) -> float:
-    """Mean nDCG@10 of the queries, through a collection made for the purpose."""
+    """Mean nDCG@10 of the queries, through a collection made for the purpose. With a chunker a document counts by its best
+    passage."""
     with tempfile.TemporaryDirectory() as folder:
-        collection = vs.create(Path(folder) / "documents.vs", embedder=embedder)
+        collection = vs.create(Path(folder) / "documents.vs", embedder=embedder, chunker=chunker)
         collection.add(documents)
         found = [[str(document) for document in hits.ids] for hits in collection.search_batch(list(queries.values()), k=10)]
         collection.close()
