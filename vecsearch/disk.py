@@ -14,12 +14,13 @@ import os
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vecsearch.errors import CorruptedError, LockTimeoutError, StorageError, VecsearchError
 
+BLOCKS_A_THREAD = 64  # a thread costs less than comparing 16 MB
 BLOCK = 256 * 1024  # bytes covered by one checksum
 PROBE = ".probe-"  # files that `require_local` tries a file system with
 REMOTE_FILE_SYSTEMS = frozenset(
@@ -174,7 +175,10 @@ class CheckedFile:
         first, last = start // BLOCK, (stop - 1) // BLOCK
         if last - first <= 1 and self._verified[first] and self._verified[last]:
             return
-        for block in range(first, last + 1):
+        self._verify_blocks(range(first, last + 1))
+
+    def _verify_blocks(self, blocks: Iterable[int]) -> None:
+        for block in blocks:
             if not self._verified[block]:
                 crc = zlib.crc32(self._view[block * BLOCK : (block + 1) * BLOCK])
                 if crc != int.from_bytes(self._expected[block * 4 : block * 4 + 4], "big"):
@@ -185,7 +189,16 @@ class CheckedFile:
                 self._verified[block] = 1
 
     def verify_all(self) -> None:
-        self.verify(0, self.ref.bytes)
+        """Compare every block, those of a large file on all cores: opening an index waits for it."""
+        blocks = range(len(self._verified))
+        threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_A_THREAD)
+        if threads > 1 and not self._all_verified:
+            from concurrent.futures import ThreadPoolExecutor  # slow to import, and only large files need it
+
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(self._verify_blocks, (blocks[number::threads] for number in range(threads))):
+                    pass
+        self._verify_blocks(blocks)
         self._all_verified = True
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from vecsearch.types import Plan
 
 REACH_SIGMAS = 3.0  # how sure to be of k matches within reach when the filter is independent of the query
+FEW_MISSING = 0.01  # expected rows that do not match among the first k, up to which they are left out of account
 EXACT_START_MICROS = 20.0  # what an exact search costs before it scores its first row
 
 
@@ -85,9 +86,12 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     if not stats.indexed_kept:
         return exact_plan(stats, "no matching row is in the index")
     reach = reach_for(k, stats.indexed_kept, stats.indexed_rows)
-    usable = [point for point in stats.points if point.k >= reach and point.low >= recall]
+    # Where next to no row is missing, one stands among the first k of a query in a hundred at most: its recall is that of k.
+    few_missing = k * (stats.indexed_rows - stats.indexed_kept) <= FEW_MISSING * stats.indexed_kept
+    needed = k if few_missing else reach
+    usable = [point for point in stats.points if point.k >= needed and point.low >= recall]
     if not usable:
-        return exact_plan(stats, _unmeasured(k, recall, reach, max(point.k for point in stats.points)))
+        return exact_plan(stats, _unmeasured(k, recall, needed, max(point.k for point in stats.points)))
     point = min(usable, key=lambda item: item.micros)
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
     if point.micros >= exact_cost:

@@ -69,9 +69,9 @@ class Searcher:
         else:
             fresh = self.snapshot.fresh
             fresh_kept = len(fresh) if kept.mask is None else int(np.count_nonzero(kept.mask[fresh]))
-            indexed = kept.count - fresh_kept
-            rows = indexed if kept.mask is None else entry.rows  # few rows of an index are outside it: that is no filter
-            made = Stats(kept.count, rows, indexed, self._points, entry.facts.get("exact_micros_per_row", 0.25))
+            made = Stats(
+                kept.count, entry.rows, kept.count - fresh_kept, self._points, entry.facts.get("exact_micros_per_row", 0.25)
+            )
         with self._lock:
             if len(self._stats) > 1024:
                 self._stats.clear()

@@ -124,6 +124,7 @@ class Snapshot:
         self.starts: Positions = np.cumsum([0, *(entry.rows for entry in facts.segments)])
         self.rows = int(self.starts[-1])
         self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._labels: Positions | None = None  # of the index, once index_entry has looked
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, lock.release)
 
@@ -307,8 +308,7 @@ class Snapshot:
             return None
         entry = self.facts.indexes[-1]
         try:
-            self.files.index(entry)
-            self._labels_of(entry)
+            self._labels = self._labels_of(entry)
         except CorruptedError as error:
             warnings.warn(f"{error} Until then searches are exact.", RuntimeWarning, stacklevel=2)
             return None
@@ -321,7 +321,7 @@ class Snapshot:
     @cached_property
     def labels(self) -> Positions | None:
         """Where each label of the index is now (int64 positions, -1 for rows gone); None when label i is position i."""
-        return self._labels_of(self.index_entry) if self.index_entry else None
+        return self._labels if self.index_entry else None
 
     def _labels_of(self, entry: manifest.IndexEntry) -> Positions | None:
         order = {segment.name: number for number, segment in enumerate(self.facts.segments)}
@@ -333,13 +333,14 @@ class Snapshot:
         _require_index(entry.labels is not None or entry.rows <= rows, entry, "has more rows than the segments it covers")
         if entry.labels is None and numbers == list(range(len(numbers))):
             return None
+        labels = None if entry.labels is None else read_rows(self.root, entry.labels)
+        if labels is not None:
+            _require_index(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
+            _require_index(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
+            if numbers == list(range(len(numbers))):
+                return labels
         covered = np.concatenate([np.empty(0, np.int64), *(np.arange(self.starts[n], self.starts[n + 1]) for n in numbers)])
-        if entry.labels is None:
-            return covered[: entry.rows]
-        labels = read_rows(self.root, entry.labels)
-        _require_index(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
-        _require_index(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
-        return np.where(labels < 0, -1, covered[labels])
+        return covered[: entry.rows] if labels is None else np.where(labels < 0, -1, covered[labels])
 
     @cached_property
     def places(self) -> Places:
@@ -360,7 +361,7 @@ class Snapshot:
         if self.labels is None:
             mask[: self.index_entry.rows] = False
         else:
-            mask[self.labels[self.labels >= 0]] = False
+            mask[self.labels[self.labels >= 0] if self.has_gaps else self.labels] = False
         return np.flatnonzero(mask)
 
 
