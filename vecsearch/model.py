@@ -47,7 +47,9 @@ class Model:
 
     def loaded_or_name(self) -> Embedder | str:
         """For an embedder that builds on this one: the model, where it is at hand or inside the collection, else its name."""
-        return self.embedder if self._ready is not None or self.entry.files else self.entry.spec
+        if self._ready is not None or self.entry.files:
+            return self.embedder
+        return self._given or self.entry.spec
 
     def _stored(self) -> Embedder:
         """The model that the manifest names: from inside the collection, or by its name."""

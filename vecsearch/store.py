@@ -248,7 +248,8 @@ class Store:
                     disk.remove(path)
         for path in (self.root / MODELS).glob("*"):
             if f"{MODELS}/{path.name}" not in needed:
-                shutil.rmtree(path)
+                with disk.storage_errors("removing", path):
+                    shutil.rmtree(path)
         for path in (self.root / MANIFESTS).glob(".*.tmp"):
             disk.remove(path)
         for folder in (self.root / STAGING).glob("work-*"):
