@@ -31,6 +31,7 @@ from vecsearch.plan import Point, exact_micros, points_of
 from vecsearch.recipe import ROWS_PER_CENTROID, IndexRecipe, auto_recipe, load_recipe, wanted_lists
 from vecsearch.search import Searcher
 from vecsearch.snapshot import Kept, Positions, Snapshot
+from vecsearch.spectrum import SAMPLE_ROWS, components_needed
 from vecsearch.store import Store, rows_of
 from vecsearch.types import CHUNK, ID, BuildResult
 
@@ -38,6 +39,7 @@ HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
 TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
+TIMED_ROWS = 5_000  # rows scored to learn what scoring one costs
 BATCH_ROWS = 16_384  # rows added at a time
 SMALLEST = 1000  # with fewer rows exact search is faster than any index
 
@@ -65,7 +67,7 @@ def build(
     facts = snapshot.facts
     target = facts.recall if recall is None else recall
     rows = snapshot.live.rows
-    made = choose_recipe(recipe, snapshot, memory, target)
+    made = choose_recipe(recipe, snapshot, memory, target, seed)
     if made.kind == "exact" or len(rows) < SMALLEST:
         why = "exact search is fastest for so few rows" if made.kind != "exact" or recipe == "auto" else "the recipe says so"
         return _without_index(store, target, started, f"no index: {why}")
@@ -101,13 +103,32 @@ def build(
     )
 
 
-def choose_recipe(recipe: str | IndexRecipe, snapshot: Snapshot, memory: int | None, target: float) -> IndexRecipe:
+def choose_recipe(
+    recipe: str | IndexRecipe, snapshot: Snapshot, memory: int | None, target: float, seed: int = 0
+) -> IndexRecipe:
     """The recipe meant by a name, a path, a factory string or "auto". Raises RecipeError."""
     if isinstance(recipe, IndexRecipe):
         return recipe
-    if recipe == "auto":
-        return auto_recipe(snapshot.live.count, snapshot.facts.dim, str(snapshot.facts.metric), memory, target)
-    return load_recipe(recipe)
+    if recipe != "auto":
+        return load_recipe(recipe)
+    rows, dim, metric = snapshot.live.rows, snapshot.facts.dim, str(snapshot.facts.metric)
+    made = auto_recipe(len(rows), dim, metric, memory, target)
+    if made.reduced is None:
+        return made  # few dimensions, or no index
+    entry = snapshot.index_entry
+    if (
+        entry is not None
+        and entry.recipe["name"] == made.name
+        and entry.recipe.get("reduced")
+        and not growth(snapshot).outgrown()
+    ):
+        kept = int(entry.recipe["reduced"])  # more of the same data: the index there is can be extended
+    else:
+        some = np.random.default_rng([seed, len(rows)]).choice(rows, min(SAMPLE_ROWS, len(rows)), replace=False)
+        order = np.argsort(some)
+        vectors = snapshot.stored_vectors(some[order])[np.argsort(order)]  # read in order, asked at random
+        kept = components_needed(vectors, metric)
+    return auto_recipe(len(rows), dim, metric, memory, target, reduced=kept)
 
 
 def commit(
@@ -285,8 +306,9 @@ class Builder:
         )
 
     def _time_exact(self, query: Scores, labels: Positions) -> float:
-        """Microseconds to score one listed row."""
-        some = labels[labels >= 0][:20_000]
+        """Microseconds to score one listed row, the rows lying apart as those that a filter keeps."""
+        present = np.sort(labels[labels >= 0])
+        some = present[:: max(1, len(present) // TIMED_ROWS)][:TIMED_ROWS]
         times = []
         for _ in range(5):
             start = time.perf_counter()
