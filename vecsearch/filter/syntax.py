@@ -108,7 +108,9 @@ class Syntax:
             return node.key.upper()
 
     def _restored(self, sql: str) -> str:
-        return re.sub(r"\$(\d+)", lambda match: shorten(self._lists[int(match[1]) - 1]), sql)
+        """The same with the lists that were taken out; a $ inside quotes may name none."""
+        lists = {f"${number}": text for number, text in enumerate(self._lists, start=1)}
+        return re.sub(r"\$\d+", lambda match: shorten(lists.get(match[0], match[0])), sql)
 
     def _take_list(self, match: re.Match[str]) -> str:
         if match["refused"]:
