@@ -332,6 +332,20 @@ def test_damaged_indexes_are_built_again(copy: Path, suffix: str) -> None:
         assert hits.ids == exact.ids and np.array_equal(hits.scores, exact.scores)
 
 
+@pytest.mark.filterwarnings("ignore:.*damaged:RuntimeWarning")
+@pytest.mark.parametrize("suffix", [".faiss", ".labels.arrow"])
+def test_a_damaged_index_is_not_carried_on_by_a_compaction(copy: Path, suffix: str) -> None:
+    """Its labels cannot be mapped without knowing them."""
+    before = content_of(copy)
+    (index,) = manifest.load(copy).indexes
+    assert index.labels is not None
+    spoil(copy / (index.labels if suffix == ".labels.arrow" else index.files[0]).name)
+    with vs.open(copy) as c:
+        version = c.compact()
+        assert c.info().indexes == () and content_of(copy).equals(before)
+    assert all(version not in damage.versions for damage in check(copy))
+
+
 def test_a_damaged_latest_manifest(copy: Path) -> None:
     latest = manifest.load(copy)
     previous = manifest.load(copy, latest.version - 1)

@@ -178,17 +178,18 @@ def compact(store: Store, purge: bool) -> int:
             else:
                 merged = merge(latest, run, staging)
                 segments += [merged] if merged else []
-        version = facts.next("compact", segments=tuple(segments))
-        if purge and facts.deleted:
-            version = replace(version, indexes=())
-        else:
-            version = replace(
-                version, indexes=tuple(_relabelled(latest, index, version, staging) for index in facts.indexes[-1:])
-            )
+        version = facts.next("compact", segments=tuple(segments), indexes=())
+        if latest.index_entry is not None and not (purge and _holds_deleted(latest)):
+            version = replace(version, indexes=(_relabelled(latest, latest.index_entry, version, staging),))
         if segments == list(facts.segments) and not purge:
             return facts.version
         store.commit(staging, version)
         return version.version
+
+
+def _holds_deleted(latest: Snapshot) -> bool:
+    """Whether the codes of rows that are gone, now or by an earlier compaction, are in the index."""
+    return bool(latest.facts.deleted) or (latest.labels is not None and bool((latest.labels < 0).any()))
 
 
 def _runs(facts: Manifest) -> list[list[int]]:
