@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "progress", "types"),
     ("disk", "evaluate"),
     ("chunk", "embedders", "exact", "filter", "manifest", "plan", "recipe", "segment", "sources"),
-    ("faiss_index", "ids"),
+    ("faiss_index", "ids", "spectrum"),
     ("snapshot",),
     ("features", "hits", "records", "search", "store"),
     ("merge", "model", "vector_cache"),

@@ -136,7 +136,7 @@ def auto_recipe(
     """The recipe to try first for `n` rows of `dim` dimensions at this target recall, by the measured rules above.
 
     `memory_budget_bytes` bounds the index itself (see `estimated_bytes`). `reduced` replaces the rule for the number of
-    components kept, for a caller that has looked at the data (`faiss_index.suggest_reduced`). Raises RecipeError for
+    components kept, for a caller that has looked at the data (`spectrum.components_needed`). Raises RecipeError for
     arguments out of range, or when no kind fits the budget.
     """
     if n < 0 or dim < 1 or not 0 < recall <= 1:
