@@ -122,6 +122,14 @@ class _Part:
     rows: Positions
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What became of a segment, all of it but the rows that were deleted then."""
+
+    parts: list[_Part]
+    dead: Positions
+
+
 class Remaking:
     """Segments again with other vectors: `make` is given rows as they are stored, and makes float32 (rows, dim) for them."""
 
@@ -132,23 +140,28 @@ class Remaking:
         self.dim = dim
         self.make = make
         self.progress = progress
-        self._done: dict[str, list[_Part]] = {}
+        self._done: dict[str, _Done] = {}
 
-    def missing(self, snapshot: Snapshot) -> bool:
-        return any(entry.name not in self._done for entry in snapshot.facts.segments)
+    def missing(self, snapshot: Snapshot) -> list[int]:
+        """The segments of a snapshot that are not done: new ones, and those in which a restore brought deleted rows back."""
+        return [number for number, entry in enumerate(snapshot.facts.segments) if not self._has(snapshot, entry)]
+
+    def _has(self, snapshot: Snapshot, entry: SegmentEntry) -> bool:
+        done = self._done.get(entry.name)
+        return done is not None and bool(np.isin(done.dead, snapshot.files.tombstones(entry)).all())
 
     def take(self, snapshot: Snapshot) -> None:
         """Do the segments of a snapshot that are not done yet."""
-        for number, entry in enumerate(snapshot.facts.segments):
-            if entry.name not in self._done:
-                self._done[entry.name] = list(self._parts(snapshot, number))
+        for number in self.missing(snapshot):
+            entry = snapshot.facts.segments[number]
+            self._done[entry.name] = _Done(list(self._parts(snapshot, number)), snapshot.files.tombstones(entry))
 
     def segments(self, latest: Snapshot) -> tuple[SegmentEntry, ...]:
         """The segments instead of those of a version, all of which are done. Rows deleted since they were done are buried."""
         out = []
         for entry in latest.facts.segments:
             dead = latest.files.tombstones(entry)
-            for part in self._done[entry.name]:
+            for part in self._done[entry.name].parts:
                 gone = np.flatnonzero(np.isin(part.rows, dead))
                 made = self.staging.bury(part.entry, self.staging.open_segment(part.entry), gone) if len(gone) else part.entry
                 out += [made] if made.live else []

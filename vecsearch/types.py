@@ -108,9 +108,11 @@ class DimensionReport:
 
     def note(self) -> str:
         """What was measured, in words."""
+        judged = self.points[0].ndcg is not None
         return (
             f"{self.metric}; recall over {self.rows:,} rows, asked with {self.queries:,} {self.asked_with}; "
             f"components fitted on {self.fitted_on:,} other rows"
+            + ("; nDCG over all rows, with components fitted on them" if judged else "")
         )
 
     def __str__(self) -> str:
