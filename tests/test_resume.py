@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import shutil
 import signal
 import subprocess
@@ -14,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import clustered
+from test_crash import Scenario, make_indexed, place, record, try_crash
 
 import vecsearch as vs
 from vecsearch import checkpoint as checkpoints
-from vecsearch.faiss_index import FaissIndex
+from vecsearch.faiss_index import FaissIndex, graph
 from vecsearch.faiss_index import build as faiss_build
 from vecsearch.plan import Point
 from vecsearch.store import BUILD_FACTS, Store
@@ -224,3 +227,42 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(copy: Path, eager: None, s
         assert again is not None and again.n == index.n
         store.drop_builds()
         assert not left_over(copy)
+
+
+def test_a_crash_while_a_checkpoint_is_written(
+    tmp_path: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed, or the power cut, while it writes: the collection is as before or after, and the same index is built."""
+    monkeypatch.setattr("vecsearch.build.SMALLEST", 20)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # the model stands in for it
+    for module in (faiss_build, graph):
+        monkeypatch.setattr(module, "BLOCK", 20)
+    recipe = vs.IndexRecipe("graph", "hnsw", code="sq8", M=4, ef_construction=20)
+
+    def build(root: Path) -> vs.BuildResult:
+        with vs.open(root) as c:
+            return c.build_index(recipe, threads=1)
+
+    def proposed(root: Path) -> npt.NDArray[np.int64]:
+        with vs.open(root) as c:
+            index = c._snapshot.index
+            assert index is not None
+            return index.candidates(clustered(10, 4, seed=8), 20, 16)[0]
+
+    recording = record(Scenario(make_indexed, build), tmp_path)
+    whole = proposed(place(tmp_path / "world"))
+    checkpointed = [n for n, op in enumerate(recording.journal) if "build-" in f"{op.path} {op.target}"]
+    assert sum("rows-" in op.target for op in recording.journal if op.kind == "rename") == 3  # 20, 40 and all 54 rows
+    resumed = set()
+    rng = random.Random(4)
+    for at in sorted({*rng.sample(checkpointed, 12), checkpointed[0], checkpointed[-1], len(recording.journal) - 1}):
+        for how in ("kill", "power"):
+            target = tmp_path / "crashed"
+            try_crash(recording, at, how, f"{at}", target, build, False)
+            with vs.open(place(target)) as c:
+                built = bool(c.info().indexes)
+            if not built:
+                resumed.add(build(place(target)).why.rpartition("; ")[2].split(" rows")[0])
+            assert np.array_equal(proposed(place(target)), whole), (at, how)
+            shutil.rmtree(target)
+    assert resumed >= {"went on from 20", "went on from 54", "there was no index"}

@@ -308,7 +308,7 @@ class Builder:
     def _time_exact(self, query: Scores, labels: Positions) -> float:
         """Microseconds to score one listed row, the rows lying apart as those that a filter keeps."""
         present = np.sort(labels[labels >= 0])
-        some = present[:: max(1, len(present) // TIMED_ROWS)][:TIMED_ROWS]
+        some = np.ascontiguousarray(present[:: max(1, len(present) // TIMED_ROWS)][:TIMED_ROWS])
         times = []
         for _ in range(5):
             start = time.perf_counter()
