@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import vecsearch as vs
 from vecsearch import dimensions
+from vecsearch.backup import backup
 from vecsearch.check import check
 from vecsearch.cli import app
 from vecsearch.embedders.reduced import Projection, ReducedEmbedder, principal_components, truncated, truncation
@@ -302,6 +303,8 @@ def test_passages_and_a_trained_model_come_along(tmp_path: Path) -> None:
         c.add([{"id": 1, "text": "Plants make food from light. " * 5 + "猫抓老鼠。" * 12}, {"id": 2, "text": "猫"}])
         c.reduced(tmp_path / "small", 3)
     (tmp_path / "c").rename(tmp_path / "gone")
+    backup(tmp_path / "small", tmp_path / "copy")
+    assert check(tmp_path / "copy") == [] and vs.open(tmp_path / "copy").search("猫", k=1).ids == [2]
     with vs.open(tmp_path / "small") as made, vs.open(tmp_path / "gone") as c:
         names = ["id", "text", "_chunk", "_start", "_end"]
         assert made.to_arrow(names).equals(c.to_arrow(names))

@@ -15,7 +15,7 @@ from vecsearch.embedders import embedder_spec, resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.reduced import ReducedEmbedder
 from vecsearch.embedders.saved import lives_in_a_folder, save_copy
-from vecsearch.errors import EmbedderError, EmbedderMismatchError
+from vecsearch.errors import CorruptedError, EmbedderError, EmbedderMismatchError
 from vecsearch.manifest import MODELS, EmbedderEntry
 from vecsearch.store import Staging, place_of
 
@@ -86,7 +86,8 @@ class Model:
     def project(self, vectors: Vectors) -> Vectors:
         """Vectors of the dimension that was reduced, float32 (n, full_dim), as the collection keeps them: float32 (n, dim)."""
         embedder = self.embedder
-        assert isinstance(embedder, ReducedEmbedder), "a fingerprint is that of one kind"
+        if not isinstance(embedder, ReducedEmbedder) or embedder.full_dim != self.entry.full_dim:
+            raise CorruptedError(f"the manifest of {self.root} says that its model projects vectors, and it does not")
         return embedder.project(vectors)
 
     def _made(self, vectors: Vectors, count: int) -> Vectors:
