@@ -53,13 +53,6 @@ def data() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     return vectors[:-200], vectors[-200:]
 
 
-@pytest.fixture
-def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make scoring rows look dear to the planner, so that small data takes the index as large data would."""
-    original = building.Builder._time_exact
-    monkeypatch.setattr(building.Builder, "_time_exact", lambda self, query, labels: 50 * original(self, query, labels))
-
-
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 def test_the_contract_holds_through_changes(
     root: Path, data: tuple[np.ndarray, np.ndarray], metric: str, small_exact: None
@@ -146,8 +139,12 @@ def test_own_queries_calibrate(root: Path, data: tuple[np.ndarray, np.ndarray]) 
     vectors, queries = data
     c = vs.create(root, dim=DIM)
     c.add(vectors[:ROWS])
-    assert c.build_index(recipe="low-latency", queries=queries).calibrated_on == "the user's own queries"
-    assert c.info().indexes[0].facts["queries"] == len(queries)
+    many = np.concatenate([queries, queries * 0.9 + 0.1 * vectors[: len(queries)]])
+    assert c.build_index(recipe="low-latency", queries=many).calibrated_on == "the user's own queries"
+    assert c.info().indexes[0].facts["queries"] == len(many) == 400
+    few = c.build_index(recipe="low-latency", queries=queries[:30])  # that all are answered perfectly says little
+    assert few.calibrated_on == "the user's own queries and held-out rows" and few.rows == ROWS
+    assert c.info().indexes[0].facts["queries"] == 400
     with pytest.raises(vs.InvalidInputError, match="queries is empty"):
         c.build_index(queries=[])
 
@@ -212,6 +209,20 @@ def test_deleting_the_index_files_costs_no_answer(root: Path, data: tuple[np.nda
         assert hits.ids == expected and hits.plan.method == "exact"
         again.build_index(recipe="exact")
         assert again.search(queries[0], k=5).ids == expected
+
+
+def test_more_centroids_are_trained_on_more_rows() -> None:
+    """39 rows a centroid, of which there are about 4 sqrt(n); at least 65,536 rows, at most 512 MB or as many."""
+    lists = vs.IndexRecipe("lists", "ivf", code="pq4")
+    assert building.training_rows(lists, 100_000, 384) == 65_536
+    assert building.training_rows(lists, 1_000_000, 256) == 39 * 4000
+    assert building.training_rows(lists, 9_000_000, 256) == 39 * 12_000
+    assert building.training_rows(lists, 9_000_000, 1024) == 512 * 2**20 // 4096
+    assert building.training_rows(lists, 9_000_000, 4096) == 65_536
+    named = vs.IndexRecipe("lists", "ivf", code="pq4", nlist=4096)
+    assert building.training_rows(named, 200_000, 64) == 39 * 4096
+    assert building.training_rows(vs.IndexRecipe("f", "factory", factory="PCA64,IVF4k,Flat"), 10**6, 64) == 39 * 4096
+    assert building.training_rows(vs.IndexRecipe("f", "factory", factory="HNSW32"), 10**7, 64) == 65_536
 
 
 def test_a_bad_recipe_says_what_is_known(root: Path) -> None:

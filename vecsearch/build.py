@@ -36,6 +36,7 @@ from vecsearch.store import Store, rows_of
 from vecsearch.types import CHUNK, ID, BuildResult
 
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
+FEWEST_OWN = 400  # fewer own queries show too little: held-out rows join them, for a few perfect answers promise nothing
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
 TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
@@ -74,8 +75,7 @@ def build(
     builder = Builder(snapshot, made, seed, threads or os.cpu_count() or 1, progress, resumable=True)
     with builder:
         extended, why = builder.extend(rows) if queries is None else (None, "calibrating on given queries")
-        index, labels, points, calibrated_on = extended or builder.run(rows, queries)
-        calibrated_on = calibrated_on if queries is None else asked_with
+        index, labels, points, calibrated_on = extended or builder.run(rows, queries, asked_with)
         measured = {
             "target": target,
             "calibrated_on": calibrated_on,
@@ -202,15 +202,16 @@ class Builder:
     def __exit__(self, *_: object) -> None:
         self._checkpoint.close()
 
-    def run(self, rows: Positions, queries: Scores | None) -> tuple[FaissIndex, Positions, list[Point], str]:
+    def run(
+        self, rows: Positions, queries: Scores | None, asked_with: str = "the user's own queries"
+    ) -> tuple[FaissIndex, Positions, list[Point], str]:
         """The index over `rows`, the position of each label, its operating surface, and what that was measured on."""
         facts = self.snapshot.facts
-        held = np.empty(0, np.int64)
-        calibrated_on = "the user's own queries"
-        if queries is None:
-            held = np.sort(self.rng.choice(rows, min(HELD_OUT, max(1, int(len(rows) * HELD_OUT_SHARE))), replace=False))
-            queries = self.snapshot.stored_vectors(held)
-            calibrated_on = "held-out rows"
+        own = np.empty((0, facts.dim), np.float32) if queries is None else queries
+        wanted = HELD_OUT if queries is None else max(0, FEWEST_OWN - len(own))
+        held = np.sort(self.rng.choice(rows, min(wanted, max(1, int(len(rows) * HELD_OUT_SHARE))), replace=False))
+        calibrated_on = " and ".join([asked_with] * bool(len(own)) + ["held-out rows"] * bool(len(held)))
+        queries = np.concatenate([own, self.snapshot.stored_vectors(held)])
         base = np.setdiff1d(rows, held, assume_unique=True)
         sample = np.sort(self.rng.choice(base, min(training_rows(self.recipe, len(base), facts.dim), len(base)), replace=False))
         checkpoint = self._checkpoint.enter_context(Checkpoint(self.snapshot.root, self._identity(base, len(sample))))
