@@ -61,3 +61,12 @@ def brute_force(vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32]
     if metric == "cosine":
         return (v @ q) / (np.linalg.norm(v, axis=1) * np.linalg.norm(q))
     return v @ q
+
+
+@pytest.fixture
+def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make scoring rows look dear to the planner, so that small data takes the index as large data would."""
+    from vecsearch import build as building
+
+    original = building.Builder._time_exact
+    monkeypatch.setattr(building.Builder, "_time_exact", lambda self, query, labels: 50 * original(self, query, labels))

@@ -35,6 +35,8 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 ONLY_IN = {  # a library -> the rooms that may import it
     "faiss": {"exact", "faiss_index", "sources"},
+    "llvmlite": {"faiss_index"},
+    "numba": {"faiss_index"},
     "pandas": {"hits", "sources"},
     "polars": {"sources"},
     "sqlglot": {"filter"},

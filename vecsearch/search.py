@@ -10,12 +10,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch import exact
 from vecsearch.exact import Rows, Scores, best, best_of, score_rows
+from vecsearch.faiss_index import LOADER, table_of
 from vecsearch.plan import Point, Stats, exact_plan, plan, points_of
 from vecsearch.snapshot import Kept, Mask, Snapshot
 from vecsearch.types import Metric, Plan
@@ -93,12 +95,29 @@ class Searcher:
             assert index is not None
             if self.metric is not Metric.COSINE and not index.covers(query[None])[0]:
                 return self._exact(query, k, kept, self._far(kept))
+            compiled = LOADER.after_queries()
+            if compiled is not None and index.walk is not None and self._table is not None:
+                return self._walked(compiled, query, k, kept, chosen)
             rows, _ = index.candidates(query[None], chosen.depth, chosen.effort, 1, self.snapshot.places)
             return self._finish(query, rows[0], k, kept, chosen)
         return self._exact(query, k, kept, chosen)
 
     def _far(self, kept: Kept) -> Plan:
         return exact_plan(self.stats(kept), "the query is longer or farther than anything the index was trained on")
+
+    def _walked(self, compiled: ModuleType, query: Scores, k: int, kept: Kept, chosen: Plan) -> Found:
+        """What `candidates` and `_finish` do, in one compiled call."""
+        index = self.snapshot.index
+        assert index is not None and index.walk is not None and self._table is not None
+        fresh = self._fresh(kept) if chosen.fresh_rows else NOTHING
+        enough = min(k, self.stats(kept).indexed_kept)
+        found = index.walk.search(
+            compiled, query, k, chosen.effort, chosen.depth, chosen.depth if kept.mask is None else chosen.reach, enough,
+            self.snapshot.places, kept.mask, fresh, self._table, self.metric is Metric.L2,
+        )  # fmt: skip
+        if found is None:
+            return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
+        return Found(*found, chosen)
 
     def _finish(self, query: Scores, rows: Rows, k: int, kept: Kept, chosen: Plan) -> Found:
         """Re-score what the index proposed, or turn exact when too little of it matches."""
@@ -136,6 +155,11 @@ class Searcher:
     def _only(self) -> npt.NDArray[np.floating] | None:
         """The vectors of the only segment, when there is one."""
         return self._vectors[0] if len(self._vectors) == 1 else None
+
+    @cached_property
+    def _table(self) -> tuple[Rows, Rows] | None:
+        """Where the compiled walk finds the vectors."""
+        return table_of(self._vectors, self.snapshot.starts)
 
     @cached_property
     def _has_gaps(self) -> bool:

@@ -7,11 +7,14 @@ distance with one more coordinate loses the graph (recall .37 against .99 at efS
 projection.py  vectors -> what FAISS stores: principal components, signed bytes; what lies outside what it was fitted for
 graph.py       the order rows enter a graph in, and links back to nodes that are hard to reach
 index.py       FaissIndex: candidates, add, write, read
+fast.py        when to search by the compiled walk
+compiled.py    the compiled walk: one query through a graph of signed bytes, in one call
 build.py       recipe + stream of vectors -> FaissIndex
 """
 
 from vecsearch.faiss_index.build import build_index
-from vecsearch.faiss_index.index import FaissIndex, Places, read_index
+from vecsearch.faiss_index.fast import LOADER, Places, table_of
+from vecsearch.faiss_index.index import FaissIndex, read_index
 from vecsearch.faiss_index.projection import suggest_reduced
 
-__all__ = ["FaissIndex", "Places", "build_index", "read_index", "suggest_reduced"]
+__all__ = ["LOADER", "FaissIndex", "Places", "build_index", "read_index", "suggest_reduced", "table_of"]

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 from dataclasses import asdict, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ import numpy.typing as npt
 from vecsearch.errors import CorruptedError, InvalidInputError, StorageError
 from vecsearch.exact import Scores as Floats
 from vecsearch.exact import omp_threads
+from vecsearch.faiss_index.fast import Places, Walk
 from vecsearch.faiss_index.graph import BLOCK, link_back
 from vecsearch.faiss_index.projection import Projection
 from vecsearch.recipe import IndexRecipe, recipe_from_mapping
 
 Labels = npt.NDArray[np.int64]
-Places = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 
 EFFORTS = (
     *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256),
@@ -110,6 +111,11 @@ class FaissIndex:
             labels = places[labels].astype(np.int64)
         return labels, distances
 
+    @cached_property
+    def walk(self) -> Walk | None:
+        """The compiled search over this index as it is now, for kinds that have one."""
+        return Walk(self._index, self._projection) if self._order is not None and Walk.fits(self._index) else None
+
     def covers(self, vectors: Floats) -> npt.NDArray[np.bool_]:
         """Which vectors (rows or queries) the index was fitted for: bool (rows,). The others need exact search."""
         return self._projection.covers(vectors)
@@ -122,6 +128,7 @@ class FaissIndex:
             raise InvalidInputError(f"an index of recipe '{self.recipe.name}' cannot be added to: build it again")
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise InvalidInputError(f"vectors have shape {vectors.shape}; this index takes (rows, {self.dim})")
+        self.__dict__.pop("walk", None)  # FAISS's memory moves when it grows
         first = self.n
         with omp_threads(threads):
             for at in range(0, len(vectors), BLOCK):

@@ -1,0 +1,134 @@
+"""When to search by the compiled walk (`compiled.py`), and what it needs of an index.
+
+It is used where numba (the extra `fast`) is installed and the index is a graph of signed bytes. Loading it takes about half a
+second, the first time on a machine some seconds more, for it is compiled then; so it is loaded in a thread of its own, once a
+process has shown that it asks more than a few queries. Until then, and everywhere else, FAISS searches.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.exact import Rows, Scores
+from vecsearch.faiss_index.projection import Projection
+
+AFTER_QUERIES = 100  # asked in this process, before the compiled walk is loaded
+SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment: never
+
+Vectors = npt.NDArray[np.floating]
+Places = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
+
+
+class Loader:
+    """Brings in `compiled.py`, once a process. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.module: ModuleType | None = None
+        self._asked = 0
+        self._begun = False
+        self._lock = threading.Lock()
+
+    def after_queries(self) -> ModuleType | None:
+        """The module when it is there; each call counts as a query, and after some the module is loaded beside."""
+        if self.module is None and not self._begun:
+            self._asked += 1
+            if self._asked > AFTER_QUERIES:
+                threading.Thread(target=self.load, name="vecsearch-compiled").start()
+        return self.module
+
+    def load(self) -> ModuleType | None:
+        """Load it now; None where numba is not installed, does not work, or is switched off."""
+        with self._lock:
+            if not self._begun:
+                self._begun = True
+                if os.environ.get(SWITCH) != "0" and find_spec("numba") is not None:
+                    try:
+                        from vecsearch.faiss_index import compiled
+                    except Exception:  # whatever a broken compiler raises: FAISS searches as before
+                        return None
+                    self.module = compiled
+        return self.module
+
+
+LOADER = Loader()
+
+
+class Walk:
+    """The compiled search over one index. Holds views of FAISS's memory: `index` must outlive it. Thread-safe."""
+
+    def __init__(self, index: Any, projection: Projection) -> None:
+        """index: an IndexHNSWSQ for which `fits` is true."""
+        assert projection.matrix is not None
+        graph = index.hnsw
+        storage = faiss.downcast_index(index.storage)
+        size = storage.code_size
+        self._index = index
+        self._matrix = projection.matrix
+        self._offset = projection.offset
+        self._codes = faiss.rev_swig_ptr(storage.codes.data(), index.ntotal * size).reshape(-1, size)
+        self._links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
+        self._offsets = faiss.rev_swig_ptr(graph.offsets.data(), graph.offsets.size()).view(np.int64)
+        self._levels = faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64)
+        self._entry = int(graph.entry_point)
+        self._top = int(graph.max_level)
+        self._width = int(graph.nb_neighbors(0))
+        self._scratch = threading.local()
+
+    @staticmethod
+    def fits(index: Any) -> bool:
+        """Whether an index is a graph of signed bytes compared by Euclidean distance, with rows in it."""
+        if not isinstance(index, faiss.IndexHNSWSQ) or index.metric_type != faiss.METRIC_L2 or not index.ntotal:
+            return False
+        storage = faiss.downcast_index(index.storage)
+        signed = storage.sq.qtype == faiss.ScalarQuantizer.QT_8bit_direct_signed
+        return bool(signed and storage.code_size % 32 == 0)
+
+    def search(
+        self, compiled: ModuleType, query: Scores, k: int, effort: int, depth: int, reach: int, enough: int,
+        places: Places, mask: npt.NDArray[np.bool_] | None, fresh: Rows, table: tuple[Rows, Rows], euclidean: bool,
+    ) -> tuple[Rows, Scores] | None:  # fmt: skip
+        """The k best rows for one query, float32 (dim,), best first, with their true scores: int64 and float32, at most k.
+
+        effort, depth, places: as for `FaissIndex.candidates`. mask: positions that may be found. fresh: positions that are
+        scored besides. table: what `table_of` gave. None when fewer than `enough` of the first `reach` candidates match.
+        """
+        most = max(effort, depth)
+        scratch = self._scratch
+        if getattr(scratch, "most", 0) < most:
+            scratch.most = most
+            scratch.code = np.empty(self._codes.shape[1], np.int16)
+            scratch.distances, scratch.nodes = np.empty(most, np.int32), np.empty(most, np.int32)
+            scratch.waiting = np.empty(self._width, np.int32)
+            scratch.seen, scratch.mark = np.zeros(len(self._codes), np.uint8), 0
+        scratch.mark += 1
+        if scratch.mark > compiled.FULL:
+            scratch.seen[:] = 0
+            scratch.mark = 1
+        rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
+        found = compiled.search(
+            query, self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry, self._top,
+            places, NO_MASK if mask is None else mask, fresh, *table, euclidean,
+            effort, depth, reach, enough,
+            scratch.code, scratch.distances, scratch.nodes, scratch.seen, scratch.mark, scratch.waiting, rows, scores,
+        )  # fmt: skip
+        if found < 0:
+            return None
+        return (rows, scores) if found == k else (rows[:found], scores[:found])
+
+
+NO_MASK = np.empty(0, bool)
+
+
+def table_of(vectors: list[Vectors], starts: Rows) -> tuple[Rows, Rows] | None:
+    """First position and address of each segment's vectors; None where some are not float32 in one piece."""
+    if not vectors or any(part.dtype != np.float32 or not part.flags.c_contiguous for part in vectors):
+        return None
+    return np.ascontiguousarray(starts[: len(vectors)]), np.array([part.ctypes.data for part in vectors], np.int64)
