@@ -1,0 +1,95 @@
+"""Collections larger than the memory there is: ingest, build and search with the system holding anonymous memory to a limit.
+
+RLIMIT_DATA counts what a process may write to and no file backs: vectors mapped from segments do not count, whatever copies
+them does. The limit is what the process takes after one small build, with libraries loaded and threads started, and a budget
+that is less than the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
+
+LIMITED = """
+import itertools, os, resource, sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+import vecsearch as vs
+from vecsearch import build, ingest
+
+folder, rows, dim, recipe, memory, budget, lean = Path(sys.argv[1]), *sys.argv[2:]
+rows, dim, budget = int(rows), int(dim), int(budget) << 20
+if lean == "lean":  # the parts of fixed size made small, so that a small collection is larger than they are
+    ingest.SEGMENT_BYTES = 16 << 20
+    build.HELD_OUT, build.TRAIN_ROWS, build.BATCH_ROWS = 200, 4096, 4096
+
+
+def batches(rows):
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((200, dim), dtype=np.float32)
+    for first in range(0, rows, 4096):
+        count = min(4096, rows - first)
+        vectors = centres[rng.integers(200, size=count)] + 0.5 * rng.standard_normal((count, dim), dtype=np.float32)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dim)
+        yield pa.record_batch({"id": np.arange(first, first + count), "vector": column, "kind": rng.integers(10, size=count)})
+
+
+def everything(root, rows):
+    with vs.create(root, dim=dim) as c:
+        stream = batches(rows)
+        first = next(stream)
+        c.add(pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], stream)), progress=False)
+        built = c.build_index(recipe, memory=memory, threads=1, progress=False)
+        assert built.rows == rows, built
+        recalls = []
+        for query in np.random.default_rng(1).standard_normal((20, dim)):
+            exact = c.search(query, exact=True).ids
+            recalls.append(len(set(c.search(query).ids) & set(exact)) / 10)
+            assert len(c.search(query, where="kind = 3")) == 10
+        return c.info().bytes, float(np.mean(recalls))
+
+
+
+def data():
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+    return int(line.split()[1]) << 10
+
+
+everything(folder / "warm.vs", 5000)
+before = data()
+resource.setrlimit(resource.RLIMIT_DATA, (before + budget, before + budget))
+size, recall = everything(folder / "c.vs", rows)
+assert size > budget, f"the collection has {size:,} bytes, and the budget is {budget:,}"
+try:
+    np.ones(size)
+    raise AssertionError("the limit does not hold")
+except MemoryError:
+    pass
+print(f"{size / 2**20:.0f} MB with a budget of {budget / 2**20:.0f} MB beside {before / 2**20:.0f} MB; recall {recall:.3f}")
+"""
+
+SMALL = (500_000, 128, "IVF64,PQ32x4fs", "100MB", 150, "lean")
+LARGE = (1_000_000, 384, "low-memory", "400MB", 1200, "as it is")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA counts mapped memory on Linux only")
+@pytest.mark.parametrize("sizes", [SMALL, pytest.param(LARGE, marks=pytest.mark.skipif(not SOAK, reason="part of make soak"))])
+def test_a_collection_larger_than_the_memory(sizes: tuple[object, ...], tmp_path: Path) -> None:
+    environment = os.environ | {
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve address space ahead, which the limit counts
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
+    command = [sys.executable, "-c", LIMITED, str(tmp_path), *map(str, sizes)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(done.stdout)
