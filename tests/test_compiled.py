@@ -53,7 +53,7 @@ def both(c: vs.Collection, monkeypatch: pytest.MonkeyPatch, query: np.ndarray, k
 def test_finds_what_faiss_finds(
     collection: vs.Collection, metric: str, compiled: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    c, queries = collection, clustered(60, DIM, seed=5)
+    c, queries = collection, clustered(30, DIM, seed=5)
     walked = []
     walk = fast.Walk.search
     monkeypatch.setattr(fast.Walk, "search", lambda *args: walked.append(1) or walk(*args))
@@ -73,7 +73,7 @@ def test_finds_what_faiss_finds(
                     np.testing.assert_allclose(by_walk.scores, true_scores(c, query, by_walk, metric), rtol=1e-4, atol=1e-4)
                     assert (np.diff(by_walk.scores) <= 0).all()
         assert same >= 0.998 * total, stage  # equal distances of bytes may be taken in another order
-        assert used > 200, stage
+        assert used > 100, stage
 
     check("built")
     c.add(

@@ -7,6 +7,7 @@ process has shown that it asks more than a few queries. Until then, and everywhe
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from importlib.util import find_spec
@@ -51,10 +52,9 @@ class Loader:
                 self._begun = True
                 if os.environ.get(SWITCH) != "0" and find_spec("numba") is not None:
                     try:
-                        from vecsearch.faiss_index import compiled
+                        self.module = importlib.import_module("vecsearch.faiss_index.compiled")
                     except Exception:  # whatever a broken compiler raises: FAISS searches as before
                         return None
-                    self.module = compiled
         return self.module
 
 
