@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,10 +16,12 @@ import pytest
 from conftest import clustered
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import vecsearch as vs
 from vecsearch import backup, sampling
 from vecsearch.build import Builder
+from vecsearch.cli import app
 from vecsearch.plan import Point
 from vecsearch.sampling import Reservoir, Watch, read_sample
 
@@ -292,3 +295,36 @@ def test_checks_take_a_small_share_of_the_time(
         now += 0.5
         watch.look(searcher, data[0], 10, searcher.snapshot.live, 0.95)
     assert len(watch.margins) == 3  # at 0.5, 1,000 and 2,000 seconds
+
+
+# -- the commands ------------------------------------------------------------------------------------------------------------
+
+
+def command(*words: object) -> tuple[int, dict[str, object]]:
+    done = CliRunner().invoke(app, [str(word) for word in (*words, "--json")])
+    return done.exit_code, json.loads(done.stdout) if done.stdout else {}
+
+
+def test_measuring_and_sampling_on_the_command_line(c: vs.Collection, root: Path, tmp_path: Path, missing_some: None) -> None:
+    c.sample_queries(0)
+    c.close()
+    assert command("sample", root, 20)[1]["sample_queries"] == 20
+    questions = tmp_path / "questions.txt"
+    questions.write_text("\n".join(str(query.tolist()) for query in clustered(30, DIM, seed=4)), encoding="utf-8")
+    code, report = command("measure", root, "--queries", questions, "-k", 5)
+    assert code == 0 and report["recall"] == 1 and report["queries"] == 30 and report["k"] == 5
+    with vs.open(root) as again:
+        for query in clustered(30, DIM, seed=4):
+            again.search(query)
+    code, report = command("measure", root, "--queries", "sampled")
+    assert code == 0 and report["queries"] == 20 and report["asked_with"] == "queries sampled from searches"
+    assert command("build", root, "--recipe", "IVF64,Flat", "--queries", "sampled", "--seed", 2)[1]["how"] == "built"
+    code, report = command("measure", root, "--recall", 0.95)
+    assert code == 1 and report["high"] < 0.95  # the surface of this index is a lie
+    shown = CliRunner().invoke(app, ["measure", str(root), "--where", "id < 5", "--queries", str(questions)])
+    assert (
+        shown.exit_code == 0
+        and "recall@10 1.0000 (99% interval 1.0000 to 1.0000), target 0.95; asked with 30 of" in shown.stdout
+    )
+    assert command("sample", root, 0)[0] == 0
+    assert command("measure", root, "--queries", "sampled")[0] == 1  # there are none

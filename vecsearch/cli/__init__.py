@@ -6,14 +6,14 @@ Heavy imports wait until a command runs, so that `vecsearch --help` answers at o
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.cli import care, models, quality
+from vecsearch.cli import care, models, quality, recall
 from vecsearch.cli.options import Columns, Debug, Folder, Json, Version, Where, open_for
+from vecsearch.cli.questions import questions, read_queries, vector_of
 from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_build, shown_bytes
 from vecsearch.types import CollectionInfo, IndexInfo, Metric, OnConflict
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(care.app)
 app.add_typer(quality.app)
+app.add_typer(recall.app)
 app.add_typer(models.app)
 
 
@@ -110,7 +111,7 @@ def build(
 ) -> None:
     """Build the index of a collection. Interrupted, it goes on where it was when it is run again."""
     with reporting(debug), open_for(folder) as collection:
-        asked = "sampled" if queries == Path("sampled") else _questions(collection, queries)
+        asked = questions(collection, queries)
         done = collection.build_index(recipe=recipe, recall=recall, memory=memory, queries=asked, seed=seed)
         if as_json:
             print_json(done)
@@ -133,7 +134,7 @@ def bench(
     with reporting(debug), open_for(folder) as collection:
         from vecsearch import bench as benching
 
-        asked = _questions(collection, queries)
+        asked = questions(collection, queries)
         report = collection.bench(recipes or list(benching.RECIPES), k=k, queries=asked, seed=seed)
         if output is not None:
             benching.write_json(report, output.with_suffix(".json"))
@@ -169,8 +170,8 @@ def search(
         raise typer.BadParameter("give a question, or --queries with a file of them", param_hint="'QUESTION'")
     with reporting(debug), open_for(folder, version) as collection:
         facts = collection.info()
-        asked = _read_queries(queries) if queries else [("1", str(question))]
-        vectors_or_texts = [text if facts.text_column else _vector(text) for _, text in asked]
+        asked = read_queries(queries) if queries else [("1", str(question))]
+        vectors_or_texts = [text if facts.text_column else vector_of(text) for _, text in asked]
         found = collection.search_batch(vectors_or_texts, k, where=where, recall=recall, exact=exact, passages=passages)
         names = [name.strip() for name in columns.split(",")] if columns else None
         for (key, text), hits in zip(asked, found, strict=True):
@@ -315,43 +316,6 @@ def _shown_columns(facts: CollectionInfo) -> list[str]:
 def _shown_index(index: IndexInfo) -> str:
     measured = f"measured with {index.facts['queries']:,} {index.facts['calibrated_on']}"
     return f"{index.recipe['name']}, {index.rows:,} rows, {shown_bytes(index.bytes)}, {measured}"
-
-
-def _read_queries(path: Path) -> list[tuple[str, str]]:
-    """Ids and texts. A .jsonl line is an object with `text` and `id` (or `_id`, as in BEIR); else a line is a question."""
-    from vecsearch.errors import InvalidInputError
-
-    asked = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
-        if path.suffix != ".jsonl":
-            asked.append((str(number), line.strip()))
-            continue
-        try:
-            row = json.loads(line)
-            asked.append((str(row.get("_id", row.get("id", number))), str(row["text"])))
-        except (ValueError, KeyError, AttributeError) as error:
-            raise InvalidInputError(f'{path}, line {number}: not a JSON object such as {{"id": 1, "text": "..."}}') from error
-    return asked
-
-
-def _questions(collection: Collection, path: Path | None) -> list[Any] | None:
-    """A file's questions to measure with: texts, or vectors where there is no embedder; None: there is no file."""
-    if path is None:
-        return None
-    embeds = collection.info().embedder is not None
-    return [text if embeds else _vector(text) for _, text in _read_queries(path)]
-
-
-def _vector(text: str) -> list[float]:
-    """A query of a collection that has no embedder: a JSON list of numbers."""
-    from vecsearch.errors import InvalidInputError
-
-    try:
-        return [float(value) for value in json.loads(text)]
-    except (ValueError, TypeError) as error:
-        raise InvalidInputError("the collection has no embedder: search it by a vector, written [0.1, 0.2, ...]") from error
 
 
 def _as_dicts(hits: Hits, columns: list[str] | None) -> list[dict[str, Any]]:
