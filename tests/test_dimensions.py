@@ -172,7 +172,7 @@ def test_ndcg_is_that_of_the_reduced_collection(chunker: int | None, tmp_path: P
     c = topics(tmp_path / "c", chunker=chunker)
     queries, qrels = judged(c)
     report = c.dimensions([20], queries=queries, qrels=qrels)
-    assert report.queries == 4 and report.asked_with == "the queries given"
+    assert report.queries == 4 and report.asked_with == "given queries"
     for point in report.points[: 2 if chunker else 3]:  # truncation leaves nothing of a passage of two letters
         made = c if point.dim == 32 else c.reduced(tmp_path / point.method, 20, method=cast(Any, point.method))
         gains = []

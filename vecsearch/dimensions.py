@@ -60,7 +60,7 @@ def measure_dimensions(
     rows = snapshot.live.rows
     if len(rows) < FEWEST_ROWS:
         raise InvalidInputError(f"{len(rows)} rows are too few to measure with: add at least {FEWEST_ROWS}")
-    asked_with = "the queries given" if queries is not None else "held-out rows"
+    asked_with = "given queries" if queries is not None else "held-out rows"
     if queries is None:
         held = np.sort(rng.choice(rows, max(1, min(n_queries, int(len(rows) * HELD_OUT_SHARE))), replace=False))
         queries = snapshot.stored_vectors(held)
