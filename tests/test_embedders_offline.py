@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from test_embedders_sentence_transformers import make_model
 
@@ -69,17 +70,36 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> SentenceTransformerEmbe
     return SentenceTransformerEmbedder(make_model(tmp_path_factory.mktemp("teacher") / "tiny"), device="cpu")
 
 
-def test_distilled_vectors_are_the_weighted_principal_components(teacher: SentenceTransformerEmbedder, tmp_path: Path) -> None:
-    from safetensors.numpy import load_file
-
-    folder = distill(teacher, tmp_path / "static", corpus=["parse parse date", "open socket"], dim=4, words=0)
+def components(teacher: SentenceTransformerEmbedder, dim: int) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """The teacher's tokens and their principal components, by another way: singular values. Axes may be mirrored."""
     tokens = sorted(teacher.model.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     raw = teacher.embed_documents([token for token, _ in tokens]).astype(np.float64)
     left, singular, _ = np.linalg.svd(raw - raw.mean(axis=0), full_matrices=False)
-    counts = np.array([{"parse": 3, "date": 2, "open": 2, "socket": 2}.get(token, 1) for token, _ in tokens])
-    expected = np.abs(left[:, :4] * singular[:4]) * (SIF / (SIF + counts / counts.sum()))[:, None]
+    return [token for token, _ in tokens], left[:, :dim] * singular[:dim]
+
+
+def test_distilled_without_a_corpus_by_the_order_of_the_vocabulary(
+    teacher: SentenceTransformerEmbedder, tmp_path: Path
+) -> None:
+    from safetensors.numpy import load_file
+
+    tokens, reduced = components(teacher, 4)
+    share = 1 / np.arange(2, len(tokens) + 2)
+    expected = reduced * (SIF / (SIF + share / share.sum()))[:, None]
+    got = load_file(distill(teacher, tmp_path / "static", dim=4) / "model.safetensors")["embeddings"]
+    np.testing.assert_allclose(np.abs(got), np.abs(expected), rtol=1e-3, atol=1e-6)
+
+
+def test_distilled_on_a_corpus_by_inverse_document_frequency(teacher: SentenceTransformerEmbedder, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    tokens, reduced = components(teacher, 4)
+    mean = sum(count * reduced[tokens.index(token)] for token, count in {"parse": 2, "date": 2, "open": 1}.items()) / 5
+    holding = np.array([{"parse": 1, "date": 2, "open": 1}.get(token, 0) for token in tokens])
+    expected = (reduced - mean) * np.log(3 / (holding + 0.5))[:, None]
+    folder = distill(teacher, tmp_path / "static", corpus=["parse parse date", "open date"], dim=4, words=0)
     got = load_file(folder / "model.safetensors")["embeddings"]
-    np.testing.assert_allclose(np.abs(got), expected, rtol=1e-3, atol=1e-7)  # an axis has no sign of its own
+    np.testing.assert_allclose(np.abs(got), np.abs(expected), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.skipif(find_spec("model2vec") is None, reason="the extra 'model2vec' is not installed")

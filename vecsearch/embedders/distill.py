@@ -1,9 +1,12 @@
 """Distil a sentence-transformers model into a static one: every token's vector, worked out once.
 
 Method: Model2Vec (Tulkens and van Dongen, 2024, https://github.com/MinishLab/model2vec). Each token is embedded alone by
-the teacher; PCA reduces the vectors and removes the common direction; each is then weighted by a / (a + p), with p the
-token's share of the running text (smooth inverse frequency; Arora, Liang and Ma, ICLR 2017). With a corpus of one's own, p
-is counted on it and its frequent words become tokens; without, p follows Zipf's law over the order of the vocabulary.
+the teacher; PCA reduces the vectors; each is then weighted. Without a corpus the weight is a / (a + p), with p the token's
+share of running text by Zipf's law over the order of the vocabulary (smooth inverse frequency; Arora, Liang and Ma, ICLR 2017).
+
+With a corpus of one's own its frequent words become tokens, the mean vector of its running text is taken off (Mu and Viswanath,
+"All-but-the-Top", ICLR 2018), and the weight is the logarithm of the inverse document frequency (Spärck Jones, 1972): in texts
+of one field, smooth inverse frequency would damp the field's own words as if they were stop words.
 """
 
 from __future__ import annotations
@@ -55,8 +58,8 @@ def distill(
         tokenizer = _with_words(tokenizer, texts, words, min_count)
     tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])]
     vectors = _reduce(_embed_tokens(teacher, tokenizer, tokens, progress), dim)
-    vectors *= _weights(tokenizer, len(tokens), texts)[:, None]
-    _write(target, vectors, tokenizer, teacher.name)
+    vectors = _weighted_by_rank(vectors) if texts is None else _weighted_by_corpus(vectors, tokenizer, texts)
+    _write(target, vectors, tokenizer, teacher.name, by_rank=texts is None)
     return target
 
 
@@ -119,23 +122,30 @@ def _reduce(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float3
     return np.ascontiguousarray(centred @ (top * signs), dtype=np.float32)
 
 
-def _weights(tokenizer: Any, count: int, texts: list[str] | None) -> npt.NDArray[np.float32]:
-    """Smooth inverse frequency of every token, shape (count,)."""
+def _weighted_by_rank(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Smooth inverse frequency, the share of a token following from its place in the vocabulary."""
     import numpy as np
 
-    if texts is None:
-        share = 1 / np.arange(2, count + 2)
-        share /= share.sum()
-    else:
-        seen = np.ones(count)  # a token not in the corpus counts as seen once
-        for start in range(0, len(texts), _WINDOW):
-            for encoding in tokenizer.encode_batch_fast(texts[start : start + _WINDOW], add_special_tokens=False):
-                np.add.at(seen, encoding.ids, 1)
-        share = seen / seen.sum()
-    return np.asarray(SIF / (SIF + share), dtype=np.float32)
+    share = 1 / np.arange(2, len(vectors) + 2)
+    share /= share.sum()
+    return np.asarray(vectors * (SIF / (SIF + share))[:, None], np.float32)
 
 
-def _write(folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teacher: str) -> None:
+def _weighted_by_corpus(vectors: npt.NDArray[np.float32], tokenizer: Any, texts: list[str]) -> npt.NDArray[np.float32]:
+    """Centred on the mean of the running text, weighted by log((N + 1) / (df + 1/2)): N texts, df of them with the token."""
+    import numpy as np
+
+    seen, holding = np.zeros(len(vectors)), np.zeros(len(vectors))
+    for start in range(0, len(texts), _WINDOW):
+        for encoding in tokenizer.encode_batch_fast(texts[start : start + _WINDOW], add_special_tokens=False):
+            ids, counts = np.unique(np.asarray(encoding.ids, dtype=np.int64), return_counts=True)
+            seen[ids] += counts
+            holding[ids] += 1
+    mean = seen @ vectors / max(seen.sum(), 1.0)
+    return np.asarray((vectors - mean) * np.log((len(texts) + 1) / (holding + 0.5))[:, None], np.float32)
+
+
+def _write(folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teacher: str, *, by_rank: bool) -> None:
     from safetensors.numpy import save_file
 
     config = {
@@ -143,8 +153,8 @@ def _write(folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teach
         "architectures": ["StaticModel"],
         "normalize": True,
         "hidden_dim": vectors.shape[1],
-        "apply_zipf": True,
-        "sif_coefficient": SIF,
+        "apply_zipf": by_rank,
+        "sif_coefficient": SIF if by_rank else None,
         "tokenizer_name": teacher,
         "max_length": None,
     }
