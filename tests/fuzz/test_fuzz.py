@@ -50,6 +50,22 @@ def test_spoiled_bytes_raise_only_our_own_errors(name: str) -> None:
     target.run(b"")
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("filter", b"day BETWEEN DATE '2$00-02-29' AND tags IS NOTar"),
+        ("filter", b"text = '$1' AND id IN (1, 2) AND"),
+        ("parquet", TARGETS["parquet"].seeds[0].replace(b"kind", b"k\x95nd")),
+        ("arrow", TARGETS["arrow"].seeds[0].replace(b"kind", b"k\x95nd")),
+        ("npy", TARGETS["npy"].seeds[0].replace(b"(2, 3)", b"((((((")),
+    ],
+)
+def test_what_was_found(name: str, data: bytes) -> None:
+    """Inputs that once raised another error."""
+    assert data not in TARGETS[name].seeds
+    TARGETS[name].run(data)
+
+
 @pytest.mark.skipif(not SOAK, reason="part of make soak: minutes")
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="atheris is not installed (it has wheels for Linux only)"

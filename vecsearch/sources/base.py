@@ -62,11 +62,16 @@ def unified(parts: Sequence[Part]) -> pa.Schema:
     """
     holders: dict[str, list[tuple[Part, pa.DataType]]] = {}
     for part in parts:
-        repeated = {name for name in part.schema.names if part.schema.names.count(name) > 1}
+        try:
+            named = [(field.name, plain_type(field.type)) for field in part.schema]
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(f"{part.name}: the name of a column is not UTF-8: {error}") from error
+        names = [name for name, _ in named]
+        repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise InvalidInputError(f"{part.name}: the column name {min(repeated)!r} stands twice; rename one of them")
-        for field in part.schema:
-            holders.setdefault(field.name, []).append((part, plain_type(field.type)))
+        for name, kind in named:
+            holders.setdefault(name, []).append((part, kind))
     return pa.schema([pa.field(name, _common_type(name, held)) for name, held in holders.items()])
 
 
@@ -114,7 +119,10 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
             raise InvalidInputError(
                 f"{name}: column {field.name!r} is {batch.schema.field(at).type} and does not fit {field.type}: {error}"
             ) from error
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    try:
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    except pa.ArrowInvalid as error:
+        raise InvalidInputError(f"{name} holds values that are not valid Arrow: {error}") from error
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
