@@ -25,7 +25,7 @@ from vecsearch.calibrate import Truth, surface
 from vecsearch.checkpoint import Checkpoint
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
-from vecsearch.faiss_index import FaissIndex, build_index, read_index
+from vecsearch.faiss_index import LOADER, FaissIndex, build_index, read_index
 from vecsearch.manifest import INDEXES, IndexEntry
 from vecsearch.plan import Point, exact_micros, points_of
 from vecsearch.recipe import ROWS_PER_CENTROID, IndexRecipe, auto_recipe, load_recipe, wanted_lists
@@ -33,7 +33,7 @@ from vecsearch.search import Searcher
 from vecsearch.snapshot import Kept, Positions, Snapshot
 from vecsearch.spectrum import SAMPLE_ROWS, components_needed
 from vecsearch.store import Store, rows_of
-from vecsearch.types import CHUNK, ID, BuildResult
+from vecsearch.types import CHUNK, ID, BuildResult, Metric
 
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 FEWEST_OWN = 400  # fewer own queries show too little: held-out rows join them, for a few perfect answers promise nothing
@@ -41,6 +41,7 @@ HELD_OUT_SHARE = 0.1  # of a small collection at most this share
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
 TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
 TIMED_ROWS = 5_000  # rows scored to learn what scoring one costs
+LOAD_COMPILED = 20_000  # building over so many rows takes longer than loading the compiled walk
 BATCH_ROWS = 16_384  # rows added at a time
 SMALLEST = 1000  # with fewer rows exact search is faster than any index
 
@@ -304,6 +305,19 @@ class Builder:
             lambda some, found: self.searcher.score_lists(some, places[found], self.threads if len(some) > 1 else 1),
             exact_micros(present, self.exact_micros_per_row),
             self.threads,
+            self._compiled_search(index, labels),
+        )
+
+    def _compiled_search(self, index: FaissIndex, labels: Positions) -> Callable[[Scores, int, int], object] | None:
+        """One search as the compiled walk does it, to be timed; None where FAISS will search."""
+        compiled = LOADER.load() if len(labels) >= LOAD_COMPILED else LOADER.module
+        table = self.searcher.table
+        walk = index.walk
+        if compiled is None or walk is None or table is None:
+            return None
+        places, euclidean, none = index.places(labels), self.snapshot.facts.metric is Metric.L2, np.empty(0, np.int64)
+        return lambda query, depth, effort: walk.search(
+            compiled, query, min(10, depth), effort, depth, depth, 0, places, None, none, table, euclidean
         )
 
     def _time_exact(self, query: Scores, labels: Positions) -> float:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from vecsearch.exact import Rows, Scores
 from vecsearch.faiss_index import FaissIndex
@@ -23,6 +22,7 @@ KS = (1, 2, 3, 5, 7, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200,
 COMMON_K = 100  # up to this k all queries take part; finding the best 1,000 of all rows takes several times as long
 DEPTHS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # candidates re-scored, as a multiple of k
 ONE_SIDED_99 = 2.326  # normal quantile of the lower bound
+FEW_CANDIDATES = 8  # re-scored, to tell the cost of a candidate from that of finding it
 TIMED_QUERIES = 50  # queries run one at a time to time an effort
 MANY_CANDIDATES = 300_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
 FEWEST_QUERIES = 400
@@ -32,6 +32,7 @@ TIE_TOLERANCE = 1e-5  # relative: two kernels may sum in another order
 
 ScoreLists = Callable[[Scores, Rows], Scores]
 ExactScores = Callable[[Scores, int], Scores]
+Ask = Callable[[Scores, int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +58,25 @@ class Truth:
 
 
 def surface(
-    index: FaissIndex, queries: Scores, truth: Truth, score: ScoreLists, exact_micros: float, threads: int
+    index: FaissIndex,
+    queries: Scores,
+    truth: Truth,
+    score: ScoreLists,
+    exact_micros: float,
+    threads: int,
+    ask: Ask | None = None,
 ) -> list[Point]:
     """The operating surface: for each k and effort the points worth using, cheapest first.
 
     queries: float32 (nq, dim). score(queries, labels): true scores, float32 (nq, width), of each query's own labels, -inf
-    where a label is -1. exact_micros: what an exact search costs.
+    where a label is -1. exact_micros: what an exact search costs. ask(query, depth, effort): a whole search, to be timed,
+    where it is not FAISS that will search.
     """
     points: list[Point] = []
     ks = [k for k in KS if k <= truth.wide.shape[1]]
     for effort in index.efforts():
         depth = min(max(effort, 8), index.n)
-        cost, per_candidate = _cost(index, queries, depth, effort, score)
+        cost, per_candidate = _cost(index, queries, depth, effort, score, ask)
         if cost > WORTH * exact_micros and points:
             break
         asked = queries[: max(FEWEST_QUERIES, MANY_CANDIDATES // depth)]
@@ -98,16 +106,27 @@ def frontier(points: list[Point]) -> list[Point]:
     return best
 
 
-def _cost(index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreLists) -> tuple[float, float]:
+def _cost(
+    index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreLists, ask: Ask | None
+) -> tuple[float, float]:
     """Median microseconds of one query's candidates on one thread, and of re-scoring one candidate."""
     some = queries[: min(TIMED_QUERIES, len(queries))]
-    seconds, rescoring = [], []
-    for at in range(len(some)):
-        query: npt.NDArray[np.float32] = some[at : at + 1]
-        start = time.perf_counter()
-        labels, _ = index.candidates(query, depth, effort)
-        middle = time.perf_counter()
-        score(query, labels)
-        seconds.append(middle - start)
-        rescoring.append(time.perf_counter() - middle)
-    return float(np.median(seconds)) * 1e6, float(np.median(rescoring)) * 1e6 / depth
+    if ask is not None:
+        few = min(FEW_CANDIDATES, depth)
+        least, most = (_median([_timed(ask, query, width, effort) for query in some]) for width in (few, depth))
+        per_candidate = max(0.0, most - least) / max(1, depth - few)
+        return least - per_candidate * few, per_candidate
+    found = [index.candidates(query[None], depth, effort)[0] for query in some]
+    searching = _median([_timed(index.candidates, query[None], depth, effort) for query in some])
+    rescoring = _median([_timed(score, query[None], labels) for query, labels in zip(some, found, strict=True)])
+    return searching, rescoring / depth
+
+
+def _timed(work: Callable[..., object], *arguments: object) -> float:
+    start = time.perf_counter()
+    work(*arguments)
+    return (time.perf_counter() - start) * 1e6
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values))

@@ -96,7 +96,7 @@ class Searcher:
             if self.metric is not Metric.COSINE and not index.covers(query[None])[0]:
                 return self._exact(query, k, kept, self._far(kept))
             compiled = LOADER.after_queries()
-            if compiled is not None and index.walk is not None and self._table is not None:
+            if compiled is not None and index.walk is not None and self.table is not None:
                 return self._walked(compiled, query, k, kept, chosen)
             rows, _ = index.candidates(query[None], chosen.depth, chosen.effort, 1, self.snapshot.places)
             return self._finish(query, rows[0], k, kept, chosen)
@@ -108,12 +108,12 @@ class Searcher:
     def _walked(self, compiled: ModuleType, query: Scores, k: int, kept: Kept, chosen: Plan) -> Found:
         """What `candidates` and `_finish` do, in one compiled call."""
         index = self.snapshot.index
-        assert index is not None and index.walk is not None and self._table is not None
+        assert index is not None and index.walk is not None and self.table is not None
         fresh = self._fresh(kept) if chosen.fresh_rows else NOTHING
         enough = min(k, self.stats(kept).indexed_kept)
         found = index.walk.search(
             compiled, query, k, chosen.effort, chosen.depth, chosen.depth if kept.mask is None else chosen.reach, enough,
-            self.snapshot.places, kept.mask, fresh, self._table, self.metric is Metric.L2,
+            self.snapshot.places, kept.mask, fresh, self.table, self.metric is Metric.L2,
         )  # fmt: skip
         if found is None:
             return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
@@ -157,7 +157,7 @@ class Searcher:
         return self._vectors[0] if len(self._vectors) == 1 else None
 
     @cached_property
-    def _table(self) -> tuple[Rows, Rows] | None:
+    def table(self) -> tuple[Rows, Rows] | None:
         """Where the compiled walk finds the vectors."""
         return table_of(self._vectors, self.snapshot.starts)
 
