@@ -11,7 +11,9 @@ cloze       with the sentence taken out of its own document, which is embedded a
 Known-item questions made from a collection go back to Azzopardi and de Rijke, "Automatic construction of known-item finding
 test beds" (SIGIR 2006). Neither number is the quality people will see. A document's sentences share their author's words, as
 people's questions do not, which flatters; a sentence need not follow from the rest, and another document may answer it as well,
-which is unkind. Use them to compare models and settings on the same collection.
+which is unkind. Use them to compare models and settings on the same collection. On XQuAD-en, five models from character counts
+to MiniLM have a cloze MRR@10 of .15, .26, .64, .74, .85 and, with its real questions, an nDCG@10 of .31, .46, .81, .90, .94
+(benchmarks/known_items.py; the third is a static model).
 """
 
 from __future__ import annotations
