@@ -48,7 +48,7 @@ def main() -> None:
         print(f"short texts a second on {cores}: static {texts_per_second(static, summaries):,.0f}, {TEACHER} {slow:,.0f}")
         for name, (documents, queries, grades) in sets.items():
             fast, best = (retrieval_ndcg(embedder, documents, queries, grades) for embedder in (static, teacher))
-            print(f"{name}: nDCG@10 static {fast:.4f}, {TEACHER} {best:.4f}, loss {best - fast:.4f}")
+            print(f"{name}: static: nDCG@10 {fast:.4f}; teacher: nDCG@10 {best:.4f}; loss {best - fast:.4f}")
 
 
 if __name__ == "__main__":
