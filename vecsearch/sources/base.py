@@ -64,8 +64,9 @@ def unified(parts: Sequence[Part]) -> pa.Schema:
     for part in parts:
         try:
             named = [(field.name, plain_type(field.type)) for field in part.schema]
+            str(part.schema)  # the names inside types, and those of time zones
         except UnicodeDecodeError as error:
-            raise InvalidInputError(f"{part.name}: the name of a column is not UTF-8: {error}") from error
+            raise InvalidInputError(f"{part.name}: the name of a column or of a time zone is not UTF-8: {error}") from error
         names = [name for name, _ in named]
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
