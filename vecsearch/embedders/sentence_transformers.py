@@ -183,7 +183,7 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
         raise EmbedderError(f"the folder '{name}' holds no model: neither modules.json nor config.json is there")
     from sentence_transformers import SentenceTransformer
 
-    with _no_progress_bars():
+    with no_progress_bars():
         try:
             return SentenceTransformer(source, device=device, trust_remote_code=False)
         except Exception as error:
@@ -218,8 +218,8 @@ def _offline_folder() -> Path:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """transformers draws a bar over loading weights; quiet it for one load only."""
+def no_progress_bars() -> Iterator[None]:
+    """transformers draws a bar over loading and saving weights; quiet it for one time only."""
     transformers_logging = import_module("transformers.utils.logging")
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder, no_progress_bars
 from vecsearch.embedders.st_fingerprint import model_fingerprint
 from vecsearch.embedders.tune_pairs import Pairs, read_pairs, split_queries
 from vecsearch.embedders.whole_folder import whole_folder
@@ -304,7 +304,7 @@ def _check_target(target: Path, replace: bool) -> None:
 def _write(embedder: SentenceTransformerEmbedder, target: Path, report: TuneReport) -> None:
     if embedder.query_prompt or embedder.document_prompt:  # a family's prompts go by the name, which the new folder has not
         embedder.model.prompts = {"query": embedder.query_prompt, "document": embedder.document_prompt}
-    with whole_folder(target) as folder:
+    with whole_folder(target) as folder, no_progress_bars():
         embedder.model.save(str(folder), create_model_card=False, safe_serialization=True)
         text = json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
         (folder / REPORT_FILE).write_text(text, encoding="utf-8")
