@@ -258,7 +258,7 @@ def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray
     c.delete(range(200))
     c.add(table(vectors[ROWS:], ROWS))
     again = c.build_index(recipe="low-latency")
-    assert again.calibrated_on == "held-out rows of those added since"
+    assert again.calibrated_on == "held-out rows and of those added since"
     assert again.how == "extended" and again.why.endswith("new rows were added to the index there was")
     outside = np.count_nonzero(c._snapshot.live.mask[c._snapshot.fresh])
     assert outside < 20 and again.rows >= ROWS + 1480  # but for the few that are farther out than any row seen at training
@@ -267,7 +267,7 @@ def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray
     c.compact()
     c.add(table(vectors[:20], 9000))
     few = c.build_index(recipe="low-latency")
-    assert few.calibrated_on == "held-out rows of those added since" and few.rows >= ROWS + 1500
+    assert few.calibrated_on == "held-out rows and of those added since" and few.rows >= ROWS + 1500
     assert c.search(vectors[3], k=1).ids == [9003]
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     c.delete(where="id < 3000")
@@ -313,6 +313,33 @@ def test_advice_says_what_building_again_would_do(
     assert advice.micros - advice.new == 200 and advice.micros_after == 100
     assert c.build_index(recipe="IVF32,Flat").how == "built"
     assert not c.index_advice().pays
+
+
+def test_what_is_added_may_be_easier_to_find_than_the_rest(root: Path, small_exact: None) -> None:
+    """Rows spread evenly are hard, fifty heaps of forty rows are easy. The promise goes on for questions about the former."""
+    rng = np.random.default_rng(2)
+    hard = rng.standard_normal((6200, 24)).astype(np.float32)
+    heaps = np.repeat(rng.standard_normal((50, 24)), 40, axis=0).astype(np.float32)
+    easy = heaps + rng.standard_normal((2000, 24)).astype(np.float32) * 1e-3
+    c = vs.create(root, dim=24)
+    c.add(table(hard[:6000]))
+    c.build_index(recipe="IVF64,Flat", recall=0.9)
+    c.add(table(easy, 6000))
+    again = c.build_index(recipe="IVF64,Flat")
+    assert again.how == "extended"
+    assert all(c.search(query, 10).plan.method == "index" for query in hard[6000:6010])
+    for k in (1, 10):
+        values = recalls(c, hard[6000:], k, recall=0.9)
+        assert bootstrap_interval(values)[1] >= 0.9, (k, values.mean())
+
+
+def test_a_surface_for_both_takes_the_larger_effort_and_depth() -> None:
+    before = [Point(8, 20, 10, 0.91, 0.90, 50.0), Point(32, 20, 10, 0.96, 0.95, 90.0), Point(8, 5, 1, 0.96, 0.95, 40.0)]
+    now = [Point(16, 10, 10, 0.94, 0.93, 60.0), Point(24, 40, 10, 0.98, 0.97, 80.0), Point(8, 99, 50, 0.96, 0.95, 99.0)]
+    assert building.for_both(before, now) == [
+        Point(16, 20, 10, 0.91, 0.90, 60.0),  # for .90
+        Point(32, 40, 10, 0.96, 0.95, 90.0),  # for .91 to .95; above that the first was not measured, nor k=1 and k=50 by both
+    ]
 
 
 def test_range_search_equals_numpy(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:

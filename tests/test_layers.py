@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("snapshot",),
     ("features", "hits", "records", "search", "store"),
     ("merge", "model", "vector_cache"),
-    ("advice", "calibrate", "checkpoint", "ingest", "measure", "quality"),
+    ("advice", "rebase", "calibrate", "checkpoint", "ingest", "measure", "quality"),
     ("build", "maintain", "sampling", "reembed"),
     ("bench", "check"),
     ("backup",),

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -168,23 +169,56 @@ def test_a_filled_index_that_was_not_measured_is_kept(
         assert added == [] and not left_over(copy)
 
 
+def test_an_interrupted_extension_goes_on(
+    collection: Path, tmp_path: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vecsearch.build.BATCH_ROWS", 700)
+    recipe = RECIPES["bytes in a graph"]
+    base, more = tmp_path / "base.vs", clustered(3000, DIM, seed=5)
+    shutil.copytree(collection, base)
+    with vs.open(base) as c:
+        c.delete(where="id >= 8000")
+        c.build_index(recipe, threads=1)
+        c.add(more)
+    found = []
+    for interrupted in (False, True):
+        root = tmp_path / f"{interrupted}.vs"
+        shutil.copytree(base, root)
+        with vs.open(root) as c:
+            if interrupted:
+                with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                    patch.setattr(checkpoints.Checkpoint, "offer", interrupted_after(2))
+                    c.build_index(recipe, threads=1)
+                (folder,) = left_over(root)
+                facts = json.loads((folder / BUILD_FACTS).read_text())
+                assert facts["extends"] == c.info().indexes[0].name and facts["rows_added"] == 8000 + 2 * 700
+            done = c.build_index(recipe, threads=1)
+            assert done.how == "extended" and ("interrupted" in done.why) == interrupted and not left_over(root)
+        found.append(answers(root))
+    assert np.array_equal(found[0][0], found[1][0]) and found[0][1] == found[1][1]
+
+
+def interrupted_after(calls: int) -> Callable[[checkpoints.Checkpoint, FaissIndex, int], None]:
+    """A `Checkpoint.offer` that Ctrl-C follows."""
+    original, left = checkpoints.Checkpoint.offer, calls
+
+    def offer(self: checkpoints.Checkpoint, index: FaissIndex, rows: int) -> None:
+        nonlocal left
+        original(self, index, rows)
+        left -= 1
+        if not left:
+            raise KeyboardInterrupt
+
+    return offer
+
+
 def test_only_the_same_build_goes_on(copy: Path, eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another seed, other rows, another recipe, or a damaged checkpoint: built from the start."""
     recipe = RECIPES["inverted file"]
 
     def cut(calls: int, **options: Any) -> None:
-        left = calls
-
-        def progress(self: checkpoints.Checkpoint, index: FaissIndex, rows: int) -> None:
-            nonlocal left
-            original(self, index, rows)
-            left -= 1
-            if not left:
-                raise KeyboardInterrupt
-
-        original = checkpoints.Checkpoint.offer
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(checkpoints.Checkpoint, "offer", progress)
+            patch.setattr(checkpoints.Checkpoint, "offer", interrupted_after(calls))
             c.build_index(recipe, threads=1, **options)
 
     with vs.open(copy) as c:

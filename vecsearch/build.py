@@ -11,29 +11,28 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple
 from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from vecsearch.advice import FEWEST_NEW, growth
-from vecsearch.calibrate import Truth, surface
+from vecsearch.calibrate import Truth, frontier, surface
 from vecsearch.checkpoint import Checkpoint
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
-from vecsearch.faiss_index import LOADER, FaissIndex, build_index, read_index
+from vecsearch.faiss_index import LOADER, FaissIndex, build_index, read_index, resume_growing
 from vecsearch.manifest import INDEXES, IndexEntry
 from vecsearch.plan import Point, exact_micros, points_of
+from vecsearch.rebase import rebase
 from vecsearch.recipe import ROWS_PER_CENTROID, IndexRecipe, auto_recipe, load_recipe, wanted_lists
 from vecsearch.search import Searcher
 from vecsearch.snapshot import Kept, Positions, Snapshot
 from vecsearch.spectrum import SAMPLE_ROWS, components_needed
 from vecsearch.store import Store, rows_of
-from vecsearch.types import CHUNK, ID, BuildResult, Metric
+from vecsearch.types import BuildResult, Metric
 
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 FEWEST_OWN = 400  # fewer own queries show too little: held-out rows join them, for a few perfect answers promise nothing
@@ -43,6 +42,7 @@ TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many byte
 TIMED_ROWS = 5_000  # rows scored to learn what scoring one costs
 LOAD_COMPILED = 20_000  # building over so many rows takes longer than loading the compiled walk
 BATCH_ROWS = 16_384  # rows added at a time
+ADDED_SINCE = " and of those added since"
 SMALLEST = 1000  # with fewer rows exact search is faster than any index
 
 
@@ -254,7 +254,8 @@ class Builder:
     def extend(self, rows: Positions) -> tuple[tuple[FaissIndex, Positions, list[Point], str] | None, str]:
         """Add the rows that came since to the index there is, or None where building anew is due; and why.
 
-        Some of the new rows are held out to calibrate the grown index; where few are new, the surface measured before stands.
+        Some of the new rows are held out to calibrate the grown index, and the surface measured before goes on to hold for
+        queries like those it was measured with; where few are new, it stands alone.
         """
         entry = self.snapshot.index_entry
         if entry is None:
@@ -274,19 +275,28 @@ class Builder:
         few = len(fresh) < FEWEST_NEW
         held = fresh[:0] if few else np.sort(self.rng.choice(fresh, min(HELD_OUT, len(fresh) // 2), replace=False))
         base = np.concatenate([labels, np.setdiff1d(fresh, held, assume_unique=True)])
-        self._grow(index, base[len(labels) :])
+        identity = self._identity(base, 0) | {"extends": entry.name}
+        checkpoint = self._checkpoint.enter_context(Checkpoint(self.snapshot.root, identity))
+        part = checkpoint.load() if self._resumable else None
+        if part is not None:
+            self.resumed = part.n - len(labels)
+            index = resume_growing(part, self.resumed)
+        self._grow(index, base[index.n :], lambda: checkpoint.offer(index, len(base)) if self._resumable else None)
         why = f"{len(fresh):,} new rows were added to the index there was"
         if few:
             self.asked, self.exact_micros_per_row = entry.facts["queries"], entry.facts["exact_micros_per_row"]
             return (index, base, list(points_of(entry.facts)), entry.facts["calibrated_on"]), why
         points = self.calibrate(index, base, self.snapshot.stored_vectors(held))
+        points = for_both(points_of(entry.facts), points)
         self._grow(index, held)
-        return (index, np.concatenate([base, held]), points, "held-out rows of those added since"), why
+        measured_with = entry.facts["calibrated_on"].removesuffix(ADDED_SINCE) + ADDED_SINCE
+        return (index, np.concatenate([base, held]), points, measured_with), why
 
-    def _grow(self, index: FaissIndex, rows: Positions) -> None:
+    def _grow(self, index: FaissIndex, rows: Positions, kept: Callable[[], None] = lambda: None) -> None:
         for batch in self._batches(rows):
             index.add(batch, threads=self.threads)
             self.progress(len(batch))
+            kept()
 
     def calibrate(self, index: FaissIndex, labels: Positions, queries: Scores) -> list[Point]:
         """Measure the operating surface of an index whose labels are these positions."""
@@ -336,42 +346,6 @@ class Builder:
             yield self.snapshot.stored_vectors(rows[at : at + BATCH_ROWS])
 
 
-def rebase(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
-    """Where rows of a snapshot are in the latest version: -1 for rows gone (as -1 itself is) or changed since."""
-    at = {entry.name: int(start) for entry, start in zip(latest.facts.segments, latest.starts, strict=False)}
-    out = np.full(len(positions), -1, np.int64)
-    moved = []
-    present = np.flatnonzero(positions >= 0)
-    for number, within, rows in snapshot.split(positions[present]):
-        indices = present[within]
-        name = snapshot.facts.segments[number].name
-        if name in at:
-            out[indices] = rows + at[name]
-        else:
-            moved.append(indices)
-    if moved:
-        lost = np.concatenate(moved)
-        out[lost] = _found_again(snapshot, latest, positions[lost])
-    return out
-
-
-def _found_again(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
-    """Rows of segments that were merged or rewritten meanwhile, found by id and passage, provided their vector is the same."""
-    names = [ID, CHUNK] if CHUNK in snapshot.facts.schema.names else [ID]
-    before = snapshot.take(names, positions)
-    owners, candidates = latest.locate(before.column(0))
-    if len(names) == 2:
-        now = latest.take([CHUNK], candidates).column(0)
-        same = pc.equal(now, before.column(1).take(pa.array(owners))).to_numpy(zero_copy_only=False)
-        owners, candidates = owners[same], candidates[same]
-    out = np.full(len(positions), -1, np.int64)
-    for at in range(0, len(owners), BATCH_ROWS):
-        owner, candidate = owners[at : at + BATCH_ROWS], candidates[at : at + BATCH_ROWS]
-        equal = (snapshot.stored_vectors(positions[owner]) == latest.stored_vectors(candidate)).all(axis=1)
-        out[owner[equal]] = candidate[equal]
-    return out
-
-
 def _without_index(store: Store, target: float, started: float, message: str) -> BuildResult:
     with store.locked() as latest:
         version = latest.facts.version
@@ -380,6 +354,32 @@ def _without_index(store: Store, target: float, started: float, message: str) ->
             store.commit(None, following)
             version = following.version
     return BuildResult("exact", 0, time.perf_counter() - started, 0, 0, "", message, version)
+
+
+def for_both(before: Sequence[Point], now: Sequence[Point]) -> list[Point]:
+    """The surface that holds for queries like those of either measurement: what was added may be easier to find than the rest.
+
+    More effort and more candidates never find less, so for each recall that both reach it takes the larger of the two.
+    """
+    points = []
+    for k in sorted({point.k for point in before} & {point.k for point in now}):
+        some = []
+        for low in sorted({point.low for point in (*before, *now) if point.k == k}):
+            pair = [
+                min(
+                    (point for point in surface_ if point.k == k and point.low >= low),
+                    key=lambda point: point.micros,
+                    default=None,
+                )
+                for surface_ in (before, now)
+            ]
+            one, other = pair
+            if one is not None and other is not None:
+                effort, depth = max(one.effort, other.effort), max(one.depth, other.depth)
+                recall, least = min(one.recall, other.recall), min(one.low, other.low)
+                some.append(Point(effort, depth, k, recall, least, max(one.micros, other.micros)))
+        points += frontier(some)
+    return points
 
 
 def promise(points: list[Point], target: float) -> str:

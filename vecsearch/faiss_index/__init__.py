@@ -12,9 +12,9 @@ compiled.py    the compiled walk: one query through a graph of signed bytes, in 
 build.py       recipe + stream of vectors -> FaissIndex
 """
 
-from vecsearch.faiss_index.build import build_index
+from vecsearch.faiss_index.build import build_index, resume_growing
 from vecsearch.faiss_index.fast import LOADER, Places, table_of
 from vecsearch.faiss_index.index import FaissIndex, read_index
 from vecsearch.faiss_index.projection import suggest_reduced
 
-__all__ = ["LOADER", "FaissIndex", "Places", "build_index", "read_index", "suggest_reduced", "table_of"]
+__all__ = ["LOADER", "FaissIndex", "Places", "build_index", "read_index", "resume_growing", "suggest_reduced", "table_of"]

@@ -91,12 +91,22 @@ class _Filling:
 def _going_on(index: Any, recipe: IndexRecipe, seed: int) -> Any:
     """An index read from a file, in the state it was written in: FAISS does not store how far a graph's random levels are."""
     inner = inner_index(index)
-    if isinstance(inner, faiss.IndexHNSW):
-        if recipe.kind == "hnsw":
-            inner.hnsw.rng = faiss.RandomGenerator(seed)
-        for _ in range(inner.ntotal):
-            inner.hnsw.random_level()
+    if isinstance(inner, faiss.IndexHNSW) and recipe.kind == "hnsw":
+        inner.hnsw.rng = faiss.RandomGenerator(seed)
+    _draw_levels(inner, inner.ntotal)
     return index
+
+
+def resume_growing(index: FaissIndex, added: int) -> FaissIndex:
+    """An index that was read, had `added` rows added, and was written and read again, in the state it was written in."""
+    _draw_levels(inner_index(index._index), added)
+    return index
+
+
+def _draw_levels(inner: Any, count: int) -> None:
+    if isinstance(inner, faiss.IndexHNSW):
+        for _ in range(count):
+            inner.hnsw.random_level()
 
 
 def _fill(
