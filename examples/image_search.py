@@ -13,7 +13,7 @@ from vecsearch.embedders import resolve_embedder
 
 
 def main() -> None:
-    photos = sorted(data("flowers").glob("*/*.jpg"))[:: 40 if QUICK else 1]
+    photos = sorted(data("flowers").glob("*/*.jpg"))[:: 8 if QUICK else 1]
     embedder = resolve_embedder("image:efficientnet-lite0")
     vectors = embedder.embed_documents(photos)
     with tempfile.TemporaryDirectory() as folder:
