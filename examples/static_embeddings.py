@@ -17,7 +17,7 @@ from vecsearch.embedders import Embedder, resolve_embedder
 from vecsearch.embedders.distill import distill
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 
-SETS = ("cranfield", "xquad-en")
+SETS = ("xquad-en", "cranfield")
 TEACHER = "all-MiniLM-L6-v2"
 
 
