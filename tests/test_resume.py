@@ -243,6 +243,23 @@ def test_only_the_same_build_goes_on(copy: Path, eager: None, monkeypatch: pytes
         assert not left_over(copy)
 
 
+def test_a_full_disk_costs_the_checkpoint_not_the_build(
+    copy: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = FaissIndex.write
+
+    def full(self: FaissIndex, path: Path) -> None:
+        if path.suffix == ".part":
+            path.write_bytes(b"half of")
+            raise OSError(28, "no space left on device")
+        original(self, path)
+
+    monkeypatch.setattr(FaissIndex, "write", full)
+    with vs.open(copy) as c:
+        assert c.build_index(RECIPES["inverted file"], threads=1).rows == ROWS
+    assert not left_over(copy)
+
+
 def test_two_builds_at_once_do_not_share_a_checkpoint(copy: Path, eager: None, same_surface: None) -> None:
     store = Store(copy, 1)
     identity = {"seed": 1, "segments": []}

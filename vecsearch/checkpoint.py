@@ -18,7 +18,7 @@ from typing import Any
 
 from vecsearch import disk
 from vecsearch.disk import CheckedFile, FileLock, FileRef
-from vecsearch.errors import CorruptedError, StorageError
+from vecsearch.errors import CorruptedError
 from vecsearch.faiss_index import FaissIndex, read_index
 from vecsearch.manifest import STAGING
 from vecsearch.store import BUILD_CACHE, BUILD_FACTS
@@ -75,7 +75,7 @@ class Checkpoint:
         whole = index.n == rows and now - self._started >= SHORT_SECONDS
         if index.n <= self.kept_rows or not (whole or now - self._last >= self._pause):
             return
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(OSError):  # StorageError is one
             self._keep(index)
         self._last = time.monotonic()
         self._pause = max(EVERY_SECONDS, (self._last - now) / WRITING_SHARE)
