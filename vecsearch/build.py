@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.advice import FEWEST_NEW, growth
-from vecsearch.calibrate import Truth, frontier, surface
+from vecsearch.calibrate import Truth, code_surface, frontier, surface
 from vecsearch.checkpoint import Checkpoint
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
@@ -83,6 +84,7 @@ def build(
             "queries": builder.asked,
             "surface": [list(astuple(point)) for point in points],
             "exact_micros_per_row": builder.exact_micros_per_row,
+            "codes": builder.codes,
             "memory_bytes": index.memory_bytes(),
             "threads": builder.threads,
             "seed": seed,
@@ -193,6 +195,7 @@ class Builder:
         self.searcher = Searcher(snapshot)
         self.asked = 0
         self.exact_micros_per_row = 0.0
+        self.codes: dict[str, Any] = {}
         self.resumed = 0
         self._resumable = resumable
         self._checkpoint = contextlib.ExitStack()
@@ -285,6 +288,7 @@ class Builder:
         why = f"{len(fresh):,} new rows were added to the index there was"
         if few:
             self.asked, self.exact_micros_per_row = entry.facts["queries"], entry.facts["exact_micros_per_row"]
+            self.codes = dict(entry.facts.get("codes", {}))
             return (index, base, list(points_of(entry.facts)), entry.facts["calibrated_on"]), why
         points = self.calibrate(index, base, self.snapshot.stored_vectors(held))
         points = for_both(points_of(entry.facts), points)
@@ -307,25 +311,53 @@ class Builder:
         kept = Kept(mask, present)
         truth = Truth.of(queries, present, lambda some, k: self.searcher.exact(some, k, kept, self.threads)[0])
         self.exact_micros_per_row = self._time_exact(queries[0], labels)
-        places = np.append(labels, -1)  # of the label -1 too
+        score = self._score_lists(labels)
+        self.codes = {"surface": [list(astuple(point)) for point in code_surface(index, queries, truth, score, self.threads)]}
+        self.codes |= self._time_codes(index, labels, queries[0])
         return surface(
             index,
             queries,
             truth,
-            lambda some, found: self.searcher.score_lists(some, places[found], self.threads if len(some) > 1 else 1),
+            score,
             exact_micros(present, self.exact_micros_per_row),
             self.threads,
             self._compiled_search(index, labels),
         )
 
+    def _score_lists(self, labels: Positions) -> Callable[[Scores, Positions], Scores]:
+        places = np.append(labels, -1)  # of the label -1 too
+        return lambda some, found: self.searcher.score_lists(some, places[found], self.threads if len(some) > 1 else 1)
+
+    def _time_codes(self, index: FaissIndex, labels: Positions, query: Scores) -> dict[str, float]:
+        """Microseconds to compare the code of one listed row, where it can be measured."""
+        ready = self._compiled(index, labels)
+        if ready is None:
+            return {}
+        compiled, walk, places, table = ready
+        there = np.flatnonzero(places[:-1] >= 0)
+        some = there[:: max(1, len(there) // TIMED_ROWS)][:TIMED_ROWS].astype(np.int32)
+        euclidean, none = self.snapshot.facts.metric is Metric.L2, np.empty(0, np.int64)
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            walk.scan(compiled, query, 1, 1, some, places, none, table, euclidean)
+            times.append(time.perf_counter() - start)
+        return {"micros_per_row": min(times) * 1e6 / len(some)}
+
+    def _compiled(self, index: FaissIndex, labels: Positions) -> tuple[Any, Any, Any, tuple[Positions, Positions]] | None:
+        """The compiled walk, its index, the places of rows and where vectors lie; None where FAISS will search."""
+        compiled = LOADER.load() if len(labels) >= LOAD_COMPILED else LOADER.module
+        if compiled is None or index.walk is None or self.searcher.table is None:
+            return None
+        return compiled, index.walk, index.places(labels), self.searcher.table
+
     def _compiled_search(self, index: FaissIndex, labels: Positions) -> Callable[[Scores, int, int], object] | None:
         """One search as the compiled walk does it, to be timed; None where FAISS will search."""
-        compiled = LOADER.load() if len(labels) >= LOAD_COMPILED else LOADER.module
-        table = self.searcher.table
-        walk = index.walk
-        if compiled is None or walk is None or table is None:
+        ready = self._compiled(index, labels)
+        if ready is None:
             return None
-        places, euclidean, none = index.places(labels), self.snapshot.facts.metric is Metric.L2, np.empty(0, np.int64)
+        compiled, walk, places, table = ready
+        euclidean, none = self.snapshot.facts.metric is Metric.L2, np.empty(0, np.int64)
         return lambda query, depth, effort: walk.search(
             compiled, query, min(10, depth), effort, depth, depth, 0, places, None, none, table, euclidean
         )

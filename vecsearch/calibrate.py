@@ -25,6 +25,7 @@ ONE_SIDED_99 = 2.326  # normal quantile of the lower bound
 FEW_CANDIDATES = 8  # re-scored, to tell the cost of a candidate from that of finding it
 TIMED_QUERIES = 50  # queries run one at a time to time an effort
 MANY_CANDIDATES = 300_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
+CODE_CANDIDATES = 400  # looked at to learn what comparing codes reaches
 FEWEST_QUERIES = 400
 ENOUGH = 0.999  # no higher effort is tried once every k reaches this
 WORTH = 0.5  # nor one that costs more than this share of an exact search
@@ -95,6 +96,27 @@ def surface(
         if done and max(ks) <= depth:
             break
     return [point for k in ks for point in frontier([item for item in points if item.k == k])]
+
+
+def code_surface(index: FaissIndex, queries: Scores, truth: Truth, score: ScoreLists, threads: int) -> list[Point]:
+    """What comparing all codes reaches for each k and number of candidates, the least first; none for kinds without it.
+
+    Arguments as for `surface`. A filter leaves fewer rows, farther apart mostly: its k best are no harder to tell.
+    """
+    asked = queries[:FEWEST_QUERIES]
+    labels = index.by_codes(asked, CODE_CANDIDATES, threads)
+    if labels is None:
+        return []
+    scores = score(asked, labels)
+    points = []
+    for k in (k for k in KS if k <= min(COMMON_K, truth.common.shape[1], labels.shape[1])):
+        reached = np.cumsum(scores >= truth.thresholds(k, len(asked))[:, None], axis=1, dtype=np.int32)
+        for width in sorted({min(labels.shape[1], max(k, round(k * factor))) for factor in DEPTHS}):
+            recalls = np.minimum(reached[:, width - 1], k) / k
+            mean = float(recalls.mean())
+            low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
+            points.append(Point(0, width, k, round(mean, 5), round(low, 5), float(width)))
+    return [point for k in KS for point in frontier([item for item in points if item.k == k])]
 
 
 def frontier(points: list[Point]) -> list[Point]:

@@ -19,6 +19,7 @@ from vecsearch.types import Plan
 
 REACH_SIGMAS = 3.0  # how sure to be of k matches within reach when the filter is independent of the query
 FEW_MISSING = 0.01  # expected rows that do not match among the first k, up to which they are left out of account
+CODES_MARGIN = 1.5  # candidates beyond those measured without a filter: the matching rows may lie closer together
 EXACT_START_MICROS = 20.0  # what an exact search costs before it scores its first row
 
 
@@ -39,6 +40,7 @@ class Point:
 class Stats:
     """What a plan rests on, for one snapshot and filter.
 
+    codes: what comparing the codes of all matching rows reaches, where that can be done: points without an effort.
     kept: rows that may match; indexed_rows: rows in the index; indexed_kept: rows of the index that may match.
     """
 
@@ -47,6 +49,8 @@ class Stats:
     indexed_kept: int = 0
     points: Sequence[Point] = ()
     exact_micros_per_row: float = 0.25
+    codes: Sequence[Point] = ()
+    code_micros_per_row: float = 0.02
 
     @property
     def fresh(self) -> int:
@@ -78,7 +82,6 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     """Choose how to search. `recall` is the target in 0..1."""
     if not stats.kept:
         return Plan("empty", "no row matches", 0)
-    whole = exact_plan(stats, "")
     if exact or recall >= 1:
         return exact_plan(stats, "it was asked for")
     if not stats.points:
@@ -90,30 +93,43 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     few_missing = k * (stats.indexed_rows - stats.indexed_kept) <= FEW_MISSING * stats.indexed_kept
     needed = k if few_missing else reach
     usable = [point for point in stats.points if point.k >= needed and point.low >= recall]
-    if not usable:
-        return exact_plan(stats, _unmeasured(k, recall, needed, max(point.k for point in stats.points)))
-    point = min(usable, key=lambda item: item.micros)
+    by_index = min(usable, key=lambda item: item.micros, default=None)
+    index_cost = by_index.micros if by_index else math.inf
+    by_codes = min((point for point in stats.codes if point.k >= k and point.low >= recall), key=_depth, default=None)
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
-    if point.micros >= exact_cost:
+    if by_codes is not None:
+        depth = min(math.ceil(by_codes.depth * CODES_MARGIN), stats.indexed_kept)
+        cost = exact_micros(stats.indexed_kept, stats.code_micros_per_row) + depth * stats.exact_micros_per_row
+        if cost < min(exact_cost, index_cost):
+            reason = f"cheaper here than the graph, and measured to reach recall {recall:g}{_share(stats)}"
+            return Plan("scan", reason, stats.kept, by_codes.low, 0, depth, k, stats.fresh)
+    if by_index is None:
+        return exact_plan(stats, _unmeasured(k, recall, needed, max(point.k for point in stats.points)))
+    if index_cost >= exact_cost:
         return exact_plan(
             stats,
-            f"cheaper here than the index (about {exact_cost:,.0f} µs for the matching rows, {point.micros:,.0f} µs by index)",
+            f"cheaper here than the index (about {exact_cost:,.0f} µs for the matching rows, {index_cost:,.0f} µs by index)",
         )
-    filtered = (
-        ""
-        if stats.indexed_kept == stats.indexed_rows
-        else f", {stats.indexed_kept / stats.indexed_rows:.2%} of the indexed rows match"
-    )
     return Plan(
         "index",
-        f"the cheapest effort measured to reach recall {recall:g}{filtered}",
-        whole.rows,
-        expected_recall=point.low,
-        effort=point.effort,
-        depth=point.depth,
+        f"the cheapest effort measured to reach recall {recall:g}{_share(stats)}",
+        stats.kept,
+        expected_recall=by_index.low,
+        effort=by_index.effort,
+        depth=by_index.depth,
         reach=reach,
         fresh_rows=stats.fresh,
     )
+
+
+def _depth(point: Point) -> int:
+    return point.depth
+
+
+def _share(stats: Stats) -> str:
+    if stats.indexed_kept == stats.indexed_rows:
+        return ""
+    return f", {stats.indexed_kept / stats.indexed_rows:.2%} of the indexed rows match"
 
 
 def _unmeasured(k: int, recall: float, reach: int, most: int) -> str:

@@ -19,7 +19,7 @@ from vecsearch import exact
 from vecsearch.exact import Rows, Scores, best, best_of, score_rows
 from vecsearch.faiss_index import LOADER, table_of
 from vecsearch.plan import Point, Stats, exact_plan, plan, points_of
-from vecsearch.snapshot import Kept, Mask, Snapshot
+from vecsearch.snapshot import CACHED_MASKS, Kept, Mask, Snapshot
 from vecsearch.types import Metric, Plan
 
 BATCH_QUERIES = 1024  # queries of a batch searched together
@@ -42,19 +42,22 @@ class Searcher:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.metric = snapshot.facts.metric
-        self._plans: dict[tuple[int, float, bool, int], tuple[Kept, Plan]] = {}
+        self._plans: dict[tuple[int, float, bool, bool, int], tuple[Kept, Plan]] = {}
+        self._listed: dict[int, tuple[Kept, npt.NDArray[np.int32]]] = {}
         self._stats: dict[int, tuple[Kept, Stats]] = {}
         self._lock = threading.Lock()
 
     # -- planning --------------------------------------------------------------------------------------------------------
 
-    def plan(self, k: int, recall: float, exactly: bool, kept: Kept) -> Plan:
-        """What a search for k rows would do."""
-        key = (k, recall, exactly, id(kept))
+    def plan(self, k: int, recall: float, exactly: bool, kept: Kept, *, batch: bool = False) -> Plan:
+        """What a search for k rows would do, alone or as one of a batch."""
+        codes = not batch and LOADER.module is not None and self.table is not None
+        key = (k, recall, exactly, codes, id(kept))
         remembered = self._plans.get(key)
         if remembered is not None and remembered[0] is kept:  # an id may come back for another object
             return remembered[1]
-        made = plan(k, recall, exactly, self.stats(kept))
+        stats = self.stats(kept)
+        made = plan(k, recall, exactly, stats if codes else replace(stats, codes=()))
         with self._lock:
             if len(self._plans) > 1024:
                 self._plans.clear()
@@ -71,8 +74,15 @@ class Searcher:
         else:
             fresh = self.snapshot.fresh
             fresh_kept = len(fresh) if kept.mask is None else int(np.count_nonzero(kept.mask[fresh]))
+            codes = entry.facts.get("codes", {})
             made = Stats(
-                kept.count, entry.rows, kept.count - fresh_kept, self._points, entry.facts.get("exact_micros_per_row", 0.25)
+                kept.count,
+                entry.rows,
+                kept.count - fresh_kept,
+                self._points,
+                entry.facts.get("exact_micros_per_row", 0.25),
+                points_of(codes),
+                codes.get("micros_per_row", 0.02),
             )
         with self._lock:
             if len(self._stats) > 1024:
@@ -100,6 +110,8 @@ class Searcher:
                 return self._walked(compiled, query, k, kept, chosen)
             rows, _ = index.candidates(query[None], chosen.depth, chosen.effort, 1, self.snapshot.places)
             return self._finish(query, rows[0], k, kept, chosen)
+        if chosen.method == "scan":
+            return self._scanned(query, k, kept, chosen)
         return self._exact(query, k, kept, chosen)
 
     def _far(self, kept: Kept) -> Plan:
@@ -118,6 +130,37 @@ class Searcher:
         if found is None:
             return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
         return Found(*found, chosen)
+
+    def _scanned(self, query: Scores, k: int, kept: Kept, chosen: Plan) -> Found:
+        """Codes of all kept rows choose candidates, and their vectors decide."""
+        index = self.snapshot.index
+        compiled = LOADER.module
+        assert index is not None and index.walk is not None and self.table is not None and compiled is not None
+        if self.metric is Metric.L2 and not index.covers(query[None])[0]:
+            return self._exact(query, k, kept, self._far(kept))
+        fresh = self._fresh(kept) if chosen.fresh_rows else NOTHING
+        rows, scores = index.walk.scan(
+            compiled, query, k, chosen.depth, self._nodes(kept), self.snapshot.places, fresh, self.table,
+            self.metric is Metric.L2,
+        )  # fmt: skip
+        return Found(rows, scores, chosen)
+
+    def _nodes(self, kept: Kept) -> npt.NDArray[np.int32]:
+        """The index's own rows that are kept, ascending: remembered, for a filter is asked with many queries."""
+        remembered = self._listed.get(id(kept))
+        if remembered is not None and remembered[0] is kept:
+            return remembered[1]
+        assert self.snapshot.places is not None
+        places = self.snapshot.places[:-1]
+        there = places >= 0
+        if kept.mask is not None:
+            there &= kept.mask[places]
+        made = np.flatnonzero(there).astype(np.int32)
+        with self._lock:
+            if len(self._listed) >= CACHED_MASKS:
+                self._listed.clear()
+            self._listed[id(kept)] = (kept, made)
+        return made
 
     def _finish(self, query: Scores, rows: Rows, k: int, kept: Kept, chosen: Plan) -> Found:
         """Re-score what the index proposed, or turn exact when too little of it matches."""
@@ -222,7 +265,7 @@ class Searcher:
 
     def _group(self, queries: Scores, k: int, kept: Kept, recall: float, exactly: bool, threads: int) -> list[Found]:
         """Queries that share their kept rows: by the index those that it can answer, the others exactly, each kind at once."""
-        chosen = self.plan(k, recall, exactly, kept)
+        chosen = self.plan(k, recall, exactly, kept, batch=True)
         found: list[Found] = [Found(NOTHING, NO_SCORES, chosen)] * len(queries)
         left = np.arange(len(queries))
         plans = dict.fromkeys(left.tolist(), chosen)

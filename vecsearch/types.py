@@ -228,7 +228,8 @@ class CollectionInfo:
 class Plan:
     """What a search does, and why. `str(plan)` says it in words.
 
-    method: "exact" (every row that may match is scored), "index" (the index proposes, true vectors decide), "empty".
+    method: "exact" (every row that may match is scored), "index" (the index proposes, true vectors decide), "scan"
+        (the codes of all matching rows propose), "empty".
     effort and depth: search effort of the index, and how many candidates it proposes (0 without an index).
     reach: k rows must match among this many of the first candidates for the measured recall to hold; otherwise the search
     turns exact. Without a filter or deleted rows it is k.
@@ -236,7 +237,7 @@ class Plan:
     rows: rows that may match; fresh_rows: those of them outside the index, always scored exactly.
     """
 
-    method: Literal["exact", "index", "empty"]
+    method: Literal["exact", "index", "scan", "empty"]
     reason: str
     rows: int
     expected_recall: float = 1.0
@@ -251,11 +252,13 @@ class Plan:
             return f"nothing to search: {self.reason}"
         if self.method == "exact":
             head = f"exact search over {self.rows:,} rows: {self.reason}"
+        elif self.method == "scan":
+            head = f"scan of the codes of {self.rows:,} rows ({self.depth} candidates): {self.reason}"
         else:
             head = (
                 f"index search over {self.rows:,} rows (effort {self.effort}, {self.depth} candidates, "
                 f"measured recall {self.expected_recall:.3f}): {self.reason}"
             )
-            if self.fresh_rows:
-                head += f"; {self.fresh_rows:,} rows outside the index scored exactly"
+        if self.method in ("index", "scan") and self.fresh_rows:
+            head += f"; {self.fresh_rows:,} rows outside the index scored exactly"
         return "; ".join((head, *self.steps))

@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 
 BLOCK = 32  # codes compared at a time: rows are whole numbers of blocks
 CACHE_LINE = 64
+AHEAD = 8  # codes of listed rows fetched before their turn
 FULL = 255  # marks of visited nodes before they are wiped
 
 
@@ -107,6 +108,7 @@ def _prefetch(builder: Any, start: Any, size: Any) -> None:
 
 
 _inline = numba.njit(nogil=True, boundscheck=False, fastmath=True)
+_OPTIONS = {"nogil": True, "boundscheck": False, "fastmath": True, "cache": True}
 
 
 @_inline
@@ -273,17 +275,58 @@ def _search(
     return found
 
 
+def _scan(
+    query: Any, matrix: Any, offset: Any, codes: Any, listed: Any,
+    places: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
+    depth: Any, code: Any, distances: Any, nodes: Any, rows: Any, scores: Any,
+) -> Any:  # fmt: skip
+    """The best of listed nodes for one query, into `rows` and `scores`: how many. Their codes choose `depth` of them."""
+    _project(query, matrix, offset, code)
+    blocks, dim = code.shape[0] // BLOCK, query.shape[0]
+    count = 0
+    for number in range(listed.shape[0]):
+        if number + AHEAD < listed.shape[0]:
+            _fetch_row(codes, listed[number + AHEAD], code.shape[0])
+        node = listed[number]
+        place = _insert(distances, nodes, count, depth, _squared_distance(codes, node, code, blocks), node)
+        if place < depth and count < depth:
+            count += 1
+    for number in range(count):
+        nodes[number] = places[nodes[number]]
+        _fetch(_address(nodes[number], starts, addresses, dim), 4 * dim)
+    found = 0
+    for number in range(count):
+        row = np.int64(nodes[number])
+        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
+    for row in fresh:
+        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
+    return found
+
+
 def _of(kind: Any, dimensions: int = 1, *, changes: bool = False) -> Any:
     return types.Array(kind, dimensions, "C", readonly=not changes)
 
 
-_SIGNATURE = types.int64(
-    *(_of(types.float32), _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2), _of(types.int32)),
-    *(_of(types.int64), _of(types.int64), types.int64, types.int64),
-    *(_of(types.int32), _of(types.boolean), _of(types.int64), _of(types.int64), _of(types.int64), types.boolean),
-    *(types.int64, types.int64, types.int64, types.int64),
-    *(_of(types.int16, changes=True), _of(types.int32, changes=True), _of(types.int32, changes=True)),
-    *(_of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)),
-    *(_of(types.int64, changes=True), _of(types.float32, changes=True)),
-)
-search = numba.njit(_SIGNATURE, nogil=True, boundscheck=False, fastmath=True, cache=True)(_search)
+_MODEL = _of(types.float32), _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2)  # query, matrix, offset, codes
+_VECTORS = _of(types.int64), _of(types.int64), types.boolean  # starts, addresses, euclidean
+_POOL = _of(types.int32, changes=True), _of(types.int32, changes=True)  # distances, nodes
+_ANSWER = _of(types.int64, changes=True), _of(types.float32, changes=True)  # rows, scores
+search = numba.njit(
+    types.int64(
+        *_MODEL,
+        *(_of(types.int32), _of(types.int64), _of(types.int64), types.int64, types.int64),
+        *(_of(types.int32), _of(types.boolean), _of(types.int64), *_VECTORS),
+        *(types.int64, types.int64, types.int64, types.int64),
+        *(_of(types.int16, changes=True), *_POOL, _of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)),
+        *_ANSWER,
+    ),
+    **_OPTIONS,
+)(_search)
+scan = numba.njit(
+    types.int64(
+        *_MODEL,
+        *(_of(types.int32), _of(types.int32), _of(types.int64), *_VECTORS),
+        *(types.int64, _of(types.int16, changes=True), *_POOL, *_ANSWER),
+    ),
+    **_OPTIONS,
+)(_scan)

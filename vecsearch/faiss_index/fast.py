@@ -100,14 +100,7 @@ class Walk:
         effort, depth, places: as for `FaissIndex.candidates`. mask: positions that may be found. fresh: positions that are
         scored besides. table: what `table_of` gave. None when fewer than `enough` of the first `reach` candidates match.
         """
-        most = max(effort, depth)
-        scratch = self._scratch
-        if getattr(scratch, "most", 0) < most:
-            scratch.most = most
-            scratch.code = np.empty(self._codes.shape[1], np.int16)
-            scratch.distances, scratch.nodes = np.empty(most, np.int32), np.empty(most, np.int32)
-            scratch.waiting = np.empty(self._width, np.int32)
-            scratch.seen, scratch.mark = np.zeros(len(self._codes), np.uint8), 0
+        scratch = self._room_for(max(effort, depth))
         scratch.mark += 1
         if scratch.mark > compiled.FULL:
             scratch.seen[:] = 0
@@ -122,6 +115,33 @@ class Walk:
         if found < 0:
             return None
         return (rows, scores) if found == k else (rows[:found], scores[:found])
+
+    def scan(
+        self, compiled: ModuleType, query: Scores, k: int, depth: int, listed: npt.NDArray[np.int32],
+        places: Places, fresh: Rows, table: tuple[Rows, Rows], euclidean: bool,
+    ) -> tuple[Rows, Scores]:  # fmt: skip
+        """The k best of listed FAISS rows, int32, all of which have a place: codes choose `depth`, which the vectors rank.
+
+        The other arguments and the answer are those of `search`.
+        """
+        scratch = self._room_for(depth)
+        rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
+        found = compiled.scan(
+            query, self._matrix, self._offset, self._codes, listed, places, fresh, *table, euclidean,
+            depth, scratch.code, scratch.distances, scratch.nodes, rows, scores,
+        )  # fmt: skip
+        return (rows, scores) if found == k else (rows[:found], scores[:found])
+
+    def _room_for(self, most: int) -> Any:
+        """This thread's scratch, with a pool of at least `most` places."""
+        scratch = self._scratch
+        if getattr(scratch, "most", 0) < most:
+            scratch.most = most
+            scratch.code = np.empty(self._codes.shape[1], np.int16)
+            scratch.distances, scratch.nodes = np.empty(most, np.int32), np.empty(most, np.int32)
+            scratch.waiting = np.empty(self._width, np.int32)
+            scratch.seen, scratch.mark = np.zeros(len(self._codes), np.uint8), 0
+        return scratch
 
 
 NO_MASK = np.empty(0, bool)

@@ -111,6 +111,17 @@ class FaissIndex:
             labels = places[labels].astype(np.int64)
         return labels, distances
 
+    def by_codes(self, queries: Floats, depth: int, threads: int = 1) -> Labels | None:
+        """The `depth` rows whose codes are nearest to each query, all codes being compared: labels, int64 (nq, depth) padded
+        with -1. None for kinds that `walk` is not for."""
+        if self.walk is None or self._order is None:
+            return None
+        asked = np.ascontiguousarray(self._projection.queries(queries), np.float32)
+        with omp_threads(threads):
+            _, rows = faiss.downcast_index(self._index.storage).search(asked, min(depth, self.n))
+        labels: Labels = self._order[rows].astype(np.int64)
+        return labels
+
     @cached_property
     def walk(self) -> Walk | None:
         """The compiled search over this index as it is now, for kinds that have one."""
