@@ -16,6 +16,18 @@ SURFACE = tuple(
     if depth <= effort * 4
 )
 
+CODES = tuple(Point(0, width, k, low, low, float(width)) for k in (1, 10, 100) for width, low in ((k, 0.9), (2 * k, 0.99)))
+
+
+def test_few_rows_are_searched_by_their_codes() -> None:
+    stats = Stats(5000, 50_000, 5000, SURFACE, codes=CODES)
+    chosen = plan(10, 0.95, False, stats)
+    assert (chosen.method, chosen.depth, chosen.rows) == ("scan", 30, 5000)
+    assert "codes of 5,000 rows (30 candidates)" in str(chosen) and "10.00% of the indexed rows match" in str(chosen)
+    assert plan(10, 0.999, False, stats).method == plan(200, 0.95, False, stats).method == "exact"
+    assert plan(10, 0.95, False, Stats(20, 50_000, 20, SURFACE, codes=CODES)).method == "exact"
+    assert plan(10, 0.95, False, Stats(50_000, 50_000, 50_000, SURFACE, codes=CODES)).method == "index"
+
 
 def test_reasons_are_said() -> None:
     stats = Stats(kept=50_000, indexed_rows=50_000, indexed_kept=50_000, points=SURFACE)
@@ -50,24 +62,28 @@ def test_reach_covers_k_independent_matches() -> None:
 @settings(deadline=None, max_examples=500)
 @given(
     st.integers(1, 3000), st.floats(0.5, 1.0), st.booleans(), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.0, 1.0),
-    st.sampled_from([(), SURFACE]),
+    st.sampled_from([(), SURFACE]), st.sampled_from([(), CODES]),
 )  # fmt: skip
 def test_every_plan_keeps_its_promise(
-    k: int, recall: float, exactly: bool, indexed: int, fresh: int, share: float, points: tuple[Point, ...]
-) -> None:
+    k: int, recall: float, exactly: bool, indexed: int, fresh: int, share: float, points: tuple[Point, ...],
+    codes: tuple[Point, ...],
+) -> None:  # fmt: skip
     matching = int(indexed * share)
-    stats = Stats(matching + fresh, indexed, matching, points)
+    stats = Stats(matching + fresh, indexed, matching, points, codes=codes)
     made = plan(k, recall, exactly, stats)
     assert str(made)
     assert made.rows == stats.kept or made.method == "empty"
-    if made.method != "index":
+    if made.method not in ("index", "scan"):
         assert made.expected_recall == 1.0
         return
-    assert not exactly and recall < 1 and made.expected_recall >= recall
+    assert not exactly and recall < 1 and made.expected_recall >= recall and made.fresh_rows == fresh
+    if made.method == "scan":
+        assert any(point.k >= k and point.low >= recall and made.depth >= min(1.5 * point.depth, matching) for point in codes)
+        return
     assert made.reach >= k and made.depth >= made.reach
-    used = [point for point in points if (point.effort, point.depth) == (made.effort, made.depth) and point.k >= made.reach]
+    needed = k if k * (indexed - matching) <= 0.01 * matching else made.reach
+    used = [point for point in points if (point.effort, point.depth) == (made.effort, made.depth) and point.k >= needed]
     assert used and min(point.micros for point in used) < exact_micros(matching, stats.exact_micros_per_row)
-    assert made.fresh_rows == fresh
 
 
 def test_points_come_back_from_facts() -> None:

@@ -117,7 +117,7 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
         expected_recall=by_index.low,
         effort=by_index.effort,
         depth=by_index.depth,
-        reach=reach,
+        reach=min(reach, by_index.depth),
         fresh_rows=stats.fresh,
     )
 
