@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+import gzip
 import hashlib
 import json
 import os
@@ -312,6 +314,76 @@ def test_a_file_that_swells(tmp_path: Path) -> None:
         done.returncode,
         done.stderr[-500:],
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("a.csv.gz", b"id,text\n1,"), ("b.jsonl.gz", b'{"id": 1, "text": "'), ("c.txt.gz", b"")]
+)
+def test_a_line_that_swells(tmp_path: Path, name: str, head: bytes) -> None:
+    """One line of 800 MB in 3.5 MB; the short test has 80 MB of it."""
+    path = tmp_path / name
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(head)
+        for _ in range(800 if SOAK else 80):
+            file.write(b"x" * 1_000_000)
+    done = run_script(SWELLING.replace("dim=2", "embedder='toy:4'"), path, tmp_path / "c.vs")
+    assert done.returncode == 0 and "InvalidInputError" in done.stdout and "67,108,864 characters" in done.stdout, done
+
+
+UNSAFE = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+MUST = {
+    "np.load": ("allow_pickle", False),
+    "torch.load": ("weights_only", True),
+    "SentenceTransformer": ("trust_remote_code", False),
+}
+
+
+@pytest.mark.parametrize("path", sorted(Path(vs.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
+def test_no_pickle_and_no_code_from_data(path: Path) -> None:
+    """Nothing that turns bytes into code: neither in what vecsearch writes, nor in what it is given."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert not UNSAFE & {alias.name.split(".")[0] for alias in node.names}, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] not in UNSAFE, node.lineno
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("eval", "exec", "compile", "__import__"), node.lineno
+            name, wanted = MUST.get(called, ("", None))
+            given = {item.arg: item.value for item in node.keywords}
+            if name:
+                value = given.get(name)
+                assert isinstance(value, ast.Constant) and value.value is wanted, f"line {node.lineno}: {called} without {name}"
+
+
+OFFLINE = """
+import socket, sys
+from pathlib import Path
+
+def refuse(*_):
+    raise AssertionError("the network was used")
+
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
+import vecsearch as vs
+from vecsearch import build
+
+build.SMALLEST = 20
+root = Path(sys.argv[1])
+with vs.create(root / "c.vs", embedder="toy:8") as c:
+    c.add([{"id": n, "text": f"text {n}"} for n in range(50)])
+    c.build_index("HNSW8")
+    c.delete([3])
+    c.compact()
+    c.backup(root / "b.vs")
+    c.export(root / "x.parquet")
+    assert len(c.search("text 7", k=3)) == 3 and c.check() == []
+print("done")
+"""
+
+
+def test_no_network(tmp_path: Path) -> None:
+    done = run_script(OFFLINE, tmp_path)
+    assert done.stdout.strip() == "done", done.stderr[-1500:]
 
 
 def run_script(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
