@@ -2,7 +2,7 @@
 
 It is used where numba (the extra `fast`) is installed and the index is a graph of signed bytes. Loading it takes about half a
 second, the first time on a machine some seconds more, for it is compiled then; so it is loaded in a thread of its own, once a
-process has shown that it asks more than a few queries. Until then, and everywhere else, FAISS searches.
+process has shown that it asks many queries. Until then, and everywhere else, FAISS searches.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from vecsearch.exact import Rows, Scores
 from vecsearch.faiss_index.projection import Projection
 
-AFTER_QUERIES = 100  # asked in this process, before the compiled walk is loaded
+AFTER_QUERIES = 1000  # asked in this process, before the compiled walk is loaded: that slows them down for a second
 SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment: never
 
 Vectors = npt.NDArray[np.floating]
