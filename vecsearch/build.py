@@ -292,6 +292,8 @@ class Builder:
             return (index, base, list(points_of(entry.facts)), entry.facts["calibrated_on"]), why
         points = self.calibrate(index, base, self.snapshot.stored_vectors(held))
         points = for_both(points_of(entry.facts), points)
+        by_codes = for_both(points_of(entry.facts.get("codes", {})), points_of(self.codes))
+        self.codes["surface"] = [list(astuple(point)) for point in by_codes]
         self._grow(index, held)
         measured_with = entry.facts["calibrated_on"].removesuffix(ADDED_SINCE) + ADDED_SINCE
         return (index, np.concatenate([base, held]), points, measured_with), why
