@@ -12,6 +12,7 @@ from conftest import brute_force, clustered
 
 import vecsearch as vs
 from vecsearch import build as building
+from vecsearch.choose import training_rows
 from vecsearch.evaluate import bootstrap_interval
 from vecsearch.plan import Point
 
@@ -214,15 +215,15 @@ def test_deleting_the_index_files_costs_no_answer(root: Path, data: tuple[np.nda
 def test_more_centroids_are_trained_on_more_rows() -> None:
     """39 rows a centroid, of which there are about 4 sqrt(n); at least 65,536 rows, at most 512 MB or as many."""
     lists = vs.IndexRecipe("lists", "ivf", code="pq4")
-    assert building.training_rows(lists, 100_000, 384) == 65_536
-    assert building.training_rows(lists, 1_000_000, 256) == 39 * 4000
-    assert building.training_rows(lists, 9_000_000, 256) == 39 * 12_000
-    assert building.training_rows(lists, 9_000_000, 1024) == 512 * 2**20 // 4096
-    assert building.training_rows(lists, 9_000_000, 4096) == 65_536
+    assert training_rows(lists, 100_000, 384) == 65_536
+    assert training_rows(lists, 1_000_000, 256) == 39 * 4000
+    assert training_rows(lists, 9_000_000, 256) == 39 * 12_000
+    assert training_rows(lists, 9_000_000, 1024) == 512 * 2**20 // 4096
+    assert training_rows(lists, 9_000_000, 4096) == 65_536
     named = vs.IndexRecipe("lists", "ivf", code="pq4", nlist=4096)
-    assert building.training_rows(named, 200_000, 64) == 39 * 4096
-    assert building.training_rows(vs.IndexRecipe("f", "factory", factory="PCA64,IVF4k,Flat"), 10**6, 64) == 39 * 4096
-    assert building.training_rows(vs.IndexRecipe("f", "factory", factory="HNSW32"), 10**7, 64) == 65_536
+    assert training_rows(named, 200_000, 64) == 39 * 4096
+    assert training_rows(vs.IndexRecipe("f", "factory", factory="PCA64,IVF4k,Flat"), 10**6, 64) == 39 * 4096
+    assert training_rows(vs.IndexRecipe("f", "factory", factory="HNSW32"), 10**7, 64) == 65_536
 
 
 def test_a_bad_recipe_says_what_is_known(root: Path) -> None:

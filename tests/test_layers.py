@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("features", "hits", "records", "search", "store"),
     ("merge", "model", "vector_cache"),
     ("advice", "rebase", "calibrate", "checkpoint", "ingest", "measure", "quality"),
+    ("choose",),
     ("build", "maintain", "sampling", "reembed"),
     ("bench", "check"),
     ("backup",),

@@ -73,7 +73,7 @@ def test_auto_looks_at_the_data_and_sticks_to_what_it_chose(root: Path, monkeypa
     (index,) = c.info().indexes
     assert index.recipe["name"] == "auto" and index.recipe["reduced"] in (64, 96, 128)
     c.add(base[5000:])
-    monkeypatch.setattr(building, "components_needed", lambda *arguments: 32)
+    monkeypatch.setattr("vecsearch.choose.components_needed", lambda *arguments: 32)
     assert c.build_index(threads=1).how == "extended"  # the same number of components still
     assert c.info().indexes[0].recipe["reduced"] == index.recipe["reduced"]
     c.delete(where="id < 4000")

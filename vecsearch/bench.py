@@ -16,7 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vecsearch.build import SMALLEST, Builder, choose_recipe
+from vecsearch.build import SMALLEST, Builder
+from vecsearch.choose import choose_recipe
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.exact import Scores
 from vecsearch.plan import Point, exact_micros

@@ -22,24 +22,22 @@ import numpy.typing as npt
 from vecsearch.advice import FEWEST_NEW, growth
 from vecsearch.calibrate import Truth, code_surface, frontier, surface
 from vecsearch.checkpoint import Checkpoint
+from vecsearch.choose import choose_recipe, training_rows
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
 from vecsearch.faiss_index import LOADER, FaissIndex, build_index, read_index, resume_growing
 from vecsearch.manifest import INDEXES, IndexEntry
 from vecsearch.plan import Point, exact_micros, points_of
 from vecsearch.rebase import rebase
-from vecsearch.recipe import ROWS_PER_CENTROID, IndexRecipe, auto_recipe, load_recipe, wanted_lists
+from vecsearch.recipe import IndexRecipe
 from vecsearch.search import Searcher
 from vecsearch.snapshot import Kept, Positions, Snapshot
-from vecsearch.spectrum import SAMPLE_ROWS, components_needed
 from vecsearch.store import Store, rows_of
 from vecsearch.types import BuildResult, Metric
 
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 FEWEST_OWN = 400  # fewer own queries show too little: held-out rows join them, for a few perfect answers promise nothing
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
-TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
-TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
 TIMED_ROWS = 5_000  # rows scored to learn what scoring one costs
 LOAD_COMPILED = 20_000  # building over so many rows takes longer than loading the compiled walk
 BATCH_ROWS = 16_384  # rows added at a time
@@ -106,34 +104,6 @@ def build(
     )
 
 
-def choose_recipe(
-    recipe: str | IndexRecipe, snapshot: Snapshot, memory: int | None, target: float, seed: int = 0
-) -> IndexRecipe:
-    """The recipe meant by a name, a path, a factory string or "auto". Raises RecipeError."""
-    if isinstance(recipe, IndexRecipe):
-        return recipe
-    if recipe != "auto":
-        return load_recipe(recipe)
-    rows, dim, metric = snapshot.live.rows, snapshot.facts.dim, str(snapshot.facts.metric)
-    made = auto_recipe(len(rows), dim, metric, memory, target)
-    if made.reduced is None:
-        return made  # few dimensions, or no index
-    entry = snapshot.index_entry
-    if (
-        entry is not None
-        and entry.recipe["name"] == made.name
-        and entry.recipe.get("reduced")
-        and not growth(snapshot).outgrown()
-    ):
-        kept = int(entry.recipe["reduced"])  # more of the same data: the index there is can be extended
-    else:
-        some = np.random.default_rng([seed, len(rows)]).choice(rows, min(SAMPLE_ROWS, len(rows)), replace=False)
-        order = np.argsort(some)
-        vectors = snapshot.stored_vectors(some[order])[np.argsort(order)]  # read in order, asked at random
-        kept = components_needed(vectors, metric)
-    return auto_recipe(len(rows), dim, metric, memory, target, reduced=kept)
-
-
 def commit(
     store: Store,
     snapshot: Snapshot,
@@ -164,12 +134,6 @@ def commit(
             version = latest.facts.next("build_index", indexes=(entry,), recall=target)
             store.commit(staging, version)
     return entry, version.version
-
-
-def training_rows(recipe: IndexRecipe, rows: int, dim: int) -> int:
-    """How many rows to train on: more where the recipe has more centroids than the usual sample can place."""
-    most = max(TRAIN_ROWS, TRAIN_BYTES // (4 * dim))
-    return min(max(TRAIN_ROWS, ROWS_PER_CENTROID * wanted_lists(recipe, rows)), most)
 
 
 class Builder:
