@@ -113,6 +113,8 @@ class Load:
         for first in range(0, rows, 50_000):
             self._add(min(50_000, rows - first), self.rng)
         self.collection.build_index()
+        self._add(rows // 30, self.rng)  # what an extension takes is part of how it begins
+        self.collection.build_index()
         self.started = time.monotonic()
 
     @property

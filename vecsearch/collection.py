@@ -31,6 +31,7 @@ from vecsearch.errors import (
     VersionNotFoundError,
 )
 from vecsearch.features import features, torch_embedding
+from vecsearch.heap import give_back
 from vecsearch.hits import Hits, require_pandas
 from vecsearch.manifest import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING, EmbedderEntry, Manifest
 from vecsearch.manifest_check import LARGEST_DIM
@@ -301,6 +302,7 @@ class Collection:
                 self._store, recipe, recall=recall, memory=budget, queries=asked, asked_with=asked_with, seed=seed,
                 threads=threads, progress=advance,
             )  # fmt: skip
+        give_back()
         return self._changed(result)
 
     def bench(
