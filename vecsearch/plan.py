@@ -19,7 +19,9 @@ from vecsearch.types import Plan
 
 REACH_SIGMAS = 3.0  # how sure to be of k matches within reach when the filter is independent of the query
 FEW_MISSING = 0.01  # expected rows that do not match among the first k, up to which they are left out of account
-CODES_MARGIN = 1.5  # candidates beyond those measured without a filter: the matching rows may lie closer together
+# Candidates beyond those measured without a filter, for rows far from the query differ less: in the farthest of 40 clusters of
+# 49,000 sentence vectors, recall .99 took 13, 33 and 310 candidates for k=1, 10 and 100; without a filter 6, 27 and 170.
+CODES_MARGIN, CODES_EXTRA = 2.5, 8
 EXACT_START_MICROS = 20.0  # what an exact search costs before it scores its first row
 
 
@@ -98,7 +100,7 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     by_codes = min((point for point in stats.codes if point.k >= k and point.low >= recall), key=_depth, default=None)
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
     if by_codes is not None:
-        depth = min(math.ceil(by_codes.depth * CODES_MARGIN), stats.indexed_kept)
+        depth = min(math.ceil(by_codes.depth * CODES_MARGIN) + CODES_EXTRA, stats.indexed_kept)
         cost = exact_micros(stats.indexed_kept, stats.code_micros_per_row) + depth * stats.exact_micros_per_row
         if cost < min(exact_cost, index_cost):
             reason = f"cheaper here than the graph, and measured to reach recall {recall:g}{_share(stats)}"
