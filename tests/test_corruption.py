@@ -181,6 +181,8 @@ def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
                     assert entry.name in str(error)
             with pytest.raises(vs.CorruptedError):
                 again.to_arrow()
+            with pytest.raises(vs.CorruptedError, match="checksum differs"):
+                again.build_index()  # never trains on what is damaged, nor calibrates with it
             again.delete([1])
             with pytest.raises(vs.CorruptedError):
                 again.compact()  # never copies what is damaged

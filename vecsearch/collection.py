@@ -296,6 +296,7 @@ class Collection:
         asked, asked_with = self._questions(queries, facts)
         if asked is not None and not len(asked):
             raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
+        self._store.snapshot().verify()
         with progress_bar("building the index", len(self), progress) as advance:
             budget = _bytes(memory)
             result = build(

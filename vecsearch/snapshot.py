@@ -140,6 +140,11 @@ class Snapshot:
         """Whether rows are passages of documents."""
         return CHUNK in self.facts.schema.names
 
+    def verify(self) -> None:
+        """Compare all segments with their checksums, before work that rests on every vector. Raises CorruptedError."""
+        for segment in self.segments:
+            segment.file.verify_all()
+
     @cached_property
     def live(self) -> Kept:
         """The rows that are not deleted."""
