@@ -1,7 +1,7 @@
 """Word vectors as an embedder: a word is looked up, a longer text is the mean of its words' vectors.
 
 Specs: `words:PATH` (word2vec text or binary, GloVe, fastText .vec or .bin), `words:glove-6b-50d` (English; extra `glove`),
-`words:synonyms-zh` (Chinese; extra `words-zh`). Vectors trained here (`word2vec.py`, `fasttext.py`) are of the same kind.
+`words:synonyms-zh` (Chinese; extra `synonyms`). Vectors trained here (`word2vec.py`, `fasttext.py`) are of the same kind.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def load(name: str, device: str | None = None) -> WordEmbedder:
     if name == "glove-6b-50d":
         keys, vectors = _glove()
     elif name == "synonyms-zh":
-        keys, vectors = word_files.read_word_vectors(_package("synonyms", "words-zh", name) / "data" / "words.vector")
+        keys, vectors = word_files.read_word_vectors(_package("synonyms", "synonyms", name) / "data" / "words.vector")
     elif Path(name).is_file():
         if word_files.is_fasttext_model(name):
             from vecsearch.embedders.fasttext import read_fasttext
