@@ -64,8 +64,10 @@ def unified(parts: Sequence[Part]) -> pa.Schema:
     for part in parts:
         try:
             named = [(field.name, plain_type(field.type)) for field in part.schema]
-        except UnicodeDecodeError as error:
-            raise InvalidInputError(f"{part.name}: the name of a column or of a time zone is not UTF-8: {error}") from error
+        except (UnicodeDecodeError, pa.ArrowInvalid, KeyError, ValueError) as error:
+            raise InvalidInputError(
+                f"{part.name}: a column's name is not UTF-8, or a time zone is not known here (pip install tzdata): {error}"
+            ) from error
         names = [name for name, _ in named]
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
@@ -144,8 +146,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.list_(plain_type(kind.value_type))
     if types.is_struct(kind):
         return pa.struct([pa.field(field.name, plain_type(field.type)) for field in kind])
-    if types.is_timestamp(kind):
-        return pa.timestamp(kind.unit, kind.tz)  # a zone that is no text is noticed here, and not when a value is read
+    if types.is_timestamp(kind) and kind.tz is not None:
+        pa.scalar(0, kind).as_py()  # a zone that nobody knows is noticed here, and not when a value is read
     return kind
 
 
