@@ -172,6 +172,8 @@ class _damage_named:  # noqa: N801 - read as a verb, like contextlib's own
         pass
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, MemoryError):
+            raise InvalidInputError(f"{self.name} is damaged, or has a part larger than the memory there is") from error
         if isinstance(error, (pa.ArrowException, OSError, UnicodeDecodeError)):  # the last of names of columns
             raise InvalidInputError(f"{self.name} is not a whole {self.kind} file: {error}") from error
 
