@@ -148,9 +148,9 @@ def _table() -> pa.Table:
     )
 
 
-def _arrow(compression: str | None) -> bytes:
+def _arrow(compression: str | None, form: Any = pa.ipc.new_file) -> bytes:
     sink = io.BytesIO()
-    with pa.ipc.new_file(sink, _table().schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+    with form(sink, _table().schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write_table(_table())
     return sink.getvalue()
 
@@ -193,6 +193,6 @@ TARGETS = {
     "jsonl": Target(_file(".jsonl"), (JSONL, JSONL.decode().encode("utf-16")), READERS),
     "text": Target(_file(".txt"), ("A text.\n\n三。".encode(), "三".encode("gb18030")), READERS),
     "parquet": Target(_file(".parquet"), (_parquet(),), READERS),
-    "arrow": Target(_file(".arrow"), (_arrow(None), _arrow("zstd")), READERS),
+    "arrow": Target(_file(".arrow"), (_arrow(None), _arrow("zstd"), _arrow(None, pa.ipc.new_stream)), READERS),
     "npy": Target(_file(".npy"), (_npy(),), READERS),
 }
