@@ -224,8 +224,7 @@ class Load:
         quarter = max(1, len(lines) // 4)
         found = []
         for name, (times, plus) in HEAVIER.items():
-            best = min if name == "least_mb" else max
-            first, last = (best(line[name] for line in some) for some in (lines[:quarter], lines[-quarter:]))
+            first, last = (max(line[name] for line in some) for some in (lines[:quarter], lines[-quarter:]))
             if last > first * times + plus:
                 found.append(f"{name}: {first:.0f} in the first quarter, {last:.0f} in the last")
         found += [
