@@ -68,5 +68,5 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make scoring rows look dear to the planner, so that small data takes the index as large data would."""
     from vecsearch import build as building
 
-    original = building.Builder._time_exact
-    monkeypatch.setattr(building.Builder, "_time_exact", lambda self, query, labels: 50 * original(self, query, labels))
+    original = building.Builder._row_cost
+    monkeypatch.setattr(building.Builder, "_row_cost", lambda self: 50 * original(self))

@@ -23,11 +23,12 @@ from vecsearch.advice import FEWEST_NEW, growth
 from vecsearch.calibrate import Truth, code_surface, frontier, surface
 from vecsearch.checkpoint import Checkpoint
 from vecsearch.choose import choose_recipe, training_rows
+from vecsearch.costs import code_micros, row_micros
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
 from vecsearch.faiss_index import LOADER, FaissIndex, build_index, read_index, resume_growing
 from vecsearch.manifest import INDEXES, IndexEntry
-from vecsearch.plan import Point, exact_micros, points_of
+from vecsearch.plan import Point, points_of
 from vecsearch.rebase import rebase
 from vecsearch.recipe import IndexRecipe
 from vecsearch.search import Searcher
@@ -38,7 +39,6 @@ from vecsearch.types import BuildResult, Metric
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 FEWEST_OWN = 400  # fewer own queries show too little: held-out rows join them, for a few perfect answers promise nothing
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
-TIMED_ROWS = 5_000  # rows scored to learn what scoring one costs
 LOAD_COMPILED = 20_000  # building over so many rows takes longer than loading the compiled walk
 BATCH_ROWS = 16_384  # rows added at a time
 ADDED_SINCE = " and of those added since"
@@ -276,16 +276,17 @@ class Builder:
         present = int(np.count_nonzero(mask))
         kept = Kept(mask, present)
         truth = Truth.of(queries, present, lambda some, k: self.searcher.exact(some, k, kept, self.threads)[0])
-        self.exact_micros_per_row = self._time_exact(queries[0], labels)
+        self.exact_micros_per_row = self._row_cost()
         score = self._score_lists(labels)
         self.codes = {"surface": [list(astuple(point)) for point in code_surface(index, queries, truth, score, self.threads)]}
-        self.codes |= self._time_codes(index, labels, queries[0])
+        self.codes["micros_per_row"] = code_micros(index.code_bytes)
         return surface(
             index,
             queries,
             truth,
             score,
-            exact_micros(present, self.exact_micros_per_row),
+            present,
+            self.exact_micros_per_row,
             self.threads,
             self._compiled_search(index, labels),
         )
@@ -293,22 +294,6 @@ class Builder:
     def _score_lists(self, labels: Positions) -> Callable[[Scores, Positions], Scores]:
         places = np.append(labels, -1)  # of the label -1 too
         return lambda some, found: self.searcher.score_lists(some, places[found], self.threads if len(some) > 1 else 1)
-
-    def _time_codes(self, index: FaissIndex, labels: Positions, query: Scores) -> dict[str, float]:
-        """Microseconds to compare the code of one listed row, where it can be measured."""
-        ready = self._compiled(index, labels)
-        if ready is None:
-            return {}
-        compiled, walk, places, table = ready
-        there = np.flatnonzero(places[:-1] >= 0)
-        some = there[:: max(1, len(there) // TIMED_ROWS)][:TIMED_ROWS].astype(np.int32)
-        euclidean, none = self.snapshot.facts.metric is Metric.L2, np.empty(0, np.int64)
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            walk.scan(compiled, query, 1, 1, some, places, none, table, euclidean)
-            times.append(time.perf_counter() - start)
-        return {"micros_per_row": min(times) * 1e6 / len(some)}
 
     def _compiled(self, index: FaissIndex, labels: Positions) -> tuple[Any, Any, Any, tuple[Positions, Positions]] | None:
         """The compiled walk, its index, the places of rows and where vectors lie; None where FAISS will search."""
@@ -328,16 +313,9 @@ class Builder:
             compiled, query, min(10, depth), effort, depth, depth, 0, places, None, none, table, euclidean
         )
 
-    def _time_exact(self, query: Scores, labels: Positions) -> float:
-        """Microseconds to score one listed row, the rows lying apart as those that a filter keeps."""
-        present = np.sort(labels[labels >= 0])
-        some = np.ascontiguousarray(present[:: max(1, len(present) // TIMED_ROWS)][:TIMED_ROWS])
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            self.searcher.score(query, some)
-            times.append(time.perf_counter() - start)
-        return min(times) * 1e6 / len(some)
+    def _row_cost(self) -> float:
+        """Estimated microseconds to score one row."""
+        return row_micros(self.snapshot.facts.dim)
 
     def _batches(self, rows: Positions) -> Iterator[npt.NDArray[np.float32]]:
         for at in range(0, len(rows), BATCH_ROWS):
@@ -375,7 +353,8 @@ def for_both(before: Sequence[Point], now: Sequence[Point]) -> list[Point]:
             if one is not None and other is not None:
                 effort, depth = max(one.effort, other.effort), max(one.depth, other.depth)
                 recall, least = min(one.recall, other.recall), min(one.low, other.low)
-                some.append(Point(effort, depth, k, recall, least, max(one.micros, other.micros)))
+                cost, latency = max(one.micros, other.micros), max(one.latency, other.latency)
+                some.append(Point(effort, depth, k, recall, least, cost, latency))
         points += frontier(some)
     return points
 
@@ -386,4 +365,4 @@ def promise(points: list[Point], target: float) -> str:
     if not usable:
         return f"no effort of this index reached recall {target:g} at k=10: such searches are exact; try another recipe"
     best = min(usable, key=lambda point: point.micros)
-    return f"recall@10 of {best.recall:.3f} (at least {best.low:.3f}) in about {best.micros:,.0f} µs a query"
+    return f"recall@10 of {best.recall:.3f} (at least {best.low:.3f}) in about {best.latency or best.micros:,.0f} µs a query"

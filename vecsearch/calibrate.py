@@ -15,7 +15,7 @@ import numpy as np
 
 from vecsearch.exact import Rows, Scores
 from vecsearch.faiss_index import FaissIndex
-from vecsearch.plan import Point
+from vecsearch.plan import Point, exact_micros
 
 # A search between two of these uses the larger: a filter that drops one row in a thousand asks for 11 of 10, so 12 is there.
 KS = (1, 2, 3, 5, 7, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 700, 1000)
@@ -63,25 +63,27 @@ def surface(
     queries: Scores,
     truth: Truth,
     score: ScoreLists,
-    exact_micros: float,
+    rows: int,
+    row_micros: float,
     threads: int,
     ask: Ask | None = None,
 ) -> list[Point]:
     """The operating surface: for each k and effort the points worth using, cheapest first.
 
     queries: float32 (nq, dim). score(queries, labels): true scores, float32 (nq, width), of each query's own labels, -inf
-    where a label is -1. exact_micros: what an exact search costs. ask(query, depth, effort): a whole search, to be timed,
-    where it is not FAISS that will search.
+    where a label is -1. rows: rows in the index; row_micros: what scoring one costs. ask(query, depth, effort): a whole
+    search, to be timed, where it is not FAISS that will search.
     """
+    exact_cost = exact_micros(rows, row_micros)
     points: list[Point] = []
     ks = [k for k in KS if k <= truth.wide.shape[1]]
     for effort in index.efforts():
         depth = min(max(effort, 8), index.n)
-        cost, per_candidate = _cost(index, queries, depth, effort, score, ask)
-        if cost > WORTH * exact_micros and points:
-            break
         asked = queries[: max(FEWEST_QUERIES, MANY_CANDIDATES // depth)]
-        labels, _ = index.candidates(asked, depth, effort, threads)
+        labels, cost = index.estimated(asked, depth, effort, threads)
+        if cost > WORTH * exact_cost and points:
+            break
+        latency, candidate_latency = _latency(index, queries, depth, effort, score, ask)
         scores = score(asked, labels)
         done = True
         for k in (k for k in ks if k <= depth):
@@ -91,7 +93,8 @@ def surface(
                 recalls = np.minimum(reached[:, width - 1], k) / k
                 mean = float(recalls.mean())
                 low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
-                points.append(Point(effort, width, k, round(mean, 5), round(low, 5), round(cost + per_candidate * width, 2)))
+                micros, seen = cost + row_micros * width, latency + candidate_latency * width
+                points.append(Point(effort, width, k, round(mean, 5), round(low, 5), round(micros, 2), round(seen, 1)))
             done &= mean >= ENOUGH
         if done and max(ks) <= depth:
             break
@@ -128,10 +131,10 @@ def frontier(points: list[Point]) -> list[Point]:
     return best
 
 
-def _cost(
+def _latency(
     index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreLists, ask: Ask | None
 ) -> tuple[float, float]:
-    """Median microseconds of one query's candidates on one thread, and of re-scoring one candidate."""
+    """Median microseconds measured for one query's candidates on one thread, and for re-scoring one candidate."""
     some = queries[: min(TIMED_QUERIES, len(queries))]
     if ask is not None:
         few = min(FEW_CANDIDATES, depth)

@@ -54,12 +54,8 @@ def measure_recall(
 def recalls(searcher: Searcher, queries: Scores, k: int, kept: Kept, target: float, own: Rows | None = None) -> list[float]:
     """Recall of each query. own: the row each query is itself, int64 (nq,), which it is not to find."""
     wider = min(k + (own is not None), kept.count)  # one more, for the query row itself
-    alone = len(queries) == 1
-    if alone:
-        found = [searcher.search(queries[0], wider, kept, target, False)]
-    else:
-        found = searcher.batch(queries, wider, [kept] * len(queries), target, False)
-    exact_scores, exact_rows = searcher.exact(queries, wider, kept, 1 if alone else 2)
+    found = [searcher.search(query, wider, kept, target, False) for query in queries]  # as `search` does, not as a batch
+    exact_scores, exact_rows = searcher.exact(queries, wider, kept, 1 if len(queries) == 1 else 2)
     out = []
     for number, item in enumerate(found):
         mine = -1 if own is None else own[number]

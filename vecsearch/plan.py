@@ -28,7 +28,7 @@ EXACT_START_MICROS = 20.0  # what an exact search costs before it scores its fir
 @dataclass(frozen=True, slots=True)
 class Point:
     """One calibrated operating point: with this effort and depth the k best are found with this recall (`low`: its lower
-    confidence bound) at this cost."""
+    confidence bound) at this cost, estimated from what is compared; `latency` was measured. Both in microseconds."""
 
     effort: int
     depth: int
@@ -36,6 +36,7 @@ class Point:
     recall: float
     low: float
     micros: float
+    latency: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

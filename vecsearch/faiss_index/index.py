@@ -14,6 +14,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.costs import graph_micros, list_micros
 from vecsearch.errors import CorruptedError, InvalidInputError, StorageError
 from vecsearch.exact import Scores as Floats
 from vecsearch.exact import omp_threads
@@ -126,6 +127,24 @@ class FaissIndex:
     def walk(self) -> Walk | None:
         """The compiled search over this index as it is now, for kinds that have one."""
         return Walk(self._index, self._projection) if self._order is not None and Walk.fits(self._index) else None
+
+    def estimated(self, queries: Floats, depth: int, effort: int, threads: int = 1) -> tuple[Labels, float]:
+        """The labels that `candidates` gives, and what finding them costs a query: microseconds estimated from the number of
+        distances FAISS computed, which does not change from run to run. Another search at the same time counts along."""
+        inner = inner_index(self._index)
+        graph = isinstance(inner, faiss.IndexHNSW)
+        counts = faiss.cvar.hnsw_stats if graph else faiss.cvar.indexIVF_stats if isinstance(inner, faiss.IndexIVF) else None
+        if counts is not None:
+            counts.reset()
+        labels, _ = self.candidates(queries, depth, effort, threads)
+        distances = counts.ndis / len(queries) if counts is not None and counts.ndis else self.n
+        return labels, (graph_micros if graph else list_micros)(distances, self.code_bytes)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes the code of a row takes."""
+        inner = inner_index(self._index)
+        return int((inner.storage if isinstance(inner, faiss.IndexHNSW) else inner).sa_code_size())
 
     def covers(self, vectors: Floats) -> npt.NDArray[np.bool_]:
         """Which vectors (rows or queries) the index was fitted for: bool (rows,). The others need exact search."""
