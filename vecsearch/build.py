@@ -24,6 +24,7 @@ from vecsearch.calibrate import Truth, code_surface, frontier, surface
 from vecsearch.checkpoint import Checkpoint
 from vecsearch.choose import choose_recipe, training_rows
 from vecsearch.costs import code_micros, row_micros
+from vecsearch.disk import require_space
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
 from vecsearch.faiss_index import LOADER, FaissIndex, build_index, read_index, resume_growing
@@ -115,6 +116,7 @@ def commit(
 ) -> tuple[IndexEntry, int]:
     """Write an index whose labels are positions of `snapshot`, and commit it on whatever is the latest version by then."""
     with store.staging() as staging:
+        require_space(staging.folder, index.memory_bytes())
         files = (staging.write(INDEXES, ".faiss", index.write),)
         with store.locked() as latest:
             if (latest.facts.embedder, latest.facts.dim) != (snapshot.facts.embedder, snapshot.facts.dim):

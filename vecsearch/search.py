@@ -225,19 +225,19 @@ class Searcher:
 
     def exact(self, queries: Scores, k: int, kept: Kept, threads: int) -> tuple[Scores, Rows]:
         """The k best kept rows for each query by scoring all of them: scores and positions, (nq, k), padded with -1."""
-        parts = []
+        padding = (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))
+        best: tuple[Scores, Rows] | None = None  # merged a segment at a time: many segments' results would fill the memory
         for number, vectors in enumerate(self._vectors):
             start = int(self.snapshot.starts[number])
             mask: Mask | None = None if kept.mask is None else kept.mask[start : start + len(vectors)]
             if mask is not None and not mask.any():
                 continue
-            scores, rows = exact.search(vectors, queries, min(k, len(vectors)), self.metric, mask, threads)
-            rows[rows >= 0] += start
-            parts.append((scores, rows))
-        if len(parts) == 1 and parts[0][0].shape[1] == k:
-            return parts[0]
-        padding = (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))
-        return exact.merge([*parts, padding], k)
+            part = exact.search(vectors, queries, min(k, len(vectors)), self.metric, mask, threads)
+            part[1][part[1] >= 0] += start
+            best = part if best is None else exact.merge([best, part], k)
+        if best is not None and best[0].shape[1] == k:
+            return best
+        return exact.merge([best or padding, padding], k)
 
     def within(self, query: Scores, min_score: float, kept: Kept) -> Found:
         """Every kept row that scores at least `min_score`, best first: exact."""

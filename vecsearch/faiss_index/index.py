@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
+import os
 from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.costs import graph_micros, list_micros
-from vecsearch.errors import CorruptedError, InvalidInputError, StorageError
+from vecsearch.disk import storage_errors
+from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.exact import Scores as Floats
 from vecsearch.exact import omp_threads
 from vecsearch.faiss_index.fast import Places, Walk
@@ -190,8 +193,11 @@ class FaissIndex:
         np.savez(buffer, allow_pickle=False, **{name: array for name, array in arrays.items() if array is not None})
         try:
             faiss.write_index(self._index, str(path))
-        except RuntimeError as error:
-            raise StorageError(f"cannot write the index file {path}: {reason(error)}") from error
+        except RuntimeError as error:  # FAISS says in words what the system answered by number
+            codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+            code = next((code for code in codes if os.strerror(code) in str(error)), errno.EIO)
+            with storage_errors("writing", path):
+                raise OSError(code, reason(error)) from error
         rest = buffer.getvalue()
         with path.open("ab") as file:
             file.write(rest + len(rest).to_bytes(8, "little") + TRAILER)
