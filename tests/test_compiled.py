@@ -122,6 +122,28 @@ def test_many_searches_and_threads(collection: vs.Collection, compiled: None) ->
         assert part.mean() >= 9.9
 
 
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_a_batch_is_the_same_as_one_by_one(collection: vs.Collection, compiled: None) -> None:
+    c, queries = collection, clustered(600, DIM, seed=8)
+    c.delete(range(0, ROWS, 9))
+    c.add(
+        [
+            {"id": ROWS + row, "vector": vector, "share": 0.3, "fifth": 2}
+            for row, vector in enumerate(clustered(50, DIM, seed=9))
+        ]
+    )
+    used = 0
+    for where, k in ((None, 10), ("share < 0.5", 10), ("share > 0.9", 3), ("share < 0.5", 1)):
+        batch = c.search_batch(queries, k, where=where)
+        for query, hits in zip(queries, batch, strict=True):
+            alone = c.search(query, k, where=where)
+            if alone.plan == hits.plan:
+                used += alone.plan.method == "index"
+                assert alone.ids == hits.ids
+                np.testing.assert_allclose(alone.scores, hits.scores, rtol=1e-5, atol=1e-5)
+    assert used > 1000
+
+
 @pytest.mark.parametrize("metric", ["cosine"])
 def test_an_index_that_grew_is_walked_anew(collection: vs.Collection, compiled: None) -> None:
     new = clustered(800, DIM, seed=11)

@@ -287,6 +287,16 @@ class Searcher:
         index = self.snapshot.index
         assert index is not None
         far = np.zeros(len(queries), bool) if self.metric is Metric.COSINE else ~index.covers(queries)
+        compiled = LOADER.module
+        if compiled is not None and index.walk is not None and self.table is not None:
+            rows, scores, counts = index.walk.search_many(
+                compiled, queries, min(k, kept.count), chosen.effort, chosen.depth,
+                chosen.depth if kept.mask is None else chosen.reach, min(k, self.stats(kept).indexed_kept),
+                self.snapshot.places, kept.mask, self._fresh(kept) if chosen.fresh_rows else NOTHING, self.table,
+                self.metric is Metric.L2, threads,
+            )  # fmt: skip
+            answered = (counts >= 0) & ~far
+            return answered, rows[answered], scores[answered], far
         rows, _ = index.candidates(queries, chosen.depth, chosen.effort, threads, self.snapshot.places)
         matching = rows >= 0
         if kept.mask is not None:

@@ -330,3 +330,37 @@ scan = numba.njit(
     ),
     **_OPTIONS,
 )(_scan)
+
+
+def _search_many(
+    queries: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
+    places: Any, mask: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
+    effort: Any, depth: Any, reach: Any, enough: Any,
+    code: Any, distances: Any, nodes: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any, counts: Any,
+) -> Any:  # fmt: skip
+    """`search` for one query after the other; what it returns goes into `counts`. The last mark used."""
+    used: Any = np.int64(mark)
+    for number in range(queries.shape[0]):
+        used += 1
+        if used > FULL:
+            seen[:] = 0
+            used = 1
+        counts[number] = search(
+            queries[number], matrix, offset, codes, links, offsets, levels, entry, top,
+            places, mask, fresh, starts, addresses, euclidean, effort, depth, reach, enough,
+            code, distances, nodes, seen, np.uint8(used), waiting, rows[number], scores[number],
+        )  # fmt: skip
+    return used
+
+
+search_many = numba.njit(
+    types.int64(
+        *(_of(types.float32, 2), *_MODEL[1:]),
+        *(_of(types.int32), _of(types.int64), _of(types.int64), types.int64, types.int64),
+        *(_of(types.int32), _of(types.boolean), _of(types.int64), *_VECTORS),
+        *(types.int64, types.int64, types.int64, types.int64),
+        *(_of(types.int16, changes=True), *_POOL, _of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)),
+        *(_of(types.int64, 2, changes=True), _of(types.float32, 2, changes=True), _of(types.int64, changes=True)),
+    ),
+    **_OPTIONS,
+)(_search_many)

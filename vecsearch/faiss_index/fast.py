@@ -8,8 +8,10 @@ process has shown that it asks many queries. Until then, and everywhere else, FA
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -22,6 +24,7 @@ from vecsearch.exact import Rows, Scores
 from vecsearch.faiss_index.projection import Projection
 
 AFTER_QUERIES = 1000  # asked in this process, before the compiled walk is loaded: that slows them down for a second
+QUERIES_A_THREAD = 16  # of a batch at least, for a thread to be worth its start
 SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment: never
 
 Vectors = npt.NDArray[np.floating]
@@ -115,6 +118,36 @@ class Walk:
         if found < 0:
             return None
         return (rows, scores) if found == k else (rows[:found], scores[:found])
+
+    def search_many(
+        self, compiled: ModuleType, queries: Scores, k: int, effort: int, depth: int, reach: int, enough: int,
+        places: Places, mask: npt.NDArray[np.bool_] | None, fresh: Rows, table: tuple[Rows, Rows], euclidean: bool,
+        threads: int,
+    ) -> tuple[Rows, Scores, Rows]:  # fmt: skip
+        """`search` for many queries, float32 (nq, dim), on several threads: rows int64 and scores float32, (nq, k), and how
+        many of them were found for each query, -1 where `search` gives None."""
+        rows, scores = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32)
+        counts = np.empty(len(queries), np.int64)
+
+        def run(part: slice) -> None:
+            scratch = self._room_for(max(effort, depth))
+            scratch.mark = compiled.search_many(
+                queries[part], self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry,
+                self._top, places, NO_MASK if mask is None else mask, fresh, *table, euclidean,
+                effort, depth, reach, enough,
+                scratch.code, scratch.distances, scratch.nodes, scratch.seen, scratch.mark, scratch.waiting,
+                rows[part], scores[part], counts[part],
+            )  # fmt: skip
+
+        threads = max(1, min(threads, len(queries) // QUERIES_A_THREAD))
+        edges = np.linspace(0, len(queries), threads + 1).astype(int).tolist()
+        parts = [slice(first, last) for first, last in itertools.pairwise(edges)]
+        if threads == 1:
+            run(parts[0])
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(run, parts))
+        return rows, scores, counts
 
     def scan(
         self, compiled: ModuleType, query: Scores, k: int, depth: int, listed: npt.NDArray[np.int32],
