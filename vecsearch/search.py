@@ -287,7 +287,7 @@ class Searcher:
         index = self.snapshot.index
         assert index is not None
         far = np.zeros(len(queries), bool) if self.metric is Metric.COSINE else ~index.covers(queries)
-        compiled = LOADER.module
+        compiled = LOADER.after_queries(len(queries))
         if compiled is not None and index.walk is not None and self.table is not None:
             rows, scores, counts = index.walk.search_many(
                 compiled, queries, min(k, kept.count), chosen.effort, chosen.depth,

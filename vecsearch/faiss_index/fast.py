@@ -40,10 +40,10 @@ class Loader:
         self._begun = False
         self._lock = threading.Lock()
 
-    def after_queries(self) -> ModuleType | None:
-        """The module when it is there; each call counts as a query, and after some the module is loaded beside."""
+    def after_queries(self, count: int = 1) -> ModuleType | None:
+        """The module when it is there; `count` queries more are asked, and after some the module is loaded beside."""
         if self.module is None and not self._begun:
-            self._asked += 1
+            self._asked += count
             if self._asked > AFTER_QUERIES:
                 threading.Thread(target=self.load, name="vecsearch-compiled").start()
         return self.module
