@@ -50,20 +50,11 @@ def backup(root: Path, target: Path, version: int | None = None) -> int:
                 (part / name).parent.mkdir(parents=True, exist_ok=True)  # a model's folder
             source = CheckedFile(root, ref)
             source.verify_all()
-            _copy(source.buffer, part / name)
+            disk.write_bytes(part / name, memoryview(source.buffer))
             if disk.describe(part, part / name, name) != ref:
                 raise CorruptedError(f"{target / name} was not written as it was read: try another disk")
-        text = pa.py_buffer(manifest.to_json(snapshot.facts).encode())
-        _copy(text, manifest.path_of(part, snapshot.facts.version))
+        disk.write_text(manifest.path_of(part, snapshot.facts.version), manifest.to_json(snapshot.facts))
     return snapshot.facts.version
-
-
-def _copy(content: pa.Buffer, path: Path) -> None:
-    def write(target: Path) -> None:
-        with pa.OSFile(str(target), "wb") as sink:
-            sink.write(content)
-
-    disk.write_file(path, write)
 
 
 @contextlib.contextmanager

@@ -91,7 +91,7 @@ class Checkpoint:
         facts = self.identity | {"rows_added": index.n, "file": asdict(ref)}
         text = json.dumps(facts, indent=1, sort_keys=True)
         part = self.folder / f"{BUILD_FACTS}.part"
-        disk.write_file(part, lambda path: _write(path, text))
+        disk.write_text(part, text)
         disk.move(part, self.folder / BUILD_FACTS)
         disk.sync_folder(self.folder)
         self.kept_rows = index.n
@@ -106,7 +106,3 @@ class Checkpoint:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._lock = disk.try_lock_exclusive(self.folder / "LOCK", create=True)
         return self._lock is not None and (self.folder / "LOCK").exists()
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -68,6 +68,20 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
             raise
 
 
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Create a file of these bytes and sync them."""
+
+    def write(target: Path) -> None:
+        target.write_bytes(content)
+
+    write_file(path, write)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Create a file of UTF-8 text and sync it."""
+    write_bytes(path, text.encode())
+
+
 def sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -189,7 +189,7 @@ def compact(store: Store, purge: bool) -> int:
 
 def _holds_deleted(latest: Snapshot) -> bool:
     """Whether the codes of rows that are gone, now or by an earlier compaction, are in the index."""
-    return bool(latest.facts.deleted) or (latest.labels is not None and bool((latest.labels < 0).any()))
+    return bool(latest.facts.deleted) or latest.has_gaps
 
 
 def _runs(facts: Manifest) -> list[list[int]]:

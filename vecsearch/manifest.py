@@ -303,7 +303,7 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     for folder in changed:
         disk.sync_folder(root / folder)
     temporary = root / MANIFESTS / f".{manifest.version:08d}-{uuid.uuid4().hex}.tmp"
-    disk.write_file(temporary, lambda path: _write_text(path, to_json(manifest)))
+    disk.write_text(temporary, to_json(manifest))
     try:
         disk.publish(temporary, path_of(root, manifest.version))
     except FileExistsError as error:
@@ -311,7 +311,3 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -68,7 +68,7 @@ class VectorCache:
         content = memoryview(sink.getvalue())
         path = self.folder / f"{digest(content)}.arrow"
         if path not in self._files:
-            disk.write_file(path, lambda target: _write_bytes(target, content))
+            disk.write_bytes(path, content)
             self._files.append(path)
 
     def clear(self) -> None:
@@ -78,10 +78,6 @@ class VectorCache:
                 disk.remove(path)
         with contextlib.suppress(OSError):  # absent, or another add keeps vectors there
             self.folder.rmdir()
-
-
-def _write_bytes(path: Path, content: memoryview) -> None:
-    path.write_bytes(content)
 
 
 def text_key(text: str) -> bytes:

@@ -103,13 +103,9 @@ def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = 
         disk.write_file(target / "arrays.safetensors", lambda path: save_file(dict(saved.arrays), path))
     layout = {"format": FORMAT, "kind": saved.kind, "settings": saved.settings}
     text = json.dumps(layout, ensure_ascii=False, indent=2) + "\n"
-    disk.write_file(target / "embedder.json", lambda path: _write_text(path, text))
+    disk.write_text(target / "embedder.json", text)
     disk.sync_folder(target)
     return target.resolve()
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def read_saved(folder: str | Path) -> Saved:

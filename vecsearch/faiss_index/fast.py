@@ -43,8 +43,8 @@ class Loader:
     def after_queries(self, count: int = 1) -> ModuleType | None:
         """The module when it is there; `count` queries more are asked, and after some the module is loaded beside."""
         if self.module is None and not self._begun:
-            self._asked += count
-            if self._asked > AFTER_QUERIES:
+            before, self._asked = self._asked, self._asked + count
+            if before <= AFTER_QUERIES < self._asked:
                 threading.Thread(target=self.load, name="vecsearch-compiled").start()
         return self.module
 
