@@ -13,7 +13,7 @@ SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c '$(SUITS)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install demo test soak check format wheel floors clean
+.PHONY: help install demo test soak soak-tests soak-load check format wheel floors clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -36,9 +36,14 @@ test: $(INSTALLED)  ## run the tests; ARGS="-k filter" passes on to pytest
 
 SOAK := crash concurrency corruption hostile backup purge small_disk memory resume sampling
 
-soak: $(INSTALLED)  ## the long tests of docs/promises.md: about four hours, one of them of load
-	VECSEARCH_SOAK=1 $(BIN)/python -m pytest -s $(SOAK:%=tests/test_%.py) tests/fuzz tests/golden $(ARGS)
-	$(BIN)/python tests/load.py --seconds 3600 --save
+soak: $(INSTALLED)  ## the long tests of docs/promises.md, beside an hour of load: see there how long
+	$(MAKE) -j2 soak-tests soak-load
+
+soak-tests: $(INSTALLED)
+	VECSEARCH_SOAK=1 $(BIN)/python -m pytest -rs $(SOAK:%=tests/test_%.py) tests/fuzz tests/golden $(ARGS)
+
+soak-load: $(INSTALLED)
+	$(BIN)/python tests/load.py --seconds 3600 --busy-machine --save
 
 check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -2,8 +2,12 @@
 
 The graph and its codes are FAISS's own, read where they lie; the walk visits what FAISS's search visits (Malkov and Yashunin,
 arXiv:1603.09320, algorithm 5) and finds the same rows but for ties. What makes it faster: codes are fetched ahead while others
-are compared, which FAISS does not do for codes of bytes; and nothing is handed back and forth between small array
-operations, which cost as much as the walk itself.
+are compared, which FAISS does not do for codes of bytes; the pool of the nearest is one sorted array of numbers, into which
+a vector instruction inserts without branches; and nothing is handed back and forth between small array operations, which
+cost as much as the walk itself.
+
+A pool is an int64 array: CHUNK places that hold -1, then the nearest nodes, nearest first, each as one number: distance
+(upper 32 bits), node (31 bits), and whether its neighbours were looked at (1 bit). Places not taken hold EMPTY.
 
 Numba (the extra `fast`) is imported here, so this module is imported only by `fast.py`, when it pays.
 """
@@ -23,6 +27,9 @@ BLOCK = 32  # codes compared at a time: rows are whole numbers of blocks
 CACHE_LINE = 64
 AHEAD = 8  # codes of listed rows fetched before their turn
 FULL = 255  # marks of visited nodes before they are wiped
+CHUNK = 8  # places of a pool changed at a time
+EMPTY = np.int64(2**63 - 1)
+LOOKED = np.int64(1)
 
 
 @intrinsic
@@ -88,6 +95,30 @@ def _floats(_context: Any, address: Any) -> Any:
     return types.CPointer(types.float32)(address), generate
 
 
+@intrinsic
+def _insert_into(_context: Any, pool: Any, first: Any, key: Any) -> Any:
+    """Insert into pool[first : first + CHUNK], where it belongs there or further up; the last of the chunk falls out.
+
+    In a sorted array, what stands at a place after an insertion is max(its left neighbour, min(itself, the key)).
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number, many = ir.IntType(64), ir.VectorType(ir.IntType(64), CHUNK)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.gep(data, [arguments[1]])
+        left = builder.gep(place, [ir.Constant(number, -1)])
+        here, before = (builder.load(builder.bitcast(start, many.as_pointer()), align=8) for start in (place, left))
+        nothing, at = ir.Constant(many, ir.Undefined), ir.VectorType(ir.IntType(32), CHUNK)
+        key = builder.insert_element(nothing, arguments[2], ir.Constant(ir.IntType(32), 0))
+        key = builder.shuffle_vector(key, nothing, ir.Constant(at, [0] * CHUNK))
+        after = builder.select(builder.icmp_signed("<", here, key), here, key)
+        after = builder.select(builder.icmp_signed(">", before, after), before, after)
+        builder.store(after, builder.bitcast(place, many.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(pool, types.int64, types.int64), generate
+
+
 def _row_address(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:
     made = context.make_array(kind)(context, builder, array)
     stride = cgutils.unpack_tuple(builder, made.strides)[0]
@@ -101,7 +132,9 @@ def _prefetch(builder: Any, start: Any, size: Any) -> None:
     kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
     prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
     read, keep, data = (ir.Constant(number, value) for value in (0, 3, 1))
-    lines = builder.udiv(builder.add(size, ir.Constant(size.type, CACHE_LINE - 1)), ir.Constant(size.type, CACHE_LINE))
+    into_line = builder.and_(builder.ptrtoint(start, size.type), ir.Constant(size.type, CACHE_LINE - 1))
+    reach = builder.add(builder.add(size, into_line), ir.Constant(size.type, CACHE_LINE - 1))
+    lines = builder.udiv(reach, ir.Constant(size.type, CACHE_LINE))
     with cgutils.for_range(builder, lines) as loop:
         at = builder.mul(loop.index, ir.Constant(loop.index.type, CACHE_LINE))
         builder.call(prefetch, [builder.gep(start, [at]), read, keep, data])
@@ -123,19 +156,30 @@ def _project(query: Any, matrix: Any, offset: Any, out: Any) -> None:
 
 
 @_inline
-def _insert(distances: Any, nodes: Any, count: Any, most: Any, distance: Any, node: Any) -> Any:
-    """Put a node into the pool, which holds the nearest `most`, nearest first: its place, or `most` where it has none."""
-    place = count
-    if count == most:
-        if distance >= distances[most - 1]:
-            return most
-        place = most - 1
-    while place > 0 and distances[place - 1] > distance:
-        distances[place] = distances[place - 1]
-        nodes[place] = nodes[place - 1]
-        place -= 1
-    distances[place] = distance
-    nodes[place] = node
+def _key(distance: Any, node: Any) -> Any:
+    return np.int64(distance) << 32 | np.int64(node) << 1
+
+
+@_inline
+def _node(key: Any) -> Any:
+    return (key & 0xFFFFFFFF) >> 1
+
+
+@_inline
+def _clear(pool: Any, most: Any) -> None:
+    """Make a pool ready for the nearest `most`."""
+    pool[:CHUNK] = -1
+    pool[CHUNK : 2 * CHUNK + most] = EMPTY
+
+
+@_inline
+def _insert(pool: Any, used: Any, last: Any, key: Any) -> Any:
+    """Put a key into a pool whose places before `used` are taken and whose last is `last`; a place at or before the key's."""
+    place = min(used, last) // CHUNK * CHUNK
+    _insert_into(pool, place, key)
+    while pool[place - 1] > key:
+        place -= CHUNK
+        _insert_into(pool, place, key)
     return place
 
 
@@ -166,22 +210,18 @@ def _descend(codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top:
 @_inline
 def _walk(
     codes: Any, links: Any, offsets: Any, width: Any, start: Any, query: Any, most: Any,
-    distances: Any, nodes: Any, seen: Any, mark: Any, waiting: Any,
+    pool: Any, seen: Any, mark: Any, waiting: Any,
 ) -> Any:  # fmt: skip
-    """Fill the pool with the `most` nearest nodes that can be reached; how many they are. A node in the pool is written as
-    -1 - node once its neighbours were looked at."""
-    blocks = query.shape[0] // BLOCK
-    distances[0], nodes[0] = _squared_distance(codes, start, query, blocks), start
+    """Fill the pool with the `most` nearest nodes that can be reached; how many they are."""
+    blocks, end = query.shape[0] // BLOCK, CHUNK + most
+    _clear(pool, most)
+    pool[CHUNK] = _key(_squared_distance(codes, start, query, blocks), start)
     seen[start] = mark
-    count, at = 1, 0
-    while at < count:
-        node = nodes[at]
-        if node < 0:
-            at += 1
-            continue
-        nodes[at] = -1 - node
+    used, at = CHUNK + 1, CHUNK
+    while at < end:
+        first = offsets[_node(pool[at])]
+        pool[at] |= LOOKED
         new = 0
-        first = offsets[node]
         for place in range(first, first + width):
             other = links[place]
             if other < 0:
@@ -191,18 +231,30 @@ def _walk(
                 waiting[new] = other
                 new += 1
                 _fetch_row(codes, other, query.shape[0])
-        nearest = at + 1
+        at += 1
         for number in range(new):
             other = waiting[number]
-            place = _insert(distances, nodes, count, most, _squared_distance(codes, other, query, blocks), other)
-            if place < most and count < most:
-                count += 1
-            nearest = min(nearest, place)
-        at = nearest
-        for ahead in range(at, min(at + 2, count)):
-            if nodes[ahead] >= 0:
-                _fetch_row(links, offsets[nodes[ahead]], 4 * width)
-    return count
+            key = _key(_squared_distance(codes, other, query, blocks), other)
+            if key < pool[end - 1]:
+                at = min(at, _insert(pool, used, end - 1, key))
+                used += 1
+        taken = min(used, end)
+        at = ahead = _next(pool, at, taken)
+        for _ in range(2):
+            if ahead < taken:
+                _fetch_row(links, offsets[_node(pool[ahead])], 4 * width)
+                ahead = _next(pool, ahead + 1, taken)
+        if at == taken:
+            break
+    return min(used, end) - CHUNK
+
+
+@_inline
+def _next(pool: Any, at: Any, end: Any) -> Any:
+    """The first place from `at` on, before `end`, whose neighbours were not looked at; `end` where there is none."""
+    while at < end and pool[at] & LOOKED:
+        at += 1
+    return at
 
 
 @_inline
@@ -243,90 +295,86 @@ def _keep(rows: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
     return min(count + 1, rows.shape[0])
 
 
+@_inline
+def _rank(
+    query: Any, candidates: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any, rows: Any, scores: Any
+) -> Any:  # fmt: skip
+    """The best of two lists of positions by the scores of their vectors, into `rows` and `scores`: how many."""
+    found, dim = 0, query.shape[0]
+    for row in candidates:
+        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
+    for row in fresh:
+        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
+    return found
+
+
 def _search(
     query: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
     places: Any, mask: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
     effort: Any, depth: Any, reach: Any, enough: Any,
-    code: Any, distances: Any, nodes: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any,
+    code: Any, pool: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any,
 ) -> Any:  # fmt: skip
     """The best rows for one query, into `rows` and `scores`: how many, or -1 where fewer than `enough` of the first `reach`
     candidates match. The arguments are those of `Walk.search`, and its scratch."""
     _project(query, matrix, offset, code)
     start = _descend(codes, links, offsets, levels, entry, top, code)
-    most = max(effort, depth)
-    count = _walk(codes, links, offsets, levels[1], start, code, most, distances, nodes, seen, mark, waiting)
-    dim = query.shape[0]
+    count = _walk(codes, links, offsets, levels[1], start, code, max(effort, depth), pool, seen, mark, waiting)
+    candidates = pool[CHUNK:]  # positions take the places of the keys they are read from
     matching = early = 0
     for number in range(min(depth, count)):
-        row = places[-1 - nodes[number]]
+        row = np.int64(places[_node(candidates[number])])
         if row >= 0 and (mask.shape[0] == 0 or mask[row]):
-            nodes[matching] = row
+            candidates[matching] = row
             matching += 1
             early += number < reach
-            _fetch(_address(row, starts, addresses, dim), 4 * dim)
+            _fetch(_address(row, starts, addresses, query.shape[0]), 4 * query.shape[0])
     if early < enough:
         return -1
-    found = 0
-    for number in range(matching):
-        row = np.int64(nodes[number])
-        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
-    for row in fresh:
-        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
-    return found
+    return _rank(query, candidates[:matching], fresh, starts, addresses, euclidean, rows, scores)
 
 
 def _scan(
     query: Any, matrix: Any, offset: Any, codes: Any, listed: Any,
     places: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
-    depth: Any, code: Any, distances: Any, nodes: Any, rows: Any, scores: Any,
+    depth: Any, code: Any, pool: Any, rows: Any, scores: Any,
 ) -> Any:  # fmt: skip
     """The best of listed nodes for one query, into `rows` and `scores`: how many. Their codes choose `depth` of them."""
     _project(query, matrix, offset, code)
-    blocks, dim = code.shape[0] // BLOCK, query.shape[0]
-    count = 0
+    blocks, used, end = code.shape[0] // BLOCK, CHUNK, CHUNK + depth
+    _clear(pool, depth)
     for number in range(listed.shape[0]):
         if number + AHEAD < listed.shape[0]:
             _fetch_row(codes, listed[number + AHEAD], code.shape[0])
-        node = listed[number]
-        place = _insert(distances, nodes, count, depth, _squared_distance(codes, node, code, blocks), node)
-        if place < depth and count < depth:
-            count += 1
-    for number in range(count):
-        nodes[number] = places[nodes[number]]
-        _fetch(_address(nodes[number], starts, addresses, dim), 4 * dim)
-    found = 0
-    for number in range(count):
-        row = np.int64(nodes[number])
-        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
-    for row in fresh:
-        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
-    return found
+        key = _key(_squared_distance(codes, listed[number], code, blocks), listed[number])
+        if key < pool[end - 1]:
+            _insert(pool, used, end - 1, key)
+            used += 1
+    candidates = pool[CHUNK : min(used, end)]
+    for number in range(candidates.shape[0]):
+        candidates[number] = places[_node(candidates[number])]
+        _fetch(_address(candidates[number], starts, addresses, query.shape[0]), 4 * query.shape[0])
+    return _rank(query, candidates, fresh, starts, addresses, euclidean, rows, scores)
 
 
 def _of(kind: Any, dimensions: int = 1, *, changes: bool = False) -> Any:
     return types.Array(kind, dimensions, "C", readonly=not changes)
 
 
-_MODEL = _of(types.float32), _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2)  # query, matrix, offset, codes
-_VECTORS = _of(types.int64), _of(types.int64), types.boolean  # starts, addresses, euclidean
-_POOL = _of(types.int32, changes=True), _of(types.int32, changes=True)  # distances, nodes
+_PLAIN = _of(types.int64), _of(types.int64), types.boolean  # starts, addresses, euclidean
+_MODEL = _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2)  # matrix, offset, codes
+_GRAPH = _of(types.int32), _of(types.int64), _of(types.int64), types.int64, types.int64  # links, offsets, levels, entry, top
+_WALK = (
+    *(*_MODEL, *_GRAPH, _of(types.int32), _of(types.boolean), _of(types.int64), *_PLAIN),  # places, mask, fresh between
+    *(types.int64, types.int64, types.int64, types.int64),  # effort, depth, reach, enough
+    *(_of(types.int16, changes=True), _of(types.int64, changes=True)),  # code, pool
+    *(_of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)),  # seen, mark, waiting
+)
 _ANSWER = _of(types.int64, changes=True), _of(types.float32, changes=True)  # rows, scores
-search = numba.njit(
-    types.int64(
-        *_MODEL,
-        *(_of(types.int32), _of(types.int64), _of(types.int64), types.int64, types.int64),
-        *(_of(types.int32), _of(types.boolean), _of(types.int64), *_VECTORS),
-        *(types.int64, types.int64, types.int64, types.int64),
-        *(_of(types.int16, changes=True), *_POOL, _of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)),
-        *_ANSWER,
-    ),
-    **_OPTIONS,
-)(_search)
+search = numba.njit(types.int64(_of(types.float32), *_WALK, *_ANSWER), **_OPTIONS)(_search)
 scan = numba.njit(
     types.int64(
-        *_MODEL,
-        *(_of(types.int32), _of(types.int32), _of(types.int64), *_VECTORS),
-        *(types.int64, _of(types.int16, changes=True), *_POOL, *_ANSWER),
+        *(_of(types.float32), *_MODEL, _of(types.int32), _of(types.int32), _of(types.int64), *_PLAIN),  # listed, places, fresh
+        *(types.int64, _of(types.int16, changes=True), _of(types.int64, changes=True), *_ANSWER),  # depth, code, pool
     ),
     **_OPTIONS,
 )(_scan)
@@ -336,7 +384,7 @@ def _search_many(
     queries: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
     places: Any, mask: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
     effort: Any, depth: Any, reach: Any, enough: Any,
-    code: Any, distances: Any, nodes: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any, counts: Any,
+    code: Any, pool: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any, counts: Any,
 ) -> Any:  # fmt: skip
     """`search` for one query after the other; what it returns goes into `counts`. The last mark used."""
     used: Any = np.int64(mark)
@@ -348,19 +396,10 @@ def _search_many(
         counts[number] = search(
             queries[number], matrix, offset, codes, links, offsets, levels, entry, top,
             places, mask, fresh, starts, addresses, euclidean, effort, depth, reach, enough,
-            code, distances, nodes, seen, np.uint8(used), waiting, rows[number], scores[number],
+            code, pool, seen, np.uint8(used), waiting, rows[number], scores[number],
         )  # fmt: skip
     return used
 
 
-search_many = numba.njit(
-    types.int64(
-        *(_of(types.float32, 2), *_MODEL[1:]),
-        *(_of(types.int32), _of(types.int64), _of(types.int64), types.int64, types.int64),
-        *(_of(types.int32), _of(types.boolean), _of(types.int64), *_VECTORS),
-        *(types.int64, types.int64, types.int64, types.int64),
-        *(_of(types.int16, changes=True), *_POOL, _of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)),
-        *(_of(types.int64, 2, changes=True), _of(types.float32, 2, changes=True), _of(types.int64, changes=True)),
-    ),
-    **_OPTIONS,
-)(_search_many)
+_ANSWERS = _of(types.int64, 2, changes=True), _of(types.float32, 2, changes=True), _of(types.int64, changes=True)
+search_many = numba.njit(types.int64(_of(types.float32, 2), *_WALK, *_ANSWERS), **_OPTIONS)(_search_many)

@@ -103,7 +103,7 @@ class Walk:
         effort, depth, places: as for `FaissIndex.candidates`. mask: positions that may be found. fresh: positions that are
         scored besides. table: what `table_of` gave. None when fewer than `enough` of the first `reach` candidates match.
         """
-        scratch = self._room_for(max(effort, depth))
+        scratch = self._room_for(compiled, max(effort, depth))
         scratch.mark += 1
         if scratch.mark > compiled.FULL:
             scratch.seen[:] = 0
@@ -113,7 +113,7 @@ class Walk:
             query, self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry, self._top,
             places, NO_MASK if mask is None else mask, fresh, *table, euclidean,
             effort, depth, reach, enough,
-            scratch.code, scratch.distances, scratch.nodes, scratch.seen, scratch.mark, scratch.waiting, rows, scores,
+            scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting, rows, scores,
         )  # fmt: skip
         if found < 0:
             return None
@@ -130,12 +130,12 @@ class Walk:
         counts = np.empty(len(queries), np.int64)
 
         def run(part: slice) -> None:
-            scratch = self._room_for(max(effort, depth))
+            scratch = self._room_for(compiled, max(effort, depth))
             scratch.mark = compiled.search_many(
                 queries[part], self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry,
                 self._top, places, NO_MASK if mask is None else mask, fresh, *table, euclidean,
                 effort, depth, reach, enough,
-                scratch.code, scratch.distances, scratch.nodes, scratch.seen, scratch.mark, scratch.waiting,
+                scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting,
                 rows[part], scores[part], counts[part],
             )  # fmt: skip
 
@@ -157,21 +157,21 @@ class Walk:
 
         The other arguments and the answer are those of `search`.
         """
-        scratch = self._room_for(depth)
+        scratch = self._room_for(compiled, depth)
         rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
         found = compiled.scan(
             query, self._matrix, self._offset, self._codes, listed, places, fresh, *table, euclidean,
-            depth, scratch.code, scratch.distances, scratch.nodes, rows, scores,
+            depth, scratch.code, scratch.pool, rows, scores,
         )  # fmt: skip
         return (rows, scores) if found == k else (rows[:found], scores[:found])
 
-    def _room_for(self, most: int) -> Any:
+    def _room_for(self, compiled: ModuleType, most: int) -> Any:
         """This thread's scratch, with a pool of at least `most` places."""
         scratch = self._scratch
         if getattr(scratch, "most", 0) < most:
             scratch.most = most
             scratch.code = np.empty(self._codes.shape[1], np.int16)
-            scratch.distances, scratch.nodes = np.empty(most, np.int32), np.empty(most, np.int32)
+            scratch.pool = np.empty(most + 2 * compiled.CHUNK, np.int64)
             scratch.waiting = np.empty(self._width, np.int32)
             scratch.seen, scratch.mark = np.zeros(len(self._codes), np.uint8), 0
         return scratch
