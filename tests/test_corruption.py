@@ -97,6 +97,18 @@ def damages(content: bytes, rng: random.Random) -> dict[str, bytes]:
     return {name: wrong for name, wrong in spoiled.items() if wrong != content}
 
 
+def test_a_blank_of_a_manifest_that_changed_is_found(copy: Path) -> None:
+    path = max((copy / "manifests").iterdir())
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"\n ", b"\t ", 1))
+    (damage,) = check(copy)
+    assert damage.file == f"manifests/{path.name}" and "white space" in damage.what and "whole" in damage.remedy
+    with vs.open(copy) as c:
+        assert c.info().version == int(path.stem)
+    path.write_bytes(content)
+    assert check(copy) == []
+
+
 def kept_files(root: Path) -> list[Path]:
     return sorted(path for place in ("segments", "indexes", "manifests") for path in (root / place).iterdir())
 

@@ -58,7 +58,8 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
-    """Damage before it is known which versions it concerns. `kind`: "segment", "ids", "tombstones", "index" or "model"."""
+    """Damage before it is known which versions it concerns. `kind`: "segment", "ids", "tombstones", "index", "model" or
+    "manifest"."""
 
     kind: str
     file: str
@@ -86,6 +87,7 @@ def check(root: Path) -> list[Damage]:
         remedies = {
             "ids": "repair makes it again",
             "index": "repair builds it again; until then search with exact=True",
+            "manifest": "what it says is whole: make a backup, and look at the disk; later versions replace it",
             "model": "restore a backup, or open the collection with the model from elsewhere: embedder=...",
         }
         otherwise = (
@@ -196,6 +198,8 @@ def _look(root: Path, good: dict[int, Manifest]) -> list[_Wrong]:
     if good and all(item.kind in ("ids", "index", "model") for item in wrong.values()):
         latest = good[max(good)]
         _attempt(_Look("segment", (_manifest_name(root, latest.version),), partial(_unique_ids, root, latest)), wrong)
+    for number in good:
+        _attempt(_Look("manifest", (_manifest_name(root, number),), partial(_as_written, root, number)), wrong)
     return list(wrong.values())
 
 
@@ -302,6 +306,11 @@ def _check_index(root: Path, facts: Manifest, entry: IndexEntry) -> None:
     present = labels[labels >= 0]
     _require(bool((labels >= -1).all() and (present < covered).all()), f"{entry.labels.name} names rows that are not there")
     _require(len(np.unique(present)) == len(present), f"{entry.labels.name} names a row twice")
+
+
+def _as_written(root: Path, number: int) -> None:
+    text = manifest.path_of(root, number).read_text(encoding="utf-8")
+    _require(manifest.is_as_written(text), "white space in it is not as it was written")
 
 
 def _unique_ids(root: Path, facts: Manifest) -> None:

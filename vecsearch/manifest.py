@@ -137,12 +137,21 @@ def to_json(manifest: Manifest) -> str:
     for name in ("segments", "indexes"):
         body[name] = [asdict(entry) for entry in body[name]]
     body["embedder"] = asdict(manifest.embedder) if manifest.embedder else None
+    return _with_checksum(body)
+
+
+def _with_checksum(body: Mapping[str, Any]) -> str:
     text = _canonical(body)
     return f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}",\n"body": {text}}}\n'
 
 
 def _canonical(body: Mapping[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
+
+
+def is_as_written(text: str) -> bool:
+    """Whether every byte of a manifest that can be read is as it was written, white space too, which reading does not look at."""
+    return _with_checksum(json.loads(text)["body"]) == text
 
 
 def from_json(text: str, where: str) -> Manifest:
