@@ -27,7 +27,7 @@ from vecsearch.costs import code_micros, row_micros
 from vecsearch.disk import require_space
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
-from vecsearch.faiss_index import LOADER, FaissIndex, build_index, read_index, resume_growing
+from vecsearch.faiss_index import LOADER, PAYS_FROM, FaissIndex, build_index, read_index, resume_growing
 from vecsearch.manifest import INDEXES, IndexEntry
 from vecsearch.plan import Point, points_of
 from vecsearch.rebase import rebase
@@ -40,7 +40,6 @@ from vecsearch.types import BuildResult, Metric
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 FEWEST_OWN = 400  # fewer own queries show too little: held-out rows join them, for a few perfect answers promise nothing
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
-LOAD_COMPILED = 20_000  # building over so many rows takes longer than loading the compiled walk
 BATCH_ROWS = 16_384  # rows added at a time
 ADDED_SINCE = " and of those added since"
 SMALLEST = 1000  # with fewer rows exact search is faster than any index
@@ -217,6 +216,7 @@ class Builder:
             "rows": len(base),
             "rows_digest": hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16).hexdigest(),
             "training_rows": sample,
+            "compiled": LOADER.for_building(len(base)) is not None,
             "faiss": version("faiss-cpu"),
         }
 
@@ -299,7 +299,7 @@ class Builder:
 
     def _compiled(self, index: FaissIndex, labels: Positions) -> tuple[Any, Any, Any, tuple[Positions, Positions]] | None:
         """The compiled walk, its index, the places of rows and where vectors lie; None where FAISS will search."""
-        compiled = LOADER.load() if len(labels) >= LOAD_COMPILED else LOADER.module
+        compiled = LOADER.load() if len(labels) >= PAYS_FROM else LOADER.module
         if compiled is None or index.walk is None or self.searcher.table is None:
             return None
         return compiled, index.walk, index.places(labels), self.searcher.table

@@ -23,10 +23,13 @@ COMMON_K = 100  # up to this k all queries take part; finding the best 1,000 of 
 DEPTHS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # candidates re-scored, as a multiple of k
 ONE_SIDED_99 = 2.326  # normal quantile of the lower bound
 FEW_CANDIDATES = 8  # re-scored, to tell the cost of a candidate from that of finding it
-TIMED_QUERIES = 50  # queries run one at a time to time an effort
+TIMED_QUERIES = 50  # queries run one at a time to time an effort, or
+TIMED_CANDIDATES = 10_000  # fewer, where they look at so many candidates
+FEWEST_TIMED = 5
 MANY_CANDIDATES = 300_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
 CODE_CANDIDATES = 400  # looked at to learn what comparing codes reaches
-FEWEST_QUERIES = 400
+CODE_QUERIES = 400  # asked for that
+FEWEST_QUERIES = 200  # of which each counts for more: it looks for hundreds of rows
 ENOUGH = 0.999  # no higher effort is tried once every k reaches this
 WORTH = 0.5  # nor one that costs more than this share of an exact search
 TIE_TOLERANCE = 1e-5  # relative: two kernels may sum in another order
@@ -87,14 +90,9 @@ def surface(
         scores = score(asked, labels)
         done = True
         for k in (k for k in ks if k <= depth):
-            thresholds = truth.thresholds(k, len(asked))
-            reached = np.cumsum(scores[: len(thresholds)] >= thresholds[:, None], axis=1, dtype=np.int32)
-            for width in sorted({min(depth, max(k, round(k * factor))) for factor in DEPTHS}):
-                recalls = np.minimum(reached[:, width - 1], k) / k
-                mean = float(recalls.mean())
-                low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
+            for width, mean, low in _recalls(scores, truth.thresholds(k, len(asked)), k):
                 micros, seen = cost + row_micros * width, latency + candidate_latency * width
-                points.append(Point(effort, width, k, round(mean, 5), round(low, 5), round(micros, 2), round(seen, 1)))
+                points.append(Point(effort, width, k, mean, low, round(micros, 2), round(seen, 1)))
             done &= mean >= ENOUGH
         if done and max(ks) <= depth:
             break
@@ -106,20 +104,29 @@ def code_surface(index: FaissIndex, queries: Scores, truth: Truth, score: ScoreL
 
     Arguments as for `surface`. A filter leaves fewer rows, farther apart mostly: its k best are no harder to tell.
     """
-    asked = queries[:FEWEST_QUERIES]
+    asked = queries[:CODE_QUERIES]
     labels = index.by_codes(asked, CODE_CANDIDATES, threads)
     if labels is None:
         return []
     scores = score(asked, labels)
     points = []
     for k in (k for k in KS if k <= min(COMMON_K, truth.common.shape[1], labels.shape[1])):
-        reached = np.cumsum(scores >= truth.thresholds(k, len(asked))[:, None], axis=1, dtype=np.int32)
-        for width in sorted({min(labels.shape[1], max(k, round(k * factor))) for factor in DEPTHS}):
-            recalls = np.minimum(reached[:, width - 1], k) / k
-            mean = float(recalls.mean())
-            low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
-            points.append(Point(0, width, k, round(mean, 5), round(low, 5), float(width)))
+        for width, mean, low in _recalls(scores, truth.thresholds(k, len(asked)), k):
+            points.append(Point(0, width, k, mean, low, float(width)))
     return [point for k in KS for point in frontier([item for item in points if item.k == k])]
+
+
+def _recalls(scores: Scores, thresholds: Scores, k: int) -> list[tuple[int, float, float]]:
+    """The recall@k that re-scoring the first candidates reaches, for several numbers of them: the number, the mean recall and
+    its lower bound. scores: true scores of each query's candidates, (nq, depth); thresholds: for the first queries."""
+    reached = np.cumsum(scores[: len(thresholds)] >= thresholds[:, None], axis=1, dtype=np.int32)
+    found = []
+    for width in sorted({min(scores.shape[1], max(k, round(k * factor))) for factor in DEPTHS}):
+        recalls = np.minimum(reached[:, width - 1], k) / k
+        mean = float(recalls.mean())
+        low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
+        found.append((width, round(mean, 5), round(low, 5)))
+    return found
 
 
 def frontier(points: list[Point]) -> list[Point]:
@@ -135,7 +142,7 @@ def _latency(
     index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreLists, ask: Ask | None
 ) -> tuple[float, float]:
     """Median microseconds measured for one query's candidates on one thread, and for re-scoring one candidate."""
-    some = queries[: min(TIMED_QUERIES, len(queries))]
+    some = queries[: min(TIMED_QUERIES, max(FEWEST_TIMED, TIMED_CANDIDATES // depth))]
     if ask is not None:
         few = min(FEW_CANDIDATES, depth)
         least, most = (_median([_timed(ask, query, width, effort) for query in some]) for width in (few, depth))

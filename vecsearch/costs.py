@@ -21,7 +21,7 @@ def code_micros(code_bytes: int) -> float:
 
 def graph_micros(distances: float, code_bytes: int) -> float:
     """Walking through a graph: each code lies somewhere else, and is waited for."""
-    return 5 + distances * (0.03 + 0.0001 * code_bytes)
+    return 5 + distances * (0.022 + 0.0001 * code_bytes)
 
 
 def list_micros(distances: float, code_bytes: int) -> float:

@@ -150,7 +150,7 @@ def _canonical(body: Mapping[str, Any]) -> str:
 
 
 def is_as_written(text: str) -> bool:
-    """Whether every byte of a manifest that can be read is as it was written, white space too, which reading does not look at."""
+    """Whether every byte of a readable manifest is as it was written: reading does not look at white space."""
     return _with_checksum(json.loads(text)["body"]) == text
 
 

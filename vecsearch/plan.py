@@ -5,7 +5,10 @@ target. A filter (deleted rows count as one) keeps a share of the rows: the k be
 the filter is independent of the query, within the first `reach` rows of the unfiltered ranking. An index search calibrated
 for that rank finds them with its calibrated recall, *provided* k matches turn up within that reach, which the search
 checks: a filter that works against the query fails the check and is answered exactly. So a filter never seen before needs
-no calibration, and costs at most the exact search it replaces and one index search cheaper than that.
+no calibration, and costs at most the exact search it replaces and one index search cheaper than that. Where few rows are
+kept, comparing the codes of all of them ("scan") may be cheaper than both; it asks nothing of the filter either.
+
+Costs are estimated from what is compared (`costs`), never timed, so that the same index is searched in the same way everywhere.
 """
 
 from __future__ import annotations

@@ -7,14 +7,26 @@ distance with one more coordinate loses the graph (recall .37 against .99 at efS
 projection.py  vectors -> what FAISS stores: principal components, signed bytes; what lies outside what it was fitted for
 graph.py       the order rows enter a graph in, and links back to nodes that are hard to reach
 index.py       FaissIndex: candidates, add, write, read
-fast.py        when to search by the compiled walk
+grow.py        rows added to a graph of signed bytes, compiled where that pays
+fast.py        when compiled code is loaded, and the walk over one index
 compiled.py    the compiled walk: one query through a graph of signed bytes, in one call
+compiled_build.py  the links of new nodes of such a graph
 build.py       recipe + stream of vectors -> FaissIndex
 """
 
 from vecsearch.faiss_index.build import build_index, resume_growing
-from vecsearch.faiss_index.fast import LOADER, Places, table_of
+from vecsearch.faiss_index.fast import LOADER, PAYS_FROM, Places, table_of
 from vecsearch.faiss_index.index import FaissIndex, read_index
 from vecsearch.faiss_index.projection import suggest_reduced
 
-__all__ = ["LOADER", "FaissIndex", "Places", "build_index", "read_index", "resume_growing", "suggest_reduced", "table_of"]
+__all__ = [
+    "LOADER",
+    "PAYS_FROM",
+    "FaissIndex",
+    "Places",
+    "build_index",
+    "read_index",
+    "resume_growing",
+    "suggest_reduced",
+    "table_of",
+]

@@ -13,6 +13,7 @@ from vecsearch.errors import InvalidInputError, RecipeError
 from vecsearch.exact import Scores as Floats
 from vecsearch.exact import omp_threads
 from vecsearch.faiss_index.graph import BLOCK, add_in_order, link_back
+from vecsearch.faiss_index.grow import growing
 from vecsearch.faiss_index.index import FaissIndex, Labels, inner_index, is_faiss_error, reason
 from vecsearch.faiss_index.projection import Projection, fit_projection
 from vecsearch.recipe import IndexRecipe, nlist_rule
@@ -57,7 +58,7 @@ def build_index(
             else:
                 index = _new_index(recipe, metric, projection.dim_out, len(train_sample), n, seed)
                 _train(index, projection.rows(train_sample), metric)
-            filling = _Filling(index)
+            filling = _Filling(growing(index, n, seed=seed, threads=threads))
 
             def added(rows: int) -> None:
                 progress(rows)

@@ -184,11 +184,13 @@ def _insert(pool: Any, used: Any, last: Any, key: Any) -> Any:
 
 
 @_inline
-def _descend(codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any, query: Any) -> Any:
-    """From the entry point down to the lowest level, always to the nearest neighbour."""
+def _descend(
+    codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any, bottom: Any, query: Any
+) -> Any:  # fmt: skip
+    """From the entry point down to the level above `bottom`, always to the nearest neighbour."""
     blocks = query.shape[0] // BLOCK
     node, nearest = entry, _squared_distance(codes, entry, query, blocks)
-    for level in range(top, 0, -1):
+    for level in range(top, bottom, -1):
         moved = True
         while moved:
             moved = False
@@ -209,17 +211,18 @@ def _descend(codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top:
 
 @_inline
 def _walk(
-    codes: Any, links: Any, offsets: Any, width: Any, start: Any, query: Any, most: Any,
+    codes: Any, links: Any, offsets: Any, skip: Any, width: Any, start: Any, query: Any, most: Any,
     pool: Any, seen: Any, mark: Any, waiting: Any,
 ) -> Any:  # fmt: skip
-    """Fill the pool with the `most` nearest nodes that can be reached; how many they are."""
-    blocks, end = query.shape[0] // BLOCK, CHUNK + most
+    """Fill the pool with the `most` nearest nodes that can be reached: how many they are, and how many were compared. The links
+    on a level are `width` of those of a node, after `skip`."""
+    blocks, end, compared = query.shape[0] // BLOCK, CHUNK + most, 1
     _clear(pool, most)
     pool[CHUNK] = _key(_squared_distance(codes, start, query, blocks), start)
     seen[start] = mark
     used, at = CHUNK + 1, CHUNK
     while at < end:
-        first = offsets[_node(pool[at])]
+        first = offsets[_node(pool[at])] + skip
         pool[at] |= LOOKED
         new = 0
         for place in range(first, first + width):
@@ -232,6 +235,7 @@ def _walk(
                 new += 1
                 _fetch_row(codes, other, query.shape[0])
         at += 1
+        compared += new
         for number in range(new):
             other = waiting[number]
             key = _key(_squared_distance(codes, other, query, blocks), other)
@@ -242,11 +246,11 @@ def _walk(
         at = ahead = _next(pool, at, taken)
         for _ in range(2):
             if ahead < taken:
-                _fetch_row(links, offsets[_node(pool[ahead])], 4 * width)
+                _fetch_row(links, offsets[_node(pool[ahead])] + skip, 4 * width)
                 ahead = _next(pool, ahead + 1, taken)
         if at == taken:
             break
-    return min(used, end) - CHUNK
+    return min(used, end) - CHUNK, compared
 
 
 @_inline
@@ -317,8 +321,8 @@ def _search(
     """The best rows for one query, into `rows` and `scores`: how many, or -1 where fewer than `enough` of the first `reach`
     candidates match. The arguments are those of `Walk.search`, and its scratch."""
     _project(query, matrix, offset, code)
-    start = _descend(codes, links, offsets, levels, entry, top, code)
-    count = _walk(codes, links, offsets, levels[1], start, code, max(effort, depth), pool, seen, mark, waiting)
+    start = _descend(codes, links, offsets, levels, entry, top, 0, code)
+    count, _ = _walk(codes, links, offsets, 0, levels[1], start, code, max(effort, depth), pool, seen, mark, waiting)
     candidates = pool[CHUNK:]  # positions take the places of the keys they are read from
     matching = early = 0
     for number in range(min(depth, count)):
@@ -358,6 +362,28 @@ def _scan(
 
 def _of(kind: Any, dimensions: int = 1, *, changes: bool = False) -> Any:
     return types.Array(kind, dimensions, "C", readonly=not changes)
+
+
+def _propose(
+    queries: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
+    places: Any, effort: Any, code: Any, pool: Any, seen: Any, waiting: Any, rows: Any,
+) -> Any:  # fmt: skip
+    """What the walk finds for each query, without re-scoring, into `rows` (int64 (nq, depth), filled up with -1): how many
+    nodes were compared in all."""
+    depth, compared, mark = rows.shape[1], 0, 0
+    for number in range(queries.shape[0]):
+        if number % FULL == 0:
+            seen[:] = 0
+        mark = number % FULL + 1
+        _project(queries[number], matrix, offset, code)
+        start = _descend(codes, links, offsets, levels, entry, top, 0, code)
+        count, some = _walk(
+            codes, links, offsets, 0, levels[1], start, code, max(effort, depth), pool, seen, np.uint8(mark), waiting
+        )  # fmt: skip
+        compared += some
+        for place in range(depth):
+            rows[number, place] = places[_node(pool[CHUNK + place])] if place < count else -1
+    return compared
 
 
 _PLAIN = _of(types.int64), _of(types.int64), types.boolean  # starts, addresses, euclidean
@@ -403,3 +429,11 @@ def _search_many(
 
 _ANSWERS = _of(types.int64, 2, changes=True), _of(types.float32, 2, changes=True), _of(types.int64, changes=True)
 search_many = numba.njit(types.int64(_of(types.float32, 2), *_WALK, *_ANSWERS), **_OPTIONS)(_search_many)
+propose = numba.njit(
+    types.int64(
+        *(_of(types.float32, 2), *_MODEL, *_GRAPH, _of(types.int32), types.int64),  # places, effort
+        *(_of(types.int16, changes=True), _of(types.int64, changes=True), _of(types.uint8, changes=True)),  # code, pool, seen
+        *(_of(types.int32, changes=True), _of(types.int64, 2, changes=True)),  # waiting, rows
+    ),
+    **_OPTIONS,
+)(_propose)

@@ -11,10 +11,11 @@ import importlib
 import itertools
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import faiss
 import numpy as np
@@ -25,14 +26,16 @@ from vecsearch.faiss_index.projection import Projection
 
 AFTER_QUERIES = 1000  # asked in this process, before the compiled walk is loaded: that slows them down for a second
 QUERIES_A_THREAD = 16  # of a batch at least, for a thread to be worth its start
+PAYS_FROM = 20_000  # rows: building over so many takes longer than loading compiled code
 SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment: never
 
 Vectors = npt.NDArray[np.floating]
+T = TypeVar("T")
 Places = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 
 
 class Loader:
-    """Brings in `compiled.py`, once a process. Thread-safe."""
+    """Brings in `compiled.py`, once a process, and `compiled_build.py` when it is asked for. Thread-safe."""
 
     def __init__(self) -> None:
         self.module: ModuleType | None = None
@@ -60,8 +63,30 @@ class Loader:
                         return None
         return self.module
 
+    def for_searching(self, rows: int) -> ModuleType | None:
+        """The module, where a build over so many rows is to measure with it. Does not depend on what happened before in this
+        process, for builds are to be reproducible."""
+        return self.load() if rows >= PAYS_FROM else None
+
+    def for_building(self, rows: int) -> ModuleType | None:
+        """What links the nodes of a graph of so many rows; None where FAISS is to do it. Reproducible in the same way."""
+        if self.for_searching(rows) is None:
+            return None
+        try:
+            return importlib.import_module("vecsearch.faiss_index.compiled_build")
+        except Exception:  # as in `load`
+            return None
+
 
 LOADER = Loader()
+
+
+def is_byte_graph(index: Any) -> bool:
+    """Whether an index is a graph of signed bytes, in whole blocks, compared by Euclidean distance."""
+    if not isinstance(index, faiss.IndexHNSWSQ) or index.metric_type != faiss.METRIC_L2:
+        return False
+    storage = faiss.downcast_index(index.storage)
+    return bool(storage.sq.qtype == faiss.ScalarQuantizer.QT_8bit_direct_signed and storage.code_size % 32 == 0)
 
 
 class Walk:
@@ -87,12 +112,8 @@ class Walk:
 
     @staticmethod
     def fits(index: Any) -> bool:
-        """Whether an index is a graph of signed bytes compared by Euclidean distance, with rows in it."""
-        if not isinstance(index, faiss.IndexHNSWSQ) or index.metric_type != faiss.METRIC_L2 or not index.ntotal:
-            return False
-        storage = faiss.downcast_index(index.storage)
-        signed = storage.sq.qtype == faiss.ScalarQuantizer.QT_8bit_direct_signed
-        return bool(signed and storage.code_size % 32 == 0)
+        """Whether an index can be searched by the compiled walk: a graph of signed bytes, with rows in it."""
+        return is_byte_graph(index) and index.ntotal > 0
 
     def search(
         self, compiled: ModuleType, query: Scores, k: int, effort: int, depth: int, reach: int, enough: int,
@@ -139,15 +160,25 @@ class Walk:
                 rows[part], scores[part], counts[part],
             )  # fmt: skip
 
-        threads = max(1, min(threads, len(queries) // QUERIES_A_THREAD))
-        edges = np.linspace(0, len(queries), threads + 1).astype(int).tolist()
-        parts = [slice(first, last) for first, last in itertools.pairwise(edges)]
-        if threads == 1:
-            run(parts[0])
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(run, parts))
+        _in_parts(run, len(queries), threads)
         return rows, scores, counts
+
+    def candidates(
+        self, compiled: ModuleType, queries: Scores, depth: int, effort: int, threads: int, places: Places
+    ) -> tuple[Rows, int]:
+        """What the walk finds before re-scoring, as `FaissIndex.candidates`: places, int64 (nq, depth), nearest first, padded
+        with -1; and how many nodes were compared in all."""
+        rows = np.empty((len(queries), depth), np.int64)
+
+        def run(part: slice) -> int:
+            scratch = self._room_for(compiled, max(effort, depth))
+            scratch.mark = compiled.FULL  # of this thread's next search: wipe
+            return int(compiled.propose(
+                queries[part], self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry,
+                self._top, places, effort, scratch.code, scratch.pool, scratch.seen, scratch.waiting, rows[part],
+            ))  # fmt: skip
+
+        return rows, sum(_in_parts(run, len(queries), threads))
 
     def scan(
         self, compiled: ModuleType, query: Scores, k: int, depth: int, listed: npt.NDArray[np.int32],
@@ -178,6 +209,17 @@ class Walk:
 
 
 NO_MASK = np.empty(0, bool)
+
+
+def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
+    """Run over consecutive parts of `count` queries, each on a thread of its own, and what each gave."""
+    threads = max(1, min(threads, count // QUERIES_A_THREAD))
+    edges = np.linspace(0, count, threads + 1).astype(int).tolist()
+    parts = [slice(first, last) for first, last in itertools.pairwise(edges)]
+    if threads == 1:
+        return [run(parts[0])]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, parts))
 
 
 def table_of(vectors: list[Vectors], starts: Rows) -> tuple[Rows, Rows] | None:

@@ -21,8 +21,9 @@ from vecsearch.disk import storage_errors
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.exact import Scores as Floats
 from vecsearch.exact import omp_threads
-from vecsearch.faiss_index.fast import Places, Walk
+from vecsearch.faiss_index.fast import LOADER, Places, Walk
 from vecsearch.faiss_index.graph import BLOCK, link_back
+from vecsearch.faiss_index.grow import growing
 from vecsearch.faiss_index.projection import Projection
 from vecsearch.recipe import IndexRecipe, recipe_from_mapping
 
@@ -133,9 +134,13 @@ class FaissIndex:
 
     def estimated(self, queries: Floats, depth: int, effort: int, threads: int = 1) -> tuple[Labels, float]:
         """The labels that `candidates` gives, and what finding them costs a query: microseconds estimated from the number of
-        distances FAISS computed, which does not change from run to run. Another search at the same time counts along."""
+        distances computed, which does not change from run to run. Another search by FAISS at the same time counts along."""
         inner = inner_index(self._index)
         graph = isinstance(inner, faiss.IndexHNSW)
+        compiled = LOADER.for_searching(self.n) if self.walk is not None else None
+        if compiled is not None and self.walk is not None:
+            labels, compared = self.walk.candidates(compiled, queries, depth, effort, threads, self._order)
+            return labels, graph_micros(compared / len(queries), self.code_bytes)
         counts = faiss.cvar.hnsw_stats if graph else faiss.cvar.indexIVF_stats if isinstance(inner, faiss.IndexIVF) else None
         if counts is not None:
             counts.reset()
@@ -163,9 +168,10 @@ class FaissIndex:
             raise InvalidInputError(f"vectors have shape {vectors.shape}; this index takes (rows, {self.dim})")
         self.__dict__.pop("walk", None)  # FAISS's memory moves when it grows
         first = self.n
+        adding = growing(self._index, first + len(vectors), seed=self.recipe.seed, threads=threads)
         with omp_threads(threads):
             for at in range(0, len(vectors), BLOCK):
-                self._index.add(self._projection.rows(vectors[at : at + BLOCK]))
+                adding.add(self._projection.rows(vectors[at : at + BLOCK]))
         outside = np.flatnonzero(~self.covers(vectors)) + first
         self.outliers = np.concatenate([self.outliers, outside])
         if self._order is not None:
