@@ -15,6 +15,5 @@ build.py       recipe + stream of vectors -> FaissIndex
 from vecsearch.faiss_index.build import build_index, resume_growing
 from vecsearch.faiss_index.fast import LOADER, Places, table_of
 from vecsearch.faiss_index.index import FaissIndex, read_index
-from vecsearch.faiss_index.projection import suggest_reduced
 
-__all__ = ["LOADER", "FaissIndex", "Places", "build_index", "read_index", "resume_growing", "suggest_reduced", "table_of"]
+__all__ = ["LOADER", "FaissIndex", "Places", "build_index", "read_index", "resume_growing", "table_of"]
