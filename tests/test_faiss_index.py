@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecsearch.errors import CorruptedError, InvalidInputError, RecipeError, StorageError
-from vecsearch.faiss_index import FaissIndex, build_index, read_index, suggest_reduced
+from vecsearch.faiss_index import FaissIndex, build_index, read_index
 from vecsearch.faiss_index.projection import fit_projection
 from vecsearch.recipe import IndexRecipe, load_recipe
 
@@ -371,14 +371,6 @@ def test_memory_is_what_the_file_holds(tmp_path: Path) -> None:
         index = built(recipe, "l2", clustered(N, "l2"))
         index.write(tmp_path / "index")
         assert index.memory_bytes() == pytest.approx((tmp_path / "index").stat().st_size, rel=0.15), name
-
-
-def test_the_components_suggested_keep_the_share_of_variance() -> None:
-    rng = np.random.default_rng(0)
-    sample = (rng.standard_normal((2000, 128)) * np.where(np.arange(128) < 40, 1.0, 0.01)).astype(np.float32)
-    assert suggest_reduced(sample, "cosine") == 64  # 40 components carry it all: the next multiple of 32
-    assert suggest_reduced(sample[:, :32], "l2", share=1.0) == 32
-    assert suggest_reduced(rng.standard_normal((2000, 48)).astype(np.float32), "ip") == 48
 
 
 @settings(deadline=None, max_examples=30)

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "vecsearch"
 
 # From the ground up. A room imports from the floors below its own; rooms of one floor do not know each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("costs", "errors", "heap", "progress", "types"),
+    ("costs", "errors", "heap", "principal", "progress", "types"),
     ("disk", "evaluate"),
     ("chunk", "embedders", "exact", "filter", "manifest", "plan", "recipe", "segment", "sources"),
     ("faiss_index", "ids", "spectrum"),

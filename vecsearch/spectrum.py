@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.exact import Scores
+from vecsearch.principal import principal_axes
 from vecsearch.recipe import REDUCED_STEP
 
 SAMPLE_ROWS = 8_192
@@ -44,10 +45,8 @@ def components_needed(sample: Scores, metric: str) -> int:
 
 def _rotated(sample: Scores, *, centred: bool) -> Scores:
     """The sample in its principal components, those with most variance first."""
-    center = sample.mean(axis=0, dtype=np.float64) if centred else np.zeros(sample.shape[1])
-    moved = sample - center
-    _, vectors = np.linalg.eigh(moved.T @ moved)
-    rotated: Scores = np.ascontiguousarray(moved @ vectors[:, ::-1], np.float32)
+    centre, _, axes = principal_axes(sample, centred=centred)
+    rotated: Scores = np.ascontiguousarray((sample - centre) @ axes.T, np.float32)
     return rotated
 
 

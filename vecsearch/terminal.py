@@ -62,6 +62,15 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def print_answer(as_json: bool, value: object, *lines: str) -> None:
+    """What a command did: `value` in JSON, or lines for people, which are not broken where the window ends."""
+    if as_json:
+        print_json(value)
+        return
+    for line in lines:
+        out.print(line, soft_wrap=True)
+
+
 def _plain(value: object) -> object:
     """What JSON can say: dates in ISO 8601, bytes in base64, NaN and infinities as null."""
     if dataclasses.is_dataclass(value):

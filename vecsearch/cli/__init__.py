@@ -14,7 +14,18 @@ import typer
 from vecsearch.cli import care, models, quality, recall
 from vecsearch.cli.options import Columns, Debug, Folder, Json, Version, Where, open_for
 from vecsearch.cli.questions import questions, read_queries, vector_of
-from vecsearch.terminal import count, out, print_facts, print_hits, print_json, print_table, reporting, shown_build, shown_bytes
+from vecsearch.terminal import (
+    count,
+    out,
+    print_answer,
+    print_facts,
+    print_hits,
+    print_json,
+    print_table,
+    reporting,
+    shown_build,
+    shown_bytes,
+)
 from vecsearch.types import CollectionInfo, IndexInfo, Metric, OnConflict
 
 if TYPE_CHECKING:
@@ -113,10 +124,7 @@ def build(
     with reporting(debug), open_for(folder) as collection:
         asked = questions(collection, queries)
         done = collection.build_index(recipe=recipe, recall=recall, memory=memory, queries=asked, seed=seed)
-        if as_json:
-            print_json(done)
-        else:
-            out.print(shown_build(done), soft_wrap=True)
+        print_answer(as_json, done, shown_build(done))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
-from vecsearch.terminal import EXIT_ERROR, count, out, print_json, reporting
+from vecsearch.terminal import EXIT_ERROR, count, out, print_answer, print_json, reporting
 
 app = typer.Typer()
 
@@ -23,13 +23,9 @@ def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
         from vecsearch.check import check as find
 
         damages = find(folder)
-        if as_json:
-            print_json({"damages": damages})
-        elif damages:
-            for damage in damages:
-                out.print(str(damage), soft_wrap=True)
-        else:
-            out.print(f"no damage in {count(len(manifest.versions(folder)), 'version')} of {folder}", soft_wrap=True)
+        lines = [str(damage) for damage in damages]
+        lines = lines or [f"no damage in {count(len(manifest.versions(folder)), 'version')} of {folder}"]
+        print_answer(as_json, {"damages": damages}, *lines)
         if damages:
             raise typer.Exit(EXIT_ERROR)
 
@@ -41,13 +37,7 @@ def repair(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
         from vecsearch.check import repair as mend
 
         done = mend(folder)
-        if as_json:
-            print_json(done)
-        else:
-            for line in done.done or ("nothing to mend",):
-                out.print(line, soft_wrap=True)
-            for damage in done.left:
-                out.print(f"left: {damage}", soft_wrap=True)
+        print_answer(as_json, done, *(done.done or ["nothing to mend"]), *(f"left: {damage}" for damage in done.left))
         if any(done.version in damage.versions for damage in done.left):
             raise typer.Exit(EXIT_ERROR)
 
@@ -59,10 +49,8 @@ def backup(folder: Folder, target: Target, version: Version = None, as_json: Jso
         from vecsearch.backup import backup as copy
 
         copied = copy(folder, target, version)
-        if as_json:
-            print_json({"version": copied, "backup": str(target)})
-        else:
-            out.print(f"version {copied} of {folder} copied to {target}; vecsearch restore brings it back", soft_wrap=True)
+        shown = f"version {copied} of {folder} copied to {target}; vecsearch restore brings it back"
+        print_answer(as_json, {"version": copied, "backup": str(target)}, shown)
 
 
 @app.command()
@@ -77,10 +65,8 @@ def restore(
         from vecsearch.backup import restore as bring_back
 
         rows = bring_back(source, target)
-        if as_json:
-            print_json({"rows": rows, "collection": str(target)})
-        else:
-            out.print(f"{target} holds the {count(rows, 'row')} of {source}", soft_wrap=True)
+        shown = f"{target} holds the {count(rows, 'row')} of {source}"
+        print_answer(as_json, {"rows": rows, "collection": str(target)}, shown)
 
 
 @app.command()
@@ -106,7 +92,5 @@ def export(folder: Folder, target: Target, version: Version = None, as_json: Jso
         from vecsearch.backup import export_parquet
 
         rows = export_parquet(folder, target, version)
-        if as_json:
-            print_json({"rows": rows, "file": str(target)})
-        else:
-            out.print(f"{count(rows, 'row')} of {folder} written to {target}", soft_wrap=True)
+        shown = f"{count(rows, 'row')} of {folder} written to {target}"
+        print_answer(as_json, {"rows": rows, "file": str(target)}, shown)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
-from vecsearch.terminal import count, out, print_json, print_table, reporting, shown_bytes
+from vecsearch.terminal import count, out, print_answer, print_json, print_table, reporting, shown_bytes
 
 app = typer.Typer()
 
@@ -32,15 +32,9 @@ def reembed(
     with reporting(debug), open_for(folder) as collection:
         had_index = bool(collection.info().indexes)
         done = collection.reembed(embedder)
-        if as_json:
-            print_json(done)
-            return
-        out.print(
-            f"{count(done.documents, 'document')} under {embedder}, {count(done.embedded, 'text')} embedded "
-            f"(version {done.version})",
-            soft_wrap=True,
-        )
-        if had_index and done.embedded:
+        embedded = f"{count(done.embedded, 'text')} embedded (version {done.version})"
+        print_answer(as_json, done, f"{count(done.documents, 'document')} under {embedder}, {embedded}")
+        if had_index and done.embedded and not as_json:
             out.print(f"the index was that of the old model: vecsearch build {folder} makes a new one", style="dim")
 
 
@@ -90,8 +84,6 @@ def reduce(
         name: Literal["pca", "truncate"] = "pca" if method is Method.PCA else "truncate"
         with collection.reduced(target, dim, method=name, seed=seed) as made:
             after = made.info()
-        if as_json:
-            print_json(after)
-        else:
-            sizes = f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)}"
-            out.print(f"{target}: {count(after.documents, 'document')} in {after.dim:,} dimensions, {sizes}", soft_wrap=True)
+        sizes = f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)}"
+        shown = f"{target}: {count(after.documents, 'document')} in {after.dim:,} dimensions, {sizes}"
+        print_answer(as_json, after, shown)

@@ -10,7 +10,7 @@ import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Where, open_for
 from vecsearch.cli.questions import questions
-from vecsearch.terminal import out, print_json, reporting
+from vecsearch.terminal import out, print_answer, print_json, reporting
 
 app = typer.Typer()
 
@@ -35,15 +35,10 @@ def measure(
         warnings.simplefilter("ignore", RecallWarning)  # the exit code says it
         asked = questions(collection, queries)
         report = collection.measure_recall(k, n_queries, where=where, recall=recall, queries=asked)
-        if as_json:
-            print_json(report)
-        else:
-            interval = f"99% interval {report.low:.4f} to {report.high:.4f}"
-            out.print(
-                f"recall@{report.k} {report.recall:.4f} ({interval}), target {report.target:g}; "
-                f"asked with {report.queries:,} of {report.asked_with}",
-                soft_wrap=True,
-            )
+        interval = f"99% interval {report.low:.4f} to {report.high:.4f}"
+        asked_with = f"asked with {report.queries:,} of {report.asked_with}"
+        reached = f"recall@{report.k} {report.recall:.4f} ({interval}), target {report.target:g}; {asked_with}"
+        print_answer(as_json, report, reached)
     if report.high < report.target:
         raise typer.Exit(1)
 

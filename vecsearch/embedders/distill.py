@@ -115,11 +115,10 @@ def _reduce(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float3
     """The first `dim` principal components, centred."""
     import numpy as np
 
-    centred = (vectors - vectors.mean(axis=0)).astype(np.float64)
-    _, axes = np.linalg.eigh(centred.T @ centred)  # eigenvalues rise, so the last axes hold the most
-    top = axes[:, ::-1][:, :dim]
-    signs = np.sign(top[np.abs(top).argmax(axis=0), np.arange(dim)])  # an axis has no direction of its own: fix one
-    return np.ascontiguousarray(centred @ (top * signs), dtype=np.float32)
+    from vecsearch.principal import principal_axes
+
+    centre, _, axes = principal_axes(vectors, centred=True)
+    return np.ascontiguousarray((vectors - centre) @ axes[:dim].T, dtype=np.float32)
 
 
 def _weighted_by_rank(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

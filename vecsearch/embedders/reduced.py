@@ -20,6 +20,7 @@ from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.saved import Saved, lives_in_a_folder, load_saved, write_saved
 from vecsearch.errors import EmbedderError, EmbedderMismatchError, InvalidInputError
+from vecsearch.principal import principal_axes
 
 Vectors = npt.NDArray[np.float32]
 Method = Literal["pca", "truncate"]
@@ -53,15 +54,8 @@ def principal_components(sample: Vectors, dim: int, *, centred: bool) -> Project
     centred: about its mean, as fits Euclidean distances, which a shift leaves alone. Inner products and cosines are not left
     alone: there the directions keep the most of the vectors themselves (an uncentred decomposition).
     """
-    centre = sample.mean(axis=0, dtype=np.float64) if centred else np.zeros(sample.shape[1])
-    moment = np.zeros((sample.shape[1], sample.shape[1]))
-    for at in range(0, len(sample), 8192):  # in float64, but not all of it at once
-        block = sample[at : at + 8192] - centre
-        moment += block.T @ block
-    _, vectors = np.linalg.eigh(moment)
-    rows = vectors[:, ::-1].T[:dim]
-    signs = np.sign(rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)])  # an eigenvector's sign is arbitrary: fix it
-    return Projection(np.ascontiguousarray(rows * signs[:, None], np.float32), centre.astype(np.float32))
+    centre, _, axes = principal_axes(sample, centred=centred)
+    return Projection(np.ascontiguousarray(axes[:dim], np.float32), centre.astype(np.float32))
 
 
 class ReducedEmbedder:

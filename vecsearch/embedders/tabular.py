@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from vecsearch.embedders.saved import Saved, write_saved
 from vecsearch.errors import InvalidInputError
+from vecsearch.principal import principal_axes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,13 +107,10 @@ def fit_table(
     spread = np.array([_row(blank.columns, row, number) for number, row in enumerate(rows)])
     centre = np.nanmean(spread, axis=0)
     centred = np.where(np.isnan(spread), 0.0, spread - centre)
-    values, axes = np.linalg.eigh(centred.T @ centred)
-    values, axes = np.maximum(values[::-1], 0), axes[:, ::-1]
+    _, squares, axes = principal_axes(centred, centred=False)
     if dim is None:
-        dim = min(256, int(np.searchsorted(np.cumsum(values), 0.95 * values.sum())) + 1)
-    top = axes[:, :dim]
-    top = top * np.sign(top[np.abs(top).argmax(axis=0), np.arange(dim)])  # an axis has no direction of its own: fix one
-    return TableEmbedder(fitted, centre, top.astype(np.float32))
+        dim = min(256, int(np.searchsorted(np.cumsum(squares), 0.95 * squares.sum())) + 1)
+    return TableEmbedder(fitted, centre, axes[:dim].T.astype(np.float32))
 
 
 def _row(columns: Sequence[Column], document: Mapping[str, Any], row: int) -> Matrix:

@@ -17,7 +17,6 @@ build.py       recipe + stream of vectors -> FaissIndex
 from vecsearch.faiss_index.build import build_index, resume_growing
 from vecsearch.faiss_index.fast import LOADER, PAYS_FROM, Places, table_of
 from vecsearch.faiss_index.index import FaissIndex, read_index
-from vecsearch.faiss_index.projection import suggest_reduced
 
 __all__ = [
     "LOADER",
@@ -27,6 +26,5 @@ __all__ = [
     "build_index",
     "read_index",
     "resume_growing",
-    "suggest_reduced",
     "table_of",
 ]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.exact import Scores as Floats
+from vecsearch.principal import principal_axes
 from vecsearch.recipe import REDUCED_STEP, IndexRecipe
 
 BYTE = np.float32(127)  # codes run from -127 to 127
@@ -91,26 +92,6 @@ def _radius_and_error(projection: Projection, vectors: Floats) -> tuple[Floats, 
     return np.sqrt(squared), np.sqrt(outside + clipped)
 
 
-def _components(sample: Floats, inner_product: bool) -> tuple[Floats, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Centre (0 for inner products, which centring would change), variances in descending order, components as rows."""
-    center = (
-        np.zeros(sample.shape[1], np.float32) if inner_product else sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-    )
-    centered = (sample - center).astype(np.float64)
-    variances, vectors = np.linalg.eigh(centered.T @ centered / max(1, len(sample)))
-    rows = vectors[:, ::-1].T
-    signs = np.sign(rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)])  # an eigenvector's sign is arbitrary: fix it
-    return center, np.maximum(variances[::-1], 0), rows * signs[:, None]
-
-
-def suggest_reduced(sample: Floats, metric: str, share: float = 0.9) -> int:
-    """Components, a multiple of 32, that keep this share of the sample's variance (PCA); at most the dimension."""
-    _, variances, _ = _components(sample, metric == "ip")
-    total = max(float(variances.sum()), 1e-30)
-    needed = int(np.searchsorted(np.cumsum(variances) / total, share)) + 1
-    return int(min(sample.shape[1], -(-needed // REDUCED_STEP) * REDUCED_STEP))
-
-
 def fit_projection(sample: Floats, recipe: IndexRecipe, metric: str) -> Projection:
     """Principal components of the sample where the recipe reduces or codes bytes; bounds of what the sample covers."""
     inner_product, dim = metric == "ip", sample.shape[1]
@@ -121,8 +102,8 @@ def fit_projection(sample: Floats, recipe: IndexRecipe, metric: str) -> Projecti
         center = np.zeros(dim, np.float32) if inner_product else sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         bare = Projection(inner_product, None, empty, center, 0.0, 0.0, 0.0)
         return _with_bounds(bare, sample)
-    center, _, rows = _components(sample, inner_product)
-    rows = rows[:keep]
+    mean, _, axes = principal_axes(sample, centred=not inner_product)
+    center, rows = mean.astype(np.float32), axes[:keep]
     scale = 0.0
     if in_bytes:
         largest = float(np.quantile(np.abs((sample - center) @ rows.T.astype(np.float32)), RANGE_SHARE))
