@@ -557,6 +557,10 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
     (("indexes", 0, "facts", "surface"), [["a", 1, 2]], "indexes[0].facts.surface[0]"),
     (("indexes", 0, "facts", "surface"), [[16, 10**12, 10, 1.0, 1.0, 1.0]], "indexes[0].facts.surface[0]"),
     (("indexes", 0, "facts", "surface"), [[2**40, 16, 10, 1.0, 1.0, 1.0]], "indexes[0].facts.surface[0]"),
+    (("indexes", 0, "facts", "surface"), [[16, 16, 10]], "indexes[0].facts.surface[0]"),
+    (("indexes", 0, "facts", "codes"), "segments/\0", "indexes[0].facts.codes is"),
+    (("indexes", 0, "facts", "codes"), {"surface": [[0, 10**12, 10, 1.0, 1.0, 1.0]]}, "indexes[0].facts.codes.surface[0]"),
+    (("indexes", 0, "facts", "codes"), {"micros_per_row": "x"}, "indexes[0].facts.codes.micros_per_row"),
     (("indexes", 0, "facts", "exact_micros_per_row"), None, "exact_micros_per_row"),
 ]
 
@@ -603,3 +607,36 @@ def test_a_schema_of_any_bytes(content: bytes, at: int) -> None:
         manifest.from_json(sign(body), "m.json")
     except vs.CorruptedError as error:
         assert "m.json" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [
+        ([0, 2**62], pa.timestamp("us")),
+        ([1, -(2**40)], pa.timestamp("s", "Asia/Shanghai")),
+        ([0, 4_000_000], pa.date32()),
+        ([1, 2**62], pa.duration("s")),
+    ],
+    ids=str,
+)
+def test_times_that_python_cannot_hold_are_refused(numbers: list[int], kind: pa.DataType, root: Path) -> None:
+    width = pa.int32() if kind.bit_width == 32 else pa.int64()
+    when = pa.array(numbers, width).view(kind)
+    vectors = pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32(), 2))
+    with vs.create(root, dim=2) as c:
+        with pytest.raises(vs.InvalidInputError, match="row 1, column 'when'"):
+            c.add(pa.table({"id": [1, 2], "vector": vectors, "when": when}))
+        nested = pa.array([{"at": [None]}, {"at": [numbers[1]]}], pa.struct([("at", pa.list_(width))]))
+        kinds = pa.struct([("at", pa.list_(kind))])
+        with pytest.raises(vs.InvalidInputError, match="column 'when'"):
+            c.add(pa.table({"id": [1, 2], "vector": vectors, "when": nested.cast(kinds)}))
+        assert len(c) == 0
+        c.add(pa.table({"id": [1], "vector": vectors[:1], "when": when[:1]}))
+        assert c.get([1])[0]["when"] == when[0].as_py()
+
+
+def test_nanoseconds_are_kept(root: Path) -> None:
+    when = pa.array([5, 10**18 + 1], pa.timestamp("ns"))
+    with vs.create(root, dim=2) as c:
+        c.add(pa.table({"vector": pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32(), 2)), "when": when}))
+        assert c.search([1.0, 0.0], k=2).to_arrow()["when"].to_pylist() == when.to_pylist()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LARGEST_DIM = 65_536
 LARGEST_EFFORT = 1 << 24  # a search effort sizes a heap
+POINT_VALUES = (6, 7)  # effort, depth, k, recall, low, micros, and mostly latency
 WIDTH = {"float32": 4, "float16": 2}  # bytes
 
 
@@ -88,14 +89,23 @@ def _check_facts(facts: Mapping[str, Any], rows: int, where: str) -> None:
         _require(type(value) is int and 0 <= value < 2**63, f"{where}.{name} is {value!r}")
     micros = facts.get("exact_micros_per_row", 0.25)
     _require(_number(micros) and micros >= 0, f"{where}.exact_micros_per_row is {micros!r}")
+    _check_surface(facts, rows, 1, where)
+    codes = facts.get("codes", {})
+    _require(isinstance(codes, dict), f"{where}.codes is {codes!r:.80}")
+    micros = codes.get("micros_per_row", 0.02)
+    _require(_number(micros) and micros >= 0, f"{where}.codes.micros_per_row is {micros!r}")
+    _check_surface(codes, rows, 0, f"{where}.codes")
+
+
+def _check_surface(facts: Mapping[str, Any], rows: int, least_effort: int, where: str) -> None:
     surface = facts.get("surface", [])
     _require(isinstance(surface, list), f"{where}.surface is {surface!r:.80}")
     for number, point in enumerate(surface):
         at = f"{where}.surface[{number}]"
-        _require(isinstance(point, list) and len(point) >= 3 and all(map(_number, point)), f"{at} is {point!r:.80}")
+        _require(isinstance(point, list) and len(point) in POINT_VALUES and all(map(_number, point)), f"{at} is {point!r:.80}")
         effort, depth, k = point[:3]
         _require(all(type(value) is int for value in (effort, depth, k)), f"{at} is {point!r:.80}")
-        _require(0 < effort <= LARGEST_EFFORT and 0 < k <= depth <= max(rows, 1), f"{at} is {point!r:.80}")
+        _require(least_effort <= effort <= LARGEST_EFFORT and 0 < k <= depth <= max(rows, 1), f"{at} is {point!r:.80}")
 
 
 def _number(value: Any) -> bool:

@@ -5,7 +5,7 @@ Row numbers in errors count the rows of the data from 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +76,7 @@ class RowChecker:
             else:
                 arrays.append(pa.nulls(batch.num_rows, field.type))
         checked = pa.RecordBatch.from_arrays(arrays, schema=self.metadata)
+        check_times(checked, first)
         self._check_ids(checked.column(ID), first)
         if self.has_embedder and VECTOR not in batch.schema.names:
             self._check_text(checked, first)
@@ -235,6 +236,41 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
                     f"row {first + row}, column {field.name!r}: {array[row].as_py()!r} cannot be stored as {field.type}"
                 ) from error
         raise InvalidInputError(f"column {field.name!r}: {array.type} cannot be stored as {field.type}: {error}") from error
+
+
+def check_times(batch: pa.RecordBatch, first: int) -> None:
+    """Refuse times that Arrow holds and Python cannot, such as the year 10000: nobody could read them again. first: the number
+    of the first row. Raises InvalidInputError naming row and column."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        for leaf, of_rows in _leaves(column, True):
+            kind = leaf.type
+            if not pa.types.is_temporal(kind) or pa.types.is_interval(kind) or getattr(kind, "unit", "") == "ns":
+                continue  # nanoseconds reach neither end of Python's years
+            numbers = leaf.view(pa.int32() if kind.bit_width == 32 else pa.int64())
+            for number in pc.min_max(numbers).as_py().values():
+                try:
+                    pa.scalar(number, kind).as_py()
+                except (OverflowError, ValueError) as error:
+                    row = f"row {first + pc.index(numbers, number).as_py()}, " if of_rows else ""
+                    raise InvalidInputError(
+                        f"{row}column {name!r}: {number} as {kind} is a time that Python cannot hold ({error}): it knows the years "
+                        "1 to 9999, and differences of up to 999,999,999 days"
+                    ) from error
+
+
+def _leaves(array: pa.Array, of_rows: bool) -> Iterator[tuple[pa.Array, bool]]:
+    """The arrays of plain values in a column, and whether each has a value a row."""
+    kind = array.type
+    if pa.types.is_struct(kind):
+        for child in array.flatten():
+            yield from _leaves(child, of_rows)
+    elif pa.types.is_map(kind):
+        yield from _leaves(array.keys, False)
+        yield from _leaves(array.items, False)
+    elif pa.types.is_nested(kind) and hasattr(array, "flatten"):
+        yield from _leaves(array.flatten(), False)
+    else:
+        yield array, of_rows
 
 
 def _width(column: pa.Array) -> int | None:

@@ -22,6 +22,7 @@ from vecsearch import manifest, recipe
 from vecsearch.disk import FileRef
 from vecsearch.filter import compile_filter
 from vecsearch.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry
+from vecsearch.records import check_times
 from vecsearch.sources import open_source
 
 ROWS = pa.record_batch(
@@ -108,6 +109,7 @@ def _file(suffix: str) -> Callable[[bytes], None]:
                     batch.validate(full=True)  # as `add` does before it looks at the values
                 except pa.ArrowInvalid:
                     return
+                check_times(batch, 0)
                 batch.to_pylist()
                 if number == 20:
                     break
