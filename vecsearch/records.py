@@ -253,8 +253,8 @@ def check_times(batch: pa.RecordBatch, first: int) -> None:
                 except (OverflowError, ValueError) as error:
                     row = f"row {first + pc.index(numbers, number).as_py()}, " if of_rows else ""
                     raise InvalidInputError(
-                        f"{row}column {name!r}: {number} as {kind} is a time that Python cannot hold ({error}): it knows the years "
-                        "1 to 9999, and differences of up to 999,999,999 days"
+                        f"{row}column {name!r}: {number} as {kind} is a time that Python cannot hold ({error}): it knows the "
+                        "years 1 to 9999, and differences of up to 999,999,999 days"
                     ) from error
 
 
