@@ -24,6 +24,7 @@ from vecsearch.types import Metric, Plan
 
 BATCH_QUERIES = 1024  # queries of a batch searched together
 NOTHING, NO_SCORES = np.empty(0, np.int64), np.empty(0, np.float32)
+PLANS = 1024  # remembered a filter
 OVERFETCH = 4  # passages fetched a document wanted, when hits are one a document; more when they do not suffice
 
 
@@ -36,15 +37,26 @@ class Found:
     plan: Plan
 
 
+@dataclass(slots=True)
+class _Filtered:
+    """What is remembered of the rows that one filter keeps, for it is asked with many queries.
+
+    plans: by k, recall, exactness, and whether codes may be compared. nodes: the index's own rows among them.
+    """
+
+    kept: Kept
+    stats: Stats
+    plans: dict[tuple[int, float, bool, bool], Plan]
+    nodes: npt.NDArray[np.int32] | None = None
+
+
 class Searcher:
-    """Searches one snapshot. Thread-safe; plans and masks are remembered."""
+    """Searches one snapshot. Thread-safe."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.metric = snapshot.facts.metric
-        self._plans: dict[tuple[int, float, bool, bool, int], tuple[Kept, Plan]] = {}
-        self._listed: dict[int, tuple[Kept, npt.NDArray[np.int32]]] = {}
-        self._stats: dict[int, tuple[Kept, Stats]] = {}
+        self._filters: dict[int, _Filtered] = {}
         self._lock = threading.Lock()
 
     # -- planning --------------------------------------------------------------------------------------------------------
@@ -52,43 +64,48 @@ class Searcher:
     def plan(self, k: int, recall: float, exactly: bool, kept: Kept, *, batch: bool = False) -> Plan:
         """What a search for k rows would do, alone or as one of a batch."""
         codes = not batch and LOADER.module is not None and self.table is not None
-        key = (k, recall, exactly, codes, id(kept))
-        remembered = self._plans.get(key)
-        if remembered is not None and remembered[0] is kept:  # an id may come back for another object
-            return remembered[1]
-        stats = self.stats(kept)
-        made = plan(k, recall, exactly, stats if codes else replace(stats, codes=()))
-        with self._lock:
-            if len(self._plans) > 1024:
-                self._plans.clear()
-            self._plans[key] = (kept, made)
+        known = self._known(kept)
+        key = (k, recall, exactly, codes)
+        remembered = known.plans.get(key)
+        if remembered is not None:
+            return remembered
+        made = plan(k, recall, exactly, known.stats if codes else replace(known.stats, codes=()))
+        if len(known.plans) >= PLANS:
+            known.plans = {}
+        known.plans[key] = made
         return made
 
     def stats(self, kept: Kept) -> Stats:
-        remembered = self._stats.get(id(kept))
-        if remembered is not None and remembered[0] is kept:
-            return remembered[1]
+        """What plans for these rows rest on."""
+        return self._known(kept).stats
+
+    def _known(self, kept: Kept) -> _Filtered:
+        known = self._filters.get(id(kept))
+        if known is not None and known.kept is kept:  # an id may come back for another object
+            return known
+        known = _Filtered(kept, self._stats(kept), {})
+        with self._lock:
+            if len(self._filters) >= CACHED_MASKS:
+                self._filters.clear()
+            self._filters[id(kept)] = known
+        return known
+
+    def _stats(self, kept: Kept) -> Stats:
         entry = self.snapshot.index_entry
         if entry is None:
-            made = Stats(kept.count)
-        else:
-            fresh = self.snapshot.fresh
-            fresh_kept = len(fresh) if kept.mask is None else int(np.count_nonzero(kept.mask[fresh]))
-            codes = entry.facts.get("codes", {})
-            made = Stats(
-                kept.count,
-                entry.rows,
-                kept.count - fresh_kept,
-                self._points,
-                entry.facts.get("exact_micros_per_row", 0.25),
-                points_of(codes),
-                codes.get("micros_per_row", 0.02),
-            )
-        with self._lock:
-            if len(self._stats) > 1024:
-                self._stats.clear()
-            self._stats[id(kept)] = (kept, made)
-        return made
+            return Stats(kept.count)
+        fresh = self.snapshot.fresh
+        fresh_kept = len(fresh) if kept.mask is None else int(np.count_nonzero(kept.mask[fresh]))
+        codes = entry.facts.get("codes", {})
+        return Stats(
+            kept.count,
+            entry.rows,
+            kept.count - fresh_kept,
+            self._points,
+            entry.facts.get("exact_micros_per_row", 0.25),
+            points_of(codes),
+            codes.get("micros_per_row", 0.02),
+        )
 
     @cached_property
     def _points(self) -> tuple[Point, ...]:
@@ -146,26 +163,21 @@ class Searcher:
         return Found(rows, scores, chosen)
 
     def _nodes(self, kept: Kept) -> npt.NDArray[np.int32]:
-        """The index's own rows that are kept, ascending: remembered, for a filter is asked with many queries."""
-        remembered = self._listed.get(id(kept))
-        if remembered is not None and remembered[0] is kept:
-            return remembered[1]
-        assert self.snapshot.places is not None
-        places = self.snapshot.places[:-1]
-        there = places >= 0
-        if kept.mask is not None:
-            there &= kept.mask[places]
-        made = np.flatnonzero(there).astype(np.int32)
-        with self._lock:
-            if len(self._listed) >= CACHED_MASKS:
-                self._listed.clear()
-            self._listed[id(kept)] = (kept, made)
-        return made
+        """The index's own rows that are kept, ascending."""
+        known = self._known(kept)
+        if known.nodes is None:
+            assert self.snapshot.places is not None
+            places = self.snapshot.places[:-1]
+            there = places >= 0
+            if kept.mask is not None:
+                there &= kept.mask[places]
+            known.nodes = np.flatnonzero(there).astype(np.int32)
+        return known.nodes
 
     def _finish(self, query: Scores, rows: Rows, k: int, kept: Kept, chosen: Plan) -> Found:
         """Re-score what the index proposed, or turn exact when too little of it matches."""
         if kept.mask is None:
-            if self._has_gaps or rows[-1] < 0:
+            if self.snapshot.has_gaps or rows[-1] < 0:
                 rows = rows[rows >= 0]
             if len(rows) < k and len(rows) < self.stats(kept).indexed_kept:
                 return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
@@ -204,14 +216,10 @@ class Searcher:
         """Where the compiled walk finds the vectors."""
         return table_of(self._vectors, self.snapshot.starts)
 
-    @cached_property
-    def _has_gaps(self) -> bool:
-        return self.snapshot.has_gaps
-
     def score(self, query: Scores, rows: Rows) -> Scores:
         """True scores of some rows."""
-        if len(self._vectors) == 1:
-            return score_rows(self._vectors[0], query, rows, self.metric)
+        if self._only is not None:
+            return score_rows(self._only, query, rows, self.metric)
         out = np.empty(len(rows), np.float32)
         for number, indices, local in self.snapshot.split(rows):
             out[indices] = score_rows(self._vectors[number], query, local, self.metric)
