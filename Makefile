@@ -40,10 +40,10 @@ soak: $(INSTALLED)  ## the long tests of docs/promises.md, beside an hour of loa
 	$(MAKE) -j2 soak-tests soak-load
 
 soak-tests: $(INSTALLED)
-	VECSEARCH_SOAK=1 $(BIN)/python -m pytest -rs $(SOAK:%=tests/test_%.py) tests/fuzz tests/golden $(ARGS)
+	VECSEARCH_SOAK=1 $(BIN)/python -m pytest -s -rs $(SOAK:%=tests/test_%.py) tests/fuzz tests/golden $(ARGS)
 
 soak-load: $(INSTALLED)
-	$(BIN)/python tests/load.py --seconds 3600 --busy-machine --save
+	$(BIN)/python tests/load.py --busy-machine --save
 
 check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Is the promise kept? Every cell of {target} × {filter} × {k} × {stage of life} against exact search, on several data sets.
 
-    python benchmarks/contract.py [--sets minilm glove-l2 glove-ip] [--queries 500] [--output contract]
+    python benchmarks/contract.py [--sets minilm glove-l2 glove-ip flat low-rank] [--queries 500] [--output contract]
 
 A collection is built once at its own target, .95, and asked for each target: after the build, after 20% more rows were added,
 after 20% were deleted, and after compacting. The queries are rows that are in no collection. A cell keeps the promise when its
@@ -279,7 +279,7 @@ def _line(cell: Cell) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=["minilm", "glove-l2", "glove-ip"])
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--limit", type=int, help="rows of each data set")
     parser.add_argument("--ks", type=int, nargs="+", default=list(KS))
