@@ -27,7 +27,7 @@ from vecsearch.costs import code_micros, row_micros
 from vecsearch.disk import require_space
 from vecsearch.errors import ConflictError
 from vecsearch.exact import Scores
-from vecsearch.faiss_index import LOADER, PAYS_FROM, FaissIndex, build_index, read_index, resume_growing
+from vecsearch.faiss_index import LOADER, NO_MASK, FaissIndex, Request, build_index, read_index, resume_growing
 from vecsearch.manifest import INDEXES, IndexEntry
 from vecsearch.plan import Point, points_of
 from vecsearch.rebase import rebase
@@ -216,7 +216,7 @@ class Builder:
             "rows": len(base),
             "rows_digest": hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16).hexdigest(),
             "training_rows": sample,
-            "compiled": LOADER.for_building(len(base)) is not None,
+            "compiled": LOADER.for_rows(len(base)) is not None,
             "faiss": version("faiss-cpu"),
         }
 
@@ -299,7 +299,7 @@ class Builder:
 
     def _compiled(self, index: FaissIndex, labels: Positions) -> tuple[Any, Any, Any, tuple[Positions, Positions]] | None:
         """The compiled walk, its index, the places of rows and where vectors lie; None where FAISS will search."""
-        compiled = LOADER.load() if len(labels) >= PAYS_FROM else LOADER.module
+        compiled = LOADER.for_rows(len(labels)) or LOADER.module
         if compiled is None or index.walk is None or self.searcher.table is None:
             return None
         return compiled, index.walk, index.places(labels), self.searcher.table
@@ -312,7 +312,7 @@ class Builder:
         compiled, walk, places, table = ready
         euclidean, none = self.snapshot.facts.metric is Metric.L2, np.empty(0, np.int64)
         return lambda query, depth, effort: walk.search(
-            compiled, query, min(10, depth), effort, depth, depth, 0, places, None, none, table, euclidean
+            compiled, query, min(10, depth), Request(places, NO_MASK, none, *table, euclidean, effort, depth, depth, 0)
         )
 
     def _row_cost(self) -> float:

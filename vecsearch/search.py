@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vecsearch import exact
 from vecsearch.exact import Rows, Scores, best, best_of, score_rows
-from vecsearch.faiss_index import LOADER, table_of
+from vecsearch.faiss_index import LOADER, NO_MASK, Request, table_of
 from vecsearch.plan import Point, Stats, exact_plan, plan, points_of
 from vecsearch.snapshot import CACHED_MASKS, Kept, Mask, Snapshot
 from vecsearch.types import Metric, Plan
@@ -137,13 +137,8 @@ class Searcher:
     def _walked(self, compiled: ModuleType, query: Scores, k: int, kept: Kept, chosen: Plan) -> Found:
         """What `candidates` and `_finish` do, in one compiled call."""
         index = self.snapshot.index
-        assert index is not None and index.walk is not None and self.table is not None
-        fresh = self._fresh(kept) if chosen.fresh_rows else NOTHING
-        enough = min(k, self.stats(kept).indexed_kept)
-        found = index.walk.search(
-            compiled, query, k, chosen.effort, chosen.depth, chosen.depth if kept.mask is None else chosen.reach, enough,
-            self.snapshot.places, kept.mask, fresh, self.table, self.metric is Metric.L2,
-        )  # fmt: skip
+        assert index is not None and index.walk is not None
+        found = index.walk.search(compiled, query, k, self._request(k, kept, chosen))
         if found is None:
             return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
         return Found(*found, chosen)
@@ -152,15 +147,25 @@ class Searcher:
         """Codes of all kept rows choose candidates, and their vectors decide."""
         index = self.snapshot.index
         compiled = LOADER.module
-        assert index is not None and index.walk is not None and self.table is not None and compiled is not None
+        assert index is not None and index.walk is not None and compiled is not None
         if self.metric is Metric.L2 and not index.covers(query[None])[0]:
             return self._exact(query, k, kept, self._far(kept))
-        fresh = self._fresh(kept) if chosen.fresh_rows else NOTHING
-        rows, scores = index.walk.scan(
-            compiled, query, k, chosen.depth, self._nodes(kept), self.snapshot.places, fresh, self.table,
+        return Found(*index.walk.scan(compiled, query, k, self._nodes(kept), self._request(k, kept, chosen)), chosen)
+
+    def _request(self, k: int, kept: Kept, chosen: Plan) -> Request:
+        """The plan, and where things lie, for compiled code."""
+        assert self.table is not None
+        return Request(
+            self.snapshot.places,
+            NO_MASK if kept.mask is None else kept.mask,
+            self._fresh(kept) if chosen.fresh_rows else NOTHING,
+            *self.table,
             self.metric is Metric.L2,
-        )  # fmt: skip
-        return Found(rows, scores, chosen)
+            chosen.effort,
+            chosen.depth,
+            chosen.depth if kept.mask is None else chosen.reach,
+            min(k, self.stats(kept).indexed_kept),
+        )
 
     def _nodes(self, kept: Kept) -> npt.NDArray[np.int32]:
         """The index's own rows that are kept, ascending."""
@@ -297,12 +302,9 @@ class Searcher:
         far = np.zeros(len(queries), bool) if self.metric is Metric.COSINE else ~index.covers(queries)
         compiled = LOADER.after_queries(len(queries))
         if compiled is not None and index.walk is not None and self.table is not None:
-            rows, scores, counts = index.walk.search_many(
-                compiled, queries, min(k, kept.count), chosen.effort, chosen.depth,
-                chosen.depth if kept.mask is None else chosen.reach, min(k, self.stats(kept).indexed_kept),
-                self.snapshot.places, kept.mask, self._fresh(kept) if chosen.fresh_rows else NOTHING, self.table,
-                self.metric is Metric.L2, threads,
-            )  # fmt: skip
+            k = min(k, kept.count)
+            request = self._request(k, kept, chosen)
+            rows, scores, counts = index.walk.search_many(compiled, queries, k, request, threads)
             answered = (counts >= 0) & ~far
             return answered, rows[answered], scores[answered], far
         rows, _ = index.candidates(queries, chosen.depth, chosen.effort, threads, self.snapshot.places)

@@ -9,20 +9,20 @@ graph.py       the order rows enter a graph in, and links back to nodes that are
 index.py       FaissIndex: candidates, add, write, read
 grow.py        rows added to a graph of signed bytes, compiled where that pays
 fast.py        when compiled code is loaded, and the walk over one index
-compiled.py    the compiled walk: one query through a graph of signed bytes, in one call
-compiled_build.py  the links of new nodes of such a graph
+compiled.py    the compiled walk: one query through a graph of signed bytes, in one call; and the links of new nodes
 build.py       recipe + stream of vectors -> FaissIndex
 """
 
 from vecsearch.faiss_index.build import build_index, resume_growing
-from vecsearch.faiss_index.fast import LOADER, PAYS_FROM, Places, table_of
+from vecsearch.faiss_index.fast import LOADER, NO_MASK, Places, Request, table_of
 from vecsearch.faiss_index.index import FaissIndex, read_index
 
 __all__ = [
     "LOADER",
-    "PAYS_FROM",
+    "NO_MASK",
     "FaissIndex",
     "Places",
+    "Request",
     "build_index",
     "read_index",
     "resume_growing",

@@ -1,4 +1,5 @@
-"""One query through a FAISS graph of signed bytes, compiled: projection, walk and re-scoring in one call without Python.
+"""A FAISS graph of signed bytes searched and made by compiled code: projection, walk and re-scoring of a query in one call
+without Python; and the links of new nodes.
 
 The graph and its codes are FAISS's own, read where they lie; the walk visits what FAISS's search visits (Malkov and Yashunin,
 arXiv:1603.09320, algorithm 5) and finds the same rows but for ties. What makes it faster: codes are fetched ahead while others
@@ -8,6 +9,11 @@ cost as much as the walk itself.
 
 A pool is an int64 array: CHUNK places that hold -1, then the nearest nodes, nearest first, each as one number: distance
 (upper 32 bits), node (31 bits), and whether its neighbours were looked at (1 bit). Places not taken hold EMPTY.
+
+New nodes are linked by the insertion of the same paper (algorithms 1 and 4); two things differ. They come in batches, as in
+Dobson et al. (ParlayANN, arXiv:2305.04359): all of a batch look for neighbours in the graph as it was before, then all links
+are made, so that the result does not depend on the number of threads. And nodes with the same code as the new one get at most
+a share of its links: else copies of one text link only to each other, and a search that comes among them never gets out.
 
 Numba (the extra `fast`) is imported here, so this module is imported only by `fast.py`, when it pays.
 """
@@ -28,6 +34,8 @@ CACHE_LINE = 64
 AHEAD = 8  # codes of listed rows fetched before their turn
 FULL = 255  # marks of visited nodes before they are wiped
 CHUNK = 8  # places of a pool changed at a time
+SAME_CODE = 4  # at most one link in so many goes to a node with the same code
+LONGER = 264  # a neighbour is left out where another is nearer to it than 256 / LONGER of its distance to the node
 EMPTY = np.int64(2**63 - 1)
 LOOKED = np.int64(1)
 
@@ -319,7 +327,7 @@ def _search(
     code: Any, pool: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any,
 ) -> Any:  # fmt: skip
     """The best rows for one query, into `rows` and `scores`: how many, or -1 where fewer than `enough` of the first `reach`
-    candidates match. The arguments are those of `Walk.search`, and its scratch."""
+    candidates match. The arguments are those of `Walk`: its codes and graph, a `Request`, and its scratch."""
     _project(query, matrix, offset, code)
     start = _descend(codes, links, offsets, levels, entry, top, 0, code)
     count, _ = _walk(codes, links, offsets, 0, levels[1], start, code, max(effort, depth), pool, seen, mark, waiting)
@@ -339,8 +347,9 @@ def _search(
 
 def _scan(
     query: Any, matrix: Any, offset: Any, codes: Any, listed: Any,
-    places: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
-    depth: Any, code: Any, pool: Any, rows: Any, scores: Any,
+    places: Any, _mask: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
+    _effort: Any, depth: Any, _reach: Any, _enough: Any,
+    code: Any, pool: Any, rows: Any, scores: Any,
 ) -> Any:  # fmt: skip
     """The best of listed nodes for one query, into `rows` and `scores`: how many. Their codes choose `depth` of them."""
     _project(query, matrix, offset, code)
@@ -386,24 +395,18 @@ def _propose(
     return compared
 
 
-_PLAIN = _of(types.int64), _of(types.int64), types.boolean  # starts, addresses, euclidean
-_MODEL = _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2)  # matrix, offset, codes
+_CODES = _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2)  # matrix, offset, codes
 _GRAPH = _of(types.int32), _of(types.int64), _of(types.int64), types.int64, types.int64  # links, offsets, levels, entry, top
-_WALK = (
-    *(*_MODEL, *_GRAPH, _of(types.int32), _of(types.boolean), _of(types.int64), *_PLAIN),  # places, mask, fresh between
+_REQUEST = (
+    *(_of(types.int32), _of(types.boolean), _of(types.int64)),  # places, mask, fresh
+    *(_of(types.int64), _of(types.int64), types.boolean),  # starts, addresses, euclidean
     *(types.int64, types.int64, types.int64, types.int64),  # effort, depth, reach, enough
-    *(_of(types.int16, changes=True), _of(types.int64, changes=True)),  # code, pool
-    *(_of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)),  # seen, mark, waiting
 )
+_POOL = _of(types.int16, changes=True), _of(types.int64, changes=True)  # code, pool
+_SCRATCH = *_POOL, _of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)  # seen, mark, waiting
 _ANSWER = _of(types.int64, changes=True), _of(types.float32, changes=True)  # rows, scores
-search = numba.njit(types.int64(_of(types.float32), *_WALK, *_ANSWER), **_OPTIONS)(_search)
-scan = numba.njit(
-    types.int64(
-        *(_of(types.float32), *_MODEL, _of(types.int32), _of(types.int32), _of(types.int64), *_PLAIN),  # listed, places, fresh
-        *(types.int64, _of(types.int16, changes=True), _of(types.int64, changes=True), *_ANSWER),  # depth, code, pool
-    ),
-    **_OPTIONS,
-)(_scan)
+search = numba.njit(types.int64(_of(types.float32), *_CODES, *_GRAPH, *_REQUEST, *_SCRATCH, *_ANSWER), **_OPTIONS)(_search)
+scan = numba.njit(types.int64(_of(types.float32), *_CODES, _of(types.int32), *_REQUEST, *_POOL, *_ANSWER), **_OPTIONS)(_scan)
 
 
 def _search_many(
@@ -428,12 +431,131 @@ def _search_many(
 
 
 _ANSWERS = _of(types.int64, 2, changes=True), _of(types.float32, 2, changes=True), _of(types.int64, changes=True)
-search_many = numba.njit(types.int64(_of(types.float32, 2), *_WALK, *_ANSWERS), **_OPTIONS)(_search_many)
+search_many = numba.njit(
+    types.int64(_of(types.float32, 2), *_CODES, *_GRAPH, *_REQUEST, *_SCRATCH, *_ANSWERS), **_OPTIONS
+)(_search_many)  # fmt: skip
 propose = numba.njit(
     types.int64(
-        *(_of(types.float32, 2), *_MODEL, *_GRAPH, _of(types.int32), types.int64),  # places, effort
-        *(_of(types.int16, changes=True), _of(types.int64, changes=True), _of(types.uint8, changes=True)),  # code, pool, seen
-        *(_of(types.int32, changes=True), _of(types.int64, 2, changes=True)),  # waiting, rows
+        *(_of(types.float32, 2), *_CODES, *_GRAPH, _of(types.int32), types.int64),  # places, effort
+        *(*_POOL, _of(types.uint8, changes=True), _of(types.int32, changes=True), _of(types.int64, 2, changes=True)),
     ),
     **_OPTIONS,
 )(_propose)
+
+
+# -- new nodes -------------------------------------------------------------------------------------------------------------
+
+
+@_inline
+def _load(codes: Any, node: Any, out: Any) -> None:
+    for column in range(out.shape[0]):
+        out[column] = np.int16(codes[node, column])
+
+
+@_inline
+def _select(codes: Any, keys: Any, count: Any, node: Any, width: Any, out: Any, code: Any) -> Any:
+    """Neighbours for a node from candidates, nearest first, into `out`: how many. Near ones that lie in different directions:
+    none that is nearer to one taken before than to the node. code: scratch."""
+    blocks, same = code.shape[0] // BLOCK, 0
+    while same < count and keys[same] >> 32 == 0:
+        same += 1
+    kept = min(same, width // SAME_CODE)
+    for place in range(kept):  # each copy links to others, not all to the same
+        out[place] = _node(keys[(node + place) % same])
+    for number in range(same, count):
+        candidate, distance = _node(keys[number]), keys[number] >> 32
+        _load(codes, candidate, code)
+        diverse = True
+        for place in range(kept):
+            if np.int64(_squared_distance(codes, out[place], code, blocks)) * LONGER < distance * 256:
+                diverse = False
+                break
+        if diverse:
+            out[kept] = candidate
+            kept += 1
+            if kept == width:
+                break
+    return kept
+
+
+def _find(
+    codes: Any, links: Any, offsets: Any, levels: Any, level: Any, entry: Any, top: Any, nodes: Any, effort: Any,
+    chosen: Any, counts: Any, code: Any, pool: Any, seen: Any, mark: Any, waiting: Any,
+) -> Any:  # fmt: skip
+    """Neighbours on a level for new nodes, which nothing links to yet, into the rows of `chosen` and their `counts`. The last
+    mark used."""
+    width: Any = levels[level + 1] - levels[level]
+    used: Any = np.int64(mark)
+    for number in range(nodes.shape[0]):
+        used += 1
+        if used > FULL:
+            seen[:] = 0
+            used = 1
+        _load(codes, nodes[number], code)
+        start = _descend(codes, links, offsets, levels, entry, top, level, code)
+        found, _ = _walk(
+            codes, links, offsets, levels[level], width, start, code, effort, pool, seen, np.uint8(used), waiting
+        )  # fmt: skip
+        counts[number] = _select(codes, pool[CHUNK:], found, nodes[number], width, chosen[number], code)
+    return used
+
+
+def _link(links: Any, offsets: Any, skip: Any, nodes: Any, chosen: Any, counts: Any) -> None:
+    """Link new nodes to the neighbours chosen."""
+    for number in range(nodes.shape[0]):
+        first = offsets[nodes[number]] + skip
+        for place in range(counts[number]):
+            links[first + place] = chosen[number, place]
+
+
+def _link_back(
+    codes: Any, links: Any, offsets: Any, skip: Any, width: Any, targets: Any, firsts: Any, sources: Any,
+    code: Any, pool: Any, chosen: Any,
+) -> None:  # fmt: skip
+    """Link each target back to its new nodes, sources[firsts[i] : firsts[i + 1]]; where there is no room, select anew."""
+    blocks = code.shape[0] // BLOCK
+    for number in range(targets.shape[0]):
+        target, begin, end = targets[number], firsts[number], firsts[number + 1]
+        first = offsets[target] + skip
+        used = 0
+        while used < width and links[first + used] >= 0:
+            _fetch_row(codes, links[first + used], code.shape[0])
+            used += 1
+        if used + end - begin <= width:
+            for place in range(begin, end):
+                links[first + used + place - begin] = sources[place]
+            continue
+        _load(codes, target, code)
+        most = min(used + end - begin, pool.shape[0] - 2 * CHUNK)
+        last, taken = CHUNK + most - 1, CHUNK
+        _clear(pool, most)
+        for place in range(used + end - begin):
+            other = links[first + place] if place < used else sources[begin + place - used]
+            key = _key(_squared_distance(codes, other, code, blocks), other)
+            if key < pool[last]:
+                _insert(pool, taken, last, key)
+                taken += 1
+        kept = _select(codes, pool[CHUNK:], min(taken - CHUNK, most), target, width, chosen, code)
+        for place in range(width):
+            links[first + place] = chosen[place] if place < kept else -1
+
+
+_GROWING = _of(types.uint8, 2), _of(types.int32, changes=True), _of(types.int64)  # codes, links, offsets
+find = numba.njit(
+    types.int64(
+        *(*_GROWING, _of(types.int64), types.int64, types.int64, types.int64, _of(types.int32), types.int64),
+        *(_of(types.int32, 2, changes=True), _of(types.int64, changes=True), *_POOL),
+        *(_of(types.uint8, changes=True), types.int64, _of(types.int32, changes=True)),
+    ),
+    **_OPTIONS,
+)(_find)
+link = numba.njit(
+    types.void(*_GROWING[1:], types.int64, _of(types.int32), _of(types.int32, 2), _of(types.int64)), **_OPTIONS
+)(_link)  # fmt: skip
+link_back = numba.njit(
+    types.void(
+        *(*_GROWING, types.int64, types.int64, _of(types.int32), _of(types.int64), _of(types.int32)),
+        *(*_POOL, _of(types.int32, changes=True)),
+    ),
+    **_OPTIONS,
+)(_link_back)

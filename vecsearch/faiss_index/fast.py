@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import faiss
 import numpy as np
@@ -35,7 +35,7 @@ Places = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 
 
 class Loader:
-    """Brings in `compiled.py`, once a process, and `compiled_build.py` when it is asked for. Thread-safe."""
+    """Brings in `compiled.py`, once a process. Thread-safe."""
 
     def __init__(self) -> None:
         self.module: ModuleType | None = None
@@ -63,19 +63,10 @@ class Loader:
                         return None
         return self.module
 
-    def for_searching(self, rows: int) -> ModuleType | None:
-        """The module, where a build over so many rows is to measure with it. Does not depend on what happened before in this
-        process, for builds are to be reproducible."""
+    def for_rows(self, rows: int) -> ModuleType | None:
+        """The module, where an index of so many rows is to be made and measured with it. Does not depend on what happened
+        before in this process, for builds are to be reproducible."""
         return self.load() if rows >= PAYS_FROM else None
-
-    def for_building(self, rows: int) -> ModuleType | None:
-        """What links the nodes of a graph of so many rows; None where FAISS is to do it. Reproducible in the same way."""
-        if self.for_searching(rows) is None:
-            return None
-        try:
-            return importlib.import_module("vecsearch.faiss_index.compiled_build")
-        except Exception:  # as in `load`
-            return None
 
 
 LOADER = Loader()
@@ -89,6 +80,34 @@ def is_byte_graph(index: Any) -> bool:
     return bool(storage.sq.qtype == faiss.ScalarQuantizer.QT_8bit_direct_signed and storage.code_size % 32 == 0)
 
 
+NO_MASK = np.empty(0, bool)
+
+
+class Request(NamedTuple):
+    """What a compiled search is told beside its query, in the order in which it takes it.
+
+    places: what `FaissIndex.places` gave. mask: which positions may be found, bool; NO_MASK for all. fresh: positions that are
+    scored besides, int64. starts, addresses: what `table_of` gave. euclidean: the metric; else inner product. effort, depth: as
+    for `FaissIndex.candidates`. reach, enough: a search gives up when fewer than `enough` of the first `reach` match.
+    """
+
+    places: Any
+    mask: npt.NDArray[np.bool_]
+    fresh: Rows
+    starts: Rows
+    addresses: Rows
+    euclidean: bool
+    effort: int
+    depth: int
+    reach: int
+    enough: int
+
+    @property
+    def most(self) -> int:
+        """Nodes that are held at a time."""
+        return max(self.effort, self.depth)
+
+
 class Walk:
     """The compiled search over one index. Holds views of FAISS's memory: `index` must outlive it. Thread-safe."""
 
@@ -98,15 +117,13 @@ class Walk:
         graph = index.hnsw
         storage = faiss.downcast_index(index.storage)
         size = storage.code_size
+        codes = faiss.rev_swig_ptr(storage.codes.data(), index.ntotal * size).reshape(-1, size)
+        links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
+        offsets = faiss.rev_swig_ptr(graph.offsets.data(), graph.offsets.size()).view(np.int64)
+        levels = faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64)
         self._index = index
-        self._matrix = projection.matrix
-        self._offset = projection.offset
-        self._codes = faiss.rev_swig_ptr(storage.codes.data(), index.ntotal * size).reshape(-1, size)
-        self._links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
-        self._offsets = faiss.rev_swig_ptr(graph.offsets.data(), graph.offsets.size()).view(np.int64)
-        self._levels = faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64)
-        self._entry = int(graph.entry_point)
-        self._top = int(graph.max_level)
+        self._codes = projection.matrix, projection.offset, codes
+        self._graph = links, offsets, levels, int(graph.entry_point), int(graph.max_level)
         self._width = int(graph.nb_neighbors(0))
         self._scratch = threading.local()
 
@@ -115,25 +132,19 @@ class Walk:
         """Whether an index can be searched by the compiled walk: a graph of signed bytes, with rows in it."""
         return is_byte_graph(index) and index.ntotal > 0
 
-    def search(
-        self, compiled: ModuleType, query: Scores, k: int, effort: int, depth: int, reach: int, enough: int,
-        places: Places, mask: npt.NDArray[np.bool_] | None, fresh: Rows, table: tuple[Rows, Rows], euclidean: bool,
-    ) -> tuple[Rows, Scores] | None:  # fmt: skip
+    def search(self, compiled: ModuleType, query: Scores, k: int, request: Request) -> tuple[Rows, Scores] | None:
         """The k best rows for one query, float32 (dim,), best first, with their true scores: int64 and float32, at most k.
 
-        effort, depth, places: as for `FaissIndex.candidates`. mask: positions that may be found. fresh: positions that are
-        scored besides. table: what `table_of` gave. None when fewer than `enough` of the first `reach` candidates match.
+        None when fewer than `request.enough` of the first `request.reach` candidates match.
         """
-        scratch = self._room_for(compiled, max(effort, depth))
+        scratch = self._room_for(compiled, request.most)
         scratch.mark += 1
         if scratch.mark > compiled.FULL:
             scratch.seen[:] = 0
             scratch.mark = 1
         rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
         found = compiled.search(
-            query, self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry, self._top,
-            places, NO_MASK if mask is None else mask, fresh, *table, euclidean,
-            effort, depth, reach, enough,
+            query, *self._codes, *self._graph, *request,
             scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting, rows, scores,
         )  # fmt: skip
         if found < 0:
@@ -141,27 +152,33 @@ class Walk:
         return (rows, scores) if found == k else (rows[:found], scores[:found])
 
     def search_many(
-        self, compiled: ModuleType, queries: Scores, k: int, effort: int, depth: int, reach: int, enough: int,
-        places: Places, mask: npt.NDArray[np.bool_] | None, fresh: Rows, table: tuple[Rows, Rows], euclidean: bool,
-        threads: int,
-    ) -> tuple[Rows, Scores, Rows]:  # fmt: skip
+        self, compiled: ModuleType, queries: Scores, k: int, request: Request, threads: int
+    ) -> tuple[Rows, Scores, Rows]:
         """`search` for many queries, float32 (nq, dim), on several threads: rows int64 and scores float32, (nq, k), and how
         many of them were found for each query, -1 where `search` gives None."""
         rows, scores = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32)
         counts = np.empty(len(queries), np.int64)
 
         def run(part: slice) -> None:
-            scratch = self._room_for(compiled, max(effort, depth))
+            scratch = self._room_for(compiled, request.most)
             scratch.mark = compiled.search_many(
-                queries[part], self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry,
-                self._top, places, NO_MASK if mask is None else mask, fresh, *table, euclidean,
-                effort, depth, reach, enough,
+                queries[part], *self._codes, *self._graph, *request,
                 scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting,
                 rows[part], scores[part], counts[part],
             )  # fmt: skip
 
         _in_parts(run, len(queries), threads)
         return rows, scores, counts
+
+    def scan(
+        self, compiled: ModuleType, query: Scores, k: int, listed: npt.NDArray[np.int32], request: Request
+    ) -> tuple[Rows, Scores]:
+        """The k best of listed FAISS rows, int32, all of which have a place: codes choose `request.depth` of them, which the
+        vectors rank. The answer is that of `search`."""
+        scratch = self._room_for(compiled, request.depth)
+        rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
+        found = compiled.scan(query, *self._codes, listed, *request, scratch.code, scratch.pool, rows, scores)
+        return (rows, scores) if found == k else (rows[:found], scores[:found])
 
     def candidates(
         self, compiled: ModuleType, queries: Scores, depth: int, effort: int, threads: int, places: Places
@@ -174,41 +191,23 @@ class Walk:
             scratch = self._room_for(compiled, max(effort, depth))
             scratch.mark = compiled.FULL  # of this thread's next search: wipe
             return int(compiled.propose(
-                queries[part], self._matrix, self._offset, self._codes, self._links, self._offsets, self._levels, self._entry,
-                self._top, places, effort, scratch.code, scratch.pool, scratch.seen, scratch.waiting, rows[part],
+                queries[part], *self._codes, *self._graph, places, effort,
+                scratch.code, scratch.pool, scratch.seen, scratch.waiting, rows[part],
             ))  # fmt: skip
 
         return rows, sum(_in_parts(run, len(queries), threads))
-
-    def scan(
-        self, compiled: ModuleType, query: Scores, k: int, depth: int, listed: npt.NDArray[np.int32],
-        places: Places, fresh: Rows, table: tuple[Rows, Rows], euclidean: bool,
-    ) -> tuple[Rows, Scores]:  # fmt: skip
-        """The k best of listed FAISS rows, int32, all of which have a place: codes choose `depth`, which the vectors rank.
-
-        The other arguments and the answer are those of `search`.
-        """
-        scratch = self._room_for(compiled, depth)
-        rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
-        found = compiled.scan(
-            query, self._matrix, self._offset, self._codes, listed, places, fresh, *table, euclidean,
-            depth, scratch.code, scratch.pool, rows, scores,
-        )  # fmt: skip
-        return (rows, scores) if found == k else (rows[:found], scores[:found])
 
     def _room_for(self, compiled: ModuleType, most: int) -> Any:
         """This thread's scratch, with a pool of at least `most` places."""
         scratch = self._scratch
         if getattr(scratch, "most", 0) < most:
             scratch.most = most
-            scratch.code = np.empty(self._codes.shape[1], np.int16)
+            codes = self._codes[-1]
+            scratch.code = np.empty(codes.shape[1], np.int16)
             scratch.pool = np.empty(most + 2 * compiled.CHUNK, np.int64)
             scratch.waiting = np.empty(self._width, np.int32)
-            scratch.seen, scratch.mark = np.zeros(len(self._codes), np.uint8), 0
+            scratch.seen, scratch.mark = np.zeros(len(codes), np.uint8), 0
         return scratch
-
-
-NO_MASK = np.empty(0, bool)
 
 
 def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:

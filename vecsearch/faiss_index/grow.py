@@ -1,4 +1,4 @@
-"""Rows added to a FAISS graph of signed bytes by `compiled_build.py`, in batches and on several threads."""
+"""Rows added to a FAISS graph of signed bytes by `compiled.py`, in batches and on several threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Nodes = npt.NDArray[np.int32]
 
 def growing(index: Any, rows: int, *, seed: int, threads: int) -> Any:
     """What adds to a FAISS index that is to have so many rows: something with `add` and `ntotal`, mostly the index itself."""
-    kernels = LOADER.for_building(rows) if is_byte_graph(index) else None
+    kernels = LOADER.for_rows(rows) if is_byte_graph(index) else None
     return index if kernels is None else GrowingGraph(index, kernels, seed=seed, threads=threads)
 
 
@@ -34,7 +34,7 @@ class GrowingGraph:
     """
 
     def __init__(self, index: Any, kernels: ModuleType, *, seed: int, threads: int) -> None:
-        """index: one for which `Walk.fits` holds, but for its being empty; kernels: `compiled_build`."""
+        """index: one for which `Walk.fits` holds, but for its being empty; kernels: `compiled.py`."""
         self.index = index
         self._kernels = kernels
         self._seed = seed

@@ -137,7 +137,7 @@ class FaissIndex:
         distances computed, which does not change from run to run. Another search by FAISS at the same time counts along."""
         inner = inner_index(self._index)
         graph = isinstance(inner, faiss.IndexHNSW)
-        compiled = LOADER.for_searching(self.n) if self.walk is not None else None
+        compiled = LOADER.for_rows(self.n) if self.walk is not None else None
         if compiled is not None and self.walk is not None:
             labels, compared = self.walk.candidates(compiled, queries, depth, effort, threads, self._order)
             return labels, graph_micros(compared / len(queries), self.code_bytes)
