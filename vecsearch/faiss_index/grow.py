@@ -52,7 +52,7 @@ class GrowingGraph:
         self.index.ntotal = storage.ntotal
         graph = self.index.hnsw
         graph.prepare_level_tab(len(rows))
-        levels = faiss.vector_to_array(graph.levels)[first:] - 1
+        levels = faiss.rev_swig_ptr(graph.levels.data(), self.ntotal)[first:] - 1
         order = np.random.default_rng([self._seed, first]).permutation(len(rows))
         order = order[np.argsort(-levels[order], kind="stable")]  # the higher levels lead to what comes later
         with ThreadPoolExecutor(self._threads) as pool:
