@@ -68,5 +68,5 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make scoring rows look dear to the planner, so that small data takes the index as large data would."""
     from vecsearch import build as building
 
-    original = building.Builder._row_cost
-    monkeypatch.setattr(building.Builder, "_row_cost", lambda self: 50 * original(self))
+    original = building.row_micros
+    monkeypatch.setattr(building, "row_micros", lambda dim: 50 * original(dim))

@@ -289,7 +289,7 @@ def test_advice_says_what_building_again_would_do(
     vectors, _ = data
     surface = [Point(16, 20, 10, 0.96, 0.96, 100.0), Point(64, 100, 50, 0.96, 0.96, 200.0)]
     monkeypatch.setattr(building, "surface", lambda *arguments: surface)
-    monkeypatch.setattr(building.Builder, "_row_cost", lambda self: 1.0)
+    monkeypatch.setattr(building, "row_micros", lambda dim: 1.0)
     c = vs.create(root, dim=DIM)
     c.add(table(vectors[:3000]))
     assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == ("none", False, 3000)

@@ -29,7 +29,7 @@ def alive(root: Path, data: Dataset) -> contract.Life:
 
 def test_a_small_grid_keeps_the_promise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "RESULTS", tmp_path)
-    monkeypatch.setattr("vecsearch.build.Builder._row_cost", lambda self: 50.0)  # so that the index is taken
+    monkeypatch.setattr("vecsearch.build.row_micros", lambda dim: 50.0)  # so that the index is taken
     monkeypatch.setitem(contract.SETS, "small", lambda limit, queries: small(queries))
     options = "--sets small --queries 60 --ks 10 --targets 0.9 --recipe low-latency --output tiny".split()
     monkeypatch.setattr("sys.argv", ["contract.py", *options])

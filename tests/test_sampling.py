@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 
 import vecsearch as vs
 from vecsearch import backup, sampling
-from vecsearch.build import Builder
 from vecsearch.cli import app
 from vecsearch.plan import Point
 from vecsearch.sampling import Reservoir, Watch, read_sample
@@ -226,7 +225,7 @@ def test_the_end_of_a_process_writes_what_it_saw(c: vs.Collection, root: Path) -
 def missing_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index whose surface promises far more than it finds, as when the data has drifted from what it was measured on."""
     monkeypatch.setattr("vecsearch.build.surface", lambda *arguments: [Point(1, 20, 15, 0.99, 0.99, 1.0)])
-    monkeypatch.setattr(Builder, "_row_cost", lambda self: 50.0)
+    monkeypatch.setattr("vecsearch.build.row_micros", lambda dim: 50.0)
 
 
 def ask_all(c: vs.Collection, queries: npt.NDArray[np.float32]) -> list[warnings.WarningMessage]:

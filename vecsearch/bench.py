@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from vecsearch.build import SMALLEST, Builder
+from vecsearch.calibrate import frontier
 from vecsearch.choose import choose_recipe
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.exact import Scores
@@ -111,11 +112,8 @@ def _exact_micros(snapshot: Snapshot, k: int) -> float:
 def _curve(points: Sequence[Point], k: int) -> list[tuple[float, float, float]]:
     """The frontier for the smallest calibrated k that is not below the one asked for."""
     ks = sorted({point.k for point in points if point.k >= k})
-    out: list[tuple[float, float, float]] = []
-    for point in sorted((item for item in points if item.k == ks[0]), key=lambda item: item.latency) if ks else []:
-        if not out or point.low > out[-1][1]:
-            out.append((point.recall, point.low, point.latency))
-    return out
+    timed = [replace(point, micros=point.latency) for point in points if ks and point.k == ks[0]]
+    return [(point.recall, point.low, point.micros) for point in frontier(timed)]
 
 
 def table(report: dict[str, Any], targets: Sequence[float] = (0.9, 0.95, 0.99)) -> list[tuple[str, ...]]:

@@ -278,7 +278,7 @@ class Builder:
         present = int(np.count_nonzero(mask))
         kept = Kept(mask, present)
         truth = Truth.of(queries, present, lambda some, k: self.searcher.exact(some, k, kept, self.threads)[0])
-        self.exact_micros_per_row = self._row_cost()
+        self.exact_micros_per_row = row_micros(self.snapshot.facts.dim)
         score = self._score_lists(labels)
         self.codes = {"surface": [list(astuple(point)) for point in code_surface(index, queries, truth, score, self.threads)]}
         self.codes["micros_per_row"] = code_micros(index.code_bytes)
@@ -297,27 +297,16 @@ class Builder:
         places = np.append(labels, -1)  # of the label -1 too
         return lambda some, found: self.searcher.score_lists(some, places[found], self.threads if len(some) > 1 else 1)
 
-    def _compiled(self, index: FaissIndex, labels: Positions) -> tuple[Any, Any, Any, tuple[Positions, Positions]] | None:
-        """The compiled walk, its index, the places of rows and where vectors lie; None where FAISS will search."""
-        compiled = LOADER.for_rows(len(labels)) or LOADER.module
-        if compiled is None or index.walk is None or self.searcher.table is None:
-            return None
-        return compiled, index.walk, index.places(labels), self.searcher.table
-
     def _compiled_search(self, index: FaissIndex, labels: Positions) -> Callable[[Scores, int, int], object] | None:
         """One search as the compiled walk does it, to be timed; None where FAISS will search."""
-        ready = self._compiled(index, labels)
-        if ready is None:
+        compiled, walk, table = LOADER.for_rows(len(labels)) or LOADER.module, index.walk, self.searcher.table
+        if compiled is None or walk is None or table is None:
             return None
-        compiled, walk, places, table = ready
-        euclidean, none = self.snapshot.facts.metric is Metric.L2, np.empty(0, np.int64)
+        places, none = index.places(labels), np.empty(0, np.int64)
+        euclidean = self.snapshot.facts.metric is Metric.L2
         return lambda query, depth, effort: walk.search(
             compiled, query, min(10, depth), Request(places, NO_MASK, none, *table, euclidean, effort, depth, depth, 0)
         )
-
-    def _row_cost(self) -> float:
-        """Estimated microseconds to score one row."""
-        return row_micros(self.snapshot.facts.dim)
 
     def _batches(self, rows: Positions) -> Iterator[npt.NDArray[np.float32]]:
         for at in range(0, len(rows), BATCH_ROWS):

@@ -309,7 +309,9 @@ def _check_index(root: Path, facts: Manifest, entry: IndexEntry) -> None:
 
 
 def _as_written(root: Path, number: int) -> None:
-    text = manifest.path_of(root, number).read_text(encoding="utf-8")
+    path = manifest.path_of(root, number)
+    with disk.storage_errors("reading", path):
+        text = path.read_text(encoding="utf-8")
     _require(manifest.is_as_written(text), "white space in it is not as it was written")
 
 

@@ -262,6 +262,26 @@ def _walk(
 
 
 @_inline
+def _reach(
+    codes: Any, links: Any, offsets: Any, levels: Any, level: Any, entry: Any, top: Any, query: Any, most: Any,
+    pool: Any, seen: Any, mark: Any, waiting: Any,
+) -> Any:  # fmt: skip
+    """From the entry point down to a level, and through it: what `_walk` gives."""
+    start = _descend(codes, links, offsets, levels, entry, top, level, query)
+    skip, width = levels[level], levels[level + 1] - levels[level]
+    return _walk(codes, links, offsets, skip, width, start, query, most, pool, seen, mark, waiting)
+
+
+@_inline
+def _next_mark(seen: Any, mark: Any) -> Any:
+    """The mark for the next walk; the old ones are wiped when all were used."""
+    if mark < FULL:
+        return mark + 1
+    seen[:] = 0
+    return 1
+
+
+@_inline
 def _next(pool: Any, at: Any, end: Any) -> Any:
     """The first place from `at` on, before `end`, whose neighbours were not looked at; `end` where there is none."""
     while at < end and pool[at] & LOOKED:
@@ -329,8 +349,8 @@ def _search(
     """The best rows for one query, into `rows` and `scores`: how many, or -1 where fewer than `enough` of the first `reach`
     candidates match. The arguments are those of `Walk`: its codes and graph, a `Request`, and its scratch."""
     _project(query, matrix, offset, code)
-    start = _descend(codes, links, offsets, levels, entry, top, 0, code)
-    count, _ = _walk(codes, links, offsets, 0, levels[1], start, code, max(effort, depth), pool, seen, mark, waiting)
+    most = max(effort, depth)
+    count, _ = _reach(codes, links, offsets, levels, 0, entry, top, code, most, pool, seen, mark, waiting)
     candidates = pool[CHUNK:]  # positions take the places of the keys they are read from
     matching = early = 0
     for number in range(min(depth, count)):
@@ -369,30 +389,28 @@ def _scan(
     return _rank(query, candidates, fresh, starts, addresses, euclidean, rows, scores)
 
 
-def _of(kind: Any, dimensions: int = 1, *, changes: bool = False) -> Any:
-    return types.Array(kind, dimensions, "C", readonly=not changes)
-
-
 def _propose(
     queries: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
     places: Any, effort: Any, code: Any, pool: Any, seen: Any, waiting: Any, rows: Any,
 ) -> Any:  # fmt: skip
     """What the walk finds for each query, without re-scoring, into `rows` (int64 (nq, depth), filled up with -1): how many
     nodes were compared in all."""
-    depth, compared, mark = rows.shape[1], 0, 0
+    depth, compared, used = rows.shape[1], 0, FULL
+    most = max(effort, depth)
     for number in range(queries.shape[0]):
-        if number % FULL == 0:
-            seen[:] = 0
-        mark = number % FULL + 1
+        used = _next_mark(seen, used)
         _project(queries[number], matrix, offset, code)
-        start = _descend(codes, links, offsets, levels, entry, top, 0, code)
-        count, some = _walk(
-            codes, links, offsets, 0, levels[1], start, code, max(effort, depth), pool, seen, np.uint8(mark), waiting
+        count, some = _reach(
+            codes, links, offsets, levels, 0, entry, top, code, most, pool, seen, np.uint8(used), waiting
         )  # fmt: skip
         compared += some
         for place in range(depth):
             rows[number, place] = places[_node(pool[CHUNK + place])] if place < count else -1
     return compared
+
+
+def _of(kind: Any, dimensions: int = 1, *, changes: bool = False) -> Any:
+    return types.Array(kind, dimensions, "C", readonly=not changes)
 
 
 _CODES = _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2)  # matrix, offset, codes
@@ -418,10 +436,7 @@ def _search_many(
     """`search` for one query after the other; what it returns goes into `counts`. The last mark used."""
     used: Any = np.int64(mark)
     for number in range(queries.shape[0]):
-        used += 1
-        if used > FULL:
-            seen[:] = 0
-            used = 1
+        used = _next_mark(seen, used)
         counts[number] = search(
             queries[number], matrix, offset, codes, links, offsets, levels, entry, top,
             places, mask, fresh, starts, addresses, euclidean, effort, depth, reach, enough,
@@ -487,14 +502,10 @@ def _find(
     width: Any = levels[level + 1] - levels[level]
     used: Any = np.int64(mark)
     for number in range(nodes.shape[0]):
-        used += 1
-        if used > FULL:
-            seen[:] = 0
-            used = 1
+        used = _next_mark(seen, used)
         _load(codes, nodes[number], code)
-        start = _descend(codes, links, offsets, levels, entry, top, level, code)
-        found, _ = _walk(
-            codes, links, offsets, levels[level], width, start, code, effort, pool, seen, np.uint8(used), waiting
+        found, _ = _reach(
+            codes, links, offsets, levels, level, entry, top, code, effort, pool, seen, np.uint8(used), waiting
         )  # fmt: skip
         counts[number] = _select(codes, pool[CHUNK:], found, nodes[number], width, chosen[number], code)
     return used

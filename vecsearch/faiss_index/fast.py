@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.exact import Rows, Scores
+from vecsearch.faiss_index.graph import links_of
 from vecsearch.faiss_index.projection import Projection
 
 AFTER_QUERIES = 1000  # asked in this process, before the compiled walk is loaded: that slows them down for a second
@@ -80,6 +81,14 @@ def is_byte_graph(index: Any) -> bool:
     return bool(storage.sq.qtype == faiss.ScalarQuantizer.QT_8bit_direct_signed and storage.code_size % 32 == 0)
 
 
+def arrays_of(index: Any) -> tuple[Any, Any, Any, Any]:
+    """Of such an index: codes, uint8 (n, bytes a code), links, where those of a node begin, and those of a level in a node.
+    All but the last are views of FAISS's memory."""
+    storage, graph = faiss.downcast_index(index.storage), index.hnsw
+    codes = faiss.rev_swig_ptr(storage.codes.data(), index.ntotal * storage.code_size).reshape(-1, storage.code_size)
+    return codes, *links_of(graph), faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64)
+
+
 NO_MASK = np.empty(0, bool)
 
 
@@ -114,18 +123,12 @@ class Walk:
     def __init__(self, index: Any, projection: Projection) -> None:
         """index: an IndexHNSWSQ for which `fits` is true."""
         assert projection.matrix is not None
-        graph = index.hnsw
-        storage = faiss.downcast_index(index.storage)
-        size = storage.code_size
-        codes = faiss.rev_swig_ptr(storage.codes.data(), index.ntotal * size).reshape(-1, size)
-        links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
-        offsets = faiss.rev_swig_ptr(graph.offsets.data(), graph.offsets.size()).view(np.int64)
-        levels = faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64)
+        codes, *graph = arrays_of(index)
         self._index = index
         self._codes = projection.matrix, projection.offset, codes
-        self._graph = links, offsets, levels, int(graph.entry_point), int(graph.max_level)
-        self._width = int(graph.nb_neighbors(0))
-        self._scratch = threading.local()
+        self._graph = *graph, int(index.hnsw.entry_point), int(index.hnsw.max_level)
+        self._width = int(index.hnsw.nb_neighbors(0))
+        self._threads = threading.local()
 
     @staticmethod
     def fits(index: Any) -> bool:
@@ -197,27 +200,40 @@ class Walk:
 
         return rows, sum(_in_parts(run, len(queries), threads))
 
-    def _room_for(self, compiled: ModuleType, most: int) -> Any:
+    def _room_for(self, compiled: ModuleType, most: int) -> Scratch:
         """This thread's scratch, with a pool of at least `most` places."""
-        scratch = self._scratch
-        if getattr(scratch, "most", 0) < most:
-            scratch.most = most
-            codes = self._codes[-1]
-            scratch.code = np.empty(codes.shape[1], np.int16)
-            scratch.pool = np.empty(most + 2 * compiled.CHUNK, np.int64)
-            scratch.waiting = np.empty(self._width, np.int32)
-            scratch.seen, scratch.mark = np.zeros(len(codes), np.uint8), 0
+        scratch: Scratch | None = getattr(self._threads, "scratch", None)
+        if scratch is None or scratch.most < most:
+            scratch = self._threads.scratch = Scratch(compiled, self._codes[-1], most, self._width)
         return scratch
 
 
-def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
-    """Run over consecutive parts of `count` queries, each on a thread of its own, and what each gave."""
-    threads = max(1, min(threads, count // QUERIES_A_THREAD))
+class Scratch:
+    """What one thread of compiled code needs: a query's code, the pool, the marks of visited nodes and the last one used, and
+    room for the neighbours of a node."""
+
+    def __init__(self, compiled: ModuleType, codes: npt.NDArray[np.uint8], most: int, width: int) -> None:
+        """most: nodes in the pool; width: links of a node on a level, at most."""
+        self.most = most
+        self.code = np.empty(codes.shape[1], np.int16)
+        self.pool = np.empty(most + 2 * compiled.CHUNK, np.int64)
+        self.waiting = np.empty(width, np.int32)
+        self.seen, self.mark = np.zeros(len(codes), np.uint8), 0
+
+
+def parts_of(count: int, threads: int, least: int) -> list[slice]:
+    """Consecutive parts of `count` items, one a thread, but of at least `least` items."""
+    threads = max(1, min(threads, count // least))
     edges = np.linspace(0, count, threads + 1).astype(int).tolist()
-    parts = [slice(first, last) for first, last in itertools.pairwise(edges)]
-    if threads == 1:
+    return [slice(first, last) for first, last in itertools.pairwise(edges)]
+
+
+def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
+    """Run over parts of `count` queries, each on a thread of its own, and what each gave."""
+    parts = parts_of(count, threads, QUERIES_A_THREAD)
+    if len(parts) == 1:
         return [run(parts[0])]
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(len(parts)) as pool:
         return list(pool.map(run, parts))
 
 

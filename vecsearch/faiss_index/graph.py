@@ -31,6 +31,12 @@ def add_in_order(index: Any, codes: npt.NDArray[np.int8], progress: Callable[[in
     return np.append(order, np.int32(-1))
 
 
+def links_of(hnsw: Any) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """The links of all nodes, and where those of each begin: views of FAISS's memory, which moves when rows are added."""
+    links = faiss.rev_swig_ptr(hnsw.neighbors.data(), hnsw.neighbors.size())
+    return links, faiss.rev_swig_ptr(hnsw.offsets.data(), hnsw.offsets.size()).view(np.int64)
+
+
 def link_back(hnsw: Any, n: int) -> None:
     """Give nodes that few others point to more links from the nodes they point to, where those have room.
 
@@ -38,12 +44,11 @@ def link_back(hnsw: Any, n: int) -> None:
     the lowest level.
     """
     width = hnsw.nb_neighbors(0)
-    offsets = faiss.vector_to_array(hnsw.offsets).astype(np.int64)[:n]
-    links = faiss.rev_swig_ptr(hnsw.neighbors.data(), hnsw.neighbors.size())
+    links, offsets = links_of(hnsw)
     slots = np.arange(width)
     incoming = np.zeros(n, np.int64)
     for at in range(0, n, BLOCK):
-        level = links[offsets[at : at + BLOCK, None] + slots]
+        level = links[offsets[at : min(at + BLOCK, n), None] + slots]
         incoming += np.bincount(level[level >= 0], minlength=n)
     weak = np.flatnonzero(incoming < WEAK)
     for at in range(0, len(weak), BLOCK):

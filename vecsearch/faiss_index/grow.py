@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.exact import Scores as Floats
-from vecsearch.faiss_index.fast import LOADER, is_byte_graph
+from vecsearch.faiss_index.fast import LOADER, Scratch, arrays_of, is_byte_graph, parts_of
 
 BATCH_SHARE = 0.02  # nodes of a batch do not see each other: of those there are, and of a call's, at most this share
 LARGEST_BATCH = 200
@@ -34,7 +34,7 @@ class GrowingGraph:
     """
 
     def __init__(self, index: Any, kernels: ModuleType, *, seed: int, threads: int) -> None:
-        """index: one for which `Walk.fits` holds, but for its being empty; kernels: `compiled.py`."""
+        """index: one for which `is_byte_graph` holds; kernels: `compiled.py`."""
         self.index = index
         self._kernels = kernels
         self._seed = seed
@@ -75,15 +75,10 @@ class _Linking:
         self._kernels = kernels
         self._graph = index.hnsw
         self._pool = pool
-        graph, storage = self._graph, faiss.downcast_index(index.storage)
-        dim, n = storage.code_size, index.ntotal
-        self._codes = faiss.rev_swig_ptr(storage.codes.data(), n * dim).reshape(n, dim)
-        self._links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
-        self._offsets = faiss.rev_swig_ptr(graph.offsets.data(), graph.offsets.size()).view(np.int64)
-        self._levels = faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64)
-        self._effort = int(graph.efConstruction)
-        most = max(self._effort, POOL) + 2 * kernels.CHUNK
-        self._scratch = [_Scratch(n, dim, most, int(graph.nb_neighbors(0))) for _ in range(threads)]
+        self._codes, self._links, self._offsets, self._levels = arrays_of(index)
+        self._effort = int(self._graph.efConstruction)
+        most, width = max(self._effort, POOL), int(self._graph.nb_neighbors(0))
+        self._scratch = [Scratch(kernels, self._codes, most, width) for _ in range(threads)]
 
     def insert(self, nodes: Nodes, levels: npt.NDArray[np.int32]) -> None:
         """Link new nodes into each of their levels that there is; a node above them all becomes the entry point."""
@@ -98,17 +93,17 @@ class _Linking:
         width = int(self._levels[level + 1]) - skip
         chosen, counts = np.empty((len(nodes), width), np.int32), np.empty(len(nodes), np.int64)
 
-        def find(part: slice, scratch: _Scratch) -> None:
+        def find(part: slice, scratch: Scratch) -> None:
             scratch.mark = self._kernels.find(
                 self._codes, self._links, self._offsets, self._levels, level, self._graph.entry_point, self._graph.max_level,
                 nodes[part], self._effort, chosen[part], counts[part],
                 scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting,
             )  # fmt: skip
 
-        def link_back(part: slice, scratch: _Scratch) -> None:
+        def link_back(part: slice, scratch: Scratch) -> None:
             self._kernels.link_back(
                 self._codes, self._links, self._offsets, skip, width, targets[part], firsts[part.start : part.stop + 1],
-                sources, scratch.code, scratch.pool, scratch.chosen,
+                sources, scratch.code, scratch.pool, scratch.waiting,
             )  # fmt: skip
 
         self._run(find, len(nodes))
@@ -122,18 +117,8 @@ class _Linking:
 
     def _run(self, work: Any, count: int) -> None:
         """Do the work on all threads, each with a part of the `count` items."""
-        threads = max(1, min(len(self._scratch), count // NODES_A_THREAD))
-        edges = np.linspace(0, count, threads + 1).astype(int).tolist()
-        parts = [slice(edges[number], edges[number + 1]) for number in range(threads)]
-        if threads == 1:
+        parts = parts_of(count, len(self._scratch), NODES_A_THREAD)
+        if len(parts) == 1:
             work(parts[0], self._scratch[0])
         else:
             list(self._pool.map(work, parts, self._scratch))
-
-
-class _Scratch:
-    def __init__(self, n: int, dim: int, most: int, width: int) -> None:
-        self.code = np.empty(dim, np.int16)
-        self.pool = np.empty(most, np.int64)
-        self.chosen, self.waiting = np.empty(width, np.int32), np.empty(width, np.int32)
-        self.seen, self.mark = np.zeros(n, np.uint8), 0

@@ -135,12 +135,11 @@ class FaissIndex:
     def estimated(self, queries: Floats, depth: int, effort: int, threads: int = 1) -> tuple[Labels, float]:
         """The labels that `candidates` gives, and what finding them costs a query: microseconds estimated from the number of
         distances computed, which does not change from run to run. Another search by FAISS at the same time counts along."""
-        inner = inner_index(self._index)
-        graph = isinstance(inner, faiss.IndexHNSW)
-        compiled = LOADER.for_rows(self.n) if self.walk is not None else None
-        if compiled is not None and self.walk is not None:
+        if self.walk is not None and (compiled := LOADER.for_rows(self.n)) is not None:
             labels, compared = self.walk.candidates(compiled, queries, depth, effort, threads, self._order)
             return labels, graph_micros(compared / len(queries), self.code_bytes)
+        inner = inner_index(self._index)
+        graph = isinstance(inner, faiss.IndexHNSW)
         counts = faiss.cvar.hnsw_stats if graph else faiss.cvar.indexIVF_stats if isinstance(inner, faiss.IndexIVF) else None
         if counts is not None:
             counts.reset()
