@@ -34,16 +34,16 @@ demo: $(INSTALLED)  ## search the docstrings of Python's standard library
 test: $(INSTALLED)  ## run the tests; ARGS="-k filter" passes on to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
-SOAK := crash concurrency corruption hostile backup purge small_disk memory resume sampling
+SOAK := system maintenance/test_backup.py storage/test_purge.py index/test_checkpoint.py evaluation/test_query_sample.py fuzz golden
 
 soak: $(INSTALLED)  ## the long tests of docs/promises.md, beside an hour of load: see there how long
 	$(MAKE) -j2 soak-tests soak-load
 
 soak-tests: $(INSTALLED)
-	VECSEARCH_SOAK=1 $(BIN)/python -m pytest -s -rs $(SOAK:%=tests/test_%.py) tests/fuzz tests/golden $(ARGS)
+	VECSEARCH_SOAK=1 $(BIN)/python -m pytest -s -rs $(SOAK:%=tests/%) $(ARGS)
 
 soak-load: $(INSTALLED)
-	$(BIN)/python tests/load.py --busy-machine --save
+	$(BIN)/python tests/support/load.py --busy-machine --save
 
 check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ if not __package__:  # run as a file: the folder above holds the packages
 from benchmarks import cases, datasets, grid, measure, report
 from benchmarks.peers import Task
 from benchmarks.worker import Worker, WorkerError, write_task
-from vecsearch.evaluate import bootstrap_interval, summarize_latency
+from vecsearch.evaluation.metrics import bootstrap_interval, summarize_latency
 
 BUILD_TIMEOUT, CALL_TIMEOUT = 7_200.0, 1_800.0
 MIN_TIMED = 100

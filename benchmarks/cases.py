@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from benchmarks.datasets import Dataset, Vectors
 from benchmarks.peers import Where
-from vecsearch.evaluate import recall_at_k
+from vecsearch.evaluation.metrics import recall_at_k
 
 SHARES = {"50%": 0.5, "10%": 0.1, "1%": 0.01, "0.1%": 0.001}
 """Random filters: the share of rows each keeps. Its column says 1 on those rows and 0 elsewhere."""

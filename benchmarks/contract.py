@@ -32,7 +32,7 @@ import pyarrow as pa
 import vecsearch as vs
 from benchmarks import cases, measure
 from benchmarks.datasets import Dataset, Vectors, shared
-from vecsearch.evaluate import bootstrap_interval
+from vecsearch.evaluation.metrics import bootstrap_interval
 
 TARGETS = (0.90, 0.95, 0.99)
 KS = (1, 10, 100)

@@ -26,8 +26,8 @@ import numpy as np
 
 import vecsearch as vs
 from benchmarks import datasets, measure
-from vecsearch.embedders.word_tests import read_similarities
-from vecsearch.evaluate import ndcg_at_k
+from vecsearch.evaluation.metrics import ndcg_at_k
+from vecsearch.evaluation.word_tests import read_similarities
 
 K = 10
 PROMISE = 0.002

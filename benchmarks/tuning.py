@@ -19,8 +19,8 @@ if not __package__:  # run as a file: the folder above holds the packages
 
 from benchmarks import datasets, measure
 from benchmarks.quality import read_qrels
-from vecsearch.embedders.tune import Settings, tune
 from vecsearch.errors import EmbedderError
+from vecsearch.training.finetune import Settings, tune
 
 PACKAGES = ("vecsearch", "sentence-transformers", "torch", "transformers")
 

@@ -19,7 +19,7 @@ import pyarrow.csv
 
 import vecsearch as vs
 from vecsearch.embedders import Embedder
-from vecsearch.evaluate import ndcg_at_k
+from vecsearch.evaluation.metrics import ndcg_at_k
 
 QUICK = os.environ.get("VECSEARCH_QUICK") == "1"
 

@@ -12,7 +12,7 @@ from _data import QUICK, data
 from sklearn.metrics import normalized_mutual_info_score
 
 import vecsearch as vs
-from vecsearch.embedders.node2vec import train_node2vec
+from vecsearch.training.node2vec import train_node2vec
 
 NEIGHBOURS = 15
 

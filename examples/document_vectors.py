@@ -7,9 +7,9 @@ import time
 
 from _data import QUICK, beir, retrieval_ndcg
 
-from vecsearch.embedders.doc2vec import train_doc2vec
-from vecsearch.embedders.fasttext import train_fasttext
-from vecsearch.embedders.word2vec import train_word2vec
+from vecsearch.training.doc2vec import train_doc2vec
+from vecsearch.training.fasttext import train_fasttext
+from vecsearch.training.word2vec import train_word2vec
 
 
 def main() -> None:

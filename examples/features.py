@@ -16,7 +16,7 @@ from _data import QUICK, movielens
 from sklearn.metrics import log_loss, roc_auc_score
 
 import vecsearch as vs
-from vecsearch.embedders.item2vec import train_item2vec
+from vecsearch.training.item2vec import train_item2vec
 
 DIM = 32
 SEEDS = 2 if QUICK else 5

@@ -11,7 +11,7 @@ import pyarrow.csv as csv
 from _data import QUICK, data
 
 import vecsearch as vs
-from vecsearch.embedders.node2vec import train_node2vec
+from vecsearch.training.node2vec import train_node2vec
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from _data import QUICK, movielens
 
 import vecsearch as vs
-from vecsearch.embedders.item2vec import sessions_of, train_item2vec
+from vecsearch.training.item2vec import sessions_of, train_item2vec
 
 # The films last rated that make the query. It and the settings of the training were chosen with the last film but one held out.
 HISTORY = 3

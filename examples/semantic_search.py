@@ -9,7 +9,7 @@ import numpy as np
 from _data import beir, retrieval_ndcg
 
 from vecsearch.embedders import resolve_embedder
-from vecsearch.evaluate import ndcg_at_k
+from vecsearch.evaluation.metrics import ndcg_at_k
 
 
 def main(name: str) -> None:

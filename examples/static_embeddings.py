@@ -14,8 +14,8 @@ from pathlib import Path
 from _data import QUICK, beir, data, retrieval_ndcg
 
 from vecsearch.embedders import Embedder, resolve_embedder
-from vecsearch.embedders.distill import distill
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+from vecsearch.training.distill import distill
 
 SETS = ("xquad-en", "cranfield")
 TEACHER = "all-MiniLM-L6-v2"

@@ -11,7 +11,7 @@ import pyarrow as pa
 from sklearn.datasets import load_wine
 
 import vecsearch as vs
-from vecsearch.embedders.tabular import fit_table
+from vecsearch.training.table import fit_table
 
 
 def main() -> None:

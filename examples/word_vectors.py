@@ -10,8 +10,8 @@ from _data import QUICK, data
 from gensim.models import KeyedVectors
 
 import vecsearch as vs
-from vecsearch.embedders.word_tests import analogy_accuracy, read_analogies, read_similarities, similarity_correlation
 from vecsearch.embedders.words import WordEmbedder, load
+from vecsearch.evaluation.word_tests import analogy_accuracy, read_analogies, read_similarities, similarity_correlation
 
 WORDS = 30_000 if QUICK else 300_000  # the most frequent words take part in the tests, as is usual
 EVERY = 400 if QUICK else 20  # gensim answers every 20th question, one at a time

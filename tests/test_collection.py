@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from conftest import brute_force, clustered
+from support.data import brute_force, clustered
 
 import vecsearch as vs
 
@@ -237,9 +237,9 @@ def test_one_row_adds_leave_few_segments_and_versions(root: Path) -> None:
 
 
 def _files(root: Path, version: int) -> set[str]:
-    from vecsearch import manifest
+    from vecsearch.storage import log
 
-    return {ref.name.split("/")[1] for ref in manifest.load(root, version).files()}
+    return {ref.name.split("/")[1] for ref in log.load(root, version).files()}
 
 
 def test_compact_keeps_results(root: Path) -> None:

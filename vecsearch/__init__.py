@@ -16,8 +16,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vecsearch.arithmetic import analogy
-    from vecsearch.chunk import Chunker
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
@@ -41,8 +39,10 @@ if TYPE_CHECKING:
         VecsearchError,
         VersionNotFoundError,
     )
-    from vecsearch.hits import Hit, Hits
-    from vecsearch.recipe import IndexRecipe
+    from vecsearch.index.recipe import IndexRecipe
+    from vecsearch.ingest.chunking import Chunker
+    from vecsearch.query.analogy import analogy
+    from vecsearch.query.results import Hit, Hits
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -107,12 +107,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "vecsearch.arithmetic": ("analogy",),
-    "vecsearch.chunk": ("Chunker",),
+    "vecsearch.query.analogy": ("analogy",),
+    "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
-    "vecsearch.hits": ("Hit", "Hits"),
-    "vecsearch.recipe": ("IndexRecipe",),
+    "vecsearch.query.results": ("Hit", "Hits"),
+    "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.types": (
         "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "DimensionPoint", "DimensionReport", "IndexAdvice",
         "IndexInfo", "Metric", "Plan", "RecallReport", "ReembedResult", "UpdateResult", "VersionInfo",

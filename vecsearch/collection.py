@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import operator
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -19,10 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch import disk, ingest, maintain, manifest
-from vecsearch.chunk import Chunker, FunctionChunker, resolve_chunker
+from vecsearch.common.arguments import check_k, check_recall, parse_bytes, parse_metric
+from vecsearch.common.memory import trim_heap
+from vecsearch.common.optional import require_pandas
+from vecsearch.common.progress import progress_bar
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.stored import Model, embeds_texts, entry_of
 from vecsearch.errors import (
     CollectionClosedError,
     CollectionExistsError,
@@ -30,21 +30,25 @@ from vecsearch.errors import (
     InvalidInputError,
     VersionNotFoundError,
 )
-from vecsearch.features import features, torch_embedding
-from vecsearch.heap import give_back
-from vecsearch.hits import Hits, require_pandas
-from vecsearch.manifest import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING, EmbedderEntry, Manifest
-from vecsearch.manifest_check import LARGEST_DIM
-from vecsearch.measure import measure_recall
-from vecsearch.model import Model, embeds_texts, entry_of
-from vecsearch.progress import progress_bar
-from vecsearch.records import source_schema
-from vecsearch.sampling import SETTING, QueryLog, check_count, query_log, sampled_queries, set_sampling
-from vecsearch.search import Found, Searcher
-from vecsearch.segment import vector_type
-from vecsearch.snapshot import Kept, Snapshot, as_ids
-from vecsearch.sources import open_source
-from vecsearch.store import Store
+from vecsearch.evaluation.query_sample import SETTING, QueryLog, check_count, query_log, sampled_queries, set_sampling
+from vecsearch.evaluation.recall import measure_recall
+from vecsearch.ingest import add
+from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
+from vecsearch.ingest.sources import open_source
+from vecsearch.maintenance import compact, edit, versions
+from vecsearch.query.documents import document_vectors
+from vecsearch.query.results import Hits
+from vecsearch.query.searcher import Found, Searcher
+from vecsearch.query.torch_layer import torch_embedding
+from vecsearch.storage import disk, filesystem, log
+from vecsearch.storage.ids import as_ids
+from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
+from vecsearch.storage.manifest import EmbedderEntry, Manifest
+from vecsearch.storage.manifest_check import LARGEST_DIM
+from vecsearch.storage.schema import source_schema, vector_type
+from vecsearch.storage.selection import RowSelection
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.store import Store
 from vecsearch.types import (
     CHUNK,
     END,
@@ -71,9 +75,9 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
-    from vecsearch.check import Damage
-    from vecsearch.quality import QualityReport
-    from vecsearch.recipe import IndexRecipe
+    from vecsearch.evaluation.quality import QualityReport
+    from vecsearch.index.recipe import IndexRecipe
+    from vecsearch.maintenance.check import Damage
 
 T = TypeVar("T")
 Where: TypeAlias = "str | pc.Expression"
@@ -106,10 +110,10 @@ def create(
     Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
     """
     root = _root(path)
-    metric = _metric(metric)
+    metric = parse_metric(metric)
     if dtype not in ("float32", "float16"):
         raise InvalidInputError(f"dtype is {dtype!r}; it must be 'float32' or 'float16'")
-    _check_recall(recall)
+    check_recall(recall)
     if not isinstance(keep_versions, int) or keep_versions < 1:
         raise InvalidInputError(f"keep_versions is {keep_versions!r}; it must be a whole number, 1 or more")
     check_count(sample_queries)
@@ -224,7 +228,7 @@ class Collection:
         with _readable():
             source = open_source(data, text_column=text_column or facts.text_column or "text", schema=known)
         with _readable(), progress_bar(f"adding {source.name}", source.total, progress) as advance:
-            done = ingest.add(
+            done = add.add_documents(
                 self._store,
                 source.batches,
                 on_conflict=on_conflict,
@@ -244,7 +248,7 @@ class Collection:
         """
         self._writable()
         listed: list[Id] | None = None if ids is None else [ids] if isinstance(ids, str | int) else list(ids)
-        return self._changed(maintain.delete(self._store, listed, where))
+        return self._changed(edit.delete(self._store, listed, where))
 
     def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
         """Set metadata columns to constants in the documents for which `where` is true (in all, when None).
@@ -252,7 +256,7 @@ class Collection:
         Text and vectors are changed by `add(..., on_conflict="replace")`. Raises InvalidInputError, FilterError.
         """
         self._writable()
-        return self._changed(maintain.update(self._store, where, values))
+        return self._changed(edit.update(self._store, where, values))
 
     def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
         """Add a metadata column of an Arrow type (or its name, "string", "int64", "date32"), holding `value` in every row.
@@ -264,7 +268,7 @@ class Collection:
             arrow_type = pa.type_for_alias(kind) if isinstance(kind, str) else kind
         except ValueError as error:
             raise InvalidInputError(f"{kind!r} is not the name of an Arrow type such as 'string', 'int64', 'date32'") from error
-        return self._changed(maintain.add_column(self._store, name, arrow_type, value))
+        return self._changed(edit.add_column(self._store, name, arrow_type, value))
 
     def build_index(
         self,
@@ -287,23 +291,23 @@ class Collection:
 
         Adding and searching go on meanwhile. Raises RecipeError, InvalidInputError, StorageError, LockTimeoutError.
         """
-        from vecsearch.build import build
+        from vecsearch.index.build import build_index
 
         self._writable()
         facts = self.refresh()._snapshot.facts
         if recall is not None:
-            _check_recall(recall)
+            check_recall(recall)
         asked, asked_with = self._questions(queries, facts)
         if asked is not None and not len(asked):
             raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
         self._store.snapshot().verify()
         with progress_bar("building the index", len(self), progress) as advance:
-            budget = _bytes(memory)
-            result = build(
+            budget = parse_bytes(memory)
+            result = build_index(
                 self._store, recipe, recall=recall, memory=budget, queries=asked, asked_with=asked_with, seed=seed,
                 threads=threads, progress=advance,
             )  # fmt: skip
-        give_back()
+        trim_heap()
         return self._changed(result)
 
     def bench(
@@ -313,11 +317,13 @@ class Collection:
 
         Raises RecipeError, InvalidInputError.
         """
-        from vecsearch.bench import bench
+        from vecsearch.evaluation.bench import compare_recipes
 
         asked, _ = self._questions(queries, self._snapshot.facts)
         with progress_bar("comparing recipes", len(recipes), progress) as advance:
-            return bench(self._store, recipes, k=_check_k(k), queries=asked, seed=seed, progress=lambda name: advance(1))
+            return compare_recipes(
+                self._store, recipes, k=check_k(k), queries=asked, seed=seed, progress=lambda name: advance(1)
+            )
 
     def compact(self, *, purge: bool = False) -> int:
         """Run small segments together and drop deleted rows; results stay the same. Returns the version committed.
@@ -325,7 +331,7 @@ class Collection:
         purge: nothing of deleted rows stays in any file; older versions go. Raises ConflictError while readers hold them.
         """
         self._writable()
-        version = self._changed(maintain.compact(self._store, purge))
+        version = self._changed(compact.compact(self._store, purge))
         if purge:
             if self._queries_asked is not None:
                 self._queries_asked.forget()
@@ -336,7 +342,7 @@ class Collection:
         """Make an older version the latest again, as a new version; its number. (A backup is brought back by
         `vecsearch.backup.restore`.) Raises VersionNotFoundError."""
         self._writable()
-        return self._changed(maintain.restore(self._store, version))
+        return self._changed(versions.rollback(self._store, version))
 
     # -- care ------------------------------------------------------------------------------------------------------------
 
@@ -344,24 +350,24 @@ class Collection:
         """Read every file of every version whole and compare it with its checksums: what is damaged, and what to do about it.
 
         `vecsearch.check.repair(path)` makes again what can be made again. Raises StorageError."""
-        from vecsearch.check import check
+        from vecsearch.maintenance.check import find_damage
 
-        return check(self.path)
+        return find_damage(self.path)
 
     def backup(self, target: str | os.PathLike[str]) -> int:
         """Copy the version that this object reads to a new folder, every byte verified, while others write; its number.
 
         A backup is a collection: `vecsearch.open` searches it, `vecsearch.backup.restore` makes another of it. Raises
         CollectionExistsError, CorruptedError, StorageError."""
-        from vecsearch.backup import backup
+        from vecsearch.maintenance.backup import write_backup
 
-        return backup(self.path, _root(target), self._snapshot.facts.version)
+        return write_backup(self.path, _root(target), self._snapshot.facts.version)
 
     def export(self, target: str | os.PathLike[str]) -> int:
         """Write the documents with all their columns and vectors to one Parquet file, for other tools and for
         `vecsearch.backup.restore`; how many rows. Raises CollectionExistsError, InvalidInputError, CorruptedError,
         StorageError."""
-        from vecsearch.backup import export_parquet
+        from vecsearch.maintenance.parquet import export_parquet
 
         return export_parquet(self.path, _root(target), self._snapshot.facts.version)
 
@@ -374,12 +380,12 @@ class Collection:
 
         Raises InvalidInputError where there is no text, EmbedderError, StorageError, LockTimeoutError.
         """
-        from vecsearch.reembed import reembed
+        from vecsearch.maintenance.reembed import reembed_documents
 
         facts = self._writable().facts
         model = resolve_embedder(embedder)
         with progress_bar("embedding again", facts.rows - facts.deleted, progress) as advance:
-            result = self._changed(reembed(self._store, model, advance))
+            result = self._changed(reembed_documents(self._store, model, advance))
         now = self._snapshot.facts
         if now.embedder is not None and now.embedder.fingerprint == model.fingerprint():
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
@@ -395,7 +401,7 @@ class Collection:
         file, or query id -> document id -> grade) nDCG@k too. dims: which to measure; a ladder of the usual ones when None.
         Components are fitted on other rows than recall is measured with. Raises InvalidInputError.
         """
-        from vecsearch.dimensions import measure_dimensions, read_judged
+        from vecsearch.evaluation.dimensions import measure_dimensions, read_judged
 
         snapshot = self._snapshot
         asked, judged = (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
@@ -404,7 +410,7 @@ class Collection:
             raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
         total = snapshot.live.count * (2 if judged else 1)
         with progress_bar("measuring dimensions", total, progress) as advance:
-            return measure_dimensions(snapshot, dims, _check_k(k), vectors, judged, n_queries, seed, advance)
+            return measure_dimensions(snapshot, dims, check_k(k), vectors, judged, n_queries, seed, advance)
 
     def reduced(
         self, path: str | os.PathLike[str], dim: int, *, method: Literal["pca", "truncate"] = "pca", seed: int = 0,
@@ -415,7 +421,7 @@ class Collection:
         The projection is kept inside it as part of its embedder, so texts that are added or searched for are projected too, and
         so are vectors of the full dimension. Raises InvalidInputError, CollectionExistsError, StorageError.
         """
-        from vecsearch.dimensions import write_reduced
+        from vecsearch.maintenance.reduce import write_reduced
 
         snapshot = self._snapshot
         with progress_bar("projecting", snapshot.live.count, progress) as advance:
@@ -446,7 +452,7 @@ class Collection:
         snapshot = searcher.snapshot
         vector = self._query(query, snapshot.facts)
         kept = snapshot.live if where is None else snapshot.kept(where)
-        found = self._run(searcher, vector, _check_k(k), kept, recall, exact, passages)
+        found = self._run(searcher, vector, check_k(k), kept, recall, exact, passages)
         if self._queries_asked is not None:
             target = self._target(recall, snapshot)
             self._queries_asked.note(searcher, vector[None], k, kept, target, exactly=exact)
@@ -471,7 +477,7 @@ class Collection:
         if len(wheres) != len(vectors):
             raise InvalidInputError(f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query")
         kepts = [snapshot.live if item is None else snapshot.kept(item) for item in wheres]
-        k = _check_k(k)
+        k = check_k(k)
         if snapshot.chunked and not passages:
             found = [
                 self._run(searcher, vector, k, kept, recall, exact, passages)
@@ -510,7 +516,7 @@ class Collection:
         asked, asked_with = self._questions(queries, snapshot.facts)
         asked = None if asked is None else asked[:n_queries]
         target = self._target(recall, snapshot)
-        return measure_recall(searcher, _check_k(k), n_queries, snapshot.kept(where), target, asked, seed, asked_with)
+        return measure_recall(searcher, check_k(k), n_queries, snapshot.kept(where), target, asked, seed, asked_with)
 
     def sample_queries(self, count: int) -> int:
         """Keep a random sample of at most `count` of the queries asked from now on; 0 stops, and removes it. The version
@@ -525,7 +531,7 @@ class Collection:
 
     def index_advice(self) -> IndexAdvice:
         """Whether `build_index` pays now: rows that came and went since, and what a search costs because of them."""
-        from vecsearch.advice import advise
+        from vecsearch.index.advice import advise
 
         return advise(self._snapshot)
 
@@ -541,7 +547,7 @@ class Collection:
 
         Raises InvalidInputError (with file and line), EmbedderError, MissingExtraError.
         """
-        from vecsearch import quality
+        from vecsearch.evaluation import quality
 
         snapshot = self._snapshot
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
@@ -555,13 +561,13 @@ class Collection:
         """What `search` would do and why; str() of it is for people. No vector is compared."""
         searcher = self._searching()
         kept = searcher.snapshot.kept(where)
-        return searcher.plan(min(_check_k(k), max(kept.count, 1)), self._target(recall, searcher.snapshot), exact, kept)
+        return searcher.plan(min(check_k(k), max(kept.count, 1)), self._target(recall, searcher.snapshot), exact, kept)
 
     @staticmethod
     def _target(recall: float | None, snapshot: Snapshot) -> float:
         if recall is None:
             return snapshot.facts.recall
-        _check_recall(recall)
+        check_recall(recall)
         return recall
 
     def _run(
@@ -569,7 +575,7 @@ class Collection:
         searcher: Searcher,
         vector: npt.NDArray[np.float32],
         k: int,
-        kept: Kept,
+        kept: RowSelection,
         recall: float | None,
         exact: bool,
         passages: bool,
@@ -691,7 +697,7 @@ class Collection:
             raise InvalidInputError("vector takes the id of a document, or text=, one of them")
         snapshot = self._snapshot
         found: npt.NDArray[np.float32]
-        found = self._embed_queries([text], snapshot.facts)[0] if id is None else features(snapshot, [id])[0]
+        found = self._embed_queries([text], snapshot.facts)[0] if id is None else document_vectors(snapshot, [id])[0]
         return found
 
     def features(self, ids: Any, *, missing: Literal["error", "zeros"] = "error") -> npt.NDArray[np.float32]:
@@ -700,7 +706,7 @@ class Collection:
 
         Raises IdNotFoundError, InvalidInputError.
         """
-        return features(self._snapshot, ids, missing)
+        return document_vectors(self._snapshot, ids, missing)
 
     def torch_embedding(
         self, ids: Iterable[Id] | None = None, *, trainable: bool = False, missing: Literal["error", "zeros"] = "error"
@@ -768,9 +774,9 @@ class Collection:
     def versions(self) -> list[VersionInfo]:
         """The versions that can be opened or restored, oldest first."""
         out = []
-        for number in manifest.versions(self.path):
+        for number in log.versions(self.path):
             try:
-                facts = manifest.load(self.path, number)
+                facts = log.load(self.path, number)
             except VersionNotFoundError:
                 continue  # removed by another process since the folder was listed
             out.append(VersionInfo(number, facts.created, facts.operation, facts.documents))
@@ -782,7 +788,7 @@ class Collection:
         """See what other processes committed. A collection opened at a version stays there."""
         with self._lock:
             current = self._searching().snapshot
-            if self._pinned is None and manifest.versions(self.path)[-1:] != [current.facts.version]:
+            if self._pinned is None and log.versions(self.path)[-1:] != [current.facts.version]:
                 self._searcher = Searcher(self._store.snapshot())
                 self._queries_asked = query_log(self._queries_asked, self.path, self._searcher.snapshot.facts)
         return self
@@ -864,7 +870,7 @@ def _readable() -> Iterator[None]:
 
 def _make_folders(root: Path) -> None:
     if root.is_dir():
-        if manifest.versions(root):
+        if log.versions(root):
             raise CollectionExistsError(f"there is a collection at {root} already: vecsearch.open opens it")
         ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING, MODELS}  # left by a create that was cut off
         if any(path.name not in ours and not path.name.startswith(".probe-") for path in root.iterdir()):
@@ -873,7 +879,7 @@ def _make_folders(root: Path) -> None:
         raise CollectionExistsError(f"{root} is a file: choose a name that is free")
     with disk.storage_errors("creating", root):
         root.mkdir(parents=True, exist_ok=True)
-        disk.require_local(root)
+        filesystem.require_local(root)
         for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
             (root / name).mkdir(exist_ok=True)
     disk.sync_folder(root)
@@ -890,41 +896,6 @@ def _dimension(dim: int | None, model: Embedder | None) -> int:
     if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= LARGEST_DIM:
         raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {LARGEST_DIM:,}")
     return dim
-
-
-def _bytes(memory: int | str | None) -> int | None:
-    """A number of bytes, or text such as "512MB" or "2GB" (powers of 1000), "2GiB" (powers of 1024)."""
-    if memory is None or isinstance(memory, int):
-        return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", memory.lower())
-    if match is None:
-        raise InvalidInputError(f"memory is {memory!r}; give bytes, or text such as '512MB' or '2GB'")
-    number, power, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** ("kmgt".index(power) + 1 if power else 0))
-
-
-def _metric(metric: str | Metric) -> Metric:
-    try:
-        return Metric(metric)
-    except ValueError as error:
-        raise InvalidInputError(f"metric is {metric!r}; it must be one of {', '.join(Metric)}") from error
-
-
-def _check_recall(recall: float) -> None:
-    if type(recall) is float and 0 < recall <= 1:
-        return  # at once: every search comes by
-    if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
-        raise InvalidInputError(f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95")
-
-
-def _check_k(k: int) -> int:
-    try:
-        number = operator.index(k)
-    except TypeError as error:
-        raise InvalidInputError(f"k is {k!r}; it must be a whole number") from error
-    if number < 1:
-        raise InvalidInputError(f"k is {number}; it must be 1 or more")
-    return number
 
 
 def _numeric(item: Any) -> bool:

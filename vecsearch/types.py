@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 Id = int | str
 OnConflict = Literal["error", "skip", "replace"]
-
 # Columns vecsearch adds beside the user's. Those that begin with "_" are not handed out unless they are asked for by name.
 ID = "id"
 VECTOR = "vector"

@@ -18,12 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import vecsearch as vs
-from vecsearch import manifest, recipe
-from vecsearch.disk import FileRef
-from vecsearch.filter import compile_filter
-from vecsearch.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry
-from vecsearch.records import check_times
-from vecsearch.sources import open_source
+from vecsearch.index import auto, recipe
+from vecsearch.ingest.rows import check_times
+from vecsearch.ingest.sources import open_source
+from vecsearch.query.filter import compile_filter
+from vecsearch.storage import manifest_json
+from vecsearch.storage.disk import FileRef
+from vecsearch.storage.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry
 
 ROWS = pa.record_batch(
     {
@@ -63,12 +64,12 @@ def _recipe(data: bytes) -> None:
     except vs.RecipeError:
         return
     assert recipe.parse_recipe(made.to_toml()) == made
-    recipe.estimated_bytes(made, 1000, 64)
+    auto.estimated_bytes(made, 1000, 64)
 
 
 def signed(body: Any) -> str:
     """A manifest with the checksum that its body asks for."""
-    text = manifest._canonical(body)
+    text = manifest_json._canonical(body)
     return f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}", "body": {text}}}'
 
 
@@ -80,11 +81,11 @@ def _manifest(data: bytes) -> None:
         texts.append(signed(json.loads(text)))
     for each in texts:
         try:
-            facts = manifest.from_json(each, "m.json")
+            facts = manifest_json.from_json(each, "m.json")
         except vs.CorruptedError as error:
             assert "m.json" in str(error)
             continue
-        assert manifest.from_json(manifest.to_json(facts), "m.json") == facts
+        assert manifest_json.from_json(manifest_json.to_json(facts), "m.json") == facts
 
 
 def _schema(data: bytes) -> None:
@@ -92,7 +93,7 @@ def _schema(data: bytes) -> None:
     body = json.loads(_manifest_body())
     body["schema"] = base64.b64encode(data).decode()
     try:
-        manifest.from_json(signed(body), "m.json")
+        manifest_json.from_json(signed(body), "m.json")
     except vs.CorruptedError as error:
         assert "m.json" in str(error)
 
@@ -135,7 +136,7 @@ def _manifest_body() -> str:
         (SegmentEntry(ref, ref, 4, 3, 1, ref),),
         (IndexEntry("b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, facts, index),),
     )  # fmt: skip
-    return json.dumps(json.loads(manifest.to_json(version))["body"], ensure_ascii=False)
+    return json.dumps(json.loads(manifest_json.to_json(version))["body"], ensure_ascii=False)
 
 
 def _table() -> pa.Table:
@@ -183,13 +184,15 @@ RECIPES = (
 )
 CSV = 'id,text,n,tags\n1,"one, and ""more""",1.5,\n2,三,,x\n'.encode()
 JSONL = '{"id": 1, "text": "one", "tags": ["a", null], "at": {"x": 1.5}}\n{"id": 2, "text": "三"}\n'.encode()
-READERS = ("vecsearch.sources",)
+READERS = ("vecsearch.ingest.sources",)
 
 TARGETS = {
-    "filter": Target(_filter, tuple(text.encode() for text in FILTERS), ("vecsearch.filter", "sqlglot")),
-    "recipe": Target(_recipe, tuple(text.encode() for text in RECIPES), ("vecsearch.recipe", "tomllib")),
-    "manifest": Target(_manifest, (_manifest_body().encode(),), ("vecsearch.manifest", "vecsearch.manifest_check")),
-    "schema": Target(_schema, (_table().schema.serialize().to_pybytes(),), ("vecsearch.manifest",)),
+    "filter": Target(_filter, tuple(text.encode() for text in FILTERS), ("vecsearch.query.filter", "sqlglot")),
+    "recipe": Target(_recipe, tuple(text.encode() for text in RECIPES), ("vecsearch.index.recipe", "tomllib")),
+    "manifest": Target(
+        _manifest, (_manifest_body().encode(),), ("vecsearch.storage.manifest", "vecsearch.storage.manifest_check")
+    ),
+    "schema": Target(_schema, (_table().schema.serialize().to_pybytes(),), ("vecsearch.storage.manifest",)),
     "csv": Target(_file(".csv"), (CSV, CSV.decode().encode("utf-16"), CSV.decode().encode("gb18030")), READERS),
     "tsv": Target(_file(".tsv"), (CSV.replace(b",", b"\t"),), READERS),
     "jsonl": Target(_file(".jsonl"), (JSONL, JSONL.decode().encode("utf-16")), READERS),

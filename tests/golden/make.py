@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 import vecsearch as vs
-from vecsearch import build
-from vecsearch.embedders.reduced import truncated
+from vecsearch.embedders.projected import truncated
 from vecsearch.embedders.words import WordEmbedder
-from vecsearch.manifest import FORMAT
+from vecsearch.index import build
+from vecsearch.storage.manifest import FORMAT
 
 HERE = Path(__file__).parent
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import vecsearch as vs
-from vecsearch.check import check
-from vecsearch.manifest import FORMAT
+from vecsearch.maintenance.check import find_damage
+from vecsearch.storage.manifest import FORMAT
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -32,7 +32,7 @@ def test_the_current_format_has_its_collections() -> None:
 def test_a_golden_collection_answers_as_ever(folder: Path, name: str) -> None:
     expected = json.loads((folder / "expected.json").read_text("utf-8"))[name]
     assert same(answers(folder / name), expected)
-    assert check(folder / name) == []
+    assert find_damage(folder / name) == []
 
 
 def same(found: Any, expected: Any) -> bool:
@@ -59,4 +59,4 @@ def test_a_golden_collection_can_be_changed(folder: Path, name: str, tmp_path: P
         )
         c.compact(purge=True)
         assert c.to_arrow().slice(0, len(before)).equals(before) and c.search(np.ones(dim), k=1).ids == [key]
-    assert check(root) == []
+    assert find_damage(root) == []

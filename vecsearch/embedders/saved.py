@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
-from vecsearch import disk
 from vecsearch.embedders.base import Embedder
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
+from vecsearch.storage import disk
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,7 +28,7 @@ KINDS: dict[str, str] = {
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
     "keyed": "vecsearch.embedders.keyed",
-    "reduced": "vecsearch.embedders.reduced",
+    "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
     "words": "vecsearch.embedders.words",
 }

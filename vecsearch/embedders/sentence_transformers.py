@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecsearch.embedders.st_fingerprint import model_fingerprint
+from vecsearch.embedders.fingerprint import model_fingerprint
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _log = logging.getLogger(__name__)
-
 OFFLINE_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the published model.safetensors
-
 _E5 = ("query: ", "passage: ")
 _E5_INSTRUCT = ("Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery: ", "")
 _BGE_EN = ("Represent this sentence for searching relevant passages: ", "")

@@ -12,10 +12,9 @@ from collections.abc import Callable, Container, Iterable
 from functools import cache
 from typing import Any, Literal
 
-from vecsearch.embedders.check import require
+from vecsearch.common.optional import require
 
 Tokenizer = Literal["words", "jieba"]
-
 _RUN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _PIECE = re.compile(rf"[{_RUN}]+|(?:(?![{_RUN}])\w)+(?:['’](?:(?![{_RUN}])\w)+)*")
 _IS_RUN = re.compile(rf"[{_RUN}]")

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.embedders import tokens, word_files
-from vecsearch.embedders.check import strings
+from vecsearch.embedders.inputs import strings
 from vecsearch.embedders.keyed import KeyedVectors
 from vecsearch.embedders.saved import Saved, write_saved
 from vecsearch.errors import CorruptedError, EmbedderError, MissingExtraError

@@ -1,0 +1,213 @@
+"""The demo's corpus against sources and modules whose docstrings are known, and the demo itself with the toy embedder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import vecsearch as vs
+from vecsearch.cli import demo
+from vecsearch.cli.app import app
+
+SOURCE = '''
+"""About the module.
+
+A second paragraph.
+"""
+
+def documented(path: str, *, deep=False) -> int:
+    """Walk a tree."""
+
+def undocumented(): ...
+
+def _hidden():
+    """Not for others."""
+
+async def waiting():
+    """Wait."""
+
+if True:
+    def on_this_platform():
+        """Defined under a condition."""
+else:
+    def on_another():
+        """Defined in the other branch."""
+
+class Box:
+    """Holds things."""
+
+    def __init__(self, size, /, colour="red"):
+        """Make a box."""
+
+    def open(self):
+        """Open it.
+
+        >>> Box(1).open()
+        """
+
+    @property
+    def size(self):
+        """How large it is."""
+
+    @classmethod
+    def huge(cls, *sizes):
+        """The largest."""
+
+    class Lid:
+        """What closes it."""
+
+class Bare:
+    def method(self, /):
+        """Of a class without a docstring."""
+'''
+
+
+def test_rows_of_a_source_file(tmp_path: Path) -> None:
+    path = tmp_path / "shop.py"
+    path.write_text(SOURCE, encoding="utf-8")
+    rows = [(row["id"], row["kind"], row["signature"], row["text"]) for row in demo._parsed_docs("shop", path)]
+    assert rows == [
+        ("shop", "module", "", "shop: About the module. A second paragraph."),
+        ("shop.documented", "function", "(path: str, *, deep=False) -> int", "shop.documented: Walk a tree."),
+        ("shop.waiting", "function", "()", "shop.waiting: Wait."),
+        ("shop.on_this_platform", "function", "()", "shop.on_this_platform: Defined under a condition."),
+        ("shop.on_another", "function", "()", "shop.on_another: Defined in the other branch."),
+        ("shop.Box", "class", "(size, /, colour='red')", "shop.Box: Holds things."),
+        ("shop.Box.open", "method", "()", "shop.Box.open: Open it."),
+        ("shop.Box.size", "property", "", "shop.Box.size: How large it is."),
+        ("shop.Box.huge", "method", "(*sizes)", "shop.Box.huge: The largest."),
+        ("shop.Box.Lid", "class", "", "shop.Box.Lid: What closes it."),
+        ("shop.Bare.method", "method", "()", "shop.Bare.method: Of a class without a docstring."),
+    ]
+
+
+def test_a_file_that_does_not_parse_has_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "template.py"
+    path.write_text("class ${name}:\n", encoding="utf-8")
+    assert list(demo._parsed_docs("template", path)) == []
+
+
+def test_long_docstrings_are_cut_at_a_word() -> None:
+    cut = demo._beginning("word " * 100)
+    assert cut.endswith("word …")
+    assert len(cut) <= demo.MAX_CHARACTERS + 2
+    assert demo._beginning("short and\n  whole") == "short and whole"
+    assert demo._beginning(">>> only(a, doctest)") == ""
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    return demo.stdlib_docs()
+
+
+def test_the_corpus_is_several_thousand_documents_in_order(rows: list[dict[str, str]]) -> None:
+    ids = [row["id"] for row in rows]
+    assert 4000 <= len(ids) <= 9000
+    assert ids == sorted(set(ids))
+    assert {"module", "class", "function", "method", "property"} == set(Counter(row["kind"] for row in rows))
+    for row in rows:
+        assert row["text"].startswith(row["id"] + ": ")
+        assert row["id"] == row["module"] or row["id"].startswith(row["module"] + ".")
+        assert not any(part.startswith("_") for part in row["id"].split("."))
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "kind", "begins"),
+    [
+        ("shutil.rmtree", "shutil", "function", "Recursively delete a directory tree."),
+        ("os.path.join", "os.path", "function", "Join two or more pathname components"),
+        ("os.getcwd", "os", "function", "Return a unicode string representing the current working directory."),  # C
+        ("zlib.compress", "zlib", "function", "Returns a bytes object containing compressed data."),  # C
+        ("builtins.str.join", "builtins", "method", "Concatenate any number of strings."),  # C
+        ("collections.deque.appendleft", "collections", "method", "Add an element to the left side"),  # C, handed out
+        ("pathlib.Path.is_dir", None, "method", "Whether this path is a directory."),
+        ("json", "json", "module", "JSON (JavaScript Object Notation)"),
+    ],
+)
+def test_known_docstrings(rows: list[dict[str, str]], name: str, module: str | None, kind: str, begins: str) -> None:
+    if name == "pathlib.Path.is_dir" and sys.version_info >= (3, 14):
+        pytest.skip("pathlib is arranged otherwise there")
+    (row,) = [row for row in rows if row["id"] == name]
+    assert row["kind"] == kind
+    assert row["module"] == (module or "pathlib")
+    assert row["text"].removeprefix(f"{name}: ").startswith(begins)
+
+
+def test_nothing_is_listed_under_a_module_it_only_passes_on(rows: list[dict[str, str]]) -> None:
+    ids = {row["id"] for row in rows}
+    assert "bisect.bisect_left" in ids
+    assert "statistics.bisect_left" not in ids
+    assert "json.JSONDecoder" not in ids
+    assert "array.ArrayType" not in ids
+
+
+def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
+    script = (
+        "import sys, hashlib, json; from vecsearch.demo import stdlib_docs; rows = stdlib_docs();"
+        "acting = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'readline', 'lib2to3', 'webbrowser'};"
+        "print(sorted(acting & set(sys.modules)), hashlib.sha256(json.dumps(rows).encode()).hexdigest())"
+    )
+    answers = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+        assert done.stderr == ""
+        answers.add(done.stdout)
+    (answer,) = answers
+    assert answer.startswith("[] ")
+
+
+def test_the_demo_with_the_toy_embedder(
+    rows: list[dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    some = [row for row in rows if row["module"] in {"os", "os.path", "shutil", "tempfile", "bisect", "json"}]
+    answers = demo.run(Path("docs.vs"), "toy:64", rows=some)
+    shown = capsys.readouterr().out
+    assert f"{len(some):,} documents: " in shown
+    assert f"{len(some):,} texts embedded" in shown
+    with vs.open("docs.vs") as collection:
+        assert len(collection) == len(some)
+        for answer, question in zip(answers, demo.QUESTIONS, strict=True):
+            hits = collection.search(question.text, k=demo.HITS, where=question.where)
+            assert [hit["id"] for hit in answer["hits"]] == hits.ids
+            assert all(str(found) in shown for found in hits.ids)
+    filtered = [answer for answer in answers if answer["where"] and "module LIKE 'os%'" in answer["where"]]
+    assert filtered and filtered[0]["hits"]
+    assert all(hit["kind"] == "function" and hit["module"].startswith("os") for hit in filtered[0]["hits"])
+
+    assert demo.run(Path("docs.vs"), "toy:64", rows=some, quiet=True) == answers
+    assert capsys.readouterr().out == ""
+    assert vs.open("docs.vs").count() == len(some)
+
+
+def test_the_next_steps_are_commands_that_exist(tmp_path: Path, rows: list[dict[str, str]]) -> None:
+    """What the demo says to type next is typed: the searches of its own collection, and the Python."""
+    place = tmp_path / "a folder" / "docs.vs"
+    some = [row for row in rows if row["module"].startswith("asyncio")]
+    demo.run(place, "toy:64", rows=some, quiet=True)
+    told = demo._next_steps(place).splitlines()
+    own = [shlex.split(line) for line in told if "docs.vs" in line and " vs.open(" not in line]
+    assert [words[1] for words in own] == ["search", "search", "info"]
+    for words in own:
+        answer = CliRunner().invoke(app, words[1:])
+        assert answer.exit_code == 0, answer.stderr
+        assert answer.stdout
+    script = "\n".join(line.removeprefix("  ") for line in told[told.index("  import vecsearch as vs") :][:4])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 5
+
+
+def test_the_command_runs_the_demo(tmp_path: Path, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "stdlib_docs", lambda: rows[:200])
+    answer = CliRunner().invoke(app, ["demo", str(tmp_path / "docs.vs"), "--embedder", "toy:64", "--json"])
+    assert answer.exit_code == 0, answer.stderr
+    assert [item["question"] for item in json.loads(answer.stdout)["answers"]] == [item.text for item in demo.QUESTIONS]

@@ -1,0 +1,373 @@
+"""Indexes in a collection: the recall contract against exact search, through every kind of change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pytest
+from support.data import brute_force, clustered
+
+import vecsearch as vs
+from vecsearch.evaluation.metrics import bootstrap_interval
+from vecsearch.index import build as building
+from vecsearch.index import calibration
+from vecsearch.index.auto import training_rows
+from vecsearch.index.calibration import OperatingPoint
+
+ROWS, DIM = 6000, 48
+
+
+def table(vectors: npt.NDArray[np.float32], first: int = 0) -> pa.Table:
+    """Vectors with a random share and a cluster to filter by."""
+    rng = np.random.default_rng(first)
+    owner = vectors[:, 0] + vectors[:, 1]
+    return pa.table(
+        {
+            "id": np.arange(first, first + len(vectors)),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
+            "share": rng.random(len(vectors)),
+            "side": owner,
+        }
+    )
+
+
+def recalls(c: vs.Collection, queries: npt.NDArray[np.float32], k: int, **options: object) -> npt.NDArray[np.float64]:
+    """Recall of each query against the collection's own exact search (which other tests hold to numpy)."""
+    where = options.get("where")
+    out = []
+    for query in queries:
+        exact = c.search(query, k, where=where, exact=True)
+        found = c.search(query, k, **options)
+        assert len(found) == len(exact)
+        if len(exact):
+            kth = exact.scores[-1] - 1e-5 * abs(exact.scores[-1])
+            assert len(set(found.ids)) == len(found)
+            out.append(float((found.scores >= kth).sum()) / len(exact))
+    return np.array(out)
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    vectors = clustered(ROWS + 1500 + 200, DIM, seed=7, clusters=60)
+    return vectors[:-200], vectors[-200:]
+
+
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_the_contract_holds_through_changes(
+    root: Path, data: tuple[np.ndarray, np.ndarray], metric: str, small_exact: None
+) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM, metric=metric)
+    for part in np.array_split(np.arange(ROWS), 3):
+        c.add(table(vectors[part], int(part[0])))
+    result = c.build_index(recipe="low-latency", recall=0.9)
+    assert result.rows == ROWS and result.calibrated_on == "held-out rows" and c.info().recall == 0.9
+    used = 0
+
+    def check(stage: str) -> None:
+        nonlocal used
+        for where in (None, "share < 0.5", "share < 0.1", "share < 0.01", "side > 2"):
+            for k, target in ((1, 0.9), (10, 0.95), (50, 0.9)):
+                values = recalls(c, queries[:60], k, where=where, recall=target)
+                assert bootstrap_interval(values)[1] >= target, (stage, where, k, target, values.mean())
+                used += c.search(queries[0], k, where=where, recall=target).plan.method != "exact"
+
+    check("built")
+    c.add(table(vectors[ROWS:], ROWS))
+    check("added")
+    assert c.search(vectors[ROWS + 5], k=1).ids == [ROWS + 5]  # found at once, outside the index
+    c.delete(range(0, ROWS + 1500, 5))
+    check("deleted")
+    assert all(name % 5 for hits in c.search_batch(queries, k=50) for name in hits.ids)
+    before = [hits.ids for hits in c.search_batch(queries[:40], k=10, recall=0.9)]
+    c.compact()
+    assert c.info().segments == 1 and c.info().indexes[0].rows == ROWS
+    after = [hits.ids for hits in c.search_batch(queries[:40], k=10, recall=0.9)]
+    assert after == before
+    check("compacted")
+    assert used > 20  # the index did the work, not exact search in its place
+
+
+def test_index_results_have_true_scores(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM, metric="l2")
+    c.add(vectors[:ROWS])
+    c.build_index(recipe="low-latency")
+    for query in queries[:20]:
+        hits = c.search(query, k=20)
+        assert hits.plan.method == "index"
+        np.testing.assert_allclose(hits.scores, brute_force(vectors[hits.ids], query, "l2"), rtol=1e-4, atol=1e-4)
+    batch = c.search_batch(queries, k=20)
+    assert [hits.ids for hits in batch] == [c.search(query, k=20).ids for query in queries]
+
+
+def test_far_rows_and_far_queries_are_searched_exactly(
+    root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None
+) -> None:
+    vectors, queries = data
+    for metric in ("ip", "l2"):
+        c = vs.create(root.with_suffix(f".{metric}"), dim=DIM, metric=metric)
+        c.add(vectors[:ROWS])
+        c.build_index(recipe="low-latency")
+        c.add(vectors[:50] * 40)
+        for query in (*queries[:10], *(vectors[:10] * 40)):
+            assert c.search(query, k=5, recall=0.95).ids[0] == c.search(query, k=5, exact=True).ids[0]
+    assert "farther" in str(c.search(vectors[0] * 1000, k=5).plan)
+
+
+@pytest.mark.parametrize("recipe", ["exact", "fast-build", "low-memory", "large-scale", "IVF32,Flat", "PCA32,HNSW16_SQ8"])
+def test_other_recipes(root: Path, data: tuple[np.ndarray, np.ndarray], recipe: str, small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    result = c.build_index(recipe=recipe)
+    values = recalls(c, queries[:60], 10, recall=0.9)
+    assert bootstrap_interval(values)[1] >= 0.9
+    assert (result.recipe == "exact") == (recipe == "exact") == (not c.info().indexes)
+
+
+def test_auto_needs_no_index_for_few_rows(root: Path) -> None:
+    c = vs.create(root, dim=4)
+    c.add(clustered(500, 4))
+    result = c.build_index()
+    assert result.recipe == "exact" and "few rows" in result.promise and not c.info().indexes
+    assert c.search([1, 2, 3, 4], k=3).plan.method == "exact"
+
+
+def test_own_queries_calibrate(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    many = np.concatenate([queries, queries * 0.9 + 0.1 * vectors[: len(queries)]])
+    assert c.build_index(recipe="low-latency", queries=many).calibrated_on == "the user's own queries"
+    assert c.info().indexes[0].facts["queries"] == len(many) == 400
+    few = c.build_index(recipe="low-latency", queries=queries[:30])  # that all are answered perfectly says little
+    assert few.calibrated_on == "the user's own queries and held-out rows" and few.rows == ROWS
+    assert c.info().indexes[0].facts["queries"] == 400
+    with pytest.raises(vs.InvalidInputError, match="queries is empty"):
+        c.build_index(queries=[])
+
+
+def test_builds_are_reproducible_whatever_the_threads(
+    tmp_path: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None
+) -> None:
+    vectors, queries = data
+    results = []
+    for threads in (1, 2):
+        c = vs.create(tmp_path / f"{threads}.vs", dim=DIM)
+        c.add(vectors[:ROWS])
+        c.build_index(recipe="low-latency", seed=3, threads=threads)
+        index, entry = c._snapshot.index, c._snapshot.index_entry
+        assert index is not None and entry is not None
+        surface = [point[:6] for point in entry.facts["surface"]]  # all but the measured latency
+        found = [c.search(query, k, recall=recall) for k, recall in ((1, 0.9), (10, 0.95), (50, 0.99)) for query in queries]
+        plans = [(hits.plan.method, hits.plan.effort, hits.plan.depth) for hits in found]
+        results.append((index.candidates(queries, 20, 32)[0].tolist(), surface, plans, [hits.ids for hits in found]))
+    assert results[0] == results[1]
+
+
+def test_adding_merging_and_deleting_while_an_index_builds(
+    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, small_exact: None
+) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    for part in np.array_split(np.arange(ROWS), 6):
+        c.add(table(vectors[part], int(part[0])))
+    original = building.Builder.run
+
+    def run(self: building.Builder, *arguments: object) -> object:
+        result = original(self, *arguments)
+        with vs.open(root) as other:  # while the build was running
+            for number in range(8):
+                other.add(table(vectors[ROWS + number : ROWS + number + 1], ROWS + number))  # merges the small segments
+            other.delete(range(100))
+            other.add(table(vectors[:1] * 0.5 + vectors[3000:3001], 3000), on_conflict="replace")
+        return result
+
+    monkeypatch.setattr(building.Builder, "run", run)
+    c.build_index(recipe="low-latency", recall=0.9)
+    assert len(c) == ROWS + 8 - 100
+    facts = c._snapshot
+    labels = facts.labels
+    assert labels is not None and (labels >= 0).sum() < ROWS
+    assert set(facts.fresh[facts.live.mask[facts.fresh]].tolist()) >= {len(facts.live.mask) - 1}
+    assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
+    assert c.search(vectors[ROWS + 3], k=1).ids == [ROWS + 3]
+    assert all(name >= 100 for hits in c.search_batch(vectors[:100], k=10) for name in hits.ids)
+
+
+def test_deleting_the_index_files_costs_no_answer(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    expected = c.search(queries[0], k=5, exact=True).ids
+    c.build_index(recipe="low-latency")
+    c.close()
+    for path in (root / "indexes").iterdir():
+        path.unlink()
+    with vs.open(root) as again:
+        with pytest.warns(RuntimeWarning, match="searches are exact"):
+            hits = again.search(queries[0], k=5)
+        assert hits.ids == expected and hits.plan.method == "exact"
+        again.build_index(recipe="exact")
+        assert again.search(queries[0], k=5).ids == expected
+
+
+def test_more_centroids_are_trained_on_more_rows() -> None:
+    """39 rows a centroid, of which there are about 4 sqrt(n); at least 65,536 rows, at most 512 MB or as many."""
+    lists = vs.IndexRecipe("lists", "ivf", code="pq4")
+    assert training_rows(lists, 100_000, 384) == 65_536
+    assert training_rows(lists, 1_000_000, 256) == 39 * 4000
+    assert training_rows(lists, 9_000_000, 256) == 39 * 12_000
+    assert training_rows(lists, 9_000_000, 1024) == 512 * 2**20 // 4096
+    assert training_rows(lists, 9_000_000, 4096) == 65_536
+    named = vs.IndexRecipe("lists", "ivf", code="pq4", nlist=4096)
+    assert training_rows(named, 200_000, 64) == 39 * 4096
+    assert training_rows(vs.IndexRecipe("f", "factory", factory="PCA64,IVF4k,Flat"), 10**6, 64) == 39 * 4096
+    assert training_rows(vs.IndexRecipe("f", "factory", factory="HNSW32"), 10**7, 64) == 65_536
+
+
+def test_a_bad_recipe_says_what_is_known(root: Path) -> None:
+    c = vs.create(root, dim=4)
+    c.add(clustered(2000, 4))
+    with pytest.raises(vs.RecipeError, match="low-memory"):
+        c.build_index(recipe="low-memroy")
+    with pytest.raises(vs.InvalidInputError, match="memory is"):
+        c.build_index(memory="much")
+    with pytest.raises(vs.InvalidInputError, match="recall is"):
+        c.build_index(recall=1.5)
+
+
+def test_measure_recall(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(vectors[:ROWS])
+    assert c.measure_recall(10, 100).recall == 1.0  # no index: exact
+    c.build_index(recipe="low-latency", recall=0.9)
+    report = c.measure_recall(10, 150, queries=queries)
+    assert report.low <= report.recall <= report.high and report.high >= 0.9 and report.asked_with == "the user's own queries"
+    mine = recalls(c, queries[:150], 10, recall=0.9).mean()
+    assert report.recall == pytest.approx(mine, abs=0.005)
+    with pytest.raises(vs.InvalidInputError, match="nothing to measure"):
+        vs.create(root.with_suffix(".empty"), dim=2).measure_recall()
+
+
+def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM)
+    c.add(table(vectors[:ROWS]))
+    c.build_index(recipe="low-latency", recall=0.9)
+    c.delete(range(200))
+    c.add(table(vectors[ROWS:], ROWS))
+    again = c.build_index(recipe="low-latency")
+    assert again.calibrated_on == "held-out rows and of those added since"
+    assert again.how == "extended" and again.why.endswith("new rows were added to the index there was")
+    outside = np.count_nonzero(c._snapshot.live.mask[c._snapshot.fresh])
+    assert outside < 20 and again.rows >= ROWS + 1480  # but for the few that are farther out than any row seen at training
+    assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
+    assert c.search(vectors[ROWS + 5], k=1).ids == [ROWS + 5]
+    c.compact()
+    c.add(table(vectors[:20], 9000))
+    few = c.build_index(recipe="low-latency")
+    assert few.calibrated_on == "held-out rows and of those added since" and few.rows >= ROWS + 1500
+    assert c.search(vectors[3], k=1).ids == [9003]
+    assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
+    c.delete(where="id < 3000")
+    anew = c.build_index(recipe="low-latency")
+    assert anew.calibrated_on == "held-out rows" and anew.how == "built" and "are gone" in anew.why
+    assert c.build_index(recipe="IVF16,Flat").why == "another recipe than that of the index there was"
+    assert c.build_index(recipe="IVF16,Flat", seed=1).why == "another seed than that of the index there was"
+    assert c.build_index(recipe="exact").how == "none"
+
+
+def test_advice_says_what_building_again_would_do(
+    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Costs by hand: 100 µs by index, 200 µs at the depth that many deleted rows ask for, 1 µs for each row scored."""
+    vectors, _ = data
+    surface = [OperatingPoint(16, 20, 10, 0.96, 0.96, 100.0), OperatingPoint(64, 100, 50, 0.96, 0.96, 200.0)]
+    monkeypatch.setattr(building, "surface", lambda *arguments: surface)
+    monkeypatch.setattr(building, "row_micros", lambda dim: 1.0)
+    c = vs.create(root, dim=DIM)
+    c.add(table(vectors[:3000]))
+    assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == ("none", False, 3000)
+    c.add(table(vectors[3000:ROWS], 3000))
+    advice = c.index_advice()
+    assert (advice.action, advice.pays) == ("build", True) and "every search scores all of them" in str(advice)
+    c.build_index(recipe="IVF32,Flat")
+    outside = len(c._snapshot.fresh)  # farther out than nearly all of the training sample: not in the index
+    advice = c.index_advice()
+    assert advice.indexed == ROWS and advice.new == outside < 20 and advice.gone == outside and not advice.pays
+    c.add(table(vectors[ROWS : ROWS + 20], ROWS))
+    advice = c.index_advice()
+    assert (advice.action, advice.pays, advice.new) == ("extend", outside > 5, outside + 20)
+    c.add(table(vectors[ROWS + 20 :], ROWS + 20))
+    advice = c.index_advice()
+    assert (advice.action, advice.pays, advice.new) == ("extend", True, outside + 1500)
+    assert advice.micros - advice.micros_after == outside + 1500
+    assert str(advice).startswith(
+        "build_index() pays: 1,5"
+    ) and f"in it gone; a search takes about {advice.micros:,.0f}" in str(advice)
+    assert c.build_index(recipe="IVF32,Flat").how == "extended"
+    c.delete(where="id < 3000")
+    advice = c.index_advice()
+    assert (advice.action, advice.pays) == ("rebuild", True) and 3000 <= advice.gone < 3030
+    assert advice.micros - advice.new == 200 and advice.micros_after == 100
+    assert c.build_index(recipe="IVF32,Flat").how == "built"
+    assert not c.index_advice().pays
+
+
+def test_what_is_added_may_be_easier_to_find_than_the_rest(root: Path, small_exact: None) -> None:
+    """Rows spread evenly are hard, fifty heaps of forty rows are easy. The promise goes on for questions about the former."""
+    rng = np.random.default_rng(2)
+    hard = rng.standard_normal((6200, 24)).astype(np.float32)
+    heaps = np.repeat(rng.standard_normal((50, 24)), 40, axis=0).astype(np.float32)
+    easy = heaps + rng.standard_normal((2000, 24)).astype(np.float32) * 1e-3
+    c = vs.create(root, dim=24)
+    c.add(table(hard[:6000]))
+    c.build_index(recipe="IVF64,Flat", recall=0.9)
+    c.add(table(easy, 6000))
+    again = c.build_index(recipe="IVF64,Flat")
+    assert again.how == "extended"
+    assert all(c.search(query, 10).plan.method == "index" for query in hard[6000:6010])
+    for k in (1, 10):
+        values = recalls(c, hard[6000:], k, recall=0.9)
+        assert bootstrap_interval(values)[1] >= 0.9, (k, values.mean())
+
+
+def test_a_surface_for_both_takes_the_larger_effort_and_depth() -> None:
+    before = [
+        OperatingPoint(8, 20, 10, 0.91, 0.90, 50.0),
+        OperatingPoint(32, 20, 10, 0.96, 0.95, 90.0),
+        OperatingPoint(8, 5, 1, 0.96, 0.95, 40.0),
+    ]
+    now = [
+        OperatingPoint(16, 10, 10, 0.94, 0.93, 60.0),
+        OperatingPoint(24, 40, 10, 0.98, 0.97, 80.0),
+        OperatingPoint(8, 99, 50, 0.96, 0.95, 99.0),
+    ]
+    assert calibration.merge_calibrations(before, now) == [
+        OperatingPoint(16, 20, 10, 0.91, 0.90, 60.0),  # for .90
+        OperatingPoint(
+            32, 40, 10, 0.96, 0.95, 90.0
+        ),  # for .91 to .95; above that the first was not measured, nor k=1 and k=50 by both
+    ]
+
+
+def test_range_search_equals_numpy(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:
+    vectors, queries = data
+    c = vs.create(root, dim=DIM, metric="l2")
+    c.add(table(vectors[:3000]))
+    for query in queries[:5]:
+        truth = brute_force(vectors[:3000], query, "l2")
+        limit = float(np.sort(truth)[-40])
+        hits = c.search_range(query, limit - 1e-3)
+        assert set(hits.ids) == set(np.flatnonzero(truth >= limit - 1e-3).tolist())
+        assert list(hits.scores) == sorted(hits.scores, reverse=True)
+        assert set(c.search_range(query, limit - 1e-3, where="id < 1000").ids) == {name for name in hits.ids if name < 1000}
+    assert c.search_range(queries[0], 0.0).ids == []
+    with pytest.raises(vs.InvalidInputError, match="min_score"):
+        c.search_range(queries[0], float("nan"))

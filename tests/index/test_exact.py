@@ -1,0 +1,93 @@
+"""Exact search against plain numpy, for every metric, type, mask and width."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.data import brute_force, clustered
+
+from vecsearch.index import exact
+from vecsearch.types import Metric
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("share", [None, 0.0, 0.02, 0.7, 1.0])
+@pytest.mark.parametrize("queries", [1, 30])
+def test_equals_numpy(metric: Metric, dtype: type, share: float | None, queries: int) -> None:
+    vectors = clustered(20_000 if dtype == np.float16 else 4000, 16).astype(dtype)
+    asked = clustered(queries, 16, seed=3)
+    kept = None if share is None else np.random.default_rng(1).random(len(vectors)) < share
+    for k in (1, 10, 500):
+        scores, rows = exact.search(vectors, asked, k, metric, kept, threads=2)
+        for query, found_scores, found in zip(asked, scores, rows, strict=True):
+            truth = brute_force(vectors.astype(np.float32), query, "l2" if metric is Metric.L2 else "ip")
+            allowed = truth if kept is None else truth[kept]
+            best = np.sort(allowed)[::-1][:k]
+            assert np.count_nonzero(found >= 0) == len(best) and (found[len(best) :] == -1).all()
+            assert len(set(found[: len(best)].tolist())) == len(best)
+            np.testing.assert_allclose(found_scores[: len(best)], best, rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(truth[found[: len(best)]], best, rtol=1e-4, atol=1e-3)
+            assert kept is None or kept[found[: len(best)]].all()
+
+
+def test_a_batch_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are copied a few at a time, because some are left out or they are float16, are found as if all at once."""
+    vectors, asked = clustered(3000, 16), clustered(25, 16, seed=3)
+    kept = np.random.default_rng(1).random(len(vectors)) < 0.8
+    whole = exact.search(vectors, asked, 40, Metric.COSINE, kept, threads=1)
+    monkeypatch.setattr(exact, "BLOCK_BYTES", 4 * 16 * 37)
+    np.testing.assert_array_equal(exact.search(vectors, asked, 40, Metric.COSINE, kept, threads=1)[1], whole[1])
+    halves = vectors.astype(np.float16)
+    rows = exact.search(halves, asked, 40, Metric.COSINE, None, threads=1)[1]
+    truth = asked @ halves.astype(np.float32).T
+    np.testing.assert_allclose(np.take_along_axis(truth, rows, 1), -np.sort(-truth, axis=1)[:, :40], rtol=1e-5)
+
+
+def test_euclidean_far_from_the_origin() -> None:
+    """|x - y|² by |x|² - 2xy + |y|² would lose every digit here."""
+    vectors = (clustered(2000, 16) + 20_000).astype(np.float32)
+    asked = vectors[:64] + np.float32(0.25)
+    scores, rows = exact.search(vectors, asked, 5, Metric.L2, None, threads=1)
+    for query, found, listed in zip(asked, scores, rows, strict=True):
+        truth = brute_force(vectors, query, "l2")
+        np.testing.assert_allclose(truth[listed], np.sort(truth)[::-1][:5], rtol=1e-5)
+        np.testing.assert_allclose(found, truth[listed], rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_lists_of_rows(metric: Metric) -> None:
+    vectors, asked = clustered(500, 16), clustered(4, 16, seed=3)
+    rows = np.random.default_rng(0).integers(-1, 500, (4, 30))
+    scores = exact.score_lists(vectors, asked, rows, metric, threads=1)
+    for query, listed, found in zip(asked, rows, scores, strict=True):
+        truth = brute_force(vectors, query, "l2" if metric is Metric.L2 else "ip")
+        np.testing.assert_allclose(found, np.where(listed < 0, -np.inf, truth[listed]), rtol=1e-4, atol=1e-4)
+    some = rows[0][rows[0] >= 0]
+    for width in (3, len(some)):  # ties among them too: rows come twice
+        best = exact.best(exact.score_rows(vectors, asked[0], some, metric), some, width)
+        quick = exact.best_of(vectors, asked[0], some, width, metric)
+        np.testing.assert_array_equal(quick[1], best[1])
+        np.testing.assert_allclose(quick[0], best[0], rtol=1e-6)
+
+
+def test_ties_come_in_the_order_of_their_rows() -> None:
+    scores = np.array([1, 3, 3, 2, 3, 1], np.float32)
+    assert [part.tolist() for part in exact.best(scores, np.arange(6), 2)] == [[3, 3], [1, 2]]
+    assert exact.best(scores, np.arange(6), 10)[1].tolist() == [1, 2, 4, 3, 0, 5]
+
+
+def test_merge_puts_padding_last() -> None:
+    left = (np.array([[-5.0, -np.inf]], np.float32), np.array([[3, -1]]))
+    right = (np.array([[-7.0, -1.0]], np.float32), np.array([[8, 9]]))
+    scores, rows = exact.merge([left, right], 4)
+    assert rows.tolist() == [[9, 3, 8, -1]] and scores[0, :3].tolist() == [-1, -5, -7]
+
+
+def test_the_callers_thread_setting_comes_back() -> None:
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    with exact.omp_threads(before + 3):
+        assert faiss.omp_get_max_threads() == before + 3
+    assert faiss.omp_get_max_threads() == before

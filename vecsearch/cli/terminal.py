@@ -1,0 +1,169 @@
+"""What the command line shows: results on stdout as tables or JSON, errors on stderr as one line."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vecsearch.errors import VecsearchError
+
+if TYPE_CHECKING:
+    from vecsearch.query.results import Hits
+    from vecsearch.types import BuildResult
+
+EXIT_ERROR = 1  # typer itself exits with 2 when a command is typed wrong
+EXIT_INTERRUPTED = 130
+SNIPPET_LINES = 2
+# Users' words go out as they are: a [bracket] is no markup, a :colon: no emoji.
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def reporting(debug: bool) -> Iterator[None]:
+    """Turn an exception into one line on stderr and an exit code; with `debug`, let it through with its traceback."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        raise  # typer's own: an exit code, a usage error, a reader of our output that went away
+    except KeyboardInterrupt:
+        _fail("interrupted; what was committed before is kept", EXIT_INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, VecsearchError | OSError):
+            _fail(str(error), EXIT_ERROR)
+        _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", EXIT_ERROR)
+
+
+def _fail(message: str, code: int) -> None:
+    line = " ".join(message.split())
+    err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on stdout."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_answer(as_json: bool, value: object, *lines: str) -> None:
+    """What a command did: `value` in JSON, or lines for people, which are not broken where the window ends."""
+    if as_json:
+        print_json(value)
+        return
+    for line in lines:
+        out.print(line, soft_wrap=True)
+
+
+def _plain(value: object) -> object:
+    """What JSON can say: dates in ISO 8601, bytes in base64, NaN and infinities as null."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if value is None or isinstance(value, str | int):
+        return value
+    return str(value)
+
+
+def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, query: str) -> None:
+    """Ranked hits as a table: rank, score, the columns asked for, and the document: its id and how its text begins."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rank", justify="right")
+    table.add_column("score", justify="right")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    table.add_column("document", overflow="fold")
+    room = SNIPPET_LINES * max(out.width - 20 - 12 * len(columns), 40)
+    for hit in hits:
+        document = Text(str(hit.id), style="bold cyan")
+        if text_column:
+            document = Text.assemble(
+                document, "\n", _snippet(_shown(hit[text_column]).removeprefix(f"{hit.id}: "), query, room)
+            )
+        table.add_row(str(hit.rank), f"{hit.score:.3f}", *(_shown(hit[name]) for name in columns), document)
+    out.print(table if len(hits) else "no document matches")
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else str(_plain(value))
+
+
+def _snippet(text: str, query: str, room: int) -> Text:
+    """The text's beginning, without line ends, in so many characters; the query's words in bold."""
+    line = " ".join(text[: 10 * room].split())
+    width = cell_len(line)  # Chinese characters are two cells wide
+    snippet = Text(line if width <= room else set_cell_size(line, room - 1).rstrip() + "…")
+    words = [re.escape(word) for word in re.findall(r"\w+", query) if len(word) > 2 or not word.isascii()]
+    if words:
+        snippet.highlight_regex(rf"(?i)\b({'|'.join(words)})\b", "bold")
+    return snippet
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A plain table; numbers to the right, with thousands apart."""
+    listed = [list(row) for row in rows]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for at, header in enumerate(headers):
+        numeric = all(isinstance(row[at], int) for row in listed)
+        table.add_column(header, justify="right" if numeric else "left", overflow="fold")
+    for row in listed:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else _shown(cell) for cell in row))
+    out.print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Names and values, one a line; what is None is left out."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value is not None:
+            table.add_row(name, f"{value:,}" if isinstance(value, int) else _shown(value))
+    out.print(table)
+
+
+def shown_bytes(count: int) -> str:
+    """1536 -> '1.5 KB'; powers of 1024."""
+    size = float(count)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1024:
+            return f"{count:,} bytes" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} TB"
+
+
+def shown_build(done: BuildResult) -> str:
+    """What a build did, on one line."""
+    if not done.rows:
+        return done.promise
+    size = f"{done.rows:,} rows, {shown_bytes(done.bytes)}, {done.how} in {done.seconds:.1f} s ({done.why})"
+    return f"{done.recipe}: {done.promise}; {size}; measured with {done.calibrated_on}"
+
+
+def count(number: int, noun: str) -> str:
+    """`count(1, "document")` is "1 document", and two are "2 documents"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,16 @@
+"""Checks that several adapters share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vecsearch.errors import InvalidInputError
+
+
+def strings(items: Sequence[Any], name: str) -> list[str]:
+    """The items as a list, once each is seen to be a string. Raises InvalidInputError that names the row."""
+    for row, item in enumerate(items):
+        if not isinstance(item, str):
+            raise InvalidInputError(f"row {row}: '{name}' embeds strings, not {type(item).__name__}")
+    return list(items)

@@ -1,0 +1,115 @@
+"""A collection's embedding model: loaded when first needed, and proved to be the one the vectors were made with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.embedders import embedder_spec, resolve_embedder
+from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.projected import ReducedEmbedder
+from vecsearch.embedders.saved import lives_in_a_folder, save_copy
+from vecsearch.errors import CorruptedError, EmbedderError, EmbedderMismatchError
+from vecsearch.storage.disk import CheckedFile
+from vecsearch.storage.layout import MODELS
+from vecsearch.storage.manifest import EmbedderEntry
+from vecsearch.storage.staging import Staging, place_of
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Model:
+    """Embeds for one collection. Opening a collection costs nothing; the first embedding loads and checks the model."""
+
+    def __init__(self, root: Path, entry: EmbedderEntry, dim: int, given: str | Embedder | None = None) -> None:
+        self.root = root
+        self.entry = entry
+        self.dim = dim
+        self._given = given
+        self._ready: Embedder | None = given if isinstance(given, Embedder) else None
+        self._checked = False
+        self._lock = threading.Lock()
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model, checked. Raises EmbedderError, EmbedderMismatchError, MissingExtraError, CorruptedError."""
+        with self._lock:
+            if self._ready is None:
+                self._ready = resolve_embedder(self._given) if self._given else self._stored()
+            if not self._checked:
+                self._check(self._ready)
+                self._checked = True
+            return self._ready
+
+    def loaded_or_name(self) -> Embedder | str:
+        """For an embedder that builds on this one: the model, where it is at hand or inside the collection, else its name."""
+        if self._ready is not None or self.entry.files:
+            return self.embedder
+        return self._given or self.entry.spec
+
+    def _stored(self) -> Embedder:
+        """The model that the manifest names: from inside the collection, or by its name."""
+        for ref in self.entry.files:
+            CheckedFile(self.root, ref).verify_all()
+        if self.entry.files:
+            return resolve_embedder(f"saved:{self.root / place_of(self.entry.files[0])}")
+        if self.entry.spec.endswith(":unsaved") or self.entry.spec.startswith(f"saved:{MODELS}/"):
+            raise EmbedderError(
+                f"the model of {self.root} ({self.entry.spec}) is not kept with it: open the collection with it (embedder=...)"
+            )
+        return resolve_embedder(self.entry.spec)
+
+    def _check(self, embedder: Embedder) -> None:
+        if embedder.dim != self.dim:
+            raise EmbedderMismatchError(
+                f"{embedder.name} makes vectors of {embedder.dim} numbers; those of the collection have {self.dim} "
+                f"and were made by {self.entry.spec}"
+            )
+        fingerprint = embedder.fingerprint()
+        if fingerprint != self.entry.fingerprint:
+            raise EmbedderMismatchError(
+                f"{embedder.name} is not the model this collection was made with ({self.entry.spec}): weights, tokenizer, "
+                f"pooling, length or prompts differ (fingerprint {fingerprint[:12]}, not {self.entry.fingerprint[:12]}). Open "
+                "the collection with the original model (vecsearch.open(path, embedder=...)), or make a new one with this model"
+            )
+
+    def embed_documents(self, documents: Sequence[Any]) -> Vectors:
+        return self._made(self.embedder.embed_documents(documents), len(documents))
+
+    def embed_queries(self, queries: Sequence[Any]) -> Vectors:
+        return self._made(self.embedder.embed_queries(queries), len(queries))
+
+    def project(self, vectors: Vectors) -> Vectors:
+        """Vectors of the dimension that was reduced, float32 (n, full_dim), as the collection keeps them: float32 (n, dim)."""
+        embedder = self.embedder
+        if not isinstance(embedder, ReducedEmbedder) or embedder.full_dim != self.entry.full_dim:
+            raise CorruptedError(f"the manifest of {self.root} says that its model projects vectors, and it does not")
+        return embedder.project(vectors)
+
+    def _made(self, vectors: Vectors, count: int) -> Vectors:
+        """Hold an embedder to its protocol: a third party's may be wrong."""
+        if vectors.shape != (count, self.dim):
+            raise EmbedderError(
+                f"{self.entry.spec} returned an array of shape {vectors.shape} for {count} texts, not {(count, self.dim)}"
+            )
+        return np.ascontiguousarray(vectors, np.float32)
+
+
+def embeds_texts(embedder: Embedder) -> bool:
+    """Whether a collection with this model has a text column: a projection alone takes vectors only."""
+    return not isinstance(embedder, ReducedEmbedder) or embedder.has_model
+
+
+def entry_of(embedder: Embedder, staging: Staging) -> EmbedderEntry:
+    """What a manifest remembers of a model. One that was trained is written into `staging`, to live inside the collection."""
+    fingerprint = embedder.fingerprint()
+    full_dim = embedder.full_dim if isinstance(embedder, ReducedEmbedder) else 0
+    if not lives_in_a_folder(embedder):
+        return EmbedderEntry(embedder_spec(embedder), fingerprint, (), full_dim)
+    files = staging.write_model(fingerprint[:16], lambda folder: save_copy(embedder, folder))
+    return EmbedderEntry(f"saved:{place_of(files[0])}", fingerprint, files, full_dim)

@@ -1,0 +1,162 @@
+"""Recall/latency curves of several recipes on a collection's own data, side by side in one run.
+
+Nothing is committed: each index is built from the snapshot, measured on held-out rows (or given queries) and dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vecsearch.common.arrays import Scores
+from vecsearch.errors import InvalidInputError, MissingExtraError
+from vecsearch.index.auto import choose_recipe
+from vecsearch.index.build import SMALLEST, Builder
+from vecsearch.index.calibration import OperatingPoint, frontier
+from vecsearch.query.searcher import Searcher
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.store import Store
+
+EXACT_TIMED = 20  # exact searches timed
+RECIPES = ("auto", "low-latency", "fast-build", "low-memory")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one recipe reached. points: (recall, its lower bound, microseconds a query on one thread), cheapest first."""
+
+    recipe: str
+    build_seconds: float
+    memory_bytes: int
+    points: list[tuple[float, float, float]]
+
+    def micros_at(self, recall: float) -> float | None:
+        """The cheapest measured cost whose recall's lower bound reaches `recall`; None where none does."""
+        return min((micros for _, low, micros in self.points if low >= recall), default=None)
+
+
+def compare_recipes(
+    store: Store,
+    recipes: Sequence[str],
+    *,
+    k: int,
+    queries: Scores | None,
+    seed: int,
+    progress: Callable[[str], None] = lambda recipe: None,
+) -> dict[str, Any]:
+    """Build and measure each recipe; the report, ready for JSON. Raises RecipeError, InvalidInputError."""
+    snapshot = store.snapshot()
+    facts = snapshot.facts
+    rows = snapshot.live.rows
+    if len(rows) < SMALLEST:
+        raise InvalidInputError(
+            f"{len(rows):,} rows: below {SMALLEST:,} exact search is fastest, and there is nothing to compare"
+        )
+    threads = os.cpu_count() or 1
+    curves = []
+    for name in recipes:
+        recipe = choose_recipe(name, snapshot, None, facts.recall)
+        if recipe.kind == "exact":
+            continue  # measured with every recipe
+        progress(name)
+        builder = Builder(snapshot, recipe, seed, threads, lambda count: None)
+        started = time.perf_counter()
+        index, _, points, calibrated_on = builder.run(rows, queries)
+        seconds = time.perf_counter() - started
+        curves.append(Curve(name, seconds, index.memory_bytes(), _curve(points, k)))
+    return {
+        "collection": str(store.root),
+        "version": facts.version,
+        "rows": len(rows),
+        "dim": facts.dim,
+        "metric": str(facts.metric),
+        "k": k,
+        "queries": calibrated_on if curves else "",
+        "exact_micros": _exact_micros(snapshot, k) if curves else 0.0,
+        "curves": [asdict(curve) for curve in curves],
+        "conditions": {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "search_threads": 1,
+            "build_threads": threads,
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "faiss-cpu": version("faiss-cpu"),
+            "numpy": version("numpy"),
+        },
+    }
+
+
+def _exact_micros(snapshot: Snapshot, k: int) -> float:
+    """Median microseconds of an exact search, on one thread."""
+    searcher, live = Searcher(snapshot), snapshot.live
+    times = []
+    for query in snapshot.stored_vectors(live.rows[:: max(1, live.count // EXACT_TIMED)][:EXACT_TIMED]):
+        started = time.perf_counter()
+        searcher.exact(query[None], k, live, 1)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times)) * 1e6
+
+
+def _curve(points: Sequence[OperatingPoint], k: int) -> list[tuple[float, float, float]]:
+    """The frontier for the smallest calibrated k that is not below the one asked for."""
+    ks = sorted({point.k for point in points if point.k >= k})
+    timed = [replace(point, micros=point.latency) for point in points if ks and point.k == ks[0]]
+    return [(point.recall, point.low, point.micros) for point in frontier(timed)]
+
+
+def table(report: dict[str, Any], targets: Sequence[float] = (0.9, 0.95, 0.99)) -> list[tuple[str, ...]]:
+    """Rows for people: recipe, build time, memory, and microseconds a query at each target."""
+    rows = []
+    for entry in report["curves"]:
+        curve = Curve(**entry)
+        costs = (curve.micros_at(target) for target in targets)
+        rows.append(
+            (
+                curve.recipe,
+                f"{curve.build_seconds:.1f} s",
+                f"{curve.memory_bytes / 1e6:.1f} MB",
+                *("-" if cost is None else f"{cost:,.0f} µs" for cost in costs),
+            )
+        )
+    rows.append(("exact", "-", "-", *(f"{report['exact_micros']:,.0f} µs" for _ in targets)))
+    return rows
+
+
+def write_json(report: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_plot(report: dict[str, Any], path: Path) -> None:
+    """Recall against queries a second, a line a recipe. Raises MissingExtraError without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "bench", "The plot") from error
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for entry in report["curves"]:
+        shown = [point for point in entry["points"] if point[0] >= 0.7]
+        axes.plot(
+            [point[0] for point in shown], [1e6 / point[2] for point in shown], marker="o", markersize=3, label=entry["recipe"]
+        )
+    axes.axhline(1e6 / report["exact_micros"], color="grey", linestyle="--", label="exact")
+    axes.set(
+        xlabel=f"recall@{report['k']}",
+        ylabel="queries a second, one thread",
+        yscale="log",
+        title=f"{report['rows']:,} rows × {report['dim']}, {report['metric']}",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)

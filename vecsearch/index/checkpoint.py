@@ -1,0 +1,108 @@
+"""A build that is stopped goes on where it was: the index as far as it is filled, kept in staging.
+
+`staging/build-<key>/` holds `rows-<n>.faiss`, an index of n rows, and `build.json`, which names it with its checksum and says
+what it is a part of: recipe, seed, segments, how many rows. The key is a digest of all that decides what the index will be, so
+only a build that would make the same index finds it. A torn or damaged checkpoint is as good as none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vecsearch.errors import CorruptedError
+from vecsearch.index.faiss import FaissIndex, read_index
+from vecsearch.storage import disk, locks
+from vecsearch.storage.disk import CheckedFile, FileRef
+from vecsearch.storage.layout import BUILD_CACHE, BUILD_INFO, STAGING
+from vecsearch.storage.locks import FileLock
+
+FORMAT = 1
+EVERY_SECONDS = 30.0  # between two checkpoints of a long fill
+SHORT_SECONDS = 5.0  # a fill shorter than this is soon done again
+WRITING_SHARE = 0.1  # of the time of a build, at most this much goes into checkpoints
+
+
+class Checkpoint:
+    """Where one build keeps what it has done. One build at a time: a rival of the same key does without."""
+
+    def __init__(self, root: Path, identity: Mapping[str, Any]) -> None:
+        """identity: all that decides what the index will be, as JSON values. Nothing is written before the first `keep`."""
+        self.root = root
+        self.identity = dict(identity) | {"format": FORMAT}
+        text = json.dumps(self.identity, sort_keys=True)
+        self.folder = root / STAGING / f"{BUILD_CACHE}{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+        self.kept_rows = 0
+        self._lock: FileLock | None = None
+        self._started = self._last = time.monotonic()
+        self._pause = EVERY_SECONDS
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def load(self) -> FaissIndex | None:
+        """The index as far as an interrupted build came; None where there is none that can be used."""
+        if not self.folder.is_dir() or not self._own():
+            return None
+        try:
+            facts = json.loads((self.folder / BUILD_INFO).read_text(encoding="utf-8"))
+            if {name: facts[name] for name in self.identity} != self.identity:
+                return None
+            ref = FileRef(**facts["file"])
+            CheckedFile(self.root, ref).verify_all()
+            index = read_index(self.root / ref.name, mmap=False)
+            if index.n != facts["rows_added"]:
+                return None
+        except (OSError, ValueError, KeyError, TypeError, CorruptedError):
+            return None
+        self.kept_rows = index.n
+        return index
+
+    def offer(self, index: FaissIndex, rows: int) -> None:
+        """Keep the index where it is time to: now and then, and when all `rows` are in it. Not being able to is no failure."""
+        now = time.monotonic()
+        whole = index.n == rows and now - self._started >= SHORT_SECONDS
+        if index.n <= self.kept_rows or not (whole or now - self._last >= self._pause):
+            return
+        with contextlib.suppress(OSError):  # StorageError is one
+            self._keep(index)
+        self._last = time.monotonic()
+        self._pause = max(EVERY_SECONDS, (self._last - now) / WRITING_SHARE)
+
+    def _keep(self, index: FaissIndex) -> None:
+        if not self._own():
+            return
+        name = f"rows-{index.n}.faiss"
+        disk.write_file(self.folder / f"{name}.part", index.write)
+        ref = disk.describe(self.root, self.folder / f"{name}.part", f"{STAGING}/{self.folder.name}/{name}")
+        disk.move(self.folder / f"{name}.part", self.folder / name)
+        disk.sync_folder(self.folder)
+        facts = self.identity | {"rows_added": index.n, "file": asdict(ref)}
+        text = json.dumps(facts, indent=1, sort_keys=True)
+        part = self.folder / f"{BUILD_INFO}.part"
+        disk.write_text(part, text)
+        disk.move(part, self.folder / BUILD_INFO)
+        disk.sync_folder(self.folder)
+        self.kept_rows = index.n
+        for path in self.folder.iterdir():
+            if path.name not in (name, BUILD_INFO, "LOCK"):
+                disk.remove(path)
+
+    def _own(self) -> bool:
+        """Take the folder; False when another build of the same kind has it, or it cannot be made."""
+        if self._lock is None:
+            with contextlib.suppress(OSError):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock = locks.try_lock_exclusive(self.folder / "LOCK", create=True)
+        return self._lock is not None and (self.folder / "LOCK").exists()

@@ -1,0 +1,295 @@
+"""An index in memory or mapped from its file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+from dataclasses import asdict, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Scores as Floats
+from vecsearch.errors import CorruptedError, InvalidInputError
+from vecsearch.index.costs import graph_micros, list_micros
+from vecsearch.index.exact import omp_threads
+from vecsearch.index.faiss.graph import BLOCK, link_back
+from vecsearch.index.faiss.graph_search import GraphSearch, RowMap
+from vecsearch.index.faiss.grow import growing
+from vecsearch.index.faiss.projection import Projection
+from vecsearch.index.kernels.loader import LOADER
+from vecsearch.index.recipe import IndexRecipe, recipe_from_mapping
+from vecsearch.storage.disk import storage_errors
+
+Labels = npt.NDArray[np.int64]
+EFFORTS = (
+    *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256),
+    *(384, 512, 768, 1024, 1536, 2048, 3072, 4096),
+)
+FORMAT = 1
+TRAILER = b"VECSIDX1"  # the last 8 bytes of an index file, after the 8-byte length of what precedes it
+
+
+class FaissIndex:
+    """An index over rows labelled 0, 1, 2, ... in the order they came. Searching is safe from several threads at once.
+
+    recipe, metric ("cosine", "ip", "l2"), dim: what was built. n: rows in it. outliers: int64 labels, ascending, of rows
+    outside what the index was fitted for (too long, too far, badly coded): it may not find them, so compare them exactly.
+    """
+
+    def __init__(
+        self, recipe: IndexRecipe, metric: str, projection: Projection, index: Any, order: npt.NDArray[np.int32] | None,
+        outliers: Labels, *, mapped: bool = False,
+    ) -> None:  # fmt: skip
+        self.recipe = recipe
+        self.metric = metric
+        self.dim = len(projection.center)
+        self.outliers = outliers
+        self._projection = projection
+        self._index = index
+        self._order = order  # label of each FAISS row, and a last -1, so that FAISS's "none" (-1) maps to itself
+        self._mapped = mapped
+        self._parameters: dict[int, Any] = {}
+
+    @property
+    def n(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def kind(self) -> str:
+        return self.recipe.kind
+
+    @property
+    def can_extend(self) -> bool:
+        """Whether `add` works: not on a mapped index, nor on a kind that is built in one go."""
+        return not self._mapped and not isinstance(inner_index(self._index), faiss.IndexNSG)
+
+    def efforts(self) -> tuple[int, ...]:
+        """Efforts worth measuring, cheapest first: efSearch of a graph, nprobe of an inverted file; (1,) elsewhere."""
+        inner = inner_index(self._index)
+        if isinstance(inner, faiss.IndexHNSW):
+            return tuple(effort for effort in EFFORTS if effort == EFFORTS[0] or effort <= 2 * self.n)
+        if isinstance(inner, faiss.IndexIVF):
+            return (*(effort for effort in (1, 2, 3, 4, 6, *EFFORTS) if effort < inner.nlist), int(inner.nlist))
+        return (1,)
+
+    def places(self, of_labels: Labels | None) -> RowMap:
+        """What `candidates` is to return, when label i lies at `of_labels[i]` (-1: it is gone); None: the labels themselves."""
+        if self._order is None:
+            return None if of_labels is None else np.append(of_labels, -1)
+        return self._order if of_labels is None else np.append(of_labels, -1)[self._order].astype(self._order.dtype)
+
+    def candidates(
+        self, queries: Floats, depth: int, effort: int, threads: int = 1, places: RowMap = None
+    ) -> tuple[Labels, Floats]:
+        """The `depth` rows that look nearest to each query, nearest first.
+
+        queries: float32 (nq, dim). effort: efSearch of a graph, nprobe of an inverted file, ignored elsewhere. places: what
+        `places` gave, to have the places of rows instead of their labels. Returns labels, int64 (nq, depth) padded with -1, and
+        approximate distances, float32 (nq, depth): smaller is nearer, in the index's own unit, comparable within one query
+        only. threads: of OpenMP, worth more than 1 for many queries only.
+        """
+        if queries.ndim != 2 or queries.shape[1] != self.dim:
+            raise InvalidInputError(f"queries have shape {queries.shape}; this index takes (queries, {self.dim})")
+        asked = np.ascontiguousarray(self._projection.queries(queries), np.float32)
+        count = len(asked)
+        distances = np.empty((count, depth), np.float32)
+        labels = np.empty((count, depth), np.int64)
+        parameters = self._parameters.get(effort)
+        if parameters is None:
+            parameters = self._parameters[effort] = _parameters(self._index, effort)
+        pointer = faiss.swig_ptr  # the arrays stay alive in this frame for as long as FAISS looks at them
+        # A graph searches one query on one thread anyway: spare the change of setting.
+        with contextlib.nullcontext() if count == 1 and self.kind == "hnsw" else omp_threads(threads):
+            self._index.search_c(count, pointer(asked), depth, pointer(distances), pointer(labels), parameters)
+        if self._projection.inner_product:
+            np.negative(distances, out=distances)
+        places = self._order if places is None else places
+        if places is not None:
+            labels = places[labels].astype(np.int64)
+        return labels, distances
+
+    def by_codes(self, queries: Floats, depth: int, threads: int = 1) -> Labels | None:
+        """The `depth` rows whose codes are nearest to each query, all codes being compared: labels, int64 (nq, depth) padded
+        with -1. None for kinds that `walk` is not for."""
+        if self.walk is None or self._order is None:
+            return None
+        asked = np.ascontiguousarray(self._projection.queries(queries), np.float32)
+        with omp_threads(threads):
+            _, rows = faiss.downcast_index(self._index.storage).search(asked, min(depth, self.n))
+        labels: Labels = self._order[rows].astype(np.int64)
+        return labels
+
+    @cached_property
+    def walk(self) -> GraphSearch | None:
+        """The compiled search over this index as it is now, for kinds that have one."""
+        return GraphSearch(self._index, self._projection) if self._order is not None and GraphSearch.fits(self._index) else None
+
+    def estimated(self, queries: Floats, depth: int, effort: int, threads: int = 1) -> tuple[Labels, float]:
+        """The labels that `candidates` gives, and what finding them costs a query: microseconds estimated from the number of
+        distances computed, which does not change from run to run. Another search by FAISS at the same time counts along."""
+        if self.walk is not None and (compiled := LOADER.for_rows(self.n)) is not None:
+            labels, compared = self.walk.candidates(compiled, queries, depth, effort, threads, self._order)
+            return labels, graph_micros(compared / len(queries), self.code_bytes)
+        inner = inner_index(self._index)
+        graph = isinstance(inner, faiss.IndexHNSW)
+        counts = faiss.cvar.hnsw_stats if graph else faiss.cvar.indexIVF_stats if isinstance(inner, faiss.IndexIVF) else None
+        if counts is not None:
+            counts.reset()
+        labels, _ = self.candidates(queries, depth, effort, threads)
+        distances = counts.ndis / len(queries) if counts is not None and counts.ndis else self.n
+        return labels, (graph_micros if graph else list_micros)(distances, self.code_bytes)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes the code of a row takes."""
+        inner = inner_index(self._index)
+        return int((inner.storage if isinstance(inner, faiss.IndexHNSW) else inner).sa_code_size())
+
+    def covers(self, vectors: Floats) -> npt.NDArray[np.bool_]:
+        """Which vectors (rows or queries) the index was fitted for: bool (rows,). The others need exact search."""
+        return self._projection.covers(vectors)
+
+    def add(self, vectors: Floats, *, threads: int = 1) -> None:
+        """Append rows, float32 (rows, dim), labelled from `n` on. Raises InvalidInputError where `can_extend` is False."""
+        if self._mapped:
+            raise InvalidInputError("this index is mapped from its file and cannot be added to: read it with mmap=False first")
+        if not self.can_extend:
+            raise InvalidInputError(f"an index of recipe '{self.recipe.name}' cannot be added to: build it again")
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise InvalidInputError(f"vectors have shape {vectors.shape}; this index takes (rows, {self.dim})")
+        self.__dict__.pop("walk", None)  # FAISS's memory moves when it grows
+        first = self.n
+        adding = growing(self._index, first + len(vectors), seed=self.recipe.seed, threads=threads)
+        with omp_threads(threads):
+            for at in range(0, len(vectors), BLOCK):
+                adding.add(self._projection.rows(vectors[at : at + BLOCK]))
+        outside = np.flatnonzero(~self.covers(vectors)) + first
+        self.outliers = np.concatenate([self.outliers, outside])
+        if self._order is not None:
+            grown = np.arange(first, self.n + 1, dtype=np.int32)
+            grown[-1] = -1
+            self._order = np.concatenate([self._order[:-1], grown])
+        if self.kind == "hnsw":
+            link_back(self._index.hnsw, self.n)
+
+    def memory_bytes(self) -> int:
+        """Bytes the index takes in memory, or in the page cache when mapped."""
+        arrays = (self._order, self.outliers, self._projection.matrix, self._projection.offset, self._projection.center)
+        return _faiss_bytes(self._index) + sum(array.nbytes for array in arrays if array is not None)
+
+    def write(self, path: Path) -> None:
+        """Write one file: FAISS's own format, which bare FAISS reads too, then an npz of the rest, its length and a mark."""
+        facts = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)}
+        arrays = {field.name: getattr(self._projection, field.name) for field in fields(Projection)}
+        arrays |= {
+            "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
+            "order": self._order,
+            "outliers": self.outliers,
+        }
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **{name: array for name, array in arrays.items() if array is not None})
+        try:
+            faiss.write_index(self._index, str(path))
+        except RuntimeError as error:  # FAISS says in words what the system answered by number
+            codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+            code = next((code for code in codes if os.strerror(code) in str(error)), errno.EIO)
+            with storage_errors("writing", path):
+                raise OSError(code, reason(error)) from error
+        rest = buffer.getvalue()
+        with path.open("ab") as file:
+            file.write(rest + len(rest).to_bytes(8, "little") + TRAILER)
+
+
+def read_index(path: Path, mmap: bool = True) -> FaissIndex:
+    """Read what `write` wrote; mapped where FAISS can, so that opening is fast and memory is shared. A mapped index cannot be
+    added to, and its file must not be overwritten. The caller has checked the file's checksum. Raises CorruptedError."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-16, io.SEEK_END)
+            tail = file.read()
+            if tail[8:] != TRAILER:
+                raise CorruptedError(f"{path} is damaged or not an index file: its end is missing. Build the index again")
+            file.seek(-16 - int.from_bytes(tail[:8], "little"), io.SEEK_END)
+            with np.load(io.BytesIO(file.read()[:-16]), allow_pickle=False) as arrays:
+                rest = dict(arrays)
+        facts = json.loads(rest["facts"].tobytes())
+        recipe = recipe_from_mapping({key: value for key, value in facts["recipe"].items() if value is not None})
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0)  # downcast already, and the owner
+        projection = Projection(
+            inner_product=bool(rest["inner_product"]),
+            matrix=rest.get("matrix"),
+            offset=rest["offset"],
+            center=rest["center"],
+            scale=float(rest["scale"]),
+            max_radius=float(rest["max_radius"]),
+            max_error=float(rest["max_error"]),
+        )
+        made = FaissIndex(recipe, facts["metric"], projection, index, rest.get("order"), rest["outliers"], mapped=mmap)
+    except FileNotFoundError as error:
+        raise CorruptedError(f"the index file {path} is missing. Build the index again") from error
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        raise CorruptedError(f"the index file {path} cannot be read: {reason(error)}. Build the index again") from error
+    return made
+
+
+def inner_index(index: Any) -> Any:
+    """The index that does the searching, inside a transform or a refinement."""
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexPreTransform):
+        return inner_index(index.index)
+    if isinstance(index, faiss.IndexRefine):
+        return inner_index(index.base_index)
+    return index
+
+
+def _parameters(index: Any, effort: int) -> Any:
+    """FAISS's search parameters for an effort; None where the kind takes none."""
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexHNSW):
+        return faiss.SearchParametersHNSW(efSearch=effort)
+    if isinstance(index, faiss.IndexIVF):
+        nprobe = min(effort, index.nlist)
+        coarse = faiss.downcast_index(index.quantizer)
+        if isinstance(coarse, faiss.IndexHNSW):
+            wide = faiss.SearchParametersHNSW(efSearch=max(64, 2 * nprobe))
+            return faiss.SearchParametersIVF(nprobe=nprobe, quantizer_params=wide)
+        return faiss.SearchParametersIVF(nprobe=nprobe)
+    if isinstance(index, faiss.IndexPreTransform | faiss.IndexRefine):
+        within = index.index if isinstance(index, faiss.IndexPreTransform) else index.base_index
+        inner = _parameters(within, effort)
+        if inner is None:
+            return None
+        if isinstance(index, faiss.IndexPreTransform):
+            return faiss.SearchParametersPreTransform(index_params=inner)
+        return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=inner)
+    return None
+
+
+def _faiss_bytes(index: Any) -> int:
+    inner = inner_index(index)
+    if isinstance(inner, faiss.IndexHNSW | faiss.IndexNSG):
+        links = (
+            inner.hnsw.neighbors.size() * 4 + inner.ntotal * 12 if isinstance(inner, faiss.IndexHNSW) else inner.ntotal * 256
+        )
+        return int(links + _faiss_bytes(inner.storage))
+    if isinstance(inner, faiss.IndexIVF):
+        return int(inner.ntotal * (inner.code_size + 8) + inner.nlist * inner.d * 4)
+    return int(inner.ntotal * inner.sa_code_size())
+
+
+def is_faiss_error(error: RuntimeError) -> bool:
+    return str(error).startswith("Error in ")
+
+
+def reason(error: BaseException) -> str:
+    """FAISS puts the source line before what went wrong: keep what a person can use."""
+    text = str(error).strip()
+    return text.rsplit("failed: ", 1)[-1].strip() or text or type(error).__name__

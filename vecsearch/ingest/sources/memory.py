@@ -1,0 +1,163 @@
+"""Objects in memory, and iterators -> the parts of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part, is_text, plain_type
+from vecsearch.ingest.sources.csv import VECTOR
+from vecsearch.ingest.sources.dicts import Block, Columns, row_name, to_array
+
+Matrix = npt.NDArray[Any]
+
+
+def table_part(table: pa.Table | pa.RecordBatch) -> Part:
+    batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
+    return Part(f"a pyarrow.{type(table).__name__}", table.num_rows, table.schema, lambda wanted: iter(batches))
+
+
+def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: str) -> Part:
+    """Several tables or record batches of one schema, the first one's."""
+
+    def read(wanted: pa.Schema) -> Batches:
+        for number, table in enumerate(tables):
+            if not isinstance(table, (pa.Table, pa.RecordBatch)) or not table.schema.equals(first.schema):
+                found = table.schema if isinstance(table, (pa.Table, pa.RecordBatch)) else type(table).__name__
+                raise InvalidInputError(f"item {number} of {name} is not a table of the first one's schema, but {found}")
+            yield from table_part(table).read(wanted)
+
+    return Part(name, None, first.schema, read)
+
+
+def stream_part(data: Any, name: str, total: int | None) -> Part:
+    """Anything that offers the Arrow C stream interface: a reader, a polars.DataFrame, a DuckDB relation."""
+    reader = data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data)
+    return Part(name, total, reader.schema, lambda wanted: iter(reader))
+
+
+def column_part(column: pa.Array | pa.ChunkedArray, name: str, text_column: str) -> Part:
+    """A single column: of texts, or of vectors."""
+    kind = plain_type(column.type)
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_text(kind) and not is_list:
+        raise InvalidInputError(
+            f"{name} holds {column.type}; a single column must hold texts or vectors, or be part of a table"
+        )
+    table = pa.table({text_column if is_text(kind) else VECTOR: column})
+    return Part(name, len(table), table.schema, table_part(table).read)
+
+
+def pandas_part(frame: Any) -> Part:
+    """A pandas.DataFrame. An index with a name is a column like the others; one without is left out."""
+    name = "a pandas.DataFrame"
+    try:
+        if any(level is not None for level in frame.index.names):
+            frame = frame.reset_index()
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        for column in [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]:
+            values = [None if isinstance(value, float) and value != value else value for value in frame[column]]
+            columns = Columns(row_name)
+            columns.see(Block(list(range(len(values))), [{str(column): value} for value in values]))
+            columns.types()
+        raise InvalidInputError(f"{name} cannot be read: {error}") from error
+    return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
+
+
+def lazy_frame_part(frame: Any, batch_rows: int) -> Part:
+    """A polars.LazyFrame, run in streaming mode; what it yields is never all in memory."""
+    schema = pa.RecordBatchReader.from_stream(frame.limit(0).collect()).schema
+
+    def read(wanted: pa.Schema) -> Batches:
+        for part in frame.collect_batches(chunk_size=batch_rows, maintain_order=True):
+            yield from pa.RecordBatchReader.from_stream(part)
+
+    return Part("a polars.LazyFrame", None, schema, read)
+
+
+def texts_part(texts: Iterable[Any], name: str, total: int | None, batch_rows: int, text_column: str) -> Part:
+    """Documents: one column of text."""
+    field = pa.field(text_column, pa.large_string())
+
+    def batch(values: list[str | None], end: int) -> pa.RecordBatch:
+        return pa.record_batch([to_array(values, field, range(end - len(values), end), row_name)], schema=pa.schema([field]))
+
+    def read(wanted: pa.Schema) -> Batches:
+        values: list[str | None] = []
+        chars = number = 0
+        for number, value in enumerate(texts):
+            if value is not None and not isinstance(value, str):
+                raise InvalidInputError(f"{row_name(number)} is a {type(value).__name__}; the rows before it are texts (str)")
+            values.append(value)
+            chars += len(value or "")
+            if len(values) == batch_rows or chars >= MAX_BATCH_CHARS:
+                yield batch(values, number + 1)
+                values, chars = [], 0
+        if values:
+            yield batch(values, number + 1)
+
+    return Part(name, total, pa.schema([field]), read)
+
+
+def matrix_part(matrix: Matrix, name: str, batch_rows: int) -> Part:
+    """Vectors as the rows of a matrix: one column of fixed-size lists of the matrix's own type. Rows are not copied."""
+    if matrix.ndim != 2 or not matrix.shape[1]:
+        advice = "; one vector is a matrix of one row: vector[None, :]" if matrix.ndim == 1 else ""
+        raise InvalidInputError(f"{name} has the shape {matrix.shape}; vectors are given as a matrix (rows, dim){advice}")
+    if matrix.dtype.kind not in "iuf" or matrix.dtype.itemsize > 8:
+        raise InvalidInputError(f"{name} holds {matrix.dtype}; vectors are of floating-point numbers, such as float32")
+    rows, dim = matrix.shape
+    native = matrix.dtype.newbyteorder("=")
+    schema = pa.schema([(VECTOR, pa.list_(pa.from_numpy_dtype(native), dim))])
+
+    def read(wanted: pa.Schema) -> Batches:
+        for start in range(0, rows, batch_rows):
+            yield _vectors(np.ascontiguousarray(matrix[start : start + batch_rows], native), schema)
+
+    return Part(name, rows, schema, read)
+
+
+def vectors_part(first: Any, vectors: Iterable[Any], name: str, total: int | None, batch_rows: int) -> Part:
+    """Vectors one by one: arrays, or lists of numbers, all as long as the first."""
+    sample = _vector(first, 0)
+    dtype = sample.dtype if sample.dtype.name in ("float16", "float32") else np.dtype(np.float64)
+    schema = pa.schema([(VECTOR, pa.list_(pa.from_numpy_dtype(dtype), len(sample)))])
+
+    def read(wanted: pa.Schema) -> Batches:
+        numbered = enumerate(vectors)
+        while block := list(islice(numbered, batch_rows)):
+            matrix = np.empty((len(block), len(sample)), dtype)
+            for at, (number, value) in enumerate(block):
+                vector = _vector(value, number)
+                if len(vector) != len(sample):
+                    raise InvalidInputError(
+                        f"{row_name(number)}: a vector of {len(vector)} numbers; the first has {len(sample)}"
+                    )
+                matrix[at] = vector
+            yield _vectors(matrix, schema)
+
+    return Part(name, total, schema, read)
+
+
+def _vector(value: Any, number: int) -> Matrix:
+    try:
+        vector = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(f"{row_name(number)} is no vector: {error}") from error
+    if vector.ndim != 1 or not len(vector) or vector.dtype.kind not in "iuf":
+        raise InvalidInputError(
+            f"{row_name(number)} is no vector of numbers: a {type(value).__name__} of shape {vector.shape} and {vector.dtype}"
+        )
+    return vector
+
+
+def _vectors(matrix: Matrix, schema: pa.Schema) -> pa.RecordBatch:
+    column = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), type=schema.field(0).type)
+    return pa.RecordBatch.from_arrays([column], schema=schema)

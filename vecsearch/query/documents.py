@@ -1,0 +1,38 @@
+"""Vectors of documents by id: for arithmetic, and as input of other models (Wide & Deep, DeepFM, any network)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.errors import IdNotFoundError, InvalidInputError
+from vecsearch.storage.ids import as_ids
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import ID
+
+Missing = Literal["error", "zeros"]
+
+
+def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -> npt.NDArray[np.float32]:
+    """Vectors of documents as they were given, float32 (len(ids), dim), in the order of `ids`; of a document of several
+    passages, the mean of theirs. missing: an id that is not there is an error, or a row of zeros.
+
+    Raises IdNotFoundError, InvalidInputError for an id of the wrong type.
+    """
+    if missing not in ("error", "zeros"):
+        raise InvalidInputError(f"missing is {missing!r}; it must be 'error' or 'zeros'")
+    wanted = as_ids(ids.to_pylist() if hasattr(ids, "to_pylist") else ids, snapshot.facts.schema.field(ID).type)
+    owners, positions = snapshot.locate(wanted)
+    found, starts, counts = np.unique(owners, return_index=True, return_counts=True)  # `owners` is in order
+    if missing == "error" and len(found) < len(wanted):
+        gone = np.setdiff1d(np.arange(len(wanted)), found)
+        more = f", nor the ids of {len(gone) - 1:,} more of the {len(wanted):,}" if len(gone) > 1 else ""
+        raise IdNotFoundError(f"no document has the id {wanted[int(gone[0])].as_py()!r}{more}")
+    out = np.zeros((len(wanted), snapshot.facts.dim), np.float32)
+    if len(found):
+        vectors = snapshot.vectors_at(positions)
+        sums = vectors if len(found) == len(positions) else np.add.reduceat(vectors, starts, axis=0)
+        out[found] = sums / counts[:, None].astype(np.float32)
+    return out

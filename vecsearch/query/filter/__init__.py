@@ -1,0 +1,179 @@
+"""`where`: SQL text or a pyarrow Expression, compiled once to a filter that masks the rows of record batches.
+
+SQL text is DuckDB's WHERE, cut down to an allow-list (`ALLOWED` in syntax.py). Its rules:
+
+- A row is kept only when the condition is TRUE, with SQL's logic of NULL: `lang <> 'en'` drops rows without a lang, and
+  `lang NOT IN ('en', NULL)` keeps none.
+- Names: "quoted" or `backticked` names are exact; unquoted ones may differ in case where only one column fits. A field of a
+  struct column is `a.b`.
+- Types are not converted behind your back: a number is not a text, and `year = '2000'` on integers is an error. Numbers of
+  all types compare by value, exactly (`year > 2.5` on integers is `year > 2`); with a float column, as float64, where a
+  literal compared with a float32 column is first rounded to float32, so that `score = 0.1` finds what was stored as 0.1.
+  NaN equals NaN and is greater than all other numbers.
+- Dates and times are ISO 8601: '2020-01-31', '2020-01-31 10:00:00', '2020-01-31T10:00:00+08:00', with or without DATE or
+  TIMESTAMP before them; a date is its midnight. A column with a time zone holds instants: a literal with an offset is one
+  too, a literal without is the wall clock of the column's own zone. A column without a zone holds wall-clock times, and a
+  literal with an offset is refused there.
+- LIKE has no escape character unless ESCAPE gives one; ILIKE compares lower-cased text.
+- `array_contains(tags, 'x')`, `'x' = ANY(tags)` and `'x' IN tags` are one thing: NULL for a NULL list, and TRUE or FALSE
+  else, as a NULL element equals nothing. `array_has_any(tags, ['x', 'y'])` and `array_has_all` likewise.
+- Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions give float64.
+
+values.py     literals, typed values over columns, and where a literal lies among a column's values
+compare.py    SQL's logic of NULL, comparison, IN
+functions.py  LIKE, lists, text, arithmetic
+syntax.py     text -> sqlglot's tree, behind gates
+sql.py        tree -> condition, through an allow-list
+
+A pyarrow Expression follows Arrow's rules, not these (NaN equals nothing there, for one).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.acero as acero
+import pyarrow.compute as pc
+
+from vecsearch.errors import FilterError
+from vecsearch.query.filter.compare import bits
+from vecsearch.query.filter.values import is_vector, shorten
+
+LONG_TEXT = 20_000  # characters; few filters this long are kept compiled, as one may hold megabytes
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A compiled filter: immutable, and safe to use from several threads.
+
+    `key` is equal only for filters that keep the same rows of the same batches. `columns` are the names of the columns it
+    reads, in the schema's order; a batch for `mask` needs these and may have others. `text` is the filter as it was given.
+    """
+
+    key: str
+    columns: tuple[str, ...]
+    text: str
+    _run: Callable[[pa.RecordBatch], Any] = field(repr=False, compare=False)
+
+    def mask(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Which rows the filter keeps: bool, shape (batch.num_rows,).
+
+        FilterError where a column is missing, or a row cannot be computed (an integer that overflows).
+        """
+        try:
+            return bits(self._run(batch), batch.num_rows)
+        except (pa.ArrowException, KeyError) as error:
+            raise FilterError(f"the filter {shorten(self.text)!r} cannot be computed: {error}") from error
+
+
+def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
+    """Compile `where` for batches of `schema`, or take the same filter compiled earlier.
+
+    Raises FilterError for a filter that cannot be parsed, uses what is not allowed, names a column that is not there
+    (suggesting the nearest), or compares what cannot be compared.
+    """
+    if isinstance(where, str):
+        return _from_long_text(where, schema) if len(where) > LONG_TEXT else _from_text(where, schema)
+    if isinstance(where, pc.Expression):
+        return _from_expression(where, schema)
+    raise FilterError(f"a filter is SQL text or a pyarrow.compute.Expression, not {type(where).__name__}")
+
+
+def _compile_text(text: str, schema: pa.Schema) -> Filter:
+    from vecsearch.query.filter.sql import compile_text  # here, as sqlglot takes long to import
+
+    condition, names = compile_text(text, schema)
+    columns = tuple(name for name in schema.names if name in names)
+    return Filter(_key(text.strip().encode(), columns, schema), columns, text, condition.run)
+
+
+_from_text = lru_cache(maxsize=512)(_compile_text)
+_from_long_text = lru_cache(maxsize=4)(_compile_text)
+
+
+def _key(content: bytes, columns: tuple[str, ...], schema: pa.Schema) -> str:
+    digest = hashlib.blake2b(content, digest_size=16)
+    for name in columns:
+        digest.update(repr((name, str(schema.field(name).type))).encode())
+    return f"sql:{digest.hexdigest()}"
+
+
+# Expressions compiled lately. They are compared by Arrow's own equality: their text leaves out the middle of long lists.
+_recent: deque[tuple[pc.Expression, pa.Schema, Filter]] = deque(maxlen=64)
+_numbers = itertools.count()
+
+
+def _from_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
+    for known, its_schema, made in list(_recent):
+        if known.equals(expression) and its_schema.equals(schema):
+            return made
+    made = _compile_expression(expression, schema)
+    _recent.append((expression, schema, made))
+    return made
+
+
+def _compile_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
+    text = shorten(str(expression), 200)
+    if re.search(r"FieldPath\(\d", str(expression)):
+        raise FilterError(
+            f"the expression {text} cannot be used as a filter: it names a column by position; use pc.field('year')"
+        )
+    if len(set(schema.names)) < len(schema.names):
+        raise FilterError(f"the expression {text} cannot be used: two columns of the data have one name")
+    columns = _columns_of(expression, schema)
+    vectors = [name for name in columns if is_vector(schema.field(name).type)]
+    if vectors:
+        raise FilterError(f"the column {vectors[0]!r} holds vectors, which a filter cannot read: search with one instead")
+    read = pa.schema([schema.field(name) for name in columns])
+
+    def run(batch: pa.RecordBatch) -> Any:
+        if not columns:
+            return _evaluate(expression, pa.table({"": [0]}))[0]
+        result = _evaluate(expression, pa.Table.from_batches([batch.select(columns)]).cast(read))
+        return result.combine_chunks()
+
+    return Filter(f"arrow:{next(_numbers)}", columns, text, run)
+
+
+def _evaluate(expression: pc.Expression, table: pa.Table) -> pa.ChunkedArray:
+    source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
+    project = acero.Declaration("project", acero.ProjectNodeOptions([expression], ["mask"]))
+    return acero.Declaration.from_sequence([source, project]).to_table(use_threads=False).column(0)
+
+
+def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]:
+    """The columns an expression reads: those without which it no longer fits the schema. Arrow does not tell otherwise."""
+    empty = schema.empty_table()
+    try:
+        result = _evaluate(expression, empty)
+    except pa.ArrowException as error:
+        raise _misfit(expression, schema, error) from error
+    if not pa.types.is_boolean(result.type):
+        raise FilterError(f"the expression {shorten(str(expression))} gives {result.type}, not a boolean, so it is no filter")
+    columns = []
+    for name in schema.names:
+        try:
+            _evaluate(expression, empty.drop_columns([name]))
+        except pa.ArrowException:
+            columns.append(name)
+    return tuple(columns)
+
+
+def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> FilterError:
+    missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in", str(error))
+    if missing is None:
+        return FilterError(f"the expression {shorten(str(expression), 200)} does not fit the columns: {error}")
+    near = get_close_matches(missing[1], schema.names, n=1, cutoff=0.5)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {shorten(', '.join(schema.names), 300)}"
+    return FilterError(f"there is no column {missing[1]!r}: {advice}")

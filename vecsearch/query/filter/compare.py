@@ -1,0 +1,291 @@
+"""The operations of a filter: SQL's three-valued logic, comparison, IN, LIKE, lists and arithmetic, over Arrow arrays.
+
+Every function here takes compiled operands and gives a compiled `Value`; all checks of types are made then, once, so that
+running one is a handful of kernel calls. NULL follows SQL: a comparison with NULL is NULL, and NULL is not TRUE.
+
+Floats follow DuckDB and PostgreSQL: NaN equals NaN and is greater than every other number, infinity included.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.errors import FilterError
+from vecsearch.query.filter.values import (
+    Literal,
+    Operand,
+    Value,
+    float_constant,
+    grid_constant,
+    grid_limits,
+    grid_position,
+    mismatch,
+    unit_ns,
+)
+
+NULL = pa.scalar(None, pa.bool_())
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": pc.equal,
+    "<>": pc.not_equal,
+    "<": pc.less,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    ">=": pc.greater_equal,
+}
+_PYTHON_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+# Hashing a set costs about as much as this many single comparisons.
+FEW_ITEMS = {"text": 2, "integer": 8, "float": 8, "date": 8, "timestamp": 8}
+
+
+def bits(result: Any, rows: int) -> npt.NDArray[np.bool_]:
+    """A boolean Array or Scalar as a numpy mask of `rows` entries: True where TRUE, False where FALSE or NULL."""
+    if isinstance(result, pa.Scalar):
+        return np.full(rows, result.as_py() is True)
+    validity, values = result.buffers()
+
+    def unpacked(buffer: pa.Buffer) -> npt.NDArray[np.bool_]:
+        # Arrow packs eight booleans a byte; numpy unpacks them ten times faster than Array.to_numpy.
+        first, skip = divmod(result.offset, 8)
+        packed = np.frombuffer(buffer, np.uint8)[first:]
+        return np.unpackbits(packed, count=skip + rows, bitorder="little")[skip:].view(np.bool_)
+
+    if values is None or rows == 0:
+        return np.zeros(rows, np.bool_)
+    mask = unpacked(values)
+    return mask if validity is None or result.null_count == 0 else mask & unpacked(validity)
+
+
+def boolean(label: str, run: Callable[[Any], Any]) -> Value:
+    return Value(pa.bool_(), label, run)
+
+
+def truth(value: bool | None, label: str) -> Value:
+    """A condition that is the same for every row."""
+    scalar = pa.scalar(value, pa.bool_())
+    return boolean(label, lambda batch: scalar)
+
+
+def constant_unless_null(value: Value, constant: bool) -> Value:
+    """`constant` for rows where the value is known, NULL elsewhere: a comparison whose outcome no value can change."""
+    if constant:
+        return boolean(value.label, lambda batch: pc.or_kleene(pc.is_valid(value.run(batch)), NULL))
+    return boolean(value.label, lambda batch: pc.and_kleene(pc.is_null(value.run(batch)), NULL))
+
+
+def conjunction(conditions: Sequence[Value]) -> Value:
+    return boolean("AND", lambda batch: reduce(pc.and_kleene, (each.run(batch) for each in conditions)))
+
+
+def disjunction(conditions: Sequence[Value]) -> Value:
+    return boolean("OR", lambda batch: reduce(pc.or_kleene, (each.run(batch) for each in conditions)))
+
+
+def negation(condition: Value) -> Value:
+    return boolean("NOT", lambda batch: pc.invert(condition.run(batch)))
+
+
+def is_null(value: Value) -> Value:
+    return boolean(value.label, lambda batch: pc.is_null(value.run(batch)))
+
+
+def is_truth(condition: Value, wanted: bool) -> Value:
+    """IS TRUE and IS FALSE: never NULL."""
+    inner = condition if wanted else negation(condition)
+    return boolean(condition.label, lambda batch: pc.coalesce(inner.run(batch), pa.scalar(False)))
+
+
+def compare(op: str, left: Operand, right: Operand) -> Value:
+    """`left op right` for op in COMPARISONS. FilterError where the types cannot be compared."""
+    label = f"{left.label} {op} {right.label}"
+    if isinstance(left, Literal):
+        if isinstance(right, Literal):
+            return _compare_literals(op, left, right, label)
+        return compare(FLIPPED[op], right, left)
+    if isinstance(right, Value):
+        return _compare_values(op, left, right, label)
+    if right.value is None:
+        return truth(None, label)
+    if left.kind == "float":
+        return _compare_with_float(op, left, right, label)
+    if left.kind in ("text", "boolean"):
+        kernel, constant = COMPARISONS[op], plain_constants(left, [right])[0]
+        return boolean(label, lambda batch: kernel(left.run(batch), constant))
+    if left.kind in ("list", "other"):
+        raise mismatch(left, right)
+    return _compare_on_grid(op, left, right, label)
+
+
+def _compare_on_grid(op: str, value: Value, literal: Literal, label: str) -> Value:
+    position = grid_position(value, literal)
+    units = position.__floor__()
+    lowest, highest = grid_limits(value.type)
+    if units > highest:
+        return constant_unless_null(value, op in ("<", "<=", "<>"))
+    if units < lowest:
+        return constant_unless_null(value, op in (">", ">=", "<>"))
+    if position != units:
+        if op in ("=", "<>"):
+            return constant_unless_null(value, op == "<>")
+        op = "<=" if op in ("<", "<=") else ">"
+    kernel, constant = COMPARISONS[op], pa.scalar(grid_constant(value.type, units), value.type)
+    return boolean(label, lambda batch: kernel(value.run(batch), constant))
+
+
+def _compare_with_float(op: str, value: Value, literal: Literal, label: str) -> Value:
+    number = float_constant(value, literal)
+    if number is None:  # beyond float32: compared as float64
+        value = cast(value, pa.float64())
+        number = float_constant(value, literal)
+    run, constant = value.run, pa.scalar(number, value.type)
+    if op in (">", ">="):  # by the opposite, so that NaN counts as greater
+        opposite = pc.less_equal if op == ">" else pc.less
+        return boolean(label, lambda batch: pc.invert(opposite(run(batch), constant)))
+    kernel = COMPARISONS[op]
+    return boolean(label, lambda batch: kernel(run(batch), constant))
+
+
+def _compare_literals(op: str, left: Literal, right: Literal, label: str) -> Value:
+    a, b = left.value, right.value
+    if a is None or b is None:
+        return truth(None, label)
+    if left.kind == "date or time" or left.kind != right.kind:
+        raise FilterError(f"{label} compares a {left.kind} with a {right.kind} and reads no column: put a column on one side")
+    return truth(_PYTHON_COMPARISONS[op](a, b), label)
+
+
+def _compare_values(op: str, left: Value, right: Value, label: str) -> Value:
+    kinds = {left.kind, right.kind}
+    if kinds <= {"integer", "decimal", "float"}:
+        left, right = _common_numbers(left, right)
+    elif kinds <= {"date", "timestamp"}:
+        left, right = _common_times(left, right)
+    elif left.kind != right.kind or left.kind not in ("text", "boolean"):
+        raise FilterError(f"{left.label} ({left.type}) cannot be compared with {right.label} ({right.type})")
+    kernel = _compare_floats(op) if left.kind == "float" else COMPARISONS[op]
+    return boolean(label, lambda batch: kernel(left.run(batch), right.run(batch)))
+
+
+def _common_times(left: Value, right: Value) -> tuple[Value, Value]:
+    """Both as they are, if of one type; else as nanoseconds, in decimals as int64 does not reach from year 1 to 9999."""
+    has_zone = [each.kind == "timestamp" and each.type.tz is not None for each in (left, right)]
+    if has_zone[0] != has_zone[1]:
+        raise FilterError(
+            f"{left.label} ({left.type}) and {right.label} ({right.type}) cannot be compared, as only one has a time zone"
+        )
+    return (left, right) if left.type == right.type else (_as_nanoseconds(left), _as_nanoseconds(right))
+
+
+def _as_nanoseconds(value: Value) -> Value:
+    integer = pa.int32() if value.kind == "date" else pa.int64()
+    unit = pa.scalar(Decimal(unit_ns(value.type)), pa.decimal128(14, 0))
+
+    def run(batch: Any) -> Any:
+        return pc.multiply(value.run(batch).view(integer).cast(pa.decimal128(19, 0)), unit)
+
+    return Value(pa.decimal128(34, 0), value.label, run)
+
+
+def _common_numbers(left: Value, right: Value) -> tuple[Value, Value]:
+    """Both as one type in which they compare exactly (as float64 where one of them is a float)."""
+    kinds = {left.kind, right.kind}
+    if "float" in kinds:
+        common = pa.float64()
+    elif "decimal" in kinds:
+        scales = [each.type.scale if each.kind == "decimal" else 0 for each in (left, right)]
+        wholes = [each.type.precision - each.type.scale if each.kind == "decimal" else 20 for each in (left, right)]
+        precision = max(scales) + max(wholes)
+        common = pa.decimal128(38, max(scales)) if precision <= 38 else pa.decimal256(76, max(scales))
+    elif pa.uint64() in (left.type, right.type):
+        common = pa.decimal128(20, 0)
+    else:
+        return left, right
+    return cast(left, common), cast(right, common)
+
+
+def _compare_floats(op: str) -> Callable[[Any, Any], Any]:
+    def same(a: Any, b: Any) -> Any:
+        return pc.or_kleene(pc.equal(a, b), pc.and_kleene(pc.is_nan(a), pc.is_nan(b)))
+
+    def below(a: Any, b: Any) -> Any:
+        return pc.or_kleene(pc.less(a, b), pc.and_kleene(pc.is_nan(b), pc.invert(pc.is_nan(a))))
+
+    comparisons: dict[str, Callable[[Any, Any], Any]] = {
+        "=": same,
+        "<>": lambda a, b: pc.invert(same(a, b)),
+        "<": below,
+        "<=": lambda a, b: pc.invert(below(b, a)),
+        ">": lambda a, b: below(b, a),
+        ">=": lambda a, b: pc.invert(below(a, b)),
+    }
+    return comparisons[op]
+
+
+def cast(value: Value, dtype: pa.DataType) -> Value:
+    if value.type == dtype:
+        return value
+    # Unsafe only where a float is the target: an integer beyond 2^53 takes the nearest float64.
+    safe = not pa.types.is_floating(dtype)
+    return Value(dtype, value.label, lambda batch: value.run(batch).cast(dtype, safe=safe))
+
+
+def plain_constants(value: Value, literals: Sequence[Literal]) -> list[Any]:
+    """The literals as what pa.array takes for the value's type, less those that no value of that type can equal."""
+    if value.kind in ("text", "boolean"):
+        wanted = "text" if value.kind == "text" else "boolean"
+        for literal in literals:
+            if literal.kind != wanted:
+                raise mismatch(value, literal)
+        return [literal.value for literal in literals]
+    if value.kind == "float":
+        return [number for literal in literals if (number := float_constant(value, literal)) is not None]
+    if value.kind in ("list", "other"):
+        raise mismatch(value, literals[0])
+    lowest, highest = grid_limits(value.type)
+    positions = (grid_position(value, literal) for literal in literals)
+    return [
+        grid_constant(value.type, int(units)) for units in positions if units.denominator == 1 and lowest <= units <= highest
+    ]
+
+
+def membership(left: Operand, items: Sequence[Operand]) -> Value:
+    """`left IN (items)`: NULL rather than FALSE where nothing matches and an item is NULL."""
+    literals = [item for item in items if isinstance(item, Literal)]
+    if isinstance(left, Literal) or len(literals) <= FEW_ITEMS.get(left.kind, 4):
+        return disjunction([compare("=", left, item) for item in items])
+    if len(literals) < len(items):
+        others = [compare("=", left, item) for item in items if isinstance(item, Value)]
+        return disjunction([membership(left, literals), *others])
+    known = [literal for literal in literals if literal.value is not None]
+    has_null = len(known) < len(literals)
+    if not known:
+        return truth(None, left.label)
+    constants = plain_constants(left, known)
+    if left.kind == "float" and 0.0 in constants:
+        constants += [0.0, -0.0]  # equal numbers, yet hashed apart
+    value_set = pa.array(constants, left.type)
+
+    def run(batch: Any) -> Any:
+        array = left.run(batch)
+        hits = pc.is_in(array, value_set=value_set)
+        if has_null:
+            return pc.or_kleene(hits, NULL)
+        return hits if array.null_count == 0 else pc.if_else(pc.is_valid(array), hits, NULL)
+
+    return boolean(left.label, run)

@@ -1,0 +1,239 @@
+"""What a filter can compute besides comparing: LIKE, lists, a few functions of text and numbers, and arithmetic."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.errors import FilterError
+from vecsearch.query.filter.compare import (
+    bits,
+    boolean,
+    cast,
+    compare,
+    conjunction,
+    constant_unless_null,
+    membership,
+    negation,
+    truth,
+)
+from vecsearch.query.filter.values import MAX_DIGITS, Literal, Operand, Value, elements, number, shorten
+
+
+def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Value:
+    """`value LIKE pattern`: % stands for any characters, _ for one; `escape` ("" for none) takes the next one literally.
+
+    ILIKE compares lower-cased text, as DuckDB does.
+    """
+    if isinstance(value, Literal) and value.value is None:
+        return truth(None, value.label)
+    text_value = _text_value(value, "LIKE")
+    label = f"{value.label} LIKE '{shorten(pattern)}'"
+    parts = _like_parts(pattern, escape)
+    if ignore_case:
+        text_value = _with_kernel(pc.utf8_lower, text_value, "lower")
+        parts = [(kind, pc.utf8_lower(pa.scalar(text)).as_py()) for kind, text in parts]
+    run = text_value.run
+    kinds, text = [kind for kind, _ in parts], "".join(text for _, text in parts)
+    if kinds in ([], ["text"]):
+        return compare("=", text_value, Literal(text, label))
+    if kinds == ["%"]:
+        return constant_unless_null(text_value, True)
+    simple: dict[tuple[str, ...], Callable[..., Any]] = {
+        ("text", "%"): pc.starts_with,
+        ("%", "text"): pc.ends_with,
+        ("%", "text", "%"): pc.match_substring,
+    }
+    kernel = simple.get(tuple(kinds), pc.match_substring_regex)
+    if tuple(kinds) not in simple:
+        fragments = {"%": ".*", "_": "."}
+        text = r"(?s)\A" + "".join(fragments.get(kind) or re.escape(text) for kind, text in parts) + r"\z"
+    try:
+        kernel(pa.array(["-"]), text)  # the regular expression is compiled by its first use
+    except pa.ArrowInvalid:
+        raise FilterError(f"{label}: the pattern is too long") from None
+    return boolean(label, lambda batch: kernel(run(batch), text))
+
+
+def _like_parts(pattern: str, escape: str) -> list[tuple[str, str]]:
+    """The pattern as runs of ("text", characters), and of ("%", "") and ("_", "") for its wildcards."""
+    marked: list[tuple[str, str]] = []
+    characters = iter(pattern)
+    for character in characters:
+        if character == escape:
+            following = next(characters, "")
+            if not following:
+                raise FilterError(f"the pattern '{shorten(pattern)}' must not end with its escape character")
+            marked.append(("text", following))
+        elif character == "_" or (character == "%" and marked[-1:] != [("%", "")]):
+            marked.append((character, ""))
+        elif character != "%":
+            marked.append(("text", character))
+    parts: list[tuple[str, str]] = []
+    for kind, run in groupby(marked, key=lambda mark: mark[0]):
+        texts = [text for _, text in run]
+        parts += [("text", "".join(texts))] if kind == "text" else [(kind, "")] * len(texts)
+    return parts
+
+
+def _text_value(operand: Operand, what: str) -> Value:
+    if isinstance(operand, Value) and operand.kind == "text":
+        return operand
+    given = f"the {operand.kind} {operand.label}" if isinstance(operand, Literal) else f"{operand.label} ({operand.type})"
+    raise FilterError(f"{what} needs a text column, not {given}")
+
+
+def list_has_any(lists: Operand, literals: Sequence[Literal]) -> Value:
+    """Whether a list holds any of the literals: NULL for a NULL list or literal; a NULL among its elements equals nothing."""
+    if isinstance(lists, Literal) and lists.value is None:
+        return truth(None, lists.label)
+    value = _list_value(lists)
+    if not literals:
+        return constant_unless_null(value, False)
+    if any(literal.value is None for literal in literals):
+        return truth(None, value.label)
+    found = membership(elements(value), literals)
+
+    def run(batch: Any) -> Any:
+        array = value.run(batch)
+        missing = bits(pc.is_null(array), len(array)) if array.null_count else None
+        flat, offsets = _flattened(array, missing)
+        hits_before = np.concatenate(([0], np.cumsum(bits(found.run(flat), len(flat)))))[offsets]
+        return pa.array(hits_before[1:] > hits_before[:-1], mask=missing)
+
+    return boolean(value.label, run)
+
+
+def _flattened(lists: Any, missing: npt.NDArray[np.bool_] | None) -> tuple[Any, npt.NDArray[np.int64]]:
+    """The elements of all lists one after another, and where in them each list starts and the last one ends."""
+    if isinstance(lists, pa.ListArray | pa.LargeListArray):
+        offsets = lists.offsets.to_numpy()
+        return lists.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+    # Views and lists of fixed size, by copy: Arrow's cast of a view to a list may lose the last offset.
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy().copy()
+    if missing is not None:
+        lengths[missing] = 0
+    return lists.flatten(), np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+
+
+def list_has_all(lists: Operand, literals: Sequence[Literal]) -> Value:
+    """Whether a list holds every one of the literals (TRUE of none)."""
+    if literals:
+        return conjunction([list_has_any(lists, [literal]) for literal in literals])
+    return negation(list_has_any(lists, []))
+
+
+def _list_value(operand: Operand) -> Value:
+    if isinstance(operand, Value) and operand.kind == "list":
+        return operand
+    given = operand.label if isinstance(operand, Literal) else f"{operand.label} ({operand.type})"
+    raise FilterError(f"{given} is not a list column")
+
+
+def change_case(value: Operand, to: str) -> Operand:
+    """lower() or upper() of a text column or a text."""
+    kernel = pc.utf8_lower if to == "lower" else pc.utf8_upper
+    if isinstance(value, Literal) and isinstance(value.value, str):
+        changed = kernel(pa.scalar(value.value)).as_py()
+        return Literal(changed, f"'{shorten(changed)}'")
+    inner = _text_value(value, f"{to}()")
+    return _with_kernel(kernel, inner, to)
+
+
+def _with_kernel(kernel: Callable[[Any], Any], value: Value, name: str) -> Value:
+    dtype = kernel(pa.array([], value.type)).type
+    return Value(dtype, f"{name}({value.label})", lambda batch: kernel(value.run(batch)))
+
+
+def length(value: Operand) -> Value:
+    """The number of characters (Unicode code points) of a text, or of elements of a list."""
+    is_list = isinstance(value, Value) and value.kind == "list"
+    inner = _list_value(value) if is_list else _text_value(value, "length()")
+    return _with_kernel(pc.list_value_length if is_list else pc.utf8_length, inner, "length")
+
+
+def is_nan(value: Operand) -> Value:
+    if isinstance(value, Literal) or value.kind != "float":
+        raise FilterError(f"isnan() needs a column of floats, not {value.label}")
+    return _with_kernel(pc.is_nan, value, "isnan")
+
+
+def absolute(value: Operand) -> Value:
+    return _with_kernel(pc.abs_checked, _number_value(value, f"abs({value.label})"), "abs")
+
+
+def arithmetic(op: str, left: Operand, right: Operand) -> Operand:
+    """`left op right` for op in + - * / %.
+
+    + - * between integers is exact in int64, and an overflow is an error when it happens; / and anything with a fraction is
+    float64, where dividing by zero gives an infinity or NaN. % is of integers, has its left side's sign, and is NULL for
+    a right side of 0.
+    """
+    label = f"({left.label} {op} {right.label})"
+    if isinstance(left, Literal) and isinstance(right, Literal):
+        return _fold(op, left, right, label)
+    for side in (left, right):
+        if isinstance(side, Literal) and side.value is None:
+            return side
+    a, b = _number_value(left, label), _number_value(right, label)
+    if op == "%":
+        if pa.float64() in (a.type, b.type):
+            raise FilterError(f"{label}: % is of integers only")
+        return Value(pa.int64(), label, lambda batch: _remainder(a.run(batch), b.run(batch)))
+    if op == "/" or pa.float64() in (a.type, b.type):
+        a, b = cast(a, pa.float64()), cast(b, pa.float64())
+    kernels = {"+": pc.add_checked, "-": pc.subtract_checked, "*": pc.multiply_checked, "/": pc.divide}
+    kernel = kernels[op]
+    return Value(a.type, label, lambda batch: kernel(a.run(batch), b.run(batch)))
+
+
+def _remainder(a: Any, b: Any) -> Any:
+    # Arrow's division of integers truncates, so the remainder takes the sign of `a`; that of `b` does not matter.
+    divisor = pc.if_else(pc.equal(b, 0), pa.scalar(None, pa.int64()), pc.abs(b))
+    return pc.subtract(a, pc.multiply(pc.divide(a, divisor), divisor))
+
+
+def _number_value(operand: Operand, label: str) -> Value:
+    """A number as int64 or float64, whichever arithmetic on it is done in."""
+    if isinstance(operand, Literal):
+        if not isinstance(operand.value, int | Decimal) or isinstance(operand.value, bool):
+            raise FilterError(f"{label}: the {operand.kind} {operand.label} is not a number")
+        if isinstance(operand.value, int) and abs(operand.value) < 2**63:
+            scalar = pa.scalar(operand.value, pa.int64())
+        else:
+            scalar = pa.scalar(float(operand.value), pa.float64())
+        return Value(scalar.type, operand.label, lambda batch: scalar)
+    if operand.kind not in ("integer", "float", "decimal"):
+        raise FilterError(f"{label}: {operand.label} ({operand.type}) is not a number")
+    return cast(operand, pa.int64() if operand.kind == "integer" else pa.float64())
+
+
+def _fold(op: str, left: Literal, right: Literal, label: str) -> Literal:
+    """Arithmetic on two numbers of the filter's text."""
+    if left.value is None or right.value is None:
+        return Literal(None, label)
+    for side in (left, right):
+        if side.kind != "number":
+            raise FilterError(f"{label}: the {side.kind} {side.label} is not a number")
+    operations: dict[str, Callable[[Any, Any], Any]] = {
+        "+": operator.add,
+        "-": operator.sub,
+        "*": operator.mul,
+        "/": lambda a, b: Decimal(a) / Decimal(b),
+        "%": lambda a, b: a - b * int(Fraction(a) / Fraction(b)),
+    }
+    try:
+        with localcontext(prec=2 * MAX_DIGITS):
+            return Literal(number(str(operations[op](left.value, right.value))), label)
+    except (ArithmeticError, FilterError):
+        raise FilterError(f"{label} is not a number a filter can hold") from None

@@ -1,0 +1,190 @@
+"""From the text of a `where` to sqlglot's syntax tree, behind gates.
+
+sqlglot parses, in DuckDB's dialect with `backticks` for names as well. On some texts its time and its stack grow without
+bound, so two gates stand before it. The first reads the raw text: comments, parameters and several statements are refused,
+and lists of constants after IN are taken out (sqlglot needs seconds for a hundred thousand of them). The second reads the
+tokens: words and symbols that no filter needs, calls of other functions than the filter's, casts other than to a date or
+time, and deep nesting are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+from sqlglot import Token, TokenType, exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.errors import ParseError, TokenError
+
+from vecsearch.errors import FilterError
+from vecsearch.query.filter.values import Literal, number, shorten
+
+MAX_TEXT = 16_000_000  # characters of a where, its lists of constants included
+MAX_SYNTAX = 250_000  # characters of a where without its lists of constants: sqlglot reads 100,000 to 200,000 a second
+MAX_NESTING = 32  # parentheses and brackets within each other: sqlglot uses some 20 of Python's 1,000 stack frames for each
+FUNCTIONS = {
+    *("lower", "upper", "length", "len", "abs", "isnan", "array_length"),
+    *("array_contains", "array_has", "list_contains", "list_has"),
+    *("array_has_any", "list_has_any", "array_has_all", "list_has_all"),
+}
+DATE_WORDS = {
+    "DATE": "date",
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATETIME"), "timestamp"),
+    **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMPLTZ"), "timestamptz"),
+}
+ALLOWED = (
+    "Allowed are = != < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, IS TRUE, IS FALSE, + - * / %, "
+    "array_contains, array_has_any, array_has_all, lower, upper, length, abs, isnan, DATE '...' and TIMESTAMP '...'"
+)
+FLATTER = "a chain such as a = 1 OR a = 2 OR a = 3 needs no parentheses, and a IN (1, 2, 3) is shorter still"
+_WORDS = {
+    *("AND", "OR", "NOT", "IN", "BETWEEN", "LIKE", "ILIKE", "ESCAPE", "IS", "NULL", "TRUE", "FALSE", "UNKNOWN"),
+    *("ISNULL", "NOTNULL", "ANY", "ARRAY", "AS", "WITH", "TIME", *DATE_WORDS),
+}
+_MAY_PRECEDE_PARENTHESIS = {"AND", "OR", "NOT", "IN", "BETWEEN", "ANY", "LIKE", "ILIKE", "CAST"}
+_SYMBOLS = {*"()[],.=<>+-*/%$", "==", "!=", "<>", "<=", ">=", "&&", "@>", "::"}
+_FREE = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER)
+_QUOTED = r"""'(?:[^']|'')*+' | "(?:[^"]|"")*+" | `(?:[^`]|``)*+`"""
+_CONSTANT = r"(?:[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|'(?:[^']|'')*+'|NULL\b)"
+_PIECES = re.compile(
+    rf"""{_QUOTED}
+    | (?P<refused> -- | /\* | [;${{?\\\0] | (?<!:):(?!:) )
+    | (?P<before> \bIN\s*+\() \s*+ (?P<constants> {_CONSTANT} (?>\s*+,\s*+{_CONSTANT})*+ ) \s*+ (?=\))""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_FULL_WIDTH = dict(zip("“”‘’（），＝＜＞！％", "\"\"''(),=<>!%", strict=True))
+
+
+class FilterDialect(DuckDB):
+    """DuckDB's SQL, in which a name may also stand in `backticks`."""
+
+    class Tokenizer(DuckDB.Tokenizer):
+        IDENTIFIERS = ['"', "`"]  # noqa: RUF012 (read by sqlglot's metaclass)
+
+
+class Syntax:
+    """The text of one filter parsed: `tree` is sqlglot's, in which the placeholder $n stands for `constants(n)`."""
+
+    tree: exp.Expression
+
+    def __init__(self, text: str, schema: pa.Schema) -> None:
+        """FilterError where the text is no condition of SQL, or a gate refuses it."""
+        self._lists: list[str] = []
+        self._words = _WORDS | {name.upper() for field in schema for name in _names_within(field)}
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise FilterError(f"the filter is not valid Unicode: {error}") from None
+        if len(text) > MAX_TEXT:
+            raise FilterError(f"the filter has {len(text):,} characters; at most {MAX_TEXT:,} are allowed")
+        syntax = _PIECES.sub(self._take_list, text)
+        if len(syntax) > MAX_SYNTAX:
+            raise FilterError(
+                f"the filter has {len(syntax):,} characters beside its lists of constants; at most {MAX_SYNTAX:,} are "
+                f"allowed: {FLATTER}"
+            )
+        self.tree = self._parse(syntax)
+
+    def constants(self, number_of_list: int) -> list[Literal]:
+        """The constants of a list that was taken out of the text."""
+        constants: list[Literal] = []
+        for item in re.findall(_CONSTANT, self._lists[number_of_list - 1], re.IGNORECASE):
+            if item[0] == "'":
+                text = item[1:-1].replace("''", "'")
+                constants.append(Literal(text, f"'{shorten(text)}'"))
+            else:
+                constants.append(Literal(None if item.upper() == "NULL" else number(item), item))
+        return constants
+
+    def written(self, node: exp.Expression) -> str:
+        """A piece of the tree as SQL, for a message."""
+        try:
+            return shorten(self._restored(node.sql(dialect=FilterDialect)))
+        except Exception:  # sqlglot cannot write every tree that it can read
+            return node.key.upper()
+
+    def _restored(self, sql: str) -> str:
+        """The same with the lists that were taken out; a $ inside quotes may name none."""
+        lists = {f"${number}": text for number, text in enumerate(self._lists, start=1)}
+        return re.sub(r"\$\d+", lambda match: shorten(lists.get(match[0], match[0])), sql)
+
+    def _take_list(self, match: re.Match[str]) -> str:
+        if match["refused"]:
+            what = "a comment" if match["refused"] in ("--", "/*") else f"{match['refused']!r} outside quotes"
+            raise FilterError(f"{what} is not allowed in a filter: near {match.string[match.start() :][:20]!r}")
+        if match["constants"] is None:
+            return match[0]
+        self._lists.append(match["constants"])
+        return f"{match['before']}${len(self._lists)}"
+
+    def _parse(self, syntax: str) -> exp.Expression:
+        dialect = FilterDialect()
+        try:
+            tokens = dialect.tokenize(syntax)
+            _check_nesting(tokens)
+            _check_words(tokens, self._words)
+            trees = dialect.parser().parse_into(exp.Condition, tokens, syntax)
+        except TokenError:
+            raise FilterError(f"the filter {shorten(syntax)!r} cannot be read: is a quote not closed?") from None
+        except ParseError as error:
+            raise self._syntax_error(error) from None
+        except (FilterError, RecursionError):
+            raise
+        except Exception as error:  # a parser given odd text may fail in any way; to our caller it is one thing
+            raise FilterError(f"the filter {shorten(syntax)!r} cannot be parsed: {error}") from error
+        if len(trees) != 1 or not isinstance(trees[0], exp.Expression):
+            raise FilterError("the filter is empty: write a condition such as year >= 2000, or give no filter")
+        return trees[0]
+
+    def _syntax_error(self, error: ParseError) -> FilterError:
+        detail = error.errors[0] if error.errors else {}
+        start, place, end = (str(detail.get(part) or "") for part in ("start_context", "highlight", "end_context"))
+        near = shorten(self._restored(start[-30:] + place + end))
+        return FilterError(
+            f"the filter cannot be parsed at {place!r}, in {near!r}: write a condition such as year >= 2000 AND lang = 'en'; "
+            "a name that is also a word of SQL, or has other characters than letters, digits and _, goes in double quotes"
+        )
+
+
+def full_width_hint(text: str) -> str:
+    """What to say of a filter that failed and has punctuation of a Chinese keyboard outside its quotes; else ""."""
+    bare = re.sub(_QUOTED, "", text[:MAX_SYNTAX], flags=re.VERBOSE)
+    odd = next((character for character in bare if character in _FULL_WIDTH), None)
+    return f" (the filter has a full-width {odd}, where SQL has {_FULL_WIDTH[odd]})" if odd else ""
+
+
+def _check_nesting(tokens: Sequence[Token]) -> None:
+    nesting = prefixes = 0
+    for token in tokens:
+        text = token.text.upper()
+        nesting += (token.token_type in (TokenType.L_PAREN, TokenType.L_BRACKET)) - (
+            token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET)
+        )
+        prefixes = prefixes + 1 if text in ("NOT", "-", "+") else 0
+        if max(nesting, prefixes) > MAX_NESTING:
+            raise FilterError(f"the filter is nested more than {MAX_NESTING} deep: {FLATTER}")
+
+
+def _check_words(tokens: Sequence[Token], words: set[str]) -> None:
+    """Every token must be one a filter can have, and only what may stands before a parenthesis or takes a cast."""
+    followers = [each.text for each in tokens[1:]]
+    for token, following in zip(tokens, (*followers, ""), strict=False):
+        text, is_free = token.text.upper(), token.token_type in _FREE
+        if not is_free and text not in words and text not in _SYMBOLS:
+            hints = {"WHERE": "leave out that word", "SELECT": "it has no sub-queries"}
+            hint = hints.get(text, f'write "{token.text}" if it is a column. {ALLOWED}')
+            raise FilterError(f"{token.text} is not allowed in a filter: {hint}")
+        is_name = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) or (text[:1].isalpha() and not is_free)
+        if following == "(" and is_name and text not in _MAY_PRECEDE_PARENTHESIS and text.lower() not in FUNCTIONS:
+            raise FilterError(f"the function {token.text}(...) is not allowed in a filter. {ALLOWED}")
+        if text in ("AS", "::") and not is_free and following.upper() not in DATE_WORDS:
+            raise FilterError(f"a cast to {following or 'nothing'} is not allowed in a filter. {ALLOWED}")
+
+
+def _names_within(field: pa.Field) -> Iterable[str]:
+    """The name of a column, and of the fields within it if it is a struct."""
+    yield field.name
+    if pa.types.is_struct(field.type):
+        for inner in field.type.fields:
+            yield from _names_within(inner)

@@ -1,0 +1,37 @@
+"""Vectors of documents as a torch.nn.Embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from vecsearch.errors import InvalidInputError
+from vecsearch.query.documents import Missing, document_vectors
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import ID, Id
+
+if TYPE_CHECKING:
+    import torch
+
+
+def torch_embedding(
+    snapshot: Snapshot, ids: Iterable[Id] | None, trainable: bool, missing: Missing
+) -> tuple[torch.nn.Embedding, dict[Id, int]]:
+    """The vectors as the weight of a torch.nn.Embedding, and the row of each id; ids that come twice have one row.
+
+    ids None: every document, in the order of the collection. Raises IdNotFoundError, InvalidInputError.
+    """
+    import torch
+
+    if ids is None:
+        listed = pc.unique(snapshot.take([ID], snapshot.live.rows).column(0)).to_pylist()
+    else:
+        listed = ids.to_pylist() if hasattr(ids, "to_pylist") else list(ids)
+    unique = list(dict.fromkeys(item.item() if hasattr(item, "item") else item for item in listed))
+    if not unique:
+        raise InvalidInputError("there are no documents to make an embedding of")
+    layer = torch.nn.Embedding(len(unique), snapshot.facts.dim)
+    layer.weight = torch.nn.Parameter(torch.from_numpy(document_vectors(snapshot, unique, missing)), requires_grad=trainable)
+    return layer, {item: row for row, item in enumerate(unique)}

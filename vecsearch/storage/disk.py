@@ -1,0 +1,209 @@
+"""Every durable write goes through here: create, sync, publish, lock. One small layer, so that one place decides what
+"committed" means and fault injection has one place to stand.
+
+The rule (the same as in databases): a file's bytes are synced before anything names the file, the folder is synced before
+the name is relied on, and a name, once given, is never given to other bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vecsearch.errors import CorruptedError, StorageError, VecsearchError
+
+BLOCKS_A_THREAD = 64  # a thread costs less than comparing 16 MB
+BLOCK = 256 * 1024  # bytes covered by one checksum
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file of a collection: its path relative to the collection, its size, and a CRC-32 for each `BLOCK` bytes of it
+    (8 hex digits each, run together)."""
+
+    name: str
+    bytes: int
+    crc32: str
+
+
+@contextlib.contextmanager
+def storage_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turn an operating system error into a StorageError that says what was being done and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, VecsearchError | FileExistsError):
+            raise
+        advice = {
+            errno.ENOSPC: "the disk is full: free some space and try again; nothing was lost",
+            errno.EDQUOT: "the disk quota is used up: free some space and try again; nothing was lost",
+            errno.EROFS: "the file system is read-only: searching works, changing does not",
+            errno.EACCES: "permission denied: give this user the right to write there",
+            errno.EPERM: "not permitted: give this user the right to write there",
+            errno.EMFILE: "too many open files: close some collections, or raise the limit (ulimit -n)",
+        }.get(error.errno or 0, error.strerror or str(error))
+        raise StorageError(error.errno, f"{doing} {path}: {advice}") from error
+
+
+def write_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Create `path` with `write` and sync its bytes. Only `path` itself is written; `write` gets the path to write to."""
+    with storage_errors("writing", path):
+        try:
+            write(path)
+            sync_file(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Create a file of these bytes and sync them."""
+
+    def write(target: Path) -> None:
+        target.write_bytes(content)
+
+    write_file(path, write)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Create a file of UTF-8 text and sync it."""
+    write_bytes(path, text.encode())
+
+
+def sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    with storage_errors("syncing", path):
+        sync_file(path)
+
+
+def sync_path(folder: Path) -> None:
+    """Make a folder's own name durable, and the names of those above it, which may be as new as it is."""
+    sync_folder(folder.parent)
+    for above in folder.parent.parents:
+        with contextlib.suppress(StorageError):  # not ours to open: then it was not made by us either
+            sync_folder(above)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a finished file its final name (same file system). The caller syncs the folder."""
+    with storage_errors("naming", target):
+        os.rename(source, target)  # noqa: PTH104  one named operation, as fault injection sees it
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Give `temporary` the name `final`, unless the name is taken (FileExistsError): the atomic step of a commit."""
+    with storage_errors("publishing", final):
+        os.link(temporary, final)
+        with contextlib.suppress(OSError):  # it is published: a second name left over is garbage, not a failure
+            temporary.unlink()
+        sync_folder(final.parent)
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Refuse to begin writing `size` bytes that do not fit. Raises StorageError."""
+    with storage_errors("writing", folder):
+        free = os.statvfs(folder)
+        if free.f_bavail * free.f_frsize < size:
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def remove(path: Path) -> None:
+    """Remove a file that nothing needs any more; one that is gone already is fine."""
+    with storage_errors("removing", path):
+        path.unlink(missing_ok=True)
+
+
+def checksums(buffer: memoryview) -> str:
+    """CRC-32 of each `BLOCK` bytes, 8 hex digits each, run together."""
+    return "".join(f"{zlib.crc32(buffer[at : at + BLOCK]):08x}" for at in range(0, len(buffer), BLOCK))
+
+
+def describe(root: Path, path: Path, final_name: str) -> FileRef:
+    """The FileRef of a finished file at `path` that will be known as `final_name` below `root`."""
+    import pyarrow as pa
+
+    size = path.stat().st_size
+    if size == 0:
+        return FileRef(final_name, 0, "")
+    with pa.memory_map(str(path)) as file:
+        return FileRef(final_name, size, checksums(memoryview(file.read_buffer())))
+
+
+class CheckedFile:
+    """A file mapped into memory whose blocks are compared with their checksums, each once, before it is used.
+
+    Opening compares the size and the first and the last block, where Arrow keeps its metadata: a damaged offset there
+    could otherwise send the decoder outside the file.
+    """
+
+    def __init__(self, root: Path, ref: FileRef) -> None:
+        import pyarrow as pa
+
+        self.path = root / ref.name
+        self.ref = ref
+        with storage_errors("opening", self.path):
+            try:
+                size = self.path.stat().st_size
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise CorruptedError(f"{self.path} is missing: restore it from a backup, or see `vecsearch check`") from error
+            if size != ref.bytes or not size:
+                raise CorruptedError(f"{self.path} is damaged: it has {size:,} bytes where {ref.bytes:,} were written")
+            with pa.memory_map(str(self.path)) as file:
+                self.buffer = file.read_buffer()
+        self._view = memoryview(self.buffer)
+        self._all_verified = False
+        try:
+            self._expected = bytes.fromhex(ref.crc32)
+        except ValueError as error:
+            raise CorruptedError(f"{self.path}: the manifest has no checksums of it that can be read") from error
+        self._verified = bytearray(len(self._expected) // 4)
+        if len(self._verified) != -(-size // BLOCK):
+            raise CorruptedError(f"{self.path}: the manifest has {len(self._verified)} checksums for {size:,} bytes")
+        self.verify(0, 1)
+        self.verify(size - 1, size)
+
+    def verify(self, start: int, stop: int) -> None:
+        """Compare the blocks that hold bytes start..stop with their checksums. Raises CorruptedError."""
+        if self._all_verified or start >= stop:
+            return
+        first, last = start // BLOCK, (stop - 1) // BLOCK
+        if last - first <= 1 and self._verified[first] and self._verified[last]:
+            return
+        self._verify_blocks(range(first, last + 1))
+
+    def _verify_blocks(self, blocks: Iterable[int]) -> None:
+        for block in blocks:
+            if not self._verified[block]:
+                crc = zlib.crc32(self._view[block * BLOCK : (block + 1) * BLOCK])
+                if crc != int.from_bytes(self._expected[block * 4 : block * 4 + 4], "big"):
+                    raise CorruptedError(
+                        f"{self.path} is damaged in bytes {block * BLOCK:,} to {min((block + 1) * BLOCK, self.ref.bytes):,}: "
+                        "the checksum differs; restore it from a backup"
+                    )
+                self._verified[block] = 1
+
+    def verify_all(self) -> None:
+        """Compare every block, those of a large file on all cores: opening an index waits for it."""
+        blocks = range(len(self._verified))
+        threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_A_THREAD)
+        if threads > 1 and not self._all_verified:
+            from concurrent.futures import ThreadPoolExecutor  # slow to import, and only large files need it
+
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(self._verify_blocks, (blocks[number::threads] for number in range(threads))):
+                    pass
+        self._verify_blocks(blocks)
+        self._all_verified = True

@@ -1,0 +1,85 @@
+"""Advisory file locks: one writer at a time, and readers that hold a version against removal."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from vecsearch.errors import LockTimeoutError
+from vecsearch.storage.disk import storage_errors
+
+
+class FileLock:
+    """An advisory lock on an open file (flock): released by the system when its holder dies, so it never goes stale.
+
+    A forked child shares the locks of its parent. It goes on reading, so a shared lock holds until both have let go; but it
+    is no second writer, so an exclusive lock ends when the process that took it says so.
+    """
+
+    def __init__(self, path: Path, descriptor: int, *, exclusive: bool) -> None:
+        self.path = path
+        self._descriptor: int | None = descriptor
+        self._writer = os.getpid() if exclusive else None
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            if self._writer == os.getpid():
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def lock_shared(path: Path) -> FileLock:
+    """Say that a file is in use. Blocks only while its remover looks at it. Raises FileNotFoundError, StorageError."""
+    with storage_errors("locking", path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            descriptor = None
+        if descriptor is not None:
+            _flock(descriptor, fcntl.LOCK_SH)
+            return FileLock(path, descriptor, exclusive=False)
+    raise FileNotFoundError(errno.ENOENT, "the file was removed", str(path))
+
+
+def try_lock_exclusive(path: Path, *, create: bool = False) -> FileLock | None:
+    """Take a lock nobody else holds, or None at once."""
+    flags = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+    try:
+        _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    return FileLock(path, descriptor, exclusive=True)
+
+
+def _flock(descriptor: int, how: int) -> None:
+    try:
+        fcntl.flock(descriptor, how)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def lock_exclusive(path: Path, timeout: float) -> FileLock:
+    """Take the lock within `timeout` seconds. Raises LockTimeoutError."""
+    deadline = time.monotonic() + timeout
+    pause = 0.001
+    with storage_errors("locking", path):
+        while (lock := try_lock_exclusive(path, create=True)) is None:
+            if time.monotonic() >= deadline:
+                raise LockTimeoutError(
+                    f"another writer has held {path} for {timeout:g} s: wait for it, or pass a longer lock_timeout"
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+    return lock

@@ -1,0 +1,91 @@
+"""The numbered manifests of a collection: list, load and commit versions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from vecsearch.errors import CollectionNotFoundError, ConflictError, CorruptedError, VersionNotFoundError
+from vecsearch.storage import disk
+from vecsearch.storage.layout import MANIFESTS
+from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.manifest_json import from_json, to_json
+
+
+def path_of(root: Path, version: int) -> Path:
+    return root / MANIFESTS / f"{version:08d}.json"
+
+
+def versions(root: Path) -> list[int]:
+    """The versions on disk, oldest first."""
+    folder = root / MANIFESTS
+    with disk.storage_errors("reading", folder):
+        try:
+            return sorted(int(name[:-5]) for name in os.listdir(folder) if re.fullmatch(r"\d{8,}\.json", name))  # noqa: PTH208  hot
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def required_versions(root: Path) -> list[int]:
+    """The versions on disk, oldest first. Raises CollectionNotFoundError where there are none."""
+    present = versions(root)
+    if not present:
+        raise CollectionNotFoundError(f"there is no collection at {root}: make one with vecsearch.create")
+    return present
+
+
+def load(root: Path, version: int | None = None) -> Manifest:
+    """One version, or the latest. Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError, StorageError."""
+    for _ in range(100):
+        number = _wanted(root, version)
+        path = path_of(root, number)
+        with disk.storage_errors("reading", path):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue  # collected since the folder was listed: look again
+        return _read(content, path, number)
+    raise CorruptedError(f"{path} is listed but cannot be found: is it a link to a file that is gone?")
+
+
+def _wanted(root: Path, version: int | None) -> int:
+    present = required_versions(root)
+    if version is None:
+        return present[-1]
+    if version not in present:
+        kept = f"{present[0]} to {present[-1]}"
+        raise VersionNotFoundError(f"{root} has no version {version}; it keeps versions {kept} (see versions())")
+    return version
+
+
+def _read(content: bytes, path: Path, version: int) -> Manifest:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise CorruptedError(f"{path} is damaged: {error}; open an older version, or restore a backup") from error
+    manifest = from_json(text, str(path))
+    if manifest.version != version:
+        raise CorruptedError(f"{path} says it is version {manifest.version}: it was renamed or replaced")
+    return manifest
+
+
+def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
+    """Make a version the latest, durably. Every file it names is in place; the folders that got new ones are `changed`.
+
+    Raises ConflictError when another writer committed the same number first.
+    """
+    for folder in changed:
+        disk.sync_folder(root / folder)
+    temporary = root / MANIFESTS / f".{manifest.version:08d}-{uuid.uuid4().hex}.tmp"
+    disk.write_text(temporary, to_json(manifest))
+    try:
+        disk.publish(temporary, path_of(root, manifest.version))
+    except FileExistsError as error:
+        raise ConflictError(f"another writer committed version {manifest.version} of {root} first: try again") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

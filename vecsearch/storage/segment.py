@@ -1,0 +1,150 @@
+"""One immutable segment: an Arrow IPC file with a single uncompressed record batch, mapped into memory.
+
+With one batch, the non-null fixed-size-list vector column is one contiguous block of the file, so FAISS and numpy read it
+where it lies. Any Arrow reader (pyarrow, polars, DuckDB) opens the file as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vecsearch.errors import CorruptedError
+from vecsearch.storage.disk import CheckedFile, FileRef
+from vecsearch.storage.schema import vector_view
+from vecsearch.types import ID, VECTOR, Id
+
+Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
+IDS_AT_ONCE = 1_000_000  # the ids of a segment of up to so many rows are verified together: some milliseconds, once
+WHOLE: Layout = (0, 0, None, 0)
+
+
+def write_batch(path: Path, batch: pa.RecordBatch) -> None:
+    """Write one record batch as an Arrow IPC file at `path`; the caller syncs and names it."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+class Segment:
+    """A segment opened for reading. Thread-safe: nothing in it changes but which blocks were verified.
+
+    `rows` is the number of rows in the file, deleted ones included; `batch` the mapped record batch. Read columns through
+    `column` and `take`, which compare checksums before first use.
+    """
+
+    def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
+        self.file = CheckedFile(root, ref)
+        try:
+            reader = pa.ipc.open_file(pa.BufferReader(self.file.buffer))
+            if reader.num_record_batches != 1:
+                raise CorruptedError(f"{self.file.path} holds {reader.num_record_batches} record batches where 1 was written")
+            self.batch: pa.RecordBatch = reader.get_batch(0)
+        except (pa.ArrowInvalid, pa.ArrowIOError, pa.ArrowSerializationError) as error:
+            raise CorruptedError(f"{self.file.path} cannot be read as Arrow IPC: {error}") from error
+        if self.batch.num_rows != rows:
+            raise CorruptedError(f"{self.file.path} has {self.batch.num_rows} rows where the manifest says {rows}")
+        self.rows = rows
+        self.schema: pa.Schema = self.batch.schema
+        self._whole: set[str] = set()
+        self._layouts: dict[str, Layout] = {}
+        self._id_values: tuple[npt.NDArray[np.int64], memoryview | None] | None = None
+        self._schemas: dict[tuple[str, ...], pa.Schema] = {}
+
+    @property
+    def vectors(self) -> npt.NDArray[np.floating]:
+        """All vectors: a read-only (rows, dim) view of the mapped file, float32 or float16. Not verified by reading it."""
+        column = self.batch.column(VECTOR)
+        return vector_view(column, column.type.list_size)
+
+    def column(self, name: str) -> pa.Array:
+        """A whole column, verified."""
+        array = self.batch.column(name)
+        if name not in self._whole:
+            for buffer in _buffers(array):
+                start = buffer.address - self.file.buffer.address
+                self.file.verify(start, start + buffer.size)
+            self._whole.add(name)
+        return array
+
+    def select(self, names: Iterable[str]) -> pa.RecordBatch:
+        """Whole columns, verified, as a record batch."""
+        names = list(names)
+        return pa.RecordBatch.from_arrays(
+            [self.column(name) for name in names], schema=pa.schema([self.schema.field(name) for name in names])
+        )
+
+    def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
+        """Some rows of some columns, copied out; only what they touch is verified."""
+        indices = pa.array(rows)
+        listed: list[int] = rows.tolist()
+        arrays = []
+        for name in names:
+            array = self.batch.column(name)
+            if name not in self._whole and listed:
+                self._verify_rows(name, array, listed)
+            arrays.append(array.take(indices))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
+
+    def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
+        """The ids of a few rows as Python values: what `take` gives, without Arrow's cost for each call."""
+        if self._id_values is None:
+            array = self.column(ID) if self.rows <= IDS_AT_ONCE else self.batch.column(ID)
+            _, *buffers = array.buffers()
+            if pa.types.is_large_string(array.type):
+                self._id_values = np.frombuffer(buffers[0], np.int64, count=self.rows + 1), memoryview(buffers[1] or b"")
+            else:
+                self._id_values = array.to_numpy(), None
+        if ID not in self._whole:
+            self._verify_rows(ID, self.batch.column(ID), rows.tolist())
+        values, text = self._id_values
+        if text is None:
+            found: list[Id] = values[rows].tolist()
+            return found
+        starts, stops = values[rows].tolist(), values[rows + 1].tolist()
+        return [str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
+
+    def _schema_of(self, names: tuple[str, ...]) -> pa.Schema:
+        schema = self._schemas.get(names)
+        if schema is None:
+            schema = self._schemas[names] = pa.schema([self.schema.field(name) for name in names])
+        return schema
+
+    def _verify_rows(self, name: str, array: pa.Array, rows: list[int]) -> None:
+        layout = self._layouts.get(name)
+        if layout is None:
+            layout = self._layouts[name] = self._layout(array)
+        if layout is WHOLE:
+            self.column(name)
+            return
+        at, width, offsets, data_at = layout
+        verify = self.file.verify
+        for row in rows:
+            verify(at + row * width, at + (row + 1) * width + (width if offsets is not None else 0))
+        if offsets is not None:  # only now are these offsets known to be good
+            for row in rows:
+                verify(data_at + int(offsets[row]), data_at + int(offsets[row + 1]))
+
+    def _layout(self, array: pa.Array) -> Layout:
+        """Where the bytes of a row lie: (start, width, offsets, start of the text); `WHOLE` for columns read as a whole."""
+        base = self.file.buffer.address
+        validity, *rest = array.buffers()
+        if validity is not None and validity.size:
+            self.file.verify(validity.address - base, validity.address - base + validity.size)
+        kind = array.type
+        if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
+            offsets = np.frombuffer(rest[0], np.int64, count=self.rows + 1)
+            return rest[0].address - base, 8, offsets, rest[1].address - base if rest[1] is not None else 0
+        if pa.types.is_fixed_size_list(kind) and not kind.value_field.nullable:
+            return array.values.buffers()[1].address - base, kind.list_size * kind.value_type.bit_width // 8, None, 0
+        if pa.types.is_primitive(kind) and kind.bit_width >= 8:
+            return rest[0].address - base, kind.bit_width // 8, None, 0
+        return WHOLE  # lists, structs, booleans
+
+
+def _buffers(array: pa.Array) -> list[pa.Buffer]:
+    """The buffers that lie in the file: an empty one may lie anywhere."""
+    return [buffer for buffer in array.buffers() if buffer is not None and buffer.size]

@@ -1,0 +1,163 @@
+"""Distil a sentence-transformers model into a static one: every token's vector, worked out once.
+
+Method: Model2Vec (Tulkens and van Dongen, 2024, https://github.com/MinishLab/model2vec). Each token is embedded alone by
+the teacher; PCA reduces the vectors; each is then weighted. Without a corpus the weight is a / (a + p), with p the token's
+share of running text by Zipf's law over the order of the vocabulary (smooth inverse frequency; Arora, Liang and Ma, ICLR 2017).
+
+With a corpus of one's own its frequent words become tokens, the mean vector of its running text is taken off (Mu and Viswanath,
+"All-but-the-Top", ICLR 2018), and the weight is the logarithm of the inverse document frequency (Spärck Jones, 1972): in texts
+of one field, smooth inverse frequency would damp the field's own words as if they were stop words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.storage.folders import whole_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+
+SIF = 1e-4  # a: tokens that make up more than this share of the text are damped
+_WINDOW = 8192  # texts counted, or tokens embedded, at a time
+
+
+def distill(
+    teacher: SentenceTransformerEmbedder,
+    folder: str | Path,
+    *,
+    corpus: Iterable[str] | None = None,
+    dim: int = 256,
+    words: int = 20_000,
+    min_count: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a static model of `teacher` into `folder` (a model2vec folder: load it with `model2vec:FOLDER`).
+
+    corpus: texts of one's own; up to `words` of their words that come `min_count` times become tokens, where the teacher has
+    a WordPiece tokenizer (the BERT family). dim: at most the teacher's. progress: called with tokens done and in all.
+    Raises EmbedderError for a teacher without a fast tokenizer; InvalidInputError for a folder in use or a wrong dim.
+    """
+    target = Path(folder)
+    if target.exists() and any(target.iterdir()):
+        raise InvalidInputError(f"'{target}' is in use; give a new folder for the static model")
+    if not 1 <= dim <= teacher.dim:
+        raise InvalidInputError(f"dim is {dim}; it must be from 1 to the teacher's {teacher.dim}")
+    tokenizer = _tokenizer(teacher)
+    texts = None if corpus is None else list(corpus)
+    if texts is not None:
+        tokenizer = _with_words(tokenizer, texts, words, min_count)
+    tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])]
+    vectors = _reduce(_embed_tokens(teacher, tokenizer, tokens, progress), dim)
+    vectors = _weighted_by_rank(vectors) if texts is None else _weighted_by_corpus(vectors, tokenizer, texts)
+    _write(target, vectors, tokenizer, teacher.name, by_rank=texts is None)
+    return target
+
+
+def _tokenizer(teacher: SentenceTransformerEmbedder) -> Any:
+    """A copy of the teacher's tokenizer that neither pads nor truncates."""
+    from tokenizers import Tokenizer
+
+    backend = getattr(teacher.model.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise EmbedderError(f"'{teacher.name}' has no fast tokenizer, which distilling needs")
+    copy = Tokenizer.from_str(backend.to_str())
+    copy.no_padding()
+    copy.no_truncation()
+    return copy
+
+
+def _with_words(tokenizer: Any, texts: list[str], words: int, min_count: int) -> Any:
+    """The tokenizer with the corpus's frequent words as tokens: WordPiece takes the longest match first."""
+    from tokenizers import Tokenizer
+
+    layout = json.loads(tokenizer.to_str())
+    if layout["model"]["type"] != "WordPiece" or tokenizer.pre_tokenizer is None:
+        return tokenizer
+    counts: Counter[str] = Counter()
+    for text in texts:
+        clean = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer is not None else text
+        counts.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(clean))
+    vocabulary = layout["model"]["vocab"]
+    frequent = (word for word, count in counts.most_common() if count >= min_count and word not in vocabulary)
+    for word in islice(frequent, words):
+        vocabulary[word] = len(vocabulary)
+    return Tokenizer.from_str(json.dumps(layout))
+
+
+def _embed_tokens(
+    teacher: SentenceTransformerEmbedder, tokenizer: Any, tokens: list[str], progress: Callable[[int, int], None] | None
+) -> npt.NDArray[np.float32]:
+    """Each token embedded alone, as the word it stands for; float32, shape (len(tokens), teacher.dim)."""
+    import numpy as np
+
+    layout = json.loads(tokenizer.to_str())["model"]
+    prefix = layout.get("continuing_subword_prefix") or ""
+    plain = [(token.removeprefix(prefix) if prefix else token).replace("▁", " ").strip() or token for token in tokens]
+    out = np.empty((len(tokens), teacher.dim), dtype=np.float32)
+    for start in range(0, len(plain), _WINDOW):
+        out[start : start + _WINDOW] = teacher.embed_documents(plain[start : start + _WINDOW])
+        if progress is not None:
+            progress(min(start + _WINDOW, len(plain)), len(plain))
+    return out
+
+
+def _reduce(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float32]:
+    """The first `dim` principal components, centred."""
+    import numpy as np
+
+    from vecsearch.common.pca import principal_axes
+
+    centre, _, axes = principal_axes(vectors, centred=True)
+    return np.ascontiguousarray((vectors - centre) @ axes[:dim].T, dtype=np.float32)
+
+
+def _weighted_by_rank(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Smooth inverse frequency, the share of a token following from its place in the vocabulary."""
+    import numpy as np
+
+    share = 1 / np.arange(2, len(vectors) + 2)
+    share /= share.sum()
+    return np.asarray(vectors * (SIF / (SIF + share))[:, None], np.float32)
+
+
+def _weighted_by_corpus(vectors: npt.NDArray[np.float32], tokenizer: Any, texts: list[str]) -> npt.NDArray[np.float32]:
+    """Centred on the mean of the running text, weighted by log((N + 1) / (df + 1/2)): N texts, df of them with the token."""
+    import numpy as np
+
+    seen, holding = np.zeros(len(vectors)), np.zeros(len(vectors))
+    for start in range(0, len(texts), _WINDOW):
+        for encoding in tokenizer.encode_batch_fast(texts[start : start + _WINDOW], add_special_tokens=False):
+            ids, counts = np.unique(np.asarray(encoding.ids, dtype=np.int64), return_counts=True)
+            seen[ids] += counts
+            holding[ids] += 1
+    mean = seen @ vectors / max(seen.sum(), 1.0)
+    return np.asarray((vectors - mean) * np.log((len(texts) + 1) / (holding + 0.5))[:, None], np.float32)
+
+
+def _write(folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teacher: str, *, by_rank: bool) -> None:
+    from safetensors.numpy import save_file
+
+    config = {
+        "model_type": "model2vec",
+        "architectures": ["StaticModel"],
+        "normalize": True,
+        "hidden_dim": vectors.shape[1],
+        "apply_zipf": by_rank,
+        "sif_coefficient": SIF if by_rank else None,
+        "tokenizer_name": teacher,
+        "max_length": None,
+    }
+    with whole_folder(folder) as made:
+        save_file({"embeddings": vectors}, made / "model.safetensors")
+        tokenizer.save(str(made / "tokenizer.json"))
+        (made / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
