@@ -59,13 +59,13 @@ class Entry:
 
     variant: grid.Variant
     folder: Path
-    facts: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     points: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: str | None = None
 
     def record(self) -> dict[str, Any]:
         points = [point for point in self.points.values() if point["rounds_qps"]]
-        return {"peer": self.variant.peer, "build": self.variant.build, **self.facts, "points": points, "error": self.error}
+        return {"peer": self.variant.peer, "build": self.variant.build, **self.details, "points": points, "error": self.error}
 
 
 Measure = Callable[[Entry, Worker, cases.Case, int, grid.Args, int], None]
@@ -100,17 +100,17 @@ class Run:
             if reuse and entry.variant.peer != report.OURS and note.exists():
                 kept = json.loads(note.read_text())
                 if kept["data"] == self.fingerprint:
-                    entry.facts |= kept["facts"]
+                    entry.details |= kept["facts"]
                     continue
             with self.guard(entry, "build"):
                 worker = self.start(entry, self.plan.threads)
                 try:
-                    entry.facts |= {"version": worker.facts["version"], "filters": worker.facts["filters"]}
-                    entry.facts["build_facts"] = worker.call("build", BUILD_TIMEOUT, entry.variant.build)
+                    entry.details |= {"version": worker.details["version"], "filters": worker.details["filters"]}
+                    entry.details["build_facts"] = worker.call("build", BUILD_TIMEOUT, entry.variant.build)
                 finally:
                     worker.stop()
-                note.write_text(json.dumps({"data": self.fingerprint, "facts": entry.facts}))
-                say(f"{entry.variant.name}: built in {entry.facts['build_facts']['seconds']:.1f} s")
+                note.write_text(json.dumps({"data": self.fingerprint, "facts": entry.details}))
+                say(f"{entry.variant.name}: built in {entry.details['build_facts']['seconds']:.1f} s")
 
     def measure_single(self) -> None:
         """One thread, one query a call, every process pinned to the same core. Round 0 finds the recall, and warms up."""
@@ -179,7 +179,7 @@ class Run:
                 worker = self.start(entry, 1)
                 try:
                     cold = worker.call("probe", CALL_TIMEOUT, point["query"], k)
-                    entry.facts["cold_start"] = cold | {"query": point["query"]}
+                    entry.details["cold_start"] = cold | {"query": point["query"]}
                 finally:
                     worker.stop()
 
@@ -197,7 +197,7 @@ class Run:
                 yield from ((name, k, position) for position in range(longest))
 
     def settings(self, entry: Entry, name: str, k: int) -> list[grid.Args]:
-        if name != cases.UNFILTERED and not entry.facts.get("filters"):
+        if name != cases.UNFILTERED and not entry.details.get("filters"):
             return []
         return grid.for_k(entry.variant.query if name == cases.UNFILTERED else entry.variant.filtered, k)
 
@@ -226,7 +226,7 @@ class Run:
 
     def fits(self) -> bool:
         """Whether all indexes, opened at the same time, take less than half of the memory."""
-        needed = sum(1.5 * float(entry.facts["build_facts"]["disk_mb"]) + 200 for entry in self.alive())
+        needed = sum(1.5 * float(entry.details["build_facts"]["disk_mb"]) + 200 for entry in self.alive())
         return needed < measure.total_memory_mb() / 2
 
     @contextmanager

@@ -53,10 +53,10 @@ def hardware() -> dict[str, str | int]:
     except OSError:
         info = []
     named = dict(line.split(":", 1) for line in info if ":" in line)
-    facts = {key.strip(): value.strip() for key, value in named.items()}
-    flags = facts.get("flags", "").split()
+    details = {key.strip(): value.strip() for key, value in named.items()}
+    flags = details.get("flags", "").split()
     return {
-        "cpu": facts.get("model name") or platform.processor() or platform.machine(),
+        "cpu": details.get("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "vector_instructions": ", ".join(flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in flags),
         "memory_gb": round(total_memory_mb() / 1024),
@@ -79,11 +79,11 @@ def version(package: str) -> str:
 
 def save(name: str, measured: Mapping[str, Any], packages: Sequence[str]) -> Path:
     """Writes benchmarks/results/NAME.json: what was measured, when, on what, and with which versions."""
-    facts = {"name": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", "hardware": hardware()}
-    facts["versions"] = {package: version(package) for package in packages}
+    details = {"name": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", "hardware": hardware()}
+    details["versions"] = {package: version(package) for package in packages}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(rounded(facts | dict(measured)), indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(rounded(details | dict(measured)), indent=1) + "\n", encoding="utf-8")
     return path
 
 

@@ -81,7 +81,7 @@ def _heading(results: Record) -> str:
     versions = dict(sorted({entry["peer"]: entry.get("version", "?") for entry in results["entries"]}.items()))
     others = {name: version for name, version in results["versions"].items() if name not in versions}
     origin = "held-out rows of the same data" if data["held_out"] else "the data set's own queries"
-    facts = [
+    conditions = [
         f"{data['name']}, {data['rows']:,} rows × {data['dim']}, {data['metric']}; {data['queries']:,} queries ({origin})",
         f"{machine['cpu']}, {machine['cores']} cores, {machine['vector_instructions'] or 'no AVX2'}, "
         f"{machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}",
@@ -92,7 +92,7 @@ def _heading(results: Record) -> str:
     title = f"# {results['name']}\n\n"
     if results["quick"]:
         title += "**A quick check on little data: its figures say nothing about speed.**\n\n"
-    return title + "\n".join(f"- {fact}." for fact in facts)
+    return title + "\n".join(f"- {fact}." for fact in conditions)
 
 
 def _speed_table(results: Record, threads: str, k: int, title: str) -> str:

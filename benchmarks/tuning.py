@@ -49,7 +49,7 @@ def main() -> None:
             raise SystemExit(str(error)) from error
     seconds = time.perf_counter() - start
     print(f"{report.before:.4f} → {report.after:.4f} (gain {report.low:+.4f} to {report.high:+.4f} at 95%), {seconds:.0f} s")
-    facts = {
+    details = {
         "set": options.set,
         "model": options.model,
         "least_grade": options.least,
@@ -61,7 +61,7 @@ def main() -> None:
         "settings": {name: getattr(report.settings, name) for name in Settings.__slots__},
         "seconds": seconds,
     }
-    print(measure.save(f"tuning-{options.set}", facts, PACKAGES))
+    print(measure.save(f"tuning-{options.set}", details, PACKAGES))
 
 
 def pairs(folder: Path, least: float, characters: int | None = None) -> list[dict[str, object]]:

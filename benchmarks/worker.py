@@ -67,7 +67,7 @@ class Worker:
         self._connection = here
         self._log = log
         try:
-            self.facts = self.call("start", 300.0, peer, task, index, threads, core)
+            self.details = self.call("start", 300.0, peer, task, index, threads, core)
         except WorkerError:
             self.stop()
             raise

@@ -192,12 +192,12 @@ class Collection:
         self._pinned = version
         self._lock = threading.Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
-        facts = self._snapshot.facts
-        self._queries_asked: QueryLog | None = query_log(None, root, facts) if version is None else None
+        manifest = self._snapshot.manifest
+        self._queries_asked: QueryLog | None = query_log(None, root, manifest) if version is None else None
         self._given_chunker = chunker
         self._models: dict[EmbedderEntry, Model] = {}
-        if facts.embedder is not None:
-            self._models[facts.embedder] = Model(root, facts.embedder, facts.dim, embedder)
+        if manifest.embedder is not None:
+            self._models[manifest.embedder] = Model(root, manifest.embedder, manifest.dim, embedder)
 
     # -- changing --------------------------------------------------------------------------------------------------------
 
@@ -223,17 +223,17 @@ class Collection:
         if on_conflict not in ("error", "skip", "replace"):
             raise InvalidInputError(f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'")
         self._writable()
-        facts = self.refresh()._snapshot.facts  # another process may have moved the collection to another model
-        known = None if facts.settings.get("open_schema") else source_schema(facts, id_column, text_column)
+        manifest = self.refresh()._snapshot.manifest  # another process may have moved the collection to another model
+        known = None if manifest.settings.get("open_schema") else source_schema(manifest, id_column, text_column)
         with _readable():
-            source = open_source(data, text_column=text_column or facts.text_column or "text", schema=known)
+            source = open_source(data, text_column=text_column or manifest.text_column or "text", schema=known)
         with _readable(), progress_bar(f"adding {source.name}", source.total, progress) as advance:
             done = add.add_documents(
                 self._store,
                 source.batches,
                 on_conflict=on_conflict,
-                embedder=self._model_of(facts),
-                split=self._splitter(facts),
+                embedder=self._model_of(manifest),
+                split=self._splitter(manifest),
                 id_column=id_column,
                 text_column=text_column,
                 progress=advance,
@@ -294,10 +294,10 @@ class Collection:
         from vecsearch.index.build import build_index
 
         self._writable()
-        facts = self.refresh()._snapshot.facts
+        manifest = self.refresh()._snapshot.manifest
         if recall is not None:
             check_recall(recall)
-        asked, asked_with = self._questions(queries, facts)
+        asked, asked_with = self._questions(queries, manifest)
         if asked is not None and not len(asked):
             raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
         self._store.snapshot().verify()
@@ -319,7 +319,7 @@ class Collection:
         """
         from vecsearch.evaluation.bench import compare_recipes
 
-        asked, _ = self._questions(queries, self._snapshot.facts)
+        asked, _ = self._questions(queries, self._snapshot.manifest)
         with progress_bar("comparing recipes", len(recipes), progress) as advance:
             return compare_recipes(
                 self._store, recipes, k=check_k(k), queries=asked, seed=seed, progress=lambda name: advance(1)
@@ -361,7 +361,7 @@ class Collection:
         CollectionExistsError, CorruptedError, StorageError."""
         from vecsearch.maintenance.backup import write_backup
 
-        return write_backup(self.path, _root(target), self._snapshot.facts.version)
+        return write_backup(self.path, _root(target), self._snapshot.manifest.version)
 
     def export(self, target: str | os.PathLike[str]) -> int:
         """Write the documents with all their columns and vectors to one Parquet file, for other tools and for
@@ -369,7 +369,7 @@ class Collection:
         StorageError."""
         from vecsearch.maintenance.parquet import export_parquet
 
-        return export_parquet(self.path, _root(target), self._snapshot.facts.version)
+        return export_parquet(self.path, _root(target), self._snapshot.manifest.version)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Move the collection to another model: every text is embedded again, ids, texts, metadata and passages stay.
@@ -382,11 +382,11 @@ class Collection:
         """
         from vecsearch.maintenance.reembed import reembed_documents
 
-        facts = self._writable().facts
+        manifest = self._writable().manifest
         model = resolve_embedder(embedder)
-        with progress_bar("embedding again", facts.rows - facts.deleted, progress) as advance:
+        with progress_bar("embedding again", manifest.rows - manifest.deleted, progress) as advance:
             result = self._changed(reembed_documents(self._store, model, advance))
-        now = self._snapshot.facts
+        now = self._snapshot.manifest
         if now.embedder is not None and now.embedder.fingerprint == model.fingerprint():
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
         return result
@@ -405,7 +405,7 @@ class Collection:
 
         snapshot = self._snapshot
         asked, judged = (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
-        vectors = None if asked is None else self._queries(asked, snapshot.facts)
+        vectors = None if asked is None else self._queries(asked, snapshot.manifest)
         if vectors is not None and not len(vectors):
             raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
         total = snapshot.live.count * (2 if judged else 1)
@@ -425,7 +425,7 @@ class Collection:
 
         snapshot = self._snapshot
         with progress_bar("projecting", snapshot.live.count, progress) as advance:
-            embedder = write_reduced(snapshot, self._model_of(snapshot.facts), _root(path), dim, method, seed, advance)
+            embedder = write_reduced(snapshot, self._model_of(snapshot.manifest), _root(path), dim, method, seed, advance)
         return Collection(_root(path), embedder=embedder, chunker=self._given_chunker, lock_timeout=self._store.lock_timeout)
 
     # -- searching -------------------------------------------------------------------------------------------------------
@@ -450,8 +450,8 @@ class Collection:
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
-        vector = self._query(query, snapshot.facts)
-        kept = snapshot.live if where is None else snapshot.kept(where)
+        vector = self._query(query, snapshot.manifest)
+        kept = searcher.selector.select(where)
         found = self._run(searcher, vector, check_k(k), kept, recall, exact, passages)
         if self._queries_asked is not None:
             target = self._target(recall, snapshot)
@@ -472,11 +472,11 @@ class Collection:
         list with one a query (None for none). The same results as one by one, in order."""
         searcher = self._searching()
         snapshot = searcher.snapshot
-        vectors = self._queries(queries, snapshot.facts)
+        vectors = self._queries(queries, snapshot.manifest)
         wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
         if len(wheres) != len(vectors):
             raise InvalidInputError(f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query")
-        kepts = [snapshot.live if item is None else snapshot.kept(item) for item in wheres]
+        kepts = [searcher.selector.select(item) for item in wheres]
         k = check_k(k)
         if snapshot.chunked and not passages:
             found = [
@@ -498,7 +498,7 @@ class Collection:
         snapshot = searcher.snapshot
         if not min_score > -np.inf:
             raise InvalidInputError(f"min_score is {min_score!r}; it must be a number")
-        found = searcher.within(self._query(query, snapshot.facts), min_score, snapshot.kept(where))
+        found = searcher.within(self._query(query, snapshot.manifest), min_score, searcher.selector.select(where))
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def measure_recall(
@@ -513,10 +513,10 @@ class Collection:
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
-        asked, asked_with = self._questions(queries, snapshot.facts)
+        asked, asked_with = self._questions(queries, snapshot.manifest)
         asked = None if asked is None else asked[:n_queries]
         target = self._target(recall, snapshot)
-        return measure_recall(searcher, check_k(k), n_queries, snapshot.kept(where), target, asked, seed, asked_with)
+        return measure_recall(searcher, check_k(k), n_queries, searcher.selector.select(where), target, asked, seed, asked_with)
 
     def sample_queries(self, count: int) -> int:
         """Keep a random sample of at most `count` of the queries asked from now on; 0 stops, and removes it. The version
@@ -551,8 +551,10 @@ class Collection:
 
         snapshot = self._snapshot
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
-        splitter = functools.partial(self._splitter, snapshot.facts)
-        subject = quality.Subject(snapshot, snapshot.kept(where), search, self.get, self._model_of(snapshot.facts), splitter)
+        splitter = functools.partial(self._splitter, snapshot.manifest)
+        subject = quality.Subject(
+            snapshot, self._searching().selector.select(where), search, self.get, self._model_of(snapshot.manifest), splitter
+        )
         return quality.evaluate(subject, queries, qrels, k, n_queries, seed)
 
     def explain(
@@ -560,13 +562,13 @@ class Collection:
     ) -> Plan:
         """What `search` would do and why; str() of it is for people. No vector is compared."""
         searcher = self._searching()
-        kept = searcher.snapshot.kept(where)
+        kept = searcher.selector.select(where)
         return searcher.plan(min(check_k(k), max(kept.count, 1)), self._target(recall, searcher.snapshot), exact, kept)
 
     @staticmethod
     def _target(recall: float | None, snapshot: Snapshot) -> float:
         if recall is None:
-            return snapshot.facts.recall
+            return snapshot.manifest.recall
         check_recall(recall)
         return recall
 
@@ -586,62 +588,64 @@ class Collection:
             return searcher.search(vector, k, kept, target, exact)
         return searcher.documents(vector, k, kept, target, exact)
 
-    def _query(self, query: Any, facts: Manifest) -> npt.NDArray[np.float32]:
+    def _query(self, query: Any, manifest: Manifest) -> npt.NDArray[np.float32]:
         """One query as a vector to compare with stored ones: float32 (dim,), unit length for cosine."""
         if type(query) is np.ndarray or (isinstance(query, Sequence) and not isinstance(query, str) and _numeric(query)):
             vector = np.ascontiguousarray(query, np.float32)
-            if vector.shape == (1, facts.dim):
+            if vector.shape == (1, manifest.dim):
                 vector = vector[0]
         else:
-            vector = self._embed_queries([query], facts)[0]
-        if facts.embedder is not None and vector.shape == (facts.embedder.full_dim,):
-            vector = self._projected(vector[None], facts)[0]
-        if vector.shape != (facts.dim,):
-            raise InvalidInputError(f"the query has shape {vector.shape}; vectors of this collection have {facts.dim} numbers")
+            vector = self._embed_queries([query], manifest)[0]
+        if manifest.embedder is not None and vector.shape == (manifest.embedder.full_dim,):
+            vector = self._projected(vector[None], manifest)[0]
+        if vector.shape != (manifest.dim,):
+            raise InvalidInputError(
+                f"the query has shape {vector.shape}; vectors of this collection have {manifest.dim} numbers"
+            )
         square = float(vector.dot(vector))
         if not square < np.inf:
             raise InvalidInputError("the query vector has a NaN or an infinite number, or numbers too large for float32")
-        if facts.metric is not Metric.COSINE:
+        if manifest.metric is not Metric.COSINE:
             return vector
         if square == 0:
             raise InvalidInputError("the query is a zero vector: it has no direction, so no cosine")
         return np.multiply(vector, np.float32(1 / square**0.5))
 
-    def _questions(self, queries: Any, facts: Manifest) -> tuple[npt.NDArray[np.float32] | None, str]:
+    def _questions(self, queries: Any, manifest: Manifest) -> tuple[npt.NDArray[np.float32] | None, str]:
         """Queries to measure with, and what they are; None: rows."""
         if isinstance(queries, str) and queries == "sampled":
             if self._queries_asked is not None:
                 self._queries_asked.flush()
-            return sampled_queries(self.path, facts), "queries sampled from searches"
-        return (None if queries is None else self._queries(queries, facts)), "the user's own queries"
+            return sampled_queries(self.path, manifest), "queries sampled from searches"
+        return (None if queries is None else self._queries(queries, manifest)), "the user's own queries"
 
-    def _queries(self, queries: Any, facts: Manifest) -> npt.NDArray[np.float32]:
+    def _queries(self, queries: Any, manifest: Manifest) -> npt.NDArray[np.float32]:
         if isinstance(queries, str):
             raise InvalidInputError("search_batch takes a list of queries; search takes one")
         if not isinstance(queries, np.ndarray):
             queries = list(queries)
             if queries and not all(_numeric(item) for item in queries):
-                queries = self._embed_queries(queries, facts)
+                queries = self._embed_queries(queries, manifest)
         if len(queries) == 0:
-            return np.empty((0, facts.dim), np.float32)
+            return np.empty((0, manifest.dim), np.float32)
         try:
             matrix = np.ascontiguousarray(queries, np.float32)
         except ValueError as error:
-            raise InvalidInputError(f"the queries are not vectors of {facts.dim} numbers each: {error}") from error
-        if matrix.ndim == 2 and facts.embedder is not None and matrix.shape[1] == facts.embedder.full_dim:
-            matrix = self._projected(matrix, facts)
-        if matrix.ndim != 2 or matrix.shape[1] != facts.dim:
-            raise InvalidInputError(f"the queries have shape {matrix.shape}; expected (number of queries, {facts.dim})")
+            raise InvalidInputError(f"the queries are not vectors of {manifest.dim} numbers each: {error}") from error
+        if matrix.ndim == 2 and manifest.embedder is not None and matrix.shape[1] == manifest.embedder.full_dim:
+            matrix = self._projected(matrix, manifest)
+        if matrix.ndim != 2 or matrix.shape[1] != manifest.dim:
+            raise InvalidInputError(f"the queries have shape {matrix.shape}; expected (number of queries, {manifest.dim})")
         rows = []
         for number, vector in enumerate(matrix):
             try:
-                rows.append(self._query(vector, facts))
+                rows.append(self._query(vector, manifest))
             except InvalidInputError as error:
                 raise InvalidInputError(f"query {number}: {error}") from error
         return np.stack(rows)
 
-    def _embed_queries(self, queries: Sequence[Any], facts: Manifest) -> npt.NDArray[np.float32]:
-        model = self._model_of(facts)
+    def _embed_queries(self, queries: Sequence[Any], manifest: Manifest) -> npt.NDArray[np.float32]:
+        model = self._model_of(manifest)
         if model is None:
             raise EmbedderError("this collection has no embedder, so it is searched by vector: give a list or array of numbers")
         for number, query in enumerate(queries):
@@ -649,17 +653,17 @@ class Collection:
                 raise InvalidInputError(f"query {number} is an empty text")
         return model.embed_queries(queries)
 
-    def _projected(self, vectors: npt.NDArray[np.float32], facts: Manifest) -> npt.NDArray[np.float32]:
-        model = self._model_of(facts)
+    def _projected(self, vectors: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray[np.float32]:
+        model = self._model_of(manifest)
         assert model is not None
         return model.project(vectors)
 
-    def _model_of(self, facts: Manifest) -> Model | None:
+    def _model_of(self, manifest: Manifest) -> Model | None:
         """The model of a version: it is another one after `reembed`."""
-        if facts.embedder is None:
+        if manifest.embedder is None:
             return None
-        return self._models.get(facts.embedder) or self._models.setdefault(
-            facts.embedder, Model(self.path, facts.embedder, facts.dim)
+        return self._models.get(manifest.embedder) or self._models.setdefault(
+            manifest.embedder, Model(self.path, manifest.embedder, manifest.dim)
         )
 
     # -- reading ---------------------------------------------------------------------------------------------------------
@@ -670,10 +674,10 @@ class Collection:
         snapshot = self._snapshot
         names = [name for name in snapshot.columns if name != VECTOR] if columns is None else list(columns)
         snapshot.check_columns(names)
-        wanted = as_ids(ids, snapshot.facts.schema.field(ID).type)
+        wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
         owners, positions = snapshot.locate(wanted)
-        text = snapshot.facts.text_column
-        chunked = CHUNK in snapshot.facts.schema.names
+        text = snapshot.manifest.text_column
+        chunked = CHUNK in snapshot.manifest.schema.names
         extra = [START] if chunked and START not in names else []
         rows = snapshot.take([*names, *extra], positions).to_pylist()
         out: list[dict[str, Any] | None] = [None] * len(wanted)
@@ -697,7 +701,7 @@ class Collection:
             raise InvalidInputError("vector takes the id of a document, or text=, one of them")
         snapshot = self._snapshot
         found: npt.NDArray[np.float32]
-        found = self._embed_queries([text], snapshot.facts)[0] if id is None else document_vectors(snapshot, [id])[0]
+        found = self._embed_queries([text], snapshot.manifest)[0] if id is None else document_vectors(snapshot, [id])[0]
         return found
 
     def features(self, ids: Any, *, missing: Literal["error", "zeros"] = "error") -> npt.NDArray[np.float32]:
@@ -721,10 +725,10 @@ class Collection:
     def count(self, where: Where | None = None) -> int:
         """How many documents there are for which `where` is true."""
         snapshot = self._snapshot
-        return snapshot.facts.documents if where is None else snapshot.documents_in(snapshot.kept(where).mask)
+        return snapshot.manifest.documents if where is None else snapshot.documents_in(self._searching().selector.select(where))
 
     def __len__(self) -> int:
-        return self._snapshot.facts.documents
+        return self._snapshot.manifest.documents
 
     def to_arrow(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> pa.Table:
         """The live rows as a table: a row a document, or a passage where there is a chunker. Cosine collections give vectors
@@ -732,7 +736,9 @@ class Collection:
         snapshot = self._snapshot
         names = snapshot.columns if columns is None else list(columns)
         snapshot.check_columns(names)
-        return pa.Table.from_batches(snapshot.scan(names, where), schema=snapshot.schema_of(names))
+        return pa.Table.from_batches(
+            snapshot.scan(names, self._searching().selector.select(where)), schema=snapshot.schema_of(names)
+        )
 
     def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
         """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
@@ -743,31 +749,32 @@ class Collection:
         self, columns: Sequence[str] | None = None, *, where: Where | None = None, batch_rows: int = 8192
     ) -> Iterator[pa.RecordBatch]:
         """Stream the live rows, `batch_rows` at most at a time, from one version whatever is committed meanwhile."""
-        return self._snapshot.scan(columns, where, batch_rows)
+        searcher = self._searching()
+        return searcher.snapshot.scan(columns, searcher.selector.select(where), batch_rows)
 
     def info(self) -> CollectionInfo:
         """The facts of the collection."""
-        facts = self._snapshot.facts
+        manifest = self._snapshot.manifest
         return CollectionInfo(
             path=str(self.path),
-            version=facts.version,
-            documents=facts.documents,
-            rows=facts.rows - facts.deleted,
-            deleted_rows=facts.deleted,
-            segments=len(facts.segments),
-            bytes=sum(ref.bytes for ref in facts.files()),
-            dim=facts.dim,
-            metric=str(facts.metric),
-            dtype=facts.dtype,
-            embedder=facts.embedder.spec if facts.embedder else None,
-            fingerprint=facts.embedder.fingerprint if facts.embedder else None,
-            text_column=facts.text_column,
-            chunker=facts.chunker,
-            columns={field.name: str(field.type) for field in facts.schema},
-            recall=facts.recall,
+            version=manifest.version,
+            documents=manifest.documents,
+            rows=manifest.rows - manifest.deleted,
+            deleted_rows=manifest.deleted,
+            segments=len(manifest.segments),
+            bytes=sum(ref.bytes for ref in manifest.files()),
+            dim=manifest.dim,
+            metric=str(manifest.metric),
+            dtype=manifest.dtype,
+            embedder=manifest.embedder.spec if manifest.embedder else None,
+            fingerprint=manifest.embedder.fingerprint if manifest.embedder else None,
+            text_column=manifest.text_column,
+            chunker=manifest.chunker,
+            columns={field.name: str(field.type) for field in manifest.schema},
+            recall=manifest.recall,
             indexes=tuple(
-                IndexInfo(entry.name, entry.recipe, entry.rows, sum(ref.bytes for ref in entry.files), entry.facts)
-                for entry in facts.indexes
+                IndexInfo(entry.name, entry.recipe, entry.rows, sum(ref.bytes for ref in entry.files), entry.calibration)
+                for entry in manifest.indexes
             ),
         )
 
@@ -776,10 +783,10 @@ class Collection:
         out = []
         for number in log.versions(self.path):
             try:
-                facts = log.load(self.path, number)
+                manifest = log.load(self.path, number)
             except VersionNotFoundError:
                 continue  # removed by another process since the folder was listed
-            out.append(VersionInfo(number, facts.created, facts.operation, facts.documents))
+            out.append(VersionInfo(number, manifest.created, manifest.operation, manifest.documents))
         return out
 
     # -- life ------------------------------------------------------------------------------------------------------------
@@ -788,9 +795,9 @@ class Collection:
         """See what other processes committed. A collection opened at a version stays there."""
         with self._lock:
             current = self._searching().snapshot
-            if self._pinned is None and log.versions(self.path)[-1:] != [current.facts.version]:
+            if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
                 self._searcher = Searcher(self._store.snapshot())
-                self._queries_asked = query_log(self._queries_asked, self.path, self._searcher.snapshot.facts)
+                self._queries_asked = query_log(self._queries_asked, self.path, self._searcher.snapshot.manifest)
         return self
 
     def close(self) -> None:
@@ -809,8 +816,8 @@ class Collection:
     def __repr__(self) -> str:
         if self._searcher is None:
             return f"Collection({str(self.path)!r}, closed)"
-        facts = self._snapshot.facts
-        return f"Collection({str(self.path)!r}, version={facts.version}, documents={facts.documents}, dim={facts.dim})"
+        manifest = self._snapshot.manifest
+        return f"Collection({str(self.path)!r}, version={manifest.version}, documents={manifest.documents}, dim={manifest.dim})"
 
     def _searching(self) -> Searcher:
         searcher = self._searcher
@@ -834,13 +841,13 @@ class Collection:
         self.refresh()
         return result
 
-    def _splitter(self, facts: Manifest) -> Any:
-        if facts.chunker is None:
+    def _splitter(self, manifest: Manifest) -> Any:
+        if manifest.chunker is None:
             return None
-        chunker: Chunker | FunctionChunker | None = resolve_chunker(self._given_chunker or facts.chunker)
-        if chunker is None or chunker.to_dict() != dict(facts.chunker):
+        chunker: Chunker | FunctionChunker | None = resolve_chunker(self._given_chunker or manifest.chunker)
+        if chunker is None or chunker.to_dict() != dict(manifest.chunker):
             raise InvalidInputError(
-                f"the collection was made with the chunker {dict(facts.chunker)}: open it with that one (chunker=)"
+                f"the collection was made with the chunker {dict(manifest.chunker)}: open it with that one (chunker=)"
             )
         return chunker.split
 

@@ -139,7 +139,7 @@ class IndexInfo:
     recipe: Mapping[str, Any]
     rows: int
     bytes: int
-    facts: Mapping[str, Any]
+    calibration: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,8 @@ def test_ingest_makes_a_collection_and_counts(tmp_path: Path, data: Path) -> Non
     place = tmp_path / "new.vs"
     answer = ok("ingest", data, place, "--embedder", "toy:32", "--metric", "l2")
     assert answer.out.startswith("4 documents added, 0 replaced, 0 skipped;")
-    facts = vs.open(place).info()
-    assert (facts.documents, facts.dim, facts.metric, facts.embedder) == (4, 32, "l2", "toy:32")
+    info = vs.open(place).info()
+    assert (info.documents, info.dim, info.metric, info.embedder) == (4, 32, "l2", "toy:32")
 
 
 def test_ingest_again_skips_replaces_or_refuses(folder: Path, data: Path) -> None:
@@ -215,8 +215,8 @@ def test_delete_by_id_and_by_filter(folder: Path) -> None:
 
 
 def test_info_versions_build_and_compact(folder: Path) -> None:
-    facts = ok("info", folder, "--json").json
-    assert (facts["documents"], facts["dim"], facts["metric"], facts["embedder"]) == (4, 64, "cosine", "toy:64")
+    info = ok("info", folder, "--json").json
+    assert (info["documents"], info["dim"], info["metric"], info["embedder"]) == (4, 64, "cosine", "toy:64")
     shown = ok("info", folder).out
     for words in ("documents", "toy:64", "64 × float32, cosine", "id (string), text (string), year (int64), tags (list<"):
         assert words in shown

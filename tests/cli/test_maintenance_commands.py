@@ -59,9 +59,9 @@ def test_repair_makes_again_what_is_derived(texts: vs.Collection, monkeypatch: p
     monkeypatch.setattr(build, "SMALLEST", 2)
     texts.build_index("Flat")
     before = rows_of(texts.path)
-    facts = log.load(texts.path)
-    spoil(texts.path / facts.segments[0].ids.name)
-    spoil(texts.path / facts.indexes[0].files[0].name)
+    manifest = log.load(texts.path)
+    spoil(texts.path / manifest.segments[0].ids.name)
+    spoil(texts.path / manifest.indexes[0].files[0].name)
     assert Answer("check", texts.path).code == 1
     shown = ok("repair", texts.path).out
     assert "written again" in shown and "built again" in shown

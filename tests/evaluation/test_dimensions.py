@@ -246,7 +246,7 @@ def test_a_reduced_collection_answers_as_its_projection_says(metric: str, tmp_pa
     c = topics(tmp_path / "c", metric=metric)
     c.delete(["cat-0", "sea-1"])
     made = c.reduced(tmp_path / "small", 6)
-    embedder = made._model_of(made._snapshot.facts)
+    embedder = made._model_of(made._snapshot.manifest)
     assert embedder is not None
     table = c.to_arrow(["id", "text"])
     assert made.to_arrow(["id", "text"]).equals(table) and made.info().dim == 6 and find_damage(made.path) == []

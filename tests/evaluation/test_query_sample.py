@@ -113,8 +113,8 @@ def test_queries_are_kept_measured_with_and_removed(c: vs.Collection, root: Path
     assert not (tmp_path / "copy.vs" / "queries").exists()
     result = c.build_index("IVF16,Flat", queries="sampled")
     assert result.calibrated_on == "queries sampled from searches and held-out rows"  # 50 alone show too little
-    assert c.info().indexes[0].facts["queries"] == 50 + 150
-    assert c.info().indexes[0].facts["calibrated_on"] == result.calibrated_on
+    assert c.info().indexes[0].manifest["queries"] == 50 + 150
+    assert c.info().indexes[0].manifest["calibrated_on"] == result.calibrated_on
     c.search(queries[0])
     c.compact(purge=True)
     assert kept(root)[0] == 0

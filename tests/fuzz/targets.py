@@ -81,11 +81,11 @@ def _manifest(data: bytes) -> None:
         texts.append(signed(json.loads(text)))
     for each in texts:
         try:
-            facts = manifest_json.from_json(each, "m.json")
+            manifest = manifest_json.from_json(each, "m.json")
         except vs.CorruptedError as error:
             assert "m.json" in str(error)
             continue
-        assert manifest_json.from_json(manifest_json.to_json(facts), "m.json") == facts
+        assert manifest_json.from_json(manifest_json.to_json(manifest), "m.json") == manifest
 
 
 def _schema(data: bytes) -> None:
@@ -123,7 +123,7 @@ def _file(suffix: str) -> Callable[[bytes], None]:
 def _manifest_body() -> str:
     ref = FileRef("segments/a.arrow", 100, "00000000")
     index = FileRef("indexes/b.faiss", 100, "00000000")
-    facts = {"surface": [[16, 20, 10, 0.9, 0.8, 30.5]], "seed": 1, "queries": 3, "exact_micros_per_row": 0.2}
+    manifest = {"surface": [[16, 20, 10, 0.9, 0.8, 30.5]], "seed": 1, "queries": 3, "exact_micros_per_row": 0.2}
     schema = pa.schema(
         [
             pa.field("id", pa.int64(), nullable=False),
@@ -134,7 +134,7 @@ def _manifest_body() -> str:
     version = Manifest(
         3, schema, vs.Metric.L2, 2, "float32", "文", EmbedderEntry("toy:2", "0a"), None,
         (SegmentEntry(ref, ref, 4, 3, 1, ref),),
-        (IndexEntry("b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, facts, index),),
+        (IndexEntry("b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, manifest, index),),
     )  # fmt: skip
     return json.dumps(json.loads(manifest_json.to_json(version))["body"], ensure_ascii=False)
 

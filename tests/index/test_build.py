@@ -143,10 +143,10 @@ def test_own_queries_calibrate(root: Path, data: tuple[np.ndarray, np.ndarray]) 
     c.add(vectors[:ROWS])
     many = np.concatenate([queries, queries * 0.9 + 0.1 * vectors[: len(queries)]])
     assert c.build_index(recipe="low-latency", queries=many).calibrated_on == "the user's own queries"
-    assert c.info().indexes[0].facts["queries"] == len(many) == 400
+    assert c.info().indexes[0].manifest["queries"] == len(many) == 400
     few = c.build_index(recipe="low-latency", queries=queries[:30])  # that all are answered perfectly says little
     assert few.calibrated_on == "the user's own queries and held-out rows" and few.rows == ROWS
-    assert c.info().indexes[0].facts["queries"] == 400
+    assert c.info().indexes[0].manifest["queries"] == 400
     with pytest.raises(vs.InvalidInputError, match="queries is empty"):
         c.build_index(queries=[])
 
@@ -160,9 +160,9 @@ def test_builds_are_reproducible_whatever_the_threads(
         c = vs.create(tmp_path / f"{threads}.vs", dim=DIM)
         c.add(vectors[:ROWS])
         c.build_index(recipe="low-latency", seed=3, threads=threads)
-        index, entry = c._snapshot.index, c._snapshot.index_entry
+        index, entry = c._searching().attached.index, c._searching().attached.entry
         assert index is not None and entry is not None
-        surface = [point[:6] for point in entry.facts["surface"]]  # all but the measured latency
+        surface = [point[:6] for point in entry.calibration["surface"]]  # all but the measured latency
         found = [c.search(query, k, recall=recall) for k, recall in ((1, 0.9), (10, 0.95), (50, 0.99)) for query in queries]
         plans = [(hits.plan.method, hits.plan.effort, hits.plan.depth) for hits in found]
         results.append((index.candidates(queries, 20, 32)[0].tolist(), surface, plans, [hits.ids for hits in found]))
@@ -190,10 +190,10 @@ def test_adding_merging_and_deleting_while_an_index_builds(
     monkeypatch.setattr(building.Builder, "run", run)
     c.build_index(recipe="low-latency", recall=0.9)
     assert len(c) == ROWS + 8 - 100
-    facts = c._snapshot
-    labels = facts.labels
+    manifest = c._snapshot
+    labels = manifest.labels
     assert labels is not None and (labels >= 0).sum() < ROWS
-    assert set(facts.fresh[facts.live.mask[facts.fresh]].tolist()) >= {len(facts.live.mask) - 1}
+    assert set(manifest.fresh[manifest.live.mask[manifest.fresh]].tolist()) >= {len(manifest.live.mask) - 1}
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     assert c.search(vectors[ROWS + 3], k=1).ids == [ROWS + 3]
     assert all(name >= 100 for hits in c.search_batch(vectors[:100], k=10) for name in hits.ids)
@@ -265,7 +265,7 @@ def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray
     again = c.build_index(recipe="low-latency")
     assert again.calibrated_on == "held-out rows and of those added since"
     assert again.how == "extended" and again.why.endswith("new rows were added to the index there was")
-    outside = np.count_nonzero(c._snapshot.live.mask[c._snapshot.fresh])
+    outside = np.count_nonzero(c._snapshot.live.mask[c._searching().attached.unindexed_rows])
     assert outside < 20 and again.rows >= ROWS + 1480  # but for the few that are farther out than any row seen at training
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     assert c.search(vectors[ROWS + 5], k=1).ids == [ROWS + 5]
@@ -298,7 +298,9 @@ def test_advice_says_what_building_again_would_do(
     advice = c.index_advice()
     assert (advice.action, advice.pays) == ("build", True) and "every search scores all of them" in str(advice)
     c.build_index(recipe="IVF32,Flat")
-    outside = len(c._snapshot.fresh)  # farther out than nearly all of the training sample: not in the index
+    outside = len(
+        c._searching().attached.unindexed_rows
+    )  # farther out than nearly all of the training sample: not in the index
     advice = c.index_advice()
     assert advice.indexed == ROWS and advice.new == outside < 20 and advice.gone == outside and not advice.pays
     c.add(table(vectors[ROWS : ROWS + 20], ROWS))

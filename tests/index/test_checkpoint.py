@@ -112,7 +112,7 @@ def answers(root: Path) -> tuple[npt.NDArray[np.int64], list[list[int | str]]]:
     """What the index proposes, and what searches find."""
     queries = clustered(40, DIM, seed=9)
     with vs.open(root) as c:
-        index = c._snapshot.index
+        index = c._searching().attached.index
         assert index is not None
         hits = [c.search(query, k=10) for query in queries]
         assert all(item.plan.method == "index" for item in hits)
@@ -139,8 +139,8 @@ def test_a_killed_build_goes_on_to_the_same_index(
     shutil.copytree(collection, whole)
     kill_while_building(killed, recipe, 3)
     (folder,) = left_over(killed)
-    facts = json.loads((folder / BUILD_INFO).read_text())
-    assert facts["rows_added"] == 20_000 and facts["seed"] == 3 and facts["recipe"]["kind"] == recipe.kind
+    manifest = json.loads((folder / BUILD_INFO).read_text())
+    assert manifest["rows_added"] == 20_000 and manifest["seed"] == 3 and manifest["recipe"]["kind"] == recipe.kind
     with vs.open(killed) as c:
         assert c.info().version == 2 and not c.info().indexes  # as it was
         done = c.build_index(recipe, seed=3, threads=1)
@@ -193,8 +193,8 @@ def test_an_interrupted_extension_goes_on(
                     patch.setattr(checkpoints.Checkpoint, "offer", interrupted_after(2))
                     c.build_index(recipe, threads=1)
                 (folder,) = left_over(root)
-                facts = json.loads((folder / BUILD_INFO).read_text())
-                assert facts["extends"] == c.info().indexes[0].name and facts["rows_added"] == 8000 + 2 * 700
+                manifest = json.loads((folder / BUILD_INFO).read_text())
+                assert manifest["extends"] == c.info().indexes[0].name and manifest["rows_added"] == 8000 + 2 * 700
             done = c.build_index(recipe, threads=1)
             assert done.how == "extended" and ("interrupted" in done.why) == interrupted and not left_over(root)
         found.append(answers(root))
@@ -268,7 +268,7 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(copy: Path, eager: None, s
     identity = {"seed": 1, "segments": []}
     with vs.open(copy) as c:
         c.build_index(RECIPES["inverted file"], threads=1)
-        index = c._snapshot.index
+        index = c._searching().attached.index
         assert index is not None
         with checkpoints.Checkpoint(copy, identity) as mine, checkpoints.Checkpoint(copy, identity) as rival:
             mine.offer(index, index.n)
@@ -299,7 +299,7 @@ def test_a_crash_while_a_checkpoint_is_written(
 
     def proposed(root: Path) -> npt.NDArray[np.int64]:
         with vs.open(root) as c:
-            index = c._snapshot.index
+            index = c._searching().attached.index
             assert index is not None
             return index.candidates(clustered(10, 4, seed=8), 20, 16)[0]
 

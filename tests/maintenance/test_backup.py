@@ -182,7 +182,7 @@ def same_collection(one: Path, other: Path) -> None:
         else:
             assert first[name].equals(second[name]), name
     with vs.open(one) as a, vs.open(other) as b:
-        before, after = a._snapshot.facts, b._snapshot.facts
+        before, after = a._snapshot.manifest, b._snapshot.manifest
         for name in (
             "schema",
             "metric",

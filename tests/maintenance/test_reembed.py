@@ -111,7 +111,7 @@ def test_who_has_it_open_stays_until_refresh_and_restore_goes_back(tmp_path: Pat
         assert seen == [["文-7"]] * 3  # answered meanwhile
         assert (other.info().dim, other.search("number 8 号文件", k=1).ids) == (8, ["文-8"])
         assert other.refresh().info().dim == 16 and other.search("number 8 号文件", k=1).ids == ["文-8"]
-        assert hits[0]["n"] == 7 and hits.snapshot.facts.dim == 8
+        assert hits[0]["n"] == 7 and hits.snapshot.manifest.dim == 8
         code = "import sys, vecsearch as vs; print(vs.open(sys.argv[1]).search('number 9 号文件', k=1).ids[0] == '文-9')"
         assert subprocess.run([sys.executable, "-c", code, c.path], capture_output=True, text=True).stdout == "True\n"
         c.restore(2)

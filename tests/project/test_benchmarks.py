@@ -241,15 +241,15 @@ def test_reading_a_curve() -> None:
 
 def point(recall: float, qps: float, **more: Any) -> dict[str, Any]:
     latency = {"p50_ms": 1e3 / qps, "p95_ms": 2e3 / qps, "p99_ms": 3e3 / qps, "outside_filter": 0}
-    facts = {"threads": "one", "case": cases.UNFILTERED, "k": 10, "query": {"ef": 1}, "rounds_qps": [qps]}
-    return facts | latency | {"recall": recall, "recall_low": recall, "recall_high": recall, "qps": qps} | more
+    details = {"threads": "one", "case": cases.UNFILTERED, "k": 10, "query": {"ef": 1}, "rounds_qps": [qps]}
+    return details | latency | {"recall": recall, "recall_low": recall, "recall_high": recall, "qps": qps} | more
 
 
 def results(entries: list[dict[str, Any]]) -> dict[str, Any]:
     plan = {"ks": [10], "cases": [cases.UNFILTERED, "1%"], "rounds": 3, "batch": False}
     data = {"name": "made", "rows": 1000, "dim": 8, "metric": "cosine", "queries": 100, "held_out": True}
     hardware = {"cpu": "a | b", "cores": 2, "vector_instructions": "avx2", "memory_gb": 8, "system": "x", "python": "3"}
-    facts = {
+    details = {
         "name": "made",
         "date": "2030-01-02",
         "minutes": 1,
@@ -258,7 +258,7 @@ def results(entries: list[dict[str, Any]]) -> dict[str, Any]:
         "quick": False,
     }
     defaults: dict[str, Any] = {"version": "1", "error": None, "points": []}
-    return facts | {"plan": plan, "data": data, "entries": [defaults | entry for entry in entries]}
+    return details | {"plan": plan, "data": data, "entries": [defaults | entry for entry in entries]}
 
 
 ENTRIES: list[dict[str, Any]] = [

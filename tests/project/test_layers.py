@@ -1,131 +1,65 @@
-"""The house keeps its order: a module imports only from lower floors, and heavy libraries stay where they belong."""
+"""The import rules in pyproject.toml hold, and break when an import is reversed."""
 
 from __future__ import annotations
 
-import ast
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "vecsearch"
+pytest.importorskip("importlinter")
 
-# From the ground up. A room imports from the floors below its own; rooms of one floor do not know each other.
-FLOORS: tuple[tuple[str, ...], ...] = (
-    ("costs", "errors", "heap", "principal", "progress", "types"),
-    ("disk", "evaluate"),
-    ("chunk", "embedders", "exact", "filter", "manifest", "plan", "recipe", "segment", "sources"),
-    ("faiss_index", "ids", "spectrum"),
-    ("snapshot",),
-    ("features", "hits", "records", "search", "store"),
-    ("merge", "model", "vector_cache"),
-    ("advice", "rebase", "calibrate", "checkpoint", "ingest", "measure", "quality"),
-    ("choose",),
-    ("build", "maintain", "sampling", "reembed"),
-    ("bench", "check"),
-    ("backup",),
-    ("dimensions",),
-    ("collection",),
-    ("arithmetic", "terminal"),
-    ("demo",),
-    ("cli",),
-)
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-
-ONLY_IN = {  # a library -> the rooms that may import it
-    "faiss": {"exact", "faiss_index", "sources"},
-    "llvmlite": {"faiss_index"},
-    "numba": {"faiss_index"},
-    "pandas": {"hits", "sources"},
-    "polars": {"sources"},
-    "sqlglot": {"filter"},
-    "torch": {"embedders", "features"},
-    "sentence_transformers": {"embedders"},
-    "chonkie": {"chunk"},
-    "typer": {"cli", "terminal"},
-    "rich": {"demo", "progress", "terminal"},
-}
+ROOT = Path(__file__).parents[2]
+FRONT = {"__init__.py", "collection.py", "errors.py", "types.py"}
 
 
-def room_of(path: Path) -> str:
-    """`embedders/toy.py` is in the room `embedders`, and `filter_sql.py` in the room `filter`."""
-    return room(path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(folder), "PATH": ""})
 
 
-def room(module: str) -> str:
-    family = module.partition("_")[0]
-    return family if family in FLOOR else module
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The package and its rules in a folder of its own, to be changed."""
+    shutil.copytree(ROOT / "vecsearch", tmp_path / "vecsearch", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
 
 
-def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Dotted names of what is imported anywhere in a module, functions and TYPE_CHECKING included, with their lines."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno}: relative import; write the full name"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}", node.lineno
-
-
-def modules() -> list[Path]:
-    return [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
-
-
-def violations(own: str, tree: ast.AST) -> list[str]:
-    """What a module of this room imports that it must not."""
-    wrong = []
-    for name, line in imported(tree):
-        top, _, rest = name.partition(".")
-        if top == "vecsearch":
-            other = room(rest.partition(".")[0])
-            if other not in FLOOR:
-                wrong.append(f"line {line}: imports {other or 'the package root'!r}, which is no room")
-            elif other != own and FLOOR[other] >= FLOOR[own]:
-                wrong.append(f"line {line}: {own} (floor {FLOOR[own]}) imports {other} (floor {FLOOR[other]})")
-        elif own not in ONLY_IN.get(top, {own}):
-            wrong.append(f"line {line}: {top} belongs to {', '.join(sorted(ONLY_IN[top]))}")
-    return wrong
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
-    own = room_of(path)
-    assert own in FLOOR, f"{path.name} stands on no floor: add it to FLOORS"
-    assert violations(own, ast.parse(path.read_text(encoding="utf-8"))) == []
-
-
-def test_every_room_in_the_table_exists() -> None:
-    rooms = {room_of(path) for path in modules()}
-    assert set(FLOOR) - rooms == set()
+def test_the_rules_hold() -> None:
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
-    ("own", "source", "message"),
+    ("module", "statement", "broken"),
     [
-        ("segment", "from vecsearch.collection import Collection", "segment (floor 2) imports collection"),
-        ("segment", "def f():\n    import vecsearch.ids", "line 2: segment (floor 2) imports ids"),
-        ("chunk", "from vecsearch.segment import Segment", "chunk (floor 2) imports segment (floor 2)"),
-        ("ingest", "import vecsearch", "the package root"),
-        ("ingest", "import faiss", "faiss belongs to exact, faiss_index, sources"),
+        ("storage/snapshot.py", "from vecsearch.query.plan import plan", "storage is not allowed to import vecsearch.query"),
+        ("index/build.py", "from vecsearch.ingest.add import add_documents", "index is not allowed to import vecsearch.ingest"),
+        ("query/plan.py", "import vecsearch.collection", "query is not allowed to import vecsearch.collection"),
+        ("storage/segment.py", "def later():\n    import faiss", "vecsearch.storage.segment is not allowed to import faiss"),
+        ("ingest/rows.py", "import sqlglot", "vecsearch.ingest.rows is not allowed to import sqlglot"),
+        ("query/plan.py", "import torch", "vecsearch.query.plan is not allowed to import torch"),
+        ("index/build.py", "import numba", "vecsearch.index.build is not allowed to import numba"),
     ],
 )
-def test_a_violation_is_seen(own: str, source: str, message: str) -> None:
-    (found,) = violations(own, ast.parse(source))
-    assert message in found
+def test_a_reversed_import_is_found(copy: Path, module: str, statement: str, broken: str) -> None:
+    path = copy / "vecsearch" / module
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n\n{statement}\n", encoding="utf-8")
+    done = lint(copy)
+    assert done.returncode != 0
+    assert broken in " ".join(done.stdout.split()), done.stdout
 
 
-def test_what_is_allowed_is_not_a_violation() -> None:
-    source = "import numpy\nfrom vecsearch import errors\nfrom vecsearch.segment import Segment\nimport faiss.contrib"
-    assert violations("faiss_index", ast.parse(source)) == []
-    assert violations("embedders", ast.parse("from vecsearch.embedders.base import Embedder")) == []
+def test_only_the_public_face_lies_outside_a_package() -> None:
+    assert {path.name for path in (ROOT / "vecsearch").glob("*.py")} == FRONT
 
 
 @pytest.mark.parametrize("statement", ["import vecsearch", "import vecsearch.cli", "import vecsearch.errors, vecsearch.types"])
 def test_importing_loads_nothing_heavy(statement: str) -> None:
-    heavy = "numpy pyarrow faiss torch pandas polars sqlglot sentence_transformers transformers".split()
+    heavy = "numpy pyarrow faiss torch pandas polars sqlglot sentence_transformers transformers msgspec".split()
     script = f"import sys\n{statement}\nprint([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"

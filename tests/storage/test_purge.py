@@ -29,7 +29,7 @@ def content(root: Path) -> bytes:
 def stored(root: Path) -> npt.NDArray[np.float32]:
     """The vector of row GONE as it lies in its segment."""
     with vs.open(root) as c:
-        _, positions = c._snapshot.locate(vs.collection.as_ids([GONE], c._snapshot.facts.schema.field("id").type))
+        _, positions = c._snapshot.locate(vs.collection.as_ids([GONE], c._snapshot.manifest.schema.field("id").type))
         return c._snapshot.stored_vectors(positions)[0]
 
 
@@ -83,7 +83,7 @@ def test_vectors_and_codes(c: vs.Collection, recipe: str, compacted_before: bool
 
 
 def label_row(c: vs.Collection, label: int) -> int:
-    labels = c._snapshot.labels
+    labels = c._searching().attached.labels
     return label if labels is None else int(labels[label])
 
 

@@ -277,13 +277,13 @@ def entries(*rows: int) -> tuple[SegmentEntry, ...]:
 
 
 def test_which_segments_merge() -> None:
-    facts = Manifest(1, pa.schema([]), Metric.L2, 1, "float32", None)
+    manifest = Manifest(1, pa.schema([]), Metric.L2, 1, "float32", None)
     from dataclasses import replace
 
     def run(*rows: int, covered: int = 0) -> slice | None:
         segments = entries(*rows)
         index = IndexEntry("i", (), tuple(item.name for item in segments[:covered]), 1, {}, {})
-        return due(replace(facts, segments=segments, indexes=(index,) if covered else ()))
+        return due(replace(manifest, segments=segments, indexes=(index,) if covered else ()))
 
     assert run(*[1] * 7) is None
     assert run(*[1] * 8) == slice(0, 8)

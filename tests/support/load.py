@@ -268,7 +268,7 @@ def main() -> int:
         searched = sum(len(window.micros) for window in load.windows)
         recalls = {name: [value for window in load.windows for value in window.recalls[name]] for name in FILTERS}
     show(lines)
-    facts = {
+    info = {
         "rows": asked.rows, "dim": DIM, "seconds": asked.seconds, "seed": asked.seed, "searches": searched,
         "rows_added_and_deleted": load.next_id - asked.rows,
         "recall": {name: statistics.fmean(values) for name, values in recalls.items() if values},
@@ -276,7 +276,7 @@ def main() -> int:
         "judged_by": latency, "windows": lines, "violations": violations,
     }  # fmt: skip
     if asked.save:
-        print(measure.save("load", facts, ["vecsearch", "faiss-cpu", "numpy", "pyarrow"]))
+        print(measure.save("load", info, ["vecsearch", "faiss-cpu", "numpy", "pyarrow"]))
     print("\n".join(violations) or "memory, files, latency and recall: as at the start")
     return 1 if violations else 0
 

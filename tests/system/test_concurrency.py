@@ -162,7 +162,7 @@ def test_a_thread_that_waits_too_long_gets_an_error(root: Path) -> None:
         error = errors.get_nowait()
         assert isinstance(error, vs.LockTimeoutError) and "another thread" in str(error)
     with store.locked() as latest:
-        assert latest.facts.version == 1
+        assert latest.manifest.version == 1
 
 
 def test_a_writer_that_died_holds_nobody_up(root: Path) -> None:

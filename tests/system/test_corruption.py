@@ -210,8 +210,8 @@ def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
 
 def forge(root: Path, change: Callable[[Manifest], Manifest]) -> None:
     """Rewrite the latest manifest with a good checksum."""
-    facts = log.load(root)
-    log.path_of(root, facts.version).write_text(manifest_json.to_json(change(facts)))
+    manifest = log.load(root)
+    log.path_of(root, manifest.version).write_text(manifest_json.to_json(change(manifest)))
 
 
 def rows_file(root: Path, name: str, rows: list[int]) -> FileRef:
@@ -220,12 +220,12 @@ def rows_file(root: Path, name: str, rows: list[int]) -> FileRef:
     return disk.describe(root, root / name, name)
 
 
-def with_segment(facts: Manifest, **changes: Any) -> Manifest:
-    return replace(facts, segments=(replace(facts.segments[0], **changes), *facts.segments[1:]))
+def with_segment(manifest: Manifest, **changes: Any) -> Manifest:
+    return replace(manifest, segments=(replace(manifest.segments[0], **changes), *manifest.segments[1:]))
 
 
-def with_index(facts: Manifest, **changes: Any) -> Manifest:
-    return replace(facts, indexes=(replace(facts.indexes[0], **changes),))
+def with_index(manifest: Manifest, **changes: Any) -> Manifest:
+    return replace(manifest, indexes=(replace(manifest.indexes[0], **changes),))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def with_index(facts: Manifest, **changes: Any) -> Manifest:
 def test_tombstones_that_cannot_be(copy: Path, rows: list[int], deleted: int, message: str) -> None:
     ref = rows_file(copy, "segments/forged.dead.arrow", rows)
     documents = log.load(copy).segments[0].rows - deleted - (message == "another number of documents")
-    forge(copy, lambda facts: with_segment(facts, tombstones=ref, deleted=deleted, documents=documents))
+    forge(copy, lambda manifest: with_segment(manifest, tombstones=ref, deleted=deleted, documents=documents))
     (damage,) = find_damage(copy)
     assert damage.file == ref.name and message in damage.what and "restore" in damage.remedy
 
@@ -249,7 +249,7 @@ def test_ids_that_are_not_the_segments(copy: Path) -> None:
     name = "segments/forged.ids.arrow"
     write_ids(copy / name, pa.array([f"other{n}" for n in range(78)], pa.large_string()))
     ref = disk.describe(copy, copy / name, name)
-    forge(copy, lambda facts: with_segment(facts, ids=ref))
+    forge(copy, lambda manifest: with_segment(manifest, ids=ref))
     (damage,) = find_damage(copy)
     assert damage.file == name and "does not agree" in damage.what
     done = repair(copy)
@@ -269,7 +269,7 @@ def test_ids_that_are_not_the_segments(copy: Path) -> None:
 )
 def test_labels_that_cannot_be(copy: Path, labels: list[int], message: str) -> None:
     ref = rows_file(copy, "indexes/forged.labels.arrow", labels)
-    forge(copy, lambda facts: with_index(facts, labels=ref))
+    forge(copy, lambda manifest: with_index(manifest, labels=ref))
     (damage,) = find_damage(copy)
     assert damage.file.startswith("indexes/") and message in damage.what and "repair" in damage.remedy
     done = repair(copy)
@@ -279,19 +279,19 @@ def test_labels_that_cannot_be(copy: Path, labels: list[int], message: str) -> N
 def test_an_id_that_stands_twice(copy: Path) -> None:
     forge(
         copy,
-        lambda facts: replace(
-            facts, segments=(*facts.segments, replace(facts.segments[0], tombstones=None, deleted=0, documents=78))
+        lambda manifest: replace(
+            manifest, segments=(*manifest.segments, replace(manifest.segments[0], tombstones=None, deleted=0, documents=78))
         ),
     )
     assert any("stands twice" in damage.what for damage in find_damage(copy))
 
 
 def test_numbers_that_do_not_agree(copy: Path) -> None:
-    forge(copy, lambda facts: with_segment(facts, tombstones=None, deleted=0, documents=77))
+    forge(copy, lambda manifest: with_segment(manifest, tombstones=None, deleted=0, documents=77))
     assert "another number of documents" in find_damage(copy)[0].what
-    forge(copy, lambda facts: with_index(with_segment(facts, documents=78), rows=79))
+    forge(copy, lambda manifest: with_index(with_segment(manifest, documents=78), rows=79))
     assert "has 80 rows where the manifest says 79" in find_damage(copy)[0].what
-    forge(copy, lambda facts: with_index(facts, rows=80, covers=("segments/unknown.arrow",)))
+    forge(copy, lambda manifest: with_index(manifest, rows=80, covers=("segments/unknown.arrow",)))
     assert "does not have" in find_damage(copy)[0].what
 
 
@@ -311,7 +311,7 @@ def test_nothing_to_repair(copy: Path) -> None:
 
 
 def test_id_files_are_written_again(copy: Path) -> None:
-    before, facts = content_of(copy), log.load(copy)
+    before, manifest = content_of(copy), log.load(copy)
     for number, path in enumerate(sorted((copy / "segments").glob("*.ids.arrow"))):
         if number % 2:
             path.unlink()
@@ -321,7 +321,7 @@ def test_id_files_are_written_again(copy: Path) -> None:
         c.get(["文5"])
     done = repair(copy)
     assert done.left == () == tuple(find_damage(copy)) and "written again" in done.done[0]
-    assert log.load(copy) == facts  # the same bytes in the same place: older versions are whole again too
+    assert log.load(copy) == manifest  # the same bytes in the same place: older versions are whole again too
     assert content_of(copy).equals(before)
 
 

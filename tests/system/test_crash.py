@@ -145,7 +145,7 @@ class Recording:
 class State:
     """All that a version says and holds."""
 
-    facts: Manifest
+    manifest: Manifest
     table: pa.Table
 
     @classmethod
@@ -154,10 +154,10 @@ class State:
             table = c.to_arrow([*c.info().columns])
             hits = c.search(np.ones(c.info().dim), k=10**6)
             assert sorted(map(str, hits.ids)) == sorted(map(str, table["id"].to_pylist()))
-            return cls(c._snapshot.facts, table)
+            return cls(c._snapshot.manifest, table)
 
     def same(self, other: State) -> bool:
-        return self.facts == other.facts and self.table.equals(other.table)
+        return self.manifest == other.manifest and self.table.equals(other.table)
 
 
 def record(scenario: Scenario, tmp: Path) -> Recording:
@@ -193,7 +193,7 @@ def judge(recording: Recording, world: Path, done: bool) -> State | None:
     assert found.same(recording.after) or (recording.before is not None and found.same(recording.before)), "a state in between"
     assert found.same(recording.after) or not done, "what was acknowledged is gone"
     for version in log.versions(root):
-        assert State.of(root, version).facts.version == version  # every version that is listed can be read
+        assert State.of(root, version).manifest.version == version  # every version that is listed can be read
     return found
 
 
@@ -205,13 +205,13 @@ def use_again(world: Path, found: State | None, change: Change) -> None:
         found = State.of(root)
     with vs.open(root) as c:
         for n in range(KEEP + SLACK_VERSIONS + 2):
-            if found.facts.embedder:
+            if found.manifest.embedder:
                 row, name = {"id": f"after-{n}", "text": f"after the crash {n}"}, f"after-{n}"
             else:
-                row, name = {"vector": [1.0, 2.0, 3.0, float(n)]}, found.facts.next_id + n
+                row, name = {"vector": [1.0, 2.0, 3.0, float(n)]}, found.manifest.next_id + n
             c.add([row])
-            assert c.get([name]) != [None] and len(c) == found.facts.documents + n + 1
-        if found.facts.keep_versions == KEEP:
+            assert c.get([name]) != [None] and len(c) == found.manifest.documents + n + 1
+        if found.manifest.keep_versions == KEEP:
             assert len(c.versions()) <= KEEP + SLACK_VERSIONS
             Store(root, 1).collect(KEEP)
             assert_no_leftovers(root)
@@ -220,9 +220,9 @@ def use_again(world: Path, found: State | None, change: Change) -> None:
 def assert_no_leftovers(root: Path) -> None:
     """Nothing is there but what the kept versions name; the vectors of an interrupted add may wait for its next try."""
     kept = [log.load(root, version) for version in log.versions(root)]
-    named = {place_of(ref) for facts in kept for ref in facts.files()}
+    named = {place_of(ref) for manifest in kept for ref in manifest.files()}
     assert {f"{at}/{path.name}" for at in ("segments", "indexes", "models") for path in (root / at).glob("*")} == named
-    assert {path.name for path in (root / "manifests").iterdir()} == {f"{facts.version:08d}.json" for facts in kept}
+    assert {path.name for path in (root / "manifests").iterdir()} == {f"{manifest.version:08d}.json" for manifest in kept}
     assert [path.name for path in (root / "staging").iterdir() if not path.name.startswith("vectors-")] == []
     assert {path.name for path in root.iterdir()} <= {"LOCK", "manifests", "segments", "indexes", "models", "staging"}
 
@@ -345,14 +345,14 @@ def test_a_failing_disk_loses_nothing(name: str, code: int, tmp_path: Path) -> N
                 except Exception as caught:
                     error = caught
                 assert len(reader.search(np.ones(reader.info().dim), k=3)) == min(3, len(before.table))
-                assert State.of(root, before.facts.version).same(before)
+                assert State.of(root, before.manifest.version).same(before)
             if error is not None:
                 purged = name == "purge" and isinstance(error, vs.ConflictError)  # done, but for what `reader` holds
                 assert isinstance(error, vs.StorageError) or purged, repr(error)
                 assert str(root) in str(error) and (faults.failed or purged)
             after = State.of(root)
             if not after.same(before):  # the failure came after the commit: at most its garbage is left
-                assert error is None or after.facts.version == before.facts.version + 1
+                assert error is None or after.manifest.version == before.manifest.version + 1
         use_again(world, after, lambda root: None)
         shutil.rmtree(tmp_path / "counting", ignore_errors=True)
 
@@ -369,7 +369,7 @@ def test_an_interrupted_change_leaves_a_usable_process(name: str, tmp_path: Path
         with failing(world, at, KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
             SCENARIOS[name].change(place(world))
         found = State.of(place(world))
-        assert found.same(before) or found.facts.version == before.facts.version + 1
+        assert found.same(before) or found.manifest.version == before.manifest.version + 1
         use_again(world, found, lambda root: None)
         shutil.rmtree(tmp_path / "counting", ignore_errors=True)
 

@@ -494,7 +494,7 @@ def forgeable(tmp_path_factory: pytest.TempPathFactory) -> Path:
         c.add([{"id": "late", "text": "late", "n": 0}, {"id": "gone", "text": "gone", "n": 0}])
         c.delete(["gone"])
     (entry,) = log.load(root).indexes
-    assert entry.labels is not None and entry.facts["surface"]
+    assert entry.labels is not None and entry.calibration["surface"]
     return root
 
 

@@ -18,7 +18,7 @@ from vecsearch.cli.terminal import (
     count,
     out,
     print_answer,
-    print_facts,
+    print_fields,
     print_hits,
     print_json,
     print_table,
@@ -176,9 +176,9 @@ def search(
     if (question is None) == (queries is None):
         raise typer.BadParameter("give a question, or --queries with a file of them", param_hint="'QUESTION'")
     with reporting(debug), open_for(folder, version) as collection:
-        facts = collection.info()
+        info = collection.info()
         asked = read_queries(queries) if queries else [("1", str(question))]
-        vectors_or_texts = [text if facts.text_column else vector_of(text) for _, text in asked]
+        vectors_or_texts = [text if info.text_column else vector_of(text) for _, text in asked]
         found = collection.search_batch(vectors_or_texts, k, where=where, recall=recall, exact=exact, passages=passages)
         names = [name.strip() for name in columns.split(",")] if columns else None
         for (key, text), hits in zip(asked, found, strict=True):
@@ -187,7 +187,7 @@ def search(
                 continue
             if queries:
                 out.print(f"\n{key}  {text}", style="bold")
-            print_hits(hits, [name for name in names or [] if name != facts.text_column], facts.text_column, text)
+            print_hits(hits, [name for name in names or [] if name != info.text_column], info.text_column, text)
             if explain:
                 out.print(str(hits.plan), style="dim")
 
@@ -196,12 +196,12 @@ def search(
 def info(folder: Folder, version: Version = None, as_json: Json = False, debug: Debug = False) -> None:
     """Show the facts of a collection."""
     with reporting(debug), open_for(folder, version) as collection:
-        facts = collection.info()
+        info = collection.info()
         if as_json:
-            print_json(facts)
+            print_json(info)
         else:
-            _print_info(facts)
-            if facts.indexes and version is None:
+            _print_info(info)
+            if info.indexes and version is None:
                 out.print(str(collection.index_advice()), style="dim", soft_wrap=True)
 
 
@@ -287,41 +287,41 @@ def _open_or_create(
     except CollectionNotFoundError:
         model = embedder or (DEFAULT_EMBEDDER if dim is None else None)
         return create(folder, embedder=model, dim=dim, metric=metric or Metric.COSINE, chunker=chunker)
-    facts = collection.info()
-    for option, asked, is_now in (("--metric", metric, facts.metric), ("--dim", dim, facts.dim)):
+    info = collection.info()
+    for option, asked, is_now in (("--metric", metric, info.metric), ("--dim", dim, info.dim)):
         if asked is not None and asked != is_now:
             raise typer.BadParameter(f"{folder} was made with {is_now}; another needs a new collection", param_hint=option)
-    if chunker and facts.chunker is None:
+    if chunker and info.chunker is None:
         raise typer.BadParameter(f"{folder} was made without a chunker; with one it needs to be new", param_hint="--chunk")
     return collection
 
 
-def _print_info(facts: CollectionInfo) -> None:
-    print_facts(
+def _print_info(info: CollectionInfo) -> None:
+    print_fields(
         {
-            "collection": facts.path,
-            "version": facts.version,
-            "documents": facts.documents,
-            "rows": f"{facts.rows:,} in {count(facts.segments, 'segment')}, {facts.deleted_rows:,} deleted",
-            "on disk": shown_bytes(facts.bytes),
-            "embedder": facts.embedder,
-            "vectors": f"{facts.dim} × {facts.dtype}, {facts.metric}",
-            "chunker": facts.chunker,
-            "columns": ", ".join(_shown_columns(facts)),
-            "recall target": facts.recall,
-            "index": "; ".join(_shown_index(index) for index in facts.indexes) or "none: every search is exact",
+            "collection": info.path,
+            "version": info.version,
+            "documents": info.documents,
+            "rows": f"{info.rows:,} in {count(info.segments, 'segment')}, {info.deleted_rows:,} deleted",
+            "on disk": shown_bytes(info.bytes),
+            "embedder": info.embedder,
+            "vectors": f"{info.dim} × {info.dtype}, {info.metric}",
+            "chunker": info.chunker,
+            "columns": ", ".join(_shown_columns(info)),
+            "recall target": info.recall,
+            "index": "; ".join(_shown_index(index) for index in info.indexes) or "none: every search is exact",
         }
     )
 
 
-def _shown_columns(facts: CollectionInfo) -> list[str]:
+def _shown_columns(info: CollectionInfo) -> list[str]:
     """The user's columns with their types; Arrow's 64-bit offsets are no news to a person."""
-    own = [(name, kind) for name, kind in facts.columns.items() if name != "vector" and not name.startswith("_")]
+    own = [(name, kind) for name, kind in info.columns.items() if name != "vector" and not name.startswith("_")]
     return [f"{name} ({kind.removeprefix('large_')})" for name, kind in own]
 
 
 def _shown_index(index: IndexInfo) -> str:
-    measured = f"measured with {index.facts['queries']:,} {index.facts['calibrated_on']}"
+    measured = f"measured with {index.calibration['queries']:,} {index.calibration['calibrated_on']}"
     return f"{index.recipe['name']}, {index.rows:,} rows, {shown_bytes(index.bytes)}, {measured}"
 
 

@@ -135,12 +135,12 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     out.print(table)
 
 
-def print_facts(facts: Mapping[str, Any]) -> None:
+def print_fields(fields: Mapping[str, Any]) -> None:
     """Names and values, one a line; what is None is left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, value in facts.items():
+    for name, value in fields.items():
         if value is not None:
             table.add_row(name, f"{value:,}" if isinstance(value, int) else _shown(value))
     out.print(table)

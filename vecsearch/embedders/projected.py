@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.common.pca import principal_axes
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
@@ -27,7 +26,6 @@ from vecsearch.types import Metric
 
 LADDER = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
 TRAIN_ROWS = 65_536  # rows that components are fitted on, where there are that many
-Vectors = npt.NDArray[np.float32]
 Method = Literal["pca", "truncate"]
 METHODS: tuple[Method, ...] = ("pca", "truncate")
 
@@ -44,8 +42,8 @@ def checked_dims(dims: Sequence[int] | None, full: int) -> list[int]:
 def fit_projection(snapshot: Snapshot, rows: Positions, method: Method, dim: int) -> Projection:
     """A projection of the collection's vectors, fitted on some rows."""
     if method == "truncate":
-        return truncation(snapshot.facts.dim, dim)
-    return principal_components(snapshot.stored_vectors(rows), dim, centred=snapshot.facts.metric is Metric.L2)
+        return truncation(snapshot.manifest.dim, dim)
+    return principal_components(snapshot.stored_vectors(rows), dim, centred=snapshot.manifest.metric is Metric.L2)
 
 
 def training_sample(snapshot: Snapshot, seed: int) -> Positions:

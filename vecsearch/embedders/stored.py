@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.embedders import embedder_spec, resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.projected import ReducedEmbedder
@@ -19,8 +19,6 @@ from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.layout import MODELS
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.staging import Staging, place_of
-
-Vectors = npt.NDArray[np.float32]
 
 
 class Model:

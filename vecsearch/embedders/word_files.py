@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.errors import CorruptedError, EmbedderError
 
 File: TypeAlias = io.BufferedReader | gzip.GzipFile
-Vectors: TypeAlias = npt.NDArray[np.float32]
 FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model with its subwords (.bin)
 _LINES = 10_000  # lines parsed at a time
 _NUMERIC = frozenset(b"0123456789+-.eEnaif")

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vecsearch.common.arrays import Scores
+from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.index.auto import choose_recipe
 from vecsearch.index.build import SMALLEST, Builder
@@ -50,13 +50,13 @@ def compare_recipes(
     recipes: Sequence[str],
     *,
     k: int,
-    queries: Scores | None,
+    queries: Vectors | None,
     seed: int,
     progress: Callable[[str], None] = lambda recipe: None,
 ) -> dict[str, Any]:
     """Build and measure each recipe; the report, ready for JSON. Raises RecipeError, InvalidInputError."""
     snapshot = store.snapshot()
-    facts = snapshot.facts
+    manifest = snapshot.manifest
     rows = snapshot.live.rows
     if len(rows) < SMALLEST:
         raise InvalidInputError(
@@ -65,7 +65,7 @@ def compare_recipes(
     threads = os.cpu_count() or 1
     curves = []
     for name in recipes:
-        recipe = choose_recipe(name, snapshot, None, facts.recall)
+        recipe = choose_recipe(name, snapshot, None, manifest.recall)
         if recipe.kind == "exact":
             continue  # measured with every recipe
         progress(name)
@@ -76,10 +76,10 @@ def compare_recipes(
         curves.append(Curve(name, seconds, index.memory_bytes(), _curve(points, k)))
     return {
         "collection": str(store.root),
-        "version": facts.version,
+        "version": manifest.version,
         "rows": len(rows),
-        "dim": facts.dim,
-        "metric": str(facts.metric),
+        "dim": manifest.dim,
+        "metric": str(manifest.metric),
         "k": k,
         "queries": calibrated_on if curves else "",
         "exact_micros": _exact_micros(snapshot, k) if curves else 0.0,
@@ -103,7 +103,7 @@ def _exact_micros(snapshot: Snapshot, k: int) -> float:
     times = []
     for query in snapshot.stored_vectors(live.rows[:: max(1, live.count // EXACT_TIMED)][:EXACT_TIMED]):
         started = time.perf_counter()
-        searcher.exact(query[None], k, live, 1)
+        searcher.scorer.search(query[None], k, live, 1)
         times.append(time.perf_counter() - started)
     return float(np.median(times)) * 1e6
 
@@ -116,7 +116,7 @@ def _curve(points: Sequence[OperatingPoint], k: int) -> list[tuple[float, float,
 
 
 def table(report: dict[str, Any], targets: Sequence[float] = (0.9, 0.95, 0.99)) -> list[tuple[str, ...]]:
-    """Rows for people: recipe, build time, memory, and microseconds a query at each target."""
+    """Positions for people: recipe, build time, memory, and microseconds a query at each target."""
     rows = []
     for entry in report["curves"]:
         curve = Curve(**entry)

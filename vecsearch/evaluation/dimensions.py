@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from vecsearch.common.arrays import Positions, Rows, Scores
+from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.embedders.projected import METHODS, TRAIN_ROWS, Projection, checked_dims, fit_projection, training_sample
 from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.metrics import bootstrap_interval, ndcg_at_k, recall_at_k
@@ -33,7 +33,7 @@ def measure_dimensions(
     snapshot: Snapshot,
     dims: Sequence[int] | None,
     k: int,
-    queries: Scores | None,
+    queries: Vectors | None,
     judgements: Sequence[Mapping[str, float]] | None,
     n_queries: int,
     seed: int,
@@ -44,8 +44,8 @@ def measure_dimensions(
     queries: float32 (nq, dim) as stored, or None for rows held out. judgements: for each query, document id as text -> grade.
     Raises InvalidInputError.
     """
-    facts = snapshot.facts
-    ladder = checked_dims(dims, facts.dim)
+    manifest = snapshot.manifest
+    ladder = checked_dims(dims, manifest.dim)
     rng = np.random.default_rng(seed)
     rows = snapshot.live.rows
     if len(rows) < FEWEST_ROWS:
@@ -63,14 +63,14 @@ def measure_dimensions(
     gains: list[float | None] = [None] * len(recalls)
     if judgements is not None:  # over all rows, with the projection that `reduced` makes
         every = _ways(snapshot, training_sample(snapshot, seed), ladder)
-        width = k * PASSAGES if facts.chunker is not None else k
+        width = k * PASSAGES if manifest.chunker is not None else k
         ranked = _ranked(snapshot, snapshot.live.rows, queries, [None, *every.values()], width, progress)
         gains = [float(ndcg_at_k(_documents(snapshot, rows, k), judgements, k).mean()) for _, rows in ranked]
     points = []
-    for (method, dim), recall, gain in zip([("full", facts.dim), *ways], recalls, gains, strict=True):
+    for (method, dim), recall, gain in zip([("full", manifest.dim), *ways], recalls, gains, strict=True):
         low, _ = bootstrap_interval(recall)
-        points.append(DimensionPoint(method, dim, dim * np.dtype(facts.dtype).itemsize, float(recall.mean()), low, gain))
-    return DimensionReport(tuple(points), k, len(measured_on), len(queries), len(fitted_on), asked_with, str(facts.metric))
+        points.append(DimensionPoint(method, dim, dim * np.dtype(manifest.dtype).itemsize, float(recall.mean()), low, gain))
+    return DimensionReport(tuple(points), k, len(measured_on), len(queries), len(fitted_on), asked_with, str(manifest.metric))
 
 
 def read_judged(queries: Any, qrels: Any) -> tuple[list[Any], list[Mapping[str, float]] | None]:
@@ -104,16 +104,16 @@ def _ways(snapshot: Snapshot, fitted_on: Positions, ladder: Sequence[int]) -> di
 def _ranked(
     snapshot: Snapshot,
     rows: Positions,
-    queries: Scores,
+    queries: Vectors,
     ways: Sequence[Projection | None],
     k: int,
     progress: Callable[[int], None],
-) -> list[tuple[Scores, Rows]]:
+) -> list[tuple[Scores, Positions]]:
     """The k best of `rows` for each query in each projection (None: as they are): scores and positions, (nq, k), by exact
     search, in one pass over the vectors."""
-    metric, threads = snapshot.facts.metric, os.cpu_count() or 1
+    metric, threads = snapshot.manifest.metric, os.cpu_count() or 1
     asked = [_projected(queries, way, metric) for way in ways]
-    found: list[tuple[Scores, Rows]] = [
+    found: list[tuple[Scores, Positions]] = [
         (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64)) for _ in ways
     ]
     for at in range(0, len(rows), BLOCK_ROWS):
@@ -127,7 +127,7 @@ def _ranked(
     return found
 
 
-def _projected(vectors: Scores, way: Projection | None, metric: Metric) -> Scores:
+def _projected(vectors: Vectors, way: Projection | None, metric: Metric) -> Scores:
     """As a collection of fewer dimensions stores them: of unit length for cosine."""
     if way is None:
         return vectors
@@ -137,18 +137,20 @@ def _projected(vectors: Scores, way: Projection | None, metric: Metric) -> Score
     return out
 
 
-def _recall(snapshot: Snapshot, queries: Scores, found: tuple[Scores, Rows], truth: tuple[Scores, Rows], k: int) -> Any:
+def _recall(
+    snapshot: Snapshot, queries: Vectors, found: tuple[Scores, Positions], truth: tuple[Scores, Positions], k: int
+) -> Any:
     """Recall@k of each query, float64 (nq,); what was found counts by its score in all dimensions."""
     scores = np.full(found[1].shape, -np.inf)
     for number, (query, rows) in enumerate(zip(queries, found[1], strict=True)):
         there = rows >= 0
         scores[number, there] = exact.score_rows(
-            snapshot.stored_vectors(rows[there]), query, np.arange(np.count_nonzero(there)), snapshot.facts.metric
+            snapshot.stored_vectors(rows[there]), query, np.arange(np.count_nonzero(there)), snapshot.manifest.metric
         )
     return recall_at_k(found[1], scores, truth[1], truth[0], k)
 
 
-def _documents(snapshot: Snapshot, rows: Rows, k: int) -> list[list[str]]:
+def _documents(snapshot: Snapshot, rows: Positions, k: int) -> list[list[str]]:
     """The ids of the k best documents for each query, as text."""
     ranked = [dict.fromkeys(str(found) for found in snapshot.ids_at(line[line >= 0])) for line in rows]
     return [list(ids)[:k] for ids in ranked]

@@ -53,7 +53,7 @@ def judged_quality(
     report = QualityReport(
         method="judgements",
         queries=len(asked),
-        documents=snapshot.facts.documents,
+        documents=snapshot.manifest.documents,
         scores=summary(per_query, list(next(iter(per_query.values())))),
         per_query=per_query,
         texts={query: text if isinstance(text, str) else "" for query, text in asked.items()},
@@ -101,7 +101,7 @@ def _checked_qrels(qrels: Mapping[Any, Mapping[Any, int]]) -> Qrels:
 
 def _missing(snapshot: Snapshot, documents: Sequence[str]) -> tuple[str, ...]:
     """Which of some document ids are not in the collection. Raises InvalidInputError when none of them is."""
-    kind = snapshot.facts.schema.field(ID).type
+    kind = snapshot.manifest.schema.field(ID).type
     whole = pa.types.is_integer(kind)
     possible = [name for name in documents if not whole or _is_int64(name)]
     owners, _ = snapshot.locate(pa.array([int(name) if whole else name for name in possible], kind))

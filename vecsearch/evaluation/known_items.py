@@ -21,11 +21,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.stored import Model
 from vecsearch.errors import EmbedderError, InvalidInputError
 from vecsearch.evaluation.metrics import mrr_at_k
@@ -34,7 +33,6 @@ from vecsearch.evaluation.subject import Split, Subject
 from vecsearch.ingest.chunking import Span, measure
 from vecsearch.types import CHUNK, Id, Metric
 
-Vectors: TypeAlias = npt.NDArray[np.float32]
 K = 10
 DEPTH = 3 * K  # hits asked for: some may hold the very sentence, and are passed over
 SHORTEST, LONGEST = 24, 400  # a question's length in characters, a Chinese, Japanese or Korean one counting four
@@ -68,8 +66,8 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
     items, looked_at = _draw(subject, n_queries, np.random.default_rng(seed))
     questions = model.embed_queries([item.question for item in items])
     hits = subject.search(questions, DEPTH)
-    without = _scores_without(items, questions, model, subject.splitter(), snapshot.facts.metric)
-    text_column = snapshot.facts.text_column or ""
+    without = _scores_without(items, questions, model, subject.splitter(), snapshot.manifest.metric)
+    text_column = snapshot.manifest.text_column or ""
     stored, cloze = [], []
     for item, found, score in zip(items, hits, without, strict=True):
         holds = [isinstance(text, str) and item.question in text for text in found.column(text_column)]
@@ -84,7 +82,7 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
     return QualityReport(
         method="known items",
         queries=len(items),
-        documents=snapshot.facts.documents,
+        documents=snapshot.manifest.documents,
         scores=summary(per_query, list(next(iter(per_query.values())))),
         per_query=per_query,
         texts={str(item.id): item.question for item in items},
@@ -95,8 +93,8 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
 def _draw(subject: Subject, wanted: int, rng: np.random.Generator) -> tuple[list[Item], int]:
     """Up to `wanted` questions of documents drawn at random, and how many documents were looked at for them."""
     snapshot, rows = subject.snapshot, subject.kept.rows
-    column = str(snapshot.facts.text_column)
-    if CHUNK in snapshot.facts.schema.names and len(rows):
+    column = str(snapshot.manifest.text_column)
+    if CHUNK in snapshot.manifest.schema.names and len(rows):
         rows = rows[snapshot.take([CHUNK], rows).column(0).to_numpy() == 0]  # a document's first passage stands for it
     order = rng.permutation(rows)
     items: list[Item] = []

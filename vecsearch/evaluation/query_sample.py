@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from vecsearch.common.arrays import Scores
+from vecsearch.common.arrays import Scores, Vectors
 from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.recall_watch import Watch
 from vecsearch.query.searcher import Searcher
@@ -40,20 +40,20 @@ FLUSH_SECONDS = 60.0
 CHECK_ONE_IN = 20  # searches, at most; and
 
 
-def sampled(facts: Manifest) -> int:
+def sampled(manifest: Manifest) -> int:
     """How many queries a collection keeps; 0: it does not sample."""
-    return int(facts.settings.get(SETTING, 0))
+    return int(manifest.settings.get(SETTING, 0))
 
 
 def set_sampling(store: Store, count: int) -> int:
     """Switch sampling on, at most `count` queries being kept, or off (0), which removes the sample; the version committed."""
     check_count(count)
     with store.locked() as latest:
-        facts = latest.facts
-        version = facts.version
-        if sampled(facts) != count:
-            rest = {name: value for name, value in facts.settings.items() if name != SETTING}
-            following = facts.next(SETTING, settings=rest | ({SETTING: count} if count else {}))
+        manifest = latest.manifest
+        version = manifest.version
+        if sampled(manifest) != count:
+            rest = {name: value for name, value in manifest.settings.items() if name != SETTING}
+            following = manifest.next(SETTING, settings=rest | ({SETTING: count} if count else {}))
             store.commit(None, following)
             version = following.version
     if not count:
@@ -67,21 +67,21 @@ def check_count(count: int) -> None:
         raise InvalidInputError(f"sample_queries is {count!r}; it must be a whole number from 0 (off) to {MOST:,}")
 
 
-def query_log(current: QueryLog | None, root: Path, facts: Manifest) -> QueryLog | None:
+def query_log(current: QueryLog | None, root: Path, manifest: Manifest) -> QueryLog | None:
     """The log for a version: the one there is where it fits, another, or none where the collection does not sample."""
-    if current is not None and current.kept_for == (sampled(facts), kind_of(facts)):
+    if current is not None and current.kept_for == (sampled(manifest), kind_of(manifest)):
         return current
     if current is not None:
-        if not sampled(facts):
+        if not sampled(manifest):
             current.forget()
         current.close()
-    return QueryLog(root, facts) if sampled(facts) else None
+    return QueryLog(root, manifest) if sampled(manifest) else None
 
 
 class Reservoir:
     """A uniform sample of what was offered: each of `seen` vectors is in it with the same chance."""
 
-    def __init__(self, capacity: int, rng: np.random.Generator, seen: int = 0, vectors: Scores | None = None) -> None:
+    def __init__(self, capacity: int, rng: np.random.Generator, seen: int = 0, vectors: Vectors | None = None) -> None:
         self.capacity = capacity
         self.seen = seen
         self._rng = rng
@@ -116,14 +116,14 @@ class Reservoir:
 class QueryLog:
     """The sample of one collection, as one process adds to it. Thread-safe; `flush` runs at the end of the process too."""
 
-    def __init__(self, root: Path, facts: Manifest) -> None:
-        self.kept_for = (sampled(facts), kind_of(facts))
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self.kept_for = (sampled(manifest), kind_of(manifest))
         self.watch = Watch()
-        self._state = _State(root / QUERIES, facts.dim, kind_of(facts), sampled(facts))
+        self._state = _State(root / QUERIES, manifest.dim, kind_of(manifest), sampled(manifest))
         self._end = weakref.finalize(self, self._state.flush)
         self._searches = 0
 
-    def note(self, searcher: Searcher, queries: Scores, k: int, kept: RowSelection, target: float, *, exactly: bool) -> None:
+    def note(self, searcher: Searcher, queries: Vectors, k: int, kept: RowSelection, target: float, *, exactly: bool) -> None:
         """Some queries (float32 (n, dim), as compared) were asked: sample them, and look now and then what a search reached."""
         self._state.offer(queries)
         self._searches += 1
@@ -158,7 +158,7 @@ class _State:
         self._warned = False
         self._process = os.getpid()
 
-    def offer(self, queries: Scores) -> None:
+    def offer(self, queries: Vectors) -> None:
         with self._lock:
             if self._process != os.getpid():  # a fork: the parent writes what it saw
                 self._process, self._fresh = os.getpid(), Reservoir(self.capacity, self._rng)
@@ -220,9 +220,9 @@ class _State:
         return True
 
 
-def kind_of(facts: Manifest) -> str:
+def kind_of(manifest: Manifest) -> str:
     """What queries must share to be compared with the same rows: another model makes other vectors."""
-    return f"{facts.dim} {facts.metric} {facts.embedder.fingerprint if facts.embedder else ''}"
+    return f"{manifest.dim} {manifest.metric} {manifest.embedder.fingerprint if manifest.embedder else ''}"
 
 
 def read_sample(folder: Path, dim: int, kind: str) -> tuple[int, Scores]:
@@ -237,10 +237,10 @@ def read_sample(folder: Path, dim: int, kind: str) -> tuple[int, Scores]:
     return 0, np.empty((0, dim), np.float32)
 
 
-def sampled_queries(root: Path, facts: Manifest) -> Scores:
+def sampled_queries(root: Path, manifest: Manifest) -> Scores:
     """The sample of a collection: float32 (count, dim). Raises InvalidInputError where there is none."""
-    _, vectors = read_sample(root / QUERIES, facts.dim, kind_of(facts))
+    _, vectors = read_sample(root / QUERIES, manifest.dim, kind_of(manifest))
     if not len(vectors):
-        off = "" if sampled(facts) else "; sample_queries(2000) switches sampling on"
+        off = "" if sampled(manifest) else "; sample_queries(2000) switches sampling on"
         raise InvalidInputError(f"no queries were sampled in {root} yet{off}")
     return vectors

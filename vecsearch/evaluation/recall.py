@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from vecsearch.common.arrays import Rows, Scores
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError, RecallWarning
 from vecsearch.evaluation.metrics import bootstrap_interval, recall_at_k
 from vecsearch.query.searcher import Searcher
@@ -20,7 +20,7 @@ def measure_recall(
     n_queries: int,
     kept: RowSelection,
     target: float,
-    queries: Scores | None,
+    queries: Vectors | None,
     seed: int,
     asked_with: str = "the user's own queries",
 ) -> RecallReport:
@@ -52,12 +52,12 @@ def measure_recall(
 
 
 def recall_of_each(
-    searcher: Searcher, queries: Scores, k: int, kept: RowSelection, target: float, own: Rows | None = None
+    searcher: Searcher, queries: Vectors, k: int, kept: RowSelection, target: float, own: Positions | None = None
 ) -> list[float]:
     """Recall of each query. own: the row each query is itself, int64 (nq,), which it is not to find."""
     wider = min(k + (own is not None), kept.count)  # one more, for the query row itself
     found = [searcher.search(query, wider, kept, target, False) for query in queries]  # as `search` does, not as a batch
-    exact_scores, exact_rows = searcher.exact(queries, wider, kept, 1 if len(queries) == 1 else 2)
+    exact_scores, exact_rows = searcher.scorer.search(queries, wider, kept, 1 if len(queries) == 1 else 2)
     out = []
     for number, item in enumerate(found):
         mine = -1 if own is None else own[number]

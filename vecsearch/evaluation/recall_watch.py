@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from vecsearch.common.arrays import Scores
+from vecsearch.common.arrays import Vectors
 from vecsearch.errors import RecallWarning
 from vecsearch.evaluation.recall import recall_of_each
 from vecsearch.query.searcher import Searcher
@@ -32,7 +32,7 @@ class Watch:
     def _reset(self, version: int) -> None:
         self.version, self.margins, self._next, self._warned = version, list[float](), FIRST_LOOK, False
 
-    def look(self, searcher: Searcher, query: Scores, k: int, kept: RowSelection, target: float) -> None:
+    def look(self, searcher: Searcher, query: Vectors, k: int, kept: RowSelection, target: float) -> None:
         """Check one search, where there is time for it. The margin is its recall less its target."""
         if self._seconds > CHECK_SHARE * (time.monotonic() - self._started):
             return
@@ -40,7 +40,7 @@ class Watch:
         reached = recall_of_each(searcher, query[None], k, kept, target)
         with self._lock:
             self._seconds += time.monotonic() - started
-            version = searcher.snapshot.facts.version
+            version = searcher.snapshot.manifest.version
             if version != self.version:
                 self._reset(version)
             self.margins += [recall - target for recall in reached]

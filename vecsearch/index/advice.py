@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from vecsearch.index.attached import attach
 from vecsearch.index.auto import EXACT_BELOW
 from vecsearch.index.calibration import operating_points
 from vecsearch.index.costs import exact_micros, window_for
@@ -35,7 +36,7 @@ class Growth:
         """Why an index is built anew instead of extended; "" where it is extended."""
         if entry.recipe != asdict(recipe):
             return "another recipe than that of the index there was"
-        if entry.facts.get("seed") != seed:
+        if entry.calibration.get("seed") != seed:
             return "another seed than that of the index there was"
         return self.outgrown() or ("" if self.new else "no rows came since, so it was asked for")
 
@@ -53,26 +54,28 @@ class Growth:
 def growth(snapshot: Snapshot) -> Growth:
     """What changed since the index of a snapshot was built; all rows are new where there is none."""
     live = snapshot.live
-    fresh = snapshot.fresh
+    fresh = attach(snapshot).unindexed_rows
     new = len(fresh) if live.mask is None else int(np.count_nonzero(live.mask[fresh]))
-    entry = snapshot.index_entry
+    entry = attach(snapshot).entry
     indexed = entry.rows if entry else 0
     return Growth(indexed, new, indexed - (live.count - new))
 
 
 def advise(snapshot: Snapshot) -> IndexAdvice:
     """Whether building (again) pays, judged by a search for 10 rows without a filter."""
-    entry, now = snapshot.index_entry, growth(snapshot)
+    entry, now = attach(snapshot).entry, growth(snapshot)
     if entry is None:
         few = snapshot.live.count < EXACT_BELOW
         size = f"{snapshot.live.count:,} rows and no index"
         reason = f"{size}: exact search is fastest for so few" if few else f"{size}: every search scores all of them"
         return IndexAdvice("none" if few else "build", not few, reason, now.indexed, now.new, 0)
     action: Literal["extend", "rebuild", "none"] = "rebuild" if now.outgrown() else "extend" if now.new else "none"
-    per_row = float(entry.facts.get("exact_micros_per_row", 0.25))
+    per_row = float(entry.calibration.get("exact_micros_per_row", 0.25))
     kept = now.indexed - now.gone
-    before = _index_micros(entry, snapshot.facts.recall, window_for(TYPICAL_K, kept, now.indexed), exact_micros(kept, per_row))
-    after = _index_micros(entry, snapshot.facts.recall, TYPICAL_K, exact_micros(kept, per_row))
+    before = _index_micros(
+        entry, snapshot.manifest.recall, window_for(TYPICAL_K, kept, now.indexed), exact_micros(kept, per_row)
+    )
+    after = _index_micros(entry, snapshot.manifest.recall, TYPICAL_K, exact_micros(kept, per_row))
     micros = before + now.new * per_row
     after = after if action == "rebuild" else before
     pays = action != "none" and (micros > PAYS * after or now.gone > GONE_SHARE * now.indexed)
@@ -85,5 +88,5 @@ def advise(snapshot: Snapshot) -> IndexAdvice:
 
 def _index_micros(entry: IndexEntry, target: float, reach: int, exact: float) -> float:
     """What finding so many rows by index costs at the target; exact search where it was not measured to reach that."""
-    usable = [point.micros for point in operating_points(entry.facts) if point.k >= reach and point.low >= target]
+    usable = [point.micros for point in operating_points(entry.calibration) if point.k >= reach and point.low >= target]
     return min([*usable, exact])

@@ -8,10 +8,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Scores
+from vecsearch.common.arrays import Scores, Vectors
 from vecsearch.common.pca import principal_axes
 from vecsearch.errors import RecipeError
 from vecsearch.index.advice import growth
+from vecsearch.index.attached import attach
 from vecsearch.index.recipe import REDUCED_STEP, ROWS_PER_CENTROID, IndexRecipe, load_recipe, nlist_rule, wanted_lists
 from vecsearch.storage.snapshot import Snapshot
 
@@ -43,11 +44,11 @@ def choose_recipe(
         return recipe
     if recipe != "auto":
         return load_recipe(recipe)
-    rows, dim, metric = snapshot.live.rows, snapshot.facts.dim, str(snapshot.facts.metric)
+    rows, dim, metric = snapshot.live.rows, snapshot.manifest.dim, str(snapshot.manifest.metric)
     made = auto_recipe(len(rows), dim, metric, memory, target)
     if made.reduced is None:
         return made  # few dimensions, or no index
-    entry = snapshot.index_entry
+    entry = attach(snapshot).entry
     if (
         entry is not None
         and entry.recipe["name"] == made.name
@@ -134,7 +135,7 @@ def _reduced_rule(dim: int) -> int | None:
     return min(max(half, SMALLEST_REDUCED), REDUCED_MOST)
 
 
-def components_needed(sample: Scores, metric: str) -> int:
+def components_needed(sample: Vectors, metric: str) -> int:
     """The fewest components, a multiple of 32 or the whole dimension, whose nearest 15 rows hold 97% of the true nearest 10.
 
     sample: float32 (rows, dim), in random order: the first rows are asked for their neighbours among the others. The sample is
@@ -157,7 +158,7 @@ def components_needed(sample: Scores, metric: str) -> int:
     return dim
 
 
-def _rotated(sample: Scores, *, centred: bool) -> Scores:
+def _rotated(sample: Vectors, *, centred: bool) -> Scores:
     """The sample in its principal components, those with most variance first."""
     centre, _, axes = principal_axes(sample, centred=centred)
     rotated: Scores = np.ascontiguousarray((sample - centre) @ axes.T, np.float32)

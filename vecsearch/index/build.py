@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Positions, Scores
+from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.errors import ConflictError
 from vecsearch.index.advice import FEWEST_NEW, growth
+from vecsearch.index.attached import attach
 from vecsearch.index.auto import choose_recipe, training_rows
 from vecsearch.index.calibrate import Truth, calibrate_codes, calibrate_index
 from vecsearch.index.calibration import OperatingPoint, describe_recall, merge_calibrations, operating_points
@@ -29,7 +30,7 @@ from vecsearch.index.checkpoint import Checkpoint
 from vecsearch.index.costs import code_micros, row_micros
 from vecsearch.index.faiss import LOADER, NO_MASK, FaissIndex, Request, read_index, resume_growing, train_index
 from vecsearch.index.recipe import IndexRecipe
-from vecsearch.query.searcher import Searcher
+from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.disk import require_space
 from vecsearch.storage.layout import INDEXES
 from vecsearch.storage.manifest import IndexEntry
@@ -53,7 +54,7 @@ def build_index(
     *,
     recall: float | None,
     memory: int | None,
-    queries: Scores | None,
+    queries: Vectors | None,
     asked_with: str = "the user's own queries",
     seed: int,
     threads: int | None,
@@ -67,8 +68,8 @@ def build_index(
     """
     started = time.perf_counter()
     snapshot = store.snapshot()
-    facts = snapshot.facts
-    target = facts.recall if recall is None else recall
+    manifest = snapshot.manifest
+    target = manifest.recall if recall is None else recall
     rows = snapshot.live.rows
     made = choose_recipe(recipe, snapshot, memory, target, seed)
     if made.kind == "exact" or len(rows) < SMALLEST:
@@ -120,7 +121,7 @@ def commit(
         require_space(staging.folder, index.memory_bytes())
         files = (staging.write(INDEXES, ".faiss", index.write),)
         with store.locked() as latest:
-            if (latest.facts.embedder, latest.facts.dim) != (snapshot.facts.embedder, snapshot.facts.dim):
+            if (latest.manifest.embedder, latest.manifest.dim) != (snapshot.manifest.embedder, snapshot.manifest.dim):
                 raise ConflictError("the collection was moved to another model while the index was being built: build it again")
             placed = rebase_positions(snapshot, latest, labels)
             placed[index.outliers] = -1  # outside what the index can represent: searched exactly, like rows it has not seen
@@ -128,13 +129,13 @@ def commit(
             entry = IndexEntry(
                 name=files[0].name,
                 files=files,
-                covers=tuple(item.name for item in latest.facts.segments),
+                covers=tuple(item.name for item in latest.manifest.segments),
                 rows=len(labels),
                 recipe=asdict(recipe),
-                facts=measured,
+                calibration=measured,
                 labels=None if plain else staging.write_rows(INDEXES, ".labels.arrow", placed),
             )
-            version = latest.facts.next("build_index", indexes=(entry,), recall=target)
+            version = latest.manifest.next("build_index", indexes=(entry,), recall=target)
             store.commit(staging, version)
     return entry, version.version
 
@@ -159,7 +160,8 @@ class Builder:
         self.threads = threads
         self.progress = progress
         self.rng = np.random.default_rng(seed)
-        self.searcher = Searcher(snapshot)
+        self.attached = attach(snapshot)
+        self.scorer = VectorScorer(snapshot)
         self.asked = 0
         self.exact_micros_per_row = 0.0
         self.codes: dict[str, Any] = {}
@@ -174,24 +176,26 @@ class Builder:
         self._checkpoint.close()
 
     def run(
-        self, rows: Positions, queries: Scores | None, asked_with: str = "the user's own queries"
+        self, rows: Positions, queries: Vectors | None, asked_with: str = "the user's own queries"
     ) -> tuple[FaissIndex, Positions, list[OperatingPoint], str]:
         """The index over `rows`, the position of each label, its operating surface, and what that was measured on."""
-        facts = self.snapshot.facts
-        own = np.empty((0, facts.dim), np.float32) if queries is None else queries
+        manifest = self.snapshot.manifest
+        own = np.empty((0, manifest.dim), np.float32) if queries is None else queries
         wanted = HELD_OUT if queries is None else max(0, FEWEST_OWN - len(own))
         held = np.sort(self.rng.choice(rows, min(wanted, max(1, int(len(rows) * HELD_OUT_SHARE))), replace=False))
         calibrated_on = " and ".join([asked_with] * bool(len(own)) + ["held-out rows"] * bool(len(held)))
         queries = np.concatenate([own, self.snapshot.stored_vectors(held)])
         base = np.setdiff1d(rows, held, assume_unique=True)
-        sample = np.sort(self.rng.choice(base, min(training_rows(self.recipe, len(base), facts.dim), len(base)), replace=False))
+        sample = np.sort(
+            self.rng.choice(base, min(training_rows(self.recipe, len(base), manifest.dim), len(base)), replace=False)
+        )
         checkpoint = self._checkpoint.enter_context(Checkpoint(self.snapshot.root, self._identity(base, len(sample))))
         start = checkpoint.load() if self._resumable else None
         self.resumed = start.n if start else 0
         index = train_index(
             self.recipe,
-            str(facts.metric),
-            facts.dim,
+            str(manifest.metric),
+            manifest.dim,
             lambda: self._batches(base),
             len(base),
             self.snapshot.stored_vectors(sample[:1] if start else sample),
@@ -209,12 +213,12 @@ class Builder:
 
     def _identity(self, base: Positions, sample: int) -> dict[str, object]:
         """All that decides what an index of these rows will be; positions mean something with the segments only."""
-        facts = self.snapshot.facts
+        manifest = self.snapshot.manifest
         return {
             "recipe": asdict(self.recipe),
             "seed": self.seed,
-            "metric": str(facts.metric),
-            "segments": rows_of(facts),
+            "metric": str(manifest.metric),
+            "segments": rows_of(manifest),
             "rows": len(base),
             "rows_digest": hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16).hexdigest(),
             "training_rows": sample,
@@ -228,7 +232,7 @@ class Builder:
         Some of the new rows are held out to calibrate the grown index, and the surface measured before goes on to hold for
         queries like those it was measured with; where few are new, it stands alone.
         """
-        entry = self.snapshot.index_entry
+        entry = self.attached.entry
         if entry is None:
             return None, "there was no index"
         grown = growth(self.snapshot)
@@ -238,8 +242,8 @@ class Builder:
         index = read_index(self.snapshot.root / entry.files[0].name, mmap=False)
         if not index.can_extend:
             return None, "this kind of index cannot be added to"
-        labels = np.arange(entry.rows) if self.snapshot.labels is None else self.snapshot.labels
-        fresh = np.intersect1d(self.snapshot.fresh, rows)
+        labels = np.arange(entry.rows) if self.attached.labels is None else self.attached.labels
+        fresh = np.intersect1d(self.attached.unindexed_rows, rows)
         fresh = fresh[np.concatenate([index.covers(batch) for batch in self._batches(fresh)])]  # the others stay outside
         if not len(fresh):
             return None, f"the {grown.new:,} rows outside the index lie outside what it was fitted to"
@@ -255,15 +259,15 @@ class Builder:
         self._grow(index, base[index.n :], lambda: checkpoint.offer(index, len(base)) if self._resumable else None)
         why = f"{len(fresh):,} new rows were added to the index there was"
         if few:
-            self.asked, self.exact_micros_per_row = entry.facts["queries"], entry.facts["exact_micros_per_row"]
-            self.codes = dict(entry.facts.get("codes", {}))
-            return (index, base, list(operating_points(entry.facts)), entry.facts["calibrated_on"]), why
+            self.asked, self.exact_micros_per_row = entry.calibration["queries"], entry.calibration["exact_micros_per_row"]
+            self.codes = dict(entry.calibration.get("codes", {}))
+            return (index, base, list(operating_points(entry.calibration)), entry.calibration["calibrated_on"]), why
         points = self.calibrate(index, base, self.snapshot.stored_vectors(held))
-        points = merge_calibrations(operating_points(entry.facts), points)
-        by_codes = merge_calibrations(operating_points(entry.facts.get("codes", {})), operating_points(self.codes))
+        points = merge_calibrations(operating_points(entry.calibration), points)
+        by_codes = merge_calibrations(operating_points(entry.calibration.get("codes", {})), operating_points(self.codes))
         self.codes["surface"] = [list(astuple(point)) for point in by_codes]
         self._grow(index, held)
-        measured_with = entry.facts["calibrated_on"].removesuffix(ADDED_SINCE) + ADDED_SINCE
+        measured_with = entry.calibration["calibrated_on"].removesuffix(ADDED_SINCE) + ADDED_SINCE
         return (index, np.concatenate([base, held]), points, measured_with), why
 
     def _grow(self, index: FaissIndex, rows: Positions, kept: Callable[[], None] = lambda: None) -> None:
@@ -272,15 +276,15 @@ class Builder:
             self.progress(len(batch))
             kept()
 
-    def calibrate(self, index: FaissIndex, labels: Positions, queries: Scores) -> list[OperatingPoint]:
+    def calibrate(self, index: FaissIndex, labels: Positions, queries: Vectors) -> list[OperatingPoint]:
         """Measure the operating surface of an index whose labels are these positions."""
         self.asked = len(queries)
         mask = np.zeros(self.snapshot.rows, bool)
         mask[labels[labels >= 0]] = True
         present = int(np.count_nonzero(mask))
         kept = RowSelection(mask, present)
-        truth = Truth.of(queries, present, lambda some, k: self.searcher.exact(some, k, kept, self.threads)[0])
-        self.exact_micros_per_row = row_micros(self.snapshot.facts.dim)
+        truth = Truth.of(queries, present, lambda some, k: self.scorer.search(some, k, kept, self.threads)[0])
+        self.exact_micros_per_row = row_micros(self.snapshot.manifest.dim)
         score = self._score_lists(labels)
         self.codes = {
             "surface": [list(astuple(point)) for point in calibrate_codes(index, queries, truth, score, self.threads)]
@@ -299,15 +303,15 @@ class Builder:
 
     def _score_lists(self, labels: Positions) -> Callable[[Scores, Positions], Scores]:
         places = np.append(labels, -1)  # of the label -1 too
-        return lambda some, found: self.searcher.score_lists(some, places[found], self.threads if len(some) > 1 else 1)
+        return lambda some, found: self.scorer.score_lists(some, places[found], self.threads if len(some) > 1 else 1)
 
     def _compiled_search(self, index: FaissIndex, labels: Positions) -> Callable[[Scores, int, int], object] | None:
         """One search as the compiled walk does it, to be timed; None where FAISS will search."""
-        compiled, walk, table = LOADER.for_rows(len(labels)) or LOADER.module, index.walk, self.searcher.table
+        compiled, walk, table = LOADER.for_rows(len(labels)) or LOADER.module, index.walk, self.scorer.table
         if compiled is None or walk is None or table is None:
             return None
-        places, none = index.places(labels), np.empty(0, np.int64)
-        euclidean = self.snapshot.facts.metric is Metric.L2
+        places, none = index.row_map(labels), np.empty(0, np.int64)
+        euclidean = self.snapshot.manifest.metric is Metric.L2
         return lambda query, depth, effort: walk.search(
             compiled, query, min(10, depth), Request(places, NO_MASK, none, *table, euclidean, effort, depth, depth, 0)
         )
@@ -319,9 +323,9 @@ class Builder:
 
 def _without_index(store: Store, target: float, started: float, message: str) -> BuildResult:
     with store.locked() as latest:
-        version = latest.facts.version
-        if latest.facts.indexes or latest.facts.recall != target:
-            following = latest.facts.next("build_index", indexes=(), recall=target)
+        version = latest.manifest.version
+        if latest.manifest.indexes or latest.manifest.recall != target:
+            following = latest.manifest.next("build_index", indexes=(), recall=target)
             store.commit(None, following)
             version = following.version
     return BuildResult("exact", 0, time.perf_counter() - started, 0, 0, "", message, version)

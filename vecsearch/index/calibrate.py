@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vecsearch.common.arrays import Rows, Scores
+from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
@@ -34,7 +34,7 @@ FEWEST_QUERIES = 200  # of which each counts for more: it looks for hundreds of 
 ENOUGH = 0.999  # no higher effort is tried once every k reaches this
 WORTH = 0.5  # nor one that costs more than this share of an exact search
 TIE_TOLERANCE = 1e-5  # relative: two kernels may sum in another order
-ScoreLists = Callable[[Scores, Rows], Scores]
+ScoreLists = Callable[[Scores, Positions], Scores]
 ExactScores = Callable[[Scores, int], Scores]
 Ask = Callable[[Scores, int, int], object]
 
@@ -48,7 +48,7 @@ class Truth:
     wide: Scores
 
     @staticmethod
-    def of(queries: Scores, rows: int, exact: ExactScores) -> Truth:
+    def of(queries: Vectors, rows: int, exact: ExactScores) -> Truth:
         """exact(queries, k): the k best scores of each query. rows: how many there are to find."""
         wide = exact(queries[:FEWEST_QUERIES], min(max(KS), rows))
         common = min(COMMON_K, rows)
@@ -63,7 +63,7 @@ class Truth:
 
 def calibrate_index(
     index: FaissIndex,
-    queries: Scores,
+    queries: Vectors,
     truth: Truth,
     score: ScoreLists,
     rows: int,
@@ -99,7 +99,7 @@ def calibrate_index(
     return [point for k in ks for point in frontier([item for item in points if item.k == k])]
 
 
-def calibrate_codes(index: FaissIndex, queries: Scores, truth: Truth, score: ScoreLists, threads: int) -> list[OperatingPoint]:
+def calibrate_codes(index: FaissIndex, queries: Vectors, truth: Truth, score: ScoreLists, threads: int) -> list[OperatingPoint]:
     """What comparing all codes reaches for each k and number of candidates, the least first; none for kinds without it.
 
     Arguments as for `surface`. A filter leaves fewer rows, farther apart mostly: its k best are no harder to tell.
@@ -130,7 +130,7 @@ def _recalls(scores: Scores, thresholds: Scores, k: int) -> list[tuple[int, floa
 
 
 def _latency(
-    index: FaissIndex, queries: Scores, depth: int, effort: int, score: ScoreLists, ask: Ask | None
+    index: FaissIndex, queries: Vectors, depth: int, effort: int, score: ScoreLists, ask: Ask | None
 ) -> tuple[float, float]:
     """Median microseconds measured for one query's candidates on one thread, and for re-scoring one candidate."""
     some = queries[: min(TIMED_QUERIES, max(FEWEST_TIMED, TIMED_CANDIDATES // depth))]

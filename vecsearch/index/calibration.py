@@ -66,6 +66,6 @@ class OperatingPoint:
     latency: float = 0.0
 
 
-def operating_points(facts: Mapping[str, Any]) -> tuple[OperatingPoint, ...]:
+def operating_points(calibration: Mapping[str, Any]) -> tuple[OperatingPoint, ...]:
     """The operating surface stored with an index."""
-    return tuple(OperatingPoint(*row) for row in facts.get("surface", ()))
+    return tuple(OperatingPoint(*row) for row in calibration.get("surface", ()))

@@ -56,13 +56,13 @@ class Checkpoint:
         if not self.folder.is_dir() or not self._own():
             return None
         try:
-            facts = json.loads((self.folder / BUILD_INFO).read_text(encoding="utf-8"))
-            if {name: facts[name] for name in self.identity} != self.identity:
+            info = json.loads((self.folder / BUILD_INFO).read_text(encoding="utf-8"))
+            if {name: info[name] for name in self.identity} != self.identity:
                 return None
-            ref = FileRef(**facts["file"])
+            ref = FileRef(**info["file"])
             CheckedFile(self.root, ref).verify_all()
             index = read_index(self.root / ref.name, mmap=False)
-            if index.n != facts["rows_added"]:
+            if index.n != info["rows_added"]:
                 return None
         except (OSError, ValueError, KeyError, TypeError, CorruptedError):
             return None
@@ -88,8 +88,8 @@ class Checkpoint:
         ref = disk.describe(self.root, self.folder / f"{name}.part", f"{STAGING}/{self.folder.name}/{name}")
         disk.move(self.folder / f"{name}.part", self.folder / name)
         disk.sync_folder(self.folder)
-        facts = self.identity | {"rows_added": index.n, "file": asdict(ref)}
-        text = json.dumps(facts, indent=1, sort_keys=True)
+        info = self.identity | {"rows_added": index.n, "file": asdict(ref)}
+        text = json.dumps(info, indent=1, sort_keys=True)
         part = self.folder / f"{BUILD_INFO}.part"
         disk.write_text(part, text)
         disk.move(part, self.folder / BUILD_INFO)

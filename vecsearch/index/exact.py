@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Rows, Scores, StoredVectors
+from vecsearch.common.arrays import Positions, Scores, StoredVectors, Vectors
 from vecsearch.types import Metric
 
 WIDEN_ROWS = 8192  # float16 rows widened at a time: 12 MB at 384 dimensions
@@ -50,7 +50,7 @@ def omp_threads(threads: int) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def score_rows(vectors: StoredVectors, query: Scores, rows: Rows, metric: Metric) -> Scores:
+def score_rows(vectors: StoredVectors, query: Vectors, rows: Positions, metric: Metric) -> Scores:
     """Score listed rows against one query (float32, (dim,)): float32, one a row."""
     count = len(rows)
     scores = np.empty(count, np.float32)
@@ -72,7 +72,7 @@ def score_rows(vectors: StoredVectors, query: Scores, rows: Rows, metric: Metric
     return np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores
 
 
-def best_of(vectors: StoredVectors, query: Scores, rows: Rows, k: int, metric: Metric) -> tuple[Scores, Rows]:
+def best_of(vectors: StoredVectors, query: Vectors, rows: Positions, k: int, metric: Metric) -> tuple[Scores, Positions]:
     """The k best of a few listed rows for one query: `best(score_rows(...))`, in one call of FAISS where it can be one."""
     wanted = k + 1  # one more, to see whether the last is tied with what follows
     if vectors.dtype == np.float16 or len(rows) < wanted:
@@ -89,7 +89,7 @@ def best_of(vectors: StoredVectors, query: Scores, rows: Rows, k: int, metric: M
     return scores[:k], found[:k]
 
 
-def score_lists(vectors: StoredVectors, queries: Scores, rows: Rows, metric: Metric, threads: int) -> Scores:
+def score_lists(vectors: StoredVectors, queries: Vectors, rows: Positions, metric: Metric, threads: int) -> Scores:
     """Score listed rows, int64 (nq, width) with -1 for none, against each one's query: float32 (nq, width), -inf for none."""
     if vectors.dtype == np.float16:
         scores = np.full(rows.shape, -np.inf, np.float32)
@@ -105,14 +105,14 @@ def score_lists(vectors: StoredVectors, queries: Scores, rows: Rows, metric: Met
     return np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores
 
 
-def _numpy_scores(vectors: Scores, query: Scores, metric: Metric) -> Scores:
+def _numpy_scores(vectors: Vectors, query: Vectors, metric: Metric) -> Scores:
     if metric is not Metric.L2:
         return np.asarray(vectors @ query)
     difference = vectors - query
     return np.asarray(-np.einsum("ij,ij->i", difference, difference))
 
 
-def best(scores: Scores, rows: Rows, k: int) -> tuple[Scores, Rows]:
+def best(scores: Scores, rows: Positions, k: int) -> tuple[Scores, Positions]:
     """The k best (score, row), best first; equal scores in the order of their rows, so that results do not wander."""
     if len(scores) > max(k, SORTED_WHOLE):
         part = np.argpartition(scores, len(scores) - k)
@@ -124,8 +124,13 @@ def best(scores: Scores, rows: Rows, k: int) -> tuple[Scores, Rows]:
 
 
 def search(
-    vectors: StoredVectors, queries: Scores, k: int, metric: Metric, kept: npt.NDArray[np.bool_] | None = None, threads: int = 1
-) -> tuple[Scores, Rows]:
+    vectors: StoredVectors,
+    queries: Vectors,
+    k: int,
+    metric: Metric,
+    kept: npt.NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> tuple[Scores, Positions]:
     """The k best rows for each query by scoring every row that is kept.
 
     queries: float32 (nq, dim), C-contiguous. kept: which rows may be found (all, when None).
@@ -149,8 +154,8 @@ def search(
 
 
 def _in_blocks(
-    vectors: StoredVectors, queries: Scores, k: int, metric: Metric, listed: Rows | None, threads: int
-) -> tuple[Scores, Rows]:
+    vectors: StoredVectors, queries: Vectors, k: int, metric: Metric, listed: Positions | None, threads: int
+) -> tuple[Scores, Positions]:
     """Search copies of the listed rows (all, when None), a block at a time: matrix products, which FAISS does not use to skip
     rows, take a sixth of the time; float16 is widened on the way."""
     merged = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
@@ -164,7 +169,7 @@ def _in_blocks(
     return merged
 
 
-def _knn(vectors: Scores, queries: Scores, k: int, metric: Metric, threads: int) -> tuple[Scores, Rows]:
+def _knn(vectors: Vectors, queries: Vectors, k: int, metric: Metric, threads: int) -> tuple[Scores, Positions]:
     """All rows against all queries, k at most the number of rows."""
     count, dim = vectors.shape
     scores = np.empty((len(queries), k), np.float32)
@@ -184,7 +189,7 @@ def _knn(vectors: Scores, queries: Scores, k: int, metric: Metric, threads: int)
     return scores, rows
 
 
-def merge(parts: list[tuple[Scores, Rows]], k: int) -> tuple[Scores, Rows]:
+def merge(parts: list[tuple[Scores, Positions]], k: int) -> tuple[Scores, Positions]:
     """Merge results over disjoint rows: the k best of several (nq, width) pairs, padding (-1) last."""
     scores = np.concatenate([scores for scores, _ in parts], axis=1)
     rows = np.concatenate([rows for _, rows in parts], axis=1)

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.common.batches import rebatch
 from vecsearch.errors import ConflictError, DuplicateIdError, EmbedderError, InvalidInputError
-from vecsearch.ingest.rows import RowChecker, Rows, Vectors, check_vectors
+from vecsearch.ingest.rows import RowChecker, Rows, check_vectors
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.storage.ids import Keys, id_keys
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, SegmentEntry
@@ -61,11 +62,13 @@ def add_documents(
     Raises InvalidInputError (naming row and column), DuplicateIdError, EmbedderError, StorageError, LockTimeoutError.
     """
     base = store.snapshot()
-    if embedder is not None and embedder.entry != base.facts.embedder:
+    if embedder is not None and embedder.entry != base.manifest.embedder:
         raise ConflictError("the collection was moved to another model just now: run this add again")
     project = None if embedder is None else embedder.project
     with store.staging() as staging:
-        task = _Add(store, base, staging, on_conflict, embedder, split, RowChecker(base.facts, id_column, text_column, project))
+        task = _Add(
+            store, base, staging, on_conflict, embedder, split, RowChecker(base.manifest, id_column, text_column, project)
+        )
         first = 0
         for batch in rebatch(batches, WINDOW_ROWS):
             task.take(batch, first)
@@ -208,8 +211,8 @@ class _Add:
 
     def _passages(self, rows: Rows) -> tuple[pa.RecordBatch, npt.NDArray[np.int64] | None]:
         """Split documents: one row a passage, and (document row, ordinal, start, end) of each; None without a chunker."""
-        text = self.checker.facts.text_column
-        if CHUNK not in self.checker.facts.schema.names or text is None:
+        text = self.checker.manifest.text_column
+        if CHUNK not in self.checker.manifest.schema.names or text is None:
             return rows.batch, None
         texts: list[str | None] = rows.batch.column(text).to_pylist()
         spans: list[tuple[int, int, int, int]] = []
@@ -235,16 +238,16 @@ class _Add:
     def _embed(self, rows: Rows, passages: pa.RecordBatch) -> Vectors:
         """Vectors of the passages; a text that has one already (replaced unchanged, or from an interrupted add) keeps it."""
         assert self.embedder is not None
-        texts: list[str] = passages.column(self.checker.facts.text_column).to_pylist()
+        texts: list[str] = passages.column(self.checker.manifest.text_column).to_pylist()
         known = self._vectors_of_replaced(rows)
         if self.cache is None:
-            self.cache = VectorCache(self.store.root, self.embedder.entry, self.base.facts.dim)
+            self.cache = VectorCache(self.store.root, self.embedder.entry, self.base.manifest.dim)
         unique = list(dict.fromkeys(texts))
         known |= self.cache.find([text for text in unique if text not in known])
         new = [text for text in unique if text not in known]
         if new:
             made = self.embedder.embed_documents(new)
-            check_made(made, self.base.facts.metric, new)
+            check_made(made, self.base.manifest.metric, new)
             self.embedded += len(new)
             self.cache.put(new, made, more_to_come=len(rows.numbers) == WINDOW_ROWS)
             if len(new) == len(texts):  # the common case: nothing known, nothing repeated
@@ -258,17 +261,17 @@ class _Add:
         _, positions = self.base.locate(rows.batch.column(ID))
         if not len(positions):
             return {}
-        text = self.checker.facts.text_column or ""
+        text = self.checker.manifest.text_column or ""
         texts = self.base.take([text], positions).column(0).to_pylist()
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
     def _assemble(self, passages: pa.RecordBatch, vectors: Vectors, spans: npt.NDArray[np.int64] | None) -> pa.RecordBatch:
-        facts = self.checker.facts
+        manifest = self.checker.manifest
         own: dict[str, pa.Array] = {}
-        if facts.metric is Metric.COSINE:
+        if manifest.metric is Metric.COSINE:
             vectors, norms = normalize(vectors)
             own[NORM] = pa.array(norms)
-        own[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(facts.dtype)))
+        own[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(manifest.dtype)))
         if spans is not None:
             for name, column in ((CHUNK, 1), (START, 2), (END, 3)):
                 own[name] = pa.array(spans[:, column].astype(np.int32))
@@ -283,19 +286,19 @@ class _Add:
         """Rebase on the latest version and commit."""
         self.flush()
         if not any(entry.documents for entry in self.entries):
-            return AddResult(0, 0, self.skipped, self.embedded, self.base.facts.version)
+            return AddResult(0, 0, self.skipped, self.embedded, self.base.manifest.version)
         with self.store.locked() as latest:
-            self._check_unchanged(latest.facts)
-            if latest.facts.version != self.base.facts.version:
+            self._check_unchanged(latest.manifest)
+            if latest.manifest.version != self.base.manifest.version:
                 self._rebase(latest)
             segments, replaced = self._bury_replaced(latest)
             new = [entry for entry in self.entries if entry.documents]
-            version = latest.facts.next(
+            version = latest.manifest.next(
                 "add",
                 schema=self.checker.schema(),
                 segments=(*segments, *new),
-                next_id=max(self.checker.next_id, latest.facts.next_id),
-                settings={key: value for key, value in latest.facts.settings.items() if key != "open_schema"},
+                next_id=max(self.checker.next_id, latest.manifest.next_id),
+                settings={key: value for key, value in latest.manifest.settings.items() if key != "open_schema"},
             )
             version = merge_small(latest, version, self.staging)
             self.store.commit(self.staging, version)
@@ -305,7 +308,7 @@ class _Add:
         return AddResult(documents - replaced, replaced, self.skipped, self.embedded, version.version)
 
     def _check_unchanged(self, latest: Manifest) -> None:
-        before = self.base.facts
+        before = self.base.manifest
         same = (latest.schema, latest.embedder, latest.dim, latest.metric) == (
             before.schema,
             before.embedder,
@@ -319,8 +322,8 @@ class _Add:
 
     def _rebase(self, latest: Snapshot) -> None:
         """Other writers committed meanwhile: move made-up ids past theirs, and look for conflicts again."""
-        if self.checker.made_up_ids and latest.facts.next_id > self.base.facts.next_id:
-            shift = latest.facts.next_id - self.base.facts.next_id
+        if self.checker.made_up_ids and latest.manifest.next_id > self.base.manifest.next_id:
+            shift = latest.manifest.next_id - self.base.manifest.next_id
             self.entries = [self._renumbered(entry, shift) for entry in self.entries]
             self.checker.next_id += shift
         if self.on_conflict == "replace":
@@ -347,14 +350,14 @@ class _Add:
     def _bury_replaced(self, latest: Snapshot) -> tuple[tuple[SegmentEntry, ...], int]:
         """Tombstones over the rows that this add replaces; how many documents those were."""
         if self.on_conflict != "replace":
-            return latest.facts.segments, 0
+            return latest.manifest.segments, 0
         dead = []
         for entry in self.entries:
             segment = self.staging.open_segment(entry)
             dead.append(latest.locate(segment.column(ID))[1])
         positions = np.unique(np.concatenate(dead))
         segments = delete_rows(latest, positions, self.staging)
-        return segments, latest.facts.documents - sum(entry.documents for entry in segments)
+        return segments, latest.manifest.documents - sum(entry.documents for entry in segments)
 
 
 def check_made(made: Vectors, metric: Metric, texts: Sequence[str]) -> None:

@@ -148,8 +148,8 @@ class FunctionChunker:
     def key(self) -> str:
         """`function.key` where the function has such an attribute, else a digest of its code and of what it closes over."""
         own = getattr(self.function, "key", None)
-        facts = own if isinstance(own, str) else _describe(self.function)
-        return hashlib.sha256(f"{self.name}\n{facts}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        manifest = own if isinstance(own, str) else _describe(self.function)
+        return hashlib.sha256(f"{self.name}\n{manifest}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "function", "name": self.name}

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.manifest import Manifest
@@ -20,7 +21,6 @@ from vecsearch.storage.schema import convert, metadata_schema, storage_type
 from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
 LARGEST_ID = 2**63 - 1
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class RowChecker:
     """Checks batches against a collection. The first batch of a new collection decides the id type and the metadata."""
 
     def __init__(
-        self, facts: Manifest, id_column: str, text_column: str | None, project: Callable[[Vectors], Vectors] | None
+        self, manifest: Manifest, id_column: str, text_column: str | None, project: Callable[[Vectors], Vectors] | None
     ) -> None:
         """project: of the collection's model, where there is one: given vectors of its full dimension are projected."""
-        self.facts = facts
+        self.manifest = manifest
         self.project = project
         self.id_column = id_column
-        self.text_source = text_column or facts.text_column
-        self.has_embedder = project is not None and facts.text_column is not None
+        self.text_source = text_column or manifest.text_column
+        self.has_embedder = project is not None and manifest.text_column is not None
         self.made_up_ids: bool | None = None
-        self.next_id = facts.next_id
-        self.metadata: pa.Schema | None = None if facts.settings.get("open_schema") else metadata_schema(facts.schema)
+        self.next_id = manifest.next_id
+        self.metadata: pa.Schema | None = None if manifest.settings.get("open_schema") else metadata_schema(manifest.schema)
 
     def check(self, batch: pa.RecordBatch, first: int) -> Rows:
         """Raises InvalidInputError naming row and column."""
@@ -86,8 +86,8 @@ class RowChecker:
 
     def schema(self) -> pa.Schema:
         """The collection's schema with the metadata that was found."""
-        own = [field for field in self.facts.schema if field.name == VECTOR or field.name in RESERVED]
-        return pa.schema([*(self.metadata or metadata_schema(self.facts.schema)), *own])
+        own = [field for field in self.manifest.schema if field.name == VECTOR or field.name in RESERVED]
+        return pa.schema([*(self.metadata or metadata_schema(self.manifest.schema)), *own])
 
     def _rename(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         names = batch.schema.names
@@ -95,8 +95,8 @@ class RowChecker:
         if repeated:
             raise InvalidInputError(f"column {repeated[0]!r} stands twice in the data: rename one")
         renames = {self.id_column: ID}
-        if self.text_source and self.facts.text_column:
-            renames[self.text_source] = self.facts.text_column
+        if self.text_source and self.manifest.text_column:
+            renames[self.text_source] = self.manifest.text_column
         for source, target in renames.items():
             if source != target and source not in names:
                 raise InvalidInputError(f"the data has no column {source!r}{did_you_mean(source, names)}")
@@ -118,10 +118,10 @@ class RowChecker:
                     )
         if VECTOR not in names and not self.has_embedder:
             raise InvalidInputError(
-                f"the data has no column 'vector', and the collection has no embedder: give vectors of {self.facts.dim} "
+                f"the data has no column 'vector', and the collection has no embedder: give vectors of {self.manifest.dim} "
                 "numbers, or create the collection with embedder="
             )
-        text = self.facts.text_column
+        text = self.manifest.text_column
         if VECTOR not in names and text and text not in names:
             raise InvalidInputError(
                 f"the data has no text column {text!r}{did_you_mean(text, names)} (text_column= names another)"
@@ -137,7 +137,7 @@ class RowChecker:
         fields = [
             pa.field(ID, _id_type(batch.schema.field(ID).type) if ID in batch.schema.names else pa.int64(), nullable=False)
         ]
-        text = self.facts.text_column
+        text = self.manifest.text_column
         if text:
             fields.append(pa.field(text, pa.large_string()))
         fields += [
@@ -163,7 +163,7 @@ class RowChecker:
                 raise InvalidInputError(f"row {first + _first_true(empty)}, column '{self.id_column}': the id is empty")
 
     def _check_text(self, rows: pa.RecordBatch, first: int) -> None:
-        name = self.facts.text_column
+        name = self.manifest.text_column
         text = rows.column(name)
         if text.null_count:
             raise InvalidInputError(f"row {first + _first_true(text.is_null())}, column {name!r}: the text is missing")
@@ -174,11 +174,11 @@ class RowChecker:
     def _vectors(self, batch: pa.RecordBatch, first: int) -> Vectors | None:
         if VECTOR not in batch.schema.names:
             return None
-        column, metric, dtype = batch.column(VECTOR), self.facts.metric, self.facts.dtype
-        full = self.facts.embedder.full_dim if self.facts.embedder else 0
+        column, metric, dtype = batch.column(VECTOR), self.manifest.metric, self.manifest.dtype
+        full = self.manifest.embedder.full_dim if self.manifest.embedder else 0
         if full and self.project is not None and _width(column) == full:
             return check_vectors(self.project(check_vectors(_matrix(column, full, first), metric, first)), metric, first, dtype)
-        return check_vectors(_matrix(column, self.facts.dim, first), metric, first, dtype)
+        return check_vectors(_matrix(column, self.manifest.dim, first), metric, first, dtype)
 
 
 def _id_type(kind: pa.DataType) -> pa.DataType:

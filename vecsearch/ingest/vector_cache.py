@@ -13,15 +13,13 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.storage import disk
 from vecsearch.storage.layout import STAGING, VECTOR_CACHE
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.schema import vector_array, vector_view
-
-Vectors = npt.NDArray[np.float32]
 
 
 class VectorCache:

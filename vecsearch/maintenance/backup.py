@@ -27,7 +27,7 @@ def write_backup(root: Path, target: Path, version: int | None = None) -> int:
     snapshot = open_snapshot(root, OpenFiles(root), version)
     if target.resolve().is_relative_to(root.resolve()):
         raise InvalidInputError(f"{target} lies inside the collection: choose a place outside")
-    refs = {ref.name: ref for ref in snapshot.facts.files()}
+    refs = {ref.name: ref for ref in snapshot.manifest.files()}
     with new_collection_folder(target) as part:
         disk.require_space(part, sum(ref.bytes for ref in refs.values()))
         for name, ref in refs.items():
@@ -38,8 +38,8 @@ def write_backup(root: Path, target: Path, version: int | None = None) -> int:
             disk.write_bytes(part / name, memoryview(source.buffer))
             if disk.describe(part, part / name, name) != ref:
                 raise CorruptedError(f"{target / name} was not written as it was read: try another disk")
-        disk.write_text(log.path_of(part, snapshot.facts.version), manifest_json.to_json(snapshot.facts))
-    return snapshot.facts.version
+        disk.write_text(log.path_of(part, snapshot.manifest.version), manifest_json.to_json(snapshot.manifest))
+    return snapshot.manifest.version
 
 
 def restore(source: Path, target: Path) -> int:
@@ -51,5 +51,5 @@ def restore(source: Path, target: Path) -> int:
     if source.is_file():
         return import_parquet(source, target)
     version = write_backup(source, target)
-    facts = log.load(target, version)
-    return facts.rows - facts.deleted
+    manifest = log.load(target, version)
+    return manifest.rows - manifest.deleted

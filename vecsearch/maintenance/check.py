@@ -119,8 +119,8 @@ def _manifest_name(root: Path, version: int) -> str:
 def _needing(good: dict[int, Manifest], name: str) -> tuple[int, ...]:
     return tuple(
         number
-        for number, facts in good.items()
-        if any(ref.name == name for ref in facts.files()) or log.path_of(Path(), number) == Path(name)
+        for number, manifest in good.items()
+        if any(ref.name == name for ref in manifest.files()) or log.path_of(Path(), number) == Path(name)
     )
 
 
@@ -138,12 +138,12 @@ def look_for_damage(root: Path, good: dict[int, Manifest]) -> list[_Wrong]:
     wrong: dict[str, _Wrong] = {}
     refs: set[FileRef] = set()
     looks: dict[tuple[str, tuple[str, ...]], _Look] = {}
-    for facts in good.values():
-        for kind, ref in _files(facts):
+    for manifest in good.values():
+        for kind, ref in _files(manifest):
             if ref not in refs:
                 _attempt(_Look(kind, (ref.name,), partial(_verify, root, ref)), wrong)
             refs.add(ref)
-        looks |= {(look.kind, look.files): look for look in _looks(root, facts)}
+        looks |= {(look.kind, look.files): look for look in _looks(root, manifest)}
     for look in looks.values():
         _attempt(look, wrong)
     if good and all(item.kind in ("ids", "index", "model") for item in wrong.values()):
@@ -162,16 +162,16 @@ def _attempt(look: _Look, wrong: dict[str, _Wrong]) -> None:
             wrong[look.files[0]] = _Wrong(look.kind, look.files[0], str(error))
 
 
-def _files(facts: Manifest) -> Iterator[tuple[str, FileRef]]:
-    for entry in facts.segments:
+def _files(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
+    for entry in manifest.segments:
         yield "segment", entry.file
         yield "ids", entry.ids
         if entry.tombstones is not None:
             yield "tombstones", entry.tombstones
-    for index in facts.indexes:
+    for index in manifest.indexes:
         for ref in index_files(index):
             yield "index", ref
-    for ref in facts.embedder.files if facts.embedder else ():
+    for ref in manifest.embedder.files if manifest.embedder else ():
         yield "model", ref
 
 
@@ -179,16 +179,16 @@ def index_files(entry: IndexEntry) -> tuple[FileRef, ...]:
     return entry.files if entry.labels is None else (*entry.files, entry.labels)
 
 
-def _looks(root: Path, facts: Manifest) -> Iterator[_Look]:
+def _looks(root: Path, manifest: Manifest) -> Iterator[_Look]:
     """What the files of a version must have in common."""
-    for entry in facts.segments:
-        yield _Look("segment", (entry.name,), partial(_check_segment, root, facts, entry))
+    for entry in manifest.segments:
+        yield _Look("segment", (entry.name,), partial(_check_segment, root, manifest, entry))
         yield _Look("ids", (entry.ids.name, entry.name), partial(_check_ids, root, entry))
         if entry.tombstones is not None:
             yield _Look("tombstones", (entry.tombstones.name, entry.name), partial(_check_tombstones, root, entry))
-    for index in facts.indexes:
+    for index in manifest.indexes:
         names = tuple(ref.name for ref in index_files(index))
-        yield _Look("index", names, partial(_check_index, root, facts, index))
+        yield _Look("index", names, partial(_check_index, root, manifest, index))
 
 
 def _verify(root: Path, ref: FileRef) -> None:
@@ -200,9 +200,9 @@ def _require(true: bool, message: str) -> None:
         raise CorruptedError(message)
 
 
-def _check_segment(root: Path, facts: Manifest, entry: SegmentEntry) -> None:
+def _check_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
     segment = Segment(root, entry.file, entry.rows)
-    _require(segment.schema.equals(facts.schema), "its columns are not those the manifest names")
+    _require(segment.schema.equals(manifest.schema), "its columns are not those the manifest names")
     segment.batch.validate(full=True)
     for item in segment.schema:
         _require(item.nullable or not segment.batch.column(item.name).null_count, f"column {item.name!r} has nulls")
@@ -210,9 +210,9 @@ def _check_segment(root: Path, facts: Manifest, entry: SegmentEntry) -> None:
         vectors = segment.vectors[at : at + SLICE].astype(np.float32)
         squares = np.einsum("ij,ij->i", vectors, vectors)
         _require(bool(np.isfinite(squares).all()), "a vector has a number that is not finite")
-        if facts.metric is Metric.COSINE:
+        if manifest.metric is Metric.COSINE:
             _require(bool((abs(squares - 1) < UNIT).all()), "a vector is not of unit length")
-    if facts.metric is Metric.COSINE:
+    if manifest.metric is Metric.COSINE:
         norms = segment.batch.column(NORM).to_numpy()
         _require(bool((np.isfinite(norms) & (norms > 0)).all()), "the length of a vector is not a positive number")
     if entry.tombstones is None:
@@ -243,8 +243,8 @@ def _check_tombstones(root: Path, entry: SegmentEntry) -> None:
     _require(documents == entry.documents, "it leaves another number of documents than the manifest says")
 
 
-def _check_index(root: Path, facts: Manifest, entry: IndexEntry) -> None:
-    rows = {segment.name: segment.rows for segment in facts.segments}
+def _check_index(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
+    rows = {segment.name: segment.rows for segment in manifest.segments}
     _require(set(entry.covers) <= set(rows), "it covers segments that the version does not have")
     covered = sum(rows[name] for name in entry.covers)
     index = read_index(root / entry.files[0].name)
@@ -266,12 +266,12 @@ def _as_written(root: Path, number: int) -> None:
     _require(manifest_json.is_as_written(text), "white space in it is not as it was written")
 
 
-def _unique_ids(root: Path, facts: Manifest) -> None:
+def _unique_ids(root: Path, manifest: Manifest) -> None:
     """No id stands twice among the live rows; where there is a chunker, no passage of one."""
-    names = [ID, CHUNK] if CHUNK in facts.schema.names else [ID]
-    snapshot = open_snapshot(root, OpenFiles(root), facts.version)
+    names = [ID, CHUNK] if CHUNK in manifest.schema.names else [ID]
+    snapshot = open_snapshot(root, OpenFiles(root), manifest.version)
     rows = pa.table(snapshot.take(names, snapshot.live.rows))
     counts = rows.group_by(names).aggregate([([], "count_all")])
     twice = counts.filter(pc.greater(counts["count_all"], 1))
     if len(twice):
-        raise CorruptedError(f"id {twice[ID][0].as_py()!r} stands twice in version {facts.version}")
+        raise CorruptedError(f"id {twice[ID][0].as_py()!r} stands twice in version {manifest.version}")

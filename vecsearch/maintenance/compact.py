@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from vecsearch.index.attached import attach
 from vecsearch.storage.layout import INDEXES
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_segments
@@ -24,33 +25,34 @@ def compact(store: Store, purge: bool) -> int:
     files of older versions.
     """
     with store.locked() as latest, store.staging() as staging:
-        facts = latest.facts
+        manifest = latest.manifest
         segments: list[SegmentEntry] = []
-        for run in _runs(facts):
-            if len(run) == 1 and not facts.segments[run[0]].deleted:
-                segments.append(facts.segments[run[0]])
+        for run in _runs(manifest):
+            if len(run) == 1 and not manifest.segments[run[0]].deleted:
+                segments.append(manifest.segments[run[0]])
             else:
                 merged = merge_segments(latest, run, staging)
                 segments += [merged] if merged else []
-        version = facts.next("compact", segments=tuple(segments), indexes=())
-        if latest.index_entry is not None and not (purge and _holds_deleted(latest)):
-            version = replace(version, indexes=(_relabelled(latest, latest.index_entry, version, staging),))
-        if segments == list(facts.segments) and not purge:
-            return facts.version
+        version = manifest.next("compact", segments=tuple(segments), indexes=())
+        index = attach(latest).entry
+        if index is not None and not (purge and _holds_deleted(latest)):
+            version = replace(version, indexes=(_relabelled(latest, index, version, staging),))
+        if segments == list(manifest.segments) and not purge:
+            return manifest.version
         store.commit(staging, version)
         return version.version
 
 
 def _holds_deleted(latest: Snapshot) -> bool:
     """Whether the codes of rows that are gone, now or by an earlier compaction, are in the index."""
-    return bool(latest.facts.deleted) or latest.has_gaps
+    return bool(latest.manifest.deleted) or attach(latest).has_gaps
 
 
-def _runs(facts: Manifest) -> list[list[int]]:
+def _runs(manifest: Manifest) -> list[list[int]]:
     """Neighbouring segments that fit into one."""
     runs: list[list[int]] = []
     rows = size = 0
-    for number, entry in enumerate(facts.segments):
+    for number, entry in enumerate(manifest.segments):
         if not runs or rows + entry.live > COMPACT_ROWS or size + entry.file.bytes > COMPACT_BYTES:
             runs.append([])
             rows = size = 0
@@ -65,7 +67,7 @@ def _relabelled(latest: Snapshot, index: IndexEntry, version: Manifest, staging:
     target = np.full(latest.rows, -1, np.int64)
     alive = latest.live.rows
     target[alive] = np.arange(len(alive))
-    labels = latest.labels
+    labels = attach(latest).labels
     before = np.arange(index.rows) if labels is None else labels
     now = np.where(before < 0, -1, target[before])
     covers = tuple(entry.name for entry in version.segments)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from vecsearch.common.arrays import Positions
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
+from vecsearch.query.selection import select_rows
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
@@ -35,22 +36,22 @@ def delete(store: Store, ids: Sequence[int | str] | None, where: str | pc.Expres
         raise InvalidInputError("delete takes ids= or where=, one of them")
     with store.locked() as latest, store.staging() as staging:
         if ids is not None:
-            wanted = as_ids(ids, latest.facts.schema.field(ID).type).unique()
+            wanted = as_ids(ids, latest.manifest.schema.field(ID).type).unique()
             owners, positions = latest.locate(wanted)
             missing = len(wanted) - len(np.unique(owners))
         else:
-            positions, missing = whole_documents(latest, latest.kept(where)), 0
+            positions, missing = whole_documents(latest, select_rows(latest, where)), 0
         if not len(positions):
-            return DeleteResult(0, missing, latest.facts.version)
+            return DeleteResult(0, missing, latest.manifest.version)
         segments = delete_rows(latest, positions, staging)
-        version = latest.facts.next("delete", segments=segments)
+        version = latest.manifest.next("delete", segments=segments)
         store.commit(staging, version)
-        return DeleteResult(latest.facts.documents - version.documents, missing, version.version)
+        return DeleteResult(latest.manifest.documents - version.documents, missing, version.version)
 
 
 def whole_documents(snapshot: Snapshot, kept: RowSelection) -> Positions:
     """All live rows of the documents that have a kept row."""
-    if snapshot.facts.documents == snapshot.facts.rows - snapshot.facts.deleted:
+    if snapshot.manifest.documents == snapshot.manifest.rows - snapshot.manifest.deleted:
         return kept.rows  # one row a document
     if not kept.count:
         return kept.rows
@@ -60,11 +61,11 @@ def whole_documents(snapshot: Snapshot, kept: RowSelection) -> Positions:
 def update(store: Store, where: str | pc.Expression | None, values: Values) -> UpdateResult:
     """Set metadata columns to constants in the documents for which `where` is true (all of them, when None)."""
     with store.locked() as latest, store.staging() as staging:
-        arrays = {name: _constant(latest.facts, name, value) for name, value in values.items()}
-        positions = whole_documents(latest, latest.kept(where))
+        arrays = {name: _constant(latest.manifest, name, value) for name, value in values.items()}
+        positions = whole_documents(latest, select_rows(latest, where))
         if not len(positions) or not arrays:
-            return UpdateResult(0, latest.facts.version)
-        segments: list[SegmentEntry] = list(latest.facts.segments)
+            return UpdateResult(0, latest.manifest.version)
+        segments: list[SegmentEntry] = list(latest.manifest.segments)
         renamed: dict[str, str] = {}
         moved: list[Positions] = []
         for number, _, rows in latest.split(positions):
@@ -73,15 +74,15 @@ def update(store: Store, where: str | pc.Expression | None, values: Values) -> U
                 continue
             mask = np.zeros(segments[number].rows, bool)
             mask[rows] = True
-            batch = latest.segments[number].select(latest.facts.schema.names)
+            batch = latest.segments[number].select(latest.manifest.schema.names)
             fresh = rewrite(staging, segments[number], _replaced(batch, arrays, mask))
             renamed[segments[number].name] = fresh.name
             segments[number] = fresh
-        version = latest.facts.next("update", segments=tuple(segments), indexes=_covering(latest.facts, renamed))
+        version = latest.manifest.next("update", segments=tuple(segments), indexes=_covering(latest.manifest, renamed))
         if moved:
             version = _append_changed(latest, version, np.concatenate(moved), arrays, staging)
         store.commit(staging, version)
-        changed = latest.documents_in(_mask(latest.rows, positions))
+        changed = latest.documents_in(RowSelection(_mask(latest.rows, positions), len(positions)))
         return UpdateResult(changed, version.version)
 
 
@@ -89,12 +90,12 @@ def _append_changed(
     latest: Snapshot, version: Manifest, positions: Positions, arrays: Mapping[str, pa.Scalar], staging: Staging
 ) -> Manifest:
     """Write changed copies of some rows as a new segment and bury the old ones."""
-    pieces = [latest.segments[number].take(latest.facts.schema.names, rows) for number, _, rows in latest.split(positions)]
+    pieces = [latest.segments[number].take(latest.manifest.schema.names, rows) for number, _, rows in latest.split(positions)]
     batch = pa.concat_batches(pieces)
     entry = staging.write_segment(_replaced(batch, arrays, np.ones(batch.num_rows, bool)))
     buried = delete_rows(latest, positions, staging)
     by_name = {item.name: item for item in buried}
-    gone = {item.name for item in latest.facts.segments} - by_name.keys()
+    gone = {item.name for item in latest.manifest.segments} - by_name.keys()
     segments = [by_name.get(item.name, item) for item in version.segments if item.name not in gone]
     return replace(version, segments=(*segments, entry))
 
@@ -105,15 +106,15 @@ def _mask(rows: int, positions: Positions) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _constant(facts: Manifest, name: str, value: Any) -> pa.Scalar:
-    changeable = [field.name for field in metadata_schema(facts.schema) if field.name not in (ID, facts.text_column)]
+def _constant(manifest: Manifest, name: str, value: Any) -> pa.Scalar:
+    changeable = [field.name for field in metadata_schema(manifest.schema) if field.name not in (ID, manifest.text_column)]
     if name not in changeable:
-        if name in (ID, VECTOR, facts.text_column):
+        if name in (ID, VECTOR, manifest.text_column):
             raise InvalidInputError(
                 f'column {name!r} cannot be updated in place: add the document again with on_conflict="replace"'
             )
         raise InvalidInputError(f"there is no column {name!r}{did_you_mean(name, changeable)}; add_column makes one")
-    field = facts.schema.field(name)
+    field = manifest.schema.field(name)
     try:
         return convert(pa.array([value]) if value is not None else pa.nulls(1, field.type), field, 0)[0]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -134,30 +135,30 @@ def rewrite(staging: Staging, entry: SegmentEntry, batch: pa.RecordBatch) -> Seg
     return replace(entry, file=file)
 
 
-def _covering(facts: Manifest, renamed: Mapping[str, str]) -> tuple[IndexEntry, ...]:
-    return tuple(replace(index, covers=tuple(renamed.get(name, name) for name in index.covers)) for index in facts.indexes)
+def _covering(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[IndexEntry, ...]:
+    return tuple(replace(index, covers=tuple(renamed.get(name, name) for name in index.covers)) for index in manifest.indexes)
 
 
 def add_column(store: Store, name: str, kind: pa.DataType, value: Any) -> int:
     """Add a metadata column, holding `value` in every row; the version committed."""
     with store.locked() as latest, store.staging() as staging:
-        facts = latest.facts
-        if name in facts.schema.names or name in RESERVED or not name:
+        manifest = latest.manifest
+        if name in manifest.schema.names or name in RESERVED or not name:
             raise InvalidInputError(f"column {name!r} cannot be added: the name is taken")
         field = pa.field(name, storage_type(kind))
         try:
             scalar = pa.scalar(value, field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {field.type}") from error
-        at = len(metadata_schema(facts.schema))
-        schema = facts.schema.insert(at, field)
+        at = len(metadata_schema(manifest.schema))
+        schema = manifest.schema.insert(at, field)
         segments, renamed = [], {}
-        for segment, entry in zip(latest.segments, facts.segments, strict=True):
-            batch = segment.select(facts.schema.names)
+        for segment, entry in zip(latest.segments, manifest.segments, strict=True):
+            batch = segment.select(manifest.schema.names)
             column = pa.repeat(scalar, batch.num_rows)
             fresh = rewrite(staging, entry, batch.add_column(at, field, column))
             renamed[entry.name] = fresh.name
             segments.append(fresh)
-        version = facts.next("add_column", schema=schema, segments=tuple(segments), indexes=_covering(facts, renamed))
+        version = manifest.next("add_column", schema=schema, segments=tuple(segments), indexes=_covering(manifest, renamed))
         store.commit(staging, version)
         return version.version

@@ -39,11 +39,11 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
     snapshot = open_snapshot(root, OpenFiles(root), version)
     if target.exists():
         raise CollectionExistsError(f"{target} is there already: choose a name that is free")
-    model = snapshot.facts.embedder
-    facts = replace(snapshot.facts, segments=(), indexes=(), embedder=model and replace(model, files=()))
-    at = facts.schema.get_field_index(VECTOR)
-    schema = facts.schema.set(at, pa.field(VECTOR, vector_type(facts.dim, "float32"), nullable=False))
-    schema = schema.with_metadata({METADATA: manifest_json.to_json(facts)})
+    model = snapshot.manifest.embedder
+    manifest = replace(snapshot.manifest, segments=(), indexes=(), embedder=model and replace(model, files=()))
+    at = manifest.schema.get_field_index(VECTOR)
+    schema = manifest.schema.set(at, pa.field(VECTOR, vector_type(manifest.dim, "float32"), nullable=False))
+    schema = schema.with_metadata({METADATA: manifest_json.to_json(manifest)})
 
     def write(path: Path) -> None:
         with (
@@ -60,24 +60,24 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
         raise InvalidInputError(f"{root} cannot be written as Parquet: {error}") from error
     disk.move(part, target)
     disk.sync_folder(target.parent)
-    return snapshot.facts.rows - snapshot.facts.deleted
+    return snapshot.manifest.rows - snapshot.manifest.deleted
 
 
 def _given(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
     """The live rows, verified, with float32 vectors as long as they were given."""
-    facts = snapshot.facts
+    manifest = snapshot.manifest
     for segment in snapshot.segments:
         segment.file.verify_all()
     rows = snapshot.live.rows
-    names = [name for name in facts.schema.names if name != VECTOR]
+    names = [name for name in manifest.schema.names if name != VECTOR]
     for at in range(0, len(rows), BATCH_ROWS):
         some = rows[at : at + BATCH_ROWS]
         batch = snapshot.take(names, some)
         vectors = snapshot.stored_vectors(some)
-        if facts.metric is Metric.COSINE:
+        if manifest.metric is Metric.COSINE:
             vectors = vectors * batch.column(NORM).to_numpy()[:, None]
-        field = pa.field(VECTOR, vector_type(facts.dim, "float32"), nullable=False)
-        yield batch.add_column(facts.schema.get_field_index(VECTOR), field, vector_array(vectors))
+        field = pa.field(VECTOR, vector_type(manifest.dim, "float32"), nullable=False)
+        yield batch.add_column(manifest.schema.get_field_index(VECTOR), field, vector_array(vectors))
 
 
 def import_parquet(source: Path, root: Path) -> int:
@@ -90,13 +90,13 @@ def import_parquet(source: Path, root: Path) -> int:
         text = (file.schema_arrow.metadata or {}).get(METADATA)
         if text is None:
             raise InvalidInputError(f"{source} was not written by vecsearch export: create a collection and add the file to it")
-        facts = manifest_json.from_json(text.decode(errors="replace"), f"the metadata of {source}")
+        manifest = manifest_json.from_json(text.decode(errors="replace"), f"the metadata of {source}")
         with new_collection_folder(root) as part:
-            first = replace(facts, version=0).next("create")
+            first = replace(manifest, version=0).next("create")
             log.commit(part, first)
             store = Store(part, 0)
             with store.staging() as staging:
-                entries = tuple(staging.write_segment(batch) for batch in _segments(file, facts))
+                entries = tuple(staging.write_segment(batch) for batch in _segments(file, manifest))
                 store.commit(staging, first.next("import", segments=entries))
             damages = find_damage(part)
             if damages:
@@ -117,14 +117,14 @@ def _reading(source: Path) -> Iterator[pq.ParquetFile]:
         raise CorruptedError(f"{source} is damaged: {error}") from error
 
 
-def _segments(file: pq.ParquetFile, facts: Manifest) -> Iterator[pa.RecordBatch]:
+def _segments(file: pq.ParquetFile, manifest: Manifest) -> Iterator[pa.RecordBatch]:
     """The rows as they are stored, in batches of the size of a segment."""
-    missing = set(facts.schema.names) ^ set(file.schema_arrow.names)
+    missing = set(manifest.schema.names) ^ set(file.schema_arrow.names)
     if missing:
         raise InvalidInputError(f"column {sorted(missing)[0]!r} is not in both the file and its description")
     waiting: list[pa.RecordBatch] = []
     for batch in file.iter_batches(BATCH_ROWS):
-        waiting.append(_as_stored(batch.select(facts.schema.names), facts))
+        waiting.append(_as_stored(batch.select(manifest.schema.names), manifest))
         if sum(item.num_rows for item in waiting) >= SEGMENT_ROWS or sum(item.nbytes for item in waiting) >= SEGMENT_BYTES:
             yield pa.concat_batches(waiting)
             waiting = []
@@ -132,11 +132,11 @@ def _segments(file: pq.ParquetFile, facts: Manifest) -> Iterator[pa.RecordBatch]
         yield pa.concat_batches(waiting)
 
 
-def _as_stored(batch: pa.RecordBatch, facts: Manifest) -> pa.RecordBatch:
+def _as_stored(batch: pa.RecordBatch, manifest: Manifest) -> pa.RecordBatch:
     at = batch.schema.get_field_index(VECTOR)
-    vectors = vector_view(batch.column(at).cast(vector_type(facts.dim, "float32")), facts.dim)
-    if facts.metric is Metric.COSINE:
+    vectors = vector_view(batch.column(at).cast(vector_type(manifest.dim, "float32")), manifest.dim)
+    if manifest.metric is Metric.COSINE:
         norms = batch.column(NORM).to_numpy()
         vectors = vectors / norms[:, None]
-    column = vector_array(np.ascontiguousarray(vectors, np.dtype(facts.dtype)))
-    return batch.set_column(at, facts.schema.field(at), column).cast(facts.schema)
+    column = vector_array(np.ascontiguousarray(vectors, np.dtype(manifest.dtype)))
+    return batch.set_column(at, manifest.schema.field(at), column).cast(manifest.schema)

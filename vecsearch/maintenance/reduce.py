@@ -43,8 +43,8 @@ def write_reduced(
 
     Raises InvalidInputError, CollectionExistsError, StorageError.
     """
-    facts = snapshot.facts
-    checked_dims([dim], facts.dim)
+    manifest = snapshot.manifest
+    checked_dims([dim], manifest.dim)
     if method not in METHODS:
         raise InvalidInputError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     if not snapshot.live.count:
@@ -56,24 +56,24 @@ def write_reduced(
         store = Store(part, 0)
         with store.staging() as staging:
             entry = entry_of(embedder, staging)
-            task = SegmentRewriter(staging, dim, lambda rows: _fewer(rows, facts, projection), progress)
+            task = SegmentRewriter(staging, dim, lambda rows: _fewer(rows, manifest, projection), progress)
             task.take(snapshot)
             schema = rewritten_schema(snapshot, dim)
             new = replace(
-                facts, version=0, schema=schema, dim=dim, embedder=entry, segments=task.segments(snapshot), indexes=()
+                manifest, version=0, schema=schema, dim=dim, embedder=entry, segments=task.segments(snapshot), indexes=()
             )
             store.commit(staging, new.next("create"))
     return embedder
 
 
-def _fewer(rows: pa.RecordBatch, facts: Manifest, projection: Projection) -> Scores:
+def _fewer(rows: pa.RecordBatch, manifest: Manifest, projection: Projection) -> Scores:
     """Vectors as they were given, projected. Raises InvalidInputError for one of which nothing is left."""
-    vectors = vector_view(rows.column(VECTOR), facts.dim).astype(np.float32)
-    if facts.metric is Metric.COSINE:
+    vectors = vector_view(rows.column(VECTOR), manifest.dim).astype(np.float32)
+    if manifest.metric is Metric.COSINE:
         vectors *= rows.column(NORM).to_numpy()[:, None]
     made = projection.apply(vectors)
     empty = ~made.any(axis=1)
-    if facts.metric is Metric.COSINE and empty.any():
+    if manifest.metric is Metric.COSINE and empty.any():
         name = rows.column(ID)[int(np.argmax(empty))].as_py()
         raise InvalidInputError(
             f"of the vector of {name!r} nothing is left in {made.shape[1]} dimensions: keep more, or use pca"

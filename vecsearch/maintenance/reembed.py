@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.add import WINDOW_ROWS, check_made
-from vecsearch.ingest.rows import Vectors
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.maintenance.rewrite import SegmentRewriter, rewritten_schema
 from vecsearch.storage.snapshot import Snapshot
@@ -33,13 +33,13 @@ def reembed_documents(store: Store, embedder: Embedder, progress: Callable[[int]
     LockTimeoutError.
     """
     base = store.snapshot()
-    if base.facts.text_column is None:
+    if base.manifest.text_column is None:
         raise InvalidInputError(
             f"{store.root} has no text column, only vectors that were given, so no model can embed it again: make a collection "
             "with the model, and add the documents to it"
         )
     if _has(base, embedder):
-        return ReembedResult(base.facts.documents, 0, base.facts.version)
+        return ReembedResult(base.manifest.documents, 0, base.manifest.version)
     with store.staging() as staging:
         model = Model(store.root, entry_of(embedder, staging), embedder.dim, embedder)
         texts = _Texts(store, model, base)
@@ -53,11 +53,11 @@ def reembed_documents(store: Store, embedder: Embedder, progress: Callable[[int]
             task.take(latest)
         with store.locked() as latest:
             if _has(latest, embedder):  # another process was quicker
-                return ReembedResult(latest.facts.documents, texts.embedded, latest.facts.version)
+                return ReembedResult(latest.manifest.documents, texts.embedded, latest.manifest.version)
             if task.missing(latest):
                 texts.reopen()
                 task.take(latest)
-            version = latest.facts.next(
+            version = latest.manifest.next(
                 "reembed",
                 schema=rewritten_schema(latest, embedder.dim),
                 dim=embedder.dim,
@@ -71,7 +71,7 @@ def reembed_documents(store: Store, embedder: Embedder, progress: Callable[[int]
 
 
 def _has(snapshot: Snapshot, embedder: Embedder) -> bool:
-    entry = snapshot.facts.embedder
+    entry = snapshot.manifest.embedder
     return entry is not None and entry.fingerprint == embedder.fingerprint()
 
 
@@ -80,8 +80,8 @@ class _Texts:
 
     def __init__(self, store: Store, model: Model, base: Snapshot) -> None:
         self.model = model
-        self.column = base.facts.text_column
-        self.metric = base.facts.metric
+        self.column = base.manifest.text_column
+        self.metric = base.manifest.metric
         self.several = base.live.count > WINDOW_ROWS
         self.embedded = 0
         self.root = store.root

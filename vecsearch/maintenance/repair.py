@@ -64,7 +64,7 @@ def _mended(root: Path, staging: Staging, good: dict[int, Manifest], latest: Man
     """The version that follows `latest` with whole id files and without damaged indexes (None: nothing to change), and what
     was done for it."""
     wrong = look_for_damage(root, good | {latest.version: latest})
-    entries = {entry.ids.name: entry for facts in good.values() for entry in facts.segments}
+    entries = {entry.ids.name: entry for manifest in good.values() for entry in manifest.segments}
     broken = {item.file for item in wrong if item.kind == "segment"}
     damaged = [entries[item.file] for item in wrong if item.kind == "ids" and entries[item.file].name not in broken]
     fresh = {entry.ids: _rebuild_ids(root, staging, entry) for entry in damaged}
@@ -89,7 +89,7 @@ def _set_aside(root: Path, kept: HeldVersions) -> list[str]:
     if last > newest:
         log.commit(root, replace(kept.good[newest], version=last).next(f"repair: version {newest} again"))
         done.append(f"version {last} cannot be read: version {newest} is the latest again, as version {last + 1}")
-    needed = {place_of(ref) for facts in kept.good.values() for ref in facts.files()}
+    needed = {place_of(ref) for manifest in kept.good.values() for ref in manifest.files()}
     found = [path for place in (SEGMENTS, INDEXES, MODELS) for path in sorted((root / place).glob("*"))]
     aside = [path for path in found if f"{path.parent.name}/{path.name}" not in needed]
     aside += [log.path_of(root, number) for number in kept.bad]
@@ -117,7 +117,9 @@ def _rebuild_ids(root: Path, staging: Staging, entry: SegmentEntry) -> FileRef:
 def _build_again(store: Store, entry: IndexEntry) -> str:
     try:
         recipe = recipe_from_mapping({key: value for key, value in entry.recipe.items() if value is not None})
-        build_index(store, recipe, recall=None, memory=None, queries=None, seed=int(entry.facts.get("seed", 0)), threads=None)
+        build_index(
+            store, recipe, recall=None, memory=None, queries=None, seed=int(entry.calibration.get("seed", 0)), threads=None
+        )
     except VecsearchError as error:
         return f"{entry.name} dropped, for it is damaged; building it again failed: {error}"
     return f"{entry.name} dropped, for it is damaged, and built again"

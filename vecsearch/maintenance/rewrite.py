@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.ingest.add import SEGMENT_BYTES, SEGMENT_ROWS, WINDOW_ROWS
-from vecsearch.ingest.rows import Vectors
 from vecsearch.storage.manifest import SegmentEntry
 from vecsearch.storage.schema import normalize, vector_array, vector_type
 from vecsearch.storage.snapshot import Snapshot
@@ -48,7 +47,7 @@ class SegmentRewriter:
 
     def missing(self, snapshot: Snapshot) -> list[int]:
         """The segments of a snapshot that are not done: new ones, and those in which a restore brought deleted rows back."""
-        return [number for number, entry in enumerate(snapshot.facts.segments) if not self._has(snapshot, entry)]
+        return [number for number, entry in enumerate(snapshot.manifest.segments) if not self._has(snapshot, entry)]
 
     def _has(self, snapshot: Snapshot, entry: SegmentEntry) -> bool:
         done = self._done.get(entry.name)
@@ -57,13 +56,13 @@ class SegmentRewriter:
     def take(self, snapshot: Snapshot) -> None:
         """Do the segments of a snapshot that are not done yet."""
         for number in self.missing(snapshot):
-            entry = snapshot.facts.segments[number]
+            entry = snapshot.manifest.segments[number]
             self._done[entry.name] = _Done(list(self._parts(snapshot, number)), snapshot.files.tombstones(entry))
 
     def segments(self, latest: Snapshot) -> tuple[SegmentEntry, ...]:
         """The segments instead of those of a version, all of which are done. Rows deleted since they were done are buried."""
         out = []
-        for entry in latest.facts.segments:
+        for entry in latest.manifest.segments:
             dead = latest.files.tombstones(entry)
             for part in self._done[entry.name].parts:
                 gone = np.flatnonzero(np.isin(part.rows, dead))
@@ -73,13 +72,13 @@ class SegmentRewriter:
 
     def _parts(self, snapshot: Snapshot, number: int) -> Iterator[_Part]:
         """Write the live rows of one segment, in segments that take a bounded amount of memory."""
-        segment, entry = snapshot.segments[number], snapshot.facts.segments[number]
+        segment, entry = snapshot.segments[number], snapshot.manifest.segments[number]
         segment.file.verify_all()
         rows = np.setdiff1d(np.arange(entry.rows), snapshot.files.tombstones(entry), assume_unique=True)
         waiting: list[pa.RecordBatch] = []
         first = 0
         for at in range(0, len(rows), WINDOW_ROWS):
-            batch = segment.take(snapshot.facts.schema.names, rows[at : at + WINDOW_ROWS])
+            batch = segment.take(snapshot.manifest.schema.names, rows[at : at + WINDOW_ROWS])
             waiting.append(self._remade(snapshot, batch))
             self.progress(batch.num_rows)
             end = at + batch.num_rows
@@ -90,19 +89,19 @@ class SegmentRewriter:
                 waiting, first = [], end
 
     def _remade(self, snapshot: Snapshot, batch: pa.RecordBatch) -> pa.RecordBatch:
-        facts = snapshot.facts
+        manifest = snapshot.manifest
         vectors = self.make(batch)
         own: dict[str, pa.Array] = {}
-        if facts.metric is Metric.COSINE:
+        if manifest.metric is Metric.COSINE:
             vectors, norms = normalize(vectors)
             own[NORM] = pa.array(norms)
-        own[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(facts.dtype)))
+        own[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(manifest.dtype)))
         schema = rewritten_schema(snapshot, self.dim)
         return pa.RecordBatch.from_arrays([own.get(name, batch.column(name)) for name in schema.names], schema=schema)
 
 
 def rewritten_schema(snapshot: Snapshot, dim: int) -> pa.Schema:
     """The schema of a version with vectors of another dimension."""
-    schema = snapshot.facts.schema
-    field = pa.field(VECTOR, vector_type(dim, snapshot.facts.dtype), nullable=False)
+    schema = snapshot.manifest.schema
+    field = pa.field(VECTOR, vector_type(dim, snapshot.manifest.dtype), nullable=False)
     return schema.set(schema.get_field_index(VECTOR), field)

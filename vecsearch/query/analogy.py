@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.results import Hits
-from vecsearch.types import Id, Metric
+from vecsearch.query.selection import Where
+from vecsearch.types import CollectionInfo, Id, Metric
 
-if TYPE_CHECKING:
-    from vecsearch.collection import Collection, Where
+
+class Searchable(Protocol):
+    """What an analogy needs of a collection."""
+
+    def info(self) -> CollectionInfo: ...
+
+    def features(self, ids: Any) -> Vectors: ...
+
+    def search(
+        self, query: Any, k: int = 10, *, where: Where | None = None, recall: float | None = None, exact: bool = False
+    ) -> Hits: ...
 
 
 def analogy(
-    collection: Collection,
+    collection: Searchable,
     positive: Iterable[Id] | Id,
     negative: Iterable[Id] | Id = (),
     k: int = 10,

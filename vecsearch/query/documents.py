@@ -23,14 +23,14 @@ def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -
     """
     if missing not in ("error", "zeros"):
         raise InvalidInputError(f"missing is {missing!r}; it must be 'error' or 'zeros'")
-    wanted = as_ids(ids.to_pylist() if hasattr(ids, "to_pylist") else ids, snapshot.facts.schema.field(ID).type)
+    wanted = as_ids(ids.to_pylist() if hasattr(ids, "to_pylist") else ids, snapshot.manifest.schema.field(ID).type)
     owners, positions = snapshot.locate(wanted)
     found, starts, counts = np.unique(owners, return_index=True, return_counts=True)  # `owners` is in order
     if missing == "error" and len(found) < len(wanted):
         gone = np.setdiff1d(np.arange(len(wanted)), found)
         more = f", nor the ids of {len(gone) - 1:,} more of the {len(wanted):,}" if len(gone) > 1 else ""
         raise IdNotFoundError(f"no document has the id {wanted[int(gone[0])].as_py()!r}{more}")
-    out = np.zeros((len(wanted), snapshot.facts.dim), np.float32)
+    out = np.zeros((len(wanted), snapshot.manifest.dim), np.float32)
     if len(found):
         vectors = snapshot.vectors_at(positions)
         sums = vectors if len(found) == len(positions) else np.add.reduceat(vectors, starts, axis=0)

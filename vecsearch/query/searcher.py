@@ -15,14 +15,17 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Mask, Rows, Scores
+from vecsearch.common.arrays import Mask, Positions, Scores, Vectors
 from vecsearch.index import exact
+from vecsearch.index.attached import attach
 from vecsearch.index.calibration import OperatingPoint, operating_points
-from vecsearch.index.exact import best, best_of, score_rows
-from vecsearch.index.faiss import LOADER, NO_MASK, Request, table_of
+from vecsearch.index.exact import best
+from vecsearch.index.faiss import LOADER, NO_MASK, Request
+from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.plan import Stats, exact_plan, plan
+from vecsearch.query.selection import CACHED_FILTERS, Selector
 from vecsearch.storage.selection import RowSelection
-from vecsearch.storage.snapshot import CACHED_MASKS, Snapshot
+from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric, Plan
 
 BATCH_QUERIES = 1024  # queries of a batch searched together
@@ -33,9 +36,9 @@ OVERFETCH = 4  # passages fetched a document wanted, when hits are one a documen
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows found for one query, best first: positions int64, scores float32."""
+    """Positions found for one query, best first: positions int64, scores float32."""
 
-    positions: Rows
+    positions: Positions
     scores: Scores
     plan: Plan
 
@@ -58,7 +61,10 @@ class Searcher:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.metric = snapshot.facts.metric
+        self.metric = snapshot.manifest.metric
+        self.attached = attach(snapshot)
+        self.scorer = VectorScorer(snapshot)
+        self.selector = Selector(snapshot)
         self._filters: dict[int, _Filtered] = {}
         self._lock = threading.Lock()
 
@@ -66,7 +72,7 @@ class Searcher:
 
     def plan(self, k: int, recall: float, exactly: bool, kept: RowSelection, *, batch: bool = False) -> Plan:
         """What a search for k rows would do, alone or as one of a batch."""
-        codes = not batch and LOADER.module is not None and self.table is not None
+        codes = not batch and LOADER.module is not None and self.scorer.table is not None
         known = self._known(kept)
         key = (k, recall, exactly, codes)
         remembered = known.plans.get(key)
@@ -88,47 +94,47 @@ class Searcher:
             return known
         known = _Filtered(kept, self._stats(kept), {})
         with self._lock:
-            if len(self._filters) >= CACHED_MASKS:
+            if len(self._filters) >= CACHED_FILTERS:
                 self._filters.clear()
             self._filters[id(kept)] = known
         return known
 
     def _stats(self, kept: RowSelection) -> Stats:
-        entry = self.snapshot.index_entry
+        entry = self.attached.entry
         if entry is None:
             return Stats(kept.count)
-        fresh = self.snapshot.fresh
+        fresh = self.attached.unindexed_rows
         fresh_kept = len(fresh) if kept.mask is None else int(np.count_nonzero(kept.mask[fresh]))
-        codes = entry.facts.get("codes", {})
+        codes = entry.calibration.get("codes", {})
         return Stats(
             kept.count,
             entry.rows,
             kept.count - fresh_kept,
             self._points,
-            entry.facts.get("exact_micros_per_row", 0.25),
+            entry.calibration.get("exact_micros_per_row", 0.25),
             operating_points(codes),
             codes.get("micros_per_row", 0.02),
         )
 
     @cached_property
     def _points(self) -> tuple[OperatingPoint, ...]:
-        entry = self.snapshot.index_entry
-        return operating_points(entry.facts) if entry else ()
+        entry = self.attached.entry
+        return operating_points(entry.calibration) if entry else ()
 
     # -- one query -------------------------------------------------------------------------------------------------------
 
-    def search(self, query: Scores, k: int, kept: RowSelection, recall: float, exactly: bool) -> Found:
+    def search(self, query: Vectors, k: int, kept: RowSelection, recall: float, exactly: bool) -> Found:
         """The k best kept rows for one query (float32 (dim,), as stored: unit length for cosine)."""
         chosen = self.plan(k, recall, exactly, kept)
         if chosen.method == "index":
-            index = self.snapshot.index
+            index = self.attached.index
             assert index is not None
             if self.metric is not Metric.COSINE and not index.covers(query[None])[0]:
                 return self._exact(query, k, kept, self._far(kept))
             compiled = LOADER.after_queries()
-            if compiled is not None and index.walk is not None and self.table is not None:
+            if compiled is not None and index.walk is not None and self.scorer.table is not None:
                 return self._walked(compiled, query, k, kept, chosen)
-            rows, _ = index.candidates(query[None], chosen.depth, chosen.effort, 1, self.snapshot.places)
+            rows, _ = index.candidates(query[None], chosen.depth, chosen.effort, 1, self.attached.row_map)
             return self._finish(query, rows[0], k, kept, chosen)
         if chosen.method == "scan":
             return self._scanned(query, k, kept, chosen)
@@ -137,18 +143,18 @@ class Searcher:
     def _far(self, kept: RowSelection) -> Plan:
         return exact_plan(self.stats(kept), "the query is longer or farther than anything the index was trained on")
 
-    def _walked(self, compiled: ModuleType, query: Scores, k: int, kept: RowSelection, chosen: Plan) -> Found:
+    def _walked(self, compiled: ModuleType, query: Vectors, k: int, kept: RowSelection, chosen: Plan) -> Found:
         """What `candidates` and `_finish` do, in one compiled call."""
-        index = self.snapshot.index
+        index = self.attached.index
         assert index is not None and index.walk is not None
         found = index.walk.search(compiled, query, k, self._request(k, kept, chosen))
         if found is None:
             return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
         return Found(*found, chosen)
 
-    def _scanned(self, query: Scores, k: int, kept: RowSelection, chosen: Plan) -> Found:
+    def _scanned(self, query: Vectors, k: int, kept: RowSelection, chosen: Plan) -> Found:
         """Codes of all kept rows choose candidates, and their vectors decide."""
-        index = self.snapshot.index
+        index = self.attached.index
         compiled = LOADER.module
         assert index is not None and index.walk is not None and compiled is not None
         if self.metric is Metric.L2 and not index.covers(query[None])[0]:
@@ -157,12 +163,12 @@ class Searcher:
 
     def _request(self, k: int, kept: RowSelection, chosen: Plan) -> Request:
         """The plan, and where things lie, for compiled code."""
-        assert self.table is not None
+        assert self.scorer.table is not None
         return Request(
-            self.snapshot.places,
+            self.attached.row_map,
             NO_MASK if kept.mask is None else kept.mask,
             self._fresh(kept) if chosen.fresh_rows else NOTHING,
-            *self.table,
+            *self.scorer.table,
             self.metric is Metric.L2,
             chosen.effort,
             chosen.depth,
@@ -174,18 +180,18 @@ class Searcher:
         """The index's own rows that are kept, ascending."""
         known = self._known(kept)
         if known.nodes is None:
-            assert self.snapshot.places is not None
-            places = self.snapshot.places[:-1]
+            assert self.attached.row_map is not None
+            places = self.attached.row_map[:-1]
             there = places >= 0
             if kept.mask is not None:
                 there &= kept.mask[places]
             known.nodes = np.flatnonzero(there).astype(np.int32)
         return known.nodes
 
-    def _finish(self, query: Scores, rows: Rows, k: int, kept: RowSelection, chosen: Plan) -> Found:
+    def _finish(self, query: Vectors, rows: Positions, k: int, kept: RowSelection, chosen: Plan) -> Found:
         """Re-score what the index proposed, or turn exact when too little of it matches."""
         if kept.mask is None:
-            if self.snapshot.has_gaps or rows[-1] < 0:
+            if self.attached.has_gaps or rows[-1] < 0:
                 rows = rows[rows >= 0]
             if len(rows) < k and len(rows) < self.stats(kept).indexed_kept:
                 return self._exact(query, k, kept, self._not_enough(chosen, k, kept))
@@ -196,74 +202,32 @@ class Searcher:
             rows = rows[matching]
         if chosen.fresh_rows:
             rows = np.concatenate([rows, self._fresh(kept)])
-        if self._only is not None:
-            scores, rows = best_of(self._only, query, rows, k, self.metric)
-        else:
-            scores, rows = best(self.score(query, rows), rows, k)
+        scores, rows = self.scorer.best(query, rows, k)
         return Found(rows, scores, chosen)
 
     def _not_enough(self, chosen: Plan, k: int, kept: RowSelection) -> Plan:
         why = f"fewer than {k} of the first {chosen.reach:,} candidates match the filter, so every matching row was scored"
         return replace(exact_plan(self.stats(kept), why), steps=(f"index tried first (effort {chosen.effort})",))
 
-    def _exact(self, query: Scores, k: int, kept: RowSelection, chosen: Plan) -> Found:
-        scores, rows = self.exact(query[None], min(k, kept.count), kept, 1)
+    def _exact(self, query: Vectors, k: int, kept: RowSelection, chosen: Plan) -> Found:
+        scores, rows = self.scorer.search(query[None], min(k, kept.count), kept, 1)
         return Found(rows[0], scores[0], chosen)
 
-    @cached_property
-    def _vectors(self) -> list[npt.NDArray[np.floating]]:
-        return [segment.vectors for segment in self.snapshot.segments]
-
-    @cached_property
-    def _only(self) -> npt.NDArray[np.floating] | None:
-        """The vectors of the only segment, when there is one."""
-        return self._vectors[0] if len(self._vectors) == 1 else None
-
-    @cached_property
-    def table(self) -> tuple[Rows, Rows] | None:
-        """Where the compiled walk finds the vectors."""
-        return table_of(self._vectors, self.snapshot.starts)
-
-    def score(self, query: Scores, rows: Rows) -> Scores:
-        """True scores of some rows."""
-        if self._only is not None:
-            return score_rows(self._only, query, rows, self.metric)
-        out = np.empty(len(rows), np.float32)
-        for number, indices, local in self.snapshot.split(rows):
-            out[indices] = score_rows(self._vectors[number], query, local, self.metric)
-        return out
-
-    def _fresh(self, kept: RowSelection) -> Rows:
-        fresh = self.snapshot.fresh
+    def _fresh(self, kept: RowSelection) -> Positions:
+        fresh = self.attached.unindexed_rows
         return fresh if kept.mask is None else fresh[kept.mask[fresh]]
 
     # -- exact, and batches ----------------------------------------------------------------------------------------------
 
-    def exact(self, queries: Scores, k: int, kept: RowSelection, threads: int) -> tuple[Scores, Rows]:
-        """The k best kept rows for each query by scoring all of them: scores and positions, (nq, k), padded with -1."""
-        padding = (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))
-        best: tuple[Scores, Rows] | None = None  # merged a segment at a time: many segments' results would fill the memory
-        for number, vectors in enumerate(self._vectors):
-            start = int(self.snapshot.starts[number])
-            mask: Mask | None = None if kept.mask is None else kept.mask[start : start + len(vectors)]
-            if mask is not None and not mask.any():
-                continue
-            part = exact.search(vectors, queries, min(k, len(vectors)), self.metric, mask, threads)
-            part[1][part[1] >= 0] += start
-            best = part if best is None else exact.merge([best, part], k)
-        if best is not None and best[0].shape[1] == k:
-            return best
-        return exact.merge([best or padding, padding], k)
-
-    def within(self, query: Scores, min_score: float, kept: RowSelection) -> Found:
+    def within(self, query: Vectors, min_score: float, kept: RowSelection) -> Found:
         """Every kept row that scores at least `min_score`, best first: exact."""
-        scores = self.score(query, kept.rows)
+        scores = self.scorer.score(query, kept.rows)
         hit = np.flatnonzero(scores >= min_score)
         scores, rows = best(scores[hit], kept.rows[hit], len(hit))
         return Found(rows, scores, exact_plan(self.stats(kept), f"every row that scores at least {min_score:g} was asked for"))
 
     def batch(
-        self, queries: Scores, k: int, kepts: Sequence[RowSelection], recall: float, exactly: bool, threads: int | None = None
+        self, queries: Vectors, k: int, kepts: Sequence[RowSelection], recall: float, exactly: bool, threads: int | None = None
     ) -> list[Found]:
         """Search many queries (float32 (nq, dim)), each with its own kept rows, using all cores."""
         threads = threads or os.cpu_count() or 1
@@ -279,7 +243,7 @@ class Searcher:
                     found[number] = item
         return [item for item in found if item is not None]
 
-    def _group(self, queries: Scores, k: int, kept: RowSelection, recall: float, exactly: bool, threads: int) -> list[Found]:
+    def _group(self, queries: Vectors, k: int, kept: RowSelection, recall: float, exactly: bool, threads: int) -> list[Found]:
         """Queries that share their kept rows: by the index those that it can answer, the others exactly, each kind at once."""
         chosen = self.plan(k, recall, exactly, kept, batch=True)
         found: list[Found] = [Found(NOTHING, NO_SCORES, chosen)] * len(queries)
@@ -293,26 +257,26 @@ class Searcher:
             for at in left.tolist():
                 plans[at] = self._far(kept) if far[at] else self._not_enough(chosen, k, kept)
         if len(left):
-            scores, rows = self.exact(queries[left], min(k, kept.count), kept, threads)
+            scores, rows = self.scorer.search(queries[left], min(k, kept.count), kept, threads)
             for at, row, score in zip(left.tolist(), rows, scores, strict=True):
                 found[at] = Found(row, score, plans[at])
         return found
 
     def _by_index(
-        self, queries: Scores, k: int, kept: RowSelection, chosen: Plan, threads: int
-    ) -> tuple[Mask, Rows, Scores, Mask]:
+        self, queries: Vectors, k: int, kept: RowSelection, chosen: Plan, threads: int
+    ) -> tuple[Mask, Positions, Scores, Mask]:
         """What `_finish` does, for many queries: which were answered, their rows and scores, and which lie too far."""
-        index = self.snapshot.index
+        index = self.attached.index
         assert index is not None
         far = np.zeros(len(queries), bool) if self.metric is Metric.COSINE else ~index.covers(queries)
         compiled = LOADER.after_queries(len(queries))
-        if compiled is not None and index.walk is not None and self.table is not None:
+        if compiled is not None and index.walk is not None and self.scorer.table is not None:
             k = min(k, kept.count)
             request = self._request(k, kept, chosen)
             rows, scores, counts = index.walk.search_many(compiled, queries, k, request, threads)
             answered = (counts >= 0) & ~far
             return answered, rows[answered], scores[answered], far
-        rows, _ = index.candidates(queries, chosen.depth, chosen.effort, threads, self.snapshot.places)
+        rows, _ = index.candidates(queries, chosen.depth, chosen.effort, threads, self.attached.row_map)
         matching = rows >= 0
         if kept.mask is not None:
             matching &= kept.mask[rows]
@@ -322,24 +286,13 @@ class Searcher:
         if chosen.fresh_rows:
             fresh = self._fresh(kept)
             rows = np.concatenate([rows, np.broadcast_to(fresh, (len(rows), len(fresh)))], axis=1)
-        scores = self.score_lists(queries[answered], rows, threads)
+        scores = self.scorer.score_lists(queries[answered], rows, threads)
         scores, rows = exact.merge([(scores, rows)], min(k, kept.count))
         return answered, rows, scores, far
 
-    def score_lists(self, queries: Scores, rows: Rows, threads: int) -> Scores:
-        """True scores of listed rows (nq, width), those of each query its own; -inf where a row is -1."""
-        scores = np.full(rows.shape, -np.inf, np.float32)
-        for number, vectors in enumerate(self._vectors):
-            start = int(self.snapshot.starts[number])
-            here = (rows >= start) & (rows < start + len(vectors))
-            if here.any():
-                part = exact.score_lists(vectors, queries, np.where(here, rows - start, -1), self.metric, threads)
-                np.copyto(scores, part, where=here)
-        return scores
-
     # -- one hit a document ----------------------------------------------------------------------------------------------
 
-    def documents(self, query: Scores, k: int, kept: RowSelection, recall: float, exactly: bool) -> Found:
+    def documents(self, query: Vectors, k: int, kept: RowSelection, recall: float, exactly: bool) -> Found:
         """The k best documents, each by its best passage: fetch passages until they come from k documents."""
         width = min(k * OVERFETCH, kept.count)
         while True:

@@ -32,6 +32,6 @@ def torch_embedding(
     unique = list(dict.fromkeys(item.item() if hasattr(item, "item") else item for item in listed))
     if not unique:
         raise InvalidInputError("there are no documents to make an embedding of")
-    layer = torch.nn.Embedding(len(unique), snapshot.facts.dim)
+    layer = torch.nn.Embedding(len(unique), snapshot.manifest.dim)
     layer.weight = torch.nn.Parameter(torch.from_numpy(document_vectors(snapshot, unique, missing)), requires_grad=trainable)
     return layer, {item: row for row, item in enumerate(unique)}

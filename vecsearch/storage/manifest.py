@@ -49,7 +49,7 @@ class IndexEntry:
     covers: tuple[str, ...]
     rows: int
     recipe: Mapping[str, Any]
-    facts: Mapping[str, Any]
+    calibration: Mapping[str, Any]
     labels: FileRef | None = None
 
 

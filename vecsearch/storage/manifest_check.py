@@ -79,26 +79,26 @@ def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:
 def _check_index(entry: IndexEntry, where: str) -> None:
     _require(bool(entry.files), f"{where}.files is empty")
     _require(all(isinstance(name, str) for name in entry.covers), f"{where}.covers has something that is no name")
-    _check_facts(entry.facts, entry.rows, f"{where}.facts")
+    _check_calibration(entry.calibration, entry.rows, f"{where}.facts")
 
 
-def _check_facts(facts: Mapping[str, Any], rows: int, where: str) -> None:
+def _check_calibration(calibration: Mapping[str, Any], rows: int, where: str) -> None:
     """What was measured of an index: plans are made of it, and arrays of the sizes it says."""
     for name in ("seed", "queries", "threads"):
-        value = facts.get(name, 0)
+        value = calibration.get(name, 0)
         _require(type(value) is int and 0 <= value < 2**63, f"{where}.{name} is {value!r}")
-    micros = facts.get("exact_micros_per_row", 0.25)
+    micros = calibration.get("exact_micros_per_row", 0.25)
     _require(_number(micros) and micros >= 0, f"{where}.exact_micros_per_row is {micros!r}")
-    _check_surface(facts, rows, 1, where)
-    codes = facts.get("codes", {})
+    _check_surface(calibration, rows, 1, where)
+    codes = calibration.get("codes", {})
     _require(isinstance(codes, dict), f"{where}.codes is {codes!r:.80}")
     micros = codes.get("micros_per_row", 0.02)
     _require(_number(micros) and micros >= 0, f"{where}.codes.micros_per_row is {micros!r}")
     _check_surface(codes, rows, 0, f"{where}.codes")
 
 
-def _check_surface(facts: Mapping[str, Any], rows: int, least_effort: int, where: str) -> None:
-    surface = facts.get("surface", [])
+def _check_surface(calibration: Mapping[str, Any], rows: int, least_effort: int, where: str) -> None:
+    surface = calibration.get("surface", [])
     _require(isinstance(surface, list), f"{where}.surface is {surface!r:.80}")
     for number, point in enumerate(surface):
         at = f"{where}.surface[{number}]"

@@ -24,15 +24,15 @@ def tier(entry: SegmentEntry) -> int:
     return sum(entry.live >= limit for limit in TIERS)
 
 
-def due(facts: Manifest) -> slice | None:
+def due(manifest: Manifest) -> slice | None:
     """The run of newest segments to merge now, or None. Segments an index covers are left to `compact`."""
-    covered = {name for index in facts.indexes for name in index.covers}
+    covered = {name for index in manifest.indexes for name in index.covers}
     for level in range(len(TIERS)):
-        first = len(facts.segments)
-        while first and tier(facts.segments[first - 1]) <= level and facts.segments[first - 1].name not in covered:
+        first = len(manifest.segments)
+        while first and tier(manifest.segments[first - 1]) <= level and manifest.segments[first - 1].name not in covered:
             first -= 1
-        if len(facts.segments) - first >= FAN_OUT:
-            return slice(first, len(facts.segments))
+        if len(manifest.segments) - first >= FAN_OUT:
+            return slice(first, len(manifest.segments))
     return None
 
 
@@ -40,7 +40,7 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
     """Write the live rows of some segments as one; None when none are left. Verifies what it copies."""
     batches = []
     for number in run:
-        segment, entry = snapshot.segments[number], snapshot.facts.segments[number]
+        segment, entry = snapshot.segments[number], snapshot.manifest.segments[number]
         segment.file.verify_all()
         batch = segment.batch
         if entry.deleted:
@@ -56,12 +56,12 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
 
 def merge_small(latest: Snapshot, version: Manifest, staging: Staging) -> Manifest:
     """Run small segments together when there are many. Those of the commit being made are left to a later one."""
-    before = replace(version, segments=tuple(entry for entry in version.segments if entry in latest.facts.segments))
+    before = replace(version, segments=tuple(entry for entry in version.segments if entry in latest.manifest.segments))
     run = due(before)
     if run is None:
         return version
     gone = before.segments[run]
-    merged = merge_segments(latest, [latest.facts.segments.index(entry) for entry in gone], staging)
+    merged = merge_segments(latest, [latest.manifest.segments.index(entry) for entry in gone], staging)
     at = version.segments.index(gone[0])
     kept = [entry for entry in version.segments if entry not in gone]
     return replace(version, segments=(*kept[:at], *([merged] if merged else []), *kept[at:]))

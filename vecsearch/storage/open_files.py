@@ -3,75 +3,57 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
-from vecsearch.storage import disk, manifest
+from vecsearch.storage import disk
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.ids import IdIndex
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.segment import Segment
 
-if TYPE_CHECKING:
-    from vecsearch.index.faiss import FaissIndex
+T = TypeVar("T")
 
 
 class OpenFiles:
-    """Segments, id files and indexes that are open, by name. Names are never reused, so snapshots share them."""
+    """Files that are open, by name. Names are never reused, so all snapshots share them. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._lock = threading.Lock()
-        self._segments: dict[str, Segment] = {}
-        self._ids: dict[str, IdIndex] = {}
-        self._tombstones: dict[str, Positions] = {}
-        self._indexes: dict[str, FaissIndex] = {}
+        self._open: dict[str, Any] = {}
+
+    def get(self, name: str, open_file: Callable[[], T]) -> T:
+        """The open file of this name; `open_file` opens it when it is not open yet."""
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = open_file()
+            opened: T = self._open[name]
+            return opened
 
     def segment(self, entry: SegmentEntry) -> Segment:
-        with self._lock:
-            if entry.name not in self._segments:
-                self._segments[entry.name] = Segment(self.root, entry.file, entry.rows)
-            return self._segments[entry.name]
+        return self.get(entry.name, lambda: Segment(self.root, entry.file, entry.rows))
 
     def ids(self, entry: SegmentEntry) -> IdIndex:
-        with self._lock:
-            if entry.ids.name not in self._ids:
-                self._ids[entry.ids.name] = IdIndex(self.root, entry.ids)
-            return self._ids[entry.ids.name]
+        return self.get(entry.ids.name, lambda: IdIndex(self.root, entry.ids))
 
     def tombstones(self, entry: SegmentEntry) -> Positions:
-        """Rows of the segment that are deleted: int64, ascending."""
-        if entry.tombstones is None:
+        """Deleted rows of the segment: int64, ascending."""
+        ref = entry.tombstones
+        if ref is None:
             return np.empty(0, np.int64)
-        with self._lock:
-            if entry.tombstones.name not in self._tombstones:
-                self._tombstones[entry.tombstones.name] = read_rows(self.root, entry.tombstones)
-            return self._tombstones[entry.tombstones.name]
+        return self.get(ref.name, lambda: read_rows(self.root, ref))
 
-    def index(self, entry: manifest.IndexEntry) -> FaissIndex:
-        from vecsearch.index.faiss import read_index
-
+    def keep_only(self, manifests: Iterable[Manifest]) -> None:
+        """Close the files that none of these versions names."""
+        names = {ref.name for version in manifests for ref in version.files()}
         with self._lock:
-            if entry.name not in self._indexes:
-                for ref in entry.files:
-                    CheckedFile(self.root, ref).verify_all()
-                self._indexes[entry.name] = read_index(self.root / entry.files[0].name)
-            return self._indexes[entry.name]
-
-    def keep_only(self, kept: Iterable[Manifest]) -> None:
-        """Let go of files no snapshot in use names."""
-        names = {ref.name for version in kept for ref in version.files()}
-        indexes = {entry.name for version in kept for entry in version.indexes}
-        with self._lock:
-            self._segments = {name: item for name, item in self._segments.items() if name in names}
-            self._ids = {name: item for name, item in self._ids.items() if name in names}
-            self._tombstones = {name: item for name, item in self._tombstones.items() if name in names}
-            self._indexes = {name: item for name, item in self._indexes.items() if name in indexes}
+            self._open = {name: item for name, item in self._open.items() if name in names}
 
 
 def read_rows(root: Path, ref: disk.FileRef) -> Positions:

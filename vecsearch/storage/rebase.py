@@ -15,13 +15,13 @@ COMPARED_ROWS = 16_384  # rows whose vectors are compared at a time
 
 def rebase_positions(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
     """Where rows of a snapshot are in the latest version: -1 for rows gone (as -1 itself is) or changed since."""
-    at = {entry.name: int(start) for entry, start in zip(latest.facts.segments, latest.starts, strict=False)}
+    at = {entry.name: int(start) for entry, start in zip(latest.manifest.segments, latest.starts, strict=False)}
     out = np.full(len(positions), -1, np.int64)
     moved = []
     present = np.flatnonzero(positions >= 0)
     for number, within, rows in snapshot.split(positions[present]):
         indices = present[within]
-        name = snapshot.facts.segments[number].name
+        name = snapshot.manifest.segments[number].name
         if name in at:
             out[indices] = rows + at[name]
         else:
@@ -34,7 +34,7 @@ def rebase_positions(snapshot: Snapshot, latest: Snapshot, positions: Positions)
 
 def _found_again(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
     """Rows of segments that were merged or rewritten meanwhile, found by id and passage, provided their vector is the same."""
-    names = [ID, CHUNK] if CHUNK in snapshot.facts.schema.names else [ID]
+    names = [ID, CHUNK] if CHUNK in snapshot.manifest.schema.names else [ID]
     before = snapshot.take(names, positions)
     owners, candidates = latest.locate(before.column(0))
     if len(names) == 2:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.rows import Vectors
 from vecsearch.storage.manifest import Manifest
 from vecsearch.types import ID, RESERVED, VECTOR
 
@@ -17,10 +17,10 @@ def metadata_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field for field in schema if field.name != VECTOR and field.name not in RESERVED])
 
 
-def source_schema(facts: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
+def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
     """The user's columns under the names they have in the data, for readers that must guess types."""
-    names = {ID: id_column, facts.text_column: text_column or facts.text_column}
-    return pa.schema([field.with_name(names.get(field.name, field.name)) for field in metadata_schema(facts.schema)])
+    names = {ID: id_column, manifest.text_column: text_column or manifest.text_column}
+    return pa.schema([field.with_name(names.get(field.name, field.name)) for field in metadata_schema(manifest.schema)])
 
 
 def storage_type(kind: pa.DataType) -> pa.DataType:

@@ -26,8 +26,8 @@ from vecsearch.types import CHUNK, ID
 
 def delete_rows(snapshot: Snapshot, positions: npt.NDArray[np.int64], staging: Staging) -> tuple[SegmentEntry, ...]:
     """The segments after some rows are deleted. A segment left without rows goes, unless an index counts on it."""
-    covered = {name for index in snapshot.facts.indexes for name in index.covers}
-    segments = list(snapshot.facts.segments)
+    covered = {name for index in snapshot.manifest.indexes for name in index.covers}
+    segments = list(snapshot.manifest.segments)
     for number, _, rows in snapshot.split(positions):
         segments[number] = staging.bury(segments[number], snapshot.segments[number], rows)
     return tuple(entry for entry in segments if entry.live or entry.name in covered)

@@ -48,9 +48,9 @@ from vecsearch.storage.staging import Staging, place_of
 SLACK_VERSIONS = 8  # versions past the retention rule before a commit collects garbage, so that not every commit does
 
 
-def rows_of(facts: Manifest) -> list[list[str | None]]:
+def rows_of(manifest: Manifest) -> list[list[str | None]]:
     """What says which rows a version has: each segment with its tombstones, as names, which are never used again."""
-    return [[entry.name, entry.tombstones.name if entry.tombstones else None] for entry in facts.segments]
+    return [[entry.name, entry.tombstones.name if entry.tombstones else None] for entry in manifest.segments]
 
 
 def _rows_in(folder: Path) -> object:
@@ -186,7 +186,7 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
             self.drop_builds()
             self.drop_queries()
-            held = [version for version in self.collect(1) if version != latest.facts.version]
+            held = [version for version in self.collect(1) if version != latest.manifest.version]
             shutil.rmtree(self.root / DAMAGED, ignore_errors=True)
             for place in (SEGMENTS, INDEXES, STAGING, MODELS):
                 if place != MODELS or (self.root / place).exists():

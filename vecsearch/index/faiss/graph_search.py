@@ -18,12 +18,11 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Rows, Scores
+from vecsearch.common.arrays import Positions, Scores, StoredVectors, Vectors
 from vecsearch.index.faiss.graph import links_of
 from vecsearch.index.faiss.projection import Projection
 
 QUERIES_A_THREAD = 16  # of a batch at least, for a thread to be worth its start
-Vectors = npt.NDArray[np.floating]
 T = TypeVar("T")
 RowMap = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
 
@@ -57,9 +56,9 @@ class Request(NamedTuple):
 
     places: Any
     mask: npt.NDArray[np.bool_]
-    fresh: Rows
-    starts: Rows
-    addresses: Rows
+    fresh: Positions
+    starts: Positions
+    addresses: Positions
     euclidean: bool
     effort: int
     depth: int
@@ -90,7 +89,7 @@ class GraphSearch:
         """Whether an index can be searched by the compiled walk: a graph of signed bytes, with rows in it."""
         return is_byte_graph(index) and index.ntotal > 0
 
-    def search(self, compiled: ModuleType, query: Scores, k: int, request: Request) -> tuple[Rows, Scores] | None:
+    def search(self, compiled: ModuleType, query: Vectors, k: int, request: Request) -> tuple[Positions, Scores] | None:
         """The k best rows for one query, float32 (dim,), best first, with their true scores: int64 and float32, at most k.
 
         None when fewer than `request.enough` of the first `request.reach` candidates match.
@@ -110,8 +109,8 @@ class GraphSearch:
         return (rows, scores) if found == k else (rows[:found], scores[:found])
 
     def search_many(
-        self, compiled: ModuleType, queries: Scores, k: int, request: Request, threads: int
-    ) -> tuple[Rows, Scores, Rows]:
+        self, compiled: ModuleType, queries: Vectors, k: int, request: Request, threads: int
+    ) -> tuple[Positions, Scores, Positions]:
         """`search` for many queries, float32 (nq, dim), on several threads: rows int64 and scores float32, (nq, k), and how
         many of them were found for each query, -1 where `search` gives None."""
         rows, scores = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32)
@@ -129,8 +128,8 @@ class GraphSearch:
         return rows, scores, counts
 
     def scan(
-        self, compiled: ModuleType, query: Scores, k: int, listed: npt.NDArray[np.int32], request: Request
-    ) -> tuple[Rows, Scores]:
+        self, compiled: ModuleType, query: Vectors, k: int, listed: npt.NDArray[np.int32], request: Request
+    ) -> tuple[Positions, Scores]:
         """The k best of listed FAISS rows, int32, all of which have a place: codes choose `request.depth` of them, which the
         vectors rank. The answer is that of `search`."""
         scratch = self._room_for(compiled, request.depth)
@@ -139,8 +138,8 @@ class GraphSearch:
         return (rows, scores) if found == k else (rows[:found], scores[:found])
 
     def candidates(
-        self, compiled: ModuleType, queries: Scores, depth: int, effort: int, threads: int, places: RowMap
-    ) -> tuple[Rows, int]:
+        self, compiled: ModuleType, queries: Vectors, depth: int, effort: int, threads: int, places: RowMap
+    ) -> tuple[Positions, int]:
         """What the walk finds before re-scoring, as `FaissIndex.candidates`: places, int64 (nq, depth), nearest first, padded
         with -1; and how many nodes were compared in all."""
         rows = np.empty((len(queries), depth), np.int64)
@@ -192,7 +191,7 @@ def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
         return list(pool.map(run, parts))
 
 
-def table_of(vectors: list[Vectors], starts: Rows) -> tuple[Rows, Rows] | None:
+def table_of(vectors: list[StoredVectors], starts: Positions) -> tuple[Positions, Positions] | None:
     """First position and address of each segment's vectors; None where some are not float32 in one piece."""
     if not vectors or any(part.dtype != np.float32 or not part.flags.c_contiguous for part in vectors):
         return None

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Scores as Floats
+from vecsearch.common.arrays import Vectors
 from vecsearch.index.faiss.graph_search import Scratch, arrays_of, is_byte_graph, parts_of
 from vecsearch.index.kernels.loader import LOADER
 
@@ -44,7 +44,7 @@ class GrowingGraph:
     def ntotal(self) -> int:
         return int(self.index.ntotal)
 
-    def add(self, rows: Floats) -> None:
+    def add(self, rows: Vectors) -> None:
         """rows: float32 (n, dim) of whole numbers from -128 to 127."""
         first = self.ntotal
         storage = faiss.downcast_index(self.index.storage)

@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Scores as Floats
+from vecsearch.common.arrays import Labels, Vectors
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.index.costs import graph_micros, list_micros
 from vecsearch.index.exact import omp_threads
@@ -28,7 +28,6 @@ from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.recipe import IndexRecipe, recipe_from_mapping
 from vecsearch.storage.disk import storage_errors
 
-Labels = npt.NDArray[np.int64]
 EFFORTS = (
     *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256),
     *(384, 512, 768, 1024, 1536, 2048, 3072, 4096),
@@ -80,19 +79,19 @@ class FaissIndex:
             return (*(effort for effort in (1, 2, 3, 4, 6, *EFFORTS) if effort < inner.nlist), int(inner.nlist))
         return (1,)
 
-    def places(self, of_labels: Labels | None) -> RowMap:
+    def row_map(self, of_labels: Labels | None) -> RowMap:
         """What `candidates` is to return, when label i lies at `of_labels[i]` (-1: it is gone); None: the labels themselves."""
         if self._order is None:
             return None if of_labels is None else np.append(of_labels, -1)
         return self._order if of_labels is None else np.append(of_labels, -1)[self._order].astype(self._order.dtype)
 
     def candidates(
-        self, queries: Floats, depth: int, effort: int, threads: int = 1, places: RowMap = None
-    ) -> tuple[Labels, Floats]:
+        self, queries: Vectors, depth: int, effort: int, threads: int = 1, places: RowMap = None
+    ) -> tuple[Labels, Vectors]:
         """The `depth` rows that look nearest to each query, nearest first.
 
-        queries: float32 (nq, dim). effort: efSearch of a graph, nprobe of an inverted file, ignored elsewhere. places: what
-        `places` gave, to have the places of rows instead of their labels. Returns labels, int64 (nq, depth) padded with -1, and
+        queries: float32 (nq, dim). effort: efSearch of a graph, nprobe of an inverted file, ignored elsewhere. row_map: what
+        `row_map` gave, to get positions instead of labels. Returns labels, int64 (nq, depth) padded with -1, and
         approximate distances, float32 (nq, depth): smaller is nearer, in the index's own unit, comparable within one query
         only. threads: of OpenMP, worth more than 1 for many queries only.
         """
@@ -116,7 +115,7 @@ class FaissIndex:
             labels = places[labels].astype(np.int64)
         return labels, distances
 
-    def by_codes(self, queries: Floats, depth: int, threads: int = 1) -> Labels | None:
+    def by_codes(self, queries: Vectors, depth: int, threads: int = 1) -> Labels | None:
         """The `depth` rows whose codes are nearest to each query, all codes being compared: labels, int64 (nq, depth) padded
         with -1. None for kinds that `walk` is not for."""
         if self.walk is None or self._order is None:
@@ -132,7 +131,7 @@ class FaissIndex:
         """The compiled search over this index as it is now, for kinds that have one."""
         return GraphSearch(self._index, self._projection) if self._order is not None and GraphSearch.fits(self._index) else None
 
-    def estimated(self, queries: Floats, depth: int, effort: int, threads: int = 1) -> tuple[Labels, float]:
+    def estimated(self, queries: Vectors, depth: int, effort: int, threads: int = 1) -> tuple[Labels, float]:
         """The labels that `candidates` gives, and what finding them costs a query: microseconds estimated from the number of
         distances computed, which does not change from run to run. Another search by FAISS at the same time counts along."""
         if self.walk is not None and (compiled := LOADER.for_rows(self.n)) is not None:
@@ -153,11 +152,11 @@ class FaissIndex:
         inner = inner_index(self._index)
         return int((inner.storage if isinstance(inner, faiss.IndexHNSW) else inner).sa_code_size())
 
-    def covers(self, vectors: Floats) -> npt.NDArray[np.bool_]:
+    def covers(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
         """Which vectors (rows or queries) the index was fitted for: bool (rows,). The others need exact search."""
         return self._projection.covers(vectors)
 
-    def add(self, vectors: Floats, *, threads: int = 1) -> None:
+    def add(self, vectors: Vectors, *, threads: int = 1) -> None:
         """Append rows, float32 (rows, dim), labelled from `n` on. Raises InvalidInputError where `can_extend` is False."""
         if self._mapped:
             raise InvalidInputError("this index is mapped from its file and cannot be added to: read it with mmap=False first")
@@ -187,10 +186,10 @@ class FaissIndex:
 
     def write(self, path: Path) -> None:
         """Write one file: FAISS's own format, which bare FAISS reads too, then an npz of the rest, its length and a mark."""
-        facts = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)}
+        metadata = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)}
         arrays = {field.name: getattr(self._projection, field.name) for field in fields(Projection)}
         arrays |= {
-            "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
+            "facts": np.frombuffer(json.dumps(metadata).encode(), np.uint8),
             "order": self._order,
             "outliers": self.outliers,
         }
@@ -220,8 +219,8 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             file.seek(-16 - int.from_bytes(tail[:8], "little"), io.SEEK_END)
             with np.load(io.BytesIO(file.read()[:-16]), allow_pickle=False) as arrays:
                 rest = dict(arrays)
-        facts = json.loads(rest["facts"].tobytes())
-        recipe = recipe_from_mapping({key: value for key, value in facts["recipe"].items() if value is not None})
+        metadata = json.loads(rest["facts"].tobytes())
+        recipe = recipe_from_mapping({key: value for key, value in metadata["recipe"].items() if value is not None})
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0)  # downcast already, and the owner
         projection = Projection(
             inner_product=bool(rest["inner_product"]),
@@ -232,7 +231,7 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             max_radius=float(rest["max_radius"]),
             max_error=float(rest["max_error"]),
         )
-        made = FaissIndex(recipe, facts["metric"], projection, index, rest.get("order"), rest["outliers"], mapped=mmap)
+        made = FaissIndex(recipe, metadata["metric"], projection, index, rest.get("order"), rest["outliers"], mapped=mmap)
     except FileNotFoundError as error:
         raise CorruptedError(f"the index file {path} is missing. Build the index again") from error
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:

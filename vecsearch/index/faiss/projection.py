@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Scores as Floats
+from vecsearch.common.arrays import Vectors
 from vecsearch.common.pca import principal_axes
 from vecsearch.index.recipe import REDUCED_STEP, IndexRecipe
 
@@ -32,9 +32,9 @@ class Projection:
     """
 
     inner_product: bool
-    matrix: Floats | None
-    offset: Floats
-    center: Floats
+    matrix: Vectors | None
+    offset: Vectors
+    center: Vectors
     scale: float
     max_radius: float
     max_error: float
@@ -43,22 +43,22 @@ class Projection:
     def dim_out(self) -> int:
         return len(self.center) if self.matrix is None else len(self.matrix)
 
-    def raw(self, vectors: Floats) -> Floats:
+    def raw(self, vectors: Vectors) -> Vectors:
         """Projected, neither rounded nor clipped: float32 (rows, components)."""
         if self.matrix is None:
             return vectors
         if len(vectors) == 1:  # the same product, without what numpy spends on making a matrix product of it
-            out: Floats = self.matrix.dot(vectors[0])[None]
+            out: Vectors = self.matrix.dot(vectors[0])[None]
         else:
             out = vectors @ self.matrix.T
         out += self.offset
         return out
 
-    def rows(self, vectors: Floats) -> Floats:
+    def rows(self, vectors: Vectors) -> Vectors:
         """What FAISS stores, as float32 (rows, components)."""
         return _to_bytes(self.raw(vectors)) if self.scale else self.raw(vectors)
 
-    def queries(self, vectors: Floats) -> Floats:
+    def queries(self, vectors: Vectors) -> Vectors:
         """What FAISS is asked with. Scaling a query leaves its ranking by inner product as it is: it fills the byte range."""
         if not self.scale:
             return self.raw(vectors)
@@ -67,21 +67,21 @@ class Projection:
             out *= BYTE / np.maximum(np.abs(out).max(axis=1, keepdims=True), np.float32(1e-30))
         return _to_bytes(out)
 
-    def covers(self, vectors: Floats) -> npt.NDArray[np.bool_]:
+    def covers(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
         """Which vectors lie inside what the projection was fitted for."""
         radius, error = _radius_and_error(self, vectors)
         # The margin of rounding lets vectors that are all equal, or a sample of one, cover themselves.
         return np.asarray((radius <= self.max_radius * 1.000001 + 1e-6) & (error <= self.max_error * 1.000001 + 1e-6))
 
 
-def _to_bytes(values: Floats) -> Floats:
+def _to_bytes(values: Vectors) -> Vectors:
     np.rint(values, out=values)
     np.maximum(values, -BYTE, out=values)
     np.minimum(values, BYTE, out=values)
     return values
 
 
-def _radius_and_error(projection: Projection, vectors: Floats) -> tuple[Floats, Floats]:
+def _radius_and_error(projection: Projection, vectors: Vectors) -> tuple[Vectors, Vectors]:
     """Distance of each vector from the centre, and from what its code stands for; the latter 0 where codes are floats."""
     squared = np.square(vectors - projection.center).sum(axis=1)
     if not projection.scale:
@@ -92,7 +92,7 @@ def _radius_and_error(projection: Projection, vectors: Floats) -> tuple[Floats, 
     return np.sqrt(squared), np.sqrt(outside + clipped)
 
 
-def fit_projection(sample: Floats, recipe: IndexRecipe, metric: str) -> Projection:
+def fit_projection(sample: Vectors, recipe: IndexRecipe, metric: str) -> Projection:
     """Principal components of the sample where the recipe reduces or codes bytes; bounds of what the sample covers."""
     inner_product, dim = metric == "ip", sample.shape[1]
     in_bytes = recipe.kind == "hnsw" and recipe.code == "sq8"
@@ -114,7 +114,7 @@ def fit_projection(sample: Floats, recipe: IndexRecipe, metric: str) -> Projecti
     return _with_bounds(Projection(inner_product, matrix, -(matrix @ center), center, scale, 0.0, 0.0), sample)
 
 
-def _with_bounds(projection: Projection, sample: Floats) -> Projection:
+def _with_bounds(projection: Projection, sample: Vectors) -> Projection:
     radius, error = _radius_and_error(projection, sample)
     return replace(
         projection,

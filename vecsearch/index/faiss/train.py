@@ -9,12 +9,12 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Scores as Floats
+from vecsearch.common.arrays import Labels, Vectors
 from vecsearch.errors import InvalidInputError, RecipeError
 from vecsearch.index.exact import omp_threads
 from vecsearch.index.faiss.graph import BLOCK, add_in_order, link_back
 from vecsearch.index.faiss.grow import growing
-from vecsearch.index.faiss.index import FaissIndex, Labels, inner_index, is_faiss_error, reason
+from vecsearch.index.faiss.index import FaissIndex, inner_index, is_faiss_error, reason
 from vecsearch.index.faiss.projection import Projection, fit_projection
 from vecsearch.index.recipe import IndexRecipe, nlist_rule
 
@@ -26,9 +26,9 @@ def train_index(
     recipe: IndexRecipe,
     metric: str,
     dim: int,
-    batches: Callable[[], Iterator[Floats]],
+    batches: Callable[[], Iterator[Vectors]],
     n: int,
-    train_sample: Floats,
+    train_sample: Vectors,
     *,
     threads: int = 1,
     seed: int | None = None,
@@ -83,7 +83,7 @@ class _Filling:
         self._index = index
         self._there = index.ntotal
 
-    def add(self, rows: Floats) -> None:
+    def add(self, rows: Vectors) -> None:
         if self.rows >= self._there:
             self._index.add(rows)
         self.rows += len(rows)
@@ -111,7 +111,7 @@ def _draw_levels(inner: Any, count: int) -> None:
 
 
 def _fill(
-    index: Any, projection: Projection, blocks: Iterator[Floats], n: int, progress: Callable[[int], None]
+    index: Any, projection: Projection, blocks: Iterator[Vectors], n: int, progress: Callable[[int], None]
 ) -> tuple[npt.NDArray[np.int32] | None, Labels]:
     """Add all rows; bytes are collected first, to be added in an order of their own. Returns order and outliers."""
     in_bytes = projection.scale > 0
@@ -162,7 +162,7 @@ def _new_index(recipe: IndexRecipe, metric: str, dim: int, sample: int, n: int, 
     return index
 
 
-def _train(index: Any, sample: Floats, metric: str) -> None:
+def _train(index: Any, sample: Vectors, metric: str) -> None:
     """Train; a factory's PCA is made to keep the mean in for inner products, whose ranking centring would change."""
     if metric == "ip" and isinstance(index, faiss.IndexPreTransform):
         for number in range(index.chain.size()):
@@ -177,9 +177,9 @@ def _train(index: Any, sample: Floats, metric: str) -> None:
     index.train(sample)
 
 
-def _blocks(batches: Iterator[Floats], dim: int) -> Iterator[Floats]:
+def _blocks(batches: Iterator[Vectors], dim: int) -> Iterator[Vectors]:
     """The same rows in blocks of BLOCK, so that the pieces they come in leave no trace."""
-    held: list[Floats] = []
+    held: list[Vectors] = []
     count = 0
     for batch in batches:
         if batch.ndim != 2 or batch.shape[1] != dim:

@@ -1,0 +1,114 @@
+"""The index that serves a snapshot: which rows it holds, and where they are now."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+
+import numpy as np
+
+from vecsearch.common.arrays import Positions
+from vecsearch.errors import CorruptedError
+from vecsearch.index.faiss import FaissIndex, RowMap, read_index
+from vecsearch.storage.disk import CheckedFile
+from vecsearch.storage.manifest import IndexEntry
+from vecsearch.storage.open_files import read_rows
+from vecsearch.storage.snapshot import Snapshot
+
+
+class AttachedIndex:
+    """The last index that a snapshot's manifest names, attached to the snapshot's rows. Thread-safe.
+
+    Without a usable index `entry` and `index` are None, and searches are exact. Use `attach`, which
+    attaches once for each snapshot.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        # Not the snapshot itself: it holds this object, and a cycle would delay the release of its lock.
+        self._root, self._manifest = snapshot.root, snapshot.manifest
+        self._files, self._starts = snapshot.files, snapshot.starts
+        self._labels: Positions | None = None  # set by `entry`, which `labels` reads first
+
+    @cached_property
+    def entry(self) -> IndexEntry | None:
+        """The index in use; None if there is none, or if its files are damaged or missing."""
+        if not self._manifest.indexes:
+            return None
+        entry = self._manifest.indexes[-1]
+        try:
+            self._labels = self._read_labels(entry)
+        except CorruptedError as error:
+            warnings.warn(f"{error} Until then searches are exact.", RuntimeWarning, stacklevel=2)
+            return None
+        return entry
+
+    @cached_property
+    def index(self) -> FaissIndex | None:
+        return self._open(self.entry) if self.entry else None
+
+    @property
+    def labels(self) -> Positions | None:
+        """Position of the row of each label, int64, -1 for deleted rows; None when label i is position i."""
+        return self._labels if self.entry else None
+
+    @cached_property
+    def row_map(self) -> RowMap:
+        """Maps the index's own row numbers to positions."""
+        return self.index.row_map(self.labels) if self.index else None
+
+    @cached_property
+    def has_gaps(self) -> bool:
+        """Whether the index holds rows that the snapshot no longer has."""
+        return self.labels is not None and bool((self.labels < 0).any())
+
+    @cached_property
+    def unindexed_rows(self) -> Positions:
+        """Positions of the rows outside the index, deleted ones included."""
+        if self.entry is None:
+            return np.arange(int(self._starts[-1]))
+        mask = np.ones(int(self._starts[-1]), bool)
+        if self.labels is None:
+            mask[: self.entry.rows] = False
+        else:
+            mask[self.labels[self.labels >= 0] if self.has_gaps else self.labels] = False
+        return np.flatnonzero(mask)
+
+    def _open(self, entry: IndexEntry) -> FaissIndex:
+        def open_index() -> FaissIndex:
+            for ref in entry.files:
+                CheckedFile(self._root, ref).verify_all()
+            return read_index(self._root / entry.files[0].name)
+
+        return self._files.get(entry.files[0].name, open_index)
+
+    def _read_labels(self, entry: IndexEntry) -> Positions | None:
+        segments, starts = self._manifest.segments, self._starts
+        order = {segment.name: number for number, segment in enumerate(segments)}
+        _require(set(entry.covers) <= order.keys(), entry, "covers segments that the version does not have")
+        numbers = [order[name] for name in entry.covers]
+        index, rows = self._open(entry), sum(segments[number].rows for number in numbers)
+        dim = self._manifest.dim
+        _require(index.n == entry.rows, entry, f"has {index.n} rows where the manifest says {entry.rows}")
+        _require(index.dim == dim, entry, f"is of vectors of {index.dim} numbers, not {dim}")
+        _require(entry.labels is not None or entry.rows <= rows, entry, "has more rows than the segments it covers")
+        in_order = numbers == list(range(len(numbers)))
+        if entry.labels is None and in_order:
+            return None
+        labels = None if entry.labels is None else read_rows(self._root, entry.labels)
+        if labels is not None:
+            _require(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
+            _require(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
+            if in_order:
+                return labels
+        covered = np.concatenate([np.empty(0, np.int64), *(np.arange(starts[n], starts[n + 1]) for n in numbers)])
+        return covered[: entry.rows] if labels is None else np.where(labels < 0, -1, covered[labels])
+
+
+def attach(snapshot: Snapshot) -> AttachedIndex:
+    """The attached index of a snapshot, the same object for every caller."""
+    return snapshot.memo("index", lambda: AttachedIndex(snapshot))
+
+
+def _require(true: bool, entry: IndexEntry, what: str) -> None:
+    if not true:
+        raise CorruptedError(f"the index {entry.name} {what}: repair builds it again.")

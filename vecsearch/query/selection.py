@@ -1,0 +1,67 @@
+"""The rows that a filter selects, remembered for the searches that follow."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.query.filter import Filter, compile_filter
+from vecsearch.storage.selection import RowSelection
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import RESERVED
+
+Where: TypeAlias = "str | pc.Expression"
+CACHED_FILTERS = 64  # a cached mask takes one byte a row
+
+
+class Selector:
+    """Turns filters into row selections of one snapshot. Thread-safe."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._selections: OrderedDict[str, RowSelection] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def select(self, where: Where | None) -> RowSelection:
+        """The live rows for which the filter is true; all live rows without a filter.
+
+        The same filter returns the same object while it is cached. Raises FilterError.
+        """
+        if where is None:
+            return self.snapshot.live
+        compiled = None if isinstance(where, str) else compile_filter(where, self.schema)
+        key = f"text:{where}" if compiled is None else compiled.key  # a known text is not compiled again
+        with self._lock:
+            if key in self._selections:
+                self._selections.move_to_end(key)
+                return self._selections[key]
+        selection = self._evaluate(compiled or compile_filter(where, self.schema))
+        with self._lock:
+            self._selections[key] = selection
+            if len(self._selections) > CACHED_FILTERS:
+                self._selections.popitem(last=False)
+        return selection
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns that a filter may name."""
+        return pa.schema([field for field in self.snapshot.manifest.schema if field.name not in RESERVED])
+
+    def _evaluate(self, compiled: Filter) -> RowSelection:
+        segments = self.snapshot.segments
+        masks = [compiled.mask(segment.select(compiled.columns)) for segment in segments]
+        mask = np.concatenate(masks) if masks else np.empty(0, bool)
+        if self.snapshot.live.mask is not None:
+            mask &= self.snapshot.live.mask
+        return RowSelection(mask, int(np.count_nonzero(mask)))
+
+
+def select_rows(snapshot: Snapshot, where: Where | None) -> RowSelection:
+    """The live rows of a snapshot for which a filter is true, without a cache. Raises FilterError."""
+    return Selector(snapshot).select(where)
