@@ -10,7 +10,8 @@ from _data import QUICK, data
 from gensim.models import KeyedVectors
 
 import vecsearch as vs
-from vecsearch.embedders.words import WordEmbedder, load
+from vecsearch.embedders.word_sources import load
+from vecsearch.embedders.words import WordEmbedder
 from vecsearch.evaluation.word_tests import analogy_accuracy, read_analogies, read_similarities, similarity_correlation
 
 WORDS = 30_000 if QUICK else 300_000  # the most frequent words take part in the tests, as is usual

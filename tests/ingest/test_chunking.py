@@ -259,7 +259,7 @@ def test_a_missing_extra_is_named_before_any_work(monkeypatch: pytest.MonkeyPatc
 
 
 def test_importing_the_module_does_not_import_chonkie() -> None:
-    code = "import sys, vecsearch.chunk; print('chonkie' in sys.modules, 'numpy' in sys.modules)"
+    code = "import sys, vecsearch.ingest.chunking; print('chonkie' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )

@@ -665,8 +665,8 @@ def test_a_file_that_changes_underneath_is_noticed(write: Write) -> None:
 def test_a_small_gz_file_of_much_text_takes_little_memory(write: Write, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(name, b"a" * 50_000_000)
     assert path.stat().st_size < 100_000
-    for module in ("encoding", "delimited"):
-        monkeypatch.setattr(f"vecsearch.sources.{module}.MAX_TEXT", 2**20)
+    for module in ("encoding", "csv"):
+        monkeypatch.setattr(f"vecsearch.ingest.sources.{module}.MAX_TEXT", 2**20)
     tracemalloc.start()
     refused(path, name, "1,048,576 characters")
     peak = tracemalloc.get_traced_memory()[1]

@@ -39,10 +39,10 @@ def test_the_rules_hold() -> None:
         ("storage/snapshot.py", "from vecsearch.query.plan import plan", "storage is not allowed to import vecsearch.query"),
         ("index/build.py", "from vecsearch.ingest.add import add_documents", "index is not allowed to import vecsearch.ingest"),
         ("query/plan.py", "import vecsearch.collection", "query is not allowed to import vecsearch.collection"),
-        ("storage/segment.py", "def later():\n    import faiss", "vecsearch.storage.segment is not allowed to import faiss"),
-        ("ingest/rows.py", "import sqlglot", "vecsearch.ingest.rows is not allowed to import sqlglot"),
-        ("query/plan.py", "import torch", "vecsearch.query.plan is not allowed to import torch"),
-        ("index/build.py", "import numba", "vecsearch.index.build is not allowed to import numba"),
+        ("storage/segment.py", "def later():\n    import faiss", "vecsearch.storage.segment -> faiss"),
+        ("ingest/rows.py", "import sqlglot", "vecsearch.ingest.rows -> sqlglot"),
+        ("query/plan.py", "import torch", "vecsearch.query.plan -> torch"),
+        ("index/build.py", "import numba", "vecsearch.index.build -> numba"),
     ],
 )
 def test_a_reversed_import_is_found(copy: Path, module: str, statement: str, broken: str) -> None:

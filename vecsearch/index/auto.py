@@ -11,8 +11,8 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Scores, Vectors
 from vecsearch.common.pca import principal_axes
 from vecsearch.errors import RecipeError
-from vecsearch.index.advice import growth
 from vecsearch.index.attached import attach
+from vecsearch.index.growth import growth
 from vecsearch.index.recipe import REDUCED_STEP, ROWS_PER_CENTROID, IndexRecipe, load_recipe, nlist_rule, wanted_lists
 from vecsearch.storage.snapshot import Snapshot
 

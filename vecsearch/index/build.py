@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.errors import ConflictError
-from vecsearch.index.advice import FEWEST_NEW, growth
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import choose_recipe, training_rows
 from vecsearch.index.calibrate import Truth, calibrate_codes, calibrate_index
@@ -29,6 +28,7 @@ from vecsearch.index.calibration import OperatingPoint, describe_recall, merge_c
 from vecsearch.index.checkpoint import Checkpoint
 from vecsearch.index.costs import code_micros, row_micros
 from vecsearch.index.faiss import LOADER, NO_MASK, FaissIndex, Request, read_index, resume_growing, train_index
+from vecsearch.index.growth import FEWEST_NEW, growth
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.disk import require_space
