@@ -7,6 +7,7 @@ Specs: `words:PATH` (word2vec text or binary, GloVe, fastText .vec or .bin), `wo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
