@@ -9,7 +9,9 @@ FLOOR = re.compile(r"([A-Za-z0-9._-]+)>=([0-9][A-Za-z0-9.]*)")
 
 def floors() -> list[str]:
     """What `pip install ".[dev]"` asks for, with the extras that are made of other extras taken apart."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads(
+        (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
     extras: dict[str, list[str]] = project["optional-dependencies"]
     waiting = [*project["dependencies"], *extras["dev"]]
     pinned = set()
@@ -21,7 +23,9 @@ def floors() -> list[str]:
             continue
         match = FLOOR.fullmatch(requirement)
         if not match:
-            raise SystemExit(f"pyproject.toml: {requirement!r} has no single floor; write it as name>=version")
+            raise SystemExit(
+                f"pyproject.toml: {requirement!r} has no single floor; write it as name>=version"
+            )
         pinned.add(f"{match[1]}=={match[2]}")
     return sorted(pinned)
 

@@ -65,7 +65,13 @@ class Entry:
 
     def record(self) -> dict[str, Any]:
         points = [point for point in self.points.values() if point["rounds_qps"]]
-        return {"peer": self.variant.peer, "build": self.variant.build, **self.details, "points": points, "error": self.error}
+        return {
+            "peer": self.variant.peer,
+            "build": self.variant.build,
+            **self.details,
+            "points": points,
+            "error": self.error,
+        }
 
 
 Measure = Callable[[Entry, Worker, cases.Case, int, grid.Args, int], None]
@@ -75,20 +81,26 @@ Measure = Callable[[Entry, Worker, cases.Case, int, grid.Args, int], None]
 class Run:
     """One run: the data, its cases, and the entries that are measured."""
 
-    def __init__(self, data: datasets.Dataset, plan: Plan, variants: Sequence[grid.Variant], work: Path) -> None:
+    def __init__(
+        self, data: datasets.Dataset, plan: Plan, variants: Sequence[grid.Variant], work: Path
+    ) -> None:
         self.data, self.plan, self.work = data, plan, work
         self.task = work / "task"
         columns, centroids = cases.make_columns(data)
         filtered = any(name != cases.UNFILTERED for name in plan.cases)
         self.columns = columns if filtered else {}
         write_task(self.task, Task(data.base, data.metric, self.columns), data.queries)
-        self.fingerprint = hashlib.sha256(data.base.tobytes() + str((data.metric, sorted(self.columns))).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256(
+            data.base.tobytes() + str((data.metric, sorted(self.columns))).encode()
+        ).hexdigest()
         self.cases = {}
         for name in plan.cases:
             limit = None if name == cases.UNFILTERED else plan.filter_queries
             say(f"exact answers: {name}")
             self.cases[name] = cases.make_case(name, data, columns, centroids, max(plan.ks), limit)
-        self.entries = [Entry(variant, work / f"index {variant.name}".replace(" ", "_")) for variant in variants]
+        self.entries = [
+            Entry(variant, work / f"index {variant.name}".replace(" ", "_")) for variant in variants
+        ]
 
     def alive(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.error is None]
@@ -105,23 +117,45 @@ class Run:
             with self.guard(entry, "build"):
                 worker = self.start(entry, self.plan.threads)
                 try:
-                    entry.details |= {"version": worker.details["version"], "filters": worker.details["filters"]}
-                    entry.details["build_facts"] = worker.call("build", BUILD_TIMEOUT, entry.variant.build)
+                    entry.details |= {
+                        "version": worker.details["version"],
+                        "filters": worker.details["filters"],
+                    }
+                    entry.details["build_facts"] = worker.call(
+                        "build", BUILD_TIMEOUT, entry.variant.build
+                    )
                 finally:
                     worker.stop()
                 note.write_text(json.dumps({"data": self.fingerprint, "facts": entry.details}))
-                say(f"{entry.variant.name}: built in {entry.details['build_facts']['seconds']:.1f} s")
+                say(
+                    f"{entry.variant.name}: built in {entry.details['build_facts']['seconds']:.1f} s"
+                )
 
     def measure_single(self) -> None:
         """One thread, one query a call, every process pinned to the same core. Round 0 finds the recall, and warms up."""
-        self.rounds("one thread", self.plan.rounds + 1, 1, max(os.sched_getaffinity(0)), self.plan.cases, self.single)
+        self.rounds(
+            "one thread",
+            self.plan.rounds + 1,
+            1,
+            max(os.sched_getaffinity(0)),
+            self.plan.cases,
+            self.single,
+        )
 
     def measure_batch(self) -> None:
         """All threads, all queries in one call."""
         names = [name for name in self.plan.cases if name == cases.UNFILTERED]
         self.rounds("all threads", self.plan.rounds, self.plan.threads, None, names, self.batch)
 
-    def rounds(self, what: str, count: int, threads: int, core: int | None, names: Sequence[str], measured: Measure) -> None:
+    def rounds(
+        self,
+        what: str,
+        count: int,
+        threads: int,
+        core: int | None,
+        names: Sequence[str],
+        measured: Measure,
+    ) -> None:
         """Rounds over the libraries, with all their processes open where they fit into memory: then each library has its turn
         at every step, and what slows the machine down slows all. Where they do not fit, each has its turn once a round."""
         together = self.fits()
@@ -140,27 +174,41 @@ class Run:
         for worker in workers.values():
             worker.stop()
 
-    def take(self, entry: Entry, worker: Worker, step: Step, number: int, measured: Measure) -> None:
+    def take(
+        self, entry: Entry, worker: Worker, step: Step, number: int, measured: Measure
+    ) -> None:
         name, k, position = step
         settings = self.settings(entry, name, k)
         if entry.error is None and position < len(settings):
             with self.guard(entry, name):
                 measured(entry, worker, self.cases[name], k, settings[position], number)
 
-    def single(self, entry: Entry, worker: Worker, case: cases.Case, k: int, args: grid.Args, number: int) -> None:
-        point = entry.points.setdefault(key("one", case.name, k, args), new_point("one", case.name, k, args))
+    def single(
+        self, entry: Entry, worker: Worker, case: cases.Case, k: int, args: grid.Args, number: int
+    ) -> None:
+        point = entry.points.setdefault(
+            key("one", case.name, k, args), new_point("one", case.name, k, args)
+        )
         if number == 0:
             seconds, found = worker.call("search", CALL_TIMEOUT, args, k, case.wheres, True)
             self.judge(point, case, found, k)
             affordable = int(self.plan.seconds / statistics.fmean(seconds))
-            point["timed_queries"] = max(min(MIN_TIMED, len(seconds)), min(affordable, len(seconds)))
+            point["timed_queries"] = max(
+                min(MIN_TIMED, len(seconds)), min(affordable, len(seconds))
+            )
             return
-        seconds, _ = worker.call("search", CALL_TIMEOUT, args, k, case.wheres[: point["timed_queries"]], False)
+        seconds, _ = worker.call(
+            "search", CALL_TIMEOUT, args, k, case.wheres[: point["timed_queries"]], False
+        )
         point["rounds_qps"].append(summarize_latency(seconds).qps)
         point["rounds"].append(asdict(summarize_latency(seconds)))
 
-    def batch(self, entry: Entry, worker: Worker, case: cases.Case, k: int, args: grid.Args, number: int) -> None:
-        point = entry.points.setdefault(key("all", case.name, k, args), new_point("all", case.name, k, args))
+    def batch(
+        self, entry: Entry, worker: Worker, case: cases.Case, k: int, args: grid.Args, number: int
+    ) -> None:
+        point = entry.points.setdefault(
+            key("all", case.name, k, args), new_point("all", case.name, k, args)
+        )
         qps, found = worker.call("batch", CALL_TIMEOUT, args, k, self.plan.seconds, number == 0)
         if number == 0:
             self.judge(point, case, found, k)
@@ -170,11 +218,19 @@ class Run:
         """A cold start of each, at its cheapest effort with recall .95, or its deepest."""
         k = self.plan.ks[0]
         for entry in self.alive():
-            points = [p for p in entry.points.values() if (p["threads"], p["case"], p["k"]) == ("one", cases.UNFILTERED, k)]
+            points = [
+                p
+                for p in entry.points.values()
+                if (p["threads"], p["case"], p["k"]) == ("one", cases.UNFILTERED, k)
+            ]
             if not points:
                 continue
             enough = [p for p in points if p["recall"] >= PROBE_RECALL]
-            point = min(enough, key=lambda p: p["recall"]) if enough else max(points, key=lambda p: p["recall"])
+            point = (
+                min(enough, key=lambda p: p["recall"])
+                if enough
+                else max(points, key=lambda p: p["recall"])
+            )
             with self.guard(entry, "probe"):
                 worker = self.start(entry, 1)
                 try:
@@ -183,7 +239,9 @@ class Run:
                 finally:
                     worker.stop()
 
-    def judge(self, point: dict[str, Any], case: cases.Case, found: Sequence[Sequence[int]], k: int) -> None:
+    def judge(
+        self, point: dict[str, Any], case: cases.Case, found: Sequence[Sequence[int]], k: int
+    ) -> None:
         recall, broken = cases.judge(self.data, case, self.columns, found, k)
         low, high = bootstrap_interval(recall)
         point |= {"recall": float(recall.mean()), "recall_low": low, "recall_high": high}
@@ -193,17 +251,23 @@ class Run:
         """The order within a round. Filters are asked for the first k only."""
         for name in names:
             for k in self.plan.ks if name == cases.UNFILTERED else self.plan.ks[:1]:
-                longest = max((len(self.settings(entry, name, k)) for entry in self.entries), default=0)
+                longest = max(
+                    (len(self.settings(entry, name, k)) for entry in self.entries), default=0
+                )
                 yield from ((name, k, position) for position in range(longest))
 
     def settings(self, entry: Entry, name: str, k: int) -> list[grid.Args]:
         if name != cases.UNFILTERED and not entry.details.get("filters"):
             return []
-        return grid.for_k(entry.variant.query if name == cases.UNFILTERED else entry.variant.filtered, k)
+        return grid.for_k(
+            entry.variant.query if name == cases.UNFILTERED else entry.variant.filtered, k
+        )
 
     def start(self, entry: Entry, threads: int, core: int | None = None) -> Worker:
         log = self.work / f"{entry.folder.name}.log"
-        return Worker(entry.variant.peer, self.task, entry.folder, threads=threads, core=core, log=log)
+        return Worker(
+            entry.variant.peer, self.task, entry.folder, threads=threads, core=core, log=log
+        )
 
     def open_all(self, threads: int, core: int | None) -> dict[str, Worker]:
         workers = {}
@@ -219,14 +283,23 @@ class Run:
         worker = self.start(entry, threads, core)
         try:
             worker.call("open", CALL_TIMEOUT)
-            worker.call("search", CALL_TIMEOUT, entry.variant.query[0], self.plan.ks[0], [None] * len(self.data.queries), True)
+            worker.call(
+                "search",
+                CALL_TIMEOUT,
+                entry.variant.query[0],
+                self.plan.ks[0],
+                [None] * len(self.data.queries),
+                True,
+            )
             yield worker
         finally:
             worker.stop()
 
     def fits(self) -> bool:
         """Whether all indexes, opened at the same time, take less than half of the memory."""
-        needed = sum(1.5 * float(entry.details["build_facts"]["disk_mb"]) + 200 for entry in self.alive())
+        needed = sum(
+            1.5 * float(entry.details["build_facts"]["disk_mb"]) + 200 for entry in self.alive()
+        )
         return needed < measure.total_memory_mb() / 2
 
     @contextmanager
@@ -240,7 +313,13 @@ class Run:
 
 
 def new_point(threads: str, case: str, k: int, args: grid.Args) -> dict[str, Any]:
-    point: dict[str, Any] = {"threads": threads, "case": case, "k": k, "query": dict(args), "rounds_qps": []}
+    point: dict[str, Any] = {
+        "threads": threads,
+        "case": case,
+        "k": k,
+        "query": dict(args),
+        "rounds_qps": [],
+    }
     return point | ({"rounds": []} if threads == "one" else {})
 
 
@@ -252,7 +331,9 @@ def settle(point: dict[str, Any]) -> None:
     """The point's figures: of the median round, not of the best."""
     point["qps"] = statistics.median(point["rounds_qps"])
     if "rounds" in point:
-        middle = sorted(point.pop("rounds"), key=lambda each: float(each["qps"]))[(len(point["rounds_qps"]) - 1) // 2]
+        middle = sorted(point.pop("rounds"), key=lambda each: float(each["qps"]))[
+            (len(point["rounds_qps"]) - 1) // 2
+        ]
         point |= {name: middle[name] for name in ("p50_ms", "p95_ms", "p99_ms")}
 
 
@@ -266,30 +347,73 @@ def say(text: str) -> None:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks/ann.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", help="a .npy, .hdf5, .fvecs, .bvecs or .parquet file, an ann-benchmarks URL, or a BEIR folder")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/ann.py", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "data",
+        help="a .npy, .hdf5, .fvecs, .bvecs or .parquet file, an ann-benchmarks URL, or a BEIR folder",
+    )
     parser.add_argument("--name", help="name of the result files (that of the data)")
-    parser.add_argument("--only", nargs="+", metavar="LIBRARY", help="these libraries, by their names in the grid")
-    parser.add_argument("--grid", type=Path, default=grid.DEFAULT, help="another grid (benchmarks/grid.toml)")
-    parser.add_argument("--cases", nargs="+", default=list(cases.CASES), choices=cases.CASES, help="which filters")
-    parser.add_argument("--k", nargs="+", type=int, default=[10, 100], help="hits asked for; filters take the first")
-    parser.add_argument("--metric", choices=["cosine", "ip", "l2"], help="when the data does not say, or says it wrong")
+    parser.add_argument(
+        "--only", nargs="+", metavar="LIBRARY", help="these libraries, by their names in the grid"
+    )
+    parser.add_argument(
+        "--grid", type=Path, default=grid.DEFAULT, help="another grid (benchmarks/grid.toml)"
+    )
+    parser.add_argument(
+        "--cases", nargs="+", default=list(cases.CASES), choices=cases.CASES, help="which filters"
+    )
+    parser.add_argument(
+        "--k", nargs="+", type=int, default=[10, 100], help="hits asked for; filters take the first"
+    )
+    parser.add_argument(
+        "--metric",
+        choices=["cosine", "ip", "l2"],
+        help="when the data does not say, or says it wrong",
+    )
     parser.add_argument("--queries", type=int, default=1_000)
-    parser.add_argument("--filter-queries", type=int, default=500, help="how many of them are asked with each filter")
+    parser.add_argument(
+        "--filter-queries",
+        type=int,
+        default=500,
+        help="how many of them are asked with each filter",
+    )
     parser.add_argument("--limit", type=int, help="at most so many rows")
     parser.add_argument("--column", default="vector", help="vector column of a parquet file")
-    parser.add_argument("--model", help="sentence-transformers model for a BEIR folder (all-MiniLM-L6-v2)")
+    parser.add_argument(
+        "--model", help="sentence-transformers model for a BEIR folder (all-MiniLM-L6-v2)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the draw of queries and rows")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="how long one measurement takes in a round")
-    parser.add_argument("--no-batch", action="store_true", help="leave out the measurement with all threads")
-    parser.add_argument("--quick", action="store_true", help="a small check: 5,000 rows, 200 queries, 2 rounds, a thin grid")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="how long one measurement takes in a round"
+    )
+    parser.add_argument(
+        "--no-batch", action="store_true", help="leave out the measurement with all threads"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a small check: 5,000 rows, 200 queries, 2 rounds, a thin grid",
+    )
     parser.add_argument("--results", type=Path, default=measure.RESULTS)
-    parser.add_argument("--work", type=Path, help="folder for indexes, downloads and logs, kept afterwards (a temporary one)")
-    parser.add_argument("--reuse", action="store_true", help="with --work: keep the peers' indexes of an earlier run there")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="folder for indexes, downloads and logs, kept afterwards (a temporary one)",
+    )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="with --work: keep the peers' indexes of an earlier run there",
+    )
     options = parser.parse_args(arguments)
     if options.quick:
-        options.limit, options.queries = min(options.limit or 5_000, 5_000), min(options.queries, 200)
+        options.limit, options.queries = (
+            min(options.limit or 5_000, 5_000),
+            min(options.queries, 200),
+        )
         options.rounds, options.seconds, options.filter_queries = 2, min(options.seconds, 0.2), 100
     return options
 
@@ -305,7 +429,9 @@ def measured(run: Run, options: argparse.Namespace) -> dict[str, Any]:
         "name": options.name or data.name,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "hardware": measure.hardware(),
-        "versions": {name: measure.version(name) for name in ("vecsearch", "faiss-cpu", "numpy", "pyarrow")},
+        "versions": {
+            name: measure.version(name) for name in ("vecsearch", "faiss-cpu", "numpy", "pyarrow")
+        },
         "data": {
             "name": data.name,
             "rows": len(data.base),
@@ -337,7 +463,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         threads = len(os.sched_getaffinity(0))
         batch = not options.no_batch
-        plan = Plan(options.k, options.cases, options.filter_queries, options.rounds, options.seconds, threads, batch)
+        plan = Plan(
+            options.k,
+            options.cases,
+            options.filter_queries,
+            options.rounds,
+            options.seconds,
+            threads,
+            batch,
+        )
         variants = grid.read(options.grid, only=options.only, quick=options.quick)
         run = Run(data, plan, variants, work)
         run.build(options.reuse)

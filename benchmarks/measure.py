@@ -23,7 +23,11 @@ def memory() -> dict[str, float]:
     rollup = _fields("/proc/self/smaps_rollup")
     # VmHWM and not getrusage's ru_maxrss: that one survives exec, and so shows the peak of the parent when that is larger.
     peak = _fields("/proc/self/status")["VmHWM"]
-    return {"resident": rollup["Rss"] / 1024, "anonymous": rollup["Anonymous"] / 1024, "peak": peak / 1024}
+    return {
+        "resident": rollup["Rss"] / 1024,
+        "anonymous": rollup["Anonymous"] / 1024,
+        "peak": peak / 1024,
+    }
 
 
 def evict(folder: Path) -> None:
@@ -58,7 +62,9 @@ def hardware() -> dict[str, str | int]:
     return {
         "cpu": details.get("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "vector_instructions": ", ".join(flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in flags),
+        "vector_instructions": ", ".join(
+            flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in flags
+        ),
         "memory_gb": round(total_memory_mb() / 1024),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -83,7 +89,9 @@ def save(name: str, measured: Mapping[str, Any], packages: Sequence[str]) -> Pat
     details["versions"] = {package: version(package) for package in packages}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(rounded(details | dict(measured)), indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(rounded(details | dict(measured)), indent=1) + "\n", encoding="utf-8"
+    )
     return path
 
 
@@ -101,4 +109,8 @@ def rounded(value: Any) -> Any:
 def _fields(path: str) -> dict[str, int]:
     """The lines `Name: 123 kB` of a /proc file."""
     lines = (line.split() for line in Path(path).read_text().splitlines())
-    return {parts[0].rstrip(":"): int(parts[1]) for parts in lines if len(parts) == 3 and parts[2] == "kB"}
+    return {
+        parts[0].rstrip(":"): int(parts[1])
+        for parts in lines
+        if len(parts) == 3 and parts[2] == "kB"
+    }

@@ -12,7 +12,18 @@ from benchmarks.cases import UNFILTERED
 
 OURS = "vecsearch"
 OUR_COLOUR = "#d62728"
-COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22", "#7f7f7f", "#3b5998")
+COLOURS = (
+    "#1f77b4",
+    "#ff7f0e",
+    "#2ca02c",
+    "#9467bd",
+    "#8c564b",
+    "#e377c2",
+    "#17becf",
+    "#bcbd22",
+    "#7f7f7f",
+    "#3b5998",
+)
 MARKERS = "osD^v<>pPXh"
 TICKS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 RIGHT_EDGE = 0.0005
@@ -27,11 +38,18 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
 
     ks = results["plan"]["ks"]
     peers = list(dict.fromkeys(entry["peer"] for entry in results["entries"] if entry["points"]))
-    figure, panels = plt.subplots(1, len(ks), figsize=(7.2 * len(ks) + 1.5, 6.2), squeeze=False, layout="constrained")
+    figure, panels = plt.subplots(
+        1, len(ks), figsize=(7.2 * len(ks) + 1.5, 6.2), squeeze=False, layout="constrained"
+    )
     for panel, k in zip(panels[0], ks, strict=True):
         for number, peer in enumerate(peers):
             curve = curves.frontier(_points(results, peer, k))
-            panel.plot([_place(recall) for recall, _ in curve], [qps for _, qps in curve], label=peer, **_style(peer, number))
+            panel.plot(
+                [_place(recall) for recall, _ in curve],
+                [qps for _, qps in curve],
+                label=peer,
+                **_style(peer, number),
+            )
         panel.set_xticks([_place(tick) for tick in TICKS], [f"{tick:g}" for tick in TICKS])
         panel.set_xlim(_place(0.75), _place(1.0) + 0.05)
         panel.set_yscale("log")

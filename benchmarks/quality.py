@@ -42,14 +42,23 @@ Ranking = Sequence[Sequence[str]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks/quality.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("sets", nargs="*", default=["cranfield", "xquad-en"], help="folders of the shared data's beir/")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/quality.py", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "sets",
+        nargs="*",
+        default=["cranfield", "xquad-en"],
+        help="folders of the shared data's beir/",
+    )
     results = {name: measured(datasets.shared("beir", name)) for name in parser.parse_args().sets}
     pairs = {name: correlated(datasets.shared("words", name)) for name in PAIRS}
     worst = 0.0
     for name, scores in pairs.items():
         alone, stored = scores["encode and numpy"], scores["API"]
-        print(f"{name:16} Spearman: encode and numpy {alone:.4f}, through a collection {stored:.4f}")
+        print(
+            f"{name:16} Spearman: encode and numpy {alone:.4f}, through a collection {stored:.4f}"
+        )
         worst = max(worst, abs(stored - alone))
     for name, scores in results.items():
         reference = scores["encode and numpy"]
@@ -59,7 +68,15 @@ def main() -> None:
     print(f"largest difference {worst:.4f} (promise: {PROMISE} at most)")
     print(
         measure.save(
-            "quality", {"k": K, "model": MODEL, "ndcg": results, "spearman": pairs, "largest_difference": worst}, PACKAGES
+            "quality",
+            {
+                "k": K,
+                "model": MODEL,
+                "ndcg": results,
+                "spearman": pairs,
+                "largest_difference": worst,
+            },
+            PACKAGES,
         )
     )
     sys.exit(worst > PROMISE)
@@ -69,13 +86,19 @@ def measured(folder: Path) -> dict[str, float]:
     """Mean nDCG@10 of a BEIR folder by each way of searching, over the questions that have judgements."""
     documents = datasets.read_texts(folder / "corpus.jsonl")
     judged = read_qrels(folder / "qrels" / "test.tsv")
-    questions = {key: text for key, text in datasets.read_texts(folder / "queries.jsonl").items() if key in judged}
+    questions = {
+        key: text
+        for key, text in datasets.read_texts(folder / "queries.jsonl").items()
+        if key in judged
+    }
     rankings = {"encode and numpy": plainly(documents, questions)}
     with tempfile.TemporaryDirectory(prefix="vecsearch-bench-") as work:
         rankings |= by_api(documents, questions, Path(work))
         rankings |= by_command_line(documents, questions, Path(work))
     relevance = [judged[key] for key in questions]
-    return {way: float(ndcg_at_k(ranking, relevance, K).mean()) for way, ranking in rankings.items()}
+    return {
+        way: float(ndcg_at_k(ranking, relevance, K).mean()) for way, ranking in rankings.items()
+    }
 
 
 def correlated(path: Path) -> dict[str, float]:
@@ -91,9 +114,14 @@ def correlated(path: Path) -> dict[str, float]:
         collection.add([{"id": text, "text": text} for text in texts])
         stored = collection.features(texts)
     out = {}
-    for way, vectors in (("encode and numpy", datasets.sentence_transformer(None).encode(texts)), ("API", stored)):
+    for way, vectors in (
+        ("encode and numpy", datasets.sentence_transformer(None).encode(texts)),
+        ("API", stored),
+    ):
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        out[way] = _spearman(np.array([score for _, _, score in pairs]), (unit[left] * unit[right]).sum(axis=1))
+        out[way] = _spearman(
+            np.array([score for _, _, score in pairs]), (unit[left] * unit[right]).sum(axis=1)
+        )
     return out
 
 
@@ -119,20 +147,38 @@ def by_api(documents: Texts, questions: Texts, work: Path) -> dict[str, Ranking]
     with vs.create(work / "api.vs", embedder=MODEL) as collection:
         collection.add([{"id": key, "text": text} for key, text in documents.items()])
         found: dict[str, Ranking] = {}
-        found["API, exact"] = [_names(collection.search(text, k=K).ids) for text in questions.values()]
+        found["API, exact"] = [
+            _names(collection.search(text, k=K).ids) for text in questions.values()
+        ]
         collection.build_index(recipe=INDEX)
-        found["API, index"] = [_names(collection.search(text, k=K).ids) for text in questions.values()]
-        found["API, index, batch"] = [_names(hits.ids) for hits in collection.search_batch(list(questions.values()), k=K)]
+        found["API, index"] = [
+            _names(collection.search(text, k=K).ids) for text in questions.values()
+        ]
+        found["API, index, batch"] = [
+            _names(hits.ids) for hits in collection.search_batch(list(questions.values()), k=K)
+        ]
     return found
 
 
 def by_command_line(documents: Texts, questions: Texts, work: Path) -> dict[str, Ranking]:
     corpus, asked, collection = work / "corpus.jsonl", work / "questions.jsonl", work / "line.vs"
     for path, texts in ((corpus, documents), (asked, questions)):
-        lines = (json.dumps({"id": key, "text": text}, ensure_ascii=False) for key, text in texts.items())
+        lines = (
+            json.dumps({"id": key, "text": text}, ensure_ascii=False) for key, text in texts.items()
+        )
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _command("ingest", str(corpus), str(collection), "--embedder", MODEL)
-    search = ("search", str(collection), "--queries", str(asked), "-k", str(K), "--columns", "id", "--json")
+    search = (
+        "search",
+        str(collection),
+        "--queries",
+        str(asked),
+        "-k",
+        str(K),
+        "--columns",
+        "id",
+        "--json",
+    )
     found = {"command line, exact": _ranked(_command(*search), questions)}
     _command("build", str(collection), "--recipe", INDEX)
     return found | {"command line, index": _ranked(_command(*search), questions)}
@@ -144,13 +190,17 @@ def read_qrels(path: Path) -> dict[str, dict[str, float]]:
     for line in path.read_text(encoding="utf-8").splitlines()[1:]:
         question, document, relevance = line.split("\t")
         judged.setdefault(question, {})[document] = float(relevance)
-    return {question: documents for question, documents in judged.items() if max(documents.values()) > 0}
+    return {
+        question: documents for question, documents in judged.items() if max(documents.values()) > 0
+    }
 
 
 def _command(*arguments: str) -> str:
     """What `vecsearch ARGUMENTS` writes to its standard output."""
     line = [sys.executable, "-c", "from vecsearch.cli import main; main()", *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, encoding="utf-8", check=False, cwd=measure.ROOT)
+    done = subprocess.run(
+        line, capture_output=True, text=True, encoding="utf-8", check=False, cwd=measure.ROOT
+    )
     if done.returncode:
         raise SystemExit(f"vecsearch {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout

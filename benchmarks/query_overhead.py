@@ -37,26 +37,42 @@ from benchmarks import datasets, measure
 
 K = 10
 BLOCK = 200
-PROMISES = {"search_added_us": 60.0, "payload_us": 150.0, "import_ms": 200.0, "exact_batch_times_knn": 1.25}
+PROMISES = {
+    "search_added_us": 60.0,
+    "payload_us": 150.0,
+    "import_ms": 200.0,
+    "exact_batch_times_knn": 1.25,
+}
 PACKAGES = ("vecsearch", "faiss-cpu", "numpy", "pyarrow")
 IMPORTS = 15
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks/query_overhead.py", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/query_overhead.py", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--rounds", type=int, default=10)
     rounds = parser.parse_args().rounds
     path = datasets.shared("ann", "package-summaries-minilm-50k.f16.npy")
     data = datasets.load(str(path), queries=BLOCK)
-    lines = datasets.shared("ann", "package-summaries-50k.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    lines = (
+        datasets.shared("ann", "package-summaries-50k.tsv")
+        .read_text(encoding="utf-8")
+        .splitlines()[1:]
+    )
     with tempfile.TemporaryDirectory(prefix="vecsearch-bench-") as work:
         collection = made(Path(work) / "bench.vs", data.base, lines)
         measured = compared(collection, data, rounds)
-        measured |= {"exact_batch_times_knn": exact_batch(collection, data, rounds), "import_ms": import_ms()}
+        measured |= {
+            "exact_batch_times_knn": exact_batch(collection, data, rounds),
+            "import_ms": import_ms(),
+        }
         collection.close()
     for name, promise in PROMISES.items():
         print(f"{name}: {measured[name]:.2f} (promise: {promise:g} at most)")
-    print(", ".join(f"{name} {value:.1f}" for name, value in measured.items() if name not in PROMISES))
+    print(
+        ", ".join(f"{name} {value:.1f}" for name, value in measured.items() if name not in PROMISES)
+    )
     print(measure.save("query-overhead", {"rows": len(data.base), "k": K, **measured}, PACKAGES))
     sys.exit(any(measured[name] > promise for name, promise in PROMISES.items()))
 
@@ -80,7 +96,9 @@ def compared(collection: Any, data: datasets.Dataset, rounds: int) -> dict[str, 
     ways: dict[str, Callable[[datasets.Vectors], Any]] = {
         "bare": bare,
         "search": lambda query: collection.search(query, k=K),
-        "search_and_payload": lambda query: collection.search(query, k=K).fetch(["name", "summary", "year"]),
+        "search_and_payload": lambda query: collection.search(query, k=K).fetch(
+            ["name", "summary", "year"]
+        ),
         "search_and_ids": lambda query: collection.search(query, k=K).ids,
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
@@ -101,7 +119,7 @@ def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.V
     of the query included (FAISS would do that inside the call, had it the transform), and scoring the candidates."""
     searcher = collection._searching()
     index = searcher.snapshot.index
-    chosen = collection.explain(k=K)
+    chosen = collection.plan(k=K)
     if index is None or chosen.method != "index":
         raise SystemExit(f"the collection does not search by its index: {chosen}")
     depth, dim = chosen.depth, base.shape[1]
@@ -112,9 +130,13 @@ def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.V
 
     def search(query: datasets.Vectors) -> None:
         asked = index._projection.queries(query[None])
-        index._index.search_c(1, pointer(asked), depth, pointer(distances), pointer(labels), parameters)
+        index._index.search_c(
+            1, pointer(asked), depth, pointer(distances), pointer(labels), parameters
+        )
         rows = labels if index._order is None else index._order[labels].astype(np.int64)
-        faiss.fvec_inner_products_by_idx(pointer(scores), pointer(query), pointer(base), pointer(rows), dim, 1, depth)
+        faiss.fvec_inner_products_by_idx(
+            pointer(scores), pointer(query), pointer(base), pointer(rows), dim, 1, depth
+        )
 
     return search
 
@@ -124,7 +146,9 @@ def exact_batch(collection: Any, data: datasets.Dataset, rounds: int) -> float:
     faiss.omp_set_num_threads(os.cpu_count() or 1)
     ratios = []
     for _ in range(rounds):
-        bare = _once(lambda: faiss.knn(data.queries, data.base, K, metric=faiss.METRIC_INNER_PRODUCT))
+        bare = _once(
+            lambda: faiss.knn(data.queries, data.base, K, metric=faiss.METRIC_INNER_PRODUCT)
+        )
         ratios.append(_once(lambda: collection.search_batch(data.queries, k=K, exact=True)) / bare)
     return statistics.median(ratios)
 
@@ -133,7 +157,10 @@ def import_ms() -> float:
     """Median milliseconds of `import vecsearch`, each in a fresh process."""
     code = "import time; start = time.perf_counter(); import vecsearch; print(time.perf_counter() - start)"
     line = [sys.executable, "-c", code]
-    runs = [subprocess.run(line, capture_output=True, text=True, check=True, cwd=measure.ROOT).stdout for _ in range(IMPORTS)]
+    runs = [
+        subprocess.run(line, capture_output=True, text=True, check=True, cwd=measure.ROOT).stdout
+        for _ in range(IMPORTS)
+    ]
     return statistics.median(map(float, runs)) * 1e3
 
 

@@ -51,7 +51,11 @@ def summary(results: Record) -> str:
     filtered = [name for name in results["plan"]["cases"] if name != UNFILTERED]
     parts = [
         _heading(results),
-        *(_speed_table(results, name, k, f"Queries a second, {text}, k={k}") for name, text in threads.items() for k in ks),
+        *(
+            _speed_table(results, name, k, f"Queries a second, {text}, k={k}")
+            for name, text in threads.items()
+            for k in ks
+        ),
         *(_promise_table(results, k) for k in ks),
         *(_filter_table(results, name, ks[0]) for name in filtered),
         _cost_table(results),
@@ -78,8 +82,12 @@ def best_at(results: Record, threads: str, k: int, recall: float) -> dict[str, t
 
 def _heading(results: Record) -> str:
     data, machine, plan = results["data"], results["hardware"], results["plan"]
-    versions = dict(sorted({entry["peer"]: entry.get("version", "?") for entry in results["entries"]}.items()))
-    others = {name: version for name, version in results["versions"].items() if name not in versions}
+    versions = dict(
+        sorted({entry["peer"]: entry.get("version", "?") for entry in results["entries"]}.items())
+    )
+    others = {
+        name: version for name, version in results["versions"].items() if name not in versions
+    }
     origin = "held-out rows of the same data" if data["held_out"] else "the data set's own queries"
     conditions = [
         f"{data['name']}, {data['rows']:,} rows × {data['dim']}, {data['metric']}; {data['queries']:,} queries ({origin})",
@@ -97,18 +105,25 @@ def _heading(results: Record) -> str:
 
 def _speed_table(results: Record, threads: str, k: int, title: str) -> str:
     columns = [best_at(results, threads, k, recall) for recall in RECALLS]
-    names = sorted({name for column in columns for name in column}, key=lambda name: -columns[1].get(name, (0.0, ""))[0])
+    names = sorted(
+        {name for column in columns for name in column},
+        key=lambda name: -columns[1].get(name, (0.0, ""))[0],
+    )
     if not names:
         return ""
     lines = []
     for name in names:
-        cells = [f"{column[name][0]:,.0f}" if name in column else "not reached" for column in columns]
+        cells = [
+            f"{column[name][0]:,.0f}" if name in column else "not reached" for column in columns
+        ]
         shown = columns[1].get(name) or columns[0].get(name) or columns[2][name]
         lines.append([_bold(name), *cells, shown[1]])
     if OURS in names:
         lines.append(["vecsearch ÷ best peer", *(_ratio(column, BARE) for column in columns), ""])
         lines.append(["vecsearch ÷ best of all", *(_ratio(column, ()) for column in columns), ""])
-    return f"## {title}\n\n" + _table(["", *(f"at recall {recall:.2f}" for recall in RECALLS), "build (at .95)"], lines)
+    return f"## {title}\n\n" + _table(
+        ["", *(f"at recall {recall:.2f}" for recall in RECALLS), "build (at .95)"], lines
+    )
 
 
 def _promise_table(results: Record, k: int) -> str:
@@ -145,7 +160,12 @@ def _filter_table(results: Record, case: str, k: int) -> str:
     """Each library's fastest measured point that keeps the recall, or else the one with its best recall."""
     lines = []
     for peer in dict.fromkeys(entry["peer"] for entry in results["entries"]):
-        measured = [(p, e["build"]) for e in results["entries"] if e["peer"] == peer for p in points(e, "one", case, k)]
+        measured = [
+            (p, e["build"])
+            for e in results["entries"]
+            if e["peer"] == peer
+            for p in points(e, "one", case, k)
+        ]
         if not measured:
             continue
         # Those that keep the recall by speed, before those that do not by recall.
@@ -153,8 +173,17 @@ def _filter_table(results: Record, case: str, k: int) -> str:
         note = "" if point["recall"] >= FILTERED_RECALL else "below the recall asked for"
         if point["outside_filter"]:
             note = f"{point['outside_filter']} hits outside the filter"
-        cells = [_bold(peer), f"{point['recall']:.4f}", f"{point['p50_ms']:.3f}", f"{point['p99_ms']:.3f}"]
-        cells += [f"{point['qps']:,.0f}", f"{_arguments(build)}; {_arguments(point['query'])}", note]
+        cells = [
+            _bold(peer),
+            f"{point['recall']:.4f}",
+            f"{point['p50_ms']:.3f}",
+            f"{point['p99_ms']:.3f}",
+        ]
+        cells += [
+            f"{point['qps']:,.0f}",
+            f"{_arguments(build)}; {_arguments(point['query'])}",
+            note,
+        ]
         lines.append((_keeping(point), cells))
     lines.sort(key=lambda line: line[0], reverse=True)
     title = f"## Filter: {case}, k={k}, one thread, the fastest point with recall ≥ {FILTERED_RECALL}\n\n"
@@ -183,21 +212,49 @@ def _cost_table(results: Record) -> str:
                 f"{after['resident']:.0f} ({after['anonymous']:.0f})",
                 f"{growth:.0f} ({own:.0f})",
             ]
-            cells += [f"{build['index_mb'] + growth:.0f} ({build['index_mb'] + own:.0f})", f"{cold['open_seconds'] * 1e3:.0f}"]
+            cells += [
+                f"{build['index_mb'] + growth:.0f} ({build['index_mb'] + own:.0f})",
+                f"{cold['open_seconds'] * 1e3:.0f}",
+            ]
             cells += [f"{cold['first_query_ms']:.1f}", f"{cold['cold_p99_ms']:.1f}"]
         lines.append(cells)
-    header = ["", "build", "build s", "disk MB", "of it index", "peak MB building", "MB with library loaded"]
-    header += ["MB after 1,000 queries", "growth MB", "index + growth MB", "open ms", "first query ms", "cold p99 ms"]
-    return f"## Building, size, memory, cold start\n\n{COSTS}\n\n" + _table(header, lines) if lines else ""
+    header = [
+        "",
+        "build",
+        "build s",
+        "disk MB",
+        "of it index",
+        "peak MB building",
+        "MB with library loaded",
+    ]
+    header += [
+        "MB after 1,000 queries",
+        "growth MB",
+        "index + growth MB",
+        "open ms",
+        "first query ms",
+        "cold p99 ms",
+    ]
+    return (
+        f"## Building, size, memory, cold start\n\n{COSTS}\n\n" + _table(header, lines)
+        if lines
+        else ""
+    )
 
 
 def _left_out(results: Record) -> str:
-    failed = [(entry["peer"], _arguments(entry["build"]), entry["error"]) for entry in results["entries"] if entry["error"]]
+    failed = [
+        (entry["peer"], _arguments(entry["build"]), entry["error"])
+        for entry in results["entries"]
+        if entry["error"]
+    ]
     return "## Left out\n\n" + _table(["", "build", "why"], failed) if failed else ""
 
 
 def _best_rival(column: Mapping[str, tuple[float, str]], exclude: Sequence[str]) -> str | None:
-    others = {name: qps for name, (qps, _) in column.items() if name != OURS and name not in exclude}
+    others = {
+        name: qps for name, (qps, _) in column.items() if name != OURS and name not in exclude
+    }
     return max(others, key=lambda name: others[name]) if others else None
 
 
@@ -224,5 +281,6 @@ def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table; short lines are filled up with empty cells."""
     filled = [[*line, *[""] * (len(header) - len(line))] for line in lines]
     return "\n".join(
-        "| " + " | ".join(cell.replace("|", "/") for cell in row) + " |" for row in [header, ["---"] * len(header), *filled]
+        "| " + " | ".join(cell.replace("|", "/") for cell in row) + " |"
+        for row in [header, ["---"] * len(header), *filled]
     )

@@ -26,10 +26,16 @@ PACKAGES = ("vecsearch", "sentence-transformers", "torch", "transformers")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks/tuning.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("set", nargs="?", default="cranfield", help="a folder of the shared data's beir/")
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/tuning.py", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "set", nargs="?", default="cranfield", help="a folder of the shared data's beir/"
+    )
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--least", type=float, default=1, help="the lowest grade that counts as a pair")
+    parser.add_argument(
+        "--least", type=float, default=1, help="the lowest grade that counts as a pair"
+    )
     parser.add_argument("--characters", type=int, help="cut documents to so many, which is quicker")
     parser.add_argument("--model", default="all-MiniLM-L6-v2")
     options = parser.parse_args()
@@ -43,20 +49,32 @@ def main() -> None:
                 rows,
                 Path(work) / "tuned",
                 settings=Settings(epochs=options.epochs),
-                scored=lambda epoch, score: print(f"epoch {epoch}: held-out nDCG@10 {score:.4f}", flush=True),
+                scored=lambda epoch, score: print(
+                    f"epoch {epoch}: held-out nDCG@10 {score:.4f}", flush=True
+                ),
             )
         except EmbedderError as error:
             raise SystemExit(str(error)) from error
     seconds = time.perf_counter() - start
-    print(f"{report.before:.4f} → {report.after:.4f} (gain {report.low:+.4f} to {report.high:+.4f} at 95%), {seconds:.0f} s")
+    print(
+        f"{report.before:.4f} → {report.after:.4f} (gain {report.low:+.4f} to {report.high:+.4f} at 95%), {seconds:.0f} s"
+    )
     details = {
         "set": options.set,
         "model": options.model,
         "least_grade": options.least,
         "characters": options.characters,
-        "training": {"queries": report.queries, "pairs": report.pairs, "documents": report.documents},
+        "training": {
+            "queries": report.queries,
+            "pairs": report.pairs,
+            "documents": report.documents,
+        },
         "held_out_queries": report.held_out_queries,
-        "ndcg_at_10": {"before": report.before, "epochs": list(report.epoch_scores), "kept": report.after},
+        "ndcg_at_10": {
+            "before": report.before,
+            "epochs": list(report.epoch_scores),
+            "kept": report.after,
+        },
         "gain_interval_95": [report.low, report.high],
         "settings": {name: getattr(report.settings, name) for name in Settings.__slots__},
         "seconds": seconds,

@@ -50,9 +50,22 @@ class WorkerError(Exception):
 class Worker:
     """A process with one library in it. `threads` bounds its pools; `core` pins the whole process to one core."""
 
-    def __init__(self, peer: str, task: Path, index: Path, *, threads: int, core: int | None = None, log: Path) -> None:
+    def __init__(
+        self,
+        peer: str,
+        task: Path,
+        index: Path,
+        *,
+        threads: int,
+        core: int | None = None,
+        log: Path,
+    ) -> None:
         here, there = Pipe()
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"PYTHONPATH": _python_path()}
+        environment = (
+            os.environ
+            | dict.fromkeys(THREAD_VARIABLES, str(threads))
+            | {"PYTHONPATH": _python_path()}
+        )
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.worker", str(there.fileno())],
@@ -82,7 +95,9 @@ class Worker:
             error, result = self._connection.recv()
         except (EOFError, OSError) as failure:
             code = self._process.wait(10)
-            raise WorkerError(f"the process ended in {method} with exit code {code}: {_last_line(self._log)}") from failure
+            raise WorkerError(
+                f"the process ended in {method} with exit code {code}: {_last_line(self._log)}"
+            ) from failure
         if error is not None:
             raise WorkerError(error)
         return result
@@ -104,7 +119,9 @@ class Session:
     index: Path
     queries: np.ndarray[Any, np.dtype[np.float32]]
 
-    def start(self, peer: str, task: Path, index: Path, threads: int, core: int | None) -> dict[str, Any]:
+    def start(
+        self, peer: str, task: Path, index: Path, threads: int, core: int | None
+    ) -> dict[str, Any]:
         """Loads the library. Returns its version, whether it filters, and the memory of the process with it loaded."""
         if core is not None:
             os.sched_setaffinity(0, {core})
@@ -112,7 +129,11 @@ class Session:
         self.task, self.queries = read_task(task, threads)
         self.index = index
         self.peer.threads = threads
-        return {"version": measure.version(self.peer.package), "filters": self.peer.filters, "memory": measure.memory()}
+        return {
+            "version": measure.version(self.peer.package),
+            "filters": self.peer.filters,
+            "memory": measure.memory(),
+        }
 
     def build(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Builds the index anew. Seconds from the vectors in memory to an index on disk, its bytes, and the peak of memory."""
@@ -125,7 +146,8 @@ class Session:
         return {
             "seconds": seconds,
             "disk_mb": measure.folder_bytes(self.index) / measure.MB,
-            "index_mb": (self.peer.index_bytes(self.index) or measure.folder_bytes(self.index)) / measure.MB,
+            "index_mb": (self.peer.index_bytes(self.index) or measure.folder_bytes(self.index))
+            / measure.MB,
             "peak_mb": measure.memory()["peak"],
         }
 
@@ -154,7 +176,9 @@ class Session:
                 answers.append(self.peer.rows(answer))
         return seconds, answers if keep else None
 
-    def batch(self, args: Mapping[str, Any], k: int, budget: float, keep: bool) -> tuple[float, list[Sequence[int]] | None]:
+    def batch(
+        self, args: Mapping[str, Any], k: int, budget: float, keep: bool
+    ) -> tuple[float, list[Sequence[int]] | None]:
         """Queries a second when all are asked in one call, over as many calls as fit into `budget` seconds; and the rows."""
         self.peer.tune(args, k)
         answer = self.peer.search_batch(self.queries[: 2 * WARM_QUERIES], k)
@@ -164,7 +188,9 @@ class Session:
             answer = self.peer.search_batch(self.queries, k)
             calls += 1
         qps = calls * len(self.queries) / (time.perf_counter() - start)
-        return qps, [list(map(int, line)) for line in self.peer.batch_rows(answer)] if keep else None
+        return qps, [
+            list(map(int, line)) for line in self.peer.batch_rows(answer)
+        ] if keep else None
 
     def probe(self, args: Mapping[str, Any], k: int) -> dict[str, Any]:
         """A cold start: memory with the library loaded, files out of the page cache, then open, search, and memory again."""
@@ -174,7 +200,9 @@ class Session:
         opened = measure.memory()
         cold, _ = self.search(args, k, [None] * min(COLD_QUERIES, len(self.queries)), keep=True)
         for _ in range(0, MEMORY_QUERIES - len(cold), len(self.queries)):
-            self.search(args, k, [None] * min(MEMORY_QUERIES - len(cold), len(self.queries)), keep=False)
+            self.search(
+                args, k, [None] * min(MEMORY_QUERIES - len(cold), len(self.queries)), keep=False
+            )
         return {
             "open_seconds": opened_in,
             "first_query_ms": cold[0] * 1e3,

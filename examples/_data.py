@@ -26,9 +26,14 @@ QUICK = os.environ.get("VECSEARCH_QUICK") == "1"
 
 def data(name: str) -> Path:
     """The folder of one data set; the example ends with a sentence when it is not there."""
-    path = Path(os.environ.get("VECSEARCH_DATA") or Path(__file__).parents[2] / "shared" / "data") / name
+    path = (
+        Path(os.environ.get("VECSEARCH_DATA") or Path(__file__).parents[2] / "shared" / "data")
+        / name
+    )
     if not path.exists():
-        sys.exit(f"this example needs the data set '{name}' in {path.parent}; name another folder with VECSEARCH_DATA")
+        sys.exit(
+            f"this example needs the data set '{name}' in {path.parent}; name another folder with VECSEARCH_DATA"
+        )
     return path
 
 
@@ -36,7 +41,8 @@ def beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dic
     """Documents, queries by id, and relevance grades by query and document, of a folder in the BEIR layout."""
     folder = data(f"beir/{name}")
     documents = [
-        {"id": row["_id"], "text": f"{row.get('title') or ''} {row['text']}".strip()} for row in _lines(folder / "corpus.jsonl")
+        {"id": row["_id"], "text": f"{row.get('title') or ''} {row['text']}".strip()}
+        for row in _lines(folder / "corpus.jsonl")
     ]
     queries = {row["_id"]: row["text"] for row in _lines(folder / "queries.jsonl")}
     grades: dict[str, dict[str, float]] = {}
@@ -47,7 +53,11 @@ def beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dic
     if QUICK:
         relevant = {document for query in asked for document in grades[query]}
         documents = [row for row in documents if row["id"] in relevant][:60]
-    return [row for row in documents if row["text"]], {query: queries[query] for query in asked}, grades
+    return (
+        [row for row in documents if row["text"]],
+        {query: queries[query] for query in asked},
+        grades,
+    )
 
 
 def movielens() -> pa.Table:
@@ -72,7 +82,10 @@ def retrieval_ndcg(
     with tempfile.TemporaryDirectory() as folder:
         collection = vs.create(Path(folder) / "documents.vs", embedder=embedder, chunker=chunker)
         collection.add(documents)
-        found = [[str(document) for document in hits.ids] for hits in collection.search_batch(list(queries.values()), k=10)]
+        found = [
+            [str(document) for document in hits.ids]
+            for hits in collection.search_batch(list(queries.values()), k=10)
+        ]
         collection.close()
     return float(ndcg_at_k(found, [grades[query] for query in queries], 10).mean())
 

@@ -23,8 +23,13 @@ def main(embedders: list[str]) -> None:
         documents, queries, grades = beir(name)
         for embedder in embedders:
             start = time.perf_counter()
-            score = retrieval_ndcg(embedder, documents, queries, grades, PASSAGES.get(embedder, OTHERS))
-            print(f"{name}: {embedder}: nDCG@10 {score:.3f} ({time.perf_counter() - start:.0f} s)", flush=True)
+            score = retrieval_ndcg(
+                embedder, documents, queries, grades, PASSAGES.get(embedder, OTHERS)
+            )
+            print(
+                f"{name}: {embedder}: nDCG@10 {score:.3f} ({time.perf_counter() - start:.0f} s)",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

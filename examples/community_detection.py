@@ -19,23 +19,43 @@ NEIGHBOURS = 15
 
 def main() -> None:
     edges = csv.read_csv(data("cora") / "edges.csv")
-    labels = {str(row["node"]): row["label"] for row in csv.read_csv(data("cora") / "nodes.csv").to_pylist()}
-    papers = train_node2vec(edges, **({"walks": 2, "length": 20} if QUICK else {"walks": 10, "length": 40}))
+    labels = {
+        str(row["node"]): row["label"]
+        for row in csv.read_csv(data("cora") / "nodes.csv").to_pylist()
+    }
+    papers = train_node2vec(
+        edges, **({"walks": 2, "length": 20} if QUICK else {"walks": 10, "length": 40})
+    )
     with tempfile.TemporaryDirectory() as folder:
         collection = vs.create(Path(folder) / "papers.vs", dim=papers.dim)
         collection.add([{"id": key, "vector": papers.vector(key)} for key in papers.keys])
         near = nx.Graph()
-        for paper, hits in zip(papers.keys, collection.search_batch(papers.vectors, k=NEIGHBOURS + 1), strict=True):
-            near.add_weighted_edges_from((paper, hit.id, max(hit.score, 0.0)) for hit in hits if hit.id != paper)
+        for paper, hits in zip(
+            papers.keys, collection.search_batch(papers.vectors, k=NEIGHBOURS + 1), strict=True
+        ):
+            near.add_weighted_edges_from(
+                (paper, hit.id, max(hit.score, 0.0)) for hit in hits if hit.id != paper
+            )
         collection.close()
-    citations = nx.from_edgelist((str(row["source"]), str(row["target"])) for row in edges.to_pylist())
-    print(f"cora: {len(near)} papers, {near.number_of_edges()} neighbour pairs; {len(set(labels.values()))} fields")
-    for name, graph in (("neighbour graph of the vectors", near), ("citations themselves", citations)):
+    citations = nx.from_edgelist(
+        (str(row["source"]), str(row["target"])) for row in edges.to_pylist()
+    )
+    print(
+        f"cora: {len(near)} papers, {near.number_of_edges()} neighbour pairs; {len(set(labels.values()))} fields"
+    )
+    for name, graph in (
+        ("neighbour graph of the vectors", near),
+        ("citations themselves", citations),
+    ):
         found = nx.community.louvain_communities(graph, seed=0)
         field = {paper: number for number, papers_of in enumerate(found) for paper in papers_of}
-        score = normalized_mutual_info_score([labels[paper] for paper in field], list(field.values()))
+        score = normalized_mutual_info_score(
+            [labels[paper] for paper in field], list(field.values())
+        )
         inside = nx.community.modularity(citations, found)
-        print(f"{name}: {len(found)} communities, NMI with the fields {score:.3f}, modularity over citations {inside:.3f}")
+        print(
+            f"{name}: {len(found)} communities, NMI with the fields {score:.3f}, modularity over citations {inside:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ def main(embedders: list[str]) -> None:
     chinese, _, grades = beir("xquad-zh")
     _, english, _ = beir("xquad-en")
     queries = {query: text for query, text in english.items() if query in grades}
-    print(f"{len(queries)} English questions such as {next(iter(queries.values()))!r}, {len(chinese)} Chinese passages")
+    print(
+        f"{len(queries)} English questions such as {next(iter(queries.values()))!r}, {len(chinese)} Chinese passages"
+    )
     for embedder in embedders:
         print(f"{embedder}: nDCG@10 {retrieval_ndcg(embedder, chinese, queries, grades):.3f}")
 

@@ -19,13 +19,18 @@ def main() -> None:
     for name, train in (
         ("Doc2Vec", lambda: train_doc2vec(texts, epochs=epochs)),
         ("word2vec", lambda: train_word2vec(texts, epochs=epochs, min_count=2)),
-        ("fastText", lambda: train_fasttext(texts, epochs=epochs // 2, min_count=2, buckets=50_000)),
+        (
+            "fastText",
+            lambda: train_fasttext(texts, epochs=epochs // 2, min_count=2, buckets=50_000),
+        ),
     ):
         start = time.perf_counter()
         embedder = train()
         seconds = time.perf_counter() - start
         score = retrieval_ndcg(embedder, documents, queries, grades)
-        print(f"{name}: trained on {len(texts)} abstracts in {seconds:.0f} s; questions never seen: nDCG@10 {score:.3f}")
+        print(
+            f"{name}: trained on {len(texts)} abstracts in {seconds:.0f} s; questions never seen: nDCG@10 {score:.3f}"
+        )
 
 
 if __name__ == "__main__":

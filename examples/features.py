@@ -28,13 +28,22 @@ class DeepFM(torch.nn.Module):
 
     def __init__(self, users: np.ndarray, films: np.ndarray) -> None:
         super().__init__()
-        self.users = torch.nn.Embedding.from_pretrained(torch.from_numpy(users.copy()), freeze=False)
-        self.films = torch.nn.Embedding.from_pretrained(torch.from_numpy(films.copy()), freeze=False)
-        self.bias = torch.nn.ModuleList([torch.nn.Embedding(len(users), 1), torch.nn.Embedding(len(films), 1)])
+        self.users = torch.nn.Embedding.from_pretrained(
+            torch.from_numpy(users.copy()), freeze=False
+        )
+        self.films = torch.nn.Embedding.from_pretrained(
+            torch.from_numpy(films.copy()), freeze=False
+        )
+        self.bias = torch.nn.ModuleList(
+            [torch.nn.Embedding(len(users), 1), torch.nn.Embedding(len(films), 1)]
+        )
         for layer in self.bias:
             torch.nn.init.zeros_(layer.weight)
         self.deep = torch.nn.Sequential(
-            torch.nn.Linear(2 * DIM, 32), torch.nn.ReLU(), torch.nn.Dropout(0.3), torch.nn.Linear(32, 1)
+            torch.nn.Linear(2 * DIM, 32),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(0.3),
+            torch.nn.Linear(32, 1),
         )
 
     def forward(self, user: torch.Tensor, film: torch.Tensor) -> torch.Tensor:
@@ -43,7 +52,9 @@ class DeepFM(torch.nn.Module):
         return (wide + self.deep(torch.cat([one, other], dim=1))).squeeze(1)
 
 
-def train(model: DeepFM, parts: dict[str, tuple[torch.Tensor, ...]], seed: int) -> tuple[float, float]:
+def train(
+    model: DeepFM, parts: dict[str, tuple[torch.Tensor, ...]], seed: int
+) -> tuple[float, float]:
     """(AUC, log loss) on the test part, after the epoch with the best log loss on the validation part."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002, weight_decay=1e-6)
     loss, draw = torch.nn.BCEWithLogitsLoss(), torch.Generator().manual_seed(seed)
@@ -57,11 +68,17 @@ def train(model: DeepFM, parts: dict[str, tuple[torch.Tensor, ...]], seed: int) 
             optimizer.step()
         model.eval()
         with torch.no_grad():
-            guess = {part: torch.sigmoid(model(*parts[part][:2])).numpy() for part in ("validation", "test")}
+            guess = {
+                part: torch.sigmoid(model(*parts[part][:2])).numpy()
+                for part in ("validation", "test")
+            }
         now = log_loss(parts["validation"][2].numpy(), guess["validation"])
         if now < best:
             truth = parts["test"][2].numpy()
-            best, answer = now, (roc_auc_score(truth, guess["test"]), log_loss(truth, guess["test"]))
+            best, answer = (
+                now,
+                (roc_auc_score(truth, guess["test"]), log_loss(truth, guess["test"])),
+            )
     return answer
 
 
@@ -76,14 +93,29 @@ def main() -> None:
     where = {"train": rank < 0.6, "validation": (rank >= 0.6) & (rank < 0.8), "test": rank >= 0.8}
     liked = (ratings["rating"].to_numpy() >= 4).astype(np.float32)
     columns = (torch.from_numpy(user), torch.from_numpy(film), torch.from_numpy(liked))
-    parts = {name: tuple(column[torch.from_numpy(rows)] for column in columns) for name, rows in where.items()}
+    parts = {
+        name: tuple(column[torch.from_numpy(rows)] for column in columns)
+        for name, rows in where.items()
+    }
 
     past = ratings.filter(where["train"])
     settings = {"epochs": 1, "window": 5} if QUICK else {"epochs": 10, "window": 20}
-    items = train_item2vec(past, session="userId", item="movieId", order="timestamp", dim=DIM, **settings)
-    with tempfile.TemporaryDirectory() as folder, vs.create(Path(folder) / "films.vs", dim=DIM) as collection:
-        collection.add([{"id": key, "vector": vector} for key, vector in zip(items.keys, items.unit, strict=True)])
-        ready = collection.features(films.tolist(), missing="zeros")  # a film without a vector begins from zeros
+    items = train_item2vec(
+        past, session="userId", item="movieId", order="timestamp", dim=DIM, **settings
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        vs.create(Path(folder) / "films.vs", dim=DIM) as collection,
+    ):
+        collection.add(
+            [
+                {"id": key, "vector": vector}
+                for key, vector in zip(items.keys, items.unit, strict=True)
+            ]
+        )
+        ready = collection.features(
+            films.tolist(), missing="zeros"
+        )  # a film without a vector begins from zeros
     sums, counts = np.zeros((len(users), DIM), np.float32), np.zeros((len(users), 1), np.float32)
     rows = np.flatnonzero(where["train"] & (liked == 1))
     np.add.at(sums, user[rows], ready[film[rows]])  # a user begins from the mean of the films liked
@@ -100,12 +132,18 @@ def main() -> None:
             torch.manual_seed(seed)
             model = DeepFM(start_users.astype(np.float32), start_films.astype(np.float32))
             scores[name].append(train(model, parts, seed))
-    print(f"{len(user)} ratings, {len(users)} users, {len(films)} films; {SEEDS} seeds; held-out last fifth of each user:")
+    print(
+        f"{len(user)} ratings, {len(users)} users, {len(films)} films; {SEEDS} seeds; held-out last fifth of each user:"
+    )
     for name, values in scores.items():
         auc, loss = np.mean(values, axis=0)
         print(f"from {name}: AUC {auc:.4f} ± {np.std(values, axis=0)[0]:.4f}, log loss {loss:.4f}")
-    gain = np.array([ours[0] - base[0] for ours, base in zip(scores["item2vec"], scores["random"], strict=True)])
-    print(f"gain in AUC of item2vec's vectors: {gain.mean():+.4f}, from {gain.min():+.4f} to {gain.max():+.4f} by seed")
+    gain = np.array(
+        [ours[0] - base[0] for ours, base in zip(scores["item2vec"], scores["random"], strict=True)]
+    )
+    print(
+        f"gain in AUC of item2vec's vectors: {gain.mean():+.4f}, from {gain.min():+.4f} to {gain.max():+.4f} by seed"
+    )
 
 
 if __name__ == "__main__":

@@ -19,14 +19,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         collection = vs.create(Path(folder) / "flowers.vs", dim=embedder.dim)
         rows = zip(photos, vectors, strict=True)
-        collection.add([{"id": path.name, "flower": path.parent.name, "vector": vector} for path, vector in rows])
+        collection.add(
+            [
+                {"id": path.name, "flower": path.parent.name, "vector": vector}
+                for path, vector in rows
+            ]
+        )
         first = others = 0.0
         for path, hits in zip(photos, collection.search_batch(vectors, k=11), strict=True):
             flowers = [hit["flower"] for hit in hits if hit.id != path.name][:10]
             first += flowers[0] == path.parent.name
             others += flowers.count(path.parent.name) / len(flowers)
         collection.close()
-    print(f"{len(photos)} photos: precision@1 {first / len(photos):.3f}, precision@10 {others / len(photos):.3f} (chance 0.20)")
+    print(
+        f"{len(photos)} photos: precision@1 {first / len(photos):.3f}, precision@10 {others / len(photos):.3f} (chance 0.20)"
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from vecsearch.training.node2vec import train_node2vec
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """The chance that a true link scores above a false one (Mann and Whitney's statistic)."""
-    below = np.searchsorted(np.sort(negative), positive, "left") + np.searchsorted(np.sort(negative), positive, "right")
+    below = np.searchsorted(np.sort(negative), positive, "left") + np.searchsorted(
+        np.sort(negative), positive, "right"
+    )
     return float(below.mean() / 2 / len(negative))
 
 
@@ -25,7 +27,10 @@ def main() -> None:
     source, target = edges.column_names[:2]
     random = np.random.default_rng(0)
     order = random.permutation(edges.num_rows)
-    held, kept = edges.take(order[: edges.num_rows // 10]), edges.take(order[edges.num_rows // 10 :])
+    held, kept = (
+        edges.take(order[: edges.num_rows // 10]),
+        edges.take(order[edges.num_rows // 10 :]),
+    )
     walks = {"walks": 1, "length": 10} if QUICK else {"walks": 20, "length": 40}
     nodes = train_node2vec(kept, source=source, target=target, **walks)
 
@@ -33,16 +38,28 @@ def main() -> None:
         known = [(a, b) for a, b in pairs if a in nodes and b in nodes]
         return np.array([nodes.similarity(a, b) for a, b in known])
 
-    linked = {(str(a), str(b)) for a, b in zip(edges[source].to_pylist(), edges[target].to_pylist(), strict=True)}
-    true = [(str(a), str(b)) for a, b in zip(held[source].to_pylist(), held[target].to_pylist(), strict=True)]
+    linked = {
+        (str(a), str(b))
+        for a, b in zip(edges[source].to_pylist(), edges[target].to_pylist(), strict=True)
+    }
+    true = [
+        (str(a), str(b))
+        for a, b in zip(held[source].to_pylist(), held[target].to_pylist(), strict=True)
+    ]
     drawn = random.choice(nodes.keys, (4 * len(true), 2)).tolist()
     false = [(a, b) for a, b in drawn if a != b and (a, b) not in linked and (b, a) not in linked]
-    print(f"cora: {len(true)} links held out of {edges.num_rows}; AUC {auc(scores(true), scores(false)):.3f}")
+    print(
+        f"cora: {len(true)} links held out of {edges.num_rows}; AUC {auc(scores(true), scores(false)):.3f}"
+    )
 
     labels = csv.read_csv(data("cora") / "nodes.csv")
     id_column, label_column = labels.column_names[:2]
     papers = [
-        {"id": str(row[id_column]), "label": str(row[label_column]), "vector": nodes.vector(str(row[id_column]))}
+        {
+            "id": str(row[id_column]),
+            "label": str(row[label_column]),
+            "vector": nodes.vector(str(row[id_column])),
+        }
         for row in labels.select([id_column, label_column]).to_pylist()
         if str(row[id_column]) in nodes
     ]
@@ -52,11 +69,17 @@ def main() -> None:
         collection = vs.create(Path(folder) / "papers.vs", dim=nodes.dim)
         collection.add(train)
         right = 0
-        for hits, paper in zip(collection.search_batch(np.stack([row["vector"] for row in test]), k=10), test, strict=True):
+        for hits, paper in zip(
+            collection.search_batch(np.stack([row["vector"] for row in test]), k=10),
+            test,
+            strict=True,
+        ):
             votes = [hit["label"] for hit in hits]
             right += max(set(votes), key=votes.count) == paper["label"]
         collection.close()
-    print(f"cora: field of a paper by its 10 nearest: accuracy {right / len(test):.3f} of {len(test)} held out")
+    print(
+        f"cora: field of a paper by its 10 nearest: accuracy {right / len(test):.3f} of {len(test)} held out"
+    )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def plain(text: str) -> str:
 
 def main() -> None:
     summaries = csv.read_csv(
-        data("ann") / "package-summaries-50k.tsv", parse_options=csv.ParseOptions(delimiter="\t", quote_char=False)
+        data("ann") / "package-summaries-50k.tsv",
+        parse_options=csv.ParseOptions(delimiter="\t", quote_char=False),
     )["summary"].to_pylist()
     vectors = np.load(data("ann") / "package-summaries-minilm-50k.f16.npy", mmap_mode="r")
     count = 5_000 if QUICK else len(summaries)
@@ -56,18 +57,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         embedder = resolve_embedder("all-MiniLM-L6-v2")
         collection = vs.create(Path(folder) / "summaries.vs", embedder=embedder, dtype="float16")
-        collection.add(pa.table({"id": range(count), "text": summaries[:count], "vector": list(vectors[:count])}))
+        collection.add(
+            pa.table(
+                {"id": range(count), "text": summaries[:count], "vector": list(vectors[:count])}
+            )
+        )
         queries = embedder.embed_queries([edited(summaries[row], draw) for row in chosen])
         found = [collection.search_range(query, float(THRESHOLDS[0])) for query in queries]
         same: dict[str, set[int]] = {}
         for row in range(count):
             same.setdefault(plain(summaries[row]), set()).add(row)
         answers = [
-            (same[plain(summaries[row])], np.array(hits.ids), hits.scores) for row, hits in zip(chosen, found, strict=True)
+            (same[plain(summaries[row])], np.array(hits.ids), hits.scores)
+            for row, hits in zip(chosen, found, strict=True)
         ]
         collection.close()
 
-    def measured(part: list[tuple[set[int], np.ndarray, np.ndarray]], threshold: float) -> tuple[float, float, float]:
+    def measured(
+        part: list[tuple[set[int], np.ndarray, np.ndarray]], threshold: float
+    ) -> tuple[float, float, float]:
         returned = [(right, set(ids[scores >= threshold].tolist())) for right, ids, scores in part]
         hit = sum(len(right & ids) for right, ids in returned)
         precision = hit / max(sum(len(ids) for _, ids in returned), 1)
@@ -77,8 +85,12 @@ def main() -> None:
     half = len(answers) // 2
     best = max(THRESHOLDS, key=lambda threshold: measured(answers[:half], threshold)[2])
     precision, recall, f1 = measured(answers[half:], best)
-    print(f"{count} summaries, {len(same)} different; {len(chosen)} edited; cosine of at least {best:.2f} by the first half")
-    print(f"near-duplicates of the second half: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}")
+    print(
+        f"{count} summaries, {len(same)} different; {len(chosen)} edited; cosine of at least {best:.2f} by the first half"
+    )
+    print(
+        f"near-duplicates of the second half: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}"
+    )
 
 
 if __name__ == "__main__":

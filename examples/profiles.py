@@ -21,10 +21,25 @@ SPLITS = 2 if QUICK else 20
 
 def accuracy(train: np.ndarray, labels: list[str], test: np.ndarray, wanted: list[str]) -> float:
     """Share of held-out profiles whose label is the commonest of the nearest known ones."""
-    with tempfile.TemporaryDirectory() as folder, vs.create(Path(folder) / "p.vs", dim=train.shape[1], metric="l2") as known:
-        known.add([{"label": label, "vector": vector} for label, vector in zip(labels, train, strict=True)])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        vs.create(Path(folder) / "p.vs", dim=train.shape[1], metric="l2") as known,
+    ):
+        known.add(
+            [
+                {"label": label, "vector": vector}
+                for label, vector in zip(labels, train, strict=True)
+            ]
+        )
         votes = [[hit["label"] for hit in hits] for hits in known.search_batch(test, k=NEAREST)]
-    return float(np.mean([max(set(vote), key=vote.count) == label for vote, label in zip(votes, wanted, strict=True)]))
+    return float(
+        np.mean(
+            [
+                max(set(vote), key=vote.count) == label
+                for vote, label in zip(votes, wanted, strict=True)
+            ]
+        )
+    )
 
 
 def main() -> None:
@@ -36,17 +51,23 @@ def main() -> None:
         test, train = order[:114], order[114:]  # a fifth held out
         wanted, labels = names[test].tolist(), names[train].tolist()
         majority = max(set(labels), key=labels.count)
-        scores.setdefault("the commoner kind always", []).append(float(np.mean([label == majority for label in wanted])))
+        scores.setdefault("the commoner kind always", []).append(
+            float(np.mean([label == majority for label in wanted]))
+        )
         scaler = StandardScaler().fit(cells.data[train])
         raw, asked = cells.data[train], cells.data[test]
-        scores.setdefault("30 measures as they are", []).append(accuracy(raw, labels, asked, wanted))
+        scores.setdefault("30 measures as they are", []).append(
+            accuracy(raw, labels, asked, wanted)
+        )
         raw, asked = scaler.transform(raw), scaler.transform(asked)
         scores.setdefault("30 measures, scaled", []).append(accuracy(raw, labels, asked, wanted))
         for dim in (10, 5, 2):
             pca = PCA(dim, random_state=0).fit(raw)
             reduced = accuracy(pca.transform(raw), labels, pca.transform(asked), wanted)
             scores.setdefault(f"{dim} principal components", []).append(reduced)
-    print(f"{len(names)} profiles; label by the {NEAREST} nearest, mean of {SPLITS} splits, a fifth held out:")
+    print(
+        f"{len(names)} profiles; label by the {NEAREST} nearest, mean of {SPLITS} splits, a fifth held out:"
+    )
     for name, values in scores.items():
         print(f"{name}: accuracy {np.mean(values):.3f} ± {np.std(values):.3f}")
 

@@ -23,7 +23,9 @@ def kept_elsewhere(folder: Path, vectors: np.ndarray, labels: np.ndarray) -> dic
     np.save(folder / "digits.npy", vectors)
     with h5py.File(folder / "digits.h5", "w") as file:
         file["train"], file["labels"] = vectors, labels[:, None]
-    parquet.write_table(pa.table({"id": range(len(vectors)), "vector": list(vectors)}), folder / "digits.parquet")
+    parquet.write_table(
+        pa.table({"id": range(len(vectors)), "vector": list(vectors)}), folder / "digits.parquet"
+    )
     index = faiss.index_factory(vectors.shape[1], "HNSW16,Flat")
     index.add(vectors)
     faiss.write_index(index, str(folder / "digits.faiss"))
@@ -44,12 +46,23 @@ def main() -> None:
     distances = ((vectors[asked][:, None] - vectors[kept]) ** 2).sum(axis=2)
     nearest = np.sort(distances, axis=1)[:, :10]
     with tempfile.TemporaryDirectory() as folder:
-        for name, source in kept_elsewhere(Path(folder), vectors[kept], digits.target[kept]).items():
-            with vs.create(Path(folder) / f"{name}.vs", dim=vectors.shape[1], metric="l2") as collection:
+        for name, source in kept_elsewhere(
+            Path(folder), vectors[kept], digits.target[kept]
+        ).items():
+            with vs.create(
+                Path(folder) / f"{name}.vs", dim=vectors.shape[1], metric="l2"
+            ) as collection:
                 collection.add(source)
                 found = [-hits.scores for hits in collection.search_batch(vectors[asked], k=10)]
-            same = np.mean([np.allclose(scores, best, rtol=1e-4) for scores, best in zip(found, nearest, strict=True)])
-            print(f"{name}: {len(kept)} vectors; the 10 nearest are those of numpy for {same:.3f} of {len(asked)} digits")
+            same = np.mean(
+                [
+                    np.allclose(scores, best, rtol=1e-4)
+                    for scores, best in zip(found, nearest, strict=True)
+                ]
+            )
+            print(
+                f"{name}: {len(kept)} vectors; the 10 nearest are those of numpy for {same:.3f} of {len(asked)} digits"
+            )
 
 
 if __name__ == "__main__":

@@ -28,12 +28,18 @@ def report(name: str, ranks: list[int], popular: float | None = None) -> float:
 def main() -> None:
     ratings = movielens()
     users = ratings["userId"].to_numpy()
-    last = len(users) - 1 - np.unique(users[::-1], return_index=True)[1]  # one row a user, in the order of their ids as text
+    last = (
+        len(users) - 1 - np.unique(users[::-1], return_index=True)[1]
+    )  # one row a user, in the order of their ids as text
     train = ratings.take(np.delete(np.arange(len(users)), last))
     wanted = ratings["movieId"].take(last).to_pylist()
-    histories = [one.tolist() for one in sessions_of(train, "userId", "movieId", "timestamp", seed=0)]
+    histories = [
+        one.tolist() for one in sessions_of(train, "userId", "movieId", "timestamp", seed=0)
+    ]
     settings = {"epochs": 2, "window": 5} if QUICK else {"epochs": 10, "window": 20}
-    items = train_item2vec(train, session="userId", item="movieId", order="timestamp", min_count=5, **settings)
+    items = train_item2vec(
+        train, session="userId", item="movieId", order="timestamp", min_count=5, **settings
+    )
 
     row = {item: at for at, item in enumerate(np.unique(train["movieId"].to_numpy()).tolist())}
     seen = np.zeros((len(histories), len(row)), dtype=np.float32)
@@ -48,7 +54,9 @@ def main() -> None:
     def ranks(scores: np.ndarray) -> list[int]:
         scores = np.where(seen > 0, -np.inf, scores)
         places = [
-            np.flatnonzero(np.argsort(-scores[user], kind="stable") == row[item]) if item in row else []
+            np.flatnonzero(np.argsort(-scores[user], kind="stable") == row[item])
+            if item in row
+            else []
             for user, item in enumerate(wanted)
         ]
         return [int(place[0]) if len(place) else len(row) for place in places]
@@ -61,7 +69,11 @@ def main() -> None:
         found = []
         for history, item in zip(histories, wanted, strict=True):
             query = items.embed_queries([[film for film in history if film in items][-HISTORY:]])[0]
-            best = [hit for hit in collection.search(query, k=len(history) + 10).ids if hit not in set(history)][:10]
+            best = [
+                hit
+                for hit in collection.search(query, k=len(history) + 10).ids
+                if hit not in set(history)
+            ][:10]
             found.append(best.index(item) if item in best else len(row))
         collection.close()
     report("item2vec", found, base)

@@ -35,7 +35,9 @@ def texts_per_second(embedder: Embedder, texts: list[str], runs: int = 3) -> flo
 def main() -> None:
     sets = {name: beir(name) for name in SETS}
     with (data("ann") / "package-summaries-50k.tsv").open(encoding="utf-8") as file:
-        summaries = [line.rstrip("\n").partition("\t")[2] for line in file][1 : 1001 if QUICK else 50_001]
+        summaries = [line.rstrip("\n").partition("\t")[2] for line in file][
+            1 : 1001 if QUICK else 50_001
+        ]
     teacher = SentenceTransformerEmbedder(TEACHER)
     corpus = [row["text"] for documents, _, _ in sets.values() for row in documents]
     with tempfile.TemporaryDirectory() as folder:
@@ -43,12 +45,23 @@ def main() -> None:
         made = distill(teacher, Path(folder) / "static", corpus=corpus)
         print(f"distilled on {len(corpus):,} documents in {time.perf_counter() - start:.0f} s")
         static = resolve_embedder(f"model2vec:{made}")
-        cores = f"{len(os.sched_getaffinity(0))} cores" if hasattr(os, "sched_getaffinity") else f"{os.cpu_count()} cores"
+        cores = (
+            f"{len(os.sched_getaffinity(0))} cores"
+            if hasattr(os, "sched_getaffinity")
+            else f"{os.cpu_count()} cores"
+        )
         slow = texts_per_second(teacher, summaries[:500], runs=1)
-        print(f"short texts a second on {cores}: static {texts_per_second(static, summaries):,.0f}, {TEACHER} {slow:,.0f}")
+        print(
+            f"short texts a second on {cores}: static {texts_per_second(static, summaries):,.0f}, {TEACHER} {slow:,.0f}"
+        )
         for name, (documents, queries, grades) in sets.items():
-            fast, best = (retrieval_ndcg(embedder, documents, queries, grades) for embedder in (static, teacher))
-            print(f"{name}: static: nDCG@10 {fast:.4f}; teacher: nDCG@10 {best:.4f}; loss {best - fast:.4f}")
+            fast, best = (
+                retrieval_ndcg(embedder, documents, queries, grades)
+                for embedder in (static, teacher)
+            )
+            print(
+                f"{name}: static: nDCG@10 {fast:.4f}; teacher: nDCG@10 {best:.4f}; loss {best - fast:.4f}"
+            )
 
 
 if __name__ == "__main__":

@@ -24,11 +24,19 @@ def main() -> None:
         collection = vs.create(Path(folder) / "wines.vs", dim=embedder.dim, metric="l2")
         vectors = embedder.embed_documents(table.take(train).to_pylist())
         rows = zip(train.tolist(), vectors, strict=True)
-        collection.add([{"id": wine, "label": int(wines.target[wine]), "vector": vector} for wine, vector in rows])
+        collection.add(
+            [
+                {"id": wine, "label": int(wines.target[wine]), "vector": vector}
+                for wine, vector in rows
+            ]
+        )
         found = collection.search_batch(embedder.embed_queries(table.take(test).to_pylist()), k=5)
         labels = [[hit["label"] for hit in hits] for hits in found]
         collection.close()
-    right = [max(set(votes), key=votes.count) == wines.target[wine] for votes, wine in zip(labels, test, strict=True)]
+    right = [
+        max(set(votes), key=votes.count) == wines.target[wine]
+        for votes, wine in zip(labels, test, strict=True)
+    ]
     print(f"wine: {table.num_columns} columns in {embedder.dim} dimensions")
     print(f"label by the 5 nearest: {np.mean(right):.3f} of {len(test)} right")
 

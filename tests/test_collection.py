@@ -29,12 +29,19 @@ def test_text_is_found_in_both_languages(texts: vs.Collection) -> None:
 def test_results_have_python_ids_and_float32_scores(texts: vs.Collection) -> None:
     hits = texts.search("plants", k=10)
     assert len(hits) == 4 and all(type(name) is int for name in hits.ids)
-    assert hits.scores.dtype == np.float32 and list(hits.scores) == sorted(hits.scores, reverse=True)
+    assert hits.scores.dtype == np.float32 and list(hits.scores) == sorted(
+        hits.scores, reverse=True
+    )
     assert hits[-1].rank == 4 and [hit.rank for hit in hits[1:3]] == [2, 3]
     with pytest.raises(IndexError):
         hits[4]
     table = hits.to_arrow(["lang"])
-    assert table.column_names == ["rank", "score", "lang"] and table["rank"].to_pylist() == [1, 2, 3, 4]
+    assert table.column_names == ["rank", "score", "lang"] and table["rank"].to_pylist() == [
+        1,
+        2,
+        3,
+        4,
+    ]
     assert hits.to_pandas()["id"].tolist() == hits.ids
 
 
@@ -49,7 +56,11 @@ def test_exact_search_equals_brute_force(root: Path, metric: str, dtype: str) ->
         c.add(part)
     c.delete(range(0, 3000, 7))
     alive = np.arange(3000) % 7 != 0
-    tolerance = {"rtol": 2e-3, "atol": 2e-3} if dtype == "float16" and metric == "cosine" else {"rtol": 1e-4, "atol": 1e-4}
+    tolerance = (
+        {"rtol": 2e-3, "atol": 2e-3}
+        if dtype == "float16" and metric == "cosine"
+        else {"rtol": 1e-4, "atol": 1e-4}
+    )
     queries = clustered(20, 24, seed=5)
     batch = c.search_batch(queries, k=15)
     for query, many in zip(queries, batch, strict=True):
@@ -66,7 +77,9 @@ def test_original_vectors_come_back(root: Path) -> None:
     c.add(vectors)
     back = np.stack(c.to_arrow()["vector"].to_pylist())
     np.testing.assert_allclose(back, vectors, rtol=1e-6, atol=1e-6)
-    assert c.get([3], columns=["vector"])[0]["vector"] == pytest.approx(vectors[3].tolist(), rel=1e-6)
+    assert c.get([3], columns=["vector"])[0]["vector"] == pytest.approx(
+        vectors[3].tolist(), rel=1e-6
+    )
 
 
 def test_where(texts: vs.Collection) -> None:
@@ -83,7 +96,9 @@ def test_where(texts: vs.Collection) -> None:
 
 def test_get_count_len_delete(texts: vs.Collection) -> None:
     assert texts.get([3, 77, 1], columns=["lang"]) == [{"lang": "en"}, None, {"lang": "en"}]
-    assert texts.delete([1, 77]) == vs.DeleteResult(deleted=1, missing=1, version=texts.info().version)
+    assert texts.delete([1, 77]) == vs.DeleteResult(
+        deleted=1, missing=1, version=texts.info().version
+    )
     assert len(texts) == 3 and texts.get([1]) == [None]
     assert 1 not in texts.search("plants make food from light", k=10).ids
     assert texts.delete(where="lang = 'zh'").deleted == 2
@@ -95,12 +110,16 @@ def test_get_count_len_delete(texts: vs.Collection) -> None:
 def test_on_conflict(texts: vs.Collection) -> None:
     before = texts.to_arrow()
     row = {"id": 3, "text": "dogs", "lang": "en", "year": 1}
-    with pytest.raises(vs.DuplicateIdError, match=r"row 1, column 'id': id 3 is already in the collection"):
+    with pytest.raises(
+        vs.DuplicateIdError, match=r"row 1, column 'id': id 3 is already in the collection"
+    ):
         texts.add([{"id": 9, "text": "new", "lang": "en", "year": 1}, row])
     assert texts.to_arrow().equals(before)
     result = texts.add([row, {"id": 9, "text": "new", "lang": "en", "year": 1}], on_conflict="skip")
     assert (result.added, result.replaced, result.skipped) == (1, 0, 1)
-    result = texts.add([row, {"id": 10, "text": "newer", "lang": "en", "year": 1}], on_conflict="replace")
+    result = texts.add(
+        [row, {"id": 10, "text": "newer", "lang": "en", "year": 1}], on_conflict="replace"
+    )
     assert (result.added, result.replaced, result.skipped) == (1, 1, 0)
     assert texts.get([3])[0]["text"] == "dogs" and len(texts) == 6
 
@@ -122,33 +141,60 @@ def test_replacing_with_the_same_text_embeds_nothing(root: Path) -> None:
     c = vs.create(root, embedder=model)
     c.add([{"id": 1, "text": "one", "n": 1}, {"id": 2, "text": "three", "n": 1}])
     assert model.calls == 2
-    result = c.add([{"id": 1, "text": "one", "n": 2}, {"id": 2, "text": "four", "n": 2}], on_conflict="replace")
+    result = c.add(
+        [{"id": 1, "text": "one", "n": 2}, {"id": 2, "text": "four", "n": 2}], on_conflict="replace"
+    )
     assert model.calls == 3 and result.embedded == 1
     assert c.to_arrow(["n"])["n"].to_pylist() == [2, 2]
-    np.testing.assert_allclose(np.stack(c.to_arrow()["vector"].to_pylist())[:, 0], [3, 4], rtol=1e-5)
+    np.testing.assert_allclose(
+        np.stack(c.to_arrow()["vector"].to_pylist())[:, 0], [3, 4], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"id": 5, "text": None, "lang": "x", "year": 1}], "row 0, column 'text': the text is missing"),
-        ([{"id": 5, "text": "a"}, {"id": 6, "text": "  "}], "row 1, column 'text': the text is empty"),
-        ([{"id": 5, "text": "a"}, {"id": None, "text": "b"}], "row 1, column 'id': the id is missing"),
+        (
+            [{"id": 5, "text": None, "lang": "x", "year": 1}],
+            "row 0, column 'text': the text is missing",
+        ),
+        (
+            [{"id": 5, "text": "a"}, {"id": 6, "text": "  "}],
+            "row 1, column 'text': the text is empty",
+        ),
+        (
+            [{"id": 5, "text": "a"}, {"id": None, "text": "b"}],
+            "row 1, column 'id': the id is missing",
+        ),
         ([{"id": 5, "text": "a", "yeer": 1}], "did you mean 'year'"),
-        ([{"id": 5, "text": "a", "year": "soon"}], "row 0, column 'year': 'soon' cannot be stored as int64"),
+        (
+            [{"id": 5, "text": "a", "year": "soon"}],
+            "row 0, column 'year': 'soon' cannot be stored as int64",
+        ),
         ([{"id": "5", "text": "a"}], "ids of this collection are integers"),
         ([{"id": 5, "text": "a"}, {"id": 5, "text": "b"}], "row 1, column 'id': id 5 stands twice"),
         ([{"id": 5, "texxt": "a"}], "did you mean 'text'"),
         ([{"id": 5, "text": "a", "_norm": 1.0}], "'_norm' is kept for vecsearch"),
-        ([{"id": 5, "text": "a", "vector": [1.0] * 3}], "3 numbers where the collection has dimension 64"),
+        (
+            [{"id": 5, "text": "a", "vector": [1.0] * 3}],
+            "3 numbers where the collection has dimension 64",
+        ),
         ([{"id": 5, "text": "a", "vector": [0.0] * 64}], "row 0, column 'vector': a zero vector"),
-        ([{"id": 5, "text": "a", "vector": [float("nan")] * 64}], "row 0, column 'vector': it has a NaN"),
+        (
+            [{"id": 5, "text": "a", "vector": [float("nan")] * 64}],
+            "row 0, column 'vector': it has a NaN",
+        ),
         ([{"id": 5, "text": "a", "vector": [float("inf")] * 64}], "infinite"),
         ([{"id": 5, "text": "a", "vector": [1e39] * 64}], "too large for float32"),
-        ([{"id": 5, "text": "a", "vector": [None] + [1.0] * 63}], "row 0, column 'vector': a number is missing"),
+        (
+            [{"id": 5, "text": "a", "vector": [None] + [1.0] * 63}],
+            "row 0, column 'vector': a number is missing",
+        ),
     ],
 )
-def test_bad_rows_change_nothing(texts: vs.Collection, rows: list[dict[str, object]], message: str) -> None:
+def test_bad_rows_change_nothing(
+    texts: vs.Collection, rows: list[dict[str, object]], message: str
+) -> None:
     before, version = texts.to_arrow(), texts.info().version
     with pytest.raises(vs.InvalidInputError) as caught:
         texts.add([{"id": 100, "text": "good"}, *rows][1:])
@@ -168,8 +214,17 @@ def test_bad_rows_late_in_a_long_add_change_nothing(root: Path) -> None:
 
 def test_ids_keep_their_type(root: Path) -> None:
     c = vs.create(root, embedder="toy:16")
-    c.add([{"id": "007", "text": "bond"}, {"id": "7", "text": "seven"}, {"id": "邦德", "text": "中文"}])
-    assert c.search("bond", k=1).ids == ["007"] and c.get(["7", "邦德"], ["text"]) == [{"text": "seven"}, {"text": "中文"}]
+    c.add(
+        [
+            {"id": "007", "text": "bond"},
+            {"id": "7", "text": "seven"},
+            {"id": "邦德", "text": "中文"},
+        ]
+    )
+    assert c.search("bond", k=1).ids == ["007"] and c.get(["7", "邦德"], ["text"]) == [
+        {"text": "seven"},
+        {"text": "中文"},
+    ]
     with pytest.raises(vs.InvalidInputError, match="ids of this collection are str"):
         c.get([7])
     with pytest.raises(vs.InvalidInputError, match="give one to every row"):
@@ -190,8 +245,11 @@ def test_made_up_ids_count_on(root: Path) -> None:
 def test_update_and_add_column_keep_order_and_types(texts: vs.Collection) -> None:
     assert texts.update("lang = 'zh'", {"year": 1}).updated == 2
     assert sorted(texts.to_arrow(["id", "year"]).to_pylist(), key=lambda row: row["id"]) == [
-        {"id": 1, "year": 1999}, {"id": 2, "year": 1}, {"id": 3, "year": 2010}, {"id": 4, "year": 1},
-    ]  # fmt: skip
+        {"id": 1, "year": 1999},
+        {"id": 2, "year": 1},
+        {"id": 3, "year": 2010},
+        {"id": 4, "year": 1},
+    ]
     texts.update(None, {"year": None})
     assert texts.count("year IS NULL") == 4
     texts.add_column("tags", pa.list_(pa.string()), ["a"])
@@ -212,7 +270,7 @@ def test_versions_restore_and_pinned_reading(texts: vs.Collection) -> None:
         assert len(old) == 4 and old.search("plants make food", k=1).ids == [1]
         with pytest.raises(vs.InvalidInputError, match="history"):
             old.delete([3])
-    texts.restore(version)
+    texts.rollback(version)
     assert len(texts) == 4 and [item.operation for item in texts.versions()] == [
         "create",
         "add",
@@ -230,7 +288,9 @@ def test_one_row_adds_leave_few_segments_and_versions(root: Path) -> None:
         if number % 5 == 0:
             c.delete([number])
     assert c.info().segments <= 8 and len(c.versions()) <= 3 + 8
-    assert len(c) == 48 and c.to_arrow(["id"])["id"].to_pylist() == [number for number in range(60) if number % 5]
+    assert len(c) == 48 and c.to_arrow(["id"])["id"].to_pylist() == [
+        number for number in range(60) if number % 5
+    ]
     assert all(c.search(f"row number {number}", k=1).ids == [number] for number in range(1, 60, 5))
     named = {ref for version in c.versions() for ref in _files(c.path, version.version)}
     assert {path.name for path in (root / "segments").iterdir()} == named
@@ -251,7 +311,9 @@ def test_compact_keeps_results(root: Path) -> None:
     before = [(hits.ids, hits.scores.tolist()) for hits in c.search_batch(vectors[:50], k=20)]
     c.compact()
     assert c.info().segments == 1 and c.info().deleted_rows == 0
-    assert [(hits.ids, hits.scores.tolist()) for hits in c.search_batch(vectors[:50], k=20)] == before
+    assert [
+        (hits.ids, hits.scores.tolist()) for hits in c.search_batch(vectors[:50], k=20)
+    ] == before
 
 
 def test_purge_leaves_no_trace(root: Path) -> None:
@@ -284,12 +346,21 @@ def test_purge_names_the_versions_readers_hold(texts: vs.Collection) -> None:
 
 def test_chunks(root: Path) -> None:
     pytest.importorskip("chonkie")
-    long = "# Plants\n\n" + "Plants make food from light. " * 8 + "\n\n# 猫\n\n" + "猫在夜里抓老鼠，白天睡觉。" * 20 + "\n"
+    long = (
+        "# Plants\n\n"
+        + "Plants make food from light. " * 8
+        + "\n\n# 猫\n\n"
+        + "猫在夜里抓老鼠，白天睡觉。" * 20
+        + "\n"
+    )
     c = vs.create(root, embedder="toy:64", chunker=120)
     c.add([{"id": "a", "text": long, "n": 1}, {"id": "b", "text": "short", "n": 2}])
     info = c.info()
     assert len(c) == 2 == info.documents and info.rows > 5
-    assert c.get(["a", "b"]) == [{"id": "a", "text": long, "n": 1}, {"id": "b", "text": "short", "n": 2}]
+    assert c.get(["a", "b"]) == [
+        {"id": "a", "text": long, "n": 1},
+        {"id": "b", "text": "short", "n": 2},
+    ]
     hits = c.search("老鼠", k=5)
     assert hits.ids == ["a", "b"]
     start, end = hits[0].span
@@ -307,15 +378,23 @@ def test_chunks(root: Path) -> None:
 def test_deleting_by_filter_takes_whole_documents(root: Path) -> None:
     pytest.importorskip("chonkie")
     c = vs.create(root, embedder="toy:64", chunker=100)
-    c.add([{"id": 1, "text": "Only here: zebra. " + "Nothing else at all. " * 30}, {"id": 2, "text": "Other words. " * 30}])
+    c.add(
+        [
+            {"id": 1, "text": "Only here: zebra. " + "Nothing else at all. " * 30},
+            {"id": 2, "text": "Other words. " * 30},
+        ]
+    )
     assert c.delete(where="text LIKE '%zebra%'").deleted == 1
     assert c.to_arrow(["id"])["id"].unique().to_pylist() == [2]
 
 
 def test_bad_queries(texts: vs.Collection, tmp_path: Path) -> None:
     for query, message in [
-        ([1.0] * 3, "shape (3,)"), ([0.0] * 64, "zero vector"), ([float("nan")] * 64, "NaN"), ([[1.0] * 64] * 2, "(2, 64)"),
-    ]:  # fmt: skip
+        ([1.0] * 3, "shape (3,)"),
+        ([0.0] * 64, "zero vector"),
+        ([float("nan")] * 64, "NaN"),
+        ([[1.0] * 64] * 2, "(2, 64)"),
+    ]:
         with pytest.raises(vs.InvalidInputError) as caught:
             texts.search(np.array(query))
         assert message in str(caught.value)
@@ -338,8 +417,16 @@ def test_bad_queries(texts: vs.Collection, tmp_path: Path) -> None:
 
 
 def test_create_refuses(tmp_path: Path) -> None:
-    for options in ({}, {"dim": 0}, {"dim": 3, "metric": "hamming"}, {"dim": 3, "dtype": "int8"}, {"dim": 3, "recall": 2},
-                    {"dim": 3, "chunker": True}, {"dim": 3, "embedder": "toy:4"}, {"dim": 3, "keep_versions": 0}):  # fmt: skip
+    for options in (
+        {},
+        {"dim": 0},
+        {"dim": 3, "metric": "hamming"},
+        {"dim": 3, "dtype": "int8"},
+        {"dim": 3, "recall": 2},
+        {"dim": 3, "chunker": True},
+        {"dim": 3, "embedder": "toy:4"},
+        {"dim": 3, "keep_versions": 0},
+    ):
         with pytest.raises(vs.InvalidInputError):
             vs.create(tmp_path / "x.vs", **options)
         assert not (tmp_path / "x.vs").exists()
@@ -373,7 +460,10 @@ def test_another_model_is_refused_at_the_first_embedding(texts: vs.Collection) -
         with pytest.raises(vs.EmbedderMismatchError):
             c.add(["more"])
         assert len(c.search(np.ones(64))) == 4
-    with vs.open(texts.path, embedder="toy:32") as c, pytest.raises(vs.EmbedderMismatchError, match="32 numbers"):
+    with (
+        vs.open(texts.path, embedder="toy:32") as c,
+        pytest.raises(vs.EmbedderMismatchError, match="32 numbers"),
+    ):
         c.search("cats")
 
 
@@ -409,7 +499,9 @@ def test_processes_and_threads_add_at_once(root: Path) -> None:
     for worker in (*processes, *threads):
         worker.join()
     with vs.open(root) as c:
-        assert sorted(c.to_arrow(["id"])["id"].to_pylist()) == sorted(n + s for s in (0, 100, 200, 300) for n in range(10))
+        assert sorted(c.to_arrow(["id"])["id"].to_pylist()) == sorted(
+            n + s for s in (0, 100, 200, 300) for n in range(10)
+        )
 
 
 def test_made_up_ids_of_rivals_do_not_collide(root: Path) -> None:
@@ -459,14 +551,18 @@ def test_interrupted_add_resumes_without_embedding_again(root: Path) -> None:
 
 
 def test_files_open_in_pyarrow_polars_and_duckdb(texts: vs.Collection) -> None:
-    path = next(path for path in (texts.path / "segments").glob("*.arrow") if path.name.count(".") == 1)
+    path = next(
+        path for path in (texts.path / "segments").glob("*.arrow") if path.name.count(".") == 1
+    )
     with pa.memory_map(str(path)) as file:
         rows = pa.ipc.open_file(file).read_all()
     assert rows["text"].to_pylist() == texts.to_arrow()["text"].to_pylist()
     polars = pytest.importorskip("polars")
     assert polars.read_ipc(path)["id"].to_list() == [1, 2, 3, 4]
     duckdb = pytest.importorskip("duckdb")
-    assert duckdb.sql("select count(*), max(year) from rows where lang = 'en'").fetchall() == [(2, 2010)]
+    assert duckdb.sql("select count(*), max(year) from rows where lang = 'en'").fetchall() == [
+        (2, 2010)
+    ]
     assert duckdb.sql("select len(vector) from rows limit 1").fetchall() == [(64,)]
 
 
@@ -479,8 +575,6 @@ def test_vectors_are_read_without_a_copy(texts: vs.Collection) -> None:
 
 
 def test_importing_is_cheap() -> None:
-    code = (
-        "import sys, vecsearch; print([m for m in ('numpy', 'pyarrow', 'faiss', 'torch', 'rich', 'typer') if m in sys.modules])"
-    )
+    code = "import sys, vecsearch; print([m for m in ('numpy', 'pyarrow', 'faiss', 'torch', 'rich', 'typer') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

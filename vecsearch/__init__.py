@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     )
     from vecsearch.index.recipe import IndexRecipe
     from vecsearch.ingest.chunking import Chunker
+    from vecsearch.maintenance.backup import restore
+    from vecsearch.maintenance.check import Damage
+    from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
     from vecsearch.query.results import Hit, Hits
     from vecsearch.types import (
@@ -73,6 +76,7 @@ __all__ = [
     "CollectionNotFoundError",
     "ConflictError",
     "CorruptedError",
+    "Damage",
     "DeleteResult",
     "DimensionPoint",
     "DimensionReport",
@@ -96,6 +100,7 @@ __all__ = [
     "RecallWarning",
     "RecipeError",
     "ReembedResult",
+    "Repair",
     "StorageError",
     "UpdateResult",
     "VecsearchError",
@@ -104,6 +109,8 @@ __all__ = [
     "analogy",
     "create",
     "open",
+    "repair",
+    "restore",
 ]
 
 _MODULES = {
@@ -111,13 +118,28 @@ _MODULES = {
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
+    "vecsearch.maintenance.backup": ("restore",),
+    "vecsearch.maintenance.check": ("Damage",),
+    "vecsearch.maintenance.repair": ("Repair", "repair"),
     "vecsearch.query.results": ("Hit", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.types": (
-        "AddResult", "BuildResult", "CollectionInfo", "DeleteResult", "DimensionPoint", "DimensionReport", "IndexAdvice",
-        "IndexInfo", "Metric", "Plan", "RecallReport", "ReembedResult", "UpdateResult", "VersionInfo",
+        "AddResult",
+        "BuildResult",
+        "CollectionInfo",
+        "DeleteResult",
+        "DimensionPoint",
+        "DimensionReport",
+        "IndexAdvice",
+        "IndexInfo",
+        "Metric",
+        "Plan",
+        "RecallReport",
+        "ReembedResult",
+        "UpdateResult",
+        "VersionInfo",
     ),
-}  # fmt: skip
+}
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 

@@ -25,12 +25,18 @@ from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, embeds_texts, entry_of
 from vecsearch.errors import (
     CollectionClosedError,
-    CollectionExistsError,
     EmbedderError,
     InvalidInputError,
     VersionNotFoundError,
 )
-from vecsearch.evaluation.query_sample import SETTING, QueryLog, check_count, query_log, sampled_queries, set_sampling
+from vecsearch.evaluation.query_sample import (
+    SETTING,
+    QueryLog,
+    check_count,
+    query_log,
+    sampled_queries,
+    set_sampling,
+)
 from vecsearch.evaluation.recall import measure_recall
 from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
@@ -40,9 +46,9 @@ from vecsearch.query.documents import document_vectors
 from vecsearch.query.results import Hits
 from vecsearch.query.searcher import Found, Searcher
 from vecsearch.query.torch_layer import torch_embedding
-from vecsearch.storage import disk, filesystem, log
+from vecsearch.storage import log
+from vecsearch.storage.folders import folder_path, make_collection_folders
 from vecsearch.storage.ids import as_ids
-from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
 from vecsearch.storage.manifest import EmbedderEntry, Manifest
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.schema import source_schema, vector_type
@@ -109,13 +115,15 @@ def create(
 
     Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
     """
-    root = _root(path)
+    root = folder_path(path)
     metric = parse_metric(metric)
     if dtype not in ("float32", "float16"):
         raise InvalidInputError(f"dtype is {dtype!r}; it must be 'float32' or 'float16'")
     check_recall(recall)
     if not isinstance(keep_versions, int) or keep_versions < 1:
-        raise InvalidInputError(f"keep_versions is {keep_versions!r}; it must be a whole number, 1 or more")
+        raise InvalidInputError(
+            f"keep_versions is {keep_versions!r}; it must be a whole number, 1 or more"
+        )
     check_count(sample_queries)
     if not isinstance(text_column, str) or text_column in ("", ID, VECTOR, *RESERVED):
         raise InvalidInputError(
@@ -126,7 +134,9 @@ def create(
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
     if splitter is not None and not has_texts:
-        raise InvalidInputError("a chunker splits texts, so it needs an embedder: give embedder= too")
+        raise InvalidInputError(
+            "a chunker splits texts, so it needs an embedder: give embedder= too"
+        )
     fields = [pa.field(ID, pa.int64(), nullable=False)]
     if has_texts:
         fields.append(pa.field(text_column, pa.large_string()))
@@ -147,10 +157,13 @@ def create(
         keep_versions=keep_versions,
         settings={"open_schema": True} | ({SETTING: sample_queries} if sample_queries else {}),
     ).next("create")
-    _make_folders(root)
+    make_collection_folders(root)
     store = Store(root, lock_timeout)
     with store.staging() as staging:
-        store.commit(staging, replace(first, embedder=entry_of(model, staging) if model is not None else None))
+        store.commit(
+            staging,
+            replace(first, embedder=entry_of(model, staging) if model is not None else None),
+        )
     return Collection(root, embedder=model, chunker=splitter, lock_timeout=lock_timeout)
 
 
@@ -169,7 +182,13 @@ def open_collection(
 
     Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError.
     """
-    return Collection(_root(path), version=version, embedder=embedder, chunker=chunker, lock_timeout=lock_timeout)
+    return Collection(
+        folder_path(path),
+        version=version,
+        embedder=embedder,
+        chunker=chunker,
+        lock_timeout=lock_timeout,
+    )
 
 
 class Collection:
@@ -193,7 +212,9 @@ class Collection:
         self._lock = threading.Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
         manifest = self._snapshot.manifest
-        self._queries_asked: QueryLog | None = query_log(None, root, manifest) if version is None else None
+        self._queries_asked: QueryLog | None = (
+            query_log(None, root, manifest) if version is None else None
+        )
         self._given_chunker = chunker
         self._models: dict[EmbedderEntry, Model] = {}
         if manifest.embedder is not None:
@@ -221,12 +242,22 @@ class Collection:
         Raises InvalidInputError (with row and column), DuplicateIdError, EmbedderError, StorageError, LockTimeoutError.
         """
         if on_conflict not in ("error", "skip", "replace"):
-            raise InvalidInputError(f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'")
+            raise InvalidInputError(
+                f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'"
+            )
         self._writable()
-        manifest = self.refresh()._snapshot.manifest  # another process may have moved the collection to another model
-        known = None if manifest.settings.get("open_schema") else source_schema(manifest, id_column, text_column)
+        manifest = (
+            self.refresh()._snapshot.manifest
+        )  # another process may have moved the collection to another model
+        known = (
+            None
+            if manifest.settings.get("open_schema")
+            else source_schema(manifest, id_column, text_column)
+        )
         with _readable():
-            source = open_source(data, text_column=text_column or manifest.text_column or "text", schema=known)
+            source = open_source(
+                data, text_column=text_column or manifest.text_column or "text", schema=known
+            )
         with _readable(), progress_bar(f"adding {source.name}", source.total, progress) as advance:
             done = add.add_documents(
                 self._store,
@@ -241,13 +272,17 @@ class Collection:
         self.refresh()
         return done
 
-    def delete(self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None) -> DeleteResult:
+    def delete(
+        self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None
+    ) -> DeleteResult:
         """Delete whole documents by id or by filter. An id that is not there is counted, not an error.
 
         Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
         """
         self._writable()
-        listed: list[Id] | None = None if ids is None else [ids] if isinstance(ids, str | int) else list(ids)
+        listed: list[Id] | None = (
+            None if ids is None else [ids] if isinstance(ids, str | int) else list(ids)
+        )
         return self._changed(edit.delete(self._store, listed, where))
 
     def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
@@ -267,7 +302,9 @@ class Collection:
         try:
             arrow_type = pa.type_for_alias(kind) if isinstance(kind, str) else kind
         except ValueError as error:
-            raise InvalidInputError(f"{kind!r} is not the name of an Arrow type such as 'string', 'int64', 'date32'") from error
+            raise InvalidInputError(
+                f"{kind!r} is not the name of an Arrow type such as 'string', 'int64', 'date32'"
+            ) from error
         return self._changed(edit.add_column(self._store, name, arrow_type, value))
 
     def build_index(
@@ -297,21 +334,36 @@ class Collection:
         manifest = self.refresh()._snapshot.manifest
         if recall is not None:
             check_recall(recall)
-        asked, asked_with = self._questions(queries, manifest)
+        asked, query_source = self._questions(queries, manifest)
         if asked is not None and not len(asked):
-            raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
+            raise InvalidInputError(
+                "queries is empty: give questions to measure with, or leave it out"
+            )
         self._store.snapshot().verify()
         with progress_bar("building the index", len(self), progress) as advance:
             budget = parse_bytes(memory)
             result = build_index(
-                self._store, recipe, recall=recall, memory=budget, queries=asked, asked_with=asked_with, seed=seed,
-                threads=threads, progress=advance,
-            )  # fmt: skip
+                self._store,
+                recipe,
+                recall=recall,
+                memory=budget,
+                queries=asked,
+                query_source=query_source,
+                seed=seed,
+                threads=threads,
+                progress=advance,
+            )
         trim_heap()
         return self._changed(result)
 
     def bench(
-        self, recipes: Sequence[str], *, k: int = 10, queries: Any = None, seed: int = 0, progress: bool | None = None
+        self,
+        recipes: Sequence[str],
+        *,
+        k: int = 10,
+        queries: Any = None,
+        seed: int = 0,
+        progress: bool | None = None,
     ) -> dict[str, Any]:
         """Build each recipe on this collection's data, measure recall and cost, commit nothing; a report for JSON.
 
@@ -322,7 +374,12 @@ class Collection:
         asked, _ = self._questions(queries, self._snapshot.manifest)
         with progress_bar("comparing recipes", len(recipes), progress) as advance:
             return compare_recipes(
-                self._store, recipes, k=check_k(k), queries=asked, seed=seed, progress=lambda name: advance(1)
+                self._store,
+                recipes,
+                k=check_k(k),
+                queries=asked,
+                seed=seed,
+                progress=lambda name: advance(1),
             )
 
     def compact(self, *, purge: bool = False) -> int:
@@ -338,9 +395,8 @@ class Collection:
             self._store.purge()
         return version
 
-    def restore(self, version: int) -> int:
-        """Make an older version the latest again, as a new version; its number. (A backup is brought back by
-        `vecsearch.backup.restore`.) Raises VersionNotFoundError."""
+    def rollback(self, version: int) -> int:
+        """Make an older version the latest again, as a new version; its number. Raises VersionNotFoundError."""
         self._writable()
         return self._changed(versions.rollback(self._store, version))
 
@@ -349,7 +405,7 @@ class Collection:
     def check(self) -> list[Damage]:
         """Read every file of every version whole and compare it with its checksums: what is damaged, and what to do about it.
 
-        `vecsearch.check.repair(path)` makes again what can be made again. Raises StorageError."""
+        `vecsearch.repair(path)` makes again what can be made again. Raises StorageError."""
         from vecsearch.maintenance.check import find_damage
 
         return find_damage(self.path)
@@ -357,26 +413,26 @@ class Collection:
     def backup(self, target: str | os.PathLike[str]) -> int:
         """Copy the version that this object reads to a new folder, every byte verified, while others write; its number.
 
-        A backup is a collection: `vecsearch.open` searches it, `vecsearch.backup.restore` makes another of it. Raises
+        A backup is a collection: `vecsearch.open` searches it, `vecsearch.restore` makes another of it. Raises
         CollectionExistsError, CorruptedError, StorageError."""
         from vecsearch.maintenance.backup import write_backup
 
-        return write_backup(self.path, _root(target), self._snapshot.manifest.version)
+        return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def export(self, target: str | os.PathLike[str]) -> int:
         """Write the documents with all their columns and vectors to one Parquet file, for other tools and for
-        `vecsearch.backup.restore`; how many rows. Raises CollectionExistsError, InvalidInputError, CorruptedError,
+        `vecsearch.restore`; how many rows. Raises CollectionExistsError, InvalidInputError, CorruptedError,
         StorageError."""
         from vecsearch.maintenance.parquet import export_parquet
 
-        return export_parquet(self.path, _root(target), self._snapshot.manifest.version)
+        return export_parquet(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Move the collection to another model: every text is embedded again, ids, texts, metadata and passages stay.
 
         One commit: searches are answered by the old model until then. What others add or delete meanwhile is not lost. An
         interrupted move is resumed by calling it again; what was embedded is not embedded twice. Indexes are dropped:
-        build_index makes a new one. `restore` of the version before brings the old model back.
+        build_index makes a new one. `rollback` to the version before brings the old model back.
 
         Raises InvalidInputError where there is no text, EmbedderError, StorageError, LockTimeoutError.
         """
@@ -392,9 +448,16 @@ class Collection:
         return result
 
     def dimensions(
-        self, dims: Sequence[int] | None = None, *, k: int = 10, queries: Any = None, qrels: Any = None, n_queries: int = 500,
-        seed: int = 0, progress: bool | None = None,
-    ) -> DimensionReport:  # fmt: skip
+        self,
+        dims: Sequence[int] | None = None,
+        *,
+        k: int = 10,
+        queries: Any = None,
+        qrels: Any = None,
+        n_queries: int = 500,
+        seed: int = 0,
+        progress: bool | None = None,
+    ) -> DimensionReport:
         """What fewer dimensions cost: bytes against recall@k, by principal components and by truncation (for Matryoshka).
 
         Asked with rows held out, or with `queries`: texts or vectors, id -> text, a file, or a BEIR folder; with `qrels` (a
@@ -404,18 +467,29 @@ class Collection:
         from vecsearch.evaluation.dimensions import measure_dimensions, read_judged
 
         snapshot = self._snapshot
-        asked, judged = (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
+        asked, judged = (
+            (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
+        )
         vectors = None if asked is None else self._queries(asked, snapshot.manifest)
         if vectors is not None and not len(vectors):
-            raise InvalidInputError("queries is empty: give questions to measure with, or leave it out")
+            raise InvalidInputError(
+                "queries is empty: give questions to measure with, or leave it out"
+            )
         total = snapshot.live.count * (2 if judged else 1)
         with progress_bar("measuring dimensions", total, progress) as advance:
-            return measure_dimensions(snapshot, dims, check_k(k), vectors, judged, n_queries, seed, advance)
+            return measure_dimensions(
+                snapshot, dims, check_k(k), vectors, judged, n_queries, seed, advance
+            )
 
-    def reduced(
-        self, path: str | os.PathLike[str], dim: int, *, method: Literal["pca", "truncate"] = "pca", seed: int = 0,
+    def reduce(
+        self,
+        path: str | os.PathLike[str],
+        dim: int,
+        *,
+        method: Literal["pca", "truncate"] = "pca",
+        seed: int = 0,
         progress: bool | None = None,
-    ) -> Collection:  # fmt: skip
+    ) -> Collection:
         """A new collection with the same documents in fewer dimensions; `dimensions` shows what that costs.
 
         The projection is kept inside it as part of its embedder, so texts that are added or searched for are projected too, and
@@ -425,8 +499,21 @@ class Collection:
 
         snapshot = self._snapshot
         with progress_bar("projecting", snapshot.live.count, progress) as advance:
-            embedder = write_reduced(snapshot, self._model_of(snapshot.manifest), _root(path), dim, method, seed, advance)
-        return Collection(_root(path), embedder=embedder, chunker=self._given_chunker, lock_timeout=self._store.lock_timeout)
+            embedder = write_reduced(
+                snapshot,
+                self._model_of(snapshot.manifest),
+                folder_path(path),
+                dim,
+                method,
+                seed,
+                advance,
+            )
+        return Collection(
+            folder_path(path),
+            embedder=embedder,
+            chunker=self._given_chunker,
+            lock_timeout=self._store.lock_timeout,
+        )
 
     # -- searching -------------------------------------------------------------------------------------------------------
 
@@ -451,11 +538,11 @@ class Collection:
         searcher = self._searching()
         snapshot = searcher.snapshot
         vector = self._query(query, snapshot.manifest)
-        kept = searcher.selector.select(where)
-        found = self._run(searcher, vector, check_k(k), kept, recall, exact, passages)
+        selection = searcher.selector.select(where)
+        found = self._run(searcher, vector, check_k(k), selection, recall, exact, passages)
         if self._queries_asked is not None:
             target = self._target(recall, snapshot)
-            self._queries_asked.note(searcher, vector[None], k, kept, target, exactly=exact)
+            self._queries_asked.note(searcher, vector[None], k, selection, target, exact=exact)
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def search_batch(
@@ -475,18 +562,22 @@ class Collection:
         vectors = self._queries(queries, snapshot.manifest)
         wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
         if len(wheres) != len(vectors):
-            raise InvalidInputError(f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query")
-        kepts = [searcher.selector.select(item) for item in wheres]
+            raise InvalidInputError(
+                f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query"
+            )
+        selections = [searcher.selector.select(item) for item in wheres]
         k = check_k(k)
         if snapshot.chunked and not passages:
             found = [
-                self._run(searcher, vector, k, kept, recall, exact, passages)
-                for vector, kept in zip(vectors, kepts, strict=True)
+                self._run(searcher, vector, k, selection, recall, exact, passages)
+                for vector, selection in zip(vectors, selections, strict=True)
             ]
         else:
-            found = searcher.batch(vectors, k, kepts, self._target(recall, snapshot), exact)
+            found = searcher.batch(vectors, k, selections, self._target(recall, snapshot), exact)
         if self._queries_asked is not None and len(vectors):
-            self._queries_asked.note(searcher, vectors, k, kepts[0], self._target(recall, snapshot), exactly=exact)
+            self._queries_asked.note(
+                searcher, vectors, k, selections[0], self._target(recall, snapshot), exact=exact
+            )
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
     def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
@@ -498,13 +589,21 @@ class Collection:
         snapshot = searcher.snapshot
         if not min_score > -np.inf:
             raise InvalidInputError(f"min_score is {min_score!r}; it must be a number")
-        found = searcher.within(self._query(query, snapshot.manifest), min_score, searcher.selector.select(where))
+        found = searcher.within(
+            self._query(query, snapshot.manifest), min_score, searcher.selector.select(where)
+        )
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def measure_recall(
-        self, k: int = 10, n_queries: int = 500, *, where: Where | None = None, recall: float | None = None,
-        queries: Any = None, seed: int = 0,
-    ) -> RecallReport:  # fmt: skip
+        self,
+        k: int = 10,
+        n_queries: int = 500,
+        *,
+        where: Where | None = None,
+        recall: float | None = None,
+        queries: Any = None,
+        seed: int = 0,
+    ) -> RecallReport:
         """Measure the live collection's recall@k against exact search, with a 99% bootstrap interval.
 
         Asked with `queries` (texts, vectors, or "sampled" for those that `sample_queries` kept), or with random rows, each
@@ -513,10 +612,19 @@ class Collection:
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
-        asked, asked_with = self._questions(queries, snapshot.manifest)
+        asked, query_source = self._questions(queries, snapshot.manifest)
         asked = None if asked is None else asked[:n_queries]
         target = self._target(recall, snapshot)
-        return measure_recall(searcher, check_k(k), n_queries, searcher.selector.select(where), target, asked, seed, asked_with)
+        return measure_recall(
+            searcher,
+            check_k(k),
+            n_queries,
+            searcher.selector.select(where),
+            target,
+            asked,
+            seed,
+            query_source,
+        )
 
     def sample_queries(self, count: int) -> int:
         """Keep a random sample of at most `count` of the queries asked from now on; 0 stops, and removes it. The version
@@ -536,9 +644,17 @@ class Collection:
         return advise(self._snapshot)
 
     def evaluate(
-        self, queries: Any = None, qrels: Any = None, *, k: int | Sequence[int] | None = None, where: Where | None = None,
-        recall: float | None = None, exact: bool = False, n_queries: int = 500, seed: int = 0,
-    ) -> QualityReport:  # fmt: skip
+        self,
+        queries: Any = None,
+        qrels: Any = None,
+        *,
+        k: int | Sequence[int] | None = None,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        n_queries: int = 500,
+        seed: int = 0,
+    ) -> QualityReport:
         """How good the answers are, as means with 95% bootstrap intervals, and for every query.
 
         With judgements: nDCG, MRR, recall and MAP at each k (10 and 100 by default), over whole documents. queries: a folder in
@@ -553,17 +669,33 @@ class Collection:
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
         splitter = functools.partial(self._splitter, snapshot.manifest)
         subject = quality.Subject(
-            snapshot, self._searching().selector.select(where), search, self.get, self._model_of(snapshot.manifest), splitter
+            snapshot,
+            self._searching().selector.select(where),
+            search,
+            self.get,
+            self._model_of(snapshot.manifest),
+            splitter,
         )
         return quality.evaluate(subject, queries, qrels, k, n_queries, seed)
 
-    def explain(
-        self, query: Any = None, k: int = 10, *, where: Where | None = None, recall: float | None = None, exact: bool = False
+    def plan(
+        self,
+        query: Any = None,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
     ) -> Plan:
         """What `search` would do and why; str() of it is for people. No vector is compared."""
         searcher = self._searching()
-        kept = searcher.selector.select(where)
-        return searcher.plan(min(check_k(k), max(kept.count, 1)), self._target(recall, searcher.snapshot), exact, kept)
+        selection = searcher.selector.select(where)
+        return searcher.plan(
+            min(check_k(k), max(selection.count, 1)),
+            self._target(recall, searcher.snapshot),
+            exact,
+            selection,
+        )
 
     @staticmethod
     def _target(recall: float | None, snapshot: Snapshot) -> float:
@@ -577,20 +709,22 @@ class Collection:
         searcher: Searcher,
         vector: npt.NDArray[np.float32],
         k: int,
-        kept: RowSelection,
+        selection: RowSelection,
         recall: float | None,
         exact: bool,
         passages: bool,
     ) -> Found:
         target = self._target(recall, searcher.snapshot)
-        k = min(k, max(kept.count, 1))
+        k = min(k, max(selection.count, 1))
         if passages or not searcher.snapshot.chunked:
-            return searcher.search(vector, k, kept, target, exact)
-        return searcher.documents(vector, k, kept, target, exact)
+            return searcher.search(vector, k, selection, target, exact)
+        return searcher.documents(vector, k, selection, target, exact)
 
     def _query(self, query: Any, manifest: Manifest) -> npt.NDArray[np.float32]:
         """One query as a vector to compare with stored ones: float32 (dim,), unit length for cosine."""
-        if type(query) is np.ndarray or (isinstance(query, Sequence) and not isinstance(query, str) and _numeric(query)):
+        if type(query) is np.ndarray or (
+            isinstance(query, Sequence) and not isinstance(query, str) and _numeric(query)
+        ):
             vector = np.ascontiguousarray(query, np.float32)
             if vector.shape == (1, manifest.dim):
                 vector = vector[0]
@@ -604,20 +738,26 @@ class Collection:
             )
         square = float(vector.dot(vector))
         if not square < np.inf:
-            raise InvalidInputError("the query vector has a NaN or an infinite number, or numbers too large for float32")
+            raise InvalidInputError(
+                "the query vector has a NaN or an infinite number, or numbers too large for float32"
+            )
         if manifest.metric is not Metric.COSINE:
             return vector
         if square == 0:
             raise InvalidInputError("the query is a zero vector: it has no direction, so no cosine")
         return np.multiply(vector, np.float32(1 / square**0.5))
 
-    def _questions(self, queries: Any, manifest: Manifest) -> tuple[npt.NDArray[np.float32] | None, str]:
+    def _questions(
+        self, queries: Any, manifest: Manifest
+    ) -> tuple[npt.NDArray[np.float32] | None, str]:
         """Queries to measure with, and what they are; None: rows."""
         if isinstance(queries, str) and queries == "sampled":
             if self._queries_asked is not None:
                 self._queries_asked.flush()
             return sampled_queries(self.path, manifest), "queries sampled from searches"
-        return (None if queries is None else self._queries(queries, manifest)), "the user's own queries"
+        return (
+            None if queries is None else self._queries(queries, manifest)
+        ), "the user's own queries"
 
     def _queries(self, queries: Any, manifest: Manifest) -> npt.NDArray[np.float32]:
         if isinstance(queries, str):
@@ -631,11 +771,19 @@ class Collection:
         try:
             matrix = np.ascontiguousarray(queries, np.float32)
         except ValueError as error:
-            raise InvalidInputError(f"the queries are not vectors of {manifest.dim} numbers each: {error}") from error
-        if matrix.ndim == 2 and manifest.embedder is not None and matrix.shape[1] == manifest.embedder.full_dim:
+            raise InvalidInputError(
+                f"the queries are not vectors of {manifest.dim} numbers each: {error}"
+            ) from error
+        if (
+            matrix.ndim == 2
+            and manifest.embedder is not None
+            and matrix.shape[1] == manifest.embedder.full_dim
+        ):
             matrix = self._projected(matrix, manifest)
         if matrix.ndim != 2 or matrix.shape[1] != manifest.dim:
-            raise InvalidInputError(f"the queries have shape {matrix.shape}; expected (number of queries, {manifest.dim})")
+            raise InvalidInputError(
+                f"the queries have shape {matrix.shape}; expected (number of queries, {manifest.dim})"
+            )
         rows = []
         for number, vector in enumerate(matrix):
             try:
@@ -647,13 +795,17 @@ class Collection:
     def _embed_queries(self, queries: Sequence[Any], manifest: Manifest) -> npt.NDArray[np.float32]:
         model = self._model_of(manifest)
         if model is None:
-            raise EmbedderError("this collection has no embedder, so it is searched by vector: give a list or array of numbers")
+            raise EmbedderError(
+                "this collection has no embedder, so it is searched by vector: give a list or array of numbers"
+            )
         for number, query in enumerate(queries):
             if isinstance(query, str) and not query.strip():
                 raise InvalidInputError(f"query {number} is an empty text")
         return model.embed_queries(queries)
 
-    def _projected(self, vectors: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray[np.float32]:
+    def _projected(
+        self, vectors: npt.NDArray[np.float32], manifest: Manifest
+    ) -> npt.NDArray[np.float32]:
         model = self._model_of(manifest)
         assert model is not None
         return model.project(vectors)
@@ -668,11 +820,17 @@ class Collection:
 
     # -- reading ---------------------------------------------------------------------------------------------------------
 
-    def get(self, ids: Iterable[Id] | Id, columns: Sequence[str] | None = None) -> list[dict[str, Any] | None]:
+    def get(
+        self, ids: Iterable[Id] | Id, columns: Sequence[str] | None = None
+    ) -> list[dict[str, Any] | None]:
         """Whole documents by id, in the order asked for; None for an id that is not there. The vector only when it is among
         `columns`."""
         snapshot = self._snapshot
-        names = [name for name in snapshot.columns if name != VECTOR] if columns is None else list(columns)
+        names = (
+            [name for name in snapshot.columns if name != VECTOR]
+            if columns is None
+            else list(columns)
+        )
         snapshot.check_columns(names)
         wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
         owners, positions = snapshot.locate(wanted)
@@ -686,7 +844,9 @@ class Collection:
             document = out[owner]
             if document is None:
                 out[owner] = row
-            elif text in names and row[text] is not None:  # the next passage: put the text together again
+            elif (
+                text in names and row[text] is not None
+            ):  # the next passage: put the text together again
                 document[text] += row[text][len(document[text]) - start :]
         return out
 
@@ -701,10 +861,16 @@ class Collection:
             raise InvalidInputError("vector takes the id of a document, or text=, one of them")
         snapshot = self._snapshot
         found: npt.NDArray[np.float32]
-        found = self._embed_queries([text], snapshot.manifest)[0] if id is None else document_vectors(snapshot, [id])[0]
+        found = (
+            self._embed_queries([text], snapshot.manifest)[0]
+            if id is None
+            else document_vectors(snapshot, [id])[0]
+        )
         return found
 
-    def features(self, ids: Any, *, missing: Literal["error", "zeros"] = "error") -> npt.NDArray[np.float32]:
+    def features(
+        self, ids: Any, *, missing: Literal["error", "zeros"] = "error"
+    ) -> npt.NDArray[np.float32]:
         """The vectors of documents, in the order of `ids`: float32 (len(ids), dim), each as it was given; of a document of
         several passages, their mean. missing: an id that is not there is an error, or a row of zeros.
 
@@ -713,7 +879,11 @@ class Collection:
         return document_vectors(self._snapshot, ids, missing)
 
     def torch_embedding(
-        self, ids: Iterable[Id] | None = None, *, trainable: bool = False, missing: Literal["error", "zeros"] = "error"
+        self,
+        ids: Iterable[Id] | None = None,
+        *,
+        trainable: bool = False,
+        missing: Literal["error", "zeros"] = "error",
     ) -> tuple[Any, dict[Id, int]]:
         """A torch.nn.Embedding with the vectors of some documents (of all, in order) as its weight, and the row of each id: for
         Wide & Deep, DeepFM and other networks. trainable: whether training may change it; it never changes the collection.
@@ -725,19 +895,26 @@ class Collection:
     def count(self, where: Where | None = None) -> int:
         """How many documents there are for which `where` is true."""
         snapshot = self._snapshot
-        return snapshot.manifest.documents if where is None else snapshot.documents_in(self._searching().selector.select(where))
+        return (
+            snapshot.manifest.documents
+            if where is None
+            else snapshot.documents_in(self._searching().selector.select(where))
+        )
 
     def __len__(self) -> int:
         return self._snapshot.manifest.documents
 
-    def to_arrow(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> pa.Table:
+    def to_arrow(
+        self, columns: Sequence[str] | None = None, *, where: Where | None = None
+    ) -> pa.Table:
         """The live rows as a table: a row a document, or a passage where there is a chunker. Cosine collections give vectors
         back with the length they had, to float32's precision (relative 1e-6; float16 storage 1e-3)."""
         snapshot = self._snapshot
         names = snapshot.columns if columns is None else list(columns)
         snapshot.check_columns(names)
         return pa.Table.from_batches(
-            snapshot.scan(names, self._searching().selector.select(where)), schema=snapshot.schema_of(names)
+            snapshot.scan(names, self._searching().selector.select(where)),
+            schema=snapshot.schema_of(names),
         )
 
     def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
@@ -746,7 +923,11 @@ class Collection:
         return self.to_arrow(columns, where=where).to_pandas()
 
     def scan(
-        self, columns: Sequence[str] | None = None, *, where: Where | None = None, batch_rows: int = 8192
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Where | None = None,
+        batch_rows: int = 8192,
     ) -> Iterator[pa.RecordBatch]:
         """Stream the live rows, `batch_rows` at most at a time, from one version whatever is committed meanwhile."""
         searcher = self._searching()
@@ -773,7 +954,13 @@ class Collection:
             columns={field.name: str(field.type) for field in manifest.schema},
             recall=manifest.recall,
             indexes=tuple(
-                IndexInfo(entry.name, entry.recipe, entry.rows, sum(ref.bytes for ref in entry.files), entry.calibration)
+                IndexInfo(
+                    entry.name,
+                    entry.recipe,
+                    entry.rows,
+                    sum(ref.bytes for ref in entry.files),
+                    entry.calibration,
+                )
                 for entry in manifest.indexes
             ),
         )
@@ -786,7 +973,9 @@ class Collection:
                 manifest = log.load(self.path, number)
             except VersionNotFoundError:
                 continue  # removed by another process since the folder was listed
-            out.append(VersionInfo(number, manifest.created, manifest.operation, manifest.documents))
+            out.append(
+                VersionInfo(number, manifest.created, manifest.operation, manifest.documents)
+            )
         return out
 
     # -- life ------------------------------------------------------------------------------------------------------------
@@ -797,7 +986,9 @@ class Collection:
             current = self._searching().snapshot
             if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
                 self._searcher = Searcher(self._store.snapshot())
-                self._queries_asked = query_log(self._queries_asked, self.path, self._searcher.snapshot.manifest)
+                self._queries_asked = query_log(
+                    self._queries_asked, self.path, self._searcher.snapshot.manifest
+                )
         return self
 
     def close(self) -> None:
@@ -822,7 +1013,9 @@ class Collection:
     def _searching(self) -> Searcher:
         searcher = self._searcher
         if searcher is None:
-            raise CollectionClosedError(f"the collection {self.path} was closed: open it again with vecsearch.open")
+            raise CollectionClosedError(
+                f"the collection {self.path} was closed: open it again with vecsearch.open"
+            )
         return searcher
 
     @property
@@ -833,7 +1026,7 @@ class Collection:
         if self._pinned is not None:
             raise InvalidInputError(
                 f"the collection was opened at version {self._pinned}, which is history: open it without version= to "
-                f"change it, or restore({self._pinned}) there"
+                f"change it, or rollback({self._pinned}) there"
             )
         return self._snapshot
 
@@ -844,24 +1037,14 @@ class Collection:
     def _splitter(self, manifest: Manifest) -> Any:
         if manifest.chunker is None:
             return None
-        chunker: Chunker | FunctionChunker | None = resolve_chunker(self._given_chunker or manifest.chunker)
+        chunker: Chunker | FunctionChunker | None = resolve_chunker(
+            self._given_chunker or manifest.chunker
+        )
         if chunker is None or chunker.to_dict() != dict(manifest.chunker):
             raise InvalidInputError(
                 f"the collection was made with the chunker {dict(manifest.chunker)}: open it with that one (chunker=)"
             )
         return chunker.split
-
-
-def _root(path: str | os.PathLike[str]) -> Path:
-    """The folder of a collection. Raises InvalidInputError for a path that no file system holds."""
-    try:
-        root = Path(path)
-        root.exists()
-    except (TypeError, ValueError, OSError) as error:
-        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: {error}") from error
-    if "\0" in str(root):
-        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: it has a NUL character")
-    return root
 
 
 @contextlib.contextmanager
@@ -870,33 +1053,19 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except RecursionError as error:
-        raise InvalidInputError("the data holds lists or objects nested too deeply to be read: flatten them") from error
+        raise InvalidInputError(
+            "the data holds lists or objects nested too deeply to be read: flatten them"
+        ) from error
     except pa.ArrowInvalid as error:
         raise InvalidInputError(f"the data is not valid Arrow: {error}") from error
-
-
-def _make_folders(root: Path) -> None:
-    if root.is_dir():
-        if log.versions(root):
-            raise CollectionExistsError(f"there is a collection at {root} already: vecsearch.open opens it")
-        ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING, MODELS}  # left by a create that was cut off
-        if any(path.name not in ours and not path.name.startswith(".probe-") for path in root.iterdir()):
-            raise CollectionExistsError(f"{root} is a folder with other files in it: choose a name that is free")
-    elif root.exists():
-        raise CollectionExistsError(f"{root} is a file: choose a name that is free")
-    with disk.storage_errors("creating", root):
-        root.mkdir(parents=True, exist_ok=True)
-        filesystem.require_local(root)
-        for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
-            (root / name).mkdir(exist_ok=True)
-    disk.sync_folder(root)
-    disk.sync_path(root)
 
 
 def _dimension(dim: int | None, model: Embedder | None) -> int:
     if model is not None:
         if dim is not None and dim != model.dim:
-            raise InvalidInputError(f"dim is {dim}, but {model.name} makes vectors of {model.dim} numbers: leave dim out")
+            raise InvalidInputError(
+                f"dim is {dim}, but {model.name} makes vectors of {model.dim} numbers: leave dim out"
+            )
         dim = model.dim
     if dim is None:
         raise InvalidInputError("give an embedder, or dim= for vectors of your own")
@@ -910,4 +1079,6 @@ def _numeric(item: Any) -> bool:
         return item.dtype.kind in "fiu"
     if isinstance(item, str | bytes) or not isinstance(item, Sequence):
         return False
-    return len(item) > 0 and all(isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in item)
+    return len(item) > 0 and all(
+        isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in item
+    )

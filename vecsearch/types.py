@@ -90,26 +90,42 @@ class DimensionReport:
     rows: int
     queries: int
     fitted_on: int
-    asked_with: str
+    query_source: str
     metric: str
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Head and rows for people."""
         judged = self.points[0].ndcg is not None
-        head = ["method", "dim", "bytes", "share", f"recall@{self.k}", "at least", *([f"nDCG@{self.k}"] if judged else [])]
+        head = [
+            "method",
+            "dim",
+            "bytes",
+            "share",
+            f"recall@{self.k}",
+            "at least",
+            *([f"nDCG@{self.k}"] if judged else []),
+        ]
         full = self.points[0].bytes
         rows = []
         for point in self.points:
             gain = [] if point.ndcg is None else [f"{point.ndcg:.4f}"]
             quality = [f"{point.recall:.3f}", f"{point.low:.3f}", *gain]
-            rows.append([point.method, f"{point.dim:,}", f"{point.bytes:,}", f"{point.bytes / full:.0%}", *quality])
+            rows.append(
+                [
+                    point.method,
+                    f"{point.dim:,}",
+                    f"{point.bytes:,}",
+                    f"{point.bytes / full:.0%}",
+                    *quality,
+                ]
+            )
         return head, rows
 
     def note(self) -> str:
         """What was measured, in words."""
         judged = self.points[0].ndcg is not None
         return (
-            f"{self.metric}; recall over {self.rows:,} rows, asked with {self.queries:,} {self.asked_with}; "
+            f"{self.metric}; recall over {self.rows:,} rows, asked with {self.queries:,} {self.query_source}; "
             f"components fitted on {self.fitted_on:,} other rows"
             + ("; nDCG over all rows, with components fitted on them" if judged else "")
         )
@@ -117,7 +133,10 @@ class DimensionReport:
     def __str__(self) -> str:
         head, rows = self.table()
         widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
-        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in [head, *rows]
+        ]
         return "\n".join([*lines, self.note()])
 
 
@@ -197,7 +216,7 @@ class RecallReport:
     k: int
     queries: int
     target: float
-    asked_with: str
+    query_source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +261,8 @@ class Plan:
     expected_recall: float = 1.0
     effort: int = 0
     depth: int = 0
-    reach: int = 0
-    fresh_rows: int = 0
+    candidate_window: int = 0
+    unindexed_rows: int = 0
     steps: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
@@ -252,12 +271,14 @@ class Plan:
         if self.method == "exact":
             head = f"exact search over {self.rows:,} rows: {self.reason}"
         elif self.method == "scan":
-            head = f"scan of the codes of {self.rows:,} rows ({self.depth} candidates): {self.reason}"
+            head = (
+                f"scan of the codes of {self.rows:,} rows ({self.depth} candidates): {self.reason}"
+            )
         else:
             head = (
                 f"index search over {self.rows:,} rows (effort {self.effort}, {self.depth} candidates, "
                 f"measured recall {self.expected_recall:.3f}): {self.reason}"
             )
-        if self.method in ("index", "scan") and self.fresh_rows:
-            head += f"; {self.fresh_rows:,} rows outside the index scored exactly"
+        if self.method in ("index", "scan") and self.unindexed_rows:
+            head += f"; {self.unindexed_rows:,} rows outside the index scored exactly"
         return "; ".join((head, *self.steps))

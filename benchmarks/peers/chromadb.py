@@ -19,14 +19,22 @@ class Chroma(Peer):
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         client = self._client(folder)
         space = task.metric_as({"cosine": "cosine", "ip": "ip", "l2": "l2"})
-        hnsw = {"space": space, "max_neighbors": args["M"], "ef_construction": args["ef_construction"]}
+        hnsw = {
+            "space": space,
+            "max_neighbors": args["M"],
+            "ef_construction": args["ef_construction"],
+        }
         hnsw["num_threads"] = task.threads
-        collection = client.create_collection("bench", configuration={"hnsw": hnsw}, embedding_function=None)
+        collection = client.create_collection(
+            "bench", configuration={"hnsw": hnsw}, embedding_function=None
+        )
         step = client.get_max_batch_size()
         vectors = task.vectors
         for start in range(0, len(vectors), step):
             rows = range(start, min(start + step, len(vectors)))
-            metadata = [{name: int(values[row]) for name, values in task.columns.items()} for row in rows]
+            metadata = [
+                {name: int(values[row]) for name, values in task.columns.items()} for row in rows
+            ]
             collection.add(
                 ids=[str(row) for row in rows],
                 embeddings=vectors[start : rows.stop],
@@ -40,14 +48,18 @@ class Chroma(Peer):
         self._reopen()
 
     def tune(self, args: Mapping[str, Any], k: int) -> None:
-        if args["ef"] != self.ef:  # an index that was searched keeps its ef until it is opened again
+        if (
+            args["ef"] != self.ef
+        ):  # an index that was searched keeps its ef until it is opened again
             self.ef = args["ef"]
             self.collection.modify(configuration={"hnsw": {"ef_search": self.ef}})
             self._reopen()
 
     def search(self, query: Vectors, k: int, where: Where) -> Any:
         condition = None if where is None else {where[0]: where[1]}
-        return self.collection.query(query_embeddings=query[None], n_results=k, where=condition, include=[])["ids"][0]
+        return self.collection.query(
+            query_embeddings=query[None], n_results=k, where=condition, include=[]
+        )["ids"][0]
 
     def rows(self, answer: Any) -> Sequence[int]:
         return [int(row) for row in answer]
@@ -61,4 +73,6 @@ class Chroma(Peer):
 
     @staticmethod
     def _client(folder: Path) -> Any:
-        return chromadb.PersistentClient(str(folder), settings=chromadb.Settings(anonymized_telemetry=False))
+        return chromadb.PersistentClient(
+            str(folder), settings=chromadb.Settings(anonymized_telemetry=False)
+        )

@@ -30,7 +30,10 @@ class _Faiss(Peer):
             return None
         if where not in self.bitmaps:
             bits = np.packbits(self.columns[where[0]] == where[1], bitorder="little")
-            self.bitmaps[where] = faiss.IDSelectorBitmap(bits), bits  # the selector points into the bits
+            self.bitmaps[where] = (
+                faiss.IDSelectorBitmap(bits),
+                bits,
+            )  # the selector points into the bits
         return self.bitmaps[where][0]
 
     def rows(self, answer: Any) -> Sequence[int]:
@@ -40,7 +43,9 @@ class _Faiss(Peer):
 class FaissHnsw(_Faiss):
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         faiss.omp_set_num_threads(task.threads)
-        metric = task.metric_as({"cosine": faiss.METRIC_L2, "ip": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2})
+        metric = task.metric_as(
+            {"cosine": faiss.METRIC_L2, "ip": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
+        )
         index = faiss.IndexHNSWFlat(task.dim, args["M"], metric)
         index.hnsw.efConstruction = args["ef_construction"]
         index.add(task.vectors)
@@ -62,7 +67,11 @@ class FaissHnsw(_Faiss):
 
 class FaissFlat(_Faiss):
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
-        metrics = {"cosine": faiss.METRIC_INNER_PRODUCT, "ip": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
+        metrics = {
+            "cosine": faiss.METRIC_INNER_PRODUCT,
+            "ip": faiss.METRIC_INNER_PRODUCT,
+            "l2": faiss.METRIC_L2,
+        }
         index = faiss.IndexFlat(task.dim, task.metric_as(metrics))
         index.add(task.vectors)
         faiss.write_index(index, str(folder / "index.faiss"))
@@ -100,7 +109,9 @@ class AutoFaiss(_Faiss):
         faiss.write_index(index, str(folder / "index.faiss"))
 
     def tune(self, args: Mapping[str, Any], k: int) -> None:
-        index = faiss.downcast_index(self.index.index if isinstance(self.index, faiss.IndexPreTransform) else self.index)
+        index = faiss.downcast_index(
+            self.index.index if isinstance(self.index, faiss.IndexPreTransform) else self.index
+        )
         if args["effort"] and isinstance(index, faiss.IndexHNSW):
             index.hnsw.efSearch = args["effort"]
         elif args["effort"] and isinstance(index, faiss.IndexIVF):

@@ -18,9 +18,13 @@ class Glass(Peer):
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         vectors = task.vectors
         glass.set_num_threads(task.threads)
-        graph = glass.Index("HNSW", self._metric(task), args["quant"], args["R"], args["L"]).build(vectors)
+        graph = glass.Index("HNSW", self._metric(task), args["quant"], args["R"], args["L"]).build(
+            vectors
+        )
         graph.save(str(folder / "graph.glass"))
-        np.save(folder / "vectors.npy", vectors)  # it saves the graph only, and asks for the vectors again
+        np.save(
+            folder / "vectors.npy", vectors
+        )  # it saves the graph only, and asks for the vectors again
         (folder / "quant").write_text(args["quant"])
 
     def open(self, task: Task, folder: Path) -> None:
@@ -28,7 +32,9 @@ class Glass(Peer):
         quant = (folder / "quant").read_text()
         graph = glass.Graph(str(folder / "graph.glass"))
         vectors = np.load(folder / "vectors.npy")
-        self.searcher = glass.Searcher(graph, vectors, self._metric(task), quant, "" if quant == "FP32" else "FP32")
+        self.searcher = glass.Searcher(
+            graph, vectors, self._metric(task), quant, "" if quant == "FP32" else "FP32"
+        )
         self.searcher.optimize(task.threads)
 
     def tune(self, args: Mapping[str, Any], k: int) -> None:

@@ -18,7 +18,9 @@ class Hnswlib(Peer):
 
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         index = self._empty(task)
-        index.init_index(len(task.vectors), M=args["M"], ef_construction=args["ef_construction"], random_seed=1)
+        index.init_index(
+            len(task.vectors), M=args["M"], ef_construction=args["ef_construction"], random_seed=1
+        )
         index.set_num_threads(task.threads)
         index.add_items(task.vectors, np.arange(len(task.vectors)))
         index.save_index(str(folder / "index.bin"))
@@ -37,7 +39,9 @@ class Hnswlib(Peer):
             return self.index.knn_query(query, k=k, num_threads=1)[0][0]
         values, wanted = self.columns[where[0]], where[1]
         try:
-            return self.index.knn_query(query, k=k, num_threads=1, filter=lambda row: values[row] == wanted)[0][0]
+            return self.index.knn_query(
+                query, k=k, num_threads=1, filter=lambda row: values[row] == wanted
+            )[0][0]
         except RuntimeError:  # it found fewer than k rows, and then hands out none
             return []
 
@@ -48,4 +52,6 @@ class Hnswlib(Peer):
         return self.index.knn_query(queries, k=k, num_threads=self.threads)[0]
 
     def _empty(self, task: Task) -> Any:
-        return hnswlib.Index(space=task.metric_as({"cosine": "ip", "ip": "ip", "l2": "l2"}), dim=task.dim)
+        return hnswlib.Index(
+            space=task.metric_as({"cosine": "ip", "ip": "ip", "l2": "l2"}), dim=task.dim
+        )

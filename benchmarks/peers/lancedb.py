@@ -21,7 +21,13 @@ class LanceDB(Peer):
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         n = len(task.vectors)
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(task.vectors.ravel()), task.dim)
-        rows = pa.table({"id": np.arange(n), "vector": vectors, **{name: pa.array(v) for name, v in task.columns.items()}})
+        rows = pa.table(
+            {
+                "id": np.arange(n),
+                "vector": vectors,
+                **{name: pa.array(v) for name, v in task.columns.items()},
+            }
+        )
         table = lancedb.connect(str(folder)).create_table("bench", rows)
         config = HnswSq(
             distance_type=self._distance(task),
@@ -43,7 +49,9 @@ class LanceDB(Peer):
         self.ef = max(args["ef"], k * self.refine)  # it asks the graph for as many as it re-scores
 
     def search(self, query: Vectors, k: int, where: Where) -> Any:
-        search = self.table.search(query).distance_type(self.distance).nprobes(self.nprobes).ef(self.ef)
+        search = (
+            self.table.search(query).distance_type(self.distance).nprobes(self.nprobes).ef(self.ef)
+        )
         search = search.refine_factor(self.refine).limit(k).select(["id", "_distance"])
         if where is not None:
             search = search.where(f"{where[0]} = {where[1]}", prefilter=True)
@@ -53,7 +61,11 @@ class LanceDB(Peer):
         return [int(row) for row in answer["id"].to_pylist()]
 
     def index_bytes(self, folder: Path) -> int | None:
-        return sum(file.stat().st_size for file in (folder / "bench.lance" / "_indices").rglob("*") if file.is_file())
+        return sum(
+            file.stat().st_size
+            for file in (folder / "bench.lance" / "_indices").rglob("*")
+            if file.is_file()
+        )
 
     @staticmethod
     def _distance(task: Task) -> Any:

@@ -25,13 +25,18 @@ class MilvusLite(Peer):
             *(milvus_lite.FieldSchema(name=name, dtype=kinds.INT64) for name in task.columns),
         ]
         with milvus_lite.MilvusLite(str(folder)) as database:
-            collection = database.create_collection("bench", milvus_lite.CollectionSchema(fields=fields))
+            collection = database.create_collection(
+                "bench", milvus_lite.CollectionSchema(fields=fields)
+            )
             for start in range(0, len(task.vectors), BATCH):
                 rows = range(start, min(start + BATCH, len(task.vectors)))
                 collection.insert([self._record(task, row) for row in rows])
             collection.flush()
             parameters = {"M": args["M"], "efConstruction": args["ef_construction"]}
-            collection.create_index("vector", {"index_type": "HNSW", "metric_type": self._metric(task), "params": parameters})
+            collection.create_index(
+                "vector",
+                {"index_type": "HNSW", "metric_type": self._metric(task), "params": parameters},
+            )
             for name in task.columns:
                 collection.create_index(name, {"index_type": "INVERTED"})
             collection.load()
@@ -56,7 +61,12 @@ class MilvusLite(Peer):
 
     def _search(self, queries: list[Vectors], k: int, condition: str | None) -> Any:
         return self.collection.search(
-            queries, top_k=k, metric_type=self.metric, expr=condition, output_fields=["id"], search_params=self.parameters
+            queries,
+            top_k=k,
+            metric_type=self.metric,
+            expr=condition,
+            output_fields=["id"],
+            search_params=self.parameters,
         )
 
     @staticmethod

@@ -19,7 +19,10 @@ class QdrantEdge(Peer):
 
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         hnsw = qe.HnswIndexConfig(
-            m=args["M"], ef_construct=args["ef_construction"], full_scan_threshold=10, max_indexing_threads=task.threads
+            m=args["M"],
+            ef_construct=args["ef_construction"],
+            full_scan_threshold=10,
+            max_indexing_threads=task.threads,
         )
         shard = qe.EdgeShard.create(
             str(folder),
@@ -30,7 +33,11 @@ class QdrantEdge(Peer):
             ),
         )
         for name in task.columns:
-            shard.update(qe.UpdateOperation.create_field_index(name, qe.IntegerIndexParams(lookup=True, range=False)))
+            shard.update(
+                qe.UpdateOperation.create_field_index(
+                    name, qe.IntegerIndexParams(lookup=True, range=False)
+                )
+            )
         for start in range(0, len(task.vectors), BATCH):
             rows = range(start, min(start + BATCH, len(task.vectors)))
             shard.update(qe.UpdateOperation.upsert_points([self._point(task, row) for row in rows]))
@@ -49,16 +56,22 @@ class QdrantEdge(Peer):
     def search(self, query: Vectors, k: int, where: Where) -> Any:
         condition = None
         if where is not None:
-            condition = qe.Filter(must=[qe.FieldCondition(key=where[0], match=qe.MatchValue(value=where[1]))])
+            condition = qe.Filter(
+                must=[qe.FieldCondition(key=where[0], match=qe.MatchValue(value=where[1]))]
+            )
         nearest = qe.Query.Nearest(query.tolist())
-        return self.shard.search(qe.SearchRequest(query=nearest, limit=k, filter=condition, params=self.parameters))
+        return self.shard.search(
+            qe.SearchRequest(query=nearest, limit=k, filter=condition, params=self.parameters)
+        )
 
     def rows(self, answer: Any) -> Sequence[int]:
         return [int(point.id) for point in answer]
 
     @staticmethod
     def _vectors(task: Task) -> Any:
-        distance = task.metric_as({"cosine": qe.Distance.Dot, "ip": qe.Distance.Dot, "l2": qe.Distance.Euclid})
+        distance = task.metric_as(
+            {"cosine": qe.Distance.Dot, "ip": qe.Distance.Dot, "l2": qe.Distance.Euclid}
+        )
         return {"": qe.EdgeVectorParams(size=task.dim, distance=distance)}
 
     @staticmethod

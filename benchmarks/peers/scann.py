@@ -16,16 +16,22 @@ class Scann(Peer):
     package = "scann"
 
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
-        distance = task.metric_as({"cosine": "dot_product", "ip": "dot_product", "l2": "squared_l2"})
+        distance = task.metric_as(
+            {"cosine": "dot_product", "ip": "dot_product", "l2": "squared_l2"}
+        )
         n = len(task.vectors)
         leaves = max(1, round(args["leaves_per_sqrt_n"] * math.sqrt(n)))
         builder = (
             scann_ops_pybind.builder(task.vectors, 10, distance)
             .set_n_training_threads(task.threads)
-            .tree(num_leaves=leaves, num_leaves_to_search=leaves, training_sample_size=min(n, 250_000))
+            .tree(
+                num_leaves=leaves, num_leaves_to_search=leaves, training_sample_size=min(n, 250_000)
+            )
         )
         threshold = args["threshold"] if distance == "dot_product" else math.nan
-        searcher = builder.score_ah(2, anisotropic_quantization_threshold=threshold).reorder(100).build()
+        searcher = (
+            builder.score_ah(2, anisotropic_quantization_threshold=threshold).reorder(100).build()
+        )
         (folder / "index").mkdir()
         searcher.serialize(str(folder / "index"), relative_path=True)
 

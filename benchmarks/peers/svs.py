@@ -19,16 +19,24 @@ class ScalableVS(Peer):
 
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         parameters = svs.VamanaBuildParameters(
-            graph_max_degree=args["degree"], window_size=args["window"], max_candidate_pool_size=3 * args["degree"]
+            graph_max_degree=args["degree"],
+            window_size=args["window"],
+            max_candidate_pool_size=3 * args["degree"],
         )
         vectors = np.ascontiguousarray(task.vectors, dtype=args["dtype"])
-        index = svs.Vamana.build(parameters, vectors, self._distance(task), num_threads=task.threads)
+        index = svs.Vamana.build(
+            parameters, vectors, self._distance(task), num_threads=task.threads
+        )
         index.save(*(str(folder / part) for part in PARTS))
 
     def open(self, task: Task, folder: Path) -> None:
         config, graph, data = (str(folder / part) for part in PARTS)
         self.index = svs.Vamana(
-            config, svs.GraphLoader(graph), svs.VectorDataLoader(data), self._distance(task), num_threads=task.threads
+            config,
+            svs.GraphLoader(graph),
+            svs.VectorDataLoader(data),
+            self._distance(task),
+            num_threads=task.threads,
         )
 
     def tune(self, args: Mapping[str, Any], k: int) -> None:
@@ -45,4 +53,6 @@ class ScalableVS(Peer):
 
     @staticmethod
     def _distance(task: Task) -> Any:
-        return task.metric_as({"cosine": svs.DistanceType.L2, "ip": svs.DistanceType.MIP, "l2": svs.DistanceType.L2})
+        return task.metric_as(
+            {"cosine": svs.DistanceType.L2, "ip": svs.DistanceType.MIP, "l2": svs.DistanceType.L2}
+        )

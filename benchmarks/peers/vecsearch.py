@@ -25,7 +25,9 @@ class Vecsearch(Peer):
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         vectors = pa.FixedSizeListArray.from_arrays(pa.array(task.vectors.ravel()), task.dim)
         columns = {name: pa.array(values) for name, values in task.columns.items()}
-        table = pa.table({"id": pa.array(np.arange(len(task.vectors))), "vector": vectors, **columns})
+        table = pa.table(
+            {"id": pa.array(np.arange(len(task.vectors))), "vector": vectors, **columns}
+        )
         with vs.create(folder / "bench.vs", dim=task.dim, metric=task.metric) as collection:
             collection.add(table)
             collection.build_index(recall=args["recall"])
@@ -39,7 +41,9 @@ class Vecsearch(Peer):
     def search(self, query: Vectors, k: int, where: Where) -> Any:
         if where is None:
             return self.collection.search(query, k=k, recall=self.recall).ids
-        return self.collection.search(query, k=k, recall=self.recall, where=f"{where[0]} = {where[1]}").ids
+        return self.collection.search(
+            query, k=k, recall=self.recall, where=f"{where[0]} = {where[1]}"
+        ).ids
 
     def rows(self, answer: Any) -> Sequence[int]:
         return [int(row) for row in answer]

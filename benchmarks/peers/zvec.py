@@ -19,7 +19,9 @@ class Zvec(Peer):
 
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
         zvec.init(optimize_threads=task.threads, log_level=zvec.LogLevel.ERROR)
-        metric = task.metric_as({"cosine": zvec.MetricType.IP, "ip": zvec.MetricType.IP, "l2": zvec.MetricType.L2})
+        metric = task.metric_as(
+            {"cosine": zvec.MetricType.IP, "ip": zvec.MetricType.IP, "l2": zvec.MetricType.L2}
+        )
         index = zvec.HnswIndexParam(
             metric,
             m=args["M"],
@@ -30,7 +32,10 @@ class Zvec(Peer):
         integer = zvec.DataType.INT64
         schema = zvec.CollectionSchema(
             "bench",
-            fields=[zvec.FieldSchema(name, integer, False, zvec.InvertIndexParam()) for name in task.columns],
+            fields=[
+                zvec.FieldSchema(name, integer, False, zvec.InvertIndexParam())
+                for name in task.columns
+            ],
             vectors=zvec.VectorSchema("vector", zvec.DataType.VECTOR_FP32, task.dim, index),
         )
         collection = zvec.create_and_open(str(folder / "bench"), schema)
@@ -55,7 +60,9 @@ class Zvec(Peer):
         condition = None if where is None else f"{where[0]} = {where[1]}"
         nearest = zvec.Query("vector", vector=query, param=self.parameters)
         found = self.collection.query_internal_ids(nearest, topk=k, filter=condition)
-        return self.collection.resolve_internal_ids(found[found >= 0])  # faster than `query`, which makes a document of each
+        return self.collection.resolve_internal_ids(
+            found[found >= 0]
+        )  # faster than `query`, which makes a document of each
 
     def rows(self, answer: Any) -> Sequence[int]:
         return [int(name) for name in answer]

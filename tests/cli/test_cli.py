@@ -59,7 +59,9 @@ def fails(*words: object, code: int = 1) -> str:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     path = tmp_path / "notes.jsonl"
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in DOCUMENTS), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in DOCUMENTS), encoding="utf-8"
+    )
     return path
 
 
@@ -97,7 +99,10 @@ def test_ingest_several_files_with_columns_of_other_names(tmp_path: Path) -> Non
     place = tmp_path / "c.vs"
     options = ("--id-column", "key", "--text-column", "words", "--embedder", "toy:16")
     ok("ingest", tmp_path / "one.csv", tmp_path / "two.csv", place, *options)
-    assert vs.open(place).get(["00one", "00two"], ["text"]) == [{"text": "the one"}, {"text": "the two"}]
+    assert vs.open(place).get(["00one", "00two"], ["text"]) == [
+        {"text": "the one"},
+        {"text": "the two"},
+    ]
 
 
 def test_ingest_of_a_bad_row_leaves_the_collection_as_it_was(folder: Path, data: Path) -> None:
@@ -112,19 +117,30 @@ def test_what_was_decided_at_the_making_is_not_changed_by_ingest(folder: Path, d
     assert "made with cosine" in fails("ingest", data, folder, "--metric", "l2", code=2)
     assert "made with 64" in fails("ingest", data, folder, "--dim", "3", code=2)
     assert "without a chunker" in fails("ingest", data, folder, "--chunk", code=2)
-    assert ok("ingest", data, folder, "--metric", "cosine", "--dim", "64", "--on-conflict", "skip").code == 0
+    assert (
+        ok(
+            "ingest", data, folder, "--metric", "cosine", "--dim", "64", "--on-conflict", "skip"
+        ).code
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--where", "year > 2000 AND id <> 'bus'"), ("--exact", "-k", "2"), ("--recall", "0.99")]
+    "options",
+    [(), ("--where", "year > 2000 AND id <> 'bus'"), ("--exact", "-k", "2"), ("--recall", "0.99")],
 )
 @pytest.mark.parametrize("question", ["a ship on a lake", "热茶"])
-def test_search_in_json_equals_the_api(folder: Path, question: str, options: tuple[str, ...]) -> None:
+def test_search_in_json_equals_the_api(
+    folder: Path, question: str, options: tuple[str, ...]
+) -> None:
     answer = ok("search", folder, question, *options, "--json").json
     named = dict(zip(options[::2], options[1::2], strict=False))
     collection = vs.open(folder)
     hits = collection.search(
-        question, k=int(options[2]) if "-k" in options else 10, where=named.get("--where"), exact="--exact" in options
+        question,
+        k=int(options[2]) if "-k" in options else 10,
+        where=named.get("--where"),
+        exact="--exact" in options,
     )
     assert [hit["id"] for hit in answer["hits"]] == hits.ids
     assert [hit["score"] for hit in answer["hits"]] == pytest.approx(hits.scores.tolist(), abs=1e-6)
@@ -137,7 +153,9 @@ def test_search_in_json_equals_the_api(folder: Path, question: str, options: tup
 
 
 def test_search_as_a_table(folder: Path) -> None:
-    lines = ok("search", folder, "large ship", "-k", "2", "--columns", "year", "--explain").out.splitlines()
+    lines = ok(
+        "search", folder, "large ship", "-k", "2", "--columns", "year", "--plan"
+    ).out.splitlines()
     assert lines[0].split() == ["rank", "score", "year", "document"]
     score = vs.open(folder).search("large ship", k=1).scores[0]
     assert lines[1].split() == ["1", f"{score:.3f}", "2021", "ship"]
@@ -148,10 +166,15 @@ def test_search_as_a_table(folder: Path) -> None:
 
 def test_long_texts_are_cut_to_two_lines_chinese_ones_too(tmp_path: Path) -> None:
     data = tmp_path / "long.jsonl"
-    rows = [{"id": 1, "text": "1: " + "long words " * 400}, {"id": 2, "text": "很长的一段话，" * 400}]
+    rows = [
+        {"id": 1, "text": "1: " + "long words " * 400},
+        {"id": 2, "text": "很长的一段话，" * 400},
+    ]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     ok("ingest", data, tmp_path / "long.vs", "--embedder", "toy:64")
-    lines = [line.strip() for line in ok("search", tmp_path / "long.vs", "long words").out.splitlines()]
+    lines = [
+        line.strip() for line in ok("search", tmp_path / "long.vs", "long words").out.splitlines()
+    ]
     assert lines[2].startswith("long words")  # the id stands above it and is not said twice
     assert lines[3].endswith("…")
     assert lines[5].startswith("很长的一段话，很长")
@@ -169,21 +192,38 @@ def test_search_without_a_match_says_so(folder: Path) -> None:
 
 
 def test_json_has_only_the_columns_asked_for(folder: Path) -> None:
-    (hit,) = ok("search", folder, "boat", "-k", "1", "--columns", "year, tags", "--json").json["hits"]
-    assert hit == {"rank": 1, "score": pytest.approx(hit["score"]), "id": "boat", "year": 1999, "tags": ["water"]}
+    (hit,) = ok("search", folder, "boat", "-k", "1", "--columns", "year, tags", "--json").json[
+        "hits"
+    ]
+    assert hit == {
+        "rank": 1,
+        "score": pytest.approx(hit["score"]),
+        "id": "boat",
+        "year": 1999,
+        "tags": ["water"],
+    }
 
 
 @pytest.mark.parametrize(
     ("name", "lines", "keys"),
     [
         ("questions.txt", "a boat\n\n热茶\n", ["1", "3"]),
-        ("questions.jsonl", '{"_id": "q1", "text": "a boat"}\n{"id": 7, "text": "热茶"}\n', ["q1", "7"]),
+        (
+            "questions.jsonl",
+            '{"_id": "q1", "text": "a boat"}\n{"id": 7, "text": "热茶"}\n',
+            ["q1", "7"],
+        ),
     ],
 )
-def test_many_questions_from_a_file(folder: Path, tmp_path: Path, name: str, lines: str, keys: list[str]) -> None:
+def test_many_questions_from_a_file(
+    folder: Path, tmp_path: Path, name: str, lines: str, keys: list[str]
+) -> None:
     path = tmp_path / name
     path.write_text(lines, encoding="utf-8")
-    answers = [json.loads(line) for line in ok("search", folder, "--queries", path, "-k", "1", "--json").out.splitlines()]
+    answers = [
+        json.loads(line)
+        for line in ok("search", folder, "--queries", path, "-k", "1", "--json").out.splitlines()
+    ]
     assert [answer["query_id"] for answer in answers] == keys
     assert [answer["hits"][0]["id"] for answer in answers] == ["boat", "茶"]
     shown = ok("search", folder, "--queries", path, "-k", "1").out
@@ -205,7 +245,11 @@ def test_vectors_without_a_model(tmp_path: Path) -> None:
     (hit,) = ok("search", place, "[3, 5]", "-k", "1", "--json").json["hits"]
     assert (hit["id"], hit["score"]) == (8, pytest.approx(-1.0))
     assert "no embedder" in fails("search", place, "a word")
-    assert ok("delete", place, "7", "99", "--json").json | {"version": 0} == {"deleted": 1, "missing": 1, "version": 0}
+    assert ok("delete", place, "7", "99", "--json").json | {"version": 0} == {
+        "deleted": 1,
+        "missing": 1,
+        "version": 0,
+    }
 
 
 def test_delete_by_id_and_by_filter(folder: Path) -> None:
@@ -216,9 +260,19 @@ def test_delete_by_id_and_by_filter(folder: Path) -> None:
 
 def test_info_versions_build_and_compact(folder: Path) -> None:
     info = ok("info", folder, "--json").json
-    assert (info["documents"], info["dim"], info["metric"], info["embedder"]) == (4, 64, "cosine", "toy:64")
+    assert (info["documents"], info["dim"], info["metric"], info["embedder"]) == (
+        4,
+        64,
+        "cosine",
+        "toy:64",
+    )
     shown = ok("info", folder).out
-    for words in ("documents", "toy:64", "64 × float32, cosine", "id (string), text (string), year (int64), tags (list<"):
+    for words in (
+        "documents",
+        "toy:64",
+        "64 × float32, cosine",
+        "id (string), text (string), year (int64), tags (list<",
+    ):
         assert words in shown
     ok("build", folder)
     ok("delete", folder, "bus")
@@ -241,10 +295,15 @@ def test_info_versions_build_and_compact(folder: Path) -> None:
         (("search", "nowhere.vs", "boat"), "nowhere.vs"),
         (("info", "nowhere.vs"), "nowhere.vs"),
         (("ingest", ".", "new.vs", "--embedder", "tyo:8"), "toy:8"),
-        (("ingest", ".", "new.vs", "--embedder", "toy:8", "--metric", "ip", "--dim", "9"), "dim is 9"),
+        (
+            ("ingest", ".", "new.vs", "--embedder", "toy:8", "--metric", "ip", "--dim", "9"),
+            "dim is 9",
+        ),
     ],
 )
-def test_errors_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str) -> None:
+def test_errors_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert message in fails(*words)
 
@@ -290,11 +349,21 @@ def test_debug_lets_the_exception_through() -> None:
     ("error", "code", "message"),
     [
         (KeyboardInterrupt(), 130, "error: interrupted"),
-        (ZeroDivisionError("by\nzero"), 1, "error: unexpected ZeroDivisionError: by zero (--debug shows where)"),
-        (PermissionError(13, "Permission denied", "c.vs"), 1, "error: [Errno 13] Permission denied: 'c.vs'"),
+        (
+            ZeroDivisionError("by\nzero"),
+            1,
+            "error: unexpected ZeroDivisionError: by zero (--debug shows where)",
+        ),
+        (
+            PermissionError(13, "Permission denied", "c.vs"),
+            1,
+            "error: [Errno 13] Permission denied: 'c.vs'",
+        ),
     ],
 )
-def test_what_goes_wrong_inside(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str) -> None:
+def test_what_goes_wrong_inside(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
+) -> None:
     def broken(*_: object) -> Iterator[None]:
         raise error
 
@@ -317,7 +386,14 @@ def test_json_of_what_json_cannot_say(capsys: pytest.CaptureFixture[str]) -> Non
     terminal.print_json(value)
     line = capsys.readouterr().out
     assert "茶" in line
-    assert json.loads(line) == {"nan": None, "day": "2024-02-29", "raw": "AP8=", "all": [None, 1.5], "字": "茶", "flag": True}
+    assert json.loads(line) == {
+        "nan": None,
+        "day": "2024-02-29",
+        "raw": "AP8=",
+        "all": [None, 1.5],
+        "字": "茶",
+        "flag": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -338,4 +414,8 @@ def test_sizes_for_people(size: int, shown: str) -> None:
 def test_version_and_help() -> None:
     assert ok("--version").out == f"vecsearch {vs.__version__}\n"
     shown = ok("--help").out
-    assert all(f" {info.callback.__name__} " in shown for info in app.app.registered_commands if info.callback)
+    assert all(
+        f" {info.callback.__name__} " in shown
+        for info in app.app.registered_commands
+        if info.callback
+    )

@@ -73,12 +73,25 @@ class Bare:
 def test_rows_of_a_source_file(tmp_path: Path) -> None:
     path = tmp_path / "shop.py"
     path.write_text(SOURCE, encoding="utf-8")
-    rows = [(row["id"], row["kind"], row["signature"], row["text"]) for row in demo._parsed_docs("shop", path)]
+    rows = [
+        (row["id"], row["kind"], row["signature"], row["text"])
+        for row in demo._parsed_docs("shop", path)
+    ]
     assert rows == [
         ("shop", "module", "", "shop: About the module. A second paragraph."),
-        ("shop.documented", "function", "(path: str, *, deep=False) -> int", "shop.documented: Walk a tree."),
+        (
+            "shop.documented",
+            "function",
+            "(path: str, *, deep=False) -> int",
+            "shop.documented: Walk a tree.",
+        ),
         ("shop.waiting", "function", "()", "shop.waiting: Wait."),
-        ("shop.on_this_platform", "function", "()", "shop.on_this_platform: Defined under a condition."),
+        (
+            "shop.on_this_platform",
+            "function",
+            "()",
+            "shop.on_this_platform: Defined under a condition.",
+        ),
         ("shop.on_another", "function", "()", "shop.on_another: Defined in the other branch."),
         ("shop.Box", "class", "(size, /, colour='red')", "shop.Box: Holds things."),
         ("shop.Box.open", "method", "()", "shop.Box.open: Open it."),
@@ -112,7 +125,9 @@ def test_the_corpus_is_several_thousand_documents_in_order(rows: list[dict[str, 
     ids = [row["id"] for row in rows]
     assert 4000 <= len(ids) <= 9000
     assert ids == sorted(set(ids))
-    assert {"module", "class", "function", "method", "property"} == set(Counter(row["kind"] for row in rows))
+    assert {"module", "class", "function", "method", "property"} == set(
+        Counter(row["kind"] for row in rows)
+    )
     for row in rows:
         assert row["text"].startswith(row["id"] + ": ")
         assert row["id"] == row["module"] or row["id"].startswith(row["module"] + ".")
@@ -124,15 +139,32 @@ def test_the_corpus_is_several_thousand_documents_in_order(rows: list[dict[str, 
     [
         ("shutil.rmtree", "shutil", "function", "Recursively delete a directory tree."),
         ("os.path.join", "os.path", "function", "Join two or more pathname components"),
-        ("os.getcwd", "os", "function", "Return a unicode string representing the current working directory."),  # C
-        ("zlib.compress", "zlib", "function", "Returns a bytes object containing compressed data."),  # C
+        (
+            "os.getcwd",
+            "os",
+            "function",
+            "Return a unicode string representing the current working directory.",
+        ),  # C
+        (
+            "zlib.compress",
+            "zlib",
+            "function",
+            "Returns a bytes object containing compressed data.",
+        ),  # C
         ("builtins.str.join", "builtins", "method", "Concatenate any number of strings."),  # C
-        ("collections.deque.appendleft", "collections", "method", "Add an element to the left side"),  # C, handed out
+        (
+            "collections.deque.appendleft",
+            "collections",
+            "method",
+            "Add an element to the left side",
+        ),  # C, handed out
         ("pathlib.Path.is_dir", None, "method", "Whether this path is a directory."),
         ("json", "json", "module", "JSON (JavaScript Object Notation)"),
     ],
 )
-def test_known_docstrings(rows: list[dict[str, str]], name: str, module: str | None, kind: str, begins: str) -> None:
+def test_known_docstrings(
+    rows: list[dict[str, str]], name: str, module: str | None, kind: str, begins: str
+) -> None:
     if name == "pathlib.Path.is_dir" and sys.version_info >= (3, 14):
         pytest.skip("pathlib is arranged otherwise there")
     (row,) = [row for row in rows if row["id"] == name]
@@ -158,7 +190,13 @@ def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
     answers = set()
     for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
         assert done.stderr == ""
         answers.add(done.stdout)
     (answer,) = answers
@@ -166,10 +204,17 @@ def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
 
 
 def test_the_demo_with_the_toy_embedder(
-    rows: list[dict[str, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    rows: list[dict[str, str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    some = [row for row in rows if row["module"] in {"os", "os.path", "shutil", "tempfile", "bisect", "json"}]
+    some = [
+        row
+        for row in rows
+        if row["module"] in {"os", "os.path", "shutil", "tempfile", "bisect", "json"}
+    ]
     answers = demo.run(Path("docs.vs"), "toy:64", rows=some)
     shown = capsys.readouterr().out
     assert f"{len(some):,} documents: " in shown
@@ -180,9 +225,13 @@ def test_the_demo_with_the_toy_embedder(
             hits = collection.search(question.text, k=demo.HITS, where=question.where)
             assert [hit["id"] for hit in answer["hits"]] == hits.ids
             assert all(str(found) in shown for found in hits.ids)
-    filtered = [answer for answer in answers if answer["where"] and "module LIKE 'os%'" in answer["where"]]
+    filtered = [
+        answer for answer in answers if answer["where"] and "module LIKE 'os%'" in answer["where"]
+    ]
     assert filtered and filtered[0]["hits"]
-    assert all(hit["kind"] == "function" and hit["module"].startswith("os") for hit in filtered[0]["hits"])
+    assert all(
+        hit["kind"] == "function" and hit["module"].startswith("os") for hit in filtered[0]["hits"]
+    )
 
     assert demo.run(Path("docs.vs"), "toy:64", rows=some, quiet=True) == answers
     assert capsys.readouterr().out == ""
@@ -201,13 +250,23 @@ def test_the_next_steps_are_commands_that_exist(tmp_path: Path, rows: list[dict[
         answer = CliRunner().invoke(app, words[1:])
         assert answer.exit_code == 0, answer.stderr
         assert answer.stdout
-    script = "\n".join(line.removeprefix("  ") for line in told[told.index("  import vecsearch as vs") :][:4])
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = "\n".join(
+        line.removeprefix("  ") for line in told[told.index("  import vecsearch as vs") :][:4]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert len(done.stdout.splitlines()) == 5
 
 
-def test_the_command_runs_the_demo(tmp_path: Path, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_runs_the_demo(
+    tmp_path: Path, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(demo, "stdlib_docs", lambda: rows[:200])
-    answer = CliRunner().invoke(app, ["demo", str(tmp_path / "docs.vs"), "--embedder", "toy:64", "--json"])
+    answer = CliRunner().invoke(
+        app, ["demo", str(tmp_path / "docs.vs"), "--embedder", "toy:64", "--json"]
+    )
     assert answer.exit_code == 0, answer.stderr
-    assert [item["question"] for item in json.loads(answer.stdout)["answers"]] == [item.text for item in demo.QUESTIONS]
+    assert [item["question"] for item in json.loads(answer.stdout)["answers"]] == [
+        item.text for item in demo.QUESTIONS
+    ]

@@ -35,7 +35,12 @@ def test_check_names_the_file_and_exits_with_1(texts: vs.Collection) -> None:
     entry = log.load(texts.path).segments[0]
     spoil(texts.path / entry.name)
     answer = Answer("check", texts.path)
-    assert answer.code == 1 and entry.name in answer.out and "restore a backup" in answer.out and answer.err == ""
+    assert (
+        answer.code == 1
+        and entry.name in answer.out
+        and "restore a backup" in answer.out
+        and answer.err == ""
+    )
     answer = Answer("check", texts.path, "--json")
     assert answer.code == 1
     (damage,) = answer.json["damages"]
@@ -55,7 +60,9 @@ def test_check_of_what_cannot_be_opened(texts: vs.Collection, tmp_path: Path) ->
     assert not (tmp_path / "nothing.vs").exists()
 
 
-def test_repair_makes_again_what_is_derived(texts: vs.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repair_makes_again_what_is_derived(
+    texts: vs.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "SMALLEST", 2)
     texts.build_index("Flat")
     before = rows_of(texts.path)
@@ -73,7 +80,9 @@ def test_repair_says_what_it_cannot_mend(texts: vs.Collection) -> None:
     entry = log.load(texts.path).segments[0]
     spoil(texts.path / entry.name)
     answer = Answer("repair", texts.path)
-    assert answer.code == 1 and "nothing to mend" in answer.out and f"left: {entry.name}" in answer.out
+    assert (
+        answer.code == 1 and "nothing to mend" in answer.out and f"left: {entry.name}" in answer.out
+    )
 
 
 def test_backup_and_restore(texts: vs.Collection, tmp_path: Path) -> None:
@@ -82,7 +91,9 @@ def test_backup_and_restore(texts: vs.Collection, tmp_path: Path) -> None:
     texts.delete([1, 2])
     assert "holds the 4 rows" in ok("restore", tmp_path / "monday.vs", tmp_path / "again.vs").out
     assert rows_of(tmp_path / "again.vs") == before == rows_of(tmp_path / "monday.vs")
-    assert "free" in fails("restore", tmp_path / "monday.vs", texts.path)  # never over what is there
+    assert "free" in fails(
+        "restore", tmp_path / "monday.vs", texts.path
+    )  # never over what is there
     assert len(rows_of(texts.path)) == 2
     assert "free" in fails("backup", texts.path, tmp_path / "monday.vs")
     assert "no collection" in fails("restore", tmp_path / "nothing.vs", tmp_path / "x.vs")
@@ -96,7 +107,10 @@ def test_an_older_version_is_backed_up(texts: vs.Collection, tmp_path: Path) -> 
     ok("backup", texts.path, tmp_path / "old.vs", "--version", version)
     assert rows_of(tmp_path / "old.vs") == before
     with vs.open(texts.path, version=version) as old:
-        assert old.backup(tmp_path / "old2.vs") == version and old.export(tmp_path / "old.parquet") == 4
+        assert (
+            old.backup(tmp_path / "old2.vs") == version
+            and old.export(tmp_path / "old.parquet") == 4
+        )
     assert rows_of(tmp_path / "old2.vs") == before
 
 

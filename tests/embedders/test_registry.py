@@ -43,7 +43,9 @@ def test_toy_finds_the_nearest_string_in_english_and_chinese() -> None:
 def test_toy_edges() -> None:
     assert ToyEmbedder(8).embed_documents([]).shape == (0, 8)
     assert not ToyEmbedder(8).embed_documents([""]).any()
-    assert ToyEmbedder(8).fingerprint() == ToyEmbedder(8).fingerprint() != ToyEmbedder(9).fingerprint()
+    assert (
+        ToyEmbedder(8).fingerprint() == ToyEmbedder(8).fingerprint() != ToyEmbedder(9).fingerprint()
+    )
     with pytest.raises(InvalidInputError, match=r"row 1.*int"):
         ToyEmbedder(8).embed_documents(cast(Any, ["a", 3]))
     with pytest.raises(EmbedderError, match="1 or more"):
@@ -75,7 +77,9 @@ def test_a_wrong_name_says_what_to_do(spec: str, message: str) -> None:
 
 def test_an_object_that_is_no_embedder_is_told_what_it_lacks() -> None:
     half: Any = SimpleNamespace(name="half", dim=3)
-    with pytest.raises(EmbedderError, match="SimpleNamespace, without fingerprint, embed_documents, embed_queries"):
+    with pytest.raises(
+        EmbedderError, match="SimpleNamespace, without fingerprint, embed_documents, embed_queries"
+    ):
         resolve_embedder(half)
 
 
@@ -104,4 +108,9 @@ def test_third_parties_register_by_entry_point(monkeypatch: pytest.MonkeyPatch) 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = "import sys, vecsearch.embedders; print([m for m in ('numpy', 'torch', 'pyarrow', 'gensim') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

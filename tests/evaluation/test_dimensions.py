@@ -18,7 +18,13 @@ from typer.testing import CliRunner
 import vecsearch as vs
 from vecsearch.cli.app import app
 from vecsearch.embedders import projected
-from vecsearch.embedders.projected import Projection, ReducedEmbedder, principal_components, truncated, truncation
+from vecsearch.embedders.projected import (
+    Projection,
+    ReducedEmbedder,
+    principal_components,
+    truncated,
+    truncation,
+)
 from vecsearch.embedders.saved import load_saved
 from vecsearch.embedders.toy import ToyEmbedder
 from vecsearch.embedders.words import WordEmbedder
@@ -39,17 +45,25 @@ def test_principal_components_are_those_of_a_singular_value_decomposition(centre
     projection = principal_components(sample, 5, centred=centred)
     centre = sample.mean(axis=0) if centred else np.zeros(12)
     _, _, rows = np.linalg.svd(sample.astype(np.float64) - centre, full_matrices=False)
-    assert np.abs(np.einsum("ij,ij->i", projection.matrix, rows[:5])) == pytest.approx(np.ones(5), abs=1e-4)
-    np.testing.assert_allclose(projection.apply(sample), (sample - centre) @ projection.matrix.T, atol=1e-4)
+    assert np.abs(np.einsum("ij,ij->i", projection.matrix, rows[:5])) == pytest.approx(
+        np.ones(5), abs=1e-4
+    )
+    np.testing.assert_allclose(
+        projection.apply(sample), (sample - centre) @ projection.matrix.T, atol=1e-4
+    )
     np.testing.assert_array_equal(projection.first(2).matrix, projection.matrix[:2])
-    np.testing.assert_array_equal(principal_components(sample, 2, centred=centred).matrix, projection.matrix[:2])
+    np.testing.assert_array_equal(
+        principal_components(sample, 2, centred=centred).matrix, projection.matrix[:2]
+    )
 
 
 def test_truncation_and_its_limits() -> None:
     vectors = clustered(4, 6)
     np.testing.assert_array_equal(truncation(6, 2).apply(vectors), vectors[:, :2])
     cut = truncated(ToyEmbedder(8), 3)
-    np.testing.assert_array_equal(cut.embed_documents(["猫 a"]), ToyEmbedder(8).embed_documents(["猫 a"])[:, :3])
+    np.testing.assert_array_equal(
+        cut.embed_documents(["猫 a"]), ToyEmbedder(8).embed_documents(["猫 a"])[:, :3]
+    )
     assert (cut.dim, cut.full_dim) == (3, 8)
     for dim in (0, 8, 9):
         with pytest.raises(vs.InvalidInputError, match="give fewer"):
@@ -68,12 +82,19 @@ def test_a_reduced_embedder_saved_and_found_again(tmp_path: Path) -> None:
         assert again.fingerprint() == made.fingerprint() and again.has_model == (inner is not None)
         assert (folder / "inner").exists() == (name == "trained")
         if inner is not None:
-            np.testing.assert_array_equal(again.embed_queries(["猫 cat"]), made.embed_queries(["猫 cat"]))
+            np.testing.assert_array_equal(
+                again.embed_queries(["猫 cat"]), made.embed_queries(["猫 cat"])
+            )
         else:
-            with pytest.raises(vs.EmbedderError, match="no model here, only a projection: give a vector, of 4 or 2 numbers"):
+            with pytest.raises(
+                vs.EmbedderError,
+                match="no model here, only a projection: give a vector, of 4 or 2 numbers",
+            ):
                 again.embed_documents(["猫"])
     assert words.name == "words:unsaved"
-    other = ReducedEmbedder(Projection(np.eye(2, 4, dtype=np.float32), np.ones(4, np.float32)), words)
+    other = ReducedEmbedder(
+        Projection(np.eye(2, 4, dtype=np.float32), np.ones(4, np.float32)), words
+    )
     assert len({other.fingerprint(), made.fingerprint(), truncated(words, 2).fingerprint()}) == 3
     lying = ReducedEmbedder(truncation(4, 2), "toy:4", "0" * 64)
     with pytest.raises(vs.EmbedderMismatchError, match="toy:4 is not the model that was reduced"):
@@ -84,7 +105,9 @@ def test_a_reduced_embedder_saved_and_found_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
-def test_recall_is_what_numpy_says_on_rows_not_fitted_on(metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_is_what_numpy_says_on_rows_not_fitted_on(
+    metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fitted: list[Any] = []
     measured: list[Any] = []
     fit, ranked = projected.fit_projection, dimensions._ranked
@@ -111,7 +134,11 @@ def test_recall_is_what_numpy_says_on_rows_not_fitted_on(metric: str, tmp_path: 
         held = [n for n in range(700) if (stored[n] == queries).all(axis=1).any()]
         assert len(held) == len(queries) == report.queries == 60
         assert not {*rows} & {*fitted[0]} and not {*rows, *fitted[0]} & {*held, *range(50, 60)}
-        assert len(rows) == report.rows and len(fitted[0]) == report.fitted_on and len({*rows, *fitted[0], *held}) == 690
+        assert (
+            len(rows) == report.rows
+            and len(fitted[0]) == report.fitted_on
+            and len({*rows, *fitted[0], *held}) == 690
+        )
     sample = stored[fitted[0]].astype(np.float64)
     centre = sample.mean(axis=0) if metric == "l2" else np.zeros(24)
     axes = np.linalg.svd(sample - centre, full_matrices=False)[2]
@@ -127,8 +154,16 @@ def test_recall_is_what_numpy_says_on_rows_not_fitted_on(metric: str, tmp_path: 
             share.append(len({*truth} & {*found}) / 10)
         expected.append((method, dim, dim * 4, float(np.mean(share))))
     full, *rest = report.points
-    assert (full.method, full.dim, full.bytes, full.recall, full.ndcg) == ("full", 24, 96, 1.0, None)
-    assert [(p.method, p.dim, p.bytes, pytest.approx(p.recall, abs=0.005)) for p in rest] == expected
+    assert (full.method, full.dim, full.bytes, full.recall, full.ndcg) == (
+        "full",
+        24,
+        96,
+        1.0,
+        None,
+    )
+    assert [
+        (p.method, p.dim, p.bytes, pytest.approx(p.recall, abs=0.005)) for p in rest
+    ] == expected
     assert all(p.low <= p.recall for p in report.points) and rest[0].recall > rest[2].recall
 
 
@@ -141,16 +176,27 @@ def test_what_the_vectors_are_like_shows(tmp_path: Path) -> None:
         with vs.create(tmp_path / name, dim=32) as c:
             c.add(vectors)
             _, pca, cut = c.dimensions([6]).points
-        assert pca.recall > 0.99 and (cut.recall > 0.99) == truncate and (truncate or cut.recall < 0.9)
+        assert (
+            pca.recall > 0.99 and (cut.recall > 0.99) == truncate and (truncate or cut.recall < 0.9)
+        )
 
 
-TOPICS = {"cat": "the cat chases mice", "sea": "waves of the sea", "食物": "植物制造食物", "bread": "bread and butter"}
+TOPICS = {
+    "cat": "the cat chases mice",
+    "sea": "waves of the sea",
+    "食物": "植物制造食物",
+    "bread": "bread and butter",
+}
 
 
 def judged(c: vs.Collection) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
-    queries = {f"q-{name}": text for name, text in TOPICS.items()} | {"q-none": "nothing is judged of this"}
+    queries = {f"q-{name}": text for name, text in TOPICS.items()} | {
+        "q-none": "nothing is judged of this"
+    }
     ids = c.to_arrow(["id"])["id"].unique().to_pylist()
-    return queries, {f"q-{name}": {i: 1 + len(i) % 2 for i in ids if i.startswith(name)} for name in TOPICS}
+    return queries, {
+        f"q-{name}": {i: 1 + len(i) % 2 for i in ids if i.startswith(name)} for name in TOPICS
+    }
 
 
 def topics(path: Path, **options: Any) -> vs.Collection:
@@ -159,7 +205,10 @@ def topics(path: Path, **options: Any) -> vs.Collection:
     rows = []
     for n in range(80):
         name = [*TOPICS][n % 4]
-        letters = [*TOPICS[name], *"etaoin shrdlu 的一是不"]  # drawn anew for each, so that no two score the same
+        letters = [
+            *TOPICS[name],
+            *"etaoin shrdlu 的一是不",
+        ]  # drawn anew for each, so that no two score the same
         sentences = ("".join(rng.choice(letters, 25)) for _ in range(1 + n % 4))
         rows.append({"id": f"{name}-{n}", "text": ". ".join(sentences)})
     c.add(rows)
@@ -173,15 +222,27 @@ def test_ndcg_is_that_of_the_reduced_collection(chunker: int | None, tmp_path: P
     c = topics(tmp_path / "c", chunker=chunker)
     queries, qrels = judged(c)
     report = c.dimensions([20], queries=queries, qrels=qrels)
-    assert report.queries == 4 and report.asked_with == "given queries"
-    for point in report.points[: 2 if chunker else 3]:  # truncation leaves nothing of a passage of two letters
-        made = c if point.dim == 32 else c.reduced(tmp_path / point.method, 20, method=cast(Any, point.method))
+    assert report.queries == 4 and report.query_source == "given queries"
+    for point in report.points[
+        : 2 if chunker else 3
+    ]:  # truncation leaves nothing of a passage of two letters
+        made = (
+            c
+            if point.dim == 32
+            else c.reduce(tmp_path / point.method, 20, method=cast(Any, point.method))
+        )
         gains = []
         for key, judgements in qrels.items():
             ids = made.search(queries[key], k=10).ids
             discount = 1 / np.log2(np.arange(2, 12))
-            ideal = sorted(judgements.values(), reverse=True)[:10] @ discount[: min(10, len(judgements))]
-            gains.append(sum(judgements.get(str(i), 0) * d for i, d in zip(ids, discount, strict=False)) / ideal)
+            ideal = (
+                sorted(judgements.values(), reverse=True)[:10]
+                @ discount[: min(10, len(judgements))]
+            )
+            gains.append(
+                sum(judgements.get(str(i), 0) * d for i, d in zip(ids, discount, strict=False))
+                / ideal
+            )
         assert point.ndcg == pytest.approx(np.mean(gains), abs=1e-6), point
     assert report.points[0].ndcg != report.points[1].ndcg
 
@@ -191,23 +252,43 @@ def test_files_and_the_table(tmp_path: Path) -> None:
     queries, qrels = judged(c)
     beir = tmp_path / "beir"
     (beir / "qrels").mkdir(parents=True)
-    lines = [json.dumps({"_id": key, "text": text}, ensure_ascii=False) for key, text in queries.items()]
+    lines = [
+        json.dumps({"_id": key, "text": text}, ensure_ascii=False) for key, text in queries.items()
+    ]
     (beir / "queries.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    rows = [f"{query}\t{item}\t{grade}" for query, row in qrels.items() for item, grade in row.items()]
-    (beir / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *rows]), encoding="utf-8")
+    rows = [
+        f"{query}\t{item}\t{grade}" for query, row in qrels.items() for item, grade in row.items()
+    ]
+    (beir / "qrels" / "test.tsv").write_text(
+        "\n".join(["query-id\tcorpus-id\tscore", *rows]), encoding="utf-8"
+    )
     report = c.dimensions([4], queries=queries, qrels=qrels)
     assert c.dimensions([4], queries=beir) == c.dimensions(
         [4], queries=str(beir / "queries.jsonl"), qrels=beir / "qrels/test.tsv"
     )
-    assert c.dimensions([4], queries=beir) == report == c.dimensions([4], queries=queries, qrels=qrels, seed=0)
-    ran = CliRunner().invoke(app, ["dimensions", str(c.path), "4", "--queries", str(beir), "--json"])
+    assert (
+        c.dimensions([4], queries=beir)
+        == report
+        == c.dimensions([4], queries=queries, qrels=qrels, seed=0)
+    )
+    ran = CliRunner().invoke(
+        app, ["dimensions", str(c.path), "4", "--queries", str(beir), "--json"]
+    )
     assert json.loads(ran.stdout)["points"][1]["ndcg"] == pytest.approx(report.points[1].ndcg)
     ran = CliRunner().invoke(app, ["dimensions", str(c.path), "4", "8"], env={"COLUMNS": "150"})
     assert ran.exit_code == 0 and "truncate" in ran.stdout and "components fitted on" in ran.stdout
     made = DimensionReport(
-        (DimensionPoint("full", 384, 1536, 1.0, 1.0, 0.5), DimensionPoint("pca", 96, 384, 0.9, 0.875, 0.25)),
-        10, 1000, 50, 900, "held-out rows", "cosine",
-    )  # fmt: skip
+        (
+            DimensionPoint("full", 384, 1536, 1.0, 1.0, 0.5),
+            DimensionPoint("pca", 96, 384, 0.9, 0.875, 0.25),
+        ),
+        10,
+        1000,
+        50,
+        900,
+        "held-out rows",
+        "cosine",
+    )
     assert str(made).splitlines() == [
         "method  dim  bytes  share  recall@10  at least  nDCG@10",
         "  full  384  1,536   100%      1.000     1.000   0.5000",
@@ -245,28 +326,40 @@ def test_questions_that_cannot_be_measured(tmp_path: Path) -> None:
 def test_a_reduced_collection_answers_as_its_projection_says(metric: str, tmp_path: Path) -> None:
     c = topics(tmp_path / "c", metric=metric)
     c.delete(["cat-0", "sea-1"])
-    made = c.reduced(tmp_path / "small", 6)
+    made = c.reduce(tmp_path / "small", 6)
     embedder = made._model_of(made._snapshot.manifest)
     assert embedder is not None
     table = c.to_arrow(["id", "text"])
-    assert made.to_arrow(["id", "text"]).equals(table) and made.info().dim == 6 and find_damage(made.path) == []
+    assert (
+        made.to_arrow(["id", "text"]).equals(table)
+        and made.info().dim == 6
+        and find_damage(made.path) == []
+    )
     projected = embedder.embed_documents(table["text"].to_pylist())
     np.testing.assert_allclose(made.features(table["id"]), projected, rtol=1e-3, atol=1e-4)
     query = "植物 sea"
     scores = brute_force(projected, embedder.embed_queries([query])[0], metric)
-    assert made.search(query, k=5).scores == pytest.approx(np.sort(scores)[::-1][:5], rel=1e-3, abs=1e-4)
+    assert made.search(query, k=5).scores == pytest.approx(
+        np.sort(scores)[::-1][:5], rel=1e-3, abs=1e-4
+    )
     full = ToyEmbedder(32).embed_queries([query])[0]
-    assert made.search(full, k=5).ids == made.search(query, k=5).ids  # a vector of the full dimension is projected too
+    assert (
+        made.search(full, k=5).ids == made.search(query, k=5).ids
+    )  # a vector of the full dimension is projected too
     assert made.search_batch(np.stack([full, -full]), k=5)[0].ids == made.search(query, k=5).ids
     made.add([{"id": "new", "text": query}])
     made.add([{"id": "given", "text": "x", "vector": full}])
     np.testing.assert_allclose(made.vector("new"), made.vector("given"), rtol=1e-5, atol=1e-6)
-    with pytest.raises(vs.InvalidInputError, match="7 numbers where the collection has dimension 6"):
+    with pytest.raises(
+        vs.InvalidInputError, match="7 numbers where the collection has dimension 6"
+    ):
         made.add([{"id": "wrong", "text": "x", "vector": np.ones(7)}])
     with pytest.raises(vs.InvalidInputError, match=r"shape \(7,\)"):
         made.search(np.ones(7))
     code = "import sys, vecsearch as vs; print(vs.open(sys.argv[1]).search(sys.argv[2], k=2).ids)"
-    ran = subprocess.run([sys.executable, "-c", code, made.path, query], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, made.path, query], capture_output=True, text=True, check=True
+    )
     assert set(eval(ran.stdout)) == {"new", "given"} or metric == "ip"
     assert c.info().dim == 32  # the collection itself is as before
 
@@ -275,7 +368,7 @@ def test_vectors_without_a_model_are_projected(tmp_path: Path) -> None:
     vectors = clustered(300, 16)
     with vs.create(tmp_path / "c", dim=16, metric="l2", dtype="float16") as c:
         c.add(vectors[:200])
-        with c.reduced(tmp_path / "small", 4) as made:
+        with c.reduce(tmp_path / "small", 4) as made:
             assert made.info().text_column is None and made.info().dtype == "float16"
     with vs.open(tmp_path / "small") as made:
         made.add(vectors[200:])  # of the full dimension
@@ -286,14 +379,19 @@ def test_vectors_without_a_model_are_projected(tmp_path: Path) -> None:
         for n in (3, 250):
             scores = brute_force(low, low[n], "l2")
             assert made.search(vectors[n], k=3).ids[0] == n
-            assert made.search(vectors[n], k=3).scores == pytest.approx(np.sort(scores)[::-1][:3], rel=0.02, abs=0.02)
+            assert made.search(vectors[n], k=3).scores == pytest.approx(
+                np.sort(scores)[::-1][:3], rel=0.02, abs=0.02
+            )
         with pytest.raises(vs.EmbedderError, match="no model here, only a projection"):
             made.search("text")
         with pytest.raises(vs.InvalidInputError, match="no text column"):
             made.reembed("toy:4")
-        again = made.reduced(tmp_path / "smaller", 2)
+        again = made.reduce(tmp_path / "smaller", 2)
         assert again.search(made.vector(3), k=1).ids == [3] and find_damage(again.path) == []
-    ran = CliRunner().invoke(app, ["search", str(tmp_path / "small"), json.dumps(vectors[3].tolist()), "-k", "1", "--json"])
+    ran = CliRunner().invoke(
+        app,
+        ["search", str(tmp_path / "small"), json.dumps(vectors[3].tolist()), "-k", "1", "--json"],
+    )
     assert json.loads(ran.stdout)["hits"][0]["id"] == 3
 
 
@@ -301,11 +399,18 @@ def test_passages_and_a_trained_model_come_along(tmp_path: Path) -> None:
     pytest.importorskip("chonkie")
     words = WordEmbedder(["plants", "food", "猫", "鼠"], np.eye(4, dtype=np.float32) + 0.1)
     with vs.create(tmp_path / "c", embedder=words, chunker=60, metric="l2") as c:
-        c.add([{"id": 1, "text": "Plants make food from light. " * 5 + "猫抓老鼠。" * 12}, {"id": 2, "text": "猫"}])
-        c.reduced(tmp_path / "small", 3)
+        c.add(
+            [
+                {"id": 1, "text": "Plants make food from light. " * 5 + "猫抓老鼠。" * 12},
+                {"id": 2, "text": "猫"},
+            ]
+        )
+        c.reduce(tmp_path / "small", 3)
     (tmp_path / "c").rename(tmp_path / "gone")
     write_backup(tmp_path / "small", tmp_path / "copy")
-    assert find_damage(tmp_path / "copy") == [] and vs.open(tmp_path / "copy").search("猫", k=1).ids == [2]
+    assert find_damage(tmp_path / "copy") == [] and vs.open(tmp_path / "copy").search(
+        "猫", k=1
+    ).ids == [2]
     with vs.open(tmp_path / "small") as made, vs.open(tmp_path / "gone") as c:
         names = ["id", "text", "_chunk", "_start", "_end"]
         assert made.to_arrow(names).equals(c.to_arrow(names))
@@ -314,7 +419,7 @@ def test_passages_and_a_trained_model_come_along(tmp_path: Path) -> None:
         assert made.search("鼠", k=1).ids == [3]
         made.reembed("toy:8")
         assert made.info().dim == 8 and made.get(1) == c.get(1)
-        made.restore(2)
+        made.rollback(2)
         assert made.search("鼠", k=1).ids == [3]
     assert find_damage(tmp_path / "small") == []
 
@@ -322,19 +427,25 @@ def test_passages_and_a_trained_model_come_along(tmp_path: Path) -> None:
 def test_what_cannot_be_reduced(tmp_path: Path) -> None:
     with vs.create(tmp_path / "c", dim=4) as c:
         with pytest.raises(vs.InvalidInputError, match="is empty"):
-            c.reduced(tmp_path / "small", 2)
+            c.reduce(tmp_path / "small", 2)
         c.add([{"id": 5, "vector": [0, 0, 0, 1]}, {"id": 6, "vector": [1, 0, 0, 0]}])
         for dim in (0, 4, 5):
             with pytest.raises(vs.InvalidInputError, match="give whole numbers from 1 to 3"):
-                c.reduced(tmp_path / "small", dim)
+                c.reduce(tmp_path / "small", dim)
         with pytest.raises(vs.InvalidInputError, match="one of pca, truncate"):
-            c.reduced(tmp_path / "small", 2, method=cast(Any, "umap"))
-        with pytest.raises(vs.InvalidInputError, match="of the vector of 5 nothing is left in 2 dimensions"):
-            c.reduced(tmp_path / "small", 2, method="truncate")
+            c.reduce(tmp_path / "small", 2, method=cast(Any, "umap"))
+        with pytest.raises(
+            vs.InvalidInputError, match="of the vector of 5 nothing is left in 2 dimensions"
+        ):
+            c.reduce(tmp_path / "small", 2, method="truncate")
         with pytest.raises(vs.CollectionExistsError):
-            c.reduced(tmp_path / "c", 2)
+            c.reduce(tmp_path / "c", 2)
         with failing(tmp_path, 12, KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-            c.reduced(tmp_path / "small", 2)
+            c.reduce(tmp_path / "small", 2)
         assert [path.name for path in tmp_path.iterdir()] == ["c"]
-        ran = CliRunner().invoke(app, ["reduce", str(tmp_path / "c"), str(tmp_path / "small"), "2"], env={"COLUMNS": "200"})
+        ran = CliRunner().invoke(
+            app,
+            ["reduce", str(tmp_path / "c"), str(tmp_path / "small"), "2"],
+            env={"COLUMNS": "200"},
+        )
         assert ran.exit_code == 0 and "2 documents in 2 dimensions" in ran.stdout

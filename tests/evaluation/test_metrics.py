@@ -13,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.evaluation.metrics import bootstrap_interval, mrr_at_k, ndcg_at_k, recall_at_k, summarize_latency
+from vecsearch.evaluation.metrics import (
+    bootstrap_interval,
+    mrr_at_k,
+    ndcg_at_k,
+    recall_at_k,
+    summarize_latency,
+)
 
 
 def recall_oracle(found: list[int], scores: list[float], matching: list[int], k: int) -> float:
@@ -22,7 +28,11 @@ def recall_oracle(found: list[int], scores: list[float], matching: list[int], k:
     if size == 0:
         return 1.0
     best = max(sum(scores[row] for row in rows) for rows in itertools.combinations(matching, size))
-    answers = [set(rows) for rows in itertools.combinations(matching, size) if sum(scores[row] for row in rows) == best]
+    answers = [
+        set(rows)
+        for rows in itertools.combinations(matching, size)
+        if sum(scores[row] for row in rows) == best
+    ]
     return max(len(answer & set(found[:k])) for answer in answers) / size
 
 
@@ -47,8 +57,17 @@ def test_recall_is_the_best_overlap_with_any_right_answer(
     exact_rows[0, : len(exact)] = exact
     exact_scores[0, : len(exact)] = [scores[row] for row in exact]
     found_rows = np.array([found], dtype=np.int64).reshape(1, len(found))
-    found_scores = np.array([[scores[row] if row >= 0 else np.nan for row in found]]).reshape(1, len(found))
-    recall = recall_at_k(found_rows, found_scores, exact_rows, exact_scores, k, len(matching) if say_matching else None)
+    found_scores = np.array([[scores[row] if row >= 0 else np.nan for row in found]]).reshape(
+        1, len(found)
+    )
+    recall = recall_at_k(
+        found_rows,
+        found_scores,
+        exact_rows,
+        exact_scores,
+        k,
+        len(matching) if say_matching else None,
+    )
     assert recall.shape == (1,)
     assert recall[0] == pytest.approx(recall_oracle(found, scores, matching, k))
 
@@ -58,8 +77,12 @@ def test_recall_by_hand() -> None:
     exact_scores = np.array([[0.9, 0.8, 0.7], [0.9, 0.5, 0.5], [0.4, 0.3, -np.inf]])
     found_rows = np.array([[9, 4, 0], [8, 1, 2], [6, -1, -1]])
     found_scores = np.array([[0.7, 0.9, 0.1], [0.5, 0.9, 0.5], [0.3, -np.inf, -np.inf]])
-    recall = recall_at_k(found_rows, found_scores, exact_rows, exact_scores, 3, np.array([100, 100, 2]))
-    assert recall.tolist() == pytest.approx([2 / 3, 1.0, 1 / 2])  # row 8 ties with 3; two rows match the third query's filter
+    recall = recall_at_k(
+        found_rows, found_scores, exact_rows, exact_scores, 3, np.array([100, 100, 2])
+    )
+    assert recall.tolist() == pytest.approx(
+        [2 / 3, 1.0, 1 / 2]
+    )  # row 8 ties with 3; two rows match the third query's filter
 
 
 def test_ties_do_not_make_up_for_a_missed_better_row() -> None:
@@ -73,7 +96,9 @@ def test_without_found_scores_only_the_exact_rows_count() -> None:
 
 
 def test_a_row_found_twice_counts_once_and_padding_never() -> None:
-    assert recall_at_k([[0, 0, -1]], [[1.0, 1.0, 9.0]], [[0, 1, 2]], [[1.0, 1.0, 1.0]], 3).tolist() == pytest.approx([1 / 3])
+    assert recall_at_k(
+        [[0, 0, -1]], [[1.0, 1.0, 9.0]], [[0, 1, 2]], [[1.0, 1.0, 1.0]], 3
+    ).tolist() == pytest.approx([1 / 3])
 
 
 def test_scores_within_float_error_tie() -> None:
@@ -86,8 +111,12 @@ def test_scores_within_float_error_tie() -> None:
 def test_ties_hold_for_scores_of_any_size() -> None:
     for scale in (1e-6, 1e6):
         exact = np.array([[-1.0, -2.0]]) * scale  # squared distances, negative
-        assert recall_at_k([[5, 0]], np.array([[-2.0, -1.0]]) * scale, [[0, 1]], exact, 2).tolist() == [1.0]
-        assert recall_at_k([[5, 0]], np.array([[-2.1, -1.0]]) * scale, [[0, 1]], exact, 2).tolist() == [0.5]
+        assert recall_at_k(
+            [[5, 0]], np.array([[-2.0, -1.0]]) * scale, [[0, 1]], exact, 2
+        ).tolist() == [1.0]
+        assert recall_at_k(
+            [[5, 0]], np.array([[-2.1, -1.0]]) * scale, [[0, 1]], exact, 2
+        ).tolist() == [0.5]
 
 
 def test_nothing_matches() -> None:
@@ -114,25 +143,36 @@ def test_recall_refuses_what_does_not_fit(arguments: tuple[Any, ...], message: s
 
 
 def test_bootstrap_interval_agrees_with_drawing_values_one_by_one() -> None:
-    values = np.random.default_rng(3).choice([0.7, 0.8, 0.9, 1.0], size=400, p=[0.05, 0.1, 0.25, 0.6])
+    values = np.random.default_rng(3).choice(
+        [0.7, 0.8, 0.9, 1.0], size=400, p=[0.05, 0.1, 0.25, 0.6]
+    )
     rng = np.random.default_rng(4)
     means = np.array([rng.choice(values, size=len(values)).mean() for _ in range(4000)])
     expected = np.quantile(means, [0.005, 0.995])
     assert bootstrap_interval(values) == pytest.approx(tuple(expected), abs=0.002)
     low, high = bootstrap_interval(values, 0.5)
-    assert bootstrap_interval(values)[0] < low < values.mean() < high < bootstrap_interval(values)[1]
+    assert (
+        bootstrap_interval(values)[0] < low < values.mean() < high < bootstrap_interval(values)[1]
+    )
 
 
 def test_bootstrap_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(5)
-    covered = [low <= 0.9 <= high for low, high in (bootstrap_interval(rng.random(300) < 0.9, 0.9) for _ in range(300))]
+    covered = [
+        low <= 0.9 <= high
+        for low, high in (bootstrap_interval(rng.random(300) < 0.9, 0.9) for _ in range(300))
+    ]
     assert 0.84 <= np.mean(covered) <= 0.96
 
 
 def test_bootstrap_interval_is_reproducible_and_chunks_do_not_show() -> None:
     many = np.random.default_rng(6).random(2500)  # all distinct: several chunks of resamples
-    assert bootstrap_interval(many, seed=1, resamples=900) == bootstrap_interval(many, seed=1, resamples=900)
-    assert bootstrap_interval(many, seed=1, resamples=900) != bootstrap_interval(many, seed=2, resamples=900)
+    assert bootstrap_interval(many, seed=1, resamples=900) == bootstrap_interval(
+        many, seed=1, resamples=900
+    )
+    assert bootstrap_interval(many, seed=1, resamples=900) != bootstrap_interval(
+        many, seed=2, resamples=900
+    )
     low, high = bootstrap_interval(many, 0.99, resamples=1500)
     assert (high - low) / 2 == pytest.approx(2.576 * many.std() / math.sqrt(len(many)), rel=0.1)
 
@@ -170,7 +210,11 @@ def test_ndcg_by_hand() -> None:
 
 
 def test_ndcg_cuts_the_ideal_at_k_and_scores_a_query_without_answers_zero() -> None:
-    assert ndcg_at_k([["b"], ["a"], ["a"]], [{"a": 1, "b": 1}, {}, {"a": 0}], 1).tolist() == [1.0, 0.0, 0.0]
+    assert ndcg_at_k([["b"], ["a"], ["a"]], [{"a": 1, "b": 1}, {}, {"a": 0}], 1).tolist() == [
+        1.0,
+        0.0,
+        0.0,
+    ]
 
 
 def test_ndcg_does_not_look_below_rank_k() -> None:
@@ -183,13 +227,19 @@ def test_ndcg_does_not_look_below_rank_k() -> None:
     st.dictionaries(st.integers(0, 12), st.integers(0, 3), max_size=10),
     st.integers(1, 12),
 )
-def test_ndcg_agrees_with_scikit_learn(ranking: list[int], relevance: dict[int, int], k: int) -> None:
+def test_ndcg_agrees_with_scikit_learn(
+    ranking: list[int], relevance: dict[int, int], k: int
+) -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     everything = sorted({*ranking, *relevance, 13, 14})
     truth = [[relevance.get(document, 0) for document in everything]]
     # What was not found scores below everything found, and gains nothing: it is cut off by giving it no relevance in the DCG.
-    shown = [[relevance.get(document, 0) if document in ranking[:k] else 0 for document in everything]]
-    scores = [[-ranking.index(document) if document in ranking else -1000 for document in everything]]
+    shown = [
+        [relevance.get(document, 0) if document in ranking[:k] else 0 for document in everything]
+    ]
+    scores = [
+        [-ranking.index(document) if document in ranking else -1000 for document in everything]
+    ]
     ideal = metrics.dcg_score(truth, truth, k=k)
     expected = metrics.dcg_score(shown, scores, k=k, ignore_ties=True) / ideal if ideal else 0.0
     assert ndcg_at_k([ranking], [relevance], k)[0] == pytest.approx(expected)

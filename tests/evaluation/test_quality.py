@@ -40,21 +40,32 @@ STORIES = [
 def letters(root: Path) -> vs.Collection:
     """Four documents, each an axis of its own."""
     collection = vs.create(root, dim=4, metric="ip")
-    collection.add([{"id": name, "vector": row} for name, row in zip("abcd", np.eye(4, dtype=np.float32), strict=True)])
+    collection.add(
+        [
+            {"id": name, "vector": row}
+            for name, row in zip("abcd", np.eye(4, dtype=np.float32), strict=True)
+        ]
+    )
     return collection
 
 
 def test_measures_by_hand(letters: vs.Collection) -> None:
     """The ranking is a, b, c, d; relevant are b (grade 2), d, and z, which is not there."""
-    report = letters.evaluate({"q": [4.0, 3.0, 2.0, 1.0]}, {"q": {"b": 2, "d": 1, "z": 1, "a": 0}}, k=[2, 4])
+    report = letters.evaluate(
+        {"q": [4.0, 3.0, 2.0, 1.0]}, {"q": {"b": 2, "d": 1, "z": 1, "a": 0}}, k=[2, 4]
+    )
     values = report.per_query["q"]
-    assert values["nDCG@4"] == pytest.approx((2 / log2(3) + 1 / log2(5)) / (2 + 1 / log2(3) + 1 / 2))
+    assert values["nDCG@4"] == pytest.approx(
+        (2 / log2(3) + 1 / log2(5)) / (2 + 1 / log2(3) + 1 / 2)
+    )
     assert values["nDCG@2"] == pytest.approx((2 / log2(3)) / (2 + 1 / log2(3)))
     assert (values["MRR@2"], values["MRR@4"]) == (0.5, 0.5)
     assert (values["recall@2"], values["recall@4"]) == pytest.approx((1 / 3, 2 / 3))
     assert (values["MAP@2"], values["MAP@4"]) == pytest.approx(((1 / 2) / 3, (1 / 2 + 2 / 4) / 3))
     assert report.missing == ("z",)
-    assert "relevant documents that are not in the collection (1), counted as not found: z" in str(report)
+    assert "relevant documents that are not in the collection (1), counted as not found: z" in str(
+        report
+    )
     assert report.scores["MAP@4"].mean == pytest.approx(1 / 3)
 
 
@@ -62,18 +73,34 @@ def test_measures_equal_our_own_on_random_judgements(root: Path) -> None:
     vectors = clustered(60, 6)
     rng = np.random.default_rng(1)
     asked = {f"q{n}": query for n, query in enumerate(clustered(25, 6, seed=9))}
-    grades = {q: {str(d): int(rng.integers(-1, 4)) for d in rng.choice(60, 8, replace=False)} for q in asked}
+    grades = {
+        q: {str(d): int(rng.integers(-1, 4)) for d in rng.choice(60, 8, replace=False)}
+        for q in asked
+    }
     relevant = {q: row for q, row in grades.items() if max(row.values()) > 0}
     with vs.create(root, dim=6, metric="cosine") as collection:
-        collection.add([{"id": n, "vector": vector} for n, vector in enumerate(vectors)])  # ids are integers here
+        collection.add(
+            [{"id": n, "vector": vector} for n, vector in enumerate(vectors)]
+        )  # ids are integers here
         report = collection.evaluate(asked, grades, k=(5, 20), exact=True)
-    ranked = [[str(row) for row in np.argsort(-brute_force(vectors, asked[q], "cosine"))[:20]] for q in relevant]
-    judged = [dict.fromkeys(row, 0.0) | {d: float(g) for d, g in row.items()} for row in relevant.values()]
+    ranked = [
+        [str(row) for row in np.argsort(-brute_force(vectors, asked[q], "cosine"))[:20]]
+        for q in relevant
+    ]
+    judged = [
+        dict.fromkeys(row, 0.0) | {d: float(g) for d, g in row.items()} for row in relevant.values()
+    ]
     for k in (5, 20):
         np.testing.assert_allclose(
-            [report.per_query[q][f"nDCG@{k}"] for q in relevant], ndcg_at_k(ranked, judged, k), atol=1e-6
+            [report.per_query[q][f"nDCG@{k}"] for q in relevant],
+            ndcg_at_k(ranked, judged, k),
+            atol=1e-6,
         )
-        np.testing.assert_allclose([report.per_query[q][f"MRR@{k}"] for q in relevant], mrr_at_k(ranked, judged, k), atol=1e-6)
+        np.testing.assert_allclose(
+            [report.per_query[q][f"MRR@{k}"] for q in relevant],
+            mrr_at_k(ranked, judged, k),
+            atol=1e-6,
+        )
         score = report.scores[f"nDCG@{k}"]
         assert score.mean == pytest.approx(ndcg_at_k(ranked, judged, k).mean())
         assert score.low < score.mean < score.high
@@ -81,9 +108,15 @@ def test_measures_equal_our_own_on_random_judgements(root: Path) -> None:
 
 def test_what_is_left_out_is_named(letters: vs.Collection) -> None:
     queries = {"good": [1.0, 0, 0, 0], "unjudged": [0, 1.0, 0, 0], "nothing": [0, 0, 1.0, 0]}
-    report = letters.evaluate(queries, {"good": {"a": 1}, "nothing": {"b": 0}, "ghost": {"c": 1}}, k=1)
+    report = letters.evaluate(
+        queries, {"good": {"a": 1}, "nothing": {"b": 0}, "ghost": {"c": 1}}, k=1
+    )
     assert (report.queries, report.scores["nDCG@1"].mean) == (1, 1.0)
-    assert (report.unjudged, report.without_relevant, report.unasked) == (("unjudged",), ("nothing",), ("ghost",))
+    assert (report.unjudged, report.without_relevant, report.unasked) == (
+        ("unjudged",),
+        ("nothing",),
+        ("ghost",),
+    )
     assert "queries without judgements, left out (1): unjudged" in report.notes
 
 
@@ -92,9 +125,13 @@ def test_a_chunked_collection_is_judged_by_document(root: Path) -> None:
     pytest.importorskip("chonkie")
     twice = "zebra zebra zebra zebra zebra ok. zebra zebra zebra zebra zebra ok."
     with vs.create(root, embedder="toy:256", chunker=vs.Chunker(max_chars=40)) as collection:
-        collection.add([{"id": "twice", "text": twice}, {"id": "once", "text": "zebra ok zebra giraffe lion"}])
+        collection.add(
+            [{"id": "twice", "text": twice}, {"id": "once", "text": "zebra ok zebra giraffe lion"}]
+        )
         assert collection.info().rows == 3
-        report = collection.evaluate({"q": "zebra zebra zebra zebra zebra ok."}, {"q": {"once": 1}}, k=10)
+        report = collection.evaluate(
+            {"q": "zebra zebra zebra zebra zebra ok."}, {"q": {"once": 1}}, k=10
+        )
     assert report.per_query["q"]["MRR@10"] == 0.5
 
 
@@ -108,13 +145,23 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_beir_and_trec_files_say_the_same(tmp_path: Path) -> None:
-    beir = write(tmp_path / "queries.jsonl", '{"_id": "1", "text": "光合作用"}\n\n{"_id": 2, "text": "two"}\n')
+    beir = write(
+        tmp_path / "queries.jsonl",
+        '{"_id": "1", "text": "光合作用"}\n\n{"_id": 2, "text": "two"}\n',
+    )
     trec = write(tmp_path / "topics.tsv", "\ufeff1\t光合作用\n2\ttwo\n")
     assert read_queries(beir) == read_queries(trec) == {"1": "光合作用", "2": "two"}
-    header = write(tmp_path / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore\n1\ta b\t2\n2\tc\t0\n")
+    header = write(
+        tmp_path / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore\n1\ta b\t2\n2\tc\t0\n"
+    )
     plain = write(tmp_path / "plain.tsv", "1\ta b\t2\r\n2\tc\t0\r\n")
     four = write(tmp_path / "qrels.txt", "1\t0\ta b\t2\n2 0 c 0\n")
-    assert read_qrels(header) == read_qrels(plain) == read_qrels(four) == {"1": {"a b": 2}, "2": {"c": 0}}
+    assert (
+        read_qrels(header)
+        == read_qrels(plain)
+        == read_qrels(four)
+        == {"1": {"a b": 2}, "2": {"c": 0}}
+    )
     assert read_beir(tmp_path) == (beir, header)
 
 
@@ -129,7 +176,9 @@ def test_beir_and_trec_files_say_the_same(tmp_path: Path) -> None:
         ("q.tsv", "\n", "holds no query"),
     ],
 )
-def test_a_wrong_queries_file_names_the_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_a_wrong_queries_file_names_the_line(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
     with pytest.raises(vs.InvalidInputError, match=message):
         read_queries(write(tmp_path / name, text))
 
@@ -137,7 +186,10 @@ def test_a_wrong_queries_file_names_the_line(tmp_path: Path, name: str, text: st
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("query-id\tcorpus-id\tscore\n1\ta\tgood\n", "line 2: the grade 'good' is not a whole number"),
+        (
+            "query-id\tcorpus-id\tscore\n1\ta\tgood\n",
+            "line 2: the grade 'good' is not a whole number",
+        ),
         ("1 a 0.5\n", "line 1: the grade '0.5'"),
         ("1 a\n", "line 1: 2 columns"),
         ("1 a 1\n1 a 0\n", "line 2: query '1' and document 'a' are judged 0, and 1 further up"),
@@ -157,7 +209,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_qrels(tmp_path / "absent.tsv")
     write(tmp_path / "queries.jsonl", "{}")
     write(tmp_path / "qrels" / "dev.tsv", "")
-    with pytest.raises(vs.InvalidInputError, match=r"qrels/test.tsv is not there; it has the splits dev"):
+    with pytest.raises(
+        vs.InvalidInputError, match=r"qrels/test.tsv is not there; it has the splits dev"
+    ):
         read_beir(tmp_path)
 
 
@@ -169,7 +223,10 @@ def test_arguments_that_do_not_fit(letters: vs.Collection, tmp_path: Path) -> No
         ((tmp_path, None), "queries.jsonl is not there"),
         (({}, {}), "queries is empty"),
         ((one, {"p": {"a": 1}}), "query ids look like 'q' there and 'p' here"),
-        ((one, {"q": {"A": 1, "B": 1}}), "none of the 2 relevant documents is in the collection.*'A'.*'a'"),
+        (
+            (one, {"q": {"A": 1, "B": 1}}),
+            "none of the 2 relevant documents is in the collection.*'A'.*'a'",
+        ),
         ((one, {"q": {"a": 0.5}}), "query 'q', document 'a': the grade 0.5 is no whole number"),
         ((one, {"q": 1}), "judgements of query 'q' are not a dict"),
     ]:
@@ -203,19 +260,25 @@ def test_known_items_against_brute_force(stories: vs.Collection) -> None:
         query = toy.embed_queries([question])[0]
         scores = brute_force(documents, query, "cosine")
         values = report.per_query[str(number)]
-        assert values["known-item MRR@10"] == pytest.approx(1 / (1 + (scores > scores[number]).sum()))
+        assert values["known-item MRR@10"] == pytest.approx(
+            1 / (1 + (scores > scores[number]).sum())
+        )
         start = text.index(question)
         rest = f"{text[:start].rstrip()} {text[start + len(question) :].lstrip()}".strip()
         own = brute_force(toy.embed_documents([rest]), query, "cosine")[0]
         others = np.delete(scores, number)
         assert values["cloze MRR@10"] == pytest.approx(1 / (1 + (others > own).sum()))
         assert values["cloze success@1"] == float(values["cloze MRR@10"] == 1)
-    assert report.scores["cloze MRR@10"].mean == pytest.approx(np.mean([v["cloze MRR@10"] for v in report.per_query.values()]))
+    assert report.scores["cloze MRR@10"].mean == pytest.approx(
+        np.mean([v["cloze MRR@10"] for v in report.per_query.values()])
+    )
 
 
 def test_known_items_are_reproducible_and_take_a_filter(stories: vs.Collection) -> None:
     assert stories.evaluate(seed=3).texts == stories.evaluate(seed=3).texts
-    assert len({json.dumps(stories.evaluate(seed=seed, n_queries=2).texts) for seed in range(6)}) > 1
+    assert (
+        len({json.dumps(stories.evaluate(seed=seed, n_queries=2).texts) for seed in range(6)}) > 1
+    )
     assert set(stories.evaluate(where="id < 2").texts) == {"0", "1"}
 
 
@@ -223,7 +286,9 @@ def test_documents_that_hold_the_same_sentence_do_not_count_against(root: Path) 
     with vs.create(root, embedder="toy:128") as collection:
         collection.add([{"id": n, "text": STORIES[0]} for n in range(4)])
         report = collection.evaluate()
-    assert report.scores["known-item success@1"].mean == report.scores["cloze success@1"].mean == 1.0
+    assert (
+        report.scores["known-item success@1"].mean == report.scores["cloze success@1"].mean == 1.0
+    )
 
 
 class Words(ToyEmbedder):
@@ -245,7 +310,9 @@ def test_a_model_that_reads_too_little_is_found_out(tmp_path: Path) -> None:
     """Each document is ten sentences of six words of its own. One that reads two of them finds a fifth of the sentences."""
     words = [f"w{n:04}" for n in range(40 * 60)]
     sentences = [" ".join(words[at : at + 6]) for at in range(0, len(words), 6)]
-    documents = [{"id": n, "text": ". ".join(sentences[10 * n : 10 * n + 10]) + "."} for n in range(40)]
+    documents = [
+        {"id": n, "text": ". ".join(sentences[10 * n : 10 * n + 10]) + "."} for n in range(40)
+    ]
     found = {}
     for window in (60, 12):
         with vs.create(tmp_path / f"{window}.vs", embedder=Words(window)) as collection:
@@ -268,14 +335,18 @@ def test_known_items_of_a_chunked_collection(root: Path) -> None:
 def test_nothing_to_ask(root: Path) -> None:
     with vs.create(root, embedder="toy:16") as collection:
         collection.add([{"id": 1, "text": "tiny"}, {"id": 2, "text": "短文"}])
-        with pytest.raises(vs.InvalidInputError, match="no question can be made: 2 documents match"):
+        with pytest.raises(
+            vs.InvalidInputError, match="no question can be made: 2 documents match"
+        ):
             collection.evaluate()
         with pytest.raises(vs.InvalidInputError, match="n_queries is 0"):
             collection.evaluate(n_queries=0)
 
 
 @settings(deadline=None)
-@given(text=st.text(st.sampled_from("ab c.!?。！\n渔船面。 "), max_size=160), seed=st.integers(0, 99))
+@given(
+    text=st.text(st.sampled_from("ab c.!?。！\n渔船面。 "), max_size=160), seed=st.integers(0, 99)
+)
 def test_a_question_and_the_rest_make_up_the_text(text: str, seed: int) -> None:
     made = make_question(text, np.random.default_rng(seed))
     if made is None:
@@ -291,7 +362,9 @@ def test_sentences_of_both_languages_become_questions() -> None:
         seen = {make_question(text, np.random.default_rng(seed)) for seed in range(40)}
         assert len(seen) == 3  # each of its three sentences
         assert all(made is not None and made[2] for made in seen)
-    alone = make_question("a table of solid oak with five chairs and a lamp", np.random.default_rng(0))
+    alone = make_question(
+        "a table of solid oak with five chairs and a lamp", np.random.default_rng(0)
+    )
     assert alone is not None and not alone[2]
     assert len(alone[0].split()) == 5
 
@@ -307,24 +380,45 @@ def run(*words: object) -> Any:
 def folder(stories: vs.Collection, tmp_path: Path) -> Path:
     """A BEIR folder for the stories."""
     asked = {"boats": "fishing boats and herring", "面包": "面包店几点开门"}
-    lines = [json.dumps({"_id": key, "text": text}, ensure_ascii=False) for key, text in asked.items()]
+    lines = [
+        json.dumps({"_id": key, "text": text}, ensure_ascii=False) for key, text in asked.items()
+    ]
     write(tmp_path / "beir" / "queries.jsonl", "\n".join(lines))
-    write(tmp_path / "beir" / "qrels" / "test.tsv", "query-id\tcorpus-id\tscore\nboats\t0\t1\n面包\t4\t1\n")
+    write(
+        tmp_path / "beir" / "qrels" / "test.tsv",
+        "query-id\tcorpus-id\tscore\nboats\t0\t1\n面包\t4\t1\n",
+    )
     return tmp_path / "beir"
 
 
-def test_the_command_says_what_the_api_says(stories: vs.Collection, folder: Path, tmp_path: Path) -> None:
+def test_the_command_says_what_the_api_says(
+    stories: vs.Collection, folder: Path, tmp_path: Path
+) -> None:
     expected = stories.evaluate(folder, k=3)
-    answer = run("evaluate", stories.path, folder, "-k", "3", "--json", "--per-query", tmp_path / "each.jsonl")
+    answer = run(
+        "evaluate",
+        stories.path,
+        folder,
+        "-k",
+        "3",
+        "--json",
+        "--per-query",
+        tmp_path / "each.jsonl",
+    )
     assert answer.exit_code == 0, answer.stderr
     report = json.loads(answer.stdout)
     assert report["per_query"] == expected.per_query
     assert report["scores"]["nDCG@3"]["mean"] == pytest.approx(expected.scores["nDCG@3"].mean)
-    rows = [json.loads(line) for line in (tmp_path / "each.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (tmp_path / "each.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert rows[1] == {"query_id": "面包", "query": "面包店几点开门", **expected.per_query["面包"]}
 
     files = ("--queries", folder / "queries.jsonl", "--qrels", folder / "qrels" / "test.tsv")
-    answer = run("evaluate", stories.path, *files, "-k", "1,3", "--per-query", tmp_path / "each.csv")
+    answer = run(
+        "evaluate", stories.path, *files, "-k", "1,3", "--per-query", tmp_path / "each.csv"
+    )
     assert f"{expected.scores['nDCG@3'].mean:.4f}" in answer.stdout
     with (tmp_path / "each.csv").open(encoding="utf-8", newline="") as file:
         assert [row["query_id"] for row in csv.DictReader(file)] == ["boats", "面包"]

@@ -79,15 +79,24 @@ def test_every_query_has_the_same_chance_whoever_saw_it() -> None:
             parts.append(part)
         times[parts[0].merged(parts[1]).matrix(DIM)[:, 0].astype(int)] += 1
     assert times.sum() == 400 * 40
-    for share in (times[:50], times[250:300], times[300:350], times[350:]):  # early, late, of the other process
-        assert share.mean() / 400 == pytest.approx(0.1, abs=0.01)  # four standard errors of 50 × 400 draws
+    for share in (
+        times[:50],
+        times[250:300],
+        times[300:350],
+        times[350:],
+    ):  # early, late, of the other process
+        assert share.mean() / 400 == pytest.approx(
+            0.1, abs=0.01
+        )  # four standard errors of 50 × 400 draws
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(root: Path, data: npt.NDArray[np.float32]) -> None:
     with vs.create(root, dim=DIM) as c:
         c.add(data)
         c.search(data[0])
-        with pytest.raises(vs.InvalidInputError, match=r"no queries were sampled.*switches sampling on"):
+        with pytest.raises(
+            vs.InvalidInputError, match=r"no queries were sampled.*switches sampling on"
+        ):
             c.measure_recall(queries="sampled")
     assert not (root / "queries").exists()
     with pytest.raises(vs.InvalidInputError, match="sample_queries is -1"):
@@ -95,13 +104,19 @@ def test_nothing_is_kept_unless_it_is_asked_for(root: Path, data: npt.NDArray[np
     assert not root.with_suffix(".other").exists()
 
 
-def test_queries_are_kept_measured_with_and_removed(c: vs.Collection, root: Path, tmp_path: Path) -> None:
+def test_queries_are_kept_measured_with_and_removed(
+    c: vs.Collection, root: Path, tmp_path: Path
+) -> None:
     queries = numbered(0, 30)
     for query in queries[:20]:
         c.search(query, k=3)
     c.search_batch(queries[20:], k=3)
     report = c.measure_recall(3, queries="sampled")
-    assert report.asked_with == "queries sampled from searches" and report.queries == 30 and report.recall == 1
+    assert (
+        report.query_source == "queries sampled from searches"
+        and report.queries == 30
+        and report.recall == 1
+    )
     seen, vectors = kept(root)
     assert seen == 30 and np.array_equal(np.sort(vectors[:, 0]), np.arange(30))
     with vs.open(root) as other:  # another process, as far as files go
@@ -112,7 +127,9 @@ def test_queries_are_kept_measured_with_and_removed(c: vs.Collection, root: Path
     backup.write_backup(root, tmp_path / "copy.vs")
     assert not (tmp_path / "copy.vs" / "queries").exists()
     result = c.build_index("IVF16,Flat", queries="sampled")
-    assert result.calibrated_on == "queries sampled from searches and held-out rows"  # 50 alone show too little
+    assert (
+        result.calibrated_on == "queries sampled from searches and held-out rows"
+    )  # 50 alone show too little
     assert c.info().indexes[0].manifest["queries"] == 50 + 150
     assert c.info().indexes[0].manifest["calibrated_on"] == result.calibrated_on
     c.search(queries[0])
@@ -126,7 +143,9 @@ def test_queries_are_kept_measured_with_and_removed(c: vs.Collection, root: Path
     assert kept(root)[0] == 0 and not list((root / "queries").glob("*.npz"))
 
 
-def test_switching_sampling_on_later_is_seen_by_others(root: Path, data: npt.NDArray[np.float32]) -> None:
+def test_switching_sampling_on_later_is_seen_by_others(
+    root: Path, data: npt.NDArray[np.float32]
+) -> None:
     with vs.create(root, dim=DIM, metric="l2") as c, vs.open(root) as other:
         c.add(data)
         version = c.info().version
@@ -141,7 +160,9 @@ def test_switching_sampling_on_later_is_seen_by_others(root: Path, data: npt.NDA
     assert kept(root)[0] == 2
 
 
-def test_cosine_queries_are_kept_as_they_are_compared(root: Path, data: npt.NDArray[np.float32]) -> None:
+def test_cosine_queries_are_kept_as_they_are_compared(
+    root: Path, data: npt.NDArray[np.float32]
+) -> None:
     with vs.create(root, dim=DIM, sample_queries=5) as c:
         c.add(data)
         c.search(data[0] * 7)
@@ -227,7 +248,8 @@ def test_the_end_of_a_process_writes_what_it_saw(c: vs.Collection, root: Path) -
 def missing_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index whose surface promises far more than it finds, as when the data has drifted from what it was measured on."""
     monkeypatch.setattr(
-        "vecsearch.index.build.calibrate_index", lambda *arguments: [OperatingPoint(1, 20, 15, 0.99, 0.99, 1.0)]
+        "vecsearch.index.build.calibrate_index",
+        lambda *arguments: [OperatingPoint(1, 20, 15, 0.99, 0.99, 1.0)],
     )
     monkeypatch.setattr("vecsearch.index.build.row_micros", lambda dim: 50.0)
 
@@ -241,7 +263,10 @@ def ask_all(c: vs.Collection, queries: npt.NDArray[np.float32]) -> list[warnings
 
 
 def test_falling_short_is_said_once_a_version(
-    c: vs.Collection, missing_some: None, monkeypatch: pytest.MonkeyPatch, data: npt.NDArray[np.float32]
+    c: vs.Collection,
+    missing_some: None,
+    monkeypatch: pytest.MonkeyPatch,
+    data: npt.NDArray[np.float32],
 ) -> None:
     monkeypatch.setattr(query_sample, "CHECK_ONE_IN", 1)
     monkeypatch.setattr(recall_watch, "CHECK_SHARE", 1e9)
@@ -308,26 +333,42 @@ def command(*words: object) -> tuple[int, dict[str, object]]:
     return done.exit_code, json.loads(done.stdout) if done.stdout else {}
 
 
-def test_measuring_and_sampling_on_the_command_line(c: vs.Collection, root: Path, tmp_path: Path, missing_some: None) -> None:
+def test_measuring_and_sampling_on_the_command_line(
+    c: vs.Collection, root: Path, tmp_path: Path, missing_some: None
+) -> None:
     c.sample_queries(0)
     c.close()
     assert command("sample", root, 20)[1]["sample_queries"] == 20
     questions = tmp_path / "questions.txt"
-    questions.write_text("\n".join(str(query.tolist()) for query in clustered(30, DIM, seed=4)), encoding="utf-8")
+    questions.write_text(
+        "\n".join(str(query.tolist()) for query in clustered(30, DIM, seed=4)), encoding="utf-8"
+    )
     code, report = command("measure", root, "--queries", questions, "-k", 5)
     assert code == 0 and report["recall"] == 1 and report["queries"] == 30 and report["k"] == 5
     with vs.open(root) as again:
         for query in clustered(30, DIM, seed=4):
             again.search(query)
     code, report = command("measure", root, "--queries", "sampled")
-    assert code == 0 and report["queries"] == 20 and report["asked_with"] == "queries sampled from searches"
-    assert command("build", root, "--recipe", "IVF64,Flat", "--queries", "sampled", "--seed", 2)[1]["how"] == "built"
+    assert (
+        code == 0
+        and report["queries"] == 20
+        and report["asked_with"] == "queries sampled from searches"
+    )
+    assert (
+        command("build", root, "--recipe", "IVF64,Flat", "--queries", "sampled", "--seed", 2)[1][
+            "how"
+        ]
+        == "built"
+    )
     code, report = command("measure", root, "--recall", 0.95)
     assert code == 1 and report["high"] < 0.95  # the surface of this index is a lie
-    shown = CliRunner().invoke(app, ["measure", str(root), "--where", "id < 5", "--queries", str(questions)])
+    shown = CliRunner().invoke(
+        app, ["measure", str(root), "--where", "id < 5", "--queries", str(questions)]
+    )
     assert (
         shown.exit_code == 0
-        and "recall@10 1.0000 (99% interval 1.0000 to 1.0000), target 0.95; asked with 30 of" in shown.stdout
+        and "recall@10 1.0000 (99% interval 1.0000 to 1.0000), target 0.95; asked with 30 of"
+        in shown.stdout
     )
     assert command("sample", root, 0)[0] == 0
     assert command("measure", root, "--queries", "sampled")[0] == 1  # there are none

@@ -21,7 +21,9 @@ sys.path.insert(0, str(HERE))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("target")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
@@ -47,7 +49,9 @@ def main() -> None:
             "-timeout=30",
             "-max_len=4096",
         ]
-        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={tempfile.gettempdir()}/", folder], run)
+        atheris.Setup(
+            [sys.argv[0], *options, f"-artifact_prefix={tempfile.gettempdir()}/", folder], run
+        )
         atheris.Fuzz()
 
 

@@ -123,19 +123,39 @@ def _file(suffix: str) -> Callable[[bytes], None]:
 def _manifest_body() -> str:
     ref = FileRef("segments/a.arrow", 100, "00000000")
     index = FileRef("indexes/b.faiss", 100, "00000000")
-    manifest = {"surface": [[16, 20, 10, 0.9, 0.8, 30.5]], "seed": 1, "queries": 3, "exact_micros_per_row": 0.2}
+    manifest = {
+        "surface": [[16, 20, 10, 0.9, 0.8, 30.5]],
+        "seed": 1,
+        "queries": 3,
+        "exact_micros_per_row": 0.2,
+    }
     schema = pa.schema(
         [
             pa.field("id", pa.int64(), nullable=False),
             pa.field("文", pa.large_string()),
-            pa.field("vector", pa.list_(pa.field("item", pa.float32(), nullable=False), 2), nullable=False),
+            pa.field(
+                "vector",
+                pa.list_(pa.field("item", pa.float32(), nullable=False), 2),
+                nullable=False,
+            ),
         ]
     )
     version = Manifest(
-        3, schema, vs.Metric.L2, 2, "float32", "文", EmbedderEntry("toy:2", "0a"), None,
+        3,
+        schema,
+        vs.Metric.L2,
+        2,
+        "float32",
+        "文",
+        EmbedderEntry("toy:2", "0a"),
+        None,
         (SegmentEntry(ref, ref, 4, 3, 1, ref),),
-        (IndexEntry("b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, manifest, index),),
-    )  # fmt: skip
+        (
+            IndexEntry(
+                "b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, manifest, index
+            ),
+        ),
+    )
     return json.dumps(json.loads(manifest_json.to_json(version))["body"], ensure_ascii=False)
 
 
@@ -153,7 +173,9 @@ def _table() -> pa.Table:
 
 def _arrow(compression: str | None, form: Any = pa.ipc.new_file) -> bytes:
     sink = io.BytesIO()
-    with form(sink, _table().schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+    with form(
+        sink, _table().schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+    ) as writer:
         writer.write_table(_table())
     return sink.getvalue()
 
@@ -187,17 +209,29 @@ JSONL = '{"id": 1, "text": "one", "tags": ["a", null], "at": {"x": 1.5}}\n{"id":
 READERS = ("vecsearch.ingest.sources",)
 
 TARGETS = {
-    "filter": Target(_filter, tuple(text.encode() for text in FILTERS), ("vecsearch.query.filter", "sqlglot")),
-    "recipe": Target(_recipe, tuple(text.encode() for text in RECIPES), ("vecsearch.index.recipe", "tomllib")),
-    "manifest": Target(
-        _manifest, (_manifest_body().encode(),), ("vecsearch.storage.manifest", "vecsearch.storage.manifest_check")
+    "filter": Target(
+        _filter, tuple(text.encode() for text in FILTERS), ("vecsearch.query.filter", "sqlglot")
     ),
-    "schema": Target(_schema, (_table().schema.serialize().to_pybytes(),), ("vecsearch.storage.manifest",)),
-    "csv": Target(_file(".csv"), (CSV, CSV.decode().encode("utf-16"), CSV.decode().encode("gb18030")), READERS),
+    "recipe": Target(
+        _recipe, tuple(text.encode() for text in RECIPES), ("vecsearch.index.recipe", "tomllib")
+    ),
+    "manifest": Target(
+        _manifest,
+        (_manifest_body().encode(),),
+        ("vecsearch.storage.manifest", "vecsearch.storage.manifest_check"),
+    ),
+    "schema": Target(
+        _schema, (_table().schema.serialize().to_pybytes(),), ("vecsearch.storage.manifest",)
+    ),
+    "csv": Target(
+        _file(".csv"), (CSV, CSV.decode().encode("utf-16"), CSV.decode().encode("gb18030")), READERS
+    ),
     "tsv": Target(_file(".tsv"), (CSV.replace(b",", b"\t"),), READERS),
     "jsonl": Target(_file(".jsonl"), (JSONL, JSONL.decode().encode("utf-16")), READERS),
     "text": Target(_file(".txt"), ("A text.\n\n三。".encode(), "三".encode("gb18030")), READERS),
     "parquet": Target(_file(".parquet"), (_parquet(),), READERS),
-    "arrow": Target(_file(".arrow"), (_arrow(None), _arrow("zstd"), _arrow(None, pa.ipc.new_stream)), READERS),
+    "arrow": Target(
+        _file(".arrow"), (_arrow(None), _arrow("zstd"), _arrow(None, pa.ipc.new_stream)), READERS
+    ),
     "npy": Target(_file(".npy"), (_npy(),), READERS),
 }

@@ -27,10 +27,18 @@ def spoiled(content: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 2, 8))):
         at = rng.randrange(len(data) + 1)
         end = min(len(data), at + rng.randrange(1, 16))
-        change = rng.choice((
-            bytes(rng.randrange(256) for _ in range(end - at)), b"", data[at:end] * 2, b"\xff" * 8, b"\0" * (end - at), b"((((",
-            b"9" * 30, "文\u202e".encode(),
-        ))  # fmt: skip
+        change = rng.choice(
+            (
+                bytes(rng.randrange(256) for _ in range(end - at)),
+                b"",
+                data[at:end] * 2,
+                b"\xff" * 8,
+                b"\0" * (end - at),
+                b"((((",
+                b"9" * 30,
+                "文\u202e".encode(),
+            )
+        )
         data[at:end] = change
     return bytes(data)
 
@@ -70,11 +78,32 @@ def test_what_was_found(name: str, data: bytes) -> None:
 
 @pytest.mark.skipif(not SOAK, reason="part of make soak: minutes")
 @pytest.mark.skipif(
-    importlib.util.find_spec("atheris") is None, reason="atheris is not installed (it has wheels for Linux only)"
+    importlib.util.find_spec("atheris") is None,
+    reason="atheris is not installed (it has wheels for Linux only)",
 )
 @pytest.mark.parametrize("name", TARGETS)
 def test_guided_by_coverage(name: str) -> None:
-    command = [sys.executable, str(HERE / "run.py"), name, "--seconds", str(SECONDS), "--seed", str(SEED)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS + 600, check=False)
+    command = [
+        sys.executable,
+        str(HERE / "run.py"),
+        name,
+        "--seconds",
+        str(SECONDS),
+        "--seed",
+        str(SEED),
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=SECONDS + 600,
+        check=False,
+    )
     assert done.returncode == 0, f"{name}, seed {SEED}: {done.stderr[-3000:]}"
-    print(name, "".join(line for line in done.stderr.splitlines(True) if line.startswith(("Done", "stat::")))[-200:])
+    print(
+        name,
+        "".join(
+            line for line in done.stderr.splitlines(True) if line.startswith(("Done", "stat::"))
+        )[-200:],
+    )

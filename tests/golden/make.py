@@ -30,9 +30,17 @@ def texts(root: Path) -> None:
             pa.table(
                 {
                     "id": ["a", "b", "猫", "d"],
-                    "text": ["plants make food from light", "cats chase mice", "猫在夜里抓老鼠", "to be deleted"],
+                    "text": [
+                        "plants make food from light",
+                        "cats chase mice",
+                        "猫在夜里抓老鼠",
+                        "to be deleted",
+                    ],
                     "n": pa.array([1, None, 3, 4], pa.int16()),
-                    "price": pa.array([decimal.Decimal("1.50"), None, None, decimal.Decimal("2.00")], pa.decimal128(8, 2)),
+                    "price": pa.array(
+                        [decimal.Decimal("1.50"), None, None, decimal.Decimal("2.00")],
+                        pa.decimal128(8, 2),
+                    ),
                     "day": [datetime.date(2024, 2, 29), None, datetime.date(1999, 12, 31), None],
                     "when": pa.array([0, None, 10**15, 1], pa.timestamp("us", "UTC")),
                     "tags": [["x", None], [], None, ["标签"]],
@@ -69,18 +77,32 @@ def indexed(root: Path) -> None:
 def chunked(root: Path) -> None:
     """Documents of several passages."""
     with vs.create(root, embedder="toy:8", chunker=80) as c:
-        c.add([{"id": 1, "text": "Plants make food from light. " * 6 + "猫在夜里抓老鼠。" * 12}, {"id": 2, "text": "short"}])
+        c.add(
+            [
+                {"id": 1, "text": "Plants make food from light. " * 6 + "猫在夜里抓老鼠。" * 12},
+                {"id": 2, "text": "short"},
+            ]
+        )
 
 
 def trained(root: Path) -> None:
     """A model inside the collection: word vectors, and their reduction."""
-    words = WordEmbedder(["cat", "dog", "猫", "狗"], np.array([[1, 0, 2], [0, 1, 2], [1, 0.5, 2], [0.5, 1, 2]], np.float32))
+    words = WordEmbedder(
+        ["cat", "dog", "猫", "狗"],
+        np.array([[1, 0, 2], [0, 1, 2], [1, 0.5, 2], [0.5, 1, 2]], np.float32),
+    )
     with vs.create(root, embedder=words) as c:
         c.add([{"id": word, "text": word} for word in words.keys])
         c.reembed(truncated(words, 2))
 
 
-COLLECTIONS = {"texts": texts, "halves": halves, "indexed": indexed, "chunked": chunked, "trained": trained}
+COLLECTIONS = {
+    "texts": texts,
+    "halves": halves,
+    "indexed": indexed,
+    "chunked": chunked,
+    "trained": trained,
+}
 
 
 def answers(root: Path) -> dict[str, Any]:

@@ -20,11 +20,17 @@ sys.path.insert(0, str(HERE))
 from make import answers  # noqa: E402
 
 FORMATS = sorted(HERE.glob("format*"))
-CASES = [(folder, name) for folder in FORMATS for name in json.loads((folder / "expected.json").read_text("utf-8"))]
+CASES = [
+    (folder, name)
+    for folder in FORMATS
+    for name in json.loads((folder / "expected.json").read_text("utf-8"))
+]
 
 
 def test_the_current_format_has_its_collections() -> None:
-    assert FORMATS[-1].name == f"format{FORMAT}", "the format changed: run tests/golden/make.py and commit what it makes"
+    assert FORMATS[-1].name == f"format{FORMAT}", (
+        "the format changed: run tests/golden/make.py and commit what it makes"
+    )
     assert len(CASES) >= 4 * len(FORMATS)
 
 
@@ -40,9 +46,13 @@ def same(found: Any, expected: Any) -> bool:
     if isinstance(expected, float):
         return bool(np.isclose(found, expected, rtol=1e-4, atol=1e-5))
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(same(found[name], expected[name]) for name in expected)
+        return found.keys() == expected.keys() and all(
+            same(found[name], expected[name]) for name in expected
+        )
     if isinstance(expected, list):
-        return len(found) == len(expected) and all(same(a, b) for a, b in zip(found, expected, strict=True))
+        return len(found) == len(expected) and all(
+            same(a, b) for a, b in zip(found, expected, strict=True)
+        )
     return bool(found == expected)
 
 
@@ -55,8 +65,14 @@ def test_a_golden_collection_can_be_changed(folder: Path, name: str, tmp_path: P
         dim, kind = c.info().dim, c.info().columns["id"]
         key: Any = 10**6 if kind == "int64" else "new"
         c.add(
-            [{"id": key, "text": "new", "vector": np.ones(dim)} if c.info().embedder else {"id": key, "vector": np.ones(dim)}]
+            [
+                {"id": key, "text": "new", "vector": np.ones(dim)}
+                if c.info().embedder
+                else {"id": key, "vector": np.ones(dim)}
+            ]
         )
         c.compact(purge=True)
-        assert c.to_arrow().slice(0, len(before)).equals(before) and c.search(np.ones(dim), k=1).ids == [key]
+        assert c.to_arrow().slice(0, len(before)).equals(before) and c.search(
+            np.ones(dim), k=1
+        ).ids == [key]
     assert find_damage(root) == []

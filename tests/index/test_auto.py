@@ -21,7 +21,9 @@ def falling(power: float, rows: int = 1500, dim: int = 192) -> Vectors:
     """Normal rows whose variances fall with a power of the rank, turned so that no axis shows it."""
     rng = np.random.default_rng(5)
     turn = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    made: Vectors = ((rng.standard_normal((rows, dim)) * np.arange(1, dim + 1) ** (-power / 2)) @ turn + 0.3).astype(np.float32)
+    made: Vectors = (
+        (rng.standard_normal((rows, dim)) * np.arange(1, dim + 1) ** (-power / 2)) @ turn + 0.3
+    ).astype(np.float32)
     return made
 
 
@@ -34,7 +36,9 @@ def share_found(sample: Vectors, components: int, metric: str) -> float:
 
     def ranking(vectors: npt.NDArray[np.float64], count: int) -> list[set[int]]:
         queries, rows = vectors[:QUERIES], vectors[QUERIES:]
-        distances = -queries @ rows.T if metric == "ip" else ((rows**2).sum(axis=1) - 2 * queries @ rows.T)
+        distances = (
+            -queries @ rows.T if metric == "ip" else ((rows**2).sum(axis=1) - 2 * queries @ rows.T)
+        )
         return [set(line[:count].tolist()) for line in np.argsort(distances, axis=1)]
 
     pairs = zip(ranking(data - center, TOP), ranking(low, WITHIN), strict=True)
@@ -43,11 +47,15 @@ def share_found(sample: Vectors, components: int, metric: str) -> float:
 
 @pytest.mark.parametrize("metric", ["l2", "ip"])
 @pytest.mark.parametrize(("power", "least", "most"), [(0, 192, 192), (1, 64, 160), (3, 32, 32)])
-def test_the_flatter_the_spectrum_the_more_components(power: float, least: int, most: int, metric: str) -> None:
+def test_the_flatter_the_spectrum_the_more_components(
+    power: float, least: int, most: int, metric: str
+) -> None:
     sample = falling(power)
     needed = components_needed(sample, metric)
     assert least <= needed <= most
-    assert share_found(sample, needed, metric) >= WANTED - 0.002  # float32 and float64 may differ in a tie
+    assert (
+        share_found(sample, needed, metric) >= WANTED - 0.002
+    )  # float32 and float64 may differ in a tie
     if needed > 32:
         assert share_found(sample, needed - 32, metric) < WANTED + 0.002
 
@@ -55,7 +63,9 @@ def test_the_flatter_the_spectrum_the_more_components(power: float, least: int, 
 def test_low_rank_data_needs_its_rank() -> None:
     rng = np.random.default_rng(6)
     base = clustered(3000, 40, seed=6)
-    lifted = (base @ rng.standard_normal((40, 256)) + 1e-4 * rng.standard_normal((3000, 256))).astype(np.float32)
+    lifted = (
+        base @ rng.standard_normal((40, 256)) + 1e-4 * rng.standard_normal((3000, 256))
+    ).astype(np.float32)
     assert components_needed(lifted, "l2") in (32, 64)
 
 
@@ -64,8 +74,12 @@ def test_too_few_rows_or_dimensions_are_kept_whole() -> None:
     assert components_needed(clustered(1000, 20), "l2") == 20
 
 
-def test_auto_looks_at_the_data_and_sticks_to_what_it_chose(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "surface", lambda *arguments: [OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0)])
+def test_auto_looks_at_the_data_and_sticks_to_what_it_chose(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        building, "surface", lambda *arguments: [OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0)]
+    )
     base = falling(1.3, rows=6500)
     c = vs.create(root, dim=192, metric="l2")
     c.add(base[:5000])

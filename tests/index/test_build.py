@@ -27,14 +27,18 @@ def table(vectors: npt.NDArray[np.float32], first: int = 0) -> pa.Table:
     return pa.table(
         {
             "id": np.arange(first, first + len(vectors)),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
+            "vector": pa.FixedSizeListArray.from_arrays(
+                pa.array(vectors.ravel()), vectors.shape[1]
+            ),
             "share": rng.random(len(vectors)),
             "side": owner,
         }
     )
 
 
-def recalls(c: vs.Collection, queries: npt.NDArray[np.float32], k: int, **options: object) -> npt.NDArray[np.float64]:
+def recalls(
+    c: vs.Collection, queries: npt.NDArray[np.float32], k: int, **options: object
+) -> npt.NDArray[np.float64]:
     """Recall of each query against the collection's own exact search (which other tests hold to numpy)."""
     where = options.get("where")
     out = []
@@ -64,7 +68,9 @@ def test_the_contract_holds_through_changes(
     for part in np.array_split(np.arange(ROWS), 3):
         c.add(table(vectors[part], int(part[0])))
     result = c.build_index(recipe="low-latency", recall=0.9)
-    assert result.rows == ROWS and result.calibrated_on == "held-out rows" and c.info().recall == 0.9
+    assert (
+        result.rows == ROWS and result.calibrated_on == "held-out rows" and c.info().recall == 0.9
+    )
     used = 0
 
     def check(stage: str) -> None:
@@ -72,7 +78,13 @@ def test_the_contract_holds_through_changes(
         for where in (None, "share < 0.5", "share < 0.1", "share < 0.01", "side > 2"):
             for k, target in ((1, 0.9), (10, 0.95), (50, 0.9)):
                 values = recalls(c, queries[:60], k, where=where, recall=target)
-                assert bootstrap_interval(values)[1] >= target, (stage, where, k, target, values.mean())
+                assert bootstrap_interval(values)[1] >= target, (
+                    stage,
+                    where,
+                    k,
+                    target,
+                    values.mean(),
+                )
                 used += c.search(queries[0], k, where=where, recall=target).plan.method != "exact"
 
     check("built")
@@ -91,7 +103,9 @@ def test_the_contract_holds_through_changes(
     assert used > 20  # the index did the work, not exact search in its place
 
 
-def test_index_results_have_true_scores(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+def test_index_results_have_true_scores(
+    root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None
+) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM, metric="l2")
     c.add(vectors[:ROWS])
@@ -99,7 +113,9 @@ def test_index_results_have_true_scores(root: Path, data: tuple[np.ndarray, np.n
     for query in queries[:20]:
         hits = c.search(query, k=20)
         assert hits.plan.method == "index"
-        np.testing.assert_allclose(hits.scores, brute_force(vectors[hits.ids], query, "l2"), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            hits.scores, brute_force(vectors[hits.ids], query, "l2"), rtol=1e-4, atol=1e-4
+        )
     batch = c.search_batch(queries, k=20)
     assert [hits.ids for hits in batch] == [c.search(query, k=20).ids for query in queries]
 
@@ -114,12 +130,18 @@ def test_far_rows_and_far_queries_are_searched_exactly(
         c.build_index(recipe="low-latency")
         c.add(vectors[:50] * 40)
         for query in (*queries[:10], *(vectors[:10] * 40)):
-            assert c.search(query, k=5, recall=0.95).ids[0] == c.search(query, k=5, exact=True).ids[0]
+            assert (
+                c.search(query, k=5, recall=0.95).ids[0] == c.search(query, k=5, exact=True).ids[0]
+            )
     assert "farther" in str(c.search(vectors[0] * 1000, k=5).plan)
 
 
-@pytest.mark.parametrize("recipe", ["exact", "fast-build", "low-memory", "large-scale", "IVF32,Flat", "PCA32,HNSW16_SQ8"])
-def test_other_recipes(root: Path, data: tuple[np.ndarray, np.ndarray], recipe: str, small_exact: None) -> None:
+@pytest.mark.parametrize(
+    "recipe", ["exact", "fast-build", "low-memory", "large-scale", "IVF32,Flat", "PCA32,HNSW16_SQ8"]
+)
+def test_other_recipes(
+    root: Path, data: tuple[np.ndarray, np.ndarray], recipe: str, small_exact: None
+) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM)
     c.add(vectors[:ROWS])
@@ -142,9 +164,13 @@ def test_own_queries_calibrate(root: Path, data: tuple[np.ndarray, np.ndarray]) 
     c = vs.create(root, dim=DIM)
     c.add(vectors[:ROWS])
     many = np.concatenate([queries, queries * 0.9 + 0.1 * vectors[: len(queries)]])
-    assert c.build_index(recipe="low-latency", queries=many).calibrated_on == "the user's own queries"
+    assert (
+        c.build_index(recipe="low-latency", queries=many).calibrated_on == "the user's own queries"
+    )
     assert c.info().indexes[0].manifest["queries"] == len(many) == 400
-    few = c.build_index(recipe="low-latency", queries=queries[:30])  # that all are answered perfectly says little
+    few = c.build_index(
+        recipe="low-latency", queries=queries[:30]
+    )  # that all are answered perfectly says little
     assert few.calibrated_on == "the user's own queries and held-out rows" and few.rows == ROWS
     assert c.info().indexes[0].manifest["queries"] == 400
     with pytest.raises(vs.InvalidInputError, match="queries is empty"):
@@ -162,15 +188,31 @@ def test_builds_are_reproducible_whatever_the_threads(
         c.build_index(recipe="low-latency", seed=3, threads=threads)
         index, entry = c._searching().attached.index, c._searching().attached.entry
         assert index is not None and entry is not None
-        surface = [point[:6] for point in entry.calibration["surface"]]  # all but the measured latency
-        found = [c.search(query, k, recall=recall) for k, recall in ((1, 0.9), (10, 0.95), (50, 0.99)) for query in queries]
+        surface = [
+            point[:6] for point in entry.calibration["surface"]
+        ]  # all but the measured latency
+        found = [
+            c.search(query, k, recall=recall)
+            for k, recall in ((1, 0.9), (10, 0.95), (50, 0.99))
+            for query in queries
+        ]
         plans = [(hits.plan.method, hits.plan.effort, hits.plan.depth) for hits in found]
-        results.append((index.candidates(queries, 20, 32)[0].tolist(), surface, plans, [hits.ids for hits in found]))
+        results.append(
+            (
+                index.candidates(queries, 20, 32)[0].tolist(),
+                surface,
+                plans,
+                [hits.ids for hits in found],
+            )
+        )
     assert results[0] == results[1]
 
 
 def test_adding_merging_and_deleting_while_an_index_builds(
-    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, small_exact: None
+    root: Path,
+    data: tuple[np.ndarray, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    small_exact: None,
 ) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM)
@@ -182,7 +224,9 @@ def test_adding_merging_and_deleting_while_an_index_builds(
         result = original(self, *arguments)
         with vs.open(root) as other:  # while the build was running
             for number in range(8):
-                other.add(table(vectors[ROWS + number : ROWS + number + 1], ROWS + number))  # merges the small segments
+                other.add(
+                    table(vectors[ROWS + number : ROWS + number + 1], ROWS + number)
+                )  # merges the small segments
             other.delete(range(100))
             other.add(table(vectors[:1] * 0.5 + vectors[3000:3001], 3000), on_conflict="replace")
         return result
@@ -193,13 +237,17 @@ def test_adding_merging_and_deleting_while_an_index_builds(
     manifest = c._snapshot
     labels = manifest.labels
     assert labels is not None and (labels >= 0).sum() < ROWS
-    assert set(manifest.fresh[manifest.live.mask[manifest.fresh]].tolist()) >= {len(manifest.live.mask) - 1}
+    assert set(manifest.fresh[manifest.live.mask[manifest.fresh]].tolist()) >= {
+        len(manifest.live.mask) - 1
+    }
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     assert c.search(vectors[ROWS + 3], k=1).ids == [ROWS + 3]
     assert all(name >= 100 for hits in c.search_batch(vectors[:100], k=10) for name in hits.ids)
 
 
-def test_deleting_the_index_files_costs_no_answer(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:
+def test_deleting_the_index_files_costs_no_answer(
+    root: Path, data: tuple[np.ndarray, np.ndarray]
+) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM)
     c.add(vectors[:ROWS])
@@ -226,7 +274,10 @@ def test_more_centroids_are_trained_on_more_rows() -> None:
     assert training_rows(lists, 9_000_000, 4096) == 65_536
     named = vs.IndexRecipe("lists", "ivf", code="pq4", nlist=4096)
     assert training_rows(named, 200_000, 64) == 39 * 4096
-    assert training_rows(vs.IndexRecipe("f", "factory", factory="PCA64,IVF4k,Flat"), 10**6, 64) == 39 * 4096
+    assert (
+        training_rows(vs.IndexRecipe("f", "factory", factory="PCA64,IVF4k,Flat"), 10**6, 64)
+        == 39 * 4096
+    )
     assert training_rows(vs.IndexRecipe("f", "factory", factory="HNSW32"), 10**7, 64) == 65_536
 
 
@@ -248,14 +299,20 @@ def test_measure_recall(root: Path, data: tuple[np.ndarray, np.ndarray], small_e
     assert c.measure_recall(10, 100).recall == 1.0  # no index: exact
     c.build_index(recipe="low-latency", recall=0.9)
     report = c.measure_recall(10, 150, queries=queries)
-    assert report.low <= report.recall <= report.high and report.high >= 0.9 and report.asked_with == "the user's own queries"
+    assert (
+        report.low <= report.recall <= report.high
+        and report.high >= 0.9
+        and report.query_source == "the user's own queries"
+    )
     mine = recalls(c, queries[:150], 10, recall=0.9).mean()
     assert report.recall == pytest.approx(mine, abs=0.005)
     with pytest.raises(vs.InvalidInputError, match="nothing to measure"):
         vs.create(root.with_suffix(".empty"), dim=2).measure_recall()
 
 
-def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None) -> None:
+def test_building_again_extends_what_is_there(
+    root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None
+) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM)
     c.add(table(vectors[:ROWS]))
@@ -264,9 +321,13 @@ def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray
     c.add(table(vectors[ROWS:], ROWS))
     again = c.build_index(recipe="low-latency")
     assert again.calibrated_on == "held-out rows and of those added since"
-    assert again.how == "extended" and again.why.endswith("new rows were added to the index there was")
+    assert again.how == "extended" and again.why.endswith(
+        "new rows were added to the index there was"
+    )
     outside = np.count_nonzero(c._snapshot.live.mask[c._searching().attached.unindexed_rows])
-    assert outside < 20 and again.rows >= ROWS + 1480  # but for the few that are farther out than any row seen at training
+    assert (
+        outside < 20 and again.rows >= ROWS + 1480
+    )  # but for the few that are farther out than any row seen at training
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     assert c.search(vectors[ROWS + 5], k=1).ids == [ROWS + 5]
     c.compact()
@@ -278,8 +339,13 @@ def test_building_again_extends_what_is_there(root: Path, data: tuple[np.ndarray
     c.delete(where="id < 3000")
     anew = c.build_index(recipe="low-latency")
     assert anew.calibrated_on == "held-out rows" and anew.how == "built" and "are gone" in anew.why
-    assert c.build_index(recipe="IVF16,Flat").why == "another recipe than that of the index there was"
-    assert c.build_index(recipe="IVF16,Flat", seed=1).why == "another seed than that of the index there was"
+    assert (
+        c.build_index(recipe="IVF16,Flat").why == "another recipe than that of the index there was"
+    )
+    assert (
+        c.build_index(recipe="IVF16,Flat", seed=1).why
+        == "another seed than that of the index there was"
+    )
     assert c.build_index(recipe="exact").how == "none"
 
 
@@ -288,21 +354,36 @@ def test_advice_says_what_building_again_would_do(
 ) -> None:
     """Costs by hand: 100 µs by index, 200 µs at the depth that many deleted rows ask for, 1 µs for each row scored."""
     vectors, _ = data
-    surface = [OperatingPoint(16, 20, 10, 0.96, 0.96, 100.0), OperatingPoint(64, 100, 50, 0.96, 0.96, 200.0)]
+    surface = [
+        OperatingPoint(16, 20, 10, 0.96, 0.96, 100.0),
+        OperatingPoint(64, 100, 50, 0.96, 0.96, 200.0),
+    ]
     monkeypatch.setattr(building, "surface", lambda *arguments: surface)
     monkeypatch.setattr(building, "row_micros", lambda dim: 1.0)
     c = vs.create(root, dim=DIM)
     c.add(table(vectors[:3000]))
-    assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == ("none", False, 3000)
+    assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == (
+        "none",
+        False,
+        3000,
+    )
     c.add(table(vectors[3000:ROWS], 3000))
     advice = c.index_advice()
-    assert (advice.action, advice.pays) == ("build", True) and "every search scores all of them" in str(advice)
+    assert (advice.action, advice.pays) == (
+        "build",
+        True,
+    ) and "every search scores all of them" in str(advice)
     c.build_index(recipe="IVF32,Flat")
     outside = len(
         c._searching().attached.unindexed_rows
     )  # farther out than nearly all of the training sample: not in the index
     advice = c.index_advice()
-    assert advice.indexed == ROWS and advice.new == outside < 20 and advice.gone == outside and not advice.pays
+    assert (
+        advice.indexed == ROWS
+        and advice.new == outside < 20
+        and advice.gone == outside
+        and not advice.pays
+    )
     c.add(table(vectors[ROWS : ROWS + 20], ROWS))
     advice = c.index_advice()
     assert (advice.action, advice.pays, advice.new) == ("extend", outside > 5, outside + 20)
@@ -369,7 +450,9 @@ def test_range_search_equals_numpy(root: Path, data: tuple[np.ndarray, np.ndarra
         hits = c.search_range(query, limit - 1e-3)
         assert set(hits.ids) == set(np.flatnonzero(truth >= limit - 1e-3).tolist())
         assert list(hits.scores) == sorted(hits.scores, reverse=True)
-        assert set(c.search_range(query, limit - 1e-3, where="id < 1000").ids) == {name for name in hits.ids if name < 1000}
+        assert set(c.search_range(query, limit - 1e-3, where="id < 1000").ids) == {
+            name for name in hits.ids if name < 1000
+        }
     assert c.search_range(queries[0], 0.0).ids == []
     with pytest.raises(vs.InvalidInputError, match="min_score"):
         c.search_range(queries[0], float("nan"))

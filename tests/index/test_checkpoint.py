@@ -75,7 +75,9 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             self.index.add(rows)
 
     original = faiss_build._Filling.__init__
-    monkeypatch.setattr(faiss_build._Filling, "__init__", lambda self, index: original(self, Counting(index)))
+    monkeypatch.setattr(
+        faiss_build._Filling, "__init__", lambda self, index: original(self, Counting(index))
+    )
     return counts
 
 
@@ -83,7 +85,8 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def same_surface(monkeypatch: pytest.MonkeyPatch) -> None:
     """One operating point for every index: measured costs differ from run to run, and with them the plans."""
     monkeypatch.setattr(
-        "vecsearch.index.build.calibrate_index", lambda *arguments: [OperatingPoint(16, 40, 30, 0.99, 0.99, 1.0)]
+        "vecsearch.index.build.calibrate_index",
+        lambda *arguments: [OperatingPoint(16, 40, 30, 0.99, 0.99, 1.0)],
     )
 
 
@@ -102,7 +105,11 @@ def copy(collection: Path, root: Path) -> Path:
 
 
 def kill_while_building(root: Path, recipe: vs.IndexRecipe, calls: int) -> None:
-    given = {name: getattr(recipe, name) for name in recipe.__slots__ if getattr(recipe, name) is not None}
+    given = {
+        name: getattr(recipe, name)
+        for name in recipe.__slots__
+        if getattr(recipe, name) is not None
+    }
     code = KILLED.format(root=str(root), recipe=given, calls=calls, short=0)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -140,11 +147,19 @@ def test_a_killed_build_goes_on_to_the_same_index(
     kill_while_building(killed, recipe, 3)
     (folder,) = left_over(killed)
     manifest = json.loads((folder / BUILD_INFO).read_text())
-    assert manifest["rows_added"] == 20_000 and manifest["seed"] == 3 and manifest["recipe"]["kind"] == recipe.kind
+    assert (
+        manifest["rows_added"] == 20_000
+        and manifest["seed"] == 3
+        and manifest["recipe"]["kind"] == recipe.kind
+    )
     with vs.open(killed) as c:
         assert c.info().version == 2 and not c.info().indexes  # as it was
         done = c.build_index(recipe, seed=3, threads=1)
-        assert "20,000 rows of an interrupted build" in done.why and done.how == "built" and done.rows == ROWS
+        assert (
+            "20,000 rows of an interrupted build" in done.why
+            and done.how == "built"
+            and done.rows == ROWS
+        )
     assert sum(added) == ROWS - 2000 - 20_000 and not left_over(killed)
     monkeypatch.setattr(checkpoints.Checkpoint, "offer", lambda self, index, rows: None)
     with vs.open(whole) as c:
@@ -173,7 +188,11 @@ def test_a_filled_index_that_was_not_measured_is_kept(
 
 
 def test_an_interrupted_extension_goes_on(
-    collection: Path, tmp_path: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
+    collection: Path,
+    tmp_path: Path,
+    eager: None,
+    same_surface: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vecsearch.index.build.BATCH_ROWS", 700)
     recipe = RECIPES["bytes in a graph"]
@@ -194,9 +213,16 @@ def test_an_interrupted_extension_goes_on(
                     c.build_index(recipe, threads=1)
                 (folder,) = left_over(root)
                 manifest = json.loads((folder / BUILD_INFO).read_text())
-                assert manifest["extends"] == c.info().indexes[0].name and manifest["rows_added"] == 8000 + 2 * 700
+                assert (
+                    manifest["extends"] == c.info().indexes[0].name
+                    and manifest["rows_added"] == 8000 + 2 * 700
+                )
             done = c.build_index(recipe, threads=1)
-            assert done.how == "extended" and ("interrupted" in done.why) == interrupted and not left_over(root)
+            assert (
+                done.how == "extended"
+                and ("interrupted" in done.why) == interrupted
+                and not left_over(root)
+            )
         found.append(answers(root))
     assert np.array_equal(found[0][0], found[1][0]) and found[0][1] == found[1][1]
 
@@ -215,7 +241,9 @@ def interrupted_after(calls: int) -> Callable[[checkpoints.Checkpoint, FaissInde
     return offer
 
 
-def test_only_the_same_build_goes_on(copy: Path, eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_same_build_goes_on(
+    copy: Path, eager: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another seed, other rows, another recipe, or a damaged checkpoint: built from the start."""
     recipe = RECIPES["inverted file"]
 
@@ -263,14 +291,19 @@ def test_a_full_disk_costs_the_checkpoint_not_the_build(
     assert not left_over(copy)
 
 
-def test_two_builds_at_once_do_not_share_a_checkpoint(copy: Path, eager: None, same_surface: None) -> None:
+def test_two_builds_at_once_do_not_share_a_checkpoint(
+    copy: Path, eager: None, same_surface: None
+) -> None:
     store = Store(copy, 1)
     identity = {"seed": 1, "segments": []}
     with vs.open(copy) as c:
         c.build_index(RECIPES["inverted file"], threads=1)
         index = c._searching().attached.index
         assert index is not None
-        with checkpoints.Checkpoint(copy, identity) as mine, checkpoints.Checkpoint(copy, identity) as rival:
+        with (
+            checkpoints.Checkpoint(copy, identity) as mine,
+            checkpoints.Checkpoint(copy, identity) as rival,
+        ):
             mine.offer(index, index.n)
             rival.offer(index, index.n)
             assert (mine.kept_rows, rival.kept_rows) == (index.n, 0) and rival.load() is None
@@ -305,11 +338,22 @@ def test_a_crash_while_a_checkpoint_is_written(
 
     recording = record(Scenario(make_indexed, build), tmp_path)
     whole = proposed(place(tmp_path / "world"))
-    checkpointed = [n for n, op in enumerate(recording.journal) if "build-" in f"{op.path} {op.target}"]
-    assert sum("rows-" in op.target for op in recording.journal if op.kind == "rename") == 3  # 20, 40 and all 54 rows
+    checkpointed = [
+        n for n, op in enumerate(recording.journal) if "build-" in f"{op.path} {op.target}"
+    ]
+    assert (
+        sum("rows-" in op.target for op in recording.journal if op.kind == "rename") == 3
+    )  # 20, 40 and all 54 rows
     resumed = set()
     rng = random.Random(4)
-    for at in sorted({*rng.sample(checkpointed, 12), checkpointed[0], checkpointed[-1], len(recording.journal) - 1}):
+    for at in sorted(
+        {
+            *rng.sample(checkpointed, 12),
+            checkpointed[0],
+            checkpointed[-1],
+            len(recording.journal) - 1,
+        }
+    ):
         for how in ("kill", "power"):
             target = tmp_path / "crashed"
             try_crash(recording, at, how, f"{at}", target, build, False)

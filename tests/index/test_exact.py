@@ -21,7 +21,9 @@ def test_equals_numpy(metric: Metric, dtype: type, share: float | None, queries:
     for k in (1, 10, 500):
         scores, rows = exact.search(vectors, asked, k, metric, kept, threads=2)
         for query, found_scores, found in zip(asked, scores, rows, strict=True):
-            truth = brute_force(vectors.astype(np.float32), query, "l2" if metric is Metric.L2 else "ip")
+            truth = brute_force(
+                vectors.astype(np.float32), query, "l2" if metric is Metric.L2 else "ip"
+            )
             allowed = truth if kept is None else truth[kept]
             best = np.sort(allowed)[::-1][:k]
             assert np.count_nonzero(found >= 0) == len(best) and (found[len(best) :] == -1).all()
@@ -37,11 +39,15 @@ def test_a_batch_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = np.random.default_rng(1).random(len(vectors)) < 0.8
     whole = exact.search(vectors, asked, 40, Metric.COSINE, kept, threads=1)
     monkeypatch.setattr(exact, "BLOCK_BYTES", 4 * 16 * 37)
-    np.testing.assert_array_equal(exact.search(vectors, asked, 40, Metric.COSINE, kept, threads=1)[1], whole[1])
+    np.testing.assert_array_equal(
+        exact.search(vectors, asked, 40, Metric.COSINE, kept, threads=1)[1], whole[1]
+    )
     halves = vectors.astype(np.float16)
     rows = exact.search(halves, asked, 40, Metric.COSINE, None, threads=1)[1]
     truth = asked @ halves.astype(np.float32).T
-    np.testing.assert_allclose(np.take_along_axis(truth, rows, 1), -np.sort(-truth, axis=1)[:, :40], rtol=1e-5)
+    np.testing.assert_allclose(
+        np.take_along_axis(truth, rows, 1), -np.sort(-truth, axis=1)[:, :40], rtol=1e-5
+    )
 
 
 def test_euclidean_far_from_the_origin() -> None:
@@ -62,7 +68,9 @@ def test_lists_of_rows(metric: Metric) -> None:
     scores = exact.score_lists(vectors, asked, rows, metric, threads=1)
     for query, listed, found in zip(asked, rows, scores, strict=True):
         truth = brute_force(vectors, query, "l2" if metric is Metric.L2 else "ip")
-        np.testing.assert_allclose(found, np.where(listed < 0, -np.inf, truth[listed]), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            found, np.where(listed < 0, -np.inf, truth[listed]), rtol=1e-4, atol=1e-4
+        )
     some = rows[0][rows[0] >= 0]
     for width in (3, len(some)):  # ties among them too: rows come twice
         best = exact.best(exact.score_rows(vectors, asked[0], some, metric), some, width)

@@ -28,7 +28,9 @@ RECIPES = {
     "graph in bytes": GRAPH,
     "graph in bytes, whole": IndexRecipe("g", "hnsw", code="sq8", M=12, ef_construction=60),
     "graph in floats": IndexRecipe("g", "hnsw", code="float32", M=12, ef_construction=60),
-    "graph in halves, reduced": IndexRecipe("g", "hnsw", code="fp16", reduced=32, M=12, ef_construction=60),
+    "graph in halves, reduced": IndexRecipe(
+        "g", "hnsw", code="fp16", reduced=32, M=12, ef_construction=60
+    ),
     "lists in floats": IndexRecipe("l", "ivf", code="float32", nlist=16),
     "lists in bytes": IndexRecipe("l", "ivf", code="sq8", reduced=32),
     "lists in 2 bits": IndexRecipe("l", "ivf", code="pq4", nlist=16),
@@ -51,7 +53,9 @@ def clustered(n: int, metric: str, seed: int = 0) -> Floats:
     rng = np.random.default_rng(seed)
     weights = 0.93 ** np.arange(DIM)
     centres = np.random.default_rng(99).standard_normal((40, DIM))
-    vectors = (centres[rng.integers(0, 40, n)] + 0.6 * rng.standard_normal((n, DIM))) * weights + 0.2
+    vectors = (
+        centres[rng.integers(0, 40, n)] + 0.6 * rng.standard_normal((n, DIM))
+    ) * weights + 0.2
     if metric == "cosine":
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.ascontiguousarray(vectors, np.float32)
@@ -63,11 +67,17 @@ def distances(queries: Floats, vectors: Floats, metric: str) -> npt.NDArray[np.f
     return -dots if metric == "ip" else (vectors.astype(np.float64) ** 2).sum(axis=1) - 2 * dots
 
 
-def recall(index: FaissIndex, queries: Floats, vectors: Floats, depth: int = 100, effort: int | None = None) -> float:
+def recall(
+    index: FaissIndex, queries: Floats, vectors: Floats, depth: int = 100, effort: int | None = None
+) -> float:
     """Share of the true 10 nearest among the candidates."""
     labels, _ = index.candidates(queries, depth, effort or index.efforts()[-1])
     truth = np.argsort(distances(queries, vectors, index.metric), axis=1, kind="stable")[:, :10]
-    return float(np.mean([np.isin(wanted, found).mean() for wanted, found in zip(truth, labels, strict=True)]))
+    return float(
+        np.mean(
+            [np.isin(wanted, found).mean() for wanted, found in zip(truth, labels, strict=True)]
+        )
+    )
 
 
 def pieces(vectors: Floats, size: int) -> Callable[[], Iterator[Floats]]:
@@ -75,10 +85,23 @@ def pieces(vectors: Floats, size: int) -> Callable[[], Iterator[Floats]]:
 
 
 def built(
-    recipe: IndexRecipe, metric: str, vectors: Floats, *, size: int = 1000, threads: int = 1, seed: int = 0
+    recipe: IndexRecipe,
+    metric: str,
+    vectors: Floats,
+    *,
+    size: int = 1000,
+    threads: int = 1,
+    seed: int = 0,
 ) -> FaissIndex:
     return train_index(
-        recipe, metric, vectors.shape[1], pieces(vectors, size), len(vectors), vectors, threads=threads, seed=seed
+        recipe,
+        metric,
+        vectors.shape[1],
+        pieces(vectors, size),
+        len(vectors),
+        vectors,
+        threads=threads,
+        seed=seed,
     )
 
 
@@ -102,7 +125,9 @@ def test_any_factory_string(factory: str, metric: str, tmp_path: Path) -> None:
     index.write(tmp_path / "index")
     again = read_index(tmp_path / "index")
     effort = index.efforts()[-1]
-    assert np.array_equal(again.candidates(queries, 20, effort)[0], index.candidates(queries, 20, effort)[0])
+    assert np.array_equal(
+        again.candidates(queries, 20, effort)[0], index.candidates(queries, 20, effort)[0]
+    )
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -118,10 +143,14 @@ def test_the_exact_kind_equals_numpy(metric: str) -> None:
 
 def test_more_effort_finds_more() -> None:
     vectors, queries = clustered(N, "cosine"), clustered(QUERIES, "cosine", seed=1)
-    index = built(IndexRecipe("g", "hnsw", code="sq8", reduced=32, M=4, ef_construction=20), "cosine", vectors)
+    index = built(
+        IndexRecipe("g", "hnsw", code="sq8", reduced=32, M=4, ef_construction=20), "cosine", vectors
+    )
     efforts = index.efforts()
     assert list(efforts) == sorted(set(efforts))
-    assert recall(index, queries, vectors, 20, efforts[0]) < recall(index, queries, vectors, 20, efforts[-1])
+    assert recall(index, queries, vectors, 20, efforts[0]) < recall(
+        index, queries, vectors, 20, efforts[-1]
+    )
     lists = built(RECIPES["lists in floats"], "cosine", vectors)
     assert lists.efforts()[-1] == 16
     assert recall(lists, queries, vectors, 20, 1) < recall(lists, queries, vectors, 20, 16) == 1
@@ -142,8 +171,12 @@ def test_fewer_rows_than_asked_for_are_padded(name: str) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("mmap", [True, False])
-@pytest.mark.parametrize("name", ["graph in bytes", "graph in floats", "lists in 2 bits", "lists in 1 bit", "exact"])
-def test_written_and_read_back_it_answers_the_same(name: str, mmap: bool, metric: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["graph in bytes", "graph in floats", "lists in 2 bits", "lists in 1 bit", "exact"]
+)
+def test_written_and_read_back_it_answers_the_same(
+    name: str, mmap: bool, metric: str, tmp_path: Path
+) -> None:
     vectors, queries = clustered(N, metric), clustered(QUERIES, metric, seed=1)
     vectors[7] *= 1 if metric == "cosine" else 50
     index = train_index(RECIPES[name], metric, DIM, pieces(vectors, 999), N, vectors[100:])
@@ -151,11 +184,14 @@ def test_written_and_read_back_it_answers_the_same(name: str, mmap: bool, metric
     index.write(path)
     again = read_index(path, mmap)
     for effort in (index.efforts()[0], index.efforts()[-1]):
-        found, again_found = index.candidates(queries, 30, effort), again.candidates(queries, 30, effort)
+        found, again_found = (
+            index.candidates(queries, 30, effort),
+            again.candidates(queries, 30, effort),
+        )
         assert np.array_equal(found[0], again_found[0])
         assert np.array_equal(found[1], again_found[1])
     assert (again.recipe, again.metric, again.dim, again.n) == (index.recipe, metric, DIM, N)
-    assert list(again.outliers) == list(index.outliers)
+    assert list(again.out_of_range) == list(index.out_of_range)
     assert np.array_equal(again.covers(vectors), index.covers(vectors))
     assert again.can_extend is not mmap
     assert faiss.read_index(str(path)).ntotal == N  # bare FAISS reads the file too
@@ -175,7 +211,9 @@ def test_the_result_depends_on_data_recipe_and_seed_only(kind: str, tmp_path: Pa
     graph = IndexRecipe("g", "hnsw", code=code, reduced=16, M=4, ef_construction=12)
     recipe = RECIPES["lists in 2 bits"] if kind == "lists" else graph
     for file, size, threads, seed in (("a", 10_500, 1, 0), ("b", 777, 2, 0), ("c", 777, 2, 1)):
-        built(recipe, "cosine", vectors, size=size, threads=threads, seed=seed).write(tmp_path / file)
+        built(recipe, "cosine", vectors, size=size, threads=threads, seed=seed).write(
+            tmp_path / file
+        )
     a, b, c = ((tmp_path / file).read_bytes() for file in "abc")
     assert a == b
     assert a != c
@@ -194,7 +232,10 @@ def test_added_rows_are_found(name: str, metric: str, tmp_path: Path) -> None:
     assert recall(index, queries, vectors) >= 0.985
     nearest = index.candidates(vectors[2900:2950], 40, index.efforts()[-1])[0]
     if metric != "ip":
-        assert np.mean([row in found for row, found in zip(range(2900, 2950), nearest, strict=True)]) == 1
+        assert (
+            np.mean([row in found for row, found in zip(range(2900, 2950), nearest, strict=True)])
+            == 1
+        )
 
 
 def test_what_cannot_be_added_to_says_so(tmp_path: Path) -> None:
@@ -220,25 +261,27 @@ def test_vectors_beyond_what_was_seen_are_reported(metric: str, name: str) -> No
     covered = index.covers(far)
     assert not covered[:30].any()
     assert covered[30:].mean() > 0.9
-    before = index.outliers
+    before = index.out_of_range
     index.add(far)
-    assert np.isin(np.arange(2900, 2930), index.outliers).all()
-    assert list(index.outliers) == [*before, *(2900 + np.flatnonzero(~covered))]
+    assert np.isin(np.arange(2900, 2930), index.out_of_range).all()
+    assert list(index.out_of_range) == [*before, *(2900 + np.flatnonzero(~covered))]
 
 
 def test_rows_the_sample_did_not_show_are_outliers_of_the_build() -> None:
     vectors = clustered(N, "l2")
     vectors[[5, 2800]] *= 30
     index = train_index(GRAPH, "l2", DIM, pieces(vectors, 500), N, vectors[1000:2000])
-    assert np.isin([5, 2800], index.outliers).all()
-    assert len(index.outliers) < N / 100
+    assert np.isin([5, 2800], index.out_of_range).all()
+    assert len(index.out_of_range) < N / 100
 
 
 def test_a_direction_the_components_leave_out_is_reported() -> None:
     rng = np.random.default_rng(0)
     flat = np.zeros((1000, DIM), np.float32)
     flat[:, :8] = rng.standard_normal((1000, 8))
-    index = built(IndexRecipe("g", "hnsw", code="sq8", reduced=8, M=8, ef_construction=40), "l2", flat)
+    index = built(
+        IndexRecipe("g", "hnsw", code="sq8", reduced=8, M=8, ef_construction=40), "l2", flat
+    )
     beside = np.zeros((1, DIM), np.float32)
     beside[0, 40] = 2
     assert index.covers(flat).mean() > 0.99
@@ -248,21 +291,26 @@ def test_a_direction_the_components_leave_out_is_reported() -> None:
 def test_equal_vectors_and_a_sample_of_one_can_be_indexed() -> None:
     same = np.tile(clustered(1, "cosine"), (500, 1))
     index = train_index(GRAPH, "cosine", DIM, pieces(same, 100), 500, same[:1])
-    assert not len(index.outliers)
+    assert not len(index.out_of_range)
     assert len(set(index.candidates(same[:1], 20, 64)[0][0])) == 20
 
 
 def test_nodes_that_few_links_lead_to_are_reached() -> None:
     rng = np.random.default_rng(5)
     centres = rng.standard_normal((30, DIM))
-    vectors = (centres[rng.integers(0, 30, N)] + 0.001 * rng.standard_normal((N, DIM))).astype(np.float32)
+    vectors = (centres[rng.integers(0, 30, N)] + 0.001 * rng.standard_normal((N, DIM))).astype(
+        np.float32
+    )
     index = built(IndexRecipe("g", "hnsw", code="float32", M=8, ef_construction=40), "l2", vectors)
     plain = faiss.IndexHNSWFlat(DIM, 8)
     plain.hnsw.efConstruction = 40
     plain.add(vectors)
 
     def unreachable(graph: faiss.IndexHNSWFlat) -> int:
-        width, starts = graph.hnsw.nb_neighbors(0), faiss.vector_to_array(graph.hnsw.offsets).astype(np.int64)[:-1]
+        width, starts = (
+            graph.hnsw.nb_neighbors(0),
+            faiss.vector_to_array(graph.hnsw.offsets).astype(np.int64)[:-1],
+        )
         links = faiss.vector_to_array(graph.hnsw.neighbors)[starts[:, None] + np.arange(width)]
         return int((np.bincount(links[links >= 0], minlength=graph.ntotal) == 0).sum())
 
@@ -277,7 +325,9 @@ def test_concurrent_searches_do_not_disturb_each_other() -> None:
 
     def search(effort: int) -> None:
         for number, query in enumerate(queries):
-            if not np.array_equal(index.candidates(query[None], 10, effort)[0][0], expected[effort][number]):
+            if not np.array_equal(
+                index.candidates(query[None], 10, effort)[0][0], expected[effort][number]
+            ):
                 wrong.append(number)
 
     threads = [threading.Thread(target=search, args=(effort,)) for effort in (16, 64) * 3]
@@ -322,7 +372,10 @@ def test_a_factory_string_that_does_not_fit_says_why(factory: str) -> None:
 
 def test_data_other_than_announced_is_refused() -> None:
     vectors = clustered(1000, "l2")
-    for announced, message in ((900, "more than the 900"), (1100, "has 1,000 rows; 1,100 were announced")):
+    for announced, message in (
+        (900, "more than the 900"),
+        (1100, "has 1,000 rows; 1,100 were announced"),
+    ):
         with pytest.raises(InvalidInputError, match=message):
             train_index(GRAPH, "l2", DIM, pieces(vectors, 300), announced, vectors)
     with pytest.raises(InvalidInputError, match="unknown metric"):
@@ -339,7 +392,9 @@ def test_data_other_than_announced_is_refused() -> None:
 def test_progress_counts_every_row_and_can_stop_the_build(name: str) -> None:
     vectors = clustered(1000, "l2")
     counts: list[int] = []
-    train_index(RECIPES[name], "l2", DIM, pieces(vectors, 300), 1000, vectors, progress=counts.append)
+    train_index(
+        RECIPES[name], "l2", DIM, pieces(vectors, 300), 1000, vectors, progress=counts.append
+    )
     assert sum(counts) == 1000
 
     def stop(rows: int) -> None:
@@ -370,7 +425,9 @@ def test_memory_is_what_the_file_holds(tmp_path: Path) -> None:
     for name, recipe in RECIPES.items():
         index = built(recipe, "l2", clustered(N, "l2"))
         index.write(tmp_path / "index")
-        assert index.memory_bytes() == pytest.approx((tmp_path / "index").stat().st_size, rel=0.15), name
+        assert index.memory_bytes() == pytest.approx(
+            (tmp_path / "index").stat().st_size, rel=0.15
+        ), name
 
 
 @settings(deadline=None, max_examples=30)
@@ -378,7 +435,11 @@ def test_memory_is_what_the_file_holds(tmp_path: Path) -> None:
 def test_bytes_keep_the_order_of_distances(seed: int, metric: str, reduced: int) -> None:
     """What the bytes say differs from the true distance by no more than the errors `covers` allows for."""
     vectors, queries = clustered(200, metric, seed), clustered(5, metric, seed + 1)
-    projection = fit_projection(vectors, IndexRecipe("g", "hnsw", code="sq8", reduced=reduced, M=4, ef_construction=8), metric)
+    projection = fit_projection(
+        vectors,
+        IndexRecipe("g", "hnsw", code="sq8", reduced=reduced, M=4, ef_construction=8),
+        metric,
+    )
     stored = projection.rows(vectors)
     assert stored.shape[1] % 32 == 0
     assert np.abs(stored).max() <= 127
@@ -386,7 +447,9 @@ def test_bytes_keep_the_order_of_distances(seed: int, metric: str, reduced: int)
     if metric == "ip":
         return
     covered = projection.covers(vectors)
-    asked = projection.queries(vectors)  # the vectors themselves, so that both sides are within the errors allowed
+    asked = projection.queries(
+        vectors
+    )  # the vectors themselves, so that both sides are within the errors allowed
     for row in np.flatnonzero(covered)[:5]:
         true = np.linalg.norm(vectors - vectors[row], axis=1)
         coded = np.linalg.norm(stored - asked[row], axis=1) / projection.scale

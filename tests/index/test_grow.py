@@ -19,7 +19,9 @@ from vecsearch.index.faiss.grow import GrowingGraph, growing
 from vecsearch.index.kernels import loader
 from vecsearch.index.recipe import IndexRecipe
 
-pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
+)
 
 RECIPE = IndexRecipe("graph", "hnsw", code="sq8", M=24, ef_construction=128)
 ROWS, DIM = 6000, 32
@@ -39,8 +41,14 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def built(vectors: Vectors, threads: int = 1, recipe: IndexRecipe = RECIPE) -> FaissIndex:
     return train_index(
-        recipe, "cosine", vectors.shape[1], lambda: iter([vectors]), len(vectors), vectors, threads=threads
-    )  # fmt: skip
+        recipe,
+        "cosine",
+        vectors.shape[1],
+        lambda: iter([vectors]),
+        len(vectors),
+        vectors,
+        threads=threads,
+    )
 
 
 def recall(index: FaissIndex, vectors: Vectors, queries: Vectors, effort: int) -> float:
@@ -48,13 +56,19 @@ def recall(index: FaissIndex, vectors: Vectors, queries: Vectors, effort: int) -
     labels, _ = index.candidates(queries, 20, effort)
     scores = queries @ vectors.T
     tenth = np.sort(scores, axis=1)[:, -10]
-    hits = [np.count_nonzero(scores[i, labels[i][labels[i] >= 0]] >= tenth[i] - 1e-6) for i in range(len(queries))]
+    hits = [
+        np.count_nonzero(scores[i, labels[i][labels[i] >= 0]] >= tenth[i] - 1e-6)
+        for i in range(len(queries))
+    ]
     return float(np.minimum(hits, 10).mean() / 10)
 
 
 def links(index: FaissIndex) -> tuple[bytes, ...]:
     graph = index._index.hnsw
-    return tuple(faiss.vector_to_array(part).tobytes() for part in (graph.levels, graph.offsets, graph.neighbors))
+    return tuple(
+        faiss.vector_to_array(part).tobytes()
+        for part in (graph.levels, graph.offsets, graph.neighbors)
+    )
 
 
 def test_finds_as_much_as_a_graph_of_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +78,10 @@ def test_finds_as_much_as_a_graph_of_faiss(monkeypatch: pytest.MonkeyPatch) -> N
     ours = built(vectors)
     assert links(ours) != links(theirs)
     for effort in (16, 48, 128):
-        assert recall(ours, vectors, queries, effort) >= recall(theirs, vectors, queries, effort) - 0.01
+        assert (
+            recall(ours, vectors, queries, effort)
+            >= recall(theirs, vectors, queries, effort) - 0.01
+        )
     assert recall(ours, vectors, queries, 256) > 0.99
 
 
@@ -93,7 +110,7 @@ def test_threads_and_pieces_make_no_difference(always: None) -> None:
     assert links(one) == links(many)
     pieces = train_index(
         RECIPE, "cosine", DIM, lambda: iter(np.array_split(vectors, 7)), ROWS, vectors, threads=2
-    )  # fmt: skip
+    )
     assert links(pieces) == links(one)
 
 
@@ -113,10 +130,16 @@ def test_grows_and_is_read_by_faiss(always: None, tmp_path: Path) -> None:
     vectors, queries = clustered(ROWS, DIM), clustered(100, DIM, seed=3)
     index = built(vectors[:4000])
     index.add(vectors[4000:], threads=2)
-    assert index.n == ROWS and recall(index, vectors, queries, 128) > recall(built(vectors), vectors, queries, 128) - 0.02
+    assert (
+        index.n == ROWS
+        and recall(index, vectors, queries, 128)
+        > recall(built(vectors), vectors, queries, 128) - 0.02
+    )
     index.write(tmp_path / "index.faiss")
     again = read_index(tmp_path / "index.faiss")
-    assert np.array_equal(again.candidates(queries, 20, 64)[0], index.candidates(queries, 20, 64)[0])
+    assert np.array_equal(
+        again.candidates(queries, 20, 64)[0], index.candidates(queries, 20, 64)[0]
+    )
     bare = faiss.read_index(str(tmp_path / "index.faiss"))
     assert bare.ntotal == ROWS and bare.hnsw.entry_point == index._index.hnsw.entry_point
 
@@ -132,12 +155,21 @@ def test_one_row_and_all_alike(always: None) -> None:
 def test_other_graphs_are_left_to_faiss(kind: str, always: None) -> None:
     measure = faiss.METRIC_INNER_PRODUCT if kind == "inner product" else faiss.METRIC_L2
     signed = faiss.ScalarQuantizer.QT_8bit_direct_signed
-    index = faiss.IndexHNSWFlat(32, 8) if kind == "float32" else faiss.IndexHNSWSQ(32, signed, 8, measure)
+    index = (
+        faiss.IndexHNSWFlat(32, 8)
+        if kind == "float32"
+        else faiss.IndexHNSWSQ(32, signed, 8, measure)
+    )
     assert growing(index, 10**6, seed=0, threads=1) is index
-    assert isinstance(growing(faiss.IndexHNSWSQ(32, signed, 8), 10**6, seed=0, threads=1), GrowingGraph)
+    assert isinstance(
+        growing(faiss.IndexHNSWSQ(32, signed, 8), 10**6, seed=0, threads=1), GrowingGraph
+    )
 
 
 def test_small_indexes_and_a_machine_without_numba_use_faiss() -> None:
-    assert LOADER.for_rows(loader.PAYS_FROM - 1) is None and LOADER.for_rows(loader.PAYS_FROM) is not None
+    assert (
+        LOADER.for_rows(loader.PAYS_FROM - 1) is None
+        and LOADER.for_rows(loader.PAYS_FROM) is not None
+    )
     code = "from vecsearch.index.faiss import LOADER; assert LOADER.for_rows(10**6) is None"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {loader.SWITCH: "0"})

@@ -17,7 +17,9 @@ import vecsearch as vs
 from vecsearch.index.faiss import LOADER, graph_search
 from vecsearch.index.kernels import loader
 
-pytestmark = pytest.mark.skipif(find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed")
+pytestmark = pytest.mark.skipif(
+    find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
+)
 
 ROWS, DIM = 5000, 48
 
@@ -36,12 +38,19 @@ def collection(tmp_path: Path, metric: str, small_exact: None) -> vs.Collection:
     c = vs.create(tmp_path / "c.vs", dim=DIM, metric=metric)
     vectors = clustered(ROWS, DIM)
     for part in np.array_split(np.arange(ROWS), 3):  # several segments, whose vectors lie apart
-        c.add([{"id": int(row), "vector": vectors[row], "share": row / ROWS, "fifth": int(row) % 5} for row in part])
+        c.add(
+            [
+                {"id": int(row), "vector": vectors[row], "share": row / ROWS, "fifth": int(row) % 5}
+                for row in part
+            ]
+        )
     c.build_index(recipe="low-latency", recall=0.9)
     return c
 
 
-def both(c: vs.Collection, monkeypatch: pytest.MonkeyPatch, query: np.ndarray, k: int, where: str | None) -> list[vs.Hits]:
+def both(
+    c: vs.Collection, monkeypatch: pytest.MonkeyPatch, query: np.ndarray, k: int, where: str | None
+) -> list[vs.Hits]:
     """The same search by FAISS and by the compiled walk."""
     found = [c.search(query, k, where=where)]
     with monkeypatch.context() as patch:
@@ -56,8 +65,10 @@ def test_finds_what_faiss_finds(
 ) -> None:
     c, queries = collection, clustered(30, DIM, seed=5)
     walked = []
-    walk = graph_search.GraphSearch.search
-    monkeypatch.setattr(graph_search.GraphSearch, "search", lambda *args: walked.append(1) or walk(*args))
+    search = graph_search.GraphSearch.search
+    monkeypatch.setattr(
+        graph_search.GraphSearch, "search", lambda *args: walked.append(1) or search(*args)
+    )
 
     def check(stage: str) -> None:
         same = total = used = 0
@@ -69,7 +80,9 @@ def test_finds_what_faiss_finds(
                     by_faiss, by_walk = both(c, monkeypatch, query, k, where)
                     used += len(walked) - before
                     assert len(by_faiss) == len(by_walk)
-                    np.testing.assert_allclose(by_walk.scores, true_scores(c, query, by_walk, metric), rtol=1e-4, atol=1e-4)
+                    np.testing.assert_allclose(
+                        by_walk.scores, true_scores(c, query, by_walk, metric), rtol=1e-4, atol=1e-4
+                    )
                     assert (np.diff(by_walk.scores) <= 0).all()
                     if by_walk.plan.method == "scan":
                         exact = c.search(query, k, where=where, exact=True)
@@ -77,7 +90,9 @@ def test_finds_what_faiss_finds(
                     elif by_walk.plan.method == by_faiss.plan.method:
                         same += len(set(by_faiss.ids) & set(by_walk.ids))
                         total += len(by_faiss)
-        assert same >= 0.998 * total, stage  # equal distances of bytes may be taken in another order
+        assert same >= 0.998 * total, (
+            stage
+        )  # equal distances of bytes may be taken in another order
         assert np.mean(scanned) > 0.95, stage
         assert used > 50 and len(scanned) > 50, (stage, used, len(scanned))
 
@@ -98,7 +113,10 @@ def test_finds_what_faiss_finds(
 def true_scores(c: vs.Collection, query: np.ndarray, hits: vs.Hits, metric: str) -> np.ndarray:
     vectors = c.features(hits.ids)
     if metric == "cosine":
-        vectors, query = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), query / np.linalg.norm(query)
+        vectors, query = (
+            vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+            query / np.linalg.norm(query),
+        )
     return brute_force(vectors, query, "l2" if metric == "l2" else "ip")
 
 
@@ -118,7 +136,9 @@ def test_many_searches_and_threads(collection: vs.Collection, compiled: None) ->
     for thread in threads:
         thread.join()
     by_faiss = collection.search_batch(queries, k=10)
-    same = np.array([len(set(found[number].ids) & set(hits.ids)) for number, hits in enumerate(by_faiss)])
+    same = np.array(
+        [len(set(found[number].ids) & set(hits.ids)) for number, hits in enumerate(by_faiss)]
+    )
     for part in np.array_split(same, 5):  # as good at the end as at the beginning
         assert part.mean() >= 9.9
 
@@ -149,7 +169,12 @@ def test_a_batch_is_the_same_as_one_by_one(collection: vs.Collection, compiled: 
 def test_an_index_that_grew_is_walked_anew(collection: vs.Collection, compiled: None) -> None:
     new = clustered(800, DIM, seed=11)
     collection.search(new[0], k=5)
-    collection.add([{"id": ROWS + row, "vector": vector, "share": 0.0, "fifth": 0} for row, vector in enumerate(new)])
+    collection.add(
+        [
+            {"id": ROWS + row, "vector": vector, "share": 0.0, "fifth": 0}
+            for row, vector in enumerate(new)
+        ]
+    )
     assert collection.build_index(recipe="low-latency", recall=0.9).how == "extended"
     hits = [collection.search(vector, k=1) for vector in new]
     assert {item.plan.method for item in hits} == {"index"}
@@ -157,8 +182,12 @@ def test_an_index_that_grew_is_walked_anew(collection: vs.Collection, compiled: 
 
 
 @pytest.mark.parametrize("metric", ["ip"])
-def test_other_kinds_go_through_faiss(collection: vs.Collection, compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_search.GraphSearch, "search", lambda *_: pytest.fail("an inner product was walked"))
+def test_other_kinds_go_through_faiss(
+    collection: vs.Collection, compiled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        graph_search.GraphSearch, "search", lambda *_: pytest.fail("an inner product was walked")
+    )
     assert collection.search(clustered(1, DIM)[0], k=5).plan.method == "index"
 
 
@@ -186,4 +215,9 @@ def test_without_it_faiss_searches(how: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_few_queries_do_not_import_it() -> None:
     script = "import sys, vecsearch.index.faiss; print('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "False"
+    )

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from vecsearch.errors import RecipeError
 from vecsearch.index.auto import EXACT_BELOW, GRAPH_UP_TO, auto_recipe, estimated_bytes
-from vecsearch.index.recipe import IndexRecipe, load_recipe, nlist_rule, parse_recipe, recipe_from_mapping, shipped_recipes
+from vecsearch.index.recipe import (
+    IndexRecipe,
+    load_recipe,
+    nlist_rule,
+    parse_recipe,
+    recipe_from_mapping,
+    shipped_recipes,
+)
 
 GRAPH = 'name = "g"\nkind = "hnsw"\ncode = "sq8"\nM = 16\nef_construction = 100\n'
 
@@ -20,16 +27,28 @@ numbers = st.integers(1, 250)
 recipes = st.one_of(
     st.builds(IndexRecipe, texts.filter(bool), st.just("exact"), texts),
     st.builds(
-        IndexRecipe, texts.filter(bool), st.just("hnsw"), texts, st.none() | numbers,
-        st.sampled_from(["float32", "fp16", "sq8"]), st.integers(2, 256), numbers,
-        seed=st.integers(0, 2**31 - 1), rescore=st.booleans(),
+        IndexRecipe,
+        texts.filter(bool),
+        st.just("hnsw"),
+        texts,
+        st.none() | numbers,
+        st.sampled_from(["float32", "fp16", "sq8"]),
+        st.integers(2, 256),
+        numbers,
+        seed=st.integers(0, 2**31 - 1),
+        rescore=st.booleans(),
     ),
     st.builds(
-        IndexRecipe, texts.filter(bool), st.just("ivf"), texts, st.none() | numbers, st.sampled_from(["pq4", "rabitq"]),
+        IndexRecipe,
+        texts.filter(bool),
+        st.just("ivf"),
+        texts,
+        st.none() | numbers,
+        st.sampled_from(["pq4", "rabitq"]),
         nlist=st.none() | numbers,
     ),
     st.builds(IndexRecipe, texts.filter(bool), st.just("factory"), factory=texts.filter(bool)),
-)  # fmt: skip
+)
 
 
 @given(recipes)
@@ -42,7 +61,10 @@ def test_toml_there_and_back(recipe: IndexRecipe) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GRAPH + "ef_constuction = 3", "unknown key 'ef_constuction'; did you mean 'ef_construction'"),
+        (
+            GRAPH + "ef_constuction = 3",
+            "unknown key 'ef_constuction'; did you mean 'ef_construction'",
+        ),
         (GRAPH + "zzz = 3", "unknown key 'zzz'; known keys are name, kind"),
         (GRAPH.replace('kind = "hnsw"\n', ""), "the key 'kind' is missing"),
         (GRAPH.replace('"hnsw"', '"hsnw"'), "unknown kind 'hsnw'.*did you mean 'hnsw'"),
@@ -50,7 +72,10 @@ def test_toml_there_and_back(recipe: IndexRecipe) -> None:
         (GRAPH.replace("16", '"16"'), "'M' must be of type int, not str"),
         (GRAPH.replace("16", "true"), "'M' must be of type int, not bool"),
         (GRAPH.replace("16", "1"), "'M' is 1; it must be between 2 and 256"),
-        (GRAPH.replace("sq8", "sq9"), "unknown code 'sq9' for kind 'hnsw': one of float32, fp16, sq8"),
+        (
+            GRAPH.replace("sq8", "sq9"),
+            "unknown code 'sq9' for kind 'hnsw': one of float32, fp16, sq8",
+        ),
         (GRAPH + "nlist = 5", "'nlist' does not apply to kind 'hnsw'"),
         (GRAPH + "reduced = -1", "'reduced' is -1"),
         (GRAPH + "seed = -1", "'seed' is -1"),
@@ -88,7 +113,10 @@ def test_a_path_a_name_and_a_factory_string(tmp_path: Path) -> None:
     ("source", "message"),
     [
         ("low-latancy", "did you mean 'low-latency'"),
-        ("hnsw please", r"Give a shipped name \(exact, fast-build, large-scale, low-latency, low-memory\)"),
+        (
+            "hnsw please",
+            r"Give a shipped name \(exact, fast-build, large-scale, low-latency, low-memory\)",
+        ),
         ("nowhere.toml", "cannot read the index recipe"),
     ],
 )
@@ -107,7 +135,9 @@ def test_the_shipped_recipes_are_described_and_named_as_their_files() -> None:
         assert path.read_text(encoding="utf-8").startswith("# ")
 
 
-def test_an_installed_package_has_its_recipes_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_package_has_its_recipes_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "site-packages" / "vecsearch"
     (package / "_indexes").mkdir(parents=True)
     (package / "_indexes" / "mine.toml").write_text(GRAPH, encoding="utf-8")
@@ -149,7 +179,8 @@ def test_auto_keeps_to_the_memory_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "dim", "metric", "recall"), [(-1, 8, "l2", 0.9), (5, 0, "l2", 0.9), (5, 8, "xy", 0.9), (5, 8, "l2", 1.1)]
+    ("n", "dim", "metric", "recall"),
+    [(-1, 8, "l2", 0.9), (5, 0, "l2", 0.9), (5, 8, "xy", 0.9), (5, 8, "l2", 1.1)],
 )
 def test_auto_refuses_nonsense(n: int, dim: int, metric: str, recall: float) -> None:
     with pytest.raises(RecipeError):

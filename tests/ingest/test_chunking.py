@@ -95,7 +95,9 @@ def test_spans_are_in_order_within_limits_and_lose_nothing(text: str, chunker: C
 @settings(deadline=None, max_examples=100)
 @given(TEXTS, CHUNKERS)
 def test_splitting_is_deterministic(text: str, chunker: Chunker) -> None:
-    assert chunker.split(text) == Chunker.from_dict(json.loads(json.dumps(chunker.to_dict()))).split(text)
+    assert chunker.split(text) == Chunker.from_dict(
+        json.loads(json.dumps(chunker.to_dict()))
+    ).split(text)
 
 
 def test_blank_text_has_no_passages_and_short_text_is_one() -> None:
@@ -157,12 +159,18 @@ def test_markdown_is_cut_at_headings_and_a_heading_stays_with_its_text() -> None
         "## 使用\n\n打开文件。然后搜索。",
     ]
     long_section = "## Only a heading\n\n" + "Every sentence here has words. " * 4
-    assert passages(Chunker(60), long_section)[0] == "## Only a heading\n\nEvery sentence here has words."
+    assert (
+        passages(Chunker(60), long_section)[0]
+        == "## Only a heading\n\nEvery sentence here has words."
+    )
 
 
 def test_what_is_left_of_a_cut_sentence_joins_its_neighbour() -> None:
     text = "A first part that is rather long, and a tail. Next one.\n\nLast."
-    assert passages(Chunker(40), text) == ["A first part that is rather long,", "and a tail. Next one.\n\nLast."]
+    assert passages(Chunker(40), text) == [
+        "A first part that is rather long,",
+        "and a tail. Next one.\n\nLast.",
+    ]
 
 
 @pytest.mark.parametrize("cluster", ["👩‍👩‍👧‍👦", "👍🏽", "e\u0301\u0323", "❤️", "கி"])
@@ -187,7 +195,9 @@ def test_overlap_repeats_whole_sentences() -> None:
         "Three is here. Four is here.",
         "Four is here. Five is here.",
     ]
-    assert passages(Chunker(max_chars=64, overlap=24), "第一句话。第二句话。第三句话。第四句话。") == [
+    assert passages(
+        Chunker(max_chars=64, overlap=24), "第一句话。第二句话。第三句话。第四句话。"
+    ) == [
         "第一句话。第二句话。",
         "第二句话。第三句话。第四句话。",
     ]
@@ -233,7 +243,12 @@ def test_resolve_chunker() -> None:
     assert resolve_chunker(None) is None
     assert resolve_chunker(False) is None
     assert resolve_chunker(True) == resolve_chunker("default") == Chunker()
-    assert resolve_chunker(300) == resolve_chunker("300") == resolve_chunker({"max_chars": 300}) == Chunker(300)
+    assert (
+        resolve_chunker(300)
+        == resolve_chunker("300")
+        == resolve_chunker({"max_chars": 300})
+        == Chunker(300)
+    )
     chunker = Chunker(400, 50)
     assert resolve_chunker(chunker) is chunker
     assert resolve_chunker(chunker.to_dict()) == chunker
@@ -248,7 +263,10 @@ def test_resolve_chunker() -> None:
 
 def test_the_key_follows_the_settings() -> None:
     assert Chunker().key == Chunker(max_chars=1000).key
-    assert len({Chunker().key, Chunker(500).key, Chunker(overlap=10).key, Chunker(cjk_weight=1).key}) == 4
+    assert (
+        len({Chunker().key, Chunker(500).key, Chunker(overlap=10).key, Chunker(cjk_weight=1).key})
+        == 4
+    )
 
 
 def test_a_missing_extra_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,16 +279,25 @@ def test_a_missing_extra_is_named_before_any_work(monkeypatch: pytest.MonkeyPatc
 def test_importing_the_module_does_not_import_chonkie() -> None:
     code = "import sys, vecsearch.ingest.chunking; print('chonkie' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
     assert done.stdout.split() == ["False", "False"]
 
 
 def test_a_function_of_spans_strings_or_objects() -> None:
     text = "ab cd ab "
-    assert FunctionChunker(lambda text: [(0, 3), (3, 6), (2, 6)][:2]).split(text) == [(0, 2), (3, 5)]
+    assert FunctionChunker(lambda text: [(0, 3), (3, 6), (2, 6)][:2]).split(text) == [
+        (0, 2),
+        (3, 5),
+    ]
     assert FunctionChunker(str.split).split(text) == [(0, 2), (3, 5), (6, 8)]
-    assert FunctionChunker(lambda text: [SimpleNamespace(start_index=0, end_index=5)]).split(text) == [(0, 5)]
+    assert FunctionChunker(lambda text: [SimpleNamespace(start_index=0, end_index=5)]).split(
+        text
+    ) == [(0, 5)]
     assert FunctionChunker(lambda text: []).split(text) == []
 
 

@@ -30,7 +30,9 @@ ROWS = [{"id": 1, "text": "eins"}, {"id": 2, "text": "二"}, {"id": 3, "text": "
 TABLE = pa.Table.from_pylist(ROWS)
 
 
-def table(data: object, batch_rows: int = 4096, text_column: str = "text", schema: pa.Schema | None = None) -> pa.Table:
+def table(
+    data: object, batch_rows: int = 4096, text_column: str = "text", schema: pa.Schema | None = None
+) -> pa.Table:
     """Everything a source yields, with what holds for every source checked on the way."""
     source = open_source(data, batch_rows=batch_rows, text_column=text_column, schema=schema)
     batches = list(source.batches)
@@ -52,7 +54,9 @@ def types(data: object, schema: pa.Schema | None = None) -> dict[str, str]:
     return {field.name: str(field.type) for field in table(data, schema=schema).schema}
 
 
-def refused(data: object, *says: str, batch_rows: int = 4096, schema: pa.Schema | None = None) -> None:
+def refused(
+    data: object, *says: str, batch_rows: int = 4096, schema: pa.Schema | None = None
+) -> None:
     with pytest.raises(InvalidInputError) as caught:
         list(open_source(data, batch_rows=batch_rows, schema=schema).batches)
     for part in says:
@@ -80,12 +84,21 @@ Write = Callable[..., Path]
 def test_arrow_objects() -> None:
     batch = TABLE.to_batches()[0]
     reader = pa.RecordBatchReader.from_batches(TABLE.schema, TABLE.to_batches())
-    for data in (TABLE, batch, reader, [batch.slice(0, 1), batch.slice(1)], iter([TABLE.slice(0, 2), TABLE.slice(2)])):
+    for data in (
+        TABLE,
+        batch,
+        reader,
+        [batch.slice(0, 1), batch.slice(1)],
+        iter([TABLE.slice(0, 2), TABLE.slice(2)]),
+    ):
         assert table(data, batch_rows=2) == TABLE
     assert open_source(TABLE).name == "a pyarrow.Table"
     assert open_source(TABLE).total == 3
     assert rows(pa.array(["a", "b"]), text_column="body") == [{"body": "a"}, {"body": "b"}]
-    assert rows(pa.chunked_array([[[1.0, 2.0]], [[3.0, 4.0]]])) == [{"vector": [1.0, 2.0]}, {"vector": [3.0, 4.0]}]
+    assert rows(pa.chunked_array([[[1.0, 2.0]], [[3.0, 4.0]]])) == [
+        {"vector": [1.0, 2.0]},
+        {"vector": [3.0, 4.0]},
+    ]
     refused(pa.array([1, 2]), "pyarrow.Int64Array", "int64", "texts or vectors")
     refused([TABLE, pa.table({"other": [1]})], "item 1", "other")
     refused(pa.table([[1], [2]], names=["a", "a"]), "a pyarrow.Table", "'a'", "twice")
@@ -99,7 +112,9 @@ def test_a_stream_is_read_as_it_is_asked_for() -> None:
             asked.append(number)
             yield pa.record_batch({"id": [number]})
 
-    source = open_source(pa.RecordBatchReader.from_batches(pa.schema([("id", pa.int64())]), batches()), batch_rows=1)
+    source = open_source(
+        pa.RecordBatchReader.from_batches(pa.schema([("id", pa.int64())]), batches()), batch_rows=1
+    )
     assert asked == []
     assert next(source.batches).column(0).to_pylist() == [0]
     assert len(asked) < 5
@@ -111,12 +126,17 @@ def test_encoded_types_become_plain_ones() -> None:
         {
             "dictionary": words.dictionary_encode(),
             "view": words.cast(pa.string_view()),
-            "dictionary of views": pa.DictionaryArray.from_arrays([0, 1, None, 0], pa.array(["a", "b"], pa.string_view())),
+            "dictionary of views": pa.DictionaryArray.from_arrays(
+                [0, 1, None, 0], pa.array(["a", "b"], pa.string_view())
+            ),
             "run ends": pa.RunEndEncodedArray.from_arrays([1, 2, 3, 4], words),
             "inside": pa.array([["a"], [], None, ["b"]], pa.list_(pa.string_view())),
-            "struct": pa.array([{"x": "a"}] * 4, pa.struct([("x", pa.dictionary(pa.int8(), pa.string()))])),
+            "struct": pa.array(
+                [{"x": "a"}] * 4, pa.struct([("x", pa.dictionary(pa.int8(), pa.string()))])
+            ),
             "tensor": pa.ExtensionArray.from_storage(
-                pa.fixed_shape_tensor(pa.float32(), [2]), pa.array([[1, 2]] * 4, pa.list_(pa.float32(), 2))
+                pa.fixed_shape_tensor(pa.float32(), [2]),
+                pa.array([[1, 2]] * 4, pa.list_(pa.float32(), 2)),
             ),
         }
     )
@@ -138,8 +158,13 @@ def test_encoded_types_become_plain_ones() -> None:
 
 def test_short_batches_are_joined_and_long_ones_cut() -> None:
     def lengths(parts: list[int], batch_rows: int) -> list[int]:
-        batches = [pa.record_batch({"x": list(range(count))}, pa.schema([("x", pa.int64())])) for count in parts]
-        source = open_source(pa.RecordBatchReader.from_batches(batches[0].schema, batches), batch_rows=batch_rows)
+        batches = [
+            pa.record_batch({"x": list(range(count))}, pa.schema([("x", pa.int64())]))
+            for count in parts
+        ]
+        source = open_source(
+            pa.RecordBatchReader.from_batches(batches[0].schema, batches), batch_rows=batch_rows
+        )
         return [batch.num_rows for batch in source.batches]
 
     assert lengths([1] * 10, 4) == [4, 4, 2]
@@ -150,16 +175,32 @@ def test_short_batches_are_joined_and_long_ones_cut() -> None:
 
 def test_pandas() -> None:
     pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame({"id": ["007", "8", "9"], "kind": pd.Categorical(["x", "y", "x"]), "n": [1.5, None, 2.0]})
-    expected = [{"id": "007", "kind": "x", "n": 1.5}, {"id": "8", "kind": "y", "n": None}, {"id": "9", "kind": "x", "n": 2.0}]
+    frame = pd.DataFrame(
+        {"id": ["007", "8", "9"], "kind": pd.Categorical(["x", "y", "x"]), "n": [1.5, None, 2.0]}
+    )
+    expected = [
+        {"id": "007", "kind": "x", "n": 1.5},
+        {"id": "8", "kind": "y", "n": None},
+        {"id": "9", "kind": "x", "n": 2.0},
+    ]
     assert rows(frame) == expected
     assert open_source(frame).name == "a pandas.DataFrame"
     assert open_source(frame).total == 3
-    assert rows(frame[frame.n.isna() | (frame.n > 1.7)]) == expected[1:]  # an index without a name is no column
+    assert (
+        rows(frame[frame.n.isna() | (frame.n > 1.7)]) == expected[1:]
+    )  # an index without a name is no column
     assert rows(frame.set_index("id")) == expected  # one with a name is
     assert rows(pd.Series(["a", "b"])) == [{"text": "a"}, {"text": "b"}]
-    assert rows(pd.DataFrame({"vector": [np.ones(2), np.zeros(2)]})) == [{"vector": [1, 1]}, {"vector": [0, 0]}]
-    refused(pd.DataFrame({"fine": [1, 2, 3], "mixed": [1, None, "x"]}), "'mixed'", "int in row 0", "str in row 2")
+    assert rows(pd.DataFrame({"vector": [np.ones(2), np.zeros(2)]})) == [
+        {"vector": [1, 1]},
+        {"vector": [0, 0]},
+    ]
+    refused(
+        pd.DataFrame({"fine": [1, 2, 3], "mixed": [1, None, "x"]}),
+        "'mixed'",
+        "int in row 0",
+        "str in row 2",
+    )
     refused(pd.DataFrame([[1, 2]], columns=["a", "a"]), "uplicate")
     refused(frame.set_index("id", drop=False), "id")
 
@@ -167,7 +208,11 @@ def test_pandas() -> None:
 def test_polars() -> None:
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame(
-        {"id": ["007", "8", "9"], "v": [[1.0], [2.0], None], "c": pl.Series(["x", "y", "x"], dtype=pl.Categorical)}
+        {
+            "id": ["007", "8", "9"],
+            "v": [[1.0], [2.0], None],
+            "c": pl.Series(["x", "y", "x"], dtype=pl.Categorical),
+        }
     )
     expected = frame.to_dicts()
     assert rows(frame, batch_rows=2) == expected
@@ -193,7 +238,11 @@ def test_pandas_and_polars_are_not_needed() -> None:
         "print([batch.to_pylist() for batch in open_source([{'id': 1}]).batches], 'torch' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
     assert done.stdout == "[[{'id': 1}]] False\n"
 
@@ -258,7 +307,12 @@ def test_dicts_get_the_types_of_their_values() -> None:
 
 
 def test_a_list_of_dicts_is_looked_at_as_a_whole() -> None:
-    data = [{"a": 1}, {"a": None, "late": "x"}, {"a": 2.5, "late": None, "deep": {"x": 1}}, {"deep": {"y": 2}}]
+    data = [
+        {"a": 1},
+        {"a": None, "late": "x"},
+        {"a": 2.5, "late": None, "deep": {"x": 1}},
+        {"deep": {"y": 2}},
+    ]
     for batch_rows in (1, 2, 4096):
         assert rows(data, batch_rows) == [
             {"a": 1.0, "late": None, "deep": None},
@@ -270,8 +324,16 @@ def test_a_list_of_dicts_is_looked_at_as_a_whole() -> None:
 
 def test_missing_values_of_pandas_are_none() -> None:
     pd = pytest.importorskip("pandas")
-    data = [{"a": pd.NaT, "b": pd.NA}, {"a": pd.Timestamp("2020-01-02"), "b": "x"}, {"a": np.datetime64("NaT"), "b": None}]
-    assert rows(data) == [{"a": None, "b": None}, {"a": dt.datetime(2020, 1, 2), "b": "x"}, {"a": None, "b": None}]
+    data = [
+        {"a": pd.NaT, "b": pd.NA},
+        {"a": pd.Timestamp("2020-01-02"), "b": "x"},
+        {"a": np.datetime64("NaT"), "b": None},
+    ]
+    assert rows(data) == [
+        {"a": None, "b": None},
+        {"a": dt.datetime(2020, 1, 2), "b": "x"},
+        {"a": None, "b": None},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -280,8 +342,14 @@ def test_missing_values_of_pandas_are_none() -> None:
         ([{"a": 1}, {"a": None}, {"a": "x"}], ("column 'a'", "int in row 0", "str in row 2")),
         ([{"a": True}, {"a": 1}], ("bool in row 0", "int in row 1")),
         ([{"a": "x"}, {"a": float("nan")}], ("str in row 0", "float in row 1", "None")),
-        ([{"a": dt.date(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1)}], ("date in row 0", "datetime in row 1")),
-        ([{"a": dt.datetime(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}], ("with a time zone in row 1",)),
+        (
+            [{"a": dt.date(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1)}],
+            ("date in row 0", "datetime in row 1"),
+        ),
+        (
+            [{"a": dt.datetime(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}],
+            ("with a time zone in row 1",),
+        ),
         ([{"a": [1]}, {"a": [1, "x"]}], ("lists of column 'a'", "int in row 0", "str in row 1")),
         ([{"a": {"b": 1}}, {"a": {"b": "x"}}], ("column 'a', field 'b'", "row 0", "row 1")),
         ([{"a": 1}, {"a": {1, 2}}], ("row 1", "column 'a'", "set")),
@@ -313,11 +381,20 @@ def test_an_iterator_of_dicts() -> None:
 
 
 def test_an_iterator_of_dicts_loses_nothing_after_its_first_batch() -> None:
-    refused(iter([{"a": 1}, {"a": 1, "b": None}, {"a": 2, "b": 1}]), "row 2", "'b'", "as a list", batch_rows=1)
+    refused(
+        iter([{"a": 1}, {"a": 1, "b": None}, {"a": 2, "b": 1}]),
+        "row 2",
+        "'b'",
+        "as a list",
+        batch_rows=1,
+    )
     refused(iter([{"a": 1}, {"a": 2}, {"a": 2.5}]), "row 2", "'a'", "double", "int64", batch_rows=1)
     refused(iter([{"a": None}, {"a": 2}]), "row 1", "'a'", "only None", batch_rows=1)
     refused(iter([{"a": {"x": 1}}, {"a": {"x": 1, "y": 1}}]), "row 1", "'a'", batch_rows=1)
-    assert rows(iter([{"a": None}, {"a": 2}]), 1, schema=pa.schema([("a", pa.int64())])) == [{"a": None}, {"a": 2}]
+    assert rows(iter([{"a": None}, {"a": 2}]), 1, schema=pa.schema([("a", pa.int64())])) == [
+        {"a": None},
+        {"a": 2},
+    ]
 
 
 def test_an_iterator_is_not_read_ahead() -> None:
@@ -341,8 +418,13 @@ def test_an_iterator_is_not_read_ahead() -> None:
             {},
             optional={
                 "int": st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
-                "text": st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), max_size=9)),
-                "list": st.one_of(st.none(), st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), max_size=3)),
+                "text": st.one_of(
+                    st.none(), st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+                ),
+                "list": st.one_of(
+                    st.none(),
+                    st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), max_size=3),
+                ),
                 "dict": st.fixed_dictionaries({}, optional={"x": st.booleans(), "日": st.dates()}),
             },
         ),
@@ -390,7 +472,9 @@ def test_a_batch_of_long_texts_is_short() -> None:
 def test_a_matrix(dtype: str) -> None:
     matrix = np.arange(15).reshape(5, 3).astype(dtype)
     found = table(matrix, batch_rows=2)
-    assert found.schema.field("vector").type == pa.list_(pa.from_numpy_dtype(matrix.dtype.newbyteorder("=")), 3)
+    assert found.schema.field("vector").type == pa.list_(
+        pa.from_numpy_dtype(matrix.dtype.newbyteorder("=")), 3
+    )
     assert found["vector"].to_pylist() == matrix.tolist()
     assert table(np.asfortranarray(matrix), batch_rows=2) == found
 
@@ -417,8 +501,14 @@ def test_vectors_one_by_one() -> None:
 def test_tensors() -> None:
     torch = pytest.importorskip("torch")
     assert rows(torch.eye(2)) == [{"vector": [1, 0]}, {"vector": [0, 1]}]
-    assert rows(torch.eye(2, requires_grad=True)) == rows(torch.eye(2, dtype=torch.bfloat16)) == rows(torch.eye(2))
-    assert types(torch.eye(2, dtype=torch.float16)) == {"vector": "fixed_size_list<item: halffloat>[2]"}
+    assert (
+        rows(torch.eye(2, requires_grad=True))
+        == rows(torch.eye(2, dtype=torch.bfloat16))
+        == rows(torch.eye(2))
+    )
+    assert types(torch.eye(2, dtype=torch.float16)) == {
+        "vector": "fixed_size_list<item: halffloat>[2]"
+    }
     refused(torch.eye(2).to_sparse(), "torch.Tensor", "cannot be read as an array")
 
 
@@ -497,10 +587,19 @@ def test_csv_types(write: Write) -> None:
 def test_csv_types_hold_for_the_whole_file(write: Write) -> None:
     """A value far below the first batch decides as much as one at the top."""
     head = "id,code,year,price,flag,day\n"
-    body = "".join(f"{number},{number},{number},{number},true,2020-01-01\n" for number in range(3000))
+    body = "".join(
+        f"{number},{number},{number},{number},true,2020-01-01\n" for number in range(3000)
+    )
     path = write("t.csv", head + body + "007,0123,x,1.25,maybe,2020-02-30\n")
     found = table(path, batch_rows=100)
-    assert [str(kind) for kind in found.schema.types] == ["string", "string", "string", "double", "string", "string"]
+    assert [str(kind) for kind in found.schema.types] == [
+        "string",
+        "string",
+        "string",
+        "double",
+        "string",
+        "string",
+    ]
     assert found["id"].to_pylist()[-2:] == ["2999", "007"]
     assert found["code"].to_pylist()[:2] == ["0", "1"]
 
@@ -536,28 +635,56 @@ def test_csv_markers_of_missing_values_are_text_in_text(write: Write) -> None:
 def test_csv_vectors_are_json(write: Write) -> None:
     path = write("t.csv", 'id,vector\n1,"[0.5, 2]"\n2,\n')
     assert rows(path) == [{"id": 1, "vector": [0.5, 2.0]}, {"id": 2, "vector": None}]
-    refused(write("bad.csv", 'id,vector\n1,"[0.5, 2]"\n2,[0.5 2]\n'), "bad.csv, line 3", "'vector'", "JSON")
+    refused(
+        write("bad.csv", 'id,vector\n1,"[0.5, 2]"\n2,[0.5 2]\n'),
+        "bad.csv, line 3",
+        "'vector'",
+        "JSON",
+    )
 
 
 def test_csv_takes_known_types(write: Write) -> None:
-    known = pa.schema([("id", pa.large_string()), ("n", pa.float64()), ("tags", pa.list_(pa.string())), ("unused", pa.int8())])
+    known = pa.schema(
+        [
+            ("id", pa.large_string()),
+            ("n", pa.float64()),
+            ("tags", pa.list_(pa.string())),
+            ("unused", pa.int8()),
+        ]
+    )
     path = write("t.csv", 'id,n,tags\n12,1,"[""a""]"\n13,,\n')
-    assert rows(path, schema=known) == [{"id": "12", "n": 1.0, "tags": ["a"]}, {"id": "13", "n": None, "tags": None}]
+    assert rows(path, schema=known) == [
+        {"id": "12", "n": 1.0, "tags": ["a"]},
+        {"id": "13", "n": None, "tags": None},
+    ]
     numbers = pa.schema([("id", pa.int64())])
-    refused(write("u.csv", "id\n1\n\n007\n"), "u.csv, line 4", "'id'", "'007' is no int64", schema=numbers)
+    refused(
+        write("u.csv", "id\n1\n\n007\n"),
+        "u.csv, line 4",
+        "'id'",
+        "'007' is no int64",
+        schema=numbers,
+    )
     refused(write("v.csv", "id\n1\nx\n"), "v.csv, line 3", "'x' is no int64", schema=numbers)
 
 
 def test_csv_quotes_line_ends_and_headers(write: Write) -> None:
-    path = write("t.csv", '编号, text ,\r\n1,"line one\r\nline ""two"", and\n三",x\r\n\r\n2,\'a,y\r\n')
+    path = write(
+        "t.csv", '编号, text ,\r\n1,"line one\r\nline ""two"", and\n三",x\r\n\r\n2,\'a,y\r\n'
+    )
     assert rows(path) == [
         {"编号": 1, "text": 'line one\r\nline "two", and\n三', "column_3": "x"},
         {"编号": 2, "text": "'a", "column_3": "y"},
     ]
-    assert rows(write("old.csv", "id,text\r1,a\r2,b\r")) == [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}]
+    assert rows(write("old.csv", "id,text\r1,a\r2,b\r")) == [
+        {"id": 1, "text": "a"},
+        {"id": 2, "text": "b"},
+    ]
 
 
-@pytest.mark.parametrize(("separator", "name"), [(";", "t.csv"), ("\t", "t.csv"), ("\t", "t.tsv"), ("\t", "T.TSV.gz")])
+@pytest.mark.parametrize(
+    ("separator", "name"), [(";", "t.csv"), ("\t", "t.csv"), ("\t", "t.tsv"), ("\t", "T.TSV.gz")]
+)
 def test_csv_separators(write: Write, separator: str, name: str) -> None:
     path = write(name, f'id{separator}text\n1{separator}"a{separator}b, c"\n')
     assert rows(path) == [{"id": 1, "text": f"a{separator}b, c"}]
@@ -567,7 +694,9 @@ def test_tsv_without_quoting(write: Write) -> None:
     """Quotes that do not pair up are characters like any other, as the format's registration has it."""
     path = write("t.tsv", 'id\ttext\n1\t"so" he said\n2\t5" disk\n3\t"open\n')
     assert [row["text"] for row in rows(path)] == ['"so" he said', '5" disk', '"open']
-    refused(write("bad.tsv", "id\ttext\n1\ta\tb\n"), "bad.tsv, line 2", "3 cells", "the header has 2")
+    refused(
+        write("bad.tsv", "id\ttext\n1\ta\tb\n"), "bad.tsv, line 2", "3 cells", "the header has 2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -581,7 +710,9 @@ def test_tsv_without_quoting(write: Write) -> None:
         ('id,text\n1,a\n2,"b\n3,c\n', ("starts in line 3", "quote")),
     ],
 )
-def test_csv_damage_is_named_with_its_line(write: Write, content: str, says: tuple[str, ...]) -> None:
+def test_csv_damage_is_named_with_its_line(
+    write: Write, content: str, says: tuple[str, ...]
+) -> None:
     refused(write("t.csv", content), "t.csv", *says)
     refused(write("t.csv.gz", content), "t.csv.gz", *says)
 
@@ -603,9 +734,16 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @settings(deadline=None, max_examples=150)
-@given(st.lists(st.tuples(CELLS, CELLS), max_size=8), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.integers(1, 4))
+@given(
+    st.lists(st.tuples(CELLS, CELLS), max_size=8),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.integers(1, 4),
+)
 def test_csv_text_comes_back_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]], encoding: str, batch_rows: int
+    tmp_path_factory: pytest.TempPathFactory,
+    pairs: list[tuple[str, str]],
+    encoding: str,
+    batch_rows: int,
 ) -> None:
     """What Python's csv writes is read back, whatever the cells look like. An empty cell is null."""
     path = tmp_path_factory.mktemp("csv") / "t.csv"
@@ -632,11 +770,16 @@ def test_encodings(write: Write, encoding: str, suffix: str) -> None:
             {"id": 2, "名称": "乙", "text": "“我们去公园吧！”𠀀"},
         ]
     else:
-        assert rows(write("t" + suffix, CHINESE, encoding)) == [{"id": "t" + suffix, "text": CHINESE}]
+        assert rows(write("t" + suffix, CHINESE, encoding)) == [
+            {"id": "t" + suffix, "text": CHINESE}
+        ]
 
 
 def test_gbk_is_found_however_late_it_shows(write: Write) -> None:
-    path = write("t.csv", b"id,text\n" + b"1,plain ascii for a long while\n" * 50_000 + "2,中文\n".encode("gbk"))
+    path = write(
+        "t.csv",
+        b"id,text\n" + b"1,plain ascii for a long while\n" * 50_000 + "2,中文\n".encode("gbk"),
+    )
     assert table(path)["text"][-1].as_py() == "中文"
 
 
@@ -647,7 +790,10 @@ def test_what_is_no_text_is_named_with_its_byte(write: Write) -> None:
     refused(write("u.csv", late + b"\xe4\xb8\n\xff\xff"), "u.csv", f"byte {len(late)} ")
     chinese = ("今天天气很好。" * 3).encode()
     refused(
-        write("v.csv", start + chinese[:-1]), "v.csv", f"byte {len(start + chinese) - 3} ", "not UTF-8, though the 20 letters"
+        write("v.csv", start + chinese[:-1]),
+        "v.csv",
+        f"byte {len(start + chinese) - 3} ",
+        "not UTF-8, though the 20 letters",
     )
     refused(write("w.txt", b"\xef\xbb\xbf\xff\xff"), "w.txt", "byte 3 ", "UTF-8")
     refused(write("x.txt", "ab".encode("utf-16-le")), "x.txt", "NUL character")
@@ -662,7 +808,9 @@ def test_a_file_that_changes_underneath_is_noticed(write: Write) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.jsonl.gz", "t.csv.gz", "t.txt.gz"])
-def test_a_small_gz_file_of_much_text_takes_little_memory(write: Write, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_gz_file_of_much_text_takes_little_memory(
+    write: Write, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write(name, b"a" * 50_000_000)
     assert path.stat().st_size < 100_000
     for module in ("encoding", "csv"):
@@ -676,7 +824,11 @@ def test_a_small_gz_file_of_much_text_takes_little_memory(write: Write, name: st
 
 def test_damaged_gz_files_are_named(write: Write, tmp_path: Path) -> None:
     whole = gzip.compress(b'{"id": 1}\n' * 5000)
-    for name, content in (("cut.jsonl.gz", whole[:-20]), ("no.csv.gz", b"id,text\n"), ("no.arrow.gz", b"id,text\n")):
+    for name, content in (
+        ("cut.jsonl.gz", whole[:-20]),
+        ("no.csv.gz", b"id,text\n"),
+        ("no.arrow.gz", b"id,text\n"),
+    ):
         (tmp_path / name).write_bytes(content)
         refused(tmp_path / name, name, "not a whole gzip file")
 
@@ -717,7 +869,9 @@ def test_jsonl(write: Write) -> None:
         ('{"a":' * 5000, ("line 1", "not JSON")),
     ],
 )
-def test_jsonl_damage_is_named_with_its_line(write: Write, content: str, says: tuple[str, ...]) -> None:
+def test_jsonl_damage_is_named_with_its_line(
+    write: Write, content: str, says: tuple[str, ...]
+) -> None:
     refused(write("t.jsonl", content), "t.jsonl", *says)
 
 
@@ -810,7 +964,9 @@ def test_a_file_name_that_is_not_unicode(tmp_path: Path) -> None:
 # ---- paths, and lists that might be of paths ------------------------------------------------------------------------
 
 
-def test_what_is_not_there_or_not_known(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_there_or_not_known(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     refused("nope.csv", "there is no file or folder 'nope.csv'")
     refused(Path("nope.csv"), "there is no file or folder 'nope.csv'")
@@ -818,7 +974,12 @@ def test_what_is_not_there_or_not_known(write: Write, tmp_path: Path, monkeypatc
     refused("植物如何制造食物？", "give a list: [text]")
     refused("long " * 5000, "there is no file", "…")
     refused("nul\0.csv", "there is no file")
-    refused(write("t.xlsx", ""), "t.xlsx", ".parquet, .csv, .tsv, .jsonl, .ndjson, .arrow, .feather, .npy, .h5", ".txt, .md")
+    refused(
+        write("t.xlsx", ""),
+        "t.xlsx",
+        ".parquet, .csv, .tsv, .jsonl, .ndjson, .arrow, .feather, .npy, .h5",
+        ".txt, .md",
+    )
     refused(write("t.json", "[]"), "t.json", ".jsonl")
     os.mkfifo("pipe.csv")
     refused("pipe.csv", "pipe")
@@ -856,7 +1017,9 @@ def test_csv_files_that_differ_are_read_as_text(write: Write) -> None:
     assert rows([one, two]) == [{"code": "1.50", "n": 1.0}, {"code": "A7", "n": 2.5}]
 
 
-def test_a_list_of_str_is_texts_or_paths_or_an_error(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_str_is_texts_or_paths_or_an_error(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write("a.csv", "id\n1\n")
     write("b.csv", "id\n2\n")
@@ -870,7 +1033,10 @@ def test_a_list_of_str_is_texts_or_paths_or_an_error(write: Write, tmp_path: Pat
     refused(["c.csv"], "no file 'c.csv'", explicit)
     refused(["folder"], "'folder' is a folder", explicit)
     refused(iter(["a.csv"]), "'a.csv', is a file", explicit)
-    assert rows([{"text": text} for text in ("a.csv", "folder")]) == [{"text": "a.csv"}, {"text": "folder"}]
+    assert rows([{"text": text} for text in ("a.csv", "folder")]) == [
+        {"text": "a.csv"},
+        {"text": "folder"},
+    ]
 
 
 # ---- what holds for all ---------------------------------------------------------------------------------------------
@@ -881,14 +1047,18 @@ def test_real_files(shared_data: Path) -> None:
     lines = summaries.read_text(encoding="utf-8").split("\n")
     found = table(summaries)
     assert found.column_names == lines[0].split("\t")
-    assert [f"{name}\t{summary}" for name, summary in zip(*found.to_pydict().values(), strict=True)] == lines[1:-1]
+    assert [
+        f"{name}\t{summary}" for name, summary in zip(*found.to_pydict().values(), strict=True)
+    ] == lines[1:-1]
     corpus = shared_data / "beir" / "cmrc2018-dev" / "corpus.jsonl"
     with corpus.open(encoding="utf-8") as file:
         assert rows(corpus) == [json.loads(line) for line in file]
 
 
 def test_memory_stays_bounded_over_a_long_file(write: Write) -> None:
-    path = write("t.csv.gz", "id,text\n" + "".join(f"{number},{'word ' * 40}\n" for number in range(60_000)))
+    path = write(
+        "t.csv.gz", "id,text\n" + "".join(f"{number},{'word ' * 40}\n" for number in range(60_000))
+    )
     tracemalloc.start()
     total = sum(batch.num_rows for batch in open_source(path, batch_rows=500).batches)
     peak = tracemalloc.get_traced_memory()[1]
@@ -897,9 +1067,15 @@ def test_memory_stays_bounded_over_a_long_file(write: Write) -> None:
     assert peak < 6_000_000  # the file's text is 12 MB
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no list of open files on this system")
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="no list of open files on this system"
+)
 def test_files_are_closed_when_reading_stops_early(write: Write) -> None:
-    for name, content in (("t.csv", "id\n1\n2\n"), ("t.jsonl", '{"id": 1}\n{"id": 2}\n'), ("t.arrow", ipc_bytes(True))):
+    for name, content in (
+        ("t.csv", "id\n1\n2\n"),
+        ("t.jsonl", '{"id": 1}\n{"id": 2}\n'),
+        ("t.arrow", ipc_bytes(True)),
+    ):
         source: Source = open_source(write(name, content), batch_rows=1)
         next(source.batches)
         del source
@@ -909,9 +1085,15 @@ def test_files_are_closed_when_reading_stops_early(write: Write) -> None:
 
 def test_plain_types_at_any_depth() -> None:
     encoded = pa.struct(
-        [("a", pa.large_list(pa.dictionary(pa.int8(), pa.binary_view()))), ("b", pa.list_(pa.string_view(), 2))]
+        [
+            ("a", pa.large_list(pa.dictionary(pa.int8(), pa.binary_view()))),
+            ("b", pa.list_(pa.string_view(), 2)),
+        ]
     )
-    assert str(plain_type(encoded)) == "struct<a: large_list<item: large_binary>, b: fixed_size_list<item: large_string>[2]>"
+    assert (
+        str(plain_type(encoded))
+        == "struct<a: large_list<item: large_binary>, b: fixed_size_list<item: large_string>[2]>"
+    )
     assert plain_array(pa.array([1, 2], pa.int8()), pa.int64()).to_pylist() == [1, 2]
 
 
@@ -931,7 +1113,9 @@ def test_lists_that_are_views_keep_every_value(
     make = pa.large_list_view if large else pa.list_view
     views = pa.array(lists, make(pa.int64()))
     if lists:  # out of order, and the same values seen twice
-        views = views.take(pa.array(data.draw(st.lists(st.integers(0, len(lists) - 1), max_size=6)), pa.int64()))
+        views = views.take(
+            pa.array(data.draw(st.lists(st.integers(0, len(lists) - 1), max_size=6)), pa.int64())
+        )
     views = views.slice(start)
     expected = views.to_pylist()
     for array in (
@@ -944,7 +1128,9 @@ def test_lists_that_are_views_keep_every_value(
         assert plain.type == plain_type(array.type) and plain.to_pylist() == array.to_pylist()
     assert views.to_pylist() == expected
     batch = pa.table({"id": range(len(views)), "tags": views})
-    assert [value for each in open_source(batch).batches for value in each["tags"].to_pylist()] == expected
+    assert [
+        value for each in open_source(batch).batches for value in each["tags"].to_pylist()
+    ] == expected
 
 
 def make_nested(views: pa.Array, large: bool) -> pa.Array:
@@ -956,7 +1142,9 @@ def test_views_that_swell_or_lead_outside_are_refused() -> None:
     values = pa.array(np.zeros(1_000_000, np.int64))
     size, zeros = pa.array([1_000_000] * 1000, pa.int32()), pa.array([0] * 1000, pa.int32())
     swelling = pa.ListViewArray.from_arrays(zeros, size, values)  # 8 GB of numbers in 8 MB
-    outside = pa.ListViewArray.from_arrays(pa.array([999_999], pa.int32()), pa.array([5], pa.int32()), values)
+    outside = pa.ListViewArray.from_arrays(
+        pa.array([999_999], pa.int32()), pa.array([5], pa.int32()), values
+    )
     for array, message in ((swelling, "1,000,000,000 values"), (outside, "'a'")):
         with pytest.raises(InvalidInputError, match=message):
             list(open_source(pa.table({"a": array})).batches)

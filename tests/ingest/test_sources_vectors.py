@@ -61,7 +61,9 @@ def test_npy(tmp_path: Path, dtype: str, order: str) -> None:
     found = table(tmp_path / "v.npy")
     assert found.column_names == ["vector"]
     assert np.array_equal(matrix(found), saved)
-    assert np.array_equal(matrix(table([str(tmp_path / "v.npy")] * 2)), np.concatenate([saved, saved]))
+    assert np.array_equal(
+        matrix(table([str(tmp_path / "v.npy")] * 2)), np.concatenate([saved, saved])
+    )
 
 
 def test_npy_that_cannot_be_read(tmp_path: Path) -> None:
@@ -96,7 +98,9 @@ def test_hdf5_with_one_matrix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["v.hdf5::train", "v.hdf5::/train"])
-def test_one_of_several_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_one_of_several_data_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     hdf5(tmp_path / "v.hdf5", train=VECTORS, test=VECTORS[:5], deep__half=VECTORS[:9].astype("f2"))
     assert np.array_equal(matrix(table(f"{tmp_path}/{name}")), VECTORS)
     monkeypatch.chdir(tmp_path)
@@ -147,7 +151,9 @@ def test_faiss_indexes_give_their_vectors(tmp_path: Path, factory: str, in_file:
     assert np.allclose(matrix(found), VECTORS, atol=1e-5)
 
 
-@pytest.mark.parametrize("factory", ["IDMap,Flat", "IDMap2,HNSW8,Flat", "IDMap,IVF4,Flat", "IVF4,Flat", "RR8,IVF4,Flat"])
+@pytest.mark.parametrize(
+    "factory", ["IDMap,Flat", "IDMap2,HNSW8,Flat", "IDMap,IVF4,Flat", "IVF4,Flat", "RR8,IVF4,Flat"]
+)
 def test_faiss_ids_of_ones_own(factory: str) -> None:
     index = trained(factory, OWN_IDS)
     assert np.allclose(by_id(table(index)), VECTORS, atol=1e-5)
@@ -165,7 +171,12 @@ def test_faiss_indexes_that_cannot_be_read(tmp_path: Path) -> None:
     refused(faiss.IndexBinaryFlat(8), "index of bits")
     (tmp_path / "v.faiss").write_bytes(b"IxFI no index")
     refused(tmp_path / "v.faiss", "v.faiss is not a whole FAISS index")
-    refused(trained("PCAW4,Flat"), "IndexPreTransform", "does not give its vectors back", "not implemented")
+    refused(
+        trained("PCAW4,Flat"),
+        "IndexPreTransform",
+        "does not give its vectors back",
+        "not implemented",
+    )
 
 
 def test_an_empty_faiss_index_is_no_rows() -> None:
@@ -204,21 +215,35 @@ def test_the_weights_of_a_torch_embedding() -> None:
     import torch
 
     layer = torch.nn.Embedding.from_pretrained(torch.from_numpy(VECTORS), freeze=False)
-    for data in (layer, layer.weight, torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(VECTORS))):
+    for data in (
+        layer,
+        layer.weight,
+        torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(VECTORS)),
+    ):
         assert np.array_equal(matrix(table(data)), VECTORS)
 
 
 def test_a_collection_of_ready_vectors_is_searched(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", VECTORS)
-    with vs.create(tmp_path / "a.vs", dim=8) as from_file, vs.create(tmp_path / "b.vs", dim=8) as from_index:
+    with (
+        vs.create(tmp_path / "a.vs", dim=8) as from_file,
+        vs.create(tmp_path / "b.vs", dim=8) as from_index,
+    ):
         assert from_file.add(tmp_path / "v.npy", progress=False).added == 400
         from_index.add(trained("IDMap,Flat", OWN_IDS), progress=False)
         assert from_index.search(VECTORS[17], k=1).ids == [OWN_IDS[17]]
-        assert np.array_equal(from_file.search(VECTORS[17], k=3).scores, from_index.search(VECTORS[17], k=3).scores)
+        assert np.array_equal(
+            from_file.search(VECTORS[17], k=3).scores, from_index.search(VECTORS[17], k=3).scores
+        )
 
 
 def test_reading_sources_does_not_load_faiss_or_torch() -> None:
     import subprocess
 
     script = "import sys, vecsearch.sources\nprint([name for name in ('faiss', 'torch', 'h5py') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True
+        ).stdout.strip()
+        == "[]"
+    )

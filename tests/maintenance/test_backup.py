@@ -33,7 +33,9 @@ def everything(path: Path) -> pa.Table:
         return c.to_arrow([*c.info().columns])
 
 
-def test_a_backup_is_a_collection(texts: vs.Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backup_is_a_collection(
+    texts: vs.Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "SMALLEST", 2)
     texts.delete([4])
     texts.build_index("Flat")
@@ -42,7 +44,9 @@ def test_a_backup_is_a_collection(texts: vs.Collection, tmp_path: Path, monkeypa
     assert version == texts.info().version and find_damage(target) == []
     assert everything(target).equals(everything(texts.path))
     assert log.load(target) == log.load(texts.path)
-    assert not any((target / "staging").iterdir()) and [path.name for path in target.parent.iterdir()] == ["monday.vs"]
+    assert not any((target / "staging").iterdir()) and [
+        path.name for path in target.parent.iterdir()
+    ] == ["monday.vs"]
     shared = [path for path in target.rglob("*") if path.is_file() and path.stat().st_nlink > 1]
     assert shared == []  # copies: damage to one is not damage to the other
     with vs.open(target) as copy:
@@ -130,7 +134,9 @@ def test_a_failed_backup_leaves_nothing(texts: vs.Collection, tmp_path: Path, at
     out.mkdir()
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with (
-        failing(out, at, lambda: full, last=10**9, kinds=("mkdir", "write", "fsync", "rename")) as faults,
+        failing(
+            out, at, lambda: full, last=10**9, kinds=("mkdir", "write", "fsync", "rename")
+        ) as faults,
         pytest.raises(vs.StorageError, match="full"),
     ):
         write_backup(texts.path, out / "b.vs")
@@ -150,7 +156,10 @@ def test_parquet_and_back(root: Path, tmp_path: Path) -> None:
                 "text": ["one", "two", "gone", "植物"],
                 "when": pa.array([when, None, when, when], pa.timestamp("us", "Asia/Shanghai")),
                 "day": pa.array([when.date(), None, None, when.date()]),
-                "price": pa.array([decimal.Decimal("1.50"), None, None, decimal.Decimal("-3.25")], pa.decimal128(10, 2)),
+                "price": pa.array(
+                    [decimal.Decimal("1.50"), None, None, decimal.Decimal("-3.25")],
+                    pa.decimal128(10, 2),
+                ),
                 "tags": pa.array([["x", None], [], None, ["标签"]], pa.list_(pa.string())),
                 "nested": pa.array([{"a": 1, "b": "y"}, None, None, {"a": None, "b": "文"}]),
                 "raw": pa.array([b"\x00\xff", None, b"", b"x"], pa.binary()),
@@ -178,7 +187,9 @@ def same_collection(one: Path, other: Path) -> None:
     assert first.schema.equals(second.schema)
     for name in first.column_names:
         if name in ("vector", "_norm"):
-            np.testing.assert_allclose(matrix(first[name]), matrix(second[name]), rtol=1e-6, atol=1e-30)
+            np.testing.assert_allclose(
+                matrix(first[name]), matrix(second[name]), rtol=1e-6, atol=1e-30
+            )
         else:
             assert first[name].equals(second[name]), name
     with vs.open(one) as a, vs.open(other) as b:
@@ -211,7 +222,9 @@ def test_vectors_come_back(root: Path, tmp_path: Path, metric: str, dtype: str) 
     c.add(vectors)
     export_parquet(root, tmp_path / "x.parquet")
     exported = np.stack(pq.read_table(tmp_path / "x.parquet")["vector"].to_pylist())
-    np.testing.assert_allclose(exported, vectors, rtol=1e-6 if dtype == "float32" else 2e-3, atol=1e-2)
+    np.testing.assert_allclose(
+        exported, vectors, rtol=1e-6 if dtype == "float32" else 2e-3, atol=1e-2
+    )
     import_parquet(tmp_path / "x.parquet", tmp_path / "y.vs")
     same_collection(root, tmp_path / "y.vs")
     assert vs.open(tmp_path / "y.vs").add(vectors[:1]).added == 1
@@ -219,10 +232,14 @@ def test_vectors_come_back(root: Path, tmp_path: Path, metric: str, dtype: str) 
 
 
 def test_long_vectors_in_float16(root: Path, tmp_path: Path) -> None:
-    c = vs.create(root, dim=2, dtype="float16")  # cosine: the unit vector fits float16, the vector itself does not
+    c = vs.create(
+        root, dim=2, dtype="float16"
+    )  # cosine: the unit vector fits float16, the vector itself does not
     c.add(np.array([[3e6, 4e6]], np.float32))
     export_parquet(root, tmp_path / "x.parquet")
-    assert pq.read_table(tmp_path / "x.parquet")["vector"].to_pylist()[0] == pytest.approx([3e6, 4e6], rel=1e-3)
+    assert pq.read_table(tmp_path / "x.parquet")["vector"].to_pylist()[0] == pytest.approx(
+        [3e6, 4e6], rel=1e-3
+    )
 
 
 def test_passages_come_back(root: Path, tmp_path: Path) -> None:
@@ -239,16 +256,25 @@ def test_passages_come_back(root: Path, tmp_path: Path) -> None:
 
 def test_an_empty_collection_comes_back(root: Path, tmp_path: Path) -> None:
     vs.create(root, dim=3).close()
-    assert export_parquet(root, tmp_path / "x.parquet") == 0 == import_parquet(tmp_path / "x.parquet", tmp_path / "y.vs")
+    assert (
+        export_parquet(root, tmp_path / "x.parquet")
+        == 0
+        == import_parquet(tmp_path / "x.parquet", tmp_path / "y.vs")
+    )
     with vs.open(tmp_path / "y.vs") as again:
-        again.add([{"id": "text ids", "vector": [1, 2, 3], "anything": 1}])  # its schema is as open as it was
+        again.add(
+            [{"id": "text ids", "vector": [1, 2, 3], "anything": 1}]
+        )  # its schema is as open as it was
 
 
 VALUES = {
     "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
     "real": st.none() | st.floats(allow_nan=False),
     "text": st.none() | st.text(st.characters(exclude_categories=["Cs"])),
-    "list": st.none() | st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5), max_size=4),
+    "list": st.none()
+    | st.lists(
+        st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5), max_size=4
+    ),
     "bytes": st.none() | st.binary(),
 }
 TYPES = {
@@ -260,9 +286,13 @@ TYPES = {
 }
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=st.lists(st.fixed_dictionaries(VALUES), min_size=1, max_size=8), dead=st.integers(0, 7))
-def test_any_values_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], dead: int) -> None:
+def test_any_values_come_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], dead: int
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     columns = {name: pa.array([row[name] for row in rows], kind) for name, kind in TYPES.items()}
     c = vs.create(folder / "a.vs", dim=2)
@@ -291,7 +321,12 @@ def test_what_an_import_refuses(texts: vs.Collection, tmp_path: Path) -> None:
     with pytest.raises(vs.InvalidInputError, match="stands twice"):
         import_parquet(tmp_path / "twice.parquet", tmp_path / "y.vs")
     content = path.read_bytes()
-    for wrong in (b"", b"not parquet", content[: len(content) // 2], content[:-8] + b"\xff" * 4 + content[-4:]):
+    for wrong in (
+        b"",
+        b"not parquet",
+        content[: len(content) // 2],
+        content[:-8] + b"\xff" * 4 + content[-4:],
+    ):
         (tmp_path / "wrong.parquet").write_bytes(wrong)
         with pytest.raises(vs.VecsearchError, match=r"wrong\.parquet"):
             import_parquet(tmp_path / "wrong.parquet", tmp_path / "y.vs")

@@ -54,7 +54,9 @@ class Watched(ToyEmbedder):
 
 
 def rows(first: int, count: int) -> list[dict[str, Any]]:
-    return [{"id": f"文-{n}", "text": f"number {n} 号文件", "n": n} for n in range(first, first + count)]
+    return [
+        {"id": f"文-{n}", "text": f"number {n} 号文件", "n": n} for n in range(first, first + count)
+    ]
 
 
 def content(c: vs.Collection) -> dict[Any, Any]:
@@ -86,7 +88,9 @@ def test_the_same_as_a_new_collection(metric: str, chunker: int | None, tmp_path
         done = c.reembed("toy:24")
         assert (done.documents, done.version) == (len(c), c.info().version)
         texts = c.to_arrow(["text"])["text"].to_pylist()
-        assert len(set(texts)) <= done.embedded <= len(texts)  # a text that comes again in another window is embedded again
+        assert (
+            len(set(texts)) <= done.embedded <= len(texts)
+        )  # a text that comes again in another window is embedded again
         assert content(c) == before and c.to_arrow(["id"]).equals(ids)
         info = c.info()
         assert (info.dim, info.embedder, info.deleted_rows) == (24, "toy:24", 0)
@@ -95,7 +99,9 @@ def test_the_same_as_a_new_collection(metric: str, chunker: int | None, tmp_path
         with vs.create(tmp_path / "b", embedder="toy:24", metric=metric, chunker=chunker) as new:
             new.add([row for row in c.get(ids["id"].unique().to_pylist()) if row is not None])
             for query in ("number 7 号文件", "文件"):
-                assert c.search(query, k=5).scores == pytest.approx(new.search(query, k=5).scores, abs=1e-5)
+                assert c.search(query, k=5).scores == pytest.approx(
+                    new.search(query, k=5).scores, abs=1e-5
+                )
         c.add(rows(200, 2))
         assert_under(c, ToyEmbedder(24))
 
@@ -110,12 +116,23 @@ def test_who_has_it_open_stays_until_refresh_and_restore_goes_back(tmp_path: Pat
         c.reembed(model)
         assert seen == [["文-7"]] * 3  # answered meanwhile
         assert (other.info().dim, other.search("number 8 号文件", k=1).ids) == (8, ["文-8"])
-        assert other.refresh().info().dim == 16 and other.search("number 8 号文件", k=1).ids == ["文-8"]
+        assert other.refresh().info().dim == 16 and other.search("number 8 号文件", k=1).ids == [
+            "文-8"
+        ]
         assert hits[0]["n"] == 7 and hits.snapshot.manifest.dim == 8
         code = "import sys, vecsearch as vs; print(vs.open(sys.argv[1]).search('number 9 号文件', k=1).ids[0] == '文-9')"
-        assert subprocess.run([sys.executable, "-c", code, c.path], capture_output=True, text=True).stdout == "True\n"
-        c.restore(2)
-        assert (c.info().dim, c.info().embedder, c.search("number 8 号文件", k=1).ids) == (8, "toy:8", ["文-8"])
+        assert (
+            subprocess.run(
+                [sys.executable, "-c", code, c.path], capture_output=True, text=True
+            ).stdout
+            == "True\n"
+        )
+        c.rollback(2)
+        assert (c.info().dim, c.info().embedder, c.search("number 8 号文件", k=1).ids) == (
+            8,
+            "toy:8",
+            ["文-8"],
+        )
         c.add(rows(50, 1))
         assert_under(c, ToyEmbedder(8))
         assert_under(other.refresh(), ToyEmbedder(8))
@@ -127,10 +144,17 @@ def test_one_who_opened_it_before_adds_under_the_new_model(tmp_path: Path) -> No
     with vs.create(tmp_path / "c", embedder="toy:8") as c, vs.open(tmp_path / "c") as other:
         c.add(rows(0, 3))
         c.reembed(
-            WordEmbedder(["号", "文", "件", "number"], np.eye(4, 8, dtype=np.float32), cutting="words")
+            WordEmbedder(
+                ["号", "文", "件", "number"], np.eye(4, 8, dtype=np.float32), cutting="words"
+            )
         )  # the same dimension
         other.add(rows(3, 3))
-        assert_under(other, WordEmbedder(["号", "文", "件", "number"], np.eye(4, 8, dtype=np.float32), cutting="words"))
+        assert_under(
+            other,
+            WordEmbedder(
+                ["号", "文", "件", "number"], np.eye(4, 8, dtype=np.float32), cutting="words"
+            ),
+        )
 
 
 def test_an_interrupted_move_is_resumed(tmp_path: Path) -> None:
@@ -160,13 +184,14 @@ CHANGES: dict[str, Callable[[vs.Collection], object]] = {
     "add": lambda o: o.add(rows(1000 + 100 * o.info().version, 3)),
     "delete": lambda o: o.delete(where=f"n % 7 = {o.info().version % 7}"),
     "replace": lambda o: o.add(
-        [{**row, "text": f"new {o.info().version} {row['n']}"} for row in rows(10, 9)], on_conflict="replace"
+        [{**row, "text": f"new {o.info().version} {row['n']}"} for row in rows(10, 9)],
+        on_conflict="replace",
     ),
     "update": lambda o: o.update(None, {"n": o.info().version}),
     "compact": lambda o: (o.delete(["文-1", "文-30"]), o.compact()),
     "add a column": lambda o: o.add_column(f"tag{o.info().version}", "string", "x"),
-    "bring deleted rows back": lambda o: o.restore(2),
-    "restore": lambda o: (o.add(rows(500, 2)), o.restore(o.info().version - 1)),
+    "bring deleted rows back": lambda o: o.rollback(2),
+    "restore": lambda o: (o.add(rows(500, 2)), o.rollback(o.info().version - 1)),
 }
 
 
@@ -193,7 +218,9 @@ def test_what_others_do_meanwhile_is_not_lost(name: str, often: bool, tmp_path: 
         assert_under(c, ToyEmbedder(16))
         if not often and name not in ("add", "replace", "restore"):
             again = 2 if name == "bring deleted rows back" else 0
-            assert len(model.texts) == len(set(model.texts)) == 43 + again  # found by text, wherever the rows went
+            assert (
+                len(model.texts) == len(set(model.texts)) == 43 + again
+            )  # found by text, wherever the rows went
 
 
 def test_an_add_under_way_is_refused_rather_than_mixed(tmp_path: Path) -> None:
@@ -206,16 +233,22 @@ def test_an_add_under_way_is_refused_rather_than_mixed(tmp_path: Path) -> None:
             if not moved.is_set():
                 moved.set()
                 with vs.open(tmp_path / "c") as other:
-                    other.reembed(WordEmbedder(["号"], np.ones((1, 8), np.float32), cutting="words"))
+                    other.reembed(
+                        WordEmbedder(["号"], np.ones((1, 8), np.float32), cutting="words")
+                    )
 
         with vs.open(tmp_path / "c", embedder=Watched(8, move)) as adder:
             with pytest.raises(vs.ConflictError, match="run it again"):
                 adder.add(rows(5, 3))
             adder.add(rows(5, 3))
-        assert_under(c.refresh(), WordEmbedder(["号"], np.ones((1, 8), np.float32), cutting="words"))
+        assert_under(
+            c.refresh(), WordEmbedder(["号"], np.ones((1, 8), np.float32), cutting="words")
+        )
 
 
-def test_an_index_goes_and_one_being_built_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_goes_and_one_being_built_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "SMALLEST", 20)
     with vs.create(tmp_path / "c", embedder="toy:8") as c:
         c.add(rows(0, 60))
@@ -228,17 +261,25 @@ def test_an_index_goes_and_one_being_built_is_refused(tmp_path: Path, monkeypatc
         snapshot = c._store.snapshot()
         with vs.open(c.path) as other:
             other.reembed("toy:12")
-        monkeypatch.setattr(c._store, "snapshot", lambda version=None, real=c._store.snapshot, first=[snapshot]: (
-            first.pop() if first else real(version)
-        ))  # fmt: skip
+        monkeypatch.setattr(
+            c._store,
+            "snapshot",
+            lambda version=None, real=c._store.snapshot, first=[snapshot]: (
+                first.pop() if first else real(version)
+            ),
+        )
         with pytest.raises(vs.ConflictError, match="moved to another model while the index"):
-            build.build_index(c._store, "HNSW8", recall=None, memory=None, queries=None, seed=1, threads=1)
+            build.build_index(
+                c._store, "HNSW8", recall=None, memory=None, queries=None, seed=1, threads=1
+            )
 
 
 def test_what_cannot_be_moved(tmp_path: Path) -> None:
     with vs.create(tmp_path / "a", dim=4) as c:
         c.add(clustered(5, 4))
-        with pytest.raises(vs.InvalidInputError, match="has no text column, only vectors that were given"):
+        with pytest.raises(
+            vs.InvalidInputError, match="has no text column, only vectors that were given"
+        ):
             c.reembed("toy:8")
     with vs.create(tmp_path / "b", embedder="toy:8") as c:
         c.add(rows(0, 3))
@@ -252,7 +293,10 @@ def test_what_cannot_be_moved(tmp_path: Path) -> None:
         assert c.info().dim == 8 and c.info().version == version + 1
         c.delete(["given"])
         assert c.reembed("toy:16").embedded == 3
-        with vs.open(tmp_path / "b", version=version) as old, pytest.raises(vs.InvalidInputError, match="is history"):
+        with (
+            vs.open(tmp_path / "b", version=version) as old,
+            pytest.raises(vs.InvalidInputError, match="is history"),
+        ):
             old.reembed("toy:8")
     with vs.create(tmp_path / "empty", embedder="toy:8") as c:
         assert c.reembed("toy:16").documents == 0
@@ -275,7 +319,9 @@ def test_halves_keep_their_type(tmp_path: Path) -> None:
     with vs.create(tmp_path / "c", embedder="toy:8", dtype="float16") as c:
         c.add(rows(0, 20))
         c.reembed("toy:16")
-        assert c.to_arrow(["vector"]).schema.field(0).type == pa.list_(pa.field("item", pa.float16(), nullable=False), 16)
+        assert c.to_arrow(["vector"]).schema.field(0).type == pa.list_(
+            pa.field("item", pa.float16(), nullable=False), 16
+        )
         np.testing.assert_allclose(
             c.features([f"文-{n}" for n in range(20)]),
             ToyEmbedder(16).embed_documents([row["text"] for row in rows(0, 20)]),
@@ -289,9 +335,13 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with vs.create(tmp_path / "c", embedder="toy:8") as c:
         c.add(rows(0, 30))
         c.build_index("HNSW8")
-    ran = CliRunner().invoke(app, ["reembed", str(tmp_path / "c"), "toy:16"], env={"COLUMNS": "200"})
+    ran = CliRunner().invoke(
+        app, ["reembed", str(tmp_path / "c"), "toy:16"], env={"COLUMNS": "200"}
+    )
     assert (
-        ran.exit_code == 0 and "30 documents under toy:16, 30 texts embedded" in ran.stdout and "vecsearch build" in ran.stdout
+        ran.exit_code == 0
+        and "30 documents under toy:16, 30 texts embedded" in ran.stdout
+        and "vecsearch build" in ran.stdout
     )
     ran = CliRunner().invoke(app, ["reembed", str(tmp_path / "c"), "toy:16", "--json"])
     assert ran.stdout.startswith('{"documents": 30, "embedded": 0, "version": ')

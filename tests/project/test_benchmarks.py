@@ -47,7 +47,9 @@ def test_a_limit_draws_rows_and_keeps_them_apart_from_the_queries(tmp_path: Path
     np.testing.assert_array_equal(data.base, again.base)
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [(".fvecs", "<f4"), (".ivecs", "<i4"), (".bvecs", "u1")])
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".fvecs", "<f4"), (".ivecs", "<i4"), (".bvecs", "u1")]
+)
 def test_vecs_files(tmp_path: Path, suffix: str, kind: str) -> None:
     values = np.random.default_rng(1).integers(0, 200, (7, 5)).astype(kind)
     content = b"".join(np.int32(5).tobytes() + row.tobytes() for row in values)
@@ -59,12 +61,16 @@ def test_vecs_files(tmp_path: Path, suffix: str, kind: str) -> None:
 
 def test_vecs_queries_stand_beside_the_base(tmp_path: Path) -> None:
     for name, count in (("x_base.fvecs", 20), ("x_query.fvecs", 4)):
-        (tmp_path / name).write_bytes(b"".join(np.int32(8).tobytes() + row.tobytes() for row in vectors(count)))
+        (tmp_path / name).write_bytes(
+            b"".join(np.int32(8).tobytes() + row.tobytes() for row in vectors(count))
+        )
     data = datasets.load(str(tmp_path / "x_base.fvecs"))
     assert (len(data.base), len(data.queries), data.metric, data.held_out) == (20, 4, "l2", False)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x05\0\0\0\1", b"\2\0\0\0" + bytes(8) + b"\3\0\0\0" + bytes(8)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x05\0\0\0\1", b"\2\0\0\0" + bytes(8) + b"\3\0\0\0" + bytes(8)]
+)
 def test_damaged_vecs_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.fvecs").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.fvecs"):
@@ -90,7 +96,9 @@ def test_parquet(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     values = vectors(12)
-    pq.write_table(pa.table({"id": range(12), "emb": [row.tolist() for row in values]}), tmp_path / "x.parquet")
+    pq.write_table(
+        pa.table({"id": range(12), "emb": [row.tolist() for row in values]}), tmp_path / "x.parquet"
+    )
     data = datasets.load(str(tmp_path / "x.parquet"), column="emb", metric="ip", queries=3)
     assert data.base.shape == (9, 8)
     with pytest.raises(ValueError, match="no column 'vector'; it has id, emb"):
@@ -100,7 +108,9 @@ def test_parquet(tmp_path: Path) -> None:
 def test_a_beir_folder_uses_its_own_questions(tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     folder.mkdir()
-    (folder / "corpus.jsonl").write_text('{"_id": "a", "title": "Über", "text": "水"}\n{"_id": "b", "text": "fire"}\n', "utf-8")
+    (folder / "corpus.jsonl").write_text(
+        '{"_id": "a", "title": "Über", "text": "水"}\n{"_id": "b", "text": "fire"}\n', "utf-8"
+    )
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "what burns"}\n', "utf-8")
     assert datasets.read_texts(folder / "corpus.jsonl") == {"a": "Über 水", "b": "fire"}
     for part, count in (("corpus", 2), ("queries", 1)):  # as if embedded before
@@ -128,7 +138,9 @@ def test_bad_vectors_are_named(tmp_path: Path) -> None:
 
 
 def test_judgements_of_questions_without_a_relevant_document_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\ta\t2\n1\tb\t0\n2\ta\t0\n", "utf-8")
+    (tmp_path / "test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n1\ta\t2\n1\tb\t0\n2\ta\t0\n", "utf-8"
+    )
     assert quality.read_qrels(tmp_path / "test.tsv") == {"1": {"a": 2.0, "b": 0.0}}
 
 
@@ -161,12 +173,18 @@ def test_cases_against_brute_force(name: str, metric: str) -> None:
     for i, where in enumerate(case.wheres):
         query = data.queries[i].astype(np.float64)
         scores = -((data.base - query) ** 2).sum(axis=1) if metric == "l2" else data.base @ query
-        kept = np.arange(len(data.base)) if where is None else np.flatnonzero(columns[where[0]] == where[1])
+        kept = (
+            np.arange(len(data.base))
+            if where is None
+            else np.flatnonzero(columns[where[0]] == where[1])
+        )
         expected = kept[np.argsort(-scores[kept])][:10]
         assert case.matching[i] == len(kept)
         assert case.rows[i, : len(expected)].tolist() == expected.tolist()
         assert (case.rows[i, len(expected) :] == -1).all()
-        np.testing.assert_allclose(cases.true_scores(data, case.rows)[i, : len(expected)], scores[expected], rtol=1e-5)
+        np.testing.assert_allclose(
+            cases.true_scores(data, case.rows)[i, : len(expected)], scores[expected], rtol=1e-5
+        )
 
 
 def test_correlated_filters_are_the_nearest_and_the_farthest_cluster() -> None:
@@ -207,7 +225,12 @@ def test_the_declared_grid_covers_every_adapter() -> None:
 
 
 def test_the_grid_is_every_combination() -> None:
-    assert grid.expand({"a": [1, 2], "b": [3, 4]}) == [{"a": 1, "b": 3}, {"a": 1, "b": 4}, {"a": 2, "b": 3}, {"a": 2, "b": 4}]
+    assert grid.expand({"a": [1, 2], "b": [3, 4]}) == [
+        {"a": 1, "b": 3},
+        {"a": 1, "b": 4},
+        {"a": 2, "b": 3},
+        {"a": 2, "b": 4},
+    ]
     assert grid.expand({}) == [{}]
     assert grid.for_k([{"ef": 10}, {"ef": 100}, {"leaves": 5}], 100) == [{"ef": 100}, {"leaves": 5}]
 
@@ -241,14 +264,39 @@ def test_reading_a_curve() -> None:
 
 def point(recall: float, qps: float, **more: Any) -> dict[str, Any]:
     latency = {"p50_ms": 1e3 / qps, "p95_ms": 2e3 / qps, "p99_ms": 3e3 / qps, "outside_filter": 0}
-    details = {"threads": "one", "case": cases.UNFILTERED, "k": 10, "query": {"ef": 1}, "rounds_qps": [qps]}
-    return details | latency | {"recall": recall, "recall_low": recall, "recall_high": recall, "qps": qps} | more
+    details = {
+        "threads": "one",
+        "case": cases.UNFILTERED,
+        "k": 10,
+        "query": {"ef": 1},
+        "rounds_qps": [qps],
+    }
+    return (
+        details
+        | latency
+        | {"recall": recall, "recall_low": recall, "recall_high": recall, "qps": qps}
+        | more
+    )
 
 
 def results(entries: list[dict[str, Any]]) -> dict[str, Any]:
     plan = {"ks": [10], "cases": [cases.UNFILTERED, "1%"], "rounds": 3, "batch": False}
-    data = {"name": "made", "rows": 1000, "dim": 8, "metric": "cosine", "queries": 100, "held_out": True}
-    hardware = {"cpu": "a | b", "cores": 2, "vector_instructions": "avx2", "memory_gb": 8, "system": "x", "python": "3"}
+    data = {
+        "name": "made",
+        "rows": 1000,
+        "dim": 8,
+        "metric": "cosine",
+        "queries": 100,
+        "held_out": True,
+    }
+    hardware = {
+        "cpu": "a | b",
+        "cores": 2,
+        "vector_instructions": "avx2",
+        "memory_gb": 8,
+        "system": "x",
+        "python": "3",
+    }
     details = {
         "name": "made",
         "date": "2030-01-02",
@@ -258,7 +306,11 @@ def results(entries: list[dict[str, Any]]) -> dict[str, Any]:
         "quick": False,
     }
     defaults: dict[str, Any] = {"version": "1", "error": None, "points": []}
-    return details | {"plan": plan, "data": data, "entries": [defaults | entry for entry in entries]}
+    return details | {
+        "plan": plan,
+        "data": data,
+        "entries": [defaults | entry for entry in entries],
+    }
 
 
 ENTRIES: list[dict[str, Any]] = [
@@ -271,8 +323,16 @@ ENTRIES: list[dict[str, Any]] = [
             point(0.97, 500.0, case="1%", query={"recall": 0.95}),
         ],
     },
-    {"peer": "hnswlib", "build": {"M": 16}, "points": [point(0.94, 2000.0), point(0.96, 500.0), point(0.90, 900.0, case="1%")]},
-    {"peer": "hnswlib", "build": {"M": 32}, "points": [point(0.90, 1500.0), point(0.99, 400.0), point(0.96, 100.0, case="1%")]},
+    {
+        "peer": "hnswlib",
+        "build": {"M": 16},
+        "points": [point(0.94, 2000.0), point(0.96, 500.0), point(0.90, 900.0, case="1%")],
+    },
+    {
+        "peer": "hnswlib",
+        "build": {"M": 32},
+        "points": [point(0.90, 1500.0), point(0.99, 400.0), point(0.96, 100.0, case="1%")],
+    },
     {"peer": "faiss-flat", "build": {}, "points": [point(1.0, 100.0)]},
     {"peer": "usearch", "build": {}, "error": "build: it | broke"},
 ]
@@ -294,8 +354,12 @@ def test_a_library_is_shown_at_its_fastest_build_for_the_recall() -> None:
 
 def test_the_summary_says_who_is_faster_and_who_failed() -> None:
     page = report.summary(results(ENTRIES))
-    assert f"| vecsearch ÷ best peer | 2.00× (hnswlib) | {math.sqrt(8):.2f}× (hnswlib) | — |" in page
-    rival = 1500 * (400 / 1500) ** (2 / 3)  # hnswlib M=32 at recall .96: two thirds of the way from .90 to .99
+    assert (
+        f"| vecsearch ÷ best peer | 2.00× (hnswlib) | {math.sqrt(8):.2f}× (hnswlib) | — |" in page
+    )
+    rival = 1500 * (400 / 1500) ** (
+        2 / 3
+    )  # hnswlib M=32 at recall .96: two thirds of the way from .90 to .99
     row = f"| 0.9600 (0.9600–0.9600) | 2,000 | 0.500 / 1.000 / 1.500 | hnswlib {rival:,.0f} | {2000 / rival:.2f}× |"
     assert f"| recall=0.95 | 0.95 {row}" in page
     assert "| usearch | — | build: it / broke |" in page
@@ -306,7 +370,13 @@ def test_the_summary_says_who_is_faster_and_who_failed() -> None:
 
 
 def test_a_library_below_the_recall_says_so() -> None:
-    entries = [{"peer": "hnswlib", "build": {"M": 16}, "points": [point(0.5, 900.0, case="1%"), point(0.7, 10.0, case="1%")]}]
+    entries = [
+        {
+            "peer": "hnswlib",
+            "build": {"M": 16},
+            "points": [point(0.5, 900.0, case="1%"), point(0.7, 10.0, case="1%")],
+        }
+    ]
     filtered = report.summary(results(entries)).split("## Filter: 1%")[1]
     assert "0.7000" in filtered
     assert "below the recall asked for" in filtered
@@ -331,7 +401,9 @@ def test_memory_of_a_process_grows_with_what_it_holds() -> None:
     before = measure.memory()
     held = np.ones(8 << 20, dtype=np.float64)
     after = measure.memory()
-    assert after["anonymous"] - before["anonymous"] == pytest.approx(held.nbytes / measure.MB, rel=0.2)
+    assert after["anonymous"] - before["anonymous"] == pytest.approx(
+        held.nbytes / measure.MB, rel=0.2
+    )
     assert after["peak"] >= after["resident"] > 0
 
 
@@ -343,7 +415,9 @@ def test_a_library_that_is_not_there_is_reported_and_the_run_goes_on(tmp_path: P
 
 def test_a_process_that_dies_is_an_error_with_its_exit_code(tmp_path: Path) -> None:
     write_task(tmp_path / "task", Task(vectors(10), "cosine"), vectors(2))
-    worker = Worker("faiss-flat", tmp_path / "task", tmp_path / "index", threads=1, log=tmp_path / "log")
+    worker = Worker(
+        "faiss-flat", tmp_path / "task", tmp_path / "index", threads=1, log=tmp_path / "log"
+    )
     worker._process.kill()
     with pytest.raises(WorkerError, match="exit code -9"):
         worker.call("open", 10.0)
@@ -354,8 +428,27 @@ def test_one_run_from_data_to_report(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Bare FAISS only: exact search must come out with recall 1 under every filter, and the graph with less or the same."""
     pytest.importorskip("matplotlib")
     np.save(tmp_path / "made.npy", vectors(1200, 16))
-    arguments = [str(tmp_path / "made.npy"), "--quick", "--only", "faiss-flat", "faiss-hnsw", "--k", "10", "--queries", "30"]
-    arguments += ["--rounds", "1", "--seconds", "0.01", "--cases", cases.UNFILTERED, "1%", cases.ANTI_CORRELATED]
+    arguments = [
+        str(tmp_path / "made.npy"),
+        "--quick",
+        "--only",
+        "faiss-flat",
+        "faiss-hnsw",
+        "--k",
+        "10",
+        "--queries",
+        "30",
+    ]
+    arguments += [
+        "--rounds",
+        "1",
+        "--seconds",
+        "0.01",
+        "--cases",
+        cases.UNFILTERED,
+        "1%",
+        cases.ANTI_CORRELATED,
+    ]
     ann.main([*arguments, "--results", str(tmp_path), "--work", str(tmp_path / "work")])
     assert capsys.readouterr().out.startswith("# made")
     written = json.loads((tmp_path / "made.json").read_text())
@@ -370,9 +463,15 @@ def test_one_run_from_data_to_report(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("all", cases.UNFILTERED),
     }
     assert all(p["recall"] == 1.0 and p["outside_filter"] == 0 and p["qps"] > 0 for p in flat)
-    graph = [p for p in by_peer["faiss-hnsw"]["points"] if p["threads"] == "one" and p["case"] == cases.UNFILTERED]
+    graph = [
+        p
+        for p in by_peer["faiss-hnsw"]["points"]
+        if p["threads"] == "one" and p["case"] == cases.UNFILTERED
+    ]
     assert [p["query"]["ef"] for p in graph] == [10, 96, 512]
     assert [p["recall"] for p in graph] == sorted(p["recall"] for p in graph)
     assert graph[-1]["recall"] > 0.95
     assert by_peer["faiss-flat"]["cold_start"]["memory_after_queries_mb"]["resident"] > 0
-    assert by_peer["faiss-flat"]["build_facts"]["index_mb"] == pytest.approx(1170 * 16 * 4 / measure.MB, rel=0.01)
+    assert by_peer["faiss-flat"]["build_facts"]["index_mb"] == pytest.approx(
+        1170 * 16 * 4 / measure.MB, rel=0.01
+    )

@@ -29,22 +29,34 @@ def alive(root: Path, data: Dataset) -> contract.Life:
 
 def test_a_small_grid_keeps_the_promise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "RESULTS", tmp_path)
-    monkeypatch.setattr("vecsearch.index.build.row_micros", lambda dim: 50.0)  # so that the index is taken
+    monkeypatch.setattr(
+        "vecsearch.index.build.row_micros", lambda dim: 50.0
+    )  # so that the index is taken
     monkeypatch.setitem(contract.SETS, "small", lambda limit, queries: small(queries))
-    options = "--sets small --queries 60 --ks 10 --targets 0.9 --recipe low-latency --output tiny".split()
+    options = (
+        "--sets small --queries 60 --ks 10 --targets 0.9 --recipe low-latency --output tiny".split()
+    )
     monkeypatch.setattr("sys.argv", ["contract.py", *options])
     assert contract.main() == 0
     report = json.loads((tmp_path / "tiny.json").read_text())
-    assert len(report["cells"]) == 4 * len(cases.CASES) and all(cell["queries"] == 60 for cell in report["cells"])
+    assert len(report["cells"]) == 4 * len(cases.CASES) and all(
+        cell["queries"] == 60 for cell in report["cells"]
+    )
     stages = ["after build", "after adding 20%", "after deleting 20%", "after compact"]
     assert list(dict.fromkeys(cell["stage"] for cell in report["cells"])) == stages
     unfiltered = [cell for cell in report["cells"] if cell["filter"] == "no filter"]
     assert all(cell["methods"]["index"] > 50 and cell["recall"] > 0.85 for cell in unfiltered)
     page = (tmp_path / "tiny.md").read_text()
-    assert "28 of 28 cells keep the promise" in page and "## Broken" not in page and page.count("| 0.1% | 10 |") == 4
+    assert (
+        "28 of 28 cells keep the promise" in page
+        and "## Broken" not in page
+        and page.count("| 0.1% | 10 |") == 4
+    )
 
 
-def test_what_is_missed_or_outside_the_filter_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missed_or_outside_the_filter_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     life = alive(tmp_path / "c.vs", small(40))
     for stage, _ in contract.stages(life, "exact", 1, 0):
         if stage == "after adding 20%":
@@ -62,11 +74,17 @@ def test_what_is_missed_or_outside_the_filter_is_seen(tmp_path: Path, monkeypatc
     cells = list(contract.measured(life, stage, [10], [0.95]))
     assert not any(cell.kept for cell in cells if cell.filter in ("no filter", "0.1%"))
     assert all(cell.broken_filters for cell in cells if cell.filter == "0.1%")
-    assert all(cell.recall == pytest.approx(0.8, abs=0.01) for cell in cells if cell.filter == "no filter")
+    assert all(
+        cell.recall == pytest.approx(0.8, abs=0.01) for cell in cells if cell.filter == "no filter"
+    )
     total = contract.summary(cells)
     assert total["kept"] < total["cells"] == len(cases.CASES) and total["mean_margin"] < 0
 
 
 def test_a_target_inside_the_interval_is_kept() -> None:
     cell = contract.Cell("d", "s", "f", 10, 0.95, 0.94, 0.92, 0.955, 500, 0, {"index": 500}, 1.0)
-    assert cell.kept and not replace(cell, high=0.949).kept and not replace(cell, broken_filters=1).kept
+    assert (
+        cell.kept
+        and not replace(cell, high=0.949).kept
+        and not replace(cell, broken_filters=1).kept
+    )

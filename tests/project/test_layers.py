@@ -16,14 +16,27 @@ FRONT = {"__init__.py", "collection.py", "errors.py", "types.py"}
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(folder), "PATH": ""})
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command; lint_imports_command()",
+        "--no-cache",
+    ]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(folder), "PATH": ""},
+    )
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The package and its rules in a folder of its own, to be changed."""
-    shutil.copytree(ROOT / "vecsearch", tmp_path / "vecsearch", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "vecsearch", tmp_path / "vecsearch", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -36,10 +49,26 @@ def test_the_rules_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "statement", "broken"),
     [
-        ("storage/snapshot.py", "from vecsearch.query.plan import plan", "storage is not allowed to import vecsearch.query"),
-        ("index/build.py", "from vecsearch.ingest.add import add_documents", "index is not allowed to import vecsearch.ingest"),
-        ("query/plan.py", "import vecsearch.collection", "query is not allowed to import vecsearch.collection"),
-        ("storage/segment.py", "def later():\n    import faiss", "vecsearch.storage.segment -> faiss"),
+        (
+            "storage/snapshot.py",
+            "from vecsearch.query.plan import plan",
+            "storage is not allowed to import vecsearch.query",
+        ),
+        (
+            "index/build.py",
+            "from vecsearch.ingest.add import add_documents",
+            "index is not allowed to import vecsearch.ingest",
+        ),
+        (
+            "query/plan.py",
+            "import vecsearch.collection",
+            "query is not allowed to import vecsearch.collection",
+        ),
+        (
+            "storage/segment.py",
+            "def later():\n    import faiss",
+            "vecsearch.storage.segment -> faiss",
+        ),
         ("ingest/rows.py", "import sqlglot", "vecsearch.ingest.rows -> sqlglot"),
         ("query/plan.py", "import torch", "vecsearch.query.plan -> torch"),
         ("index/build.py", "import numba", "vecsearch.index.build -> numba"),
@@ -57,10 +86,15 @@ def test_only_the_public_face_lies_outside_a_package() -> None:
     assert {path.name for path in (ROOT / "vecsearch").glob("*.py")} == FRONT
 
 
-@pytest.mark.parametrize("statement", ["import vecsearch", "import vecsearch.cli", "import vecsearch.errors, vecsearch.types"])
+@pytest.mark.parametrize(
+    "statement",
+    ["import vecsearch", "import vecsearch.cli", "import vecsearch.errors, vecsearch.types"],
+)
 def test_importing_loads_nothing_heavy(statement: str) -> None:
     heavy = "numpy pyarrow faiss torch pandas polars sqlglot sentence_transformers transformers msgspec".split()
     script = f"import sys\n{statement}\nprint([name for name in {heavy} if name in sys.modules])"
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.strip() == "[]"
     assert answer.stderr == ""

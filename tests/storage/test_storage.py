@@ -50,16 +50,18 @@ def test_a_segment_reads_as_it_was_written(tmp_path: Path) -> None:
     for name in batch.schema.names:
         assert segment.column(name).equals(batch.column(name))
     rows = np.array([2999, 0, 97, 5, 5])
-    taken = Segment(tmp_path, disk.describe(tmp_path, tmp_path / "segments/a.arrow", "segments/a.arrow"), 3000).take(
-        batch.schema.names, rows
-    )
+    taken = Segment(
+        tmp_path, disk.describe(tmp_path, tmp_path / "segments/a.arrow", "segments/a.arrow"), 3000
+    ).take(batch.schema.names, rows)
     assert taken.equals(batch.take(pa.array(rows)))
     assert np.array_equal(segment.vectors, np.arange(12_000, dtype=np.float32).reshape(3000, 4))
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_no_flipped_byte_goes_unnoticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_no_flipped_byte_goes_unnoticed(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     root = tmp_path_factory.mktemp("flip")
     ref = written(root, sample())
     path = root / ref.name
@@ -81,7 +83,9 @@ def test_damage_is_found_before_the_rows_it_hits_are_used(tmp_path: Path) -> Non
     content[text] ^= 1
     path.write_bytes(content)
     segment = Segment(tmp_path, ref, 40_000)
-    assert segment.take(["text"], np.array([1])).column(0).to_pylist() == ["文 1 "]  # other rows stay readable
+    assert segment.take(["text"], np.array([1])).column(0).to_pylist() == [
+        "文 1 "
+    ]  # other rows stay readable
     with pytest.raises(vs.CorruptedError, match="damaged in bytes"):
         segment.take(["text"], np.array([1, 39_001]))
     with pytest.raises(vs.CorruptedError):
@@ -110,13 +114,19 @@ def test_truncated_missing_and_swapped_files_are_named(tmp_path: Path) -> None:
         st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=60),
     )
 )
-def test_ids_are_found(tmp_path_factory: pytest.TempPathFactory, values: list[int] | list[str]) -> None:
+def test_ids_are_found(
+    tmp_path_factory: pytest.TempPathFactory, values: list[int] | list[str]
+) -> None:
     root = tmp_path_factory.mktemp("ids")
     ids = pa.array(values, pa.int64() if isinstance(values[0], int) else pa.large_string())
     disk.write_file(root / "i", lambda path: write_ids(path, ids))
     index = IdIndex(root, disk.describe(root, root / "i", "i"))
     owners, rows = index.find(id_keys(ids))
-    found = {(owner, row) for owner, row in zip(owners.tolist(), rows.tolist(), strict=True) if values[owner] == values[row]}
+    found = {
+        (owner, row)
+        for owner, row in zip(owners.tolist(), rows.tolist(), strict=True)
+        if values[owner] == values[row]
+    }
     assert found == {(a, b) for a, x in enumerate(values) for b, y in enumerate(values) if x == y}
 
 
@@ -125,7 +135,12 @@ def test_vector_view_of_a_slice() -> None:
     assert vector_view(column, 4).tolist() == [[8, 9, 10, 11], [12, 13, 14, 15]]
 
 
-FILES = st.builds(FileRef, st.sampled_from(["segments/a", "indexes/文.b"]), st.integers(90, disk.BLOCK), st.just("00ff00ff"))
+FILES = st.builds(
+    FileRef,
+    st.sampled_from(["segments/a", "indexes/文.b"]),
+    st.integers(90, disk.BLOCK),
+    st.just("00ff00ff"),
+)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 SEGMENTS = st.integers(0, 2).flatmap(
     lambda deleted: st.builds(
@@ -139,18 +154,28 @@ SEGMENTS = st.integers(0, 2).flatmap(
     )
 )
 INDEXES = st.builds(
-    IndexEntry, st.text("ab"), st.lists(FILES, min_size=1, max_size=2).map(tuple), st.just(("segments/a",)),
+    IndexEntry,
+    st.text("ab"),
+    st.lists(FILES, min_size=1, max_size=2).map(tuple),
+    st.just(("segments/a",)),
     st.integers(20, 30),
-    st.just({"kind": "hnsw"}), st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}), st.none() | FILES,
-)  # fmt: skip
+    st.just({"kind": "hnsw"}),
+    st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}),
+    st.none() | FILES,
+)
 
 
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     """Any version of a collection that could be."""
-    metric, dtype = draw(st.sampled_from(list(Metric))), draw(st.sampled_from(["float32", "float16"]))
+    metric, dtype = (
+        draw(st.sampled_from(list(Metric))),
+        draw(st.sampled_from(["float32", "float16"])),
+    )
     dim, text = draw(st.integers(1, 2)), draw(st.none() | st.just("文"))
-    schema = pa.schema({"id": pa.int64(), "文": pa.large_string(), "年": pa.timestamp("us", "Asia/Shanghai")})
+    schema = pa.schema(
+        {"id": pa.int64(), "文": pa.large_string(), "年": pa.timestamp("us", "Asia/Shanghai")}
+    )
     schema = schema.append(pa.field("vector", vector_type(dim, dtype), nullable=False))
     if metric is Metric.COSINE:
         schema = schema.append(pa.field("_norm", pa.float32(), nullable=False))
@@ -187,7 +212,9 @@ def test_a_damaged_manifest_is_refused(version: Manifest, data: st.DataObject) -
     except UnicodeDecodeError:
         return
     try:
-        assert manifest_json.from_json(text, "m.json") == version  # only white space outside the body may differ
+        assert (
+            manifest_json.from_json(text, "m.json") == version
+        )  # only white space outside the body may differ
     except vs.CorruptedError as error:
         assert "m.json" in str(error)
 
@@ -200,7 +227,16 @@ def test_any_text_as_a_manifest_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../outside", "/etc/passwd", "segments/../../x", "segments/a/b", "manifests/1", "segments/..", ""]
+    "name",
+    [
+        "../outside",
+        "/etc/passwd",
+        "segments/../../x",
+        "segments/a/b",
+        "manifests/1",
+        "segments/..",
+        "",
+    ],
 )
 def test_a_manifest_names_no_file_outside(name: str) -> None:
     import hashlib
@@ -222,7 +258,10 @@ def test_a_rival_commit_loses_cleanly(root: Path) -> None:
     with pytest.raises(vs.ConflictError, match="committed version 2"):
         log.commit(root, version.next("two"))
     assert log.load(root).operation == "one"
-    assert sorted(path.name for path in (root / "manifests").iterdir()) == ["00000001.json", "00000002.json"]
+    assert sorted(path.name for path in (root / "manifests").iterdir()) == [
+        "00000001.json",
+        "00000002.json",
+    ]
 
 
 def test_a_second_writer_waits_and_then_gets_an_error(root: Path) -> None:
@@ -269,11 +308,18 @@ def test_leftovers_of_a_dead_writer_are_removed(root: Path) -> None:
     with locks.lock_exclusive(alive / "LOCK", 1):
         for _ in range(12):
             c.add(np.ones((1, 2)))
-        assert not dead.exists() and not (root / "segments" / "orphan.arrow").exists() and alive.exists()
+        assert (
+            not dead.exists()
+            and not (root / "segments" / "orphan.arrow").exists()
+            and alive.exists()
+        )
 
 
 def entries(*rows: int) -> tuple[SegmentEntry, ...]:
-    return tuple(SegmentEntry(FileRef(f"segments/{n}", 1, ""), FileRef("segments/i", 1, ""), r, r) for n, r in enumerate(rows))
+    return tuple(
+        SegmentEntry(FileRef(f"segments/{n}", 1, ""), FileRef("segments/i", 1, ""), r, r)
+        for n, r in enumerate(rows)
+    )
 
 
 def test_which_segments_merge() -> None:

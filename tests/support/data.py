@@ -16,7 +16,9 @@ def clustered(rows: int, dim: int, seed: int = 0, clusters: int = 40) -> npt.NDA
     return (vectors * rng.uniform(0.5, 2, (rows, 1))).astype(np.float32)
 
 
-def brute_force(vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32], metric: str) -> npt.NDArray[np.float64]:
+def brute_force(
+    vectors: npt.NDArray[np.float32], query: npt.NDArray[np.float32], metric: str
+) -> npt.NDArray[np.float64]:
     """True scores by plain float64 numpy, the oracle of the search tests."""
     v, q = vectors.astype(np.float64), query.astype(np.float64)
     if metric == "l2":

@@ -47,15 +47,24 @@ def watched(world: Path, before: Hook, after: Hook) -> Iterator[None]:
     """Call `before` and `after` around each operation below `world`. A write counts when its bytes are there but not synced."""
     world = world.resolve()
     opened: dict[int, str] = {}
-    real = {name: getattr(os, name) for name in ("open", "fsync", "rename", "link", "unlink", "mkdir", "rmdir")}
+    real = {
+        name: getattr(os, name)
+        for name in ("open", "fsync", "rename", "link", "unlink", "mkdir", "rmdir")
+    }
     real_write = disk.write_file
 
     def absolute(path: Any, dir_fd: int | None = None) -> str:
         text = os.fspath(path)
-        return os.path.abspath(text if dir_fd is None else os.path.join(opened.get(dir_fd, ""), text))  # noqa: PTH100, PTH118
+        return os.path.abspath(
+            text if dir_fd is None else os.path.join(opened.get(dir_fd, ""), text)
+        )  # noqa: PTH100, PTH118
 
     def relative(path: str) -> str | None:
-        return os.path.relpath(path, world) if path.startswith(f"{world}{os.sep}") or path == str(world) else None
+        return (
+            os.path.relpath(path, world)
+            if path.startswith(f"{world}{os.sep}") or path == str(world)
+            else None
+        )
 
     def around(op: Op, call: Callable[[], Any]) -> Any:
         before(op)
@@ -67,7 +76,9 @@ def watched(world: Path, before: Hook, after: Hook) -> Iterator[None]:
         name = absolute(path, dir_fd)
         inside = relative(name)
         if inside is not None and flags & os.O_CREAT and not os.path.lexists(name):
-            descriptor = around(Op("create", inside), lambda: real["open"](path, flags, mode, dir_fd=dir_fd))
+            descriptor = around(
+                Op("create", inside), lambda: real["open"](path, flags, mode, dir_fd=dir_fd)
+            )
         else:
             descriptor = real["open"](path, flags, mode, dir_fd=dir_fd)
         opened[descriptor] = name
@@ -78,7 +89,9 @@ def watched(world: Path, before: Hook, after: Hook) -> Iterator[None]:
         if inside is None:
             real["fsync"](descriptor)
         else:
-            around(Op("fsync", inside), lambda: None)  # the play-back models it; syncing the real disk takes time
+            around(
+                Op("fsync", inside), lambda: None
+            )  # the play-back models it; syncing the real disk takes time
 
     def two(kind: str) -> Callable[[Any, Any], None]:
         def call(source: Any, target: Any) -> None:
@@ -115,7 +128,12 @@ def watched(world: Path, before: Hook, after: Hook) -> Iterator[None]:
 
         real_write(path, writing)
 
-    patches: dict[str, Callable[..., Any]] = {"open": opening, "fsync": fsync, "rename": two("rename"), "link": two("link")}
+    patches: dict[str, Callable[..., Any]] = {
+        "open": opening,
+        "fsync": fsync,
+        "rename": two("rename"),
+        "link": two("link"),
+    }
     patches |= {kind: one(kind) for kind in ("unlink", "mkdir", "rmdir")}
     with ExitStack() as stack:
         for name, patched in patches.items():
@@ -142,7 +160,11 @@ class Failing:
 
 @contextmanager
 def failing(
-    world: Path, first: int, error: Callable[[], BaseException], last: int | None = None, kinds: tuple[str, ...] = ()
+    world: Path,
+    first: int,
+    error: Callable[[], BaseException],
+    last: int | None = None,
+    kinds: tuple[str, ...] = (),
 ) -> Iterator[Failing]:
     """Raise `error()` instead of doing operations number `first` to `last` (counted from 0; `last` None: only the first).
     `kinds` leaves other kinds of operations alone and uncounted."""
@@ -254,7 +276,9 @@ class Disk:
         """Lay out what is there when the process dies before or within the `following` operation."""
         self._lay_out(self.top, target, lambda folder: folder.now, lambda inode: inode.now)
         if following is not None and following.kind == "write" and rng.random() < 0.8:
-            (target / following.path).write_bytes(following.content[: rng.randrange(len(following.content) + 1)])
+            (target / following.path).write_bytes(
+                following.content[: rng.randrange(len(following.content) + 1)]
+            )
 
     def after_power_loss(self, target: Path, rng: random.Random) -> None:
         """Lay out one of the states that may be there when the power fails now."""

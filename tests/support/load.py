@@ -39,7 +39,12 @@ DIM, CENTRES, K, TARGET = 96, 400, 10, 0.95
 FILTERS = {"no filter": None, "1 row in 10": "kind = 3", "1 row in 50": "day < 20"}
 WINDOWS = 12
 SLOWER = 3.0  # how much more than at the start a search may take
-HEAVIER = {"least_mb": (1.10, 16), "most_mb": (1.10, 32), "files": (1, 4), "maps": (1.10, 40)}  # times, and plus
+HEAVIER = {
+    "least_mb": (1.10, 16),
+    "most_mb": (1.10, 32),
+    "files": (1, 4),
+    "maps": (1.10, 40),
+}  # times, and plus
 ROUND_ROWS = 100  # rows added, and rows deleted, in a round
 ROUND_SECONDS = 1.0
 PROBE_EVERY = 10  # rounds
@@ -71,14 +76,22 @@ class Window:
 
     samples: list[Sample] = field(default_factory=list)
     micros: array[float] = field(default_factory=lambda: array("d"))  # how long each search took
-    busy_micros: array[float] = field(default_factory=lambda: array("d"))  # processor time of its thread
+    busy_micros: array[float] = field(
+        default_factory=lambda: array("d")
+    )  # processor time of its thread
     recalls: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in FILTERS})
     commits: int = 0
     builds: int = 0
 
     def line(self) -> dict[str, Any]:
-        micros, busy = (np.sort(np.frombuffer(each)) if len(each) else np.zeros(1) for each in (self.micros, self.busy_micros))
-        middle = {name: statistics.median(getattr(item, name) for item in self.samples) for name in asdict(self.samples[0])}
+        micros, busy = (
+            np.sort(np.frombuffer(each)) if len(each) else np.zeros(1)
+            for each in (self.micros, self.busy_micros)
+        )
+        middle = {
+            name: statistics.median(getattr(item, name) for item in self.samples)
+            for name in asdict(self.samples[0])
+        }
         anonymous = sorted(item.anonymous for item in self.samples)
         return {
             "second": round(self.samples[-1].second),
@@ -93,7 +106,10 @@ class Window:
             "p50_us": float(micros[int(len(micros) * 0.5)]),
             "p99_us": float(micros[int(len(micros) * 0.99)]),
             "p99_busy_us": float(busy[int(len(busy) * 0.99)]),
-            **{f"recall, {name}": statistics.fmean(found) if found else None for name, found in self.recalls.items()},
+            **{
+                f"recall, {name}": statistics.fmean(found) if found else None
+                for name, found in self.recalls.items()
+            },
         }
 
 
@@ -119,7 +135,9 @@ class Load:
 
     @property
     def window(self) -> Window:
-        return self.windows[min(int((time.monotonic() - self.started) / self.seconds * WINDOWS), WINDOWS - 1)]
+        return self.windows[
+            min(int((time.monotonic() - self.started) / self.seconds * WINDOWS), WINDOWS - 1)
+        ]
 
     def vectors(self, count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         """Rows and queries alike: near one of the centres, more or less."""
@@ -129,7 +147,10 @@ class Load:
 
     def _add(self, count: int, rng: np.random.Generator, replace: int = 0) -> None:
         """Add new rows, and `replace` rows that are there already with other vectors."""
-        ids = [*range(self.next_id, self.next_id + count), *random.Random(self.next_id).sample(self.live, replace)]
+        ids = [
+            *range(self.next_id, self.next_id + count),
+            *random.Random(self.next_id).sample(self.live, replace),
+        ]
         table = pa.table(
             {
                 "id": ids,
@@ -144,7 +165,10 @@ class Load:
         self.next_id += count
 
     def run(self) -> None:
-        threads = [threading.Thread(target=self._guarded, args=(work,)) for work in (self._write, self._maintain, self._watch)]
+        threads = [
+            threading.Thread(target=self._guarded, args=(work,))
+            for work in (self._write, self._maintain, self._watch)
+        ]
         for thread in threads:
             thread.start()
         self._guarded(self._search)
@@ -174,7 +198,9 @@ class Load:
         while time.monotonic() - self.started < self.seconds and not self.errors:
             number += 1
             start, busy = time.perf_counter_ns(), time.thread_time_ns()
-            found = self.collection.search(queries[number % len(queries)], k=K, where=wheres[number % len(wheres)])
+            found = self.collection.search(
+                queries[number % len(queries)], k=K, where=wheres[number % len(wheres)]
+            )
             window = self.window
             window.busy_micros.append((time.thread_time_ns() - busy) / 1000)
             window.micros.append((time.perf_counter_ns() - start) / 1000)
@@ -224,7 +250,9 @@ class Load:
         quarter = max(1, len(lines) // 4)
         found = []
         for name, (times, plus) in HEAVIER.items():
-            first, last = (max(line[name] for line in some) for some in (lines[:quarter], lines[-quarter:]))
+            first, last = (
+                max(line[name] for line in some) for some in (lines[:quarter], lines[-quarter:])
+            )
             if last > first * times + plus:
                 found.append(f"{name}: {first:.0f} in the first quarter, {last:.0f} in the last")
         found += [
@@ -235,7 +263,9 @@ class Load:
         for name in FILTERS:
             recalls = [value for window in self.windows for value in window.recalls[name]]
             if recalls and statistics.fmean(recalls) < TARGET:
-                found.append(f"recall, {name}: {statistics.fmean(recalls):.4f} over {len(recalls)} searches")
+                found.append(
+                    f"recall, {name}: {statistics.fmean(recalls):.4f} over {len(recalls)} searches"
+                )
         return found
 
 
@@ -244,19 +274,33 @@ def show(lines: list[dict[str, Any]]) -> None:
     widths = [max(len(head), 8) for head in heads]
     print("  ".join(head.rjust(width) for head, width in zip(heads, widths, strict=True)))
     for line in lines:
-        cells = ("-" if value is None else f"{value:.4f}" if head.startswith("recall") else f"{value:,.0f}"
-                 for head, value in line.items())  # fmt: skip
+        cells = (
+            "-"
+            if value is None
+            else f"{value:.4f}"
+            if head.startswith("recall")
+            else f"{value:,.0f}"
+            for head, value in line.items()
+        )
         print("  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=float(os.environ.get("VECSEARCH_LOAD_SECONDS", "3600")))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=float(os.environ.get("VECSEARCH_LOAD_SECONDS", "3600"))
+    )
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument(
-        "--seed", type=int, default=int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**6)))
+        "--seed",
+        type=int,
+        default=int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**6))),
     )
-    parser.add_argument("--busy-machine", action="store_true", help="judge latency by processor time")
+    parser.add_argument(
+        "--busy-machine", action="store_true", help="judge latency by processor time"
+    )
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/load.json")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -266,15 +310,24 @@ def main() -> int:
         latency = "p99_busy_us" if asked.busy_machine else "p99_us"
         lines, violations = load.lines(), load.violations(latency)
         searched = sum(len(window.micros) for window in load.windows)
-        recalls = {name: [value for window in load.windows for value in window.recalls[name]] for name in FILTERS}
+        recalls = {
+            name: [value for window in load.windows for value in window.recalls[name]]
+            for name in FILTERS
+        }
     show(lines)
     info = {
-        "rows": asked.rows, "dim": DIM, "seconds": asked.seconds, "seed": asked.seed, "searches": searched,
+        "rows": asked.rows,
+        "dim": DIM,
+        "seconds": asked.seconds,
+        "seed": asked.seed,
+        "searches": searched,
         "rows_added_and_deleted": load.next_id - asked.rows,
         "recall": {name: statistics.fmean(values) for name, values in recalls.items() if values},
         "recall_searches": {name: len(values) for name, values in recalls.items()},
-        "judged_by": latency, "windows": lines, "violations": violations,
-    }  # fmt: skip
+        "judged_by": latency,
+        "windows": lines,
+        "violations": violations,
+    }
     if asked.save:
         print(measure.save("load", info, ["vecsearch", "faiss-cpu", "numpy", "pyarrow"]))
     print("\n".join(violations) or "memory, files, latency and recall: as at the start")

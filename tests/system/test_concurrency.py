@@ -50,7 +50,10 @@ BATCH = 5  # rows that come and go together
 
 
 def batch(number: int) -> list[dict[str, object]]:
-    return [{"id": f"{number}-{n}", "text": f"batch {number} 第 {n} 行", "batch": number} for n in range(BATCH)]
+    return [
+        {"id": f"{number}-{n}", "text": f"batch {number} 第 {n} 行", "batch": number}
+        for n in range(BATCH)
+    ]
 
 
 def read_for_a_while(path: Path, versions: int, results: Any) -> None:
@@ -64,11 +67,17 @@ def read_for_a_while(path: Path, versions: int, results: Any) -> None:
             if len(numbers) != BATCH * len(set(numbers)) or len(c) != len(numbers):
                 problems.append(f"version {version} has part of a batch")
             time.sleep(0.05)
-            table = c.to_arrow(["id", "text", "vector"])  # columns not read before, of files that may be collected by now
-            if [int(name.split("-")[0]) for name in table["id"].to_pylist()] != numbers or c.info().version != version:
+            table = c.to_arrow(
+                ["id", "text", "vector"]
+            )  # columns not read before, of files that may be collected by now
+            if [
+                int(name.split("-")[0]) for name in table["id"].to_pylist()
+            ] != numbers or c.info().version != version:
                 problems.append(f"version {version} changed under its reader")
             hits = c.search(f"batch {numbers[0]}" if numbers else "nothing", k=1)
-            if len(hits) != min(1, len(numbers)) or (numbers and not hits[0]["text"].startswith("batch")):
+            if len(hits) != min(1, len(numbers)) or (
+                numbers and not hits[0]["text"].startswith("batch")
+            ):
                 problems.append(f"version {version} cannot be searched")
             if seen and version < max(seen):
                 problems.append(f"version {version} after {max(seen)}")
@@ -109,7 +118,9 @@ def test_readers_keep_their_version_while_one_writes(root: Path) -> None:
 def test_collection_of_garbage_leaves_what_a_reader_needs(root: Path) -> None:
     c = vs.create(root, embedder="toy:8", keep_versions=1)
     c.add(batch(0))
-    with vs.open(root) as reader:  # nothing is mapped yet: only the lock on its manifest protects the files
+    with vs.open(
+        root
+    ) as reader:  # nothing is mapped yet: only the lock on its manifest protects the files
         held = log.load(root)
         c.delete(where="batch = 0")
         for number in range(1, 30):
@@ -197,8 +208,23 @@ def rival(path: Path, name: str, steps: int, seed: int, results: Any) -> None:
     history = []
     with vs.open(path, lock_timeout=120) as c:
         for step in range(steps):
-            kind = rng.choice(["skip", "replace", "replace", "error", "delete", "delete", "read", "read", "update", "compact"])
-            many = 1 if kind == "skip" else rng.randrange(1, 5)  # which of several were skipped, counts do not tell
+            kind = rng.choice(
+                [
+                    "skip",
+                    "replace",
+                    "replace",
+                    "error",
+                    "delete",
+                    "delete",
+                    "read",
+                    "read",
+                    "update",
+                    "compact",
+                ]
+            )
+            many = (
+                1 if kind == "skip" else rng.randrange(1, 5)
+            )  # which of several were skipped, counts do not tell
             ids = tuple(sorted(rng.sample(range(12), many)))
             start = time.monotonic_ns()
             value = f"{name}-{step}"
@@ -227,7 +253,9 @@ def perform(c: vs.Collection, kind: str, ids: tuple[int, ...], value: str) -> tu
         return None, c.compact()
     c.refresh()
     table = c.to_arrow(["id", "value"])
-    return dict(zip(table["id"].to_pylist(), table["value"].to_pylist(), strict=True)), c.info().version
+    return dict(
+        zip(table["id"].to_pylist(), table["value"].to_pylist(), strict=True)
+    ), c.info().version
 
 
 def expected(state: dict[int, str], op: Done) -> tuple[dict[int, str], Any]:
@@ -241,7 +269,10 @@ def expected(state: dict[int, str], op: Done) -> tuple[dict[int, str], Any]:
     if op.kind == "error":
         return (state, "refused") if there else (state | new, "added")
     if op.kind == "delete":
-        return {n: v for n, v in state.items() if n not in op.ids}, (len(there), len(op.ids) - len(there))
+        return {n: v for n, v in state.items() if n not in op.ids}, (
+            len(there),
+            len(op.ids) - len(there),
+        )
     if op.kind == "update":
         return state | dict.fromkeys(there, op.value), len(there)
     return state, state if op.kind == "read" else None
@@ -267,7 +298,9 @@ def assert_one_order(history: list[Done], first: int) -> None:
     last = max([first, *(op.version for op in history)])
     for version in range(first + 1, last + 1):
         op = made.get(version)  # None: a compaction, or an add whose row a rival added first
-        states[version], answer = expected(states[version - 1], op) if op else (states[version - 1], None)
+        states[version], answer = (
+            expected(states[version - 1], op) if op else (states[version - 1], None)
+        )
         assert op is None or op.result == answer, f"{op} should have answered {answer}"
     unchanged = {op.version for op in history if op.kind in ("compact", "skip") and not commits(op)}
     assert set(range(first + 1, last + 1)) - set(made) <= unchanged
@@ -276,13 +309,17 @@ def assert_one_order(history: list[Done], first: int) -> None:
         possible = [number for number, by in made.items() if by.start < op.end]
         newest = max([known, *possible])
         if op.kind == "error" and op.result == "refused":
-            assert any(set(op.ids) & set(states[v]) for v in range(known, newest + 1)), f"{op} was refused for nothing"
+            assert any(set(op.ids) & set(states[v]) for v in range(known, newest + 1)), (
+                f"{op} was refused for nothing"
+            )
             continue
         assert op.version >= known, f"{op} does not know of version {known}"
         if commits(op):
             assert op.version > known
         else:
-            assert expected(states[op.version], op)[1] == op.result, f"{op}: version {op.version} is {states[op.version]}"
+            assert expected(states[op.version], op)[1] == op.result, (
+                f"{op}: version {op.version} is {states[op.version]}"
+            )
             assert op.version not in made or made[op.version].start < op.end
 
 
@@ -297,7 +334,9 @@ def test_rivals_have_one_order(root: Path) -> None:
     assert overlapping  # they were rivals indeed
     assert_one_order(history, c.info().version)
     assert find_damage(root) == []
-    print(f"{len(history)} operations of {rivals} processes, {overlapping} overlapping, seed {SEED}: one order")
+    print(
+        f"{len(history)} operations of {rivals} processes, {overlapping} overlapping, seed {SEED}: one order"
+    )
 
 
 def test_a_history_without_an_order_is_seen() -> None:
@@ -326,7 +365,10 @@ def test_threads_search_while_a_build_runs(root: Path, monkeypatch: pytest.Monke
     def search() -> None:
         while not stop.is_set():
             for number, vector in enumerate(vectors[:20]):
-                if c.search(vector, k=5, exact=True).ids != right[number] or len(c.search(vector, k=5)) != 5:
+                if (
+                    c.search(vector, k=5, exact=True).ids != right[number]
+                    or len(c.search(vector, k=5)) != 5
+                ):
                     wrong.append(number)
 
     threads = [threading.Thread(target=search) for _ in range(2)]

@@ -40,13 +40,22 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(add, "SEGMENT_ROWS", 32)
         patch.setattr(add, "WINDOW_ROWS", 32)
         with vs.create(root, embedder="toy:8") as c:
-            c.add([{"id": f"文{n}", "text": f"text number {n}", "n": n, "tags": ["a"] * (n % 3)} for n in range(80)])
+            c.add(
+                [
+                    {"id": f"文{n}", "text": f"text number {n}", "n": n, "tags": ["a"] * (n % 3)}
+                    for n in range(80)
+                ]
+            )
             c.build_index("HNSW8")
             c.delete([f"文{n}" for n in (3, 40)])
             c.compact()
             c.add([{"id": f"late{n}", "text": f"late text {n}", "n": n} for n in range(5)])
             c.delete(["late1", "文7"])
-    assert {path.suffixes[0] for path in (root / "segments").iterdir()} == {".arrow", ".ids", ".dead"}
+    assert {path.suffixes[0] for path in (root / "segments").iterdir()} == {
+        ".arrow",
+        ".ids",
+        ".dead",
+    }
     assert {path.suffixes[0] for path in (root / "indexes").iterdir()} == {".faiss", ".labels"}
     assert find_damage(root) == []
     return root
@@ -96,7 +105,9 @@ def damages(content: bytes, rng: random.Random) -> dict[str, bytes]:
     spoiled["cut"] = content[:at]
     spoiled["empty"] = b""
     spoiled["longer"] = content + b"\0" * 8
-    spoiled["zeroed from the middle"] = content[: len(content) // 2] + bytes(len(content) - len(content) // 2)
+    spoiled["zeroed from the middle"] = content[: len(content) // 2] + bytes(
+        len(content) - len(content) // 2
+    )
     return {name: wrong for name, wrong in spoiled.items() if wrong != content}
 
 
@@ -105,7 +116,11 @@ def test_a_blank_of_a_manifest_that_changed_is_found(copy: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content.replace(b"\n ", b"\t ", 1))
     (damage,) = find_damage(copy)
-    assert damage.file == f"manifests/{path.name}" and "white space" in damage.what and "whole" in damage.remedy
+    assert (
+        damage.file == f"manifests/{path.name}"
+        and "white space" in damage.what
+        and "whole" in damage.remedy
+    )
     with vs.open(copy) as c:
         assert c.info().version == int(path.stem)
     path.write_bytes(content)
@@ -113,7 +128,9 @@ def test_a_blank_of_a_manifest_that_changed_is_found(copy: Path) -> None:
 
 
 def kept_files(root: Path) -> list[Path]:
-    return sorted(path for place in ("segments", "indexes", "manifests") for path in (root / place).iterdir())
+    return sorted(
+        path for place in ("segments", "indexes", "manifests") for path in (root / place).iterdir()
+    )
 
 
 def never_wrong(root: Path, right: list[Any], how: str) -> None:
@@ -125,7 +142,9 @@ def never_wrong(root: Path, right: list[Any], how: str) -> None:
         assert found == right[number], f"{how}: answer {number} is wrong"
 
 
-def test_every_file_spoiled_in_every_way_is_named_and_never_answers_wrongly(original: Path, copy: Path) -> None:
+def test_every_file_spoiled_in_every_way_is_named_and_never_answers_wrongly(
+    original: Path, copy: Path
+) -> None:
     rng = random.Random(SEED)
     right = [answer() for answer in answers(original)]
     tried = 0
@@ -133,7 +152,9 @@ def test_every_file_spoiled_in_every_way_is_named_and_never_answers_wrongly(orig
         name, content = str(path.relative_to(copy)), path.read_bytes()
         for how, wrong in damages(content, rng).items():
             path.write_bytes(wrong)
-            assert name in {damage.file for damage in find_damage(copy)}, f"{name}, {how}, seed {SEED}: not found"
+            assert name in {damage.file for damage in find_damage(copy)}, (
+                f"{name}, {how}, seed {SEED}: not found"
+            )
             never_wrong(copy, right, f"{name}, {how}, seed {SEED}")
             tried += 1
         path.unlink()
@@ -177,7 +198,15 @@ def spoil(path: Path, at: int | None = None) -> None:
 
 def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
     c = vs.create(root, dim=32)
-    c.add(pa.table({"id": pa.array(range(20_000)), "vector": list(clustered(20_000, 32)), "note": ["备注 note"] * 20_000}))
+    c.add(
+        pa.table(
+            {
+                "id": pa.array(range(20_000)),
+                "vector": list(clustered(20_000, 32)),
+                "note": ["备注 note"] * 20_000,
+            }
+        )
+    )
     entry = c.info() and log.load(root).segments[0]
     right = c.get([10_000])
     path = root / entry.name
@@ -187,9 +216,14 @@ def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
         at = rng.randrange(BLOCK, len(content) - BLOCK)
         spoil(path, at)
         damage = find_damage(root)
-        assert [item.file for item in damage] == [entry.name] and "damaged in bytes" in damage[0].what
+        assert [item.file for item in damage] == [entry.name] and "damaged in bytes" in damage[
+            0
+        ].what
         with vs.open(root) as again:
-            for read in (lambda c: c.get([10_000]), lambda c: c.count("note LIKE '%note'") and right):
+            for read in (
+                lambda c: c.get([10_000]),
+                lambda c: c.count("note LIKE '%note'") and right,
+            ):
                 try:
                     assert read(again) == right
                 except vs.CorruptedError as error:
@@ -201,7 +235,7 @@ def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
             again.delete([1])
             with pytest.raises(vs.CorruptedError):
                 again.compact()  # never copies what is damaged
-            again.restore(2)
+            again.rollback(2)
         path.write_bytes(content)
 
 
@@ -215,13 +249,17 @@ def forge(root: Path, change: Callable[[Manifest], Manifest]) -> None:
 
 
 def rows_file(root: Path, name: str, rows: list[int]) -> FileRef:
-    batch = pa.record_batch({"row": pa.array(rows, pa.int64() if "indexes" in name else pa.uint32())})
+    batch = pa.record_batch(
+        {"row": pa.array(rows, pa.int64() if "indexes" in name else pa.uint32())}
+    )
     write_batch(root / name, batch)
     return disk.describe(root, root / name, name)
 
 
 def with_segment(manifest: Manifest, **changes: Any) -> Manifest:
-    return replace(manifest, segments=(replace(manifest.segments[0], **changes), *manifest.segments[1:]))
+    return replace(
+        manifest, segments=(replace(manifest.segments[0], **changes), *manifest.segments[1:])
+    )
 
 
 def with_index(manifest: Manifest, **changes: Any) -> Manifest:
@@ -239,8 +277,15 @@ def with_index(manifest: Manifest, **changes: Any) -> Manifest:
 )
 def test_tombstones_that_cannot_be(copy: Path, rows: list[int], deleted: int, message: str) -> None:
     ref = rows_file(copy, "segments/forged.dead.arrow", rows)
-    documents = log.load(copy).segments[0].rows - deleted - (message == "another number of documents")
-    forge(copy, lambda manifest: with_segment(manifest, tombstones=ref, deleted=deleted, documents=documents))
+    documents = (
+        log.load(copy).segments[0].rows - deleted - (message == "another number of documents")
+    )
+    forge(
+        copy,
+        lambda manifest: with_segment(
+            manifest, tombstones=ref, deleted=deleted, documents=documents
+        ),
+    )
     (damage,) = find_damage(copy)
     assert damage.file == ref.name and message in damage.what and "restore" in damage.remedy
 
@@ -271,16 +316,24 @@ def test_labels_that_cannot_be(copy: Path, labels: list[int], message: str) -> N
     ref = rows_file(copy, "indexes/forged.labels.arrow", labels)
     forge(copy, lambda manifest: with_index(manifest, labels=ref))
     (damage,) = find_damage(copy)
-    assert damage.file.startswith("indexes/") and message in damage.what and "repair" in damage.remedy
+    assert (
+        damage.file.startswith("indexes/") and message in damage.what and "repair" in damage.remedy
+    )
     done = repair(copy)
-    assert " dropped" in done.done[0] and all(done.version not in item.versions for item in done.left)
+    assert " dropped" in done.done[0] and all(
+        done.version not in item.versions for item in done.left
+    )
 
 
 def test_an_id_that_stands_twice(copy: Path) -> None:
     forge(
         copy,
         lambda manifest: replace(
-            manifest, segments=(*manifest.segments, replace(manifest.segments[0], tombstones=None, deleted=0, documents=78))
+            manifest,
+            segments=(
+                *manifest.segments,
+                replace(manifest.segments[0], tombstones=None, deleted=0, documents=78),
+            ),
         ),
     )
     assert any("stands twice" in damage.what for damage in find_damage(copy))
@@ -321,7 +374,9 @@ def test_id_files_are_written_again(copy: Path) -> None:
         c.get(["文5"])
     done = repair(copy)
     assert done.left == () == tuple(find_damage(copy)) and "written again" in done.done[0]
-    assert log.load(copy) == manifest  # the same bytes in the same place: older versions are whole again too
+    assert (
+        log.load(copy) == manifest
+    )  # the same bytes in the same place: older versions are whole again too
     assert content_of(copy).equals(before)
 
 
@@ -341,7 +396,9 @@ def test_damaged_indexes_are_built_again(copy: Path, suffix: str) -> None:
     assert "builds it again" in damage.remedy
     done = repair(copy)
     assert any("built again" in line for line in done.done)
-    assert all(item.file == name and done.version not in item.versions for item in done.left)  # older versions still name it
+    assert all(
+        item.file == name and done.version not in item.versions for item in done.left
+    )  # older versions still name it
     assert content_of(copy).equals(before)
     with vs.open(copy) as c:
         assert c.info().indexes and c.info().indexes[0].rows == 81
@@ -372,14 +429,22 @@ def test_a_damaged_latest_manifest(copy: Path) -> None:
     with pytest.raises(vs.CorruptedError, match="open an older version"):
         vs.open(copy)
     (damage,) = find_damage(copy)
-    assert damage.versions == (latest.version,) and f"back to version {previous.version}" in damage.remedy
+    assert (
+        damage.versions == (latest.version,)
+        and f"back to version {previous.version}" in damage.remedy
+    )
     done = repair(copy)
     assert done.left == () == tuple(find_damage(copy)) and done.version == latest.version + 1
     with vs.open(copy) as c:
         assert c.to_arrow().equals(before) and c.info().version == latest.version + 1
         c.add([{"id": "new", "text": "goes on"}])
-    only = {Path(ref.name).name for ref in latest.files()} - {Path(ref.name).name for ref in previous.files()}
-    assert {path.name for path in (copy / "damaged").iterdir()} == {f"{latest.version:08d}.json", *only}
+    only = {Path(ref.name).name for ref in latest.files()} - {
+        Path(ref.name).name for ref in previous.files()
+    }
+    assert {path.name for path in (copy / "damaged").iterdir()} == {
+        f"{latest.version:08d}.json",
+        *only,
+    }
     with vs.open(copy) as c:
         c.compact(purge=True)
     assert not (copy / "damaged").exists()
@@ -390,7 +455,9 @@ def test_a_damaged_older_manifest_stops_nobody(copy: Path) -> None:
     spoil(log.path_of(copy, latest.version - 1))
     with vs.open(copy) as c:
         for n in range(SLACK_VERSIONS + 20):
-            c.add([{"id": f"more{n}", "text": "more"}])  # commits collect garbage, and must not fail for it
+            c.add(
+                [{"id": f"more{n}", "text": "more"}]
+            )  # commits collect garbage, and must not fail for it
         assert len(c) == 81 + SLACK_VERSIONS + 20
     spoil(log.path_of(copy, log.load(copy).version - 2))
     done = repair(copy)
@@ -410,7 +477,7 @@ def test_damaged_content_is_reported_and_left_alone(copy: Path, kind: str) -> No
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
     advised = int(left.remedy.partition("restore(")[2].partition(")")[0])
     with vs.open(copy) as c:
-        c.restore(advised)
+        c.rollback(advised)
         assert len(c.to_arrow()) == c.info().documents
     assert str(left).startswith(ref.name)
 
@@ -431,7 +498,9 @@ def test_no_collection(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_check_holds_versions_while_others_commit(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_holds_versions_while_others_commit(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another writer collects in the middle of a check: what is being looked at stays."""
     original_verify = disk.CheckedFile.verify_all
     with vs.open(copy) as c:
@@ -446,6 +515,14 @@ def test_check_holds_versions_while_others_commit(copy: Path, monkeypatch: pytes
 
         monkeypatch.setattr(disk.CheckedFile, "verify_all", verify)
         assert find_damage(copy) == []
-        assert [item.version for item in c.versions()][:7] == [1, 2, 3, 4, 5, 6, 7]  # those that the check held
+        assert [item.version for item in c.versions()][:7] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+        ]  # those that the check held
     damage: list[Damage] = find_damage(copy)
     assert damage == []

@@ -54,7 +54,9 @@ def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows(first: int, count: int, word: str = "document") -> list[dict[str, object]]:
-    return [{"id": f"文-{n}", "text": f"{word} number {n}", "n": n} for n in range(first, first + count)]
+    return [
+        {"id": f"文-{n}", "text": f"{word} number {n}", "n": n} for n in range(first, first + count)
+    ]
 
 
 def trained() -> FastTextEmbedder:
@@ -108,22 +110,31 @@ class Scenario:
 
 
 SCENARIOS = {
-    "create": Scenario(None, lambda root: vs.create(root, embedder="toy:8", keep_versions=KEEP).close()),
-    "create with a trained model": Scenario(None, lambda root: vs.create(root, embedder=trained(), keep_versions=KEEP).close()),
-    "first add": Scenario(lambda root: vs.create(root, embedder="toy:8").close(), changing(lambda c: c.add(rows(0, 3)))),
+    "create": Scenario(
+        None, lambda root: vs.create(root, embedder="toy:8", keep_versions=KEEP).close()
+    ),
+    "create with a trained model": Scenario(
+        None, lambda root: vs.create(root, embedder=trained(), keep_versions=KEEP).close()
+    ),
+    "first add": Scenario(
+        lambda root: vs.create(root, embedder="toy:8").close(),
+        changing(lambda c: c.add(rows(0, 3))),
+    ),
     "add one": Scenario(make_base, changing(lambda c: c.add(rows(100, 1)))),
     "add several segments": Scenario(make_base, changing(lambda c: c.add(rows(100, 44)))),
     "add vectors": Scenario(make_indexed, changing(lambda c: c.add(clustered(5, 4)))),
     "add and merge": Scenario(make_many_small, changing(lambda c: c.add(rows(100, 1)))),
     "delete": Scenario(make_base, changing(lambda c: c.delete(["文-1", "文-22"]))),
     "delete a segment": Scenario(make_base, changing(lambda c: c.delete(where="n >= 20"))),
-    "replace": Scenario(make_base, changing(lambda c: c.add(rows(10, 30, "newer"), on_conflict="replace"))),
+    "replace": Scenario(
+        make_base, changing(lambda c: c.add(rows(10, 30, "newer"), on_conflict="replace"))
+    ),
     "update few": Scenario(make_base, changing(lambda c: c.update("n = 4", {"n": -1}))),
     "update all": Scenario(make_base, changing(lambda c: c.update(None, {"n": -1}))),
     "add a column": Scenario(make_base, changing(lambda c: c.add_column("tag", "string", "x"))),
     "compact": Scenario(make_base, changing(lambda c: c.compact())),
     "purge": Scenario(make_base, changing(lambda c: c.compact(purge=True))),
-    "restore": Scenario(make_base, changing(lambda c: c.restore(2))),
+    "restore": Scenario(make_base, changing(lambda c: c.rollback(2))),
     "reembed": Scenario(make_base, changing(lambda c: c.reembed("toy:16"))),
     "reembed with a trained model": Scenario(make_base, changing(lambda c: c.reembed(trained()))),
     "collect": Scenario(make_due_for_collection, changing(lambda c: c.delete(["文-7"]))),
@@ -190,10 +201,14 @@ def judge(recording: Recording, world: Path, done: bool) -> State | None:
     if found is None:
         assert recording.before is None and not done, "the collection is gone"
         return None
-    assert found.same(recording.after) or (recording.before is not None and found.same(recording.before)), "a state in between"
+    assert found.same(recording.after) or (
+        recording.before is not None and found.same(recording.before)
+    ), "a state in between"
     assert found.same(recording.after) or not done, "what was acknowledged is gone"
     for version in log.versions(root):
-        assert State.of(root, version).manifest.version == version  # every version that is listed can be read
+        assert (
+            State.of(root, version).manifest.version == version
+        )  # every version that is listed can be read
     return found
 
 
@@ -221,13 +236,30 @@ def assert_no_leftovers(root: Path) -> None:
     """Nothing is there but what the kept versions name; the vectors of an interrupted add may wait for its next try."""
     kept = [log.load(root, version) for version in log.versions(root)]
     named = {place_of(ref) for manifest in kept for ref in manifest.files()}
-    assert {f"{at}/{path.name}" for at in ("segments", "indexes", "models") for path in (root / at).glob("*")} == named
-    assert {path.name for path in (root / "manifests").iterdir()} == {f"{manifest.version:08d}.json" for manifest in kept}
-    assert [path.name for path in (root / "staging").iterdir() if not path.name.startswith("vectors-")] == []
-    assert {path.name for path in root.iterdir()} <= {"LOCK", "manifests", "segments", "indexes", "models", "staging"}
+    assert {
+        f"{at}/{path.name}"
+        for at in ("segments", "indexes", "models")
+        for path in (root / at).glob("*")
+    } == named
+    assert {path.name for path in (root / "manifests").iterdir()} == {
+        f"{manifest.version:08d}.json" for manifest in kept
+    }
+    assert [
+        path.name for path in (root / "staging").iterdir() if not path.name.startswith("vectors-")
+    ] == []
+    assert {path.name for path in root.iterdir()} <= {
+        "LOCK",
+        "manifests",
+        "segments",
+        "indexes",
+        "models",
+        "staging",
+    }
 
 
-def try_crash(recording: Recording, at: int, how: str, seed: str, target: Path, change: Change, again: bool) -> State | None:
+def try_crash(
+    recording: Recording, at: int, how: str, seed: str, target: Path, change: Change, again: bool
+) -> State | None:
     """Crash after `at` operations and look at what is there; with `again`, use it."""
     rng, journal = random.Random(seed), recording.journal
     model = Disk(recording.world)
@@ -243,7 +275,9 @@ def try_crash(recording: Recording, at: int, how: str, seed: str, target: Path, 
         if again:
             use_again(target, found, change)
     except (AssertionError, OSError, vs.VecsearchError) as error:
-        raise AssertionError(f"{how} before operation {at} ({following or 'the end'}), seed {seed}: {error!r}") from error
+        raise AssertionError(
+            f"{how} before operation {at} ({following or 'the end'}), seed {seed}: {error!r}"
+        ) from error
     return found
 
 
@@ -254,20 +288,38 @@ def test_a_crash_leaves_the_state_before_or_after(name: str, tmp_path: Path) -> 
     recording = record(scenario, tmp_path)
     end = len(recording.journal)
     assert any(op.kind == "link" for op in recording.journal)
-    points = range(end + 1) if SOAK else sorted({*random.Random(f"{SEED} {name}").sample(range(end), 4), end})
+    points = (
+        range(end + 1)
+        if SOAK
+        else sorted({*random.Random(f"{SEED} {name}").sample(range(end), 4), end})
+    )
     seen = set()
     for at in points:
         for turn in range(TURNS):
             how, again = "power" if turn else "kill", turn < 2 and (SOAK or at == points[1])
-            found = try_crash(recording, at, how, f"{SEED}-{at}-{turn}", tmp_path / "crashed", scenario.change, again)
-            seen.add("none" if found is None else "after" if found.same(recording.after) else "before")
+            found = try_crash(
+                recording,
+                at,
+                how,
+                f"{SEED}-{at}-{turn}",
+                tmp_path / "crashed",
+                scenario.change,
+                again,
+            )
+            seen.add(
+                "none" if found is None else "after" if found.same(recording.after) else "before"
+            )
             shutil.rmtree(tmp_path / "crashed")
     assert "after" in seen and len(seen) == 2
-    print(f"{name}: {len(points) * TURNS} crashes at {len(points)} points, seed {SEED}: no violation")
+    print(
+        f"{name}: {len(points) * TURNS} crashes at {len(points)} points, seed {SEED}: no violation"
+    )
 
 
 CHANGES: list[Callable[[vs.Collection, random.Random], object]] = [
-    lambda c, rng: c.add(rows(rng.randrange(40), rng.randrange(1, 20), f"v{rng.random()}"), on_conflict="replace"),
+    lambda c, rng: c.add(
+        rows(rng.randrange(40), rng.randrange(1, 20), f"v{rng.random()}"), on_conflict="replace"
+    ),
     lambda c, rng: c.add(rows(rng.randrange(40), rng.randrange(1, 20)), on_conflict="skip"),
     lambda c, rng: c.delete([f"文-{rng.randrange(60)}" for _ in range(rng.randrange(1, 30))]),
     lambda c, rng: c.update(f"n % {rng.randrange(1, 9)} = 0", {"n": rng.randrange(99)}),
@@ -275,7 +327,9 @@ CHANGES: list[Callable[[vs.Collection, random.Random], object]] = [
     lambda c, rng: c.compact(purge=True),
     lambda c, rng: c.build_index("HNSW8") if len(c) > 40 else None,
     lambda c, rng: c.reembed("toy:8" if c.info().embedder != "toy:8" else trained()),
-    lambda c, rng: c.restore(next(item.version for item in c.versions() if item.operation != "create")),
+    lambda c, rng: c.rollback(
+        next(item.version for item in c.versions() if item.operation != "create")
+    ),
 ]
 
 
@@ -307,7 +361,11 @@ def test_crash_after_crash(tmp_path: Path) -> None:
 def points_to_fail(name: str, tmp_path: Path) -> list[int]:
     recording = record(SCENARIOS[name], tmp_path / "counting")
     count = len(recording.journal)
-    return list(range(count)) if SOAK else sorted({0, *random.Random(f"{SEED} {name}").sample(range(count), 3)})
+    return (
+        list(range(count))
+        if SOAK
+        else sorted({0, *random.Random(f"{SEED} {name}").sample(range(count), 3)})
+    )
 
 
 def fresh_world(name: str, tmp_path: Path) -> Path:
@@ -327,7 +385,9 @@ FAILURES = [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO]
     ("name", "code"),
     [
         pytest.param(name, code, id=f"{name}-{errno.errorcode[code]}")
-        for number, name in enumerate(name for name, scenario in SCENARIOS.items() if scenario.prepare is not None)
+        for number, name in enumerate(
+            name for name, scenario in SCENARIOS.items() if scenario.prepare is not None
+        )
         for code in (FAILURES if SOAK else [FAILURES[number % 4]])
     ],
 )
@@ -339,19 +399,27 @@ def test_a_failing_disk_loses_nothing(name: str, code: int, tmp_path: Path) -> N
         before = State.of(root)
         with vs.open(root) as reader:
             error: Exception | None = None
-            with failing(world, at, lambda: OSError(code, os.strerror(code)), last=10**9, kinds=WRITING) as faults:
+            with failing(
+                world, at, lambda: OSError(code, os.strerror(code)), last=10**9, kinds=WRITING
+            ) as faults:
                 try:
                     SCENARIOS[name].change(root)
                 except Exception as caught:
                     error = caught
-                assert len(reader.search(np.ones(reader.info().dim), k=3)) == min(3, len(before.table))
+                assert len(reader.search(np.ones(reader.info().dim), k=3)) == min(
+                    3, len(before.table)
+                )
                 assert State.of(root, before.manifest.version).same(before)
             if error is not None:
-                purged = name == "purge" and isinstance(error, vs.ConflictError)  # done, but for what `reader` holds
+                purged = name == "purge" and isinstance(
+                    error, vs.ConflictError
+                )  # done, but for what `reader` holds
                 assert isinstance(error, vs.StorageError) or purged, repr(error)
                 assert str(root) in str(error) and (faults.failed or purged)
             after = State.of(root)
-            if not after.same(before):  # the failure came after the commit: at most its garbage is left
+            if not after.same(
+                before
+            ):  # the failure came after the commit: at most its garbage is left
                 assert error is None or after.manifest.version == before.manifest.version + 1
         use_again(world, after, lambda root: None)
         shutil.rmtree(tmp_path / "counting", ignore_errors=True)
@@ -428,8 +496,14 @@ def test_kill_9(tmp_path: Path) -> None:
     done = -1  # the last change that is in `content`
     rng = random.Random(SEED)
     for _ in range(100 if SOAK else 2):
-        code = WORKER.format(tests=[str(Path(__file__).parent), str(Path(__file__).parents[1])], root=str(root), first=done + 1)
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as worker:
+        code = WORKER.format(
+            tests=[str(Path(__file__).parent), str(Path(__file__).parents[1])],
+            root=str(root),
+            first=done + 1,
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+        ) as worker:
             assert worker.stdout is not None
             acknowledged = int(worker.stdout.readline())
             time.sleep(rng.uniform(0, 0.3))

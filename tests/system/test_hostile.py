@@ -30,11 +30,26 @@ from vecsearch.storage import log, manifest, manifest_json
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 SEED = int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**6) if SOAK else 1))
 EXAMPLES = 2000 if SOAK else 40
-fuzzing = settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzing = settings(
+    deadline=None,
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.just(object()) | st.dates(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4) | st.tuples(inner, inner),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.just(object())
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(), inner, max_size=4)
+        | st.tuples(inner, inner)
+    ),
     max_leaves=12,
 )
 
@@ -51,8 +66,28 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> vs.Collection:
 
 
 @settings(deadline=None, max_examples=200 if SOAK else 20)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=20, unique=True))
-@example(["\0", "\0\0", "../../etc/passwd", "\u202e\u200b", "é", "e\u0301", " ", "\n", "NULL", "'; DROP TABLE x; --"])
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+        min_size=1,
+        max_size=20,
+        unique=True,
+    )
+)
+@example(
+    [
+        "\0",
+        "\0\0",
+        "../../etc/passwd",
+        "\u202e\u200b",
+        "é",
+        "e\u0301",
+        " ",
+        "\n",
+        "NULL",
+        "'; DROP TABLE x; --",
+    ]
+)
 @example(["\U0010ffff", "\ufeff", "\ufffe", "𝒳", "👩‍👩‍👧‍👦", "ﷺ", "𠮷野家", "-1", "1e5", "nan"])
 def test_ids_are_any_text(tmp_path_factory: pytest.TempPathFactory, ids: list[str]) -> None:
     c = vs.create(tmp_path_factory.mktemp("ids") / "c.vs", dim=2)
@@ -60,12 +95,28 @@ def test_ids_are_any_text(tmp_path_factory: pytest.TempPathFactory, ids: list[st
     assert c.get(ids, ["id", "n"]) == [{"id": name, "n": n} for n, name in enumerate(ids)]
     assert sorted(c.search([1, 1], k=100).ids) == sorted(ids)
     assert c.delete(ids[:1]).deleted == 1 and c.get(ids[:1]) == [None] and len(c) == len(ids) - 1
-    with pytest.raises(vs.DuplicateIdError) if len(ids) > 1 else pytest.raises(vs.InvalidInputError):
+    with (
+        pytest.raises(vs.DuplicateIdError) if len(ids) > 1 else pytest.raises(vs.InvalidInputError)
+    ):
         c.add([{"id": ids[-1] if len(ids) > 1 else "", "vector": [1, 1], "n": 0}])
 
 
 @pytest.mark.parametrize(
-    "bad", ["\ud800", "a\udfffb", "", None, 1.5, float("nan"), True, b"bytes", [1], {"a": 1}, 2**63, -(2**70)]
+    "bad",
+    [
+        "\ud800",
+        "a\udfffb",
+        "",
+        None,
+        1.5,
+        float("nan"),
+        True,
+        b"bytes",
+        [1],
+        {"a": 1},
+        2**63,
+        -(2**70),
+    ],
 )
 def test_ids_that_cannot_be(tmp_path: Path, bad: object) -> None:
     c = vs.create(tmp_path / "c.vs", dim=2)
@@ -98,7 +149,12 @@ def test_the_largest_id(root: Path) -> None:
 def test_long_strings(root: Path) -> None:
     long = "长" * 1_000_000 + "x" * 7_000_000  # 10 MB
     c = vs.create(root, embedder="toy:8")
-    c.add([{"id": long, "text": long, "note": long}, {"id": "short", "text": "short", "note": "short"}])
+    c.add(
+        [
+            {"id": long, "text": long, "note": long},
+            {"id": "short", "text": "short", "note": "short"},
+        ]
+    )
     assert c.get([long]) == [{"id": long, "text": long, "note": long}]
     assert c.search(long, k=1).ids == [long] and c.count("note LIKE '长%'") == 1
     with pytest.raises(vs.FilterError, match="characters"):
@@ -130,7 +186,7 @@ def test_more_hits_than_there_are(shared: vs.Collection, k: int) -> None:
     assert len(shared.search("text", k=k)) == 20
     assert len(shared.search("text", k=k, exact=True, where="n < 5")) == 5
     assert [len(hits) for hits in shared.search_batch(["text", "more"], k=k)] == [20, 20]
-    assert shared.explain("text", k=k).rows == 20
+    assert shared.plan("text", k=k).rows == 20
 
 
 # -- calls with anything -----------------------------------------------------------------------------------------------------
@@ -156,8 +212,15 @@ def test_questions_of_any_kind(shared: vs.Collection, thing: Any) -> None:
 
 
 @fuzzing
-@given(st.lists(st.dictionaries(st.sampled_from(["id", "vector", "a", "_norm", "", "\0", "列"]), ANYTHING), max_size=4))
-def test_rows_of_any_kind(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["id", "vector", "a", "_norm", "", "\0", "列"]), ANYTHING),
+        max_size=4,
+    )
+)
+def test_rows_of_any_kind(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
     root = tmp_path_factory.mktemp("rows") / "c.vs"
     with vs.create(root, dim=2) as c:
         try:
@@ -168,7 +231,11 @@ def test_rows_of_any_kind(tmp_path_factory: pytest.TempPathFactory, rows: list[d
 
 
 @fuzzing
-@given(st.one_of(st.text(max_size=40), st.text("()'\"=<>!%_,.0123456789nidtagsANDORNOTINLIKE ", max_size=80)))
+@given(
+    st.one_of(
+        st.text(max_size=40), st.text("()'\"=<>!%_,.0123456789nidtagsANDORNOTINLIKE ", max_size=80)
+    )
+)
 @example("(" * 20_000)
 @example("(" * 3000 + "n = 1" + ")" * 3000)
 @example("NOT " * 5000 + "n = 1")
@@ -199,7 +266,10 @@ def test_filters_of_any_text(shared: vs.Collection, text: str) -> None:
         *({"dim": 8, "dtype": dtype} for dtype in (None, "float64", ["float32"])),
         *({"dim": 8, "recall": recall} for recall in ("high", float("nan"), None)),
         *({"dim": 8, "keep_versions": keep} for keep in ("x", 1.5, None)),
-        *({"embedder": name} for name in (7, "toy:-1", "toy:" + "9" * 5000, "\0", "../../etc/passwd", "")),
+        *(
+            {"embedder": name}
+            for name in (7, "toy:-1", "toy:" + "9" * 5000, "\0", "../../etc/passwd", "")
+        ),
         *({"embedder": "toy:8", "text_column": name} for name in ("", "_norm", "vector", "id", 3)),
     ],
     ids=lambda options: repr(options)[:50],
@@ -238,7 +308,9 @@ def test_deep_nesting(root: Path, tmp_path: Path) -> None:
         deep = [deep]
     with pytest.raises(vs.VecsearchError):
         c.add([{"id": 1, "vector": [1, 2], "deep": deep}])
-    (tmp_path / "deep.jsonl").write_text('{"id": 1, "vector": [1, 2], "deep": ' + "[" * 100_000 + "]" * 100_000 + "}\n")
+    (tmp_path / "deep.jsonl").write_text(
+        '{"id": 1, "vector": [1, 2], "deep": ' + "[" * 100_000 + "]" * 100_000 + "}\n"
+    )
     with pytest.raises(vs.VecsearchError):
         c.add(tmp_path / "deep.jsonl")
     assert len(c) == 0
@@ -252,7 +324,9 @@ def test_csv_with_nul(tmp_path: Path) -> None:
     (tmp_path / "nul.csv").write_bytes(b"id,text\n1,a\0b\n2,plain\n")
     try:
         c.add(tmp_path / "nul.csv")
-        assert c.get([1], ["text"]) == [{"text": "a\0b"}]  # kept as it is, or refused: never cut short
+        assert c.get([1], ["text"]) == [
+            {"text": "a\0b"}
+        ]  # kept as it is, or refused: never cut short
     except vs.InvalidInputError as error:
         assert "nul.csv" in str(error) and len(c) == 0
     (tmp_path / "nuls.csv").write_bytes(b"\0" * 100_000)
@@ -318,7 +392,8 @@ def test_a_file_that_swells(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "head"), [("a.csv.gz", b"id,text\n1,"), ("b.jsonl.gz", b'{"id": 1, "text": "'), ("c.txt.gz", b"")]
+    ("name", "head"),
+    [("a.csv.gz", b"id,text\n1,"), ("b.jsonl.gz", b'{"id": 1, "text": "'), ("c.txt.gz", b"")],
 )
 def test_a_line_that_swells(tmp_path: Path, name: str, head: bytes) -> None:
     """One line of 800 MB in 3.5 MB; the short test has 80 MB of it."""
@@ -328,7 +403,11 @@ def test_a_line_that_swells(tmp_path: Path, name: str, head: bytes) -> None:
         for _ in range(800 if SOAK else 80):
             file.write(b"x" * 1_000_000)
     done = run_script(SWELLING.replace("dim=2", "embedder='toy:4'"), path, tmp_path / "c.vs")
-    assert done.returncode == 0 and "InvalidInputError" in done.stdout and "67,108,864 characters" in done.stdout, done
+    assert (
+        done.returncode == 0
+        and "InvalidInputError" in done.stdout
+        and "67,108,864 characters" in done.stdout
+    ), done
 
 
 UNSAFE = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
@@ -339,7 +418,9 @@ MUST = {
 }
 
 
-@pytest.mark.parametrize("path", sorted(Path(vs.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(Path(vs.__file__).parent.rglob("*.py")), ids=lambda path: path.name
+)
 def test_no_pickle_and_no_code_from_data(path: Path) -> None:
     """Nothing that turns bytes into code: neither in what vecsearch writes, nor in what it is given."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -354,7 +435,9 @@ def test_no_pickle_and_no_code_from_data(path: Path) -> None:
             given = {item.arg: item.value for item in node.keywords}
             if name:
                 value = given.get(name)
-                assert isinstance(value, ast.Constant) and value.value is wanted, f"line {node.lineno}: {called} without {name}"
+                assert isinstance(value, ast.Constant) and value.value is wanted, (
+                    f"line {node.lineno}: {called} without {name}"
+                )
 
 
 OFFLINE = """
@@ -444,12 +527,23 @@ def test_spoiled_files_are_refused_or_read(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     pq.write_table(table, folder / "a.parquet")
-    with pa.OSFile(str(folder / "b.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with (
+        pa.OSFile(str(folder / "b.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
         writer.write_table(table, max_chunksize=16)
-    (folder / "c.jsonl").write_text("".join(json.dumps({"id": n, "text": f"t {n}", "tags": ["a"]}) + "\n" for n in range(40)))
-    (folder / "d.csv").write_text("id,text,n\n" + "".join(f'{n},"text, {n}",{n}\n' for n in range(40)))
+    (folder / "c.jsonl").write_text(
+        "".join(json.dumps({"id": n, "text": f"t {n}", "tags": ["a"]}) + "\n" for n in range(40))
+    )
+    (folder / "d.csv").write_text(
+        "id,text,n\n" + "".join(f'{n},"text, {n}",{n}\n' for n in range(40))
+    )
     done = run_script(FUZZ, folder, SEED, 400 if SOAK else 12, tmp_path / "at")
-    assert done.returncode == 0, (done.returncode, (tmp_path / "at").read_text(), done.stderr[-1500:])
+    assert done.returncode == 0, (
+        done.returncode,
+        (tmp_path / "at").read_text(),
+        done.stderr[-1500:],
+    )
     print(f"added and refused: {done.stdout.strip()}, seed {SEED}")
 
 
@@ -467,7 +561,9 @@ JSON = st.recursive(
     | st.integers(-(10**20), 10**20)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -475,7 +571,13 @@ JSON = st.recursive(
 def places(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where something stands in a JSON value."""
     found = [path] if path else []
-    items = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    items = (
+        body.items()
+        if isinstance(body, dict)
+        else enumerate(body)
+        if isinstance(body, list)
+        else ()
+    )
     for name, value in items:
         found += places(value, (*path, name))
     return found
@@ -504,7 +606,11 @@ def use_forged(body: dict[str, Any], forgeable: Path, root: Path) -> list[str]:
     (root / "staging").mkdir()
     for name in ("segments", "indexes"):
         (root / name).symlink_to(forgeable / name)
-    version = body["version"] if isinstance(body.get("version"), int) and 0 <= body["version"] < 10**9 else 2
+    version = (
+        body["version"]
+        if isinstance(body.get("version"), int) and 0 <= body["version"] < 10**9
+        else 2
+    )
     (root / "manifests" / f"{version:08d}.json").write_text(sign(body))
     said = []
     for use in (
@@ -556,18 +662,36 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
     (("indexes", 0, "facts"), [], "indexes[0]: facts is []"),
     (("indexes", 0, "facts", "seed"), "x", "indexes[0].facts.seed"),
     (("indexes", 0, "facts", "surface"), [["a", 1, 2]], "indexes[0].facts.surface[0]"),
-    (("indexes", 0, "facts", "surface"), [[16, 10**12, 10, 1.0, 1.0, 1.0]], "indexes[0].facts.surface[0]"),
-    (("indexes", 0, "facts", "surface"), [[2**40, 16, 10, 1.0, 1.0, 1.0]], "indexes[0].facts.surface[0]"),
+    (
+        ("indexes", 0, "facts", "surface"),
+        [[16, 10**12, 10, 1.0, 1.0, 1.0]],
+        "indexes[0].facts.surface[0]",
+    ),
+    (
+        ("indexes", 0, "facts", "surface"),
+        [[2**40, 16, 10, 1.0, 1.0, 1.0]],
+        "indexes[0].facts.surface[0]",
+    ),
     (("indexes", 0, "facts", "surface"), [[16, 16, 10]], "indexes[0].facts.surface[0]"),
     (("indexes", 0, "facts", "codes"), "segments/\0", "indexes[0].facts.codes is"),
-    (("indexes", 0, "facts", "codes"), {"surface": [[0, 10**12, 10, 1.0, 1.0, 1.0]]}, "indexes[0].facts.codes.surface[0]"),
-    (("indexes", 0, "facts", "codes"), {"micros_per_row": "x"}, "indexes[0].facts.codes.micros_per_row"),
+    (
+        ("indexes", 0, "facts", "codes"),
+        {"surface": [[0, 10**12, 10, 1.0, 1.0, 1.0]]},
+        "indexes[0].facts.codes.surface[0]",
+    ),
+    (
+        ("indexes", 0, "facts", "codes"),
+        {"micros_per_row": "x"},
+        "indexes[0].facts.codes.micros_per_row",
+    ),
     (("indexes", 0, "facts", "exact_micros_per_row"), None, "exact_micros_per_row"),
 ]
 
 
 @pytest.mark.parametrize(("path", "value", "message"), WRONG, ids=lambda part: repr(part)[:40])
-def test_a_forged_value_is_named(path: tuple[Any, ...], value: Any, message: str, forgeable: Path, tmp_path: Path) -> None:
+def test_a_forged_value_is_named(
+    path: tuple[Any, ...], value: Any, message: str, forgeable: Path, tmp_path: Path
+) -> None:
     body = json.loads(manifest_json.to_json(log.load(forgeable)))["body"]
     holder = body
     for name in path[:-1]:
@@ -588,7 +712,12 @@ def test_manifests_with_anything_in_them(
         holder = body
         for name in path:
             holder = holder[name]
-        holder[last] = data.draw(JSON | st.sampled_from(["segments/\0", "segments/..", "/etc/passwd", -1, 2**62, "x" * 10_000]))
+        holder[last] = data.draw(
+            JSON
+            | st.sampled_from(
+                ["segments/\0", "segments/..", "/etc/passwd", -1, 2**62, "x" * 10_000]
+            )
+        )
     use_forged(body, forgeable, tmp_path_factory.mktemp("manifest") / "c.vs")
 
 
@@ -597,7 +726,12 @@ def test_manifests_with_anything_in_them(
 def test_a_schema_of_any_bytes(content: bytes, at: int) -> None:
     """The Arrow schema in a manifest is decoded by C++ code."""
     version = manifest.Manifest(
-        1, pa.schema({"id": pa.int64(), "t": pa.list_(pa.struct({"a": pa.int8()}))}), vs.Metric.L2, 1, "float32", None
+        1,
+        pa.schema({"id": pa.int64(), "t": pa.list_(pa.struct({"a": pa.int8()}))}),
+        vs.Metric.L2,
+        1,
+        "float32",
+        None,
     )
     body = json.loads(manifest_json.to_json(version))["body"]
     whole = bytearray(base64.b64decode(body["schema"]))
@@ -620,14 +754,18 @@ def test_a_schema_of_any_bytes(content: bytes, at: int) -> None:
     ],
     ids=str,
 )
-def test_times_that_python_cannot_hold_are_refused(numbers: list[int], kind: pa.DataType, root: Path) -> None:
+def test_times_that_python_cannot_hold_are_refused(
+    numbers: list[int], kind: pa.DataType, root: Path
+) -> None:
     width = pa.int32() if kind.bit_width == 32 else pa.int64()
     when = pa.array(numbers, width).view(kind)
     vectors = pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32(), 2))
     with vs.create(root, dim=2) as c:
         with pytest.raises(vs.InvalidInputError, match="row 1, column 'when'"):
             c.add(pa.table({"id": [1, 2], "vector": vectors, "when": when}))
-        nested = pa.array([{"at": [None]}, {"at": [numbers[1]]}], pa.struct([("at", pa.list_(width))]))
+        nested = pa.array(
+            [{"at": [None]}, {"at": [numbers[1]]}], pa.struct([("at", pa.list_(width))])
+        )
         kinds = pa.struct([("at", pa.list_(kind))])
         with pytest.raises(vs.InvalidInputError, match="column 'when'"):
             c.add(pa.table({"id": [1, 2], "vector": vectors, "when": nested.cast(kinds)}))
@@ -639,5 +777,12 @@ def test_times_that_python_cannot_hold_are_refused(numbers: list[int], kind: pa.
 def test_nanoseconds_are_kept(root: Path) -> None:
     when = pa.array([5, 10**18 + 1], pa.timestamp("ns"))
     with vs.create(root, dim=2) as c:
-        c.add(pa.table({"vector": pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32(), 2)), "when": when}))
+        c.add(
+            pa.table(
+                {
+                    "vector": pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32(), 2)),
+                    "when": when,
+                }
+            )
+        )
         assert c.search([1.0, 0.0], k=2).to_arrow()["when"].to_pylist() == when.to_pylist()

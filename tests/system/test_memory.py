@@ -84,15 +84,25 @@ SMALL = (600_000, 128, "IVF64,PQ64x4fs", "100MB", 230, "lean")
 LARGE = (1_000_000, 384, "low-memory", "400MB", 1200, "as it is")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA counts mapped memory on Linux only")
-@pytest.mark.parametrize("sizes", [SMALL, pytest.param(LARGE, marks=pytest.mark.skipif(not SOAK, reason="part of make soak"))])
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="RLIMIT_DATA counts mapped memory on Linux only"
+)
+@pytest.mark.parametrize(
+    "sizes",
+    [SMALL, pytest.param(LARGE, marks=pytest.mark.skipif(not SOAK, reason="part of make soak"))],
+)
 def test_a_collection_larger_than_the_memory(sizes: tuple[object, ...], tmp_path: Path) -> None:
-    environment = os.environ | {
-        "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve address space ahead, which the limit counts
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-    }
+    environment = (
+        os.environ
+        | {
+            "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve address space ahead, which the limit counts
+            "OMP_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "2",
+        }
+    )
     command = [sys.executable, "-c", LIMITED, str(tmp_path), *map(str, sizes)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=3600, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)

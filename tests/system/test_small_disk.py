@@ -28,7 +28,13 @@ def why_not() -> str:
     """Why a tmpfs cannot be mounted here; "" when it can."""
     script = f"mount -t tmpfs -o size=1m tmpfs {Path(__file__).parent}"
     try:
-        done = subprocess.run([*NAMESPACE, "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [*NAMESPACE, "sh", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     except OSError as error:
         return str(error)
     return "" if done.returncode == 0 else done.stderr.strip() or "unshare failed"
@@ -40,7 +46,9 @@ def in_namespace(name: str, folder: Path, megabytes: int) -> None:
         pytest.skip(f"a small disk cannot be mounted: {why_not()}")
     folder.mkdir()
     folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    code = f"import sys; sys.path[:0] = {folders!r}; import test_small_disk; test_small_disk.{name}()"
+    code = (
+        f"import sys; sys.path[:0] = {folders!r}; import test_small_disk; test_small_disk.{name}()"
+    )
     script = f'mount -t tmpfs -o size={megabytes}m tmpfs "$1" && cd "$1" && exec "$2" -c "$3"'
     command = [*NAMESPACE, "sh", "-c", script, "sh", str(folder), sys.executable, code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
@@ -48,7 +56,10 @@ def in_namespace(name: str, folder: Path, megabytes: int) -> None:
 
 
 def rows(first: int, count: int, width: int = 300) -> list[dict[str, object]]:
-    return [{"id": n, "text": f"文 number {n}", "note": "x" * width} for n in range(first, first + count)]
+    return [
+        {"id": n, "text": f"文 number {n}", "note": "x" * width}
+        for n in range(first, first + count)
+    ]
 
 
 def make(path: Path) -> None:
@@ -72,7 +83,7 @@ OPERATIONS: dict[str, Callable[[vs.Collection], object]] = {
     "build": lambda c: c.build_index("HNSW16"),
     "compact": lambda c: c.compact(),
     "purge": lambda c: c.compact(purge=True),
-    "restore": lambda c: c.restore(c.versions()[2].version),
+    "restore": lambda c: c.rollback(c.versions()[2].version),
     "backup": lambda c: c.backup("backup.vs"),
     "export": lambda c: c.export("out.parquet"),
     "create": lambda c: vs.create("new/collection.vs", dim=3),
@@ -82,7 +93,12 @@ OPERATIONS: dict[str, Callable[[vs.Collection], object]] = {
 def state(path: Path) -> tuple[object, ...]:
     with vs.open(path) as c:
         hits = c.search("文 number 17", k=5, exact=True)
-        return c.to_arrow([*c.info().columns]).to_pydict(), hits.ids, len(c), len(c.search("number", k=5, where="id > 100"))
+        return (
+            c.to_arrow([*c.info().columns]).to_pydict(),
+            hits.ids,
+            len(c),
+            len(c.search("number", k=5, where="id > 100")),
+        )
 
 
 def run_full_disk() -> None:
@@ -104,16 +120,23 @@ def run_full_disk() -> None:
                     error = caught
                 except vs.ConflictError:
                     assert name == "purge"  # done, but for what `reader` holds
-                assert reader.get([17])[0]["text"] == "文 number 17" and len(reader.search("文", k=3)) == 3
+                assert (
+                    reader.get([17])[0]["text"] == "文 number 17"
+                    and len(reader.search("文", k=3)) == 3
+                )
             if error is None:
                 succeeded += 1
             else:
                 failed += 1
-                said = str(error) + str(error.__cause__)  # FAISS writes its file itself, and says it in its own words
+                said = str(error) + str(
+                    error.__cause__
+                )  # FAISS writes its file itself, and says it in its own words
                 assert "disk is full" in said or "No space left" in said, f"{name}: {error}"
                 assert state(path) == before, f"{name} with {free} free bytes lost something"
                 new = {item for item in path.rglob("*") if item.is_file()} - files
-                assert all("vectors-" in str(item) or item.name == "LOCK" for item in new), f"{name} left {new}"
+                assert all("vectors-" in str(item) or item.name == "LOCK" for item in new), (
+                    f"{name} left {new}"
+                )
                 assert not Path("backup.vs").exists() and not Path("out.parquet").exists()
             assert find_damage(path) == [], name
             Path("filler").unlink()
@@ -170,7 +193,9 @@ def run_read_only() -> None:
         assert c.search("文 number 17", k=1, exact=True).ids == [17]
 
 
-@pytest.mark.parametrize(("name", "megabytes"), [("run_full_disk", 8), ("run_foreseen", 8), ("run_read_only", 8)])
+@pytest.mark.parametrize(
+    ("name", "megabytes"), [("run_full_disk", 8), ("run_foreseen", 8), ("run_read_only", 8)]
+)
 def test_small_disk(name: str, megabytes: int, tmp_path: Path) -> None:
     in_namespace(name, tmp_path / "disk", megabytes)
 
@@ -202,7 +227,9 @@ def not_ours(folder: Path) -> None:
                     try:
                         operation(c)
                     except vs.StorageError as error:
-                        assert error.errno == errno.EACCES and "permission" in str(error), f"{name}: {error}"
+                        assert error.errno == errno.EACCES and "permission" in str(error), (
+                            f"{name}: {error}"
+                        )
                     else:
                         raise AssertionError(f"{name} worked without the right to write")
             os._exit(0)

@@ -27,7 +27,23 @@ from vecsearch.training.distill import distill
 from vecsearch.training.finetune import Settings, ranking_loss
 from vecsearch.training.pairs import read_pairs, split_queries
 
-WORDS = ["parse", "date", "string", "open", "socket", "plant", "make", "food", "the", "a", "query", "passage", "日", "期", "网"]
+WORDS = [
+    "parse",
+    "date",
+    "string",
+    "open",
+    "socket",
+    "plant",
+    "make",
+    "food",
+    "the",
+    "a",
+    "query",
+    "passage",
+    "日",
+    "期",
+    "网",
+]
 QUICK = Settings(epochs=3, batch_size=8, learning_rate=5e-3, held_out=0.3)
 
 
@@ -44,7 +60,9 @@ def pairs() -> list[dict[str, Any]]:
         for second in range(0, len(WORDS), 2):
             if first != second:
                 answer = WORDS[(first + 7) % len(WORDS)]
-                rows.append({"query": f"{WORDS[first]} {WORDS[second]}", "document": f"{answer} {answer}"})
+                rows.append(
+                    {"query": f"{WORDS[first]} {WORDS[second]}", "document": f"{answer} {answer}"}
+                )
     return rows
 
 
@@ -76,7 +94,10 @@ def test_pairs_clicks_and_negatives() -> None:
         ),
         ([{"query": " ", "document": "b"}], "row 1, column 'query': ' ' is not a text"),
         ([{"query": "a", "document": None}], "row 1, column 'document': None is not a text"),
-        ([{"query": "a", "document": "b", "score": "high"}], "row 1, column 'score': 'high' is not a number"),
+        (
+            [{"query": "a", "document": "b", "score": "high"}],
+            "row 1, column 'score': 'high' is not a number",
+        ),
         ([{"query": "a", "document": "b", "score": float("nan")}], "nan is not a number"),
         ([{"query": "a", "document": "b", "negative": [3]}], "column 'negative'"),
         ([{"query": "a", "document": "b", "score": 0}], "no pair to learn from"),
@@ -102,7 +123,9 @@ def test_the_split_parts_queries_and_is_stable(queries: set[str], share: float, 
     assert training and held_out
     assert sorted(training + held_out) == listed
     assert split_queries(listed[::-1], share, seed)[0] == training[::-1]
-    assert {" ".join(q.casefold().split()) for q in training}.isdisjoint(" ".join(q.casefold().split()) for q in held_out)
+    assert {" ".join(q.casefold().split()) for q in training}.isdisjoint(
+        " ".join(q.casefold().split()) for q in held_out
+    )
 
 
 def test_more_queries_do_not_move_the_old_ones() -> None:
@@ -141,19 +164,28 @@ def test_a_relevant_document_is_not_held_against_a_query() -> None:
     """Candidate 1 is relevant to query 0 too: the loss of query 0 is as if candidate 1 were not there."""
     import torch
 
-    queries, candidates = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    queries, candidates = (
+        torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
+        torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+    )
     known = torch.tensor([[True, True, False], [False, True, False]])
     first = np.log(1 + np.exp(-20.0))
     second = np.log(np.exp(0.0) + np.exp(0.0) + np.exp(20.0)) - 0.0
-    assert float(ranking_loss(queries, candidates, known)) == pytest.approx((first + second) / 2, rel=1e-5)
+    assert float(ranking_loss(queries, candidates, known)) == pytest.approx(
+        (first + second) / 2, rel=1e-5
+    )
 
 
 # -- tuning --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def tuned(tiny: str, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> finetune.TuneReport:
-    return finetune.tune(tiny, pairs, tmp_path_factory.mktemp("tuned") / "model", settings=QUICK, device="cpu")
+def tuned(
+    tiny: str, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> finetune.TuneReport:
+    return finetune.tune(
+        tiny, pairs, tmp_path_factory.mktemp("tuned") / "model", settings=QUICK, device="cpu"
+    )
 
 
 def held_out_ndcg(model: str, pairs: list[dict[str, Any]], seed: int = 0) -> float:
@@ -165,7 +197,9 @@ def held_out_ndcg(model: str, pairs: list[dict[str, Any]], seed: int = 0) -> flo
     embedder = resolve_embedder(model, device="cpu")
     documents = sorted({row["document"] for row in pairs})
     vectors, asked = embedder.embed_documents(documents), embedder.embed_queries(held_out)
-    scores = (asked / np.linalg.norm(asked, axis=1)[:, None]) @ (vectors / np.linalg.norm(vectors, axis=1)[:, None]).T
+    scores = (asked / np.linalg.norm(asked, axis=1)[:, None]) @ (
+        vectors / np.linalg.norm(vectors, axis=1)[:, None]
+    ).T
     found = [[documents[at] for at in np.argsort(-row)] for row in scores]
     return float(ndcg_at_k(found, [relevant[query] for query in held_out], 10).mean())
 
@@ -183,9 +217,15 @@ def test_tuning_learns_and_the_kept_model_scores_as_reported(
 def test_the_folder_is_an_embedder_of_its_own(tiny: str, tuned: finetune.TuneReport) -> None:
     folder = Path(tuned.output)
     loaded = resolve_embedder(str(folder), device="cpu")
-    assert loaded.fingerprint() == tuned.fingerprint != resolve_embedder(tiny, device="cpu").fingerprint()
+    assert (
+        loaded.fingerprint()
+        == tuned.fingerprint
+        != resolve_embedder(tiny, device="cpu").fingerprint()
+    )
     assert (folder / "model.safetensors").exists()
-    assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".pth")]
+    assert not [
+        path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pkl", ".pth")
+    ]
     assert json.loads((folder / "tuning.json").read_text(encoding="utf-8"))["after"] == tuned.after
     assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
 
@@ -199,9 +239,20 @@ def test_the_same_seed_gives_the_same_model(
     state = torch.random.get_rng_state()
     again = finetune.tune(tiny, pairs, tmp_path / "again", settings=QUICK, device="cpu")
     assert again.fingerprint == tuned.fingerprint
-    assert torch.equal(torch.random.get_rng_state(), state)  # the caller's random numbers are left alone
-    other = Settings(**{name: getattr(QUICK, name) for name in ("epochs", "batch_size", "learning_rate", "held_out")}, seed=1)
-    assert finetune.tune(tiny, pairs, tmp_path / "other", settings=other, device="cpu").fingerprint != tuned.fingerprint
+    assert torch.equal(
+        torch.random.get_rng_state(), state
+    )  # the caller's random numbers are left alone
+    other = Settings(
+        **{
+            name: getattr(QUICK, name)
+            for name in ("epochs", "batch_size", "learning_rate", "held_out")
+        },
+        seed=1,
+    )
+    assert (
+        finetune.tune(tiny, pairs, tmp_path / "other", settings=other, device="cpu").fingerprint
+        != tuned.fingerprint
+    )
 
 
 def fixed_scores(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
@@ -216,15 +267,24 @@ def test_it_stops_when_the_score_falls_and_keeps_the_best(
     fixed_scores(monkeypatch, [0.1, 0.3, 0.5, 0.4, 0.9])
     seen: list[tuple[int, float]] = []
     report = finetune.tune(
-        tiny, pairs[:20], tmp_path / "m", settings=Settings(epochs=9), scored=lambda *at: seen.append(at), device="cpu"
+        tiny,
+        pairs[:20],
+        tmp_path / "m",
+        settings=Settings(epochs=9),
+        scored=lambda *at: seen.append(at),
+        device="cpu",
     )
     assert seen == [(0, 0.1), (1, 0.3), (2, 0.5), (3, 0.4)]
     assert (report.before, report.after, report.best_epoch) == (0.1, 0.5, 2)
 
 
-def test_patience_waits(tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_waits(
+    tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fixed_scores(monkeypatch, [0.1, 0.3, 0.2, 0.25, 0.6, 0.5, 0.5])
-    report = finetune.tune(tiny, pairs[:20], tmp_path / "m", settings=Settings(epochs=6, patience=3), device="cpu")
+    report = finetune.tune(
+        tiny, pairs[:20], tmp_path / "m", settings=Settings(epochs=6, patience=3), device="cpu"
+    )
     assert (report.after, report.best_epoch, len(report.epoch_scores)) == (0.6, 4, 6)
 
 
@@ -232,7 +292,10 @@ def test_a_model_that_is_not_better_is_not_written(
     tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fixed_scores(monkeypatch, [0.5, 0.5])
-    with pytest.raises(vs.EmbedderError, match=r"not better, so nothing was written: nDCG@10 on \d+ .* is 0.5000 with"):
+    with pytest.raises(
+        vs.EmbedderError,
+        match=r"not better, so nothing was written: nDCG@10 on \d+ .* is 0.5000 with",
+    ):
         finetune.tune(tiny, pairs[:20], tmp_path / "m", settings=QUICK, device="cpu")
     assert list(tmp_path.iterdir()) == []
 
@@ -265,7 +328,9 @@ def test_an_interruption_keeps_the_best_epoch_or_writes_nothing(
             raise KeyboardInterrupt
 
     options = {
-        "settings": Settings(epochs=3, batch_size=len(pairs) // 3 + 1, learning_rate=5e-3, held_out=0.3),
+        "settings": Settings(
+            epochs=3, batch_size=len(pairs) // 3 + 1, learning_rate=5e-3, held_out=0.3
+        ),
         "device": "cpu",
     }
     if at == 1:
@@ -294,7 +359,9 @@ def test_a_failed_write_leaves_what_was_there(
 
 
 def test_prompts_are_trained_with_and_saved(pairs: list[dict[str, Any]], tmp_path: Path) -> None:
-    base = make_model(tmp_path / "e5-tiny")  # its name brings the prompts of e5; the new folder's name does not
+    base = make_model(
+        tmp_path / "e5-tiny"
+    )  # its name brings the prompts of e5; the new folder's name does not
     report = finetune.tune(base, pairs, tmp_path / "mine", settings=QUICK, device="cpu")
     loaded: Any = resolve_embedder(report.output, device="cpu")
     assert (loaded.query_prompt, loaded.document_prompt) == ("query: ", "passage: ")
@@ -323,11 +390,16 @@ def run(*words: object) -> Any:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
-def test_the_command_tunes_from_files(tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, suffix: str) -> None:
+def test_the_command_tunes_from_files(
+    tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, suffix: str
+) -> None:
     path = tmp_path / f"clicks{suffix}"
     table = pa.Table.from_pylist([{**row, "clicks": 1} for row in pairs])
     if suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()),
+            encoding="utf-8",
+        )
     elif suffix == ".csv":
         pa_csv.write_csv(table, path)
     else:
@@ -350,7 +422,9 @@ def test_the_command_says_why_it_wrote_nothing(
     assert (answer.exit_code, (tmp_path / "m").exists()) == (1, False)
     assert "before: held-out nDCG@10 0.5000" in answer.stdout
     assert answer.stderr.startswith("error: the tuned model is not better")
-    path.write_text('{"query": "a", "document": "b"}\n{"query": "a", "document": null}\n', encoding="utf-8")
+    path.write_text(
+        '{"query": "a", "document": "b"}\n{"query": "a", "document": null}\n', encoding="utf-8"
+    )
     answer = run("tune", tiny, path, tmp_path / "m")
     assert answer.exit_code == 1
     assert "pairs.jsonl, row 2, column 'document'" in answer.stderr
@@ -362,11 +436,27 @@ def test_the_command_distills_on_files_and_collections(tiny: str, tmp_path: Path
     lines.write_text('text\n"open parse parse"\n"date"\n', encoding="utf-8")
     with vs.create(tmp_path / "c.vs", embedder="toy:8", text_column="body") as collection:
         collection.add([{"id": 1, "body": "socket socket open"}])
-    answer = run("distill", tiny, tmp_path / "static", "--corpus", lines, "--corpus", tmp_path / "c.vs", "--dim", 4, "--json")
+    answer = run(
+        "distill",
+        tiny,
+        tmp_path / "static",
+        "--corpus",
+        lines,
+        "--corpus",
+        tmp_path / "c.vs",
+        "--dim",
+        4,
+        "--json",
+    )
     assert answer.exit_code == 0, answer.stderr
     assert json.loads(answer.stdout)["texts"] == 3
     teacher: Any = resolve_embedder(tiny)
-    direct = distill(teacher, tmp_path / "direct", corpus=["open parse parse", "date", "socket socket open"], dim=4)
+    direct = distill(
+        teacher,
+        tmp_path / "direct",
+        corpus=["open parse parse", "date", "socket socket open"],
+        dim=4,
+    )
     made = resolve_embedder(f"model2vec:{tmp_path / 'static'}")
     expected = resolve_embedder(f"model2vec:{direct}").embed_documents(["open date", "socket"])
     np.testing.assert_array_equal(made.embed_documents(["open date", "socket"]), expected)
@@ -378,7 +468,12 @@ def test_the_command_distills_on_files_and_collections(tiny: str, tmp_path: Path
 
 @pytest.mark.parametrize(("steps", "kept"), [(1, False), (6, True)])
 def test_the_command_interrupted(
-    tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, kept: bool
+    tiny: str,
+    pairs: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    kept: bool,
 ) -> None:
     """14 pairs in batches of 8: two steps an epoch at most, so six steps are three epochs at least."""
     path = tmp_path / "pairs.jsonl"
@@ -397,4 +492,6 @@ def test_the_command_interrupted(
     assert answer.exit_code == 130
     assert (tmp_path / "m" / "model.safetensors").exists() == kept
     assert ("→" in answer.stdout) == kept
-    assert {entry.name for entry in tmp_path.iterdir()} == ({"pairs.jsonl", "m"} if kept else {"pairs.jsonl"})
+    assert {entry.name for entry in tmp_path.iterdir()} == (
+        {"pairs.jsonl", "m"} if kept else {"pairs.jsonl"}
+    )

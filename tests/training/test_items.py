@@ -18,13 +18,19 @@ from vecsearch.training.item2vec import sessions_of, train_item2vec
 from vecsearch.training.node2vec import Graph, train_node2vec, walk
 from vecsearch.training.table import fit_table
 
-needs_gensim = pytest.mark.skipif(find_spec("gensim") is None, reason="gensim (the extra 'train') is not installed")
+needs_gensim = pytest.mark.skipif(
+    find_spec("gensim") is None, reason="gensim (the extra 'train') is not installed"
+)
 
 
 def baskets() -> pa.Table:
     """Items 0 to 9 are bought together, and so are 10 to 19."""
     random = np.random.default_rng(0)
-    rows = [(basket, int(item)) for basket in range(300) for item in random.choice(10, 5, replace=False) + 10 * (basket % 2)]
+    rows = [
+        (basket, int(item))
+        for basket in range(300)
+        for item in random.choice(10, 5, replace=False) + 10 * (basket % 2)
+    ]
     return pa.table({"basket": [basket for basket, _ in rows], "item": [item for _, item in rows]})
 
 
@@ -40,13 +46,23 @@ def test_item2vec_finds_what_goes_together(tmp_path: Path) -> None:
     before = items.fingerprint()
     loaded = resolve_embedder(f"saved:{items.save(tmp_path / 'items')}")
     assert loaded.fingerprint() == before
-    np.testing.assert_array_equal(loaded.embed_documents([3, "4"]), items.embed_documents(["3", "4"]))
+    np.testing.assert_array_equal(
+        loaded.embed_documents([3, "4"]), items.embed_documents(["3", "4"])
+    )
 
 
 def test_sessions_in_order() -> None:
-    table = pa.table({"user": ["b", "a", "b", "a"], "item": ["x", "y", "z", "w"], "when": [4, 3, 2, 1]})
-    assert [one.tolist() for one in sessions_of(table, "user", "item", "when", 0)] == [["w", "y"], ["z", "x"]]
-    assert [sorted(one.tolist()) for one in sessions_of(table, "user", "item", None, 0)] == [["w", "y"], ["x", "z"]]
+    table = pa.table(
+        {"user": ["b", "a", "b", "a"], "item": ["x", "y", "z", "w"], "when": [4, 3, 2, 1]}
+    )
+    assert [one.tolist() for one in sessions_of(table, "user", "item", "when", 0)] == [
+        ["w", "y"],
+        ["z", "x"],
+    ]
+    assert [sorted(one.tolist()) for one in sessions_of(table, "user", "item", None, 0)] == [
+        ["w", "y"],
+        ["x", "z"],
+    ]
 
 
 @needs_gensim
@@ -66,7 +82,12 @@ def test_sessions_that_cannot_be_used(table: dict[str, list[object]], message: s
 
 def edges() -> pa.Table:
     """A square a-b-c-d with the diagonal a-c, one edge given twice, and a loop at d."""
-    return pa.table({"source": ["a", "b", "c", "d", "a", "b", "d"], "target": ["b", "c", "d", "a", "c", "a", "d"]})
+    return pa.table(
+        {
+            "source": ["a", "b", "c", "d", "a", "b", "d"],
+            "target": ["b", "c", "d", "a", "c", "a", "d"],
+        }
+    )
 
 
 def test_graph_by_hand() -> None:
@@ -85,13 +106,17 @@ def test_steps_follow_the_weights() -> None:
     table = pa.table({"source": ["hub"] * 3, "target": ["x", "y", "z"], "w": [1.0, 2.0, 5.0]})
     graph = Graph.from_table(table, "source", "target", "w", directed=False)
     steps = graph.step(np.zeros(80_000, dtype=np.int64), np.random.default_rng(0))
-    np.testing.assert_allclose(np.bincount(steps, minlength=4) / 80_000, [0, 1 / 8, 2 / 8, 5 / 8], atol=0.01)
+    np.testing.assert_allclose(
+        np.bincount(steps, minlength=4) / 80_000, [0, 1 / 8, 2 / 8, 5 / 8], atol=0.01
+    )
 
 
 @pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (0.25, 4.0), (4.0, 0.5)])
 def test_second_order_steps_have_node2vecs_odds(p: float, q: float) -> None:
     """From a by way of c: back to a (1/p), on to b and d, which are a's neighbours (1), or to e, which is not (1/q)."""
-    table = pa.table({"source": ["a", "a", "a", "c", "c", "c"], "target": ["b", "c", "d", "b", "d", "e"]})
+    table = pa.table(
+        {"source": ["a", "a", "a", "c", "c", "c"], "target": ["b", "c", "d", "b", "d", "e"]}
+    )
     graph = Graph.from_table(table, "source", "target", None, directed=False)
     random = np.random.default_rng(0)
     counts = np.zeros(5)
@@ -104,7 +129,13 @@ def test_second_order_steps_have_node2vecs_odds(p: float, q: float) -> None:
 
 
 def test_walks_stop_where_nothing_leads_on() -> None:
-    graph = Graph.from_table(pa.table({"source": ["a", "b"], "target": ["b", "c"]}), "source", "target", None, directed=True)
+    graph = Graph.from_table(
+        pa.table({"source": ["a", "b"], "target": ["b", "c"]}),
+        "source",
+        "target",
+        None,
+        directed=True,
+    )
     paths = {path[0]: path.tolist() for path in walk(graph, 4, 1, 2, np.random.default_rng(0))}
     assert paths == {0: [0, 1, 2, -1], 1: [1, 2, -1, -1], 2: [2, -1, -1, -1]}
 
@@ -112,12 +143,23 @@ def test_walks_stop_where_nothing_leads_on() -> None:
 @needs_gensim
 def test_node2vec_keeps_clusters_together() -> None:
     random = np.random.default_rng(0)
-    pairs = [(f"{side}{i}", f"{side}{j}") for side in "xy" for i in range(12) for j in range(i) if random.random() < 0.6]
-    table = pa.table({"source": [a for a, _ in pairs] + ["x0"], "target": [b for _, b in pairs] + ["y0"]})
+    pairs = [
+        (f"{side}{i}", f"{side}{j}")
+        for side in "xy"
+        for i in range(12)
+        for j in range(i)
+        if random.random() < 0.6
+    ]
+    table = pa.table(
+        {"source": [a for a, _ in pairs] + ["x0"], "target": [b for _, b in pairs] + ["y0"]}
+    )
     nodes = train_node2vec(table, dim=16, walks=5, length=20, p=0.5, q=2.0)
     for node in ("x3", "y5"):
         assert sum(key[0] == node[0] for key, _ in nodes.most_similar(node, 10)) >= 9
-    assert train_node2vec(table, dim=16, walks=5, length=20, p=0.5, q=2.0).fingerprint() == nodes.fingerprint()
+    assert (
+        train_node2vec(table, dim=16, walks=5, length=20, p=0.5, q=2.0).fingerprint()
+        == nodes.fingerprint()
+    )
 
 
 def test_graphs_that_cannot_be_used() -> None:
@@ -137,7 +179,12 @@ def cars() -> pa.Table:
         {
             "id": ["a", "b", "c", "d"],
             "power": [50, 60, 200, None],
-            "sold": [dt.date(2020, 1, 1), dt.date(2020, 1, 3), dt.date(2020, 1, 5), dt.date(2020, 1, 7)],
+            "sold": [
+                dt.date(2020, 1, 1),
+                dt.date(2020, 1, 3),
+                dt.date(2020, 1, 5),
+                dt.date(2020, 1, 7),
+            ],
             "fuel": ["petrol", "petrol", "electric", "electric"],
             "new": [True, False, True, False],
         }
@@ -149,13 +196,20 @@ def test_table_rows_keep_their_distances_when_nothing_is_cut() -> None:
     power = (np.array([50, 60, 200]) - 310 / 3) / np.std([50, 60, 200])
     sold = np.array([-3, -1, 1, 3]) / np.sqrt(5)
     by_hand = np.array(
-        [[power[0], sold[0], 0, 1, 1], [power[1], sold[1], 0, 1, -1], [power[2], sold[2], 1, 0, 1], [0, sold[3], 1, 0, -1]]
+        [
+            [power[0], sold[0], 0, 1, 1],
+            [power[1], sold[1], 0, 1, -1],
+            [power[2], sold[2], 1, 0, 1],
+            [0, sold[3], 1, 0, -1],
+        ]
     )
     got = embedder.embed_documents(cars().to_pylist())
     assert got.shape == (4, 5) and got.dtype == np.float32
     for i in range(4):
         np.testing.assert_allclose(
-            np.linalg.norm(got - got[i], axis=1), np.linalg.norm(by_hand - by_hand[i], axis=1), atol=1e-5
+            np.linalg.norm(got - got[i], axis=1),
+            np.linalg.norm(by_hand - by_hand[i], axis=1),
+            atol=1e-5,
         )
 
 
@@ -183,7 +237,9 @@ def test_table_queries_in_part_and_the_round_trip(tmp_path: Path) -> None:
         ({"a": [1, 2]}, {"dim": 2}, "these columns have 1 dimensions"),
     ],
 )
-def test_tables_that_cannot_be_used(table: dict[str, list[object]], options: dict[str, Any], message: str) -> None:
+def test_tables_that_cannot_be_used(
+    table: dict[str, list[object]], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InvalidInputError, match=message):
         fit_table(pa.table(table), **options)
 

@@ -44,10 +44,18 @@ WITH_C_MEMBERS = (
     "lzma operator os pickle queue random re signal socket sqlite3 ssl statistics string struct threading tracemalloc "
     "weakref zoneinfo"
 ).split()
-PATH_MODULES = frozenset({os.path.__name__, "genericpath"})  # where the members of `os.path` are written
+PATH_MODULES = frozenset(
+    {os.path.__name__, "genericpath"}
+)  # where the members of `os.path` are written
 MAX_CHARACTERS = 200
 MAX_SIGNATURE = 160
-PLURAL = {"module": "modules", "class": "classes", "function": "functions", "method": "methods", "property": "properties"}
+PLURAL = {
+    "module": "modules",
+    "class": "classes",
+    "function": "functions",
+    "method": "methods",
+    "property": "properties",
+}
 HITS = 3
 
 
@@ -62,7 +70,11 @@ def stdlib_docs() -> list[Row]:
     for module, path in sources:
         for row in _parsed_docs(module, path):
             rows.setdefault(row["id"], row)
-    in_c = [name for name in sorted(sys.stdlib_module_names) if _public(name) and name not in dict(sources)]
+    in_c = [
+        name
+        for name in sorted(sys.stdlib_module_names)
+        if _public(name) and name not in dict(sources)
+    ]
     for name in [*in_c, *WITH_C_MEMBERS]:
         for row in _asked_docs(name, frozenset(rows)):
             rows.setdefault(row["id"], row)
@@ -98,22 +110,46 @@ def _parsed_docs(module: str, path: Path) -> Iterator[Row]:
     yield from _parsed_members(module, module, tree.body, "function")
 
 
-def _parsed_members(module: str, parent: str, body: list[ast.stmt], function_kind: str) -> Iterator[Row]:
+def _parsed_members(
+    module: str, parent: str, body: list[ast.stmt], function_kind: str
+) -> Iterator[Row]:
     for node in body:
         if isinstance(node, ast.If | ast.Try):  # definitions that depend on the platform
             yield from _parsed_members(module, parent, [*node.body, *node.orelse], function_kind)
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not _public(node.name):
+        if not isinstance(
+            node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) or not _public(node.name):
             continue
         name = f"{parent}.{node.name}"
         if isinstance(node, ast.ClassDef):
-            made = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-            yield from _row(name, module, "class", _parsed_signature(made[0]) if made else "", ast.get_docstring(node))
+            made = [
+                item
+                for item in node.body
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__"
+            ]
+            yield from _row(
+                name,
+                module,
+                "class",
+                _parsed_signature(made[0]) if made else "",
+                ast.get_docstring(node),
+            )
             yield from _parsed_members(module, name, node.body, "method")
         else:
-            decorators = {ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list}
-            is_property = function_kind == "method" and not decorators.isdisjoint({"property", "cached_property"})
+            decorators = {
+                ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list
+            }
+            is_property = function_kind == "method" and not decorators.isdisjoint(
+                {"property", "cached_property"}
+            )
             signature = "" if is_property else _parsed_signature(node)
-            yield from _row(name, module, "property" if is_property else function_kind, signature, ast.get_docstring(node))
+            yield from _row(
+                name,
+                module,
+                "property" if is_property else function_kind,
+                signature,
+                ast.get_docstring(node),
+            )
 
 
 def _parsed_signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
@@ -141,16 +177,31 @@ def _asked_docs(name: str, described: Container[str]) -> Iterator[Row]:
     for key, member in sorted(vars(module).items()):
         own_key = getattr(member, "__name__", key)
         is_alias = own_key != key and vars(module).get(own_key) is member
-        if is_alias or not _public(key) or not _is_from(name, member) or _own_name(member) in described:
+        if (
+            is_alias
+            or not _public(key)
+            or not _is_from(name, member)
+            or _own_name(member) in described
+        ):
             continue
         if inspect.isclass(member):
-            yield from _row(f"{name}.{key}", name, "class", _asked_signature(member), member.__doc__)
+            yield from _row(
+                f"{name}.{key}", name, "class", _asked_signature(member), member.__doc__
+            )
             for attribute, value in sorted(vars(member).items()):
                 if _public(attribute) and _made_in_c(value):
                     kind = "property" if inspect.isdatadescriptor(value) else "method"
-                    yield from _row(f"{name}.{key}.{attribute}", name, kind, _asked_signature(value), value.__doc__)
+                    yield from _row(
+                        f"{name}.{key}.{attribute}",
+                        name,
+                        kind,
+                        _asked_signature(value),
+                        value.__doc__,
+                    )
         elif _made_in_c(member):
-            yield from _row(f"{name}.{key}", name, "function", _asked_signature(member), member.__doc__)
+            yield from _row(
+                f"{name}.{key}", name, "function", _asked_signature(member), member.__doc__
+            )
 
 
 def _is_from(name: str, member: object) -> bool:
@@ -166,7 +217,11 @@ def _own_name(member: object) -> str:
 def _made_in_c(member: object) -> bool:
     return (
         not isinstance(member, property)
-        and (inspect.isbuiltin(member) or inspect.ismethoddescriptor(member) or inspect.isgetsetdescriptor(member))
+        and (
+            inspect.isbuiltin(member)
+            or inspect.ismethoddescriptor(member)
+            or inspect.isgetsetdescriptor(member)
+        )
         and not isinstance(member, classmethod | staticmethod)
     )
 
@@ -182,13 +237,21 @@ def _row(name: str, module: str, kind: str, signature: str, doc: str | None) -> 
     """The row of one documented thing; nothing when it has no docstring."""
     start = _beginning(inspect.cleandoc(doc)) if isinstance(doc, str) else ""
     if start:
-        yield {"id": name, "text": f"{name}: {start}", "module": module, "kind": kind, "signature": signature[:MAX_SIGNATURE]}
+        yield {
+            "id": name,
+            "text": f"{name}: {start}",
+            "module": module,
+            "kind": kind,
+            "signature": signature[:MAX_SIGNATURE],
+        }
 
 
 def _beginning(doc: str) -> str:
     """The start of a docstring on one line: up to its first doctest, cut at a word's end near MAX_CHARACTERS."""
     words = " ".join(doc.partition(">>>")[0].split())
-    return words if len(words) <= MAX_CHARACTERS else words[:MAX_CHARACTERS].rpartition(" ")[0] + " …"
+    return (
+        words if len(words) <= MAX_CHARACTERS else words[:MAX_CHARACTERS].rpartition(" ")[0] + " …"
+    )
 
 
 @dataclass(frozen=True)
@@ -210,7 +273,9 @@ QUESTIONS = (
 )
 
 
-def run(folder: Path, embedder: str, *, quiet: bool = False, rows: Sequence[Row] | None = None) -> list[dict[str, Any]]:
+def run(
+    folder: Path, embedder: str, *, quiet: bool = False, rows: Sequence[Row] | None = None
+) -> list[dict[str, Any]]:
     """Fill the collection at `folder`, ask the questions, and say what to type next. Returns the answers.
 
     Run again, it finds every text unchanged and embeds nothing; interrupted, it goes on where it stopped. `rows` replaces
@@ -221,16 +286,23 @@ def run(folder: Path, embedder: str, *, quiet: bool = False, rows: Sequence[Row]
 
     screen = Console(quiet=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if rows is None:
-        screen.print(f"Reading the docstrings of Python {platform.python_version()}'s standard library.")
+        screen.print(
+            f"Reading the docstrings of Python {platform.python_version()}'s standard library."
+        )
         rows = stdlib_docs()
-    kinds = [f"{number:,} {PLURAL[kind]}" for kind, number in Counter(row["kind"] for row in rows).most_common()]
+    kinds = [
+        f"{number:,} {PLURAL[kind]}"
+        for kind, number in Counter(row["kind"] for row in rows).most_common()
+    ]
     screen.print(f"{len(rows):,} documents: {', '.join(kinds)}.")
     try:
         collection = open_collection(folder)
     except CollectionNotFoundError:
         collection = create(folder, embedder=embedder)
     with collection:
-        screen.print(f"Embedding them with {collection.info().embedder}; this takes a minute or two the first time.")
+        screen.print(
+            f"Embedding them with {collection.info().embedder}; this takes a minute or two the first time."
+        )
         start = time.perf_counter()
         done = collection.add(rows, on_conflict="replace")
         seconds = time.perf_counter() - start
@@ -251,12 +323,18 @@ def _ask(collection: Collection, question: Question, quiet: bool) -> dict[str, A
             out.print(f"where {question.where}", style="bold")
         print_hits(hits, ["kind"], "text", question.text)
         out.print(f"{milliseconds:.0f} ms; {hits.plan}", style="dim", soft_wrap=True)
-    return {"question": question.text, "where": question.where, "hits": [hit.to_dict() for hit in hits]}
+    return {
+        "question": question.text,
+        "where": question.where,
+        "hits": [hit.to_dict() for hit in hits],
+    }
 
 
 def _next_steps(folder: Path) -> str:
     """What to type next, with the commands as they are reached from here."""
-    command, python = (_reached(Path(sys.executable).with_name(name)) for name in ("vecsearch", "python"))
+    command, python = (
+        _reached(Path(sys.executable).with_name(name)) for name in ("vecsearch", "python")
+    )
     place = shlex.quote(str(folder))
     return f"""
 Ask your own questions:
@@ -279,6 +357,10 @@ Your own files (.csv, .jsonl, .parquet, or a folder of .txt and .md):
 def _reached(program: Path) -> str:
     """How to type a program that stands beside this interpreter: by its name where the shell finds that very file."""
     found = shutil.which(program.name)
-    if found and Path(found).resolve() == program.resolve() and Path(found).parent == program.parent:
+    if (
+        found
+        and Path(found).resolve() == program.resolve()
+        and Path(found).parent == program.parent
+    ):
         return program.name
     return shlex.quote(os.path.relpath(program))

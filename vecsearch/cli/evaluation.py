@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Version, Where, open_for
-from vecsearch.cli.terminal import EXIT_INTERRUPTED, out, print_json, print_table, reporting, shown_bytes
+from vecsearch.cli.terminal import (
+    EXIT_INTERRUPTED,
+    out,
+    print_json,
+    print_table,
+    reporting,
+    shown_bytes,
+)
 from vecsearch.common.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -25,31 +32,62 @@ app = typer.Typer()
 def evaluate(
     folder: Folder,
     beir: Annotated[
-        Path | None, typer.Argument(metavar="[BEIR]", help="Folder with queries.jsonl and qrels/test.tsv.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="[BEIR]",
+            help="Folder with queries.jsonl and qrels/test.tsv.",
+            show_default=False,
+        ),
     ] = None,
-    queries: Annotated[Path | None, typer.Option(help="Queries: BEIR .jsonl, or id, tab, text a line.")] = None,
-    qrels: Annotated[Path | None, typer.Option(help="Judgements: BEIR .tsv, or TREC with four columns.")] = None,
-    k: Annotated[str, typer.Option("-k", "--k", help="Depths to cut at, separated by commas.")] = "10,100",
+    queries: Annotated[
+        Path | None, typer.Option(help="Queries: BEIR .jsonl, or id, tab, text a line.")
+    ] = None,
+    qrels: Annotated[
+        Path | None, typer.Option(help="Judgements: BEIR .tsv, or TREC with four columns.")
+    ] = None,
+    k: Annotated[
+        str, typer.Option("-k", "--k", help="Depths to cut at, separated by commas.")
+    ] = "10,100",
     where: Where = None,
-    recall: Annotated[float | None, typer.Option(help="Recall to deliver; without it, the collection's own target.")] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="Recall to deliver; without it, the collection's own target."),
+    ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Score every row: recall 1.")] = False,
-    n_queries: Annotated[int, typer.Option(help="Without judgements: how many questions to make.")] = 500,
-    seed: Annotated[int, typer.Option(help="Without judgements: which documents and sentences are drawn.")] = 0,
-    per_query: Annotated[Path | None, typer.Option(help="Write every query's values: .csv, .tsv or .jsonl.")] = None,
+    n_queries: Annotated[
+        int, typer.Option(help="Without judgements: how many questions to make.")
+    ] = 500,
+    seed: Annotated[
+        int, typer.Option(help="Without judgements: which documents and sentences are drawn.")
+    ] = 0,
+    per_query: Annotated[
+        Path | None, typer.Option(help="Write every query's values: .csv, .tsv or .jsonl.")
+    ] = None,
     version: Version = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Measure how good the answers are: by judgements, or by questions made out of the documents."""
     if (queries is None) != (qrels is None) or (beir is not None and queries is not None):
-        raise typer.BadParameter("give --queries and --qrels, or one folder in the BEIR layout, or neither")
+        raise typer.BadParameter(
+            "give --queries and --qrels, or one folder in the BEIR layout, or neither"
+        )
     try:
         depths = [int(part) for part in k.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"{k!r} is not whole numbers separated by commas", param_hint="--k") from None
+        raise typer.BadParameter(
+            f"{k!r} is not whole numbers separated by commas", param_hint="--k"
+        ) from None
     with reporting(debug), open_for(folder, version) as collection:
         report = collection.evaluate(
-            beir or queries, qrels, k=depths, where=where, recall=recall, exact=exact, n_queries=n_queries, seed=seed
+            beir or queries,
+            qrels,
+            k=depths,
+            where=where,
+            recall=recall,
+            exact=exact,
+            n_queries=n_queries,
+            seed=seed,
         )
         if per_query is not None:
             _write_per_query(report, per_query)
@@ -61,19 +99,36 @@ def evaluate(
 
 @app.command()
 def tune(
-    model: Annotated[str, typer.Argument(help="A sentence-transformers model: its hub name or folder.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A sentence-transformers model: its hub name or folder.", show_default=False
+        ),
+    ],
     pairs: Annotated[
         Path,
-        typer.Argument(exists=True, help="Rows of query, document, and perhaps negative, score or clicks.", show_default=False),
+        typer.Argument(
+            exists=True,
+            help="Rows of query, document, and perhaps negative, score or clicks.",
+            show_default=False,
+        ),
     ],
     output: Annotated[Path, typer.Argument(help="Folder for the tuned model.", show_default=False)],
     epochs: Annotated[int, typer.Option(help="At most so many passes over the pairs.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Pairs a step; the others of a batch are each one's negatives.")] = 32,
+    batch_size: Annotated[
+        int, typer.Option(help="Pairs a step; the others of a batch are each one's negatives.")
+    ] = 32,
     learning_rate: Annotated[float, typer.Option(help="The highest step size.")] = 2e-5,
-    held_out: Annotated[float, typer.Option(help="Share of the queries that is only measured with.")] = 0.2,
-    patience: Annotated[int, typer.Option(help="Stop after so many epochs in a row below the best.")] = 1,
+    held_out: Annotated[
+        float, typer.Option(help="Share of the queries that is only measured with.")
+    ] = 0.2,
+    patience: Annotated[
+        int, typer.Option(help="Stop after so many epochs in a row below the best.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Decides the split, the order and the dropout.")] = 0,
-    replace: Annotated[bool, typer.Option("--replace", help="OUTPUT may hold a model: replace it if it is beaten.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="OUTPUT may hold a model: replace it if it is beaten.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -84,12 +139,22 @@ def tune(
 
         def scored(epoch: int, score: float) -> None:
             if not as_json:
-                out.print(f"{'before' if epoch == 0 else f'epoch {epoch}'}: held-out nDCG@{tuning.K} {score:.4f}")
+                out.print(
+                    f"{'before' if epoch == 0 else f'epoch {epoch}'}: held-out nDCG@{tuning.K} {score:.4f}"
+                )
 
         data = read_pairs(_rows(pairs), pairs.name)
         chosen = tuning.Settings(epochs, batch_size, learning_rate, held_out, patience, seed)
         with _counting("tuning") as progress:
-            report = tuning.tune(model, data, output, settings=chosen, replace=replace, progress=progress, scored=scored)
+            report = tuning.tune(
+                model,
+                data,
+                output,
+                settings=chosen,
+                replace=replace,
+                progress=progress,
+                scored=scored,
+            )
         if as_json:
             print_json(report)
         else:
@@ -104,14 +169,26 @@ def tune(
 
 @app.command()
 def distill(
-    model: Annotated[str, typer.Argument(help="A sentence-transformers model: its hub name or folder.", show_default=False)],
-    output: Annotated[Path, typer.Argument(help="Folder for the static model.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A sentence-transformers model: its hub name or folder.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Argument(help="Folder for the static model.", show_default=False)
+    ],
     corpus: Annotated[
-        list[Path] | None, typer.Option(exists=True, help="Your own texts: a file, a folder, or a collection; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            exists=True, help="Your own texts: a file, a folder, or a collection; may be repeated."
+        ),
     ] = None,
     text_column: Annotated[str, typer.Option(help="The files' column with the text.")] = "text",
     dim: Annotated[int, typer.Option(help="Numbers in a vector.")] = 256,
-    words: Annotated[int, typer.Option(help="At most so many words of the corpus get a vector of their own.")] = 20_000,
+    words: Annotated[
+        int, typer.Option(help="At most so many words of the corpus get a vector of their own.")
+    ] = 20_000,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -123,13 +200,23 @@ def distill(
         texts = [text for path in corpus for text in _texts(path, text_column)] if corpus else None
         with _counting("embedding tokens") as progress:
             teacher = SentenceTransformerEmbedder(model)
-            distilling.distill(teacher, output, corpus=texts, dim=dim, words=words, progress=progress)
+            distilling.distill(
+                teacher, output, corpus=texts, dim=dim, words=words, progress=progress
+            )
         size = sum(path.stat().st_size for path in output.rglob("*"))
-        made = {"embedder": f"model2vec:{output}", "teacher": model, "texts": len(texts or []), "dim": dim, "bytes": size}
+        made = {
+            "embedder": f"model2vec:{output}",
+            "teacher": model,
+            "texts": len(texts or []),
+            "dim": dim,
+            "bytes": size,
+        }
         if as_json:
             print_json(made)
         else:
-            out.print(f"{made['embedder']}: {dim} dimensions, {shown_bytes(size)}; use it as --embedder {made['embedder']}")
+            out.print(
+                f"{made['embedder']}: {dim} dimensions, {shown_bytes(size)}; use it as --embedder {made['embedder']}"
+            )
 
 
 @contextmanager
@@ -174,12 +261,19 @@ def _texts(path: Path, column: str) -> Iterator[str]:
         return
     for batch in open_source(path, text_column=column).batches:
         if column not in batch.schema.names:
-            raise InvalidInputError(f"{path} has no column {column!r}; it has {', '.join(batch.schema.names)} (--text-column)")
-        yield from (text for text in batch.column(column).to_pylist() if isinstance(text, str) and text)
+            raise InvalidInputError(
+                f"{path} has no column {column!r}; it has {', '.join(batch.schema.names)} (--text-column)"
+            )
+        yield from (
+            text for text in batch.column(column).to_pylist() if isinstance(text, str) and text
+        )
 
 
 def _print_report(report: QualityReport) -> None:
-    rows = [(name, f"{score.mean:.4f}", f"{score.low:.4f} to {score.high:.4f}") for name, score in report.scores.items()]
+    rows = [
+        (name, f"{score.mean:.4f}", f"{score.low:.4f} to {score.high:.4f}")
+        for name, score in report.scores.items()
+    ]
     print_table([f"{report.queries:,} queries", "mean", "95% interval"], rows)
     for note in report.notes:
         out.print(note, style="dim", soft_wrap=True)
@@ -187,10 +281,18 @@ def _print_report(report: QualityReport) -> None:
 
 def _write_per_query(report: QualityReport, path: Path) -> None:
     """One line a query: its id, its text, and each measure."""
-    rows = [{"query_id": key, "query": report.texts[key], **values} for key, values in report.per_query.items()]
+    rows = [
+        {"query_id": key, "query": report.texts[key], **values}
+        for key, values in report.per_query.items()
+    ]
     with path.open("w", encoding="utf-8", newline="") as file:
         if path.suffix in (".csv", ".tsv"):
-            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
+            writer = csv.DictWriter(
+                file,
+                list(rows[0]),
+                delimiter="\t" if path.suffix == ".tsv" else ",",
+                lineterminator="\n",
+            )
             writer.writeheader()
             writer.writerows(rows)
         else:

@@ -11,7 +11,12 @@ from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
 from vecsearch.cli.terminal import EXIT_ERROR, count, out, print_answer, print_json, reporting
 
 app = typer.Typer()
-Target = Annotated[Path, typer.Argument(metavar="TARGET", help="Where to put it: a name that is free.", show_default=False)]
+Target = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TARGET", help="Where to put it: a name that is free.", show_default=False
+    ),
+]
 
 
 @app.command()
@@ -36,13 +41,24 @@ def repair(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
         from vecsearch.maintenance.repair import repair as mend
 
         done = mend(folder)
-        print_answer(as_json, done, *(done.done or ["nothing to mend"]), *(f"left: {damage}" for damage in done.left))
+        print_answer(
+            as_json,
+            done,
+            *(done.done or ["nothing to mend"]),
+            *(f"left: {damage}" for damage in done.left),
+        )
         if any(done.version in damage.versions for damage in done.left):
             raise typer.Exit(EXIT_ERROR)
 
 
 @app.command()
-def backup(folder: Folder, target: Target, version: Version = None, as_json: Json = False, debug: Debug = False) -> None:
+def backup(
+    folder: Folder,
+    target: Target,
+    version: Version = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Copy a collection to a new folder, every byte compared with its checksum, while others go on writing to it."""
     with reporting(debug):
         from vecsearch.maintenance.backup import write_backup as copy
@@ -54,7 +70,10 @@ def backup(folder: Folder, target: Target, version: Version = None, as_json: Jso
 
 @app.command()
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What backup or export made.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="BACKUP", help="What backup or export made.", show_default=False),
+    ],
     target: Target,
     as_json: Json = False,
     debug: Debug = False,
@@ -71,21 +90,31 @@ def restore(
 @app.command()
 def rollback(
     folder: Folder,
-    version: Annotated[int, typer.Argument(help="A version that `vecsearch versions` lists.", show_default=False)],
+    version: Annotated[
+        int, typer.Argument(help="A version that `vecsearch versions` lists.", show_default=False)
+    ],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Make an older version of a collection the latest again; what came after it stays as versions, too."""
     with reporting(debug), open_for(folder) as collection:
-        latest = collection.restore(version)
+        latest = collection.rollback(version)
         if as_json:
             print_json({"version": latest, "documents": len(collection)})
         else:
-            out.print(f"version {version} is the latest again, as version {latest}: {count(len(collection), 'document')}")
+            out.print(
+                f"version {version} is the latest again, as version {latest}: {count(len(collection), 'document')}"
+            )
 
 
 @app.command()
-def export(folder: Folder, target: Target, version: Version = None, as_json: Json = False, debug: Debug = False) -> None:
+def export(
+    folder: Folder,
+    target: Target,
+    version: Version = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Write a collection to one Parquet file, for other tools, and for `vecsearch restore`."""
     with reporting(debug):
         from vecsearch.maintenance.parquet import export_parquet

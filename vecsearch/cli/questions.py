@@ -25,7 +25,9 @@ def read_queries(path: Path) -> list[tuple[str, str]]:
             row = json.loads(line)
             asked.append((str(row.get("_id", row.get("id", number))), str(row["text"])))
         except (ValueError, KeyError, AttributeError) as error:
-            raise InvalidInputError(f'{path}, line {number}: not a JSON object such as {{"id": 1, "text": "..."}}') from error
+            raise InvalidInputError(
+                f'{path}, line {number}: not a JSON object such as {{"id": 1, "text": "..."}}'
+            ) from error
     return asked
 
 
@@ -44,4 +46,6 @@ def vector_of(text: str) -> list[float]:
     try:
         return [float(value) for value in json.loads(text)]
     except (ValueError, TypeError) as error:
-        raise InvalidInputError("the collection has no embedder: search it by a vector, written [0.1, 0.2, ...]") from error
+        raise InvalidInputError(
+            "the collection has no embedder: search it by a vector, written [0.1, 0.2, ...]"
+        ) from error

@@ -21,9 +21,15 @@ def measure(
     k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
     n_queries: Annotated[int, typer.Option(help="How many queries to ask.")] = 500,
     where: Where = None,
-    recall: Annotated[float | None, typer.Option(help="Recall to ask for; without it, the collection's own target.")] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="Recall to ask for; without it, the collection's own target."),
+    ] = None,
     queries: Annotated[
-        Path | None, typer.Option(help='Questions to ask, as for search, or "sampled"; else rows of the collection.')
+        Path | None,
+        typer.Option(
+            help='Questions to ask, as for search, or "sampled"; else rows of the collection.'
+        ),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -36,8 +42,8 @@ def measure(
         asked = questions(collection, queries)
         report = collection.measure_recall(k, n_queries, where=where, recall=recall, queries=asked)
         interval = f"99% interval {report.low:.4f} to {report.high:.4f}"
-        asked_with = f"asked with {report.queries:,} of {report.asked_with}"
-        reached = f"recall@{report.k} {report.recall:.4f} ({interval}), target {report.target:g}; {asked_with}"
+        query_source = f"asked with {report.queries:,} of {report.query_source}"
+        reached = f"recall@{report.k} {report.recall:.4f} ({interval}), target {report.target:g}; {query_source}"
         print_answer(as_json, report, reached)
     if report.high < report.target:
         raise typer.Exit(1)
@@ -46,7 +52,12 @@ def measure(
 @app.command()
 def sample(
     folder: Folder,
-    kept: Annotated[int, typer.Argument(metavar="COUNT", help="How many queries to keep; 0 stops, and removes them.")],
+    kept: Annotated[
+        int,
+        typer.Argument(
+            metavar="COUNT", help="How many queries to keep; 0 stops, and removes them."
+        ),
+    ],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -73,7 +73,9 @@ def print_answer(as_json: bool, value: object, *lines: str) -> None:
 def _plain(value: object) -> object:
     """What JSON can say: dates in ISO 8601, bytes in base64, NaN and infinities as null."""
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -102,9 +104,13 @@ def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, quer
         document = Text(str(hit.id), style="bold cyan")
         if text_column:
             document = Text.assemble(
-                document, "\n", _snippet(_shown(hit[text_column]).removeprefix(f"{hit.id}: "), query, room)
+                document,
+                "\n",
+                _snippet(_shown(hit[text_column]).removeprefix(f"{hit.id}: "), query, room),
             )
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", *(_shown(hit[name]) for name in columns), document)
+        table.add_row(
+            str(hit.rank), f"{hit.score:.3f}", *(_shown(hit[name]) for name in columns), document
+        )
     out.print(table if len(hits) else "no document matches")
 
 
@@ -117,7 +123,9 @@ def _snippet(text: str, query: str, room: int) -> Text:
     line = " ".join(text[: 10 * room].split())
     width = cell_len(line)  # Chinese characters are two cells wide
     snippet = Text(line if width <= room else set_cell_size(line, room - 1).rstrip() + "…")
-    words = [re.escape(word) for word in re.findall(r"\w+", query) if len(word) > 2 or not word.isascii()]
+    words = [
+        re.escape(word) for word in re.findall(r"\w+", query) if len(word) > 2 or not word.isascii()
+    ]
     if words:
         snippet.highlight_regex(rf"(?i)\b({'|'.join(words)})\b", "bold")
     return snippet

@@ -16,23 +16,31 @@ def parse_bytes(memory: int | str | None) -> int | None:
         return memory
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", memory.lower())
     if match is None:
-        raise InvalidInputError(f"memory is {memory!r}; give bytes, or text such as '512MB' or '2GB'")
+        raise InvalidInputError(
+            f"memory is {memory!r}; give bytes, or text such as '512MB' or '2GB'"
+        )
     number, power, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** ("kmgt".index(power) + 1 if power else 0))
+    return int(
+        float(number) * (1024 if binary else 1000) ** ("kmgt".index(power) + 1 if power else 0)
+    )
 
 
 def parse_metric(metric: str | Metric) -> Metric:
     try:
         return Metric(metric)
     except ValueError as error:
-        raise InvalidInputError(f"metric is {metric!r}; it must be one of {', '.join(Metric)}") from error
+        raise InvalidInputError(
+            f"metric is {metric!r}; it must be one of {', '.join(Metric)}"
+        ) from error
 
 
 def check_recall(recall: float) -> None:
     if type(recall) is float and 0 < recall <= 1:
         return  # at once: every search comes by
     if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
-        raise InvalidInputError(f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95")
+        raise InvalidInputError(
+            f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95"
+        )
 
 
 def check_k(k: int) -> int:

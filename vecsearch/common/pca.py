@@ -11,7 +11,9 @@ Floats = npt.NDArray[np.float64]
 BLOCK_ROWS = 8_192  # rows held in float64 at a time
 
 
-def principal_axes(rows: npt.NDArray[np.floating[Any]], *, centred: bool) -> tuple[Floats, Floats, Floats]:
+def principal_axes(
+    rows: npt.NDArray[np.floating[Any]], *, centred: bool
+) -> tuple[Floats, Floats, Floats]:
     """The rows' centre, the squared length they have along each principal axis (all rows together), and the axes.
 
     rows: float32 or float64 (n, dim), at least one. centred: about their mean; else about the origin, as fits inner products
@@ -25,5 +27,7 @@ def principal_axes(rows: npt.NDArray[np.floating[Any]], *, centred: bool) -> tup
         moment += block.T @ block
     squares, columns = np.linalg.eigh(moment)  # in rising order
     axes = columns[:, ::-1].T
-    signs = np.sign(axes[np.arange(dim), np.abs(axes).argmax(axis=1)])  # an axis has no direction of its own: fix one
+    signs = np.sign(
+        axes[np.arange(dim), np.abs(axes).argmax(axis=1)]
+    )  # an axis has no direction of its own: fix one
     return centre, np.maximum(squares[::-1], 0), axes * signs[:, None]

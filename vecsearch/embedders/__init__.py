@@ -50,7 +50,9 @@ def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embe
     if len(spec) > LONGEST_SPEC or "\0" in spec:
         raise EmbedderError(f"{spec[:60]!r} is not the name of a model or a folder")
     if not spec.strip():
-        raise EmbedderError("the embedder's name is empty: give a model's name such as 'all-MiniLM-L6-v2', or a folder")
+        raise EmbedderError(
+            "the embedder's name is empty: give a model's name such as 'all-MiniLM-L6-v2', or a folder"
+        )
     kind, name = _split(spec)
     if kind in KINDS:
         load: Callable[[str, str | None], Embedder] = importlib.import_module(KINDS[kind]).load
@@ -77,7 +79,9 @@ def _split(spec: str) -> tuple[str, str]:
 
 
 def _entry_points() -> list[EntryPoint]:
-    from importlib.metadata import entry_points  # slow to import, and only third parties' kinds need it
+    from importlib.metadata import (
+        entry_points,  # slow to import, and only third parties' kinds need it
+    )
 
     return list(entry_points(group=ENTRY_POINT_GROUP))
 
@@ -91,7 +95,9 @@ def _third_party(kind: str, name: str, spec: str) -> Embedder:
         except VecsearchError:
             raise
         except Exception as error:
-            raise EmbedderError(f"'{spec}': the embedder kind '{kind}' ({point.value}) failed: {error}") from error
+            raise EmbedderError(
+                f"'{spec}': the embedder kind '{kind}' ({point.value}) failed: {error}"
+            ) from error
         return _checked(made, f"'{spec}': what the embedder kind '{kind}' ({point.value}) made")
     known = embedder_kinds()
     near = difflib.get_close_matches(kind, known, n=1)

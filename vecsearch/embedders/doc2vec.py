@@ -20,13 +20,30 @@ from vecsearch.embedders import tokens
 from vecsearch.embedders.inputs import strings
 from vecsearch.embedders.saved import Saved, write_saved
 
-_PARAMETERS = ("vector_size", "window", "dm", "negative", "sample", "ns_exponent", "alpha", "min_alpha", "seed", "epochs")
+_PARAMETERS = (
+    "vector_size",
+    "window",
+    "dm",
+    "negative",
+    "sample",
+    "ns_exponent",
+    "alpha",
+    "min_alpha",
+    "seed",
+    "epochs",
+)
 
 
 class Doc2VecEmbedder:
     """Texts by inference, documents and queries alike. A text without a known word is all zeros."""
 
-    def __init__(self, model: Any, cutting: tokens.Tokenizer, infer_epochs: int, name: str = "doc2vec:unsaved") -> None:
+    def __init__(
+        self,
+        model: Any,
+        cutting: tokens.Tokenizer,
+        infer_epochs: int,
+        name: str = "doc2vec:unsaved",
+    ) -> None:
         """`model` is a gensim Doc2Vec; `infer_epochs` the passes over a text whose vector is inferred."""
         self.name = name
         self.dim = int(model.vector_size)
@@ -62,8 +79,17 @@ class Doc2VecEmbedder:
         model, steps = self._model, gensim_models("Doc2Vec").doc2vec
         random = np.random.default_rng([model.seed, zlib.crc32(" ".join(words).encode("utf-8"))])
         vector = ((random.random((1, self.dim)) - 0.5) / self.dim).astype(np.float32)
-        lock, work, neurons = np.ones(1, np.float32), np.zeros(self.dim, np.float32), np.zeros(self.dim, np.float32)
-        frozen = {"learn_words": False, "learn_hidden": False, "doctag_vectors": vector, "doctags_lockf": lock}
+        lock, work, neurons = (
+            np.ones(1, np.float32),
+            np.zeros(self.dim, np.float32),
+            np.zeros(self.dim, np.float32),
+        )
+        frozen = {
+            "learn_words": False,
+            "learn_hidden": False,
+            "doctag_vectors": vector,
+            "doctags_lockf": lock,
+        }
         model.random.seed(model.seed)
         for alpha in np.linspace(model.alpha, model.min_alpha, self.infer_epochs):
             if model.dm:
@@ -87,15 +113,23 @@ class Doc2VecEmbedder:
             "documents": int(model.corpus_count),
             "parameters": {key: _plain(getattr(model, key)) for key in _PARAMETERS},
         }
-        counts = np.array([model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key], dtype=np.int64)
-        arrays = {"counts": counts, "words": np.asarray(model.wv.vectors), "output": np.asarray(model.syn1neg)}
+        counts = np.array(
+            [model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key], dtype=np.int64
+        )
+        arrays = {
+            "counts": counts,
+            "words": np.asarray(model.wv.vectors),
+            "output": np.asarray(model.syn1neg),
+        }
         return Saved("doc2vec", settings, list(model.wv.index_to_key), arrays)
 
 
 def from_saved(saved: Saved, name: str) -> Doc2VecEmbedder:
     """Rebuild the model from its vocabulary and weights. Raises MissingExtraError."""
     settings, arrays = saved.settings, saved.arrays
-    model = gensim_models("A saved Doc2Vec embedder").Doc2Vec(**settings["parameters"], min_count=1, sorted_vocab=0, workers=1)
+    model = gensim_models("A saved Doc2Vec embedder").Doc2Vec(
+        **settings["parameters"], min_count=1, sorted_vocab=0, workers=1
+    )
     counts = dict(zip(saved.keys, arrays["counts"].tolist(), strict=True))
     model.build_vocab_from_freq(counts, corpus_count=settings["documents"])
     model.wv.vectors = arrays["words"]
@@ -105,4 +139,10 @@ def from_saved(saved: Saved, name: str) -> Doc2VecEmbedder:
 
 def _plain(value: Any) -> Any:
     """gensim keeps some parameters as numpy scalars or booleans."""
-    return value.item() if isinstance(value, np.generic) else int(value) if isinstance(value, bool) else value
+    return (
+        value.item()
+        if isinstance(value, np.generic)
+        else int(value)
+        if isinstance(value, bool)
+        else value
+    )

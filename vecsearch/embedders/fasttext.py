@@ -47,7 +47,10 @@ class FastTextEmbedder(WordEmbedder):
         if row is not None:
             known: npt.NDArray[np.float32] = self.vectors[row]
             return known
-        buckets = [ngram_hash(gram) % len(self.ngrams) for gram in character_ngrams(word, self.min_n, self.max_n)]
+        buckets = [
+            ngram_hash(gram) % len(self.ngrams)
+            for gram in character_ngrams(word, self.min_n, self.max_n)
+        ]
         return np.asarray(self.ngrams[buckets].mean(axis=0), dtype=np.float32) if buckets else None
 
     def text_vectors(self, text: str) -> npt.NDArray[np.float32]:
@@ -56,8 +59,15 @@ class FastTextEmbedder(WordEmbedder):
         return np.stack(found) if found else np.empty((0, self.dim), dtype=np.float32)
 
     def _saved(self) -> Saved:
-        settings = {"cutting": self.cutting, "about": self.about, "min_n": self.min_n, "max_n": self.max_n}
-        return Saved(self.kind, settings, self.keys, {"vectors": self.vectors, "ngrams": self.ngrams})
+        settings = {
+            "cutting": self.cutting,
+            "about": self.about,
+            "min_n": self.min_n,
+            "max_n": self.max_n,
+        }
+        return Saved(
+            self.kind, settings, self.keys, {"vectors": self.vectors, "ngrams": self.ngrams}
+        )
 
 
 def character_ngrams(word: str, min_n: int, max_n: int) -> list[str]:
@@ -78,21 +88,35 @@ def ngram_hash(gram: str) -> int:
 
 def read_fasttext(path: str | Path) -> FastTextEmbedder:
     """A model in fastText's own .bin format. Raises MissingExtraError, CorruptedError."""
-    load_vectors = gensim_models(f"Reading the fastText model '{path}'").fasttext.load_facebook_vectors
+    load_vectors = gensim_models(
+        f"Reading the fastText model '{path}'"
+    ).fasttext.load_facebook_vectors
     try:
         wv = load_vectors(str(path))
     except Exception as error:
         raise CorruptedError(f"the fastText model '{path}' cannot be read: {error}") from error
     about = {"read": "fasttext"}
     return FastTextEmbedder(
-        wv.index_to_key, wv.vectors, wv.vectors_ngrams, f"words:{path}", min_n=wv.min_n, max_n=wv.max_n,
-        cutting="vocabulary", about=about,
-    )  # fmt: skip
+        wv.index_to_key,
+        wv.vectors,
+        wv.vectors_ngrams,
+        f"words:{path}",
+        min_n=wv.min_n,
+        max_n=wv.max_n,
+        cutting="vocabulary",
+        about=about,
+    )
 
 
 def from_saved(saved: Saved, name: str) -> FastTextEmbedder:
     settings, arrays = saved.settings, saved.arrays
     return FastTextEmbedder(
-        saved.keys, arrays["vectors"], arrays["ngrams"], name, min_n=settings["min_n"], max_n=settings["max_n"],
-        cutting=settings["cutting"], about=settings["about"],
-    )  # fmt: skip
+        saved.keys,
+        arrays["vectors"],
+        arrays["ngrams"],
+        name,
+        min_n=settings["min_n"],
+        max_n=settings["max_n"],
+        cutting=settings["cutting"],
+        about=settings["about"],
+    )

@@ -51,7 +51,9 @@ def model_fingerprint(model: SentenceTransformer, query_prompt: str, document_pr
 
 def _weights_digest(model: SentenceTransformer) -> str:
     tensors = model.state_dict()
-    return tensors_digest({name: tensor for name, tensor in tensors.items() if not _is_unused(name, model)})
+    return tensors_digest(
+        {name: tensor for name, tensor in tensors.items() if not _is_unused(name, model)}
+    )
 
 
 def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
@@ -65,7 +67,9 @@ def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
 def _is_unused(name: str, model: SentenceTransformer) -> bool:
     """BERT's own pooler does not reach the vectors when token embeddings are pooled, and it is freshly random at every
     load of a model that was saved without it."""
-    return ".pooler." in name and getattr(model[0], "module_output_name", None) == "token_embeddings"
+    return (
+        ".pooler." in name and getattr(model[0], "module_output_name", None) == "token_embeddings"
+    )
 
 
 def _tensor_digest(tensor: torch.Tensor) -> str:
@@ -95,9 +99,13 @@ def _tokenizer_digest(tokenizer: Any) -> str:
     """Over the serialised tokenizer without padding and truncation, which are settings of the last call, not its own."""
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(backend, "to_str"):  # a tokenizer in Python: its vocabulary and special tokens
-        vocabulary = sorted(tokenizer.get_vocab().items()) if hasattr(tokenizer, "get_vocab") else []
+        vocabulary = (
+            sorted(tokenizer.get_vocab().items()) if hasattr(tokenizer, "get_vocab") else []
+        )
         special = sorted(map(str, getattr(tokenizer, "all_special_tokens", [])))
-        return hashlib.sha256(json.dumps([type(tokenizer).__name__, vocabulary, special]).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([type(tokenizer).__name__, vocabulary, special]).encode()
+        ).hexdigest()
     truncation, padding = backend.truncation, backend.padding
     backend.no_truncation()
     backend.no_padding()

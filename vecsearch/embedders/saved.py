@@ -45,7 +45,9 @@ class SavedEmbedder(Embedder, Protocol):
 
 def lives_in_a_folder(embedder: Embedder) -> TypeGuard[SavedEmbedder]:
     """Whether an embedder was trained here or read from a folder it was saved in, so that no model's name leads to it."""
-    return isinstance(embedder, SavedEmbedder) and (embedder.name.startswith("saved:") or embedder.name.endswith(":unsaved"))
+    return isinstance(embedder, SavedEmbedder) and (
+        embedder.name.startswith("saved:") or embedder.name.endswith(":unsaved")
+    )
 
 
 def save_copy(embedder: SavedEmbedder, folder: Path) -> None:
@@ -100,7 +102,9 @@ def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = 
 
         disk.write_file(target / "keys.arrow", write_keys)
     if saved.arrays:
-        disk.write_file(target / "arrays.safetensors", lambda path: save_file(dict(saved.arrays), path))
+        disk.write_file(
+            target / "arrays.safetensors", lambda path: save_file(dict(saved.arrays), path)
+        )
     layout = {"format": FORMAT, "kind": saved.kind, "settings": saved.settings}
     text = json.dumps(layout, ensure_ascii=False, indent=2) + "\n"
     disk.write_text(target / "embedder.json", text)
@@ -123,7 +127,9 @@ def read_saved(folder: str | Path) -> Saved:
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptedError(f"{source / 'embedder.json'} is damaged: {error}") from error
     if number != FORMAT:
-        raise EmbedderError(f"{source} was saved in format {number}; this vecsearch reads format {FORMAT}: upgrade vecsearch")
+        raise EmbedderError(
+            f"{source} was saved in format {number}; this vecsearch reads format {FORMAT}: upgrade vecsearch"
+        )
     keys: list[str] = []
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
@@ -132,7 +138,9 @@ def read_saved(folder: str | Path) -> Saved:
         if (source / "arrays.safetensors").exists():
             arrays = load_file(source / "arrays.safetensors")
     except (OSError, pa.ArrowInvalid, SafetensorError, KeyError) as error:
-        raise CorruptedError(f"a file of the saved embedder in {source} is damaged: {error}") from error
+        raise CorruptedError(
+            f"a file of the saved embedder in {source} is damaged: {error}"
+        ) from error
     return Saved(kind, settings, keys, arrays)
 
 
@@ -140,9 +148,13 @@ def load_saved(folder: str | Path) -> Embedder:
     """The embedder saved in a folder, whatever its kind."""
     saved = read_saved(folder)
     if saved.kind not in KINDS:
-        raise EmbedderError(f"the embedder in '{folder}' is of kind '{saved.kind}', which this vecsearch does not know")
+        raise EmbedderError(
+            f"the embedder in '{folder}' is of kind '{saved.kind}', which this vecsearch does not know"
+        )
     try:
-        embedder: Embedder = importlib.import_module(KINDS[saved.kind]).from_saved(saved, f"saved:{folder}")
+        embedder: Embedder = importlib.import_module(KINDS[saved.kind]).from_saved(
+            saved, f"saved:{folder}"
+        )
     except (KeyError, ValueError, IndexError) as error:
         raise CorruptedError(f"the saved embedder in {folder} lacks a part: {error}") from error
     return embedder

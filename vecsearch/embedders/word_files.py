@@ -18,7 +18,9 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.errors import CorruptedError, EmbedderError
 
 File: TypeAlias = io.BufferedReader | gzip.GzipFile
-FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model with its subwords (.bin)
+FASTTEXT_MAGIC = (
+    b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model with its subwords (.bin)
+)
 _LINES = 10_000  # lines parsed at a time
 _NUMERIC = frozenset(b"0123456789+-.eEnaif")
 
@@ -85,14 +87,18 @@ def _read_binary(file: File, count: int, dim: int, source: Path) -> tuple[list[s
             data = data[start:] + file.read(1 << 24)
             start, space = 0, data.find(b" ")
         if space < 0 or len(data) < space + 1 + size:
-            raise CorruptedError(f"'{source}' ends at word {row} of the {count} its header promises")
+            raise CorruptedError(
+                f"'{source}' ends at word {row} of the {count} its header promises"
+            )
         words.append(data[start:space].lstrip(b"\n").decode("utf-8", errors="ignore"))
         vectors[row] = np.frombuffer(data, dtype="<f4", count=dim, offset=space + 1)
         start = space + 1 + size
     return words, vectors
 
 
-def _read_text(file: File, first: bytes, source: Path, header: tuple[int, int] | None) -> tuple[list[str], Vectors]:
+def _read_text(
+    file: File, first: bytes, source: Path, header: tuple[int, int] | None
+) -> tuple[list[str], Vectors]:
     """`first` is a line already read. Without a header the first line tells the dimension."""
     dim = header[1] if header is not None else len(first.split()) - 1
     if dim < 1:
@@ -105,7 +111,9 @@ def _read_text(file: File, first: bytes, source: Path, header: tuple[int, int] |
         lines = []
     vectors = np.concatenate(blocks) if blocks else np.empty((0, dim), dtype=np.float32)
     if header is not None and len(words) < header[0]:
-        raise CorruptedError(f"'{source}' ends at word {len(words)} of the {header[0]} its header promises")
+        raise CorruptedError(
+            f"'{source}' ends at word {len(words)} of the {header[0]} its header promises"
+        )
     return words, vectors
 
 
@@ -123,7 +131,9 @@ def _parse(lines: list[bytes], dim: int, words: list[str], source: Path) -> Vect
             out[row] = values
         except ValueError as error:
             number = len(words) + 1
-            raise CorruptedError(f"'{source}': word {number} ({word[:40]!r}) has not {dim} numbers: {error}") from error
+            raise CorruptedError(
+                f"'{source}': word {number} ({word[:40]!r}) has not {dim} numbers: {error}"
+            ) from error
         words.append(word.decode("utf-8", errors="ignore"))
     return out
 

@@ -19,13 +19,17 @@ def load(name: str, device: str | None = None) -> WordEmbedder:
     if name == "glove-6b-50d":
         keys, vectors = _glove()
     elif name == "synonyms-zh":
-        keys, vectors = word_files.read_word_vectors(_package("synonyms", "synonyms", name) / "data" / "words.vector")
+        keys, vectors = word_files.read_word_vectors(
+            _package("synonyms", "synonyms", name) / "data" / "words.vector"
+        )
     elif Path(name).is_file():
         if word_files.is_fasttext_model(name):
             return read_fasttext(name)
         keys, vectors = word_files.read_word_vectors(name)
     else:
-        raise EmbedderError(f"'words:{name}': no such file; or one of the packaged ones: words:glove-6b-50d, words:synonyms-zh")
+        raise EmbedderError(
+            f"'words:{name}': no such file; or one of the packaged ones: words:glove-6b-50d, words:synonyms-zh"
+        )
     return WordEmbedder(keys, vectors, f"words:{name}")
 
 
@@ -38,7 +42,9 @@ def _glove() -> tuple[list[str], npt.NDArray[np.float32]]:
         keys = pq.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
         vectors = np.load(folder / "glove_6B_50d_emb.npy", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise CorruptedError(f'the GloVe vectors in {folder} cannot be read ({error}): reinstall "vecsearch[glove]"') from error
+        raise CorruptedError(
+            f'the GloVe vectors in {folder} cannot be read ({error}): reinstall "vecsearch[glove]"'
+        ) from error
     return keys, vectors
 
 

@@ -45,14 +45,18 @@ class WordEmbedder(KeyedVectors):
         self.name = name
         self.cutting = cutting
         self.about = dict(about or {})
-        self._tokenize = tokens.tokenizer(cutting) if cutting != "vocabulary" else self._by_vocabulary
+        self._tokenize = (
+            tokens.tokenizer(cutting) if cutting != "vocabulary" else self._by_vocabulary
+        )
         self._fingerprint: str | None = None
 
     def fingerprint(self) -> str:
         """sha256 over words, vectors and the way texts are cut."""
         if self._fingerprint is None:
             saved = self._saved()
-            self._fingerprint = Saved(saved.kind, {"cutting": self.cutting}, saved.keys, saved.arrays).fingerprint()
+            self._fingerprint = Saved(
+                saved.kind, {"cutting": self.cutting}, saved.keys, saved.arrays
+            ).fingerprint()
         return self._fingerprint
 
     def embed_documents(self, documents: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -86,9 +90,17 @@ class WordEmbedder(KeyedVectors):
         return Saved(self.kind, settings, self.keys, {"vectors": self.vectors})
 
     def _by_vocabulary(self, text: str) -> list[str]:
-        return tokens.split(text, lambda run: tokens.longest_match(run, self.row, _LONGEST), lower=False)
+        return tokens.split(
+            text, lambda run: tokens.longest_match(run, self.row, _LONGEST), lower=False
+        )
 
 
 def from_saved(saved: Saved, name: str) -> WordEmbedder:
     settings = saved.settings
-    return WordEmbedder(saved.keys, saved.arrays["vectors"], name, cutting=settings["cutting"], about=settings["about"])
+    return WordEmbedder(
+        saved.keys,
+        saved.arrays["vectors"],
+        name,
+        cutting=settings["cutting"],
+        about=settings["about"],
+    )

@@ -101,7 +101,9 @@ def _exact_micros(snapshot: Snapshot, k: int) -> float:
     """Median microseconds of an exact search, on one thread."""
     searcher, live = Searcher(snapshot), snapshot.live
     times = []
-    for query in snapshot.stored_vectors(live.rows[:: max(1, live.count // EXACT_TIMED)][:EXACT_TIMED]):
+    for query in snapshot.stored_vectors(
+        live.rows[:: max(1, live.count // EXACT_TIMED)][:EXACT_TIMED]
+    ):
         started = time.perf_counter()
         searcher.scorer.search(query[None], k, live, 1)
         times.append(time.perf_counter() - started)
@@ -115,7 +117,9 @@ def _curve(points: Sequence[OperatingPoint], k: int) -> list[tuple[float, float,
     return [(point.recall, point.low, point.micros) for point in frontier(timed)]
 
 
-def table(report: dict[str, Any], targets: Sequence[float] = (0.9, 0.95, 0.99)) -> list[tuple[str, ...]]:
+def table(
+    report: dict[str, Any], targets: Sequence[float] = (0.9, 0.95, 0.99)
+) -> list[tuple[str, ...]]:
     """Positions for people: recipe, build time, memory, and microseconds a query at each target."""
     rows = []
     for entry in report["curves"]:
@@ -148,7 +152,11 @@ def write_plot(report: dict[str, Any], path: Path) -> None:
     for entry in report["curves"]:
         shown = [point for point in entry["points"] if point[0] >= 0.7]
         axes.plot(
-            [point[0] for point in shown], [1e6 / point[2] for point in shown], marker="o", markersize=3, label=entry["recipe"]
+            [point[0] for point in shown],
+            [1e6 / point[2] for point in shown],
+            marker="o",
+            markersize=3,
+            label=entry["recipe"],
         )
     axes.axhline(1e6 / report["exact_micros"], color="grey", linestyle="--", label="exact")
     axes.set(

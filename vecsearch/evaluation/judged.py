@@ -47,9 +47,13 @@ def judged_quality(
             f"no query has a relevant document in the judgements: query ids look like {next(iter(texts))!r} there and "
             f"{next(iter(grades), '')!r} here"
         )
-    missing = _missing(snapshot, sorted({document for query in asked for document in relevant[query]}))
+    missing = _missing(
+        snapshot, sorted({document for query in asked for document in relevant[query]})
+    )
     found = [hits.ids for hits in subject.search(list(asked.values()), max(cuts))]
-    per_query = _measured(dict(zip(asked, found, strict=True)), {query: relevant[query] for query in asked}, cuts)
+    per_query = _measured(
+        dict(zip(asked, found, strict=True)), {query: relevant[query] for query in asked}, cuts
+    )
     report = QualityReport(
         method="judgements",
         queries=len(asked),
@@ -59,7 +63,9 @@ def judged_quality(
         texts={query: text if isinstance(text, str) else "" for query, text in asked.items()},
         unjudged=tuple(query for query in texts if query not in grades),
         unasked=tuple(query for query in relevant if query not in texts),
-        without_relevant=tuple(query for query in texts if query in grades and query not in relevant),
+        without_relevant=tuple(
+            query for query in texts if query in grades and query not in relevant
+        ),
         missing=missing,
     )
     return _with_notes(report)
@@ -68,18 +74,27 @@ def judged_quality(
 def _checked_depths(depths: int | Sequence[int] | None) -> list[int]:
     cuts = list(DEPTHS) if depths is None else [depths] if isinstance(depths, int) else list(depths)
     if not cuts or any(not isinstance(k, int) or isinstance(k, bool) or k < 1 for k in cuts):
-        raise InvalidInputError(f"k is {depths!r}; it must be a whole number of at least 1, or several")
+        raise InvalidInputError(
+            f"k is {depths!r}; it must be a whole number of at least 1, or several"
+        )
     return sorted(set(cuts))
 
 
 def _read(
-    queries: str | PathLike[str] | Mapping[Any, Any], qrels: str | PathLike[str] | Mapping[Any, Mapping[Any, int]] | None
+    queries: str | PathLike[str] | Mapping[Any, Any],
+    qrels: str | PathLike[str] | Mapping[Any, Mapping[Any, int]] | None,
 ) -> tuple[dict[str, Any], Qrels]:
     if qrels is None:
         if isinstance(queries, Mapping) or not Path(queries).is_dir():
-            raise InvalidInputError("give qrels too, or one folder in the BEIR layout (queries.jsonl and qrels/test.tsv)")
+            raise InvalidInputError(
+                "give qrels too, or one folder in the BEIR layout (queries.jsonl and qrels/test.tsv)"
+            )
         queries, qrels = read_beir(Path(queries))
-    texts = {str(key): text for key, text in queries.items()} if isinstance(queries, Mapping) else read_queries(Path(queries))
+    texts = (
+        {str(key): text for key, text in queries.items()}
+        if isinstance(queries, Mapping)
+        else read_queries(Path(queries))
+    )
     if not texts:
         raise InvalidInputError("queries is empty")
     return texts, _checked_qrels(qrels) if isinstance(qrels, Mapping) else read_qrels(Path(qrels))
@@ -89,7 +104,9 @@ def _checked_qrels(qrels: Mapping[Any, Mapping[Any, int]]) -> Qrels:
     grades: Qrels = {}
     for query, row in qrels.items():
         if not isinstance(row, Mapping):
-            raise InvalidInputError(f"qrels: the judgements of query {query!r} are not a dict of document id to grade")
+            raise InvalidInputError(
+                f"qrels: the judgements of query {query!r} are not a dict of document id to grade"
+            )
         for document, grade in row.items():
             if int(grade) != grade:
                 raise InvalidInputError(
@@ -119,11 +136,18 @@ def _missing(snapshot: Snapshot, documents: Sequence[str]) -> tuple[str, ...]:
 
 def _is_int64(name: str) -> bool:
     digits = name.removeprefix("-")
-    return digits.isascii() and digits.isdigit() and str(int(name)) == name and -(2**63) <= int(name) < 2**63
+    return (
+        digits.isascii()
+        and digits.isdigit()
+        and str(int(name)) == name
+        and -(2**63) <= int(name) < 2**63
+    )
 
 
 def _measured(
-    found: Mapping[str, Sequence[Id]], relevant: Mapping[str, Mapping[str, int]], cuts: Sequence[int]
+    found: Mapping[str, Sequence[Id]],
+    relevant: Mapping[str, Mapping[str, int]],
+    cuts: Sequence[int],
 ) -> dict[str, dict[str, float]]:
     """Query id -> measure -> value. The rank decides, not the score, so that ties stay as the search ordered them."""
     try:
@@ -134,8 +158,14 @@ def _measured(
     names: dict[Measure, str] = {}
     for name, measure in (("nDCG", nDCG), ("MRR", RR), ("recall", R), ("MAP", AP)):
         names |= {measure @ k: f"{name}@{k}" for k in cuts}
-    run = {query: {str(document): float(-rank) for rank, document in enumerate(ids)} for query, ids in found.items()}
-    qrels = {query: {document: max(grade, 0) for document, grade in row.items()} for query, row in relevant.items()}
+    run = {
+        query: {str(document): float(-rank) for rank, document in enumerate(ids)}
+        for query, ids in found.items()
+    }
+    qrels = {
+        query: {document: max(grade, 0) for document, grade in row.items()}
+        for query, row in relevant.items()
+    }
     values = {query: dict.fromkeys(names.values(), 0.0) for query in found}
     for item in iter_calc(list(names), qrels, run):
         values[item.query_id][names[item.measure]] = float(item.value)
@@ -146,13 +176,17 @@ def _with_notes(report: QualityReport) -> QualityReport:
     """Say in words what was left out or counts as missed."""
     notes = []
     if report.unjudged:
-        notes.append(f"queries without judgements, left out ({len(report.unjudged):,}): {named(report.unjudged)}")
+        notes.append(
+            f"queries without judgements, left out ({len(report.unjudged):,}): {named(report.unjudged)}"
+        )
     if report.without_relevant:
         notes.append(
             f"queries with no relevant document, left out ({len(report.without_relevant):,}): {named(report.without_relevant)}"
         )
     if report.unasked:
-        notes.append(f"judged queries that have no text ({len(report.unasked):,}): {named(report.unasked)}")
+        notes.append(
+            f"judged queries that have no text ({len(report.unasked):,}): {named(report.unasked)}"
+        )
     if report.missing:
         notes.append(
             f"relevant documents that are not in the collection ({len(report.missing):,}), counted as not found: "

@@ -35,7 +35,10 @@ from vecsearch.types import CHUNK, Id, Metric
 
 K = 10
 DEPTH = 3 * K  # hits asked for: some may hold the very sentence, and are passed over
-SHORTEST, LONGEST = 24, 400  # a question's length in characters, a Chinese, Japanese or Korean one counting four
+SHORTEST, LONGEST = (
+    24,
+    400,
+)  # a question's length in characters, a Chinese, Japanese or Korean one counting four
 CJK_WEIGHT = 4
 WINDOW = 1024  # documents read at a time
 _SENTENCE_END = re.compile(r"""[.!?]+["'”’)\]]*\s+|[。！？；]+["'”’」』）》】)]*\s*|\n+""")
@@ -62,7 +65,9 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
     if n_queries < 1:
         raise InvalidInputError(f"n_queries is {n_queries}; it must be 1 or more")
     if model is None:
-        raise EmbedderError("this collection has no embedder, so no question can be made of its texts: give queries and qrels")
+        raise EmbedderError(
+            "this collection has no embedder, so no question can be made of its texts: give queries and qrels"
+        )
     items, looked_at = _draw(subject, n_queries, np.random.default_rng(seed))
     questions = model.embed_queries([item.question for item in items])
     hits = subject.search(questions, DEPTH)
@@ -70,11 +75,14 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
     text_column = snapshot.manifest.text_column or ""
     stored, cloze = [], []
     for item, found, score in zip(items, hits, without, strict=True):
-        holds = [isinstance(text, str) and item.question in text for text in found.column(text_column)]
+        holds = [
+            isinstance(text, str) and item.question in text for text in found.column(text_column)
+        ]
         others = [
-            (name, value) for name, value, same in zip(found.ids, found.scores.tolist(), holds, strict=True)
+            (name, value)
+            for name, value, same in zip(found.ids, found.scores.tolist(), holds, strict=True)
             if name == item.id or not same
-        ]  # fmt: skip
+        ]
         stored.append([name for name, _ in others])
         better = [name for name, value in others if name != item.id and value > score]
         cloze.append([*better, item.id])
@@ -92,10 +100,12 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
 
 def _draw(subject: Subject, wanted: int, rng: np.random.Generator) -> tuple[list[Item], int]:
     """Up to `wanted` questions of documents drawn at random, and how many documents were looked at for them."""
-    snapshot, rows = subject.snapshot, subject.kept.rows
+    snapshot, rows = subject.snapshot, subject.selection.rows
     column = str(snapshot.manifest.text_column)
     if CHUNK in snapshot.manifest.schema.names and len(rows):
-        rows = rows[snapshot.take([CHUNK], rows).column(0).to_numpy() == 0]  # a document's first passage stands for it
+        rows = rows[
+            snapshot.take([CHUNK], rows).column(0).to_numpy() == 0
+        ]  # a document's first passage stands for it
     order = rng.permutation(rows)
     items: list[Item] = []
     looked_at = 0
@@ -121,7 +131,8 @@ def make_question(text: str, rng: np.random.Generator) -> tuple[str, str, bool] 
     fitting = [
         (start, end)
         for start, end in _sentences(text)
-        if SHORTEST <= _length(text[start:end]) <= LONGEST and _length(text[:start] + text[end:]) >= SHORTEST
+        if SHORTEST <= _length(text[start:end]) <= LONGEST
+        and _length(text[:start] + text[end:]) >= SHORTEST
     ]
     if fitting:
         start, end = fitting[rng.integers(len(fitting))]
@@ -158,7 +169,9 @@ def _scores_without(
     items: Sequence[Item], questions: Vectors, model: Model, split: Split | None, metric: Metric
 ) -> list[float]:
     """Each question's score with its own document, embedded without the question; its best passage, where texts are split."""
-    parts = [[item.rest[a:b] for a, b in split(item.rest)] if split else [item.rest] for item in items]
+    parts = [
+        [item.rest[a:b] for a, b in split(item.rest)] if split else [item.rest] for item in items
+    ]
     vectors = model.embed_documents([part for passages in parts for part in passages])
     ends = np.cumsum([len(passages) for passages in parts])
     scores = []
@@ -179,13 +192,19 @@ def _similarities(question: Vectors, rest: Vectors, metric: Metric) -> Vectors:
     return np.asarray(products, np.float32)
 
 
-def _measured(items: Sequence[Item], rankings: dict[str, list[list[Id]]]) -> dict[str, dict[str, float]]:
+def _measured(
+    items: Sequence[Item], rankings: dict[str, list[list[Id]]]
+) -> dict[str, dict[str, float]]:
     relevance: list[dict[Id, float]] = [{item.id: 1.0} for item in items]
     per_query: dict[str, dict[str, float]] = {str(item.id): {} for item in items}
     for name, ranking in rankings.items():
         for item, rank in zip(items, mrr_at_k(ranking, relevance, K).tolist(), strict=True):
             row = per_query[str(item.id)]
-            row |= {f"{name} success@1": float(rank == 1.0), f"{name} success@{K}": float(rank > 0), f"{name} MRR@{K}": rank}
+            row |= {
+                f"{name} success@1": float(rank == 1.0),
+                f"{name} success@{K}": float(rank > 0),
+                f"{name} MRR@{K}": rank,
+            }
     return per_query
 
 

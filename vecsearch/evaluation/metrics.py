@@ -55,7 +55,9 @@ def recall_at_k(
     exact = _row_numbers(exact_rows, "exact_rows")[:, :k]
     truth = _scores(exact_scores, "exact_scores", np.shape(exact_rows))[:, :k]
     if len(exact) != len(found):
-        raise InvalidInputError(f"found_rows has {len(found)} queries, but exact_rows has {len(exact)}")
+        raise InvalidInputError(
+            f"found_rows has {len(found)} queries, but exact_rows has {len(exact)}"
+        )
     valid = exact >= 0
     wanted = _wanted(matching, valid, k)
     if not exact.shape[1]:
@@ -91,7 +93,9 @@ def bootstrap_interval(
     """
     sample = np.asarray(values, dtype=np.float64).ravel()
     if sample.size == 0 or not np.isfinite(sample).all():
-        raise InvalidInputError("bootstrap_interval needs at least one value, and all of them finite")
+        raise InvalidInputError(
+            "bootstrap_interval needs at least one value, and all of them finite"
+        )
     if not 0.0 < confidence < 1.0:
         raise InvalidInputError(f"confidence must lie between 0 and 1, not {confidence}")
     if resamples < 1:
@@ -101,7 +105,9 @@ def bootstrap_interval(
     rng = np.random.default_rng(seed)
     chunk = max(1, 2_000_000 // len(distinct))  # bounds the counts in memory to 16 MB
     means = [
-        rng.multinomial(sample.size, shares, size=min(chunk, resamples - start)) @ distinct / sample.size
+        rng.multinomial(sample.size, shares, size=min(chunk, resamples - start))
+        @ distinct
+        / sample.size
         for start in range(0, resamples, chunk)
     ]
     tail = (1.0 - confidence) / 2.0
@@ -109,7 +115,9 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def ndcg_at_k(found: Sequence[Sequence[Id]], relevance: Sequence[Mapping[Id, float]], k: int) -> FloatArray:
+def ndcg_at_k(
+    found: Sequence[Sequence[Id]], relevance: Sequence[Mapping[Id, float]], k: int
+) -> FloatArray:
     """nDCG@k of each query: float64, shape (n,), as trec_eval computes it.
 
     The gain of a hit is its judged relevance (not 2^relevance - 1), the discount log2(rank + 1); a document without a
@@ -132,7 +140,9 @@ def ndcg_at_k(found: Sequence[Sequence[Id]], relevance: Sequence[Mapping[Id, flo
     return scores
 
 
-def mrr_at_k(found: Sequence[Sequence[Id]], relevance: Sequence[Mapping[Id, float]], k: int) -> FloatArray:
+def mrr_at_k(
+    found: Sequence[Sequence[Id]], relevance: Sequence[Mapping[Id, float]], k: int
+) -> FloatArray:
     """Reciprocal rank of each query's first relevant hit (relevance above zero) among the first k, or 0: float64, shape (n,).
 
     Its mean is MRR@k. Arguments as for `ndcg_at_k`.
@@ -166,15 +176,21 @@ def summarize_latency(seconds: npt.ArrayLike) -> LatencySummary:
     """
     times = np.asarray(seconds, dtype=np.float64).ravel()
     if times.size == 0 or not np.isfinite(times).all() or (times <= 0.0).any():
-        raise InvalidInputError("summarize_latency needs at least one latency, and all of them finite and above zero")
+        raise InvalidInputError(
+            "summarize_latency needs at least one latency, and all of them finite and above zero"
+        )
     p50, p95, p99 = (float(value) * 1e3 for value in np.percentile(times, [50, 95, 99]))
-    return LatencySummary(times.size, float(times.mean()) * 1e3, p50, p95, p99, times.size / float(times.sum()))
+    return LatencySummary(
+        times.size, float(times.mean()) * 1e3, p50, p95, p99, times.size / float(times.sum())
+    )
 
 
 def _row_numbers(values: npt.ArrayLike, name: str) -> RowArray:
     array = np.asarray(values)
     if array.ndim != 2 or (array.size and array.dtype.kind not in "iu"):
-        raise InvalidInputError(f"{name} must be integers of shape (queries, hits), not {array.dtype} of shape {array.shape}")
+        raise InvalidInputError(
+            f"{name} must be integers of shape (queries, hits), not {array.dtype} of shape {array.shape}"
+        )
     return array.astype(np.int64, copy=False)
 
 
@@ -190,7 +206,9 @@ def _wanted(matching: int | npt.ArrayLike | None, valid: Mask, k: int) -> RowArr
     shown: RowArray = valid.sum(axis=1, dtype=np.int64)
     if matching is None:
         return shown
-    wanted: RowArray = np.minimum(np.broadcast_to(np.asarray(matching, dtype=np.int64), shown.shape), k)
+    wanted: RowArray = np.minimum(
+        np.broadcast_to(np.asarray(matching, dtype=np.int64), shown.shape), k
+    )
     if (wanted < 0).any() or (shown < wanted).any():
         worst = int(np.argmax((shown < wanted) | (wanted < 0)))
         raise InvalidInputError(
@@ -222,7 +240,9 @@ def _check_pairs(found: Sequence[object], relevance: Sequence[object], k: int) -
     if k < 1:
         raise InvalidInputError(f"k must be at least 1, not {k}")
     if len(found) != len(relevance):
-        raise InvalidInputError(f"there are {len(found)} rankings but {len(relevance)} sets of judgements")
+        raise InvalidInputError(
+            f"there are {len(found)} rankings but {len(relevance)} sets of judgements"
+        )
 
 
 def _gains(ranking: Sequence[Id], judged: Mapping[Id, float]) -> FloatArray:

@@ -35,11 +35,17 @@ def read_queries(path: Path) -> dict[str, str]:
     """Query id -> text. Raises InvalidInputError naming file and line."""
     queries: dict[str, str] = {}
     for number, line in _lines(path):
-        key, text = _json_query(path, number, line) if path.suffix == ".jsonl" else _tab_query(path, number, line)
+        key, text = (
+            _json_query(path, number, line)
+            if path.suffix == ".jsonl"
+            else _tab_query(path, number, line)
+        )
         if not text.strip():
             raise InvalidInputError(f"{path}, line {number}: the query {key!r} has no text")
         if key in queries:
-            raise InvalidInputError(f"{path}, line {number}: the query id {key!r} is there a second time")
+            raise InvalidInputError(
+                f"{path}, line {number}: the query id {key!r} is there a second time"
+            )
         queries[key] = text
     if not queries:
         raise InvalidInputError(f"{path} holds no query")
@@ -62,7 +68,9 @@ def read_qrels(path: Path) -> Qrels:
         try:
             grade = int(fields[-1])
         except ValueError:
-            raise InvalidInputError(f"{path}, line {number}: the grade {fields[-1]!r} is not a whole number") from None
+            raise InvalidInputError(
+                f"{path}, line {number}: the grade {fields[-1]!r} is not a whole number"
+            ) from None
         judged = qrels.setdefault(query, {})
         if judged.setdefault(document, grade) != grade:
             raise InvalidInputError(
@@ -83,7 +91,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line.rstrip("\n")
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{path}, after line {number}: not UTF-8 text: {error.reason}") from error
+        raise InvalidInputError(
+            f"{path}, after line {number}: not UTF-8 text: {error.reason}"
+        ) from error
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -93,11 +103,15 @@ def _json_query(path: Path, number: int, line: str) -> tuple[str, str]:
         row: Any = json.loads(line)
         return str(row["_id"] if "_id" in row else row["id"]), str(row["text"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InvalidInputError(f'{path}, line {number}: not a JSON object such as {{"_id": "1", "text": "..."}}') from error
+        raise InvalidInputError(
+            f'{path}, line {number}: not a JSON object such as {{"_id": "1", "text": "..."}}'
+        ) from error
 
 
 def _tab_query(path: Path, number: int, line: str) -> tuple[str, str]:
     key, tab, text = line.partition("\t")
     if not tab:
-        raise InvalidInputError(f"{path}, line {number}: no tab; expected the query's id, a tab and its text")
+        raise InvalidInputError(
+            f"{path}, line {number}: no tab; expected the query's id, a tab and its text"
+        )
     return key.strip(), text.strip()

@@ -64,7 +64,9 @@ def set_sampling(store: Store, count: int) -> int:
 def check_count(count: int) -> None:
     """Raises InvalidInputError."""
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST:
-        raise InvalidInputError(f"sample_queries is {count!r}; it must be a whole number from 0 (off) to {MOST:,}")
+        raise InvalidInputError(
+            f"sample_queries is {count!r}; it must be a whole number from 0 (off) to {MOST:,}"
+        )
 
 
 def query_log(current: QueryLog | None, root: Path, manifest: Manifest) -> QueryLog | None:
@@ -81,7 +83,9 @@ def query_log(current: QueryLog | None, root: Path, manifest: Manifest) -> Query
 class Reservoir:
     """A uniform sample of what was offered: each of `seen` vectors is in it with the same chance."""
 
-    def __init__(self, capacity: int, rng: np.random.Generator, seen: int = 0, vectors: Vectors | None = None) -> None:
+    def __init__(
+        self, capacity: int, rng: np.random.Generator, seen: int = 0, vectors: Vectors | None = None
+    ) -> None:
         self.capacity = capacity
         self.seen = seen
         self._rng = rng
@@ -101,9 +105,15 @@ class Reservoir:
         both = self.seen + other.seen
         wanted = min(self.capacity, both)
         mine = int(self._rng.hypergeometric(self.seen, other.seen, wanted)) if wanted else 0
-        mine = min(max(mine, wanted - len(other._vectors)), len(self._vectors))  # a smaller reservoir may hold fewer
-        chosen = self._drawn(self._vectors, mine) + self._drawn(other._vectors, min(wanted - mine, len(other._vectors)))
-        return Reservoir(self.capacity, self._rng, both, np.array(chosen, np.float32) if chosen else None)
+        mine = min(
+            max(mine, wanted - len(other._vectors)), len(self._vectors)
+        )  # a smaller reservoir may hold fewer
+        chosen = self._drawn(self._vectors, mine) + self._drawn(
+            other._vectors, min(wanted - mine, len(other._vectors))
+        )
+        return Reservoir(
+            self.capacity, self._rng, both, np.array(chosen, np.float32) if chosen else None
+        )
 
     def _drawn(self, vectors: list[Scores], count: int) -> list[Scores]:
         return [vectors[place] for place in self._rng.permutation(len(vectors))[:count]]
@@ -123,11 +133,20 @@ class QueryLog:
         self._end = weakref.finalize(self, self._state.flush)
         self._searches = 0
 
-    def note(self, searcher: Searcher, queries: Vectors, k: int, kept: RowSelection, target: float, *, exactly: bool) -> None:
+    def note(
+        self,
+        searcher: Searcher,
+        queries: Vectors,
+        k: int,
+        kept: RowSelection,
+        target: float,
+        *,
+        exact: bool,
+    ) -> None:
         """Some queries (float32 (n, dim), as compared) were asked: sample them, and look now and then what a search reached."""
         self._state.offer(queries)
         self._searches += 1
-        if not exactly and kept.count and self._searches % CHECK_ONE_IN == 0:
+        if not exact and kept.count and self._searches % CHECK_ONE_IN == 0:
             self.watch.look(searcher, queries[0], k, kept, target)
 
     def flush(self) -> None:
@@ -187,7 +206,9 @@ class _State:
             done = False
             if not self._warned:
                 self._warned = True
-                warnings.warn(f"sampled queries cannot be kept: {error}", RuntimeWarning, stacklevel=2)
+                warnings.warn(
+                    f"sampled queries cannot be kept: {error}", RuntimeWarning, stacklevel=2
+                )
         finally:
             self._writing.release()
         if not done:
@@ -206,12 +227,20 @@ class _State:
             return False
         with lock:
             seen, vectors = read_sample(self.folder, self.dim, self.kind)
-            merged = fresh.merged(Reservoir(self.capacity, self._rng, seen, vectors[: self.capacity]))
+            merged = fresh.merged(
+                Reservoir(self.capacity, self._rng, seen, vectors[: self.capacity])
+            )
             part = self.folder / f".{uuid.uuid4().hex}.tmp"
             try:
                 with part.open("wb") as file:
                     kept, seen_by_all = merged.matrix(self.dim), np.int64(merged.seen)
-                    np.savez(file, allow_pickle=False, seen=seen_by_all, vectors=kept, kind=np.str_(self.kind))
+                    np.savez(
+                        file,
+                        allow_pickle=False,
+                        seen=seen_by_all,
+                        vectors=kept,
+                        kind=np.str_(self.kind),
+                    )
                 part.replace(self.folder / SAMPLE)
             finally:
                 part.unlink(missing_ok=True)
@@ -231,7 +260,12 @@ def read_sample(folder: Path, dim: int, kind: str) -> tuple[int, Scores]:
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError, BadZipFile):
         with np.load(folder / SAMPLE, allow_pickle=False) as arrays:
             seen, vectors, of = int(arrays["seen"]), arrays["vectors"], str(arrays["kind"])
-        fits = of == kind and vectors.dtype == np.float32 and vectors.shape[1:] == (dim,) and seen >= len(vectors)
+        fits = (
+            of == kind
+            and vectors.dtype == np.float32
+            and vectors.shape[1:] == (dim,)
+            and seen >= len(vectors)
+        )
         if fits and np.isfinite(vectors).all():
             return seen, vectors
     return 0, np.empty((0, dim), np.float32)

@@ -18,29 +18,33 @@ def measure_recall(
     searcher: Searcher,
     k: int,
     n_queries: int,
-    kept: RowSelection,
+    selection: RowSelection,
     target: float,
     queries: Vectors | None,
     seed: int,
-    asked_with: str = "the user's own queries",
+    query_source: str = "the user's own queries",
 ) -> RecallReport:
     """Recall@k of `search(recall=target)` over the kept rows. queries: float32 (nq, dim) as stored, or None for random rows.
 
     Warns (RecallWarning) when the recall lies below the target by more than chance.
     """
     rows = searcher.snapshot.live.rows
-    if not len(rows) or not kept.count or n_queries < 1:
-        raise InvalidInputError("there is nothing to measure: no row matches, or no query was asked for")
+    if not len(rows) or not selection.count or n_queries < 1:
+        raise InvalidInputError(
+            "there is nothing to measure: no row matches, or no query was asked for"
+        )
     own = None
     if queries is None:
         own = np.random.default_rng(seed).choice(rows, min(n_queries, len(rows)), replace=False)
         queries = searcher.snapshot.stored_vectors(own)
-        asked_with = "rows of the collection"
-    measured = recall_of_each(searcher, queries, k, kept, target, own)
+        query_source = "rows of the collection"
+    measured = recall_of_each(searcher, queries, k, selection, target, own)
     if not measured:
         raise InvalidInputError("there is nothing to measure: only the query rows themselves match")
     low, high = bootstrap_interval(measured)
-    report = RecallReport(float(np.mean(measured)), low, high, k, len(measured), target, asked_with)
+    report = RecallReport(
+        float(np.mean(measured)), low, high, k, len(measured), target, query_source
+    )
     if high < target:
         warnings.warn(
             f"recall@{k} is {report.recall:.3f} (at most {high:.3f}), below the target of {target:g}: build_index() measures "
@@ -52,12 +56,21 @@ def measure_recall(
 
 
 def recall_of_each(
-    searcher: Searcher, queries: Vectors, k: int, kept: RowSelection, target: float, own: Positions | None = None
+    searcher: Searcher,
+    queries: Vectors,
+    k: int,
+    selection: RowSelection,
+    target: float,
+    own: Positions | None = None,
 ) -> list[float]:
     """Recall of each query. own: the row each query is itself, int64 (nq,), which it is not to find."""
-    wider = min(k + (own is not None), kept.count)  # one more, for the query row itself
-    found = [searcher.search(query, wider, kept, target, False) for query in queries]  # as `search` does, not as a batch
-    exact_scores, exact_rows = searcher.scorer.search(queries, wider, kept, 1 if len(queries) == 1 else 2)
+    wider = min(k + (own is not None), selection.count)  # one more, for the query row itself
+    found = [
+        searcher.search(query, wider, selection, target, False) for query in queries
+    ]  # as `search` does, not as a batch
+    exact_scores, exact_rows = searcher.scorer.search(
+        queries, wider, selection, 1 if len(queries) == 1 else 2
+    )
     out = []
     for number, item in enumerate(found):
         mine = -1 if own is None else own[number]
@@ -70,5 +83,16 @@ def recall_of_each(
         positions = item.positions[left][:k]
         got[: len(positions)] = positions
         scores[: len(positions)] = item.scores[left][:k]
-        out.append(float(recall_at_k(got[None], scores[None], truth_rows[None], truth_scores[None], k, len(truth_rows))[0]))
+        out.append(
+            float(
+                recall_at_k(
+                    got[None],
+                    scores[None],
+                    truth_rows[None],
+                    truth_scores[None],
+                    k,
+                    len(truth_rows),
+                )[0]
+            )
+        )
     return out

@@ -15,8 +15,12 @@ from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
 
 CHECK_SHARE = 0.01  # at most this share of the time that passes goes into checks
-FIRST_LOOK = 50  # checked searches before anything is concluded; again whenever their number has doubled
-SIGMAS = 3.0  # how far below its target the recall must lie: about one false alarm in a thousand looks
+FIRST_LOOK = (
+    50  # checked searches before anything is concluded; again whenever their number has doubled
+)
+SIGMAS = (
+    3.0  # how far below its target the recall must lie: about one false alarm in a thousand looks
+)
 
 
 class Watch:
@@ -30,14 +34,21 @@ class Watch:
         self._reset(-1)
 
     def _reset(self, version: int) -> None:
-        self.version, self.margins, self._next, self._warned = version, list[float](), FIRST_LOOK, False
+        self.version, self.margins, self._next, self._warned = (
+            version,
+            list[float](),
+            FIRST_LOOK,
+            False,
+        )
 
-    def look(self, searcher: Searcher, query: Vectors, k: int, kept: RowSelection, target: float) -> None:
+    def look(
+        self, searcher: Searcher, query: Vectors, k: int, selection: RowSelection, target: float
+    ) -> None:
         """Check one search, where there is time for it. The margin is its recall less its target."""
         if self._seconds > CHECK_SHARE * (time.monotonic() - self._started):
             return
         started = time.monotonic()
-        reached = recall_of_each(searcher, query[None], k, kept, target)
+        reached = recall_of_each(searcher, query[None], k, selection, target)
         with self._lock:
             self._seconds += time.monotonic() - started
             version = searcher.snapshot.manifest.version

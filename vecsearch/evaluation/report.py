@@ -48,7 +48,10 @@ class QualityReport:
 
     def __str__(self) -> str:
         head = f"{self.queries:,} queries, {self.documents:,} documents, {self.method}"
-        lines = [f"{name:22} {score.mean:.4f}  [{score.low:.4f}, {score.high:.4f}]" for name, score in self.scores.items()]
+        lines = [
+            f"{name:22} {score.mean:.4f}  [{score.low:.4f}, {score.high:.4f}]"
+            for name, score in self.scores.items()
+        ]
         return "\n".join([head, *lines, *self.notes])
 
 

@@ -22,7 +22,7 @@ class Subject:
     (None without a chunker); asked only when it is needed."""
 
     snapshot: Snapshot
-    kept: RowSelection
+    selection: RowSelection
     search: Callable[[Any, int], Sequence[Hits]]
     get: Callable[[Any, Sequence[str]], Sequence[dict[str, Any] | None]]
     model: Model | None

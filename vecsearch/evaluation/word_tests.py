@@ -27,7 +27,9 @@ def read_analogies(path: str | Path) -> dict[str, list[tuple[str, str, str, str]
             elif len(words) == 4:
                 sections.setdefault(name, []).append((words[0], words[1], words[2], words[3]))
             elif words:
-                raise InvalidInputError(f"{path}, line {number}: four words make an analogy, not {len(words)}")
+                raise InvalidInputError(
+                    f"{path}, line {number}: four words make an analogy, not {len(words)}"
+                )
     return sections
 
 
@@ -42,7 +44,9 @@ def read_similarities(path: str | Path) -> list[tuple[str, str, float]]:
                 one, other, score = line.rstrip("\n").split("\t")
                 pairs.append((one, other, float(score)))
             except ValueError as error:
-                raise InvalidInputError(f"{path}, line {number}: expected word, word, number with tabs between") from error
+                raise InvalidInputError(
+                    f"{path}, line {number}: expected word, word, number with tabs between"
+                ) from error
     return pairs
 
 
@@ -54,7 +58,11 @@ def analogy_accuracy(
     A question with a word that has no vector is left out, as is usual. NaN when none is left.
     """
     rows = _rows_by_upper(vectors, restrict)
-    asked = [[rows[word.upper()] for word in question] for question in questions if all(w.upper() in rows for w in question)]
+    asked = [
+        [rows[word.upper()] for word in question]
+        for question in questions
+        if all(w.upper() in rows for w in question)
+    ]
     limit, right = min(restrict, len(vectors)), 0
     unit = vectors.unit[:limit]
     for start in range(0, len(asked), _BLOCK):
@@ -71,7 +79,11 @@ def similarity_correlation(
 ) -> tuple[float, int]:
     """(Spearman's rank correlation of cosine with the given scores, pairs used); pairs without vectors are left out."""
     rows = _rows_by_upper(vectors, restrict)
-    known = [(rows[a.upper()], rows[b.upper()], score) for a, b, score in pairs if a.upper() in rows and b.upper() in rows]
+    known = [
+        (rows[a.upper()], rows[b.upper()], score)
+        for a, b, score in pairs
+        if a.upper() in rows and b.upper() in rows
+    ]
     if len(known) < 2:
         return float("nan"), len(known)
     one, other, scores = zip(*known, strict=True)

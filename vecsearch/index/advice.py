@@ -23,13 +23,22 @@ def advise(snapshot: Snapshot) -> IndexAdvice:
     if entry is None:
         few = snapshot.live.count < EXACT_BELOW
         size = f"{snapshot.live.count:,} rows and no index"
-        reason = f"{size}: exact search is fastest for so few" if few else f"{size}: every search scores all of them"
+        reason = (
+            f"{size}: exact search is fastest for so few"
+            if few
+            else f"{size}: every search scores all of them"
+        )
         return IndexAdvice("none" if few else "build", not few, reason, now.indexed, now.new, 0)
-    action: Literal["extend", "rebuild", "none"] = "rebuild" if now.outgrown() else "extend" if now.new else "none"
+    action: Literal["extend", "rebuild", "none"] = (
+        "rebuild" if now.outgrown() else "extend" if now.new else "none"
+    )
     per_row = float(entry.calibration.get("exact_micros_per_row", 0.25))
     kept = now.indexed - now.gone
     before = _index_micros(
-        entry, snapshot.manifest.recall, window_for(TYPICAL_K, kept, now.indexed), exact_micros(kept, per_row)
+        entry,
+        snapshot.manifest.recall,
+        window_for(TYPICAL_K, kept, now.indexed),
+        exact_micros(kept, per_row),
     )
     after = _index_micros(entry, snapshot.manifest.recall, TYPICAL_K, exact_micros(kept, per_row))
     micros = before + now.new * per_row
@@ -38,11 +47,19 @@ def advise(snapshot: Snapshot) -> IndexAdvice:
     changes = f"{now.new:,} new rows outside the index, {now.gone:,} of {now.indexed:,} in it gone"
     cost = f"a search takes about {micros:,.0f} µs, after building about {after:,.0f}"
     detail = now.outgrown() if action == "rebuild" else ""
-    reason = "; ".join(part for part in (changes, cost, detail) if part) if now.new or now.gone else "the index holds every row"
+    reason = (
+        "; ".join(part for part in (changes, cost, detail) if part)
+        if now.new or now.gone
+        else "the index holds every row"
+    )
     return IndexAdvice(action, pays, reason, now.indexed, now.new, now.gone, micros, after)
 
 
-def _index_micros(entry: IndexEntry, target: float, reach: int, exact: float) -> float:
+def _index_micros(entry: IndexEntry, target: float, candidate_window: int, exact: float) -> float:
     """What finding so many rows by index costs at the target; exact search where it was not measured to reach that."""
-    usable = [point.micros for point in operating_points(entry.calibration) if point.k >= reach and point.low >= target]
+    usable = [
+        point.micros
+        for point in operating_points(entry.calibration)
+        if point.k >= candidate_window and point.low >= target
+    ]
     return min([*usable, exact])

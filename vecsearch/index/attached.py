@@ -84,24 +84,44 @@ class AttachedIndex:
     def _read_labels(self, entry: IndexEntry) -> Positions | None:
         segments, starts = self._manifest.segments, self._starts
         order = {segment.name: number for number, segment in enumerate(segments)}
-        _require(set(entry.covers) <= order.keys(), entry, "covers segments that the version does not have")
+        _require(
+            set(entry.covers) <= order.keys(),
+            entry,
+            "covers segments that the version does not have",
+        )
         numbers = [order[name] for name in entry.covers]
         index, rows = self._open(entry), sum(segments[number].rows for number in numbers)
         dim = self._manifest.dim
-        _require(index.n == entry.rows, entry, f"has {index.n} rows where the manifest says {entry.rows}")
+        _require(
+            index.n == entry.rows, entry, f"has {index.n} rows where the manifest says {entry.rows}"
+        )
         _require(index.dim == dim, entry, f"is of vectors of {index.dim} numbers, not {dim}")
-        _require(entry.labels is not None or entry.rows <= rows, entry, "has more rows than the segments it covers")
+        _require(
+            entry.labels is not None or entry.rows <= rows,
+            entry,
+            "has more rows than the segments it covers",
+        )
         in_order = numbers == list(range(len(numbers)))
         if entry.labels is None and in_order:
             return None
         labels = None if entry.labels is None else read_rows(self._root, entry.labels)
         if labels is not None:
-            _require(len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels")
-            _require(not len(labels) or int(labels.max()) < rows, entry, "has labels of rows that are not there")
+            _require(
+                len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels"
+            )
+            _require(
+                not len(labels) or int(labels.max()) < rows,
+                entry,
+                "has labels of rows that are not there",
+            )
             if in_order:
                 return labels
-        covered = np.concatenate([np.empty(0, np.int64), *(np.arange(starts[n], starts[n + 1]) for n in numbers)])
-        return covered[: entry.rows] if labels is None else np.where(labels < 0, -1, covered[labels])
+        covered = np.concatenate(
+            [np.empty(0, np.int64), *(np.arange(starts[n], starts[n + 1]) for n in numbers)]
+        )
+        return (
+            covered[: entry.rows] if labels is None else np.where(labels < 0, -1, covered[labels])
+        )
 
 
 def attach(snapshot: Snapshot) -> AttachedIndex:

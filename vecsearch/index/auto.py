@@ -13,7 +13,14 @@ from vecsearch.common.pca import principal_axes
 from vecsearch.errors import RecipeError
 from vecsearch.index.attached import attach
 from vecsearch.index.growth import growth
-from vecsearch.index.recipe import REDUCED_STEP, ROWS_PER_CENTROID, IndexRecipe, load_recipe, nlist_rule, wanted_lists
+from vecsearch.index.recipe import (
+    REDUCED_STEP,
+    ROWS_PER_CENTROID,
+    IndexRecipe,
+    load_recipe,
+    nlist_rule,
+    wanted_lists,
+)
 from vecsearch.storage.snapshot import Snapshot
 
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
@@ -22,9 +29,14 @@ TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many byte
 # sentence vectors (384 dimensions, 49k and 90k rows) and static word vectors (256 dimensions, 236k rows).
 EXACT_BELOW = 4_096  # comparing 4,096 rows of 384 dimensions takes about 0.2 ms, twice a graph's search, and is never wrong
 GRAPH_UP_TO = 5_000_000  # a graph of 236k rows took four times the build time of an inverted file; it grows with n log n
-DEGREE, DEGREE_HIGH = 24, 32  # as fast at recall .95, with 64 bytes a row less; at .99 degree 32 needs a little less effort
+DEGREE, DEGREE_HIGH = (
+    24,
+    32,
+)  # as fast at recall .95, with 64 bytes a row less; at .99 degree 32 needs a little less effort
 HIGH_RECALL = 0.97
-EF_CONSTRUCTION = 128  # 100 saves a fifth of the links' time, and costs a tenth of the searches' at recall .99
+EF_CONSTRUCTION = (
+    128  # 100 saves a fifth of the links' time, and costs a tenth of the searches' at recall .99
+)
 REDUCE_ABOVE = 128  # fewer dimensions than this are cheap to compare as they are
 REDUCED_SHARE = 0.5  # half of 384 dimensions kept .90 of the variance; the true top 10 were in the top 30 at .998
 REDUCED_MOST = 384
@@ -55,11 +67,17 @@ def choose_recipe(
         and entry.recipe.get("reduced")
         and not growth(snapshot).outgrown()
     ):
-        kept = int(entry.recipe["reduced"])  # more of the same data: the index there is can be extended
+        kept = int(
+            entry.recipe["reduced"]
+        )  # more of the same data: the index there is can be extended
     else:
-        some = np.random.default_rng([seed, len(rows)]).choice(rows, min(SAMPLE_ROWS, len(rows)), replace=False)
+        some = np.random.default_rng([seed, len(rows)]).choice(
+            rows, min(SAMPLE_ROWS, len(rows)), replace=False
+        )
         order = np.argsort(some)
-        vectors = snapshot.stored_vectors(some[order])[np.argsort(order)]  # read in order, asked at random
+        vectors = snapshot.stored_vectors(some[order])[
+            np.argsort(order)
+        ]  # read in order, asked at random
         kept = components_needed(vectors, metric)
     return auto_recipe(len(rows), dim, metric, memory, target, reduced=kept)
 
@@ -71,7 +89,13 @@ def training_rows(recipe: IndexRecipe, rows: int, dim: int) -> int:
 
 
 def auto_recipe(
-    n: int, dim: int, metric: str, memory_budget_bytes: int | None = None, recall: float = 0.95, *, reduced: int | None = None
+    n: int,
+    dim: int,
+    metric: str,
+    memory_budget_bytes: int | None = None,
+    recall: float = 0.95,
+    *,
+    reduced: int | None = None,
 ) -> IndexRecipe:
     """The recipe to try first for `n` rows of `dim` dimensions at this target recall, by the measured rules above.
 
@@ -80,26 +104,46 @@ def auto_recipe(
     arguments out of range, or when no kind fits the budget.
     """
     if n < 0 or dim < 1 or not 0 < recall <= 1:
-        raise RecipeError(f"cannot choose an index for n={n}, dim={dim}, recall={recall}: n >= 0, dim >= 1, 0 < recall <= 1")
+        raise RecipeError(
+            f"cannot choose an index for n={n}, dim={dim}, recall={recall}: n >= 0, dim >= 1, 0 < recall <= 1"
+        )
     if metric not in ("cosine", "ip", "l2"):
         raise RecipeError(f"unknown metric '{metric}': cosine, ip or l2")
     if n < EXACT_BELOW or recall == 1:
-        return IndexRecipe(name="auto", kind="exact", description="few rows, or recall 1 asked for: compare them all")
+        return IndexRecipe(
+            name="auto",
+            kind="exact",
+            description="few rows, or recall 1 asked for: compare them all",
+        )
     keep = reduced if reduced is not None else _reduced_rule(dim)
     degree = DEGREE_HIGH if recall >= HIGH_RECALL else DEGREE
     graph = IndexRecipe(
-        name="auto", kind="hnsw", code="sq8", reduced=keep, M=degree, ef_construction=EF_CONSTRUCTION,
+        name="auto",
+        kind="hnsw",
+        code="sq8",
+        reduced=keep,
+        M=degree,
+        ef_construction=EF_CONSTRUCTION,
         description="reduced 8-bit graph; candidates ranked by the full vectors",
-    )  # fmt: skip
-    lean = dataclasses.replace(graph, M=16, description="reduced 8-bit graph of low degree, to fit the memory budget")
-    lists = IndexRecipe(
-        name="auto", kind="ivf", code="pq4", reduced=keep,
-        description="inverted file with fast-scan codes; candidates ranked by the full vectors",
-    )  # fmt: skip
-    small = dataclasses.replace(
-        lists, reduced=min(keep or dim, SMALLEST_REDUCED), description="inverted file with few components"
     )
-    bits = dataclasses.replace(small, code="rabitq", description="inverted file with 1-bit codes, to fit the memory budget")
+    lean = dataclasses.replace(
+        graph, M=16, description="reduced 8-bit graph of low degree, to fit the memory budget"
+    )
+    lists = IndexRecipe(
+        name="auto",
+        kind="ivf",
+        code="pq4",
+        reduced=keep,
+        description="inverted file with fast-scan codes; candidates ranked by the full vectors",
+    )
+    small = dataclasses.replace(
+        lists,
+        reduced=min(keep or dim, SMALLEST_REDUCED),
+        description="inverted file with few components",
+    )
+    bits = dataclasses.replace(
+        small, code="rabitq", description="inverted file with 1-bit codes, to fit the memory budget"
+    )
     choices = (graph, lean, lists, small, bits) if n <= GRAPH_UP_TO else (lists, small, bits)
     for recipe in choices:
         if memory_budget_bytes is None or estimated_bytes(recipe, n, dim) <= memory_budget_bytes:
@@ -116,14 +160,22 @@ def estimated_bytes(recipe: IndexRecipe, n: int, dim: int) -> int:
     own, and for a factory string, whose size only FAISS knows."""
     d = dim if recipe.reduced is None else min(dim, recipe.reduced)
     if recipe.kind == "hnsw":
-        per_code = {"float32": 4 * d, "fp16": 2 * d, "sq8": math.ceil(d / REDUCED_STEP) * REDUCED_STEP}[recipe.code or ""]
+        per_code = {
+            "float32": 4 * d,
+            "fp16": 2 * d,
+            "sq8": math.ceil(d / REDUCED_STEP) * REDUCED_STEP,
+        }[recipe.code or ""]
         degree = recipe.M or 0
         graph = (
             4 * (2 * degree + degree / max(1, degree - 1)) + 12
         )  # links of the lowest level, the upper ones, levels, offsets
-        return round(n * (per_code + graph + 4)) + 4 * d * dim  # four bytes a row say where it stands in the collection
+        return (
+            round(n * (per_code + graph + 4)) + 4 * d * dim
+        )  # four bytes a row say where it stands in the collection
     if recipe.kind == "ivf":
-        bits = {"float32": 32 * d, "fp16": 16 * d, "sq8": 8 * d, "pq4": 2 * d, "rabitq": d + 64}[recipe.code or ""]
+        bits = {"float32": 32 * d, "fp16": 16 * d, "sq8": 8 * d, "pq4": 2 * d, "rabitq": d + 64}[
+            recipe.code or ""
+        ]
         return round(n * (bits / 8 + 8)) + 4 * d * (recipe.nlist or nlist_rule(n)) + 4 * d * dim
     return 0
 

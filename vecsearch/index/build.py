@@ -24,10 +24,23 @@ from vecsearch.errors import ConflictError
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import choose_recipe, training_rows
 from vecsearch.index.calibrate import Truth, calibrate_codes, calibrate_index
-from vecsearch.index.calibration import OperatingPoint, describe_recall, merge_calibrations, operating_points
+from vecsearch.index.calibration import (
+    OperatingPoint,
+    describe_recall,
+    merge_calibrations,
+    operating_points,
+)
 from vecsearch.index.checkpoint import Checkpoint
 from vecsearch.index.costs import code_micros, row_micros
-from vecsearch.index.faiss import LOADER, NO_MASK, FaissIndex, Request, read_index, resume_growing, train_index
+from vecsearch.index.faiss import (
+    LOADER,
+    NO_MASK,
+    FaissIndex,
+    Request,
+    read_index,
+    resume_growing,
+    train_index,
+)
 from vecsearch.index.growth import FEWEST_NEW, growth
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.scorer import VectorScorer
@@ -55,7 +68,7 @@ def build_index(
     recall: float | None,
     memory: int | None,
     queries: Vectors | None,
-    asked_with: str = "the user's own queries",
+    query_source: str = "the user's own queries",
     seed: int,
     threads: int | None,
     progress: Callable[[int], None] = lambda count: None,
@@ -73,12 +86,20 @@ def build_index(
     rows = snapshot.live.rows
     made = choose_recipe(recipe, snapshot, memory, target, seed)
     if made.kind == "exact" or len(rows) < SMALLEST:
-        why = "exact search is fastest for so few rows" if made.kind != "exact" or recipe == "auto" else "the recipe says so"
+        why = (
+            "exact search is fastest for so few rows"
+            if made.kind != "exact" or recipe == "auto"
+            else "the recipe says so"
+        )
         return _without_index(store, target, started, f"no index: {why}")
-    builder = Builder(snapshot, made, seed, threads or os.cpu_count() or 1, progress, resumable=True)
+    builder = Builder(
+        snapshot, made, seed, threads or os.cpu_count() or 1, progress, resumable=True
+    )
     with builder:
-        extended, why = builder.extend(rows) if queries is None else (None, "calibrating on given queries")
-        index, labels, points, calibrated_on = extended or builder.run(rows, queries, asked_with)
+        extended, why = (
+            builder.extend(rows) if queries is None else (None, "calibrating on given queries")
+        )
+        index, labels, points, calibrated_on = extended or builder.run(rows, queries, query_source)
         measured = {
             "target": target,
             "calibrated_on": calibrated_on,
@@ -91,7 +112,9 @@ def build_index(
             "seed": seed,
         }
         entry, version = commit(store, snapshot, index, labels, made, measured, target)
-    with contextlib.suppress(OSError):  # the index is committed: what is left over waits for a later commit
+    with contextlib.suppress(
+        OSError
+    ):  # the index is committed: what is left over waits for a later commit
         store.drop_builds()
     return BuildResult(
         made.name,
@@ -103,7 +126,12 @@ def build_index(
         describe_recall(points, target),
         version,
         "extended" if extended else "built",
-        why + (f"; went on from {builder.resumed:,} rows of an interrupted build" if builder.resumed else ""),
+        why
+        + (
+            f"; went on from {builder.resumed:,} rows of an interrupted build"
+            if builder.resumed
+            else ""
+        ),
     )
 
 
@@ -121,10 +149,19 @@ def commit(
         require_space(staging.folder, index.memory_bytes())
         files = (staging.write(INDEXES, ".faiss", index.write),)
         with store.locked() as latest:
-            if (latest.manifest.embedder, latest.manifest.dim) != (snapshot.manifest.embedder, snapshot.manifest.dim):
-                raise ConflictError("the collection was moved to another model while the index was being built: build it again")
+            if (latest.manifest.embedder, latest.manifest.dim) != (
+                snapshot.manifest.embedder,
+                snapshot.manifest.dim,
+            ):
+                raise ConflictError(
+                    "the collection was moved to another model while the index was being built: build it again"
+                )
             placed = rebase_positions(snapshot, latest, labels)
-            placed[index.outliers] = -1  # outside what the index can represent: searched exactly, like rows it has not seen
+            placed[
+                index.out_of_range
+            ] = (
+                -1
+            )  # outside what the index can represent: searched exactly, like rows it has not seen
             plain = np.array_equal(placed, np.arange(len(placed)))
             entry = IndexEntry(
                 name=files[0].name,
@@ -176,20 +213,32 @@ class Builder:
         self._checkpoint.close()
 
     def run(
-        self, rows: Positions, queries: Vectors | None, asked_with: str = "the user's own queries"
+        self, rows: Positions, queries: Vectors | None, query_source: str = "the user's own queries"
     ) -> tuple[FaissIndex, Positions, list[OperatingPoint], str]:
         """The index over `rows`, the position of each label, its operating surface, and what that was measured on."""
         manifest = self.snapshot.manifest
         own = np.empty((0, manifest.dim), np.float32) if queries is None else queries
         wanted = HELD_OUT if queries is None else max(0, FEWEST_OWN - len(own))
-        held = np.sort(self.rng.choice(rows, min(wanted, max(1, int(len(rows) * HELD_OUT_SHARE))), replace=False))
-        calibrated_on = " and ".join([asked_with] * bool(len(own)) + ["held-out rows"] * bool(len(held)))
+        held = np.sort(
+            self.rng.choice(
+                rows, min(wanted, max(1, int(len(rows) * HELD_OUT_SHARE))), replace=False
+            )
+        )
+        calibrated_on = " and ".join(
+            [query_source] * bool(len(own)) + ["held-out rows"] * bool(len(held))
+        )
         queries = np.concatenate([own, self.snapshot.stored_vectors(held)])
         base = np.setdiff1d(rows, held, assume_unique=True)
         sample = np.sort(
-            self.rng.choice(base, min(training_rows(self.recipe, len(base), manifest.dim), len(base)), replace=False)
+            self.rng.choice(
+                base,
+                min(training_rows(self.recipe, len(base), manifest.dim), len(base)),
+                replace=False,
+            )
         )
-        checkpoint = self._checkpoint.enter_context(Checkpoint(self.snapshot.root, self._identity(base, len(sample))))
+        checkpoint = self._checkpoint.enter_context(
+            Checkpoint(self.snapshot.root, self._identity(base, len(sample)))
+        )
         start = checkpoint.load() if self._resumable else None
         self.resumed = start.n if start else 0
         index = train_index(
@@ -203,7 +252,9 @@ class Builder:
             seed=self.seed,
             progress=self.progress,
             start=start,
-            checkpoint=(lambda part: checkpoint.offer(part, len(base))) if self._resumable else lambda part: None,
+            checkpoint=(lambda part: checkpoint.offer(part, len(base)))
+            if self._resumable
+            else lambda part: None,
         )
         points = self.calibrate(index, base, queries)
         if index.can_extend:
@@ -220,13 +271,17 @@ class Builder:
             "metric": str(manifest.metric),
             "segments": rows_of(manifest),
             "rows": len(base),
-            "rows_digest": hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16).hexdigest(),
+            "rows_digest": hashlib.blake2b(
+                np.asarray(base, np.int64).tobytes(), digest_size=16
+            ).hexdigest(),
             "training_rows": sample,
             "compiled": LOADER.for_rows(len(base)) is not None,
             "faiss": version("faiss-cpu"),
         }
 
-    def extend(self, rows: Positions) -> tuple[tuple[FaissIndex, Positions, list[OperatingPoint], str] | None, str]:
+    def extend(
+        self, rows: Positions
+    ) -> tuple[tuple[FaissIndex, Positions, list[OperatingPoint], str] | None, str]:
         """Add the rows that came since to the index there is, or None where building anew is due; and why.
 
         Some of the new rows are held out to calibrate the grown index, and the surface measured before goes on to hold for
@@ -243,51 +298,87 @@ class Builder:
         if not index.can_extend:
             return None, "this kind of index cannot be added to"
         labels = np.arange(entry.rows) if self.attached.labels is None else self.attached.labels
-        fresh = np.intersect1d(self.attached.unindexed_rows, rows)
-        fresh = fresh[np.concatenate([index.covers(batch) for batch in self._batches(fresh)])]  # the others stay outside
-        if not len(fresh):
-            return None, f"the {grown.new:,} rows outside the index lie outside what it was fitted to"
-        few = len(fresh) < FEWEST_NEW
-        held = fresh[:0] if few else np.sort(self.rng.choice(fresh, min(HELD_OUT, len(fresh) // 2), replace=False))
-        base = np.concatenate([labels, np.setdiff1d(fresh, held, assume_unique=True)])
+        unindexed = np.intersect1d(self.attached.unindexed_rows, rows)
+        unindexed = unindexed[
+            np.concatenate([index.covers(batch) for batch in self._batches(unindexed)])
+        ]  # the others stay outside
+        if not len(unindexed):
+            return (
+                None,
+                f"the {grown.new:,} rows outside the index lie outside what it was fitted to",
+            )
+        few = len(unindexed) < FEWEST_NEW
+        held = (
+            unindexed[:0]
+            if few
+            else np.sort(
+                self.rng.choice(unindexed, min(HELD_OUT, len(unindexed) // 2), replace=False)
+            )
+        )
+        base = np.concatenate([labels, np.setdiff1d(unindexed, held, assume_unique=True)])
         identity = self._identity(base, 0) | {"extends": entry.name}
         checkpoint = self._checkpoint.enter_context(Checkpoint(self.snapshot.root, identity))
         part = checkpoint.load() if self._resumable else None
         if part is not None:
             self.resumed = part.n - len(labels)
             index = resume_growing(part, self.resumed)
-        self._grow(index, base[index.n :], lambda: checkpoint.offer(index, len(base)) if self._resumable else None)
-        why = f"{len(fresh):,} new rows were added to the index there was"
+        self._grow(
+            index,
+            base[index.n :],
+            lambda: checkpoint.offer(index, len(base)) if self._resumable else None,
+        )
+        why = f"{len(unindexed):,} new rows were added to the index there was"
         if few:
-            self.asked, self.exact_micros_per_row = entry.calibration["queries"], entry.calibration["exact_micros_per_row"]
+            self.asked, self.exact_micros_per_row = (
+                entry.calibration["queries"],
+                entry.calibration["exact_micros_per_row"],
+            )
             self.codes = dict(entry.calibration.get("codes", {}))
-            return (index, base, list(operating_points(entry.calibration)), entry.calibration["calibrated_on"]), why
+            return (
+                index,
+                base,
+                list(operating_points(entry.calibration)),
+                entry.calibration["calibrated_on"],
+            ), why
         points = self.calibrate(index, base, self.snapshot.stored_vectors(held))
         points = merge_calibrations(operating_points(entry.calibration), points)
-        by_codes = merge_calibrations(operating_points(entry.calibration.get("codes", {})), operating_points(self.codes))
+        by_codes = merge_calibrations(
+            operating_points(entry.calibration.get("codes", {})), operating_points(self.codes)
+        )
         self.codes["surface"] = [list(astuple(point)) for point in by_codes]
         self._grow(index, held)
         measured_with = entry.calibration["calibrated_on"].removesuffix(ADDED_SINCE) + ADDED_SINCE
         return (index, np.concatenate([base, held]), points, measured_with), why
 
-    def _grow(self, index: FaissIndex, rows: Positions, kept: Callable[[], None] = lambda: None) -> None:
+    def _grow(
+        self, index: FaissIndex, rows: Positions, selection: Callable[[], None] = lambda: None
+    ) -> None:
         for batch in self._batches(rows):
             index.add(batch, threads=self.threads)
             self.progress(len(batch))
-            kept()
+            selection()
 
-    def calibrate(self, index: FaissIndex, labels: Positions, queries: Vectors) -> list[OperatingPoint]:
+    def calibrate(
+        self, index: FaissIndex, labels: Positions, queries: Vectors
+    ) -> list[OperatingPoint]:
         """Measure the operating surface of an index whose labels are these positions."""
         self.asked = len(queries)
         mask = np.zeros(self.snapshot.rows, bool)
         mask[labels[labels >= 0]] = True
         present = int(np.count_nonzero(mask))
-        kept = RowSelection(mask, present)
-        truth = Truth.of(queries, present, lambda some, k: self.scorer.search(some, k, kept, self.threads)[0])
+        selection = RowSelection(mask, present)
+        truth = Truth.of(
+            queries,
+            present,
+            lambda some, k: self.scorer.search(some, k, selection, self.threads)[0],
+        )
         self.exact_micros_per_row = row_micros(self.snapshot.manifest.dim)
         score = self._score_lists(labels)
         self.codes = {
-            "surface": [list(astuple(point)) for point in calibrate_codes(index, queries, truth, score, self.threads)]
+            "surface": [
+                list(astuple(point))
+                for point in calibrate_codes(index, queries, truth, score, self.threads)
+            ]
         }
         self.codes["micros_per_row"] = code_micros(index.code_bytes)
         return calibrate_index(
@@ -302,18 +393,29 @@ class Builder:
         )
 
     def _score_lists(self, labels: Positions) -> Callable[[Scores, Positions], Scores]:
-        places = np.append(labels, -1)  # of the label -1 too
-        return lambda some, found: self.scorer.score_lists(some, places[found], self.threads if len(some) > 1 else 1)
+        row_map = np.append(labels, -1)  # of the label -1 too
+        return lambda some, found: self.scorer.score_lists(
+            some, row_map[found], self.threads if len(some) > 1 else 1
+        )
 
-    def _compiled_search(self, index: FaissIndex, labels: Positions) -> Callable[[Scores, int, int], object] | None:
+    def _compiled_search(
+        self, index: FaissIndex, labels: Positions
+    ) -> Callable[[Scores, int, int], object] | None:
         """One search as the compiled walk does it, to be timed; None where FAISS will search."""
-        compiled, walk, table = LOADER.for_rows(len(labels)) or LOADER.module, index.walk, self.scorer.table
-        if compiled is None or walk is None or table is None:
+        compiled, graph_search, table = (
+            LOADER.for_rows(len(labels)) or LOADER.module,
+            index.graph_search,
+            self.scorer.table,
+        )
+        if compiled is None or graph_search is None or table is None:
             return None
-        places, none = index.row_map(labels), np.empty(0, np.int64)
+        row_map, none = index.row_map(labels), np.empty(0, np.int64)
         euclidean = self.snapshot.manifest.metric is Metric.L2
-        return lambda query, depth, effort: walk.search(
-            compiled, query, min(10, depth), Request(places, NO_MASK, none, *table, euclidean, effort, depth, depth, 0)
+        return lambda query, depth, effort: graph_search.search(
+            compiled,
+            query,
+            min(10, depth),
+            Request(row_map, NO_MASK, none, *table, euclidean, effort, depth, depth, 0),
         )
 
     def _batches(self, rows: Positions) -> Iterator[npt.NDArray[np.float32]]:

@@ -19,15 +19,53 @@ from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
 
 # A search between two of these uses the larger: a filter that drops one row in a thousand asks for 11 of 10, so 12 is there.
-KS = (1, 2, 3, 5, 7, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 700, 1000)
+KS = (
+    1,
+    2,
+    3,
+    5,
+    7,
+    10,
+    12,
+    15,
+    20,
+    25,
+    30,
+    40,
+    50,
+    60,
+    80,
+    100,
+    120,
+    150,
+    200,
+    300,
+    500,
+    700,
+    1000,
+)
 COMMON_K = 100  # up to this k all queries take part; finding the best 1,000 of all rows takes several times as long
-DEPTHS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # candidates re-scored, as a multiple of k
+DEPTHS = (
+    1.0,
+    1.2,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    4.0,
+    5.0,
+    6.0,
+    8.0,
+    12.0,
+)  # candidates re-scored, as a multiple of k
 ONE_SIDED_99 = 2.326  # normal quantile of the lower bound
 FEW_CANDIDATES = 8  # re-scored, to tell the cost of a candidate from that of finding it
 TIMED_QUERIES = 50  # queries run one at a time to time an effort, or
 TIMED_CANDIDATES = 10_000  # fewer, where they look at so many candidates
 FEWEST_TIMED = 5
-MANY_CANDIDATES = 300_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
+MANY_CANDIDATES = (
+    300_000  # candidates re-scored an effort at most: high efforts are measured with fewer queries
+)
 CODE_CANDIDATES = 400  # looked at to learn what comparing codes reaches
 CODE_QUERIES = 400  # asked for that
 FEWEST_QUERIES = 200  # of which each counts for more: it looks for hundreds of rows
@@ -92,14 +130,18 @@ def calibrate_index(
         for k in (k for k in ks if k <= depth):
             for width, mean, low in _recalls(scores, truth.thresholds(k, len(asked)), k):
                 micros, seen = cost + row_micros * width, latency + candidate_latency * width
-                points.append(OperatingPoint(effort, width, k, mean, low, round(micros, 2), round(seen, 1)))
+                points.append(
+                    OperatingPoint(effort, width, k, mean, low, round(micros, 2), round(seen, 1))
+                )
             done &= mean >= ENOUGH
         if done and max(ks) <= depth:
             break
     return [point for k in ks for point in frontier([item for item in points if item.k == k])]
 
 
-def calibrate_codes(index: FaissIndex, queries: Vectors, truth: Truth, score: ScoreLists, threads: int) -> list[OperatingPoint]:
+def calibrate_codes(
+    index: FaissIndex, queries: Vectors, truth: Truth, score: ScoreLists, threads: int
+) -> list[OperatingPoint]:
     """What comparing all codes reaches for each k and number of candidates, the least first; none for kinds without it.
 
     Arguments as for `surface`. A filter leaves fewer rows, farther apart mostly: its k best are no harder to tell.
@@ -136,12 +178,16 @@ def _latency(
     some = queries[: min(TIMED_QUERIES, max(FEWEST_TIMED, TIMED_CANDIDATES // depth))]
     if ask is not None:
         few = min(FEW_CANDIDATES, depth)
-        least, most = (_median([_timed(ask, query, width, effort) for query in some]) for width in (few, depth))
+        least, most = (
+            _median([_timed(ask, query, width, effort) for query in some]) for width in (few, depth)
+        )
         per_candidate = max(0.0, most - least) / max(1, depth - few)
         return least - per_candidate * few, per_candidate
     found = [index.candidates(query[None], depth, effort)[0] for query in some]
     searching = _median([_timed(index.candidates, query[None], depth, effort) for query in some])
-    rescoring = _median([_timed(score, query[None], labels) for query, labels in zip(some, found, strict=True)])
+    rescoring = _median(
+        [_timed(score, query[None], labels) for query, labels in zip(some, found, strict=True)]
+    )
     return searching, rescoring / depth
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def merge_calibrations(before: Sequence[OperatingPoint], now: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+def merge_calibrations(
+    before: Sequence[OperatingPoint], now: Sequence[OperatingPoint]
+) -> list[OperatingPoint]:
     """The surface that holds for queries like those of either measurement: what was added may be easier to find than the rest.
 
     More effort and more candidates never find less, so for each recall that both reach it takes the larger of the two.

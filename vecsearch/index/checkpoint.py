@@ -37,7 +37,11 @@ class Checkpoint:
         self.root = root
         self.identity = dict(identity) | {"format": FORMAT}
         text = json.dumps(self.identity, sort_keys=True)
-        self.folder = root / STAGING / f"{BUILD_CACHE}{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+        self.folder = (
+            root
+            / STAGING
+            / f"{BUILD_CACHE}{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
+        )
         self.kept_rows = 0
         self._lock: FileLock | None = None
         self._started = self._last = time.monotonic()
@@ -85,7 +89,9 @@ class Checkpoint:
             return
         name = f"rows-{index.n}.faiss"
         disk.write_file(self.folder / f"{name}.part", index.write)
-        ref = disk.describe(self.root, self.folder / f"{name}.part", f"{STAGING}/{self.folder.name}/{name}")
+        ref = disk.describe(
+            self.root, self.folder / f"{name}.part", f"{STAGING}/{self.folder.name}/{name}"
+        )
         disk.move(self.folder / f"{name}.part", self.folder / name)
         disk.sync_folder(self.folder)
         info = self.identity | {"rows_added": index.n, "file": asdict(ref)}

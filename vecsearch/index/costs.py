@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 
-WINDOW_SIGMAS = 3.0  # how sure to be of k matches within reach when the filter is independent of the query
+WINDOW_SIGMAS = (
+    3.0  # how sure to be of k matches within reach when the filter is independent of the query
+)
 EXACT_START_MICROS = 20.0  # what an exact search costs before it scores its first row
 
 

@@ -64,7 +64,9 @@ def score_rows(vectors: StoredVectors, query: Vectors, rows: Positions, metric: 
     kernel = faiss.fvec_L2sqr_by_idx if metric is Metric.L2 else faiss.fvec_inner_products_by_idx
     swig = faiss.swig_ptr
     before = faiss.omp_get_max_threads()
-    if before != 1:  # the kernel would call up a team of threads for one query, and wait for it on a busy machine
+    if (
+        before != 1
+    ):  # the kernel would call up a team of threads for one query, and wait for it on a busy machine
         faiss.omp_set_num_threads(1)
     kernel(swig(scores), swig(query), swig(vectors), swig(rows), vectors.shape[1], 1, count)
     if before != 1:
@@ -72,7 +74,9 @@ def score_rows(vectors: StoredVectors, query: Vectors, rows: Positions, metric: 
     return np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores
 
 
-def best_of(vectors: StoredVectors, query: Vectors, rows: Positions, k: int, metric: Metric) -> tuple[Scores, Positions]:
+def best_of(
+    vectors: StoredVectors, query: Vectors, rows: Positions, k: int, metric: Metric
+) -> tuple[Scores, Positions]:
     """The k best of a few listed rows for one query: `best(score_rows(...))`, in one call of FAISS where it can be one."""
     wanted = k + 1  # one more, to see whether the last is tied with what follows
     if vectors.dtype == np.float16 or len(rows) < wanted:
@@ -81,7 +85,19 @@ def best_of(vectors: StoredVectors, query: Vectors, rows: Positions, k: int, met
     kernel = faiss.knn_L2sqr_by_idx if metric is Metric.L2 else faiss.knn_inner_products_by_idx
     swig = faiss.swig_ptr
     dim, width = len(query), len(rows)
-    kernel(swig(query), swig(vectors), swig(rows), dim, 1, len(vectors), width, wanted, swig(scores), swig(found), width)
+    kernel(
+        swig(query),
+        swig(vectors),
+        swig(rows),
+        dim,
+        1,
+        len(vectors),
+        width,
+        wanted,
+        swig(scores),
+        swig(found),
+        width,
+    )
     if (scores[1:] == scores[:-1]).any():
         return best(score_rows(vectors, query, rows, metric), rows, k)
     if metric is Metric.L2:
@@ -89,7 +105,9 @@ def best_of(vectors: StoredVectors, query: Vectors, rows: Positions, k: int, met
     return scores[:k], found[:k]
 
 
-def score_lists(vectors: StoredVectors, queries: Vectors, rows: Positions, metric: Metric, threads: int) -> Scores:
+def score_lists(
+    vectors: StoredVectors, queries: Vectors, rows: Positions, metric: Metric, threads: int
+) -> Scores:
     """Score listed rows, int64 (nq, width) with -1 for none, against each one's query: float32 (nq, width), -inf for none."""
     if vectors.dtype == np.float16:
         scores = np.full(rows.shape, -np.inf, np.float32)
@@ -101,7 +119,9 @@ def score_lists(vectors: StoredVectors, queries: Vectors, rows: Positions, metri
     swig = faiss.swig_ptr
     rows = np.ascontiguousarray(rows)
     with omp_threads(threads):
-        kernel(swig(scores), swig(queries), swig(vectors), swig(rows), vectors.shape[1], *rows.shape)
+        kernel(
+            swig(scores), swig(queries), swig(vectors), swig(rows), vectors.shape[1], *rows.shape
+        )
     return np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores
 
 
@@ -147,14 +167,23 @@ def search(
     elif len(queries) < MATRIX_QUERIES:
         chosen = np.arange(len(vectors)) if listed is None else listed
         for number, query in enumerate(queries):
-            scores[number, :width], rows[number, :width] = best(score_rows(vectors, query, chosen, metric), chosen, width)
+            scores[number, :width], rows[number, :width] = best(
+                score_rows(vectors, query, chosen, metric), chosen, width
+            )
     else:
-        scores[:, :width], rows[:, :width] = _in_blocks(vectors, queries, width, metric, listed, threads)
+        scores[:, :width], rows[:, :width] = _in_blocks(
+            vectors, queries, width, metric, listed, threads
+        )
     return scores, rows
 
 
 def _in_blocks(
-    vectors: StoredVectors, queries: Vectors, k: int, metric: Metric, listed: Positions | None, threads: int
+    vectors: StoredVectors,
+    queries: Vectors,
+    k: int,
+    metric: Metric,
+    listed: Positions | None,
+    threads: int,
 ) -> tuple[Scores, Positions]:
     """Search copies of the listed rows (all, when None), a block at a time: matrix products, which FAISS does not use to skip
     rows, take a sixth of the time; float16 is widened on the way."""
@@ -162,14 +191,18 @@ def _in_blocks(
     step = max(1, BLOCK_BYTES // (4 * vectors.shape[1]))
     for at in range(0, len(vectors) if listed is None else len(listed), step):
         chosen = None if listed is None else listed[at : at + step]
-        block = np.ascontiguousarray(vectors[at : at + step] if chosen is None else vectors[chosen], np.float32)
+        block = np.ascontiguousarray(
+            vectors[at : at + step] if chosen is None else vectors[chosen], np.float32
+        )
         scores, rows = _knn(block, queries, min(k, len(block)), metric, threads)
         rows = rows + at if chosen is None else chosen[rows]
         merged = merge([merged, (scores, rows)], k)
     return merged
 
 
-def _knn(vectors: Vectors, queries: Vectors, k: int, metric: Metric, threads: int) -> tuple[Scores, Positions]:
+def _knn(
+    vectors: Vectors, queries: Vectors, k: int, metric: Metric, threads: int
+) -> tuple[Scores, Positions]:
     """All rows against all queries, k at most the number of rows."""
     count, dim = vectors.shape
     scores = np.empty((len(queries), k), np.float32)
@@ -185,7 +218,9 @@ def _knn(vectors: Vectors, queries: Vectors, k: int, metric: Metric, threads: in
         # |x - y|² = |x|² - 2xy + |y|² cancels where vectors lie close together and far from the origin: there one by one.
         for number in np.flatnonzero(-scores[:, -1] < CANCELS * np.square(queries).sum(axis=1)):
             chosen = np.arange(count)
-            scores[number], rows[number] = best(score_rows(vectors, queries[number], chosen, metric), chosen, k)
+            scores[number], rows[number] = best(
+                score_rows(vectors, queries[number], chosen, metric), chosen, k
+            )
     return scores, rows
 
 

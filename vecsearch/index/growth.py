@@ -47,8 +47,8 @@ class Growth:
 def growth(snapshot: Snapshot) -> Growth:
     """What changed since the index of a snapshot was built; all rows are new where there is none."""
     live = snapshot.live
-    fresh = attach(snapshot).unindexed_rows
-    new = len(fresh) if live.mask is None else int(np.count_nonzero(live.mask[fresh]))
+    unindexed = attach(snapshot).unindexed_rows
+    new = len(unindexed) if live.mask is None else int(np.count_nonzero(live.mask[unindexed]))
     entry = attach(snapshot).entry
     indexed = entry.rows if entry else 0
     return Growth(indexed, new, indexed - (live.count - new))

@@ -24,7 +24,11 @@ from typing import Any
 from vecsearch.errors import RecipeError
 
 KINDS = ("exact", "hnsw", "ivf", "factory")
-CODES = {"exact": ("float32",), "hnsw": ("float32", "fp16", "sq8"), "ivf": ("float32", "fp16", "sq8", "pq4", "rabitq")}
+CODES = {
+    "exact": ("float32",),
+    "hnsw": ("float32", "fp16", "sq8"),
+    "ivf": ("float32", "fp16", "sq8", "pq4", "rabitq"),
+}
 REDUCED_STEP = 32  # the 8-bit kernels are fastest when a row is a whole number of 32-byte blocks
 ROWS_PER_CENTROID = 39  # FAISS warns below this many training rows a centroid
 
@@ -59,7 +63,9 @@ class IndexRecipe:
     def to_toml(self) -> str:
         """The recipe as TOML text; `parse_recipe` reads it back to an equal recipe."""
         fields = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
-        return "".join(f"{key} = {_toml_value(value)}\n" for key, value in fields if value is not None)
+        return "".join(
+            f"{key} = {_toml_value(value)}\n" for key, value in fields if value is not None
+        )
 
 
 def parse_recipe(text: str, *, where: str = "recipe") -> IndexRecipe:
@@ -112,7 +118,10 @@ def load_recipe(source: str | Path) -> IndexRecipe:
 def shipped_recipes() -> dict[str, Path]:
     """Name -> file of the recipes that come with vecsearch, sorted by name."""
     package = Path(__file__).resolve().parents[1]
-    for folder in (package / "_indexes", package.parent / "indexes"):  # installed; a checkout of the source
+    for folder in (
+        package / "_indexes",
+        package.parent / "indexes",
+    ):  # installed; a checkout of the source
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.toml"))}
     return {}
@@ -154,13 +163,26 @@ def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     # JSON's string escapes are all TOML's; TOML alone also wants DEL escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F") if isinstance(value, str) else str(value)
+    return (
+        json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+        if isinstance(value, str)
+        else str(value)
+    )
 
 
 _TYPES: dict[str, type] = {
-    "name": str, "kind": str, "description": str, "reduced": int, "code": str, "M": int,
-    "ef_construction": int, "nlist": int, "factory": str, "seed": int, "rescore": bool,
-}  # fmt: skip
+    "name": str,
+    "kind": str,
+    "description": str,
+    "reduced": int,
+    "code": str,
+    "M": int,
+    "ef_construction": int,
+    "nlist": int,
+    "factory": str,
+    "seed": int,
+    "rescore": bool,
+}
 _OPTIONAL = ("reduced", "code", "M", "ef_construction", "nlist", "factory")
 _BELONGS = {
     "exact": {"code"},
@@ -168,7 +190,12 @@ _BELONGS = {
     "ivf": {"reduced", "code", "nlist"},
     "factory": {"factory"},
 }
-_REQUIRED = {"exact": (), "hnsw": ("code", "M", "ef_construction"), "ivf": ("code",), "factory": ("factory",)}
+_REQUIRED = {
+    "exact": (),
+    "hnsw": ("code", "M", "ef_construction"),
+    "ivf": ("code",),
+    "factory": ("factory",),
+}
 _RANGES = {
     "reduced": (1, 65_536),
     "M": (2, 256),
@@ -184,7 +211,9 @@ def _check_types(recipe: IndexRecipe) -> None:
         if value is None and key in _OPTIONAL:
             continue
         if type(value) is not kind:
-            raise RecipeError(f"'{key}' must be of type {kind.__name__}, not {type(value).__name__} ({value!r})")
+            raise RecipeError(
+                f"'{key}' must be of type {kind.__name__}, not {type(value).__name__} ({value!r})"
+            )
 
 
 def _check_fields(recipe: IndexRecipe) -> None:
@@ -201,7 +230,9 @@ def _check_fields(recipe: IndexRecipe) -> None:
         if not getattr(recipe, key):
             raise RecipeError(f"kind '{recipe.kind}' needs '{key}'")
     if recipe.code is not None and recipe.code not in CODES[recipe.kind]:
-        raise RecipeError(f"unknown code '{recipe.code}' for kind '{recipe.kind}': one of {', '.join(CODES[recipe.kind])}")
+        raise RecipeError(
+            f"unknown code '{recipe.code}' for kind '{recipe.kind}': one of {', '.join(CODES[recipe.kind])}"
+        )
     for key, (low, high) in _RANGES.items():
         value = getattr(recipe, key)
         if value is not None and not low <= value <= high:

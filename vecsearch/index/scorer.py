@@ -55,20 +55,31 @@ class VectorScorer:
             start = int(self.snapshot.starts[number])
             here = (rows >= start) & (rows < start + len(vectors))
             if here.any():
-                part = exact.score_lists(vectors, queries, np.where(here, rows - start, -1), self.metric, threads)
+                part = exact.score_lists(
+                    vectors, queries, np.where(here, rows - start, -1), self.metric, threads
+                )
                 np.copyto(scores, part, where=here)
         return scores
 
-    def search(self, queries: Vectors, k: int, selection: RowSelection, threads: int) -> tuple[Scores, Positions]:
+    def search(
+        self, queries: Vectors, k: int, selection: RowSelection, threads: int
+    ) -> tuple[Scores, Positions]:
         """The k best selected rows for each query, by scoring all of them.
 
         Returns scores and positions, both (nq, k), padded with -inf and -1.
         """
-        padding = (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))
-        best: tuple[Scores, Positions] | None = None  # merged segment by segment, which bounds the memory
+        padding = (
+            np.full((len(queries), k), -np.inf, np.float32),
+            np.full((len(queries), k), -1, np.int64),
+        )
+        best: tuple[Scores, Positions] | None = (
+            None  # merged segment by segment, which bounds the memory
+        )
         for number, vectors in enumerate(self.vectors):
             start = int(self.snapshot.starts[number])
-            mask: Mask | None = None if selection.mask is None else selection.mask[start : start + len(vectors)]
+            mask: Mask | None = (
+                None if selection.mask is None else selection.mask[start : start + len(vectors)]
+            )
             if mask is not None and not mask.any():
                 continue
             part = exact.search(vectors, queries, min(k, len(vectors)), self.metric, mask, threads)

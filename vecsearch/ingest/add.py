@@ -31,7 +31,9 @@ from vecsearch.types import CHUNK, END, ID, NORM, START, VECTOR, AddResult, Metr
 
 WINDOW_ROWS = 4096  # documents checked, chunked and embedded together; a wide window lets a model sort by length
 SEGMENT_ROWS = 262_144  # a segment ends at this many rows or
-SEGMENT_BYTES = 256 * 1024 * 1024  # this many bytes, so that ingest needs little memory whatever the source's size
+SEGMENT_BYTES = (
+    256 * 1024 * 1024
+)  # this many bytes, so that ingest needs little memory whatever the source's size
 Split = Callable[[str], Sequence[tuple[int, int]]]
 
 
@@ -63,11 +65,19 @@ def add_documents(
     """
     base = store.snapshot()
     if embedder is not None and embedder.entry != base.manifest.embedder:
-        raise ConflictError("the collection was moved to another model just now: run this add again")
+        raise ConflictError(
+            "the collection was moved to another model just now: run this add again"
+        )
     project = None if embedder is None else embedder.project
     with store.staging() as staging:
         task = _Add(
-            store, base, staging, on_conflict, embedder, split, RowChecker(base.manifest, id_column, text_column, project)
+            store,
+            base,
+            staging,
+            on_conflict,
+            embedder,
+            split,
+            RowChecker(base.manifest, id_column, text_column, project),
         )
         first = 0
         for batch in rebatch(batches, WINDOW_ROWS):
@@ -122,7 +132,11 @@ class _Add:
         if not rows.batch.num_rows:
             return
         passages, spans = self._passages(rows)
-        vectors = self._embed(rows, passages) if rows.vectors is None else self._repeat(rows.vectors, spans)
+        vectors = (
+            self._embed(rows, passages)
+            if rows.vectors is None
+            else self._repeat(rows.vectors, spans)
+        )
         self.pending.append(self._assemble(passages, vectors, spans))
         if (
             sum(item.num_rows for item in self.pending) >= SEGMENT_ROWS
@@ -196,7 +210,7 @@ class _Add:
             really[wanted[at.take(pa.array(hit)).to_numpy()]] = True
             if self.on_conflict == "replace":
                 before = entry.documents
-                self.entries[number] = self.staging.bury(entry, segment, hit)
+                self.entries[number] = self.staging.add_tombstones(entry, segment, hit)
                 self.skipped += before - self.entries[number].documents
         return really
 
@@ -224,7 +238,9 @@ class _Add:
         table = np.array(spans, np.int64).reshape(-1, 4)
         batch = rows.batch.take(pa.array(table[:, 0]))
         at = batch.schema.names.index(text)
-        return batch.set_column(at, batch.schema.field(at), pa.array(pieces, pa.large_string())), table
+        return batch.set_column(
+            at, batch.schema.field(at), pa.array(pieces, pa.large_string())
+        ), table
 
     @staticmethod
     def _repeat(vectors: Vectors, spans: npt.NDArray[np.int64] | None) -> Vectors:
@@ -265,7 +281,9 @@ class _Add:
         texts = self.base.take([text], positions).column(0).to_pylist()
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
-    def _assemble(self, passages: pa.RecordBatch, vectors: Vectors, spans: npt.NDArray[np.int64] | None) -> pa.RecordBatch:
+    def _assemble(
+        self, passages: pa.RecordBatch, vectors: Vectors, spans: npt.NDArray[np.int64] | None
+    ) -> pa.RecordBatch:
         manifest = self.checker.manifest
         own: dict[str, pa.Array] = {}
         if manifest.metric is Metric.COSINE:
@@ -277,7 +295,8 @@ class _Add:
                 own[name] = pa.array(spans[:, column].astype(np.int32))
         schema = self.checker.schema()
         return pa.RecordBatch.from_arrays(
-            [own[item.name] if item.name in own else passages.column(item.name) for item in schema], schema=schema
+            [own[item.name] if item.name in own else passages.column(item.name) for item in schema],
+            schema=schema,
         )
 
     # -- commit ----------------------------------------------------------------------------------------------------------
@@ -291,21 +310,27 @@ class _Add:
             self._check_unchanged(latest.manifest)
             if latest.manifest.version != self.base.manifest.version:
                 self._rebase(latest)
-            segments, replaced = self._bury_replaced(latest)
+            segments, replaced = self._delete_replaced(latest)
             new = [entry for entry in self.entries if entry.documents]
             version = latest.manifest.next(
                 "add",
                 schema=self.checker.schema(),
                 segments=(*segments, *new),
                 next_id=max(self.checker.next_id, latest.manifest.next_id),
-                settings={key: value for key, value in latest.manifest.settings.items() if key != "open_schema"},
+                settings={
+                    key: value
+                    for key, value in latest.manifest.settings.items()
+                    if key != "open_schema"
+                },
             )
             version = merge_small(latest, version, self.staging)
             self.store.commit(self.staging, version)
         if self.cache is not None:
             self.cache.clear()
         documents = sum(entry.documents for entry in self.entries)
-        return AddResult(documents - replaced, replaced, self.skipped, self.embedded, version.version)
+        return AddResult(
+            documents - replaced, replaced, self.skipped, self.embedded, version.version
+        )
 
     def _check_unchanged(self, latest: Manifest) -> None:
         before = self.base.manifest
@@ -338,7 +363,7 @@ class _Add:
                 raise DuplicateIdError(
                     f"id {ids[int(owners[0])].as_py()!r} was added by another writer while this add was running"
                 )
-            self.entries[number] = self.staging.bury(entry, segment, np.unique(owners))
+            self.entries[number] = self.staging.add_tombstones(entry, segment, np.unique(owners))
             self.skipped += entry.documents - self.entries[number].documents
 
     def _renumbered(self, entry: SegmentEntry, shift: int) -> SegmentEntry:
@@ -347,7 +372,7 @@ class _Add:
         ids = pa.array(batch.column(at).to_numpy() + shift)
         return self.staging.write_segment(batch.set_column(at, batch.schema.field(at), ids))
 
-    def _bury_replaced(self, latest: Snapshot) -> tuple[tuple[SegmentEntry, ...], int]:
+    def _delete_replaced(self, latest: Snapshot) -> tuple[tuple[SegmentEntry, ...], int]:
         """Tombstones over the rows that this add replaces; how many documents those were."""
         if self.on_conflict != "replace":
             return latest.manifest.segments, 0
@@ -367,7 +392,9 @@ def check_made(made: Vectors, metric: Metric, texts: Sequence[str]) -> None:
     except InvalidInputError as error:
         squares = np.einsum("ij,ij->i", made, made)
         at = int(np.argmax(~np.isfinite(squares) | (squares == 0)))
-        raise EmbedderError(f"the model made no usable vector of the text {texts[at][:80]!r} ({error})") from error
+        raise EmbedderError(
+            f"the model made no usable vector of the text {texts[at][:80]!r} ({error})"
+        ) from error
 
 
 def tile(split: Split | None, document: str | None) -> list[tuple[int, int]]:
@@ -378,5 +405,8 @@ def tile(split: Split | None, document: str | None) -> list[tuple[int, int]]:
     if len(spans) <= 1:
         return [(0, length)]
     starts = [0, *(start for start, _ in spans[1:])]
-    ends = [max(end, following) for (_, end), following in zip(spans, [*starts[1:], length], strict=True)]
+    ends = [
+        max(end, following)
+        for (_, end), following in zip(spans, [*starts[1:], length], strict=True)
+    ]
     return list(zip(starts, ends, strict=True))

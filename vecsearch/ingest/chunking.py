@@ -55,11 +55,17 @@ class Chunker:
             if not isinstance(value, int) or isinstance(value, bool):
                 raise InvalidInputError(f"chunker: {name} is {value!r}; it must be a whole number")
         if self.max_chars < SMALLEST_MAX_CHARS:
-            raise InvalidInputError(f"chunker: max_chars is {self.max_chars}; it must be at least {SMALLEST_MAX_CHARS}")
+            raise InvalidInputError(
+                f"chunker: max_chars is {self.max_chars}; it must be at least {SMALLEST_MAX_CHARS}"
+            )
         if not 0 <= self.overlap <= self.max_chars // 2:
-            raise InvalidInputError(f"chunker: overlap is {self.overlap}; it must be from 0 to half of max_chars")
+            raise InvalidInputError(
+                f"chunker: overlap is {self.overlap}; it must be from 0 to half of max_chars"
+            )
         if not 1 <= self.cjk_weight <= LARGEST_CJK_WEIGHT:
-            raise InvalidInputError(f"chunker: cjk_weight is {self.cjk_weight}; it must be from 1 to {LARGEST_CJK_WEIGHT}")
+            raise InvalidInputError(
+                f"chunker: cjk_weight is {self.cjk_weight}; it must be from 1 to {LARGEST_CJK_WEIGHT}"
+            )
 
     @property
     def key(self) -> str:
@@ -75,11 +81,15 @@ class Chunker:
         values = dict(values)
         kind = values.pop("kind", "sentences")
         if kind == "function":
-            raise InvalidInputError(f"the chunker is your own function {values.get('name')!r}: pass it again, chunker=...")
+            raise InvalidInputError(
+                f"the chunker is your own function {values.get('name')!r}: pass it again, chunker=..."
+            )
         unknown = values.keys() - asdict(cls()).keys()
         if kind != "sentences" or unknown:
             what = f"the kind {kind!r}" if kind != "sentences" else f"{sorted(unknown)[0]!r}"
-            raise InvalidInputError(f"chunker: {what} is not known; known are max_chars, overlap and cjk_weight")
+            raise InvalidInputError(
+                f"chunker: {what} is not known; known are max_chars, overlap and cjk_weight"
+            )
         return cls(**values)
 
     def split(self, text: str) -> list[Span]:
@@ -92,7 +102,11 @@ class Chunker:
             return _trimmed(text, [(0, len(text))])
         limit = self.max_chars - self.overlap
         shadow = _shadow(text)
-        pieces = [piece for start, end in _pack(shadow, limit, self.cjk_weight) for piece in self._cut(text, start, end, limit)]
+        pieces = [
+            piece
+            for start, end in _pack(shadow, limit, self.cjk_weight)
+            for piece in self._cut(text, start, end, limit)
+        ]
         spans = self._joined(shadow, _trimmed(text, pieces), limit)
         return self._with_overlap(shadow, spans) if self.overlap else spans
 
@@ -101,7 +115,11 @@ class Chunker:
         leaves over is often too short to mean anything alone."""
         joined: list[Span] = []
         for start, end in spans:
-            if joined and shadow[start] != "#" and self._measure(shadow[joined[-1][0] : end]) <= limit:
+            if (
+                joined
+                and shadow[start] != "#"
+                and self._measure(shadow[joined[-1][0] : end]) <= limit
+            ):
                 start = joined.pop()[0]
             joined.append((start, end))
         return joined
@@ -115,7 +133,14 @@ class Chunker:
         for at in range(start, end):
             used += self._measure(text[at])
             if used > limit:
-                cut = next((c for c in range(at, max(start, at - _LONGEST_CLUSTER), -1) if _is_character_start(text, c)), at)
+                cut = next(
+                    (
+                        c
+                        for c in range(at, max(start, at - _LONGEST_CLUSTER), -1)
+                        if _is_character_start(text, c)
+                    ),
+                    at,
+                )
                 yield start, cut
                 start, used = cut, self._measure(text[cut : at + 1])
         yield start, end
@@ -128,7 +153,9 @@ class Chunker:
             room, floor = self.overlap, start
             while floor > lowest and (room := room - self._measure(shadow[floor - 1])) >= 0:
                 floor -= 1
-            widened.append((floor if floor == previous else _resume_point(shadow, floor, start), end))
+            widened.append(
+                (floor if floor == previous else _resume_point(shadow, floor, start), end)
+            )
         return widened
 
 
@@ -149,7 +176,9 @@ class FunctionChunker:
         """`function.key` where the function has such an attribute, else a digest of its code and of what it closes over."""
         own = getattr(self.function, "key", None)
         manifest = own if isinstance(own, str) else _describe(self.function)
-        return hashlib.sha256(f"{self.name}\n{manifest}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        return hashlib.sha256(
+            f"{self.name}\n{manifest}".encode("utf-8", "backslashreplace")
+        ).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "function", "name": self.name}
@@ -178,7 +207,11 @@ class FunctionChunker:
                 )
             return start, start + len(part)
         pair = (part.start_index, part.end_index) if hasattr(part, "start_index") else part
-        if isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(value, int) for value in pair):
+        if (
+            isinstance(pair, tuple)
+            and len(pair) == 2
+            and all(isinstance(value, int) for value in pair)
+        ):
             return pair
         raise InvalidInputError(
             f"the chunker {self.name} returned {part!r} as passage {number}; return spans (start, end) or str"
@@ -186,7 +219,14 @@ class FunctionChunker:
 
 
 def resolve_chunker(
-    spec: bool | int | str | Mapping[str, Any] | Chunker | FunctionChunker | Callable[[str], Sequence[Any]] | None,
+    spec: bool
+    | int
+    | str
+    | Mapping[str, Any]
+    | Chunker
+    | FunctionChunker
+    | Callable[[str], Sequence[Any]]
+    | None,
 ) -> Chunker | FunctionChunker | None:
     """What the user gave as `chunker=` as a chunker, or None for whole documents.
 
@@ -210,14 +250,18 @@ def resolve_chunker(
     elif callable(spec):
         return FunctionChunker(spec)
     else:
-        raise InvalidInputError(f"chunker is {spec!r}; give True, a number of characters, vecsearch's Chunker, or a function")
+        raise InvalidInputError(
+            f"chunker is {spec!r}; give True, a number of characters, vecsearch's Chunker, or a function"
+        )
     if importlib.util.find_spec("chonkie") is None:
         raise MissingExtraError("chonkie", "chunk", "Splitting long text")
     return chunker
 
 
 # Chinese, Japanese and Korean letters, their punctuation (but not the wide space), and full-width forms.
-_CJK = re.compile("[\u1100-\u11ff\u2e80-\u2fff\u3001-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+_CJK = re.compile(
+    "[\u1100-\u11ff\u2e80-\u2fff\u3001-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
+)
 
 
 def measure(text: str, cjk_weight: int) -> int:
@@ -272,7 +316,9 @@ def _chonkie(limit: int, cjk_weight: int) -> Any:
 
     rules = RecursiveRules(
         levels=[
-            RecursiveLevel(delimiters=["\n" + "#" * depth + " " for depth in range(1, 7)], include_delim="next"),
+            RecursiveLevel(
+                delimiters=["\n" + "#" * depth + " " for depth in range(1, 7)], include_delim="next"
+            ),
             RecursiveLevel(delimiters=["\n\n"]),
             RecursiveLevel(delimiters=[". ", ".\n", "。"]),
             RecursiveLevel(delimiters=["\n"]),
@@ -281,7 +327,9 @@ def _chonkie(limit: int, cjk_weight: int) -> Any:
         ]
     )
     counter: Any = partial(measure, cjk_weight=cjk_weight)
-    return RecursiveChunker(tokenizer=counter, chunk_size=limit, rules=rules, min_characters_per_chunk=1)
+    return RecursiveChunker(
+        tokenizer=counter, chunk_size=limit, rules=rules, min_characters_per_chunk=1
+    )
 
 
 def _resume_point(shadow: str, floor: int, start: int) -> int:
@@ -294,7 +342,11 @@ def _resume_point(shadow: str, floor: int, start: int) -> int:
     return start
 
 
-_BOUNDARIES = (re.compile(r"\.(?=\s)|。|\n"), re.compile(r"[,;:](?=\s)|[，、：—…]"), re.compile(r"\s"))
+_BOUNDARIES = (
+    re.compile(r"\.(?=\s)|。|\n"),
+    re.compile(r"[,;:](?=\s)|[，、：—…]"),
+    re.compile(r"\s"),
+)
 
 
 def _trimmed(text: str, spans: Sequence[Span]) -> list[Span]:
@@ -314,7 +366,11 @@ _ZERO_WIDTH_JOINER = "\u200d"
 def _is_character_start(text: str, at: int) -> bool:
     """Whether what a reader takes for one character begins at `at`: not an accent, an emoji's modifier or its joined half."""
     this, before = text[at], text[at - 1]
-    modifier = unicodedata.category(this)[0] == "M" or "\U0001f3fb" <= this <= "\U0001f3ff" or this == _ZERO_WIDTH_JOINER
+    modifier = (
+        unicodedata.category(this)[0] == "M"
+        or "\U0001f3fb" <= this <= "\U0001f3ff"
+        or this == _ZERO_WIDTH_JOINER
+    )
     return not modifier and before != _ZERO_WIDTH_JOINER
 
 
@@ -328,5 +384,8 @@ def _describe(function: Any) -> str:
 
 
 def _describe_code(code: CodeType) -> str:
-    constants = [_describe_code(value) if isinstance(value, CodeType) else repr(value) for value in code.co_consts]
+    constants = [
+        _describe_code(value) if isinstance(value, CodeType) else repr(value)
+        for value in code.co_consts
+    ]
     return f"{code.co_code.hex()} {code.co_names!r} {constants!r}"

@@ -43,7 +43,11 @@ class RowChecker:
     """Checks batches against a collection. The first batch of a new collection decides the id type and the metadata."""
 
     def __init__(
-        self, manifest: Manifest, id_column: str, text_column: str | None, project: Callable[[Vectors], Vectors] | None
+        self,
+        manifest: Manifest,
+        id_column: str,
+        text_column: str | None,
+        project: Callable[[Vectors], Vectors] | None,
     ) -> None:
         """project: of the collection's model, where there is one: given vectors of its full dimension are projected."""
         self.manifest = manifest
@@ -53,14 +57,20 @@ class RowChecker:
         self.has_embedder = project is not None and manifest.text_column is not None
         self.made_up_ids: bool | None = None
         self.next_id = manifest.next_id
-        self.metadata: pa.Schema | None = None if manifest.settings.get("open_schema") else metadata_schema(manifest.schema)
+        self.metadata: pa.Schema | None = (
+            None if manifest.settings.get("open_schema") else metadata_schema(manifest.schema)
+        )
 
     def check(self, batch: pa.RecordBatch, first: int) -> Rows:
         """Raises InvalidInputError naming row and column."""
         try:
-            batch.validate(full=True)  # spoiled offsets of a foreign file would lead Arrow outside its buffers
+            batch.validate(
+                full=True
+            )  # spoiled offsets of a foreign file would lead Arrow outside its buffers
         except pa.ArrowInvalid as error:
-            raise InvalidInputError(f"the data from row {first} on is not valid Arrow: {error}") from error
+            raise InvalidInputError(
+                f"the data from row {first} on is not valid Arrow: {error}"
+            ) from error
         batch = self._rename(batch)
         self._check_names(batch.schema.names)
         if self.metadata is None:
@@ -86,7 +96,11 @@ class RowChecker:
 
     def schema(self) -> pa.Schema:
         """The collection's schema with the metadata that was found."""
-        own = [field for field in self.manifest.schema if field.name == VECTOR or field.name in RESERVED]
+        own = [
+            field
+            for field in self.manifest.schema
+            if field.name == VECTOR or field.name in RESERVED
+        ]
         return pa.schema([*(self.metadata or metadata_schema(self.manifest.schema)), *own])
 
     def _rename(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -99,15 +113,21 @@ class RowChecker:
             renames[self.text_source] = self.manifest.text_column
         for source, target in renames.items():
             if source != target and source not in names:
-                raise InvalidInputError(f"the data has no column {source!r}{did_you_mean(source, names)}")
+                raise InvalidInputError(
+                    f"the data has no column {source!r}{did_you_mean(source, names)}"
+                )
             if source != target and target in names:
-                raise InvalidInputError(f"column {source!r} is to become {target!r}, but the data has a column {target!r} too")
+                raise InvalidInputError(
+                    f"column {source!r} is to become {target!r}, but the data has a column {target!r} too"
+                )
         return batch.rename_columns([renames.get(name, name) for name in names])
 
     def _check_names(self, names: Sequence[str]) -> None:
         for name in names:
             if name in RESERVED or not name:
-                raise InvalidInputError(f"column name {name!r} is kept for vecsearch itself: rename the column")
+                raise InvalidInputError(
+                    f"column name {name!r} is kept for vecsearch itself: rename the column"
+                )
         if self.metadata is not None:
             known = [*self.metadata.names, VECTOR]
             for name in names:
@@ -127,49 +147,71 @@ class RowChecker:
                 f"the data has no text column {text!r}{did_you_mean(text, names)} (text_column= names another)"
             )
         if self.made_up_ids is False and ID not in names:
-            raise InvalidInputError("the column 'id' is missing in a later part of the data: give every row an id, or none")
-        if ID not in names and self.metadata is not None and not pa.types.is_integer(self.metadata.field(ID).type):
+            raise InvalidInputError(
+                "the column 'id' is missing in a later part of the data: give every row an id, or none"
+            )
+        if (
+            ID not in names
+            and self.metadata is not None
+            and not pa.types.is_integer(self.metadata.field(ID).type)
+        ):
             raise InvalidInputError(
                 "the data has no column 'id', and the ids of this collection are strings: give one to every row"
             )
 
     def _first_schema(self, batch: pa.RecordBatch) -> pa.Schema:
         fields = [
-            pa.field(ID, _id_type(batch.schema.field(ID).type) if ID in batch.schema.names else pa.int64(), nullable=False)
+            pa.field(
+                ID,
+                _id_type(batch.schema.field(ID).type) if ID in batch.schema.names else pa.int64(),
+                nullable=False,
+            )
         ]
         text = self.manifest.text_column
         if text:
             fields.append(pa.field(text, pa.large_string()))
         fields += [
-            pa.field(field.name, storage_type(field.type)) for field in batch.schema if field.name not in (ID, VECTOR, text)
+            pa.field(field.name, storage_type(field.type))
+            for field in batch.schema
+            if field.name not in (ID, VECTOR, text)
         ]
         return pa.schema(fields)
 
     def _make_ids(self, count: int, kind: pa.DataType) -> pa.Array:
         if self.next_id + count > LARGEST_ID:
-            raise InvalidInputError("ids cannot be made up: the collection holds the largest number; give every row an id")
+            raise InvalidInputError(
+                "ids cannot be made up: the collection holds the largest number; give every row an id"
+            )
         ids = pa.array(np.arange(self.next_id, self.next_id + count), kind)
         self.next_id += count
         return ids
 
     def _check_ids(self, ids: pa.Array, first: int) -> None:
         if ids.null_count:
-            raise InvalidInputError(f"row {first + _first_true(ids.is_null())}, column '{self.id_column}': the id is missing")
+            raise InvalidInputError(
+                f"row {first + _first_true(ids.is_null())}, column '{self.id_column}': the id is missing"
+            )
         if pa.types.is_integer(ids.type) and len(ids):
             self.next_id = max(self.next_id, pc.max(ids).as_py() + 1)
         elif len(ids):
             empty = pc.equal(pc.binary_length(ids), 0)
             if pc.any(empty).as_py():
-                raise InvalidInputError(f"row {first + _first_true(empty)}, column '{self.id_column}': the id is empty")
+                raise InvalidInputError(
+                    f"row {first + _first_true(empty)}, column '{self.id_column}': the id is empty"
+                )
 
     def _check_text(self, rows: pa.RecordBatch, first: int) -> None:
         name = self.manifest.text_column
         text = rows.column(name)
         if text.null_count:
-            raise InvalidInputError(f"row {first + _first_true(text.is_null())}, column {name!r}: the text is missing")
+            raise InvalidInputError(
+                f"row {first + _first_true(text.is_null())}, column {name!r}: the text is missing"
+            )
         blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0)
         if pc.any(blank).as_py():
-            raise InvalidInputError(f"row {first + _first_true(blank)}, column {name!r}: the text is empty")
+            raise InvalidInputError(
+                f"row {first + _first_true(blank)}, column {name!r}: the text is empty"
+            )
 
     def _vectors(self, batch: pa.RecordBatch, first: int) -> Vectors | None:
         if VECTOR not in batch.schema.names:
@@ -177,7 +219,12 @@ class RowChecker:
         column, metric, dtype = batch.column(VECTOR), self.manifest.metric, self.manifest.dtype
         full = self.manifest.embedder.full_dim if self.manifest.embedder else 0
         if full and self.project is not None and _width(column) == full:
-            return check_vectors(self.project(check_vectors(_matrix(column, full, first), metric, first)), metric, first, dtype)
+            return check_vectors(
+                self.project(check_vectors(_matrix(column, full, first), metric, first)),
+                metric,
+                first,
+                dtype,
+            )
         return check_vectors(_matrix(column, self.manifest.dim, first), metric, first, dtype)
 
 
@@ -196,7 +243,11 @@ def check_times(batch: pa.RecordBatch, first: int) -> None:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         for leaf, of_rows in _leaves(column, True):
             kind = leaf.type
-            if not pa.types.is_temporal(kind) or pa.types.is_interval(kind) or getattr(kind, "unit", "") == "ns":
+            if (
+                not pa.types.is_temporal(kind)
+                or pa.types.is_interval(kind)
+                or getattr(kind, "unit", "") == "ns"
+            ):
                 continue  # nanoseconds reach neither end of Python's years
             numbers = leaf.view(pa.int32() if kind.bit_width == 32 else pa.int64())
             for number in pc.min_max(numbers).as_py().values():
@@ -235,12 +286,18 @@ def _width(column: pa.Array) -> int | None:
 
 def _matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floating]:
     kind = column.type
-    if not (pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+    if not (
+        pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    ):
         raise InvalidInputError(f"column 'vector' is {kind}: it must hold lists of {dim} numbers")
     if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise InvalidInputError(f"column 'vector' holds lists of {kind.value_type}: it must hold lists of {dim} numbers")
+        raise InvalidInputError(
+            f"column 'vector' holds lists of {kind.value_type}: it must hold lists of {dim} numbers"
+        )
     if column.null_count:
-        raise InvalidInputError(f"row {first + _first_true(column.is_null())}, column 'vector': the vector is missing")
+        raise InvalidInputError(
+            f"row {first + _first_true(column.is_null())}, column 'vector': the vector is missing"
+        )
     if not pa.types.is_fixed_size_list(kind) or kind.list_size != dim:
         lengths = pc.list_value_length(column)
         wrong = pc.not_equal(lengths, dim)
@@ -251,13 +308,17 @@ def _matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floating]:
             )
     values = column.flatten()
     if values.null_count:
-        raise InvalidInputError(f"row {first + _first_true(values.is_null()) // dim}, column 'vector': a number is missing")
+        raise InvalidInputError(
+            f"row {first + _first_true(values.is_null()) // dim}, column 'vector': a number is missing"
+        )
     if pa.types.is_integer(values.type):
         values = values.cast(pa.float64(), safe=False)
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), dim)
 
 
-def check_vectors(vectors: npt.NDArray[np.floating], metric: Metric, first: int, dtype: str = "float32") -> Vectors:
+def check_vectors(
+    vectors: npt.NDArray[np.floating], metric: Metric, first: int, dtype: str = "float32"
+) -> Vectors:
     """float32 vectors that the metric can compare. Raises InvalidInputError naming the first bad row."""
     with np.errstate(over="ignore", invalid="ignore"):
         out = np.ascontiguousarray(vectors, np.float32)
@@ -274,13 +335,22 @@ def check_vectors(vectors: npt.NDArray[np.floating], metric: Metric, first: int,
             else "numbers too large for float32"
         )
         raise InvalidInputError(f"row {first + row}, column 'vector': it has {what}")
-    if dtype == "float16" and metric is not Metric.COSINE and len(out) and float(np.abs(out).max()) > 65504:
+    if (
+        dtype == "float16"
+        and metric is not Metric.COSINE
+        and len(out)
+        and float(np.abs(out).max()) > 65504
+    ):
         row = int(np.argmax(np.abs(out).max(axis=1) > 65504))
-        raise InvalidInputError(f"row {first + row}, column 'vector': a number is too large for float16 storage")
+        raise InvalidInputError(
+            f"row {first + row}, column 'vector': a number is too large for float16 storage"
+        )
     if metric is Metric.COSINE and not squares.all():
         row = int(np.argmin(squares))
         if not out[row].any() or squares[row] == 0:
-            raise InvalidInputError(f"row {first + row}, column 'vector': a zero vector has no direction, so no cosine")
+            raise InvalidInputError(
+                f"row {first + row}, column 'vector': a zero vector has no direction, so no cosine"
+            )
     return out
 
 

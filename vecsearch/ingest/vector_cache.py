@@ -39,7 +39,9 @@ class VectorCache:
     def _load(self, path: Path, dim: int) -> None:
         if not path.stat().st_size:
             return
-        with pa.memory_map(str(path)) as file:  # not read into memory: there may be more of them than that holds
+        with pa.memory_map(
+            str(path)
+        ) as file:  # not read into memory: there may be more of them than that holds
             content = file.read_buffer()
         if digest(memoryview(content)) != path.stem:
             return  # torn: its texts are embedded again
@@ -59,7 +61,9 @@ class VectorCache:
         with disk.storage_errors("writing", self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         keys = pa.array([text_key(text) for text in texts], pa.binary(16))
-        batch = pa.record_batch({"key": keys, "vector": vector_array(np.ascontiguousarray(vectors, np.float32))})
+        batch = pa.record_batch(
+            {"key": keys, "vector": vector_array(np.ascontiguousarray(vectors, np.float32))}
+        )
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, batch.schema) as writer:
             writer.write_batch(batch)

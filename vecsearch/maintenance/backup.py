@@ -6,13 +6,14 @@ nothing half done is ever taken for a backup.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.maintenance.parquet import import_parquet
 from vecsearch.storage import disk, log, manifest_json
 from vecsearch.storage.disk import CheckedFile
-from vecsearch.storage.folders import new_collection_folder
+from vecsearch.storage.folders import folder_path, new_collection_folder
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import open_snapshot
 
@@ -37,19 +38,24 @@ def write_backup(root: Path, target: Path, version: int | None = None) -> int:
             source.verify_all()
             disk.write_bytes(part / name, memoryview(source.buffer))
             if disk.describe(part, part / name, name) != ref:
-                raise CorruptedError(f"{target / name} was not written as it was read: try another disk")
-        disk.write_text(log.path_of(part, snapshot.manifest.version), manifest_json.to_json(snapshot.manifest))
+                raise CorruptedError(
+                    f"{target / name} was not written as it was read: try another disk"
+                )
+        disk.write_text(
+            log.path_of(part, snapshot.manifest.version), manifest_json.to_json(snapshot.manifest)
+        )
     return snapshot.manifest.version
 
 
-def restore(source: Path, target: Path) -> int:
+def restore(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
     """Make a collection at `target`, where nothing is yet, of a backup or of a file that `export_parquet` wrote; its rows.
 
     Another thing than `Collection.restore`, which goes back to an older version of the same collection. Raises
     CollectionNotFoundError, CollectionExistsError, InvalidInputError, CorruptedError, StorageError.
     """
-    if source.is_file():
-        return import_parquet(source, target)
-    version = write_backup(source, target)
-    manifest = log.load(target, version)
+    origin, root = folder_path(source), folder_path(target)
+    if origin.is_file():
+        return import_parquet(origin, root)
+    version = write_backup(origin, root)
+    manifest = log.load(root, version)
     return manifest.rows - manifest.deleted

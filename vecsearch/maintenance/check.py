@@ -73,7 +73,12 @@ def find_damage(root: Path) -> list[Damage]:
     with held_versions(root) as kept:
         wrong = look_for_damage(root, kept.good)
         versions = {item.file: _needing(kept.good, item.file) for item in wrong}
-        unusable = {number for item in wrong if item.kind in ("segment", "tombstones") for number in versions[item.file]}
+        unusable = {
+            number
+            for item in wrong
+            if item.kind in ("segment", "tombstones")
+            for number in versions[item.file]
+        }
         whole = max(set(kept.good) - unusable, default=None)
         remedies = {
             "ids": "repair makes it again",
@@ -86,11 +91,25 @@ def find_damage(root: Path) -> list[Damage]:
             if whole is None
             else f"restore a backup, or go back to version {whole}: vecsearch rollback, or restore({whole})"
         )
-        found = [Damage(item.file, item.what, versions[item.file], remedies.get(item.kind, otherwise)) for item in wrong]
+        found = [
+            Damage(item.file, item.what, versions[item.file], remedies.get(item.kind, otherwise))
+            for item in wrong
+        ]
         newest = max(kept.good, default=0)
         for number, why in kept.bad.items():
-            remedy = f"repair goes back to version {newest}" if number > newest else "repair sets it aside"
-            found.append(Damage(_manifest_name(root, number), why, (number,), remedy if newest else "restore a backup"))
+            remedy = (
+                f"repair goes back to version {newest}"
+                if number > newest
+                else "repair sets it aside"
+            )
+            found.append(
+                Damage(
+                    _manifest_name(root, number),
+                    why,
+                    (number,),
+                    remedy if newest else "restore a backup",
+                )
+            )
         return found
 
 
@@ -120,7 +139,8 @@ def _needing(good: dict[int, Manifest], name: str) -> tuple[int, ...]:
     return tuple(
         number
         for number, manifest in good.items()
-        if any(ref.name == name for ref in manifest.files()) or log.path_of(Path(), number) == Path(name)
+        if any(ref.name == name for ref in manifest.files())
+        or log.path_of(Path(), number) == Path(name)
     )
 
 
@@ -148,9 +168,19 @@ def look_for_damage(root: Path, good: dict[int, Manifest]) -> list[_Wrong]:
         _attempt(look, wrong)
     if good and all(item.kind in ("ids", "index", "model") for item in wrong.values()):
         latest = good[max(good)]
-        _attempt(_Look("segment", (_manifest_name(root, latest.version),), partial(_unique_ids, root, latest)), wrong)
+        _attempt(
+            _Look(
+                "segment",
+                (_manifest_name(root, latest.version),),
+                partial(_unique_ids, root, latest),
+            ),
+            wrong,
+        )
     for number in good:
-        _attempt(_Look("manifest", (_manifest_name(root, number),), partial(_as_written, root, number)), wrong)
+        _attempt(
+            _Look("manifest", (_manifest_name(root, number),), partial(_as_written, root, number)),
+            wrong,
+        )
     return list(wrong.values())
 
 
@@ -185,7 +215,11 @@ def _looks(root: Path, manifest: Manifest) -> Iterator[_Look]:
         yield _Look("segment", (entry.name,), partial(_check_segment, root, manifest, entry))
         yield _Look("ids", (entry.ids.name, entry.name), partial(_check_ids, root, entry))
         if entry.tombstones is not None:
-            yield _Look("tombstones", (entry.tombstones.name, entry.name), partial(_check_tombstones, root, entry))
+            yield _Look(
+                "tombstones",
+                (entry.tombstones.name, entry.name),
+                partial(_check_tombstones, root, entry),
+            )
     for index in manifest.indexes:
         names = tuple(ref.name for ref in index_files(index))
         yield _Look("index", names, partial(_check_index, root, manifest, index))
@@ -205,7 +239,10 @@ def _check_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
     _require(segment.schema.equals(manifest.schema), "its columns are not those the manifest names")
     segment.batch.validate(full=True)
     for item in segment.schema:
-        _require(item.nullable or not segment.batch.column(item.name).null_count, f"column {item.name!r} has nulls")
+        _require(
+            item.nullable or not segment.batch.column(item.name).null_count,
+            f"column {item.name!r} has nulls",
+        )
     for at in range(0, entry.rows, SLICE):
         vectors = segment.vectors[at : at + SLICE].astype(np.float32)
         squares = np.einsum("ij,ij->i", vectors, vectors)
@@ -214,9 +251,15 @@ def _check_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
             _require(bool((abs(squares - 1) < UNIT).all()), "a vector is not of unit length")
     if manifest.metric is Metric.COSINE:
         norms = segment.batch.column(NORM).to_numpy()
-        _require(bool((np.isfinite(norms) & (norms > 0)).all()), "the length of a vector is not a positive number")
+        _require(
+            bool((np.isfinite(norms) & (norms > 0)).all()),
+            "the length of a vector is not a positive number",
+        )
     if entry.tombstones is None:
-        _require(entry.documents == count_documents(segment.batch), "it has another number of documents than the manifest says")
+        _require(
+            entry.documents == count_documents(segment.batch),
+            "it has another number of documents than the manifest says",
+        )
 
 
 def _check_ids(root: Path, entry: SegmentEntry) -> None:
@@ -224,7 +267,9 @@ def _check_ids(root: Path, entry: SegmentEntry) -> None:
     batch = pa.ipc.open_file(CheckedFile(root, entry.ids).buffer).get_batch(0)
     keys = id_keys(ids)
     order = np.argsort(keys, kind="stable")
-    same = np.array_equal(batch.column("key"), keys[order]) and np.array_equal(batch.column("row"), order)
+    same = np.array_equal(batch.column("key"), keys[order]) and np.array_equal(
+        batch.column("row"), order
+    )
     _require(same, f"it does not agree with {entry.name}")
 
 
@@ -232,15 +277,23 @@ def _check_tombstones(root: Path, entry: SegmentEntry) -> None:
     assert entry.tombstones is not None
     rows = read_rows(root, entry.tombstones)
     _require(bool((np.diff(rows) > 0).all()), "its rows are not ascending")
-    _require(not len(rows) or bool(rows[0] >= 0 and rows[-1] < entry.rows), f"it names rows that {entry.name} does not have")
-    _require(len(rows) == entry.deleted, f"it has {len(rows)} rows where the manifest says {entry.deleted}")
+    _require(
+        not len(rows) or bool(rows[0] >= 0 and rows[-1] < entry.rows),
+        f"it names rows that {entry.name} does not have",
+    )
+    _require(
+        len(rows) == entry.deleted,
+        f"it has {len(rows)} rows where the manifest says {entry.deleted}",
+    )
     batch = Segment(root, entry.file, entry.rows).batch
     live = np.ones(entry.rows, bool)
     live[rows] = False
     documents = int(np.count_nonzero(live))
     if CHUNK in batch.schema.names:
         documents = int(np.count_nonzero(batch.column(CHUNK).to_numpy()[live] == 0))
-    _require(documents == entry.documents, "it leaves another number of documents than the manifest says")
+    _require(
+        documents == entry.documents, "it leaves another number of documents than the manifest says"
+    )
 
 
 def _check_index(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
@@ -253,9 +306,15 @@ def _check_index(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
         _require(entry.rows <= covered, "it has more rows than the segments it covers")
         return
     labels = read_rows(root, entry.labels)
-    _require(len(labels) == entry.rows, f"{entry.labels.name} has {len(labels)} labels where the index has {entry.rows}")
+    _require(
+        len(labels) == entry.rows,
+        f"{entry.labels.name} has {len(labels)} labels where the index has {entry.rows}",
+    )
     present = labels[labels >= 0]
-    _require(bool((labels >= -1).all() and (present < covered).all()), f"{entry.labels.name} names rows that are not there")
+    _require(
+        bool((labels >= -1).all() and (present < covered).all()),
+        f"{entry.labels.name} names rows that are not there",
+    )
     _require(len(np.unique(present)) == len(present), f"{entry.labels.name} names a row twice")
 
 
@@ -274,4 +333,6 @@ def _unique_ids(root: Path, manifest: Manifest) -> None:
     counts = rows.group_by(names).aggregate([([], "count_all")])
     twice = counts.filter(pc.greater(counts["count_all"], 1))
     if len(twice):
-        raise CorruptedError(f"id {twice[ID][0].as_py()!r} stands twice in version {manifest.version}")
+        raise CorruptedError(
+            f"id {twice[ID][0].as_py()!r} stands twice in version {manifest.version}"
+        )

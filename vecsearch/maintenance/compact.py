@@ -62,7 +62,9 @@ def _runs(manifest: Manifest) -> list[list[int]]:
     return runs
 
 
-def _relabelled(latest: Snapshot, index: IndexEntry, version: Manifest, staging: Staging) -> IndexEntry:
+def _relabelled(
+    latest: Snapshot, index: IndexEntry, version: Manifest, staging: Staging
+) -> IndexEntry:
     """An index after compaction: where the row of each label is now."""
     target = np.full(latest.rows, -1, np.int64)
     alive = latest.live.rows

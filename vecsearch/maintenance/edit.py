@@ -26,11 +26,15 @@ from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
 from vecsearch.types import ID, RESERVED, VECTOR, DeleteResult, UpdateResult
 
-REWRITE_SHARE = 1 / 8  # an update of a larger share of a segment rewrites it in place, so that the index goes on covering it
+REWRITE_SHARE = (
+    1 / 8
+)  # an update of a larger share of a segment rewrites it in place, so that the index goes on covering it
 Values = Mapping[str, Any]
 
 
-def delete(store: Store, ids: Sequence[int | str] | None, where: str | pc.Expression | None) -> DeleteResult:
+def delete(
+    store: Store, ids: Sequence[int | str] | None, where: str | pc.Expression | None
+) -> DeleteResult:
     """Delete whole documents by id or by filter. Ids that are not there are counted, not an error."""
     if (ids is None) == (where is None):
         raise InvalidInputError("delete takes ids= or where=, one of them")
@@ -49,13 +53,13 @@ def delete(store: Store, ids: Sequence[int | str] | None, where: str | pc.Expres
         return DeleteResult(latest.manifest.documents - version.documents, missing, version.version)
 
 
-def whole_documents(snapshot: Snapshot, kept: RowSelection) -> Positions:
+def whole_documents(snapshot: Snapshot, selection: RowSelection) -> Positions:
     """All live rows of the documents that have a kept row."""
     if snapshot.manifest.documents == snapshot.manifest.rows - snapshot.manifest.deleted:
-        return kept.rows  # one row a document
-    if not kept.count:
-        return kept.rows
-    return snapshot.locate(pc.unique(snapshot.take([ID], kept.rows).column(0)))[1]
+        return selection.rows  # one row a document
+    if not selection.count:
+        return selection.rows
+    return snapshot.locate(pc.unique(snapshot.take([ID], selection.rows).column(0)))[1]
 
 
 def update(store: Store, where: str | pc.Expression | None, values: Values) -> UpdateResult:
@@ -78,7 +82,9 @@ def update(store: Store, where: str | pc.Expression | None, values: Values) -> U
             fresh = rewrite(staging, segments[number], _replaced(batch, arrays, mask))
             renamed[segments[number].name] = fresh.name
             segments[number] = fresh
-        version = latest.manifest.next("update", segments=tuple(segments), indexes=_covering(latest.manifest, renamed))
+        version = latest.manifest.next(
+            "update", segments=tuple(segments), indexes=_covering(latest.manifest, renamed)
+        )
         if moved:
             version = _append_changed(latest, version, np.concatenate(moved), arrays, staging)
         store.commit(staging, version)
@@ -87,14 +93,21 @@ def update(store: Store, where: str | pc.Expression | None, values: Values) -> U
 
 
 def _append_changed(
-    latest: Snapshot, version: Manifest, positions: Positions, arrays: Mapping[str, pa.Scalar], staging: Staging
+    latest: Snapshot,
+    version: Manifest,
+    positions: Positions,
+    arrays: Mapping[str, pa.Scalar],
+    staging: Staging,
 ) -> Manifest:
     """Write changed copies of some rows as a new segment and bury the old ones."""
-    pieces = [latest.segments[number].take(latest.manifest.schema.names, rows) for number, _, rows in latest.split(positions)]
+    pieces = [
+        latest.segments[number].take(latest.manifest.schema.names, rows)
+        for number, _, rows in latest.split(positions)
+    ]
     batch = pa.concat_batches(pieces)
     entry = staging.write_segment(_replaced(batch, arrays, np.ones(batch.num_rows, bool)))
-    buried = delete_rows(latest, positions, staging)
-    by_name = {item.name: item for item in buried}
+    after = delete_rows(latest, positions, staging)
+    by_name = {item.name: item for item in after}
     gone = {item.name for item in latest.manifest.segments} - by_name.keys()
     segments = [by_name.get(item.name, item) for item in version.segments if item.name not in gone]
     return replace(version, segments=(*segments, entry))
@@ -107,21 +120,33 @@ def _mask(rows: int, positions: Positions) -> npt.NDArray[np.bool_]:
 
 
 def _constant(manifest: Manifest, name: str, value: Any) -> pa.Scalar:
-    changeable = [field.name for field in metadata_schema(manifest.schema) if field.name not in (ID, manifest.text_column)]
+    changeable = [
+        field.name
+        for field in metadata_schema(manifest.schema)
+        if field.name not in (ID, manifest.text_column)
+    ]
     if name not in changeable:
         if name in (ID, VECTOR, manifest.text_column):
             raise InvalidInputError(
                 f'column {name!r} cannot be updated in place: add the document again with on_conflict="replace"'
             )
-        raise InvalidInputError(f"there is no column {name!r}{did_you_mean(name, changeable)}; add_column makes one")
+        raise InvalidInputError(
+            f"there is no column {name!r}{did_you_mean(name, changeable)}; add_column makes one"
+        )
     field = manifest.schema.field(name)
     try:
-        return convert(pa.array([value]) if value is not None else pa.nulls(1, field.type), field, 0)[0]
+        return convert(
+            pa.array([value]) if value is not None else pa.nulls(1, field.type), field, 0
+        )[0]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {field.type}") from error
+        raise InvalidInputError(
+            f"column {name!r}: {value!r} cannot be stored as {field.type}"
+        ) from error
 
 
-def _replaced(batch: pa.RecordBatch, values: Mapping[str, pa.Scalar], mask: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+def _replaced(
+    batch: pa.RecordBatch, values: Mapping[str, pa.Scalar], mask: npt.NDArray[np.bool_]
+) -> pa.RecordBatch:
     for name, value in values.items():
         at = batch.schema.names.index(name)
         changed = pc.if_else(pa.array(mask), value, batch.column(at))
@@ -136,7 +161,10 @@ def rewrite(staging: Staging, entry: SegmentEntry, batch: pa.RecordBatch) -> Seg
 
 
 def _covering(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[IndexEntry, ...]:
-    return tuple(replace(index, covers=tuple(renamed.get(name, name) for name in index.covers)) for index in manifest.indexes)
+    return tuple(
+        replace(index, covers=tuple(renamed.get(name, name) for name in index.covers))
+        for index in manifest.indexes
+    )
 
 
 def add_column(store: Store, name: str, kind: pa.DataType, value: Any) -> int:
@@ -149,7 +177,9 @@ def add_column(store: Store, name: str, kind: pa.DataType, value: Any) -> int:
         try:
             scalar = pa.scalar(value, field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {field.type}") from error
+            raise InvalidInputError(
+                f"column {name!r}: {value!r} cannot be stored as {field.type}"
+            ) from error
         at = len(metadata_schema(manifest.schema))
         schema = manifest.schema.insert(at, field)
         segments, renamed = [], {}
@@ -159,6 +189,11 @@ def add_column(store: Store, name: str, kind: pa.DataType, value: Any) -> int:
             fresh = rewrite(staging, entry, batch.add_column(at, field, column))
             renamed[entry.name] = fresh.name
             segments.append(fresh)
-        version = manifest.next("add_column", schema=schema, segments=tuple(segments), indexes=_covering(manifest, renamed))
+        version = manifest.next(
+            "add_column",
+            schema=schema,
+            segments=tuple(segments),
+            indexes=_covering(manifest, renamed),
+        )
         store.commit(staging, version)
         return version.version

@@ -12,7 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vecsearch.errors import CollectionExistsError, CorruptedError, InvalidInputError, VecsearchError
+from vecsearch.errors import (
+    CollectionExistsError,
+    CorruptedError,
+    InvalidInputError,
+    VecsearchError,
+)
 from vecsearch.ingest.add import SEGMENT_BYTES, SEGMENT_ROWS
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import disk, log, manifest_json
@@ -40,9 +45,13 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
     if target.exists():
         raise CollectionExistsError(f"{target} is there already: choose a name that is free")
     model = snapshot.manifest.embedder
-    manifest = replace(snapshot.manifest, segments=(), indexes=(), embedder=model and replace(model, files=()))
+    manifest = replace(
+        snapshot.manifest, segments=(), indexes=(), embedder=model and replace(model, files=())
+    )
     at = manifest.schema.get_field_index(VECTOR)
-    schema = manifest.schema.set(at, pa.field(VECTOR, vector_type(manifest.dim, "float32"), nullable=False))
+    schema = manifest.schema.set(
+        at, pa.field(VECTOR, vector_type(manifest.dim, "float32"), nullable=False)
+    )
     schema = schema.with_metadata({METADATA: manifest_json.to_json(manifest)})
 
     def write(path: Path) -> None:
@@ -77,7 +86,9 @@ def _given(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         if manifest.metric is Metric.COSINE:
             vectors = vectors * batch.column(NORM).to_numpy()[:, None]
         field = pa.field(VECTOR, vector_type(manifest.dim, "float32"), nullable=False)
-        yield batch.add_column(manifest.schema.get_field_index(VECTOR), field, vector_array(vectors))
+        yield batch.add_column(
+            manifest.schema.get_field_index(VECTOR), field, vector_array(vectors)
+        )
 
 
 def import_parquet(source: Path, root: Path) -> int:
@@ -89,8 +100,12 @@ def import_parquet(source: Path, root: Path) -> int:
     with disk.storage_errors("reading", source), _reading(source) as file:
         text = (file.schema_arrow.metadata or {}).get(METADATA)
         if text is None:
-            raise InvalidInputError(f"{source} was not written by vecsearch export: create a collection and add the file to it")
-        manifest = manifest_json.from_json(text.decode(errors="replace"), f"the metadata of {source}")
+            raise InvalidInputError(
+                f"{source} was not written by vecsearch export: create a collection and add the file to it"
+            )
+        manifest = manifest_json.from_json(
+            text.decode(errors="replace"), f"the metadata of {source}"
+        )
         with new_collection_folder(root) as part:
             first = replace(manifest, version=0).next("create")
             log.commit(part, first)
@@ -100,7 +115,9 @@ def import_parquet(source: Path, root: Path) -> int:
                 store.commit(staging, first.next("import", segments=entries))
             damages = find_damage(part)
             if damages:
-                raise InvalidInputError(f"{source} does not hold a whole collection: {damages[0].what}")
+                raise InvalidInputError(
+                    f"{source} does not hold a whole collection: {damages[0].what}"
+                )
             return sum(entry.rows for entry in entries)
 
 
@@ -109,7 +126,12 @@ def _reading(source: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             yield file
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowKeyError) as error:
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+        pa.ArrowNotImplementedError,
+        pa.ArrowKeyError,
+    ) as error:
         raise InvalidInputError(f"{source} cannot be read as Parquet: {error}") from error
     except OSError as error:
         if isinstance(error, VecsearchError) or error.errno is not None:
@@ -121,11 +143,16 @@ def _segments(file: pq.ParquetFile, manifest: Manifest) -> Iterator[pa.RecordBat
     """The rows as they are stored, in batches of the size of a segment."""
     missing = set(manifest.schema.names) ^ set(file.schema_arrow.names)
     if missing:
-        raise InvalidInputError(f"column {sorted(missing)[0]!r} is not in both the file and its description")
+        raise InvalidInputError(
+            f"column {sorted(missing)[0]!r} is not in both the file and its description"
+        )
     waiting: list[pa.RecordBatch] = []
     for batch in file.iter_batches(BATCH_ROWS):
         waiting.append(_as_stored(batch.select(manifest.schema.names), manifest))
-        if sum(item.num_rows for item in waiting) >= SEGMENT_ROWS or sum(item.nbytes for item in waiting) >= SEGMENT_BYTES:
+        if (
+            sum(item.num_rows for item in waiting) >= SEGMENT_ROWS
+            or sum(item.nbytes for item in waiting) >= SEGMENT_BYTES
+        ):
             yield pa.concat_batches(waiting)
             waiting = []
     if waiting:

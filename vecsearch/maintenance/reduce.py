@@ -50,17 +50,27 @@ def write_reduced(
     if not snapshot.live.count:
         raise InvalidInputError("the collection is empty: there is nothing to fit a projection on")
     projection = fit_projection(snapshot, training_sample(snapshot, seed), method, dim)
-    inner, fingerprint = (model.loaded_or_name(), model.entry.fingerprint) if model is not None else (None, None)
+    inner, fingerprint = (
+        (model.loaded_or_name(), model.entry.fingerprint) if model is not None else (None, None)
+    )
     embedder = ReducedEmbedder(projection, inner, fingerprint)
     with new_collection_folder(target) as part:
         store = Store(part, 0)
         with store.staging() as staging:
             entry = entry_of(embedder, staging)
-            task = SegmentRewriter(staging, dim, lambda rows: _fewer(rows, manifest, projection), progress)
+            task = SegmentRewriter(
+                staging, dim, lambda rows: _fewer(rows, manifest, projection), progress
+            )
             task.take(snapshot)
             schema = rewritten_schema(snapshot, dim)
             new = replace(
-                manifest, version=0, schema=schema, dim=dim, embedder=entry, segments=task.segments(snapshot), indexes=()
+                manifest,
+                version=0,
+                schema=schema,
+                dim=dim,
+                embedder=entry,
+                segments=task.segments(snapshot),
+                indexes=(),
             )
             store.commit(staging, new.next("create"))
     return embedder

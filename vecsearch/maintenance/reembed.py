@@ -26,7 +26,9 @@ from vecsearch.types import ID, ReembedResult
 CATCH_UPS = 3  # rounds of catching up before the lock is taken; what comes after them is done while others wait
 
 
-def reembed_documents(store: Store, embedder: Embedder, progress: Callable[[int], None] = lambda rows: None) -> ReembedResult:
+def reembed_documents(
+    store: Store, embedder: Embedder, progress: Callable[[int], None] = lambda rows: None
+) -> ReembedResult:
     """Embed every document again with another model, and commit that; a collection that has this model stays as it is.
 
     Indexes are dropped. Raises InvalidInputError for a collection or a document without text, EmbedderError, StorageError,
@@ -53,7 +55,9 @@ def reembed_documents(store: Store, embedder: Embedder, progress: Callable[[int]
             task.take(latest)
         with store.locked() as latest:
             if _has(latest, embedder):  # another process was quicker
-                return ReembedResult(latest.manifest.documents, texts.embedded, latest.manifest.version)
+                return ReembedResult(
+                    latest.manifest.documents, texts.embedded, latest.manifest.version
+                )
             if task.missing(latest):
                 texts.reopen()
                 task.take(latest)

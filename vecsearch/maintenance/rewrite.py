@@ -37,7 +37,11 @@ class SegmentRewriter:
     """Segments again with other vectors: `make` is given rows as they are stored, and makes float32 (rows, dim) for them."""
 
     def __init__(
-        self, staging: Staging, dim: int, make: Callable[[pa.RecordBatch], Vectors], progress: Callable[[int], None]
+        self,
+        staging: Staging,
+        dim: int,
+        make: Callable[[pa.RecordBatch], Vectors],
+        progress: Callable[[int], None],
     ) -> None:
         self.staging = staging
         self.dim = dim
@@ -47,7 +51,11 @@ class SegmentRewriter:
 
     def missing(self, snapshot: Snapshot) -> list[int]:
         """The segments of a snapshot that are not done: new ones, and those in which a restore brought deleted rows back."""
-        return [number for number, entry in enumerate(snapshot.manifest.segments) if not self._has(snapshot, entry)]
+        return [
+            number
+            for number, entry in enumerate(snapshot.manifest.segments)
+            if not self._has(snapshot, entry)
+        ]
 
     def _has(self, snapshot: Snapshot, entry: SegmentEntry) -> bool:
         done = self._done.get(entry.name)
@@ -57,7 +65,9 @@ class SegmentRewriter:
         """Do the segments of a snapshot that are not done yet."""
         for number in self.missing(snapshot):
             entry = snapshot.manifest.segments[number]
-            self._done[entry.name] = _Done(list(self._parts(snapshot, number)), snapshot.files.tombstones(entry))
+            self._done[entry.name] = _Done(
+                list(self._parts(snapshot, number)), snapshot.files.tombstones(entry)
+            )
 
     def segments(self, latest: Snapshot) -> tuple[SegmentEntry, ...]:
         """The segments instead of those of a version, all of which are done. Rows deleted since they were done are buried."""
@@ -66,7 +76,13 @@ class SegmentRewriter:
             dead = latest.files.tombstones(entry)
             for part in self._done[entry.name].parts:
                 gone = np.flatnonzero(np.isin(part.rows, dead))
-                made = self.staging.bury(part.entry, self.staging.open_segment(part.entry), gone) if len(gone) else part.entry
+                made = (
+                    self.staging.add_tombstones(
+                        part.entry, self.staging.open_segment(part.entry), gone
+                    )
+                    if len(gone)
+                    else part.entry
+                )
                 out += [made] if made.live else []
         return tuple(out)
 
@@ -74,7 +90,9 @@ class SegmentRewriter:
         """Write the live rows of one segment, in segments that take a bounded amount of memory."""
         segment, entry = snapshot.segments[number], snapshot.manifest.segments[number]
         segment.file.verify_all()
-        rows = np.setdiff1d(np.arange(entry.rows), snapshot.files.tombstones(entry), assume_unique=True)
+        rows = np.setdiff1d(
+            np.arange(entry.rows), snapshot.files.tombstones(entry), assume_unique=True
+        )
         waiting: list[pa.RecordBatch] = []
         first = 0
         for at in range(0, len(rows), WINDOW_ROWS):
@@ -82,7 +100,9 @@ class SegmentRewriter:
             waiting.append(self._remade(snapshot, batch))
             self.progress(batch.num_rows)
             end = at + batch.num_rows
-            full = end - first >= SEGMENT_ROWS or sum(item.nbytes for item in waiting) >= SEGMENT_BYTES
+            full = (
+                end - first >= SEGMENT_ROWS or sum(item.nbytes for item in waiting) >= SEGMENT_BYTES
+            )
             if full or end == len(rows):
                 whole = waiting[0] if len(waiting) == 1 else pa.concat_batches(waiting)
                 yield _Part(self.staging.write_segment(whole), rows[first:end])
@@ -97,7 +117,9 @@ class SegmentRewriter:
             own[NORM] = pa.array(norms)
         own[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(manifest.dtype)))
         schema = rewritten_schema(snapshot, self.dim)
-        return pa.RecordBatch.from_arrays([own.get(name, batch.column(name)) for name in schema.names], schema=schema)
+        return pa.RecordBatch.from_arrays(
+            [own.get(name, batch.column(name)) for name in schema.names], schema=schema
+        )
 
 
 def rewritten_schema(snapshot: Snapshot, dim: int) -> pa.Schema:

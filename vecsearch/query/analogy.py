@@ -22,7 +22,13 @@ class Searchable(Protocol):
     def features(self, ids: Any) -> Vectors: ...
 
     def search(
-        self, query: Any, k: int = 10, *, where: Where | None = None, recall: float | None = None, exact: bool = False
+        self,
+        query: Any,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
     ) -> Hits: ...
 
 
@@ -52,7 +58,9 @@ def analogy(
     added = [positive] if isinstance(positive, str | int) else list(positive)
     taken = [negative] if isinstance(negative, str | int) else list(negative)
     if not added and not taken:
-        raise InvalidInputError("an analogy needs at least one document to start from: positive=[...]")
+        raise InvalidInputError(
+            "an analogy needs at least one document to start from: positive=[...]"
+        )
     vectors = collection.features([*added, *taken])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not lengths.all():

@@ -15,7 +15,9 @@ from vecsearch.types import ID
 Missing = Literal["error", "zeros"]
 
 
-def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -> npt.NDArray[np.float32]:
+def document_vectors(
+    snapshot: Snapshot, ids: Any, missing: Missing = "error"
+) -> npt.NDArray[np.float32]:
     """Vectors of documents as they were given, float32 (len(ids), dim), in the order of `ids`; of a document of several
     passages, the mean of theirs. missing: an id that is not there is an error, or a row of zeros.
 
@@ -23,12 +25,21 @@ def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -
     """
     if missing not in ("error", "zeros"):
         raise InvalidInputError(f"missing is {missing!r}; it must be 'error' or 'zeros'")
-    wanted = as_ids(ids.to_pylist() if hasattr(ids, "to_pylist") else ids, snapshot.manifest.schema.field(ID).type)
+    wanted = as_ids(
+        ids.to_pylist() if hasattr(ids, "to_pylist") else ids,
+        snapshot.manifest.schema.field(ID).type,
+    )
     owners, positions = snapshot.locate(wanted)
-    found, starts, counts = np.unique(owners, return_index=True, return_counts=True)  # `owners` is in order
+    found, starts, counts = np.unique(
+        owners, return_index=True, return_counts=True
+    )  # `owners` is in order
     if missing == "error" and len(found) < len(wanted):
         gone = np.setdiff1d(np.arange(len(wanted)), found)
-        more = f", nor the ids of {len(gone) - 1:,} more of the {len(wanted):,}" if len(gone) > 1 else ""
+        more = (
+            f", nor the ids of {len(gone) - 1:,} more of the {len(wanted):,}"
+            if len(gone) > 1
+            else ""
+        )
         raise IdNotFoundError(f"no document has the id {wanted[int(gone[0])].as_py()!r}{more}")
     out = np.zeros((len(wanted), snapshot.manifest.dim), np.float32)
     if len(found):

@@ -44,7 +44,7 @@ class Stats:
     code_micros_per_row: float = 0.02
 
     @property
-    def fresh(self) -> int:
+    def unindexed(self) -> int:
         return self.kept - self.indexed_kept
 
 
@@ -58,23 +58,32 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
         return exact_plan(stats, "there is no index; build_index() makes one")
     if not stats.indexed_kept:
         return exact_plan(stats, "no matching row is in the index")
-    reach = window_for(k, stats.indexed_kept, stats.indexed_rows)
+    candidate_window = window_for(k, stats.indexed_kept, stats.indexed_rows)
     # Where next to no row is missing, one stands among the first k of a query in a hundred at most: its recall is that of k.
     few_missing = k * (stats.indexed_rows - stats.indexed_kept) <= FEW_MISSING * stats.indexed_kept
-    needed = k if few_missing else reach
+    needed = k if few_missing else candidate_window
     usable = [point for point in stats.points if point.k >= needed and point.low >= recall]
     by_index = min(usable, key=lambda item: item.micros, default=None)
     index_cost = by_index.micros if by_index else math.inf
-    by_codes = min((point for point in stats.codes if point.k >= k and point.low >= recall), key=_depth, default=None)
+    by_codes = min(
+        (point for point in stats.codes if point.k >= k and point.low >= recall),
+        key=_depth,
+        default=None,
+    )
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
     if by_codes is not None:
         depth = min(math.ceil(by_codes.depth * CODES_MARGIN) + CODES_EXTRA, stats.indexed_kept)
-        cost = exact_micros(stats.indexed_kept, stats.code_micros_per_row) + depth * stats.exact_micros_per_row
+        cost = (
+            exact_micros(stats.indexed_kept, stats.code_micros_per_row)
+            + depth * stats.exact_micros_per_row
+        )
         if cost < min(exact_cost, index_cost):
             reason = f"cheaper here than the graph, and measured to reach recall {recall:g}{_share(stats)}"
-            return Plan("scan", reason, stats.kept, by_codes.low, 0, depth, k, stats.fresh)
+            return Plan("scan", reason, stats.kept, by_codes.low, 0, depth, k, stats.unindexed)
     if by_index is None:
-        return exact_plan(stats, _unmeasured(k, recall, needed, max(point.k for point in stats.points)))
+        return exact_plan(
+            stats, _unmeasured(k, recall, needed, max(point.k for point in stats.points))
+        )
     if index_cost >= exact_cost:
         return exact_plan(
             stats,
@@ -87,8 +96,8 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
         expected_recall=by_index.low,
         effort=by_index.effort,
         depth=by_index.depth,
-        reach=min(reach, by_index.depth),
-        fresh_rows=stats.fresh,
+        candidate_window=min(candidate_window, by_index.depth),
+        unindexed_rows=stats.unindexed,
     )
 
 
@@ -102,13 +111,13 @@ def _share(stats: Stats) -> str:
     return f", {stats.indexed_kept / stats.indexed_rows:.2%} of the indexed rows match"
 
 
-def _unmeasured(k: int, recall: float, reach: int, most: int) -> str:
+def _unmeasured(k: int, recall: float, candidate_window: int, most: int) -> str:
     """Why no measured point will do. most: the largest k the index was measured for."""
     if k > most:
         return f"k={k:,} is more than the {most:,} the index was measured for"
-    if reach > most:
-        return f"{k:,} matching rows may lie among the first {reach:,}, and the index was measured for {most:,}"
-    return f"the index was not measured to reach recall {recall:g} among the first {reach:,} rows"
+    if candidate_window > most:
+        return f"{k:,} matching rows may lie among the first {candidate_window:,}, and the index was measured for {most:,}"
+    return f"the index was not measured to reach recall {recall:g} among the first {candidate_window:,} rows"
 
 
 def exact_plan(stats: Stats, reason: str) -> Plan:

@@ -72,7 +72,9 @@ class Hits(Sequence[Hit]):
     scores: float32 array; plan: what was done and why. Columns come from the snapshot searched, whatever is committed later.
     """
 
-    def __init__(self, snapshot: Snapshot, positions: Positions, scores: npt.NDArray[np.float32], plan: Plan) -> None:
+    def __init__(
+        self, snapshot: Snapshot, positions: Positions, scores: npt.NDArray[np.float32], plan: Plan
+    ) -> None:
         self.snapshot = snapshot
         self.positions = positions
         self.scores = scores
@@ -92,12 +94,18 @@ class Hits(Sequence[Hit]):
         values = self._columns.get(name)
         if values is None:
             self.snapshot.check_columns([name])
-            values = self._columns[name] = self.snapshot.take([name], self.positions).column(0).to_pylist()
+            values = self._columns[name] = (
+                self.snapshot.take([name], self.positions).column(0).to_pylist()
+            )
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
         """Fetch several columns at once (all but the vector, when none are named)."""
-        names = [name for name in self.snapshot.columns if name != VECTOR] if columns is None else list(columns)
+        names = (
+            [name for name in self.snapshot.columns if name != VECTOR]
+            if columns is None
+            else list(columns)
+        )
         self.snapshot.check_columns(names)
         batch = self.snapshot.take(names, self.positions)
         self._columns |= {name: batch.column(at).to_pylist() for at, name in enumerate(names)}
@@ -105,12 +113,18 @@ class Hits(Sequence[Hit]):
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The hits as a table: `rank` (int32), `score` (float32), then columns (all but the vector, when none are named)."""
-        names = [name for name in self.snapshot.columns if name != VECTOR] if columns is None else list(columns)
+        names = (
+            [name for name in self.snapshot.columns if name != VECTOR]
+            if columns is None
+            else list(columns)
+        )
         self.snapshot.check_columns(names)
         batch = self.snapshot.take(names, self.positions)
         ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32))
         own = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
-        return pa.Table.from_arrays([ranks, pa.array(self.scores), *batch.columns], schema=pa.schema([*own, *batch.schema]))
+        return pa.Table.from_arrays(
+            [ranks, pa.array(self.scores), *batch.columns], schema=pa.schema([*own, *batch.schema])
+        )
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
@@ -120,7 +134,9 @@ class Hits(Sequence[Hit]):
     def without(self, ids: Iterable[Id], k: int) -> Hits:
         """The first k of the hits that are none of these documents."""
         gone = set(ids)
-        kept = np.array([at for at, found in enumerate(self.ids) if found not in gone][:k], np.int64)
+        kept = np.array(
+            [at for at, found in enumerate(self.ids) if found not in gone][:k], np.int64
+        )
         return Hits(self.snapshot, self.positions[kept], self.scores[kept], self.plan)
 
     def __len__(self) -> int:

@@ -36,7 +36,9 @@ class Selector:
         if where is None:
             return self.snapshot.live
         compiled = None if isinstance(where, str) else compile_filter(where, self.schema)
-        key = f"text:{where}" if compiled is None else compiled.key  # a known text is not compiled again
+        key = (
+            f"text:{where}" if compiled is None else compiled.key
+        )  # a known text is not compiled again
         with self._lock:
             if key in self._selections:
                 self._selections.move_to_end(key)
@@ -51,7 +53,9 @@ class Selector:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns that a filter may name."""
-        return pa.schema([field for field in self.snapshot.manifest.schema if field.name not in RESERVED])
+        return pa.schema(
+            [field for field in self.snapshot.manifest.schema if field.name not in RESERVED]
+        )
 
     def _evaluate(self, compiled: Filter) -> RowSelection:
         segments = self.snapshot.segments

@@ -33,5 +33,7 @@ def torch_embedding(
     if not unique:
         raise InvalidInputError("there are no documents to make an embedding of")
     layer = torch.nn.Embedding(len(unique), snapshot.manifest.dim)
-    layer.weight = torch.nn.Parameter(torch.from_numpy(document_vectors(snapshot, unique, missing)), requires_grad=trainable)
+    layer.weight = torch.nn.Parameter(
+        torch.from_numpy(document_vectors(snapshot, unique, missing)), requires_grad=trainable
+    )
     return layer, {item: row for row, item in enumerate(unique)}

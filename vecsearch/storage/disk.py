@@ -93,7 +93,9 @@ def sync_path(folder: Path) -> None:
     """Make a folder's own name durable, and the names of those above it, which may be as new as it is."""
     sync_folder(folder.parent)
     for above in folder.parent.parents:
-        with contextlib.suppress(StorageError):  # not ours to open: then it was not made by us either
+        with contextlib.suppress(
+            StorageError
+        ):  # not ours to open: then it was not made by us either
             sync_folder(above)
 
 
@@ -107,7 +109,9 @@ def publish(temporary: Path, final: Path) -> None:
     """Give `temporary` the name `final`, unless the name is taken (FileExistsError): the atomic step of a commit."""
     with storage_errors("publishing", final):
         os.link(temporary, final)
-        with contextlib.suppress(OSError):  # it is published: a second name left over is garbage, not a failure
+        with contextlib.suppress(
+            OSError
+        ):  # it is published: a second name left over is garbage, not a failure
             temporary.unlink()
         sync_folder(final.parent)
 
@@ -128,7 +132,9 @@ def remove(path: Path) -> None:
 
 def checksums(buffer: memoryview) -> str:
     """CRC-32 of each `BLOCK` bytes, 8 hex digits each, run together."""
-    return "".join(f"{zlib.crc32(buffer[at : at + BLOCK]):08x}" for at in range(0, len(buffer), BLOCK))
+    return "".join(
+        f"{zlib.crc32(buffer[at : at + BLOCK]):08x}" for at in range(0, len(buffer), BLOCK)
+    )
 
 
 def describe(root: Path, path: Path, final_name: str) -> FileRef:
@@ -158,9 +164,13 @@ class CheckedFile:
             try:
                 size = self.path.stat().st_size
             except (FileNotFoundError, NotADirectoryError) as error:
-                raise CorruptedError(f"{self.path} is missing: restore it from a backup, or see `vecsearch check`") from error
+                raise CorruptedError(
+                    f"{self.path} is missing: restore it from a backup, or see `vecsearch check`"
+                ) from error
             if size != ref.bytes or not size:
-                raise CorruptedError(f"{self.path} is damaged: it has {size:,} bytes where {ref.bytes:,} were written")
+                raise CorruptedError(
+                    f"{self.path} is damaged: it has {size:,} bytes where {ref.bytes:,} were written"
+                )
             with pa.memory_map(str(self.path)) as file:
                 self.buffer = file.read_buffer()
         self._view = memoryview(self.buffer)
@@ -168,10 +178,14 @@ class CheckedFile:
         try:
             self._expected = bytes.fromhex(ref.crc32)
         except ValueError as error:
-            raise CorruptedError(f"{self.path}: the manifest has no checksums of it that can be read") from error
+            raise CorruptedError(
+                f"{self.path}: the manifest has no checksums of it that can be read"
+            ) from error
         self._verified = bytearray(len(self._expected) // 4)
         if len(self._verified) != -(-size // BLOCK):
-            raise CorruptedError(f"{self.path}: the manifest has {len(self._verified)} checksums for {size:,} bytes")
+            raise CorruptedError(
+                f"{self.path}: the manifest has {len(self._verified)} checksums for {size:,} bytes"
+            )
         self.verify(0, 1)
         self.verify(size - 1, size)
 
@@ -200,10 +214,14 @@ class CheckedFile:
         blocks = range(len(self._verified))
         threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_A_THREAD)
         if threads > 1 and not self._all_verified:
-            from concurrent.futures import ThreadPoolExecutor  # slow to import, and only large files need it
+            from concurrent.futures import (
+                ThreadPoolExecutor,  # slow to import, and only large files need it
+            )
 
             with ThreadPoolExecutor(threads) as pool:
-                for _ in pool.map(self._verify_blocks, (blocks[number::threads] for number in range(threads))):
+                for _ in pool.map(
+                    self._verify_blocks, (blocks[number::threads] for number in range(threads))
+                ):
                     pass
         self._verify_blocks(blocks)
         self._all_verified = True

@@ -58,7 +58,13 @@ def require_local(folder: Path) -> None:
             with lock:
                 os.link(probe, twin)
         except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.ENOSYS, errno.ENOLCK, errno.EMLINK):
+            if error.errno not in (
+                errno.ENOTSUP,
+                errno.EPERM,
+                errno.ENOSYS,
+                errno.ENOLCK,
+                errno.EMLINK,
+            ):
                 raise
             raise StorageError(
                 errno.ENOTSUP,

@@ -1,18 +1,18 @@
-"""Writing a model's folder: whole or not at all."""
+"""Folders that appear whole or not at all: a new collection, a model."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from vecsearch.errors import CollectionExistsError
-from vecsearch.storage import disk
-from vecsearch.storage.layout import INDEXES, MANIFESTS, SEGMENTS, STAGING
+from vecsearch.errors import CollectionExistsError, InvalidInputError
+from vecsearch.storage import disk, filesystem, log
+from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
 
 
 @contextlib.contextmanager
@@ -26,7 +26,9 @@ def new_collection_folder(target: Path) -> Iterator[Path]:
             for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
                 (part / name).mkdir(parents=True)
         yield part
-        for folder in sorted({path for path in part.rglob("*") if path.is_dir()} | {part}, reverse=True):
+        for folder in sorted(
+            {path for path in part.rglob("*") if path.is_dir()} | {part}, reverse=True
+        ):
             disk.sync_folder(folder)
         disk.move(part, target)
         disk.sync_path(target)
@@ -34,7 +36,7 @@ def new_collection_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-@contextmanager
+@contextlib.contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Yields a new folder beside `target` to write to. At the end it is synced and takes the target's name and place; after an
     error or Ctrl-C it is removed, and what was at `target` is as before. Raises StorageError."""
@@ -56,3 +58,40 @@ def whole_folder(target: Path) -> Iterator[Path]:
         if old.exists() and not target.exists():
             old.rename(target)
         shutil.rmtree(work, ignore_errors=True)
+
+
+def folder_path(path: str | os.PathLike[str]) -> Path:
+    """The folder of a collection. Raises InvalidInputError for a path that no file system holds."""
+    try:
+        root = Path(path)
+        root.exists()
+    except (TypeError, ValueError, OSError) as error:
+        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: {error}") from error
+    if "\0" in str(root):
+        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: it has a NUL character")
+    return root
+
+
+def make_collection_folders(root: Path) -> None:
+    """Make the folders of an empty collection. Raises CollectionExistsError, StorageError."""
+    if root.is_dir():
+        if log.versions(root):
+            raise CollectionExistsError(
+                f"there is a collection at {root} already: vecsearch.open opens it"
+            )
+        ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING, MODELS}  # left by a create that was cut off
+        if any(
+            path.name not in ours and not path.name.startswith(".probe-") for path in root.iterdir()
+        ):
+            raise CollectionExistsError(
+                f"{root} is a folder with other files in it: choose a name that is free"
+            )
+    elif root.exists():
+        raise CollectionExistsError(f"{root} is a file: choose a name that is free")
+    with disk.storage_errors("creating", root):
+        root.mkdir(parents=True, exist_ok=True)
+        filesystem.require_local(root)
+        for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
+            (root / name).mkdir(exist_ok=True)
+    disk.sync_folder(root)
+    disk.sync_path(root)

@@ -67,7 +67,9 @@ def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
         if hasattr(item, "item"):  # a numpy scalar
             item = items[number] = item.item()
         if not isinstance(item, wanted) or isinstance(item, bool):
-            raise InvalidInputError(f"id number {number} is {item!r}; ids of this collection are {wanted.__name__}")
+            raise InvalidInputError(
+                f"id number {number} is {item!r}; ids of this collection are {wanted.__name__}"
+            )
     try:
         return pa.array(items, id_type)
     except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError) as error:

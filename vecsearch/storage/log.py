@@ -9,7 +9,12 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from vecsearch.errors import CollectionNotFoundError, ConflictError, CorruptedError, VersionNotFoundError
+from vecsearch.errors import (
+    CollectionNotFoundError,
+    ConflictError,
+    CorruptedError,
+    VersionNotFoundError,
+)
 from vecsearch.storage import disk
 from vecsearch.storage.layout import MANIFESTS
 from vecsearch.storage.manifest import Manifest
@@ -25,7 +30,9 @@ def versions(root: Path) -> list[int]:
     folder = root / MANIFESTS
     with disk.storage_errors("reading", folder):
         try:
-            return sorted(int(name[:-5]) for name in os.listdir(folder) if re.fullmatch(r"\d{8,}\.json", name))  # noqa: PTH208  hot
+            return sorted(
+                int(name[:-5]) for name in os.listdir(folder) if re.fullmatch(r"\d{8,}\.json", name)
+            )  # noqa: PTH208  hot
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -34,7 +41,9 @@ def required_versions(root: Path) -> list[int]:
     """The versions on disk, oldest first. Raises CollectionNotFoundError where there are none."""
     present = versions(root)
     if not present:
-        raise CollectionNotFoundError(f"there is no collection at {root}: make one with vecsearch.create")
+        raise CollectionNotFoundError(
+            f"there is no collection at {root}: make one with vecsearch.create"
+        )
     return present
 
 
@@ -49,7 +58,9 @@ def load(root: Path, version: int | None = None) -> Manifest:
             except FileNotFoundError:
                 continue  # collected since the folder was listed: look again
         return _read(content, path, number)
-    raise CorruptedError(f"{path} is listed but cannot be found: is it a link to a file that is gone?")
+    raise CorruptedError(
+        f"{path} is listed but cannot be found: is it a link to a file that is gone?"
+    )
 
 
 def _wanted(root: Path, version: int | None) -> int:
@@ -58,7 +69,9 @@ def _wanted(root: Path, version: int | None) -> int:
         return present[-1]
     if version not in present:
         kept = f"{present[0]} to {present[-1]}"
-        raise VersionNotFoundError(f"{root} has no version {version}; it keeps versions {kept} (see versions())")
+        raise VersionNotFoundError(
+            f"{root} has no version {version}; it keeps versions {kept} (see versions())"
+        )
     return version
 
 
@@ -66,10 +79,14 @@ def _read(content: bytes, path: Path, version: int) -> Manifest:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        raise CorruptedError(f"{path} is damaged: {error}; open an older version, or restore a backup") from error
+        raise CorruptedError(
+            f"{path} is damaged: {error}; open an older version, or restore a backup"
+        ) from error
     manifest = from_json(text, str(path))
     if manifest.version != version:
-        raise CorruptedError(f"{path} says it is version {manifest.version}: it was renamed or replaced")
+        raise CorruptedError(
+            f"{path} says it is version {manifest.version}: it was renamed or replaced"
+        )
     return manifest
 
 
@@ -85,7 +102,9 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     try:
         disk.publish(temporary, path_of(root, manifest.version))
     except FileExistsError as error:
-        raise ConflictError(f"another writer committed version {manifest.version} of {root} first: try again") from error
+        raise ConflictError(
+            f"another writer committed version {manifest.version} of {root} first: try again"
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -103,7 +103,11 @@ class Manifest:
         """Every file this version needs."""
         refs = []
         for segment in self.segments:
-            refs += [segment.file, segment.ids, *([segment.tombstones] if segment.tombstones else [])]
+            refs += [
+                segment.file,
+                segment.ids,
+                *([segment.tombstones] if segment.tombstones else []),
+            ]
         for index in self.indexes:
             refs += [*index.files, *([index.labels] if index.labels else [])]
         return [*refs, *(self.embedder.files if self.embedder else ())]
@@ -111,4 +115,11 @@ class Manifest:
     def next(self, operation: str, **changes: Any) -> Manifest:
         """The version that follows this one."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        return replace(self, version=self.version + 1, created=now, operation=operation, format=FORMAT, **changes)
+        return replace(
+            self,
+            version=self.version + 1,
+            created=now,
+            operation=operation,
+            format=FORMAT,
+            **changes,
+        )

@@ -56,29 +56,49 @@ def _check_schema(manifest: Manifest) -> None:
         wanted |= dict.fromkeys((CHUNK, START, END), pa.int32())
     _require(len(set(schema.names)) == len(schema.names), "schema: a column stands twice")
     _require(ID in schema.names, f"schema: there is no column {ID!r}")
-    _require(schema.field(ID).type in (pa.int64(), pa.large_string()), f"schema: column {ID!r} is {schema.field(ID).type}")
+    _require(
+        schema.field(ID).type in (pa.int64(), pa.large_string()),
+        f"schema: column {ID!r} is {schema.field(ID).type}",
+    )
     for name, kind in wanted.items():
         _require(name in schema.names, f"schema: there is no column {name!r}")
-        _require(schema.field(name).type == kind, f"schema: column {name!r} is {schema.field(name).type}, not {kind}")
+        _require(
+            schema.field(name).type == kind,
+            f"schema: column {name!r} is {schema.field(name).type}, not {kind}",
+        )
         _require(not schema.field(name).nullable, f"schema: column {name!r} may have nulls")
     for name in {NORM, CHUNK} & set(schema.names):
         _require(name in wanted, f"schema: column {name!r} does not belong to such a collection")
     text = manifest.text_column
     _require(text is None or text in schema.names, f"text_column is {text!r}, which is no column")
-    _require(text is None or schema.field(text).type == pa.large_string(), f"text_column: {text!r} does not hold texts")
+    _require(
+        text is None or schema.field(text).type == pa.large_string(),
+        f"text_column: {text!r} does not hold texts",
+    )
 
 
 def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:
     least = entry.rows * manifest.dim * WIDTH[manifest.dtype]
-    _require(least <= entry.file.bytes, f"{where}.rows: {entry.rows} rows do not fit into {entry.file.bytes} bytes")
+    _require(
+        least <= entry.file.bytes,
+        f"{where}.rows: {entry.rows} rows do not fit into {entry.file.bytes} bytes",
+    )
     _require(entry.deleted <= entry.rows, f"{where}.deleted: {entry.deleted} of {entry.rows} rows")
-    _require(entry.documents <= entry.live, f"{where}.documents: {entry.documents} in {entry.live} rows")
-    _require(entry.tombstones is not None or not entry.deleted, f"{where}.deleted is {entry.deleted} without tombstones")
+    _require(
+        entry.documents <= entry.live, f"{where}.documents: {entry.documents} in {entry.live} rows"
+    )
+    _require(
+        entry.tombstones is not None or not entry.deleted,
+        f"{where}.deleted is {entry.deleted} without tombstones",
+    )
 
 
 def _check_index(entry: IndexEntry, where: str) -> None:
     _require(bool(entry.files), f"{where}.files is empty")
-    _require(all(isinstance(name, str) for name in entry.covers), f"{where}.covers has something that is no name")
+    _require(
+        all(isinstance(name, str) for name in entry.covers),
+        f"{where}.covers has something that is no name",
+    )
     _check_calibration(entry.calibration, entry.rows, f"{where}.facts")
 
 
@@ -97,15 +117,23 @@ def _check_calibration(calibration: Mapping[str, Any], rows: int, where: str) ->
     _check_surface(codes, rows, 0, f"{where}.codes")
 
 
-def _check_surface(calibration: Mapping[str, Any], rows: int, least_effort: int, where: str) -> None:
+def _check_surface(
+    calibration: Mapping[str, Any], rows: int, least_effort: int, where: str
+) -> None:
     surface = calibration.get("surface", [])
     _require(isinstance(surface, list), f"{where}.surface is {surface!r:.80}")
     for number, point in enumerate(surface):
         at = f"{where}.surface[{number}]"
-        _require(isinstance(point, list) and len(point) in POINT_VALUES and all(map(_number, point)), f"{at} is {point!r:.80}")
+        _require(
+            isinstance(point, list) and len(point) in POINT_VALUES and all(map(_number, point)),
+            f"{at} is {point!r:.80}",
+        )
         effort, depth, k = point[:3]
         _require(all(type(value) is int for value in (effort, depth, k)), f"{at} is {point!r:.80}")
-        _require(least_effort <= effort <= LARGEST_EFFORT and 0 < k <= depth <= max(rows, 1), f"{at} is {point!r:.80}")
+        _require(
+            least_effort <= effort <= LARGEST_EFFORT and 0 < k <= depth <= max(rows, 1),
+            f"{at} is {point!r:.80}",
+        )
 
 
 def _number(value: Any) -> bool:
@@ -114,5 +142,11 @@ def _number(value: Any) -> bool:
 
 def _check_file(ref: FileRef, where: str) -> None:
     wanted = 8 * -(-ref.bytes // BLOCK)
-    _require(len(ref.crc32) == wanted, f"{where} ({ref.name}): {ref.bytes} bytes have {wanted} digits of checksums")
-    _require(re.fullmatch("[0-9a-f]*", ref.crc32) is not None, f"{where} ({ref.name}): the checksums are not hexadecimal")
+    _require(
+        len(ref.crc32) == wanted,
+        f"{where} ({ref.name}): {ref.bytes} bytes have {wanted} digits of checksums",
+    )
+    _require(
+        re.fullmatch("[0-9a-f]*", ref.crc32) is not None,
+        f"{where} ({ref.name}): the checksums are not hexadecimal",
+    )

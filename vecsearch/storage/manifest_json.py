@@ -23,7 +23,9 @@ from vecsearch.types import Metric
 def to_json(manifest: Manifest) -> str:
     body = {item.name: getattr(manifest, item.name) for item in fields(Manifest)}
     body["schema"] = base64.b64encode(manifest.schema.serialize().to_pybytes()).decode()
-    body["schema_text"] = {field.name: str(field.type) for field in manifest.schema}  # for people; `schema` decides
+    body["schema_text"] = {
+        field.name: str(field.type) for field in manifest.schema
+    }  # for people; `schema` decides
     for name in ("segments", "indexes"):
         body[name] = [asdict(entry) for entry in body[name]]
     body["embedder"] = asdict(manifest.embedder) if manifest.embedder else None
@@ -50,13 +52,17 @@ def from_json(text: str, where: str) -> Manifest:
         outer = json.loads(text)
         body = outer["body"]
         if hashlib.sha256(_canonical(body).encode()).hexdigest() != outer["checksum"]:
-            raise CorruptedError(f"{where} is damaged: its checksum differs; open an older version, or restore a backup")
+            raise CorruptedError(
+                f"{where} is damaged: its checksum differs; open an older version, or restore a backup"
+            )
         if body["format"] > FORMAT:
             raise CorruptedError(
                 f"{where} has format {body['format']}, made by a newer vecsearch: upgrade vecsearch to open it"
             )
         body.pop("schema_text")
-        body["schema"] = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body["schema"], validate=True)))
+        body["schema"] = pa.ipc.read_schema(
+            pa.py_buffer(base64.b64decode(body["schema"], validate=True))
+        )
         body["metric"] = Metric(body["metric"])
         with _within("embedder"):
             body["embedder"] = None if body["embedder"] is None else _embedder(body["embedder"])
@@ -65,21 +71,40 @@ def from_json(text: str, where: str) -> Manifest:
         manifest = _typed(Manifest(**body))
         require_consistent(manifest)
     except MALFORMED as error:
-        raise CorruptedError(f"{where} cannot be read: {_said(error)}; open an older version, or restore a backup") from error
+        raise CorruptedError(
+            f"{where} cannot be read: {_said(error)}; open an older version, or restore a backup"
+        ) from error
     return manifest
 
 
-MALFORMED = (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError, pa.ArrowException, OSError)
+MALFORMED = (
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    AttributeError,
+    RecursionError,
+    pa.ArrowException,
+    OSError,
+)
 Entry = TypeVar("Entry", FileRef, SegmentEntry, IndexEntry, EmbedderEntry, Manifest)
 Read = TypeVar("Read")
 PLAIN: dict[str, tuple[type, ...]] = {
-    "int": (int,), "float": (float, int), "str": (str,), "str | None": (str, type(None)),
-    "Mapping[str, Any]": (dict,), "Mapping[str, Any] | None": (dict, type(None)),
-}  # fmt: skip
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "Mapping[str, Any]": (dict,),
+    "Mapping[str, Any] | None": (dict, type(None)),
+}
 
 
 def _said(error: BaseException) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else f"{error}"[:500] or type(error).__name__
+    return (
+        f"{error} is missing"
+        if isinstance(error, KeyError)
+        else f"{error}"[:500] or type(error).__name__
+    )
 
 
 @contextlib.contextmanager
@@ -112,7 +137,12 @@ def _file(entry: Any, places: tuple[str, ...] = (SEGMENTS, INDEXES)) -> FileRef:
     ref = _typed(FileRef(**entry))
     place, *parts = ref.name.split("/")
     deep = len(parts) >= 2 if place == MODELS else len(parts) == 1
-    if place not in places or not deep or {"", ".", ".."} & set(parts) or {"\\", "\0"} & set(ref.name):
+    if (
+        place not in places
+        or not deep
+        or {"", ".", ".."} & set(parts)
+        or {"\\", "\0"} & set(ref.name)
+    ):
         raise ValueError(f"{ref.name!r} is not the name of a file in the collection")
     return ref
 
@@ -127,7 +157,14 @@ def _embedder(entry: dict[str, Any]) -> EmbedderEntry:
 def _segment(entry: dict[str, Any]) -> SegmentEntry:
     tombstones = None if entry["tombstones"] is None else _file(entry["tombstones"])
     entry.pop("tombstones")
-    return _typed(SegmentEntry(file=_file(entry.pop("file")), ids=_file(entry.pop("ids")), tombstones=tombstones, **entry))
+    return _typed(
+        SegmentEntry(
+            file=_file(entry.pop("file")),
+            ids=_file(entry.pop("ids")),
+            tombstones=tombstones,
+            **entry,
+        )
+    )
 
 
 def _index(entry: dict[str, Any]) -> IndexEntry:

@@ -29,7 +29,11 @@ def due(manifest: Manifest) -> slice | None:
     covered = {name for index in manifest.indexes for name in index.covers}
     for level in range(len(TIERS)):
         first = len(manifest.segments)
-        while first and tier(manifest.segments[first - 1]) <= level and manifest.segments[first - 1].name not in covered:
+        while (
+            first
+            and tier(manifest.segments[first - 1]) <= level
+            and manifest.segments[first - 1].name not in covered
+        ):
             first -= 1
         if len(manifest.segments) - first >= FAN_OUT:
             return slice(first, len(manifest.segments))
@@ -56,12 +60,17 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
 
 def merge_small(latest: Snapshot, version: Manifest, staging: Staging) -> Manifest:
     """Run small segments together when there are many. Those of the commit being made are left to a later one."""
-    before = replace(version, segments=tuple(entry for entry in version.segments if entry in latest.manifest.segments))
+    before = replace(
+        version,
+        segments=tuple(entry for entry in version.segments if entry in latest.manifest.segments),
+    )
     run = due(before)
     if run is None:
         return version
     gone = before.segments[run]
-    merged = merge_segments(latest, [latest.manifest.segments.index(entry) for entry in gone], staging)
+    merged = merge_segments(
+        latest, [latest.manifest.segments.index(entry) for entry in gone], staging
+    )
     at = version.segments.index(gone[0])
     kept = [entry for entry in version.segments if entry not in gone]
     return replace(version, segments=(*kept[:at], *([merged] if merged else []), *kept[at:]))

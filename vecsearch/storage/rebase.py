@@ -15,7 +15,10 @@ COMPARED_ROWS = 16_384  # rows whose vectors are compared at a time
 
 def rebase_positions(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
     """Where rows of a snapshot are in the latest version: -1 for rows gone (as -1 itself is) or changed since."""
-    at = {entry.name: int(start) for entry, start in zip(latest.manifest.segments, latest.starts, strict=False)}
+    at = {
+        entry.name: int(start)
+        for entry, start in zip(latest.manifest.segments, latest.starts, strict=False)
+    }
     out = np.full(len(positions), -1, np.int64)
     moved = []
     present = np.flatnonzero(positions >= 0)
@@ -44,6 +47,8 @@ def _found_again(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> 
     out = np.full(len(positions), -1, np.int64)
     for at in range(0, len(owners), COMPARED_ROWS):
         owner, candidate = owners[at : at + COMPARED_ROWS], candidates[at : at + COMPARED_ROWS]
-        equal = (snapshot.stored_vectors(positions[owner]) == latest.stored_vectors(candidate)).all(axis=1)
+        equal = (snapshot.stored_vectors(positions[owner]) == latest.stored_vectors(candidate)).all(
+            axis=1
+        )
         out[owner[equal]] = candidate[equal]
     return out

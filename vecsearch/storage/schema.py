@@ -14,13 +14,20 @@ from vecsearch.types import ID, RESERVED, VECTOR
 
 def metadata_schema(schema: pa.Schema) -> pa.Schema:
     """The user's columns: all but the vector and vecsearch's own."""
-    return pa.schema([field for field in schema if field.name != VECTOR and field.name not in RESERVED])
+    return pa.schema(
+        [field for field in schema if field.name != VECTOR and field.name not in RESERVED]
+    )
 
 
 def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
     """The user's columns under the names they have in the data, for readers that must guess types."""
     names = {ID: id_column, manifest.text_column: text_column or manifest.text_column}
-    return pa.schema([field.with_name(names.get(field.name, field.name)) for field in metadata_schema(manifest.schema)])
+    return pa.schema(
+        [
+            field.with_name(names.get(field.name, field.name))
+            for field in metadata_schema(manifest.schema)
+        ]
+    )
 
 
 def storage_type(kind: pa.DataType) -> pa.DataType:
@@ -43,10 +50,16 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
     """Bring a column to its stored type without losing anything. Raises InvalidInputError naming the row."""
     if array.type == field.type:
         return array
-    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(storage_type(array.type)):
+    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(
+        storage_type(array.type)
+    ):
         wanted = "strings" if pa.types.is_large_string(field.type) else "integers"
-        raise InvalidInputError(f"row {first}, column 'id': ids of this collection are {wanted}, not {array.type}")
-    if pa.types.is_large_string(field.type) and not pa.types.is_large_string(storage_type(array.type)):
+        raise InvalidInputError(
+            f"row {first}, column 'id': ids of this collection are {wanted}, not {array.type}"
+        )
+    if pa.types.is_large_string(field.type) and not pa.types.is_large_string(
+        storage_type(array.type)
+    ):
         raise InvalidInputError(
             f"column {field.name!r} holds {array.type}, first at row {first}; the collection stores strings there: convert it"
         )
@@ -60,13 +73,17 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
                 raise InvalidInputError(
                     f"row {first + row}, column {field.name!r}: {array[row].as_py()!r} cannot be stored as {field.type}"
                 ) from error
-        raise InvalidInputError(f"column {field.name!r}: {array.type} cannot be stored as {field.type}: {error}") from error
+        raise InvalidInputError(
+            f"column {field.name!r}: {array.type} cannot be stored as {field.type}: {error}"
+        ) from error
 
 
 def normalize(vectors: Vectors) -> tuple[Vectors, Vectors]:
     """Unit vectors and the lengths they had, both float32."""
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
-    near = np.abs(norms - 1) < 1e-6  # already unit length, as far as float32 can tell: leave the bits alone
+    near = (
+        np.abs(norms - 1) < 1e-6
+    )  # already unit length, as far as float32 can tell: leave the bits alone
     norms[near] = 1
     return (vectors if near.all() else vectors / norms[:, None]), norms
 
@@ -80,8 +97,12 @@ def vector_type(dim: int, dtype: str) -> pa.DataType:
 def vector_array(vectors: npt.NDArray[np.floating]) -> pa.FixedSizeListArray:
     """An Arrow vector column over a C-contiguous (rows, dim) array, without a copy."""
     rows, dim = vectors.shape
-    values = pa.Array.from_buffers(pa.from_numpy_dtype(vectors.dtype), rows * dim, [None, pa.py_buffer(vectors)])
-    return pa.Array.from_buffers(vector_type(dim, vectors.dtype.name), rows, [None], children=[values])
+    values = pa.Array.from_buffers(
+        pa.from_numpy_dtype(vectors.dtype), rows * dim, [None, pa.py_buffer(vectors)]
+    )
+    return pa.Array.from_buffers(
+        vector_type(dim, vectors.dtype.name), rows, [None], children=[values]
+    )
 
 
 def vector_view(column: pa.Array, dim: int) -> npt.NDArray[np.floating]:
@@ -91,4 +112,6 @@ def vector_view(column: pa.Array, dim: int) -> npt.NDArray[np.floating]:
     if data is None:
         return np.empty((0, dim), dtype)
     start = (column.offset * dim + column.values.offset) * dtype.itemsize
-    return np.frombuffer(data, dtype, count=len(column) * dim, offset=start).reshape(len(column), dim)
+    return np.frombuffer(data, dtype, count=len(column) * dim, offset=start).reshape(
+        len(column), dim
+    )

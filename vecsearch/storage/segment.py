@@ -41,12 +41,18 @@ class Segment:
         try:
             reader = pa.ipc.open_file(pa.BufferReader(self.file.buffer))
             if reader.num_record_batches != 1:
-                raise CorruptedError(f"{self.file.path} holds {reader.num_record_batches} record batches where 1 was written")
+                raise CorruptedError(
+                    f"{self.file.path} holds {reader.num_record_batches} record batches where 1 was written"
+                )
             self.batch: pa.RecordBatch = reader.get_batch(0)
         except (pa.ArrowInvalid, pa.ArrowIOError, pa.ArrowSerializationError) as error:
-            raise CorruptedError(f"{self.file.path} cannot be read as Arrow IPC: {error}") from error
+            raise CorruptedError(
+                f"{self.file.path} cannot be read as Arrow IPC: {error}"
+            ) from error
         if self.batch.num_rows != rows:
-            raise CorruptedError(f"{self.file.path} has {self.batch.num_rows} rows where the manifest says {rows}")
+            raise CorruptedError(
+                f"{self.file.path} has {self.batch.num_rows} rows where the manifest says {rows}"
+            )
         self.rows = rows
         self.schema: pa.Schema = self.batch.schema
         self._whole: set[str] = set()
@@ -74,7 +80,8 @@ class Segment:
         """Whole columns, verified, as a record batch."""
         names = list(names)
         return pa.RecordBatch.from_arrays(
-            [self.column(name) for name in names], schema=pa.schema([self.schema.field(name) for name in names])
+            [self.column(name) for name in names],
+            schema=pa.schema([self.schema.field(name) for name in names]),
         )
 
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
@@ -95,7 +102,10 @@ class Segment:
             array = self.column(ID) if self.rows <= IDS_AT_ONCE else self.batch.column(ID)
             _, *buffers = array.buffers()
             if pa.types.is_large_string(array.type):
-                self._id_values = np.frombuffer(buffers[0], np.int64, count=self.rows + 1), memoryview(buffers[1] or b"")
+                self._id_values = (
+                    np.frombuffer(buffers[0], np.int64, count=self.rows + 1),
+                    memoryview(buffers[1] or b""),
+                )
             else:
                 self._id_values = array.to_numpy(), None
         if ID not in self._whole:
@@ -137,9 +147,19 @@ class Segment:
         kind = array.type
         if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
             offsets = np.frombuffer(rest[0], np.int64, count=self.rows + 1)
-            return rest[0].address - base, 8, offsets, rest[1].address - base if rest[1] is not None else 0
+            return (
+                rest[0].address - base,
+                8,
+                offsets,
+                rest[1].address - base if rest[1] is not None else 0,
+            )
         if pa.types.is_fixed_size_list(kind) and not kind.value_field.nullable:
-            return array.values.buffers()[1].address - base, kind.list_size * kind.value_type.bit_width // 8, None, 0
+            return (
+                array.values.buffers()[1].address - base,
+                kind.list_size * kind.value_type.bit_width // 8,
+                None,
+                0,
+            )
         if pa.types.is_primitive(kind) and kind.bit_width >= 8:
             return rest[0].address - base, kind.bit_width // 8, None, 0
         return WHOLE  # lists, structs, booleans

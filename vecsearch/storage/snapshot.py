@@ -91,7 +91,11 @@ class Snapshot:
             owner, rows = self.files.ids(entry).find(keys)
             if not len(rows):
                 continue
-            alive = ~np.isin(rows, self.files.tombstones(entry)) if entry.deleted else np.ones(len(rows), bool)
+            alive = (
+                ~np.isin(rows, self.files.tombstones(entry))
+                if entry.deleted
+                else np.ones(len(rows), bool)
+            )
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
                 real = self.files.segment(entry).take([ID], rows).column(0)
                 alive &= pc.equal(real, ids.take(pa.array(owner))).to_numpy(zero_copy_only=False)
@@ -122,7 +126,9 @@ class Snapshot:
         """Raises InvalidInputError for a column that is not there, naming the nearest."""
         for name in names:
             if name not in self.manifest.schema.names:
-                raise InvalidInputError(f"there is no column {name!r}{did_you_mean(name, self.manifest.schema.names)}")
+                raise InvalidInputError(
+                    f"there is no column {name!r}{did_you_mean(name, self.manifest.schema.names)}"
+                )
 
     def take(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
         """Some columns of some rows, in the order asked for. Vectors come back as they were given."""
@@ -132,10 +138,14 @@ class Snapshot:
             pieces.append(self.segments[number].take(stored, rows))
             order.append(indices)
         if not pieces:
-            return self._restore(names, pa.RecordBatch.from_pylist([], schema=self.schema_of(stored)))
+            return self._restore(
+                names, pa.RecordBatch.from_pylist([], schema=self.schema_of(stored))
+            )
         batch = pieces[0]
         if len(pieces) > 1:
-            batch = pa.concat_batches(pieces).take(pa.array(np.argsort(np.concatenate(order), kind="stable")))
+            batch = pa.concat_batches(pieces).take(
+                pa.array(np.argsort(np.concatenate(order), kind="stable"))
+            )
         return self._restore(names, batch)
 
     def ids_at(self, positions: Positions) -> list[Id]:
@@ -151,7 +161,10 @@ class Snapshot:
         return ids
 
     def scan(
-        self, names: Sequence[str] | None = None, selection: RowSelection | None = None, batch_rows: int = 8192
+        self,
+        names: Sequence[str] | None = None,
+        selection: RowSelection | None = None,
+        batch_rows: int = 8192,
     ) -> Iterator[pa.RecordBatch]:
         """Stream rows in order (all live ones by default), at most `batch_rows` at a time."""
         names = self.columns if names is None else list(names)
@@ -162,7 +175,9 @@ class Snapshot:
 
     def vectors_at(self, positions: Positions) -> npt.NDArray[np.float32]:
         """Vectors as they were given: float32 (len(positions), dim)."""
-        return vector_view(self.take([VECTOR], positions).column(0), self.manifest.dim).astype(np.float32, copy=False)
+        return vector_view(self.take([VECTOR], positions).column(0), self.manifest.dim).astype(
+            np.float32, copy=False
+        )
 
     def stored_vectors(self, positions: Positions) -> npt.NDArray[np.float32]:
         """Vectors as they are stored (unit length for cosine): float32 (len(positions), dim)."""
@@ -196,7 +211,11 @@ class Snapshot:
             norms = batch.column(NORM).to_numpy()
             if not (norms == 1).all():
                 original = (unit.astype(np.float32) * norms[:, None]).astype(unit.dtype)
-                batch = batch.set_column(batch.schema.names.index(VECTOR), batch.schema.field(VECTOR), vector_array(original))
+                batch = batch.set_column(
+                    batch.schema.names.index(VECTOR),
+                    batch.schema.field(VECTOR),
+                    vector_array(original),
+                )
         return batch.select(list(names))
 
 

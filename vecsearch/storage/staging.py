@@ -24,12 +24,14 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import CHUNK, ID
 
 
-def delete_rows(snapshot: Snapshot, positions: npt.NDArray[np.int64], staging: Staging) -> tuple[SegmentEntry, ...]:
+def delete_rows(
+    snapshot: Snapshot, positions: npt.NDArray[np.int64], staging: Staging
+) -> tuple[SegmentEntry, ...]:
     """The segments after some rows are deleted. A segment left without rows goes, unless an index counts on it."""
     covered = {name for index in snapshot.manifest.indexes for name in index.covers}
     segments = list(snapshot.manifest.segments)
     for number, _, rows in snapshot.split(positions):
-        segments[number] = staging.bury(segments[number], snapshot.segments[number], rows)
+        segments[number] = staging.add_tombstones(segments[number], snapshot.segments[number], rows)
     return tuple(entry for entry in segments if entry.live or entry.name in covered)
 
 
@@ -58,7 +60,10 @@ class Staging:
         save(path)
         self._staged[f"{MODELS}/{name}"] = path
         files = sorted(item for item in path.rglob("*") if item.is_file())
-        return tuple(disk.describe(self.root, item, f"{MODELS}/{name}/{item.relative_to(path).as_posix()}") for item in files)
+        return tuple(
+            disk.describe(self.root, item, f"{MODELS}/{name}/{item.relative_to(path).as_posix()}")
+            for item in files
+        )
 
     def write_segment(self, batch: pa.RecordBatch) -> SegmentEntry:
         """Write a segment and its id file. Raises StorageError before writing when they will not fit."""
@@ -69,7 +74,9 @@ class Staging:
 
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
         """Write a file of row numbers (tombstones: uint32; labels: int64)."""
-        return self.write(place, suffix, lambda path: write_batch(path, pa.record_batch({"row": rows})))
+        return self.write(
+            place, suffix, lambda path: write_batch(path, pa.record_batch({"row": rows}))
+        )
 
     def open_segment(self, entry: SegmentEntry) -> Segment:
         """Open a segment that is still in staging."""
@@ -79,7 +86,9 @@ class Staging:
     def path_of(self, ref: FileRef) -> Path:
         return self._staged[ref.name]
 
-    def bury(self, entry: SegmentEntry, segment: Segment, rows: npt.NDArray[np.int64]) -> SegmentEntry:
+    def add_tombstones(
+        self, entry: SegmentEntry, segment: Segment, rows: npt.NDArray[np.int64]
+    ) -> SegmentEntry:
         """The entry of a segment after some more of its rows are deleted."""
         before = np.empty(0, np.int64)
         if entry.tombstones is not None:

@@ -50,7 +50,10 @@ SLACK_VERSIONS = 8  # versions past the retention rule before a commit collects 
 
 def rows_of(manifest: Manifest) -> list[list[str | None]]:
     """What says which rows a version has: each segment with its tombstones, as names, which are never used again."""
-    return [[entry.name, entry.tombstones.name if entry.tombstones else None] for entry in manifest.segments]
+    return [
+        [entry.name, entry.tombstones.name if entry.tombstones else None]
+        for entry in manifest.segments
+    ]
 
 
 def _rows_in(folder: Path) -> object:
@@ -68,7 +71,9 @@ class Store:
         self.root = root
         self.files = OpenFiles(root)
         self.lock_timeout = lock_timeout
-        self._threads = threading.Lock()  # flock is per open file; this orders the threads of one Store cheaply
+        self._threads = (
+            threading.Lock()
+        )  # flock is per open file; this orders the threads of one Store cheaply
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         return open_snapshot(self.root, self.files, version)
@@ -107,7 +112,11 @@ class Store:
             )
         try:
             with locks.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
-                for place in (SEGMENTS, INDEXES, STAGING):  # a copy may have left out what was empty
+                for place in (
+                    SEGMENTS,
+                    INDEXES,
+                    STAGING,
+                ):  # a copy may have left out what was empty
                     (self.root / place).mkdir(exist_ok=True)
                 yield self.snapshot()
         finally:
@@ -123,7 +132,9 @@ class Store:
                 staging.withdraw()
             raise
         if len(log.versions(self.root)) > version.keep_versions + SLACK_VERSIONS:
-            with contextlib.suppress(OSError, CorruptedError):  # the version is made; its garbage waits for a later commit
+            with contextlib.suppress(
+                OSError, CorruptedError
+            ):  # the version is made; its garbage waits for a later commit
                 self.collect(version.keep_versions)
 
     def collect(self, keep_versions: int) -> list[int]:
@@ -139,7 +150,9 @@ class Store:
                 continue
             with lock:
                 disk.remove(path)
-        disk.sync_folder(self.root / MANIFESTS)  # or a power loss could bring versions back whose files are gone
+        disk.sync_folder(
+            self.root / MANIFESTS
+        )  # or a power loss could bring versions back whose files are gone
         kept = [log.load(self.root, version) for version in log.versions(self.root)]
         needed = {place_of(ref) for version in kept for ref in version.files()}
         for place in (SEGMENTS, INDEXES):

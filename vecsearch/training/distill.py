@@ -56,9 +56,15 @@ def distill(
     texts = None if corpus is None else list(corpus)
     if texts is not None:
         tokenizer = _with_words(tokenizer, texts, words, min_count)
-    tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])]
+    tokens = [
+        token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    ]
     vectors = _reduce(_embed_tokens(teacher, tokenizer, tokens, progress), dim)
-    vectors = _weighted_by_rank(vectors) if texts is None else _weighted_by_corpus(vectors, tokenizer, texts)
+    vectors = (
+        _weighted_by_rank(vectors)
+        if texts is None
+        else _weighted_by_corpus(vectors, tokenizer, texts)
+    )
     _write(target, vectors, tokenizer, teacher.name, by_rank=texts is None)
     return target
 
@@ -85,24 +91,36 @@ def _with_words(tokenizer: Any, texts: list[str], words: int, min_count: int) ->
         return tokenizer
     counts: Counter[str] = Counter()
     for text in texts:
-        clean = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer is not None else text
+        clean = (
+            tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer is not None else text
+        )
         counts.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(clean))
     vocabulary = layout["model"]["vocab"]
-    frequent = (word for word, count in counts.most_common() if count >= min_count and word not in vocabulary)
+    frequent = (
+        word
+        for word, count in counts.most_common()
+        if count >= min_count and word not in vocabulary
+    )
     for word in islice(frequent, words):
         vocabulary[word] = len(vocabulary)
     return Tokenizer.from_str(json.dumps(layout))
 
 
 def _embed_tokens(
-    teacher: SentenceTransformerEmbedder, tokenizer: Any, tokens: list[str], progress: Callable[[int, int], None] | None
+    teacher: SentenceTransformerEmbedder,
+    tokenizer: Any,
+    tokens: list[str],
+    progress: Callable[[int, int], None] | None,
 ) -> npt.NDArray[np.float32]:
     """Each token embedded alone, as the word it stands for; float32, shape (len(tokens), teacher.dim)."""
     import numpy as np
 
     layout = json.loads(tokenizer.to_str())["model"]
     prefix = layout.get("continuing_subword_prefix") or ""
-    plain = [(token.removeprefix(prefix) if prefix else token).replace("▁", " ").strip() or token for token in tokens]
+    plain = [
+        (token.removeprefix(prefix) if prefix else token).replace("▁", " ").strip() or token
+        for token in tokens
+    ]
     out = np.empty((len(tokens), teacher.dim), dtype=np.float32)
     for start in range(0, len(plain), _WINDOW):
         out[start : start + _WINDOW] = teacher.embed_documents(plain[start : start + _WINDOW])
@@ -130,21 +148,29 @@ def _weighted_by_rank(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float3
     return np.asarray(vectors * (SIF / (SIF + share))[:, None], np.float32)
 
 
-def _weighted_by_corpus(vectors: npt.NDArray[np.float32], tokenizer: Any, texts: list[str]) -> npt.NDArray[np.float32]:
+def _weighted_by_corpus(
+    vectors: npt.NDArray[np.float32], tokenizer: Any, texts: list[str]
+) -> npt.NDArray[np.float32]:
     """Centred on the mean of the running text, weighted by log((N + 1) / (df + 1/2)): N texts, df of them with the token."""
     import numpy as np
 
     seen, holding = np.zeros(len(vectors)), np.zeros(len(vectors))
     for start in range(0, len(texts), _WINDOW):
-        for encoding in tokenizer.encode_batch_fast(texts[start : start + _WINDOW], add_special_tokens=False):
+        for encoding in tokenizer.encode_batch_fast(
+            texts[start : start + _WINDOW], add_special_tokens=False
+        ):
             ids, counts = np.unique(np.asarray(encoding.ids, dtype=np.int64), return_counts=True)
             seen[ids] += counts
             holding[ids] += 1
     mean = seen @ vectors / max(seen.sum(), 1.0)
-    return np.asarray((vectors - mean) * np.log((len(texts) + 1) / (holding + 0.5))[:, None], np.float32)
+    return np.asarray(
+        (vectors - mean) * np.log((len(texts) + 1) / (holding + 0.5))[:, None], np.float32
+    )
 
 
-def _write(folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teacher: str, *, by_rank: bool) -> None:
+def _write(
+    folder: Path, vectors: npt.NDArray[np.float32], tokenizer: Any, teacher: str, *, by_rank: bool
+) -> None:
     from safetensors.numpy import save_file
 
     config = {

@@ -33,9 +33,19 @@ def train_doc2vec(
     """
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     models = gensim_models("Training Doc2Vec")
-    documents = [models.doc2vec.TaggedDocument(document, [row]) for row, document in enumerate(words)]
+    documents = [
+        models.doc2vec.TaggedDocument(document, [row]) for row, document in enumerate(words)
+    ]
     model = models.Doc2Vec(
-        documents, vector_size=dim, window=window, epochs=epochs, min_count=min_count, negative=negative, dm=int(dm),
-        seed=seed, workers=workers, callbacks=callbacks(progress, epochs),
-    )  # fmt: skip
+        documents,
+        vector_size=dim,
+        window=window,
+        epochs=epochs,
+        min_count=min_count,
+        negative=negative,
+        dm=int(dm),
+        seed=seed,
+        workers=workers,
+        callbacks=callbacks(progress, epochs),
+    )
     return Doc2VecEmbedder(model, cutting, infer_epochs)

@@ -33,14 +33,36 @@ def train_fasttext(
     """
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     model = gensim_models("Training fastText").FastText(
-        sentences=words, vector_size=dim, window=window, epochs=epochs, min_count=min_count, sg=1, negative=negative,
-        min_n=min_n, max_n=max_n, bucket=buckets, seed=seed, workers=workers, callbacks=callbacks(progress, epochs),
-    )  # fmt: skip
+        sentences=words,
+        vector_size=dim,
+        window=window,
+        epochs=epochs,
+        min_count=min_count,
+        sg=1,
+        negative=negative,
+        min_n=min_n,
+        max_n=max_n,
+        bucket=buckets,
+        seed=seed,
+        workers=workers,
+        callbacks=callbacks(progress, epochs),
+    )
     about = {
-        "trained": "fasttext", "documents": len(words), "window": window, "epochs": epochs, "min_count": min_count,
-        "negative": negative, "seed": seed,
-    }  # fmt: skip
+        "trained": "fasttext",
+        "documents": len(words),
+        "window": window,
+        "epochs": epochs,
+        "min_count": min_count,
+        "negative": negative,
+        "seed": seed,
+    }
     wv = model.wv
     return FastTextEmbedder(
-        wv.index_to_key, wv.vectors, wv.vectors_ngrams, min_n=min_n, max_n=max_n, cutting=cutting, about=about
+        wv.index_to_key,
+        wv.vectors,
+        wv.vectors_ngrams,
+        min_n=min_n,
+        max_n=max_n,
+        cutting=cutting,
+        about=about,
     )

@@ -110,7 +110,10 @@ def tune(
     embedder = SentenceTransformerEmbedder(model, device)
     bar, bar_name = None, model
     if target.exists() and any(target.iterdir()):
-        bar, bar_name = _held_out_scores(SentenceTransformerEmbedder(str(target), device), data, held_out), str(target)
+        bar, bar_name = (
+            _held_out_scores(SentenceTransformerEmbedder(str(target), device), data, held_out),
+            str(target),
+        )
     course = _train(embedder, data, training, held_out, chosen, progress, scored)
     if bar is None or bar.mean() <= course.before.mean():
         bar, bar_name = course.before, model
@@ -139,14 +142,18 @@ def tune(
         pairs=sum(len(data.relevant[query]) for query in training),
         documents=len(data.documents),
         interrupted=course.interrupted,
-        fingerprint=model_fingerprint(embedder.model, embedder.query_prompt, embedder.document_prompt),
+        fingerprint=model_fingerprint(
+            embedder.model, embedder.query_prompt, embedder.document_prompt
+        ),
         settings=chosen,
     )
     _write(embedder, target, report)
     return report
 
 
-def ranking_loss(queries: torch.Tensor, candidates: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def ranking_loss(
+    queries: torch.Tensor, candidates: torch.Tensor, known: torch.Tensor
+) -> torch.Tensor:
     """Cross-entropy of each query's own candidate among all, by scaled cosine.
 
     queries: (b, dim). candidates: (c, dim), c >= b; candidate i answers query i. known: bool (b, c), true where a candidate is
@@ -154,10 +161,16 @@ def ranking_loss(queries: torch.Tensor, candidates: torch.Tensor, known: torch.T
     """
     import torch
 
-    scores = SCALE * torch.nn.functional.normalize(queries, dim=1) @ torch.nn.functional.normalize(candidates, dim=1).T
+    scores = (
+        SCALE
+        * torch.nn.functional.normalize(queries, dim=1)
+        @ torch.nn.functional.normalize(candidates, dim=1).T
+    )
     own = torch.eye(len(queries), len(candidates), dtype=torch.bool, device=scores.device)
     scores = scores.masked_fill(known & ~own, -torch.inf)
-    return torch.nn.functional.cross_entropy(scores, torch.arange(len(queries), device=scores.device))
+    return torch.nn.functional.cross_entropy(
+        scores, torch.arange(len(queries), device=scores.device)
+    )
 
 
 def _train(
@@ -185,7 +198,9 @@ def _train(
         torch.manual_seed(settings.seed)
         try:
             for epoch in range(1, settings.epochs + 1):
-                for number, batch in enumerate(_batches(data, training, settings.batch_size, rng), start=1):
+                for number, batch in enumerate(
+                    _batches(data, training, settings.batch_size, rng), start=1
+                ):
                     _step(embedder, data, batch, optimizer)
                     schedule.step()
                     if progress is not None:
@@ -196,7 +211,10 @@ def _train(
                     scored(epoch, course.epoch_scores[-1])
                 if scores.mean() > course.best.mean():
                     course.best, course.best_epoch = scores, epoch
-                    course.weights = {name: value.detach().cpu().clone() for name, value in embedder.model.state_dict().items()}
+                    course.weights = {
+                        name: value.detach().cpu().clone()
+                        for name, value in embedder.model.state_dict().items()
+                    }
                 elif epoch - course.best_epoch >= settings.patience:
                     break
         except KeyboardInterrupt:
@@ -214,17 +232,31 @@ class _Batch:
     candidates: list[str]
 
 
-def _batches(data: Pairs, training: Sequence[str], size: int, rng: np.random.Generator) -> Iterator[_Batch]:
+def _batches(
+    data: Pairs, training: Sequence[str], size: int, rng: np.random.Generator
+) -> Iterator[_Batch]:
     """Every training pair once, in random order; each query brings one of its negatives, drawn anew at every turn."""
     pairs = [(query, document) for query in training for document in data.relevant[query]]
     order = rng.permutation(len(pairs))
     for start in range(0, len(pairs), size):
         chosen = [pairs[at] for at in order[start : start + size]]
-        away = [texts[rng.integers(len(texts))] for query, _ in chosen if (texts := data.negatives.get(query))]
-        yield _Batch([query for query, _ in chosen], [document for _, document in chosen] + list(dict.fromkeys(away)))
+        away = [
+            texts[rng.integers(len(texts))]
+            for query, _ in chosen
+            if (texts := data.negatives.get(query))
+        ]
+        yield _Batch(
+            [query for query, _ in chosen],
+            [document for _, document in chosen] + list(dict.fromkeys(away)),
+        )
 
 
-def _step(embedder: SentenceTransformerEmbedder, data: Pairs, batch: _Batch, optimizer: torch.optim.Optimizer) -> None:
+def _step(
+    embedder: SentenceTransformerEmbedder,
+    data: Pairs,
+    batch: _Batch,
+    optimizer: torch.optim.Optimizer,
+) -> None:
     import torch
 
     if len(batch.candidates) < 2:
@@ -233,22 +265,30 @@ def _step(embedder: SentenceTransformerEmbedder, data: Pairs, batch: _Batch, opt
     queries = _embedded(embedder, batch.queries, embedder.query_prompt, "query")
     candidates = _embedded(embedder, batch.candidates, embedder.document_prompt, "document")
     known = torch.tensor(
-        [[text in data.relevant[query] for text in batch.candidates] for query in batch.queries], device=queries.device
+        [[text in data.relevant[query] for text in batch.candidates] for query in batch.queries],
+        device=queries.device,
     )
     loss = ranking_loss(queries, candidates, known)
     if not torch.isfinite(loss):
-        raise EmbedderError("training diverged: the loss is not finite; give a smaller learning rate")
+        raise EmbedderError(
+            "training diverged: the loss is not finite; give a smaller learning rate"
+        )
     optimizer.zero_grad()
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(embedder.model.parameters(), LARGEST_GRADIENT)
     optimizer.step()
 
 
-def _embedded(embedder: SentenceTransformerEmbedder, texts: list[str], prompt: str, task: str) -> torch.Tensor:
+def _embedded(
+    embedder: SentenceTransformerEmbedder, texts: list[str], prompt: str, task: str
+) -> torch.Tensor:
     """As `embed_queries` and `embed_documents` do, but with gradients; shape (len(texts), dim)."""
     model = embedder.model
     features = model.preprocess(texts, prompt=prompt or None, task=task)
-    moved = {name: value.to(model.device) if hasattr(value, "to") else value for name, value in features.items()}
+    moved = {
+        name: value.to(model.device) if hasattr(value, "to") else value
+        for name, value in features.items()
+    }
     vectors: torch.Tensor = model(moved, task=task)["sentence_embedding"]
     return vectors
 
@@ -267,12 +307,15 @@ def _optimizer(
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=rate)
     warm = max(1, round(WARMUP * steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
+        optimizer,
+        lambda step: min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm))),
     )
     return optimizer, schedule
 
 
-def _held_out_scores(embedder: SentenceTransformerEmbedder, data: Pairs, held_out: Sequence[str]) -> npt.NDArray[np.float64]:
+def _held_out_scores(
+    embedder: SentenceTransformerEmbedder, data: Pairs, held_out: Sequence[str]
+) -> npt.NDArray[np.float64]:
     """nDCG@10 of each held-out query among all documents, by cosine; shape (len(held_out),)."""
     import numpy as np
 
@@ -282,7 +325,9 @@ def _held_out_scores(embedder: SentenceTransformerEmbedder, data: Pairs, held_ou
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     ranked = []
     for start in range(0, len(queries), _BLOCK):
-        order = np.argsort(-(queries[start : start + _BLOCK] @ documents.T), axis=1, kind="stable")[:, :K]
+        order = np.argsort(-(queries[start : start + _BLOCK] @ documents.T), axis=1, kind="stable")[
+            :, :K
+        ]
         ranked += [[data.documents[row] for row in line] for line in order.tolist()]
     return ndcg_at_k(ranked, [data.relevant[query] for query in held_out], K)
 
@@ -290,20 +335,35 @@ def _held_out_scores(embedder: SentenceTransformerEmbedder, data: Pairs, held_ou
 def _checked(settings: Settings) -> Settings:
     for name, least in (("epochs", 1), ("batch_size", 2), ("patience", 1)):
         if getattr(settings, name) < least:
-            raise InvalidInputError(f"{name} is {getattr(settings, name)}; it must be at least {least}")
+            raise InvalidInputError(
+                f"{name} is {getattr(settings, name)}; it must be at least {least}"
+            )
     if not 0.0 < settings.learning_rate < 1.0:
-        raise InvalidInputError(f"learning_rate is {settings.learning_rate}; it must be above 0, such as 2e-5")
+        raise InvalidInputError(
+            f"learning_rate is {settings.learning_rate}; it must be above 0, such as 2e-5"
+        )
     return settings
 
 
 def _check_target(target: Path, replace: bool) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())) and not (replace and target.is_dir()):
-        raise InvalidInputError(f"'{target}' is in use: give a new folder, or ask to replace the model there if it is beaten")
+    if (
+        target.exists()
+        and (not target.is_dir() or any(target.iterdir()))
+        and not (replace and target.is_dir())
+    ):
+        raise InvalidInputError(
+            f"'{target}' is in use: give a new folder, or ask to replace the model there if it is beaten"
+        )
 
 
 def _write(embedder: SentenceTransformerEmbedder, target: Path, report: TuneReport) -> None:
-    if embedder.query_prompt or embedder.document_prompt:  # a family's prompts go by the name, which the new folder has not
-        embedder.model.prompts = {"query": embedder.query_prompt, "document": embedder.document_prompt}
+    if (
+        embedder.query_prompt or embedder.document_prompt
+    ):  # a family's prompts go by the name, which the new folder has not
+        embedder.model.prompts = {
+            "query": embedder.query_prompt,
+            "document": embedder.document_prompt,
+        }
     with whole_folder(target) as folder, no_progress_bars():
         embedder.model.save(str(folder), create_model_card=False, safe_serialization=True)
         text = json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"

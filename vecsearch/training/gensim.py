@@ -17,7 +17,9 @@ from vecsearch.common.optional import gensim_models, require
 from vecsearch.embedders import tokens
 from vecsearch.errors import InvalidInputError
 
-Progress = Callable[[int, int], None]  # called with epochs done and epochs in all; raise in it to stop the training
+Progress = Callable[
+    [int, int], None
+]  # called with epochs done and epochs in all; raise in it to stop the training
 
 
 def tokenize_corpus(
@@ -29,9 +31,15 @@ def tokenize_corpus(
     """
     documents = list(corpus)
     if cutting is None:
-        cutting = "jieba" if any(tokens.has_runs(text) for text in documents if isinstance(text, str)) else "words"
+        cutting = (
+            "jieba"
+            if any(tokens.has_runs(text) for text in documents if isinstance(text, str))
+            else "words"
+        )
     cut = tokens.tokenizer(cutting)
-    words = [cut(document) if isinstance(document, str) else list(document) for document in documents]
+    words = [
+        cut(document) if isinstance(document, str) else list(document) for document in documents
+    ]
     counts = Counter(word for document in words for word in document)
     if not counts or max(counts.values()) < min_count:
         raise InvalidInputError(
@@ -47,7 +55,9 @@ def callbacks(progress: Progress | None, epochs: int) -> list[Any]:
         return []
     base = require("gensim.models.callbacks", "gensim", "train", "Training").CallbackAny2Vec
     done = count(1)
-    report = type("Report", (base,), {"on_epoch_end": lambda self, model: progress(next(done), epochs)})
+    report = type(
+        "Report", (base,), {"on_epoch_end": lambda self, model: progress(next(done), epochs)}
+    )
     return [report()]
 
 
@@ -73,8 +83,18 @@ def skip_gram(
     The same on every run of one machine and library version for `workers=1`; more workers are faster and not.
     """
     model = gensim_models(what_for).Word2Vec(
-        sentences=sentences, vector_size=dim, window=window, epochs=epochs, min_count=min_count, sg=int(sg), negative=negative,
-        seed=seed, workers=workers, sample=sample, ns_exponent=ns_exponent, shrink_windows=shrink_windows,
+        sentences=sentences,
+        vector_size=dim,
+        window=window,
+        epochs=epochs,
+        min_count=min_count,
+        sg=int(sg),
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        sample=sample,
+        ns_exponent=ns_exponent,
+        shrink_windows=shrink_windows,
         callbacks=callbacks(progress, epochs),
-    )  # fmt: skip
+    )
     return list(model.wv.index_to_key), np.array(model.wv.vectors, dtype=np.float32)

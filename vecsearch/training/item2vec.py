@@ -45,22 +45,43 @@ def train_item2vec(
     """
     sessions = sessions_of(table, session, item, order, seed)
     if not any(len(one) > 1 for one in sessions):
-        raise InvalidInputError(f"nothing to train on: no session ('{session}') has two items ('{item}')")
+        raise InvalidInputError(
+            f"nothing to train on: no session ('{session}') has two items ('{item}')"
+        )
     _, counts = np.unique(np.concatenate(sessions), return_counts=True)
     if counts.max() < min_count:
         raise InvalidInputError(f"nothing to train on: no item comes {min_count} times (min_count)")
     keys, vectors = skip_gram(
-        [one.tolist() for one in sessions], dim=dim, window=window, epochs=epochs, min_count=min_count, negative=negative,
-        seed=seed, workers=workers, progress=progress, sample=sample, ns_exponent=ns_exponent, what_for="Training item2vec",
-    )  # fmt: skip
+        [one.tolist() for one in sessions],
+        dim=dim,
+        window=window,
+        epochs=epochs,
+        min_count=min_count,
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        progress=progress,
+        sample=sample,
+        ns_exponent=ns_exponent,
+        what_for="Training item2vec",
+    )
     about = {
-        "trained": "item2vec", "sessions": len(sessions), "window": window, "epochs": epochs, "min_count": min_count,
-        "negative": negative, "sample": sample, "ns_exponent": ns_exponent, "seed": seed,
-    }  # fmt: skip
+        "trained": "item2vec",
+        "sessions": len(sessions),
+        "window": window,
+        "epochs": epochs,
+        "min_count": min_count,
+        "negative": negative,
+        "sample": sample,
+        "ns_exponent": ns_exponent,
+        "seed": seed,
+    }
     return KeyedEmbedder(keys, vectors, "keyed:unsaved", about)
 
 
-def sessions_of(table: pa.Table, session: str, item: str, order: str | None, seed: int) -> list[npt.NDArray[np.str_]]:
+def sessions_of(
+    table: pa.Table, session: str, item: str, order: str | None, seed: int
+) -> list[npt.NDArray[np.str_]]:
     """The items of each session as strings, in the order of the `order` column, or shuffled."""
     columns = {name: string_column(table, name) for name in (session, item)}
     codes = np.unique(columns[session], return_inverse=True)[1]
@@ -68,7 +89,9 @@ def sessions_of(table: pa.Table, session: str, item: str, order: str | None, see
         rows = np.random.default_rng(seed).permutation(len(codes))
     else:
         if order not in table.column_names:
-            raise InvalidInputError(f"no column '{order}'; there are {', '.join(table.column_names)}")
+            raise InvalidInputError(
+                f"no column '{order}'; there are {', '.join(table.column_names)}"
+            )
         rows = np.argsort(table[order].to_numpy(), kind="stable")
     rows = rows[np.argsort(codes[rows], kind="stable")]
     return np.split(columns[item][rows], np.flatnonzero(np.diff(codes[rows])) + 1)

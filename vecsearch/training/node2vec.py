@@ -37,7 +37,9 @@ class Graph:
     reach: npt.NDArray[np.float64]
 
     @classmethod
-    def from_table(cls, edges: pa.Table, source: str, target: str, weight: str | None, directed: bool) -> Graph:
+    def from_table(
+        cls, edges: pa.Table, source: str, target: str, weight: str | None, directed: bool
+    ) -> Graph:
         """Repeated edges add up their weights. Raises InvalidInputError for a missing column, a null or a weight not > 0."""
         ends = [string_column(edges, source), string_column(edges, target)]
         if not len(ends[0]):
@@ -52,16 +54,29 @@ class Graph:
         pairs, place = np.unique(tail * len(nodes) + head, return_inverse=True)
         total = np.bincount(place, weights=weights)
         start = np.searchsorted(pairs // len(nodes), np.arange(len(nodes) + 1))
-        return cls(nodes.tolist(), start.astype(np.int64), pairs % len(nodes), np.concatenate([[0.0], np.cumsum(total)]))
+        return cls(
+            nodes.tolist(),
+            start.astype(np.int64),
+            pairs % len(nodes),
+            np.concatenate([[0.0], np.cumsum(total)]),
+        )
 
     def step(self, here: Rows, random: np.random.Generator) -> Rows:
         """A neighbour of each node, drawn by edge weight; every node must have one."""
         low, high = self.reach[self.start[here]], self.reach[self.start[here + 1]]
-        place = np.searchsorted(self.reach, low + random.random(len(here)) * (high - low), side="right") - 1
-        return self.neighbours[np.clip(place, self.start[here], self.start[here + 1] - 1)]  # rounding at a row's end
+        place = (
+            np.searchsorted(self.reach, low + random.random(len(here)) * (high - low), side="right")
+            - 1
+        )
+        return self.neighbours[
+            np.clip(place, self.start[here], self.start[here + 1] - 1)
+        ]  # rounding at a row's end
 
     def has_edges(self, tail: Rows, head: Rows) -> npt.NDArray[np.bool_]:
-        keys = np.repeat(np.arange(len(self.nodes)), np.diff(self.start)) * len(self.nodes) + self.neighbours
+        keys = (
+            np.repeat(np.arange(len(self.nodes)), np.diff(self.start)) * len(self.nodes)
+            + self.neighbours
+        )
         wanted = tail * len(self.nodes) + head
         place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         return np.asarray(keys[place] == wanted)
@@ -75,7 +90,9 @@ def _weights(edges: pa.Table, weight: str | None) -> npt.NDArray[np.float64]:
     values = np.asarray(edges[weight].to_numpy(), dtype=np.float64)
     wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(wrong):
-        raise InvalidInputError(f"column '{weight}', row {wrong[0]}: {values[wrong[0]]} is not a weight above 0")
+        raise InvalidInputError(
+            f"column '{weight}', row {wrong[0]}: {values[wrong[0]]} is not a weight above 0"
+        )
     return values
 
 
@@ -97,7 +114,11 @@ def walk(graph: Graph, length: int, p: float, q: float, random: np.random.Genera
         left = np.arange(len(going))
         while len(left):
             drawn = graph.step(here[left], random)
-            bias = np.where(drawn == before[left], 1 / p, np.where(graph.has_edges(before[left], drawn), 1.0, 1 / q))
+            bias = np.where(
+                drawn == before[left],
+                1 / p,
+                np.where(graph.has_edges(before[left], drawn), 1.0, 1 / q),
+            )
             kept = random.random(len(left)) * top < bias
             walks[going[left[kept]], at] = drawn[kept]
             left = left[~kept]
@@ -137,11 +158,29 @@ def train_node2vec(
         paths = walk(graph, length, p, q, random)
         sentences.extend([graph.nodes[node] for node in path[path >= 0]] for path in paths)
     keys, vectors = skip_gram(
-        sentences, dim=dim, window=window, epochs=epochs, min_count=1, negative=negative, seed=seed, workers=workers,
-        progress=progress, sample=0.0, what_for="Training node2vec",
-    )  # fmt: skip
+        sentences,
+        dim=dim,
+        window=window,
+        epochs=epochs,
+        min_count=1,
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        progress=progress,
+        sample=0.0,
+        what_for="Training node2vec",
+    )
     about = {
-        "trained": "node2vec", "nodes": len(graph.nodes), "p": p, "q": q, "walks": walks, "length": length, "window": window,
-        "epochs": epochs, "negative": negative, "directed": directed, "seed": seed,
-    }  # fmt: skip
+        "trained": "node2vec",
+        "nodes": len(graph.nodes),
+        "p": p,
+        "q": q,
+        "walks": walks,
+        "length": length,
+        "window": window,
+        "epochs": epochs,
+        "negative": negative,
+        "directed": directed,
+        "seed": seed,
+    }
     return KeyedEmbedder(keys, vectors, "keyed:unsaved", about)

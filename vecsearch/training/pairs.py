@@ -47,8 +47,13 @@ def read_pairs(rows: Iterable[Mapping[str, Any]], name: str = "the pairs") -> Pa
             documents.setdefault(other)
             negatives.setdefault(query, {}).setdefault(other)
     if not relevant:
-        raise InvalidInputError(f"{name}: there is no pair to learn from: no row has a query with a document that answers it")
-    away = {query: tuple(text for text in texts if text not in relevant.get(query, {})) for query, texts in negatives.items()}
+        raise InvalidInputError(
+            f"{name}: there is no pair to learn from: no row has a query with a document that answers it"
+        )
+    away = {
+        query: tuple(text for text in texts if text not in relevant.get(query, {}))
+        for query, texts in negatives.items()
+    }
     return Pairs(relevant, away, tuple(documents))
 
 
@@ -62,15 +67,25 @@ def split_queries(queries: Iterable[str], share: float, seed: int) -> tuple[list
         raise InvalidInputError(f"held_out is {share}; it must lie between 0 and 1, such as 0.2")
     places = {query: _place(query, seed) for query in queries}
     if len(set(places.values())) < 2:
-        raise InvalidInputError("there must be two different queries at least: one to learn from and one to be held out")
+        raise InvalidInputError(
+            "there must be two different queries at least: one to learn from and one to be held out"
+        )
     first, last = min(places.values()), max(places.values())  # neither side is to be empty
-    held_out = {query for query, place in places.items() if place == first or (place < share and place != last)}
-    return [query for query in places if query not in held_out], [query for query in places if query in held_out]
+    held_out = {
+        query
+        for query, place in places.items()
+        if place == first or (place < share and place != last)
+    }
+    return [query for query in places if query not in held_out], [
+        query for query in places if query in held_out
+    ]
 
 
 def _place(query: str, seed: int) -> float:
     """A number in [0, 1) that looks random."""
-    digest = hashlib.sha256(f"{seed} {' '.join(query.casefold().split())}".encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(
+        f"{seed} {' '.join(query.casefold().split())}".encode("utf-8", "surrogatepass")
+    ).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
@@ -99,6 +114,10 @@ def _negatives(row: Mapping[str, Any], at: str) -> list[str]:
     if value is None or value == "":
         return []
     texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or any(not isinstance(text, str) or not text.strip() for text in texts):
-        raise InvalidInputError(f"{at}, column {NEGATIVE!r}: {value!r} is not a text or a list of texts")
+    if not isinstance(texts, list) or any(
+        not isinstance(text, str) or not text.strip() for text in texts
+    ):
+        raise InvalidInputError(
+            f"{at}, column {NEGATIVE!r}: {value!r} is not a text or a list of texts"
+        )
     return texts

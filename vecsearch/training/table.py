@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def fit_table(
-    table: pa.Table, *, columns: Sequence[str] | None = None, dim: int | None = None, most_categories: int = 200
+    table: pa.Table,
+    *,
+    columns: Sequence[str] | None = None,
+    dim: int | None = None,
+    most_categories: int = 200,
 ) -> TableEmbedder:
     """Fit scaling, categories and axes on a table.
 
@@ -24,13 +28,21 @@ def fit_table(
     keep; None keeps what holds 95 % of the variance, 256 at most. most_categories: the most frequent values that get a place.
     Raises InvalidInputError for a missing column, one that cannot be used, or nothing that varies.
     """
-    chosen = list(columns) if columns is not None else [name for name in table.column_names if not _is_id(table[name])]
+    chosen = (
+        list(columns)
+        if columns is not None
+        else [name for name in table.column_names if not _is_id(table[name])]
+    )
     fitted = [_fit(table, name, most_categories) for name in chosen]
     fitted = [column for column in fitted if column.width and column.deviation > 0]
     if not fitted or table.num_rows < 2:
-        raise InvalidInputError(f"nothing to fit on: no column of {', '.join(chosen) or 'the table'} varies")
+        raise InvalidInputError(
+            f"nothing to fit on: no column of {', '.join(chosen) or 'the table'} varies"
+        )
     if dim is not None and not 1 <= dim <= sum(column.width for column in fitted):
-        raise InvalidInputError(f"dim is {dim}; these columns have {sum(column.width for column in fitted)} dimensions")
+        raise InvalidInputError(
+            f"dim is {dim}; these columns have {sum(column.width for column in fitted)} dimensions"
+        )
     rows = table.select([column.name for column in fitted]).to_pylist()
     width = sum(column.width for column in fitted)
     blank = TableEmbedder(fitted, np.full(width, np.nan), np.eye(width, dtype=np.float32))
@@ -60,13 +72,31 @@ def _fit(table: pa.Table, name: str, most: int) -> Column:
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        counts = [(entry["values"], entry["counts"]) for entry in pc.value_counts(column.drop_null()).to_pylist()]
+        counts = [
+            (entry["values"], entry["counts"])
+            for entry in pc.value_counts(column.drop_null()).to_pylist()
+        ]
         frequent = sorted(counts, key=lambda entry: (-entry[1], entry[0]))[:most]
-        return Column(name, categories=tuple(value for value, _ in frequent) if len(counts) > 1 else ())
-    plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)
+        return Column(
+            name, categories=tuple(value for value, _ in frequent) if len(counts) > 1 else ()
+        )
+    plain = (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    )
     if not (plain or pa.types.is_temporal(kind)):
-        raise InvalidInputError(f"column '{name}' is {kind}; numbers, dates, booleans and strings can be used: leave it out")
-    values = np.array([_number(value, name, row) for row, value in enumerate(column.to_pylist()) if value is not None])
+        raise InvalidInputError(
+            f"column '{name}' is {kind}; numbers, dates, booleans and strings can be used: leave it out"
+        )
+    values = np.array(
+        [
+            _number(value, name, row)
+            for row, value in enumerate(column.to_pylist())
+            if value is not None
+        ]
+    )
     if not len(values):
         return Column(name, deviation=0.0)
     return Column(name, float(values.mean()), float(values.std()))

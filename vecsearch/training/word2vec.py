@@ -30,11 +30,25 @@ def train_word2vec(
     """
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     keys, vectors = skip_gram(
-        words, dim=dim, window=window, epochs=epochs, min_count=min_count, negative=negative, seed=seed, workers=workers,
-        progress=progress, sg=sg,
-    )  # fmt: skip
+        words,
+        dim=dim,
+        window=window,
+        epochs=epochs,
+        min_count=min_count,
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        progress=progress,
+        sg=sg,
+    )
     about = {
-        "trained": "word2vec", "documents": len(words), "window": window, "epochs": epochs, "min_count": min_count,
-        "negative": negative, "sg": sg, "seed": seed,
-    }  # fmt: skip
+        "trained": "word2vec",
+        "documents": len(words),
+        "window": window,
+        "epochs": epochs,
+        "min_count": min_count,
+        "negative": negative,
+        "sg": sg,
+        "seed": seed,
+    }
     return WordEmbedder(keys, vectors, "words:unsaved", cutting=cutting, about=about)

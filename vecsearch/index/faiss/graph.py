@@ -14,7 +14,9 @@ WEAK = 16  # nodes with fewer links pointing to them get links back from the nod
 ROWS_A_KEY = 8  # rows that share a place in the order
 
 
-def add_in_order(index: Any, codes: npt.NDArray[np.int8], progress: Callable[[int], None]) -> npt.NDArray[np.int32]:
+def add_in_order(
+    index: Any, codes: npt.NDArray[np.int8], progress: Callable[[int], None]
+) -> npt.NDArray[np.int32]:
     """Add rows so that near ones are near in memory: sorted by the sides of the medians of the leading components.
 
     The distance computations of a graph search wait for memory more than for arithmetic; this order is worth about a tenth of
@@ -59,7 +61,9 @@ def link_back(hnsw: Any, n: int) -> None:
         used = (there >= 0).sum(axis=1)
         wanted = (target >= 0) & (used < width) & ~(there == node[:, None]).any(axis=1)
         node, target, used = node[wanted], target[wanted], used[wanted]
-        first = np.lexsort((incoming[node], target))  # the weakest nodes come first where room is short
+        first = np.lexsort(
+            (incoming[node], target)
+        )  # the weakest nodes come first where room is short
         node, target, used = node[first], target[first], used[first]
         slot = used + np.arange(len(target)) - np.searchsorted(target, target)
         fits = slot < width

@@ -32,15 +32,24 @@ def is_byte_graph(index: Any) -> bool:
     if not isinstance(index, faiss.IndexHNSWSQ) or index.metric_type != faiss.METRIC_L2:
         return False
     storage = faiss.downcast_index(index.storage)
-    return bool(storage.sq.qtype == faiss.ScalarQuantizer.QT_8bit_direct_signed and storage.code_size % 32 == 0)
+    return bool(
+        storage.sq.qtype == faiss.ScalarQuantizer.QT_8bit_direct_signed
+        and storage.code_size % 32 == 0
+    )
 
 
 def arrays_of(index: Any) -> tuple[Any, Any, Any, Any]:
     """Of such an index: codes, uint8 (n, bytes a code), links, where those of a node begin, and those of a level in a node.
     All but the last are views of FAISS's memory."""
     storage, graph = faiss.downcast_index(index.storage), index.hnsw
-    codes = faiss.rev_swig_ptr(storage.codes.data(), index.ntotal * storage.code_size).reshape(-1, storage.code_size)
-    return codes, *links_of(graph), faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64)
+    codes = faiss.rev_swig_ptr(storage.codes.data(), index.ntotal * storage.code_size).reshape(
+        -1, storage.code_size
+    )
+    return (
+        codes,
+        *links_of(graph),
+        faiss.vector_to_array(graph.cum_nneighbor_per_level).astype(np.int64),
+    )
 
 
 NO_MASK = np.empty(0, bool)
@@ -54,15 +63,15 @@ class Request(NamedTuple):
     for `FaissIndex.candidates`. reach, enough: a search gives up when fewer than `enough` of the first `reach` match.
     """
 
-    places: Any
+    row_map: Any
     mask: npt.NDArray[np.bool_]
-    fresh: Positions
+    unindexed: Positions
     starts: Positions
     addresses: Positions
     euclidean: bool
     effort: int
     depth: int
-    reach: int
+    candidate_window: int
     enough: int
 
     @property
@@ -89,7 +98,9 @@ class GraphSearch:
         """Whether an index can be searched by the compiled walk: a graph of signed bytes, with rows in it."""
         return is_byte_graph(index) and index.ntotal > 0
 
-    def search(self, compiled: ModuleType, query: Vectors, k: int, request: Request) -> tuple[Positions, Scores] | None:
+    def search(
+        self, compiled: ModuleType, query: Vectors, k: int, request: Request
+    ) -> tuple[Positions, Scores] | None:
         """The k best rows for one query, float32 (dim,), best first, with their true scores: int64 and float32, at most k.
 
         None when fewer than `request.enough` of the first `request.reach` candidates match.
@@ -101,9 +112,18 @@ class GraphSearch:
             scratch.mark = 1
         rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
         found = compiled.search(
-            query, *self._codes, *self._graph, *request,
-            scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting, rows, scores,
-        )  # fmt: skip
+            query,
+            *self._codes,
+            *self._graph,
+            *request,
+            scratch.code,
+            scratch.pool,
+            scratch.seen,
+            scratch.mark,
+            scratch.waiting,
+            rows,
+            scores,
+        )
         if found < 0:
             return None
         return (rows, scores) if found == k else (rows[:found], scores[:found])
@@ -113,32 +133,57 @@ class GraphSearch:
     ) -> tuple[Positions, Scores, Positions]:
         """`search` for many queries, float32 (nq, dim), on several threads: rows int64 and scores float32, (nq, k), and how
         many of them were found for each query, -1 where `search` gives None."""
-        rows, scores = np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32)
+        rows, scores = (
+            np.full((len(queries), k), -1, np.int64),
+            np.full((len(queries), k), -np.inf, np.float32),
+        )
         counts = np.empty(len(queries), np.int64)
 
         def run(part: slice) -> None:
             scratch = self._room_for(compiled, request.most)
             scratch.mark = compiled.search_many(
-                queries[part], *self._codes, *self._graph, *request,
-                scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting,
-                rows[part], scores[part], counts[part],
-            )  # fmt: skip
+                queries[part],
+                *self._codes,
+                *self._graph,
+                *request,
+                scratch.code,
+                scratch.pool,
+                scratch.seen,
+                scratch.mark,
+                scratch.waiting,
+                rows[part],
+                scores[part],
+                counts[part],
+            )
 
         _in_parts(run, len(queries), threads)
         return rows, scores, counts
 
     def scan(
-        self, compiled: ModuleType, query: Vectors, k: int, listed: npt.NDArray[np.int32], request: Request
+        self,
+        compiled: ModuleType,
+        query: Vectors,
+        k: int,
+        listed: npt.NDArray[np.int32],
+        request: Request,
     ) -> tuple[Positions, Scores]:
         """The k best of listed FAISS rows, int32, all of which have a place: codes choose `request.depth` of them, which the
         vectors rank. The answer is that of `search`."""
         scratch = self._room_for(compiled, request.depth)
         rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
-        found = compiled.scan(query, *self._codes, listed, *request, scratch.code, scratch.pool, rows, scores)
+        found = compiled.scan(
+            query, *self._codes, listed, *request, scratch.code, scratch.pool, rows, scores
+        )
         return (rows, scores) if found == k else (rows[:found], scores[:found])
 
     def candidates(
-        self, compiled: ModuleType, queries: Vectors, depth: int, effort: int, threads: int, places: RowMap
+        self,
+        compiled: ModuleType,
+        queries: Vectors,
+        depth: int,
+        effort: int,
+        threads: int,
+        row_map: RowMap,
     ) -> tuple[Positions, int]:
         """What the walk finds before re-scoring, as `FaissIndex.candidates`: places, int64 (nq, depth), nearest first, padded
         with -1; and how many nodes were compared in all."""
@@ -147,10 +192,20 @@ class GraphSearch:
         def run(part: slice) -> int:
             scratch = self._room_for(compiled, max(effort, depth))
             scratch.mark = compiled.FULL  # of this thread's next search: wipe
-            return int(compiled.propose(
-                queries[part], *self._codes, *self._graph, places, effort,
-                scratch.code, scratch.pool, scratch.seen, scratch.waiting, rows[part],
-            ))  # fmt: skip
+            return int(
+                compiled.propose(
+                    queries[part],
+                    *self._codes,
+                    *self._graph,
+                    row_map,
+                    effort,
+                    scratch.code,
+                    scratch.pool,
+                    scratch.seen,
+                    scratch.waiting,
+                    rows[part],
+                )
+            )
 
         return rows, sum(_in_parts(run, len(queries), threads))
 
@@ -166,7 +221,9 @@ class Scratch:
     """What one thread of compiled code needs: a query's code, the pool, the marks of visited nodes and the last one used, and
     room for the neighbours of a node."""
 
-    def __init__(self, compiled: ModuleType, codes: npt.NDArray[np.uint8], most: int, width: int) -> None:
+    def __init__(
+        self, compiled: ModuleType, codes: npt.NDArray[np.uint8], most: int, width: int
+    ) -> None:
         """most: nodes in the pool; width: links of a node on a level, at most."""
         self.most = most
         self.code = np.empty(codes.shape[1], np.int16)
@@ -193,6 +250,10 @@ def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
 
 def table_of(vectors: list[StoredVectors], starts: Positions) -> tuple[Positions, Positions] | None:
     """First position and address of each segment's vectors; None where some are not float32 in one piece."""
-    if not vectors or any(part.dtype != np.float32 or not part.flags.c_contiguous for part in vectors):
+    if not vectors or any(
+        part.dtype != np.float32 or not part.flags.c_contiguous for part in vectors
+    ):
         return None
-    return np.ascontiguousarray(starts[: len(vectors)]), np.array([part.ctypes.data for part in vectors], np.int64)
+    return np.ascontiguousarray(starts[: len(vectors)]), np.array(
+        [part.ctypes.data for part in vectors], np.int64
+    )

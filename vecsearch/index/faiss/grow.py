@@ -54,7 +54,9 @@ class GrowingGraph:
         graph.prepare_level_tab(len(rows))
         levels = faiss.rev_swig_ptr(graph.levels.data(), self.ntotal)[first:] - 1
         order = np.random.default_rng([self._seed, first]).permutation(len(rows))
-        order = order[np.argsort(-levels[order], kind="stable")]  # the higher levels lead to what comes later
+        order = order[
+            np.argsort(-levels[order], kind="stable")
+        ]  # the higher levels lead to what comes later
         with ThreadPoolExecutor(self._threads) as pool:
             linking = _Linking(self.index, self._kernels, pool, self._threads)
             at = 0
@@ -62,7 +64,9 @@ class GrowingGraph:
                 size = int(min(max(1, BATCH_SHARE * (first + at)), LARGEST_BATCH))
                 some = order[at : at + size]
                 higher = np.flatnonzero(levels[some] > graph.max_level)
-                if len(higher):  # the first node of a level comes alone: those after it find it there
+                if len(
+                    higher
+                ):  # the first node of a level comes alone: those after it find it there
                     some = some[: max(1, int(higher[0]))]
                 linking.insert((first + some).astype(np.int32), levels[some])
                 at += len(some)
@@ -71,7 +75,9 @@ class GrowingGraph:
 class _Linking:
     """The arrays of a graph while nothing is added to it, and what threads need to link its nodes."""
 
-    def __init__(self, index: Any, kernels: ModuleType, pool: ThreadPoolExecutor, threads: int) -> None:
+    def __init__(
+        self, index: Any, kernels: ModuleType, pool: ThreadPoolExecutor, threads: int
+    ) -> None:
         self._kernels = kernels
         self._graph = index.hnsw
         self._pool = pool
@@ -83,7 +89,9 @@ class _Linking:
     def insert(self, nodes: Nodes, levels: npt.NDArray[np.int32]) -> None:
         """Link new nodes into each of their levels that there is; a node above them all becomes the entry point."""
         graph = self._graph
-        for level in range(min(graph.max_level, int(levels.max())) + 1):  # upwards: the way down must not meet a new node
+        for level in range(
+            min(graph.max_level, int(levels.max())) + 1
+        ):  # upwards: the way down must not meet a new node
             self._insert_into(level, nodes[levels >= level])
         if levels[0] > graph.max_level:
             graph.entry_point, graph.max_level = int(nodes[0]), int(levels[0])
@@ -95,16 +103,38 @@ class _Linking:
 
         def find(part: slice, scratch: Scratch) -> None:
             scratch.mark = self._kernels.find(
-                self._codes, self._links, self._offsets, self._levels, level, self._graph.entry_point, self._graph.max_level,
-                nodes[part], self._effort, chosen[part], counts[part],
-                scratch.code, scratch.pool, scratch.seen, scratch.mark, scratch.waiting,
-            )  # fmt: skip
+                self._codes,
+                self._links,
+                self._offsets,
+                self._levels,
+                level,
+                self._graph.entry_point,
+                self._graph.max_level,
+                nodes[part],
+                self._effort,
+                chosen[part],
+                counts[part],
+                scratch.code,
+                scratch.pool,
+                scratch.seen,
+                scratch.mark,
+                scratch.waiting,
+            )
 
         def link_back(part: slice, scratch: Scratch) -> None:
             self._kernels.link_back(
-                self._codes, self._links, self._offsets, skip, width, targets[part], firsts[part.start : part.stop + 1],
-                sources, scratch.code, scratch.pool, scratch.waiting,
-            )  # fmt: skip
+                self._codes,
+                self._links,
+                self._offsets,
+                skip,
+                width,
+                targets[part],
+                firsts[part.start : part.stop + 1],
+                sources,
+                scratch.code,
+                scratch.pool,
+                scratch.waiting,
+            )
 
         self._run(find, len(nodes))
         self._kernels.link(self._links, self._offsets, skip, nodes, chosen, counts)

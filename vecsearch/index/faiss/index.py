@@ -33,7 +33,9 @@ EFFORTS = (
     *(384, 512, 768, 1024, 1536, 2048, 3072, 4096),
 )
 FORMAT = 1
-TRAILER = b"VECSIDX1"  # the last 8 bytes of an index file, after the 8-byte length of what precedes it
+TRAILER = (
+    b"VECSIDX1"  # the last 8 bytes of an index file, after the 8-byte length of what precedes it
+)
 
 
 class FaissIndex:
@@ -44,13 +46,20 @@ class FaissIndex:
     """
 
     def __init__(
-        self, recipe: IndexRecipe, metric: str, projection: Projection, index: Any, order: npt.NDArray[np.int32] | None,
-        outliers: Labels, *, mapped: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        recipe: IndexRecipe,
+        metric: str,
+        projection: Projection,
+        index: Any,
+        order: npt.NDArray[np.int32] | None,
+        out_of_range: Labels,
+        *,
+        mapped: bool = False,
+    ) -> None:
         self.recipe = recipe
         self.metric = metric
         self.dim = len(projection.center)
-        self.outliers = outliers
+        self.out_of_range = out_of_range
         self._projection = projection
         self._index = index
         self._order = order  # label of each FAISS row, and a last -1, so that FAISS's "none" (-1) maps to itself
@@ -74,19 +83,28 @@ class FaissIndex:
         """Efforts worth measuring, cheapest first: efSearch of a graph, nprobe of an inverted file; (1,) elsewhere."""
         inner = inner_index(self._index)
         if isinstance(inner, faiss.IndexHNSW):
-            return tuple(effort for effort in EFFORTS if effort == EFFORTS[0] or effort <= 2 * self.n)
+            return tuple(
+                effort for effort in EFFORTS if effort == EFFORTS[0] or effort <= 2 * self.n
+            )
         if isinstance(inner, faiss.IndexIVF):
-            return (*(effort for effort in (1, 2, 3, 4, 6, *EFFORTS) if effort < inner.nlist), int(inner.nlist))
+            return (
+                *(effort for effort in (1, 2, 3, 4, 6, *EFFORTS) if effort < inner.nlist),
+                int(inner.nlist),
+            )
         return (1,)
 
     def row_map(self, of_labels: Labels | None) -> RowMap:
         """What `candidates` is to return, when label i lies at `of_labels[i]` (-1: it is gone); None: the labels themselves."""
         if self._order is None:
             return None if of_labels is None else np.append(of_labels, -1)
-        return self._order if of_labels is None else np.append(of_labels, -1)[self._order].astype(self._order.dtype)
+        return (
+            self._order
+            if of_labels is None
+            else np.append(of_labels, -1)[self._order].astype(self._order.dtype)
+        )
 
     def candidates(
-        self, queries: Vectors, depth: int, effort: int, threads: int = 1, places: RowMap = None
+        self, queries: Vectors, depth: int, effort: int, threads: int = 1, row_map: RowMap = None
     ) -> tuple[Labels, Vectors]:
         """The `depth` rows that look nearest to each query, nearest first.
 
@@ -96,7 +114,9 @@ class FaissIndex:
         only. threads: of OpenMP, worth more than 1 for many queries only.
         """
         if queries.ndim != 2 or queries.shape[1] != self.dim:
-            raise InvalidInputError(f"queries have shape {queries.shape}; this index takes (queries, {self.dim})")
+            raise InvalidInputError(
+                f"queries have shape {queries.shape}; this index takes (queries, {self.dim})"
+            )
         asked = np.ascontiguousarray(self._projection.queries(queries), np.float32)
         count = len(asked)
         distances = np.empty((count, depth), np.float32)
@@ -104,21 +124,27 @@ class FaissIndex:
         parameters = self._parameters.get(effort)
         if parameters is None:
             parameters = self._parameters[effort] = _parameters(self._index, effort)
-        pointer = faiss.swig_ptr  # the arrays stay alive in this frame for as long as FAISS looks at them
+        pointer = (
+            faiss.swig_ptr
+        )  # the arrays stay alive in this frame for as long as FAISS looks at them
         # A graph searches one query on one thread anyway: spare the change of setting.
-        with contextlib.nullcontext() if count == 1 and self.kind == "hnsw" else omp_threads(threads):
-            self._index.search_c(count, pointer(asked), depth, pointer(distances), pointer(labels), parameters)
+        with (
+            contextlib.nullcontext() if count == 1 and self.kind == "hnsw" else omp_threads(threads)
+        ):
+            self._index.search_c(
+                count, pointer(asked), depth, pointer(distances), pointer(labels), parameters
+            )
         if self._projection.inner_product:
             np.negative(distances, out=distances)
-        places = self._order if places is None else places
-        if places is not None:
-            labels = places[labels].astype(np.int64)
+        row_map = self._order if row_map is None else row_map
+        if row_map is not None:
+            labels = row_map[labels].astype(np.int64)
         return labels, distances
 
     def by_codes(self, queries: Vectors, depth: int, threads: int = 1) -> Labels | None:
         """The `depth` rows whose codes are nearest to each query, all codes being compared: labels, int64 (nq, depth) padded
         with -1. None for kinds that `walk` is not for."""
-        if self.walk is None or self._order is None:
+        if self.graph_search is None or self._order is None:
             return None
         asked = np.ascontiguousarray(self._projection.queries(queries), np.float32)
         with omp_threads(threads):
@@ -127,19 +153,33 @@ class FaissIndex:
         return labels
 
     @cached_property
-    def walk(self) -> GraphSearch | None:
+    def graph_search(self) -> GraphSearch | None:
         """The compiled search over this index as it is now, for kinds that have one."""
-        return GraphSearch(self._index, self._projection) if self._order is not None and GraphSearch.fits(self._index) else None
+        return (
+            GraphSearch(self._index, self._projection)
+            if self._order is not None and GraphSearch.fits(self._index)
+            else None
+        )
 
-    def estimated(self, queries: Vectors, depth: int, effort: int, threads: int = 1) -> tuple[Labels, float]:
+    def estimated(
+        self, queries: Vectors, depth: int, effort: int, threads: int = 1
+    ) -> tuple[Labels, float]:
         """The labels that `candidates` gives, and what finding them costs a query: microseconds estimated from the number of
         distances computed, which does not change from run to run. Another search by FAISS at the same time counts along."""
-        if self.walk is not None and (compiled := LOADER.for_rows(self.n)) is not None:
-            labels, compared = self.walk.candidates(compiled, queries, depth, effort, threads, self._order)
+        if self.graph_search is not None and (compiled := LOADER.for_rows(self.n)) is not None:
+            labels, compared = self.graph_search.candidates(
+                compiled, queries, depth, effort, threads, self._order
+            )
             return labels, graph_micros(compared / len(queries), self.code_bytes)
         inner = inner_index(self._index)
         graph = isinstance(inner, faiss.IndexHNSW)
-        counts = faiss.cvar.hnsw_stats if graph else faiss.cvar.indexIVF_stats if isinstance(inner, faiss.IndexIVF) else None
+        counts = (
+            faiss.cvar.hnsw_stats
+            if graph
+            else faiss.cvar.indexIVF_stats
+            if isinstance(inner, faiss.IndexIVF)
+            else None
+        )
         if counts is not None:
             counts.reset()
         labels, _ = self.candidates(queries, depth, effort, threads)
@@ -159,19 +199,25 @@ class FaissIndex:
     def add(self, vectors: Vectors, *, threads: int = 1) -> None:
         """Append rows, float32 (rows, dim), labelled from `n` on. Raises InvalidInputError where `can_extend` is False."""
         if self._mapped:
-            raise InvalidInputError("this index is mapped from its file and cannot be added to: read it with mmap=False first")
+            raise InvalidInputError(
+                "this index is mapped from its file and cannot be added to: read it with mmap=False first"
+            )
         if not self.can_extend:
-            raise InvalidInputError(f"an index of recipe '{self.recipe.name}' cannot be added to: build it again")
+            raise InvalidInputError(
+                f"an index of recipe '{self.recipe.name}' cannot be added to: build it again"
+            )
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise InvalidInputError(f"vectors have shape {vectors.shape}; this index takes (rows, {self.dim})")
-        self.__dict__.pop("walk", None)  # FAISS's memory moves when it grows
+            raise InvalidInputError(
+                f"vectors have shape {vectors.shape}; this index takes (rows, {self.dim})"
+            )
+        self.__dict__.pop("graph_search", None)  # FAISS's memory moves when it grows
         first = self.n
         adding = growing(self._index, first + len(vectors), seed=self.recipe.seed, threads=threads)
         with omp_threads(threads):
             for at in range(0, len(vectors), BLOCK):
                 adding.add(self._projection.rows(vectors[at : at + BLOCK]))
         outside = np.flatnonzero(~self.covers(vectors)) + first
-        self.outliers = np.concatenate([self.outliers, outside])
+        self.out_of_range = np.concatenate([self.out_of_range, outside])
         if self._order is not None:
             grown = np.arange(first, self.n + 1, dtype=np.int32)
             grown[-1] = -1
@@ -181,8 +227,16 @@ class FaissIndex:
 
     def memory_bytes(self) -> int:
         """Bytes the index takes in memory, or in the page cache when mapped."""
-        arrays = (self._order, self.outliers, self._projection.matrix, self._projection.offset, self._projection.center)
-        return _faiss_bytes(self._index) + sum(array.nbytes for array in arrays if array is not None)
+        arrays = (
+            self._order,
+            self.out_of_range,
+            self._projection.matrix,
+            self._projection.offset,
+            self._projection.center,
+        )
+        return _faiss_bytes(self._index) + sum(
+            array.nbytes for array in arrays if array is not None
+        )
 
     def write(self, path: Path) -> None:
         """Write one file: FAISS's own format, which bare FAISS reads too, then an npz of the rest, its length and a mark."""
@@ -191,10 +245,14 @@ class FaissIndex:
         arrays |= {
             "facts": np.frombuffer(json.dumps(metadata).encode(), np.uint8),
             "order": self._order,
-            "outliers": self.outliers,
+            "outliers": self.out_of_range,
         }
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **{name: array for name, array in arrays.items() if array is not None})
+        np.savez(
+            buffer,
+            allow_pickle=False,
+            **{name: array for name, array in arrays.items() if array is not None},
+        )
         try:
             faiss.write_index(self._index, str(path))
         except RuntimeError as error:  # FAISS says in words what the system answered by number
@@ -215,13 +273,19 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             file.seek(-16, io.SEEK_END)
             tail = file.read()
             if tail[8:] != TRAILER:
-                raise CorruptedError(f"{path} is damaged or not an index file: its end is missing. Build the index again")
+                raise CorruptedError(
+                    f"{path} is damaged or not an index file: its end is missing. Build the index again"
+                )
             file.seek(-16 - int.from_bytes(tail[:8], "little"), io.SEEK_END)
             with np.load(io.BytesIO(file.read()[:-16]), allow_pickle=False) as arrays:
                 rest = dict(arrays)
         metadata = json.loads(rest["facts"].tobytes())
-        recipe = recipe_from_mapping({key: value for key, value in metadata["recipe"].items() if value is not None})
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0)  # downcast already, and the owner
+        recipe = recipe_from_mapping(
+            {key: value for key, value in metadata["recipe"].items() if value is not None}
+        )
+        index = faiss.read_index(
+            str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0
+        )  # downcast already, and the owner
         projection = Projection(
             inner_product=bool(rest["inner_product"]),
             matrix=rest.get("matrix"),
@@ -231,11 +295,21 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             max_radius=float(rest["max_radius"]),
             max_error=float(rest["max_error"]),
         )
-        made = FaissIndex(recipe, metadata["metric"], projection, index, rest.get("order"), rest["outliers"], mapped=mmap)
+        made = FaissIndex(
+            recipe,
+            metadata["metric"],
+            projection,
+            index,
+            rest.get("order"),
+            rest["outliers"],
+            mapped=mmap,
+        )
     except FileNotFoundError as error:
         raise CorruptedError(f"the index file {path} is missing. Build the index again") from error
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
-        raise CorruptedError(f"the index file {path} cannot be read: {reason(error)}. Build the index again") from error
+        raise CorruptedError(
+            f"the index file {path} cannot be read: {reason(error)}. Build the index again"
+        ) from error
     return made
 
 
@@ -276,7 +350,9 @@ def _faiss_bytes(index: Any) -> int:
     inner = inner_index(index)
     if isinstance(inner, faiss.IndexHNSW | faiss.IndexNSG):
         links = (
-            inner.hnsw.neighbors.size() * 4 + inner.ntotal * 12 if isinstance(inner, faiss.IndexHNSW) else inner.ntotal * 256
+            inner.hnsw.neighbors.size() * 4 + inner.ntotal * 12
+            if isinstance(inner, faiss.IndexHNSW)
+            else inner.ntotal * 256
         )
         return int(links + _faiss_bytes(inner.storage))
     if isinstance(inner, faiss.IndexIVF):

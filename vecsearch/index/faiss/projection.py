@@ -18,7 +18,11 @@ from vecsearch.index.recipe import REDUCED_STEP, IndexRecipe
 
 BYTE = np.float32(127)  # codes run from -127 to 127
 RANGE_SHARE = 0.9999  # share of the training components inside the byte range; the rest is clipped
-RADIUS_MARGIN, ERROR_MARGIN, ERROR_SHARE = 1.05, 1.25, 0.999  # how far beyond the training sample still counts as seen
+RADIUS_MARGIN, ERROR_MARGIN, ERROR_SHARE = (
+    1.05,
+    1.25,
+    0.999,
+)  # how far beyond the training sample still counts as seen
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ class Projection:
         """Projected, neither rounded nor clipped: float32 (rows, components)."""
         if self.matrix is None:
             return vectors
-        if len(vectors) == 1:  # the same product, without what numpy spends on making a matrix product of it
+        if (
+            len(vectors) == 1
+        ):  # the same product, without what numpy spends on making a matrix product of it
             out: Vectors = self.matrix.dot(vectors[0])[None]
         else:
             out = vectors @ self.matrix.T
@@ -71,7 +77,10 @@ class Projection:
         """Which vectors lie inside what the projection was fitted for."""
         radius, error = _radius_and_error(self, vectors)
         # The margin of rounding lets vectors that are all equal, or a sample of one, cover themselves.
-        return np.asarray((radius <= self.max_radius * 1.000001 + 1e-6) & (error <= self.max_error * 1.000001 + 1e-6))
+        return np.asarray(
+            (radius <= self.max_radius * 1.000001 + 1e-6)
+            & (error <= self.max_error * 1.000001 + 1e-6)
+        )
 
 
 def _to_bytes(values: Vectors) -> Vectors:
@@ -99,19 +108,27 @@ def fit_projection(sample: Vectors, recipe: IndexRecipe, metric: str) -> Project
     keep = min(dim, recipe.reduced or dim)
     empty = np.zeros(0, np.float32)
     if not in_bytes and keep == dim:
-        center = np.zeros(dim, np.float32) if inner_product else sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        center = (
+            np.zeros(dim, np.float32)
+            if inner_product
+            else sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        )
         bare = Projection(inner_product, None, empty, center, 0.0, 0.0, 0.0)
         return _with_bounds(bare, sample)
     mean, _, axes = principal_axes(sample, centred=not inner_product)
     center, rows = mean.astype(np.float32), axes[:keep]
     scale = 0.0
     if in_bytes:
-        largest = float(np.quantile(np.abs((sample - center) @ rows.T.astype(np.float32)), RANGE_SHARE))
+        largest = float(
+            np.quantile(np.abs((sample - center) @ rows.T.astype(np.float32)), RANGE_SHARE)
+        )
         scale = float(BYTE) / (largest or 1.0)
         padding = -len(rows) % REDUCED_STEP  # FAISS's fast kernels take whole blocks
         rows = np.concatenate([rows * scale, np.zeros((padding, dim))])
     matrix = np.ascontiguousarray(rows, np.float32)
-    return _with_bounds(Projection(inner_product, matrix, -(matrix @ center), center, scale, 0.0, 0.0), sample)
+    return _with_bounds(
+        Projection(inner_product, matrix, -(matrix @ center), center, scale, 0.0, 0.0), sample
+    )
 
 
 def _with_bounds(projection: Projection, sample: Vectors) -> Projection:

@@ -19,7 +19,12 @@ from vecsearch.index.faiss.projection import Projection, fit_projection
 from vecsearch.index.recipe import IndexRecipe, nlist_rule
 
 GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, the nearest are found through a graph
-IVF_CODES = {"float32": "Flat", "fp16": "SQfp16", "sq8": "SQ8", "rabitq": "RaBitQfs"}  # pq4 depends on the dimension
+IVF_CODES = {
+    "float32": "Flat",
+    "fp16": "SQfp16",
+    "sq8": "SQ8",
+    "rabitq": "RaBitQfs",
+}  # pq4 depends on the dimension
 
 
 def train_index(
@@ -48,7 +53,9 @@ def train_index(
     if metric not in ("cosine", "ip", "l2"):
         raise InvalidInputError(f"unknown metric '{metric}': cosine, ip or l2")
     if train_sample.ndim != 2 or train_sample.shape[1] != dim or not len(train_sample):
-        raise InvalidInputError(f"the training sample has shape {train_sample.shape}; at least one row of {dim} is needed")
+        raise InvalidInputError(
+            f"the training sample has shape {train_sample.shape}; at least one row of {dim} is needed"
+        )
     seed = recipe.seed if seed is None else seed
     projection = start._projection if start else fit_projection(train_sample, recipe, metric)
     try:
@@ -63,16 +70,20 @@ def train_index(
             def added(rows: int) -> None:
                 progress(rows)
                 if filling.rows:
-                    checkpoint(FaissIndex(recipe, metric, projection, index, None, np.empty(0, np.int64)))
+                    checkpoint(
+                        FaissIndex(recipe, metric, projection, index, None, np.empty(0, np.int64))
+                    )
 
-            order, outliers = _fill(filling, projection, _blocks(batches(), dim), n, added)
+            order, out_of_range = _fill(filling, projection, _blocks(batches(), dim), n, added)
     except RuntimeError as error:
         if not is_faiss_error(error):
             raise  # from the caller's batches or progress
-        raise RecipeError(f"recipe '{recipe.name}' cannot be built on {n:,} rows of {dim}: {reason(error)}") from error
+        raise RecipeError(
+            f"recipe '{recipe.name}' cannot be built on {n:,} rows of {dim}: {reason(error)}"
+        ) from error
     if recipe.kind == "hnsw":
         link_back(index.hnsw, n)
-    return FaissIndex(recipe, metric, projection, index, order, outliers)
+    return FaissIndex(recipe, metric, projection, index, order, out_of_range)
 
 
 class _Filling:
@@ -111,16 +122,20 @@ def _draw_levels(inner: Any, count: int) -> None:
 
 
 def _fill(
-    index: Any, projection: Projection, blocks: Iterator[Vectors], n: int, progress: Callable[[int], None]
+    index: Any,
+    projection: Projection,
+    blocks: Iterator[Vectors],
+    n: int,
+    progress: Callable[[int], None],
 ) -> tuple[npt.NDArray[np.int32] | None, Labels]:
     """Add all rows; bytes are collected first, to be added in an order of their own. Returns order and outliers."""
     in_bytes = projection.scale > 0
     codes = np.empty((n if in_bytes else 0, projection.dim_out), np.int8)
-    outliers, done = [np.empty(0, np.int64)], 0
+    out_of_range, done = [np.empty(0, np.int64)], 0
     for block in blocks:
         if done + len(block) > n:
             raise InvalidInputError(f"the data has more than the {n:,} rows announced")
-        outliers.append(np.flatnonzero(~projection.covers(block)) + done)
+        out_of_range.append(np.flatnonzero(~projection.covers(block)) + done)
         stored = projection.rows(block)
         if in_bytes:
             codes[done : done + len(block)] = stored
@@ -130,14 +145,17 @@ def _fill(
         progress(0 if in_bytes else len(block))
     if done != n:
         raise InvalidInputError(f"the data has {done:,} rows; {n:,} were announced")
-    return add_in_order(index, codes, progress) if in_bytes else None, np.concatenate(outliers)
+    return add_in_order(index, codes, progress) if in_bytes else None, np.concatenate(out_of_range)
 
 
 def _new_index(recipe: IndexRecipe, metric: str, dim: int, sample: int, n: int, seed: int) -> Any:
     measure = faiss.METRIC_INNER_PRODUCT if metric == "ip" else faiss.METRIC_L2
     if recipe.kind == "hnsw":
         quantizer = faiss.ScalarQuantizer
-        degree, codes = recipe.M, {"sq8": quantizer.QT_8bit_direct_signed, "fp16": quantizer.QT_fp16}
+        degree, codes = (
+            recipe.M,
+            {"sq8": quantizer.QT_8bit_direct_signed, "fp16": quantizer.QT_fp16},
+        )
         plain = recipe.code == "float32"
         index = (
             faiss.IndexHNSWFlat(dim, degree, measure)

@@ -57,15 +57,24 @@ def _squared_distance(_context: Any, codes: Any, row: Any, query: Any, blocks: A
         even, odd = (ir.Constant(half, list(range(first, BLOCK, 2))) for first in (0, 1))
         with cgutils.for_range(builder, arguments[3]) as loop:
             at = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
-            left = builder.load(builder.bitcast(builder.gep(code, [at]), bytes_.as_pointer()), align=1)
-            right = builder.load(builder.bitcast(builder.gep(asked, [at]), shorts.as_pointer()), align=2)
+            left = builder.load(
+                builder.bitcast(builder.gep(code, [at]), bytes_.as_pointer()), align=1
+            )
+            right = builder.load(
+                builder.bitcast(builder.gep(asked, [at]), shorts.as_pointer()), align=2
+            )
             difference = builder.sext(builder.sub(builder.zext(left, shorts), right), wide)
             square = builder.mul(difference, difference)
             nothing = ir.Constant(wide, ir.Undefined)
-            pairs = builder.add(builder.shuffle_vector(square, nothing, even), builder.shuffle_vector(square, nothing, odd))
+            pairs = builder.add(
+                builder.shuffle_vector(square, nothing, even),
+                builder.shuffle_vector(square, nothing, odd),
+            )
             builder.store(builder.add(builder.load(total), pairs), total)
         name = f"llvm.vector.reduce.add.v{BLOCK // 2}i32"
-        add = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), [half]), name)
+        add = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.IntType(32), [half]), name
+        )
         return builder.call(add, [builder.load(total)])
 
     return types.int32(codes, row, query, blocks), generate
@@ -76,7 +85,11 @@ def _fetch_row(_context: Any, array: Any, row: Any, size: Any) -> Any:
     """Ask for the first `size` bytes of a row of a C-contiguous array, without waiting for them."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _prefetch(builder, _row_address(context, builder, signature.args[0], arguments[0], arguments[1]), arguments[2])
+        _prefetch(
+            builder,
+            _row_address(context, builder, signature.args[0], arguments[0], arguments[1]),
+            arguments[2],
+        )
         return context.get_dummy_value()
 
     return types.void(array, row, size), generate
@@ -115,7 +128,10 @@ def _insert_into(_context: Any, pool: Any, first: Any, key: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         place = builder.gep(data, [arguments[1]])
         left = builder.gep(place, [ir.Constant(number, -1)])
-        here, before = (builder.load(builder.bitcast(start, many.as_pointer()), align=8) for start in (place, left))
+        here, before = (
+            builder.load(builder.bitcast(start, many.as_pointer()), align=8)
+            for start in (place, left)
+        )
         nothing, at = ir.Constant(many, ir.Undefined), ir.VectorType(ir.IntType(32), CHUNK)
         key = builder.insert_element(nothing, arguments[2], ir.Constant(ir.IntType(32), 0))
         key = builder.shuffle_vector(key, nothing, ir.Constant(at, [0] * CHUNK))
@@ -132,7 +148,9 @@ def _row_address(context: Any, builder: Any, kind: Any, array: Any, row: Any) ->
     stride = cgutils.unpack_tuple(builder, made.strides)[0]
     if row.type.width < 64:
         row = builder.sext(row, ir.IntType(64))
-    return builder.gep(builder.bitcast(made.data, ir.IntType(8).as_pointer()), [builder.mul(stride, row)])
+    return builder.gep(
+        builder.bitcast(made.data, ir.IntType(8).as_pointer()), [builder.mul(stride, row)]
+    )
 
 
 def _prefetch(builder: Any, start: Any, size: Any) -> None:
@@ -140,9 +158,13 @@ def _prefetch(builder: Any, start: Any, size: Any) -> None:
     kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
     prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
     read, keep, data = (ir.Constant(number, value) for value in (0, 3, 1))
-    into_line = builder.and_(builder.ptrtoint(start, size.type), ir.Constant(size.type, CACHE_LINE - 1))
-    reach = builder.add(builder.add(size, into_line), ir.Constant(size.type, CACHE_LINE - 1))
-    lines = builder.udiv(reach, ir.Constant(size.type, CACHE_LINE))
+    into_line = builder.and_(
+        builder.ptrtoint(start, size.type), ir.Constant(size.type, CACHE_LINE - 1)
+    )
+    candidate_window = builder.add(
+        builder.add(size, into_line), ir.Constant(size.type, CACHE_LINE - 1)
+    )
+    lines = builder.udiv(candidate_window, ir.Constant(size.type, CACHE_LINE))
     with cgutils.for_range(builder, lines) as loop:
         at = builder.mul(loop.index, ir.Constant(loop.index.type, CACHE_LINE))
         builder.call(prefetch, [builder.gep(start, [at]), read, keep, data])
@@ -194,7 +216,7 @@ def _insert(pool: Any, used: Any, last: Any, key: Any) -> Any:
 @_inline
 def _descend(
     codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any, bottom: Any, query: Any
-) -> Any:  # fmt: skip
+) -> Any:
     """From the entry point down to the level above `bottom`, always to the nearest neighbour."""
     blocks = query.shape[0] // BLOCK
     node, nearest = entry, _squared_distance(codes, entry, query, blocks)
@@ -219,9 +241,19 @@ def _descend(
 
 @_inline
 def _walk(
-    codes: Any, links: Any, offsets: Any, skip: Any, width: Any, start: Any, query: Any, most: Any,
-    pool: Any, seen: Any, mark: Any, waiting: Any,
-) -> Any:  # fmt: skip
+    codes: Any,
+    links: Any,
+    offsets: Any,
+    skip: Any,
+    width: Any,
+    start: Any,
+    query: Any,
+    most: Any,
+    pool: Any,
+    seen: Any,
+    mark: Any,
+    waiting: Any,
+) -> Any:
     """Fill the pool with the `most` nearest nodes that can be reached: how many they are, and how many were compared. The links
     on a level are `width` of those of a node, after `skip`."""
     blocks, end, compared = query.shape[0] // BLOCK, CHUNK + most, 1
@@ -263,9 +295,20 @@ def _walk(
 
 @_inline
 def _reach(
-    codes: Any, links: Any, offsets: Any, levels: Any, level: Any, entry: Any, top: Any, query: Any, most: Any,
-    pool: Any, seen: Any, mark: Any, waiting: Any,
-) -> Any:  # fmt: skip
+    codes: Any,
+    links: Any,
+    offsets: Any,
+    levels: Any,
+    level: Any,
+    entry: Any,
+    top: Any,
+    query: Any,
+    most: Any,
+    pool: Any,
+    seen: Any,
+    mark: Any,
+    waiting: Any,
+) -> Any:
     """From the entry point down to a level, and through it: what `_walk` gives."""
     start = _descend(codes, links, offsets, levels, entry, top, level, query)
     skip, width = levels[level], levels[level + 1] - levels[level]
@@ -320,7 +363,9 @@ def _keep(rows: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
         place = count - 1
         if score < scores[place] or (score == scores[place] and row > rows[place]):
             return count
-    while place > 0 and (scores[place - 1] < score or (scores[place - 1] == score and rows[place - 1] > row)):
+    while place > 0 and (
+        scores[place - 1] < score or (scores[place - 1] == score and rows[place - 1] > row)
+    ):
         scores[place], rows[place] = scores[place - 1], rows[place - 1]
         place -= 1
     scores[place], rows[place] = score, row
@@ -329,48 +374,108 @@ def _keep(rows: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
 
 @_inline
 def _rank(
-    query: Any, candidates: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any, rows: Any, scores: Any
-) -> Any:  # fmt: skip
+    query: Any,
+    candidates: Any,
+    unindexed: Any,
+    starts: Any,
+    addresses: Any,
+    euclidean: Any,
+    rows: Any,
+    scores: Any,
+) -> Any:
     """The best of two lists of positions by the scores of their vectors, into `rows` and `scores`: how many."""
     found, dim = 0, query.shape[0]
     for row in candidates:
-        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
-    for row in fresh:
-        found = _keep(rows, scores, found, row, _score(_address(row, starts, addresses, dim), query, euclidean))
+        found = _keep(
+            rows,
+            scores,
+            found,
+            row,
+            _score(_address(row, starts, addresses, dim), query, euclidean),
+        )
+    for row in unindexed:
+        found = _keep(
+            rows,
+            scores,
+            found,
+            row,
+            _score(_address(row, starts, addresses, dim), query, euclidean),
+        )
     return found
 
 
 def _search(
-    query: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
-    places: Any, mask: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
-    effort: Any, depth: Any, reach: Any, enough: Any,
-    code: Any, pool: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any,
-) -> Any:  # fmt: skip
+    query: Any,
+    matrix: Any,
+    offset: Any,
+    codes: Any,
+    links: Any,
+    offsets: Any,
+    levels: Any,
+    entry: Any,
+    top: Any,
+    row_map: Any,
+    mask: Any,
+    unindexed: Any,
+    starts: Any,
+    addresses: Any,
+    euclidean: Any,
+    effort: Any,
+    depth: Any,
+    candidate_window: Any,
+    enough: Any,
+    code: Any,
+    pool: Any,
+    seen: Any,
+    mark: Any,
+    waiting: Any,
+    rows: Any,
+    scores: Any,
+) -> Any:
     """The best rows for one query, into `rows` and `scores`: how many, or -1 where fewer than `enough` of the first `reach`
     candidates match. The arguments are those of `Walk`: its codes and graph, a `Request`, and its scratch."""
     _project(query, matrix, offset, code)
     most = max(effort, depth)
-    count, _ = _reach(codes, links, offsets, levels, 0, entry, top, code, most, pool, seen, mark, waiting)
+    count, _ = _reach(
+        codes, links, offsets, levels, 0, entry, top, code, most, pool, seen, mark, waiting
+    )
     candidates = pool[CHUNK:]  # positions take the places of the keys they are read from
     matching = early = 0
     for number in range(min(depth, count)):
-        row = np.int64(places[_node(candidates[number])])
+        row = np.int64(row_map[_node(candidates[number])])
         if row >= 0 and (mask.shape[0] == 0 or mask[row]):
             candidates[matching] = row
             matching += 1
-            early += number < reach
+            early += number < candidate_window
             _fetch(_address(row, starts, addresses, query.shape[0]), 4 * query.shape[0])
     if early < enough:
         return -1
-    return _rank(query, candidates[:matching], fresh, starts, addresses, euclidean, rows, scores)
+    return _rank(
+        query, candidates[:matching], unindexed, starts, addresses, euclidean, rows, scores
+    )
 
 
 def _scan(
-    query: Any, matrix: Any, offset: Any, codes: Any, listed: Any,
-    places: Any, _mask: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
-    _effort: Any, depth: Any, _reach: Any, _enough: Any,
-    code: Any, pool: Any, rows: Any, scores: Any,
-) -> Any:  # fmt: skip
+    query: Any,
+    matrix: Any,
+    offset: Any,
+    codes: Any,
+    listed: Any,
+    row_map: Any,
+    _mask: Any,
+    unindexed: Any,
+    starts: Any,
+    addresses: Any,
+    euclidean: Any,
+    _effort: Any,
+    depth: Any,
+    _reach: Any,
+    _enough: Any,
+    code: Any,
+    pool: Any,
+    rows: Any,
+    scores: Any,
+) -> Any:
     """The best of listed nodes for one query, into `rows` and `scores`: how many. Their codes choose `depth` of them."""
     _project(query, matrix, offset, code)
     blocks, used, end = code.shape[0] // BLOCK, CHUNK, CHUNK + depth
@@ -384,15 +489,29 @@ def _scan(
             used += 1
     candidates = pool[CHUNK : min(used, end)]
     for number in range(candidates.shape[0]):
-        candidates[number] = places[_node(candidates[number])]
+        candidates[number] = row_map[_node(candidates[number])]
         _fetch(_address(candidates[number], starts, addresses, query.shape[0]), 4 * query.shape[0])
-    return _rank(query, candidates, fresh, starts, addresses, euclidean, rows, scores)
+    return _rank(query, candidates, unindexed, starts, addresses, euclidean, rows, scores)
 
 
 def _propose(
-    queries: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
-    places: Any, effort: Any, code: Any, pool: Any, seen: Any, waiting: Any, rows: Any,
-) -> Any:  # fmt: skip
+    queries: Any,
+    matrix: Any,
+    offset: Any,
+    codes: Any,
+    links: Any,
+    offsets: Any,
+    levels: Any,
+    entry: Any,
+    top: Any,
+    row_map: Any,
+    effort: Any,
+    code: Any,
+    pool: Any,
+    seen: Any,
+    waiting: Any,
+    rows: Any,
+) -> Any:
     """What the walk finds for each query, without re-scoring, into `rows` (int64 (nq, depth), filled up with -1): how many
     nodes were compared in all."""
     depth, compared, used = rows.shape[1], 0, FULL
@@ -401,11 +520,23 @@ def _propose(
         used = _next_mark(seen, used)
         _project(queries[number], matrix, offset, code)
         count, some = _reach(
-            codes, links, offsets, levels, 0, entry, top, code, most, pool, seen, np.uint8(used), waiting
-        )  # fmt: skip
+            codes,
+            links,
+            offsets,
+            levels,
+            0,
+            entry,
+            top,
+            code,
+            most,
+            pool,
+            seen,
+            np.uint8(used),
+            waiting,
+        )
         compared += some
         for place in range(depth):
-            rows[number, place] = places[_node(pool[CHUNK + place])] if place < count else -1
+            rows[number, place] = row_map[_node(pool[CHUNK + place])] if place < count else -1
     return compared
 
 
@@ -414,45 +545,117 @@ def _of(kind: Any, dimensions: int = 1, *, changes: bool = False) -> Any:
 
 
 _CODES = _of(types.float32, 2), _of(types.float32), _of(types.uint8, 2)  # matrix, offset, codes
-_GRAPH = _of(types.int32), _of(types.int64), _of(types.int64), types.int64, types.int64  # links, offsets, levels, entry, top
+_GRAPH = (
+    _of(types.int32),
+    _of(types.int64),
+    _of(types.int64),
+    types.int64,
+    types.int64,
+)  # links, offsets, levels, entry, top
 _REQUEST = (
     *(_of(types.int32), _of(types.boolean), _of(types.int64)),  # places, mask, fresh
     *(_of(types.int64), _of(types.int64), types.boolean),  # starts, addresses, euclidean
     *(types.int64, types.int64, types.int64, types.int64),  # effort, depth, reach, enough
 )
 _POOL = _of(types.int16, changes=True), _of(types.int64, changes=True)  # code, pool
-_SCRATCH = *_POOL, _of(types.uint8, changes=True), types.uint8, _of(types.int32, changes=True)  # seen, mark, waiting
+_SCRATCH = (
+    *_POOL,
+    _of(types.uint8, changes=True),
+    types.uint8,
+    _of(types.int32, changes=True),
+)  # seen, mark, waiting
 _ANSWER = _of(types.int64, changes=True), _of(types.float32, changes=True)  # rows, scores
-search = numba.njit(types.int64(_of(types.float32), *_CODES, *_GRAPH, *_REQUEST, *_SCRATCH, *_ANSWER), **_OPTIONS)(_search)
-scan = numba.njit(types.int64(_of(types.float32), *_CODES, _of(types.int32), *_REQUEST, *_POOL, *_ANSWER), **_OPTIONS)(_scan)
+search = numba.njit(
+    types.int64(_of(types.float32), *_CODES, *_GRAPH, *_REQUEST, *_SCRATCH, *_ANSWER), **_OPTIONS
+)(_search)
+scan = numba.njit(
+    types.int64(_of(types.float32), *_CODES, _of(types.int32), *_REQUEST, *_POOL, *_ANSWER),
+    **_OPTIONS,
+)(_scan)
 
 
 def _search_many(
-    queries: Any, matrix: Any, offset: Any, codes: Any, links: Any, offsets: Any, levels: Any, entry: Any, top: Any,
-    places: Any, mask: Any, fresh: Any, starts: Any, addresses: Any, euclidean: Any,
-    effort: Any, depth: Any, reach: Any, enough: Any,
-    code: Any, pool: Any, seen: Any, mark: Any, waiting: Any, rows: Any, scores: Any, counts: Any,
-) -> Any:  # fmt: skip
+    queries: Any,
+    matrix: Any,
+    offset: Any,
+    codes: Any,
+    links: Any,
+    offsets: Any,
+    levels: Any,
+    entry: Any,
+    top: Any,
+    row_map: Any,
+    mask: Any,
+    unindexed: Any,
+    starts: Any,
+    addresses: Any,
+    euclidean: Any,
+    effort: Any,
+    depth: Any,
+    candidate_window: Any,
+    enough: Any,
+    code: Any,
+    pool: Any,
+    seen: Any,
+    mark: Any,
+    waiting: Any,
+    rows: Any,
+    scores: Any,
+    counts: Any,
+) -> Any:
     """`search` for one query after the other; what it returns goes into `counts`. The last mark used."""
     used: Any = np.int64(mark)
     for number in range(queries.shape[0]):
         used = _next_mark(seen, used)
         counts[number] = search(
-            queries[number], matrix, offset, codes, links, offsets, levels, entry, top,
-            places, mask, fresh, starts, addresses, euclidean, effort, depth, reach, enough,
-            code, pool, seen, np.uint8(used), waiting, rows[number], scores[number],
-        )  # fmt: skip
+            queries[number],
+            matrix,
+            offset,
+            codes,
+            links,
+            offsets,
+            levels,
+            entry,
+            top,
+            row_map,
+            mask,
+            unindexed,
+            starts,
+            addresses,
+            euclidean,
+            effort,
+            depth,
+            candidate_window,
+            enough,
+            code,
+            pool,
+            seen,
+            np.uint8(used),
+            waiting,
+            rows[number],
+            scores[number],
+        )
     return used
 
 
-_ANSWERS = _of(types.int64, 2, changes=True), _of(types.float32, 2, changes=True), _of(types.int64, changes=True)
+_ANSWERS = (
+    _of(types.int64, 2, changes=True),
+    _of(types.float32, 2, changes=True),
+    _of(types.int64, changes=True),
+)
 search_many = numba.njit(
-    types.int64(_of(types.float32, 2), *_CODES, *_GRAPH, *_REQUEST, *_SCRATCH, *_ANSWERS), **_OPTIONS
-)(_search_many)  # fmt: skip
+    types.int64(_of(types.float32, 2), *_CODES, *_GRAPH, *_REQUEST, *_SCRATCH, *_ANSWERS),
+    **_OPTIONS,
+)(_search_many)
 propose = numba.njit(
     types.int64(
         *(_of(types.float32, 2), *_CODES, *_GRAPH, _of(types.int32), types.int64),  # places, effort
-        *(*_POOL, _of(types.uint8, changes=True), _of(types.int32, changes=True), _of(types.int64, 2, changes=True)),
+        *(
+            *_POOL,
+            _of(types.uint8, changes=True),
+            _of(types.int32, changes=True),
+            _of(types.int64, 2, changes=True),
+        ),
     ),
     **_OPTIONS,
 )(_propose)
@@ -482,7 +685,10 @@ def _select(codes: Any, keys: Any, count: Any, node: Any, width: Any, out: Any, 
         _load(codes, candidate, code)
         diverse = True
         for place in range(kept):
-            if np.int64(_squared_distance(codes, out[place], code, blocks)) * LONGER < distance * 256:
+            if (
+                np.int64(_squared_distance(codes, out[place], code, blocks)) * LONGER
+                < distance * 256
+            ):
                 diverse = False
                 break
         if diverse:
@@ -494,9 +700,23 @@ def _select(codes: Any, keys: Any, count: Any, node: Any, width: Any, out: Any, 
 
 
 def _find(
-    codes: Any, links: Any, offsets: Any, levels: Any, level: Any, entry: Any, top: Any, nodes: Any, effort: Any,
-    chosen: Any, counts: Any, code: Any, pool: Any, seen: Any, mark: Any, waiting: Any,
-) -> Any:  # fmt: skip
+    codes: Any,
+    links: Any,
+    offsets: Any,
+    levels: Any,
+    level: Any,
+    entry: Any,
+    top: Any,
+    nodes: Any,
+    effort: Any,
+    chosen: Any,
+    counts: Any,
+    code: Any,
+    pool: Any,
+    seen: Any,
+    mark: Any,
+    waiting: Any,
+) -> Any:
     """Neighbours on a level for new nodes, which nothing links to yet, into the rows of `chosen` and their `counts`. The last
     mark used."""
     width: Any = levels[level + 1] - levels[level]
@@ -505,9 +725,23 @@ def _find(
         used = _next_mark(seen, used)
         _load(codes, nodes[number], code)
         found, _ = _reach(
-            codes, links, offsets, levels, level, entry, top, code, effort, pool, seen, np.uint8(used), waiting
-        )  # fmt: skip
-        counts[number] = _select(codes, pool[CHUNK:], found, nodes[number], width, chosen[number], code)
+            codes,
+            links,
+            offsets,
+            levels,
+            level,
+            entry,
+            top,
+            code,
+            effort,
+            pool,
+            seen,
+            np.uint8(used),
+            waiting,
+        )
+        counts[number] = _select(
+            codes, pool[CHUNK:], found, nodes[number], width, chosen[number], code
+        )
     return used
 
 
@@ -520,9 +754,18 @@ def _link(links: Any, offsets: Any, skip: Any, nodes: Any, chosen: Any, counts: 
 
 
 def _link_back(
-    codes: Any, links: Any, offsets: Any, skip: Any, width: Any, targets: Any, firsts: Any, sources: Any,
-    code: Any, pool: Any, chosen: Any,
-) -> None:  # fmt: skip
+    codes: Any,
+    links: Any,
+    offsets: Any,
+    skip: Any,
+    width: Any,
+    targets: Any,
+    firsts: Any,
+    sources: Any,
+    code: Any,
+    pool: Any,
+    chosen: Any,
+) -> None:
     """Link each target back to its new nodes, sources[firsts[i] : firsts[i + 1]]; where there is no room, select anew."""
     blocks = code.shape[0] // BLOCK
     for number in range(targets.shape[0]):
@@ -551,21 +794,41 @@ def _link_back(
             links[first + place] = chosen[place] if place < kept else -1
 
 
-_GROWING = _of(types.uint8, 2), _of(types.int32, changes=True), _of(types.int64)  # codes, links, offsets
+_GROWING = (
+    _of(types.uint8, 2),
+    _of(types.int32, changes=True),
+    _of(types.int64),
+)  # codes, links, offsets
 find = numba.njit(
     types.int64(
-        *(*_GROWING, _of(types.int64), types.int64, types.int64, types.int64, _of(types.int32), types.int64),
+        *(
+            *_GROWING,
+            _of(types.int64),
+            types.int64,
+            types.int64,
+            types.int64,
+            _of(types.int32),
+            types.int64,
+        ),
         *(_of(types.int32, 2, changes=True), _of(types.int64, changes=True), *_POOL),
         *(_of(types.uint8, changes=True), types.int64, _of(types.int32, changes=True)),
     ),
     **_OPTIONS,
 )(_find)
 link = numba.njit(
-    types.void(*_GROWING[1:], types.int64, _of(types.int32), _of(types.int32, 2), _of(types.int64)), **_OPTIONS
-)(_link)  # fmt: skip
+    types.void(*_GROWING[1:], types.int64, _of(types.int32), _of(types.int32, 2), _of(types.int64)),
+    **_OPTIONS,
+)(_link)
 link_back = numba.njit(
     types.void(
-        *(*_GROWING, types.int64, types.int64, _of(types.int32), _of(types.int64), _of(types.int32)),
+        *(
+            *_GROWING,
+            types.int64,
+            types.int64,
+            _of(types.int32),
+            _of(types.int64),
+            _of(types.int32),
+        ),
         *(*_POOL, _of(types.int32, changes=True)),
     ),
     **_OPTIONS,

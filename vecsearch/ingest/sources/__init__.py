@@ -33,7 +33,13 @@ ACCEPTED = (
 )
 
 
-def open_source(data: object, *, batch_rows: int = 4096, text_column: str = "text", schema: pa.Schema | None = None) -> Source:
+def open_source(
+    data: object,
+    *,
+    batch_rows: int = 4096,
+    text_column: str = "text",
+    schema: pa.Schema | None = None,
+) -> Source:
     """Open `data` for reading as record batches of at most `batch_rows` rows and one schema, with memory bounded by a batch.
 
     data may be
@@ -94,12 +100,16 @@ class _Opener:
             return [vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows)]
         if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
             return [vectors.hnswlib_part(data, f"an index of {library}", self.batch_rows)]
-        if hasattr(data, "num_embeddings") and hasattr(data, "weight"):  # torch.nn.Embedding and what is derived from it
+        if hasattr(data, "num_embeddings") and hasattr(
+            data, "weight"
+        ):  # torch.nn.Embedding and what is derived from it
             return self.array(data.weight, f"the weight of a {kind}")
         if hasattr(data, "__array__") and hasattr(data, "ndim"):
             return self.array(data, name)
         if isinstance(data, Mapping):
-            raise InvalidInputError("data is a dict: for one row give [row], for columns pyarrow.table(columns)")
+            raise InvalidInputError(
+                "data is a dict: for one row give [row], for columns pyarrow.table(columns)"
+            )
         if isinstance(data, (set, frozenset)):
             raise InvalidInputError("data is a set, which has no order; give a list")
         if isinstance(data, Iterable) and not isinstance(data, (bytes, bytearray)):
@@ -111,14 +121,18 @@ class _Opener:
             return path_part(Path(path), name, self.batch_rows, self.text_column, self.known)
         except FileNotFoundError:
             advice = ""
-            if isinstance(path, str) and (suffix_of(Path(path)) not in KNOWN or any(map(str.isspace, path))):
+            if isinstance(path, str) and (
+                suffix_of(Path(path)) not in KNOWN or any(map(str.isspace, path))
+            ):
                 advice = ". A str is read as a path; to add it as a text, give a list: [text]"
             shown = fspath(path) if len(fspath(path)) <= 80 else fspath(path)[:80] + "…"
             raise InvalidInputError(f"there is no file or folder {shown!r}{advice}") from None
 
     def array(self, data: Any, name: str) -> list[Part]:
         try:
-            if hasattr(data, "detach"):  # a torch tensor, which may need a gradient, be on a GPU, or in bfloat16
+            if hasattr(
+                data, "detach"
+            ):  # a torch tensor, which may need a gradient, be on a GPU, or in bfloat16
                 data = data.detach().cpu()
                 data = data.float() if str(data.dtype) == "torch.bfloat16" else data
             matrix = np.asarray(data)
@@ -147,7 +161,9 @@ class _Opener:
             if isinstance(data, Sequence):
                 return [rows_part(data, name, self.batch_rows, self.known)]
             return [iterator_part(iter(items), name, self.batch_rows, self.known)]
-        if isinstance(first, PathLike) or (isinstance(first, str) and self.are_paths(data if listed else [first], listed)):
+        if isinstance(first, PathLike) or (
+            isinstance(first, str) and self.are_paths(data if listed else [first], listed)
+        ):
             return self.paths(items)
         if isinstance(first, str):
             return [memory.texts_part(items, name, total, self.batch_rows, self.text_column)]
@@ -161,7 +177,9 @@ class _Opener:
         found = []
         for number, item in enumerate(items):
             if not isinstance(item, (str, PathLike)):
-                raise InvalidInputError(f"item {number} is a {type(item).__name__}; the items before it are paths")
+                raise InvalidInputError(
+                    f"item {number} is a {type(item).__name__}; the items before it are paths"
+                )
             found.append(self.path(item, str(item)))
         return found
 
@@ -176,18 +194,24 @@ class _Opener:
             )
         if files and len(files) < len(strings):
             other = next(text for text in strings if text not in files)
-            raise InvalidInputError(f"{files[0]!r} is a file here, but {other[:80]!r} is none: paths, or texts? {explicit}")
+            raise InvalidInputError(
+                f"{files[0]!r} is a file here, but {other[:80]!r} is none: paths, or texts? {explicit}"
+            )
         if files:
             return True
         if all(_names_file(text) and not any(map(str.isspace, text)) for text in strings):
-            raise InvalidInputError(f"there is no file {strings[0]!r}, though it looks like a path. {explicit}")
+            raise InvalidInputError(
+                f"there is no file {strings[0]!r}, though it looks like a path. {explicit}"
+            )
         if all(_is_folder(text) for text in strings):
             raise InvalidInputError(f"{strings[0]!r} is a folder here: paths, or texts? {explicit}")
         return False
 
 
 def _names_file(text: str) -> bool:
-    return len(text) < 4096 and "\n" not in text and text.lower().removesuffix(".gz").endswith(KNOWN)
+    return (
+        len(text) < 4096 and "\n" not in text and text.lower().removesuffix(".gz").endswith(KNOWN)
+    )
 
 
 def _is_file(text: str) -> bool:

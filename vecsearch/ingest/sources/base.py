@@ -70,7 +70,9 @@ def unified(parts: Sequence[Part]) -> pa.Schema:
         names = [name for name, _ in named]
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
-            raise InvalidInputError(f"{part.name}: the column name {min(repeated)!r} stands twice; rename one of them")
+            raise InvalidInputError(
+                f"{part.name}: the column name {min(repeated)!r} stands twice; rename one of them"
+            )
         for name, kind in named:
             holders.setdefault(name, []).append((part, kind))
     return pa.schema([pa.field(name, _common_type(name, held)) for name, held in holders.items()])
@@ -114,7 +116,9 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
                 continue
             column = batch.column(at)
             if column.type != field.type:
-                column.validate(full=True)  # spoiled offsets of a foreign file would lead the conversion outside its buffers
+                column.validate(
+                    full=True
+                )  # spoiled offsets of a foreign file would lead the conversion outside its buffers
             arrays.append(plain_array(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise InvalidInputError(
@@ -146,7 +150,9 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if types.is_struct(kind):
         return pa.struct([pa.field(field.name, plain_type(field.type)) for field in kind])
     if types.is_timestamp(kind) and kind.tz is not None:
-        pa.scalar(0, kind).as_py()  # a zone that nobody knows is noticed here, and not when a value is read
+        pa.scalar(
+            0, kind
+        ).as_py()  # a zone that nobody knows is noticed here, and not when a value is read
     return kind
 
 
@@ -174,21 +180,34 @@ def _without_views(array: pa.Array, kind: pa.DataType) -> pa.Array:
     """The same with plain lists, built from values and lengths: pyarrow's own cast leaves out the last offset. Views may
     overlap, so that a small array holds many values: too many are refused."""
     if pa.types.is_struct(array.type) and pa.types.is_struct(kind):
-        children = [plain_array(child, kind.field(number).type) for number, child in enumerate(array.flatten())]
+        children = [
+            plain_array(child, kind.field(number).type)
+            for number, child in enumerate(array.flatten())
+        ]
         return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        raise pa.ArrowInvalid(f"{array.type} cannot be read as {kind}: convert the views to lists first")
+        raise pa.ArrowInvalid(
+            f"{array.type} cannot be read as {kind}: convert the views to lists first"
+        )
     lengths = pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64)
     if lengths.sum() > MAX_VIEWED:
-        raise pa.ArrowInvalid(f"its views hold {lengths.sum():,} values in {len(array):,} rows: convert them to lists first")
+        raise pa.ArrowInvalid(
+            f"its views hold {lengths.sum():,} values in {len(array):,} rows: convert them to lists first"
+        )
     large = pa.types.is_large_list(kind)
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int64() if large else pa.int32())
+    offsets = pa.array(
+        np.concatenate([[0], np.cumsum(lengths)]), pa.int64() if large else pa.int32()
+    )
     values = plain_array(array.flatten(), kind.value_type)
-    return (pa.LargeListArray if large else pa.ListArray).from_arrays(offsets, values, type=kind, mask=array.is_null())
+    return (pa.LargeListArray if large else pa.ListArray).from_arrays(
+        offsets, values, type=kind, mask=array.is_null()
+    )
 
 
 def is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _rebatched(batches: Batches, rows: int) -> Batches:

@@ -27,7 +27,9 @@ ID = "id"
 VECTOR = "vector"
 
 
-def delimited_part(path: Path, name: str, batch_rows: int, text_column: str, known: pa.Schema | None) -> Part:
+def delimited_part(
+    path: Path, name: str, batch_rows: int, text_column: str, known: pa.Schema | None
+) -> Part:
     """Columns in `known` take their types from there. Raises InvalidInputError, naming file and line, for a cell that does not
     fit such a type, rows of uneven length, repeated column names, stray quotes and NUL characters.
 
@@ -43,7 +45,9 @@ def delimited_part(path: Path, name: str, batch_rows: int, text_column: str, kno
         if not tsv:
             raise
         try:
-            return _part(_Table(file, "\t", quoting=False, batch_rows=batch_rows), text_column, known)
+            return _part(
+                _Table(file, "\t", quoting=False, batch_rows=batch_rows), text_column, known
+            )
         except InvalidInputError:
             pass  # the first reading's complaint is the one to show
         raise
@@ -59,18 +63,26 @@ def _part(table: _Table, text_column: str, known: pa.Schema | None) -> Part:
     names = table.names()
     columns = []
     for name in names:
-        if known is not None and name in known.names and not pa.types.is_null(known.field(name).type):
+        if (
+            known is not None
+            and name in known.names
+            and not pa.types.is_null(known.field(name).type)
+        ):
             columns.append(_Column([_Candidate(known.field(name).type)], stated=True))
         elif name == text_column:
             columns.append(_Column([]))
         else:
-            columns.append(_Column({ID: [_INT], VECTOR: [_JSON]}.get(name, _CANDIDATES), markers=name != ID))
+            columns.append(
+                _Column({ID: [_INT], VECTOR: [_JSON]}.get(name, _CANDIDATES), markers=name != ID)
+            )
     total = 0
     for cells in table.blocks(names):
         total += len(cells.lines)
         for name, column, values in zip(names, columns, cells.columns, strict=True):
             column.see(values, f"column {name!r}", cells, table.file.name)
-    schema = pa.schema([pa.field(name, column.type()) for name, column in zip(names, columns, strict=True)])
+    schema = pa.schema(
+        [pa.field(name, column.type()) for name, column in zip(names, columns, strict=True)]
+    )
 
     def read(wanted: pa.Schema) -> Batches:
         for cells in table.blocks(names):
@@ -107,7 +119,9 @@ class _Table:
         names = [name.strip() or f"column_{at}" for at, name in enumerate(header, 1)]
         repeated = [name for name in names if names.count(name) > 1]
         if repeated:
-            raise InvalidInputError(f"{self.file.name}: the column name {repeated[0]!r} stands twice; rename one of them")
+            raise InvalidInputError(
+                f"{self.file.name}: the column name {repeated[0]!r} stands twice; rename one of them"
+            )
         return names
 
     def blocks(self, names: Sequence[str]) -> Generator[_Cells, None, None]:
@@ -187,7 +201,9 @@ _MISSING = pa.array(["NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"])
 class _Column:
     """Which types a column of text can still have, having seen its cells so far."""
 
-    def __init__(self, candidates: Sequence[_Candidate], markers: bool = True, stated: bool = False) -> None:
+    def __init__(
+        self, candidates: Sequence[_Candidate], markers: bool = True, stated: bool = False
+    ) -> None:
         self.candidates = list(candidates)
         self.markers = markers
         self.stated = stated
@@ -205,7 +221,9 @@ class _Column:
         if self.markers:
             array = array.filter(pc.invert(pc.is_in(array, _MISSING)))
         self.has_value = self.has_value or len(array) > 0
-        self.candidates = [candidate for candidate in self.candidates if _is_written_as(array, candidate)]
+        self.candidates = [
+            candidate for candidate in self.candidates if _is_written_as(array, candidate)
+        ]
 
     def type(self) -> pa.DataType:
         if self.stated:
@@ -227,7 +245,9 @@ def _is_written_as(array: pa.Array, candidate: _Candidate) -> bool:
     return True
 
 
-def _converted(values: Sequence[str | None], kind: pa.DataType, name: str, cells: _Cells, file: str) -> pa.Array:
+def _converted(
+    values: Sequence[str | None], kind: pa.DataType, name: str, cells: _Cells, file: str
+) -> pa.Array:
     """Cells as that type. Raises InvalidInputError naming the line of one that is not."""
     try:
         return _cast(values, kind)
@@ -237,7 +257,9 @@ def _converted(values: Sequence[str | None], kind: pa.DataType, name: str, cells
                 _cast([value], kind)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 shown = value if value is None or len(value) <= 40 else value[:40] + "…"
-                raise InvalidInputError(f"{file}, line {line}, {name}: {shown!r} is no {_in_words(kind)}") from error
+                raise InvalidInputError(
+                    f"{file}, line {line}, {name}: {shown!r} is no {_in_words(kind)}"
+                ) from error
         raise
 
 

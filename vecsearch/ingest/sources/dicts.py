@@ -15,7 +15,9 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part
 
 Row = Mapping[str, Any]
-Where = Callable[[int], str]  # from a row's number to how a message names it: "row 7", "papers.jsonl, line 8"
+Where = Callable[
+    [int], str
+]  # from a row's number to how a message names it: "row 7", "papers.jsonl, line 8"
 FROM_A_LIST = "give the rows as a list, or as a pyarrow.RecordBatchReader, which states its types"
 
 
@@ -37,7 +39,9 @@ def blocks(rows: Iterable[tuple[int, Any]], batch_rows: int, where: Where) -> It
     block, chars = Block([], []), 0
     for number, row in rows:
         if not isinstance(row, Mapping):
-            raise InvalidInputError(f"{where(number)} is a {type(row).__name__}; the rows before it are dicts: make it one")
+            raise InvalidInputError(
+                f"{where(number)} is a {type(row).__name__}; the rows before it are dicts: make it one"
+            )
         block.numbers.append(number)
         block.rows.append(row)
         chars += sum(len(value) for value in row.values() if isinstance(value, (str, bytes)))
@@ -60,7 +64,9 @@ class Columns:
         self.first_row = block.numbers[0] if self.first_row is None else self.first_row
         for name in dict.fromkeys(chain.from_iterable(block.rows)):
             if not isinstance(name, str):
-                number = next(n for n, row in zip(block.numbers, block.rows, strict=True) if name in row)
+                number = next(
+                    n for n, row in zip(block.numbers, block.rows, strict=True) if name in row
+                )
                 raise InvalidInputError(
                     f"{self.where(number)}: the column name {name!r} is a {type(name).__name__}; it must be a str"
                 )
@@ -80,7 +86,10 @@ class Columns:
             )
         stated = {} if known is None else {field.name: field.type for field in known}
         return pa.schema(
-            [(name, stated.get(name, kind) if pa.types.is_null(kind) else kind) for name, kind in self.types().items()]
+            [
+                (name, stated.get(name, kind) if pa.types.is_null(kind) else kind)
+                for name, kind in self.types().items()
+            ]
         )
 
 
@@ -98,7 +107,14 @@ _SCALARS: dict[str, pa.DataType] = {
     "datetime with a time zone": pa.timestamp("us", "UTC"),
 }
 _NUMBERS = {"int", "float16", "float32", "float"}
-_BY_TYPE: dict[type, str] = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", bytes: "bytes"}
+_BY_TYPE: dict[type, str] = {
+    type(None): "null",
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    bytes: "bytes",
+}
 _BY_BASE: list[tuple[type, str]] = [
     (np.bool_, "bool"),
     (np.integer, "int"),
@@ -143,8 +159,12 @@ class Kinds:
         if isinstance(value, Mapping):
             for key, inner in value.items():
                 if not isinstance(key, str):
-                    raise InvalidInputError(f"{self.where(number)}, {self.name}: the key {key!r} of a dict is not a str")
-                self.fields.setdefault(key, Kinds(f"{self.name}, field {key!r}", self.where)).see([inner], number)
+                    raise InvalidInputError(
+                        f"{self.where(number)}, {self.name}: the key {key!r} of a dict is not a str"
+                    )
+                self.fields.setdefault(key, Kinds(f"{self.name}, field {key!r}", self.where)).see(
+                    [inner], number
+                )
             return "dict"
         if isinstance(value, dt.datetime) and not _is_missing(value):
             return "datetime" if value.tzinfo is None else "datetime with a time zone"
@@ -180,7 +200,9 @@ class Kinds:
         if len(kinds) > 1 and kinds <= _NUMBERS:
             return pa.float32() if kinds == {"float16", "float32"} else pa.float64()
         if len(kinds) > 1:
-            (one, at), (other, then) = [(kind, row) for kind, row in self.first.items() if kind != "null"][:2]
+            (one, at), (other, then) = [
+                (kind, row) for kind, row in self.first.items() if kind != "null"
+            ][:2]
             raise InvalidInputError(
                 f"{self.name} holds {one} in {self.where(at)} and {other} in {self.where(then)}; one column holds one type, "
                 "and None where there is no value"
@@ -194,12 +216,17 @@ class Kinds:
 
 def _is_missing(value: Any) -> bool:
     """Whether it is pandas' or numpy's mark of a missing value (pandas is not imported for it)."""
-    return type(value).__name__ in ("NaTType", "NAType") or (isinstance(value, np.datetime64) and bool(np.isnat(value)))
+    return type(value).__name__ in ("NaTType", "NAType") or (
+        isinstance(value, np.datetime64) and bool(np.isnat(value))
+    )
 
 
 def to_batch(block: Block, schema: pa.Schema, where: Where) -> pa.RecordBatch:
     """The rows in that schema. Raises InvalidInputError naming row and column of a value that does not fit."""
-    arrays = [to_array([row.get(field.name) for row in block.rows], field, block.numbers, where) for field in schema]
+    arrays = [
+        to_array([row.get(field.name) for row in block.rows], field, block.numbers, where)
+        for field in schema
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -213,7 +240,9 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
             try:
                 pa.array([value], field.type)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as reason:
-                raise InvalidInputError(f"{where(number)}, column {field.name!r}: {_explained(reason)}") from reason
+                raise InvalidInputError(
+                    f"{where(number)}, column {field.name!r}: {_explained(reason)}"
+                ) from reason
         raise InvalidInputError(f"column {field.name!r}: {_explained(error)}") from error
 
 
@@ -224,7 +253,11 @@ def _arrow_knows(value: Any) -> Any:
     if isinstance(value, np.datetime64):
         return value.astype("datetime64[us]").item()
     if isinstance(value, np.ndarray):
-        return value.astype(value.dtype.newbyteorder("=")) if value.dtype.kind in "iuf" else value.tolist()
+        return (
+            value.astype(value.dtype.newbyteorder("="))
+            if value.dtype.kind in "iuf"
+            else value.tolist()
+        )
     return value
 
 
@@ -279,11 +312,15 @@ def _check_fits(block: Block, schema: pa.Schema) -> None:
             continue
         number, kind = misfit
         if name not in schema.names:
-            problem = f"{row_name(number)} has the column {name!r}, which no row of the first batch has"
+            problem = (
+                f"{row_name(number)} has the column {name!r}, which no row of the first batch has"
+            )
         else:
             was = "only None" if pa.types.is_null(known) else known
             problem = f"{row_name(number)}, column {name!r}: {kind} where the first batch has {was}"
-        raise InvalidInputError(f"{problem}. An iterator's first batch decides its columns and types: {FROM_A_LIST}")
+        raise InvalidInputError(
+            f"{problem}. An iterator's first batch decides its columns and types: {FROM_A_LIST}"
+        )
 
 
 def _first_misfit(block: Block, name: str, known: pa.DataType) -> tuple[int, pa.DataType] | None:
@@ -303,7 +340,9 @@ def _fits(found: pa.DataType, known: pa.DataType) -> bool:
     if types.is_struct(found) and types.is_struct(known):
         inner = {field.name: field.type for field in known}
         return all(field.name in inner and _fits(field.type, inner[field.name]) for field in found)
-    if types.is_list(found) and (types.is_list(known) or types.is_large_list(known) or types.is_fixed_size_list(known)):
+    if types.is_list(found) and (
+        types.is_list(known) or types.is_large_list(known) or types.is_fixed_size_list(known)
+    ):
         return _fits(found.value_type, known.value_type)
     if types.is_integer(found):
         return bool(types.is_integer(known) or types.is_floating(known))

@@ -73,10 +73,14 @@ class TextFile:
             if bad is None:
                 return cls(path, name, "utf-8", state)
             if letters >= _CLEARLY_UTF8:
-                raise InvalidInputError(f"{name}: byte {bad} is not UTF-8, though the {letters} letters before it are; mend it")
+                raise InvalidInputError(
+                    f"{name}: byte {bad} is not UTF-8, though the {letters} letters before it are; mend it"
+                )
             if _first_bad_byte(path, name, "gb18030")[0] is None:
                 return cls(path, name, "gb18030", state)
-            raise InvalidInputError(f"{name}: byte {bad} is neither UTF-8 nor GB18030; save the file as UTF-8")
+            raise InvalidInputError(
+                f"{name}: byte {bad} is neither UTF-8 nor GB18030; save the file as UTF-8"
+            )
         bad, _ = _first_bad_byte(path, name, marked.removesuffix("-sig"))
         if bad is not None:
             raise InvalidInputError(
@@ -89,17 +93,25 @@ class TextFile:
         """The decoded text; line ends are left as they are. Raises InvalidInputError if the file changed since `find`."""
         with open_binary(self.path, self.name) as file:
             if _state(file) != self.state:
-                raise InvalidInputError(f"{self.name} changed while it was being read; add it again")
-            with io.TextIOWrapper(cast(IO[bytes], file), encoding=self.encoding, newline="") as text:
+                raise InvalidInputError(
+                    f"{self.name} changed while it was being read; add it again"
+                )
+            with io.TextIOWrapper(
+                cast(IO[bytes], file), encoding=self.encoding, newline=""
+            ) as text:
                 yield text
 
     def lines(self, file: TextIO) -> Iterator[str]:
         """The lines with their ends. Raises InvalidInputError naming the line that is too long or holds a NUL."""
         for number, line in enumerate(iter(partial(file.readline, MAX_TEXT), ""), 1):
             if len(line) == MAX_TEXT:
-                raise InvalidInputError(f"{self.name}, line {number} is longer than {MAX_TEXT:,} characters")
+                raise InvalidInputError(
+                    f"{self.name}, line {number} is longer than {MAX_TEXT:,} characters"
+                )
             if "\0" in line:
-                raise InvalidInputError(f"{self.name}, line {number} holds a NUL character; {_NOT_TEXT}")
+                raise InvalidInputError(
+                    f"{self.name}, line {number} holds a NUL character; {_NOT_TEXT}"
+                )
             yield line
 
     def read(self) -> str:
@@ -107,9 +119,13 @@ class TextFile:
         with self.open() as file:
             text = file.read(MAX_TEXT + 1)
         if len(text) > MAX_TEXT:
-            raise InvalidInputError(f"{self.name} is longer than {MAX_TEXT:,} characters, too long for one document: split it")
+            raise InvalidInputError(
+                f"{self.name} is longer than {MAX_TEXT:,} characters, too long for one document: split it"
+            )
         if "\0" in text:
-            raise InvalidInputError(f"{self.name} holds a NUL character at character {text.index(chr(0))}; {_NOT_TEXT}")
+            raise InvalidInputError(
+                f"{self.name} holds a NUL character at character {text.index(chr(0))}; {_NOT_TEXT}"
+            )
         return text
 
 

@@ -15,7 +15,15 @@ from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part
 from vecsearch.ingest.sources.csv import ID, delimited_part
 from vecsearch.ingest.sources.dicts import Columns, blocks, to_batch
 from vecsearch.ingest.sources.encoding import TextFile, is_gzip, open_binary
-from vecsearch.ingest.sources.vectors import FAISS, HDF5, READY, faiss_file_part, hdf5_part, npy_part, split_inside
+from vecsearch.ingest.sources.vectors import (
+    FAISS,
+    HDF5,
+    READY,
+    faiss_file_part,
+    hdf5_part,
+    npy_part,
+    split_inside,
+)
 
 TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".arrow", ".feather")
 TEXTS = (".txt", ".md")
@@ -27,7 +35,9 @@ def suffix_of(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def path_part(path: Path, name: str, batch_rows: int, text_column: str, known: pa.Schema | None) -> Part:
+def path_part(
+    path: Path, name: str, batch_rows: int, text_column: str, known: pa.Schema | None
+) -> Part:
     """One file or folder. Raises FileNotFoundError when there is none, and InvalidInputError naming it when it is of no known
     kind or damaged."""
     path, inside = split_inside(path)
@@ -40,7 +50,9 @@ def path_part(path: Path, name: str, batch_rows: int, text_column: str, known: p
     if is_folder:
         return folder_part(path, batch_rows, text_column)
     if not is_file:
-        raise InvalidInputError(f"{name} is a pipe or a device; files are read twice, so save it as one")
+        raise InvalidInputError(
+            f"{name} is a pipe or a device; files are read twice, so save it as one"
+        )
     suffix = suffix_of(path)
     if suffix in (".csv", ".tsv"):
         return delimited_part(path, name, batch_rows, text_column, known)
@@ -97,8 +109,14 @@ def _json_lines(file: TextFile) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 row = _DECODER.decode(line)
             except (ValueError, RecursionError) as error:
-                reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-                raise InvalidInputError(f"{file.name}, line {number}: not JSON: {reason}") from error
+                reason = (
+                    f"{error.msg} at column {error.colno}"
+                    if isinstance(error, json.JSONDecodeError)
+                    else str(error)
+                )
+                raise InvalidInputError(
+                    f"{file.name}, line {number}: not JSON: {reason}"
+                ) from error
             if not isinstance(row, dict):
                 raise InvalidInputError(
                     f"{file.name}, line {number}: a {type(row).__name__}; each line must hold one JSON object, "
@@ -111,7 +129,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+        raise ValueError(
+            f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice"
+        )
     return row
 
 
@@ -145,18 +165,28 @@ def ipc_part(path: Path, name: str) -> Part:
         )
 
     def read_file(wanted: pa.Schema) -> Batches:
-        with _damage_named(name, "Arrow"), pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as reader:
+        with (
+            _damage_named(name, "Arrow"),
+            pa.memory_map(str(path)) as mapped,
+            pa.ipc.open_file(mapped) as reader,
+        ):
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
 
     def read_stream(wanted: pa.Schema) -> Batches:
-        with open_binary(path, name) as file, _damage_named(name, "Arrow"), pa.ipc.open_stream(file) as reader:
+        with (
+            open_binary(path, name) as file,
+            _damage_named(name, "Arrow"),
+            pa.ipc.open_stream(file) as reader,
+        ):
             yield from reader
 
     with _damage_named(name, "Arrow"):
         if is_file_format:
             with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as reader:
-                total = reader.count_rows() if hasattr(reader, "count_rows") else None  # younger than the oldest pyarrow
+                total = (
+                    reader.count_rows() if hasattr(reader, "count_rows") else None
+                )  # younger than the oldest pyarrow
                 return Part(name, total, reader.schema, read_file)
         with open_binary(path, name) as file, pa.ipc.open_stream(file) as reader:
             return Part(name, None, reader.schema, read_stream)
@@ -173,9 +203,15 @@ class _damage_named:  # noqa: N801 - read as a verb, like contextlib's own
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, MemoryError):
-            raise InvalidInputError(f"{self.name} is damaged, or has a part larger than the memory there is") from error
-        if isinstance(error, (pa.ArrowException, OSError, UnicodeDecodeError)):  # the last of names of columns
-            raise InvalidInputError(f"{self.name} is not a whole {self.kind} file: {error}") from error
+            raise InvalidInputError(
+                f"{self.name} is damaged, or has a part larger than the memory there is"
+            ) from error
+        if isinstance(
+            error, (pa.ArrowException, OSError, UnicodeDecodeError)
+        ):  # the last of names of columns
+            raise InvalidInputError(
+                f"{self.name} is not a whole {self.kind} file: {error}"
+            ) from error
 
 
 def folder_part(folder: Path, batch_rows: int, text_column: str) -> Part:
@@ -185,10 +221,16 @@ def folder_part(folder: Path, batch_rows: int, text_column: str) -> Part:
     folder is read once.
     """
     name = f"{folder.name or folder}/"
-    found = sorted((path.relative_to(folder).as_posix(), path) for path in _files(folder) if suffix_of(path) in TEXTS)
+    found = sorted(
+        (path.relative_to(folder).as_posix(), path)
+        for path in _files(folder)
+        if suffix_of(path) in TEXTS
+    )
     if not found:
         others = sorted({suffix_of(path) for path in _files(folder)} & set(TABLES))
-        advice = f"; it holds {others[0]} files, which are given as a list of paths" if others else ""
+        advice = (
+            f"; it holds {others[0]} files, which are given as a list of paths" if others else ""
+        )
         raise InvalidInputError(f"the folder {str(folder)!r} holds no .txt or .md file{advice}")
     return documents_part(name, found, batch_rows, text_column)
 
@@ -200,24 +242,36 @@ def _files(folder: Path) -> Iterator[Path]:
     for start in waiting:  # grows while it is gone through
         for base, folders, files in os.walk(start, onerror=_raise):
             real = os.path.realpath(base)
-            folders[:] = [] if real in seen else sorted(each for each in folders if not each.startswith("."))
+            folders[:] = (
+                [] if real in seen else sorted(each for each in folders if not each.startswith("."))
+            )
             if real in seen:
                 continue
             seen.add(real)
-            waiting += [path for path in (Path(base, each) for each in folders) if path.is_symlink()]
+            waiting += [
+                path for path in (Path(base, each) for each in folders) if path.is_symlink()
+            ]
             yield from (Path(base, each) for each in files if not each.startswith("."))
 
 
 def _raise(error: OSError) -> None:
-    raise InvalidInputError(f"the folder {error.filename!r} cannot be read: {error.strerror}") from error
+    raise InvalidInputError(
+        f"the folder {error.filename!r} cannot be read: {error.strerror}"
+    ) from error
 
 
-def documents_part(name: str, documents: Sequence[tuple[str, Path]], batch_rows: int, text_column: str) -> Part:
+def documents_part(
+    name: str, documents: Sequence[tuple[str, Path]], batch_rows: int, text_column: str
+) -> Part:
     """Text files as rows of `id` and text. A mark of byte order is not part of the text; nothing else is changed."""
     schema = pa.schema([(ID, pa.string()), (text_column, pa.large_string())])
     for identity, _ in documents:
-        if not identity.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in identity):
-            raise InvalidInputError(f"{name}: the file name {identity!r} is not valid Unicode; rename the file")
+        if not identity.isprintable() and any(
+            "\ud800" <= letter <= "\udfff" for letter in identity
+        ):
+            raise InvalidInputError(
+                f"{name}: the file name {identity!r} is not valid Unicode; rename the file"
+            )
 
     def read(wanted: pa.Schema) -> Batches:
         ids: list[str] = []

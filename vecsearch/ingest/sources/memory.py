@@ -20,7 +20,12 @@ Matrix = npt.NDArray[Any]
 
 def table_part(table: pa.Table | pa.RecordBatch) -> Part:
     batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
-    return Part(f"a pyarrow.{type(table).__name__}", table.num_rows, table.schema, lambda wanted: iter(batches))
+    return Part(
+        f"a pyarrow.{type(table).__name__}",
+        table.num_rows,
+        table.schema,
+        lambda wanted: iter(batches),
+    )
 
 
 def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: str) -> Part:
@@ -28,9 +33,17 @@ def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: s
 
     def read(wanted: pa.Schema) -> Batches:
         for number, table in enumerate(tables):
-            if not isinstance(table, (pa.Table, pa.RecordBatch)) or not table.schema.equals(first.schema):
-                found = table.schema if isinstance(table, (pa.Table, pa.RecordBatch)) else type(table).__name__
-                raise InvalidInputError(f"item {number} of {name} is not a table of the first one's schema, but {found}")
+            if not isinstance(table, (pa.Table, pa.RecordBatch)) or not table.schema.equals(
+                first.schema
+            ):
+                found = (
+                    table.schema
+                    if isinstance(table, (pa.Table, pa.RecordBatch))
+                    else type(table).__name__
+                )
+                raise InvalidInputError(
+                    f"item {number} of {name} is not a table of the first one's schema, but {found}"
+                )
             yield from table_part(table).read(wanted)
 
     return Part(name, None, first.schema, read)
@@ -38,14 +51,18 @@ def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: s
 
 def stream_part(data: Any, name: str, total: int | None) -> Part:
     """Anything that offers the Arrow C stream interface: a reader, a polars.DataFrame, a DuckDB relation."""
-    reader = data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data)
+    reader = (
+        data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data)
+    )
     return Part(name, total, reader.schema, lambda wanted: iter(reader))
 
 
 def column_part(column: pa.Array | pa.ChunkedArray, name: str, text_column: str) -> Part:
     """A single column: of texts, or of vectors."""
     kind = plain_type(column.type)
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    is_list = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
     if not is_text(kind) and not is_list:
         raise InvalidInputError(
             f"{name} holds {column.type}; a single column must hold texts or vectors, or be part of a table"
@@ -63,7 +80,10 @@ def pandas_part(frame: Any) -> Part:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError) as error:
         for column in [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]:
-            values = [None if isinstance(value, float) and value != value else value for value in frame[column]]
+            values = [
+                None if isinstance(value, float) and value != value else value
+                for value in frame[column]
+            ]
             columns = Columns(row_name)
             columns.see(Block(list(range(len(values))), [{str(column): value} for value in values]))
             columns.types()
@@ -82,19 +102,26 @@ def lazy_frame_part(frame: Any, batch_rows: int) -> Part:
     return Part("a polars.LazyFrame", None, schema, read)
 
 
-def texts_part(texts: Iterable[Any], name: str, total: int | None, batch_rows: int, text_column: str) -> Part:
+def texts_part(
+    texts: Iterable[Any], name: str, total: int | None, batch_rows: int, text_column: str
+) -> Part:
     """Documents: one column of text."""
     field = pa.field(text_column, pa.large_string())
 
     def batch(values: list[str | None], end: int) -> pa.RecordBatch:
-        return pa.record_batch([to_array(values, field, range(end - len(values), end), row_name)], schema=pa.schema([field]))
+        return pa.record_batch(
+            [to_array(values, field, range(end - len(values), end), row_name)],
+            schema=pa.schema([field]),
+        )
 
     def read(wanted: pa.Schema) -> Batches:
         values: list[str | None] = []
         chars = number = 0
         for number, value in enumerate(texts):
             if value is not None and not isinstance(value, str):
-                raise InvalidInputError(f"{row_name(number)} is a {type(value).__name__}; the rows before it are texts (str)")
+                raise InvalidInputError(
+                    f"{row_name(number)} is a {type(value).__name__}; the rows before it are texts (str)"
+                )
             values.append(value)
             chars += len(value or "")
             if len(values) == batch_rows or chars >= MAX_BATCH_CHARS:
@@ -110,9 +137,13 @@ def matrix_part(matrix: Matrix, name: str, batch_rows: int) -> Part:
     """Vectors as the rows of a matrix: one column of fixed-size lists of the matrix's own type. Rows are not copied."""
     if matrix.ndim != 2 or not matrix.shape[1]:
         advice = "; one vector is a matrix of one row: vector[None, :]" if matrix.ndim == 1 else ""
-        raise InvalidInputError(f"{name} has the shape {matrix.shape}; vectors are given as a matrix (rows, dim){advice}")
+        raise InvalidInputError(
+            f"{name} has the shape {matrix.shape}; vectors are given as a matrix (rows, dim){advice}"
+        )
     if matrix.dtype.kind not in "iuf" or matrix.dtype.itemsize > 8:
-        raise InvalidInputError(f"{name} holds {matrix.dtype}; vectors are of floating-point numbers, such as float32")
+        raise InvalidInputError(
+            f"{name} holds {matrix.dtype}; vectors are of floating-point numbers, such as float32"
+        )
     rows, dim = matrix.shape
     native = matrix.dtype.newbyteorder("=")
     schema = pa.schema([(VECTOR, pa.list_(pa.from_numpy_dtype(native), dim))])
@@ -124,7 +155,9 @@ def matrix_part(matrix: Matrix, name: str, batch_rows: int) -> Part:
     return Part(name, rows, schema, read)
 
 
-def vectors_part(first: Any, vectors: Iterable[Any], name: str, total: int | None, batch_rows: int) -> Part:
+def vectors_part(
+    first: Any, vectors: Iterable[Any], name: str, total: int | None, batch_rows: int
+) -> Part:
     """Vectors one by one: arrays, or lists of numbers, all as long as the first."""
     sample = _vector(first, 0)
     dtype = sample.dtype if sample.dtype.name in ("float16", "float32") else np.dtype(np.float64)

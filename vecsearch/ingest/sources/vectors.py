@@ -36,7 +36,9 @@ def npy_part(path: Path, name: str, batch_rows: int) -> Part:
     except Exception as error:  # numpy evaluates the header, and lets many kinds of errors through
         raise InvalidInputError(f"{name} is not a whole .npy file of numbers: {error}") from error
     if not isinstance(matrix, np.ndarray):
-        raise InvalidInputError(f"{name} is an archive of arrays; save the one with the vectors by numpy.save")
+        raise InvalidInputError(
+            f"{name} is an archive of arrays; save the one with the vectors by numpy.save"
+        )
     return matrix_part(matrix, name, batch_rows)
 
 
@@ -62,7 +64,9 @@ def hdf5_part(path: Path, dataset: str | None, name: str, batch_rows: int) -> Pa
 
     with opened() as file:
         found: dict[str, Any] = {}
-        file.visititems(lambda key, item: found.update({key: item}) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(
+            lambda key, item: found.update({key: item}) if isinstance(item, h5py.Dataset) else None
+        )
         wanted = _dataset_in(found, dataset, name)
         part = matrix_part(found[wanted], f"{name}, data set {wanted!r}", batch_rows)
 
@@ -83,7 +87,9 @@ def _dataset_in(found: dict[str, Any], wanted: str | None, name: str) -> str:
     if wanted is not None:
         raise InvalidInputError(f"{name}: there is no data set {wanted!r}; there are: {shapes}")
     example = f"; name one, such as Path({name + INSIDE + matrices[0]!r})" if matrices else ""
-    raise InvalidInputError(f"{name} holds {len(matrices)} matrices (rows, dim), not one; its data sets are: {shapes}{example}")
+    raise InvalidInputError(
+        f"{name} holds {len(matrices)} matrices (rows, dim), not one; its data sets are: {shapes}{example}"
+    )
 
 
 def faiss_file_part(path: Path, name: str, batch_rows: int) -> Part:
@@ -93,7 +99,9 @@ def faiss_file_part(path: Path, name: str, batch_rows: int) -> Part:
     try:
         index = faiss.read_index(str(path))
     except RuntimeError as error:
-        raise InvalidInputError(f"{name} is not a whole FAISS index of float vectors: {_reason(error)}") from error
+        raise InvalidInputError(
+            f"{name} is not a whole FAISS index of float vectors: {_reason(error)}"
+        ) from error
     return faiss_part(index, name, batch_rows)
 
 
@@ -111,7 +119,9 @@ def faiss_part(index: Any, name: str, batch_rows: int) -> Part:
     if isinstance(inner, (faiss.IndexIDMap, faiss.IndexIDMap2)):
         ids, inner = faiss.vector_to_array(inner.id_map), faiss.downcast_index(inner.index)
     keys = _keys(inner)
-    vectors = partial(_faiss_vectors, index, inner, keys, np.array_equal(keys, np.arange(len(keys))))
+    vectors = partial(
+        _faiss_vectors, index, inner, keys, np.array_equal(keys, np.arange(len(keys)))
+    )
     try:
         vectors(0, min(1, len(keys)))
     except RuntimeError as error:
@@ -130,11 +140,17 @@ def _keys(index: Any) -> Ids:
         return np.arange(index.ntotal, dtype=np.int64)
     inverted = lists.invlists
     sizes = [inverted.list_size(at) for at in range(lists.nlist)]
-    found = [faiss.rev_swig_ptr(inverted.get_ids(at), size).copy() for at, size in enumerate(sizes) if size]
+    found = [
+        faiss.rev_swig_ptr(inverted.get_ids(at), size).copy()
+        for at, size in enumerate(sizes)
+        if size
+    ]
     return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
 
 
-def _faiss_vectors(owner: Any, index: Any, keys: Ids, in_order: bool, start: int, count: int) -> npt.NDArray[np.float32]:
+def _faiss_vectors(
+    owner: Any, index: Any, keys: Ids, in_order: bool, start: int, count: int
+) -> npt.NDArray[np.float32]:
     """The vectors of keys[start:start + count], float32 (count, dim). `index` may be a view into `owner`, which is held so
     that it lives as long.
 
@@ -163,14 +179,22 @@ def hnswlib_part(index: Any, name: str, batch_rows: int) -> Part:
     return _numbered(name, ids, int(index.dim), batch_rows, items)
 
 
-def _numbered(name: str, ids: Ids, dim: int, batch_rows: int, vectors: Callable[[int, int], npt.NDArray[np.float32]]) -> Part:
+def _numbered(
+    name: str,
+    ids: Ids,
+    dim: int,
+    batch_rows: int,
+    vectors: Callable[[int, int], npt.NDArray[np.float32]],
+) -> Part:
     schema = pa.schema([(ID, pa.int64()), (VECTOR, pa.list_(pa.float32(), dim))])
 
     def read(wanted: pa.Schema) -> Batches:
         for start in range(0, len(ids), batch_rows):
             some = ids[start : start + batch_rows]
             matrix = np.ascontiguousarray(vectors(start, len(some)), np.float32)
-            column = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), type=schema.field(VECTOR).type)
+            column = pa.FixedSizeListArray.from_arrays(
+                pa.array(matrix.ravel()), type=schema.field(VECTOR).type
+            )
             yield pa.RecordBatch.from_arrays([pa.array(some, pa.int64()), column], schema=schema)
 
     return Part(name, len(ids), schema, read)

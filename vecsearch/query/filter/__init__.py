@@ -74,7 +74,9 @@ class Filter:
         try:
             return bits(self._run(batch), batch.num_rows)
         except (pa.ArrowException, KeyError) as error:
-            raise FilterError(f"the filter {shorten(self.text)!r} cannot be computed: {error}") from error
+            raise FilterError(
+                f"the filter {shorten(self.text)!r} cannot be computed: {error}"
+            ) from error
 
 
 def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
@@ -84,10 +86,14 @@ def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
     (suggesting the nearest), or compares what cannot be compared.
     """
     if isinstance(where, str):
-        return _from_long_text(where, schema) if len(where) > LONG_TEXT else _from_text(where, schema)
+        return (
+            _from_long_text(where, schema) if len(where) > LONG_TEXT else _from_text(where, schema)
+        )
     if isinstance(where, pc.Expression):
         return _from_expression(where, schema)
-    raise FilterError(f"a filter is SQL text or a pyarrow.compute.Expression, not {type(where).__name__}")
+    raise FilterError(
+        f"a filter is SQL text or a pyarrow.compute.Expression, not {type(where).__name__}"
+    )
 
 
 def _compile_text(text: str, schema: pa.Schema) -> Filter:
@@ -130,11 +136,15 @@ def _compile_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
             f"the expression {text} cannot be used as a filter: it names a column by position; use pc.field('year')"
         )
     if len(set(schema.names)) < len(schema.names):
-        raise FilterError(f"the expression {text} cannot be used: two columns of the data have one name")
+        raise FilterError(
+            f"the expression {text} cannot be used: two columns of the data have one name"
+        )
     columns = _columns_of(expression, schema)
     vectors = [name for name in columns if is_vector(schema.field(name).type)]
     if vectors:
-        raise FilterError(f"the column {vectors[0]!r} holds vectors, which a filter cannot read: search with one instead")
+        raise FilterError(
+            f"the column {vectors[0]!r} holds vectors, which a filter cannot read: search with one instead"
+        )
     read = pa.schema([schema.field(name) for name in columns])
 
     def run(batch: pa.RecordBatch) -> Any:
@@ -160,7 +170,9 @@ def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]
     except pa.ArrowException as error:
         raise _misfit(expression, schema, error) from error
     if not pa.types.is_boolean(result.type):
-        raise FilterError(f"the expression {shorten(str(expression))} gives {result.type}, not a boolean, so it is no filter")
+        raise FilterError(
+            f"the expression {shorten(str(expression))} gives {result.type}, not a boolean, so it is no filter"
+        )
     columns = []
     for name in schema.names:
         try:
@@ -173,7 +185,13 @@ def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]
 def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> FilterError:
     missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in", str(error))
     if missing is None:
-        return FilterError(f"the expression {shorten(str(expression), 200)} does not fit the columns: {error}")
+        return FilterError(
+            f"the expression {shorten(str(expression), 200)} does not fit the columns: {error}"
+        )
     near = get_close_matches(missing[1], schema.names, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]!r}?" if near else f"there are {shorten(', '.join(schema.names), 300)}"
+    advice = (
+        f"did you mean {near[0]!r}?"
+        if near
+        else f"there are {shorten(', '.join(schema.names), 300)}"
+    )
     return FilterError(f"there is no column {missing[1]!r}: {advice}")

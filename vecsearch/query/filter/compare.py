@@ -90,11 +90,15 @@ def constant_unless_null(value: Value, constant: bool) -> Value:
 
 
 def conjunction(conditions: Sequence[Value]) -> Value:
-    return boolean("AND", lambda batch: reduce(pc.and_kleene, (each.run(batch) for each in conditions)))
+    return boolean(
+        "AND", lambda batch: reduce(pc.and_kleene, (each.run(batch) for each in conditions))
+    )
 
 
 def disjunction(conditions: Sequence[Value]) -> Value:
-    return boolean("OR", lambda batch: reduce(pc.or_kleene, (each.run(batch) for each in conditions)))
+    return boolean(
+        "OR", lambda batch: reduce(pc.or_kleene, (each.run(batch) for each in conditions))
+    )
 
 
 def negation(condition: Value) -> Value:
@@ -166,7 +170,9 @@ def _compare_literals(op: str, left: Literal, right: Literal, label: str) -> Val
     if a is None or b is None:
         return truth(None, label)
     if left.kind == "date or time" or left.kind != right.kind:
-        raise FilterError(f"{label} compares a {left.kind} with a {right.kind} and reads no column: put a column on one side")
+        raise FilterError(
+            f"{label} compares a {left.kind} with a {right.kind} and reads no column: put a column on one side"
+        )
     return truth(_PYTHON_COMPARISONS[op](a, b), label)
 
 
@@ -177,7 +183,9 @@ def _compare_values(op: str, left: Value, right: Value, label: str) -> Value:
     elif kinds <= {"date", "timestamp"}:
         left, right = _common_times(left, right)
     elif left.kind != right.kind or left.kind not in ("text", "boolean"):
-        raise FilterError(f"{left.label} ({left.type}) cannot be compared with {right.label} ({right.type})")
+        raise FilterError(
+            f"{left.label} ({left.type}) cannot be compared with {right.label} ({right.type})"
+        )
     kernel = _compare_floats(op) if left.kind == "float" else COMPARISONS[op]
     return boolean(label, lambda batch: kernel(left.run(batch), right.run(batch)))
 
@@ -189,7 +197,11 @@ def _common_times(left: Value, right: Value) -> tuple[Value, Value]:
         raise FilterError(
             f"{left.label} ({left.type}) and {right.label} ({right.type}) cannot be compared, as only one has a time zone"
         )
-    return (left, right) if left.type == right.type else (_as_nanoseconds(left), _as_nanoseconds(right))
+    return (
+        (left, right)
+        if left.type == right.type
+        else (_as_nanoseconds(left), _as_nanoseconds(right))
+    )
 
 
 def _as_nanoseconds(value: Value) -> Value:
@@ -209,9 +221,14 @@ def _common_numbers(left: Value, right: Value) -> tuple[Value, Value]:
         common = pa.float64()
     elif "decimal" in kinds:
         scales = [each.type.scale if each.kind == "decimal" else 0 for each in (left, right)]
-        wholes = [each.type.precision - each.type.scale if each.kind == "decimal" else 20 for each in (left, right)]
+        wholes = [
+            each.type.precision - each.type.scale if each.kind == "decimal" else 20
+            for each in (left, right)
+        ]
         precision = max(scales) + max(wholes)
-        common = pa.decimal128(38, max(scales)) if precision <= 38 else pa.decimal256(76, max(scales))
+        common = (
+            pa.decimal128(38, max(scales)) if precision <= 38 else pa.decimal256(76, max(scales))
+        )
     elif pa.uint64() in (left.type, right.type):
         common = pa.decimal128(20, 0)
     else:
@@ -254,13 +271,17 @@ def plain_constants(value: Value, literals: Sequence[Literal]) -> list[Any]:
                 raise mismatch(value, literal)
         return [literal.value for literal in literals]
     if value.kind == "float":
-        return [number for literal in literals if (number := float_constant(value, literal)) is not None]
+        return [
+            number for literal in literals if (number := float_constant(value, literal)) is not None
+        ]
     if value.kind in ("list", "other"):
         raise mismatch(value, literals[0])
     lowest, highest = grid_limits(value.type)
     positions = (grid_position(value, literal) for literal in literals)
     return [
-        grid_constant(value.type, int(units)) for units in positions if units.denominator == 1 and lowest <= units <= highest
+        grid_constant(value.type, int(units))
+        for units in positions
+        if units.denominator == 1 and lowest <= units <= highest
     ]
 
 

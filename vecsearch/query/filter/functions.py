@@ -27,7 +27,15 @@ from vecsearch.query.filter.compare import (
     negation,
     truth,
 )
-from vecsearch.query.filter.values import MAX_DIGITS, Literal, Operand, Value, elements, number, shorten
+from vecsearch.query.filter.values import (
+    MAX_DIGITS,
+    Literal,
+    Operand,
+    Value,
+    elements,
+    number,
+    shorten,
+)
 
 
 def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Value:
@@ -57,7 +65,11 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
     kernel = simple.get(tuple(kinds), pc.match_substring_regex)
     if tuple(kinds) not in simple:
         fragments = {"%": ".*", "_": "."}
-        text = r"(?s)\A" + "".join(fragments.get(kind) or re.escape(text) for kind, text in parts) + r"\z"
+        text = (
+            r"(?s)\A"
+            + "".join(fragments.get(kind) or re.escape(text) for kind, text in parts)
+            + r"\z"
+        )
     try:
         kernel(pa.array(["-"]), text)  # the regular expression is compiled by its first use
     except pa.ArrowInvalid:
@@ -73,7 +85,9 @@ def _like_parts(pattern: str, escape: str) -> list[tuple[str, str]]:
         if character == escape:
             following = next(characters, "")
             if not following:
-                raise FilterError(f"the pattern '{shorten(pattern)}' must not end with its escape character")
+                raise FilterError(
+                    f"the pattern '{shorten(pattern)}' must not end with its escape character"
+                )
             marked.append(("text", following))
         elif character == "_" or (character == "%" and marked[-1:] != [("%", "")]):
             marked.append((character, ""))
@@ -89,7 +103,11 @@ def _like_parts(pattern: str, escape: str) -> list[tuple[str, str]]:
 def _text_value(operand: Operand, what: str) -> Value:
     if isinstance(operand, Value) and operand.kind == "text":
         return operand
-    given = f"the {operand.kind} {operand.label}" if isinstance(operand, Literal) else f"{operand.label} ({operand.type})"
+    given = (
+        f"the {operand.kind} {operand.label}"
+        if isinstance(operand, Literal)
+        else f"{operand.label} ({operand.type})"
+    )
     raise FilterError(f"{what} needs a text column, not {given}")
 
 
@@ -114,7 +132,9 @@ def list_has_any(lists: Operand, literals: Sequence[Literal]) -> Value:
     return boolean(value.label, run)
 
 
-def _flattened(lists: Any, missing: npt.NDArray[np.bool_] | None) -> tuple[Any, npt.NDArray[np.int64]]:
+def _flattened(
+    lists: Any, missing: npt.NDArray[np.bool_] | None
+) -> tuple[Any, npt.NDArray[np.int64]]:
     """The elements of all lists one after another, and where in them each list starts and the last one ends."""
     if isinstance(lists, pa.ListArray | pa.LargeListArray):
         offsets = lists.offsets.to_numpy()
@@ -192,7 +212,12 @@ def arithmetic(op: str, left: Operand, right: Operand) -> Operand:
         return Value(pa.int64(), label, lambda batch: _remainder(a.run(batch), b.run(batch)))
     if op == "/" or pa.float64() in (a.type, b.type):
         a, b = cast(a, pa.float64()), cast(b, pa.float64())
-    kernels = {"+": pc.add_checked, "-": pc.subtract_checked, "*": pc.multiply_checked, "/": pc.divide}
+    kernels = {
+        "+": pc.add_checked,
+        "-": pc.subtract_checked,
+        "*": pc.multiply_checked,
+        "/": pc.divide,
+    }
     kernel = kernels[op]
     return Value(a.type, label, lambda batch: kernel(a.run(batch), b.run(batch)))
 

@@ -16,9 +16,34 @@ import pyarrow as pa
 from sqlglot import exp
 
 from vecsearch.errors import FilterError
-from vecsearch.query.filter.compare import compare, conjunction, disjunction, is_null, is_truth, membership, negation, truth
-from vecsearch.query.filter.functions import absolute, arithmetic, change_case, is_nan, length, like, list_has_all, list_has_any
-from vecsearch.query.filter.syntax import ALLOWED, DATE_WORDS, FLATTER, FUNCTIONS, Syntax, full_width_hint
+from vecsearch.query.filter.compare import (
+    compare,
+    conjunction,
+    disjunction,
+    is_null,
+    is_truth,
+    membership,
+    negation,
+    truth,
+)
+from vecsearch.query.filter.functions import (
+    absolute,
+    arithmetic,
+    change_case,
+    is_nan,
+    length,
+    like,
+    list_has_all,
+    list_has_any,
+)
+from vecsearch.query.filter.syntax import (
+    ALLOWED,
+    DATE_WORDS,
+    FLATTER,
+    FUNCTIONS,
+    Syntax,
+    full_width_hint,
+)
 from vecsearch.query.filter.values import (
     Literal,
     Moment,
@@ -67,20 +92,28 @@ class _Compiler:
     def condition(self, node: exp.Expression, depth: int) -> Value:
         """A node that must be a condition: TRUE, FALSE or NULL for each row."""
         operand = self.operand(node, depth)
-        if isinstance(operand, Literal) and (operand.value is None or isinstance(operand.value, bool)):
+        if isinstance(operand, Literal) and (
+            operand.value is None or isinstance(operand.value, bool)
+        ):
             return truth(operand.value, operand.label)
         if isinstance(operand, Literal) or operand.kind != "boolean":
             type_of = operand.kind if isinstance(operand, Literal) else operand.type
-            raise FilterError(f"{operand.label} ({type_of}) is not a condition: compare it with something")
+            raise FilterError(
+                f"{operand.label} ({type_of}) is not a condition: compare it with something"
+            )
         return operand
 
     def operand(self, node: exp.Expression, depth: int) -> Operand:
         """A node compiled, whatever its type."""
         handler, arguments = _HANDLERS.get(type(node), (None, ()))
-        if handler is None or any(given and name not in arguments for name, given in node.args.items()):
+        if handler is None or any(
+            given and name not in arguments for name, given in node.args.items()
+        ):
             raise self.refused(node)
         if depth > MAX_DEPTH:
-            raise FilterError(f"the filter has more than {MAX_DEPTH} operators within each other: {FLATTER}")
+            raise FilterError(
+                f"the filter has more than {MAX_DEPTH} operators within each other: {FLATTER}"
+            )
         return handler(self, node, depth + 1)
 
     def chain(self, node: exp.Expression, depth: int) -> Value:
@@ -102,7 +135,9 @@ class _Compiler:
             if not isinstance(node, exp.EQ):
                 raise self.refused(node)
             return self._contains(right.this, [self.operand(left, depth)], depth)
-        return compare(_COMPARISONS[type(node)], self.operand(left, depth), self.operand(right, depth))
+        return compare(
+            _COMPARISONS[type(node)], self.operand(left, depth), self.operand(right, depth)
+        )
 
     def membership(self, node: exp.Expression, depth: int) -> Value:
         left, items = self.operand(node.this, depth), node.expressions
@@ -120,11 +155,16 @@ class _Compiler:
         return conjunction([compare(">=", value, low), compare("<=", value, high)])
 
     def like(self, node: exp.Expression, depth: int, escape: str = "") -> Value:
-        value, pattern = self.operand(node.this, depth), self.operand(node.args["expression"], depth)
+        value, pattern = (
+            self.operand(node.this, depth),
+            self.operand(node.args["expression"], depth),
+        )
         if isinstance(pattern, Literal) and pattern.value is None:
             return truth(None, pattern.label)
         if not isinstance(pattern, Literal) or not isinstance(pattern.value, str):
-            raise FilterError(f"LIKE needs a pattern in single quotes on its right, not {pattern.label}")
+            raise FilterError(
+                f"LIKE needs a pattern in single quotes on its right, not {pattern.label}"
+            )
         matched = like(value, pattern.value, escape, ignore_case=isinstance(node, exp.ILike))
         return negation(matched) if node.args.get("negate") else matched
 
@@ -132,7 +172,11 @@ class _Compiler:
         escape = self.operand(node.args["expression"], depth)
         if type(node.this) not in (exp.Like, exp.ILike):
             raise self.refused(node)
-        if not isinstance(escape, Literal) or not isinstance(escape.value, str) or len(escape.value) > 1:
+        if (
+            not isinstance(escape, Literal)
+            or not isinstance(escape.value, str)
+            or len(escape.value) > 1
+        ):
             raise FilterError(f"ESCAPE needs one character in single quotes, not {escape.label}")
         return self.like(node.this, depth, escape.value)
 
@@ -144,7 +188,11 @@ class _Compiler:
         if not isinstance(expected, Literal) or expected.value is not None:
             raise self.refused(node)
         value = self.operand(node.this, depth)
-        return truth(value.value is None, value.label) if isinstance(value, Literal) else is_null(value)
+        return (
+            truth(value.value is None, value.label)
+            if isinstance(value, Literal)
+            else is_null(value)
+        )
 
     def literal(self, node: exp.Expression, depth: int) -> Literal:
         if node.args["is_string"]:
@@ -167,11 +215,17 @@ class _Compiler:
     def zoned(self, node: exp.Expression, depth: int) -> Literal:
         """A time written with AT TIME ZONE."""
         local, zone = self.operand(node.this, depth), self.operand(node.args["zone"], depth)
-        if not isinstance(local, Literal) or not isinstance(zone, Literal) or not isinstance(zone.value, str):
+        if (
+            not isinstance(local, Literal)
+            or not isinstance(zone, Literal)
+            or not isinstance(zone.value, str)
+        ):
             raise self.refused(node)
         time = moment(local.value) if isinstance(local.value, str) else local.value
         if not isinstance(time, Moment) or time.aware:
-            raise FilterError(f"AT TIME ZONE needs a time without an offset before it, not {local.label}")
+            raise FilterError(
+                f"AT TIME ZONE needs a time without an offset before it, not {local.label}"
+            )
         return Literal(in_zone(time, zone.value), f"{local.label} AT TIME ZONE {zone.label}")
 
     def contains(self, node: exp.Expression, depth: int) -> Value:
@@ -184,19 +238,29 @@ class _Compiler:
         every = isinstance(node, exp.ArrayContainsAll) or name.endswith("_has_all")
         if not every and isinstance(sides[0], exp.Array):
             sides = sides[::-1]
-        if len(sides) != 2 or not isinstance(sides[1], exp.Array) or (name and name not in FUNCTIONS):
+        if (
+            len(sides) != 2
+            or not isinstance(sides[1], exp.Array)
+            or (name and name not in FUNCTIONS)
+        ):
             raise self.refused(node)
         items = [self.operand(item, depth) for item in sides[1].expressions]
         if any(isinstance(item, Literal) and item.value is None for item in items):
-            raise FilterError(f"{self.syntax.written(sides[1])} has a NULL, which equals no element of a list: leave it out")
+            raise FilterError(
+                f"{self.syntax.written(sides[1])} has a NULL, which equals no element of a list: leave it out"
+            )
         return self._contains(sides[0], items, depth, every=every)
 
-    def _contains(self, lists: exp.Expression, items: Sequence[Operand], depth: int, *, every: bool = False) -> Value:
+    def _contains(
+        self, lists: exp.Expression, items: Sequence[Operand], depth: int, *, every: bool = False
+    ) -> Value:
         value = self.operand(lists, depth)
         constants = [item for item in items if isinstance(item, Literal)]
         other = next((item for item in items if not isinstance(item, Literal)), None)
         if other is not None:
-            raise FilterError(f"only constants can be looked for in {value.label}, not {other.label}")
+            raise FilterError(
+                f"only constants can be looked for in {value.label}, not {other.label}"
+            )
         return list_has_all(value, constants) if every else list_has_any(value, constants)
 
     def column(self, node: exp.Expression, depth: int) -> Operand:
@@ -208,11 +272,17 @@ class _Compiler:
         value = column(field.name, field.type)
         for identifier in path[1:]:
             if not pa.types.is_struct(value.type):
-                raise FilterError(f"{value.label} ({value.type}) has no field {identifier.name!r}{self._quoted_whole(path)}")
+                raise FilterError(
+                    f"{value.label} ({value.type}) has no field {identifier.name!r}{self._quoted_whole(path)}"
+                )
             position = self._find(identifier, [inner.name for inner in value.type.fields], path)
-            value = struct_field(value, position, f"{value.label}.{value.type.field(position).name}")
+            value = struct_field(
+                value, position, f"{value.label}.{value.type.field(position).name}"
+            )
         if is_vector(value.type):
-            raise FilterError(f"the column {value.label!r} holds vectors, which a filter cannot read: search with one instead")
+            raise FilterError(
+                f"the column {value.label!r} holds vectors, which a filter cannot read: search with one instead"
+            )
         return Literal(None, value.label) if pa.types.is_null(value.type) else value
 
     def _path(self, node: exp.Expression) -> list[exp.Identifier]:
@@ -224,11 +294,15 @@ class _Compiler:
             raise self.refused(node)
         return path
 
-    def _find(self, identifier: exp.Identifier, names: list[str], path: list[exp.Identifier]) -> int:
+    def _find(
+        self, identifier: exp.Identifier, names: list[str], path: list[exp.Identifier]
+    ) -> int:
         name = identifier.name
         fitting = [index for index, each in enumerate(names) if each == name]
         if not fitting and not identifier.args.get("quoted"):
-            fitting = [index for index, each in enumerate(names) if each.casefold() == name.casefold()]
+            fitting = [
+                index for index, each in enumerate(names) if each.casefold() == name.casefold()
+            ]
         if len(fitting) == 1:
             return fitting[0]
         if fitting and len({names[index] for index in fitting}) == 1:
@@ -237,17 +311,27 @@ class _Compiler:
             )
         if fitting:
             choices = ", ".join(f'"{names[index]}"' for index in fitting)
-            raise FilterError(f"the name {name} fits several columns: write one of {choices}, in double quotes")
+            raise FilterError(
+                f"the name {name} fits several columns: write one of {choices}, in double quotes"
+            )
         folded = {each.casefold(): each for each in reversed(names)}
         near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
-        advice = f"did you mean {folded[near[0]]!r}?" if near else f"there are {shorten(', '.join(names), 300)}"
+        advice = (
+            f"did you mean {folded[near[0]]!r}?"
+            if near
+            else f"there are {shorten(', '.join(names), 300)}"
+        )
         if identifier.args.get("quoted"):
             advice += f" (a text goes in single quotes: '{name}')"
         raise FilterError(f"there is no column {name!r}: {advice}{self._quoted_whole(path)}")
 
     def _quoted_whole(self, path: list[exp.Identifier]) -> str:
         whole = ".".join(part.name for part in path)
-        return f'; the column {whole!r} is written "{whole}"' if len(path) > 1 and whole in self.schema.names else ""
+        return (
+            f'; the column {whole!r} is written "{whole}"'
+            if len(path) > 1 and whole in self.schema.names
+            else ""
+        )
 
 
 _Handler = Callable[[_Compiler, Any, int], Operand]
@@ -259,12 +343,21 @@ _COMPARISONS: dict[type[exp.Expression], str] = {
     exp.GT: ">",
     exp.GTE: ">=",
 }
-_ARITHMETIC: dict[type[exp.Expression], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
+_ARITHMETIC: dict[type[exp.Expression], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+    exp.Mod: "%",
+}
 _BINARY = ("this", "expression")
 
 
 def _operator(compiler: _Compiler, node: exp.Expression, depth: int) -> Operand:
-    left, right = compiler.operand(node.this, depth), compiler.operand(node.args["expression"], depth)
+    left, right = (
+        compiler.operand(node.this, depth),
+        compiler.operand(node.args["expression"], depth),
+    )
     return arithmetic(_ARITHMETIC[type(node)], left, right)
 
 
@@ -282,7 +375,10 @@ _HANDLERS: dict[type[exp.Expression], tuple[_Handler, tuple[str, ...]]] = {
     exp.Paren: _unary(lambda operand: operand),
     exp.And: (_Compiler.chain, _BINARY),
     exp.Or: (_Compiler.chain, _BINARY),
-    exp.Not: (lambda compiler, node, depth: negation(compiler.condition(node.this, depth)), ("this",)),
+    exp.Not: (
+        lambda compiler, node, depth: negation(compiler.condition(node.this, depth)),
+        ("this",),
+    ),
     **dict.fromkeys(_COMPARISONS, (_Compiler.comparison, _BINARY)),
     exp.In: (_Compiler.membership, ("this", "expressions", "field")),
     exp.Between: (_Compiler.between, ("this", "low", "high")),
@@ -291,7 +387,10 @@ _HANDLERS: dict[type[exp.Expression], tuple[_Handler, tuple[str, ...]]] = {
     exp.Escape: (_Compiler.escaped_like, _BINARY),
     exp.Is: (_Compiler.test, _BINARY),
     exp.Literal: (_Compiler.literal, ("this", "is_string")),
-    exp.Boolean: (lambda compiler, node, depth: Literal(bool(node.this), str(node.this).upper()), ("this",)),
+    exp.Boolean: (
+        lambda compiler, node, depth: Literal(bool(node.this), str(node.this).upper()),
+        ("this",),
+    ),
     exp.Null: (lambda compiler, node, depth: Literal(None, "NULL"), ()),
     exp.Neg: (_Compiler.negative, ("this",)),
     exp.Cast: (_Compiler.dated, ("this", "to")),

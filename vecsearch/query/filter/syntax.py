@@ -30,7 +30,10 @@ FUNCTIONS = {
 }
 DATE_WORDS = {
     "DATE": "date",
-    **dict.fromkeys(("TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATETIME"), "timestamp"),
+    **dict.fromkeys(
+        ("TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATETIME"),
+        "timestamp",
+    ),
     **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMPLTZ"), "timestamptz"),
 }
 ALLOWED = (
@@ -39,14 +42,30 @@ ALLOWED = (
 )
 FLATTER = "a chain such as a = 1 OR a = 2 OR a = 3 needs no parentheses, and a IN (1, 2, 3) is shorter still"
 _WORDS = {
-    *("AND", "OR", "NOT", "IN", "BETWEEN", "LIKE", "ILIKE", "ESCAPE", "IS", "NULL", "TRUE", "FALSE", "UNKNOWN"),
+    *(
+        "AND",
+        "OR",
+        "NOT",
+        "IN",
+        "BETWEEN",
+        "LIKE",
+        "ILIKE",
+        "ESCAPE",
+        "IS",
+        "NULL",
+        "TRUE",
+        "FALSE",
+        "UNKNOWN",
+    ),
     *("ISNULL", "NOTNULL", "ANY", "ARRAY", "AS", "WITH", "TIME", *DATE_WORDS),
 }
 _MAY_PRECEDE_PARENTHESIS = {"AND", "OR", "NOT", "IN", "BETWEEN", "ANY", "LIKE", "ILIKE", "CAST"}
 _SYMBOLS = {*"()[],.=<>+-*/%$", "==", "!=", "<>", "<=", ">=", "&&", "@>", "::"}
 _FREE = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER)
 _QUOTED = r"""'(?:[^']|'')*+' | "(?:[^"]|"")*+" | `(?:[^`]|``)*+`"""
-_CONSTANT = r"(?:[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|'(?:[^']|'')*+'|NULL\b)"
+_CONSTANT = (
+    r"(?:[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?|'(?:[^']|'')*+'|NULL\b)"
+)
 _PIECES = re.compile(
     rf"""{_QUOTED}
     | (?P<refused> -- | /\* | [;${{?\\\0] | (?<!:):(?!:) )
@@ -77,7 +96,9 @@ class Syntax:
         except UnicodeEncodeError as error:
             raise FilterError(f"the filter is not valid Unicode: {error}") from None
         if len(text) > MAX_TEXT:
-            raise FilterError(f"the filter has {len(text):,} characters; at most {MAX_TEXT:,} are allowed")
+            raise FilterError(
+                f"the filter has {len(text):,} characters; at most {MAX_TEXT:,} are allowed"
+            )
         syntax = _PIECES.sub(self._take_list, text)
         if len(syntax) > MAX_SYNTAX:
             raise FilterError(
@@ -111,8 +132,14 @@ class Syntax:
 
     def _take_list(self, match: re.Match[str]) -> str:
         if match["refused"]:
-            what = "a comment" if match["refused"] in ("--", "/*") else f"{match['refused']!r} outside quotes"
-            raise FilterError(f"{what} is not allowed in a filter: near {match.string[match.start() :][:20]!r}")
+            what = (
+                "a comment"
+                if match["refused"] in ("--", "/*")
+                else f"{match['refused']!r} outside quotes"
+            )
+            raise FilterError(
+                f"{what} is not allowed in a filter: near {match.string[match.start() :][:20]!r}"
+            )
         if match["constants"] is None:
             return match[0]
         self._lists.append(match["constants"])
@@ -126,20 +153,30 @@ class Syntax:
             _check_words(tokens, self._words)
             trees = dialect.parser().parse_into(exp.Condition, tokens, syntax)
         except TokenError:
-            raise FilterError(f"the filter {shorten(syntax)!r} cannot be read: is a quote not closed?") from None
+            raise FilterError(
+                f"the filter {shorten(syntax)!r} cannot be read: is a quote not closed?"
+            ) from None
         except ParseError as error:
             raise self._syntax_error(error) from None
         except (FilterError, RecursionError):
             raise
-        except Exception as error:  # a parser given odd text may fail in any way; to our caller it is one thing
-            raise FilterError(f"the filter {shorten(syntax)!r} cannot be parsed: {error}") from error
+        except (
+            Exception
+        ) as error:  # a parser given odd text may fail in any way; to our caller it is one thing
+            raise FilterError(
+                f"the filter {shorten(syntax)!r} cannot be parsed: {error}"
+            ) from error
         if len(trees) != 1 or not isinstance(trees[0], exp.Expression):
-            raise FilterError("the filter is empty: write a condition such as year >= 2000, or give no filter")
+            raise FilterError(
+                "the filter is empty: write a condition such as year >= 2000, or give no filter"
+            )
         return trees[0]
 
     def _syntax_error(self, error: ParseError) -> FilterError:
         detail = error.errors[0] if error.errors else {}
-        start, place, end = (str(detail.get(part) or "") for part in ("start_context", "highlight", "end_context"))
+        start, place, end = (
+            str(detail.get(part) or "") for part in ("start_context", "highlight", "end_context")
+        )
         near = shorten(self._restored(start[-30:] + place + end))
         return FilterError(
             f"the filter cannot be parsed at {place!r}, in {near!r}: write a condition such as year >= 2000 AND lang = 'en'; "
@@ -175,11 +212,22 @@ def _check_words(tokens: Sequence[Token], words: set[str]) -> None:
             hints = {"WHERE": "leave out that word", "SELECT": "it has no sub-queries"}
             hint = hints.get(text, f'write "{token.text}" if it is a column. {ALLOWED}')
             raise FilterError(f"{token.text} is not allowed in a filter: {hint}")
-        is_name = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) or (text[:1].isalpha() and not is_free)
-        if following == "(" and is_name and text not in _MAY_PRECEDE_PARENTHESIS and text.lower() not in FUNCTIONS:
-            raise FilterError(f"the function {token.text}(...) is not allowed in a filter. {ALLOWED}")
+        is_name = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) or (
+            text[:1].isalpha() and not is_free
+        )
+        if (
+            following == "("
+            and is_name
+            and text not in _MAY_PRECEDE_PARENTHESIS
+            and text.lower() not in FUNCTIONS
+        ):
+            raise FilterError(
+                f"the function {token.text}(...) is not allowed in a filter. {ALLOWED}"
+            )
         if text in ("AS", "::") and not is_free and following.upper() not in DATE_WORDS:
-            raise FilterError(f"a cast to {following or 'nothing'} is not allowed in a filter. {ALLOWED}")
+            raise FilterError(
+                f"a cast to {following or 'nothing'} is not allowed in a filter. {ALLOWED}"
+            )
 
 
 def _names_within(field: pa.Field) -> Iterable[str]:

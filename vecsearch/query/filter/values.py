@@ -31,7 +31,13 @@ SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 UNIT_NS = {"s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 MAX_DIGITS = 400  # of a number written in a filter, and of its exponent: beyond the range of float64 and decimal256
-LIST_TYPES = (pa.ListType, pa.LargeListType, pa.ListViewType, pa.LargeListViewType, pa.FixedSizeListType)
+LIST_TYPES = (
+    pa.ListType,
+    pa.LargeListType,
+    pa.ListViewType,
+    pa.LargeListViewType,
+    pa.FixedSizeListType,
+)
 EPOCH = datetime(1970, 1, 1)
 # The forms of date and time a filter may write, all of ISO 8601 with a space allowed for the T.
 _MOMENT = re.compile(
@@ -60,7 +66,13 @@ class Literal:
     def kind(self) -> str:
         if self.value is None:
             return "NULL"
-        kinds = {bool: "boolean", int: "number", Decimal: "number", str: "text", Moment: "date or time"}
+        kinds = {
+            bool: "boolean",
+            int: "number",
+            Decimal: "number",
+            str: "text",
+            Moment: "date or time",
+        }
         return kinds[type(self.value)]
 
 
@@ -132,7 +144,9 @@ def column(name: str, declared: pa.DataType) -> Value:
 def struct_field(value: Value, index: int, label: str) -> Value:
     """One field of a struct column; NULL where the struct is NULL."""
     target = plain_type(value.type.field(index).type)
-    return Value(target, label, lambda batch: as_type(pc.struct_field(value.run(batch), [index]), target))
+    return Value(
+        target, label, lambda batch: as_type(pc.struct_field(value.run(batch), [index]), target)
+    )
 
 
 def elements(lists: Value) -> Value:
@@ -150,7 +164,9 @@ def number(text: str) -> int | Decimal:
         if abs(Decimal(value).adjusted()) > MAX_DIGITS or math.isinf(float(value)):
             raise InvalidOperation
     except (ValueError, InvalidOperation, OverflowError):
-        raise FilterError(f"{shorten(text)} is not a number a filter can hold: write it as 12, 1.5 or 1e9") from None
+        raise FilterError(
+            f"{shorten(text)} is not a number a filter can hold: write it as 12, 1.5 or 1e9"
+        ) from None
     return value
 
 
@@ -160,7 +176,11 @@ def moment(text: str, *, form: str = "timestamp") -> Moment:
     FilterError where it stands for none, as `2021-02-29` does not.
     """
     match = _MOMENT.fullmatch(text.strip())
-    wanted = "'2020-01-31'" if form == "date" else "'2020-01-31', '2020-01-31 10:00:00' or '2020-01-31 10:00:00+08:00'"
+    wanted = (
+        "'2020-01-31'"
+        if form == "date"
+        else "'2020-01-31', '2020-01-31 10:00:00' or '2020-01-31 10:00:00+08:00'"
+    )
     if match is None or (form == "date" and match[4] is not None):
         raise FilterError(f"'{shorten(text)}' is not a {form}: write it as {wanted}")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
@@ -170,9 +190,15 @@ def moment(text: str, *, form: str = "timestamp") -> Moment:
     except ValueError as error:
         raise FilterError(f"'{text}' is not a {form}: {error}") from None
     if form == "timestamptz" and offset is None:
-        raise FilterError(f"'{text}' needs its offset from UTC, such as '2020-01-31 10:00:00+08:00'")
+        raise FilterError(
+            f"'{text}' needs its offset from UTC, such as '2020-01-31 10:00:00+08:00'"
+        )
     ns = (since.days * 86_400 + since.seconds) * SECOND + int((match[7] or "").ljust(9, "0"))
-    return Moment(ns) if offset is None else Moment(ns - int(offset.total_seconds()) * SECOND, aware=True)
+    return (
+        Moment(ns)
+        if offset is None
+        else Moment(ns - int(offset.total_seconds()) * SECOND, aware=True)
+    )
 
 
 def _offset(text: str | None) -> timedelta | None:
@@ -193,11 +219,15 @@ def in_zone(local: Moment, zone: str) -> Moment:
     """A wall-clock time of a zone (a name as Asia/Shanghai, or +08:00) as an instant; the earlier one where clocks were
     put back. FilterError for a zone that is not known."""
     try:
-        place: tzinfo = timezone(_offset(zone) or timedelta(0)) if zone[:1] in ("+", "-") else ZoneInfo(zone)
+        place: tzinfo = (
+            timezone(_offset(zone) or timedelta(0)) if zone[:1] in ("+", "-") else ZoneInfo(zone)
+        )
         wall = EPOCH + timedelta(seconds=local.ns // SECOND)
         offset = place.utcoffset(wall.replace(tzinfo=place)) or timedelta(0)
     except (KeyError, ValueError, OSError, OverflowError):
-        raise FilterError(f"time zone '{shorten(zone)}' is not known: write a name such as Asia/Shanghai or UTC") from None
+        raise FilterError(
+            f"time zone '{shorten(zone)}' is not known: write a name such as Asia/Shanghai or UTC"
+        ) from None
     return Moment(local.ns - round(offset.total_seconds() * SECOND), aware=True)
 
 
@@ -214,7 +244,9 @@ def mismatch(value: Value, literal: Literal) -> FilterError:
         "list": "ask for an element with array_contains(column, literal)",
         "other": "only IS NULL and IS NOT NULL can be asked of this type",
     }[value.kind]
-    return FilterError(f"{value.label} ({value.type}) cannot be compared with the {literal.kind} {literal.label}: {advice}")
+    return FilterError(
+        f"{value.label} ({value.type}) cannot be compared with the {literal.kind} {literal.label}: {advice}"
+    )
 
 
 def grid_position(value: Value, literal: Literal) -> int | Fraction:
