@@ -1,4 +1,6 @@
-"""Print each dependency in pyproject.toml pinned to its floor: `numpy>=2.1.0` becomes `numpy==2.1.0`."""
+"""Print each dependency in pyproject.toml pinned to its floor: `numpy>=2.1.0` becomes
+`numpy==2.1.0`.
+"""
 
 import re
 import tomllib
@@ -8,7 +10,9 @@ FLOOR = re.compile(r"([A-Za-z0-9._-]+)>=([0-9][A-Za-z0-9.]*)")
 
 
 def floors() -> list[str]:
-    """What `pip install ".[dev]"` asks for, with the extras that are made of other extras taken apart."""
+    """What `pip install ".[dev]"` asks for, with the extras that are made of other extras taken
+    apart.
+    """
     project = tomllib.loads(
         (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     )["project"]

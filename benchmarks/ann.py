@@ -1,9 +1,11 @@
 """vecsearch, bare FAISS and the peers on one data set, in one run.
 
-    python benchmarks/ann.py DATA [--quick] [--only vecsearch hnswlib ...] [--cases "no filter" "1%" ...]
+    python benchmarks/ann.py DATA [--quick] [--only vecsearch hnswlib ...]
+                             [--cases "no filter" "1%" ...]
 
-Builds every index of the grid in a process of its own, one after another; then measures in rounds, each library in turn, so
-that a machine that slows down slows all of them. Writes NAME.json, NAME.md and NAME.png into benchmarks/results. See README.md.
+Builds every index of the grid in a process of its own, one after another; then measures in rounds,
+each library in turn, so that a machine that slows down slows all of them. Writes NAME.json, NAME.md
+and NAME.png into benchmarks/results. See README.md.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ Step = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Plan:
-    """How to measure: which k and cases, how many rounds, and the seconds one measurement may take in a round."""
+    """How to measure: which k and cases, how many rounds, and the seconds one measurement may take
+    in a round.
+    """
 
     ks: Sequence[int]
     cases: Sequence[str]
@@ -55,7 +59,9 @@ class Plan:
 
 @dataclass
 class Entry:
-    """What becomes of one variant: facts of its build and its cold start, its points, or why there are none."""
+    """One variant: details of its build and its cold start, its points, or why there
+    are none.
+    """
 
     variant: grid.Variant
     folder: Path
@@ -75,7 +81,9 @@ class Entry:
 
 
 Measure = Callable[[Entry, Worker, cases.Case, int, grid.Args, int], None]
-"""Takes one measurement of an entry: its worker, the case, k, the query arguments, and the number of the round."""
+"""Takes one measurement of an entry: its worker, the case, k, the query arguments, and the number
+of the round.
+"""
 
 
 class Run:
@@ -106,13 +114,15 @@ class Run:
         return [entry for entry in self.entries if entry.error is None]
 
     def build(self, reuse: bool) -> None:
-        """Builds all indexes, one after another. `reuse`: those of the peers that an earlier run on this data left stay."""
+        """Builds all indexes, one after another. `reuse`: those of the peers that an earlier run on
+        this data left stay.
+        """
         for entry in self.entries:
             note = entry.folder.with_name(f"{entry.folder.name}.json")
             if reuse and entry.variant.peer != report.OURS and note.exists():
                 kept = json.loads(note.read_text())
                 if kept["data"] == self.fingerprint:
-                    entry.details |= kept["facts"]
+                    entry.details |= kept["details"]
                     continue
             with self.guard(entry, "build"):
                 worker = self.start(entry, self.plan.threads)
@@ -126,13 +136,16 @@ class Run:
                     )
                 finally:
                     worker.stop()
-                note.write_text(json.dumps({"data": self.fingerprint, "facts": entry.details}))
+                note.write_text(json.dumps({"data": self.fingerprint, "details": entry.details}))
                 say(
-                    f"{entry.variant.name}: built in {entry.details['build_facts']['seconds']:.1f} s"
+                    f"{entry.variant.name}: built in {entry.details['build_facts']['seconds']:.1f} "
+                    "s"
                 )
 
     def measure_single(self) -> None:
-        """One thread, one query a call, every process pinned to the same core. Round 0 finds the recall, and warms up."""
+        """One thread, one query a call, every process pinned to the same core. Round 0 finds the
+        recall, and warms up.
+        """
         self.rounds(
             "one thread",
             self.plan.rounds + 1,
@@ -156,8 +169,10 @@ class Run:
         names: Sequence[str],
         measured: Measure,
     ) -> None:
-        """Rounds over the libraries, with all their processes open where they fit into memory: then each library has its turn
-        at every step, and what slows the machine down slows all. Where they do not fit, each has its turn once a round."""
+        """Rounds over the libraries, with all their processes open where they fit into memory: then
+        each library has its turn at every step, and what slows the machine down slows all. Where
+        they do not fit, each has its turn once a round.
+        """
         together = self.fits()
         workers = self.open_all(threads, core) if together else {}
         for number in range(count):
@@ -352,7 +367,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "data",
-        help="a .npy, .hdf5, .fvecs, .bvecs or .parquet file, an ann-benchmarks URL, or a BEIR folder",
+        help="a .npy, .hdf5, .fvecs, .bvecs or .parquet file, an ann-benchmarks URL, or a BEIR "
+        "folder",
     )
     parser.add_argument("--name", help="name of the result files (that of the data)")
     parser.add_argument(
@@ -377,7 +393,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--filter-queries",
         type=int,
         default=500,
-        help="how many of them are asked with each filter",
+        help="how many of them are searched with each filter",
     )
     parser.add_argument("--limit", type=int, help="at most so many rows")
     parser.add_argument("--column", default="vector", help="vector column of a parquet file")

@@ -1,4 +1,5 @@
-"""What is asked of every library: no filter, random filters of several shares, and filters tied to the query's neighbourhood.
+"""What is asked of every library: no filter, random filters of several shares, and filters tied to
+the query's neighbourhood.
 
 The right answers are exact: every query against every row that its filter keeps.
 """
@@ -21,7 +22,9 @@ SHARES = {"50%": 0.5, "10%": 0.1, "1%": 0.01, "0.1%": 0.001}
 """Random filters: the share of rows each keeps. Its column says 1 on those rows and 0 elsewhere."""
 
 CLUSTERS = 40
-"""k-means clusters behind the correlated filter (the query's own cluster) and the anti-correlated one (the farthest)."""
+"""k-means clusters behind the correlated filter (the query's own cluster) and the anti-correlated
+one (the farthest).
+"""
 
 UNFILTERED, CORRELATED, ANTI_CORRELATED = "no filter", "2.5% correlated", "2.5% anti-correlated"
 CASES = (UNFILTERED, *SHARES, CORRELATED, ANTI_CORRELATED)
@@ -31,7 +34,9 @@ Columns = Mapping[str, npt.NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of question: each query's filter, and its exact top rows (q, k) with their scores and how many rows match."""
+    """One kind of question: each query's filter, and its exact top rows (q, k) with their scores
+    and how many rows match.
+    """
 
     name: str
     wheres: Sequence[Where]
@@ -40,7 +45,9 @@ class Case:
 
 
 def make_columns(data: Dataset, seed: int = 0) -> tuple[dict[str, npt.NDArray[np.int64]], Vectors]:
-    """The columns to filter on, by name, and the k-means centroids (40, dim) behind the column `cluster`."""
+    """The columns to filter on, by name, and the k-means centroids (40, dim) behind the column
+    `cluster`.
+    """
     n = len(data.base)
     rng = np.random.default_rng(seed)
     columns = {}
@@ -89,7 +96,9 @@ def make_case(
 
 
 def true_scores(data: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The score, in float64, of the row numbers in each query's line, shape as `rows`; larger is better, -inf for -1."""
+    """The score, in float64, of the row numbers in each query's line, shape as `rows`; larger is
+    better, -inf for -1.
+    """
     scores = np.full(rows.shape, -np.inf)
     for i, line in enumerate(rows):
         valid = line >= 0
@@ -104,7 +113,9 @@ def true_scores(data: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
 def judge(
     data: Dataset, case: Case, columns: Columns, found: Sequence[Sequence[int]], k: int
 ) -> tuple[npt.NDArray[np.float64], int]:
-    """Recall@k of each query, and how many hits broke the filter. A hit outside the filter is not found."""
+    """Recall@k of each query, and how many hits broke the filter. A hit outside the filter is not
+    found.
+    """
     rows = np.full((len(found), k), -1, dtype=np.int64)
     for i, line in enumerate(found):
         rows[i, : min(k, len(line))] = line[:k]

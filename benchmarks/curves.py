@@ -11,7 +11,9 @@ Point = tuple[float, float]
 
 
 def frontier(points: Iterable[Point]) -> list[Point]:
-    """The points that no other beats in both recall and QPS, by rising recall (and so by falling QPS)."""
+    """The points that no other beats in both recall and QPS, by rising recall (and so by falling
+    QPS).
+    """
     kept: list[Point] = []
     for recall, qps in sorted(points, key=lambda point: (-point[0], -point[1])):
         if not kept or qps > kept[-1][1]:
@@ -20,10 +22,11 @@ def frontier(points: Iterable[Point]) -> list[Point]:
 
 
 def qps_at(points: Iterable[Point], recall: float) -> float | None:
-    """QPS at `recall`: on the frontier, log QPS taken as linear in recall between the two neighbouring points.
+    """QPS at `recall`: on the frontier, log QPS taken as linear in recall between the two
+    neighbouring points.
 
-    Where even the cheapest setting has more recall than asked, its QPS, which the curve certainly reaches. Where the curve ends
-    below `recall`, None: nothing is extrapolated.
+    Where even the cheapest setting has more recall than asked, its QPS, which the curve certainly
+    reaches. Where the curve ends below `recall`, None: nothing is extrapolated.
     """
     curve = frontier(points)
     if not curve or recall > curve[-1][0]:

@@ -1,7 +1,8 @@
 """Data sets for the benchmarks: vectors to index, and queries that are not among them.
 
-Reads .npy, ann-benchmarks .hdf5 (a path or a URL), .fvecs / .ivecs / .bvecs, .parquet, and a BEIR folder of texts. Where a set
-brings no queries of its own, rows drawn at random are taken out of the base and become the queries.
+Reads .npy, ann-benchmarks .hdf5 (a path or a URL), .fvecs / .ivecs / .bvecs, .parquet, and a BEIR
+folder of texts. Where a set brings no queries of its own, rows drawn at random are taken out of the
+base and become the queries.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ DISTANCES = {"angular": "cosine", "euclidean": "l2", "ip": "ip", "dot": "ip"}
 
 @dataclass(frozen=True)
 class Dataset:
-    """Vectors to index (n, dim) and queries (q, dim), float32, of unit length for cosine; `held_out`: queries left the base."""
+    """Vectors to index (n, dim) and queries (q, dim), float32, of unit length for cosine;
+    `held_out`: queries left the base.
+    """
 
     name: str
     base: Vectors
@@ -54,10 +57,12 @@ def load(
     model: str | None = None,
     cache: Path = Path(),
 ) -> Dataset:
-    """The data set at `source`, with at most `limit` base rows (a random draw) and at most `queries` queries.
+    """The data set at `source`, with at most `limit` base rows (a random draw) and at most
+    `queries` queries.
 
-    `metric` overrides what the file says; a file that says nothing is taken for cosine. `column` is the vector column of a
-    parquet file, `model` embeds the texts of a BEIR folder, `cache` keeps downloads and embeddings.
+    `metric` overrides what the file says; a file that says nothing is taken for cosine. `column` is
+    the vector column of a Parquet file, `model` embeds the texts of a BEIR folder, `cache` keeps
+    downloads and embeddings.
     """
     path = (
         _fetch(source, cache)
@@ -89,7 +94,9 @@ def load(
 
 
 def shared(*parts: str) -> Path:
-    """A file of the project's shared data: beside the project's folder, or where VECSEARCH_DATA says."""
+    """A file of the project's shared data: beside the project's folder, or where VECSEARCH_DATA
+    says.
+    """
     root = (
         os.environ.get("VECSEARCH_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
     )
@@ -102,8 +109,10 @@ def shared(*parts: str) -> Path:
 
 
 def read_vecs(path: Path) -> npt.NDArray[Any]:
-    """The vectors of an .fvecs (float32), .ivecs (int32) or .bvecs (uint8) file, shape (n, dim): each vector stands behind
-    its length as a little-endian int32 (the format of the TEXMEX data sets)."""
+    """The vectors of an .fvecs (float32), .ivecs (int32) or .bvecs (uint8) file, shape (n, dim):
+    each vector stands behind its length as a little-endian int32 (the format of the TEXMEX data
+    sets).
+    """
     item = np.dtype({".fvecs": "<f4", ".ivecs": "<i4", ".bvecs": "u1"}[path.suffix])
     if path.stat().st_size < 4:
         raise ValueError(f"{path.name} is too short to hold a vector")
@@ -112,7 +121,8 @@ def read_vecs(path: Path) -> npt.NDArray[Any]:
     stride = 4 + dim * item.itemsize
     if dim <= 0 or content.size % stride:
         raise ValueError(
-            f"{path.name} is no {path.suffix} file: {content.size} bytes do not divide into vectors of {dim}"
+            f"{path.name} is no {path.suffix} file: {content.size} bytes do not divide into "
+            f"vectors of {dim}"
         )
     lines = content.reshape(-1, stride)
     if (lines[:, :4] != lines[0, :4]).any():
@@ -132,7 +142,8 @@ def _reader(path: Path, column: str, model: str | None, cache: Path) -> Callable
     readers |= dict.fromkeys((".fvecs", ".ivecs", ".bvecs"), _read_vecs_with_queries)
     if path.suffix not in readers:
         raise ValueError(
-            f"{path.name}: not a kind of file that is read here ({', '.join(readers)}, or a BEIR folder)"
+            f"{path.name}: not a kind of file that is read here ({', '.join(readers)}, or a BEIR "
+            "folder)"
         )
     return readers[path.suffix]
 
@@ -151,7 +162,8 @@ def _read_hdf5(path: Path) -> Raw:
         distance = file.attrs.get("distance", "angular")
         if distance not in DISTANCES:
             raise ValueError(
-                f"{path.name}: the distance {distance!r} is not measured here ({', '.join(DISTANCES)})"
+                f"{path.name}: the distance {distance!r} is not measured here "
+                f"({', '.join(DISTANCES)})"
             )
         return Raw(file["train"][:], file["test"][:], DISTANCES[distance])
 
@@ -162,7 +174,8 @@ def _read_parquet(path: Path, column: str) -> Raw:
     schema = pq.read_schema(path)
     if column not in schema.names:
         raise ValueError(
-            f"{path.name} has no column {column!r}; it has {', '.join(schema.names)}: name one with --column"
+            f"{path.name} has no column {column!r}; it has {', '.join(schema.names)}: name one "
+            "with --column"
         )
     lists = pq.read_table(path, columns=[column])[column].combine_chunks()
     if lists.null_count:
@@ -174,7 +187,9 @@ def _read_parquet(path: Path, column: str) -> Raw:
 
 
 def _read_beir(folder: Path, model: str | None, cache: Path) -> Raw:
-    """The documents of a BEIR folder as base and its questions as queries, embedded once and kept in `cache`."""
+    """The documents of a BEIR folder as base and its questions as queries, embedded once and kept
+    in `cache`.
+    """
     arrays = []
     for part in ("corpus", "queries"):
         kept = cache / f"{folder.name}.{(model or 'all-MiniLM-L6-v2').replace('/', '_')}.{part}.npy"
@@ -197,7 +212,9 @@ def read_texts(path: Path) -> dict[str, str]:
 
 
 def sentence_transformer(model: str | None) -> Any:
-    """A SentenceTransformer by name; None is all-MiniLM-L6-v2, from its pip package, which needs no network."""
+    """A SentenceTransformer by name; None is all-MiniLM-L6-v2, from its pip package, which needs no
+    network.
+    """
     from sentence_transformers import SentenceTransformer
 
     if model is not None:

@@ -1,9 +1,11 @@
-"""What ingesting costs beyond embedding: `create` and `add` against `SentenceTransformer.encode` of the same texts.
+"""What ingesting costs beyond embedding: `create` and `add` against `SentenceTransformer.encode` of
+the same texts.
 
     python benchmarks/embedding_speed.py [--texts 5000] [--rounds 3]
 
-Both embed the same package summaries with the same model, already loaded, one after the other in each round, and take turns in
-going first. The ratio is of the median times; the promise is 1.05 at most.
+Both embed the same package summaries with the same model, already loaded, one after the other in
+each round, and take turns in going first. The ratio is of the median times; the promise is 1.05 at
+most.
 """
 
 from __future__ import annotations
@@ -62,13 +64,15 @@ def main() -> None:
             for name, task in turn[::-1] if number % 2 else turn:
                 seconds[name].append(_timed(task))
             print(
-                f"round {number + 1}: encode {seconds['encode'][-1]:.1f} s, ingest {seconds['ingest'][-1]:.1f} s"
+                f"round {number + 1}: encode {seconds['encode'][-1]:.1f} s, ingest "
+                f"{seconds['ingest'][-1]:.1f} s"
             )
     finally:
         shutil.rmtree(work, ignore_errors=True)
     ratio = statistics.median(seconds["ingest"]) / statistics.median(seconds["encode"])
     print(
-        f"{len(texts):,} texts: ingesting takes {ratio:.3f} times as long as encoding (promise: {PROMISE} at most)"
+        f"{len(texts):,} texts: ingesting takes {ratio:.3f} times as long as encoding (promise: "
+        f"{PROMISE} at most)"
     )
     print(
         measure.save(

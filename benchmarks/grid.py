@@ -1,4 +1,6 @@
-"""The declared grid (grid.toml): which indexes are built of each library, and which efforts are searched with."""
+"""The declared grid (grid.toml): which indexes are built of each library, and which efforts are
+searched with.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ DEFAULT = Path(__file__).with_name("grid.toml")
 
 @dataclass(frozen=True)
 class Variant:
-    """One index of one library: how it is built, and the query arguments to search it with, without and with a filter."""
+    """One index of one library: how it is built, and the query arguments to search it with, without
+    and with a filter.
+    """
 
     peer: str
     build: Args
@@ -33,9 +37,11 @@ class Variant:
 def read(
     path: Path = DEFAULT, *, only: Sequence[str] | None = None, quick: bool = False
 ) -> list[Variant]:
-    """The variants of the libraries in `only` (all when None), in the file's order; `quick` thins them out.
+    """The variants of the libraries in `only` (all when None), in the file's order; `quick` thins
+    them out.
 
-    Raises ValueError for a library without an adapter, or one in `only` that the file does not have.
+    Raises ValueError for a library without an adapter, or one in `only` that the file does not
+    have.
     """
     with path.open("rb") as file:
         declared = tomllib.load(file)

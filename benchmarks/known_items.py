@@ -2,8 +2,8 @@
 
     python benchmarks/known_items.py [xquad-en xquad-zh] [--models NAME ...]
 
-For each model, a collection of a BEIR folder's documents is evaluated twice: with its questions and judgements, and with
-questions made from the documents themselves.
+For each model, a collection of a BEIR folder's documents is evaluated twice: with its questions and
+judgements, and with questions made from the documents themselves.
 """
 
 from __future__ import annotations

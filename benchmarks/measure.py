@@ -18,10 +18,13 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def memory() -> dict[str, float]:
-    """This process now, in MB: `resident` (all pages in memory, those mapped from files included), `anonymous` (those that no
-    file backs), and `peak` (the most resident it ever was). From /proc, so Linux only."""
+    """This process now, in MB: `resident` (all pages in memory, those mapped from files included),
+    `anonymous` (those that no file backs), and `peak` (the most resident it ever was). From /proc,
+    so Linux only.
+    """
     rollup = _fields("/proc/self/smaps_rollup")
-    # VmHWM and not getrusage's ru_maxrss: that one survives exec, and so shows the peak of the parent when that is larger.
+    # VmHWM and not getrusage's ru_maxrss: that one survives exec, and so shows the peak of the
+    # parent when that is larger.
     peak = _fields("/proc/self/status")["VmHWM"]
     return {
         "resident": rollup["Rss"] / 1024,
@@ -72,7 +75,9 @@ def hardware() -> dict[str, str | int]:
 
 
 def version(package: str) -> str:
-    """The installed version of a package; for one that runs from its source tree, what its files say; or "absent"."""
+    """The installed version of a package; for one that runs from its source tree, what its files
+    say; or "absent".
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -84,7 +89,9 @@ def version(package: str) -> str:
 
 
 def save(name: str, measured: Mapping[str, Any], packages: Sequence[str]) -> Path:
-    """Writes benchmarks/results/NAME.json: what was measured, when, on what, and with which versions."""
+    """Writes benchmarks/results/NAME.json: what was measured, when, on what, and with which
+    versions.
+    """
     details = {"name": name, "date": f"{datetime.now(UTC):%Y-%m-%d}", "hardware": hardware()}
     details["versions"] = {package: version(package) for package in packages}
     RESULTS.mkdir(exist_ok=True)

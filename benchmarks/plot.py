@@ -60,7 +60,10 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     data, machine = results["data"], results["hardware"]
-    title = f"{data['name']}: {data['rows']:,} × {data['dim']}, {data['metric']} — {machine['cpu']}, {results['date']}"
+    title = (
+        f"{data['name']}: {data['rows']:,} × {data['dim']}, {data['metric']} — "
+        f"{machine['cpu']}, {results['date']}"
+    )
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=130)
     plt.close(figure)
@@ -78,7 +81,9 @@ def _points(results: Mapping[str, Any], peer: str, k: int) -> list[curves.Point]
 
 
 def _place(recall: float) -> float:
-    """Where a recall stands on the axis: by the log of what is missed, so that .95, .99 and .999 do not fall on one spot."""
+    """Where a recall stands on the axis: by the log of what is missed, so that .95, .99 and .999 do
+    not fall on one spot.
+    """
     return -math.log10(max(1.0 - recall, RIGHT_EDGE))
 
 

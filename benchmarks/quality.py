@@ -1,12 +1,14 @@
-"""Does anything between the model and the ranking lose quality? nDCG@10 against plain encode-and-multiply.
+"""Does anything between the model and the ranking lose quality? nDCG@10 against plain
+encode-and-multiply.
 
     python benchmarks/quality.py [cranfield xquad-en ...]
 
-The reference is SentenceTransformer.encode of documents and questions, and numpy for exact cosine. Against it stands a
-collection, searched through the API and through the command line, without an index and with one. The same for pairs of texts
-that people scored for likeness (WordSim-353 and SimLex-999; the shared data has no pairs of sentences such as STS-B's):
-Spearman's correlation of their scores with the cosine of the model's vectors, and of those a collection gives back. The promise
-is a difference of 0.002 at most.
+The reference is SentenceTransformer.encode of documents and questions, and numpy for exact cosine.
+Against it stands a collection, searched through the API and through the command line, without an
+index and with one. The same for pairs of texts that people scored for likeness (WordSim-353 and
+SimLex-999; the shared data has no pairs of sentences such as STS-B's): Spearman's correlation of
+their scores with the cosine of the model's vectors, and of those a collection gives back. The
+promise is a difference of 0.002 at most.
 """
 
 from __future__ import annotations
@@ -83,7 +85,9 @@ def main() -> None:
 
 
 def measured(folder: Path) -> dict[str, float]:
-    """Mean nDCG@10 of a BEIR folder by each way of searching, over the questions that have judgements."""
+    """Mean nDCG@10 of a BEIR folder by each way of searching, over the questions that have
+    judgements.
+    """
     documents = datasets.read_texts(folder / "corpus.jsonl")
     judged = read_qrels(folder / "qrels" / "test.tsv")
     questions = {
@@ -102,7 +106,9 @@ def measured(folder: Path) -> dict[str, float]:
 
 
 def correlated(path: Path) -> dict[str, float]:
-    """Spearman's correlation of people's scores of pairs with the cosines, by the model alone and through a collection."""
+    """Spearman's correlation of people's scores of pairs with the cosines, by the model alone and
+    through a collection.
+    """
     pairs = read_similarities(path)
     texts = sorted({word for left, right, _ in pairs for word in (left, right)})
     row = {text: number for number, text in enumerate(texts)}

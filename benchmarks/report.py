@@ -17,16 +17,24 @@ BARE = ("faiss-hnsw", "faiss-flat")
 RECALLS = (0.90, 0.95, 0.99)
 FILTERED_RECALL = 0.95
 METHOD = (
-    "All libraries in one run, each in processes of its own; {rounds} rounds over the libraries in turn, and the median round "
-    "is what stands here, never the best. Recall is |found ∩ exact| / min(k, rows that match), ties at the k-th score counting "
-    'as found. "At recall r" is read off each index\'s curve: log QPS taken as linear in recall between the two neighbouring '
-    "points of its frontier; nothing is extrapolated. A library tried with several builds is shown at its fastest there"
+    "All libraries in one run, each in processes of its own; {rounds} rounds over the libraries in "
+    "turn, and the median round "
+    "is what stands here, never the best. Recall is |found ∩ exact| / min(k, rows that match), "
+    "ties at the k-th score counting "
+    'as found. "At recall r" is read off each index\'s curve: log QPS taken as linear in recall '
+    "between the two neighbouring "
+    "points of its frontier; nothing is extrapolated. A library tried with several builds is shown "
+    "at its fastest there"
 )
 COSTS = (
-    "Building is timed from vectors in memory to an index on disk, with all threads, and includes storing and indexing the "
-    "filter columns where the library has them. Memory is of a fresh process with one thread: all resident pages, those mapped "
-    "from files included, first with the library loaded, then after it opened the index with its files out of the page cache "
-    "and answered 1,000 queries; in brackets what no file backs, which the system cannot take back. The cold p99 is of the "
+    "Building is timed from vectors in memory to an index on disk, with all threads, and includes "
+    "storing and indexing the "
+    "filter columns where the library has them. Memory is of a fresh process with one thread: all "
+    "resident pages, those mapped "
+    "from files included, first with the library loaded, then after it opened the index with its "
+    "files out of the page cache "
+    "and answered 1,000 queries; in brackets what no file backs, which the system cannot take "
+    "back. The cold p99 is of the "
     "first 200 of those queries."
 )
 
@@ -70,7 +78,9 @@ def points(entry: Record, threads: str, case: str, k: int) -> list[Record]:
 
 
 def best_at(results: Record, threads: str, k: int, recall: float) -> dict[str, tuple[float, str]]:
-    """Each library's QPS at `recall` without a filter, by its fastest index there, and that index's name."""
+    """Each library's QPS at `recall` without a filter, by its fastest index there, and that index's
+    name.
+    """
     best: dict[str, tuple[float, str]] = {}
     for entry in results["entries"]:
         curve = [(p["recall"], p["qps"]) for p in points(entry, threads, UNFILTERED, k)]
@@ -90,8 +100,10 @@ def _heading(results: Record) -> str:
     }
     origin = "held-out rows of the same data" if data["held_out"] else "the data set's own queries"
     conditions = [
-        f"{data['name']}, {data['rows']:,} rows × {data['dim']}, {data['metric']}; {data['queries']:,} queries ({origin})",
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['vector_instructions'] or 'no AVX2'}, "
+        f"{data['name']}, {data['rows']:,} rows × {data['dim']}, {data['metric']}; "
+        f"{data['queries']:,} queries ({origin})",
+        f"{machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['vector_instructions'] or 'no AVX2'}, "
         f"{machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}",
         f"measured on {results['date']}, in {results['minutes']} minutes",
         f"{_listed(versions)}; with {_listed(others)}",
@@ -127,7 +139,9 @@ def _speed_table(results: Record, threads: str, k: int, title: str) -> str:
 
 
 def _promise_table(results: Record, k: int) -> str:
-    """What vecsearch promised, what it kept, and how fast the best peer is at the recall it achieved."""
+    """What vecsearch promised, what it kept, and how fast the best peer is at the recall it
+    achieved.
+    """
     lines = []
     for entry in results["entries"]:
         for point in points(entry, "one", UNFILTERED, k) if entry["peer"] == OURS else ():
@@ -157,7 +171,9 @@ def _promise_table(results: Record, k: int) -> str:
 
 
 def _filter_table(results: Record, case: str, k: int) -> str:
-    """Each library's fastest measured point that keeps the recall, or else the one with its best recall."""
+    """Each library's fastest measured point that keeps the recall, or else the one with its best
+    recall.
+    """
     lines = []
     for peer in dict.fromkeys(entry["peer"] for entry in results["entries"]):
         measured = [
@@ -186,7 +202,10 @@ def _filter_table(results: Record, case: str, k: int) -> str:
         ]
         lines.append((_keeping(point), cells))
     lines.sort(key=lambda line: line[0], reverse=True)
-    title = f"## Filter: {case}, k={k}, one thread, the fastest point with recall ≥ {FILTERED_RECALL}\n\n"
+    title = (
+        f"## Filter: {case}, k={k}, one thread, the fastest point with recall ≥ "
+        f"{FILTERED_RECALL}\n\n"
+    )
     header = ["", "recall", "p50 ms", "p99 ms", "QPS", "build; search", ""]
     return title + _table(header, [cells for _, cells in lines]) if lines else ""
 

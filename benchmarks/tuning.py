@@ -1,9 +1,11 @@
-"""Does fine-tuning help on held-out queries? all-MiniLM-L6-v2 on the queries and judgements of a BEIR folder.
+"""Does fine-tuning help on held-out queries? all-MiniLM-L6-v2 on the queries and judgements of a
+BEIR folder.
 
     python benchmarks/tuning.py [cranfield] [--epochs 3] [--least 1] [--characters N] [--model NAME]
 
-A judged pair is a row for `vecsearch tune`, its grade the score; pairs below --least are left out. Queries are parted by their
-own text: what is measured with was never trained on. The held-out queries choose the epoch, so the gain is slightly optimistic.
+A judged pair is a row for `vecsearch tune`, its grade the score; pairs below --least are left out.
+Queries are parted by their own text: what is measured with was never trained on. The held-out
+queries choose the epoch, so the gain is slightly optimistic.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def main() -> None:
             raise SystemExit(str(error)) from error
     seconds = time.perf_counter() - start
     print(
-        f"{report.before:.4f} → {report.after:.4f} (gain {report.low:+.4f} to {report.high:+.4f} at 95%), {seconds:.0f} s"
+        f"{report.before:.4f} → {report.after:.4f} (gain {report.low:+.4f} to {report.high:+.4f} "
+        f"at 95%), {seconds:.0f} s"
     )
     details = {
         "set": options.set,
@@ -83,7 +86,9 @@ def main() -> None:
 
 
 def pairs(folder: Path, least: float, characters: int | None = None) -> list[dict[str, object]]:
-    """Rows of query, document and score out of a BEIR folder's judgements; documents without a text are left out."""
+    """Rows of query, document and score out of a BEIR folder's judgements; documents without a text
+    are left out.
+    """
     documents = datasets.read_texts(folder / "corpus.jsonl")
     queries = datasets.read_texts(folder / "queries.jsonl")
     return [

@@ -1,8 +1,10 @@
-"""One library in one process: builds an index, or opens one and answers timed questions until told to stop.
+"""One library in one process: builds an index, or opens one and answers timed questions until told
+to stop.
 
     python -m benchmarks.worker FD
 
-FD is a connection inherited from `Worker`, which is the other end of this file: `ann.py` holds a Worker, and the process runs
+FD is a connection inherited from `Worker`, which is the other end of this file: `ann.py` holds a
+Worker, and the process runs
 `main`. A call is (method of Session, arguments), its answer (None, result) or (error text, None).
 """
 
@@ -48,7 +50,9 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A process with one library in it. `threads` bounds its pools; `core` pins the whole process to one core."""
+    """A process with one library in it. `threads` bounds its pools; `core` pins the whole process
+    to one core.
+    """
 
     def __init__(
         self,
@@ -86,7 +90,9 @@ class Worker:
             raise
 
     def call(self, method: str, timeout: float, *arguments: Any) -> Any:
-        """The result of a method of Session. Raises WorkerError; after a time-out the process is killed."""
+        """The result of a method of Session. Raises WorkerError; after a time-out the process is
+        killed.
+        """
         try:
             self._connection.send((method, arguments))
             if not self._connection.poll(timeout):
@@ -122,7 +128,9 @@ class Session:
     def start(
         self, peer: str, task: Path, index: Path, threads: int, core: int | None
     ) -> dict[str, Any]:
-        """Loads the library. Returns its version, whether it filters, and the memory of the process with it loaded."""
+        """Loads the library. Returns its version, whether it filters, and the memory of the process
+        with it loaded.
+        """
         if core is not None:
             os.sched_setaffinity(0, {core})
         self.peer = load(peer)
@@ -136,7 +144,9 @@ class Session:
         }
 
     def build(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Builds the index anew. Seconds from the vectors in memory to an index on disk, its bytes, and the peak of memory."""
+        """Builds the index from scratch. Seconds from the vectors in memory to an index on disk,
+        its bytes, and the peak of memory.
+        """
         shutil.rmtree(self.index, ignore_errors=True)
         self.index.mkdir(parents=True)
         task = replace(self.task, vectors=np.array(self.task.vectors))
@@ -160,7 +170,9 @@ class Session:
     def search(
         self, args: Mapping[str, Any], k: int, wheres: Sequence[Where], keep: bool
     ) -> tuple[list[float], list[Sequence[int]] | None]:
-        """Latencies in seconds of single queries one after another, one a filter; and with `keep` the rows each found."""
+        """Latencies in seconds of single queries one after another, one a filter; and with `keep`
+        the rows each found.
+        """
         self.peer.tune(args, k)
         if not keep:
             for i in range(min(WARM_QUERIES, len(wheres))):
@@ -179,7 +191,9 @@ class Session:
     def batch(
         self, args: Mapping[str, Any], k: int, budget: float, keep: bool
     ) -> tuple[float, list[Sequence[int]] | None]:
-        """Queries a second when all are asked in one call, over as many calls as fit into `budget` seconds; and the rows."""
+        """Queries a second when all are asked in one call, over as many calls as fit into `budget`
+        seconds; and the rows.
+        """
         self.peer.tune(args, k)
         answer = self.peer.search_batch(self.queries[: 2 * WARM_QUERIES], k)
         gc.collect()
@@ -193,7 +207,9 @@ class Session:
         ] if keep else None
 
     def probe(self, args: Mapping[str, Any], k: int) -> dict[str, Any]:
-        """A cold start: memory with the library loaded, files out of the page cache, then open, search, and memory again."""
+        """A cold start: memory with the library loaded, files out of the page cache, then open,
+        search, and memory again.
+        """
         measure.evict(self.index)
         loaded = measure.memory()
         opened_in = self.open()

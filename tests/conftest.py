@@ -43,7 +43,9 @@ def texts(root: Path) -> Iterator[vs.Collection]:
 
 @pytest.fixture
 def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make scoring rows look dear to the planner, so that small data takes the index as large data would."""
+    """Make scoring rows look dear to the planner, so that small data takes the index as large data
+    would.
+    """
     from vecsearch.index import build as building
 
     original = building.row_micros

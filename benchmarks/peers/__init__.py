@@ -1,9 +1,10 @@
 """What is compared: one small adapter for each library.
 
-An adapter says how a library builds its index into a folder, opens it, and answers a query; the runner (benchmarks/worker.py)
-does the timing, each adapter in processes of its own. Vectors are float32, and of unit length where the metric is cosine.
-Inside `search` an adapter does what a user of that library has to do for the answer, and nothing else: turning the answer into
-row numbers is `rows`, which is not timed.
+An adapter says how a library builds its index into a folder, opens it, and answers a query; the
+runner (benchmarks/worker.py) does the timing, each adapter in processes of its own. Vectors are
+float32, and of unit length where the metric is cosine. Inside `search` an adapter does what a user
+of that library has to do for the answer, and nothing else: turning the answer into row numbers is
+`rows`, which is not timed.
 """
 
 from __future__ import annotations
@@ -43,12 +44,16 @@ ADAPTERS = {
 
 
 class UnsupportedError(Exception):
-    """The library cannot do this (a metric, a kind of filter): the report says so and the run goes on."""
+    """The library cannot do this (a metric, a kind of filter): the report says so and the run goes
+    on.
+    """
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a library is given: vectors (n, dim), the metric (cosine, ip, l2), and int64 columns (n,) to filter on."""
+    """What a library is given: vectors (n, dim), the metric (cosine, ip, l2), and int64 columns
+    (n,) to filter on.
+    """
 
     vectors: Vectors
     metric: str
@@ -67,7 +72,9 @@ class Task:
 
 
 class Peer(ABC):
-    """One library. `package` is its name for pip; `filters` says whether it can search under a filter."""
+    """One library. `package` is its name for pip; `filters` says whether it can search under a
+    filter.
+    """
 
     package: ClassVar[str]
     filters: ClassVar[bool] = False
@@ -75,11 +82,15 @@ class Peer(ABC):
 
     @abstractmethod
     def build(self, task: Task, folder: Path, args: Mapping[str, Any]) -> None:
-        """Builds the index of `task` and leaves it in `folder`, with `args` from the grid. Timed as a whole."""
+        """Builds the index of `task` and leaves it in `folder`, with `args` from the grid. Timed as
+        a whole.
+        """
 
     @abstractmethod
     def open(self, task: Task, folder: Path) -> None:
-        """Opens what `build` left. The vectors of `task` must not be read: what a search needs belongs in `folder`."""
+        """Opens what `build` left. The vectors of `task` must not be read: what a search needs
+        belongs in `folder`.
+        """
 
     @abstractmethod
     def tune(self, args: Mapping[str, Any], k: int) -> None:
@@ -94,7 +105,9 @@ class Peer(ABC):
         """Row numbers in an answer of `search`, best first. Not timed."""
 
     def search_batch(self, queries: Vectors, k: int) -> Any:
-        """Answers to all `queries`, shape (n, dim), by all threads. Timed. For a library without one, a pool of threads."""
+        """Answers to all `queries`, shape (n, dim), by all threads. Timed. For a library without
+        one, a pool of threads.
+        """
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(lambda query: self.search(query, k, None), queries))
 

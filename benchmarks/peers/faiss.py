@@ -1,4 +1,6 @@
-"""Bare FAISS: float32 HNSW and exact search, with its own bitmap selector for filters; and autofaiss, which picks for FAISS."""
+"""Bare FAISS: float32 HNSW and exact search, with its own bitmap selector for filters; and
+autofaiss, which picks for FAISS.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,9 @@ class FaissFlat(_Faiss):
 
 
 class AutoFaiss(_Faiss):
-    """autofaiss chooses the index; the effort is then walked through. Effort 0 keeps the one it tuned itself."""
+    """autofaiss chooses the index; the efforts are then measured one by one. Effort 0 keeps the one
+    it tuned itself.
+    """
 
     package = "autofaiss"
     filters = False

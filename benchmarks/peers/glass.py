@@ -1,4 +1,6 @@
-"""pyglass (the wheel pyglass-portable): HNSW over 8-bit or wider codes, re-scored. It has no filter."""
+"""pyglass (the wheel pyglass-portable): HNSW over 8-bit or wider codes, re-scored. It has no
+filter.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""scann: a tree over anisotropic 4-bit product codes, the best of them re-scored. Its Python package has no filter."""
+"""scann: a tree over anisotropic 4-bit product codes, the best of them re-scored. Its Python
+package has no filter.
+"""
 
 from __future__ import annotations
 

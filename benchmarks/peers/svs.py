@@ -1,4 +1,6 @@
-"""scalable-vs: a Vamana graph over float32 or float16. Its LVQ and LeanVec codes run on Intel processors only. No filter."""
+"""scalable-vs: a Vamana graph over float32 or float16. Its LVQ and LeanVec codes run on Intel
+processors only. No filter.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ import pyarrow.compute
 import vecsearch as vs
 from benchmarks.peers import Peer, Task, Vectors, Where
 
-# Loaded with this module so that a process's memory "with the library loaded" has what every search of vecsearch needs.
+# Loaded with this module so that a process's memory "with the library loaded" has what every search
+# of vecsearch needs.
 LOADED = (faiss, pyarrow.compute, vs.Collection)
 
 

@@ -1,4 +1,6 @@
-"""zvec: an embedded store with HNSW over float32 or 8-bit codes, and inverted indexes on its columns."""
+"""zvec: an embedded store with HNSW over float32 or 8-bit codes, and inverted indexes on its
+columns.
+"""
 
 from __future__ import annotations
 

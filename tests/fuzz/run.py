@@ -2,8 +2,8 @@
 
     python tests/fuzz/run.py TARGET [--seconds 60] [--seed 1]
 
-Prints the number of runs. Exits with another code than 0, and prints the input, when a target raised what it may not, ended the
-process, or asked for more than 2 GB.
+Prints the number of runs. Exits with another code than 0, and prints the input, when a target
+raised what it may not, ended the process, or asked for more than 2 GB.
 """
 
 from __future__ import annotations

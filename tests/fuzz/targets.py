@@ -1,4 +1,6 @@
-"""What is fuzzed: functions of bytes that may raise nothing but vecsearch's own errors, with the seeds to begin from."""
+"""What is fuzzed: functions of bytes that may raise nothing but vecsearch's own errors, with the
+seeds to begin from.
+"""
 
 from __future__ import annotations
 
@@ -205,7 +207,9 @@ RECIPES = (
     'name = "c"\nkind = "ivf"\ncode = "pq4"\nnlist = 100\ndescription = "文"\n',
 )
 CSV = 'id,text,n,tags\n1,"one, and ""more""",1.5,\n2,三,,x\n'.encode()
-JSONL = '{"id": 1, "text": "one", "tags": ["a", null], "at": {"x": 1.5}}\n{"id": 2, "text": "三"}\n'.encode()
+JSONL = (
+    '{"id": 1, "text": "one", "tags": ["a", null], "at": {"x": 1.5}}\n{"id": 2, "text": "三"}\n'
+).encode()
 READERS = ("vecsearch.ingest.sources",)
 
 TARGETS = {

@@ -1,4 +1,6 @@
-"""What reads files and texts of others gets spoiled bytes. The long part lets atheris look for inputs that reach new code."""
+"""What reads files and texts of others gets spoiled bytes. The long part lets atheris look for
+inputs that reach new code.
+"""
 
 from __future__ import annotations
 

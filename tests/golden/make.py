@@ -1,6 +1,8 @@
-"""Make the golden collections of the current format: `python tests/golden/make.py`, once for each new format, never again.
+"""Make the golden collections of the current format: `python tests/golden/make.py`, once for each
+new format, never again.
 
-They stay as they are: every later version of vecsearch must open them and give the answers in `expected.json`.
+They stay as they are: every later version of vecsearch must open them and give the answers in
+`expected.json`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ HERE = Path(__file__).parent
 
 
 def texts(root: Path) -> None:
-    """Embedded texts in two languages, every kind of column, deleted and replaced rows, several versions."""
+    """Embedded texts in two languages, every kind of column, deleted and replaced rows, several
+    versions.
+    """
     with vs.create(root, embedder="toy:8", keep_versions=4) as c:
         c.add(
             pa.table(

@@ -1,4 +1,6 @@
-"""The benchmarks' own arithmetic: data sets, cases, grid, curves, reports; and one small run from data to report."""
+"""The benchmarks' own arithmetic: data sets, cases, grid, curves, reports; and one small run from
+data to report.
+"""
 
 from __future__ import annotations
 
@@ -360,7 +362,10 @@ def test_the_summary_says_who_is_faster_and_who_failed() -> None:
     rival = 1500 * (400 / 1500) ** (
         2 / 3
     )  # hnswlib M=32 at recall .96: two thirds of the way from .90 to .99
-    row = f"| 0.9600 (0.9600–0.9600) | 2,000 | 0.500 / 1.000 / 1.500 | hnswlib {rival:,.0f} | {2000 / rival:.2f}× |"
+    row = (
+        f"| 0.9600 (0.9600–0.9600) | 2,000 | 0.500 / 1.000 / 1.500 | hnswlib {rival:,.0f} | "
+        f"{2000 / rival:.2f}× |"
+    )
     assert f"| recall=0.95 | 0.95 {row}" in page
     assert "| usearch | — | build: it / broke |" in page
     filtered = page[page.index("## Filter: 1%") :]
@@ -425,7 +430,9 @@ def test_a_process_that_dies_is_an_error_with_its_exit_code(tmp_path: Path) -> N
 
 
 def test_one_run_from_data_to_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Bare FAISS only: exact search must come out with recall 1 under every filter, and the graph with less or the same."""
+    """Bare FAISS only: exact search must come out with recall 1 under every filter, and the graph
+    with less or the same.
+    """
     pytest.importorskip("matplotlib")
     np.save(tmp_path / "made.npy", vectors(1200, 16))
     arguments = [

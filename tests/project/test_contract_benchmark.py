@@ -1,4 +1,6 @@
-"""The contract benchmark: its cells are counted right, a broken promise is seen, and a small grid of it holds."""
+"""The contract benchmark: its cells are counted right, a broken promise is seen, and a small grid
+of it holds.
+"""
 
 from __future__ import annotations
 

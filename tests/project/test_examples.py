@@ -1,4 +1,6 @@
-"""Every example runs to its end on a small part of its data, and prints a figure that is neither chance nor too good."""
+"""Every example runs to its end on a small part of its data, and prints a figure that is neither
+chance nor too good.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ FILES = sorted(path.stem for path in EXAMPLES.glob("*.py") if not path.name.star
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that the example prints: the first group of the pattern, and the bounds it lies in with VECSEARCH_QUICK."""
+    """A number that the example prints: the first group of the pattern, and the bounds it lies in
+    with VECSEARCH_QUICK.
+    """
 
     pattern: str
     low: float
@@ -112,7 +116,9 @@ EXPECTED: dict[str, Expected] = {
 
 @cache
 def run(name: str) -> str:
-    """What the example prints. Skips where its data is not there, with the sentence that the example ends with."""
+    """What the example prints. Skips where its data is not there, with the sentence that the
+    example ends with.
+    """
     missing = [module for module in EXPECTED[name].modules if find_spec(module) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")

@@ -91,7 +91,9 @@ def test_only_the_public_face_lies_outside_a_package() -> None:
     ["import vecsearch", "import vecsearch.cli", "import vecsearch.errors, vecsearch.types"],
 )
 def test_importing_loads_nothing_heavy(statement: str) -> None:
-    heavy = "numpy pyarrow faiss torch pandas polars sqlglot sentence_transformers transformers msgspec".split()
+    heavy = (
+        "numpy pyarrow faiss torch pandas polars sqlglot sentence_transformers transformers msgspec"
+    ).split()
     script = f"import sys\n{statement}\nprint([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -1,4 +1,6 @@
-"""pyproject.toml agrees with the code: one floor for each dependency, and an extra for each package that may be missing."""
+"""pyproject.toml agrees with the code: one floor for each dependency, and an extra for each package
+that may be missing.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_all_holds_every_extra_for_users() -> None:
 
 
 def extras_asked_for() -> Iterator[tuple[str, str, str]]:
-    """File, package and extra of each call that reports a missing package, where they are written out."""
+    """File, package and extra of each call that reports a missing package, where they are written
+    out.
+    """
     at = {
         "MissingExtraError": (0, 1),
         "require": (1, 2),

@@ -1,11 +1,14 @@
-"""A disk that fails on purpose: what vecsearch does to it is recorded, and played back up to a crash.
+"""A disk that fails on purpose: what vecsearch does to it is recorded, and played back up to a
+crash.
 
 `recorded(world)` notes every operation that touches a name or a file's bytes below a folder. `Disk` replays a prefix of that
 record and says what may be there after a crash:
 
   kill   the process dies: everything done so far is there, the write under way up to some byte;
-  power  the machine dies: a file's bytes since its last fsync may be missing, cut short or torn, and a name given or taken
-         since its folder's last fsync may be as before, each by itself. Crueller than real file systems, which keep order.
+  power  the machine dies: a file's bytes since its last fsync may be missing, cut short or torn,
+  and a name given or taken
+         since its folder's last fsync may be as before, each by itself. Crueller than real file
+         systems, which keep order.
 
 `failing(world, n, error)` makes the n-th operation fail instead, in the running process.
 """
@@ -28,7 +31,9 @@ SECTOR = 512  # bytes a disk writes whole or not at all
 
 @dataclass(frozen=True)
 class Op:
-    """One operation: mkdir, create, write, fsync, rename, link, unlink or rmdir. Paths are relative to the world."""
+    """One operation: mkdir, create, write, fsync, rename, link, unlink or rmdir. Paths are relative
+    to the world.
+    """
 
     kind: str
     path: str
@@ -44,7 +49,9 @@ Hook = Callable[[Op], None]
 
 @contextmanager
 def watched(world: Path, before: Hook, after: Hook) -> Iterator[None]:
-    """Call `before` and `after` around each operation below `world`. A write counts when its bytes are there but not synced."""
+    """Call `before` and `after` around each operation below `world`. A write counts when its bytes
+    are there but not synced.
+    """
     world = world.resolve()
     opened: dict[int, str] = {}
     real = {
@@ -166,8 +173,10 @@ def failing(
     last: int | None = None,
     kinds: tuple[str, ...] = (),
 ) -> Iterator[Failing]:
-    """Raise `error()` instead of doing operations number `first` to `last` (counted from 0; `last` None: only the first).
-    `kinds` leaves other kinds of operations alone and uncounted."""
+    """Raise `error()` instead of doing operations number `first` to `last` (counted from 0; `last`
+    None: only the first).
+    `kinds` leaves other kinds of operations alone and uncounted.
+    """
     state = Failing()
 
     def before(op: Op) -> None:
@@ -193,7 +202,9 @@ class Inode:
 
 @dataclass(eq=False)
 class Folder:
-    """Names now, names that are safe, and changes of names since the folder was synced: each a set that happens together."""
+    """Names now, names that are safe, and changes of names since the folder was synced: each a set
+    that happens together.
+    """
 
     now: dict[str, Inode | Folder] = field(default_factory=dict)
     safe: dict[str, Inode | Folder] = field(default_factory=dict)

@@ -1,13 +1,14 @@
-"""A long time of work on one collection: one thread adds and deletes, one searches, one extends the index and compacts; and
-neither memory, open files, latency nor recall may wear off.
+"""A long time of work on one collection: one thread adds and deletes, one searches, one extends the
+index and compacts; and neither memory, open files, latency nor recall may wear off.
 
     python tests/load.py [--seconds 3600] [--rows 200000] [--busy-machine] [--save]
 
-Prints a table with a line for each twelfth of the time. Exits with 1 when the memory or the open files of the last quarter are
-more than those of the first, when the 99th percentile of a search is more than three times that of the first twelfth, or when
-the recall of any kind of search is below the collection's target. On a machine where other programs come and go, waiting time
-says little: with `--busy-machine` the 99th percentile is that of the searching thread's processor time. `--save` writes
-benchmarks/results/load.json.
+Prints a table with a line for each twelfth of the time. Exits with 1 when the memory or the open
+files of the last quarter are more than those of the first, when the 99th percentile of a search is
+more than three times that of the first twelfth, or when the recall of any kind of search is below
+the collection's target. On a machine where other programs come and go, waiting time says little:
+with `--busy-machine` the 99th percentile is that of the searching thread's processor time. `--save`
+writes benchmarks/results/load.json.
 """
 
 from __future__ import annotations
@@ -234,7 +235,9 @@ class Load:
                 self.collection.compact()
 
     def _probe(self, rng: np.random.Generator) -> None:
-        """Recall of what is there now; in the thread that writes, so that no row changes between the two searches."""
+        """Recall of what is there now; in the thread that writes, so that no row changes between
+        the two searches.
+        """
         for name, where in FILTERS.items():
             for query in self.vectors(20, rng):
                 exact = self.collection.search(query, k=K, where=where, exact=True).ids
@@ -245,7 +248,9 @@ class Load:
         return [window.line() for window in self.windows if window.samples]
 
     def violations(self, latency: str) -> list[str]:
-        """What the run promises and did not keep. `latency`: the column that is judged, "p99_us" or "p99_busy_us"."""
+        """What the run promises and did not keep. `latency`: the column that is judged, "p99_us" or
+        "p99_busy_us".
+        """
         lines = self.lines()
         quarter = max(1, len(lines) // 4)
         found = []
@@ -256,7 +261,8 @@ class Load:
             if last > first * times + plus:
                 found.append(f"{name}: {first:.0f} in the first quarter, {last:.0f} in the last")
         found += [
-            f"{latency} at {line['second']} s is {line[latency]:.0f}, {lines[0][latency]:.0f} at the start"
+            f"{latency} at {line['second']} s is {line[latency]:.0f}, {lines[0][latency]:.0f} at "
+            "the start"
             for line in lines
             if line[latency] > SLOWER * lines[0][latency]
         ]

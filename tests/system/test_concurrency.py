@@ -1,4 +1,6 @@
-"""Many at once: readers keep their version while others write, compact and collect; histories of rivals have one order."""
+"""Many at once: readers keep their version while others write, compact and collect; histories of
+rivals have one order.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ def run_all(target: Callable[..., None], arguments: list[tuple[Any, ...]]) -> li
     return out
 
 
-# -- readers and one writer ----------------------------------------------------------------------------------------------------
+# -- readers and one writer ------------------------------------------------------------------------
 
 BATCH = 5  # rows that come and go together
 
@@ -57,7 +59,9 @@ def batch(number: int) -> list[dict[str, object]]:
 
 
 def read_for_a_while(path: Path, versions: int, results: Any) -> None:
-    """Look at the newest version, and at it again after a while, when later commits have collected it."""
+    """Look at the newest version, and at it again after a while, when later commits have collected
+    it.
+    """
     problems: list[str] = []
     seen: set[int] = set()
     while len(seen) < versions:
@@ -133,7 +137,7 @@ def test_collection_of_garbage_leaves_what_a_reader_needs(root: Path) -> None:
     assert not any((root / ref.name).exists() for ref in held.files())
 
 
-# -- writers -------------------------------------------------------------------------------------------------------------------
+# -- writers ---------------------------------------------------------------------------------------
 
 
 def test_a_second_writer_waits_for_the_first(root: Path) -> None:
@@ -187,12 +191,14 @@ def test_a_writer_that_died_holds_nobody_up(root: Path) -> None:
         assert c.add(np.ones((1, 2))).added == 1
 
 
-# -- histories -----------------------------------------------------------------------------------------------------------------
+# -- histories -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Done:
-    """One operation: when it was asked for and answered, what it was, what came back, and the version it speaks of."""
+    """One operation: when it was asked for and answered, what it was, what came back, and the
+    version it speaks of.
+    """
 
     start: int
     end: int
@@ -291,7 +297,9 @@ def commits(op: Done) -> bool:
 
 
 def assert_one_order(history: list[Done], first: int) -> None:
-    """The versions give an order in which every answer is right, and which respects who was done before whom."""
+    """The versions give an order in which every answer is right, and which respects who was done
+    before whom.
+    """
     made = {op.version: op for op in history if commits(op)}
     assert len(made) == sum(map(commits, history)), "two changes made one version"
     states = {first: dict[int, str]()}
@@ -335,7 +343,8 @@ def test_rivals_have_one_order(root: Path) -> None:
     assert_one_order(history, c.info().version)
     assert find_damage(root) == []
     print(
-        f"{len(history)} operations of {rivals} processes, {overlapping} overlapping, seed {SEED}: one order"
+        f"{len(history)} operations of {rivals} processes, {overlapping} overlapping, seed {SEED}: "
+        "one order"
     )
 
 
@@ -350,7 +359,7 @@ def test_a_history_without_an_order_is_seen() -> None:
         assert_one_order([add, Done(0, 1, "replace", (2,), "b", (1, 0, 0), 2)], 1)
 
 
-# -- threads and forks ---------------------------------------------------------------------------------------------------------
+# -- threads and forks -----------------------------------------------------------------------------
 
 
 def test_threads_search_while_a_build_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Damage: every file flipped, cut, swapped, gone. `check` names it, no answer is wrong, `repair` mends what is derived."""
+"""Damage: every file flipped, cut, swapped, gone. `check` names it, no answer is wrong, `repair`
+mends what is derived.
+"""
 
 from __future__ import annotations
 
@@ -193,7 +195,7 @@ def spoil(path: Path, at: int | None = None) -> None:
     path.write_bytes(content)
 
 
-# -- large files: damage in the middle, where opening does not look -----------------------------------------------------------
+# -- large files: damage in the middle, where opening does not look --------------------------------
 
 
 def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
@@ -239,7 +241,7 @@ def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
         path.write_bytes(content)
 
 
-# -- whole files that do not belong together -----------------------------------------------------------------------------------
+# -- whole files that do not belong together -------------------------------------------------------
 
 
 def forge(root: Path, change: Callable[[Manifest], Manifest]) -> None:
@@ -348,7 +350,7 @@ def test_numbers_that_do_not_agree(copy: Path) -> None:
     assert "does not have" in find_damage(copy)[0].what
 
 
-# -- repair --------------------------------------------------------------------------------------------------------------------
+# -- repair ----------------------------------------------------------------------------------------
 
 
 def content_of(root: Path) -> pa.Table:

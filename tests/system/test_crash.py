@@ -1,4 +1,5 @@
-"""Crashes, failing disks, interrupts: at every operation a collection is exactly as before or exactly as after.
+"""Crashes, failing disks, interrupts: at every operation a collection is exactly as before or
+exactly as after.
 
 VECSEARCH_SOAK=1 runs the long part, VECSEARCH_SEED chooses its random numbers.
 """
@@ -44,7 +45,9 @@ Change = Callable[[Path], object]
 
 @pytest.fixture(autouse=True)
 def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of a few rows, so that a small add has several; and no real syncing, which the model stands in for."""
+    """Segments of a few rows, so that a small add has several; and no real syncing, which the model
+    stands in for.
+    """
     monkeypatch.setattr(add, "WINDOW_ROWS", 8)
     monkeypatch.setattr(add, "SEGMENT_ROWS", 16)
     monkeypatch.setattr(reembed, "WINDOW_ROWS", 8)
@@ -192,7 +195,9 @@ def place(world: Path) -> Path:
 
 
 def judge(recording: Recording, world: Path, done: bool) -> State | None:
-    """The state found after a crash; AssertionError when it is neither before nor after, or before although `done`."""
+    """The state found after a crash; AssertionError when it is neither before nor after, or before
+    although `done`.
+    """
     root = place(world)
     try:
         found = State.of(root)
@@ -213,7 +218,9 @@ def judge(recording: Recording, world: Path, done: bool) -> State | None:
 
 
 def use_again(world: Path, found: State | None, change: Change) -> None:
-    """After a crash work goes on: the change can be made (again), rows can be added, and leftovers go away."""
+    """After a crash work goes on: the change can be made (again), rows can be added, and leftovers
+    go away.
+    """
     root = place(world)
     if found is None:
         change(root)
@@ -233,7 +240,9 @@ def use_again(world: Path, found: State | None, change: Change) -> None:
 
 
 def assert_no_leftovers(root: Path) -> None:
-    """Nothing is there but what the kept versions name; the vectors of an interrupted add may wait for its next try."""
+    """Nothing is there but what the kept versions name; the vectors of an interrupted add may wait
+    for its next try.
+    """
     kept = [log.load(root, version) for version in log.versions(root)]
     named = {place_of(ref) for manifest in kept for ref in manifest.files()}
     assert {
@@ -283,7 +292,9 @@ def try_crash(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_crash_leaves_the_state_before_or_after(name: str, tmp_path: Path) -> None:
-    """The long part kills at every operation of every change, and cuts the power there in three ways."""
+    """The long part kills at every operation of every change, and cuts the power there in three
+    ways.
+    """
     scenario = SCENARIOS[name]
     recording = record(scenario, tmp_path)
     end = len(recording.journal)
@@ -334,7 +345,9 @@ CHANGES: list[Callable[[vs.Collection, random.Random], object]] = [
 
 
 def test_crash_after_crash(tmp_path: Path) -> None:
-    """A long life of random changes, each cut short at a random moment; what a crash left is where the next change begins."""
+    """A long life of random changes, each cut short at a random moment; what a crash left is where
+    the next change begins.
+    """
     rng = random.Random(SEED)
     crashes = 1000 if SOAK else 25
     world = tmp_path / "0" / "world"
@@ -392,7 +405,9 @@ FAILURES = [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO]
     ],
 )
 def test_a_failing_disk_loses_nothing(name: str, code: int, tmp_path: Path) -> None:
-    """From some operation on, everything that writes fails: a clear error or a finished change, and reading goes on."""
+    """From some operation on, everything that writes fails: a clear error or a finished change, and
+    reading goes on.
+    """
     for at in points_to_fail(name, tmp_path):
         world = fresh_world(name, tmp_path)
         root = place(world)

@@ -1,4 +1,6 @@
-"""Hostile input: nothing that is passed in may end the process, blow up the memory, or raise anything but a clear error."""
+"""Hostile input: nothing that is passed in may end the process, blow up the memory, or raise
+anything but a clear error.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> vs.Collection:
     return c
 
 
-# -- ids -----------------------------------------------------------------------------------------------------------------------
+# -- ids -------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=200 if SOAK else 20)
@@ -143,7 +145,7 @@ def test_the_largest_id(root: Path) -> None:
     assert len(c) == 2
 
 
-# -- sizes ---------------------------------------------------------------------------------------------------------------------
+# -- sizes -----------------------------------------------------------------------------------------
 
 
 def test_long_strings(root: Path) -> None:
@@ -189,7 +191,7 @@ def test_more_hits_than_there_are(shared: vs.Collection, k: int) -> None:
     assert shared.plan("text", k=k).rows == 20
 
 
-# -- calls with anything -----------------------------------------------------------------------------------------------------
+# -- calls with anything ---------------------------------------------------------------------------
 
 
 @fuzzing
@@ -316,7 +318,7 @@ def test_deep_nesting(root: Path, tmp_path: Path) -> None:
     assert len(c) == 0
 
 
-# -- files ---------------------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def test_csv_with_nul(tmp_path: Path) -> None:
@@ -422,7 +424,9 @@ MUST = {
     "path", sorted(Path(vs.__file__).parent.rglob("*.py")), ids=lambda path: path.name
 )
 def test_no_pickle_and_no_code_from_data(path: Path) -> None:
-    """Nothing that turns bytes into code: neither in what vecsearch writes, nor in what it is given."""
+    """Nothing that turns bytes into code: neither in what vecsearch writes, nor in what it is
+    given.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert not UNSAFE & {alias.name.split(".")[0] for alias in node.names}, node.lineno
@@ -547,7 +551,7 @@ def test_spoiled_files_are_refused_or_read(tmp_path: Path) -> None:
     print(f"added and refused: {done.stdout.strip()}, seed {SEED}")
 
 
-# -- manifests with a good checksum and a bad mind -----------------------------------------------------------------------------
+# -- manifests with a good checksum and a bad mind -------------------------------------------------
 
 
 def sign(body: dict[str, Any]) -> str:
@@ -601,7 +605,9 @@ def forgeable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def use_forged(body: dict[str, Any], forgeable: Path, root: Path) -> list[str]:
-    """Open a collection whose manifest says `body`, and do what touches all of it: what was said of it."""
+    """Open a collection whose manifest says `body`, and do what touches all of it: what was said of
+    it.
+    """
     (root / "manifests").mkdir(parents=True)
     (root / "staging").mkdir()
     for name in ("segments", "indexes"):

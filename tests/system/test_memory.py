@@ -1,8 +1,9 @@
-"""Collections larger than the memory there is: ingest, build and search with the system holding anonymous memory to a limit.
+"""Collections larger than the memory there is: ingest, build and search with the system holding
+anonymous memory to a limit.
 
-RLIMIT_DATA counts what a process may write to and no file backs: vectors mapped from segments do not count, whatever copies
-them does. The limit is what the process takes after one small build, with libraries loaded and threads started, and a budget
-that is less than the collection.
+RLIMIT_DATA counts what a process may write to and no file backs: vectors mapped from segments do
+not count, whatever copies them does. The limit is what the process takes after one small build,
+with libraries loaded and threads started, and a budget that is less than the collection.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from vecsearch import build, ingest
 
 folder, rows, dim, recipe, memory, budget, lean = Path(sys.argv[1]), *sys.argv[2:]
 rows, dim, budget = int(rows), int(dim), int(budget) << 20
-if lean == "lean":  # the parts of fixed size made small, so that a small collection is larger than they are
+# the parts of fixed size made small, so that a small collection is larger than they are
+if lean == "lean":
     ingest.SEGMENT_BYTES = 32 << 20
     build.HELD_OUT, build.TRAIN_ROWS, build.BATCH_ROWS = 200, 4096, 4096
 
@@ -36,7 +38,8 @@ if lean == "lean":  # the parts of fixed size made small, so that a small collec
 def batches(rows):
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((200, dim), dtype=np.float32)
-    basis = rng.standard_normal((12, dim), dtype=np.float32)  # real vectors vary in fewer directions than they have numbers
+    # real vectors vary in fewer directions than they have numbers
+    basis = rng.standard_normal((12, dim), dtype=np.float32)
     for first in range(0, rows, 4096):
         count = min(4096, rows - first)
         vectors = centres[rng.integers(200, size=count)] + rng.standard_normal((count, 12), dtype=np.float32) @ basis
@@ -92,14 +95,12 @@ LARGE = (1_000_000, 384, "low-memory", "400MB", 1200, "as it is")
     [SMALL, pytest.param(LARGE, marks=pytest.mark.skipif(not SOAK, reason="part of make soak"))],
 )
 def test_a_collection_larger_than_the_memory(sizes: tuple[object, ...], tmp_path: Path) -> None:
-    environment = (
-        os.environ
-        | {
-            "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve address space ahead, which the limit counts
-            "OMP_NUM_THREADS": "1",
-            "MALLOC_ARENA_MAX": "2",
-        }
-    )
+    environment = os.environ | {
+        # the others reserve address space ahead, which the limit counts
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
     command = [sys.executable, "-c", LIMITED, str(tmp_path), *map(str, sizes)]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=3600, check=False

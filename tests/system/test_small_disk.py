@@ -1,4 +1,6 @@
-"""A real small disk (a tmpfs in a namespace of its own): full, read-only, not ours. Nothing is lost, reading goes on."""
+"""A real small disk (a tmpfs in a namespace of its own): full, read-only, not ours. Nothing is
+lost, reading goes on.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,9 @@ def state(path: Path) -> tuple[object, ...]:
 
 
 def run_full_disk() -> None:
-    """Fill the disk up to so many free bytes; then everything that writes fails clearly or succeeds whole."""
+    """Fill the disk up to so many free bytes; then everything that writes fails clearly or succeeds
+    whole.
+    """
     failed = succeeded = 0
     for number, (name, operation) in enumerate(OPERATIONS.items()):
         for free in FREE if SOAK else (FREE[number % 3],):
