@@ -7,8 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import vecsearch as vs
+
+# The normal suite draws the same examples in each run; VECSEARCH_SOAK=1 draws others each time.
+settings.register_profile("normal", derandomize=True, deadline=None)
+settings.register_profile("soak", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("soak" if os.environ.get("VECSEARCH_SOAK") else "normal")
 
 DATA = Path(os.environ.get("VECSEARCH_DATA") or Path(__file__).parents[2] / "shared" / "data")
 

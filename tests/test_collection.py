@@ -94,6 +94,42 @@ def test_where(texts: vs.Collection) -> None:
         texts.search("cats", where="yaer > 1")
 
 
+@pytest.mark.parametrize(
+    ("where", "ids"),
+    [
+        ("TRUE", {1, 2, 4}),
+        ("1 = 1 AND NOT FALSE", {1, 2, 4}),
+        ("NULL IS NULL", {1, 2, 4}),
+        (pc.scalar(True), {1, 2, 4}),
+        ("FALSE", set()),
+        ("NULL", set()),
+        (pc.scalar(False), set()),
+    ],
+)
+def test_a_filter_that_reads_no_column_keeps_all_rows_or_none(
+    texts: vs.Collection, where: str | pc.Expression, ids: set[int]
+) -> None:
+    texts.add([{"id": 9, "text": "a second segment", "lang": "en"}])
+    assert texts.count(where) == len(ids) + 2 * bool(ids)
+    texts.delete([3, 9])
+    assert texts.count(where) == len(ids)
+    assert set(texts.search("cats", k=9, where=where).ids) == ids
+    assert texts.delete(where=where).deleted == len(ids)
+
+
+@pytest.mark.parametrize("first", ["en", "EN"])
+def test_filters_that_differ_in_case_only_keep_their_own_rows(
+    texts: vs.Collection, first: str
+) -> None:
+    """Answers are remembered by filter, within one version of the collection."""
+    counts = {"en": 2, "EN": 0}
+    for literal in (first, first.swapcase(), first):
+        assert texts.count(f"lang = '{literal}'") == counts[literal]
+        assert texts.count(pc.field("lang") == literal) == counts[literal]
+        hits = texts.search("cats", k=4, where=f"lang IN ('{literal}')")
+        assert len(hits.ids) == counts[literal]
+
+
 def test_get_count_len_delete(texts: vs.Collection) -> None:
     assert texts.get([3, 77, 1], columns=["lang"]) == [{"lang": "en"}, None, {"lang": "en"}]
     assert texts.delete([1, 77]) == vs.DeleteResult(

@@ -1003,7 +1003,27 @@ def test_a_list_of_paths_of_mixed_kinds(write: Write, tmp_path: Path) -> None:
     source = open_source(paths)
     assert (source.name, source.total) == ("4 files", 4)
     refused([*paths, 5], "item 4", "int")
-    refused([paths[0], tmp_path / "nope.csv"], "nope.csv")
+
+
+@pytest.mark.parametrize("folders", [0, 1, 8, 30])
+def test_the_path_of_a_missing_file_is_shown_whole(
+    write: Write, tmp_path: Path, folders: int
+) -> None:
+    there = write("a.csv", "id\n1\n")
+    missing = tmp_path.joinpath(*["a folder with a long name" + "-" * 80] * folders, "nope.csv")
+    refused(missing, f"there is no file or folder {str(missing)!r}")
+    refused(str(missing), f"there is no file or folder {str(missing)!r}")
+    refused([there, missing], f"there is no file or folder {str(missing)!r}")
+    refused([str(there), str(missing)], f"{str(missing)!r} is none")
+    refused(Path("x" * 300 + ".csv"), "x" * 300 + ".csv")
+
+
+def test_a_text_given_for_a_path_is_shown_in_short() -> None:
+    for text in ("how do plants make food? " * 40, "long " * 5000, "a/" * 3000 + "b"):
+        with pytest.raises(InvalidInputError, match="there is no file or folder") as caught:
+            open_source(text)
+        assert len(str(caught.value)) < 250
+        assert f"{text[:30]}" in str(caught.value) and f"{text[-30:]}'" in str(caught.value)
 
 
 def test_files_whose_columns_do_not_go_together(write: Write) -> None:

@@ -79,6 +79,8 @@ class Segment:
     def select(self, names: Iterable[str]) -> pa.RecordBatch:
         """Whole columns, verified, as a record batch."""
         names = list(names)
+        if not names:
+            return self.batch.select([])  # a batch made from no arrays would have no rows
         return pa.RecordBatch.from_arrays(
             [self.column(name) for name in names],
             schema=pa.schema([self.schema.field(name) for name in names]),

@@ -27,6 +27,8 @@ from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import KNOWN, path_part, suffix_of
 
 __all__ = ["Source", "open_source"]
+
+MAX_PATH, MAX_NAME = 4096, 255  # characters of a path and of a name in it, on most file systems
 ACCEPTED = (
     "Data is an Arrow table, batch or reader, a pandas or polars frame, a list or iterator of dicts, of texts (str) or of "
     "vectors (1-D arrays), a matrix (rows, dim), or one path or more"
@@ -125,8 +127,9 @@ class _Opener:
                 suffix_of(Path(path)) not in KNOWN or any(map(str.isspace, path))
             ):
                 advice = ". A str is read as a path; to add it as a text, give a list: [text]"
-            shown = fspath(path) if len(fspath(path)) <= 80 else fspath(path)[:80] + "…"
-            raise InvalidInputError(f"there is no file or folder {shown!r}{advice}") from None
+            raise InvalidInputError(
+                f"there is no file or folder {_shown(path)!r}{advice}"
+            ) from None
 
     def array(self, data: Any, name: str) -> list[Part]:
         try:
@@ -195,7 +198,7 @@ class _Opener:
         if files and len(files) < len(strings):
             other = next(text for text in strings if text not in files)
             raise InvalidInputError(
-                f"{files[0]!r} is a file here, but {other[:80]!r} is none: paths, or texts? {explicit}"
+                f"{files[0]!r} is a file here, but {_shown(other)!r} is none: paths, or texts? {explicit}"
             )
         if files:
             return True
@@ -208,9 +211,21 @@ class _Opener:
         return False
 
 
+def _shown(path: str | PathLike[str]) -> str:
+    """A path as an error names it: whole, as its end tells which file is meant. A text that no file
+    system takes for a path is shortened in the middle."""
+    text = fspath(path)
+    longest_name = max(len(name) for name in text.split("/"))
+    if len(text) < MAX_PATH and (isinstance(path, PathLike) or longest_name <= MAX_NAME):
+        return text
+    return f"{text[:50]} … {text[-30:]}"
+
+
 def _names_file(text: str) -> bool:
     return (
-        len(text) < 4096 and "\n" not in text and text.lower().removesuffix(".gz").endswith(KNOWN)
+        len(text) < MAX_PATH
+        and "\n" not in text
+        and text.lower().removesuffix(".gz").endswith(KNOWN)
     )
 
 
@@ -223,6 +238,6 @@ def _is_file(text: str) -> bool:
 
 def _is_folder(text: str) -> bool:
     try:
-        return len(text) < 4096 and bool(text) and Path(text).is_dir()
+        return len(text) < MAX_PATH and bool(text) and Path(text).is_dir()
     except (OSError, ValueError):
         return False

@@ -15,8 +15,12 @@ SQL text is DuckDB's WHERE, cut down to an allow-list (`ALLOWED` in syntax.py). 
   too, a literal without is the wall clock of the column's own zone. A column without a zone holds wall-clock times, and a
   literal with an offset is refused there.
 - LIKE has no escape character unless ESCAPE gives one; ILIKE compares lower-cased text.
-- `array_contains(tags, 'x')`, `'x' = ANY(tags)` and `'x' IN tags` are one thing: NULL for a NULL list, and TRUE or FALSE
-  else, as a NULL element equals nothing. `array_has_any(tags, ['x', 'y'])` and `array_has_all` likewise.
+- `array_contains(tags, 'x')` and `'x' IN tags` are one thing: NULL for a NULL list, else TRUE or
+  FALSE, as a NULL element equals nothing. `array_has_any(tags, ['x', 'y'])`, `array_has_all` and
+  `lang IN ['x', 'y']` likewise. An empty list contains nothing: `array_contains([], NULL)` is
+  FALSE; of any other list it is NULL.
+- `'x' = ANY(tags)` compares with each element, so it is NULL where none is equal but one is NULL;
+  a NULL list has no elements and is FALSE.
 - Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions give float64.
 
 values.py     literals, typed values over columns, and where a literal lies among a column's values

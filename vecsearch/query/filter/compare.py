@@ -285,6 +285,20 @@ def plain_constants(value: Value, literals: Sequence[Literal]) -> list[Any]:
     ]
 
 
+def membership_in_list(left: Operand, items: Sequence[Operand]) -> Value:
+    """`left IN [items]`: NULL where `left` is NULL, else TRUE or FALSE, as a NULL item equals
+    nothing.
+    """
+    found = is_truth(membership(left, items), True)
+    if isinstance(left, Literal):
+        return truth(None, left.label) if left.value is None else found
+
+    def run(batch: Any) -> Any:
+        return pc.if_else(pc.is_valid(left.run(batch)), found.run(batch), NULL)
+
+    return boolean(left.label, run)
+
+
 def membership(left: Operand, items: Sequence[Operand]) -> Value:
     """`left IN (items)`: NULL rather than FALSE where nothing matches and an item is NULL."""
     literals = [item for item in items if isinstance(item, Literal)]

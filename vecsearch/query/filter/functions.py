@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import (
+    NULL,
     bits,
     boolean,
     cast,
@@ -111,25 +112,83 @@ def _text_value(operand: Operand, what: str) -> Value:
     raise FilterError(f"{what} needs a text column, not {given}")
 
 
+def list_contains(lists: Operand, literal: Literal) -> Value:
+    """`array_contains(lists, literal)` and `literal IN lists`: NULL for a NULL list, else TRUE or
+    FALSE, as a NULL element equals nothing. Looking for NULL gives FALSE in an empty list, and NULL
+    in any other.
+    """
+    if literal.value is not None or isinstance(lists, Literal):
+        return list_has_any(lists, [literal])
+    value = _list_value(lists)
+    return boolean(value.label, lambda batch: pc.and_kleene(_has_elements(value.run(batch)), NULL))
+
+
+def equals_any(literal: Literal, lists: Operand) -> Value:
+    """`literal = ANY(lists)`, which compares with each element: TRUE where one is equal, else NULL
+    where one of the comparisons is NULL, else FALSE. An empty list and a NULL list are FALSE, as
+    nothing is compared.
+    """
+    if isinstance(lists, Literal) and lists.value is None:
+        return truth(False, lists.label)
+    value = _list_value(lists)
+    if literal.value is None:
+
+        def has_elements(batch: Any) -> Any:
+            return pc.coalesce(_has_elements(value.run(batch)), pa.scalar(False))
+
+        return boolean(value.label, lambda batch: pc.and_kleene(has_elements(batch), NULL))
+    element = elements(value)
+    equal = membership(element, [literal])
+
+    def run(batch: Any) -> Any:
+        array = value.run(batch)
+        missing = _missing(array)
+        flat, offsets = _flattened(array, missing)
+        found = _any_within(offsets, bits(equal.run(flat), len(flat)))
+        unknown = _any_within(offsets, bits(pc.is_null(element.run(flat)), len(flat))) & ~found
+        if missing is not None:
+            found, unknown = found & ~missing, unknown & ~missing
+        return pa.array(found, mask=unknown)
+
+    return boolean(value.label, run)
+
+
 def list_has_any(lists: Operand, literals: Sequence[Literal]) -> Value:
-    """Whether a list holds any of the literals: NULL for a NULL list or literal; a NULL among its elements equals nothing."""
+    """Whether a list holds any of the literals, none of them NULL: NULL for a NULL list; a NULL
+    element equals nothing.
+    """
     if isinstance(lists, Literal) and lists.value is None:
         return truth(None, lists.label)
     value = _list_value(lists)
     if not literals:
         return constant_unless_null(value, False)
-    if any(literal.value is None for literal in literals):
-        return truth(None, value.label)
-    found = membership(elements(value), literals)
+    equal = membership(elements(value), literals)
 
     def run(batch: Any) -> Any:
         array = value.run(batch)
-        missing = bits(pc.is_null(array), len(array)) if array.null_count else None
+        missing = _missing(array)
         flat, offsets = _flattened(array, missing)
-        hits_before = np.concatenate(([0], np.cumsum(bits(found.run(flat), len(flat)))))[offsets]
-        return pa.array(hits_before[1:] > hits_before[:-1], mask=missing)
+        return pa.array(_any_within(offsets, bits(equal.run(flat), len(flat))), mask=missing)
 
     return boolean(value.label, run)
+
+
+def _has_elements(lists: Any) -> Any:
+    return pc.greater(pc.list_value_length(lists), 0)
+
+
+def _missing(lists: Any) -> npt.NDArray[np.bool_] | None:
+    """Which lists are NULL; None if none is."""
+    return bits(pc.is_null(lists), len(lists)) if lists.null_count else None
+
+
+def _any_within(
+    offsets: npt.NDArray[np.int64], hits: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """For each list, whether one of its elements is a hit."""
+    hits_before = np.concatenate(([0], np.cumsum(hits)))[offsets]
+    found: npt.NDArray[np.bool_] = hits_before[1:] > hits_before[:-1]
+    return found
 
 
 def _flattened(

@@ -9,7 +9,7 @@ one column then fits.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +23,7 @@ from vecsearch.query.filter.compare import (
     is_null,
     is_truth,
     membership,
+    membership_in_list,
     negation,
     truth,
 )
@@ -30,9 +31,11 @@ from vecsearch.query.filter.functions import (
     absolute,
     arithmetic,
     change_case,
+    equals_any,
     is_nan,
     length,
     like,
+    list_contains,
     list_has_all,
     list_has_any,
 )
@@ -134,17 +137,27 @@ class _Compiler:
         if isinstance(right, exp.Any):
             if not isinstance(node, exp.EQ):
                 raise self.refused(node)
-            return self._contains(right.this, [self.operand(left, depth)], depth)
+            value, needle = self.operand(right.this, depth), self.operand(left, depth)
+            return equals_any(self._constant(needle, value), value)
         return compare(
             _COMPARISONS[type(node)], self.operand(left, depth), self.operand(right, depth)
         )
 
     def membership(self, node: exp.Expression, depth: int) -> Value:
-        left, items = self.operand(node.this, depth), node.expressions
-        if node.args.get("field") is not None:  # 'x' IN tags
-            return self._contains(node.args["field"], [left], depth)
+        left, items, within = (
+            self.operand(node.this, depth),
+            node.expressions,
+            node.args.get("field"),
+        )
+        if isinstance(within, exp.Array):  # x IN ['a', 'b']
+            items = within.expressions
+        elif within is not None:  # 'x' IN tags
+            value = self.operand(within, depth)
+            return list_contains(value, self._constant(left, value))
         if not items:
             raise FilterError(f"{left.label} IN () has an empty list: give it at least one item")
+        if within is not None:
+            return membership_in_list(left, [self.operand(item, depth) for item in items])
         if isinstance(items[0], exp.Placeholder):
             return membership(left, self.syntax.constants(int(items[0].this)))
         return membership(left, [self.operand(item, depth) for item in items])
@@ -229,7 +242,8 @@ class _Compiler:
         return Literal(in_zone(time, zone.value), f"{local.label} AT TIME ZONE {zone.label}")
 
     def contains(self, node: exp.Expression, depth: int) -> Value:
-        return self._contains(node.this, [self.operand(node.args["expression"], depth)], depth)
+        value, needle = self.operand(node.this, depth), self.operand(node.args["expression"], depth)
+        return list_contains(value, self._constant(needle, value))
 
     def contains_several(self, node: exp.Expression, depth: int) -> Value:
         """array_has_any and array_has_all, of a list column and an ['array', 'of', 'constants']."""
@@ -249,19 +263,16 @@ class _Compiler:
             raise FilterError(
                 f"{self.syntax.written(sides[1])} has a NULL, which equals no element of a list: leave it out"
             )
-        return self._contains(sides[0], items, depth, every=every)
-
-    def _contains(
-        self, lists: exp.Expression, items: Sequence[Operand], depth: int, *, every: bool = False
-    ) -> Value:
-        value = self.operand(lists, depth)
-        constants = [item for item in items if isinstance(item, Literal)]
-        other = next((item for item in items if not isinstance(item, Literal)), None)
-        if other is not None:
-            raise FilterError(
-                f"only constants can be looked for in {value.label}, not {other.label}"
-            )
+        value = self.operand(sides[0], depth)
+        constants = [self._constant(item, value) for item in items]
         return list_has_all(value, constants) if every else list_has_any(value, constants)
+
+    def _constant(self, needle: Operand, lists: Operand) -> Literal:
+        if not isinstance(needle, Literal):
+            raise FilterError(
+                f"only constants can be looked for in {lists.label}, not {needle.label}"
+            )
+        return needle
 
     def column(self, node: exp.Expression, depth: int) -> Operand:
         """A column, or a field of a struct column: `a.b`."""

@@ -69,6 +69,7 @@ _CONSTANT = (
 _PIECES = re.compile(
     rf"""{_QUOTED}
     | (?P<refused> -- | /\* | [;${{?\\\0] | (?<!:):(?!:) )
+    | (?P<bracket> \bIN\s*+\[ )
     | (?P<before> \bIN\s*+\() \s*+ (?P<constants> {_CONSTANT} (?>\s*+,\s*+{_CONSTANT})*+ ) \s*+ (?=\))""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -140,6 +141,8 @@ class Syntax:
             raise FilterError(
                 f"{what} is not allowed in a filter: near {match.string[match.start() :][:20]!r}"
             )
+        if match["bracket"]:
+            return "IN ARRAY["  # else sqlglot takes `IN [1, NULL]` for `IN (1, NULL)`
         if match["constants"] is None:
             return match[0]
         self._lists.append(match["constants"])
