@@ -23,7 +23,7 @@ from vecsearch.cli import (
     search,
     training,
 )
-from vecsearch.cli.terminal import out
+from vecsearch.cli.terminal import out, remember_options
 
 app = typer.Typer(
     name="vecsearch",
@@ -51,6 +51,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -62,3 +63,4 @@ def common(
     ] = False,
 ) -> None:
     """Vector similarity search for your own documents."""
+    remember_options(context)

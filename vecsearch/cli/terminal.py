@@ -9,9 +9,11 @@ import json
 import math
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich.cells import cell_len, set_cell_size
@@ -19,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vecsearch.errors import VecsearchError
+from vecsearch.errors import RecallWarning, VecsearchError
 
 if TYPE_CHECKING:
     from vecsearch.query.results import Hits
@@ -31,29 +33,75 @@ SNIPPET_LINES = 2
 # Print users' text literally: no markup for [brackets], no emoji for :colons:.
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+# Argument name -> option as typed, such as "n_queries" -> "--n-queries", of the running command.
+_option_names: ContextVar[Mapping[str, str]] = ContextVar("_option_names")
 
 
 @contextmanager
 def reporting(debug: bool) -> Iterator[None]:
-    """Turn an exception into one line on stderr and an exit code; with `debug`, let it through with its traceback."""
+    """Show errors and warnings as one line each on stderr, and turn errors into exit codes.
+
+    With `debug`, exceptions pass through with their traceback, and warnings show their origin.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.showwarning = _show_warning
+            yield
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
-        raise  # typer's own: an exit code, a usage error, a reader of our output that went away
+        raise  # typer's own: an exit code, a usage error, a closed pipe
     except KeyboardInterrupt:
         _fail("interrupted; what was committed before is kept", EXIT_INTERRUPTED)
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, VecsearchError | OSError):
+        if isinstance(error, VecsearchError):
+            _fail(with_option_names(error.for_terminal()), EXIT_ERROR)
+        if isinstance(error, OSError):
             _fail(str(error), EXIT_ERROR)
         _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", EXIT_ERROR)
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    text = message.for_terminal() if isinstance(message, RecallWarning) else str(message)
+    _print_line("warning: ", "bold yellow", text)
+
+
 def _fail(message: str, code: int) -> None:
-    line = " ".join(message.split())
-    err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+    _print_line("error: ", "bold red", message)
     raise typer.Exit(code)
+
+
+def _print_line(label: str, style: str, message: str) -> None:
+    err.print(Text.assemble((label, style), " ".join(message.split())), soft_wrap=True)
+
+
+def remember_options(context: typer.Context) -> None:
+    """Note how the options of the invoked command are typed, for its error messages."""
+    group: Any = context.command
+    command = group.get_command(context, context.invoked_subcommand)
+    options = {
+        parameter.name: max(
+            (name for name in parameter.opts if name.startswith("-")),
+            key=len,
+            default=parameter.name.upper(),  # an argument
+        )
+        for parameter in (command.params if command else ())
+    }
+    _option_names.set(options)
+
+
+def with_option_names(message: str) -> str:
+    """Name an option, not an argument, at the start of a message: "k is 0" becomes "-k is 0"."""
+    name, is_, rest = message.partition(" is ")
+    return f"{_option_names.get({}).get(name, name)}{is_}{rest}"
 
 
 def print_json(value: object) -> None:
