@@ -135,7 +135,9 @@ def create(
     splitter = resolve_chunker(chunker)
     if splitter is not None and not has_texts:
         raise InvalidInputError(
-            "a chunker splits texts, so it needs an embedder: give embedder= too"
+            "a chunker splits texts, so it needs an embedder",
+            hint="give embedder= too",
+            command_hint="give --embedder too",
         )
     fields = [pa.field(ID, pa.int64(), nullable=False)]
     if has_texts:
@@ -337,7 +339,9 @@ class Collection:
         asked, query_source = self._questions(queries, manifest)
         if asked is not None and not len(asked):
             raise InvalidInputError(
-                "queries is empty: give questions to measure with, or leave it out"
+                "queries is empty",
+                hint="give some, or leave queries= out",
+                command_hint="give some, or leave --queries out",
             )
         self._store.snapshot().verify()
         with progress_bar("building the index", len(self), progress) as advance:
@@ -473,7 +477,9 @@ class Collection:
         vectors = None if asked is None else self._queries(asked, snapshot.manifest)
         if vectors is not None and not len(vectors):
             raise InvalidInputError(
-                "queries is empty: give questions to measure with, or leave it out"
+                "queries is empty",
+                hint="give some, or leave queries= out",
+                command_hint="give some, or leave --queries out",
             )
         total = snapshot.live.count * (2 if judged else 1)
         with progress_bar("measuring dimensions", total, progress) as advance:
@@ -1014,7 +1020,7 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed: open it again with vecsearch.open"
+                f"the collection {self.path} was closed", hint="open it again with vecsearch.open"
             )
         return searcher
 
@@ -1025,8 +1031,8 @@ class Collection:
     def _writable(self) -> Snapshot:
         if self._pinned is not None:
             raise InvalidInputError(
-                f"the collection was opened at version {self._pinned}, which is history: open it without version= to "
-                f"change it, or rollback({self._pinned}) there"
+                f"the collection was opened at version {self._pinned}, which is history",
+                hint=f"open it without version= to change it, or rollback({self._pinned}) there",
             )
         return self._snapshot
 
@@ -1042,7 +1048,9 @@ class Collection:
         )
         if chunker is None or chunker.to_dict() != dict(manifest.chunker):
             raise InvalidInputError(
-                f"the collection was made with the chunker {dict(manifest.chunker)}: open it with that one (chunker=)"
+                f"the collection was made with the chunker {dict(manifest.chunker)}",
+                hint="open it with that one (chunker=)",
+                command_hint="use this collection from Python, where the chunker can be given",
             )
         return chunker.split
 
@@ -1064,11 +1072,17 @@ def _dimension(dim: int | None, model: Embedder | None) -> int:
     if model is not None:
         if dim is not None and dim != model.dim:
             raise InvalidInputError(
-                f"dim is {dim}, but {model.name} makes vectors of {model.dim} numbers: leave dim out"
+                f"dim is {dim}, but {model.name} makes vectors of {model.dim} numbers",
+                hint="leave dim= out",
+                command_hint="leave --dim out",
             )
         dim = model.dim
     if dim is None:
-        raise InvalidInputError("give an embedder, or dim= for vectors of your own")
+        raise InvalidInputError(
+            "the collection needs an embedder, or the dimension of its vectors",
+            hint="give embedder= or dim=",
+            command_hint="give --embedder or --dim",
+        )
     if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= LARGEST_DIM:
         raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {LARGEST_DIM:,}")
     return dim

@@ -1,67 +1,150 @@
-"""Every error vecsearch raises on purpose.
+"""Every error that vecsearch raises on purpose.
 
     VecsearchError
-    ├── InvalidInputError (ValueError)      data, a query or an argument is wrong; names row, column, file
-    │   ├── DuplicateIdError                an id is in the collection, or twice in the data
-    │   ├── IdNotFoundError (LookupError)   no document has the id whose vector was asked for
-    │   └── FilterError                     a `where` that cannot be parsed, or does not fit the columns
-    ├── RecipeError (ValueError)            an index recipe or factory string that cannot be built
+    ├── InvalidInputError (ValueError)      data, a query or an argument is wrong
+    │   ├── DuplicateIdError                an id is already in the collection, or twice in the data
+    │   ├── IdNotFoundError (LookupError)   no document has the id whose vector is wanted
+    │   └── FilterError                     a filter cannot be parsed or does not fit the columns
+    ├── RecipeError (ValueError)            an index recipe or factory string cannot be built
     ├── EmbedderError                       a model cannot be found, loaded or run
-    │   └── EmbedderMismatchError           another model than the one the collection was made with
-    ├── MissingExtraError (ImportError)     an optional package is missing; says the pip command
+    │   └── EmbedderMismatchError           the model is not the one the collection was made with
+    ├── MissingExtraError (ImportError)     an optional package is missing; names the pip command
     ├── CollectionNotFoundError (FileNotFoundError)
     ├── CollectionExistsError (FileExistsError)
-    ├── VersionNotFoundError (LookupError)  that version was never there, or retention removed it
+    ├── VersionNotFoundError (LookupError)  the version was never committed, or was removed
     ├── CollectionClosedError               the collection object was closed
     ├── LockTimeoutError (TimeoutError)     another writer held the lock for too long
-    ├── ConflictError                       the collection changed underneath in a way that cannot be rebased
+    ├── ConflictError                       another change to the collection rules this one out
     ├── CorruptedError                      a file is damaged; names it
-    └── StorageError (OSError)              the disk is full, read-only, or a kind of file system that cannot keep the promises
+    └── StorageError (OSError)              the disk is full, read-only or cannot guarantee commits
 
-Messages say what was wrong, where, and what to do about it. One warning has a class of its own: RecallWarning.
+    RecallWarning (RuntimeWarning)          measured recall is below the target
+
+A message says what was wrong, where, and what to do. What to do may differ between Python and the
+command line, so errors carry it apart from the message, as `hint` and `command_hint`.
 """
 
 from __future__ import annotations
 
 
-class VecsearchError(Exception):
-    """Base of all errors raised on purpose by vecsearch."""
+class _HintedError(Exception):
+    """What errors and warnings share: a message, and a hint in two forms.
+
+    Args:
+        *args: What was wrong, and where. Messages about an argument begin with "NAME is VALUE".
+        hint: What to do, as Python code would do it. `str` shows it after the message.
+        command_hint: What to do, as commands and options would do it; the `vecsearch` command
+            shows it after the message. Without it, both show `hint`.
+    """
+
+    def __init__(self, *args: object, hint: str = "", command_hint: str | None = None) -> None:
+        super().__init__(*args)
+        self.hint = hint
+        self.command_hint = hint if command_hint is None else command_hint
+
+    @property
+    def message(self) -> str:
+        """What was wrong, and where, without the hint."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (self.message, self.hint) if part)
+
+    def for_terminal(self) -> str:
+        """The message with the hint in command-line words."""
+        return "; ".join(part for part in (self.message, self.command_hint) if part)
+
+
+class VecsearchError(_HintedError):
+    """Base of all errors that vecsearch raises on purpose.
+
+    Attributes:
+        message: What was wrong, and where.
+        hint: What to do in Python; empty where the message says all.
+        command_hint: What to do at the command line.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> try:
+        ...     vs.open("nowhere.vs")
+        ... except vs.VecsearchError as error:
+        ...     print(type(error).__name__)
+        CollectionNotFoundError
+    """
 
 
 class InvalidInputError(VecsearchError, ValueError):
-    """Data, a query or an argument is wrong. The message names the row and column."""
+    """Data, a query or an argument is wrong. The message names file, row and column.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> c.add([{"text": "boat"}, {"text": ""}])
+        Traceback (most recent call last):
+        vecsearch.errors.InvalidInputError: row 1, column 'text': the text is empty
+    """
 
 
 class DuplicateIdError(InvalidInputError):
-    """An id is already in the collection, or stands twice in the data being added."""
+    """An id is already in the collection, or is twice in the data being added.
+
+    `Collection.add` raises it with its default `on_conflict="error"`.
+    """
 
 
 class IdNotFoundError(InvalidInputError, LookupError):
-    """No document has the id whose vector was asked for."""
+    """No document has the id whose vector is wanted.
+
+    `Collection.vector`, `Collection.features` and `vecsearch.analogy` raise it. `Collection.get`
+    returns None for an unknown id instead.
+    """
 
 
 class FilterError(InvalidInputError):
-    """A `where` cannot be parsed, uses something not allowed, or does not fit the columns."""
+    """A `where` cannot be parsed, uses something that is not allowed, or does not fit the columns.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> _ = c.add([{"text": "boat", "year": 1999}])
+        >>> try:
+        ...     c.search("boat", where="yaer > 1990")
+        ... except vs.FilterError as error:
+        ...     print("did you mean 'year'" in str(error))
+        True
+    """
 
 
 class RecipeError(VecsearchError, ValueError):
-    """An index recipe or FAISS factory string is not valid or cannot be built on this data."""
+    """An index recipe or FAISS factory string is not valid, or cannot be built on this data.
+
+    `Collection.build_index`, `Collection.bench` and the methods of `IndexRecipe` raise it.
+    """
 
 
 class EmbedderError(VecsearchError):
-    """An embedding model cannot be found, loaded or run."""
+    """An embedding model cannot be found, loaded or run, or the collection has none."""
 
 
 class EmbedderMismatchError(EmbedderError):
-    """The model at hand is not the one the collection's vectors were made with."""
+    """The model is not the one that made the collection's vectors: its fingerprint differs.
+
+    Raised at the first embedding, not when the collection is opened.
+    """
 
 
 class MissingExtraError(VecsearchError, ImportError):
-    """An optional package is not installed. The message gives the exact pip command."""
+    """An optional package is not installed. The message gives the pip command.
+
+    Attributes:
+        package: The missing package, such as "chonkie".
+        extra: The extra of vecsearch that installs it, such as "chunk".
+    """
 
     def __init__(self, package: str, extra: str, what_for: str) -> None:
         super().__init__(
-            f"{what_for} needs the package '{package}', which is not installed: pip install \"vecsearch[{extra}]\""
+            f"{what_for} needs the package '{package}', which is not installed: "
+            f'pip install "vecsearch[{extra}]"'
         )
         self.package = package
         self.extra = extra
@@ -76,31 +159,43 @@ class CollectionExistsError(VecsearchError, FileExistsError):
 
 
 class VersionNotFoundError(VecsearchError, LookupError):
-    """That version was never committed, or the retention rule removed it."""
+    """That version was never committed, or the collection no longer keeps it (`keep_versions`)."""
 
 
 class CollectionClosedError(VecsearchError):
-    """The collection object was closed; open it again."""
+    """The collection object was closed. Open the collection again."""
 
 
 class LockTimeoutError(VecsearchError, TimeoutError):
-    """Another process or thread held the writer's lock for longer than the time-out."""
+    """Another process or thread held the write lock for longer than `lock_timeout` seconds."""
 
 
 class ConflictError(VecsearchError):
-    """The collection changed underneath in a way this operation cannot be rebased on."""
+    """Another writer changed the collection so that this change can no longer be applied.
+
+    Nothing was committed. Run the operation again.
+    """
 
 
 class CorruptedError(VecsearchError):
-    """A file of the collection is damaged. The message names the file."""
+    """A file of the collection is damaged. The message names the file.
+
+    `Collection.check` lists all damage; `vecsearch.repair` rebuilds what derives from documents.
+    """
 
 
-class RecallWarning(RuntimeWarning):
-    """Searches were measured to fall short of the recall they were asked for. The message says by how much, and what to do."""
+class RecallWarning(_HintedError, RuntimeWarning):
+    """Measured recall is below the target by more than chance. The message says by how much.
+
+    `Collection.measure_recall` gives it, and so do searches while queries are sampled
+    (`Collection.sample_queries`).
+    """
 
 
 class StorageError(VecsearchError, OSError):
-    """The disk is full, read-only, or of a kind that cannot keep the promises."""
+    """The disk is full or read-only, or the file system cannot guarantee atomic commits."""
 
-    def __str__(self) -> str:
-        return self.strerror or super().__str__()
+    @property
+    def message(self) -> str:
+        """What was wrong, without the error number."""
+        return self.strerror or super().message

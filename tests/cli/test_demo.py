@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import vecsearch as vs
-from vecsearch.cli import demo
+from vecsearch.cli import demo, stdlib_docs
 from vecsearch.cli.app import app
 
 SOURCE = '''
@@ -75,7 +75,7 @@ def test_rows_of_a_source_file(tmp_path: Path) -> None:
     path.write_text(SOURCE, encoding="utf-8")
     rows = [
         (row["id"], row["kind"], row["signature"], row["text"])
-        for row in demo._parsed_docs("shop", path)
+        for row in stdlib_docs.parsed_docs("shop", path)
     ]
     assert rows == [
         ("shop", "module", "", "shop: About the module. A second paragraph."),
@@ -105,20 +105,20 @@ def test_rows_of_a_source_file(tmp_path: Path) -> None:
 def test_a_file_that_does_not_parse_has_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "template.py"
     path.write_text("class ${name}:\n", encoding="utf-8")
-    assert list(demo._parsed_docs("template", path)) == []
+    assert list(stdlib_docs.parsed_docs("template", path)) == []
 
 
 def test_long_docstrings_are_cut_at_a_word() -> None:
-    cut = demo._beginning("word " * 100)
+    cut = stdlib_docs.beginning("word " * 100)
     assert cut.endswith("word …")
-    assert len(cut) <= demo.MAX_CHARACTERS + 2
-    assert demo._beginning("short and\n  whole") == "short and whole"
-    assert demo._beginning(">>> only(a, doctest)") == ""
+    assert len(cut) <= stdlib_docs.MAX_CHARACTERS + 2
+    assert stdlib_docs.beginning("short and\n  whole") == "short and whole"
+    assert stdlib_docs.beginning(">>> only(a, doctest)") == ""
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
-    return demo.stdlib_docs()
+    return stdlib_docs.stdlib_docs()
 
 
 def test_the_corpus_is_several_thousand_documents_in_order(rows: list[dict[str, str]]) -> None:
@@ -183,7 +183,7 @@ def test_nothing_is_listed_under_a_module_it_only_passes_on(rows: list[dict[str,
 
 def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
     script = (
-        "import sys, hashlib, json; from vecsearch.cli.demo import stdlib_docs; rows = stdlib_docs();"
+        "import sys, hashlib, json; from vecsearch.cli.stdlib_docs import stdlib_docs; rows = stdlib_docs();"
         "acting = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'readline', 'lib2to3', 'webbrowser'};"
         "print(sorted(acting & set(sys.modules)), hashlib.sha256(json.dumps(rows).encode()).hexdigest())"
     )
@@ -243,7 +243,7 @@ def test_the_next_steps_are_commands_that_exist(tmp_path: Path, rows: list[dict[
     place = tmp_path / "a folder" / "docs.vs"
     some = [row for row in rows if row["module"].startswith("asyncio")]
     demo.run(place, "toy:64", rows=some, quiet=True)
-    told = demo._next_steps(place).splitlines()
+    told = demo.next_steps(place).splitlines()
     own = [shlex.split(line) for line in told if "docs.vs" in line and " vs.open(" not in line]
     assert [words[1] for words in own] == ["search", "search", "info"]
     for words in own:

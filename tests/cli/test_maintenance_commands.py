@@ -76,12 +76,14 @@ def test_repair_makes_again_what_is_derived(
     assert ok("repair", texts.path, "--json").json["done"] == []
 
 
-def test_repair_says_what_it_cannot_mend(texts: vs.Collection) -> None:
+def test_repair_lists_the_damage_it_cannot_repair(texts: vs.Collection) -> None:
     entry = log.load(texts.path).segments[0]
     spoil(texts.path / entry.name)
     answer = Answer("repair", texts.path)
     assert (
-        answer.code == 1 and "nothing to mend" in answer.out and f"left: {entry.name}" in answer.out
+        answer.code == 1
+        and "nothing to repair" in answer.out
+        and f"left: {entry.name}" in answer.out
     )
 
 

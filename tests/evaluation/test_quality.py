@@ -219,7 +219,7 @@ def test_arguments_that_do_not_fit(letters: vs.Collection, tmp_path: Path) -> No
     one = {"q": [1.0, 0, 0, 0]}
     for arguments, message in [
         ((one, None), "give qrels too"),
-        ((None, {"q": {"a": 1}}), "qrels without queries"),
+        ((None, {"q": {"a": 1}}), "no queries; give queries too"),
         ((tmp_path, None), "queries.jsonl is not there"),
         (({}, {}), "queries is empty"),
         ((one, {"p": {"a": 1}}), "query ids look like 'q' there and 'p' here"),

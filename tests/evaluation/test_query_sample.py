@@ -99,7 +99,7 @@ def test_nothing_is_kept_unless_it_is_asked_for(root: Path, data: npt.NDArray[np
         ):
             c.measure_recall(queries="sampled")
     assert not (root / "queries").exists()
-    with pytest.raises(vs.InvalidInputError, match="sample_queries is -1"):
+    with pytest.raises(vs.InvalidInputError, match="cannot sample -1 queries"):
         vs.create(root.with_suffix(".other"), dim=DIM, sample_queries=-1)
     assert not root.with_suffix(".other").exists()
 

@@ -45,7 +45,7 @@ def test_reasons_are_said() -> None:
     assert "asked for" in str(plan(10, 0.95, True, stats)) and "asked for" in str(
         plan(10, 1.0, False, stats)
     )
-    assert "build_index()" in str(plan(10, 0.95, False, Stats(kept=50_000)))
+    assert "there is no index" in str(plan(10, 0.95, False, Stats(kept=50_000)))
     assert "not measured to reach recall 0.999" in str(plan(10, 0.999, False, stats))
     assert "cheaper here" in str(plan(10, 0.95, False, Stats(100, 100, 100, SURFACE)))
     chosen = plan(10, 0.95, False, stats)

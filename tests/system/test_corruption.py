@@ -477,7 +477,7 @@ def test_damaged_content_is_reported_and_left_alone(copy: Path, kind: str) -> No
     (left,) = done.left
     assert left.file == ref.name and latest.version in left.versions and done.done == ()
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
-    advised = int(left.remedy.partition("restore(")[2].partition(")")[0])
+    advised = int(left.remedy.rpartition("version ")[2])
     with vs.open(copy) as c:
         c.rollback(advised)
         assert len(c.to_arrow()) == c.info().documents

@@ -1,4 +1,4 @@
-"""The command line: one module for each group of commands, and `app`, which puts them together."""
+"""The command line: one module for each group of commands; `app` puts them together."""
 
 from vecsearch.cli.app import main
 

@@ -1,34 +1,47 @@
-"""Commands about quality: measuring it, fine-tuning a model for it, distilling a fast model."""
+"""Commands that measure quality and recall, and the sampling of queries to measure with."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vecsearch.cli.options import Debug, Folder, Json, Version, Where, open_for
+from vecsearch.cli.options import (
+    Debug,
+    Exact,
+    Folder,
+    Json,
+    JudgedQueries,
+    Qrels,
+    Queries,
+    Recall,
+    Version,
+    Where,
+    open_for,
+)
+from vecsearch.cli.questions import measuring_queries
 from vecsearch.cli.terminal import (
-    EXIT_INTERRUPTED,
+    EXIT_ERROR,
+    count,
     out,
+    print_answer,
     print_json,
     print_table,
     reporting,
-    shown_bytes,
 )
-from vecsearch.common.progress import progress_bar
 
 if TYPE_CHECKING:
     from vecsearch.evaluation.quality import QualityReport
 
+PANEL = "Evaluation"
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def evaluate(
     folder: Folder,
     beir: Annotated[
@@ -39,35 +52,31 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    queries: Annotated[
-        Path | None, typer.Option(help="Queries: BEIR .jsonl, or id, tab, text a line.")
-    ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option(help="Judgements: BEIR .tsv, or TREC with four columns.")
-    ] = None,
+    queries: JudgedQueries = None,
+    qrels: Qrels = None,
     k: Annotated[
         str, typer.Option("-k", "--k", help="Depths to cut at, separated by commas.")
     ] = "10,100",
     where: Where = None,
-    recall: Annotated[
-        float | None,
-        typer.Option(help="Recall to deliver; without it, the collection's own target."),
-    ] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Score every row: recall 1.")] = False,
+    recall: Recall = None,
+    exact: Exact = False,
     n_queries: Annotated[
-        int, typer.Option(help="Without judgements: how many questions to make.")
+        int, typer.Option(help="Without judgments: how many questions to generate.")
     ] = 500,
     seed: Annotated[
-        int, typer.Option(help="Without judgements: which documents and sentences are drawn.")
+        int, typer.Option(help="Without judgments: seed of the choice of documents.")
     ] = 0,
     per_query: Annotated[
-        Path | None, typer.Option(help="Write every query's values: .csv, .tsv or .jsonl.")
+        Path | None, typer.Option(help="Write each query's values: .csv, .tsv or .jsonl.")
     ] = None,
     version: Version = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure how good the answers are: by judgements, or by questions made out of the documents."""
+    """Measure search quality: nDCG, MRR, recall and MAP.
+
+    Without relevance judgments, it generates questions from the documents.
+    """
     if (queries is None) != (qrels is None) or (beir is not None and queries is not None):
         raise typer.BadParameter(
             "give --queries and --qrels, or one folder in the BEIR layout, or neither"
@@ -97,175 +106,68 @@ def evaluate(
             _print_report(report)
 
 
-@app.command()
-def tune(
-    model: Annotated[
-        str,
+@app.command(rich_help_panel=PANEL)
+def measure(
+    folder: Folder,
+    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    n_queries: Annotated[int, typer.Option(help="How many queries to run.")] = 500,
+    where: Where = None,
+    recall: Recall = None,
+    queries: Queries = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure recall: compare searches with exact ones.
+
+    Exit code 1 if recall misses the target by more than chance.
+    """
+    with reporting(debug), open_for(folder) as collection, warnings.catch_warnings():
+        from vecsearch.errors import RecallWarning
+
+        warnings.simplefilter("ignore", RecallWarning)  # the exit code says it
+        report = collection.measure_recall(
+            k,
+            n_queries,
+            where=where,
+            recall=recall,
+            queries=measuring_queries(collection, queries),
+        )
+        print_answer(
+            as_json,
+            report,
+            f"recall@{report.k} {report.recall:.4f} "
+            f"(99% interval {report.low:.4f} to {report.high:.4f}), target {report.target:g}; "
+            f"measured with {report.queries:,} {report.query_source}",
+        )
+    if report.high < report.target:
+        raise typer.Exit(EXIT_ERROR)
+
+
+@app.command(rich_help_panel=PANEL)
+def sample(
+    folder: Folder,
+    size: Annotated[
+        int,
         typer.Argument(
-            help="A sentence-transformers model: its hub name or folder.", show_default=False
-        ),
-    ],
-    pairs: Annotated[
-        Path,
-        typer.Argument(
-            exists=True,
-            help="Rows of query, document, and perhaps negative, score or clicks.",
+            metavar="COUNT",
+            help="How many queries to store; 0 stops sampling and removes them.",
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Argument(help="Folder for the tuned model.", show_default=False)],
-    epochs: Annotated[int, typer.Option(help="At most so many passes over the pairs.")] = 5,
-    batch_size: Annotated[
-        int, typer.Option(help="Pairs a step; the others of a batch are each one's negatives.")
-    ] = 32,
-    learning_rate: Annotated[float, typer.Option(help="The highest step size.")] = 2e-5,
-    held_out: Annotated[
-        float, typer.Option(help="Share of the queries that is only measured with.")
-    ] = 0.2,
-    patience: Annotated[
-        int, typer.Option(help="Stop after so many epochs in a row below the best.")
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="Decides the split, the order and the dropout.")] = 0,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="OUTPUT may hold a model: replace it if it is beaten.")
-    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Fine-tune a model on your own pairs or clicks; it is kept only if held-out queries say it is better."""
-    with reporting(debug):
-        from vecsearch.training import finetune as tuning
-        from vecsearch.training.pairs import read_pairs
+    """Store a sample of future queries, to measure recall with.
 
-        def scored(epoch: int, score: float) -> None:
-            if not as_json:
-                out.print(
-                    f"{'before' if epoch == 0 else f'epoch {epoch}'}: held-out nDCG@{tuning.K} {score:.4f}"
-                )
-
-        data = read_pairs(_rows(pairs), pairs.name)
-        chosen = tuning.Settings(epochs, batch_size, learning_rate, held_out, patience, seed)
-        with _counting("tuning") as progress:
-            report = tuning.tune(
-                model,
-                data,
-                output,
-                settings=chosen,
-                replace=replace,
-                progress=progress,
-                scored=scored,
-            )
-        if as_json:
-            print_json(report)
-        else:
-            out.print(
-                f"{output}: nDCG@{tuning.K} {report.before:.4f} → {report.after:.4f} on "
-                f"{report.held_out_queries:,} held-out queries "
-                f"(gain {report.low:+.4f} to {report.high:+.4f} at 95%), epoch {report.best_epoch}"
-            )
-        if report.interrupted:
-            raise typer.Exit(EXIT_INTERRUPTED)
-
-
-@app.command()
-def distill(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="A sentence-transformers model: its hub name or folder.", show_default=False
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Argument(help="Folder for the static model.", show_default=False)
-    ],
-    corpus: Annotated[
-        list[Path] | None,
-        typer.Option(
-            exists=True, help="Your own texts: a file, a folder, or a collection; may be repeated."
-        ),
-    ] = None,
-    text_column: Annotated[str, typer.Option(help="The files' column with the text.")] = "text",
-    dim: Annotated[int, typer.Option(help="Numbers in a vector.")] = 256,
-    words: Annotated[
-        int, typer.Option(help="At most so many words of the corpus get a vector of their own.")
-    ] = 20_000,
-    as_json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Make a static model out of a slow one: hundreds of times faster, a little worse."""
-    with reporting(debug):
-        from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
-        from vecsearch.training import distill as distilling
-
-        texts = [text for path in corpus for text in _texts(path, text_column)] if corpus else None
-        with _counting("embedding tokens") as progress:
-            teacher = SentenceTransformerEmbedder(model)
-            distilling.distill(
-                teacher, output, corpus=texts, dim=dim, words=words, progress=progress
-            )
-        size = sum(path.stat().st_size for path in output.rglob("*"))
-        made = {
-            "embedder": f"model2vec:{output}",
-            "teacher": model,
-            "texts": len(texts or []),
-            "dim": dim,
-            "bytes": size,
-        }
-        if as_json:
-            print_json(made)
-        else:
-            out.print(
-                f"{made['embedder']}: {dim} dimensions, {shown_bytes(size)}; use it as --embedder {made['embedder']}"
-            )
-
-
-@contextmanager
-def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for work that says how much is done and how much there is in all."""
-    with ExitStack() as stack:
-        advance: list[Callable[[int], None]] = []
-        before = [0]
-
-        def update(done: int, total: int) -> None:
-            if not advance:
-                advance.append(stack.enter_context(progress_bar(what, total)))
-            advance[0](done - before[0])
-            before[0] = done
-
-        yield update
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """A file's rows; what looks like a number in a text column is text."""
-    import pyarrow as pa
-
-    from vecsearch.ingest.sources import open_source
-
-    known = pa.schema([("query", pa.large_string()), ("document", pa.large_string())])
-    for batch in open_source(path, text_column="document", schema=known).batches:
-        yield from batch.to_pylist()
-
-
-def _texts(path: Path, column: str) -> Iterator[str]:
-    """The texts of a collection, or of files."""
-    from vecsearch.collection import open_collection
-    from vecsearch.errors import InvalidInputError
-    from vecsearch.ingest.sources import open_source
-    from vecsearch.storage.layout import MANIFESTS
-
-    if (path / MANIFESTS).is_dir():
-        with open_collection(path) as collection:
-            column = collection.info().text_column or column
-            for batch in collection.scan([column]):
-                yield from (text for text in batch.column(0).to_pylist() if text)
-        return
-    for batch in open_source(path, text_column=column).batches:
-        if column not in batch.schema.names:
-            raise InvalidInputError(
-                f"{path} has no column {column!r}; it has {', '.join(batch.schema.names)} (--text-column)"
-            )
-        yield from (
-            text for text in batch.column(column).to_pylist() if isinstance(text, str) and text
+    Queries are stored as vectors, not as texts.
+    """
+    with reporting(debug), open_for(folder) as collection:
+        version = collection.sample_queries(size)
+        stored = f"at most {count(size, 'query', 'queries')}" if size else "no queries"
+        print_answer(
+            as_json,
+            {"sample_queries": size, "version": version},
+            f"{stored} will be stored (version {version})",
         )
 
 
@@ -274,13 +176,13 @@ def _print_report(report: QualityReport) -> None:
         (name, f"{score.mean:.4f}", f"{score.low:.4f} to {score.high:.4f}")
         for name, score in report.scores.items()
     ]
-    print_table([f"{report.queries:,} queries", "mean", "95% interval"], rows)
+    print_table([count(report.queries, "query", "queries"), "mean", "95% interval"], rows)
     for note in report.notes:
         out.print(note, style="dim", soft_wrap=True)
 
 
 def _write_per_query(report: QualityReport, path: Path) -> None:
-    """One line a query: its id, its text, and each measure."""
+    """Write one line for each query: its id, its text and each measure."""
     rows = [
         {"query_id": key, "query": report.texts[key], **values}
         for key, values in report.per_query.items()

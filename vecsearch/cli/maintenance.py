@@ -1,4 +1,4 @@
-"""Commands that look after a collection: finding and mending damage, copies elsewhere, going back."""
+"""Commands that check, repair, copy, compact and roll back a collection."""
 
 from __future__ import annotations
 
@@ -8,25 +8,56 @@ from typing import Annotated
 import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
-from vecsearch.cli.terminal import EXIT_ERROR, count, out, print_answer, print_json, reporting
+from vecsearch.cli.terminal import EXIT_ERROR, count, print_answer, reporting, shown_bytes
 
+PANEL = "Maintenance"
 app = typer.Typer()
 Target = Annotated[
     Path,
     typer.Argument(
-        metavar="TARGET", help="Where to put it: a name that is free.", show_default=False
+        metavar="TARGET", help="Path of the copy. Nothing may exist there yet.", show_default=False
     ),
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
+def compact(
+    folder: Folder,
+    purge: Annotated[
+        bool,
+        typer.Option("--purge", help="Also erase deleted documents from disk, and old versions."),
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Merge small segments and drop deleted rows.
+
+    Search results stay the same.
+    """
+    with reporting(debug), open_for(folder) as collection:
+        before = collection.info()
+        collection.compact(purge=purge)
+        after = collection.info()
+        print_answer(
+            as_json,
+            {"before": before, "after": after},
+            f"{count(before.segments, 'segment')} → {after.segments:,}, "
+            f"{count(before.deleted_rows, 'deleted row')} dropped, "
+            f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)} (version {after.version})",
+        )
+
+
+@app.command(rich_help_panel=PANEL)
 def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
-    """Read every file of every version and compare it with its checksums. Exit code 1 when something is damaged."""
+    """Compare every file of every version with its checksum.
+
+    Exit code 1 if a file is damaged.
+    """
     with reporting(debug):
-        from vecsearch.maintenance.check import find_damage as find
+        from vecsearch.maintenance.check import find_damage
         from vecsearch.storage import log
 
-        damages = find(folder)
+        damages = find_damage(folder)
         lines = [str(damage) for damage in damages]
         lines = lines or [f"no damage in {count(len(log.versions(folder)), 'version')} of {folder}"]
         print_answer(as_json, {"damages": damages}, *lines)
@@ -34,24 +65,26 @@ def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
             raise typer.Exit(EXIT_ERROR)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def repair(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
-    """Make again what is derived from documents (id files, indexes). Exit code 1 when other damage is left."""
-    with reporting(debug):
-        from vecsearch.maintenance.repair import repair as mend
+    """Rebuild damaged id files and indexes from the documents.
 
-        done = mend(folder)
-        print_answer(
-            as_json,
-            done,
-            *(done.done or ["nothing to mend"]),
-            *(f"left: {damage}" for damage in done.left),
-        )
-        if any(done.version in damage.versions for damage in done.left):
+    Exit code 1 if the latest version is still damaged afterwards.
+    """
+    with reporting(debug):
+        from vecsearch.maintenance.repair import repair as repair_collection
+
+        result = repair_collection(folder)
+        lines = [
+            *(result.done or ["nothing to repair"]),
+            *(f"left: {item}" for item in result.left),
+        ]
+        print_answer(as_json, result, *lines)
+        if any(result.version in damage.versions for damage in result.left):
             raise typer.Exit(EXIT_ERROR)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def backup(
     folder: Folder,
     target: Target,
@@ -59,35 +92,44 @@ def backup(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Copy a collection to a new folder, every byte compared with its checksum, while others go on writing to it."""
-    with reporting(debug):
-        from vecsearch.maintenance.backup import write_backup as copy
+    """Copy a collection to a new folder and verify every byte.
 
-        copied = copy(folder, target, version)
-        shown = f"version {copied} of {folder} copied to {target}; vecsearch restore brings it back"
+    Others may write to the collection meanwhile.
+    """
+    with reporting(debug):
+        from vecsearch.maintenance.backup import write_backup
+
+        copied = write_backup(folder, target, version)
+        shown = (
+            f"version {copied} of {folder} copied to {target}; "
+            "`vecsearch restore` makes a collection of it"
+        )
         print_answer(as_json, {"version": copied, "backup": str(target)}, shown)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def restore(
     source: Annotated[
         Path,
-        typer.Argument(metavar="BACKUP", help="What backup or export made.", show_default=False),
+        typer.Argument(metavar="BACKUP", help="What backup or export wrote.", show_default=False),
     ],
     target: Target,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make a collection from a backup, or from a file that export wrote; it changes none that is there (rollback does)."""
-    with reporting(debug):
-        from vecsearch.maintenance.backup import restore as bring_back
+    """Make a new collection from a backup or from an exported file.
 
-        rows = bring_back(source, target)
+    To go back to an older version of a collection, use `vecsearch rollback`.
+    """
+    with reporting(debug):
+        from vecsearch.maintenance.backup import restore as restore_backup
+
+        rows = restore_backup(source, target)
         shown = f"{target} holds the {count(rows, 'row')} of {source}"
         print_answer(as_json, {"rows": rows, "collection": str(target)}, shown)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def rollback(
     folder: Folder,
     version: Annotated[
@@ -96,18 +138,22 @@ def rollback(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make an older version of a collection the latest again; what came after it stays as versions, too."""
+    """Make an older version of a collection the latest one.
+
+    The versions in between stay readable.
+    """
     with reporting(debug), open_for(folder) as collection:
         latest = collection.rollback(version)
-        if as_json:
-            print_json({"version": latest, "documents": len(collection)})
-        else:
-            out.print(
-                f"version {version} is the latest again, as version {latest}: {count(len(collection), 'document')}"
-            )
+        documents = len(collection)
+        print_answer(
+            as_json,
+            {"version": latest, "documents": documents},
+            f"rolled back to version {version}, as version {latest}: "
+            f"{count(documents, 'document')}",
+        )
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def export(
     folder: Folder,
     target: Target,
@@ -115,7 +161,10 @@ def export(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a collection to one Parquet file, for other tools, and for `vecsearch restore`."""
+    """Write a collection to one Parquet file.
+
+    Other tools can read the file; `vecsearch restore` makes a collection of it.
+    """
     with reporting(debug):
         from vecsearch.maintenance.parquet import export_parquet
 

@@ -1,4 +1,4 @@
-"""Commands about the model of a collection: moving to another one, and what fewer dimensions cost."""
+"""Commands that move a collection to another model or to fewer dimensions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
+from vecsearch.cli.options import (
+    Debug,
+    Folder,
+    Json,
+    Qrels,
+    Version,
+    open_for,
+)
 from vecsearch.cli.terminal import (
     count,
     out,
@@ -19,17 +26,18 @@ from vecsearch.cli.terminal import (
     shown_bytes,
 )
 
+PANEL = "Models"
 app = typer.Typer()
 
 
 class Method(StrEnum):
-    """The ways to fewer dimensions."""
+    """The ways to reduce dimensions."""
 
     PCA = "pca"
     TRUNCATE = "truncate"
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def reembed(
     folder: Folder,
     embedder: Annotated[
@@ -38,22 +46,29 @@ def reembed(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Move a collection to another model; until that is done, searches are answered by the old one."""
+    """Embed all documents again with another model.
+
+    Until it is done, searches use the old model.
+    """
     with reporting(debug), open_for(folder) as collection:
         had_index = bool(collection.info().indexes)
-        done = collection.reembed(embedder)
-        embedded = f"{count(done.embedded, 'text')} embedded (version {done.version})"
+        result = collection.reembed(embedder)
         print_answer(
-            as_json, done, f"{count(done.documents, 'document')} under {embedder}, {embedded}"
+            as_json,
+            result,
+            f"{count(result.documents, 'document')} embedded by {embedder}, "
+            f"{count(result.embedded, 'text')} just now (version {result.version})",
         )
-        if had_index and done.embedded and not as_json:
+        if had_index and result.embedded and not as_json:
             out.print(
-                f"the index was that of the old model: vecsearch build {folder} makes a new one",
+                f"The index of the old model was dropped; `vecsearch build {folder}` "
+                "makes a new one.",
                 style="dim",
+                soft_wrap=True,
             )
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def dimensions(
     folder: Folder,
     dims: Annotated[
@@ -62,23 +77,24 @@ def dimensions(
     queries: Annotated[
         Path | None,
         typer.Option(
-            help="Questions: BEIR .jsonl, or id, tab, text a line; or a BEIR folder. Else held-out rows."
+            help='Queries: .jsonl as in BEIR, lines of "id<tab>text", or a BEIR folder. '
+            "Default: held-out rows."
         ),
     ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option(help="Judgements: BEIR .tsv, or TREC with four columns.")
-    ] = None,
+    qrels: Qrels = None,
     k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
-    n_queries: Annotated[int, typer.Option(help="How many rows to hold out.")] = 500,
-    seed: Annotated[int, typer.Option(help="Seed of what is held out.")] = 0,
+    n_queries: Annotated[
+        int, typer.Option(help="Without --queries: how many rows to hold out as queries.")
+    ] = 500,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of held-out rows.")] = 0,
     version: Version = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show what fewer dimensions cost: bytes against recall, and nDCG with judgements."""
+    """Show what fewer dimensions cost: bytes against recall and nDCG."""
     if qrels is not None and queries is None:
         raise typer.BadParameter(
-            "judgements need their questions: give --queries too", param_hint="--qrels"
+            "judgments need their queries: give --queries too", param_hint="--qrels"
         )
     with reporting(debug), open_for(folder, version) as collection:
         report = collection.dimensions(
@@ -91,7 +107,7 @@ def dimensions(
             out.print(report.note(), style="dim", soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def reduce(
     folder: Folder,
     target: Annotated[
@@ -99,24 +115,24 @@ def reduce(
         typer.Argument(metavar="TARGET", help="Folder of the new collection.", show_default=False),
     ],
     dim: Annotated[
-        int, typer.Argument(metavar="DIM", help="Dimensions to keep.", show_default=False)
+        int, typer.Argument(metavar="DIM", help="Dimensions of its vectors.", show_default=False)
     ],
     method: Annotated[
-        Method, typer.Option(help="Principal components, or the first numbers (Matryoshka models).")
+        Method,
+        typer.Option(help="Principal components, or the first numbers (for Matryoshka models)."),
     ] = Method.PCA,
-    seed: Annotated[int, typer.Option(help="Seed of the rows that components are fitted on.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the rows that PCA is fitted on.")] = 0,
     version: Version = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make a new collection with the same documents in fewer dimensions."""
+    """Copy a collection to a new one with fewer dimensions."""
     with reporting(debug), open_for(folder, version) as collection:
         before = collection.info()
         name: Literal["pca", "truncate"] = "pca" if method is Method.PCA else "truncate"
-        with collection.reduce(target, dim, method=name, seed=seed) as made:
-            after = made.info()
+        with collection.reduce(target, dim, method=name, seed=seed) as reduced:
+            after = reduced.info()
+        documents = count(after.documents, "document")
         sizes = f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)}"
-        shown = (
-            f"{target}: {count(after.documents, 'document')} in {after.dim:,} dimensions, {sizes}"
-        )
+        shown = f"{target}: {documents} in {after.dim:,} dimensions, {sizes}"
         print_answer(as_json, after, shown)

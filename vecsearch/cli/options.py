@@ -1,4 +1,4 @@
-"""What every command shares: the options' types, and how a collection is opened."""
+"""Options that several commands share, and how a command opens its collection."""
 
 from __future__ import annotations
 
@@ -10,16 +10,38 @@ import typer
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
+DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
+
 Folder = Annotated[
     Path, typer.Argument(metavar="COLLECTION", help="The collection's folder.", show_default=False)
 ]
 Version = Annotated[
-    int | None, typer.Option("--version", help="An older version of the collection.")
+    int | None,
+    typer.Option("--version", help="Read an older version of the collection."),
 ]
 Where = Annotated[
     str | None, typer.Option(help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\".")
 ]
-Columns = Annotated[str | None, typer.Option(help="Columns to show, separated by commas.")]
+Recall = Annotated[
+    float | None,
+    typer.Option(help="Share of the exact answer to deliver. Default: the collection's target."),
+]
+Exact = Annotated[bool, typer.Option("--exact", help="Score every row (recall 1).")]
+Queries = Annotated[
+    Path | None,
+    typer.Option(
+        help='File of queries to measure with, or "sampled" for stored ones. '
+        "Default: rows of the collection."
+    ),
+]
+JudgedQueries = Annotated[
+    Path | None,
+    typer.Option(help='Queries: .jsonl as in BEIR, or lines of "id<tab>text".'),
+]
+Qrels = Annotated[
+    Path | None,
+    typer.Option(help="Relevance judgments: .tsv as in BEIR, or TREC's four columns."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 

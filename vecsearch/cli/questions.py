@@ -1,4 +1,4 @@
-"""Questions in files: many to search with, or to measure with."""
+"""Questions from a file or the command line, as `search`, `build` and `measure` take them."""
 
 from __future__ import annotations
 
@@ -10,37 +10,26 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
 
-def read_queries(path: Path) -> list[tuple[str, str]]:
-    """Ids and texts. A .jsonl line is an object with `text` and `id` (or `_id`, as in BEIR); else a line is a question."""
-    from vecsearch.errors import InvalidInputError
+def read_questions(path: Path) -> dict[str, str]:
+    """Question id -> text. A question without an id gets the number of its line."""
+    from vecsearch.evaluation.qrels import read_queries
 
-    asked = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if not line.strip():
-            continue
-        if path.suffix != ".jsonl":
-            asked.append((str(number), line.strip()))
-            continue
-        try:
-            row = json.loads(line)
-            asked.append((str(row.get("_id", row.get("id", number))), str(row["text"])))
-        except (ValueError, KeyError, AttributeError) as error:
-            raise InvalidInputError(
-                f'{path}, line {number}: not a JSON object such as {{"id": 1, "text": "..."}}'
-            ) from error
-    return asked
+    return read_queries(path, number_lines=True)
 
 
-def questions(collection: Collection, path: Path | None) -> list[Any] | str | None:
-    """What to measure with: a file's questions (texts, or vectors where there is no embedder), "sampled", or nothing."""
-    if path is None or path == Path("sampled"):
-        return None if path is None else "sampled"
-    embeds = collection.info().text_column is not None
-    return [text if embeds else vector_of(text) for _, text in read_queries(path)]
+def measuring_queries(collection: Collection, path: Path | None) -> list[Any] | str | None:
+    """Queries to measure with: those of a file, "sampled", or None for rows of the collection."""
+    if path is None:
+        return None
+    if path == Path("sampled"):
+        return "sampled"
+    texts = read_questions(path).values()
+    has_embedder = collection.info().text_column is not None
+    return [text if has_embedder else vector_of(text) for text in texts]
 
 
 def vector_of(text: str) -> list[float]:
-    """A query of a collection that has no embedder: a JSON list of numbers."""
+    """The query vector written as a JSON list of numbers."""
     from vecsearch.errors import InvalidInputError
 
     try:

@@ -1,4 +1,4 @@
-"""What the command line shows: results on stdout as tables or JSON, errors on stderr as one line."""
+"""Terminal output: results on stdout as tables or JSON, errors on stderr as one line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import json
 import math
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich.cells import cell_len, set_cell_size
@@ -19,41 +21,87 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vecsearch.errors import VecsearchError
+from vecsearch.errors import RecallWarning, VecsearchError
 
 if TYPE_CHECKING:
     from vecsearch.query.results import Hits
     from vecsearch.types import BuildResult
 
-EXIT_ERROR = 1  # typer itself exits with 2 when a command is typed wrong
+EXIT_ERROR = 1  # typer itself exits with 2 after a usage error
 EXIT_INTERRUPTED = 130
 SNIPPET_LINES = 2
-# Users' words go out as they are: a [bracket] is no markup, a :colon: no emoji.
+# Print users' text literally: no markup for [brackets], no emoji for :colons:.
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+# Argument name -> option as typed, such as "n_queries" -> "--n-queries", of the running command.
+_option_names: ContextVar[Mapping[str, str]] = ContextVar("_option_names")
 
 
 @contextmanager
 def reporting(debug: bool) -> Iterator[None]:
-    """Turn an exception into one line on stderr and an exit code; with `debug`, let it through with its traceback."""
+    """Show errors and warnings as one line each on stderr, and turn errors into exit codes.
+
+    With `debug`, exceptions pass through with their traceback, and warnings show their origin.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.showwarning = _show_warning
+            yield
     except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
-        raise  # typer's own: an exit code, a usage error, a reader of our output that went away
+        raise  # typer's own: an exit code, a usage error, a closed pipe
     except KeyboardInterrupt:
         _fail("interrupted; what was committed before is kept", EXIT_INTERRUPTED)
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, VecsearchError | OSError):
+        if isinstance(error, VecsearchError):
+            _fail(with_option_names(error.for_terminal()), EXIT_ERROR)
+        if isinstance(error, OSError):
             _fail(str(error), EXIT_ERROR)
         _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", EXIT_ERROR)
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    text = message.for_terminal() if isinstance(message, RecallWarning) else str(message)
+    _print_line("warning: ", "bold yellow", text)
+
+
 def _fail(message: str, code: int) -> None:
-    line = " ".join(message.split())
-    err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+    _print_line("error: ", "bold red", message)
     raise typer.Exit(code)
+
+
+def _print_line(label: str, style: str, message: str) -> None:
+    err.print(Text.assemble((label, style), " ".join(message.split())), soft_wrap=True)
+
+
+def remember_options(context: typer.Context) -> None:
+    """Note how the options of the invoked command are typed, for its error messages."""
+    group: Any = context.command
+    command = group.get_command(context, context.invoked_subcommand)
+    options = {
+        parameter.name: max(
+            (name for name in parameter.opts if name.startswith("-")),
+            key=len,
+            default=parameter.name.upper(),  # an argument
+        )
+        for parameter in (command.params if command else ())
+    }
+    _option_names.set(options)
+
+
+def with_option_names(message: str) -> str:
+    """Name an option, not an argument, at the start of a message: "k is 0" becomes "-k is 0"."""
+    name, is_, rest = message.partition(" is ")
+    return f"{_option_names.get({}).get(name, name)}{is_}{rest}"
 
 
 def print_json(value: object) -> None:
@@ -62,7 +110,7 @@ def print_json(value: object) -> None:
 
 
 def print_answer(as_json: bool, value: object, *lines: str) -> None:
-    """What a command did: `value` in JSON, or lines for people, which are not broken where the window ends."""
+    """Print a command's result: `value` in JSON, or lines for people, which are never wrapped."""
     if as_json:
         print_json(value)
         return
@@ -71,7 +119,7 @@ def print_answer(as_json: bool, value: object, *lines: str) -> None:
 
 
 def _plain(value: object) -> object:
-    """What JSON can say: dates in ISO 8601, bytes in base64, NaN and infinities as null."""
+    """A value as JSON types: dates in ISO 8601, bytes in base64, NaN and infinities as null."""
     if dataclasses.is_dataclass(value):
         return {
             field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
@@ -92,7 +140,7 @@ def _plain(value: object) -> object:
 
 
 def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, query: str) -> None:
-    """Ranked hits as a table: rank, score, the columns asked for, and the document: its id and how its text begins."""
+    """Print ranked hits as a table: rank, score, some columns, the id and the text's beginning."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
@@ -119,7 +167,7 @@ def _shown(value: object) -> str:
 
 
 def _snippet(text: str, query: str, room: int) -> Text:
-    """The text's beginning, without line ends, in so many characters; the query's words in bold."""
+    """The first `room` cells of a text on one line, with the query's words in bold."""
     line = " ".join(text[: 10 * room].split())
     width = cell_len(line)  # Chinese characters are two cells wide
     snippet = Text(line if width <= room else set_cell_size(line, room - 1).rstrip() + "…")
@@ -132,11 +180,11 @@ def _snippet(text: str, query: str, room: int) -> Text:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table; numbers to the right, with thousands apart."""
+    """Print a plain table; whole numbers are right-aligned, with thousands separators."""
     listed = [list(row) for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for at, header in enumerate(headers):
-        numeric = all(isinstance(row[at], int) for row in listed)
+    for column, header in enumerate(headers):
+        numeric = all(isinstance(row[column], int) for row in listed)
         table.add_column(header, justify="right" if numeric else "left", overflow="fold")
     for row in listed:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else _shown(cell) for cell in row))
@@ -144,7 +192,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """Names and values, one a line; what is None is left out."""
+    """Print names and values, one pair a line; None values are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -165,13 +213,14 @@ def shown_bytes(count: int) -> str:
 
 
 def shown_build(done: BuildResult) -> str:
-    """What a build did, on one line."""
+    """A build's result on one line."""
     if not done.rows:
         return done.promise
-    size = f"{done.rows:,} rows, {shown_bytes(done.bytes)}, {done.how} in {done.seconds:.1f} s ({done.why})"
-    return f"{done.recipe}: {done.promise}; {size}; measured with {done.calibrated_on}"
+    size = f"{done.rows:,} rows, {shown_bytes(done.bytes)}"
+    how = f"{done.how} in {done.seconds:.1f} s ({done.why})"
+    return f"{done.recipe}: {done.promise}; {size}, {how}; measured with {done.calibrated_on}"
 
 
-def count(number: int, noun: str) -> str:
-    """`count(1, "document")` is "1 document", and two are "2 documents"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun: "1 document", "2 documents"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

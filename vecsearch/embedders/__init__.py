@@ -103,8 +103,10 @@ def _third_party(kind: str, name: str, spec: str) -> Embedder:
     near = difflib.get_close_matches(kind, known, n=1)
     hint = f" Did you mean '{near[0]}:{name}'?" if near else ""
     raise EmbedderError(
-        f"'{spec}': no embedder kind '{kind}'.{hint} Known kinds: {', '.join(known)}. A plain name or folder is a "
-        f"sentence-transformers model; other packages add kinds by the entry point group '{ENTRY_POINT_GROUP}'."
+        f"'{spec}': no embedder kind '{kind}'.{hint} Known kinds: {', '.join(known)}. "
+        "A plain name or folder is a sentence-transformers model",
+        hint=f"other packages add kinds by the entry point group '{ENTRY_POINT_GROUP}'",
+        command_hint="other packages can add kinds",
     )
 
 
@@ -114,5 +116,7 @@ def _checked(embedder: object, what: str = "this embedder") -> Embedder:
     members = ("name", "dim", "fingerprint", "embed_documents", "embed_queries")
     missing = [member for member in members if not hasattr(embedder, member)]
     raise EmbedderError(
-        f"{what} is of type {type(embedder).__name__}, without {', '.join(missing)}; see vecsearch.embedders.base.Embedder"
+        f"{what} is of type {type(embedder).__name__}, without {', '.join(missing)}",
+        hint="see vecsearch.Embedder",
+        command_hint="",
     )

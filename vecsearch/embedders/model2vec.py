@@ -40,8 +40,11 @@ class Model2VecEmbedder:
             )
         except Exception as error:
             raise EmbedderError(
-                f"cannot load the static model '{name_or_path}': {error}. Give a model2vec folder or a name on the "
-                "Hugging Face hub, or make one with `vecsearch.embedders.distill.distill`."
+                f"cannot load the static model '{name_or_path}': {error}",
+                hint="give a model2vec folder or a name on the Hugging Face hub, or make one with "
+                "vecsearch.training.distill.distill",
+                command_hint="give a model2vec folder or a name on the Hugging Face hub, or make "
+                "one with `vecsearch distill`",
             ) from error
         self.name = f"model2vec:{name_or_path}"
         self.dim = int(self.model.dim)

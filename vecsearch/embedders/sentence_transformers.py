@@ -150,7 +150,9 @@ class SentenceTransformerEmbedder:
             raise EmbedderError(f"'{self.name}' failed on a batch of {batch}: {error}") from error
         if batch == 1:
             raise EmbedderError(
-                f"'{self.name}' ran out of memory on a single item: use a shorter chunk, a smaller model or device='cpu'"
+                f"'{self.name}' ran out of memory on a single item",
+                hint="use shorter passages, a smaller model or device='cpu'",
+                command_hint="use shorter passages (--chunk-chars) or a smaller model",
             ) from error
         self.batch_size = batch // 2
         if torch.cuda.is_available():

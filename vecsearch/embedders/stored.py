@@ -60,7 +60,9 @@ class Model:
             return resolve_embedder(f"saved:{self.root / place_of(self.entry.files[0])}")
         if self.entry.spec.endswith(":unsaved") or self.entry.spec.startswith(f"saved:{MODELS}/"):
             raise EmbedderError(
-                f"the model of {self.root} ({self.entry.spec}) is not kept with it: open the collection with it (embedder=...)"
+                f"the model of {self.root} ({self.entry.spec}) is not stored in the collection",
+                hint="open the collection with the model: vecsearch.open(path, embedder=...)",
+                command_hint="use the collection from Python, where its model can be given",
             )
         return resolve_embedder(self.entry.spec)
 
@@ -74,8 +76,10 @@ class Model:
         if fingerprint != self.entry.fingerprint:
             raise EmbedderMismatchError(
                 f"{embedder.name} is not the model this collection was made with ({self.entry.spec}): weights, tokenizer, "
-                f"pooling, length or prompts differ (fingerprint {fingerprint[:12]}, not {self.entry.fingerprint[:12]}). Open "
-                "the collection with the original model (vecsearch.open(path, embedder=...)), or make a new one with this model"
+                f"pooling, length or prompts differ (fingerprint {fingerprint[:12]}, not {self.entry.fingerprint[:12]})",
+                hint="open the collection with the original model "
+                "(vecsearch.open(path, embedder=...)), or make a new one with this model",
+                command_hint="use the original model, or make a new collection with this one",
             )
 
     def embed_documents(self, documents: Sequence[Any]) -> Vectors:

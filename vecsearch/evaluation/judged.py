@@ -37,7 +37,11 @@ def judged_quality(
     Raises InvalidInputError (with file and line), MissingExtraError.
     """
     if queries is None:
-        raise InvalidInputError("qrels without queries: give the queries' texts too")
+        raise InvalidInputError(
+            "there are relevance judgments, but no queries",
+            hint="give queries too",
+            command_hint="give --queries too",
+        )
     cuts, snapshot = _checked_depths(depths), subject.snapshot
     texts, grades = _read(queries, qrels)
     relevant = {query: row for query, row in grades.items() if max(row.values(), default=0) > 0}
@@ -87,7 +91,11 @@ def _read(
     if qrels is None:
         if isinstance(queries, Mapping) or not Path(queries).is_dir():
             raise InvalidInputError(
-                "give qrels too, or one folder in the BEIR layout (queries.jsonl and qrels/test.tsv)"
+                f"{queries} is not a folder in the BEIR layout (queries.jsonl and qrels/test.tsv)"
+                if not isinstance(queries, Mapping)
+                else "there are queries, but no relevance judgments",
+                hint="give qrels too, or a folder in the BEIR layout",
+                command_hint="give --queries and --qrels, or a folder in the BEIR layout",
             )
         queries, qrels = read_beir(Path(queries))
     texts = (

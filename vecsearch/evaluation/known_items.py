@@ -66,7 +66,9 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
         raise InvalidInputError(f"n_queries is {n_queries}; it must be 1 or more")
     if model is None:
         raise EmbedderError(
-            "this collection has no embedder, so no question can be made of its texts: give queries and qrels"
+            "this collection has no embedder, so no questions can be generated from its texts",
+            hint="give queries and qrels",
+            command_hint="give --queries and --qrels",
         )
     items, looked_at = _draw(subject, n_queries, np.random.default_rng(seed))
     questions = model.embed_queries([item.question for item in items])

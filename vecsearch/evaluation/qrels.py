@@ -31,14 +31,17 @@ def read_beir(folder: Path, split: str = "test") -> tuple[Path, Path]:
     return queries, qrels
 
 
-def read_queries(path: Path) -> dict[str, str]:
-    """Query id -> text. Raises InvalidInputError naming file and line."""
+def read_queries(path: Path, *, number_lines: bool = False) -> dict[str, str]:
+    """Query id -> text. Raises InvalidInputError naming file and line.
+
+    With number_lines, ids are optional: a query without one gets the number of its line.
+    """
     queries: dict[str, str] = {}
     for number, line in _lines(path):
         key, text = (
-            _json_query(path, number, line)
+            _json_query(path, number, line, number_lines)
             if path.suffix == ".jsonl"
-            else _tab_query(path, number, line)
+            else _tab_query(path, number, line, number_lines)
         )
         if not text.strip():
             raise InvalidInputError(f"{path}, line {number}: the query {key!r} has no text")
@@ -98,9 +101,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _json_query(path: Path, number: int, line: str) -> tuple[str, str]:
+def _json_query(path: Path, number: int, line: str, number_lines: bool) -> tuple[str, str]:
     try:
         row: Any = json.loads(line)
+        if number_lines and "_id" not in row and "id" not in row:
+            return str(number), str(row["text"])
         return str(row["_id"] if "_id" in row else row["id"]), str(row["text"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInputError(
@@ -108,8 +113,10 @@ def _json_query(path: Path, number: int, line: str) -> tuple[str, str]:
         ) from error
 
 
-def _tab_query(path: Path, number: int, line: str) -> tuple[str, str]:
+def _tab_query(path: Path, number: int, line: str, number_lines: bool) -> tuple[str, str]:
     key, tab, text = line.partition("\t")
+    if not tab and number_lines:
+        return str(number), line.strip()
     if not tab:
         raise InvalidInputError(
             f"{path}, line {number}: no tab; expected the query's id, a tab and its text"

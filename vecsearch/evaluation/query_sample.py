@@ -65,7 +65,7 @@ def check_count(count: int) -> None:
     """Raises InvalidInputError."""
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MOST:
         raise InvalidInputError(
-            f"sample_queries is {count!r}; it must be a whole number from 0 (off) to {MOST:,}"
+            f"cannot sample {count!r} queries; give a whole number from 0 (off) to {MOST:,}"
         )
 
 
@@ -275,6 +275,10 @@ def sampled_queries(root: Path, manifest: Manifest) -> Scores:
     """The sample of a collection: float32 (count, dim). Raises InvalidInputError where there is none."""
     _, vectors = read_sample(root / QUERIES, manifest.dim, kind_of(manifest))
     if not len(vectors):
-        off = "" if sampled(manifest) else "; sample_queries(2000) switches sampling on"
-        raise InvalidInputError(f"no queries were sampled in {root} yet{off}")
+        off = not sampled(manifest)
+        raise InvalidInputError(
+            f"no queries were sampled in {root} yet",
+            hint="sample_queries(2000) switches sampling on" if off else "",
+            command_hint=f"`vecsearch sample {root} 2000` switches sampling on" if off else "",
+        )
     return vectors

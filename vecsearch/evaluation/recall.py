@@ -47,9 +47,14 @@ def measure_recall(
     )
     if high < target:
         warnings.warn(
-            f"recall@{k} is {report.recall:.3f} (at most {high:.3f}), below the target of {target:g}: build_index() measures "
-            "the collection again, and build_index(queries=...) with questions like these; until then search with exact=True",
-            RecallWarning,
+            RecallWarning(
+                f"recall@{k} is {report.recall:.3f} (at most {high:.3f}), below the target of "
+                f"{target:g}",
+                hint="build_index() measures the collection again, and build_index(queries=...) "
+                "with queries like these; until then search with exact=True",
+                command_hint="`vecsearch build` measures the collection again, with --queries on "
+                "queries like these; until then search with --exact",
+            ),
             stacklevel=3,
         )
     return report

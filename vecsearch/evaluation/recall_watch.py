@@ -57,20 +57,23 @@ class Watch:
             self.margins += [recall - target for recall in reached]
             short = self._short()
         if short:
-            warnings.warn(short, RecallWarning, stacklevel=4)
+            warnings.warn(short, stacklevel=4)
 
-    def _short(self) -> str:
+    def _short(self) -> RecallWarning | None:
         """What to warn of, at the numbers of checked searches where it is looked."""
         count = len(self.margins)
         if self._warned or count < self._next:
-            return ""
+            return None
         self._next = 2 * count
         mean, error = float(np.mean(self.margins)), float(np.std(self.margins, ddof=1)) / count**0.5
         if mean + SIGMAS * error >= 0:
-            return ""
+            return None
         self._warned = True
-        return (
-            f"searches of version {self.version} fall {-mean:.3f} short of the recall asked for (at least "
-            f"{-mean - SIGMAS * error:.3f}), on average over {count} that were checked: "
-            'build_index(queries="sampled") measures with these queries again; until then search with exact=True'
+        return RecallWarning(
+            f"searches of version {self.version} fall {-mean:.3f} short of the target recall "
+            f"(at least {-mean - SIGMAS * error:.3f}), on average over {count} that were checked",
+            hint='build_index(queries="sampled") measures with these queries again; until then '
+            "search with exact=True",
+            command_hint="`vecsearch build --queries sampled` measures with these queries again; "
+            "until then search with --exact",
         )

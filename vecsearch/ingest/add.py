@@ -217,8 +217,10 @@ class _Add:
     def _refuse(self, ids: pa.Array, rows: Rows, at: int, why: str) -> None:
         if self.on_conflict == "error":
             raise DuplicateIdError(
-                f"row {rows.numbers[at]}, column '{self.checker.id_column}': id {ids[at].as_py()!r} {why}; "
-                'pass on_conflict="skip" to keep what is there, or "replace" to put the new one in its place'
+                f"row {rows.numbers[at]}, column '{self.checker.id_column}': id {ids[at].as_py()!r} {why}",
+                hint='pass on_conflict="skip" to keep the old document, or "replace" to replace it',
+                command_hint="--on-conflict skip keeps the old document, "
+                "--on-conflict replace replaces it",
             )
 
     # -- passages and vectors --------------------------------------------------------------------------------------------

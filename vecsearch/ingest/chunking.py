@@ -56,7 +56,9 @@ class Chunker:
                 raise InvalidInputError(f"chunker: {name} is {value!r}; it must be a whole number")
         if self.max_chars < SMALLEST_MAX_CHARS:
             raise InvalidInputError(
-                f"chunker: max_chars is {self.max_chars}; it must be at least {SMALLEST_MAX_CHARS}"
+                f"chunker: {self.max_chars} characters are too few for a passage",
+                hint=f"max_chars must be at least {SMALLEST_MAX_CHARS}",
+                command_hint=f"--chunk-chars must be at least {SMALLEST_MAX_CHARS}",
             )
         if not 0 <= self.overlap <= self.max_chars // 2:
             raise InvalidInputError(
@@ -82,7 +84,9 @@ class Chunker:
         kind = values.pop("kind", "sentences")
         if kind == "function":
             raise InvalidInputError(
-                f"the chunker is your own function {values.get('name')!r}: pass it again, chunker=..."
+                f"the collection's chunker is your own function {values.get('name')!r}",
+                hint="pass it again, chunker=...",
+                command_hint="use this collection from Python, where the function can be given",
             )
         unknown = values.keys() - asdict(cls()).keys()
         if kind != "sentences" or unknown:

@@ -133,18 +133,25 @@ class RowChecker:
             for name in names:
                 if name not in known:
                     raise InvalidInputError(
-                        f"column {name!r} is not in the collection{did_you_mean(name, known)}; "
-                        f"to have it, call add_column({name!r}, type) first"
+                        f"column {name!r} is not in the collection{did_you_mean(name, known)}",
+                        hint=f"to have it, call add_column({name!r}, type) first",
+                        command_hint="remove it from the data, or add it to the collection in "
+                        "Python first",
                     )
         if VECTOR not in names and not self.has_embedder:
             raise InvalidInputError(
-                f"the data has no column 'vector', and the collection has no embedder: give vectors of {self.manifest.dim} "
-                "numbers, or create the collection with embedder="
+                "the data has no column 'vector', and the collection has no embedder",
+                hint=f"give vectors of {self.manifest.dim} numbers, or create the collection with "
+                "embedder=",
+                command_hint=f"give vectors of {self.manifest.dim} numbers, or make a new "
+                "collection with --embedder",
             )
         text = self.manifest.text_column
         if VECTOR not in names and text and text not in names:
             raise InvalidInputError(
-                f"the data has no text column {text!r}{did_you_mean(text, names)} (text_column= names another)"
+                f"the data has no text column {text!r}{did_you_mean(text, names)}",
+                hint="name another with text_column=",
+                command_hint="name another with --text-column",
             )
         if self.made_up_ids is False and ID not in names:
             raise InvalidInputError(

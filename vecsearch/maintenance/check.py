@@ -82,14 +82,14 @@ def find_damage(root: Path) -> list[Damage]:
         whole = max(set(kept.good) - unusable, default=None)
         remedies = {
             "ids": "repair makes it again",
-            "index": "repair builds it again; until then search with exact=True",
+            "index": "repair builds it again; until then searches are exact",
             "manifest": "what it says is whole: make a backup, and look at the disk; later versions replace it",
-            "model": "restore a backup, or open the collection with the model from elsewhere: embedder=...",
+            "model": "restore a backup, or open the collection with the model from elsewhere (in Python)",
         }
         otherwise = (
             "restore a backup"
             if whole is None
-            else f"restore a backup, or go back to version {whole}: vecsearch rollback, or restore({whole})"
+            else f"restore a backup, or roll back to version {whole}"
         )
         found = [
             Damage(item.file, item.what, versions[item.file], remedies.get(item.kind, otherwise))

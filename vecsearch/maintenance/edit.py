@@ -37,7 +37,7 @@ def delete(
 ) -> DeleteResult:
     """Delete whole documents by id or by filter. Ids that are not there are counted, not an error."""
     if (ids is None) == (where is None):
-        raise InvalidInputError("delete takes ids= or where=, one of them")
+        raise InvalidInputError("delete takes ids or a filter, one of them")
     with store.locked() as latest, store.staging() as staging:
         if ids is not None:
             wanted = as_ids(ids, latest.manifest.schema.field(ID).type).unique()

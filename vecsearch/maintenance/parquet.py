@@ -101,7 +101,9 @@ def import_parquet(source: Path, root: Path) -> int:
         text = (file.schema_arrow.metadata or {}).get(METADATA)
         if text is None:
             raise InvalidInputError(
-                f"{source} was not written by vecsearch export: create a collection and add the file to it"
+                f"{source} was not written by vecsearch export",
+                hint="create a collection and add the file to it",
+                command_hint="make a collection of it with `vecsearch ingest`",
             )
         manifest = manifest_json.from_json(
             text.decode(errors="replace"), f"the metadata of {source}"

@@ -55,7 +55,7 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     if exact or recall >= 1:
         return exact_plan(stats, "it was asked for")
     if not stats.points:
-        return exact_plan(stats, "there is no index; build_index() makes one")
+        return exact_plan(stats, "there is no index")
     if not stats.indexed_kept:
         return exact_plan(stats, "no matching row is in the index")
     candidate_window = window_for(k, stats.indexed_kept, stats.indexed_rows)

@@ -77,7 +77,9 @@ def make_collection_folders(root: Path) -> None:
     if root.is_dir():
         if log.versions(root):
             raise CollectionExistsError(
-                f"there is a collection at {root} already: vecsearch.open opens it"
+                f"there is a collection at {root} already",
+                hint="open it with vecsearch.open, or choose another path",
+                command_hint="choose another path",
             )
         ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING, MODELS}  # left by a create that was cut off
         if any(

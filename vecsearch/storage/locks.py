@@ -78,7 +78,9 @@ def lock_exclusive(path: Path, timeout: float) -> FileLock:
         while (lock := try_lock_exclusive(path, create=True)) is None:
             if time.monotonic() >= deadline:
                 raise LockTimeoutError(
-                    f"another writer has held {path} for {timeout:g} s: wait for it, or pass a longer lock_timeout"
+                    f"another writer has held {path} for {timeout:g} s",
+                    hint="wait for it, or pass a longer lock_timeout",
+                    command_hint="wait for it, then run the command again",
                 )
             time.sleep(pause)
             pause = min(pause * 2, 0.05)

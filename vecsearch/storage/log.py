@@ -42,7 +42,9 @@ def required_versions(root: Path) -> list[int]:
     present = versions(root)
     if not present:
         raise CollectionNotFoundError(
-            f"there is no collection at {root}: make one with vecsearch.create"
+            f"there is no collection at {root}",
+            hint="make one with vecsearch.create",
+            command_hint="make one with `vecsearch ingest`",
         )
     return present
 
@@ -70,7 +72,9 @@ def _wanted(root: Path, version: int | None) -> int:
     if version not in present:
         kept = f"{present[0]} to {present[-1]}"
         raise VersionNotFoundError(
-            f"{root} has no version {version}; it keeps versions {kept} (see versions())"
+            f"{root} has no version {version}; it keeps versions {kept}",
+            hint="Collection.versions() lists them",
+            command_hint="`vecsearch versions` lists them",
         )
     return version
 

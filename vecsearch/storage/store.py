@@ -108,7 +108,9 @@ class Store:
         deadline = time.monotonic() + timeout
         if not self._threads.acquire(timeout=timeout):
             raise LockTimeoutError(
-                f"another thread has been writing to {self.root} for {timeout:g} s: wait for it, or pass a longer lock_timeout"
+                f"another thread has been writing to {self.root} for {timeout:g} s",
+                hint="wait for it, or pass a longer lock_timeout",
+                command_hint="wait for it, then run the command again",
             )
         try:
             with locks.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
@@ -206,8 +208,10 @@ class Store:
                     disk.sync_folder(self.root / place)
         if held:
             raise ConflictError(
-                f"readers still hold version {', '.join(map(str, held))} of {self.root}, so their files could not be removed: "
-                "close them and call compact(purge=True) again"
+                f"readers still hold version {', '.join(map(str, held))} of {self.root}, "
+                "so their files could not be removed",
+                hint="close them and call compact(purge=True) again",
+                command_hint="close them and run `vecsearch compact --purge` again",
             )
 
     @staticmethod

@@ -86,9 +86,10 @@ def _dataset_in(found: dict[str, Any], wanted: str | None, name: str) -> str:
     shapes = ", ".join(f"{key} {item.shape}" for key, item in found.items()) or "none"
     if wanted is not None:
         raise InvalidInputError(f"{name}: there is no data set {wanted!r}; there are: {shapes}")
-    example = f"; name one, such as Path({name + INSIDE + matrices[0]!r})" if matrices else ""
+    example = f"name one, such as {name + INSIDE + matrices[0]}" if matrices else ""
     raise InvalidInputError(
-        f"{name} holds {len(matrices)} matrices (rows, dim), not one; its data sets are: {shapes}{example}"
+        f"{name} holds {len(matrices)} matrices (rows, dim), not one; its data sets are: {shapes}",
+        hint=example,
     )
 
 

@@ -1,0 +1,177 @@
+"""Errors and warnings at a terminal name commands and options, never Python arguments or calls."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_cli import Answer, ok
+
+import vecsearch as vs
+from vecsearch.cli import info, terminal
+from vecsearch.maintenance.check import find_damage
+from vecsearch.storage import log
+
+# `name=`, `call()`, `call(name=...)`, a class or module of the library, Python's literals.
+PYTHON = re.compile(
+    r"(?<![-\w])[a-z_]+=|\w\(\)|\w\([a-z_]+=|\bCollection\.|\bvecsearch\.[a-z]|\bPath\(|"
+    r"\b(None|True|False)\b|\b[a-z]+_[a-z_]+ is "
+)
+
+
+def refused(*words: object) -> str:
+    """The error of a command, which must be free of Python."""
+    answer = Answer(*words)
+    assert answer.code == 1, (answer.out, answer.err)
+    assert answer.err.startswith("error: ") and "unexpected" not in answer.err
+    assert not PYTHON.search(answer.err), answer.err
+    return answer.err
+
+
+def rows(path: Path, *documents: dict[str, object]) -> Path:
+    path.write_text("".join(json.dumps(document) + "\n" for document in documents))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return rows(tmp_path / "data.jsonl", {"id": "boat", "text": "a boat", "year": 1999})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, data: Path) -> Path:
+    ok("ingest", data, tmp_path / "c.vs", "--embedder", "toy:64")
+    return tmp_path / "c.vs"
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    """A collection of vectors, without an embedder."""
+    with vs.create(tmp_path / "points.vs", dim=2) as collection:
+        collection.add(np.eye(2))
+    return tmp_path / "points.vs"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("search FOLDER boat -k 0", "-k is 0"),
+        ("search FOLDER boat --recall 2", "--recall is 2"),
+        ("search FOLDER boat --where (year", None),
+        ("search FOLDER boat --where yaer>1", "did you mean 'year'"),
+        ("search FOLDER boat --columns yaer", "did you mean 'year'"),
+        ("search FOLDER boat --version 99", "`vecsearch versions`"),
+        ("search FOLDER ''", "empty"),
+        ("search nowhere.vs boat", "`vecsearch ingest`"),
+        ("search POINTS boat", "search it by a vector"),
+        ("search POINTS [1]", "2"),
+        ("ingest DATA FOLDER", "--on-conflict skip"),
+        ("ingest DATA new.vs --embedder toy:8 --dim 9", "leave --dim out"),
+        ("ingest DATA new.vs --dim 9 --chunk", "give --embedder too"),
+        ("ingest DATA new.vs --embedder toy:8 --text-column words", "no column 'words'"),
+        ("ingest DATA new.vs --embedder toy:8 --chunk-chars 1", "at least"),
+        ("ingest DATA new.vs --embedder tyo:8", "toy:8"),
+        ("ingest DATA new.vs --embedder model2vec:nowhere", None),
+        ("ingest DATA POINTS", "not in the collection"),
+        ("build FOLDER --recall 2", "--recall is 2"),
+        ("build FOLDER --memory lots", "--memory is 'lots'"),
+        ("build FOLDER --recipe nothing", None),
+        ("build FOLDER --queries sampled", "`vecsearch sample"),
+        ("bench FOLDER -k 0", "-k is 0"),
+        ("measure FOLDER --n-queries 0", None),
+        ("measure FOLDER --queries sampled", "`vecsearch sample"),
+        ("sample FOLDER 100000000", "0 (off)"),
+        ("evaluate FOLDER --n-queries 0", "--n-queries is 0"),
+        ("evaluate FOLDER -k 0", None),
+        ("evaluate FOLDER DATA", "BEIR"),
+        ("evaluate POINTS", "--qrels"),
+        ("dimensions FOLDER 9999", "9,999|9999"),
+        ("reduce FOLDER new.vs 9999", "9,999|9999"),
+        ("reduce FOLDER POINTS 2", "already|free"),
+        ("reembed POINTS toy:8", "no text column"),
+        ("restore DATA new.vs", None),
+        ("rollback FOLDER 99", "`vecsearch versions`"),
+        ("export FOLDER DATA", "free"),
+        ("tune nowhere DATA new --learning-rate 2", None),
+    ],
+)
+def test_an_error_speaks_the_words_of_the_command_line(
+    folder: Path,
+    points: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    words: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = {"FOLDER": folder, "POINTS": points, "DATA": data, "''": ""}
+    typed = [paths.get(word, word) for word in command.split()]
+    message = refused(*typed)
+    assert words is None or re.search(words.replace("(off)", r"\(off\)"), message), message
+
+
+def test_a_column_that_the_collection_lacks_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = rows(tmp_path / "other.jsonl", {"id": "ship", "text": "a ship", "yeer": 2000})
+    assert "did you mean 'year'" in refused("ingest", other, folder)
+
+
+def test_a_purge_that_a_reader_blocks_is_refused(folder: Path) -> None:
+    with vs.open(folder):
+        ok("delete", folder, "boat")
+        assert "`vecsearch compact --purge`" in refused("compact", folder, "--purge")
+
+
+def test_a_collection_split_by_a_function_is_refused(tmp_path: Path, data: Path) -> None:
+    def halves(text: str) -> list[str]:
+        return [text[: len(text) // 2], text[len(text) // 2 :]]
+
+    vs.create(tmp_path / "f.vs", embedder="toy:8", chunker=halves).close()
+    assert "from Python" in refused("ingest", data, tmp_path / "f.vs")
+
+
+def test_damage_is_described_without_python(folder: Path) -> None:
+    ok("delete", folder, "boat")
+    for path in (folder / "segments").glob("*.arrow"):
+        path.write_bytes(b"damaged")
+    answer = Answer("check", folder)
+    assert answer.code == 1 and answer.out.count("\n") == len(find_damage(folder)) > 0
+    assert not PYTHON.search(answer.out), answer.out
+
+
+def test_a_damaged_manifest_is_described_without_python(folder: Path) -> None:
+    log.path_of(folder, 2).write_text("{}")
+    refused("info", folder)
+
+
+def test_plans_and_advice_are_free_of_python(folder: Path) -> None:
+    answer = ok("search", folder, "boat", "--plan")
+    assert "there is no index" in answer.out and not PYTHON.search(answer.out)
+
+
+def test_a_warning_is_one_line_in_command_line_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import warnings
+
+    def warns(*_: object) -> None:
+        warnings.warn(vs.RecallWarning("low", hint="f(x=1)", command_hint="--exact"), stacklevel=1)
+        raise vs.StorageError(28, "the disk is full")
+
+    monkeypatch.setattr(info, "open_for", warns)
+    answer = Answer("info", folder)
+    assert answer.err.splitlines() == ["warning: low; --exact", "error: the disk is full"]
+
+
+def test_an_error_shows_its_hint_in_python_words_in_python(folder: Path) -> None:
+    with vs.open(folder) as collection, pytest.raises(vs.DuplicateIdError) as caught:
+        collection.add([{"id": "boat", "text": "again", "year": 1}])
+    assert 'on_conflict="skip"' in str(caught.value)
+    assert "--on-conflict skip" in caught.value.for_terminal()
+
+
+def test_only_an_argument_at_the_start_of_a_message_becomes_an_option() -> None:
+    assert terminal.with_option_names("the data is wrong") == "the data is wrong"

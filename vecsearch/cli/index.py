@@ -1,0 +1,92 @@
+"""Commands that build an index and compare index recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vecsearch.cli.options import Debug, Folder, Json, Queries, Recall, open_for
+from vecsearch.cli.questions import measuring_queries
+from vecsearch.cli.terminal import (
+    out,
+    print_answer,
+    print_json,
+    print_table,
+    reporting,
+    shown_build,
+)
+
+PANEL = "Index"
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=PANEL)
+def build(
+    folder: Folder,
+    recipe: Annotated[
+        str, typer.Option(help="Name of a recipe, a .toml file, or a FAISS factory string.")
+    ] = "auto",
+    recall: Recall = None,
+    memory: Annotated[
+        str | None, typer.Option(help='Memory the index may take, such as "2GB".')
+    ] = None,
+    queries: Queries = None,
+    seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the build.")] = 0,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Build the index of a collection and measure its recall.
+
+    An interrupted build resumes when the command runs again.
+    """
+    with reporting(debug), open_for(folder) as collection:
+        result = collection.build_index(
+            recipe=recipe,
+            recall=recall,
+            memory=memory,
+            queries=measuring_queries(collection, queries),
+            seed=seed,
+        )
+        print_answer(as_json, result, shown_build(result))
+
+
+@app.command(rich_help_panel=PANEL)
+def bench(
+    folder: Folder,
+    recipes: Annotated[
+        list[str] | None, typer.Argument(help="Recipes to compare.", show_default="four")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    queries: Queries = None,
+    seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the builds.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the report to OUTPUT.json and OUTPUT.png.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare index recipes: recall, cost, memory and build time."""
+    with reporting(debug), open_for(folder) as collection:
+        from vecsearch.evaluation.bench import RECIPES, table, write_json, write_plot
+
+        report = collection.bench(
+            recipes or list(RECIPES),
+            k=k,
+            queries=measuring_queries(collection, queries),
+            seed=seed,
+        )
+        if output is not None:
+            write_json(report, output.with_suffix(".json"))
+            write_plot(report, output.with_suffix(".png"))
+        if as_json:
+            print_json(report)
+        else:
+            head = ["recipe", "build", "memory", "recall .90", "recall .95", "recall .99"]
+            print_table(head, table(report))
+            out.print(
+                f"k={k}, {report['rows']:,} rows, one thread; measured with {report['queries']}",
+                style="dim",
+                soft_wrap=True,
+            )

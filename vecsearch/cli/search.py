@@ -1,0 +1,86 @@
+"""The command that searches a collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vecsearch.cli.options import Debug, Exact, Folder, Json, Recall, Version, Where, open_for
+from vecsearch.cli.questions import read_questions, vector_of
+from vecsearch.cli.terminal import out, print_hits, print_json, reporting
+
+if TYPE_CHECKING:
+    from vecsearch.query.results import Hits
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel="Search")
+def search(
+    folder: Folder,
+    question: Annotated[
+        str | None, typer.Argument(help="What to look for.", show_default=False)
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many documents to find.")] = 10,
+    where: Where = None,
+    recall: Recall = None,
+    exact: Exact = False,
+    passages: Annotated[
+        bool, typer.Option("--passages", help="Find passages, not whole documents.")
+    ] = False,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to show, separated by commas.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Explain how the search was done.")] = False,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of many questions: .jsonl with id and text, or a text file with one a line."
+        ),
+    ] = None,
+    version: Version = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find the documents most similar to a question."""
+    if (question is None) == (queries is None):
+        raise typer.BadParameter(
+            "give a question, or --queries with a file of them", param_hint="'QUESTION'"
+        )
+    with reporting(debug), open_for(folder, version) as collection:
+        text_column = collection.info().text_column
+        questions = read_questions(queries) if queries else {"1": str(question)}
+        found = collection.search_batch(
+            [text if text_column else vector_of(text) for text in questions.values()],
+            k,
+            where=where,
+            recall=recall,
+            exact=exact,
+            passages=passages,
+        )
+        names = [name.strip() for name in columns.split(",")] if columns else None
+        for (key, text), hits in zip(questions.items(), found, strict=True):
+            if as_json:
+                print_json(_as_json(key, text, hits, names))
+                continue
+            if queries:
+                out.print(f"\n{key}  {text}", style="bold")
+            shown_columns = [name for name in names or [] if name != text_column]
+            print_hits(hits, shown_columns, text_column, text)
+            if plan:
+                out.print(str(hits.plan), style="dim", soft_wrap=True)
+
+
+def _as_json(key: str, text: str, hits: Hits, columns: list[str] | None) -> dict[str, Any]:
+    """One answer: rank, score and id of each hit, and the wanted columns (None: all but vector)."""
+    if columns is None:
+        rows = [hit.to_dict() for hit in hits]
+    else:
+        rows = [
+            {"rank": hit.rank, "score": hit.score, "id": hit.id}
+            | {name: hit[name] for name in columns}
+            for hit in hits
+        ]
+    return {"query_id": key, "query": text, "plan": str(hits.plan), "hits": rows}

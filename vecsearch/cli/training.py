@@ -1,0 +1,190 @@
+"""Commands that fine-tune a model and distill one into a fast static model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vecsearch.cli.options import Debug, Json
+from vecsearch.cli.terminal import (
+    EXIT_INTERRUPTED,
+    out,
+    print_answer,
+    reporting,
+    shown_bytes,
+)
+from vecsearch.common.progress import progress_bar
+
+PANEL = "Models"
+app = typer.Typer()
+Model = Annotated[
+    str,
+    typer.Argument(help="A sentence-transformers model: its name or folder.", show_default=False),
+]
+
+
+@app.command(rich_help_panel=PANEL)
+def tune(
+    model: Model,
+    pairs: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            help="File with columns query, document, and perhaps negative, score or clicks.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder for the tuned model.", show_default=False)],
+    epochs: Annotated[int, typer.Option(help="Maximum number of passes over the pairs.")] = 5,
+    batch_size: Annotated[
+        int, typer.Option(help="Pairs in a step; they serve as negatives to each other.")
+    ] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Highest step size.")] = 2e-5,
+    held_out: Annotated[
+        float, typer.Option(help="Share of the queries kept for measuring only.")
+    ] = 0.2,
+    patience: Annotated[
+        int, typer.Option(help="Stop after this many epochs in a row below the best.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the split, the order and the dropout.")] = 0,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace the model in OUTPUT if the new one is better."),
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fine-tune a model on your own pairs or clicks.
+
+    The tuned model is kept only if it does better on held-out queries.
+    """
+    with reporting(debug):
+        from vecsearch.training.finetune import K, Settings
+        from vecsearch.training.finetune import tune as tune_model
+        from vecsearch.training.pairs import read_pairs
+
+        def show_epoch(epoch: int, score: float) -> None:
+            if not as_json:
+                stage = f"epoch {epoch}" if epoch else "before"
+                out.print(f"{stage}: held-out nDCG@{K} {score:.4f}")
+
+        with _progress("tuning") as progress:
+            report = tune_model(
+                model,
+                read_pairs(_pair_rows(pairs), pairs.name),
+                output,
+                settings=Settings(epochs, batch_size, learning_rate, held_out, patience, seed),
+                replace=replace,
+                progress=progress,
+                scored=show_epoch,
+            )
+        print_answer(
+            as_json,
+            report,
+            f"{output}: nDCG@{K} {report.before:.4f} → {report.after:.4f} on "
+            f"{report.held_out_queries:,} held-out queries "
+            f"(gain {report.low:+.4f} to {report.high:+.4f} at 95%), epoch {report.best_epoch}",
+        )
+        if report.interrupted:
+            raise typer.Exit(EXIT_INTERRUPTED)
+
+
+@app.command(rich_help_panel=PANEL)
+def distill(
+    model: Model,
+    output: Annotated[
+        Path, typer.Argument(help="Folder for the static model.", show_default=False)
+    ],
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, help="Your own texts: a file, a folder or a collection. Repeatable."
+        ),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Column of the files with the text.")] = "text",
+    dim: Annotated[int, typer.Option(help="Dimension of the vectors.")] = 256,
+    words: Annotated[
+        int, typer.Option(help="Maximum number of words of the corpus with their own vector.")
+    ] = 20_000,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a fast static model from a slow one.
+
+    The static model is hundreds of times faster and a little worse.
+    """
+    with reporting(debug):
+        from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+        from vecsearch.training.distill import distill as distill_model
+
+        texts = [text for path in corpus for text in _texts(path, text_column)] if corpus else None
+        with _progress("embedding tokens") as progress:
+            teacher = SentenceTransformerEmbedder(model)
+            distill_model(teacher, output, corpus=texts, dim=dim, words=words, progress=progress)
+        size = sum(path.stat().st_size for path in output.rglob("*"))
+        name = f"model2vec:{output}"
+        answer = {
+            "embedder": name,
+            "teacher": model,
+            "texts": len(texts or []),
+            "dim": dim,
+            "bytes": size,
+        }
+        shown = f"{name}: {dim} dimensions, {shown_bytes(size)}; use it as --embedder {name}"
+        print_answer(as_json, answer, shown)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for work that reports (steps done, steps in total)."""
+    with ExitStack() as stack:
+        advance: Callable[[int], None] | None = None
+        shown = 0
+
+        def update(done: int, total: int) -> None:
+            nonlocal advance, shown
+            if advance is None:
+                advance = stack.enter_context(progress_bar(label, total))
+            advance(done - shown)
+            shown = done
+
+        yield update
+
+
+def _pair_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """A file's rows. Queries and documents are read as text, also where they look like numbers."""
+    import pyarrow as pa
+
+    from vecsearch.ingest.sources import open_source
+
+    schema = pa.schema([("query", pa.large_string()), ("document", pa.large_string())])
+    for batch in open_source(path, text_column="document", schema=schema).batches:
+        yield from batch.to_pylist()
+
+
+def _texts(path: Path, column: str) -> Iterator[str]:
+    """The texts of a collection, or of files."""
+    from vecsearch.collection import open_collection
+    from vecsearch.errors import InvalidInputError
+    from vecsearch.ingest.sources import open_source
+    from vecsearch.storage.layout import MANIFESTS
+
+    if (path / MANIFESTS).is_dir():
+        with open_collection(path) as collection:
+            column = collection.info().text_column or column
+            for batch in collection.scan([column]):
+                yield from (text for text in batch.column(0).to_pylist() if text)
+        return
+    for batch in open_source(path, text_column=column).batches:
+        if column not in batch.schema.names:
+            columns = ", ".join(batch.schema.names)
+            raise InvalidInputError(
+                f"{path} has no column {column!r}; it has {columns} (see --text-column)"
+            )
+        yield from (
+            text for text in batch.column(column).to_pylist() if isinstance(text, str) and text
+        )
