@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecsearch.index.calibration import OperatingPoint, operating_points
+from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.query.plan import Stats, plan
 
@@ -129,10 +129,3 @@ def test_every_plan_keeps_its_promise(
     assert used and min(point.micros for point in used) < exact_micros(
         matching, stats.exact_micros_per_row
     )
-
-
-def test_points_come_back_from_facts() -> None:
-    assert operating_points({"surface": [[1, 2, 3, 0.5, 0.4, 9.0]]}) == (
-        OperatingPoint(1, 2, 3, 0.5, 0.4, 9.0),
-    )
-    assert operating_points({}) == ()
