@@ -140,6 +140,7 @@ class Builder:
         sample = np.sort(self.rng.choice(base, size, replace=False))
         checkpoint = self._open_checkpoint(self._identity(base, size))
         start = checkpoint.load() if checkpoint else None
+        resumed = start.n if start else 0
         index = train_index(
             self.recipe,
             str(manifest.metric),
@@ -153,7 +154,7 @@ class Builder:
             start=start,
             checkpoint=lambda part: checkpoint.offer(part, len(base)) if checkpoint else None,
         )
-        return index, start.n if start else 0
+        return index, resumed
 
     def _open_checkpoint(self, identity: dict[str, object]) -> Checkpoint | None:
         if not self._resumable:
