@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from vecsearch.evaluation.metrics import bootstrap_interval
 from vecsearch.index import builder
 from vecsearch.index.auto import training_rows
 from vecsearch.index.calibration import OperatingPoint
+from vecsearch.index.faiss import FaissIndex
 
 ROWS, DIM = 6000, 48
 
@@ -174,6 +176,31 @@ def test_own_queries_calibrate(root: Path, data: tuple[np.ndarray, np.ndarray]) 
     assert c.info().indexes[0].calibration["queries"] == 400
     with pytest.raises(vs.InvalidInputError, match="queries is empty"):
         c.build_index(queries=[])
+
+
+def test_held_out_rows_are_not_in_the_index_while_it_is_measured(
+    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query in the index would be its own nearest row, at distance 0; so would any near it."""
+    vectors, _ = data
+    original, measured = builder.calibrate_index, []
+
+    def spy(index: FaissIndex, queries: np.ndarray, *rest: Any) -> list[OperatingPoint]:
+        distances = index.candidates(queries, 1, 16)[1]  # exact: all 16 lists are searched
+        measured.append((index.n, len(queries), float(distances.min())))
+        return original(index, queries, *rest)
+
+    monkeypatch.setattr(builder, "calibrate_index", spy)
+    c = vs.create(root, dim=DIM, metric="l2")
+    c.add(table(vectors[:ROWS]))
+    assert c.build_index(recipe="IVF16,Flat").rows == ROWS
+    c.add(table(vectors[ROWS:], ROWS))
+    extended = c.build_index(recipe="IVF16,Flat")
+    assert extended.how == "extended"
+    (before, after) = measured
+    assert before[:2] == (ROWS - 600, 600)
+    assert after[0] == extended.rows - after[1] and after[1] == (extended.rows - ROWS) // 2
+    assert min(before[2], after[2]) > 0.01
 
 
 def test_builds_are_reproducible_whatever_the_threads(
