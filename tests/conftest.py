@@ -52,7 +52,7 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make scoring rows look dear to the planner, so that small data takes the index as large data
     would.
     """
-    from vecsearch.index import build as building
+    from vecsearch.index import builder
 
-    original = building.row_micros
-    monkeypatch.setattr(building, "row_micros", lambda dim: 50 * original(dim))
+    original = builder.row_micros
+    monkeypatch.setattr(builder, "row_micros", lambda dim: 50 * original(dim))

@@ -16,7 +16,7 @@ def test_a_report_for_people_scripts_and_eyes(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Exact search of 3,000 rows may be cheaper than any index, whose curve then ends early: make it look dear.
-    monkeypatch.setattr("vecsearch.index.build.row_micros", lambda dim: 100.0)
+    monkeypatch.setattr("vecsearch.index.builder.row_micros", lambda dim: 100.0)
     c = vs.create(root, dim=32)
     c.add(clustered(3000, 32))
     version = c.info().version

@@ -248,10 +248,10 @@ def test_the_end_of_a_process_writes_what_it_saw(c: vs.Collection, root: Path) -
 def missing_some(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index whose surface promises far more than it finds, as when the data has drifted from what it was measured on."""
     monkeypatch.setattr(
-        "vecsearch.index.build.calibrate_index",
+        "vecsearch.index.builder.calibrate_index",
         lambda *arguments: [OperatingPoint(1, 20, 15, 0.99, 0.99, 1.0)],
     )
-    monkeypatch.setattr("vecsearch.index.build.row_micros", lambda dim: 50.0)
+    monkeypatch.setattr("vecsearch.index.builder.row_micros", lambda dim: 50.0)
 
 
 def ask_all(c: vs.Collection, queries: npt.NDArray[np.float32]) -> list[warnings.WarningMessage]:

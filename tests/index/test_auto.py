@@ -10,7 +10,7 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
-from vecsearch.index import build as building
+from vecsearch.index import builder
 from vecsearch.index.auto import QUERIES, TOP, WANTED, WITHIN, components_needed
 from vecsearch.index.calibration import OperatingPoint
 
@@ -78,7 +78,7 @@ def test_auto_looks_at_the_data_and_sticks_to_what_it_chose(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        building, "surface", lambda *arguments: [OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0)]
+        builder, "calibrate_index", lambda *arguments: [OperatingPoint(16, 20, 10, 0.96, 0.96, 1.0)]
     )
     base = falling(1.3, rows=6500)
     c = vs.create(root, dim=192, metric="l2")

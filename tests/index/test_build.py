@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,10 @@ from support.data import brute_force, clustered
 
 import vecsearch as vs
 from vecsearch.evaluation.metrics import bootstrap_interval
-from vecsearch.index import build as building
-from vecsearch.index import calibration
+from vecsearch.index import builder
 from vecsearch.index.auto import training_rows
 from vecsearch.index.calibration import OperatingPoint
+from vecsearch.index.faiss import FaissIndex
 
 ROWS, DIM = 6000, 48
 
@@ -167,14 +168,39 @@ def test_own_queries_calibrate(root: Path, data: tuple[np.ndarray, np.ndarray]) 
     assert (
         c.build_index(recipe="low-latency", queries=many).calibrated_on == "the user's own queries"
     )
-    assert c.info().indexes[0].manifest["queries"] == len(many) == 400
+    assert c.info().indexes[0].calibration["queries"] == len(many) == 400
     few = c.build_index(
         recipe="low-latency", queries=queries[:30]
     )  # that all are answered perfectly says little
     assert few.calibrated_on == "the user's own queries and held-out rows" and few.rows == ROWS
-    assert c.info().indexes[0].manifest["queries"] == 400
+    assert c.info().indexes[0].calibration["queries"] == 400
     with pytest.raises(vs.InvalidInputError, match="queries is empty"):
         c.build_index(queries=[])
+
+
+def test_held_out_rows_are_not_in_the_index_while_it_is_measured(
+    root: Path, data: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query in the index would be its own nearest row, at distance 0; so would any near it."""
+    vectors, _ = data
+    original, measured = builder.calibrate_index, []
+
+    def spy(index: FaissIndex, queries: np.ndarray, *rest: Any) -> list[OperatingPoint]:
+        distances = index.candidates(queries, 1, 16)[1]  # exact: all 16 lists are searched
+        measured.append((index.n, len(queries), float(distances.min())))
+        return original(index, queries, *rest)
+
+    monkeypatch.setattr(builder, "calibrate_index", spy)
+    c = vs.create(root, dim=DIM, metric="l2")
+    c.add(table(vectors[:ROWS]))
+    assert c.build_index(recipe="IVF16,Flat").rows == ROWS
+    c.add(table(vectors[ROWS:], ROWS))
+    extended = c.build_index(recipe="IVF16,Flat")
+    assert extended.how == "extended"
+    (before, after) = measured
+    assert before[:2] == (ROWS - 600, 600)
+    assert after[0] == extended.rows - after[1] and after[1] == (extended.rows - ROWS) // 2
+    assert min(before[2], after[2]) > 0.01
 
 
 def test_builds_are_reproducible_whatever_the_threads(
@@ -218,9 +244,9 @@ def test_adding_merging_and_deleting_while_an_index_builds(
     c = vs.create(root, dim=DIM)
     for part in np.array_split(np.arange(ROWS), 6):
         c.add(table(vectors[part], int(part[0])))
-    original = building.Builder.run
+    original = builder.Builder.run
 
-    def run(self: building.Builder, *arguments: object) -> object:
+    def run(self: builder.Builder, *arguments: object) -> object:
         result = original(self, *arguments)
         with vs.open(root) as other:  # while the build was running
             for number in range(8):
@@ -231,15 +257,13 @@ def test_adding_merging_and_deleting_while_an_index_builds(
             other.add(table(vectors[:1] * 0.5 + vectors[3000:3001], 3000), on_conflict="replace")
         return result
 
-    monkeypatch.setattr(building.Builder, "run", run)
+    monkeypatch.setattr(builder.Builder, "run", run)
     c.build_index(recipe="low-latency", recall=0.9)
     assert len(c) == ROWS + 8 - 100
-    manifest = c._snapshot
-    labels = manifest.labels
-    assert labels is not None and (labels >= 0).sum() < ROWS
-    assert set(manifest.fresh[manifest.live.mask[manifest.fresh]].tolist()) >= {
-        len(manifest.live.mask) - 1
-    }
+    live, attached = c._snapshot.live.mask, c._searching().attached
+    assert live is not None
+    assert attached.labels is not None and (attached.labels >= 0).sum() < ROWS
+    assert len(live) - 1 in attached.unindexed_rows and live[-1]
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     assert c.search(vectors[ROWS + 3], k=1).ids == [ROWS + 3]
     assert all(name >= 100 for hits in c.search_batch(vectors[:100], k=10) for name in hits.ids)
@@ -322,7 +346,7 @@ def test_building_again_extends_what_is_there(
     again = c.build_index(recipe="low-latency")
     assert again.calibrated_on == "held-out rows and of those added since"
     assert again.how == "extended" and again.why.endswith(
-        "new rows were added to the index there was"
+        "new rows were added to the existing index"
     )
     outside = np.count_nonzero(c._snapshot.live.mask[c._searching().attached.unindexed_rows])
     assert (
@@ -338,13 +362,16 @@ def test_building_again_extends_what_is_there(
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     c.delete(where="id < 3000")
     anew = c.build_index(recipe="low-latency")
-    assert anew.calibrated_on == "held-out rows" and anew.how == "built" and "are gone" in anew.why
     assert (
-        c.build_index(recipe="IVF16,Flat").why == "another recipe than that of the index there was"
+        anew.calibrated_on == "held-out rows" and anew.how == "built" and "were deleted" in anew.why
+    )
+    assert (
+        c.build_index(recipe="IVF16,Flat").why
+        == "the recipe differs from that of the existing index"
     )
     assert (
         c.build_index(recipe="IVF16,Flat", seed=1).why
-        == "another seed than that of the index there was"
+        == "the seed differs from that of the existing index"
     )
     assert c.build_index(recipe="exact").how == "none"
 
@@ -354,12 +381,12 @@ def test_advice_says_what_building_again_would_do(
 ) -> None:
     """Costs by hand: 100 µs by index, 200 µs at the depth that many deleted rows ask for, 1 µs for each row scored."""
     vectors, _ = data
-    surface = [
+    points = [
         OperatingPoint(16, 20, 10, 0.96, 0.96, 100.0),
         OperatingPoint(64, 100, 50, 0.96, 0.96, 200.0),
     ]
-    monkeypatch.setattr(building, "surface", lambda *arguments: surface)
-    monkeypatch.setattr(building, "row_micros", lambda dim: 1.0)
+    monkeypatch.setattr(builder, "calibrate_index", lambda *arguments: points)
+    monkeypatch.setattr(builder, "row_micros", lambda dim: 1.0)
     c = vs.create(root, dim=DIM)
     c.add(table(vectors[:3000]))
     assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == (
@@ -393,7 +420,7 @@ def test_advice_says_what_building_again_would_do(
     assert advice.micros - advice.micros_after == outside + 1500
     assert str(advice).startswith(
         "build_index() pays: 1,5"
-    ) and f"in it gone; a search takes about {advice.micros:,.0f}" in str(advice)
+    ) and f"rows were deleted; a search takes about {advice.micros:,.0f}" in str(advice)
     assert c.build_index(recipe="IVF32,Flat").how == "extended"
     c.delete(where="id < 3000")
     advice = c.index_advice()
@@ -419,25 +446,6 @@ def test_what_is_added_may_be_easier_to_find_than_the_rest(root: Path, small_exa
     for k in (1, 10):
         values = recalls(c, hard[6000:], k, recall=0.9)
         assert bootstrap_interval(values)[1] >= 0.9, (k, values.mean())
-
-
-def test_a_surface_for_both_takes_the_larger_effort_and_depth() -> None:
-    before = [
-        OperatingPoint(8, 20, 10, 0.91, 0.90, 50.0),
-        OperatingPoint(32, 20, 10, 0.96, 0.95, 90.0),
-        OperatingPoint(8, 5, 1, 0.96, 0.95, 40.0),
-    ]
-    now = [
-        OperatingPoint(16, 10, 10, 0.94, 0.93, 60.0),
-        OperatingPoint(24, 40, 10, 0.98, 0.97, 80.0),
-        OperatingPoint(8, 99, 50, 0.96, 0.95, 99.0),
-    ]
-    assert calibration.merge_calibrations(before, now) == [
-        OperatingPoint(16, 20, 10, 0.91, 0.90, 60.0),  # for .90
-        OperatingPoint(
-            32, 40, 10, 0.96, 0.95, 90.0
-        ),  # for .91 to .95; above that the first was not measured, nor k=1 and k=50 by both
-    ]
 
 
 def test_range_search_equals_numpy(root: Path, data: tuple[np.ndarray, np.ndarray]) -> None:

@@ -14,7 +14,9 @@ from vecsearch.types import Metric
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("share", [None, 0.0, 0.02, 0.7, 1.0])
 @pytest.mark.parametrize("queries", [1, 30])
-def test_equals_numpy(metric: Metric, dtype: type, share: float | None, queries: int) -> None:
+def test_search_equals_numpy(
+    metric: Metric, dtype: type, share: float | None, queries: int
+) -> None:
     vectors = clustered(20_000 if dtype == np.float16 else 4000, 16).astype(dtype)
     asked = clustered(queries, 16, seed=3)
     kept = None if share is None else np.random.default_rng(1).random(len(vectors)) < share
@@ -33,8 +35,8 @@ def test_equals_numpy(metric: Metric, dtype: type, share: float | None, queries:
             assert kept is None or kept[found[: len(best)]].all()
 
 
-def test_a_batch_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that are copied a few at a time, because some are left out or they are float16, are found as if all at once."""
+def test_a_batch_by_blocks_finds_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are copied a few at a time if some are filtered out, or if they are float16."""
     vectors, asked = clustered(3000, 16), clustered(25, 16, seed=3)
     kept = np.random.default_rng(1).random(len(vectors)) < 0.8
     whole = exact.search(vectors, asked, 40, Metric.COSINE, kept, threads=1)
@@ -50,7 +52,24 @@ def test_a_batch_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_euclidean_far_from_the_origin() -> None:
+def test_queries_in_parts_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, asked = clustered(3000, 16), clustered(25, 16, seed=3)
+    for metric in Metric:
+        whole = exact.search(vectors, asked, 40, metric, None, threads=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(exact, "KERNEL_QUERIES", 7)
+            parts = exact.search(vectors, asked, 40, metric, None, threads=1)
+        np.testing.assert_array_equal(parts[1], whole[1])
+        np.testing.assert_array_equal(parts[0], whole[0])
+
+
+def test_no_batch_is_large_enough_for_matrix_products() -> None:
+    import faiss
+
+    assert faiss.cvar.distance_compute_blas_threshold > exact.KERNEL_QUERIES
+
+
+def test_euclidean_distances_far_from_the_origin_are_exact() -> None:
     """|x - y|² by |x|² - 2xy + |y|² would lose every digit here."""
     vectors = (clustered(2000, 16) + 20_000).astype(np.float32)
     asked = vectors[:64] + np.float32(0.25)
@@ -62,7 +81,7 @@ def test_euclidean_far_from_the_origin() -> None:
 
 
 @pytest.mark.parametrize("metric", list(Metric))
-def test_lists_of_rows(metric: Metric) -> None:
+def test_scores_of_listed_rows_equal_numpy(metric: Metric) -> None:
     vectors, asked = clustered(500, 16), clustered(4, 16, seed=3)
     rows = np.random.default_rng(0).integers(-1, 500, (4, 30))
     scores = exact.score_lists(vectors, asked, rows, metric, threads=1)
@@ -77,6 +96,33 @@ def test_lists_of_rows(metric: Metric) -> None:
         quick = exact.best_of(vectors, asked[0], some, width, metric)
         np.testing.assert_array_equal(quick[1], best[1])
         np.testing.assert_allclose(quick[0], best[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_a_tie_at_the_kth_place_goes_to_the_first_row(metric: Metric) -> None:
+    """Whatever order the rows are listed in, and whichever FAISS happens to keep."""
+    equal = np.ones((10, 4), np.float32)
+    listed = np.array([9, 5, 3, 7])
+    query = np.ones(4, np.float32)
+    for k, expected in ((1, [3]), (2, [3, 5]), (3, [3, 5, 7]), (4, [3, 5, 7, 9])):
+        assert exact.best_of(equal, query, listed, k, metric)[1].tolist() == expected
+    best_first = np.concatenate([equal, np.full((1, 4), 1.001, np.float32)])
+    if metric is not Metric.L2:
+        rows = exact.best_of(best_first, query, np.array([9, 10, 5, 3, 7]), 2, metric)[1]
+        assert rows.tolist() == [10, 3]
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_ties_among_many_scores_come_in_the_order_of_their_rows(levels: int) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.integers(levels, size=5000).astype(np.float32)
+    rows = rng.permutation(5000)
+    for k in (1, 10, 600, 3000):
+        expected = np.lexsort((rows, -scores))[:k]
+        found_scores, found = exact.best(scores, rows, k)
+        assert found.tolist() == rows[expected].tolist()
+        assert found_scores.tolist() == scores[expected].tolist()
+    assert exact.best(np.ones(5000, np.float32), np.arange(5000), 10)[1].tolist() == list(range(10))
 
 
 def test_ties_come_in_the_order_of_their_rows() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecsearch.index.calibration import OperatingPoint, operating_points
+from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.query.plan import Stats, plan
 
@@ -131,8 +131,44 @@ def test_every_plan_keeps_its_promise(
     )
 
 
-def test_points_come_back_from_facts() -> None:
-    assert operating_points({"surface": [[1, 2, 3, 0.5, 0.4, 9.0]]}) == (
-        OperatingPoint(1, 2, 3, 0.5, 0.4, 9.0),
+def test_a_plan_relies_on_the_lower_bound_not_on_the_mean() -> None:
+    """Mean recall .99, but at least .90 only: for the graph, and for the scan of all codes."""
+    graph = (OperatingPoint(64, 10, 10, recall=0.99, low=0.90, micros=100.0),)
+    codes = (OperatingPoint(0, 10, 10, recall=0.99, low=0.90, micros=10.0),)
+    whole = Stats(50_000, 50_000, 50_000, graph)
+    assert plan(10, 0.95, False, whole).method == "exact"
+    assert plan(10, 0.90, False, whole).method == "index"
+    assert plan(10, 0.90, False, whole).expected_recall == 0.90
+    filtered = Stats(5000, 50_000, 5000, graph, codes=codes)
+    assert plan(10, 0.95, False, filtered).method == "exact"
+    assert plan(10, 0.90, False, filtered).method == "scan"
+    assert plan(10, 0.90, False, filtered).expected_recall == 0.90
+
+
+def test_few_rows_are_missing_only_if_k_queries_rarely_meet_one() -> None:
+    """With 400 of 50,000 rows filtered out, 8% of the queries have one in their top 10."""
+    many = Stats(49_600, 50_000, 49_600, SURFACE)
+    chosen = plan(10, 0.95, False, many)
+    assert chosen.candidate_window > 10 and chosen.depth >= 100  # planned as k=100
+    assert plan(1, 0.95, False, many).depth == 4  # planned as k=1
+    few = Stats(49_951, 50_000, 49_951, SURFACE)  # 49 rows: 1% of the queries
+    assert plan(10, 0.95, False, few).depth == 10
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(1, 900), st.integers(0, 600), st.sampled_from([0.9, 0.96, 0.99]))
+def test_a_filter_that_drops_few_rows_is_planned_for_the_candidate_window(
+    k: int, missing: int, recall: float
+) -> None:
+    matching = 50_000 - missing
+    chosen = plan(k, recall, False, Stats(matching, 50_000, matching, SURFACE))
+    if chosen.method != "index":
+        return
+    window = window_for(k, matching, 50_000)
+    expected_missing = k * missing / matching  # among the first k rows of a query
+    promised = max(
+        point.k
+        for point in SURFACE
+        if (point.effort, point.depth) == (chosen.effort, chosen.depth) and point.low >= recall
     )
-    assert operating_points({}) == ()
+    assert promised >= (k if expected_missing <= 0.01 else window)

@@ -339,3 +339,21 @@ def test_which_segments_merge() -> None:
     assert run(*[300_000] * 20) is None
     assert run(*[1] * 10, covered=3) is None
     assert run(*[1] * 11, covered=3) == slice(3, 11)
+
+
+def test_damage_in_the_middle_block_of_a_column_is_found(tmp_path: Path) -> None:
+    """A column over three blocks whose first and last block were read before."""
+    rows = int(2.2 * BLOCK) // 8
+    ref = written(tmp_path, pa.record_batch({"n": pa.array(np.arange(rows))}))
+    path = tmp_path / ref.name
+    content = bytearray(path.read_bytes())
+    content[int(1.5 * BLOCK)] ^= 1
+    path.write_bytes(bytes(content))
+    segment = Segment(tmp_path, ref, rows)
+    values = segment.batch.column("n").buffers()[1]
+    first = values.address - segment.file.buffer.address
+    assert (first // BLOCK, (first + values.size - 1) // BLOCK) == (0, 2)
+    ends = segment.take(["n"], np.array([0, rows - 1])).column(0)
+    assert ends.to_pylist() == [0, rows - 1]
+    with pytest.raises(vs.CorruptedError, match="damaged in bytes"):
+        segment.column("n")

@@ -21,7 +21,8 @@ import numpy as np
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.index.auto import choose_recipe
-from vecsearch.index.build import SMALLEST, Builder
+from vecsearch.index.build import SMALLEST
+from vecsearch.index.builder import Builder
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.snapshot import Snapshot
@@ -69,11 +70,15 @@ def compare_recipes(
         if recipe.kind == "exact":
             continue  # measured with every recipe
         progress(name)
-        builder = Builder(snapshot, recipe, seed, threads, lambda count: None)
+        builder = Builder(
+            snapshot, recipe, seed, threads, lambda count: None, target=manifest.recall
+        )
         started = time.perf_counter()
-        index, _, points, calibrated_on = builder.run(rows, queries)
+        built = builder.run(rows, queries)
         seconds = time.perf_counter() - started
-        curves.append(Curve(name, seconds, index.memory_bytes(), _curve(points, k)))
+        calibration = built.calibration
+        curve = _curve(calibration.points, k)
+        curves.append(Curve(name, seconds, calibration.memory_bytes, curve))
     return {
         "collection": str(store.root),
         "version": manifest.version,
@@ -81,7 +86,7 @@ def compare_recipes(
         "dim": manifest.dim,
         "metric": str(manifest.metric),
         "k": k,
-        "queries": calibrated_on if curves else "",
+        "queries": calibration.calibrated_on if curves else "",
         "exact_micros": _exact_micros(snapshot, k) if curves else 0.0,
         "curves": [asdict(curve) for curve in curves],
         "conditions": {

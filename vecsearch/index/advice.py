@@ -1,4 +1,4 @@
-"""When building again pays: what came and went since an index was built, and what that costs a search."""
+"""Whether rebuilding the index is worthwhile: what changed since the build, and its cost."""
 
 from __future__ import annotations
 
@@ -6,60 +6,67 @@ from typing import Literal
 
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import EXACT_BELOW
-from vecsearch.index.calibration import operating_points
+from vecsearch.index.calibration import Calibration
 from vecsearch.index.costs import exact_micros, window_for
-from vecsearch.index.growth import GONE_SHARE, growth
-from vecsearch.storage.manifest import IndexEntry
+from vecsearch.index.growth import DELETED_SHARE, Growth, growth
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import IndexAdvice
 
-PAYS = 1.25  # a search that costs this many times what it would after building
+WORTHWHILE = 1.25  # a search now costs at least this many times what it would after building
 TYPICAL_K = 10
+
+Action = Literal["extend", "rebuild", "none"]
 
 
 def advise(snapshot: Snapshot) -> IndexAdvice:
-    """Whether building (again) pays, judged by a search for 10 rows without a filter."""
-    entry, now = attach(snapshot).entry, growth(snapshot)
+    """Whether building is worthwhile, judged by a search for 10 rows without a filter."""
+    entry, changes = attach(snapshot).entry, growth(snapshot)
     if entry is None:
-        few = snapshot.live.count < EXACT_BELOW
-        size = f"{snapshot.live.count:,} rows and no index"
-        reason = (
-            f"{size}: exact search is fastest for so few"
-            if few
-            else f"{size}: every search scores all of them"
-        )
-        return IndexAdvice("none" if few else "build", not few, reason, now.indexed, now.new, 0)
-    action: Literal["extend", "rebuild", "none"] = (
-        "rebuild" if now.outgrown() else "extend" if now.new else "none"
+        return _without_index(changes)
+    action: Action = "rebuild" if changes.outgrown() else "extend" if changes.new else "none"
+    calibration = Calibration.from_mapping(entry.calibration)
+    before, rebuilt = _index_micros(calibration, snapshot.manifest.recall, changes)
+    micros = before + changes.new * calibration.exact_micros_per_row
+    after = rebuilt if action == "rebuild" else before
+    many_deleted = changes.deleted > DELETED_SHARE * changes.indexed
+    worthwhile = action != "none" and (micros > WORTHWHILE * after or many_deleted)
+    reason = _describe(changes, action, micros, after)
+    return IndexAdvice(
+        action, worthwhile, reason, changes.indexed, changes.new, changes.deleted, micros, after
     )
-    per_row = float(entry.calibration.get("exact_micros_per_row", 0.25))
-    kept = now.indexed - now.gone
-    before = _index_micros(
-        entry,
-        snapshot.manifest.recall,
-        window_for(TYPICAL_K, kept, now.indexed),
-        exact_micros(kept, per_row),
-    )
-    after = _index_micros(entry, snapshot.manifest.recall, TYPICAL_K, exact_micros(kept, per_row))
-    micros = before + now.new * per_row
-    after = after if action == "rebuild" else before
-    pays = action != "none" and (micros > PAYS * after or now.gone > GONE_SHARE * now.indexed)
-    changes = f"{now.new:,} new rows outside the index, {now.gone:,} of {now.indexed:,} in it gone"
-    cost = f"a search takes about {micros:,.0f} µs, after building about {after:,.0f}"
-    detail = now.outgrown() if action == "rebuild" else ""
-    reason = (
-        "; ".join(part for part in (changes, cost, detail) if part)
-        if now.new or now.gone
-        else "the index holds every row"
-    )
-    return IndexAdvice(action, pays, reason, now.indexed, now.new, now.gone, micros, after)
 
 
-def _index_micros(entry: IndexEntry, target: float, candidate_window: int, exact: float) -> float:
-    """What finding so many rows by index costs at the target; exact search where it was not measured to reach that."""
-    usable = [
-        point.micros
-        for point in operating_points(entry.calibration)
-        if point.k >= candidate_window and point.low >= target
+def _without_index(changes: Growth) -> IndexAdvice:
+    rows = f"{changes.new:,} rows and no index"
+    if changes.new < EXACT_BELOW:
+        reason = f"{rows}: exact search is fastest for so few rows"
+        return IndexAdvice("none", False, reason, 0, changes.new, 0)
+    return IndexAdvice("build", True, f"{rows}: every search scores all of them", 0, changes.new, 0)
+
+
+def _index_micros(calibration: Calibration, target: float, changes: Growth) -> tuple[float, float]:
+    """Cost of finding 10 rows by index at the target, with the deleted rows and without them.
+
+    That of exact search where the index was not measured to reach the target.
+    """
+    remaining = changes.indexed - changes.deleted
+    exact = exact_micros(remaining, calibration.exact_micros_per_row)
+    window = window_for(TYPICAL_K, remaining, changes.indexed) if remaining else changes.indexed
+    costs = [
+        min(point.micros if point else exact, exact)
+        for point in (calibration.cheapest(k, target) for k in (window, TYPICAL_K))
     ]
-    return min([*usable, exact])
+    return costs[0], costs[1]
+
+
+def _describe(changes: Growth, action: Action, micros: float, after: float) -> str:
+    if not changes.new and not changes.deleted:
+        return "the index holds every row"
+    parts = [
+        f"{changes.new:,} new rows are not in the index, "
+        f"{changes.deleted:,} of its {changes.indexed:,} rows were deleted",
+        f"a search takes about {micros:,.0f} µs, and about {after:,.0f} µs after building",
+    ]
+    if action == "rebuild":
+        parts.append(changes.outgrown())
+    return "; ".join(parts)

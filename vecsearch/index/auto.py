@@ -1,9 +1,14 @@
-"""Which recipe a build follows, where it is left to the data, and how many rows it is trained on."""
+"""The automatic choice of a recipe: which kind of index, and with how many components.
+
+The rules and their constants were measured with FAISS 1.15.1, one thread, k = 10, candidates
+ranked by full vectors, on real sentence vectors (384 dimensions, 49k and 90k rows) and static word
+vectors (256 dimensions, 236k rows).
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,65 +30,73 @@ from vecsearch.storage.snapshot import Snapshot
 
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
 TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
-# How the automatic choice is made. Measured with FAISS 1.15.1, one thread, k = 10, re-scored with the full vectors, on real
-# sentence vectors (384 dimensions, 49k and 90k rows) and static word vectors (256 dimensions, 236k rows).
-EXACT_BELOW = 4_096  # comparing 4,096 rows of 384 dimensions takes about 0.2 ms, twice a graph's search, and is never wrong
-GRAPH_UP_TO = 5_000_000  # a graph of 236k rows took four times the build time of an inverted file; it grows with n log n
-DEGREE, DEGREE_HIGH = (
-    24,
-    32,
-)  # as fast at recall .95, with 64 bytes a row less; at .99 degree 32 needs a little less effort
-HIGH_RECALL = 0.97
-EF_CONSTRUCTION = (
-    128  # 100 saves a fifth of the links' time, and costs a tenth of the searches' at recall .99
-)
-REDUCE_ABOVE = 128  # fewer dimensions than this are cheap to compare as they are
-REDUCED_SHARE = 0.5  # half of 384 dimensions kept .90 of the variance; the true top 10 were in the top 30 at .998
+
+EXACT_BELOW = 4_096  # scoring 4,096 rows of 384 dimensions takes 0.2 ms, twice a graph's search
+GRAPH_UP_TO = 5_000_000  # rows; building a graph of more takes too long, it grows with n log n
+DEGREE = 24  # as fast as 32 at recall .95, with 64 bytes a row less
+DEGREE_HIGH, HIGH_RECALL = 32, 0.97  # at .99 this degree needs less effort
+DEGREE_LEAN = 16  # to fit a memory budget
+EF_CONSTRUCTION = 128  # 100 builds a fifth faster, but searches at recall .99 a tenth slower
+REDUCE_ABOVE = 128  # dimensions; fewer are cheap to compare as they are
+REDUCED_SHARE = 0.5  # with half of 384, .998 of the true top 10 were in the top 30
 REDUCED_MOST = 384
 SMALLEST_REDUCED = 128
-SAMPLE_ROWS = 8_192
-QUERIES = 256
-TOP = 10  # the true neighbours looked for
-WITHIN = 15  # among so many rows that the components propose
-WANTED = 0.97  # at this share of them; 50,000 sentence vectors of 384 dimensions then get the 192 that tuning had found
+
+SAMPLE_ROWS = 8_192  # rows used to choose the number of components
+QUERIES = 256  # of them, the queries
+TOP = 10  # the true neighbors of each query
+WITHIN = 15  # the rows that the components propose
+WANTED = 0.97  # share of the true neighbors among these; gives 192 for 50,000 sentence vectors
 
 
 def choose_recipe(
     recipe: str | IndexRecipe, snapshot: Snapshot, memory: int | None, target: float, seed: int = 0
 ) -> IndexRecipe:
-    """The recipe meant by a name, a path, a factory string or "auto". Raises RecipeError."""
+    """The recipe to build.
+
+    Args:
+        recipe: A recipe, its name or path, a FAISS factory string, or "auto" to look at the data.
+        snapshot: The rows to be indexed.
+        memory: Bytes the index may take, for "auto"; None for any number.
+        target: Target recall, 0 to 1, for "auto".
+        seed: Seed of the sample that "auto" looks at.
+
+    Raises:
+        RecipeError: If the recipe is unknown or invalid, or no index fits in `memory`.
+    """
     if isinstance(recipe, IndexRecipe):
         return recipe
     if recipe != "auto":
         return load_recipe(recipe)
-    rows, dim, metric = snapshot.live.rows, snapshot.manifest.dim, str(snapshot.manifest.metric)
-    made = auto_recipe(len(rows), dim, metric, memory, target)
-    if made.reduced is None:
-        return made  # few dimensions, or no index
+    n, dim, metric = snapshot.live.count, snapshot.manifest.dim, str(snapshot.manifest.metric)
+    by_rule = auto_recipe(n, dim, metric, memory, target)
+    if by_rule.reduced is None:  # few dimensions, or no index
+        return by_rule
+    components = _components_in_use(snapshot, by_rule.name)
+    if components is None:
+        components = components_needed(_sample(snapshot, seed), metric)
+    return auto_recipe(n, dim, metric, memory, target, reduced=components)
+
+
+def _components_in_use(snapshot: Snapshot, name: str) -> int | None:
+    """Components of the existing index, if it can be extended with more of the same data."""
     entry = attach(snapshot).entry
-    if (
-        entry is not None
-        and entry.recipe["name"] == made.name
-        and entry.recipe.get("reduced")
-        and not growth(snapshot).outgrown()
-    ):
-        kept = int(
-            entry.recipe["reduced"]
-        )  # more of the same data: the index there is can be extended
-    else:
-        some = np.random.default_rng([seed, len(rows)]).choice(
-            rows, min(SAMPLE_ROWS, len(rows)), replace=False
-        )
-        order = np.argsort(some)
-        vectors = snapshot.stored_vectors(some[order])[
-            np.argsort(order)
-        ]  # read in order, asked at random
-        kept = components_needed(vectors, metric)
-    return auto_recipe(len(rows), dim, metric, memory, target, reduced=kept)
+    if entry is None or entry.recipe["name"] != name or growth(snapshot).outgrown():
+        return None
+    return int(entry.recipe.get("reduced") or 0) or None
+
+
+def _sample(snapshot: Snapshot, seed: int) -> Vectors:
+    """Vectors of some rows in random order, read from disk in theirs."""
+    rows = snapshot.live.rows
+    rng = np.random.default_rng([seed, len(rows)])
+    sample = rng.choice(rows, min(SAMPLE_ROWS, len(rows)), replace=False)
+    order = np.argsort(sample)
+    return snapshot.stored_vectors(sample[order])[np.argsort(order)]
 
 
 def training_rows(recipe: IndexRecipe, rows: int, dim: int) -> int:
-    """How many rows to train on: more where the recipe has more centroids than the usual sample can place."""
+    """How many rows to train on: more for more centroids than the usual sample can place."""
     most = max(TRAIN_ROWS, TRAIN_BYTES // (4 * dim))
     return min(max(TRAIN_ROWS, ROWS_PER_CENTROID * wanted_lists(recipe, rows)), most)
 
@@ -97,54 +110,32 @@ def auto_recipe(
     *,
     reduced: int | None = None,
 ) -> IndexRecipe:
-    """The recipe to try first for `n` rows of `dim` dimensions at this target recall, by the measured rules above.
+    """The recipe to try first, by the measured rules of this module.
 
-    `memory_budget_bytes` bounds the index itself (see `estimated_bytes`). `reduced` replaces the rule for the number of
-    components kept, for a caller that has looked at the data (`spectrum.components_needed`). Raises RecipeError for
-    arguments out of range, or when no kind fits the budget.
+    Args:
+        n: Rows to be indexed.
+        dim: Dimensions of a vector.
+        metric: "cosine", "ip" or "l2".
+        memory_budget_bytes: Bytes the index itself may take (see `estimated_bytes`).
+        recall: Target recall, 0 to 1.
+        reduced: Number of components, for a caller that has looked at the data (see
+            `components_needed`); None for a rule by dimension.
+
+    Raises:
+        RecipeError: If an argument is out of range, or no kind of index fits the budget.
     """
     if n < 0 or dim < 1 or not 0 < recall <= 1:
         raise RecipeError(
-            f"cannot choose an index for n={n}, dim={dim}, recall={recall}: n >= 0, dim >= 1, 0 < recall <= 1"
+            f"cannot choose an index for n={n}, dim={dim}, recall={recall}: "
+            "n must be at least 0, dim at least 1, and recall above 0 and at most 1"
         )
     if metric not in ("cosine", "ip", "l2"):
-        raise RecipeError(f"unknown metric '{metric}': cosine, ip or l2")
+        raise RecipeError(f"unknown metric '{metric}': it must be cosine, ip or l2")
     if n < EXACT_BELOW or recall == 1:
-        return IndexRecipe(
-            name="auto",
-            kind="exact",
-            description="few rows, or recall 1 asked for: compare them all",
-        )
-    keep = reduced if reduced is not None else _reduced_rule(dim)
-    degree = DEGREE_HIGH if recall >= HIGH_RECALL else DEGREE
-    graph = IndexRecipe(
-        name="auto",
-        kind="hnsw",
-        code="sq8",
-        reduced=keep,
-        M=degree,
-        ef_construction=EF_CONSTRUCTION,
-        description="reduced 8-bit graph; candidates ranked by the full vectors",
-    )
-    lean = dataclasses.replace(
-        graph, M=16, description="reduced 8-bit graph of low degree, to fit the memory budget"
-    )
-    lists = IndexRecipe(
-        name="auto",
-        kind="ivf",
-        code="pq4",
-        reduced=keep,
-        description="inverted file with fast-scan codes; candidates ranked by the full vectors",
-    )
-    small = dataclasses.replace(
-        lists,
-        reduced=min(keep or dim, SMALLEST_REDUCED),
-        description="inverted file with few components",
-    )
-    bits = dataclasses.replace(
-        small, code="rabitq", description="inverted file with 1-bit codes, to fit the memory budget"
-    )
-    choices = (graph, lean, lists, small, bits) if n <= GRAPH_UP_TO else (lists, small, bits)
+        description = "few rows, or recall 1 requested: compare them all"
+        return IndexRecipe("auto", "exact", description)
+    components = reduced if reduced is not None else _reduced_rule(dim)
+    choices = _choices(n, dim, components, recall)
     for recipe in choices:
         if memory_budget_bytes is None or estimated_bytes(recipe, n, dim) <= memory_budget_bytes:
             return recipe
@@ -157,28 +148,60 @@ def auto_recipe(
     )
 
 
+def _choices(n: int, dim: int, components: int | None, recall: float) -> tuple[IndexRecipe, ...]:
+    """The recipes worth trying, best first, smaller ones later."""
+    graph = IndexRecipe(
+        "auto",
+        "hnsw",
+        "reduced 8-bit graph; candidates ranked by the full vectors",
+        code="sq8",
+        reduced=components,
+        M=DEGREE_HIGH if recall >= HIGH_RECALL else DEGREE,
+        ef_construction=EF_CONSTRUCTION,
+    )
+    lean = replace(
+        graph,
+        M=DEGREE_LEAN,
+        description="reduced 8-bit graph of low degree, to fit the memory budget",
+    )
+    lists = IndexRecipe(
+        "auto",
+        "ivf",
+        "inverted file with fast-scan codes; candidates ranked by the full vectors",
+        code="pq4",
+        reduced=components,
+    )
+    small = replace(
+        lists,
+        reduced=min(components or dim, SMALLEST_REDUCED),
+        description="inverted file with few components",
+    )
+    bits = replace(
+        small, code="rabitq", description="inverted file with 1-bit codes, to fit the memory budget"
+    )
+    return (graph, lean, lists, small, bits) if n <= GRAPH_UP_TO else (lists, small, bits)
+
+
 def estimated_bytes(recipe: IndexRecipe, n: int, dim: int) -> int:
-    """About how many bytes the index of `n` rows takes, in memory and on disk; 0 for `exact`, which needs no index of its
-    own, and for a factory string, whose size only FAISS knows."""
-    d = dim if recipe.reduced is None else min(dim, recipe.reduced)
+    """About how many bytes an index of `n` rows takes, in memory and on disk.
+
+    0 for "exact", which needs no index, and for a factory string, whose size only FAISS knows.
+    """
+    components = dim if recipe.reduced is None else min(dim, recipe.reduced)
+    projection = 4 * components * dim
     if recipe.kind == "hnsw":
-        per_code = {
-            "float32": 4 * d,
-            "fp16": 2 * d,
-            "sq8": math.ceil(d / REDUCED_STEP) * REDUCED_STEP,
-        }[recipe.code or ""]
+        padded = math.ceil(components / REDUCED_STEP) * REDUCED_STEP
+        codes = {"float32": 4 * components, "fp16": 2 * components, "sq8": padded}
         degree = recipe.M or 0
-        graph = (
-            4 * (2 * degree + degree / max(1, degree - 1)) + 12
-        )  # links of the lowest level, the upper ones, levels, offsets
-        return (
-            round(n * (per_code + graph + 4)) + 4 * d * dim
-        )  # four bytes a row say where it stands in the collection
+        links = 4 * (2 * degree + degree / max(1, degree - 1))  # lowest level, and those above
+        levels_offsets_label = 16
+        a_row = codes[recipe.code or ""] + links + levels_offsets_label
+        return round(n * a_row) + projection
     if recipe.kind == "ivf":
-        bits = {"float32": 32 * d, "fp16": 16 * d, "sq8": 8 * d, "pq4": 2 * d, "rabitq": d + 64}[
-            recipe.code or ""
-        ]
-        return round(n * (bits / 8 + 8)) + 4 * d * (recipe.nlist or nlist_rule(n)) + 4 * d * dim
+        bits = {"float32": 32, "fp16": 16, "sq8": 8, "pq4": 2, "rabitq": 1}[recipe.code or ""]
+        extra = 64 if recipe.code == "rabitq" else 0
+        a_row = (bits * components + extra) / 8 + 8
+        return round(n * a_row) + 4 * components * (recipe.nlist or nlist_rule(n)) + projection
     return 0
 
 
@@ -190,19 +213,26 @@ def _reduced_rule(dim: int) -> int | None:
 
 
 def components_needed(sample: Vectors, metric: str) -> int:
-    """The fewest components, a multiple of 32 or the whole dimension, whose nearest 15 rows hold 97% of the true nearest 10.
+    """The fewest principal components that preserve near neighbors.
 
-    sample: float32 (rows, dim), in random order: the first rows are asked for their neighbours among the others. The sample is
-    thinner than the collection, whose neighbours lie closer together: take the result as a first choice, to be measured.
+    With them, the nearest 15 rows of a query hold 97% of its true nearest 10. The sample is
+    sparser than the collection, so treat the result as a starting point.
+
+    Args:
+        sample: float32 (rows, dim), in random order: the first rows are the queries.
+        metric: "cosine", "ip" or "l2".
+
+    Returns:
+        A multiple of 32, or the whole dimension.
     """
     dim = int(sample.shape[1])
-    asked = min(QUERIES, len(sample) // 4)
-    if len(sample) - asked <= WITHIN or dim <= REDUCED_STEP:
+    count = min(QUERIES, len(sample) // 4)
+    if len(sample) - count <= WITHIN or dim <= REDUCED_STEP:
         return dim
-    rotated = _rotated(sample, centred=metric != "ip")
-    queries, rows = rotated[:asked], rotated[asked:]
+    rotated = _rotated(sample, centered=metric != "ip")
+    queries, rows = rotated[:count], rotated[count:]
     true = _top(queries @ rows.T - _penalty(rows, metric), TOP)
-    scores = np.zeros((asked, len(rows)), np.float32)
+    scores = np.zeros((count, len(rows)), np.float32)
     for first in range(0, dim, REDUCED_STEP):
         block = slice(first, first + REDUCED_STEP)
         scores += queries[:, block] @ rows[:, block].T - _penalty(rows[:, block], metric)
@@ -212,15 +242,15 @@ def components_needed(sample: Vectors, metric: str) -> int:
     return dim
 
 
-def _rotated(sample: Vectors, *, centred: bool) -> Scores:
-    """The sample in its principal components, those with most variance first."""
-    centre, _, axes = principal_axes(sample, centred=centred)
-    rotated: Scores = np.ascontiguousarray((sample - centre) @ axes.T, np.float32)
+def _rotated(sample: Vectors, *, centered: bool) -> Vectors:
+    """The sample in its principal components, most variance first."""
+    center, _, axes = principal_axes(sample, centred=centered)
+    rotated: Vectors = np.ascontiguousarray((sample - center) @ axes.T, np.float32)
     return rotated
 
 
-def _penalty(rows: Scores, metric: str) -> Scores:
-    """What makes an inner product rank as a distance does."""
+def _penalty(rows: Vectors, metric: str) -> Scores:
+    """Subtracted from an inner product, it makes it rank as the distance does."""
     zero = np.zeros(len(rows), np.float32)
     return zero if metric == "ip" else np.square(rows).sum(axis=1) / 2
 

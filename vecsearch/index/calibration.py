@@ -1,63 +1,29 @@
-"""The calibration of an index: operating points, and what they say about recall and cost."""
+"""What was measured of an index: its operating points, and the recall and cost they promise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-
-def merge_calibrations(
-    before: Sequence[OperatingPoint], now: Sequence[OperatingPoint]
-) -> list[OperatingPoint]:
-    """The surface that holds for queries like those of either measurement: what was added may be easier to find than the rest.
-
-    More effort and more candidates never find less, so for each recall that both reach it takes the larger of the two.
-    """
-    points = []
-    for k in sorted({point.k for point in before} & {point.k for point in now}):
-        some = []
-        for low in sorted({point.low for point in (*before, *now) if point.k == k}):
-            pair = [
-                min(
-                    (point for point in surface_ if point.k == k and point.low >= low),
-                    key=lambda point: point.micros,
-                    default=None,
-                )
-                for surface_ in (before, now)
-            ]
-            one, other = pair
-            if one is not None and other is not None:
-                effort, depth = max(one.effort, other.effort), max(one.depth, other.depth)
-                recall, least = min(one.recall, other.recall), min(one.low, other.low)
-                cost, latency = max(one.micros, other.micros), max(one.latency, other.latency)
-                some.append(OperatingPoint(effort, depth, k, recall, least, cost, latency))
-        points += frontier(some)
-    return points
-
-
-def describe_recall(points: list[OperatingPoint], target: float) -> str:
-    """What was reached for k=10, in words."""
-    usable = [point for point in points if point.k == 10 and point.low >= target]
-    if not usable:
-        return f"no effort of this index reached recall {target:g} at k=10: such searches are exact; try another recipe"
-    best = min(usable, key=lambda point: point.micros)
-    return f"recall@10 of {best.recall:.3f} (at least {best.low:.3f}) in about {best.latency or best.micros:,.0f} µs a query"
-
-
-def frontier(points: list[OperatingPoint]) -> list[OperatingPoint]:
-    """The points of one k that no other beats in both cost and recall, cheapest first."""
-    best: list[OperatingPoint] = []
-    for point in sorted(points, key=lambda item: (item.micros, -item.low)):
-        if not best or point.low > best[-1].low:
-            best.append(point)
-    return best
+DEFAULT_ROW_MICROS = 0.25  # used where a manifest names no cost
+DEFAULT_CODE_MICROS = 0.02
+POINTS_KEY = "surface"  # the key of the operating points in a manifest
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """One calibrated operating point: with this effort and depth the k best are found with this recall (`low`: its lower
-    confidence bound) at this cost, estimated from what is compared; `latency` was measured. Both in microseconds."""
+    """One measured way to search an index.
+
+    Args:
+        effort: efSearch of a graph, nprobe of an inverted file; 0 for a scan of all codes.
+        depth: Candidates that are re-scored with their full vectors.
+        k: The measurement holds for the k best rows.
+        recall: Mean recall over the queries, 0 to 1.
+        low: Lower end of a one-sided 99% confidence interval of the recall.
+        micros: Cost of a query in microseconds, estimated from what is compared.
+        latency: Measured time of a query in microseconds; 0 if it was not measured.
+    """
 
     effort: int
     depth: int
@@ -68,6 +34,139 @@ class OperatingPoint:
     latency: float = 0.0
 
 
-def operating_points(calibration: Mapping[str, Any]) -> tuple[OperatingPoint, ...]:
-    """The operating surface stored with an index."""
-    return tuple(OperatingPoint(*row) for row in calibration.get("surface", ()))
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The calibration of one index, as its manifest stores it.
+
+    Args:
+        points: Operating points of the index, cheapest first for each k.
+        exact_micros_per_row: Estimated cost of scoring one row with its full vector.
+        code_points: The same for a scan of all codes; empty if the kind has none.
+        code_micros_per_row: Estimated cost of comparing one code.
+        target: The recall the index was built for, 0 to 1.
+        calibrated_on: Which queries it was measured with, in words.
+        queries: How many queries that were.
+        memory_bytes: Bytes the index takes in memory.
+        threads: Threads it was built with.
+        seed: Seed of the build.
+    """
+
+    points: tuple[OperatingPoint, ...] = ()
+    exact_micros_per_row: float = DEFAULT_ROW_MICROS
+    code_points: tuple[OperatingPoint, ...] = ()
+    code_micros_per_row: float = DEFAULT_CODE_MICROS
+    target: float = 0.0
+    calibrated_on: str = ""
+    queries: int = 0
+    memory_bytes: int = 0
+    threads: int = 0
+    seed: int = 0
+
+    @staticmethod
+    def from_mapping(stored: Mapping[str, Any]) -> Calibration:
+        """Read the mapping of a manifest. A key that is missing takes its default."""
+        codes = stored.get("codes", {})
+        return Calibration(
+            points=_read_points(stored),
+            exact_micros_per_row=stored.get("exact_micros_per_row", DEFAULT_ROW_MICROS),
+            code_points=_read_points(codes),
+            code_micros_per_row=codes.get("micros_per_row", DEFAULT_CODE_MICROS),
+            **{name: stored[name] for name in _SAME_NAME if name in stored},
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The mapping that a manifest stores; `from_mapping` reads it."""
+        return {name: getattr(self, name) for name in _SAME_NAME} | {
+            POINTS_KEY: [list(astuple(point)) for point in self.points],
+            "exact_micros_per_row": self.exact_micros_per_row,
+            "codes": {
+                POINTS_KEY: [list(astuple(point)) for point in self.code_points],
+                "micros_per_row": self.code_micros_per_row,
+            },
+        }
+
+    def cheapest(self, k: int, recall: float) -> OperatingPoint | None:
+        """The cheapest point that promises this recall of the k best; None if none does."""
+        usable = (point for point in self.points if point.k >= k and point.low >= recall)
+        return min(usable, key=_micros, default=None)
+
+    def merged_with(self, previous: Calibration) -> Calibration:
+        """This calibration, weakened to what `previous` promises too."""
+        return replace(
+            self,
+            points=merge_points(previous.points, self.points),
+            code_points=merge_points(previous.code_points, self.code_points),
+        )
+
+
+_SAME_NAME = ("target", "calibrated_on", "queries", "memory_bytes", "threads", "seed")
+
+
+def merge_points(
+    before: Sequence[OperatingPoint], now: Sequence[OperatingPoint]
+) -> tuple[OperatingPoint, ...]:
+    """Merge two calibrations of an index conservatively.
+
+    Rows added later may be easier to find than the others. More effort and more candidates never
+    find less, so each recall that both reached takes the larger effort and depth of the two.
+    """
+    merged: list[OperatingPoint] = []
+    for k in sorted({point.k for point in before} & {point.k for point in now}):
+        old = [point for point in before if point.k == k]
+        new = [point for point in now if point.k == k]
+        pairs = [
+            (_cheapest(old, low), _cheapest(new, low))
+            for low in sorted({point.low for point in (*old, *new)})
+        ]
+        merged += frontier(_safer(one, other) for one, other in pairs if one and other)
+    return tuple(merged)
+
+
+def frontier(points: Iterable[OperatingPoint]) -> list[OperatingPoint]:
+    """The points of one k that no other beats in both cost and recall, cheapest first."""
+    best: list[OperatingPoint] = []
+    for point in sorted(points, key=lambda point: (point.micros, -point.low)):
+        if not best or point.low > best[-1].low:
+            best.append(point)
+    return best
+
+
+def describe_recall(calibration: Calibration) -> str:
+    """The recall and cost promised for k=10, in words."""
+    target = calibration.target
+    usable = [point for point in calibration.points if point.k == 10 and point.low >= target]
+    if not usable:
+        return (
+            f"this index did not reach recall {target:g} at k=10, so such searches are exact; "
+            "try another recipe"
+        )
+    point = min(usable, key=_micros)
+    return (
+        f"recall@10 of {point.recall:.3f} (at least {point.low:.3f}) "
+        f"in about {point.latency or point.micros:,.0f} µs a query"
+    )
+
+
+def _read_points(stored: Mapping[str, Any]) -> tuple[OperatingPoint, ...]:
+    return tuple(OperatingPoint(*row) for row in stored.get(POINTS_KEY, ()))
+
+
+def _cheapest(points: Sequence[OperatingPoint], low: float) -> OperatingPoint | None:
+    return min((point for point in points if point.low >= low), key=_micros, default=None)
+
+
+def _safer(one: OperatingPoint, other: OperatingPoint) -> OperatingPoint:
+    """The larger effort, depth and cost of two points of the same k, and the smaller recall."""
+    return OperatingPoint(
+        effort=max(one.effort, other.effort),
+        depth=max(one.depth, other.depth),
+        k=one.k,
+        recall=min(one.recall, other.recall),
+        low=min(one.low, other.low),
+        micros=max(one.micros, other.micros),
+        latency=max(one.latency, other.latency),
+    )
+
+
+def _micros(point: OperatingPoint) -> float:
+    return point.micros

@@ -1,23 +1,21 @@
-"""What searching costs, in estimated microseconds on one thread, from what it has to compare.
+"""Estimated cost of a search, in microseconds on one thread, from what it has to compare.
 
-These estimates, not timings, decide between plans: the same data, recipe and seed must lead to the same searches, however busy
-the machine was when the index was built. The constants were measured on one core of an AMD EPYC (Zen 4) with FAISS 1.15.1 and
-the compiled walk; what matters is how they compare, and that differs less between machines than their speed. What a search
-takes on the machine at hand is measured besides, and told.
+These estimates decide between plans, not timings: the same data, recipe and seed must lead to the
+same searches, however busy the machine was during the build. The constants were measured on one
+core of an AMD EPYC (Zen 4) with FAISS 1.15.1 and the compiled graph search. Only the ratios
+matter; they vary little between machines. Real latency is measured and reported separately.
 """
 
 from __future__ import annotations
 
 import math
 
-WINDOW_SIGMAS = (
-    3.0  # how sure to be of k matches within reach when the filter is independent of the query
-)
+WINDOW_SIGMAS = 3.0  # standard deviations by which a candidate window exceeds the expected one
 EXACT_START_MICROS = 20.0  # what an exact search costs before it scores its first row
 
 
 def row_micros(dim: int) -> float:
-    """Scoring one of many listed rows by its full vector: its numbers come from memory."""
+    """Scoring one of many listed rows by its full vector, which is read from memory."""
     return 0.01 + 0.00028 * dim
 
 
@@ -27,24 +25,31 @@ def code_micros(code_bytes: int) -> float:
 
 
 def graph_micros(distances: float, code_bytes: int) -> float:
-    """Walking through a graph: each code lies somewhere else, and is waited for."""
+    """Searching a graph: each code lies elsewhere in memory, and the search waits for it."""
     return 5 + distances * (0.022 + 0.0001 * code_bytes)
 
 
 def list_micros(distances: float, code_bytes: int) -> float:
-    """Comparing the codes of an inverted file's lists, or of all rows, one after another."""
+    """Comparing the codes of an inverted file's lists, or of all rows, in order."""
     return 20 + distances * (0.002 + 0.00003 * code_bytes)
 
 
 def exact_micros(rows: int, per_row: float) -> float:
-    """Estimated cost of scoring so many rows, in microseconds."""
+    """Scoring this many rows."""
     return EXACT_START_MICROS + rows * per_row
 
 
 def window_for(k: int, kept: int, rows: int) -> int:
-    """How deep in the unfiltered ranking the k-th kept row lies, `REACH_SIGMAS` standard deviations to the safe side.
+    """How many of the unfiltered best rows hold k rows that pass a filter, with high probability.
 
-    The rank of the k-th kept row is negative-binomial: mean k/p, variance k(1-p)/p².
+    The rank of the k-th row that passes is negative-binomial: mean k/p, variance k(1-p)/p²,
+    where p = kept / rows and the filter is independent of the query. `WINDOW_SIGMAS` standard
+    deviations are added to the mean.
+
+    Args:
+        k: Rows to find.
+        kept: Rows that pass the filter, at least 1.
+        rows: Rows in all.
     """
     if kept >= rows:
         return k

@@ -1,8 +1,9 @@
-"""Exact scores and exact search over arrays, by FAISS's kernels. With faiss_index.py the only module that imports faiss.
+"""Exact scores and exact search over arrays, with FAISS's kernels.
 
-`score` is larger-is-better for every metric: cosine collections hold unit vectors, so their score is the inner product;
-Euclidean distance is the negative of its square. Vectors are float32 or float16 (rows, dim) arrays, mapped files included:
-float32 is read in place, float16 is widened a block at a time.
+A score is larger-is-better for every metric. Cosine collections store unit vectors, so their score
+is the inner product; the Euclidean score is the negative squared distance. Vectors are float32 or
+float16 (rows, dim) arrays, memory-mapped ones included: float32 is read in place, float16 is
+widened a block at a time.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from collections.abc import Iterator
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
-from vecsearch.common.arrays import Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
 from vecsearch.types import Metric
 
 WIDEN_ROWS = 8192  # float16 rows widened at a time: 12 MB at 384 dimensions
 BLOCK_BYTES = 48 * 1024 * 1024  # of rows copied at a time, to search some of them or widened ones
-MATRIX_QUERIES = 20  # from so many on FAISS searches by matrix products
-CANCELS = 1e-3  # squared distances below this share of the query's squared length are not left to a matrix product
-SORTED_WHOLE = 512  # up to so many scores are sorted whole: quicker than picking the best first
+COPY_QUERIES = 20  # copying the rows pays off from this many queries on
+# Below faiss.cvar.distance_compute_blas_threshold: above it FAISS uses matrix products, which lose
+# digits where vectors lie close together and far from the origin.
+KERNEL_QUERIES = 16_384
+SORTED_WHOLE = 512  # up to this many scores, sorting all is faster than selecting the best first
 _forked = False
 
 
@@ -36,8 +38,11 @@ os.register_at_fork(after_in_child=_after_fork)
 
 @contextlib.contextmanager
 def omp_threads(threads: int) -> Iterator[None]:
-    """Run FAISS with `threads` OpenMP threads, and give the caller's setting back. One thread in a forked child: the team
-    of its parent did not come along, and OpenMP would wait for it for ever."""
+    """Run FAISS with `threads` OpenMP threads, then restore the caller's setting.
+
+    A forked child gets one thread: its parent's threads do not exist there, and OpenMP would wait
+    for them forever.
+    """
     threads = 1 if _forked else threads
     before = faiss.omp_get_max_threads()
     if before == threads:
@@ -51,22 +56,30 @@ def omp_threads(threads: int) -> Iterator[None]:
 
 
 def score_rows(vectors: StoredVectors, query: Vectors, rows: Positions, metric: Metric) -> Scores:
-    """Score listed rows against one query (float32, (dim,)): float32, one a row."""
+    """Score listed rows against one query.
+
+    Args:
+        vectors: float32 or float16 (n, dim).
+        query: float32 (dim,).
+        rows: int64, the rows to score.
+        metric: What to score by.
+
+    Returns:
+        float32, one score a row.
+    """
     count = len(rows)
     scores = np.empty(count, np.float32)
     if not count:
         return scores
     if vectors.dtype == np.float16:
-        for at in range(0, count, WIDEN_ROWS):
-            block: Scores = vectors[rows[at : at + WIDEN_ROWS]].astype(np.float32)
-            scores[at : at + WIDEN_ROWS] = _numpy_scores(block, query, metric)
+        for first in range(0, count, WIDEN_ROWS):
+            block: Scores = vectors[rows[first : first + WIDEN_ROWS]].astype(np.float32)
+            scores[first : first + WIDEN_ROWS] = _numpy_scores(block, query, metric)
         return scores
     kernel = faiss.fvec_L2sqr_by_idx if metric is Metric.L2 else faiss.fvec_inner_products_by_idx
     swig = faiss.swig_ptr
     before = faiss.omp_get_max_threads()
-    if (
-        before != 1
-    ):  # the kernel would call up a team of threads for one query, and wait for it on a busy machine
+    if before != 1:  # several threads for one query would only wait for each other
         faiss.omp_set_num_threads(1)
     kernel(swig(scores), swig(query), swig(vectors), swig(rows), vectors.shape[1], 1, count)
     if before != 1:
@@ -77,8 +90,8 @@ def score_rows(vectors: StoredVectors, query: Vectors, rows: Positions, metric: 
 def best_of(
     vectors: StoredVectors, query: Vectors, rows: Positions, k: int, metric: Metric
 ) -> tuple[Scores, Positions]:
-    """The k best of a few listed rows for one query: `best(score_rows(...))`, in one call of FAISS where it can be one."""
-    wanted = k + 1  # one more, to see whether the last is tied with what follows
+    """The k best of listed rows for one query: `best(score_rows(...))`, in one call if possible."""
+    wanted = k + 1  # one more, to see whether the k-th is tied with the next
     if vectors.dtype == np.float16 or len(rows) < wanted:
         return best(score_rows(vectors, query, rows, metric), rows, k)
     scores, found = np.empty(wanted, np.float32), np.empty(wanted, np.int64)
@@ -108,7 +121,18 @@ def best_of(
 def score_lists(
     vectors: StoredVectors, queries: Vectors, rows: Positions, metric: Metric, threads: int
 ) -> Scores:
-    """Score listed rows, int64 (nq, width) with -1 for none, against each one's query: float32 (nq, width), -inf for none."""
+    """Score each query's own rows.
+
+    Args:
+        vectors: float32 or float16 (n, dim).
+        queries: float32 (nq, dim), C-contiguous.
+        rows: int64 (nq, width), -1 for no row.
+        metric: What to score by.
+        threads: OpenMP threads to use.
+
+    Returns:
+        float32 (nq, width), -inf for no row.
+    """
     if vectors.dtype == np.float16:
         scores = np.full(rows.shape, -np.inf, np.float32)
         for query, listed, out in zip(queries, rows, scores, strict=True):
@@ -133,7 +157,7 @@ def _numpy_scores(vectors: Vectors, query: Vectors, metric: Metric) -> Scores:
 
 
 def best(scores: Scores, rows: Positions, k: int) -> tuple[Scores, Positions]:
-    """The k best (score, row), best first; equal scores in the order of their rows, so that results do not wander."""
+    """The k best scores and their rows, best first; equal scores in the order of their rows."""
     if len(scores) > max(k, SORTED_WHOLE):
         part = np.argpartition(scores, len(scores) - k)
         threshold = scores[part[len(scores) - k]]
@@ -148,15 +172,24 @@ def search(
     queries: Vectors,
     k: int,
     metric: Metric,
-    kept: npt.NDArray[np.bool_] | None = None,
+    selected: Mask | None = None,
     threads: int = 1,
 ) -> tuple[Scores, Positions]:
-    """The k best rows for each query by scoring every row that is kept.
+    """Find the k best rows for each query by scoring every selected row.
 
-    queries: float32 (nq, dim), C-contiguous. kept: which rows may be found (all, when None).
-    Returns scores float32 and rows int64, both (nq, k), padded with -inf and -1 where fewer rows are kept.
+    Args:
+        vectors: float32 or float16 (n, dim).
+        queries: float32 (nq, dim), C-contiguous.
+        k: How many rows to find.
+        metric: What to score by.
+        selected: Which rows may be found; None for all.
+        threads: OpenMP threads to use.
+
+    Returns:
+        Scores, float32, and rows, int64, both (nq, k), best first; padded with -inf and -1 if
+        fewer rows are selected.
     """
-    listed = None if kept is None else np.flatnonzero(kept)
+    listed = None if selected is None else np.flatnonzero(selected)
     width = min(k, len(vectors) if listed is None else len(listed))
     scores = np.full((len(queries), k), -np.inf, np.float32)
     rows = np.full((len(queries), k), -1, np.int64)
@@ -164,7 +197,7 @@ def search(
         return scores, rows
     if listed is None and vectors.dtype == np.float32:
         scores[:, :width], rows[:, :width] = _knn(vectors, queries, width, metric, threads)
-    elif len(queries) < MATRIX_QUERIES:
+    elif len(queries) < COPY_QUERIES:
         chosen = np.arange(len(vectors)) if listed is None else listed
         for number, query in enumerate(queries):
             scores[number, :width], rows[number, :width] = best(
@@ -185,17 +218,15 @@ def _in_blocks(
     listed: Positions | None,
     threads: int,
 ) -> tuple[Scores, Positions]:
-    """Search copies of the listed rows (all, when None), a block at a time: matrix products, which FAISS does not use to skip
-    rows, take a sixth of the time; float16 is widened on the way."""
+    """Search copies of the listed rows (all if None), a block at a time; widens float16."""
     merged = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
     step = max(1, BLOCK_BYTES // (4 * vectors.shape[1]))
-    for at in range(0, len(vectors) if listed is None else len(listed), step):
-        chosen = None if listed is None else listed[at : at + step]
-        block = np.ascontiguousarray(
-            vectors[at : at + step] if chosen is None else vectors[chosen], np.float32
-        )
+    for first in range(0, len(vectors) if listed is None else len(listed), step):
+        chosen = None if listed is None else listed[first : first + step]
+        copied = vectors[first : first + step] if chosen is None else vectors[chosen]
+        block = np.ascontiguousarray(copied, np.float32)
         scores, rows = _knn(block, queries, min(k, len(block)), metric, threads)
-        rows = rows + at if chosen is None else chosen[rows]
+        rows = rows + first if chosen is None else chosen[rows]
         merged = merge([merged, (scores, rows)], k)
     return merged
 
@@ -203,29 +234,24 @@ def _in_blocks(
 def _knn(
     vectors: Vectors, queries: Vectors, k: int, metric: Metric, threads: int
 ) -> tuple[Scores, Positions]:
-    """All rows against all queries, k at most the number of rows."""
+    """The k best of all rows for each query; k is at most the number of rows."""
     count, dim = vectors.shape
     scores = np.empty((len(queries), k), np.float32)
     rows = np.empty((len(queries), k), np.int64)
     kernel = faiss.knn_L2sqr if metric is Metric.L2 else faiss.knn_inner_product
     swig = faiss.swig_ptr
     with omp_threads(threads):
-        kernel(swig(queries), swig(vectors), dim, len(queries), count, k, swig(scores), swig(rows))
-    if metric is not Metric.L2:
-        return scores, rows
-    np.subtract(0, scores, out=scores)
-    if len(queries) >= MATRIX_QUERIES:
-        # |x - y|² = |x|² - 2xy + |y|² cancels where vectors lie close together and far from the origin: there one by one.
-        for number in np.flatnonzero(-scores[:, -1] < CANCELS * np.square(queries).sum(axis=1)):
-            chosen = np.arange(count)
-            scores[number], rows[number] = best(
-                score_rows(vectors, queries[number], chosen, metric), chosen, k
-            )
+        for first in range(0, len(queries), KERNEL_QUERIES):
+            part = slice(first, first + KERNEL_QUERIES)
+            asked, out, found = queries[part], scores[part], rows[part]
+            kernel(swig(asked), swig(vectors), dim, len(asked), count, k, swig(out), swig(found))
+    if metric is Metric.L2:
+        np.subtract(0, scores, out=scores)
     return scores, rows
 
 
 def merge(parts: list[tuple[Scores, Positions]], k: int) -> tuple[Scores, Positions]:
-    """Merge results over disjoint rows: the k best of several (nq, width) pairs, padding (-1) last."""
+    """The k best of results over disjoint rows, (nq, width) pairs each; padding (-1) comes last."""
     scores = np.concatenate([scores for scores, _ in parts], axis=1)
     rows = np.concatenate([rows for _, rows in parts], axis=1)
     scores = np.where(rows < 0, np.float32(-np.inf), scores)

@@ -1,54 +1,138 @@
-"""What changed since an index was built, and whether it can be extended."""
+"""What changed since an index was built, and whether the index can be extended."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.errors import RecipeError
 from vecsearch.index.attached import attach
-from vecsearch.index.recipe import IndexRecipe
+from vecsearch.index.calibration import Calibration
+from vecsearch.index.faiss import FaissIndex, read_index
+from vecsearch.index.recipe import IndexRecipe, stored_recipe
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.snapshot import Snapshot
 
-FEWEST_NEW = 400  # rows added since a build, to calibrate its extension on some of them
-FEW_SHARE = 0.05  # fewer, but more than this share of those indexed: the surface measured before no longer stands for them
-NEW_SHARE = 0.5  # more rows than this, of those indexed, pay for building anew: the projection was fitted without them
-GONE_SHARE = 0.3  # deleted rows still cost steps of a search
+MIN_NEW = 400  # new rows needed to calibrate an extension on some of them
+FEW_SHARE = 0.05  # with fewer new rows than that, and than this share, the old calibration holds
+NEW_SHARE = 0.5  # more new rows than this share need an index that is trained on them
+DELETED_SHARE = 0.3  # more deleted rows than this share slow down searches too much
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Rows an index was built over, live rows outside it, and rows of it that are gone."""
+    """Row counts that say how far an index is out of date.
+
+    Args:
+        indexed: Rows the index was built over.
+        new: Live rows outside the index.
+        deleted: Rows of the index that were deleted.
+    """
 
     indexed: int
     new: int
-    gone: int
+    deleted: int
 
-    def anew(self, entry: IndexEntry, recipe: IndexRecipe, seed: int) -> str:
-        """Why an index is built anew instead of extended; "" where it is extended."""
-        if entry.recipe != asdict(recipe):
-            return "another recipe than that of the index there was"
-        if entry.calibration.get("seed") != seed:
-            return "another seed than that of the index there was"
-        return self.outgrown() or ("" if self.new else "no rows came since, so it was asked for")
+    def why_rebuild(self, entry: IndexEntry, recipe: IndexRecipe, seed: int) -> str:
+        """Why an index is rebuilt instead of extended; "" if it is extended."""
+        if _recipe_of(entry) != recipe:
+            return "the recipe differs from that of the existing index"
+        if Calibration.from_mapping(entry.calibration).seed != seed:
+            return "the seed differs from that of the existing index"
+        if not self.new:
+            return self.outgrown() or "no rows were added since the last build"
+        return self.outgrown()
 
     def outgrown(self) -> str:
-        """Why extending would not do."""
-        if self.gone > GONE_SHARE * self.indexed:
-            return f"{self.gone:,} of {self.indexed:,} indexed rows are gone, and still cost steps of every search"
+        """Why the changes are too many to extend the index; "" if they are not."""
+        added = f"{self.new:,} rows were added to {self.indexed:,} indexed rows"
+        if self.deleted > DELETED_SHARE * self.indexed:
+            return (
+                f"{self.deleted:,} of {self.indexed:,} indexed rows were deleted, "
+                "and deleted rows still slow down every search"
+            )
         if self.new > NEW_SHARE * self.indexed:
-            return f"{self.new:,} rows came to {self.indexed:,} indexed ones: too many that the index was not fitted to"
-        if FEW_SHARE * self.indexed < self.new < FEWEST_NEW:
-            return f"{self.new:,} rows came to {self.indexed:,} indexed ones: too many for the old calibration, too few for one"
+            return f"{added}: too many for an index that was trained without them"
+        if FEW_SHARE * self.indexed < self.new < MIN_NEW:
+            return f"{added}: too many for the old calibration, too few to calibrate on"
         return ""
 
 
 def growth(snapshot: Snapshot) -> Growth:
-    """What changed since the index of a snapshot was built; all rows are new where there is none."""
+    """Count what changed since the index of a snapshot was built; without an index all is new."""
     live = snapshot.live
     unindexed = attach(snapshot).unindexed_rows
     new = len(unindexed) if live.mask is None else int(np.count_nonzero(live.mask[unindexed]))
     entry = attach(snapshot).entry
     indexed = entry.rows if entry else 0
     return Growth(indexed, new, indexed - (live.count - new))
+
+
+@dataclass(frozen=True)
+class Extension:
+    """An existing index, read into memory, and the positions of the rows to add to it."""
+
+    entry: IndexEntry
+    index: FaissIndex
+    new_rows: Positions
+
+
+@dataclass(frozen=True)
+class ExtendDecision:
+    """Whether a build extends the existing index, and why.
+
+    Args:
+        reason: Why the index is extended, or why it is built from scratch.
+        extension: What to extend, and with which rows; None to build from scratch.
+    """
+
+    reason: str
+    extension: Extension | None = None
+
+
+def decide_extension(
+    snapshot: Snapshot,
+    rows: Positions,
+    recipe: IndexRecipe,
+    seed: int,
+    batches: Callable[[Positions], Iterator[Vectors]],
+) -> ExtendDecision:
+    """Decide whether the index of a snapshot can be extended to hold `rows`.
+
+    Args:
+        snapshot: The rows, and the index to extend.
+        rows: Positions of the rows that the index is to hold.
+        recipe: What is to be built; another recipe needs another index.
+        seed: Seed of the build; another seed needs another index.
+        batches: Yields the stored vectors of some rows, a batch at a time.
+    """
+    attached = attach(snapshot)
+    entry = attached.entry
+    if entry is None:
+        return ExtendDecision("there was no index")
+    changes = growth(snapshot)
+    why = changes.why_rebuild(entry, recipe, seed)
+    if why:
+        return ExtendDecision(why)
+    index = read_index(snapshot.root / entry.files[0].name, mmap=False)
+    if not index.can_extend:
+        return ExtendDecision("an index of this kind cannot be extended")
+    unindexed = np.intersect1d(attached.unindexed_rows, rows)
+    covered = [index.covers(batch) for batch in batches(unindexed)]
+    new_rows = unindexed[np.concatenate(covered)]  # the others stay outside the index
+    if not len(new_rows):
+        return ExtendDecision(
+            f"the {changes.new:,} rows outside the index are unlike those it was trained on"
+        )
+    reason = f"{len(new_rows):,} new rows were added to the existing index"
+    return ExtendDecision(reason, Extension(entry, index, new_rows))
+
+
+def _recipe_of(entry: IndexEntry) -> IndexRecipe | None:
+    try:
+        return stored_recipe(entry.recipe)
+    except RecipeError:  # of a version that knows other recipes
+        return None

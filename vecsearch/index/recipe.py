@@ -1,47 +1,70 @@
-"""Index recipes: what to build, said in a small TOML file, by name, or as a FAISS factory string.
+"""Index recipes: what to build, as a TOML file, a shipped name, or a FAISS factory string.
 
-A recipe holds what is fixed when an index is built. How deep to search (`ef_search`, `nprobe`) is not part of it: that is
-measured after the build, on the collection's own data, for the recall that was asked for.
+A recipe holds what is fixed when an index is built. Search effort (`ef_search`, `nprobe`) is not
+part of it: calibration measures after the build, on the collection's own data, which effort
+reaches the target recall.
 
-    kind = "exact"      every vector is compared; no approximation
-    kind = "hnsw"       a graph of near neighbours (Malkov and Yashunin, arXiv:1603.09320)
-    kind = "ivf"        an inverted file: vectors grouped around centroids, searched group by group
+    kind = "exact"      compare every vector; no approximation
+    kind = "hnsw"       a graph of near neighbors (Malkov and Yashunin, arXiv:1603.09320)
+    kind = "ivf"        an inverted file: vectors grouped by centroid, searched group by group
     kind = "factory"    any string that `faiss.index_factory` takes
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
+from msgspec import Meta, inspect
+
+from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import RecipeError
 
-KINDS = ("exact", "hnsw", "ivf", "factory")
-CODES = {
-    "exact": ("float32",),
-    "hnsw": ("float32", "fp16", "sq8"),
-    "ivf": ("float32", "fp16", "sq8", "pq4", "rabitq"),
-}
 REDUCED_STEP = 32  # the 8-bit kernels are fastest when a row is a whole number of 32-byte blocks
 ROWS_PER_CENTROID = 39  # FAISS warns below this many training rows a centroid
+REMOVED_KEYS = ("rescore",)  # in recipes stored by older versions, without effect
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class IndexRecipe:
-    """What to build. Immutable; fields that do not apply to the kind are None.
+    """What to build. Immutable and checked when it is made; keys that do not apply are None.
 
-    `reduced` is the number of principal components the index works with: candidates are found among them and ranked by
-    the full vectors. Vectors with no more dimensions than this are kept whole. `code` says how the index stores a
-    component: float32, fp16, sq8 (one byte), pq4 (product quantizer, 2 bits a component, fast scan) or rabitq (1 bit).
-    `M` is the graph's degree (2M on the lowest level). `nlist` is the number of centroids; None: about 4 sqrt(n).
-    `rescore` says whether candidates are ranked again by their full vectors.
+    Whatever the recipe, the index only proposes candidates: their full vectors rank them.
+
+    Args:
+        name: What people call it.
+        kind: "exact", "hnsw", "ivf" or "factory".
+        description: One line for people.
+        reduced: Principal components the index works with (hnsw, ivf). Vectors with no more
+            dimensions than this are kept whole.
+        code: How a component is stored: "float32", "fp16", "sq8" (one byte); for ivf also "pq4"
+            (product quantizer, 2 bits a component, fast scan) and "rabitq" (1 bit).
+        M: Links of a graph node; 2M on the lowest level (hnsw).
+        ef_construction: Candidates a new node takes its links from (hnsw).
+        nlist: Number of centroids (ivf); None for about 4 sqrt(n).
+        factory: A FAISS factory string (factory).
+        seed: Seed of the build, unless `build_index` is given one.
+
+    Raises:
+        RecipeError: If a value is of the wrong type or out of range, or does not fit the kind.
+
+    Example:
+        >>> recipe = IndexRecipe("graph", "hnsw", code="sq8", M=16, ef_construction=100)
+        >>> print(recipe.to_toml())
+        name = "graph"
+        kind = "hnsw"
+        description = ""
+        code = "sq8"
+        M = 16
+        ef_construction = 100
+        seed = 0
+        <BLANKLINE>
     """
 
     name: str
@@ -54,81 +77,149 @@ class IndexRecipe:
     nlist: int | None = None
     factory: str | None = None
     seed: int = 0
-    rescore: bool = True
 
     def __post_init__(self) -> None:
-        _check_types(self)
-        _check_fields(self)
+        values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
+        _check(
+            {
+                field.name: value
+                for field, value in values
+                if value is not None or field.default is not None
+            }
+        )
 
     def to_toml(self) -> str:
         """The recipe as TOML text; `parse_recipe` reads it back to an equal recipe."""
-        fields = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        values = dataclasses.asdict(self)
         return "".join(
-            f"{key} = {_toml_value(value)}\n" for key, value in fields if value is not None
+            f"{key} = {_toml_value(value)}\n" for key, value in values.items() if value is not None
         )
 
 
+class _Recipe(msgspec.Struct):
+    """The keys of every kind."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    kind: str
+    description: str = ""
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+
+
+Reduced = Annotated[int, Meta(ge=1, le=65_536)]
+
+
+class _Exact(_Recipe):
+    code: Literal["float32"] = "float32"
+
+
+class _Hnsw(_Recipe, kw_only=True):
+    code: Literal["float32", "fp16", "sq8"]
+    M: Annotated[int, Meta(ge=2, le=256)]
+    ef_construction: Annotated[int, Meta(ge=1, le=10_000)]
+    reduced: Reduced | None = None
+
+
+class _Ivf(_Recipe, kw_only=True):
+    code: Literal["float32", "fp16", "sq8", "pq4", "rabitq"]
+    reduced: Reduced | None = None
+    nlist: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+
+
+class _Factory(_Recipe, kw_only=True):
+    factory: Annotated[str, Meta(min_length=1)]
+
+
+_KINDS: dict[str, type[_Recipe]] = {
+    "exact": _Exact,
+    "hnsw": _Hnsw,
+    "ivf": _Ivf,
+    "factory": _Factory,
+}
+_KEYS = tuple(field.name for field in dataclasses.fields(IndexRecipe))
+
+
 def parse_recipe(text: str, *, where: str = "recipe") -> IndexRecipe:
-    """A recipe from TOML text. `where` is named in errors. Raises RecipeError for anything unknown or out of range."""
+    """Read a recipe from TOML text.
+
+    Args:
+        text: The TOML text.
+        where: Name of the source, for error messages.
+
+    Raises:
+        RecipeError: If the text is not TOML, or a key is unknown, missing or out of range.
+    """
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = msgspec.toml.decode(text)
+    except msgspec.DecodeError as error:
         raise RecipeError(f"{where}: not valid TOML: {error}") from error
     return recipe_from_mapping(table, where=where)
 
 
 def recipe_from_mapping(table: Mapping[str, Any], *, where: str = "recipe") -> IndexRecipe:
-    """A recipe from keys and values, as a TOML file or a manifest holds them. Raises RecipeError."""
-    known = [field.name for field in dataclasses.fields(IndexRecipe)]
+    """Make a recipe from keys and values, as a TOML file holds them.
+
+    Raises:
+        RecipeError: If a key is unknown, missing or out of range; names `where` and the key.
+    """
     for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
-            raise RecipeError(f"{where}: unknown key '{key}'; {hint}")
+        if key in REMOVED_KEYS:
+            raise RecipeError(f"{where}: the key '{key}' no longer exists: remove it")
+        if key not in _KEYS:
+            raise RecipeError(f"{where}: unknown key '{key}'{did_you_mean(key, _KEYS)}")
     for key in ("name", "kind"):
         if key not in table:
-            raise RecipeError(f"{where}: the key '{key}' is missing")
+            raise RecipeError(f"{where}: the key '{key}' is missing: add it")
     try:
-        return IndexRecipe(**dict(table))  # type and range are checked by the class itself
+        return IndexRecipe(**table)
     except RecipeError as error:
         raise RecipeError(f"{where}: {error}") from error
 
 
-def load_recipe(source: str | Path) -> IndexRecipe:
-    """The recipe that a shipped name ("low-memory"), a path to a .toml file, or a FAISS factory string stands for.
+def stored_recipe(table: Mapping[str, Any]) -> IndexRecipe:
+    """The recipe in a manifest or an index file, older ones included.
 
-    Raises RecipeError when it is none of these, with the nearest name.
+    Raises:
+        RecipeError: If it is not a recipe.
+    """
+    known = {key: value for key, value in table.items() if key not in REMOVED_KEYS}
+    return recipe_from_mapping(known, where="stored recipe")
+
+
+def load_recipe(source: str | Path) -> IndexRecipe:
+    """Load a recipe by name, file or factory string.
+
+    Args:
+        source: A shipped name ("low-memory"), the path of a .toml file, or a FAISS factory string.
+
+    Raises:
+        RecipeError: If it is none of these; names the nearest shipped recipe.
     """
     text = str(source)
     if isinstance(source, Path) or text.endswith(".toml"):
-        return _read_recipe(Path(source))
+        return _read_file(Path(source))
     shipped = shipped_recipes()
     if text in shipped:
-        return _read_recipe(shipped[text])
-    if _looks_like_factory(text):
+        return _read_file(shipped[text])
+    if _FACTORY.fullmatch(text):
         return IndexRecipe(name=text, kind="factory", factory=text)
-    near = difflib.get_close_matches(text, list(shipped), n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'? " if near else ""
     raise RecipeError(
-        f"no index recipe '{text}'; {hint}Give a shipped name ({', '.join(sorted(shipped))}), the path of a .toml file, "
-        f"or a FAISS factory string such as 'PCA64,HNSW32_SQ8'"
+        f"'{text}' is not a shipped recipe, nor the path of a .toml file, nor a FAISS factory "
+        f"string such as 'PCA64,HNSW32_SQ8'{did_you_mean(text, list(shipped))}"
     )
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Name -> file of the recipes that come with vecsearch, sorted by name."""
+    """The recipes that come with vecsearch: name -> file, sorted by name."""
     package = Path(__file__).resolve().parents[1]
-    for folder in (
-        package / "_indexes",
-        package.parent / "indexes",
-    ):  # installed; a checkout of the source
+    installed, checkout = package / "_indexes", package.parent / "indexes"
+    for folder in (installed, checkout):
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.toml"))}
     return {}
 
 
 def nlist_rule(n: int, sample: int | None = None) -> int:
-    """About 4 sqrt(n) centroids, the usual rule, never more than a training sample of `sample` rows can place well."""
+    """About 4 sqrt(n) centroids, the usual rule, but no more than `sample` training rows allow."""
     wanted = round(4 * math.sqrt(max(1, n)))
     most = (n if sample is None else min(n, sample)) // ROWS_PER_CENTROID
     return max(1, min(wanted, most))
@@ -142,7 +233,13 @@ def wanted_lists(recipe: IndexRecipe, n: int) -> int:
     return recipe.nlist or nlist_rule(n) if recipe.kind == "ivf" else 0
 
 
-def _read_recipe(path: Path) -> IndexRecipe:
+_FACTORY = re.compile(
+    r"(Flat|IVF|IMI|HNSW|NSG|LSH|SQ|PQ|OPQ|PCA|ITQ|RR|Pad|L2norm|RaBitQ|RQ|LSQ|PRQ|PLSQ|Residual"
+    r"|RCQ|Refine|ZnLattice|IDMap)[A-Za-z0-9_,.()\[\]+x-]*"
+)
+
+
+def _read_file(path: Path) -> IndexRecipe:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -150,90 +247,44 @@ def _read_recipe(path: Path) -> IndexRecipe:
     return parse_recipe(text, where=str(path))
 
 
-_FACTORY_START = re.compile(
-    r"(Flat|IVF|IMI|HNSW|NSG|LSH|SQ|PQ|OPQ|PCA|ITQ|RR|Pad|L2norm|RaBitQ|RQ|LSQ|PRQ|PLSQ|Residual|RCQ|Refine|ZnLattice|IDMap)[A-Za-z0-9_,.()\[\]+x-]*"
-)
-
-
-def _looks_like_factory(text: str) -> bool:
-    return _FACTORY_START.fullmatch(text) is not None
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def _toml_value(value: str | int) -> str:
     # JSON's string escapes are all TOML's; TOML alone also wants DEL escaped.
-    return (
-        json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-        if isinstance(value, str)
-        else str(value)
-    )
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    return str(value)
 
 
-_TYPES: dict[str, type] = {
-    "name": str,
-    "kind": str,
-    "description": str,
-    "reduced": int,
-    "code": str,
-    "M": int,
-    "ef_construction": int,
-    "nlist": int,
-    "factory": str,
-    "seed": int,
-    "rescore": bool,
-}
-_OPTIONAL = ("reduced", "code", "M", "ef_construction", "nlist", "factory")
-_BELONGS = {
-    "exact": {"code"},
-    "hnsw": {"reduced", "code", "M", "ef_construction"},
-    "ivf": {"reduced", "code", "nlist"},
-    "factory": {"factory"},
-}
-_REQUIRED = {
-    "exact": (),
-    "hnsw": ("code", "M", "ef_construction"),
-    "ivf": ("code",),
-    "factory": ("factory",),
-}
-_RANGES = {
-    "reduced": (1, 65_536),
-    "M": (2, 256),
-    "ef_construction": (1, 10_000),
-    "nlist": (1, 10_000_000),
-    "seed": (0, 2**31 - 1),
-}
+def _check(values: Mapping[str, Any]) -> None:
+    """Check the keys that are set. Raises RecipeError."""
+    kind = values.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        hint = did_you_mean(str(kind), tuple(_KINDS))
+        raise RecipeError(f"unknown kind {kind!r}{hint}")
+    fields = {field.name: field for field in msgspec.structs.fields(_KINDS[kind])}
+    for key, field in fields.items():
+        if field.required and key not in values:
+            raise RecipeError(f"kind '{kind}' needs '{key}', {_described(field.type)}")
+    for key, value in values.items():
+        if key not in fields:
+            raise RecipeError(f"'{key}' does not apply to kind '{kind}': remove it")
+        try:
+            msgspec.convert(value, fields[key].type)
+        except msgspec.ValidationError as error:
+            wanted = _described(fields[key].type)
+            raise RecipeError(f"'{key}' is {value!r}; it must be {wanted}") from error
 
 
-def _check_types(recipe: IndexRecipe) -> None:
-    for key, kind in _TYPES.items():
-        value = getattr(recipe, key)
-        if value is None and key in _OPTIONAL:
-            continue
-        if type(value) is not kind:
-            raise RecipeError(
-                f"'{key}' must be of type {kind.__name__}, not {type(value).__name__} ({value!r})"
-            )
-
-
-def _check_fields(recipe: IndexRecipe) -> None:
-    if recipe.kind not in KINDS:
-        near = difflib.get_close_matches(recipe.kind, KINDS, n=1, cutoff=0.4)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise RecipeError(f"unknown kind '{recipe.kind}': one of {', '.join(KINDS)}{hint}")
-    if not recipe.name:
-        raise RecipeError("'name' is empty")
-    for key in _OPTIONAL:
-        if getattr(recipe, key) is not None and key not in _BELONGS[recipe.kind]:
-            raise RecipeError(f"'{key}' does not apply to kind '{recipe.kind}'")
-    for key in _REQUIRED[recipe.kind]:
-        if not getattr(recipe, key):
-            raise RecipeError(f"kind '{recipe.kind}' needs '{key}'")
-    if recipe.code is not None and recipe.code not in CODES[recipe.kind]:
-        raise RecipeError(
-            f"unknown code '{recipe.code}' for kind '{recipe.kind}': one of {', '.join(CODES[recipe.kind])}"
-        )
-    for key, (low, high) in _RANGES.items():
-        value = getattr(recipe, key)
-        if value is not None and not low <= value <= high:
-            raise RecipeError(f"'{key}' is {value}; it must be between {low} and {high}")
+def _described(value_type: Any) -> str:
+    """What a value must be, in words."""
+    info = inspect.type_info(value_type)
+    if isinstance(info, inspect.UnionType):
+        (info,) = (item for item in info.types if not isinstance(item, inspect.NoneType))
+    match info:
+        case inspect.IntType(ge=low, le=high):
+            return f"an integer from {low:,} to {high:,}"
+        case inspect.LiteralType(values=values):
+            return "one of " + ", ".join(repr(value) for value in values)
+        case inspect.StrType(min_length=int()):
+            return "a text that is not empty"
+        case _:
+            return "a text"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vecsearch.errors import CorruptedError, VecsearchError
 from vecsearch.index.build import build_index
-from vecsearch.index.recipe import recipe_from_mapping
+from vecsearch.index.recipe import stored_recipe
 from vecsearch.maintenance.check import (
     LOCK_TIMEOUT,
     Damage,
@@ -148,12 +148,9 @@ def _rebuild_ids(root: Path, staging: Staging, entry: SegmentEntry) -> FileRef:
 
 def _build_again(store: Store, entry: IndexEntry) -> str:
     try:
-        recipe = recipe_from_mapping(
-            {key: value for key, value in entry.recipe.items() if value is not None}
-        )
         build_index(
             store,
-            recipe,
+            stored_recipe(entry.recipe),
             recall=None,
             memory=None,
             queries=None,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Mask, Positions, Scores, Vectors
 from vecsearch.index import exact
 from vecsearch.index.attached import attach
-from vecsearch.index.calibration import OperatingPoint, operating_points
+from vecsearch.index.calibration import Calibration
 from vecsearch.index.exact import best
 from vecsearch.index.faiss import LOADER, NO_MASK, Request
 from vecsearch.index.scorer import VectorScorer
@@ -121,21 +121,20 @@ class Searcher:
             if selection.mask is None
             else int(np.count_nonzero(selection.mask[unindexed]))
         )
-        codes = entry.calibration.get("codes", {})
         return Stats(
             selection.count,
             entry.rows,
             selection.count - unindexed_selected,
-            self._points,
-            entry.calibration.get("exact_micros_per_row", 0.25),
-            operating_points(codes),
-            codes.get("micros_per_row", 0.02),
+            self._calibration.points,
+            self._calibration.exact_micros_per_row,
+            self._calibration.code_points,
+            self._calibration.code_micros_per_row,
         )
 
     @cached_property
-    def _points(self) -> tuple[OperatingPoint, ...]:
+    def _calibration(self) -> Calibration:
         entry = self.attached.entry
-        return operating_points(entry.calibration) if entry else ()
+        return Calibration.from_mapping(entry.calibration if entry else {})
 
     # -- one query -------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from vecsearch.index.faiss.graph_search import GraphSearch, RowMap
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.kernels.loader import LOADER
-from vecsearch.index.recipe import IndexRecipe, recipe_from_mapping
+from vecsearch.index.recipe import IndexRecipe, stored_recipe
 from vecsearch.storage.disk import storage_errors
 
 EFFORTS = (
@@ -280,9 +280,7 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             with np.load(io.BytesIO(file.read()[:-16]), allow_pickle=False) as arrays:
                 rest = dict(arrays)
         metadata = json.loads(rest["facts"].tobytes())
-        recipe = recipe_from_mapping(
-            {key: value for key, value in metadata["recipe"].items() if value is not None}
-        )
+        recipe = stored_recipe(metadata["recipe"])
         index = faiss.read_index(
             str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0
         )  # downcast already, and the owner

@@ -1,0 +1,318 @@
+"""Builds and calibrates an index over rows of a snapshot.
+
+Some rows are held out of the index while it is calibrated, and added afterwards: a query that is
+itself in the index finds its neighbors too easily, which overstates the recall.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from importlib.metadata import version
+
+import numpy as np
+
+from vecsearch.common.arrays import Positions, Scores, Vectors
+from vecsearch.index.attached import attach
+from vecsearch.index.auto import training_rows
+from vecsearch.index.calibrate import Truth, calibrate_codes, calibrate_index
+from vecsearch.index.calibration import Calibration
+from vecsearch.index.checkpoint import Checkpoint
+from vecsearch.index.commit import BuiltIndex
+from vecsearch.index.costs import code_micros, row_micros
+from vecsearch.index.faiss import (
+    LOADER,
+    NO_MASK,
+    FaissIndex,
+    Request,
+    resume_growing,
+    train_index,
+)
+from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
+from vecsearch.index.recipe import IndexRecipe
+from vecsearch.index.scorer import VectorScorer
+from vecsearch.storage.selection import RowSelection
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.store import rows_of
+from vecsearch.types import Metric
+
+HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
+HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
+MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
+BATCH_ROWS = 16_384  # rows added at a time
+OWN_QUERIES = "the user's own queries"
+HELD_OUT_ROWS = "held-out rows"
+ADDED_SINCE = " and of those added since"  # after HELD_OUT_ROWS, in calibrations of extensions
+
+
+class Builder:
+    """Builds and calibrates one index over rows of a snapshot; commits nothing."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        recipe: IndexRecipe,
+        seed: int,
+        threads: int,
+        progress: Callable[[int], None],
+        *,
+        target: float,
+        resumable: bool = False,
+    ) -> None:
+        """Prepare a build.
+
+        Args:
+            snapshot: The rows to choose from.
+            recipe: What to build.
+            seed: Seed of the build.
+            threads: Threads to build with.
+            progress: Called with the number of rows just added.
+            target: The recall the index is for, 0 to 1.
+            resumable: Write checkpoints, and resume from those of an interrupted build.
+        """
+        self.snapshot = snapshot
+        self.recipe = recipe
+        self.seed = seed
+        self.threads = threads
+        self.progress = progress
+        self.target = target
+        self.rng = np.random.default_rng(seed)
+        self.attached = attach(snapshot)
+        self.scorer = VectorScorer(snapshot)
+        self._resumable = resumable
+        self._resources = contextlib.ExitStack()
+
+    def __enter__(self) -> Builder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def extend_or_run(
+        self, rows: Positions, queries: Vectors | None, query_source: str = OWN_QUERIES
+    ) -> BuiltIndex:
+        """Extend the existing index with the rows added since, or build one over all `rows`."""
+        if queries is not None:
+            return self.run(rows, queries, query_source, "calibrating on given queries")
+        decision = decide_extension(self.snapshot, rows, self.recipe, self.seed, self._batches)
+        if decision.extension is None:
+            return self.run(rows, None, query_source, decision.reason)
+        return self.extend(decision.extension, decision.reason)
+
+    def run(
+        self,
+        rows: Positions,
+        queries: Vectors | None,
+        query_source: str = OWN_QUERIES,
+        reason: str = "",
+    ) -> BuiltIndex:
+        """Build an index over `rows` from scratch.
+
+        Args:
+            rows: Positions of the rows.
+            queries: float32 (nq, dim) to calibrate with; None to use held-out rows.
+            query_source: What the queries are, in words.
+            reason: Why the index is built from scratch, in words.
+        """
+        given = self.snapshot.stored_vectors(rows[:0]) if queries is None else queries
+        held_out = self._hold_out(rows, HELD_OUT if queries is None else MIN_QUERIES - len(given))
+        base = np.setdiff1d(rows, held_out, assume_unique=True)
+        index, resumed = self._train(base)
+        queries = np.concatenate([given, self.snapshot.stored_vectors(held_out)])
+        sources = ((query_source, given), (HELD_OUT_ROWS, held_out))
+        calibrated_on = " and ".join(name for name, part in sources if len(part))
+        calibration = self.calibrate(index, base, queries, calibrated_on)
+        if index.can_extend:
+            self._add(index, held_out)
+            base = np.concatenate([base, held_out])
+        return self._built(index, base, calibration, reason, resumed)
+
+    def _hold_out(self, rows: Positions, wanted: int) -> Positions:
+        most = max(1, int(len(rows) * HELD_OUT_SHARE))
+        return np.sort(self.rng.choice(rows, min(max(wanted, 0), most), replace=False))
+
+    def _train(self, base: Positions) -> tuple[FaissIndex, int]:
+        """Train and fill an index; also returns how many rows an interrupted build had added."""
+        manifest = self.snapshot.manifest
+        size = min(training_rows(self.recipe, len(base), manifest.dim), len(base))
+        sample = np.sort(self.rng.choice(base, size, replace=False))
+        checkpoint = self._open_checkpoint(self._identity(base, size))
+        start = checkpoint.load() if checkpoint else None
+        resumed = start.n if start else 0
+        index = train_index(
+            self.recipe,
+            str(manifest.metric),
+            manifest.dim,
+            lambda: self._batches(base),
+            len(base),
+            self.snapshot.stored_vectors(sample[:1] if start else sample),
+            threads=self.threads,
+            seed=self.seed,
+            progress=self.progress,
+            start=start,
+            checkpoint=lambda part: checkpoint.offer(part, len(base)) if checkpoint else None,
+        )
+        return index, resumed
+
+    def _open_checkpoint(self, identity: dict[str, object]) -> Checkpoint | None:
+        if not self._resumable:
+            return None
+        return self._resources.enter_context(Checkpoint(self.snapshot.root, identity))
+
+    def _identity(self, base: Positions, training: int) -> dict[str, object]:
+        """All that decides what an index of these rows will be."""
+        manifest = self.snapshot.manifest
+        digest = hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16)
+        return {
+            "recipe": asdict(self.recipe),
+            "seed": self.seed,
+            "metric": str(manifest.metric),
+            "segments": rows_of(manifest),  # positions mean something with their segments only
+            "rows": len(base),
+            "rows_digest": digest.hexdigest(),
+            "training_rows": training,
+            "compiled": LOADER.for_rows(len(base)) is not None,
+            "faiss": version("faiss-cpu"),
+        }
+
+    def extend(self, extension: Extension, reason: str = "") -> BuiltIndex:
+        """Add the new rows to the existing index.
+
+        Some new rows are held out to calibrate the grown index. The result is merged with the
+        previous calibration, which still holds for queries like those it was measured with. If
+        few rows are new, the previous calibration is kept as it is.
+        """
+        entry, new_rows = extension.entry, extension.new_rows
+        previous = Calibration.from_mapping(entry.calibration)
+        few = len(new_rows) < MIN_NEW
+        held_out = new_rows[:0]
+        if not few:
+            size = min(HELD_OUT, len(new_rows) // 2)
+            held_out = np.sort(self.rng.choice(new_rows, size, replace=False))
+        labels = np.arange(entry.rows) if self.attached.labels is None else self.attached.labels
+        base = np.concatenate([labels, np.setdiff1d(new_rows, held_out, assume_unique=True)])
+        index, resumed = self._extend_to(base, extension)
+        if few:
+            return self._built(index, base, previous, reason, resumed, extended=True)
+        source = previous.calibrated_on.removesuffix(ADDED_SINCE) + ADDED_SINCE
+        measured = self.calibrate(index, base, self.snapshot.stored_vectors(held_out), source)
+        self._add(index, held_out)
+        base = np.concatenate([base, held_out])
+        calibration = measured.merged_with(previous)
+        return self._built(index, base, calibration, reason, resumed, extended=True)
+
+    def _extend_to(self, base: Positions, extension: Extension) -> tuple[FaissIndex, int]:
+        """Add the rows of `base` that the index lacks.
+
+        Also returns how many of them an interrupted build had added.
+        """
+        index, resumed = extension.index, 0
+        identity = self._identity(base, 0) | {"extends": extension.entry.name}
+        checkpoint = self._open_checkpoint(identity)
+        part = checkpoint.load() if checkpoint else None
+        if part is not None:
+            resumed = part.n - index.n
+            index = resume_growing(part, resumed)
+        self._add(index, base[index.n :], checkpoint, len(base))
+        return index, resumed
+
+    def _add(
+        self,
+        index: FaissIndex,
+        rows: Positions,
+        checkpoint: Checkpoint | None = None,
+        total: int = 0,
+    ) -> None:
+        for batch in self._batches(rows):
+            index.add(batch, threads=self.threads)
+            self.progress(len(batch))
+            if checkpoint:
+                checkpoint.offer(index, total)
+
+    def _built(
+        self,
+        index: FaissIndex,
+        labels: Positions,
+        calibration: Calibration,
+        reason: str,
+        resumed: int,
+        *,
+        extended: bool = False,
+    ) -> BuiltIndex:
+        if resumed:
+            reason += f"; resumed an interrupted build at row {resumed:,}"
+        calibration = replace(
+            calibration,
+            target=self.target,
+            memory_bytes=index.memory_bytes(),
+            threads=self.threads,
+            seed=self.seed,
+        )
+        return BuiltIndex(index, labels, self.recipe, calibration, extended, reason)
+
+    def calibrate(
+        self, index: FaissIndex, labels: Positions, queries: Vectors, calibrated_on: str
+    ) -> Calibration:
+        """Measure recall and cost of an index whose labels are these positions."""
+        mask = np.zeros(self.snapshot.rows, bool)
+        mask[labels[labels >= 0]] = True
+        present = int(np.count_nonzero(mask))
+        selection = RowSelection(mask, present)
+        truth = Truth.of(
+            queries,
+            present,
+            lambda part, k: self.scorer.search(part, k, selection, self.threads)[0],
+        )
+        per_row = row_micros(self.snapshot.manifest.dim)
+        score = self._score_lists(labels)
+        codes = calibrate_codes(index, queries, truth, score, self.threads)
+        points = calibrate_index(
+            index,
+            queries,
+            truth,
+            score,
+            present,
+            per_row,
+            self.threads,
+            self._compiled_search(index, labels),
+        )
+        return Calibration(
+            points=tuple(points),
+            exact_micros_per_row=per_row,
+            code_points=tuple(codes),
+            code_micros_per_row=code_micros(index.code_bytes),
+            calibrated_on=calibrated_on,
+            queries=len(queries),
+        )
+
+    def _score_lists(self, labels: Positions) -> Callable[[Scores, Positions], Scores]:
+        row_map = np.append(labels, -1)  # of the label -1 too
+        return lambda queries, found: self.scorer.score_lists(
+            queries, row_map[found], self.threads if len(queries) > 1 else 1
+        )
+
+    def _compiled_search(
+        self, index: FaissIndex, labels: Positions
+    ) -> Callable[[Scores, int, int], object] | None:
+        """One compiled search, to be timed; None if FAISS will search."""
+        compiled, graph_search, table = (
+            LOADER.for_rows(len(labels)) or LOADER.module,
+            index.graph_search,
+            self.scorer.table,
+        )
+        if compiled is None or graph_search is None or table is None:
+            return None
+        row_map, none = index.row_map(labels), np.empty(0, np.int64)
+        euclidean = self.snapshot.manifest.metric is Metric.L2
+        return lambda query, depth, effort: graph_search.search(
+            compiled,
+            query,
+            min(10, depth),
+            Request(row_map, NO_MASK, none, *table, euclidean, effort, depth, depth, 0),
+        )
+
+    def _batches(self, rows: Positions) -> Iterator[Vectors]:
+        for first in range(0, len(rows), BATCH_ROWS):
+            yield self.snapshot.stored_vectors(rows[first : first + BATCH_ROWS])
