@@ -167,7 +167,7 @@ def test_backup_has_the_model_and_parquet_says_that_it_has_not(tmp_path: Path) -
     import_parquet(tmp_path / "rows.parquet", tmp_path / "imported.vs")
     with (
         vs.open(tmp_path / "imported.vs") as c,
-        pytest.raises(vs.EmbedderError, match=r"not kept with it.*embedder="),
+        pytest.raises(vs.EmbedderError, match=r"not stored with it.*embedder="),
     ):
         c.search("食物")
     assert vs.open(tmp_path / "imported.vs", embedder=words()).search("食物", k=1).ids == [3]

@@ -197,7 +197,7 @@ def components_needed(sample: Vectors, metric: str) -> int:
     asked = min(QUERIES, len(sample) // 4)
     if len(sample) - asked <= WITHIN or dim <= REDUCED_STEP:
         return dim
-    rotated = _rotated(sample, centred=metric != "ip")
+    rotated = _rotated(sample, centered=metric != "ip")
     queries, rows = rotated[:asked], rotated[asked:]
     true = _top(queries @ rows.T - _penalty(rows, metric), TOP)
     scores = np.zeros((asked, len(rows)), np.float32)
@@ -210,9 +210,9 @@ def components_needed(sample: Vectors, metric: str) -> int:
     return dim
 
 
-def _rotated(sample: Vectors, *, centred: bool) -> Scores:
+def _rotated(sample: Vectors, *, centered: bool) -> Scores:
     """The sample in its principal components, those with most variance first."""
-    centre, _, axes = principal_axes(sample, centred=centred)
+    centre, _, axes = principal_axes(sample, centered=centered)
     rotated: Scores = np.ascontiguousarray((sample - centre) @ axes.T, np.float32)
     return rotated
 

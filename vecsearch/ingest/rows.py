@@ -133,8 +133,8 @@ class RowChecker:
             for name in names:
                 if name not in known:
                     raise InvalidInputError(
-                        f"column {name!r} is not in the collection{did_you_mean(name, known)}; "
-                        f"to have it, call add_column({name!r}, type) first"
+                        f"column {name!r} is not in the collection (add_column({name!r}, type) "
+                        f"adds it){did_you_mean(name, known)}"
                     )
         if VECTOR not in names and not self.has_embedder:
             raise InvalidInputError(
@@ -144,7 +144,8 @@ class RowChecker:
         text = self.manifest.text_column
         if VECTOR not in names and text and text not in names:
             raise InvalidInputError(
-                f"the data has no text column {text!r}{did_you_mean(text, names)} (text_column= names another)"
+                f"the data has no text column {text!r} (text_column= names another)"
+                f"{did_you_mean(text, names)}"
             )
         if self.made_up_ids is False and ID not in names:
             raise InvalidInputError(
