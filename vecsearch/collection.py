@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arguments import check_k, check_recall, parse_bytes, parse_metric
 from vecsearch.common.memory import trim_heap
-from vecsearch.common.optional import require_pandas
+from vecsearch.common.optional import require
 from vecsearch.common.progress import progress_bar
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
@@ -925,7 +925,7 @@ class Collection:
 
     def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
         """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
-        require_pandas("to_pandas()")
+        require("pandas", "pandas", "pandas", "to_pandas()")
         return self.to_arrow(columns, where=where).to_pandas()
 
     def scan(

@@ -103,9 +103,7 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
         InvalidInputError, match="row 33: a picture is a path or a PIL image, not int"
     ):
         embedder.embed_documents([good] * 33 + [5])
-    with pytest.raises(
-        EmbedderError, match="known are image:efficientnet-lite0 and image:timm/NAME"
-    ):
+    with pytest.raises(EmbedderError, match="known are: image:efficientnet-lite0, image:timm/NAME"):
         resolve_embedder("image:lite")
 
 

@@ -178,7 +178,7 @@ def test_what_cannot_be_distilled_or_loaded(
     with pytest.raises(InvalidInputError, match="from 1 to the teacher's 16"):
         distill(teacher, tmp_path / "new", dim=17)
     if find_spec("model2vec") is not None:
-        with pytest.raises(EmbedderError, match=r"tokenizer\.json is not there"):
+        with pytest.raises(EmbedderError, match=r"tokenizer\.json is missing"):
             resolve_embedder(f"model2vec:{tmp_path}")
         with pytest.raises(EmbedderError, match="needs a folder or a hub name"):
             resolve_embedder("model2vec:")

@@ -261,7 +261,7 @@ def test_threads_take_turns(tiny: str) -> None:
 def test_a_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sentence_transformers
 
-    with pytest.raises(EmbedderError, match="holds no model"):
+    with pytest.raises(EmbedderError, match="contains no model"):
         resolve_embedder(str(tmp_path))
 
     def no_network(*args: Any, **options: Any) -> Any:

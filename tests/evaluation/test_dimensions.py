@@ -17,14 +17,9 @@ from typer.testing import CliRunner
 
 import vecsearch as vs
 from vecsearch.cli.app import app
-from vecsearch.embedders import projected
-from vecsearch.embedders.projected import (
-    Projection,
-    ReducedEmbedder,
-    principal_components,
-    truncated,
-    truncation,
-)
+from vecsearch.embedders import projection as projections
+from vecsearch.embedders.projected import ReducedEmbedder, truncated
+from vecsearch.embedders.projection import Projection, principal_components, truncation
 from vecsearch.embedders.saved import load_saved
 from vecsearch.embedders.toy import ToyEmbedder
 from vecsearch.embedders.words import WordEmbedder
@@ -39,21 +34,21 @@ Floats = npt.NDArray[np.float32]
 # -- projections -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("centred", [True, False])
-def test_principal_components_are_those_of_a_singular_value_decomposition(centred: bool) -> None:
+@pytest.mark.parametrize("centered", [True, False])
+def test_principal_components_are_those_of_a_singular_value_decomposition(centered: bool) -> None:
     sample = clustered(9000, 12) + np.float32(1)  # more than one block of rows
-    projection = principal_components(sample, 5, centred=centred)
-    centre = sample.mean(axis=0) if centred else np.zeros(12)
-    _, _, rows = np.linalg.svd(sample.astype(np.float64) - centre, full_matrices=False)
+    projection = principal_components(sample, 5, centered=centered)
+    center = sample.mean(axis=0) if centered else np.zeros(12)
+    _, _, rows = np.linalg.svd(sample.astype(np.float64) - center, full_matrices=False)
     assert np.abs(np.einsum("ij,ij->i", projection.matrix, rows[:5])) == pytest.approx(
         np.ones(5), abs=1e-4
     )
     np.testing.assert_allclose(
-        projection.apply(sample), (sample - centre) @ projection.matrix.T, atol=1e-4
+        projection.apply(sample), (sample - center) @ projection.matrix.T, atol=1e-4
     )
     np.testing.assert_array_equal(projection.first(2).matrix, projection.matrix[:2])
     np.testing.assert_array_equal(
-        principal_components(sample, 2, centred=centred).matrix, projection.matrix[:2]
+        principal_components(sample, 2, centered=centered).matrix, projection.matrix[:2]
     )
 
 
@@ -75,7 +70,7 @@ def test_truncation_and_its_limits() -> None:
 def test_a_reduced_embedder_saved_and_found_again(tmp_path: Path) -> None:
     words = WordEmbedder(["猫", "dog", "cat"], clustered(3, 4))
     for name, inner in (("trained", words), ("named", ToyEmbedder(4)), ("alone", None)):
-        made = ReducedEmbedder(principal_components(clustered(20, 4), 2, centred=True), inner)
+        made = ReducedEmbedder(principal_components(clustered(20, 4), 2, centered=True), inner)
         folder = made.save(tmp_path / name)
         again = load_saved(folder)
         assert isinstance(again, ReducedEmbedder) and made.name == again.name == f"saved:{folder}"
@@ -110,7 +105,7 @@ def test_recall_is_what_numpy_says_on_rows_not_fitted_on(
 ) -> None:
     fitted: list[Any] = []
     measured: list[Any] = []
-    fit, ranked = projected.fit_projection, dimensions._ranked
+    fit, ranked = projections.fit_projection, dimensions._ranked
 
     def spy_on_fit(snapshot: Any, rows: Any, method: Any, dim: int) -> Projection:
         fitted.append(rows)
@@ -140,12 +135,12 @@ def test_recall_is_what_numpy_says_on_rows_not_fitted_on(
             and len({*rows, *fitted[0], *held}) == 690
         )
     sample = stored[fitted[0]].astype(np.float64)
-    centre = sample.mean(axis=0) if metric == "l2" else np.zeros(24)
-    axes = np.linalg.svd(sample - centre, full_matrices=False)[2]
+    center = sample.mean(axis=0) if metric == "l2" else np.zeros(24)
+    axes = np.linalg.svd(sample - center, full_matrices=False)[2]
     expected: list[tuple[Any, ...]] = []
     for method, dim in (("pca", 12), ("truncate", 12), ("pca", 4), ("truncate", 4)):
         matrix = axes[:dim] if method == "pca" else np.eye(dim, 24)
-        shift = centre if method == "pca" else np.zeros(24)
+        shift = center if method == "pca" else np.zeros(24)
         share = []
         for query in queries:
             truth = np.argsort(-brute_force(stored[rows], query, metric), kind="stable")[:10]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -270,7 +269,7 @@ def test_the_key_follows_the_settings() -> None:
 
 
 def test_a_missing_extra_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("vecsearch.common.optional.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "vecsearch\[chunk\]"'):
         resolve_chunker(True)
     assert resolve_chunker(None) is None

@@ -121,7 +121,7 @@ def test_hdf5_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_hdf5_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "v.h5").touch()
-    monkeypatch.setattr("vecsearch.ingest.sources.vectors.find_spec", lambda name: None)
+    monkeypatch.setattr("vecsearch.common.optional.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'h5py.*"vecsearch\[hdf5\]"'):
         open_source(tmp_path / "v.h5")
 

@@ -546,7 +546,7 @@ def test_structs() -> None:
     assert kept("s.B IS NULL", batch) == [1, 2]
     assert kept('"s"."B".c = \'q\'', batch.slice(0, 3)) == [0]
     assert compile_filter("s.a = 1", batch.schema).columns == ("s",)
-    with pytest.raises(FilterError, match="no column 'aa': did you mean 'a'"):
+    with pytest.raises(FilterError, match="no column 'aa'; did you mean 'a'"):
         compile_filter("s.aa = 1", batch.schema)
     with pytest.raises(FilterError, match=r"s\.a \(int64\) has no field 'x'"):
         compile_filter("s.a.x = 1", batch.schema)
@@ -736,11 +736,11 @@ def test_names_and_the_columns_read(where: str, columns: tuple[str, ...]) -> Non
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("yeer = 1", "there is no column 'yeer': did you mean 'year'?"),
-        ("年分 = 1", "there is no column '年分': did you mean '年份'?"),
-        ("zzzzzzzz = 1", "there are year, Year, my col"),
+        ("yeer = 1", "there is no column 'yeer'; did you mean 'year'?"),
+        ("年分 = 1", "there is no column '年分'; did you mean '年份'?"),
+        ("zzzzzzzz = 1", "known are: year, Year, my col"),
         ("YEAR = 1", 'the name YEAR fits several columns: write one of "year", "Year"'),
-        ('"DATE" = 1', "there is no column 'DATE': did you mean 'date'?"),
+        ('"DATE" = 1', "there is no column 'DATE'; did you mean 'date'?"),
         ('lang = "en"', "there is no column 'en'"),
         ('lang = "en"', "a text goes in single quotes: 'en'"),
         ("a.b = 1", "the column 'a.b' is written \"a.b\""),
@@ -1163,7 +1163,7 @@ def test_keys_of_expressions_whose_text_leaves_out_the_middle() -> None:
     ("expression", "message"),
     [
         (pc.field("yeer") == 1, "there is no column 'yeer'"),
-        (pc.field("T_t") == "x", "there is no column 'T_t': did you mean 'T t'?"),
+        (pc.field("T_t") == "x", "there is no column 'T_t'; did you mean 'T t'?"),
         (pc.field("i") + 1, "gives int64, not a boolean"),
         (pc.field("i") == "abc", "does not fit the columns"),
         (pc.field(0) == 1, "cannot be used as a filter"),

@@ -22,9 +22,10 @@ from vecsearch.cli import app
 from vecsearch.embedders import resolve_embedder
 from vecsearch.evaluation.metrics import ndcg_at_k
 from vecsearch.storage import folders
-from vecsearch.training import finetune
+from vecsearch.training import contrastive, finetune
 from vecsearch.training.distill import distill
-from vecsearch.training.finetune import Settings, ranking_loss
+from vecsearch.training.contrastive import ranking_loss
+from vecsearch.training.finetune import Settings
 from vecsearch.training.pairs import read_pairs, split_queries
 
 WORDS = [
@@ -258,7 +259,7 @@ def test_the_same_seed_gives_the_same_model(
 def fixed_scores(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
     """Held-out scores as given, one call after the other."""
     left = iter(values)
-    monkeypatch.setattr(finetune, "_held_out_scores", lambda *_: np.full(4, next(left)))
+    monkeypatch.setattr(contrastive, "held_out_scores", lambda *_: np.full(4, next(left)))
 
 
 def test_it_stops_when_the_score_falls_and_keeps_the_best(
@@ -378,7 +379,7 @@ def test_wrong_settings(tiny: str, pairs: list[dict[str, Any]], tmp_path: Path) 
     ]:
         with pytest.raises(vs.InvalidInputError, match=message):
             finetune.tune(tiny, pairs, tmp_path / "m", settings=wrong)
-    with pytest.raises(vs.EmbedderError, match="holds no model"):
+    with pytest.raises(vs.EmbedderError, match="contains no model"):
         finetune.tune(str(tmp_path), pairs, tmp_path / "m")
 
 
@@ -479,14 +480,14 @@ def test_the_command_interrupted(
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in pairs[:14]), encoding="utf-8")
     left = iter(range(steps))
-    step = finetune._step
+    step = contrastive.train_step
 
     def press(*arguments: Any) -> None:
         if next(left, None) is None:
             raise KeyboardInterrupt
         step(*arguments)
 
-    monkeypatch.setattr(finetune, "_step", press)
+    monkeypatch.setattr(contrastive, "train_step", press)
     fixed_scores(monkeypatch, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     answer = run("tune", tiny, path, tmp_path / "m", "--batch-size", 8, "--epochs", 8)
     assert answer.exit_code == 130

@@ -51,6 +51,19 @@ def test_item2vec_finds_what_goes_together(tmp_path: Path) -> None:
     )
 
 
+def test_sessions_keep_the_order_of_rows_with_equal_times() -> None:
+    """Three sessions of 40 rows, shuffled, with few distinct times, against Python's stable sort."""
+    random = np.random.default_rng(0)
+    users = random.permutation(np.repeat(["x", "y", "z"], 40)).tolist()
+    items = [f"item {row}" for row in range(120)]
+    times = random.integers(0, 5, 120).tolist()
+    table = pa.table({"user": users, "item": items, "when": times})
+    by_time = sorted(range(120), key=lambda row: times[row])
+    expected = [[items[row] for row in by_time if users[row] == user] for user in "xyz"]
+    sessions = sessions_of(table, "user", "item", "when", 0)
+    assert [session.tolist() for session in sessions] == expected
+
+
 def test_sessions_in_order() -> None:
     table = pa.table(
         {"user": ["b", "a", "b", "a"], "item": ["x", "y", "z", "w"], "when": [4, 3, 2, 1]}
@@ -69,10 +82,10 @@ def test_sessions_in_order() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"user": [1, 1]}, "no column 'item'; there are user"),
+        ({"user": [1, 1]}, "no column 'item'; known are: user"),
         ({"user": [1, 1], "item": ["a", None]}, "column 'item', row 1: null"),
         ({"user": [1, 2], "item": ["a", "b"]}, "no session .* has two items"),
-        ({"user": [1, 1], "item": ["a", "b"]}, "no item comes 2 times"),
+        ({"user": [1, 1], "item": ["a", "b"]}, "no item occurs 2 times"),
     ],
 )
 def test_sessions_that_cannot_be_used(table: dict[str, list[object]], message: str) -> None:
@@ -93,13 +106,25 @@ def edges() -> pa.Table:
 def test_graph_by_hand() -> None:
     graph = Graph.from_table(edges(), "source", "target", None, directed=False)
     assert graph.nodes == ["a", "b", "c", "d"]
-    rows = [graph.neighbours[graph.start[i] : graph.start[i + 1]].tolist() for i in range(4)]
+    rows = [graph.neighbors[graph.start[i] : graph.start[i + 1]].tolist() for i in range(4)]
     assert rows == [[1, 2, 3], [0, 2], [0, 1, 3], [0, 2, 3]]
-    assert np.diff(graph.reach).tolist() == [2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1]  # a-b was given twice
+    assert np.diff(graph.cumulative).tolist() == [
+        2,
+        1,
+        1,
+        2,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]  # a-b was given twice
     tail, head = np.array([0, 1, 3, 3]), np.array([2, 3, 1, 3])
     assert graph.has_edges(tail, head).tolist() == [True, False, False, True]
     directed = Graph.from_table(edges(), "source", "target", None, directed=True)
-    assert directed.neighbours[directed.start[2] : directed.start[3]].tolist() == [3]
+    assert directed.neighbors[directed.start[2] : directed.start[3]].tolist() == [3]
 
 
 def test_steps_follow_the_weights() -> None:
@@ -111,21 +136,41 @@ def test_steps_follow_the_weights() -> None:
     )
 
 
+def shares_of_third_nodes(
+    edges: list[str], *, directed: bool, p: float, q: float
+) -> dict[str, float]:
+    """Where walks from a by way of c go next, over 20,000 copies of a graph walked at once.
+
+    edges: pairs of letters, such as "ab".
+    """
+    copies = 20_000
+    ends = [[f"{n:05}{edge[end]}" for n in range(copies) for edge in edges] for end in (0, 1)]
+    table = pa.table({"source": ends[0], "target": ends[1]})
+    graph = Graph.from_table(table, "source", "target", None, directed=directed)
+    letter = np.array([node[-1] for node in graph.nodes])
+    path = walk(graph, 3, p, q, np.random.default_rng(0))
+    third = letter[path[(letter[path[:, 0]] == "a") & (letter[path[:, 1]] == "c"), 2]]
+    assert len(third) > copies / 4
+    names, counts = np.unique(third, return_counts=True)
+    return dict(zip(names.tolist(), (counts / counts.sum()).tolist(), strict=True))
+
+
 @pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (0.25, 4.0), (4.0, 0.5)])
 def test_second_order_steps_have_node2vecs_odds(p: float, q: float) -> None:
-    """From a by way of c: back to a (1/p), on to b and d, which are a's neighbours (1), or to e, which is not (1/q)."""
-    table = pa.table(
-        {"source": ["a", "a", "a", "c", "c", "c"], "target": ["b", "c", "d", "b", "d", "e"]}
-    )
-    graph = Graph.from_table(table, "source", "target", None, directed=False)
-    random = np.random.default_rng(0)
-    counts = np.zeros(5)
-    for _ in range(20_000):
-        path = walk(graph, 3, p, q, random)
-        for third in path[(path[:, 0] == 0) & (path[:, 1] == 2), 2]:
-            counts[third] += 1
-    odds = np.array([1 / p, 1, 0, 1, 1 / q])
-    np.testing.assert_allclose(counts / counts.sum(), odds / odds.sum(), atol=0.02)
+    """Back to a (1/p), on to b or d, neighbors of a (1), or to e, which is not (1/q)."""
+    shares = shares_of_third_nodes(["ab", "ac", "ad", "cb", "cd", "ce"], directed=False, p=p, q=q)
+    odds = {"a": 1 / p, "b": 1.0, "d": 1.0, "e": 1 / q}
+    total = sum(odds.values())
+    assert shares == pytest.approx({node: value / total for node, value in odds.items()}, abs=0.02)
+
+
+@pytest.mark.parametrize(("p", "q"), [(0.25, 4.0), (4.0, 0.5)])
+def test_second_order_steps_of_a_directed_graph_follow_its_edges(p: float, q: float) -> None:
+    """There is an edge from a to d (1); that from e to a does not make e a's neighbor (1/q)."""
+    shares = shares_of_third_nodes(["ac", "ad", "ea", "ca", "cd", "ce"], directed=True, p=p, q=q)
+    odds = {"a": 1 / p, "d": 1.0, "e": 1 / q}
+    total = sum(odds.values())
+    assert shares == pytest.approx({node: value / total for node, value in odds.items()}, abs=0.02)
 
 
 def test_walks_stop_where_nothing_leads_on() -> None:
@@ -166,7 +211,7 @@ def test_graphs_that_cannot_be_used() -> None:
     table = pa.table({"source": ["a", "b"], "target": ["b", "c"], "w": [1.0, 0.0]})
     with pytest.raises(InvalidInputError, match=r"column 'w', row 1: 0\.0 is not a weight above 0"):
         train_node2vec(table, weight="w")
-    with pytest.raises(InvalidInputError, match="no column 'from'; there are source, target, w"):
+    with pytest.raises(InvalidInputError, match="no column 'from'; known are: source, target, w"):
         train_node2vec(table, source="from")
     with pytest.raises(InvalidInputError, match="both must be above 0"):
         train_node2vec(table, p=0)
@@ -230,7 +275,7 @@ def test_table_queries_in_part_and_the_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ({"a": [1, 2]}, {"columns": ["b"]}, "no column 'b'; there are a"),
+        ({"a": [1, 2]}, {"columns": ["b"]}, "no column 'b'; known are: a"),
         ({"a": [[1], [2]]}, {}, "column 'a' is list"),
         ({"a": [1, 1], "b": ["x", "x"]}, {}, "no column of a, b varies"),
         ({"a": [1.0, float("inf")]}, {}, "row 1, column 'a': inf is not a finite number"),

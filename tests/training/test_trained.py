@@ -70,7 +70,7 @@ def test_stopping_in_the_middle() -> None:
 def test_nothing_to_train_on() -> None:
     for train in (train_word2vec, train_fasttext, train_doc2vec):
         with pytest.raises(
-            InvalidInputError, match=r"of 2 distinct words in 1 documents none comes 5 times"
+            InvalidInputError, match=r"of 2 distinct words in 1 documents none occurs 5 times"
         ):
             train(["two words"], min_count=5)
 

@@ -1,31 +1,59 @@
-"""Optional packages: import them, or say the pip command that installs them."""
+"""Optional packages: import them, or give the pip command that installs them."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from typing import Any
 
 from vecsearch.errors import MissingExtraError
 
 
-def require(module: str, package: str, extra: str, what_for: str) -> Any:
-    """The optional module, imported. Raises MissingExtraError with the pip command when it is not installed."""
-    if find_spec(module.partition(".")[0]) is None:
+def find_installed(module: str, package: str, extra: str, what_for: str) -> ModuleSpec:
+    """Find an optional module without running its code.
+
+    Args:
+        module: The module's import name, such as "h5py".
+        package: Its name on the package index.
+        extra: The extra of vecsearch that installs it.
+        what_for: What needs it, as the subject of a sentence: "Reading HDF5 files".
+
+    Returns:
+        The module's spec (for a submodule, that of its top-level package).
+
+    Raises:
+        MissingExtraError: The package is not installed; the message gives the pip command.
+    """
+    spec = find_spec(module.partition(".")[0])
+    if spec is None:
         raise MissingExtraError(package, extra, what_for)
+    return spec
+
+
+def require(module: str, package: str, extra: str, what_for: str) -> Any:
+    """Import an optional module.
+
+    Args:
+        module: The module's import name, such as "PIL.Image".
+        package: Its name on the package index.
+        extra: The extra of vecsearch that installs it.
+        what_for: What needs it, as the subject of a sentence: "Reading pictures".
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtraError: The package is not installed; the message gives the pip command.
+
+    Example:
+        >>> require("json", "json", "none", "This example").dumps([1])
+        '[1]'
+    """
+    find_installed(module, package, extra, what_for)
     return import_module(module)
 
 
 def gensim_models(what_for: str) -> Any:
-    """gensim.models. Raises MissingExtraError with the pip command."""
+    """`gensim.models`, or MissingExtraError with the pip command."""
     return require("gensim.models", "gensim", "train", what_for)
-
-
-def require_pandas(what: str) -> None:
-    """Raises MissingExtraError where pandas is not installed."""
-    from importlib.util import find_spec
-
-    from vecsearch.errors import MissingExtraError
-
-    if find_spec("pandas") is None:
-        raise MissingExtraError("pandas", "pandas", what)

@@ -1,4 +1,4 @@
-"""Principal components, as all that projects vectors computes them: the same rows give the same axes, signs included."""
+"""Principal components, computed in one way everywhere: equal rows give equal axes, signs included."""
 
 from __future__ import annotations
 
@@ -8,26 +8,36 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-BLOCK_ROWS = 8_192  # rows held in float64 at a time
+BLOCK_ROWS = 8_192  # rows converted to float64 at a time
 
 
 def principal_axes(
-    rows: npt.NDArray[np.floating[Any]], *, centred: bool
+    rows: npt.NDArray[np.floating[Any]], *, centered: bool
 ) -> tuple[Floats, Floats, Floats]:
-    """The rows' centre, the squared length they have along each principal axis (all rows together), and the axes.
+    """Principal axes of some vectors, by an eigendecomposition of their second moments.
 
-    rows: float32 or float64 (n, dim), at least one. centred: about their mean; else about the origin, as fits inner products
-    and cosines, which a shift changes. Returns float64 (dim,), (dim,) in falling order, and (dim, dim) with an axis a row.
+    Args:
+        rows: float32 or float64, shape (n, dim), at least one row.
+        centered: Whether to take the axes about the mean. Otherwise they are taken about the origin,
+            which suits inner products and cosines, as a shift changes those.
+
+    Returns:
+        The center, float64 (dim,): the mean, or zeros; the sum over all rows of the squared lengths
+        along each axis, float64 (dim,), in falling order; the axes, float64 (dim, dim), one per row.
+        An axis points where its largest component is positive.
+
+    Example:
+        >>> center, squares, axes = principal_axes(np.array([[0.0, 2.0], [0.0, 4.0]]), centered=True)
+        >>> center.tolist(), squares.tolist(), axes[0].tolist()
+        ([0.0, 3.0], [2.0, 0.0], [0.0, 1.0])
     """
     dim = rows.shape[1]
-    centre = rows.mean(axis=0, dtype=np.float64) if centred else np.zeros(dim)
+    center = rows.mean(axis=0, dtype=np.float64) if centered else np.zeros(dim)
     moment = np.zeros((dim, dim))
-    for at in range(0, len(rows), BLOCK_ROWS):
-        block = rows[at : at + BLOCK_ROWS] - centre
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS] - center
         moment += block.T @ block
     squares, columns = np.linalg.eigh(moment)  # in rising order
     axes = columns[:, ::-1].T
-    signs = np.sign(
-        axes[np.arange(dim), np.abs(axes).argmax(axis=1)]
-    )  # an axis has no direction of its own: fix one
-    return centre, np.maximum(squares[::-1], 0), axes * signs[:, None]
+    signs = np.sign(axes[np.arange(dim), np.abs(axes).argmax(axis=1)])
+    return center, np.maximum(squares[::-1], 0), axes * signs[:, None]

@@ -1,7 +1,7 @@
-"""The fingerprint of a sentence-transformers model: a digest of what decides its vectors, and of nothing else.
+"""The fingerprint of a sentence-transformers model: a digest of exactly what decides its vectors.
 
-What is hashed is the model in memory, not its files: the same model from the hub, from a package or saved again by
-another tool has the same tensors, though not the same bytes on disk.
+The model in memory is hashed, not its files: the same model from the hub, from a package or saved
+again by another tool has the same tensors, but not the same bytes on disk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
 
-# The parts of a transformers configuration that change vectors and cannot be seen from the weights' shapes.
+# Parts of a transformers configuration that change vectors but not the shapes of the weights.
 _ARCHITECTURE = (
     "model_type",
     "num_attention_heads",
@@ -35,7 +35,17 @@ _ARCHITECTURE = (
 
 
 def model_fingerprint(model: SentenceTransformer, query_prompt: str, document_prompt: str) -> str:
-    """sha256 (hex) over weights, architecture, modules and their settings, tokenizer, maximum length and prompts."""
+    """Digest a model.
+
+    Args:
+        model: The loaded model.
+        query_prompt: Text put before each query.
+        document_prompt: Text put before each document.
+
+    Returns:
+        sha256 (hex) over weights, architecture, modules and their settings, tokenizer, maximum length
+        and prompts.
+    """
     parts = {
         "weights": _weights_digest(model),
         "architecture": _architecture(model),
@@ -57,16 +67,21 @@ def _weights_digest(model: SentenceTransformer) -> str:
 
 
 def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Over dtype, shape and bytes of every tensor, in the order of their names. The names themselves stay out: libraries
-    rename whole prefixes between releases, which changes no vector."""
+    """sha256 (hex) over dtype, shape and bytes of every tensor, in the order of their names.
+
+    The names are not hashed: libraries rename whole prefixes between releases, which changes no
+    vector.
+    """
     with ThreadPoolExecutor(max_workers=2) as pool:  # hashing releases the GIL
         digests = list(pool.map(lambda name: _tensor_digest(tensors[name]), sorted(tensors)))
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _is_unused(name: str, model: SentenceTransformer) -> bool:
-    """BERT's own pooler does not reach the vectors when token embeddings are pooled, and it is freshly random at every
-    load of a model that was saved without it."""
+    """Whether a tensor belongs to BERT's own pooler while token embeddings are pooled instead.
+
+    It has no influence on the vectors, and is random after each load of a model saved without it.
+    """
     return (
         ".pooler." in name and getattr(model[0], "module_output_name", None) == "token_embeddings"
     )
@@ -88,7 +103,7 @@ def _architecture(model: SentenceTransformer) -> dict[str, Any]:
 
 
 def _settings(module: torch.nn.Module) -> dict[str, Any]:
-    """A module's own saved settings (pooling mode, dense activation, lower-casing ...), as plain values."""
+    """A module's saved settings (pooling mode, activation, lower-casing ...) as plain values."""
     get_config = getattr(module, "get_config_dict", None)
     settings: dict[str, Any] = {} if get_config is None else dict(get_config())
     settings["do_lower_case"] = bool(getattr(module, "do_lower_case", False))
@@ -96,7 +111,7 @@ def _settings(module: torch.nn.Module) -> dict[str, Any]:
 
 
 def _tokenizer_digest(tokenizer: Any) -> str:
-    """Over the serialised tokenizer without padding and truncation, which are settings of the last call, not its own."""
+    """Digest of the serialized tokenizer, without the padding and truncation of the last call."""
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(backend, "to_str"):  # a tokenizer in Python: its vocabulary and special tokens
         vocabulary = (

@@ -1,22 +1,23 @@
-"""Pictures as vectors: convolutional networks (picture finds picture) and CLIP (text finds picture).
+"""Pictures as vectors: convolutional networks (search by picture) and CLIP (search by text or picture).
 
-Specs: `image:efficientnet-lite0` (offline, the extra `image`), `image:timm/NAME` (any timm model by name, the extra `timm`),
-`clip:NAME` (a CLIP model that sentence-transformers can load, the extra `clip`). A picture is a path, or a PIL image.
+Specs: `image:efficientnet-lite0` (offline, the extra `image`), `image:timm/NAME` (any timm model, the
+extra `timm`), `clip:NAME` (a CLIP model that sentence-transformers can load; pictures need the extra
+`image`). A picture is a path or a PIL image.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.common.optional import require
+from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.fingerprint import tensors_digest
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 from vecsearch.errors import EmbedderError, InvalidInputError
@@ -29,15 +30,18 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a picture becomes the network's input: `size` pixels square, cut from the middle of the picture scaled so that its
-    short side is size / crop; channel values from 0 to 1, less `mean`, divided by `std`."""
+    """How a picture becomes the network's input.
+
+    The picture is scaled so that its short side is size / crop pixels, and a square of `size` pixels
+    is cut from its middle. Channel values from 0 to 1 become (value - mean) / std.
+    """
 
     size: int
     crop: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def apply(self, picture: Image) -> npt.NDArray[np.float32]:
+    def apply(self, picture: Image) -> Vectors:
         """float32, shape (3, size, size)."""
         from PIL.Image import Resampling
 
@@ -52,37 +56,41 @@ class Preparation:
         return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
 
-class ImageEmbedder:
-    """Features of a convolutional network, averaged over the picture. Documents and queries are pictures."""
+class ImageEmbedder(BaseEmbedder):
+    """Features of a convolutional network, averaged over the picture; for documents and queries.
+
+    Args:
+        name: The embedder's name.
+        network: A torch module from float32 (n, 3, size, size) to features, (n, dim) or
+            (n, dim, height, width).
+        preparation: How pictures become the network's input.
+        device: "cpu", "cuda" or "mps"; None takes CUDA where it is available, else the CPU.
+    """
 
     def __init__(
         self, name: str, network: Any, preparation: Preparation, device: str | None = None
     ) -> None:
-        """`network` is a torch module from (n, 3, size, size) to features (n, dim) or (n, dim, height, width)."""
         import torch
 
-        self.name = name
         self.preparation = preparation
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = network.eval().to(self._device)
-        self._lock = threading.Lock()
-        self._fingerprint: str | None = None
-        self.dim = int(
-            self._features(np.zeros((1, 3, preparation.size, preparation.size), np.float32)).shape[
-                1
-            ]
-        )
+        blank = np.zeros((1, 3, preparation.size, preparation.size), np.float32)
+        super().__init__(name, int(self._features(blank).shape[1]))
 
-    def fingerprint(self) -> str:
-        """sha256 over weights and preparation."""
-        if self._fingerprint is None:
-            digest = hashlib.sha256(repr(self.preparation).encode())
-            digest.update(tensors_digest(self._network.state_dict()).encode())
-            self._fingerprint = digest.hexdigest()
-        return self._fingerprint
+    def embed_documents(self, documents: Sequence[Any]) -> Vectors:
+        """Embed pictures.
 
-    def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
-        """float32, shape (len(documents), dim). Raises InvalidInputError for a picture that cannot be read, with its row."""
+        Args:
+            documents: Paths or PIL images.
+
+        Returns:
+            float32, shape (len(documents), dim).
+
+        Raises:
+            InvalidInputError: A picture cannot be read; the message names its row.
+            MissingExtraError: The extra `image` is not installed.
+        """
         out = np.empty((len(documents), self.dim), dtype=np.float32)
         for start in range(0, len(documents), _BATCH):
             pictures = [
@@ -94,10 +102,7 @@ class ImageEmbedder:
                 out[start : start + _BATCH] = self._features(batch)
         return out
 
-    def embed_queries(self, queries: Sequence[Any]) -> npt.NDArray[np.float32]:
-        return self.embed_documents(queries)
-
-    def _features(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _features(self, batch: Vectors) -> Vectors:
         import torch
 
         with torch.inference_mode():
@@ -105,9 +110,26 @@ class ImageEmbedder:
         pooled = features.mean((2, 3)) if features.ndim == 4 else features
         return np.asarray(pooled.float().cpu().numpy(), dtype=np.float32)
 
+    def _compute_fingerprint(self) -> str:
+        """Over weights and preparation."""
+        digest = hashlib.sha256(repr(self.preparation).encode())
+        digest.update(tensors_digest(self._network.state_dict()).encode())
+        return digest.hexdigest()
+
 
 class ClipEmbedder(SentenceTransformerEmbedder):
-    """CLIP: documents are pictures, queries are texts (or pictures), in one space."""
+    """CLIP: documents are pictures, queries are texts or pictures, in one space.
+
+    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (ICML 2021).
+
+    Args:
+        name_or_path: A CLIP model that sentence-transformers can load: a hub name or a folder.
+        device: "cpu", "cuda" or "mps"; None chooses.
+        batch_size: Pictures or texts per batch.
+
+    Raises:
+        EmbedderError: The model cannot be loaded, or does not take pictures.
+    """
 
     def __init__(
         self, name_or_path: str, device: str | None = None, batch_size: int = _BATCH
@@ -119,8 +141,19 @@ class ClipEmbedder(SentenceTransformerEmbedder):
             )
         self.name = f"clip:{name_or_path}"
 
-    def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
-        """float32, shape (len(documents), dim). Raises InvalidInputError for a picture that cannot be read, with its row."""
+    def embed_documents(self, documents: Sequence[Any]) -> Vectors:
+        """Embed pictures.
+
+        Args:
+            documents: Paths or PIL images.
+
+        Returns:
+            float32, shape (len(documents), dim).
+
+        Raises:
+            InvalidInputError: A picture cannot be read; the message names its row.
+            MissingExtraError: The extra `image` is not installed.
+        """
         out = np.empty((len(documents), self.dim), dtype=np.float32)
         window = 8 * self.batch_size  # pictures in memory at a time
         for start in range(0, len(documents), window):
@@ -133,7 +166,12 @@ class ClipEmbedder(SentenceTransformerEmbedder):
 
 
 def open_picture(item: Any, row: int) -> Image:
-    """A path or PIL image as an upright RGB picture. Raises InvalidInputError with the row."""
+    """A path or PIL image as an upright RGB picture.
+
+    Raises:
+        InvalidInputError: It is neither, or cannot be read; the message names the row.
+        MissingExtraError: The extra `image` is not installed.
+    """
     pil = require("PIL.Image", "pillow", "image", "Reading pictures")
     ops = require("PIL.ImageOps", "pillow", "image", "Reading pictures")
     if isinstance(item, str | Path):
@@ -154,18 +192,27 @@ def open_picture(item: Any, row: int) -> Image:
 
 
 def load(name: str, device: str | None = None) -> ImageEmbedder:
-    """The embedder for `image:efficientnet-lite0` or `image:timm/NAME`."""
+    """The embedder for the spec `image:efficientnet-lite0` or `image:timm/NAME`."""
     if name == "efficientnet-lite0":
         return _efficientnet_lite0(device)
     if name.startswith("timm/"):
         return _timm(name.removeprefix("timm/"), device)
     raise EmbedderError(
-        f"'image:{name}': known are image:efficientnet-lite0 and image:timm/NAME (such as timm/resnet50.a1_in1k)"
+        f"'image:{name}': there is no such model; known are: image:efficientnet-lite0, image:timm/NAME "
+        "(such as image:timm/resnet50.a1_in1k)"
     )
 
 
+def load_clip(name: str, device: str | None = None) -> ClipEmbedder:
+    """The embedder for the spec `clip:NAME`."""
+    return ClipEmbedder(name, device)
+
+
 def _efficientnet_lite0(device: str | None) -> ImageEmbedder:
-    """EfficientNet-Lite0 trained on ImageNet; 1280 dimensions; weights and network from two packages, read as data only."""
+    """EfficientNet-Lite0 trained on ImageNet, 1280 dimensions (Tan and Le, ICML 2019).
+
+    Two packages provide network and weights; the weights are read as data, no code in them is run.
+    """
     import torch
 
     what = "The embedder 'image:efficientnet-lite0'"

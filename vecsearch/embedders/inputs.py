@@ -1,4 +1,4 @@
-"""Checks that several adapters share."""
+"""Checks of input that several embedders share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from vecsearch.errors import InvalidInputError
 
 
 def strings(items: Sequence[Any], name: str) -> list[str]:
-    """The items as a list, once each is seen to be a string. Raises InvalidInputError that names the row."""
+    """The items as a list of strings.
+
+    Raises:
+        InvalidInputError: An item is not a string; the message names its row and the embedder.
+    """
     for row, item in enumerate(items):
         if not isinstance(item, str):
             raise InvalidInputError(

@@ -1,34 +1,52 @@
-"""Vectors that have names: words, items, nodes. Looking them up, their neighbours, and arithmetic on them."""
+"""Vectors with string keys (words, items, nodes): lookup, nearest neighbors and analogies."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from vecsearch.embedders.saved import Saved, write_saved
+from vecsearch.common.arrays import Vectors
+from vecsearch.common.suggest import did_you_mean
+from vecsearch.embedders.saved import Saved, TrainedEmbedder
 from vecsearch.errors import InvalidInputError
 
 
 class KeyedVectors:
-    """A float32 matrix, shape (n, dim), with one distinct string key a row."""
+    """A float32 matrix of shape (n, dim) with one distinct string key per row.
 
-    def __init__(self, keys: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
-        """Raises InvalidInputError when a key comes twice, or keys and rows differ in number."""
+    Args:
+        keys: The keys, in row order.
+        vectors: float32, shape (len(keys), dim).
+
+    Raises:
+        InvalidInputError: A key is repeated, or keys and rows differ in number.
+
+    Attributes:
+        keys: The keys, in row order.
+        vectors: The matrix.
+        dim: The length of a vector.
+        row: Key -> row number.
+
+    Example:
+        >>> import numpy as np
+        >>> vectors = KeyedVectors(["a", "b", "c"], np.array([[1, 0], [1, 1], [0, 1]], np.float32))
+        >>> vectors.most_similar("a", k=1)[0][0]
+        'b'
+    """
+
+    def __init__(self, keys: Sequence[str], vectors: Vectors) -> None:
         if vectors.ndim != 2 or len(vectors) != len(keys):
             raise InvalidInputError(f"{len(keys)} keys do not fit vectors of shape {vectors.shape}")
         self.keys = list(keys)
-        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        self.vectors: Vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         self.dim = int(vectors.shape[1])
         self.row = {key: row for row, key in enumerate(self.keys)}
         if len(self.row) != len(self.keys):
-            twice = next(key for row, key in enumerate(self.keys) if self.row[key] != row)
-            raise InvalidInputError(f"the key {twice!r} has more than one vector")
-        self._unit: npt.NDArray[np.float32] | None = None
+            repeated = next(key for row, key in enumerate(self.keys) if self.row[key] != row)
+            raise InvalidInputError(f"the key {repeated!r} has more than one vector")
 
     def __contains__(self, key: object) -> bool:
         return key in self.row
@@ -36,44 +54,60 @@ class KeyedVectors:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def vector(self, key: str) -> npt.NDArray[np.float32]:
-        """The vector of one key, shape (dim,). Raises InvalidInputError that names the nearest spelling."""
+    def vector(self, key: str) -> Vectors:
+        """The vector of one key: float32, shape (dim,).
+
+        Raises:
+            InvalidInputError: The key has no vector; the message suggests a similar key.
+        """
         if key not in self.row:
-            near = (
-                difflib.get_close_matches(key, self.keys, n=1) if len(self.keys) <= 100_000 else []
-            )
-            raise InvalidInputError(
-                f"no vector for {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-            )
-        row: npt.NDArray[np.float32] = self.vectors[self.row[key]]
+            raise InvalidInputError(f"no vector for {key!r}{did_you_mean(key, self.keys)}")
+        row: Vectors = self.vectors[self.row[key]]
         return row
 
-    @property
-    def unit(self) -> npt.NDArray[np.float32]:
-        """Every row scaled to length 1 (a zero row stays), shape (n, dim); worked out once."""
-        if self._unit is None:
-            norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)
-            norms[norms == 0] = 1
-            self._unit = np.asarray(self.vectors / norms, dtype=np.float32)
-        return self._unit
+    @cached_property
+    def unit(self) -> Vectors:
+        """Every row scaled to length 1 (a zero row stays zero): float32, shape (n, dim)."""
+        norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)
+        norms[norms == 0] = 1
+        return np.asarray(self.vectors / norms, dtype=np.float32)
 
     def similarity(self, one: str, other: str) -> float:
-        """Cosine of two keys."""
+        """The cosine of two keys' vectors; 0 if either vector is zero.
+
+        Raises:
+            InvalidInputError: A key has no vector.
+        """
         a, b = self.vector(one), self.vector(other)
         norms = float(np.linalg.norm(a) * np.linalg.norm(b))
         return float(a @ b) / norms if norms > 0 else 0.0
 
     def most_similar(self, key: str, k: int = 10) -> list[tuple[str, float]]:
-        """The k keys with the highest cosine to `key`, itself left out, best first."""
+        """The k other keys with the highest cosine to `key`, best first, as (key, cosine).
+
+        Raises:
+            InvalidInputError: The key has no vector.
+        """
         return self.analogy([key], [], k)
 
     def analogy(
         self, positive: Sequence[str], negative: Sequence[str], k: int = 10
     ) -> list[tuple[str, float]]:
-        """The k keys nearest to the sum of unit vectors of `positive` less those of `negative`, these keys left out.
+        """The k keys nearest to the sum of `positive` minus the sum of `negative`.
 
-        `analogy(["king", "woman"], ["man"])` asks: as man is to king, so is woman to what? (3CosAdd: Mikolov, Yih and
-        Zweig, NAACL 2013.)
+        Unit vectors are added (3CosAdd: Mikolov, Yih and Zweig, NAACL 2013), so
+        `analogy(["king", "woman"], ["man"])` asks: man is to king as woman is to what?
+
+        Args:
+            positive: Keys whose vectors are added.
+            negative: Keys whose vectors are subtracted.
+            k: How many keys to return; the given keys are left out.
+
+        Returns:
+            (key, cosine) pairs, best first.
+
+        Raises:
+            InvalidInputError: A key has no vector.
         """
         for key in [*positive, *negative]:
             self.vector(key)
@@ -87,36 +121,60 @@ class KeyedVectors:
         return [(self.keys[row], float(scores[row])) for row in best]
 
 
-class KeyedEmbedder(KeyedVectors):
-    """Items or nodes by key. A document is a key; a query is a key, or a list of keys (a basket): their mean."""
+class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
+    """Embeds items or nodes by their keys.
+
+    A document is a key. A query is a key, or a list of keys such as a shopping basket, whose vectors
+    are averaged.
+
+    Args:
+        keys: The keys, in row order.
+        vectors: float32, shape (len(keys), dim).
+        name: The embedder's name.
+        about: How the vectors were trained; saved with them.
+
+    Raises:
+        InvalidInputError: A key is repeated, or keys and rows differ in number.
+
+    Example:
+        >>> import numpy as np
+        >>> items = KeyedEmbedder(["pen", "ink"], np.eye(2, dtype=np.float32))
+        >>> items.embed_queries(["pen", ["pen", "ink"]])
+        array([[1. , 0. ],
+               [0.5, 0.5]], dtype=float32)
+    """
 
     def __init__(
         self,
         keys: Sequence[str],
-        vectors: npt.NDArray[np.float32],
+        vectors: Vectors,
         name: str = "keyed:unsaved",
         about: dict[str, Any] | None = None,
     ) -> None:
-        """`about`: how the vectors were made, kept with them when saved."""
-        super().__init__(keys, vectors)
-        self.name = name
+        KeyedVectors.__init__(self, keys, vectors)
+        TrainedEmbedder.__init__(self, name, self.dim)
         self.about = dict(about or {})
-        self._fingerprint: str | None = None
 
-    def fingerprint(self) -> str:
-        """sha256 over keys and vectors."""
-        if self._fingerprint is None:
-            self._fingerprint = Saved(
-                "keyed", {}, self.keys, {"vectors": self.vectors}
-            ).fingerprint()
-        return self._fingerprint
+    def embed_documents(self, documents: Sequence[Any]) -> Vectors:
+        """Look up keys: float32, shape (len(documents), dim).
 
-    def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
-        """float32, shape (len(documents), dim). Raises InvalidInputError for a key without a vector."""
+        Raises:
+            InvalidInputError: A key has no vector.
+        """
         return self.embed_queries(documents)
 
-    def embed_queries(self, queries: Sequence[Any]) -> npt.NDArray[np.float32]:
-        """float32, shape (len(queries), dim). In a list, keys without a vector are passed over, unless all are."""
+    def embed_queries(self, queries: Sequence[Any]) -> Vectors:
+        """Look up keys, or average lists of keys.
+
+        Args:
+            queries: Keys, or lists of keys. In a list, keys without a vector are ignored.
+
+        Returns:
+            float32, shape (len(queries), dim).
+
+        Raises:
+            InvalidInputError: A key, or every key of a list, has no vector.
+        """
         out = np.empty((len(queries), self.dim), dtype=np.float32)
         for row, query in enumerate(queries):
             if isinstance(query, list | tuple):
@@ -130,13 +188,14 @@ class KeyedEmbedder(KeyedVectors):
                 out[row] = self.vector(str(query))
         return out
 
-    def save(self, folder: str | Path) -> Path:
-        path = write_saved(
-            Saved("keyed", {"about": self.about}, self.keys, {"vectors": self.vectors}), folder
-        )
-        self.name = f"saved:{path}"
-        return path
+    def _saved(self) -> Saved:
+        return Saved("keyed", {"about": self.about}, self.keys, {"vectors": self.vectors})
+
+    def _compute_fingerprint(self) -> str:
+        """Over keys and vectors; how they were trained does not matter."""
+        return Saved("keyed", {}, self.keys, {"vectors": self.vectors}).fingerprint()
 
 
 def from_saved(saved: Saved, name: str) -> KeyedEmbedder:
+    """The embedder that `KeyedEmbedder.save` wrote."""
     return KeyedEmbedder(saved.keys, saved.arrays["vectors"], name, saved.settings["about"])

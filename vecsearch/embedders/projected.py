@@ -1,99 +1,45 @@
 """A model with fewer dimensions: another model's vectors, projected.
 
-Two projections: principal components of the vectors of a corpus, and truncation, for models trained so that the first numbers
-of a vector say most (Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022). The projection lies in the
-embedder, so documents and queries are projected alike, and a collection keeps it with its own files.
+The projection is part of the embedder, so documents and queries are projected alike, and a collection
+stores it with its own files.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.common.pca import principal_axes
-from vecsearch.embedders import resolve_embedder
+from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.saved import Saved, lives_in_a_folder, load_saved, write_saved
+from vecsearch.embedders.projection import Projection, truncation
+from vecsearch.embedders.registry import resolve_embedder
+from vecsearch.embedders.saved import (
+    Saved,
+    SavedEmbedder,
+    TrainedEmbedder,
+    lives_in_a_folder,
+    load_saved,
+    write_saved,
+)
 from vecsearch.errors import EmbedderError, EmbedderMismatchError, InvalidInputError
-from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import Metric
-
-LADDER = (8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
-TRAIN_ROWS = 65_536  # rows that components are fitted on, where there are that many
-Method = Literal["pca", "truncate"]
-METHODS: tuple[Method, ...] = ("pca", "truncate")
 
 
-def checked_dims(dims: Sequence[int] | None, full: int) -> list[int]:
-    """The dimensions to measure, the largest first. Raises InvalidInputError."""
-    ladder = (
-        [dim for dim in LADDER if full / 16 <= dim < full] or [max(1, full // 2)]
-        if dims is None
-        else list(dims)
-    )
-    for dim in ladder:
-        if not isinstance(dim, int | np.integer) or isinstance(dim, bool) or not 1 <= dim < full:
-            raise InvalidInputError(
-                f"dimension {dim!r}: give whole numbers from 1 to {full - 1}, fewer than there are"
-            )
-    return sorted({int(dim) for dim in ladder}, reverse=True)
+class ReducedEmbedder(TrainedEmbedder):
+    """Another model's vectors, projected to fewer dimensions.
 
+    Without another model it only projects vectors that it is given, and embeds nothing.
 
-def fit_projection(snapshot: Snapshot, rows: Positions, method: Method, dim: int) -> Projection:
-    """A projection of the collection's vectors, fitted on some rows."""
-    if method == "truncate":
-        return truncation(snapshot.manifest.dim, dim)
-    return principal_components(
-        snapshot.stored_vectors(rows), dim, centred=snapshot.manifest.metric is Metric.L2
-    )
+    Args:
+        projection: The projection.
+        inner: The model that is projected, or its name, by which it is loaded on first use.
+        inner_fingerprint: The fingerprint that a model loaded by name must have.
+        name: The embedder's name.
 
-
-def training_sample(snapshot: Snapshot, seed: int) -> Positions:
-    rows = snapshot.live.rows
-    return np.sort(
-        np.random.default_rng(seed).choice(rows, min(TRAIN_ROWS, len(rows)), replace=False)
-    )
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Maps vectors to fewer dimensions: (vector - centre) @ matrix.T. matrix: float32 (dim, full); centre: float32 (full,)."""
-
-    matrix: Vectors
-    centre: Vectors
-
-    def apply(self, vectors: Vectors) -> Vectors:
-        """float32 (n, full) -> float32 (n, dim)."""
-        return np.asarray((vectors - self.centre) @ self.matrix.T, np.float32)
-
-    def first(self, dim: int) -> Projection:
-        """The first `dim` of its dimensions, which for both methods are the best ones."""
-        return Projection(np.ascontiguousarray(self.matrix[:dim]), self.centre)
-
-
-def truncation(full: int, dim: int) -> Projection:
-    """The first `dim` numbers of a vector of `full`."""
-    return Projection(np.eye(dim, full, dtype=np.float32), np.zeros(full, np.float32))
-
-
-def principal_components(sample: Vectors, dim: int, *, centred: bool) -> Projection:
-    """The `dim` directions that keep the most of a sample, float32 (n, full).
-
-    centred: about its mean, as fits Euclidean distances, which a shift leaves alone. Inner products and cosines are not left
-    alone: there the directions keep the most of the vectors themselves (an uncentred decomposition).
+    Raises:
+        InvalidInputError: The projection does not fit the model's dimension.
     """
-    centre, _, axes = principal_axes(sample, centred=centred)
-    return Projection(np.ascontiguousarray(axes[:dim], np.float32), centre.astype(np.float32))
-
-
-class ReducedEmbedder:
-    """Another model's vectors, projected. Without another model it projects given vectors, and embeds nothing else."""
 
     def __init__(
         self,
@@ -102,13 +48,9 @@ class ReducedEmbedder:
         inner_fingerprint: str | None = None,
         name: str = "reduced:unsaved",
     ) -> None:
-        """inner: the model, or the name it is found by when it is first needed; `inner_fingerprint` then proves it.
-
-        Raises InvalidInputError when the projection does not fit the model.
-        """
+        dim, self.full_dim = projection.matrix.shape
+        super().__init__(name, dim)
         self.projection = projection
-        self.dim, self.full_dim = projection.matrix.shape
-        self.name = name
         self._inner = inner
         self._inner_fingerprint = inner_fingerprint
         if inner is not None and not isinstance(inner, str):
@@ -120,23 +62,30 @@ class ReducedEmbedder:
 
     @property
     def inner(self) -> Embedder:
-        """The model that is projected, loaded and checked. Raises EmbedderError, EmbedderMismatchError, MissingExtraError."""
+        """The model that is projected, loaded and checked.
+
+        Raises:
+            EmbedderError: There is no model, or it cannot be loaded.
+            EmbedderMismatchError: The model of that name is another one.
+            MissingExtraError: The package that it needs is not installed.
+        """
         if self._inner is None:
             raise EmbedderError(
-                f"there is no model here, only a projection: give a vector, of {self.full_dim} or {self.dim} numbers"
+                "there is no model here, only a projection: give a vector, of "
+                f"{self.full_dim} or {self.dim} numbers"
             )
         if isinstance(self._inner, str):
-            found = resolve_embedder(self._inner)
-            if found.fingerprint() != self._inner_fingerprint:
+            model = resolve_embedder(self._inner)
+            if model.fingerprint() != self._inner_fingerprint:
                 raise EmbedderMismatchError(
                     f"{self._inner} is not the model that was reduced: its fingerprint differs"
                 )
-            self._inner = found
+            self._inner = model
         return self._inner
 
     @property
     def has_model(self) -> bool:
-        """Whether there is a model under the projection."""
+        """Whether there is a model to project, and not only a projection."""
         return (
             self._inner.has_model
             if isinstance(self._inner, ReducedEmbedder)
@@ -144,49 +93,64 @@ class ReducedEmbedder:
         )
 
     def project(self, vectors: Vectors) -> Vectors:
-        """Vectors of the full dimension, float32 (n, full_dim), as float32 (n, dim)."""
+        """Project float32 (n, full_dim) to float32 (n, dim)."""
         return self.projection.apply(vectors)
 
-    def fingerprint(self) -> str:
-        """sha256 over the inner model's fingerprint and the projection."""
-        digest = hashlib.sha256((self._inner_fingerprint or "").encode())
-        for array in (self.projection.matrix, self.projection.centre):
-            digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
-        return digest.hexdigest()
-
     def embed_documents(self, documents: Sequence[Any]) -> Vectors:
-        """float32, shape (len(documents), dim)."""
+        """Embed with the inner model and project: float32, shape (len(documents), dim)."""
         return self.project(self.inner.embed_documents(documents))
 
     def embed_queries(self, queries: Sequence[Any]) -> Vectors:
-        """float32, shape (len(queries), dim)."""
+        """Embed with the inner model and project: float32, shape (len(queries), dim)."""
         return self.project(self.inner.embed_queries(queries))
 
-    def save(self, folder: str | Path) -> Path:
-        """Write into a new folder, with the inner model where that was trained too; the name becomes `saved:FOLDER`.
+    def _compute_fingerprint(self) -> str:
+        """Over the inner model's fingerprint and the projection."""
+        digest = hashlib.sha256((self._inner_fingerprint or "").encode())
+        for array in (self.projection.matrix, self.projection.center):
+            digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+        return digest.hexdigest()
 
-        Raises InvalidInputError, StorageError.
-        """
+    def _write(self, folder: str | Path) -> Path:
+        return write_saved(self._saved(), folder, self._stored_inner())
+
+    def _stored_inner(self) -> SavedEmbedder | None:
+        """The inner model if no name leads to it, so that it is saved along; else None."""
         inner = self._inner
-        inside = (
-            inner
-            if inner is not None and not isinstance(inner, str) and lives_in_a_folder(inner)
-            else None
-        )
+        if inner is None or isinstance(inner, str) or not lives_in_a_folder(inner):
+            return None
+        return inner
+
+    def _saved(self) -> Saved:
+        inner, inside = self._inner, self._stored_inner() is not None
         spec = inner if inner is None or isinstance(inner, str) else inner.name
         settings = {
             "inner": "inner" if inside else spec,
-            "inside": inside is not None,
+            "inside": inside,
             "fingerprint": self._inner_fingerprint,
         }
-        arrays = {"matrix": self.projection.matrix, "centre": self.projection.centre}
-        path = write_saved(Saved("reduced", settings, (), arrays), folder, inside)
-        self.name = f"saved:{path}"
-        return path
+        arrays = {"matrix": self.projection.matrix, "centre": self.projection.center}
+        return Saved("reduced", settings, (), arrays)
 
 
 def truncated(embedder: Embedder, dim: int) -> ReducedEmbedder:
-    """A Matryoshka model cut to its first `dim` dimensions. Raises InvalidInputError."""
+    """Cut a Matryoshka model's vectors to their first `dim` numbers.
+
+    Args:
+        embedder: A model whose first numbers carry the most information.
+        dim: How many numbers to keep.
+
+    Returns:
+        The reduced embedder.
+
+    Raises:
+        InvalidInputError: `dim` is not below the model's dimension.
+
+    Example:
+        >>> from vecsearch.embedders import resolve_embedder
+        >>> truncated(resolve_embedder("toy:64"), 16).embed_documents(["a text"]).shape
+        (1, 16)
+    """
     if not 1 <= dim < embedder.dim:
         raise InvalidInputError(
             f"dim is {dim}; {embedder.name} makes vectors of {embedder.dim} numbers: give fewer"
@@ -195,10 +159,10 @@ def truncated(embedder: Embedder, dim: int) -> ReducedEmbedder:
 
 
 def from_saved(saved: Saved, name: str) -> ReducedEmbedder:
+    """The embedder that `ReducedEmbedder.save` wrote."""
     settings, arrays = saved.settings, saved.arrays
     inner: Embedder | str | None = settings["inner"]
     if settings["inside"]:
         inner = load_saved(Path(name.removeprefix("saved:")) / "inner")
-    return ReducedEmbedder(
-        Projection(arrays["matrix"], arrays["centre"]), inner, settings["fingerprint"], name
-    )
+    projection = Projection(arrays["matrix"], arrays["centre"])
+    return ReducedEmbedder(projection, inner, settings["fingerprint"], name)

@@ -1,8 +1,9 @@
 """Trained embedders on disk, without pickle: `embedder.save(folder)` and `load_saved(folder)`.
 
-A folder holds `embedder.json` (format, kind, settings), and as the kind needs them `keys.arrow` (one string column, in row
-order), `arrays.safetensors` (named matrices) and `inner/` (another saved embedder, which this one builds on). Any of the files
-opens without vecsearch. Spec: `saved:FOLDER`.
+A folder contains `embedder.json` (format, kind, settings) and, as the kind needs them, `keys.arrow`
+(one string column, in row order), `arrays.safetensors` (named matrices) and `inner/` (another saved
+embedder, which this one builds on). Each of these files can be read without vecsearch.
+Spec: `saved:FOLDER`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
-from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.base import BaseEmbedder, Embedder
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
 from vecsearch.storage import disk
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FORMAT = 1
-# kind in embedder.json -> the module whose `from_saved(saved, name)` makes the embedder
 KINDS: dict[str, str] = {
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
@@ -32,26 +33,64 @@ KINDS: dict[str, str] = {
     "table": "vecsearch.embedders.tabular",
     "words": "vecsearch.embedders.words",
 }
+"""Kind in embedder.json -> module; its `from_saved(saved, name)` returns the embedder."""
 
 
 @runtime_checkable
 class SavedEmbedder(Embedder, Protocol):
-    """An embedder that lives in a folder rather than under a model's name."""
+    """An embedder that is stored in a folder of its own, such as one trained here."""
 
     def save(self, folder: str | Path) -> Path:
         """Write it into a new folder and take `saved:FOLDER` as its name; returns the folder."""
         ...
 
 
+class TrainedEmbedder(BaseEmbedder):
+    """Base of the embedders that are trained here: they can be saved to a folder.
+
+    A new one is called "KIND:unsaved" until it is saved.
+    """
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the embedder into a new folder; its name becomes `saved:FOLDER`.
+
+        Args:
+            folder: A folder that does not exist yet, or is empty.
+
+        Returns:
+            The folder as an absolute path.
+
+        Raises:
+            InvalidInputError: The folder is in use.
+            StorageError: The folder cannot be written.
+        """
+        path = self._write(folder)
+        self.name = f"saved:{path}"
+        return path
+
+    def _write(self, folder: str | Path) -> Path:
+        return write_saved(self._saved(), folder)
+
+    @abstractmethod
+    def _saved(self) -> Saved:
+        """Everything that `from_saved` of the embedder's module needs."""
+
+    def _compute_fingerprint(self) -> str:
+        return self._saved().fingerprint()
+
+
 def lives_in_a_folder(embedder: Embedder) -> TypeGuard[SavedEmbedder]:
-    """Whether an embedder was trained here or read from a folder it was saved in, so that no model's name leads to it."""
+    """Whether an embedder was trained here, or read from a folder it was saved in.
+
+    Such an embedder cannot be found by a model's name, so a collection stores a copy of it.
+    """
     return isinstance(embedder, SavedEmbedder) and (
         embedder.name.startswith("saved:") or embedder.name.endswith(":unsaved")
     )
 
 
 def save_copy(embedder: SavedEmbedder, folder: Path) -> None:
-    """Write an embedder into a new folder without making that its name."""
+    """Write an embedder into a new folder without changing its name."""
     name = embedder.name
     try:
         embedder.save(folder)
@@ -61,7 +100,14 @@ def save_copy(embedder: SavedEmbedder, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Saved:
-    """What a folder holds: settings as plain JSON values, keys in row order, matrices by name."""
+    """What an embedder's folder contains.
+
+    Attributes:
+        kind: A key of `KINDS`.
+        settings: Plain JSON values.
+        keys: Words, items or nodes, in row order.
+        arrays: Matrices by name.
+    """
 
     kind: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -69,7 +115,7 @@ class Saved:
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """sha256 (hex) over everything saved."""
+        """sha256 (hex) over all of it."""
         digest = hashlib.sha256(json.dumps([self.kind, self.settings], sort_keys=True).encode())
         digest.update(json.dumps(list(self.keys)).encode())
         for name in sorted(self.arrays):
@@ -79,9 +125,19 @@ class Saved:
 
 
 def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = None) -> Path:
-    """Write a new folder, `embedder.json` last, and all of it to the disk itself (synced).
+    """Write a new folder, `embedder.json` last, and sync every file to disk.
 
-    Raises InvalidInputError when the folder is in use, StorageError.
+    Args:
+        saved: The embedder's settings, keys and matrices.
+        folder: A folder that does not exist yet, or is empty.
+        inner: The embedder that this one builds on, written into the subfolder `inner`.
+
+    Returns:
+        The folder as an absolute path.
+
+    Raises:
+        InvalidInputError: The folder is in use.
+        StorageError: The folder cannot be written.
     """
     import pyarrow as pa
     from safetensors.numpy import save_file
@@ -113,7 +169,12 @@ def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = 
 
 
 def read_saved(folder: str | Path) -> Saved:
-    """Raises EmbedderError when no embedder was saved there, CorruptedError when a file of it is damaged or missing."""
+    """Read an embedder's folder.
+
+    Raises:
+        EmbedderError: No embedder was saved there, or it was saved by a newer vecsearch.
+        CorruptedError: A file is damaged or missing.
+    """
     import pyarrow as pa
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -128,7 +189,8 @@ def read_saved(folder: str | Path) -> Saved:
         raise CorruptedError(f"{source / 'embedder.json'} is damaged: {error}") from error
     if number != FORMAT:
         raise EmbedderError(
-            f"{source} was saved in format {number}; this vecsearch reads format {FORMAT}: upgrade vecsearch"
+            f"{source} was saved in format {number}; this vecsearch reads format {FORMAT}: upgrade "
+            "vecsearch"
         )
     keys: list[str] = []
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -145,11 +207,33 @@ def read_saved(folder: str | Path) -> Saved:
 
 
 def load_saved(folder: str | Path) -> Embedder:
-    """The embedder saved in a folder, whatever its kind."""
+    """Load a saved embedder of any kind.
+
+    Args:
+        folder: The folder that `save` wrote.
+
+    Returns:
+        The embedder; its name is `saved:FOLDER`.
+
+    Raises:
+        EmbedderError: No embedder was saved there, or its kind is unknown.
+        CorruptedError: A file is damaged or missing.
+        MissingExtraError: The package that the embedder needs is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from vecsearch.embedders.keyed import KeyedEmbedder
+        >>> embedder = KeyedEmbedder(["a", "b"], np.eye(2, dtype=np.float32))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load_saved(embedder.save(folder + "/items")).embed_queries(["b"])
+        array([[0., 1.]], dtype=float32)
+    """
     saved = read_saved(folder)
     if saved.kind not in KINDS:
         raise EmbedderError(
-            f"the embedder in '{folder}' is of kind '{saved.kind}', which this vecsearch does not know"
+            f"the embedder in '{folder}' is of kind '{saved.kind}', which this vecsearch does not "
+            "know: upgrade vecsearch"
         )
     try:
         embedder: Embedder = importlib.import_module(KINDS[saved.kind]).from_saved(

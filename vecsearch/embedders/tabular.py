@@ -1,7 +1,8 @@
-"""Rows of a plain table as vectors: "items like this one" over numbers, dates, booleans and categories.
+"""Rows of a plain table as vectors, to find similar rows by numbers, dates, booleans and categories.
 
-Numbers, dates and booleans are scaled to mean 0 and standard deviation 1; a category is one column a value (one-hot). The
-columns are then centred and reduced by a singular value decomposition, which for plain numbers is principal components.
+Numbers, dates and booleans are scaled to mean 0 and standard deviation 1; a category becomes one
+column per value (one-hot). The columns are then centered and projected to their principal components
+(singular value decomposition). `vecsearch.training.table` fits the scaling and the components.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.embedders.saved import Saved, write_saved
+from vecsearch.common.arrays import Vectors
+from vecsearch.embedders.saved import Saved, TrainedEmbedder
 from vecsearch.errors import InvalidInputError
 
 Matrix = npt.NDArray[np.float64]
@@ -23,7 +24,14 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table: a number with its mean and deviation, or a category with the values that have a place."""
+    """How one column of the table is encoded.
+
+    Attributes:
+        name: The column's name.
+        mean: Mean of a numeric column.
+        deviation: Standard deviation of a numeric column.
+        categories: The values of a category that have a dimension each; None for a numeric column.
+    """
 
     name: str
     mean: float = 0.0
@@ -32,85 +40,97 @@ class Column:
 
     @property
     def width(self) -> int:
+        """How many dimensions the column has before the projection."""
         return 1 if self.categories is None else len(self.categories)
 
+    def encode(self, value: Any, row: int) -> Matrix:
+        """A value as float64, shape (width,); `row` is named in errors."""
+        if self.categories is not None:
+            return np.array([str(value) == category for category in self.categories], np.float64)
+        return np.array([(number_of(value, self.name, row) - self.mean) / self.deviation])
 
-class TableEmbedder:
-    """Rows as mappings from column to value. A value that is missing or null counts as the average, an unseen category as
-    none of the known; columns that were not fitted are passed over. Documents and queries alike."""
+
+class TableEmbedder(TrainedEmbedder):
+    """Embeds rows, given as mappings from column name to value; documents and queries alike.
+
+    A missing or null value counts as the average, an unknown category as none of the known ones.
+    Columns that were not fitted are ignored.
+
+    Args:
+        columns: The encoded columns.
+        center: Mean of the encoded columns: float64, shape (total width,).
+        axes: Principal components: float32, shape (total width, dim).
+        name: The embedder's name.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from vecsearch.training.table import fit_table
+        >>> embedder = fit_table(pa.table({"price": [1, 2, 3], "year": [1990, 2000, 2020]}))
+        >>> embedder.embed_documents([{"price": 2}]).shape == (1, embedder.dim)
+        True
+    """
 
     def __init__(
         self,
         columns: Sequence[Column],
-        centre: Matrix,
-        axes: npt.NDArray[np.float32],
+        center: Matrix,
+        axes: Vectors,
         name: str = "table:unsaved",
     ) -> None:
-        """centre: shape (width,) of all columns side by side; axes: shape (width, dim)."""
+        super().__init__(name, int(axes.shape[1]))
         self.columns = list(columns)
-        self.centre = np.asarray(centre, dtype=np.float64)
-        self.axes = np.ascontiguousarray(axes, dtype=np.float32)
-        self.dim = int(axes.shape[1])
-        self.name = name
+        self.center = np.asarray(center, dtype=np.float64)
+        self.axes: Vectors = np.ascontiguousarray(axes, dtype=np.float32)
 
-    def fingerprint(self) -> str:
-        """sha256 over columns, scaling and axes."""
-        return self._saved().fingerprint()
+    def embed_documents(self, documents: Sequence[Mapping[str, Any]]) -> Vectors:
+        """Embed rows.
 
-    def embed_documents(self, documents: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
-        """float32, shape (len(documents), dim). Raises InvalidInputError that names row and column."""
-        spread = np.tile(self.centre, (len(documents), 1))
-        for row, document in enumerate(documents):
-            if not isinstance(document, Mapping):
-                raise InvalidInputError(
-                    f"row {row}: a table's row is a mapping of columns, not {type(document).__name__}"
-                )
-            at = 0
-            for column in self.columns:
-                value = document.get(column.name)
-                if value is not None:
-                    spread[row, at : at + column.width] = _spread(column, value, row)
-                at += column.width
-        return np.asarray((spread - self.centre) @ self.axes, dtype=np.float32)
+        Args:
+            documents: Mappings from column name to value.
 
-    def embed_queries(self, queries: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
-        return self.embed_documents(queries)
+        Returns:
+            float32, shape (len(documents), dim).
 
-    def save(self, folder: str | Path) -> Path:
-        """Write into a new folder, without pickle; the name becomes `saved:FOLDER`. Raises InvalidInputError."""
-        path = write_saved(self._saved(), folder)
-        self.name = f"saved:{path}"
-        return path
+        Raises:
+            InvalidInputError: A row is not a mapping, or a value does not fit its column; the message
+                names row and column.
+        """
+        encoded = encode_rows(self.columns, documents)
+        centered = np.where(np.isnan(encoded), 0.0, encoded - self.center)
+        return np.asarray(centered @ self.axes, dtype=np.float32)
 
     def _saved(self) -> Saved:
         columns = [
             {**asdict(column), "categories": column.categories and list(column.categories)}
             for column in self.columns
         ]
-        return Saved("table", {"columns": columns}, (), {"centre": self.centre, "axes": self.axes})
+        return Saved("table", {"columns": columns}, (), {"centre": self.center, "axes": self.axes})
 
 
-def _row(columns: Sequence[Column], document: Mapping[str, Any], row: int) -> Matrix:
-    """One row side by side, NaN where a value is null."""
-    parts = []
-    for column in columns:
-        value = document[column.name]
-        parts.append(
-            np.full(column.width, np.nan) if value is None else _spread(column, value, row)
-        )
-    return np.concatenate(parts)
+def encode_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Matrix:
+    """Rows before the projection: float64, shape (len(rows), total width); NaN for missing values."""
+    encoded = np.full((len(rows), sum(column.width for column in columns)), np.nan)
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise InvalidInputError(
+                f"row {number}: a table's row is a mapping from column to value, not "
+                f"{type(row).__name__}"
+            )
+        start = 0
+        for column in columns:
+            value = row.get(column.name)
+            if value is not None:
+                encoded[number, start : start + column.width] = column.encode(value, number)
+            start += column.width
+    return encoded
 
 
-def _spread(column: Column, value: Any, row: int) -> Matrix:
-    """A value as shape (width,)."""
-    if column.categories is not None:
-        return np.array(
-            [str(value) == category for category in column.categories], dtype=np.float64
-        )
-    return np.array([(_number(value, column.name, row) - column.mean) / column.deviation])
+def number_of(value: Any, column: str, row: int) -> float:
+    """A number, date, time or boolean as a number: dates and times in seconds.
 
-
-def _number(value: Any, name: str, row: int) -> float:
+    Raises:
+        InvalidInputError: The value is not a finite number; the message names row and column.
+    """
     if isinstance(value, datetime):
         return value.timestamp()
     if isinstance(value, date):
@@ -120,13 +140,16 @@ def _number(value: Any, name: str, row: int) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"row {row}, column '{name}': {value!r} is not a number") from error
+        raise InvalidInputError(
+            f"row {row}, column '{column}': {value!r} is not a number"
+        ) from error
     if not np.isfinite(number):
-        raise InvalidInputError(f"row {row}, column '{name}': {value!r} is not a finite number")
+        raise InvalidInputError(f"row {row}, column '{column}': {value!r} is not a finite number")
     return number
 
 
 def from_saved(saved: Saved, name: str) -> TableEmbedder:
+    """The embedder that `TableEmbedder.save` wrote."""
     columns = [
         Column(
             entry["name"],

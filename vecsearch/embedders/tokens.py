@@ -1,7 +1,8 @@
-"""Texts to words, in any mix of languages: what word and document vectors are trained on and looked up by.
+"""Cut texts into words, in any mix of languages, for word and document vectors.
 
-Letters and digits between spaces and punctuation are one word, lower-cased. A run of Chinese characters or kana has no
-spaces, so it is cut either by the vocabulary at hand (the longest known word first) or by jieba (the extra `train`).
+Letters and digits between spaces and punctuation are one word, lower-cased. A run of Chinese
+characters or kana has no spaces, so it is cut by a vocabulary (the longest known word at each
+position) or by jieba (the extra `train`).
 """
 
 from __future__ import annotations
@@ -21,12 +22,25 @@ _IS_RUN = re.compile(rf"[{_RUN}]")
 
 
 def has_runs(text: str) -> bool:
-    """Whether a text holds Chinese characters or kana, which spaces do not divide into words."""
+    """Whether a text contains Chinese characters or kana, which are written without spaces."""
     return _IS_RUN.search(text) is not None
 
 
 def split(text: str, cut: Callable[[str], Iterable[str]], *, lower: bool = True) -> list[str]:
-    """The words of a text in order; `cut` divides a run of Chinese characters or kana."""
+    """The words of a text in order.
+
+    Args:
+        text: Any text.
+        cut: Divides a run of Chinese characters or kana into words.
+        lower: Whether the other words are lower-cased.
+
+    Returns:
+        The words.
+
+    Example:
+        >>> split("Don't stop: 你好!", list)
+        ["don't", 'stop', '你', '好']
+    """
     words: list[str] = []
     for piece in _PIECE.findall(text):
         if _IS_RUN.match(piece):
@@ -37,7 +51,20 @@ def split(text: str, cut: Callable[[str], Iterable[str]], *, lower: bool = True)
 
 
 def longest_match(run: str, known: Container[str], longest: int) -> list[str]:
-    """Cut a run by forward maximum matching: the longest known word at each place, else one character."""
+    """Cut a run by forward maximum matching.
+
+    Args:
+        run: Characters without spaces.
+        known: The vocabulary.
+        longest: Characters of the longest word that is looked for.
+
+    Returns:
+        At each position the longest known word, else one character.
+
+    Example:
+        >>> longest_match("abcd", {"abc", "ab"}, longest=3)
+        ['abc', 'd']
+    """
     words, start = [], 0
     while start < len(run):
         end = min(len(run), start + longest)
@@ -49,14 +76,24 @@ def longest_match(run: str, known: Container[str], longest: int) -> list[str]:
 
 
 def tokenizer(name: Tokenizer) -> Callable[[str], list[str]]:
-    """text -> words: "words" cuts Chinese into single characters, "jieba" into words. Raises MissingExtraError."""
+    """A function from a text to its words.
+
+    Args:
+        name: "words" cuts Chinese into single characters, "jieba" into words.
+
+    Returns:
+        The function.
+
+    Raises:
+        MissingExtraError: jieba is needed and not installed.
+    """
     cut: Callable[[str], Iterable[str]] = list if name == "words" else _jieba().lcut
     return lambda text: split(text, cut)
 
 
 @cache
 def _jieba() -> Any:
-    """A segmenter of our own, so that a dictionary the user gives to jieba's global one changes no vectors."""
+    """A jieba of our own, so that words the user adds to the global one change no vectors."""
     jieba = require("jieba", "jieba", "train", "Cutting Chinese text into words")
     jieba.setLogLevel(logging.WARNING)
     segmenter = jieba.Tokenizer()

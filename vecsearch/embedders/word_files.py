@@ -1,7 +1,8 @@
-"""Read word vectors: word2vec text and binary, GloVe text, fastText .vec; any of them gzipped.
+"""Read word vectors: word2vec text and binary, GloVe text and fastText .vec, each also gzipped.
 
-Formats: https://code.google.com/archive/p/word2vec (a header "count dim", then a word and its numbers, as text or as
-little-endian float32), https://nlp.stanford.edu/projects/glove (the same text without a header).
+word2vec (https://code.google.com/archive/p/word2vec): a header "count dim", then a word and its
+numbers per entry, as text or as little-endian float32. GloVe (https://nlp.stanford.edu/projects/glove):
+the same text without a header.
 """
 
 from __future__ import annotations
@@ -18,21 +19,36 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.errors import CorruptedError, EmbedderError
 
 File: TypeAlias = io.BufferedReader | gzip.GzipFile
-FASTTEXT_MAGIC = (
-    b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model with its subwords (.bin)
-)
+FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model (.bin)
 _LINES = 10_000  # lines parsed at a time
 _NUMERIC = frozenset(b"0123456789+-.eEnaif")
 
 
 def read_word_vectors(path: str | Path) -> tuple[list[str], Vectors]:
-    """(words, float32 matrix). Of a word that comes twice the first vector is kept; bytes that are not UTF-8 are dropped.
+    """Read a file of word vectors; the format is recognized by its content.
 
-    Raises EmbedderError when the file is not there or of no known format, CorruptedError when it is damaged.
+    Args:
+        path: The file.
+
+    Returns:
+        The words, and their vectors as float32, shape (words, dim). Of a repeated word the first
+        vector is used; bytes that are not UTF-8 are dropped.
+
+    Raises:
+        EmbedderError: There is no such file, or its format is unknown.
+        CorruptedError: The file is damaged; the message names the word.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     _ = file.write(b"sea 1 2\\nsun 3 4\\n")
+        ...     file.flush()
+        ...     read_word_vectors(file.name)[0]
+        ['sea', 'sun']
     """
     source = Path(path)
     if not source.is_file():
-        raise EmbedderError(f"no file of word vectors at '{source}'")
+        raise EmbedderError(f"there is no file of word vectors at '{source}'")
     try:
         with _open(source) as file:
             first = file.readline()
@@ -49,7 +65,7 @@ def read_word_vectors(path: str | Path) -> tuple[list[str], Vectors]:
 
 
 def is_fasttext_model(path: str | Path) -> bool:
-    """Whether the file is a fastText .bin, which holds subwords too."""
+    """Whether the file is a fastText .bin, which contains n-grams too."""
     with Path(path).open("rb") as file:
         return file.read(4) == FASTTEXT_MAGIC
 
@@ -61,7 +77,7 @@ def _open(source: Path) -> File:
 
 
 def _header(line: bytes) -> tuple[int, int] | None:
-    """(count, dim) of a word2vec header; None for a GloVe file, which begins with a word and its numbers."""
+    """(count, dim) of a word2vec header; None for a GloVe file, which has no header."""
     parts = line.split()
     if len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit() and int(parts[1]) > 0:
         return int(parts[0]), int(parts[1])
@@ -69,7 +85,7 @@ def _header(line: bytes) -> tuple[int, int] | None:
 
 
 def _looks_binary(file: File, dim: int) -> bool:
-    """Whether the first word is followed by raw floats rather than by `dim` numbers in digits and a new line."""
+    """Whether raw floats follow the first word, rather than `dim` numbers in digits."""
     start = file.tell()
     numbers = file.readline(1024 + 40 * dim).rsplit(None, dim)[-dim:]
     file.seek(start)
@@ -99,10 +115,12 @@ def _read_binary(file: File, count: int, dim: int, source: Path) -> tuple[list[s
 def _read_text(
     file: File, first: bytes, source: Path, header: tuple[int, int] | None
 ) -> tuple[list[str], Vectors]:
-    """`first` is a line already read. Without a header the first line tells the dimension."""
+    """Read text; `first` is a line already read. Without a header it shows the dimension."""
     dim = header[1] if header is not None else len(first.split()) - 1
     if dim < 1:
-        raise EmbedderError(f"'{source}' holds no word vectors: its first line is {first[:80]!r}")
+        raise EmbedderError(
+            f"'{source}' contains no word vectors: its first line is {first[:80]!r}"
+        )
     words: list[str] = []
     blocks: list[Vectors] = []
     lines = [first] if first else []
@@ -118,7 +136,10 @@ def _read_text(
 
 
 def _parse(lines: list[bytes], dim: int, words: list[str], source: Path) -> Vectors:
-    """Append the lines' words and return their numbers; a word may hold spaces, so the numbers count from the right."""
+    """Append the lines' words to `words` and return their numbers.
+
+    A word may contain spaces, so the numbers are counted from the right.
+    """
     out = np.empty((len(lines), dim), dtype=np.float32)
     for row, line in enumerate(lines):
         word, _, numbers = line.rstrip().partition(b" ")
@@ -132,7 +153,7 @@ def _parse(lines: list[bytes], dim: int, words: list[str], source: Path) -> Vect
         except ValueError as error:
             number = len(words) + 1
             raise CorruptedError(
-                f"'{source}': word {number} ({word[:40]!r}) has not {dim} numbers: {error}"
+                f"'{source}': word {number} ({word[:40]!r}) does not have {dim} numbers: {error}"
             ) from error
         words.append(word.decode("utf-8", errors="ignore"))
     return out

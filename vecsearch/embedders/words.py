@@ -1,32 +1,51 @@
-"""Word vectors as an embedder: a word is looked up, a longer text is the mean of its words' vectors.
+"""Word vectors as an embedder: a word is looked up; a longer text is the mean of its words' vectors.
 
-Specs: `words:PATH` (word2vec text or binary, GloVe, fastText .vec or .bin), `words:glove-6b-50d` (English; extra `glove`),
-`words:synonyms-zh` (Chinese; extra `synonyms`). Vectors trained here (`word2vec.py`, `fasttext.py`) are of the same kind.
+Specs: `words:PATH` (word2vec text or binary, GloVe, fastText .vec or .bin), `words:glove-6b-50d`
+(English; extra `glove`), `words:synonyms-zh` (Chinese; extra `synonyms`). `vecsearch.training.word2vec`
+and `vecsearch.training.fasttext` train such embedders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.embedders import tokens
 from vecsearch.embedders.inputs import strings
 from vecsearch.embedders.keyed import KeyedVectors
-from vecsearch.embedders.saved import Saved, write_saved
+from vecsearch.embedders.saved import Saved, TrainedEmbedder
 
 Cutting = Literal["vocabulary", "words", "jieba"]
-_LONGEST = 8  # characters of the longest Chinese word looked for
+_LONGEST = 8  # characters of the longest Chinese word that is looked for
 
 
-class WordEmbedder(KeyedVectors):
-    """Texts as the mean of their words' vectors; words without a vector are passed over, a text of none is all zeros.
+class WordEmbedder(KeyedVectors, TrainedEmbedder):
+    """Embeds a text as the mean of its words' vectors.
 
-    A word is looked up as it is written, then in lower case. `cutting` says how Chinese runs become words: by the longest
-    match in this vocabulary, into characters ("words"), or by jieba, as the vectors were trained.
+    A word is looked up as it is written, then in lower case. Words without a vector are ignored; a
+    text without any known word gives the zero vector.
+
+    Args:
+        keys: The words, in row order.
+        vectors: float32, shape (len(keys), dim).
+        name: The embedder's name.
+        cutting: How a run of Chinese characters becomes words: "vocabulary" takes the longest known
+            word at each position, "words" single characters, "jieba" the words that jieba finds.
+            It must match how the vectors were trained.
+        about: How the vectors were trained; saved with them.
+
+    Raises:
+        InvalidInputError: A word is repeated, or words and rows differ in number.
+        MissingExtraError: jieba is needed and not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> words = WordEmbedder(["sea", "sun"], np.array([[2, 0], [0, 4]], np.float32))
+        >>> words.embed_documents(["Sea and sun"])
+        array([[1., 2.]], dtype=float32)
     """
 
     kind = "words"
@@ -34,60 +53,59 @@ class WordEmbedder(KeyedVectors):
     def __init__(
         self,
         keys: Sequence[str],
-        vectors: npt.NDArray[np.float32],
+        vectors: Vectors,
         name: str = "words:unsaved",
         *,
         cutting: Cutting = "vocabulary",
         about: dict[str, Any] | None = None,
     ) -> None:
-        """`about`: how the vectors were made, kept with them when saved. Raises MissingExtraError when jieba is needed."""
-        super().__init__(keys, vectors)
-        self.name = name
+        KeyedVectors.__init__(self, keys, vectors)
+        TrainedEmbedder.__init__(self, name, self.dim)
         self.cutting = cutting
         self.about = dict(about or {})
         self._tokenize = (
             tokens.tokenizer(cutting) if cutting != "vocabulary" else self._by_vocabulary
         )
-        self._fingerprint: str | None = None
 
-    def fingerprint(self) -> str:
-        """sha256 over words, vectors and the way texts are cut."""
-        if self._fingerprint is None:
-            saved = self._saved()
-            self._fingerprint = Saved(
-                saved.kind, {"cutting": self.cutting}, saved.keys, saved.arrays
-            ).fingerprint()
-        return self._fingerprint
+    def embed_documents(self, documents: Sequence[str]) -> Vectors:
+        """Embed texts, queries and documents alike.
 
-    def embed_documents(self, documents: Sequence[str]) -> npt.NDArray[np.float32]:
-        """float32, shape (len(documents), dim). Raises InvalidInputError for a document that is not a string."""
+        Args:
+            documents: Texts.
+
+        Returns:
+            float32, shape (len(documents), dim).
+
+        Raises:
+            InvalidInputError: A document is not a string.
+        """
         out = np.zeros((len(documents), self.dim), dtype=np.float32)
         for row, text in enumerate(strings(documents, self.name)):
-            found = self.text_vectors(text)
-            if len(found):
-                out[row] = found.mean(axis=0)
+            vectors = self.text_vectors(text)
+            if len(vectors):
+                out[row] = vectors.mean(axis=0)
         return out
 
-    def embed_queries(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
-        return self.embed_documents(queries)
+    def text_vectors(self, text: str) -> Vectors:
+        """The vectors of a text's known words in order: float32, shape (words, dim).
 
-    def text_vectors(self, text: str) -> npt.NDArray[np.float32]:
-        """The vectors of a text's known words in order, shape (words, dim). A text that is one known key is that word."""
+        A text that is itself a key gives that key's vector.
+        """
         if text in self.row:
             return self.vectors[[self.row[text]]]
         rows = (self.row.get(word, self.row.get(word.lower())) for word in self._tokenize(text))
-        found: npt.NDArray[np.float32] = self.vectors[[row for row in rows if row is not None]]
-        return found
-
-    def save(self, folder: str | Path) -> Path:
-        """Write into a new folder, without pickle; the name becomes `saved:FOLDER`. Raises InvalidInputError."""
-        path = write_saved(self._saved(), folder)
-        self.name = f"saved:{path}"
-        return path
+        vectors: Vectors = self.vectors[[row for row in rows if row is not None]]
+        return vectors
 
     def _saved(self) -> Saved:
         settings = {"cutting": self.cutting, "about": self.about}
         return Saved(self.kind, settings, self.keys, {"vectors": self.vectors})
+
+    def _compute_fingerprint(self) -> str:
+        """Over words, vectors and the way texts are cut; how they were trained does not matter."""
+        saved = self._saved()
+        settings = {"cutting": self.cutting}
+        return Saved(saved.kind, settings, saved.keys, saved.arrays).fingerprint()
 
     def _by_vocabulary(self, text: str) -> list[str]:
         return tokens.split(
@@ -96,6 +114,7 @@ class WordEmbedder(KeyedVectors):
 
 
 def from_saved(saved: Saved, name: str) -> WordEmbedder:
+    """The embedder that `WordEmbedder.save` wrote."""
     settings = saved.settings
     return WordEmbedder(
         saved.keys,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Scores, Vectors
-from vecsearch.embedders.projected import (
+from vecsearch.embedders.projection import (
     METHODS,
     TRAIN_ROWS,
     Projection,

@@ -244,7 +244,7 @@ def components_needed(sample: Vectors, metric: str) -> int:
 
 def _rotated(sample: Vectors, *, centered: bool) -> Vectors:
     """The sample in its principal components, most variance first."""
-    center, _, axes = principal_axes(sample, centred=centered)
+    center, _, axes = principal_axes(sample, centered=centered)
     rotated: Vectors = np.ascontiguousarray((sample - center) @ axes.T, np.float32)
     return rotated
 

@@ -13,7 +13,6 @@ are masked. Lengths being equal, its offsets are offsets into the original.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import re
 import unicodedata
@@ -24,7 +23,8 @@ from itertools import pairwise
 from types import CodeType
 from typing import Any
 
-from vecsearch.errors import InvalidInputError, MissingExtraError
+from vecsearch.common.optional import find_installed, require
+from vecsearch.errors import InvalidInputError
 
 Span = tuple[int, int]
 SMALLEST_MAX_CHARS = 32
@@ -257,8 +257,7 @@ def resolve_chunker(
         raise InvalidInputError(
             f"chunker is {spec!r}; give True, a number of characters, vecsearch's Chunker, or a function"
         )
-    if importlib.util.find_spec("chonkie") is None:
-        raise MissingExtraError("chonkie", "chunk", "Splitting long text")
+    find_installed("chonkie", "chonkie", "chunk", "Splitting long text")
     return chunker
 
 
@@ -312,26 +311,22 @@ def _pack(shadow: str, limit: int, cjk_weight: int) -> list[Span]:
 
 @lru_cache(maxsize=16)
 def _chonkie(limit: int, cjk_weight: int) -> Any:
-    try:
-        from chonkie import RecursiveChunker
-        from chonkie.types import RecursiveLevel, RecursiveRules
-    except ImportError as error:
-        raise MissingExtraError("chonkie", "chunk", "Splitting long text") from error
-
-    rules = RecursiveRules(
+    chonkie = require("chonkie", "chonkie", "chunk", "Splitting long text")
+    types = require("chonkie.types", "chonkie", "chunk", "Splitting long text")
+    rules = types.RecursiveRules(
         levels=[
-            RecursiveLevel(
+            types.RecursiveLevel(
                 delimiters=["\n" + "#" * depth + " " for depth in range(1, 7)], include_delim="next"
             ),
-            RecursiveLevel(delimiters=["\n\n"]),
-            RecursiveLevel(delimiters=[". ", ".\n", "。"]),
-            RecursiveLevel(delimiters=["\n"]),
-            RecursiveLevel(delimiters=[", ", "; ", ": ", "，", "、", "：", "—", "…"]),
-            RecursiveLevel(whitespace=True),
+            types.RecursiveLevel(delimiters=["\n\n"]),
+            types.RecursiveLevel(delimiters=[". ", ".\n", "。"]),
+            types.RecursiveLevel(delimiters=["\n"]),
+            types.RecursiveLevel(delimiters=[", ", "; ", ": ", "，", "、", "：", "—", "…"]),
+            types.RecursiveLevel(whitespace=True),
         ]
     )
     counter: Any = partial(measure, cjk_weight=cjk_weight)
-    return RecursiveChunker(
+    return chonkie.RecursiveChunker(
         tokenizer=counter, chunk_size=limit, rules=rules, min_characters_per_chunk=1
     )
 

@@ -131,7 +131,7 @@ def _constant(manifest: Manifest, name: str, value: Any) -> pa.Scalar:
                 f'column {name!r} cannot be updated in place: add the document again with on_conflict="replace"'
             )
         raise InvalidInputError(
-            f"there is no column {name!r}{did_you_mean(name, changeable)}; add_column makes one"
+            f"there is no column {name!r} (add_column makes one){did_you_mean(name, changeable)}"
         )
     field = manifest.schema.field(name)
     try:

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Scores
-from vecsearch.embedders.projected import (
+from vecsearch.embedders.projected import ReducedEmbedder
+from vecsearch.embedders.projection import (
     METHODS,
     Method,
     Projection,
-    ReducedEmbedder,
     checked_dims,
     fit_projection,
     training_sample,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
-from vecsearch.common.optional import require_pandas
+from vecsearch.common.optional import require
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import END, ID, START, VECTOR, Id, Plan
 
@@ -128,7 +128,7 @@ class Hits(Sequence[Hit]):
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
-        require_pandas("to_pandas()")
+        require("pandas", "pandas", "pandas", "to_pandas()")
         return self.to_arrow(columns).to_pandas()
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:

@@ -32,7 +32,7 @@ def versions(root: Path) -> list[int]:
         try:
             return sorted(
                 int(name[:-5]) for name in os.listdir(folder) if re.fullmatch(r"\d{8,}\.json", name)
-            )  # noqa: PTH208  hot
+            )
         except (FileNotFoundError, NotADirectoryError):
             return []
 

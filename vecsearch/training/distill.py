@@ -1,12 +1,14 @@
-"""Distil a sentence-transformers model into a static one: every token's vector, worked out once.
+"""Distill a sentence-transformers model into a static one: a vector per token, computed once.
 
-Method: Model2Vec (Tulkens and van Dongen, 2024, https://github.com/MinishLab/model2vec). Each token is embedded alone by
-the teacher; PCA reduces the vectors; each is then weighted. Without a corpus the weight is a / (a + p), with p the token's
-share of running text by Zipf's law over the order of the vocabulary (smooth inverse frequency; Arora, Liang and Ma, ICLR 2017).
+Model2Vec (Tulkens and van Dongen, 2024, https://github.com/MinishLab/model2vec): the teacher embeds
+each token alone; PCA reduces the vectors; each vector is then weighted. Without a corpus the weight is
+a / (a + p), where p is the token's share of running text, estimated by Zipf's law from its position in
+the vocabulary (smooth inverse frequency; Arora, Liang and Ma, ICLR 2017).
 
-With a corpus of one's own its frequent words become tokens, the mean vector of its running text is taken off (Mu and Viswanath,
-"All-but-the-Top", ICLR 2018), and the weight is the logarithm of the inverse document frequency (Spärck Jones, 1972): in texts
-of one field, smooth inverse frequency would damp the field's own words as if they were stop words.
+With a corpus, its frequent words become tokens, the mean vector of its running text is subtracted (Mu
+and Viswanath, "All-but-the-Top", ICLR 2018), and the weight is the logarithm of the inverse document
+frequency (Spärck Jones, 1972): in texts of one field, smooth inverse frequency would weight the field's
+own words down like stop words.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 
-SIF = 1e-4  # a: tokens that make up more than this share of the text are damped
+SIF = 1e-4  # a: tokens with a larger share of the text than this are weighted down
 _WINDOW = 8192  # texts counted, or tokens embedded, at a time
 
 
@@ -41,11 +43,29 @@ def distill(
     min_count: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a static model of `teacher` into `folder` (a model2vec folder: load it with `model2vec:FOLDER`).
+    """Write a static model of `teacher`; load it by the name `model2vec:FOLDER`.
 
-    corpus: texts of one's own; up to `words` of their words that come `min_count` times become tokens, where the teacher has
-    a WordPiece tokenizer (the BERT family). dim: at most the teacher's. progress: called with tokens done and in all.
-    Raises EmbedderError for a teacher without a fast tokenizer; InvalidInputError for a folder in use or a wrong dim.
+    Args:
+        teacher: The model to distill.
+        folder: A folder that does not exist yet, or is empty.
+        corpus: Your own texts, from which words and weights are taken; None needs no texts.
+        dim: Length of the vectors, at most the teacher's.
+        words: How many frequent words of the corpus become tokens; only for a teacher with a
+            WordPiece tokenizer (the BERT family).
+        min_count: Rarer words do not become tokens.
+        progress: Called with the number of embedded tokens and of all tokens.
+
+    Returns:
+        The folder.
+
+    Raises:
+        EmbedderError: The teacher has no fast tokenizer.
+        InvalidInputError: The folder is in use, or `dim` is out of range.
+
+    Example:
+        >>> from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+        >>> teacher = SentenceTransformerEmbedder("all-MiniLM-L6-v2")  # doctest: +SKIP
+        >>> distill(teacher, "static-model", dim=128)  # doctest: +SKIP
     """
     target = Path(folder)
     if target.exists() and any(target.iterdir()):
@@ -75,7 +95,7 @@ def _tokenizer(teacher: SentenceTransformerEmbedder) -> Any:
 
     backend = getattr(teacher.model.tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise EmbedderError(f"'{teacher.name}' has no fast tokenizer, which distilling needs")
+        raise EmbedderError(f"'{teacher.name}' has no fast tokenizer, which distillation needs")
     copy = Tokenizer.from_str(backend.to_str())
     copy.no_padding()
     copy.no_truncation()
@@ -83,7 +103,10 @@ def _tokenizer(teacher: SentenceTransformerEmbedder) -> Any:
 
 
 def _with_words(tokenizer: Any, texts: list[str], words: int, min_count: int) -> Any:
-    """The tokenizer with the corpus's frequent words as tokens: WordPiece takes the longest match first."""
+    """The tokenizer with the corpus's frequent words as tokens.
+
+    WordPiece takes the longest match first, so it then takes these words whole.
+    """
     from tokenizers import Tokenizer
 
     layout = json.loads(tokenizer.to_str())
@@ -112,7 +135,7 @@ def _embed_tokens(
     tokens: list[str],
     progress: Callable[[int, int], None] | None,
 ) -> npt.NDArray[np.float32]:
-    """Each token embedded alone, as the word it stands for; float32, shape (len(tokens), teacher.dim)."""
+    """Each token embedded alone, as plain text: float32, shape (len(tokens), teacher.dim)."""
     import numpy as np
 
     layout = json.loads(tokenizer.to_str())["model"]
@@ -130,17 +153,17 @@ def _embed_tokens(
 
 
 def _reduce(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float32]:
-    """The first `dim` principal components, centred."""
+    """The first `dim` principal components, centered."""
     import numpy as np
 
     from vecsearch.common.pca import principal_axes
 
-    centre, _, axes = principal_axes(vectors, centred=True)
-    return np.ascontiguousarray((vectors - centre) @ axes[:dim].T, dtype=np.float32)
+    center, _, axes = principal_axes(vectors, centered=True)
+    return np.ascontiguousarray((vectors - center) @ axes[:dim].T, dtype=np.float32)
 
 
 def _weighted_by_rank(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Smooth inverse frequency, the share of a token following from its place in the vocabulary."""
+    """Weight by smooth inverse frequency, with shares estimated from the vocabulary's order."""
     import numpy as np
 
     share = 1 / np.arange(2, len(vectors) + 2)
@@ -151,21 +174,23 @@ def _weighted_by_rank(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float3
 def _weighted_by_corpus(
     vectors: npt.NDArray[np.float32], tokenizer: Any, texts: list[str]
 ) -> npt.NDArray[np.float32]:
-    """Centred on the mean of the running text, weighted by log((N + 1) / (df + 1/2)): N texts, df of them with the token."""
+    """Center on the mean of the running text; weight by log((N + 1) / (df + 1/2)).
+
+    N is the number of texts, df the number of texts with the token.
+    """
     import numpy as np
 
-    seen, holding = np.zeros(len(vectors)), np.zeros(len(vectors))
+    occurrences, document_frequency = np.zeros(len(vectors)), np.zeros(len(vectors))
     for start in range(0, len(texts), _WINDOW):
         for encoding in tokenizer.encode_batch_fast(
             texts[start : start + _WINDOW], add_special_tokens=False
         ):
             ids, counts = np.unique(np.asarray(encoding.ids, dtype=np.int64), return_counts=True)
-            seen[ids] += counts
-            holding[ids] += 1
-    mean = seen @ vectors / max(seen.sum(), 1.0)
-    return np.asarray(
-        (vectors - mean) * np.log((len(texts) + 1) / (holding + 0.5))[:, None], np.float32
-    )
+            occurrences[ids] += counts
+            document_frequency[ids] += 1
+    mean = occurrences @ vectors / max(occurrences.sum(), 1.0)
+    weights = np.log((len(texts) + 1) / (document_frequency + 0.5))
+    return np.asarray((vectors - mean) * weights[:, None], np.float32)
 
 
 def _write(
@@ -183,7 +208,7 @@ def _write(
         "tokenizer_name": teacher,
         "max_length": None,
     }
-    with whole_folder(folder) as made:
-        save_file({"embeddings": vectors}, made / "model.safetensors")
-        tokenizer.save(str(made / "tokenizer.json"))
-        (made / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    with whole_folder(folder) as part:
+        save_file({"embeddings": vectors}, part / "model.safetensors")
+        tokenizer.save(str(part / "tokenizer.json"))
+        (part / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

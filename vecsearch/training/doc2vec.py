@@ -1,4 +1,4 @@
-"""Train Doc2Vec on your own documents (the extra `train`)."""
+"""Doc2Vec: train document vectors on your own documents (gensim, the extra `train`)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,36 @@ def train_doc2vec(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Doc2VecEmbedder:
-    """An embedder trained on texts, or on lists of words. Save it with `.save(folder)`.
+    """Train paragraph vectors (Le and Mikolov, ICML 2014).
 
-    dm: distributed memory, else distributed bag of words. cutting: how texts become words; None chooses jieba where there
-    is Chinese. The same seed gives the same vectors with one worker. Raises InvalidInputError when there is nothing to
-    train on.
+    With one worker the same seed gives the same vectors.
+
+    Args:
+        corpus: Texts, or lists of words.
+        dim: Length of the vectors.
+        window: How many neighbors on each side count as context.
+        epochs: Passes over the corpus.
+        min_count: Words that occur less often are ignored.
+        negative: Negative samples for each pair.
+        dm: Whether to train distributed memory, else distributed bag of words.
+        cutting: How Chinese becomes words: "words" (characters) or "jieba"; None takes jieba where
+            there is Chinese.
+        infer_epochs: Passes over a text when its vector is inferred.
+        seed: Seed of all random choices.
+        workers: Threads.
+        progress: Called with the number of finished epochs and of all epochs.
+
+    Returns:
+        The embedder. Save it with `.save(folder)`.
+
+    Raises:
+        InvalidInputError: No word occurs `min_count` times.
+        MissingExtraError: The extra `train` is not installed.
+
+    Example:
+        >>> documents = train_doc2vec(["the sea and the sun"] * 5, dim=8, epochs=1)
+        >>> documents.embed_documents(["the sun"]).shape
+        (1, 8)
     """
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     models = gensim_models("Training Doc2Vec")

@@ -1,4 +1,4 @@
-"""Train fastText on your own corpus (the extra `train`)."""
+"""fastText: train word vectors with character n-grams (gensim, the extra `train`)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,37 @@ def train_fasttext(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> FastTextEmbedder:
-    """An embedder trained on texts, or on lists of words; n-grams of min_n to max_n characters share `buckets` vectors.
+    """Train word vectors that also cover unknown words (Bojanowski et al., TACL 2017).
 
-    For Chinese, whose words are short, min_n=1 and max_n=2 serve better. The same seed gives the same vectors with one
-    worker. Raises InvalidInputError when there is nothing to train on.
+    With one worker the same seed gives the same vectors.
+
+    Args:
+        corpus: Texts, or lists of words.
+        dim: Length of the vectors.
+        window: How many neighbors on each side count as context.
+        epochs: Passes over the corpus.
+        min_count: Words that occur less often get no vector of their own.
+        negative: Negative samples for each pair.
+        min_n: Characters of the shortest n-gram; for Chinese, whose words are short, take 1.
+        max_n: Characters of the longest n-gram; for Chinese take 2.
+        buckets: Vectors that all n-grams share, by hashing.
+        cutting: How Chinese becomes words: "words" (characters) or "jieba"; None takes jieba where
+            there is Chinese.
+        seed: Seed of all random choices.
+        workers: Threads.
+        progress: Called with the number of finished epochs and of all epochs.
+
+    Returns:
+        The embedder. Save it with `.save(folder)`.
+
+    Raises:
+        InvalidInputError: No word occurs `min_count` times.
+        MissingExtraError: The extra `train` is not installed.
+
+    Example:
+        >>> words = train_fasttext(["the sea and the sun"] * 5, dim=8, epochs=1, buckets=100)
+        >>> bool(words.embed_documents(["seaside"]).any())  # an unknown word
+        True
     """
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     model = gensim_models("Training fastText").FastText(

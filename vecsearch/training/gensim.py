@@ -1,6 +1,7 @@
-"""What the trainers on gensim share: a corpus as lists of words, progress, and one call of Word2Vec.
+"""What the trainers that use gensim share: cutting a corpus into words, progress, and skip-gram.
 
-gensim saves models by pickle, so its models are only used in memory: vectors and parameters are taken out of them.
+gensim saves models by pickle, so its models are only used in memory: vectors and parameters are copied
+out of them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,26 @@ from vecsearch.common.optional import gensim_models, require
 from vecsearch.embedders import tokens
 from vecsearch.errors import InvalidInputError
 
-Progress = Callable[
-    [int, int], None
-]  # called with epochs done and epochs in all; raise in it to stop the training
+Progress = Callable[[int, int], None]
+"""Called with the number of finished epochs and of all epochs; raise in it to stop the training."""
 
 
 def tokenize_corpus(
     corpus: Iterable[str | Sequence[str]], cutting: tokens.Tokenizer | None, min_count: int
 ) -> tuple[list[list[str]], tokens.Tokenizer]:
-    """(documents as lists of words, the cutting used); None cuts by jieba once any text holds Chinese, else by spaces.
+    """Cut a corpus into words.
 
-    A document that is a list already is taken as words. Raises InvalidInputError when no word comes `min_count` times.
+    Args:
+        corpus: Texts, or lists of words, which are used as they are.
+        cutting: How Chinese becomes words; None takes jieba if any text contains Chinese.
+        min_count: How often at least one word must occur.
+
+    Returns:
+        The documents as lists of words, and the cutting that was used.
+
+    Raises:
+        InvalidInputError: No word occurs `min_count` times.
+        MissingExtraError: jieba is needed and not installed.
     """
     documents = list(corpus)
     if cutting is None:
@@ -43,8 +53,8 @@ def tokenize_corpus(
     counts = Counter(word for document in words for word in document)
     if not counts or max(counts.values()) < min_count:
         raise InvalidInputError(
-            f"nothing to train on: of {len(counts)} distinct words in {len(words)} documents none comes {min_count} times "
-            "(min_count)"
+            f"nothing to train on: of {len(counts)} distinct words in {len(words)} documents none "
+            f"occurs {min_count} times (min_count)"
         )
     return words, cutting
 
@@ -78,9 +88,13 @@ def skip_gram(
     shrink_windows: bool = True,
     what_for: str = "Training word vectors",
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
-    """Word2vec with negative sampling (Mikolov et al., NIPS 2013): (keys by falling frequency, vectors).
+    """word2vec with negative sampling (Mikolov et al., NIPS 2013).
 
-    The same on every run of one machine and library version for `workers=1`; more workers are faster and not.
+    With one worker, runs on one machine with one version of gensim give the same vectors; with more
+    workers they differ.
+
+    Returns:
+        The keys by falling frequency, and their vectors: float32, shape (keys, dim).
     """
     model = gensim_models(what_for).Word2Vec(
         sentences=sentences,

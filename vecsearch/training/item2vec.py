@@ -1,18 +1,20 @@
-"""item2vec: vectors of items from what was bought, watched or played together (Barkan and Koenigstein, MLSP 2016).
+"""item2vec: vectors of items that were bought, watched or played together.
 
-Every session (a basket, a user's ratings, a playlist) is a sentence of items, and word2vec's skip-gram with negative
-sampling learns them (gensim, the extra `train`). A query is an item, or a list of items: someone's history.
+Barkan and Koenigstein, "Item2Vec: Neural Item Embedding for Collaborative Filtering" (MLSP 2016).
+Every session (a basket, a user's ratings, a playlist) is a sentence of items, on which word2vec's
+skip-gram with negative sampling is trained (gensim, the extra `train`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
+from vecsearch.training.columns import id_column, require_column
 from vecsearch.training.gensim import Progress, skip_gram
 
 if TYPE_CHECKING:
@@ -36,23 +38,56 @@ def train_item2vec(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> KeyedEmbedder:
-    """An embedder of items; keys are the items as strings. Save it with `.save(folder)`.
+    """Train vectors of items.
 
-    table: one row for each item of a session. order: a column, such as a time, by which a session is sorted; None shuffles
-    each session once. window: neighbours on each side that count as together. ns_exponent: how much popular items serve as
-    negatives (0 not more than others, 1 in proportion). The same seed gives the same vectors with one worker.
-    Raises InvalidInputError for a missing column, a null, or when no item comes `min_count` times.
+    With one worker the same seed gives the same vectors.
+
+    Args:
+        table: One row for each item of a session.
+        session: The column that names the session.
+        item: The column that names the item.
+        order: A column, such as a time, by which the items of a session are sorted; rows with equal
+            values keep their order. None shuffles each session once.
+        dim: Length of the vectors.
+        window: How many neighbors on each side count as seen together.
+        epochs: Passes over the sessions.
+        min_count: Items that occur less often get no vector.
+        negative: Negative samples for each pair.
+        sample: Items more frequent than this share are downsampled; 0 keeps all.
+        ns_exponent: How often popular items are negative samples: 0 for all items alike, 1 in
+            proportion to their frequency.
+        seed: Seed of all random choices.
+        workers: Threads.
+        progress: Called with the number of finished epochs and of all epochs.
+
+    Returns:
+        An embedder whose keys are the items as strings. A query is an item, or a list of items such
+        as someone's history. Save it with `.save(folder)`.
+
+    Raises:
+        InvalidInputError: A column is missing or contains a null, no session has two items, or no
+            item occurs `min_count` times.
+        MissingExtraError: The extra `train` is not installed.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> table = pa.table({"basket": [1, 1, 2, 2], "item": ["pen", "ink", "pen", "ink"]})
+        >>> items = train_item2vec(table, session="basket", item="item", dim=4, epochs=1)
+        >>> items.most_similar("pen", k=1)[0][0]
+        'ink'
     """
     sessions = sessions_of(table, session, item, order, seed)
-    if not any(len(one) > 1 for one in sessions):
+    if not any(len(items) > 1 for items in sessions):
         raise InvalidInputError(
             f"nothing to train on: no session ('{session}') has two items ('{item}')"
         )
     _, counts = np.unique(np.concatenate(sessions), return_counts=True)
     if counts.max() < min_count:
-        raise InvalidInputError(f"nothing to train on: no item comes {min_count} times (min_count)")
+        raise InvalidInputError(
+            f"nothing to train on: no item occurs {min_count} times (min_count)"
+        )
     keys, vectors = skip_gram(
-        [one.tolist() for one in sessions],
+        [items.tolist() for items in sessions],
         dim=dim,
         window=window,
         epochs=epochs,
@@ -82,29 +117,32 @@ def train_item2vec(
 def sessions_of(
     table: pa.Table, session: str, item: str, order: str | None, seed: int
 ) -> list[npt.NDArray[np.str_]]:
-    """The items of each session as strings, in the order of the `order` column, or shuffled."""
-    columns = {name: string_column(table, name) for name in (session, item)}
-    codes = np.unique(columns[session], return_inverse=True)[1]
+    """Group a table's items by session.
+
+    Args:
+        table: One row for each item of a session.
+        session: The column that names the session.
+        item: The column that names the item.
+        order: The column by which a session is sorted, stably; None shuffles it.
+        seed: Seed of the shuffle.
+
+    Returns:
+        The items of each session as strings, sessions in the order of their names.
+
+    Raises:
+        InvalidInputError: A column is missing or contains a null.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> table = pa.table({"user": ["b", "a", "b"], "film": [1, 2, 3], "day": [2, 1, 1]})
+        >>> [films.tolist() for films in sessions_of(table, "user", "film", "day", seed=0)]
+        [['2'], ['3', '1']]
+    """
+    sessions, items = id_column(table, session), id_column(table, item)
+    codes = np.unique(sessions, return_inverse=True)[1]
     if order is None:
         rows = np.random.default_rng(seed).permutation(len(codes))
     else:
-        if order not in table.column_names:
-            raise InvalidInputError(
-                f"no column '{order}'; there are {', '.join(table.column_names)}"
-            )
-        rows = np.argsort(table[order].to_numpy(), kind="stable")
+        rows = np.argsort(require_column(table, order).to_numpy(), kind="stable")
     rows = rows[np.argsort(codes[rows], kind="stable")]
-    return np.split(columns[item][rows], np.flatnonzero(np.diff(codes[rows])) + 1)
-
-
-def string_column(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
-    """A column of ids as strings. Raises InvalidInputError when it is not there or holds a null."""
-    import pyarrow as pa
-
-    if name not in table.column_names:
-        raise InvalidInputError(f"no column '{name}'; there are {', '.join(table.column_names)}")
-    column: Any = table[name]
-    if column.null_count:
-        row = column.is_null().to_pylist().index(True)
-        raise InvalidInputError(f"column '{name}', row {row}: null")
-    return np.asarray(column.cast(pa.large_string()).to_pylist(), dtype=np.str_)
+    return np.split(items[rows], np.flatnonzero(np.diff(codes[rows])) + 1)

@@ -1,4 +1,4 @@
-"""What a model is tuned on: pairs or clicks, read from rows and parted by query into training and held-out ones."""
+"""Training pairs or clicks: read from rows, and split by query into training and held-out ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 
 QUERY, DOCUMENT, NEGATIVE, SCORE = "query", "document", "negative", "score"
@@ -16,8 +17,13 @@ SCORE_NAMES = (SCORE, "clicks", "clicked")
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """relevant: query -> document -> gain (above zero). negatives: query -> documents that are not what it looks for.
-    documents: every document's text once, in order of appearance."""
+    """What a model is tuned on.
+
+    Attributes:
+        relevant: Query -> document -> gain, above zero.
+        negatives: Query -> documents that do not answer it.
+        documents: The text of every document once, in order of appearance.
+    """
 
     relevant: Mapping[str, Mapping[str, float]]
     negatives: Mapping[str, tuple[str, ...]]
@@ -25,91 +31,118 @@ class Pairs:
 
 
 def read_pairs(rows: Iterable[Mapping[str, Any]], name: str = "the pairs") -> Pairs:
-    """Rows with `query` and `document`; where they have it, `negative` (a text or a list of them: documents to keep away) and
-    `score` (or `clicks`, `clicked`): above zero is the pair's gain, zero or less says that the document was shown and is not
-    the answer. Of a pair that comes more than once the highest score counts.
+    """Read training pairs from rows.
 
-    name: what the rows come from, for errors. Raises InvalidInputError, naming the row (from 1) and the column.
+    Args:
+        rows: Mappings with the columns `query` and `document`. Optional: `negative`, a text or a list
+            of texts that do not answer the query; `score` (or `clicks`, `clicked`), the pair's gain
+            if it is above zero, else the document was shown and does not answer the query. Without a
+            score the gain is 1. The highest score of a repeated pair counts.
+        name: Where the rows come from, for errors.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        InvalidInputError: A value is missing or of the wrong type, or no row has a relevant document;
+            the message names the row (from 1) and the column.
+
+    Example:
+        >>> pairs = read_pairs([{"query": "tea", "document": "Brewing tea", "negative": "Coffee"}])
+        >>> pairs.relevant, pairs.negatives
+        ({'tea': {'Brewing tea': 1.0}}, {'tea': ('Coffee',)})
     """
     relevant: dict[str, dict[str, float]] = {}
     negatives: dict[str, dict[str, None]] = {}
     documents: dict[str, None] = {}
     for number, row in enumerate(rows, start=1):
-        at = f"{name}, row {number}"
-        query, document, score = _text(row, QUERY, at), _text(row, DOCUMENT, at), _score(row, at)
+        where = f"{name}, row {number}"
+        query, document = _text(row, QUERY, where), _text(row, DOCUMENT, where)
+        score = _score(row, where)
         documents.setdefault(document)
         if score > 0:
-            known = relevant.setdefault(query, {})
-            known[document] = max(score, known.get(document, 0.0))
+            gains = relevant.setdefault(query, {})
+            gains[document] = max(score, gains.get(document, 0.0))
         else:
             negatives.setdefault(query, {}).setdefault(document)
-        for other in _negatives(row, at):
+        for other in _negatives(row, where):
             documents.setdefault(other)
             negatives.setdefault(query, {}).setdefault(other)
     if not relevant:
         raise InvalidInputError(
-            f"{name}: there is no pair to learn from: no row has a query with a document that answers it"
+            f"{name}: there is no pair to learn from: no row has a query with a relevant document"
         )
-    away = {
+    irrelevant = {
         query: tuple(text for text in texts if text not in relevant.get(query, {}))
         for query, texts in negatives.items()
     }
-    return Pairs(relevant, away, tuple(documents))
+    return Pairs(relevant, irrelevant, tuple(documents))
 
 
 def split_queries(queries: Iterable[str], share: float, seed: int) -> tuple[list[str], list[str]]:
-    """(training queries, held-out queries). A query's own text decides, by a hash, so that the same query always falls on
-    the same side: also after new pairs came in, or when a tuned model is tuned further. Case and spaces do not count.
+    """Split queries into training and held-out ones.
 
-    Raises InvalidInputError for a share outside (0, 1) or fewer than two different queries.
+    A hash of a query's text decides, so a query always falls on the same side: also after new pairs
+    were added, or when a tuned model is tuned further. Letter case and repeated spaces do not matter.
+
+    Args:
+        queries: The queries.
+        share: About this share is held out, from 0 to 1; neither side is ever empty.
+        seed: Chooses another split.
+
+    Returns:
+        (training queries, held-out queries), each in the given order.
+
+    Raises:
+        InvalidInputError: The share is not between 0 and 1, or there are not two different queries.
     """
     if not 0.0 < share < 1.0:
         raise InvalidInputError(f"held_out is {share}; it must lie between 0 and 1, such as 0.2")
-    places = {query: _place(query, seed) for query in queries}
-    if len(set(places.values())) < 2:
+    hashes = {query: _hash(query, seed) for query in queries}
+    if len(set(hashes.values())) < 2:
         raise InvalidInputError(
-            "there must be two different queries at least: one to learn from and one to be held out"
+            "there must be at least two different queries: one to train on and one to hold out"
         )
-    first, last = min(places.values()), max(places.values())  # neither side is to be empty
+    lowest, highest = min(hashes.values()), max(hashes.values())
     held_out = {
         query
-        for query, place in places.items()
-        if place == first or (place < share and place != last)
+        for query, value in hashes.items()
+        if value == lowest or (value < share and value != highest)
     }
-    return [query for query in places if query not in held_out], [
-        query for query in places if query in held_out
+    return [query for query in hashes if query not in held_out], [
+        query for query in hashes if query in held_out
     ]
 
 
-def _place(query: str, seed: int) -> float:
-    """A number in [0, 1) that looks random."""
+def _hash(query: str, seed: int) -> float:
+    """A number in [0, 1), spread evenly over queries."""
     digest = hashlib.sha256(
         f"{seed} {' '.join(query.casefold().split())}".encode("utf-8", "surrogatepass")
     ).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _text(row: Mapping[str, Any], column: str, at: str) -> str:
+def _text(row: Mapping[str, Any], column: str, where: str) -> str:
     if column not in row:
-        there = ", ".join(map(str, row)) or "none"
-        raise InvalidInputError(f"{at}: there is no column {column!r}; the columns are {there}")
+        hint = did_you_mean(column, map(str, row))
+        raise InvalidInputError(f"{where}: there is no column {column!r}{hint}")
     text = row[column]
     if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(f"{at}, column {column!r}: {text!r} is not a text")
+        raise InvalidInputError(f"{where}, column {column!r}: {text!r} is not a text")
     return text
 
 
-def _score(row: Mapping[str, Any], at: str) -> float:
+def _score(row: Mapping[str, Any], where: str) -> float:
     column = next((name for name in SCORE_NAMES if row.get(name) is not None), None)
     if column is None:
         return 1.0
     value = row[column]
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidInputError(f"{at}, column {column!r}: {value!r} is not a number")
+        raise InvalidInputError(f"{where}, column {column!r}: {value!r} is not a number")
     return float(value)
 
 
-def _negatives(row: Mapping[str, Any], at: str) -> list[str]:
+def _negatives(row: Mapping[str, Any], where: str) -> list[str]:
     value = row.get(NEGATIVE)
     if value is None or value == "":
         return []
@@ -118,6 +151,6 @@ def _negatives(row: Mapping[str, Any], at: str) -> list[str]:
         not isinstance(text, str) or not text.strip() for text in texts
     ):
         raise InvalidInputError(
-            f"{at}, column {NEGATIVE!r}: {value!r} is not a text or a list of texts"
+            f"{where}, column {NEGATIVE!r}: {value!r} is not a text or a list of texts"
         )
     return texts

@@ -1,4 +1,4 @@
-"""Fit an embedder for table rows."""
+"""Fit an embedder of table rows: scaling, categories and principal components."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecsearch.common.pca import principal_axes
-from vecsearch.embedders.tabular import Column, TableEmbedder, _number, _row
+from vecsearch.common.suggest import did_you_mean
+from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows, number_of
 from vecsearch.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+VARIANCE = 0.95  # the share that the dimensions keep where `dim` is None
+LARGEST_DIM = 256
 
 
 def fit_table(
@@ -22,37 +26,55 @@ def fit_table(
     dim: int | None = None,
     most_categories: int = 200,
 ) -> TableEmbedder:
-    """Fit scaling, categories and axes on a table.
+    """Fit an embedder on the rows of a table.
 
-    columns: those that count; None takes all but ids (a string column whose values are all different). dim: dimensions to
-    keep; None keeps what holds 95 % of the variance, 256 at most. most_categories: the most frequent values that get a place.
-    Raises InvalidInputError for a missing column, one that cannot be used, or nothing that varies.
+    Numbers are standardized and categories one-hot encoded; the result is projected to its principal
+    components, computed about the mean.
+
+    Args:
+        table: The rows. Numbers, dates, times, booleans and strings can be used.
+        columns: The columns to use; None takes all except ids (a string column without repeated
+            values).
+        dim: The number of components; None keeps 95 % of the variance, at most 256 components.
+        most_categories: How many values of a string column get a dimension: the most frequent ones.
+
+    Returns:
+        The embedder; save it with `.save(folder)`.
+
+    Raises:
+        InvalidInputError: A column is missing or of an unusable type, no column varies, or `dim` is
+            out of range.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> table = pa.table({"price": [1.0, 1.1, 9.0], "color": ["red", "red", "blue"]})
+        >>> embedder = fit_table(table, dim=1)
+        >>> a, b, c = embedder.embed_documents(table.to_pylist())[:, 0]
+        >>> bool(abs(a - b) < abs(a - c))
+        True
     """
     chosen = (
         list(columns)
         if columns is not None
         else [name for name in table.column_names if not _is_id(table[name])]
     )
-    fitted = [_fit(table, name, most_categories) for name in chosen]
+    fitted = [_fit_column(table, name, most_categories) for name in chosen]
     fitted = [column for column in fitted if column.width and column.deviation > 0]
     if not fitted or table.num_rows < 2:
         raise InvalidInputError(
             f"nothing to fit on: no column of {', '.join(chosen) or 'the table'} varies"
         )
-    if dim is not None and not 1 <= dim <= sum(column.width for column in fitted):
-        raise InvalidInputError(
-            f"dim is {dim}; these columns have {sum(column.width for column in fitted)} dimensions"
-        )
-    rows = table.select([column.name for column in fitted]).to_pylist()
     width = sum(column.width for column in fitted)
-    blank = TableEmbedder(fitted, np.full(width, np.nan), np.eye(width, dtype=np.float32))
-    spread = np.array([_row(blank.columns, row, number) for number, row in enumerate(rows)])
-    centre = np.nanmean(spread, axis=0)
-    centred = np.where(np.isnan(spread), 0.0, spread - centre)
-    _, squares, axes = principal_axes(centred, centred=False)
+    if dim is not None and not 1 <= dim <= width:
+        raise InvalidInputError(f"dim is {dim}; these columns have {width} dimensions")
+    encoded = encode_rows(fitted, table.select([column.name for column in fitted]).to_pylist())
+    center = np.nanmean(encoded, axis=0)
+    centered = np.where(np.isnan(encoded), 0.0, encoded - center)
+    _, squares, axes = principal_axes(centered, centered=False)
     if dim is None:
-        dim = min(256, int(np.searchsorted(np.cumsum(squares), 0.95 * squares.sum())) + 1)
-    return TableEmbedder(fitted, centre, axes[:dim].T.astype(np.float32))
+        enough = int(np.searchsorted(np.cumsum(squares), VARIANCE * squares.sum())) + 1
+        dim = min(LARGEST_DIM, enough)
+    return TableEmbedder(fitted, center, axes[:dim].T.astype(np.float32))
 
 
 def _is_id(column: Any) -> bool:
@@ -62,37 +84,32 @@ def _is_id(column: Any) -> bool:
     return bool(text and len(column) > 1 and len(column.unique()) == len(column))
 
 
-def _fit(table: pa.Table, name: str, most: int) -> Column:
+def _fit_column(table: pa.Table, name: str, most_categories: int) -> Column:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if name not in table.column_names:
-        raise InvalidInputError(f"no column '{name}'; there are {', '.join(table.column_names)}")
+        raise InvalidInputError(
+            f"there is no column {name!r}{did_you_mean(name, table.column_names)}"
+        )
     column, kind = table[name], table[name].type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        counts = [
-            (entry["values"], entry["counts"])
-            for entry in pc.value_counts(column.drop_null()).to_pylist()
-        ]
-        frequent = sorted(counts, key=lambda entry: (-entry[1], entry[0]))[:most]
-        return Column(
-            name, categories=tuple(value for value, _ in frequent) if len(counts) > 1 else ()
-        )
-    plain = (
+        return _fit_categories(column, name, most_categories)
+    numeric = (
         pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
         or pa.types.is_boolean(kind)
         or pa.types.is_decimal(kind)
     )
-    if not (plain or pa.types.is_temporal(kind)):
+    if not (numeric or pa.types.is_temporal(kind)):
         raise InvalidInputError(
-            f"column '{name}' is {kind}; numbers, dates, booleans and strings can be used: leave it out"
+            f"column '{name}' is {kind}; only numbers, dates, booleans and strings can be used: "
+            "leave it out"
         )
     values = np.array(
         [
-            _number(value, name, row)
+            number_of(value, name, row)
             for row, value in enumerate(column.to_pylist())
             if value is not None
         ]
@@ -100,3 +117,17 @@ def _fit(table: pa.Table, name: str, most: int) -> Column:
     if not len(values):
         return Column(name, deviation=0.0)
     return Column(name, float(values.mean()), float(values.std()))
+
+
+def _fit_categories(column: Any, name: str, most: int) -> Column:
+    """The most frequent values, ties by value; none where all values are equal."""
+    import pyarrow.compute as pc
+
+    counts = [
+        (entry["values"], entry["counts"])
+        for entry in pc.value_counts(column.drop_null()).to_pylist()
+    ]
+    if len(counts) < 2:
+        return Column(name, categories=())
+    frequent = sorted(counts, key=lambda entry: (-entry[1], entry[0]))[:most]
+    return Column(name, categories=tuple(value for value, _ in frequent))

@@ -1,4 +1,4 @@
-"""Train word vectors on a corpus of one's own: word2vec by gensim (the extra `train`)."""
+"""word2vec: train word vectors on your own corpus (gensim, the extra `train`)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,35 @@ def train_word2vec(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> WordEmbedder:
-    """An embedder trained on texts, or on lists of words. Save it with `.save(folder)`.
+    """Train word vectors (Mikolov et al., NIPS 2013).
 
-    sg: skip-gram, else continuous bag of words. cutting: how texts become words; None chooses jieba where there is Chinese.
-    The same seed gives the same vectors with one worker. Raises InvalidInputError when there is nothing to train on.
+    With one worker the same seed gives the same vectors.
+
+    Args:
+        corpus: Texts, or lists of words.
+        dim: Length of the vectors.
+        window: How many neighbors on each side count as context.
+        epochs: Passes over the corpus.
+        min_count: Words that occur less often get no vector.
+        negative: Negative samples for each pair.
+        sg: Whether to train skip-gram, else continuous bag of words.
+        cutting: How Chinese becomes words: "words" (characters) or "jieba"; None takes jieba where
+            there is Chinese.
+        seed: Seed of all random choices.
+        workers: Threads.
+        progress: Called with the number of finished epochs and of all epochs.
+
+    Returns:
+        The embedder. Save it with `.save(folder)`.
+
+    Raises:
+        InvalidInputError: No word occurs `min_count` times.
+        MissingExtraError: The extra `train` is not installed.
+
+    Example:
+        >>> words = train_word2vec(["the sea and the sun"] * 5, dim=8, epochs=1)
+        >>> words.embed_documents(["the sea"]).shape
+        (1, 8)
     """
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     keys, vectors = skip_gram(

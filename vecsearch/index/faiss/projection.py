@@ -115,7 +115,7 @@ def fit_projection(sample: Vectors, recipe: IndexRecipe, metric: str) -> Project
         )
         bare = Projection(inner_product, None, empty, center, 0.0, 0.0, 0.0)
         return _with_bounds(bare, sample)
-    mean, _, axes = principal_axes(sample, centred=not inner_product)
+    mean, _, axes = principal_axes(sample, centered=not inner_product)
     center, rows = mean.astype(np.float32), axes[:keep]
     scale = 0.0
     if in_bytes:

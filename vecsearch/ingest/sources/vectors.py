@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.errors import InvalidInputError, MissingExtraError
+from vecsearch.common.optional import require
+from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Part
 from vecsearch.ingest.sources.csv import ID, VECTOR
 from vecsearch.ingest.sources.memory import matrix_part
@@ -50,9 +49,7 @@ def split_inside(path: Path) -> tuple[Path, str | None]:
 
 def hdf5_part(path: Path, dataset: str | None, name: str, batch_rows: int) -> Part:
     """A two-dimensional data set of an HDF5 file, read batch by batch: the one named, or the only one there is."""
-    if find_spec("h5py") is None:
-        raise MissingExtraError("h5py", "hdf5", "Reading HDF5 files")
-    h5py: Any = import_module("h5py")
+    h5py = require("h5py", "h5py", "hdf5", "Reading HDF5 files")
 
     @contextmanager
     def opened() -> Iterator[Any]:

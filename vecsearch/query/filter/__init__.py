@@ -40,7 +40,6 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +49,7 @@ import pyarrow as pa
 import pyarrow.acero as acero
 import pyarrow.compute as pc
 
+from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
 from vecsearch.query.filter.values import is_vector, shorten
@@ -192,10 +192,5 @@ def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> F
         return FilterError(
             f"the expression {shorten(str(expression), 200)} does not fit the columns: {error}"
         )
-    near = get_close_matches(missing[1], schema.names, n=1, cutoff=0.5)
-    advice = (
-        f"did you mean {near[0]!r}?"
-        if near
-        else f"there are {shorten(', '.join(schema.names), 300)}"
-    )
-    return FilterError(f"there is no column {missing[1]!r}: {advice}")
+    name = missing[1]
+    return FilterError(f"there is no column {name!r}{did_you_mean(name, schema.names)}")

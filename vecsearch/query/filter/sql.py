@@ -8,13 +8,13 @@ one column then fits.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
+from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import (
     compare,
@@ -325,16 +325,10 @@ class _Compiler:
             raise FilterError(
                 f"the name {name} fits several columns: write one of {choices}, in double quotes"
             )
-        folded = {each.casefold(): each for each in reversed(names)}
-        near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
-        advice = (
-            f"did you mean {folded[near[0]]!r}?"
-            if near
-            else f"there are {shorten(', '.join(names), 300)}"
-        )
+        advice = did_you_mean(name, names)
         if identifier.args.get("quoted"):
             advice += f" (a text goes in single quotes: '{name}')"
-        raise FilterError(f"there is no column {name!r}: {advice}{self._quoted_whole(path)}")
+        raise FilterError(f"there is no column {name!r}{advice}{self._quoted_whole(path)}")
 
     def _quoted_whole(self, path: list[exp.Identifier]) -> str:
         whole = ".".join(part.name for part in path)

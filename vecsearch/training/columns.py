@@ -1,0 +1,34 @@
+"""Columns of an Arrow table that is trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.suggest import did_you_mean
+from vecsearch.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def require_column(table: pa.Table, name: str) -> Any:
+    """A column by its name; InvalidInputError, with a suggestion, if there is none."""
+    if name not in table.column_names:
+        raise InvalidInputError(
+            f"there is no column {name!r}{did_you_mean(name, table.column_names)}"
+        )
+    return table[name]
+
+
+def id_column(table: pa.Table, name: str) -> npt.NDArray[np.str_]:
+    """A column of ids as strings; InvalidInputError if it is missing or contains a null."""
+    import pyarrow as pa
+
+    column = require_column(table, name)
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise InvalidInputError(f"column '{name}', row {row}: null")
+    return np.asarray(column.cast(pa.large_string()).to_pylist(), dtype=np.str_)
