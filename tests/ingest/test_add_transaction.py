@@ -157,6 +157,8 @@ def test_generated_ids_move_past_explicit_ids_of_another_writer(root: Path, wind
         c.add(rows, progress=False)
         assert sorted(stored(c)) == list(range(100, 110))
         assert stored(c)[101] == "text 0"
+        c.add(["one more"], progress=False)
+        assert stored(c)[110] == "one more"
 
 
 @pytest.mark.parametrize(

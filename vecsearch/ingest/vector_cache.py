@@ -1,8 +1,8 @@
 """Vectors of an add that is not committed yet, kept on disk under the text they belong to.
 
 After an interruption, the same add finds the vectors embedded so far by their texts, whatever the
-source, and embeds no text twice. The folder is named after the embedder's fingerprint. Each file is
-named after the digest of its bytes, so that one torn by a crash is recognized before Arrow reads it.
+source, and embeds no text twice. The folder is named after the embedder's fingerprint. Each file
+is named after the digest of its bytes: one torn by a crash is recognized before Arrow reads it.
 """
 
 from __future__ import annotations
