@@ -208,9 +208,12 @@ def test_replacing_with_the_same_text_embeds_nothing(root: Path) -> None:
             "row 0, column 'year': 'soon' cannot be stored as int64",
         ),
         ([{"id": "5", "text": "a"}], "ids of this collection are integers"),
-        ([{"id": 5, "text": "a"}, {"id": 5, "text": "b"}], "row 1, column 'id': id 5 stands twice"),
+        (
+            [{"id": 5, "text": "a"}, {"id": 5, "text": "b"}],
+            "duplicate id 5 in the data: rows 0 and 1, column 'id'",
+        ),
         ([{"id": 5, "texxt": "a"}], "did you mean 'text'"),
-        ([{"id": 5, "text": "a", "_norm": 1.0}], "'_norm' is kept for vecsearch"),
+        ([{"id": 5, "text": "a", "_norm": 1.0}], "'_norm' is reserved for vecsearch"),
         (
             [{"id": 5, "text": "a", "vector": [1.0] * 3}],
             "3 numbers where the collection has dimension 64",
@@ -218,7 +221,7 @@ def test_replacing_with_the_same_text_embeds_nothing(root: Path) -> None:
         ([{"id": 5, "text": "a", "vector": [0.0] * 64}], "row 0, column 'vector': a zero vector"),
         (
             [{"id": 5, "text": "a", "vector": [float("nan")] * 64}],
-            "row 0, column 'vector': it has a NaN",
+            "row 0, column 'vector': the vector has a NaN",
         ),
         ([{"id": 5, "text": "a", "vector": [float("inf")] * 64}], "infinite"),
         ([{"id": 5, "text": "a", "vector": [1e39] * 64}], "too large for float32"),
@@ -263,7 +266,7 @@ def test_ids_keep_their_type(root: Path) -> None:
     ]
     with pytest.raises(vs.InvalidInputError, match="ids of this collection are str"):
         c.get([7])
-    with pytest.raises(vs.InvalidInputError, match="give one to every row"):
+    with pytest.raises(vs.InvalidInputError, match="give an id to every row"):
         c.add(["no id"])
 
 

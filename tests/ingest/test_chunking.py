@@ -1,8 +1,12 @@
-"""Passages of long documents: where they are cut, and that nothing is lost. Splitting is checked against the text itself."""
+"""Passages of long documents: where they are cut, and that nothing is lost.
+
+Splitting is checked against the text itself.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -14,8 +18,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from vecsearch.common.scripts import weighted_length
 from vecsearch.errors import InvalidInputError, MissingExtraError
-from vecsearch.ingest.chunking import Chunker, FunctionChunker, measure, resolve_chunker
+from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
+from vecsearch.ingest.sentences import sentence_spans
 
 pytest.importorskip("chonkie", reason="the extra `chunk` is not installed")
 
@@ -24,7 +30,8 @@ def passages(chunker: Chunker | FunctionChunker, text: str) -> list[str]:
     return [text[start:end] for start, end in chunker.split(text)]
 
 
-# Pieces that stress the boundaries: sentence ends, headings, code, CRLF, emoji, accents, and characters outside the BMP.
+# Pieces that stress the boundaries: sentence ends, headings, code, CRLF, emoji, accents, and
+# characters outside the BMP.
 FRAGMENTS = st.sampled_from(
     [
         "A sentence. ",
@@ -80,7 +87,7 @@ def test_spans_are_in_order_within_limits_and_lose_nothing(text: str, chunker: C
         assert 0 <= start < end <= len(text)
         passage = text[start:end]
         assert passage == passage.strip()
-        assert len(passage) <= measure(passage, chunker.cjk_weight) <= chunker.max_chars
+        assert len(passage) <= weighted_length(passage, chunker.cjk_weight) <= chunker.max_chars
         covered[start:end] = b"x" * (end - start)
     assert all(mark or text[at].isspace() for at, mark in enumerate(covered))
     assert all(a < b for (a, _), (b, _) in pairwise(spans))
@@ -88,7 +95,81 @@ def test_spans_are_in_order_within_limits_and_lose_nothing(text: str, chunker: C
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     else:
         for (_, end), (start, _) in pairwise(spans):
-            assert measure(text[start:end], chunker.cjk_weight) <= chunker.overlap
+            assert weighted_length(text[start:end], chunker.cjk_weight) <= chunker.overlap
+
+
+# What is read as one character, though it has several; joined letters weigh more than emoji.
+CLUSTERS = st.sampled_from(
+    [
+        "👩‍👩‍👧‍👦",
+        "👍🏽",
+        "🏳️‍🌈",
+        "e\u0301\u0323",
+        "கி",
+        "a" + "\u0301" * 25,
+        "字\u200d字\u200d字",
+        "\u200d".join("字" * 15),
+        "x",
+    ]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(CLUSTERS, min_size=1, max_size=80).map("".join), CHUNKERS)
+@example("👩‍👩‍👧‍👦" * 200, Chunker(64))
+@example("\u200d".join("字" * 60), Chunker(32, cjk_weight=8))
+@example("x" + "a" + "\u0301" * 28, Chunker(32, overlap=16))
+def test_no_passage_of_joined_characters_is_longer_than_max_chars(
+    text: str, chunker: Chunker
+) -> None:
+    spans = chunker.split(text)
+    assert all(
+        weighted_length(text[start:end], chunker.cjk_weight) <= chunker.max_chars
+        for start, end in spans
+    )
+    without_overlap = Chunker(chunker.max_chars, 0, chunker.cjk_weight)
+    assert "".join(passages(without_overlap, text)) == text
+
+
+SENTENCES = st.sampled_from(
+    ["Short one.", "A sentence of more words.", "一句话。", "No end here", "1. first\n2. second"]
+)
+HEADINGS = st.sampled_from(["# Top", "## Second level", "###### Deep", "# 标题"])
+NOT_HEADINGS = st.sampled_from(["#hashtag", "####### seven", "```\n# a comment\n```", " # late"])
+MARKDOWN = st.lists(
+    st.one_of(HEADINGS, NOT_HEADINGS, st.lists(SENTENCES, min_size=1, max_size=6).map(" ".join)),
+    min_size=2,
+    max_size=14,
+).map("\n\n".join)
+
+
+def section_starts(text: str) -> list[int]:
+    """Where a heading follows text; a heading below a heading belongs to it."""
+    starts, position = [], 0
+    in_code = after_text = False
+    for line in text.splitlines(keepends=True):
+        in_code ^= line.startswith("```")
+        is_heading = re.match("#{1,6} ", line) is not None and not in_code
+        if is_heading and after_text:
+            starts.append(position)
+        if line.strip():
+            after_text = not is_heading
+        position += len(line)
+    return starts
+
+
+@settings(deadline=None, max_examples=400)
+@given(MARKDOWN, CHUNKERS)
+@example("# One\n\nText is here.\n\n# Two\n\nMore text is there, and it is long.", Chunker(48))
+def test_no_passage_crosses_the_start_of_a_section(text: str, chunker: Chunker) -> None:
+    spans = chunker.split(text)
+    if len(spans) > 1:
+        assert not [
+            (start, at, end)
+            for start, end in spans
+            for at in section_starts(text)
+            if start < at < end
+        ]
 
 
 @settings(deadline=None, max_examples=100)
@@ -106,7 +187,10 @@ def test_blank_text_has_no_passages_and_short_text_is_one() -> None:
 
 
 def test_english_is_cut_between_sentences() -> None:
-    text = "Dr. Smith met J. K. Rowling at 3.14 p.m. today. She asked (e.g. politely) why. “It rained!” he said. Nothing more."
+    text = (
+        "Dr. Smith met J. K. Rowling at 3.14 p.m. today. She asked (e.g. politely) why. "
+        "“It rained!” he said. Nothing more."
+    )
     assert passages(Chunker(60), text) == [
         "Dr. Smith met J. K. Rowling at 3.14 p.m. today.",
         "She asked (e.g. politely) why. “It rained!” he said.",
@@ -115,7 +199,10 @@ def test_english_is_cut_between_sentences() -> None:
 
 
 def test_hard_wrapped_lines_do_not_end_a_sentence() -> None:
-    text = "The first sentence runs over\r\ntwo lines of text. The second one\r\nruns over two lines as well.\r\n"
+    text = (
+        "The first sentence runs over\r\ntwo lines of text. "
+        "The second one\r\nruns over two lines as well.\r\n"
+    )
     assert passages(Chunker(60), text) == [
         "The first sentence runs over\r\ntwo lines of text.",
         "The second one\r\nruns over two lines as well.",
@@ -149,12 +236,14 @@ def test_a_sentence_too_long_is_cut_at_clauses_then_words_then_anywhere() -> Non
 
 def test_markdown_is_cut_at_headings_and_a_heading_stays_with_its_text() -> None:
     text = (
-        "# Guide\n\nA short opening line.\n\n## Install\n\nRun the installer and wait until it ends.\n\n"
+        "# Guide\n\nA short opening line.\n\n"
+        "## Install\n\nRun the installer and wait until it ends.\n\n"
         "```\n# not a heading\nmake\n```\n\n## 使用\n\n打开文件。然后搜索。\n"
     )
     assert passages(Chunker(100), text) == [
         "# Guide\n\nA short opening line.",
-        "## Install\n\nRun the installer and wait until it ends.\n\n```\n# not a heading\nmake\n```",
+        "## Install\n\nRun the installer and wait until it ends.\n\n"
+        "```\n# not a heading\nmake\n```",
         "## 使用\n\n打开文件。然后搜索。",
     ]
     long_section = "## Only a heading\n\n" + "Every sentence here has words. " * 4
@@ -164,7 +253,7 @@ def test_markdown_is_cut_at_headings_and_a_heading_stays_with_its_text() -> None
     )
 
 
-def test_what_is_left_of_a_cut_sentence_joins_its_neighbour() -> None:
+def test_what_is_left_of_a_cut_sentence_joins_its_neighbor() -> None:
     text = "A first part that is rather long, and a tail. Next one.\n\nLast."
     assert passages(Chunker(40), text) == [
         "A first part that is rather long,",
@@ -173,7 +262,7 @@ def test_what_is_left_of_a_cut_sentence_joins_its_neighbour() -> None:
 
 
 @pytest.mark.parametrize("cluster", ["👩‍👩‍👧‍👦", "👍🏽", "e\u0301\u0323", "❤️", "கி"])
-def test_what_reads_as_one_character_is_not_cut(cluster: str) -> None:
+def test_what_is_read_as_one_character_is_not_cut(cluster: str) -> None:
     found = passages(Chunker(32), cluster * 40)
     assert len(found) > 1
     assert all(passage == cluster * (len(passage) // len(cluster)) for passage in found)
@@ -183,7 +272,7 @@ def test_a_chinese_character_counts_as_four_unless_told() -> None:
     text = "字" * 100
     assert [len(p) for p in passages(Chunker(max_chars=200), text)] == [50, 50]
     assert [len(p) for p in passages(Chunker(max_chars=50, cjk_weight=1), text)] == [50, 50]
-    assert measure("字a。ｶ한\U00020000", 4) == 4 * 5 + 1
+    assert weighted_length("字a。ｶ한\U00020000", 4) == 4 * 5 + 1
 
 
 def test_overlap_repeats_whole_sentences() -> None:
@@ -202,7 +291,31 @@ def test_overlap_repeats_whole_sentences() -> None:
     ]
 
 
-def test_a_megabyte_without_any_boundary() -> None:
+def test_overlap_does_not_repeat_the_section_before() -> None:
+    text = "# One\n\nFirst is here. Second is here.\n\n# Two\n\nThird is here. Fourth is here."
+    assert passages(Chunker(46, overlap=16), text) == [
+        "# One\n\nFirst is here.",
+        "First is here. Second is here.",
+        "# Two\n\nThird is here.",
+        "Third is here. Fourth is here.",
+    ]
+
+
+def test_sentences_end_as_they_do_for_the_chunker() -> None:
+    text = "Dr. Who is in. “Really?” he asked! 他说：“好！！”然后走了。\n1. A list item\n\nLast  "
+    assert [text[start:end] for start, end in sentence_spans(text)] == [
+        "Dr. Who is in.",
+        "“Really?”",
+        "he asked!",
+        "他说：“好！！”",
+        "然后走了。",
+        "1. A list item",
+        "Last",
+    ]
+    assert sentence_spans("") == sentence_spans(" \n ") == []
+
+
+def test_a_megabyte_without_any_boundary_is_cut_by_length() -> None:
     assert len(Chunker().split("x" * 1_000_000)) == 1000
     assert len(Chunker().split("字" * 1_000_000)) == 4000
     assert Chunker().split("\n " * 500_000 + "x") == [(1_000_000, 1_000_001)]
@@ -228,17 +341,17 @@ def test_real_paragraphs_are_cut_at_the_ends_of_sentences(name: str, shared_data
         ({"max_chars": 100, "overlap": 51}, "half of max_chars"),
         ({"overlap": -1}, "half of max_chars"),
         ({"cjk_weight": 0}, "from 1 to 8"),
-        ({"size": 100}, "'size' is not known"),
-        ({"kind": "pages"}, "'pages' is not known"),
+        ({"size": 100}, "unknown setting 'size'"),
+        ({"kind": "pages"}, "unknown kind 'pages'"),
         ({"kind": "function", "name": "mine.split"}, "pass it again"),
     ],
 )
-def test_bad_settings_are_named(values: dict[str, object], says: str) -> None:
+def test_an_invalid_setting_is_named(values: dict[str, object], says: str) -> None:
     with pytest.raises(InvalidInputError, match=says):
         resolve_chunker(values)
 
 
-def test_resolve_chunker() -> None:
+def test_each_way_to_name_a_chunker_gives_it() -> None:
     assert resolve_chunker(None) is None
     assert resolve_chunker(False) is None
     assert resolve_chunker(True) == resolve_chunker("default") == Chunker()
@@ -276,7 +389,10 @@ def test_a_missing_extra_is_named_before_any_work(monkeypatch: pytest.MonkeyPatc
 
 
 def test_importing_the_module_does_not_import_chonkie() -> None:
-    code = "import sys, vecsearch.ingest.chunking; print('chonkie' in sys.modules, 'numpy' in sys.modules)"
+    code = (
+        "import sys, vecsearch.ingest.chunking; "
+        "print('chonkie' in sys.modules, 'numpy' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -287,7 +403,7 @@ def test_importing_the_module_does_not_import_chonkie() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_a_function_of_spans_strings_or_objects() -> None:
+def test_a_function_may_return_spans_strings_or_objects() -> None:
     text = "ab cd ab "
     assert FunctionChunker(lambda text: [(0, 3), (3, 6), (2, 6)][:2]).split(text) == [
         (0, 2),
@@ -311,7 +427,7 @@ def test_a_function_of_spans_strings_or_objects() -> None:
         ([(0.0, 1.0)], "as passage 0"),
     ],
 )
-def test_a_function_that_answers_wrongly_is_named(answer: list[object], says: str) -> None:
+def test_a_function_that_returns_something_else_is_named(answer: list[object], says: str) -> None:
     def mine(text: str) -> list[object]:
         return answer
 

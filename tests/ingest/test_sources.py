@@ -1,4 +1,4 @@
-"""Whatever can be passed as data comes out as the rows it holds, with the types they have, or as an error that says where."""
+"""Data of any kind comes out as its rows with their types, or as an error that says where."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources import Source, open_source
+from vecsearch.ingest.sources import Source, open_source, registry
 from vecsearch.ingest.sources import encoding as encoding_module
-from vecsearch.ingest.sources.base import plain_array, plain_type
+from vecsearch.ingest.sources.base import Part, SourceFile
+from vecsearch.ingest.sources.plain import plain_array, plain_type
 
 ROWS = [{"id": 1, "text": "eins"}, {"id": 2, "text": "二"}, {"id": 3, "text": "trois"}]
 TABLE = pa.Table.from_pylist(ROWS)
@@ -78,10 +79,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 Write = Callable[..., Path]
 
 
-# ---- Arrow, frames --------------------------------------------------------------------------------------------------
+# ---- Arrow, frames --------------------------------------------------------------------------
 
 
-def test_arrow_objects() -> None:
+def test_arrow_objects_keep_rows_and_types() -> None:
     batch = TABLE.to_batches()[0]
     reader = pa.RecordBatchReader.from_batches(TABLE.schema, TABLE.to_batches())
     for data in (
@@ -101,7 +102,7 @@ def test_arrow_objects() -> None:
     ]
     refused(pa.array([1, 2]), "pyarrow.Int64Array", "int64", "texts or vectors")
     refused([TABLE, pa.table({"other": [1]})], "item 1", "other")
-    refused(pa.table([[1], [2]], names=["a", "a"]), "a pyarrow.Table", "'a'", "twice")
+    refused(pa.table([[1], [2]], names=["a", "a"]), "a pyarrow.Table", "duplicate column name 'a'")
 
 
 def test_a_stream_is_read_as_it_is_asked_for() -> None:
@@ -173,7 +174,7 @@ def test_short_batches_are_joined_and_long_ones_cut() -> None:
     assert lengths([0, 0], 4) == []
 
 
-def test_pandas() -> None:
+def test_pandas_frames_keep_rows_and_named_indexes() -> None:
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(
         {"id": ["007", "8", "9"], "kind": pd.Categorical(["x", "y", "x"]), "n": [1.5, None, 2.0]}
@@ -205,7 +206,7 @@ def test_pandas() -> None:
     refused(frame.set_index("id", drop=False), "id")
 
 
-def test_polars() -> None:
+def test_polars_frames_keep_rows_and_types() -> None:
     pl = pytest.importorskip("polars")
     frame = pl.DataFrame(
         {
@@ -222,7 +223,7 @@ def test_polars() -> None:
     assert rows(frame["id"]) == [{"text": "007"}, {"text": "8"}, {"text": "9"}]
 
 
-def test_anything_with_the_arrow_stream_interface() -> None:
+def test_anything_with_the_arrow_stream_interface_is_read() -> None:
     duckdb = pytest.importorskip("duckdb")
     assert rows(duckdb.sql("select 1 as id, 'a' as text")) == [{"id": 1, "text": "a"}]
 
@@ -234,8 +235,9 @@ def test_pandas_and_polars_are_not_needed() -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.split('.')[0] in ('pandas', 'polars'): raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Missing())\n"
-        "from vecsearch.sources import open_source\n"
-        "print([batch.to_pylist() for batch in open_source([{'id': 1}]).batches], 'torch' in sys.modules)"
+        "from vecsearch.ingest.sources import open_source\n"
+        "batches = open_source([{'id': 1}]).batches\n"
+        "print([batch.to_pylist() for batch in batches], 'torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -247,7 +249,7 @@ def test_pandas_and_polars_are_not_needed() -> None:
     assert done.stdout == "[[{'id': 1}]] False\n"
 
 
-# ---- dicts ----------------------------------------------------------------------------------------------------------
+# ---- dicts ----------------------------------------------------------------------------------
 
 
 def test_dicts_get_the_types_of_their_values() -> None:
@@ -306,7 +308,7 @@ def test_dicts_get_the_types_of_their_values() -> None:
     assert {name: found[name] for name in plain} == {name: row[name] for name in plain}
 
 
-def test_a_list_of_dicts_is_looked_at_as_a_whole() -> None:
+def test_all_rows_of_a_list_decide_its_types() -> None:
     data = [
         {"a": 1},
         {"a": None, "late": "x"},
@@ -322,7 +324,7 @@ def test_a_list_of_dicts_is_looked_at_as_a_whole() -> None:
         ]
 
 
-def test_missing_values_of_pandas_are_none() -> None:
+def test_missing_values_of_pandas_become_none() -> None:
     pd = pytest.importorskip("pandas")
     data = [
         {"a": pd.NaT, "b": pd.NA},
@@ -362,13 +364,13 @@ def test_missing_values_of_pandas_are_none() -> None:
         ([{"a": 1}, ("x",)], ("row 1", "tuple")),
     ],
 )
-def test_rows_that_do_not_go_together_are_named(data: list[Any], says: tuple[str, ...]) -> None:
+def test_rows_without_a_common_type_are_named(data: list[Any], says: tuple[str, ...]) -> None:
     refused(data, *says)
     refused(data, *says, batch_rows=1)
     refused(iter(data), *says)
 
 
-def test_an_iterator_of_dicts() -> None:
+def test_the_first_batch_of_an_iterator_decides_its_columns() -> None:
     data = [{"a": 1.5, "v": np.array([1, 2], "f4")}, {"a": 2}, {}, {"v": [3, 4]}]
     assert rows(iter(data), batch_rows=1) == [
         {"a": 1.5, "v": [1, 2]},
@@ -395,6 +397,18 @@ def test_an_iterator_of_dicts_loses_nothing_after_its_first_batch() -> None:
         {"a": None},
         {"a": 2},
     ]
+
+
+def test_a_later_double_does_not_fit_an_iterator_of_single_floats() -> None:
+    """0.1 as a float32 is another number than 0.1 as a float64."""
+    single = {"id": 0, "v": np.array([0.5, 0.25], np.float32)}
+    double = {"id": 1, "v": [0.1, 0.2]}
+    for later in (double, {"id": 1, "v": np.array([0.1, 0.2])}):
+        refused(iter([single, later]), "row 1, column 'v'", "double", "float", batch_rows=1)
+    assert table([single, double])["v"].to_pylist() == [[0.5, 0.25], [0.1, 0.2]]
+    half = {"id": 1, "v": np.array([0.1, 0.2], np.float16)}
+    found = table(iter([single, half]), batch_rows=1)["v"].to_pylist()
+    assert found[1] == half["v"].astype(np.float32).tolist()
 
 
 def test_an_iterator_is_not_read_ahead() -> None:
@@ -447,10 +461,10 @@ def test_dicts_come_back_as_they_were(data: list[dict[str, Any]], batch_rows: in
     assert rows(data, batch_rows) == expected
 
 
-# ---- texts, vectors, and what is neither ----------------------------------------------------------------------------
+# ---- texts, vectors, and what is neither ----------------------------------------------------
 
 
-def test_texts() -> None:
+def test_texts_become_the_text_column() -> None:
     expected = [{"text": "one"}, {"text": None}, {"text": "二"}]
     assert (
         rows(["one", None, "二"])
@@ -469,7 +483,7 @@ def test_a_batch_of_long_texts_is_short() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4", "int8"])
-def test_a_matrix(dtype: str) -> None:
+def test_a_matrix_becomes_vectors_of_its_type(dtype: str) -> None:
     matrix = np.arange(15).reshape(5, 3).astype(dtype)
     found = table(matrix, batch_rows=2)
     assert found.schema.field("vector").type == pa.list_(
@@ -486,19 +500,19 @@ def test_a_matrix_is_not_copied() -> None:
     assert np.shares_memory(values, matrix)
 
 
-def test_vectors_one_by_one() -> None:
+def test_a_list_of_arrays_becomes_vectors_of_one_length() -> None:
     expected = [{"vector": [1, 2]}, {"vector": [3, 4.5]}]
     assert rows([np.array([1, 2]), np.array([3, 4.5])]) == rows([[1, 2], (3, 4.5)]) == expected
     assert rows(iter([[1, 2], [3, 4.5]]), 1) == expected
     assert types([np.ones(2, "f4"), np.ones(2)]) == {"vector": "fixed_size_list<item: float>[2]"}
     refused([[1, 2], [1, 2, 3]], "row 1", "3 numbers", "the first has 2")
-    refused([[1, 2], ["x", "y"]], "row 1", "no vector")
-    refused([[1, 2], [[1], [1, 2]]], "row 1", "no vector")
-    refused([[1, 2], None], "row 1", "no vector")
-    refused([[]], "row 0", "no vector")
+    refused([[1, 2], ["x", "y"]], "row 1", "not a vector")
+    refused([[1, 2], [[1], [1, 2]]], "row 1", "not a vector")
+    refused([[1, 2], None], "row 1", "not a vector")
+    refused([[]], "row 0", "not a vector")
 
 
-def test_tensors() -> None:
+def test_tensors_become_vectors() -> None:
     torch = pytest.importorskip("torch")
     assert rows(torch.eye(2)) == [{"vector": [1, 0]}, {"vector": [0, 1]}]
     assert (
@@ -529,12 +543,12 @@ def test_tensors() -> None:
         (np.ones((2, 2), bool), "bool"),
     ],
 )
-def test_what_is_no_data_is_named(data: object, says: str) -> None:
+def test_an_object_that_is_not_data_is_refused_by_its_type(data: object, says: str) -> None:
     refused(data, says)
 
 
 @pytest.mark.parametrize("data", [[], (), iter([]), TABLE.slice(0, 0), np.ones((0, 3)), [{}][:0]])
-def test_nothing_is_no_batches(data: object) -> None:
+def test_empty_data_has_no_batches(data: object) -> None:
     assert list(open_source(data).batches) == []
 
 
@@ -543,14 +557,15 @@ def test_batch_rows_must_be_positive() -> None:
         open_source([], batch_rows=0)
 
 
-# ---- CSV and TSV ----------------------------------------------------------------------------------------------------
+# ---- CSV and TSV ----------------------------------------------------------------------------
 
 
-def test_csv_types(write: Write) -> None:
+def test_csv_cells_get_the_types_they_are_written_as(write: Write) -> None:
     path = write(
         "t.csv",
         "id,text,year,price,yes,day,moment,zoned,empty,zip,phone,big,mixed,version\n"
-        "12,2001,2001,1.5,true,2020-01-31,2020-01-02 03:04,2020-01-02T03:04:05Z,,007,+86,12345678901234567890,1,1.0\n"
+        "12,2001,2001,1.5,true,2020-01-31,2020-01-02 03:04,2020-01-02T03:04:05Z,"
+        ",007,+86,12345678901234567890,1,1.0\n"
         "-3,x,NA,2,FALSE,,2020-01-02T03:04:05.5,2020-01-02T03:04:05+08:00,,8,+44,1,x,1.0.1\n"
         "0,,-5,1e-3,,2020-02-29,,,,9,,,,\n",
     )
@@ -623,6 +638,26 @@ def test_csv_ids_are_integers_only_if_all_are(write: Write, cells: list[str], ki
     assert [str(value) for value in found["id"].to_pylist()] == cells
 
 
+@pytest.mark.parametrize("digits", [16, 17, 18])
+def test_csv_numbers_of_many_digits_beside_fractions_stay_text(write: Write, digits: int) -> None:
+    """A double cannot hold them: as a number, 12345678901234567 would become ...568."""
+    number = "1234567890123456789"[:digits]
+    path = write("t.csv", f"id,code\n1,1.5\n2,{number}\n")
+    assert rows(path) == [{"id": 1, "code": "1.5"}, {"id": 2, "code": number}]
+
+
+def test_csv_integers_of_15_digits_beside_fractions_are_exact_numbers(write: Write) -> None:
+    path = write("t.csv", "id,n\n1,1.5\n2,999999999999999\n")
+    assert rows(path) == [{"id": 1, "n": 1.5}, {"id": 2, "n": 999999999999999.0}]
+
+
+def test_csv_commas_win_over_other_separators(write: Write) -> None:
+    path = write("t.csv", "id,text;note\n1,a;b\n")
+    assert rows(path) == [{"id": 1, "text;note": "a;b"}]
+    path = write("u.csv", "id;text\tnote\n1;a\tb\n")
+    assert rows(path) == [{"id": 1, "text\tnote": "a\tb"}]
+
+
 def test_csv_markers_of_missing_values_are_text_in_text(write: Write) -> None:
     path = write("t.csv", "country,n,only\nNA,NA,NA\nDE,1,\nNaN,null,NA\n")
     assert rows(path) == [
@@ -632,7 +667,7 @@ def test_csv_markers_of_missing_values_are_text_in_text(write: Write) -> None:
     ]
 
 
-def test_csv_vectors_are_json(write: Write) -> None:
+def test_csv_vectors_are_read_from_json(write: Write) -> None:
     path = write("t.csv", 'id,vector\n1,"[0.5, 2]"\n2,\n')
     assert rows(path) == [{"id": 1, "vector": [0.5, 2.0]}, {"id": 2, "vector": None}]
     refused(
@@ -643,7 +678,7 @@ def test_csv_vectors_are_json(write: Write) -> None:
     )
 
 
-def test_csv_takes_known_types(write: Write) -> None:
+def test_csv_cells_are_read_as_known_types(write: Write) -> None:
     known = pa.schema(
         [
             ("id", pa.large_string()),
@@ -662,13 +697,13 @@ def test_csv_takes_known_types(write: Write) -> None:
         write("u.csv", "id\n1\n\n007\n"),
         "u.csv, line 4",
         "'id'",
-        "'007' is no int64",
+        "'007' is not an int64",
         schema=numbers,
     )
-    refused(write("v.csv", "id\n1\nx\n"), "v.csv, line 3", "'x' is no int64", schema=numbers)
+    refused(write("v.csv", "id\n1\nx\n"), "v.csv, line 3", "'x' is not an int64", schema=numbers)
 
 
-def test_csv_quotes_line_ends_and_headers(write: Write) -> None:
+def test_csv_keeps_quotes_and_line_ends_in_cells(write: Write) -> None:
     path = write(
         "t.csv", '编号, text ,\r\n1,"line one\r\nline ""two"", and\n三",x\r\n\r\n2,\'a,y\r\n'
     )
@@ -685,13 +720,13 @@ def test_csv_quotes_line_ends_and_headers(write: Write) -> None:
 @pytest.mark.parametrize(
     ("separator", "name"), [(";", "t.csv"), ("\t", "t.csv"), ("\t", "t.tsv"), ("\t", "T.TSV.gz")]
 )
-def test_csv_separators(write: Write, separator: str, name: str) -> None:
+def test_csv_separators_are_found_in_the_header(write: Write, separator: str, name: str) -> None:
     path = write(name, f'id{separator}text\n1{separator}"a{separator}b, c"\n')
     assert rows(path) == [{"id": 1, "text": f"a{separator}b, c"}]
 
 
-def test_tsv_without_quoting(write: Write) -> None:
-    """Quotes that do not pair up are characters like any other, as the format's registration has it."""
+def test_tsv_with_unpaired_quotes_is_read_without_quoting(write: Write) -> None:
+    """Quotes that do not pair up are ordinary characters, as the format's registration says."""
     path = write("t.tsv", 'id\ttext\n1\t"so" he said\n2\t5" disk\n3\t"open\n')
     assert [row["text"] for row in rows(path)] == ['"so" he said', '5" disk', '"open']
     refused(
@@ -704,7 +739,7 @@ def test_tsv_without_quoting(write: Write) -> None:
     [
         ("id,text\n1,a\n2,b,c\n", ("line 3", "3 cells where the header has 2")),
         ('id,text\n1,"a\nb"\n2\n', ("line 4", "1 cells")),
-        ("id,id\n1,2\n", ("'id'", "twice")),
+        ("id,id\n1,2\n", ("t.csv", "duplicate column name 'id'")),
         ("id,text\n1,a\x00b\n", ("line 2", "NUL")),
         ('id,text\n1,a\n2,"b"c\n', ("starts in line 3", "quote")),
         ('id,text\n1,a\n2,"b\n3,c\n', ("starts in line 3", "quote")),
@@ -717,13 +752,13 @@ def test_csv_damage_is_named_with_its_line(
     refused(write("t.csv.gz", content), "t.csv.gz", *says)
 
 
-def test_csv_without_rows(write: Write) -> None:
+def test_csv_without_rows_has_no_batches(write: Write) -> None:
     for content in ("", "\n\n", "id,text\n", "\ufeff"):
         source = open_source(write("t.csv", content))
         assert (source.total, list(source.batches)) == (0, [])
 
 
-def test_csv_cells_of_ten_megabytes(write: Write) -> None:
+def test_csv_cells_of_ten_megabytes_are_read(write: Write) -> None:
     long = "word 字" * 1_500_000
     found = table(write("t.csv", f'id,text\n1,"{long}\n{long}"\n2,short\n'))
     assert found["text"].to_pylist() == [f"{long}\n{long}", "short"]
@@ -745,7 +780,7 @@ def test_csv_text_comes_back_as_it_was(
     encoding: str,
     batch_rows: int,
 ) -> None:
-    """What Python's csv writes is read back, whatever the cells look like. An empty cell is null."""
+    """What Python's csv writes is read back, whatever the cells are. An empty cell is null."""
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     with path.open("w", encoding=encoding, newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("text", "也"), *pairs])
@@ -753,14 +788,14 @@ def test_csv_text_comes_back_as_it_was(
     assert found == [{"text": text or None, "也": also or None} for text, also in pairs]
 
 
-# ---- encodings ------------------------------------------------------------------------------------------------------
+# ---- encodings ------------------------------------------------------------------------------
 
 CHINESE = "id,名称,text\n1,甲,今天天气很好。\n2,乙,“我们去公园吧！”𠀀\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030"])
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl", ".txt", ".md.gz"])
-def test_encodings(write: Write, encoding: str, suffix: str) -> None:
+def test_text_files_are_read_in_every_encoding(write: Write, encoding: str, suffix: str) -> None:
     if suffix == ".jsonl":
         path = write("t.jsonl", '{"名称": "甲", "text": "今天天气很好。"}\n', encoding)
         assert rows(path) == [{"名称": "甲", "text": "今天天气很好。"}]
@@ -783,7 +818,7 @@ def test_gbk_is_found_however_late_it_shows(write: Write) -> None:
     assert table(path)["text"][-1].as_py() == "中文"
 
 
-def test_what_is_no_text_is_named_with_its_byte(write: Write) -> None:
+def test_a_file_that_is_not_text_is_named_with_its_byte(write: Write) -> None:
     start = b"id,text\n1,"
     refused(write("t.csv", start + b"\xff\xff\n"), "t.csv", f"byte {len(start)} ", "GB18030")
     late = start + b"x" * 3_000_000
@@ -799,7 +834,7 @@ def test_what_is_no_text_is_named_with_its_byte(write: Write) -> None:
     refused(write("x.txt", "ab".encode("utf-16-le")), "x.txt", "NUL character")
 
 
-def test_a_file_that_changes_underneath_is_noticed(write: Write) -> None:
+def test_a_file_that_changes_while_it_is_read_is_refused(write: Write) -> None:
     for name, content in (("t.csv", "id,text\n1,a\n"), ("t.jsonl", '{"id": 1}\n')):
         source = open_source(write(name, content))
         write(name, content * 2)
@@ -833,10 +868,10 @@ def test_damaged_gz_files_are_named(write: Write, tmp_path: Path) -> None:
         refused(tmp_path / name, name, "not a whole gzip file")
 
 
-# ---- JSON lines -----------------------------------------------------------------------------------------------------
+# ---- JSON lines -----------------------------------------------------------------------------
 
 
-def test_jsonl(write: Write) -> None:
+def test_jsonl_keeps_rows_and_types(write: Write) -> None:
     lines = [
         {"id": "007", "tags": ["a", "乙"], "v": [1, 2.5]},
         {"id": "8", "late": {"x": True}},
@@ -862,7 +897,7 @@ def test_jsonl(write: Write) -> None:
         ('{"id": 1}\n\n{bad}\n', ("line 3", "not JSON")),
         ('[{"id": 1}]\n', ("line 1", "a list", "JSON object")),
         ('{"id": 1}\n{"id": "x"}\n', ("'id'", "int in t.jsonl, line 1", "str in t.jsonl, line 2")),
-        ('{"id": 1}\n{"id": 2, "id": 3}\n', ("line 2", "'id'", "twice")),
+        ('{"id": 1}\n{"id": 2, "id": 3}\n', ("line 2", "duplicate key 'id'")),
         ('{"id": 1}\n{"id": 99999999999999999999}\n', ("line 2", "'id'", "64-bit")),
         ('{"id": "\\ud800"}\n', ("line 1", "'id'", "surrogate")),
         ('{"id": "a\x00"}\n', ("line 1", "NUL")),
@@ -875,7 +910,7 @@ def test_jsonl_damage_is_named_with_its_line(
     refused(write("t.jsonl", content), "t.jsonl", *says)
 
 
-# ---- Parquet and Arrow files ----------------------------------------------------------------------------------------
+# ---- Parquet and Arrow files ----------------------------------------------------------------
 
 
 def ipc_bytes(stream: bool) -> bytes:
@@ -886,7 +921,7 @@ def ipc_bytes(stream: bool) -> bytes:
     return data
 
 
-def test_parquet_and_arrow_files(write: Write, tmp_path: Path) -> None:
+def test_parquet_and_arrow_files_keep_rows_and_types(write: Write, tmp_path: Path) -> None:
     pq.write_table(TABLE, tmp_path / "t.parquet", row_group_size=2)
     paths = [
         tmp_path / "t.parquet",
@@ -913,10 +948,10 @@ def test_damaged_parquet_and_arrow_files_are_named(write: Write, tmp_path: Path)
     refused(write("f.arrow.gz", ipc_bytes(False)), "f.arrow.gz", "unpack it")
 
 
-# ---- folders --------------------------------------------------------------------------------------------------------
+# ---- folders --------------------------------------------------------------------------------
 
 
-def test_a_folder_of_texts(write: Write, tmp_path: Path) -> None:
+def test_a_folder_of_texts_becomes_documents_by_path(write: Write, tmp_path: Path) -> None:
     write("docs/b/notes.md", "# Notes\r\n")
     write("docs/a.TXT", "\ufeffone")
     write("docs/中/文.txt", "你好", "gb18030")
@@ -936,7 +971,7 @@ def test_a_folder_of_texts(write: Write, tmp_path: Path) -> None:
     assert rows(tmp_path / "docs" / "a.TXT", text_column="body") == [{"id": "a.TXT", "body": "one"}]
 
 
-def test_links_in_a_folder(write: Write, tmp_path: Path) -> None:
+def test_linked_folders_are_read_once(write: Write, tmp_path: Path) -> None:
     write("docs/real/x.txt", "x")
     write("elsewhere/y.txt", "y")
     (tmp_path / "docs" / "a link to real").symlink_to("real")
@@ -948,7 +983,33 @@ def test_links_in_a_folder(write: Write, tmp_path: Path) -> None:
     refused(tmp_path / "docs", "nowhere.txt")
 
 
-def test_a_folder_without_texts(write: Write, tmp_path: Path) -> None:
+def test_a_new_kind_of_file_is_one_line(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_shouted(path: Path, name: str) -> str:
+        return path.read_text().upper()
+
+    def read_words(file: SourceFile) -> Part:
+        schema = pa.schema([("word", pa.string())])
+        batch = pa.record_batch([file.path.read_text().split()], schema=schema)
+        return Part(file.name, batch.num_rows, schema, lambda wanted: iter([batch]))
+
+    monkeypatch.setitem(registry.DOCUMENTS, ".rst", read_shouted)
+    monkeypatch.setitem(registry.TABLES, ".words", read_words)
+    document, words = write("a.rst", "one text"), write("b.words", "two words")
+    assert rows(document) == rows([str(document)]) == [{"id": "a.rst", "text": "ONE TEXT"}]
+    assert rows(words) == [{"word": "two"}, {"word": "words"}]
+    assert rows(tmp_path) == [{"id": "a.rst", "text": "ONE TEXT"}]
+    refused(write("c.xlsx", ""), ".rst")
+
+
+def test_gzipped_files_of_binary_kinds_are_refused(write: Write) -> None:
+    for name in ("v.npy.gz", "v.h5.gz", "v.faiss.gz", "v.parquet.gz"):
+        kind = Path(name.removesuffix(".gz")).suffix
+        refused(write(name, b"content"), f"{name}: a gzipped {kind} file", "unpack it")
+
+
+def test_a_folder_without_texts_is_refused(write: Write, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "holds no .txt or .md file")
     write("tables/t.csv", "id\n1\n")
@@ -956,15 +1017,15 @@ def test_a_folder_without_texts(write: Write, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are always Unicode")
-def test_a_file_name_that_is_not_unicode(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")).write_text("x")
     refused(tmp_path, "not valid Unicode")
 
 
-# ---- paths, and lists that might be of paths ------------------------------------------------------------------------
+# ---- paths, and lists that might be of paths ------------------------------------------------
 
 
-def test_what_is_not_there_or_not_known(
+def test_a_missing_file_or_an_unknown_kind_is_refused(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -985,7 +1046,7 @@ def test_what_is_not_there_or_not_known(
     refused("pipe.csv", "pipe")
 
 
-def test_a_list_of_paths_of_mixed_kinds(write: Write, tmp_path: Path) -> None:
+def test_paths_of_mixed_kinds_are_read_together(write: Write, tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"], "n": pa.array([1], pa.int8())}), tmp_path / "a.parquet")
     csv_path = write("b.csv", "id,n,day\nx1,1.5,2020-01-01\n")
     jsonl = write("c.jsonl", '{"id": "c", "text": "t"}\n')
@@ -1026,7 +1087,7 @@ def test_a_text_given_for_a_path_is_shown_in_short() -> None:
         assert f"{text[:30]}" in str(caught.value) and f"{text[-30:]}'" in str(caught.value)
 
 
-def test_files_whose_columns_do_not_go_together(write: Write) -> None:
+def test_files_without_a_common_type_of_a_column_are_refused(write: Write) -> None:
     one, two = write("one.jsonl", '{"id": 1}\n'), write("two.jsonl", '{"id": "x"}\n')
     refused([one, two], "'id'", "int64", "one.jsonl", "string", "two.jsonl")
 
@@ -1059,10 +1120,10 @@ def test_a_list_of_str_is_texts_or_paths_or_an_error(
     ]
 
 
-# ---- what holds for all ---------------------------------------------------------------------------------------------
+# ---- what holds for all ---------------------------------------------------------------------
 
 
-def test_real_files(shared_data: Path) -> None:
+def test_real_files_are_read_whole(shared_data: Path) -> None:
     summaries = shared_data / "ann" / "package-summaries-50k.tsv"
     lines = summaries.read_text(encoding="utf-8").split("\n")
     found = table(summaries)
@@ -1103,7 +1164,7 @@ def test_files_are_closed_when_reading_stops_early(write: Write) -> None:
     assert not {".csv", ".jsonl", ".arrow"} & set(held)
 
 
-def test_plain_types_at_any_depth() -> None:
+def test_types_are_made_plain_at_any_depth() -> None:
     encoded = pa.struct(
         [
             ("a", pa.large_list(pa.dictionary(pa.int8(), pa.binary_view()))),
@@ -1129,7 +1190,7 @@ VIEWS = st.lists(st.none() | st.lists(st.none() | st.integers(0, 9), max_size=3)
 def test_lists_that_are_views_keep_every_value(
     lists: list[list[int] | None], large: bool, start: int, data: st.DataObject
 ) -> None:
-    """In any order, overlapping, sliced, inside structs and in each other: the last list is not lost."""
+    """In any order, overlapping, sliced, inside structs and each other: no last list is lost."""
     make = pa.large_list_view if large else pa.list_view
     views = pa.array(lists, make(pa.int64()))
     if lists:  # out of order, and the same values seen twice

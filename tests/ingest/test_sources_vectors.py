@@ -1,4 +1,4 @@
-"""Vectors that exist already come in as they are, with their ids: .npy, HDF5, torch layers, the indexes of other libraries."""
+"""Given vectors are read as they are, with their ids: .npy, HDF5, torch layers, other indexes."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def refused(data: object, *says: str) -> None:
         assert part in str(caught.value), f"{part!r} is not in: {caught.value}"
 
 
-# ---- .npy ------------------------------------------------------------------------------------------------------------
+# ---- .npy -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8", "<i4"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_npy(tmp_path: Path, dtype: str, order: str) -> None:
+def test_npy_files_keep_their_vectors(tmp_path: Path, dtype: str, order: str) -> None:
     saved = np.asarray(VECTORS * 10, dtype=dtype, order=order)
     np.save(tmp_path / "v.npy", saved)
     found = table(tmp_path / "v.npy")
@@ -66,7 +66,7 @@ def test_npy(tmp_path: Path, dtype: str, order: str) -> None:
     )
 
 
-def test_npy_that_cannot_be_read(tmp_path: Path) -> None:
+def test_npy_files_without_a_matrix_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "flat.npy", VECTORS[0])
     refused(tmp_path / "flat.npy", "flat.npy", "(8,)", "matrix (rows, dim)")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
@@ -79,7 +79,7 @@ def test_npy_that_cannot_be_read(tmp_path: Path) -> None:
     refused(tmp_path / "many.npy", "archive")
 
 
-# ---- HDF5 ------------------------------------------------------------------------------------------------------------
+# ---- HDF5 -----------------------------------------------------------------------------------
 
 
 def hdf5(path: Path, **data: npt.NDArray[Any]) -> Path:
@@ -90,7 +90,7 @@ def hdf5(path: Path, **data: npt.NDArray[Any]) -> Path:
     return path
 
 
-def test_hdf5_with_one_matrix(tmp_path: Path) -> None:
+def test_hdf5_with_one_matrix_needs_no_name(tmp_path: Path) -> None:
     path = hdf5(tmp_path / "v.h5", deep__vectors=VECTORS, names=np.arange(3))
     found = table(path)
     assert found.column_names == ["vector"]
@@ -98,7 +98,7 @@ def test_hdf5_with_one_matrix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["v.hdf5::train", "v.hdf5::/train"])
-def test_one_of_several_data_sets(
+def test_one_of_several_data_sets_is_read_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     hdf5(tmp_path / "v.hdf5", train=VECTORS, test=VECTORS[:5], deep__half=VECTORS[:9].astype("f2"))
@@ -108,7 +108,7 @@ def test_one_of_several_data_sets(
     assert matrix(table("v.hdf5::deep/half")).dtype == np.float16
 
 
-def test_hdf5_that_cannot_be_read(tmp_path: Path) -> None:
+def test_hdf5_files_without_a_matrix_are_refused(tmp_path: Path) -> None:
     path = hdf5(tmp_path / "v.h5", train=VECTORS, test=VECTORS[:5])
     refused(path, "v.h5 holds 2 matrices", "test (5, 8), train (400, 8)", "v.h5::test")
     refused(f"{path}::absent", "no data set 'absent'", "train (400, 8)")
@@ -119,14 +119,16 @@ def test_hdf5_that_cannot_be_read(tmp_path: Path) -> None:
     refused(tmp_path / "bad.h5", "bad.h5 is not a whole HDF5 file")
 
 
-def test_hdf5_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hdf5_without_its_extra_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "v.h5").touch()
     monkeypatch.setattr("vecsearch.common.optional.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'h5py.*"vecsearch\[hdf5\]"'):
         open_source(tmp_path / "v.h5")
 
 
-# ---- FAISS -----------------------------------------------------------------------------------------------------------
+# ---- FAISS ----------------------------------------------------------------------------------
 
 
 def trained(factory: str, ids: npt.NDArray[np.int64] | None = None) -> Any:
@@ -154,7 +156,7 @@ def test_faiss_indexes_give_their_vectors(tmp_path: Path, factory: str, in_file:
 @pytest.mark.parametrize(
     "factory", ["IDMap,Flat", "IDMap2,HNSW8,Flat", "IDMap,IVF4,Flat", "IVF4,Flat", "RR8,IVF4,Flat"]
 )
-def test_faiss_ids_of_ones_own(factory: str) -> None:
+def test_given_faiss_ids_are_kept(factory: str) -> None:
     index = trained(factory, OWN_IDS)
     assert np.allclose(by_id(table(index)), VECTORS, atol=1e-5)
     lists = faiss.try_extract_index_ivf(index)
@@ -167,7 +169,7 @@ def test_a_faiss_index_that_compresses_gives_vectors_near_the_first(tmp_path: Pa
     assert 0 < gap < 0.05
 
 
-def test_faiss_indexes_that_cannot_be_read(tmp_path: Path) -> None:
+def test_faiss_indexes_without_vectors_are_refused(tmp_path: Path) -> None:
     refused(faiss.IndexBinaryFlat(8), "index of bits")
     (tmp_path / "v.faiss").write_bytes(b"IxFI no index")
     refused(tmp_path / "v.faiss", "v.faiss is not a whole FAISS index")
@@ -179,11 +181,11 @@ def test_faiss_indexes_that_cannot_be_read(tmp_path: Path) -> None:
     )
 
 
-def test_an_empty_faiss_index_is_no_rows() -> None:
+def test_an_empty_faiss_index_has_no_rows() -> None:
     assert list(open_source(faiss.IndexFlatL2(8)).batches) == []
 
 
-# ---- hnswlib and torch -------------------------------------------------------------------------------------------------
+# ---- hnswlib and torch ----------------------------------------------------------------------
 
 
 class FakeHnsw:
@@ -199,11 +201,11 @@ class FakeHnsw:
         return VECTORS[[place[int(identity)] for identity in ids]]
 
 
-def test_an_index_like_hnswlib() -> None:
+def test_an_index_like_hnswlib_gives_its_vectors() -> None:
     assert np.array_equal(by_id(table(FakeHnsw())), VECTORS)
 
 
-def test_hnswlib_itself() -> None:
+def test_an_hnswlib_index_gives_its_vectors() -> None:
     hnswlib = pytest.importorskip("hnswlib")
     index = hnswlib.Index(space="l2", dim=8)
     index.init_index(400)
@@ -211,7 +213,7 @@ def test_hnswlib_itself() -> None:
     assert np.array_equal(by_id(table(index)), VECTORS)
 
 
-def test_the_weights_of_a_torch_embedding() -> None:
+def test_the_weights_of_a_torch_embedding_become_vectors() -> None:
     import torch
 
     layer = torch.nn.Embedding.from_pretrained(torch.from_numpy(VECTORS), freeze=False)
@@ -223,7 +225,7 @@ def test_the_weights_of_a_torch_embedding() -> None:
         assert np.array_equal(matrix(table(data)), VECTORS)
 
 
-def test_a_collection_of_ready_vectors_is_searched(tmp_path: Path) -> None:
+def test_a_collection_of_given_vectors_is_searched(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", VECTORS)
     with (
         vs.create(tmp_path / "a.vs", dim=8) as from_file,
@@ -240,10 +242,9 @@ def test_a_collection_of_ready_vectors_is_searched(tmp_path: Path) -> None:
 def test_reading_sources_does_not_load_faiss_or_torch() -> None:
     import subprocess
 
-    script = "import sys, vecsearch.sources\nprint([name for name in ('faiss', 'torch', 'h5py') if name in sys.modules])"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True
-        ).stdout.strip()
-        == "[]"
+    script = (
+        "import sys, vecsearch.ingest.sources\n"
+        "print([name for name in ('faiss', 'torch', 'h5py') if name in sys.modules])"
     )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")

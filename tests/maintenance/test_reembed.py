@@ -285,7 +285,7 @@ def test_what_cannot_be_moved(tmp_path: Path) -> None:
         c.add(rows(0, 3))
         version = c.info().version
         assert c.reembed(ToyEmbedder(8)) == vs.ReembedResult(3, 0, version)  # has it already
-        with pytest.raises(vs.EmbedderError, match=r"no usable vector of the text 'number 0"):
+        with pytest.raises(vs.EmbedderError, match=r"no usable vector for the text 'number 0"):
             c.reembed(WordEmbedder(["nothing"], np.ones((1, 8), np.float32)))
         c.add([{"id": "given", "text": None, "vector": np.ones(8)}])
         with pytest.raises(vs.InvalidInputError, match="document 'given' has a vector but no text"):

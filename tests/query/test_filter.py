@@ -672,8 +672,8 @@ def test_columns_of_times_compare_as_instants_or_wall_clocks() -> None:
         ("n > '2020-01-01 24:00:00'", "hour must be in 0..23"),
         ("n > TIMESTAMPTZ '2020-01-01 10:00:00'", "needs its offset from UTC"),
         ("z > '2020-01-01 10:00:00+25:00'", "an offset is less than a day"),
-        ("z > '2020-01-01' AT TIME ZONE 'Mars/Olympus'", "time zone 'Mars/Olympus' is not known"),
-        ("z > '2020-01-01' AT TIME ZONE 'Asia'", "time zone 'Asia' is not known"),
+        ("z > '2020-01-01' AT TIME ZONE 'Mars/Olympus'", "unknown time zone 'Mars/Olympus'"),
+        ("z > '2020-01-01' AT TIME ZONE 'Asia'", "unknown time zone 'Asia'"),
         (
             "z > '2020-01-01 10:00Z' AT TIME ZONE 'UTC'",
             "AT TIME ZONE needs a time without an offset",
@@ -764,7 +764,7 @@ def test_two_columns_of_one_name() -> None:
     schema = pa.schema([("x", pa.int64()), ("x", pa.int64())])
     with pytest.raises(FilterError, match="there are 2 columns called 'x'"):
         compile_filter("x = 1", schema)
-    with pytest.raises(FilterError, match="two columns of the data have one name"):
+    with pytest.raises(FilterError, match="two columns of the data have the same name"):
         compile_filter(pc.field("x") == 1, schema)
 
 
@@ -843,7 +843,7 @@ def test_two_columns_of_one_name() -> None:
         ("b = 1", "b (bool) cannot be compared with the number 1: write TRUE or FALSE"),
         (
             "l = 'x'",
-            "l (list<item: string>) cannot be compared with the text 'x': ask for an element with array_contains",
+            "l (list<item: string>) cannot be compared with the text 'x': look for an element with array_contains",
         ),
         ("i = s", "i (int64) cannot be compared with s (string)"),
         ("l = l", "cannot be compared"),
@@ -868,7 +868,7 @@ def test_two_columns_of_one_name() -> None:
         ("s + 1 = 2", "s (string) is not a number"),
         ("d - 1 = 2", "d (date32[day]) is not a number"),
         ("i + 'x' = 2", "the text 'x' is not a number"),
-        ("i % 1.5 = 2", "% is of integers only"),
+        ("i % 1.5 = 2", "% takes integers only"),
         ("i = 1 / 0", "(1 / 0) is not a number a filter can hold"),
         ("i = 1e999", "1e999 is not a number a filter can hold"),
         ("f > 1e-999999999", "is not a number a filter can hold"),
@@ -1164,7 +1164,7 @@ def test_keys_of_expressions_whose_text_leaves_out_the_middle() -> None:
     [
         (pc.field("yeer") == 1, "there is no column 'yeer'"),
         (pc.field("T_t") == "x", "there is no column 'T_t'; did you mean 'T t'?"),
-        (pc.field("i") + 1, "gives int64, not a boolean"),
+        (pc.field("i") + 1, "is of type int64; a filter must be boolean"),
         (pc.field("i") == "abc", "does not fit the columns"),
         (pc.field(0) == 1, "cannot be used as a filter"),
     ],

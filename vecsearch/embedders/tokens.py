@@ -14,11 +14,11 @@ from functools import cache
 from typing import Any, Literal
 
 from vecsearch.common.optional import require
+from vecsearch.common.scripts import UNSPACED
 
 Tokenizer = Literal["words", "jieba"]
-_RUN = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_PIECE = re.compile(rf"[{_RUN}]+|(?:(?![{_RUN}])\w)+(?:['’](?:(?![{_RUN}])\w)+)*")
-_IS_RUN = re.compile(rf"[{_RUN}]")
+_PIECE = re.compile(rf"[{UNSPACED}]+|(?:(?![{UNSPACED}])\w)+(?:['’](?:(?![{UNSPACED}])\w)+)*")
+_IS_RUN = re.compile(rf"[{UNSPACED}]")
 
 
 def has_runs(text: str) -> bool:

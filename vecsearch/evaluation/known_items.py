@@ -19,18 +19,19 @@ to MiniLM have a cloze MRR@10 of .15, .26, .64, .74, .85 and, with its real ques
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.scripts import CJK_LETTERS, weighted_length
 from vecsearch.embedders.stored import Model
 from vecsearch.errors import EmbedderError, InvalidInputError
 from vecsearch.evaluation.metrics import mrr_at_k
 from vecsearch.evaluation.report import QualityReport, summary
 from vecsearch.evaluation.subject import Split, Subject
-from vecsearch.ingest.chunking import Span, measure
+from vecsearch.ingest.sentences import sentence_spans
 from vecsearch.types import CHUNK, Id, Metric
 
 K = 10
@@ -41,9 +42,7 @@ SHORTEST, LONGEST = (
 )  # a question's length in characters, a Chinese, Japanese or Korean one counting four
 CJK_WEIGHT = 4
 WINDOW = 1024  # documents read at a time
-_SENTENCE_END = re.compile(r"""[.!?]+["'”’)\]]*\s+|[。！？；]+["'”’」』）》】)]*\s*|\n+""")
-_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_UNIT = re.compile(rf"[{_CJK}]|[^\s{_CJK}]+")
+_UNIT = re.compile(rf"[{CJK_LETTERS}]|[^\s{CJK_LETTERS}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def make_question(text: str, rng: np.random.Generator) -> tuple[str, str, bool] 
     """(question, the text without it, whether it is a whole sentence), or None for a text too short to be parted."""
     fitting = [
         (start, end)
-        for start, end in _sentences(text)
+        for start, end in sentence_spans(text)
         if SHORTEST <= _length(text[start:end]) <= LONGEST
         and _length(text[:start] + text[end:]) >= SHORTEST
     ]
@@ -148,23 +147,12 @@ def make_question(text: str, rng: np.random.Generator) -> tuple[str, str, bool] 
     return text[start:end], _without(text, start, end), False
 
 
-def _sentences(text: str) -> Iterator[Span]:
-    """Spans of the sentences, without white space around them."""
-    start = 0
-    for end in [*(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]:
-        piece = text[start:end]
-        if piece.strip():
-            first = start + len(piece) - len(piece.lstrip())
-            yield first, first + len(piece.strip())
-        start = end
-
-
 def _without(text: str, start: int, end: int) -> str:
     return f"{text[:start].rstrip()} {text[end:].lstrip()}".strip()
 
 
 def _length(text: str) -> int:
-    return measure(text.strip(), CJK_WEIGHT)
+    return weighted_length(text.strip(), CJK_WEIGHT)
 
 
 def _scores_without(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from vecsearch.embedders.stored import Model
-from vecsearch.ingest.chunking import Span
+from vecsearch.ingest.sentences import Span
 from vecsearch.query.results import Hits
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot

@@ -1,49 +1,55 @@
 """Split a long document into passages, each a span of characters of the original text.
 
-An embedding model reads only so many tokens and silently ignores the rest (all-MiniLM-L6-v2: 256), so a long document is
-cut into passages that fit. Cuts fall on Markdown headings where possible, else between paragraphs, sentences, lines,
-clauses and words, in that order; a word is cut only when it alone is too long. Chinese and Japanese sentences, which end in
-。！？； without a space, are sentences here too.
-
-The packing is chonkie's recursive chunker (the extra `chunk`; no tokenizer, no network). It sees a shadow of the text: a string
-of the same length in which every true boundary has one spelling and false ones ("Dr. ", "1. ", a comment in a code block)
-are masked. Lengths being equal, its offsets are offsets into the original.
+An embedding model reads a limited number of tokens and silently ignores the rest
+(all-MiniLM-L6-v2: 256), so a long document is cut into passages that fit. Each section under a
+Markdown heading is cut apart from the others. Inside a section, cuts fall between paragraphs,
+sentences, lines, clauses and words, in that order; a word is cut only when it alone is too long.
+Chinese and Japanese sentences end in 。！？； without a space.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
-from itertools import pairwise
 from types import CodeType
 from typing import Any
 
-from vecsearch.common.optional import find_installed, require
+from vecsearch.common.scripts import weighted_length
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.packing import Packer
+from vecsearch.ingest.sentences import Span, trimmed_spans
 
-Span = tuple[int, int]
 SMALLEST_MAX_CHARS = 32
 LARGEST_CJK_WEIGHT = 8
 
 
 @dataclass(frozen=True)
 class Chunker:
-    """Splits on headings, paragraphs and sentences into passages of at most `max_chars` characters.
+    """Splits documents into passages of at most `max_chars` characters.
 
-    max_chars   the most characters in a passage. 1000 letters of English are about 230 tokens, which fits MiniLM's window
-                of 256; models that read 512 tokens take 2000.
-    overlap     at most so many characters at the end of a passage are said again at the start of the next, from a
-                sentence's start where there is one. At most half of max_chars.
-    cjk_weight  how many characters a Chinese, Japanese or Korean one counts for in both numbers above. Models read about one
-                token from each, and one from about four letters, so by default 1000 is 250 Chinese characters;
-                1 counts every character alike.
+    A passage never crosses a Markdown heading, unless the whole text fits into one passage. It
+    begins and ends with a paragraph, else a sentence, else a line, clause or word.
 
-    Raises InvalidInputError for values out of range.
+    Args:
+        max_chars: The most characters in a passage, at least 32. 1000 letters of English are about
+            230 tokens, which fits MiniLM's window of 256; models that read 512 tokens take 2000.
+        overlap: The most characters at the end of a passage that are repeated at the start of the
+            next one in the same section, from the start of a sentence where there is one. At most
+            half of max_chars.
+        cjk_weight: What a Chinese, Japanese or Korean character counts in both numbers above, from
+            1 to 8. Models read about one token from each of them, and one from about four letters,
+            so by default 1000 is 250 Chinese characters; 1 counts every character alike.
+
+    Raises:
+        InvalidInputError: A value is out of range.
+
+    Example:
+        >>> from vecsearch import Chunker
+        >>> text = "One sentence is here. Another sentence follows."
+        >>> [text[start:end] for start, end in Chunker(max_chars=32).split(text)]
+        ['One sentence is here.', 'Another sentence follows.']
     """
 
     max_chars: int = 1000
@@ -66,20 +72,28 @@ class Chunker:
             )
         if not 1 <= self.cjk_weight <= LARGEST_CJK_WEIGHT:
             raise InvalidInputError(
-                f"chunker: cjk_weight is {self.cjk_weight}; it must be from 1 to {LARGEST_CJK_WEIGHT}"
+                f"chunker: cjk_weight is {self.cjk_weight}; it must be from 1 to "
+                f"{LARGEST_CJK_WEIGHT}"
             )
 
     @property
     def key(self) -> str:
-        """A short digest of everything that decides the spans."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+        """A short digest of all settings."""
+        settings = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON values, as a collection stores them."""
         return {"kind": "sentences", **asdict(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Chunker:
-        """The inverse of to_dict; missing values take their defaults. Raises InvalidInputError on unknown ones."""
+        """The inverse of `to_dict`; missing values take their defaults.
+
+        Raises:
+            InvalidInputError: A value is unknown or out of range, or the chunker was a function,
+                which is not stored.
+        """
         values = dict(values)
         kind = values.pop("kind", "sentences")
         if kind == "function":
@@ -88,137 +102,116 @@ class Chunker:
                 hint="pass it again, chunker=...",
                 command_hint="use this collection from Python, where the function can be given",
             )
-        unknown = values.keys() - asdict(cls()).keys()
-        if kind != "sentences" or unknown:
-            what = f"the kind {kind!r}" if kind != "sentences" else f"{sorted(unknown)[0]!r}"
+        if kind != "sentences":
             raise InvalidInputError(
-                f"chunker: {what} is not known; known are max_chars, overlap and cjk_weight"
+                f"chunker: unknown kind {kind!r}; the kinds are 'sentences' and 'function'"
+            )
+        unknown = sorted(values.keys() - asdict(cls()).keys())
+        if unknown:
+            raise InvalidInputError(
+                f"chunker: unknown setting {unknown[0]!r}; the settings are max_chars, overlap "
+                "and cjk_weight"
             )
         return cls(**values)
 
     def split(self, text: str) -> list[Span]:
-        """Spans (start, end) of `text`, in order, as indices of Python characters.
+        """Split one document.
 
-        Together they cover every character that is not white space; none begins or ends in white space, none is longer than
-        max_chars (as counted above). Blank text has none. Raises MissingExtraError without the extra `chunk`.
+        Args:
+            text: The document.
+
+        Returns:
+            Spans (start, end) in order, as indices of Python characters. Together they cover every
+            character that is not white space; none begins or ends with white space, and none is
+            longer than `max_chars`. Blank text has none.
+
+        Raises:
+            MissingExtraError: The extra `chunk` is not installed, and the text is too long for one
+                passage.
         """
-        if self._measure(text) <= self.max_chars:
-            return _trimmed(text, [(0, len(text))])
-        limit = self.max_chars - self.overlap
-        shadow = _shadow(text)
-        pieces = [
-            piece
-            for start, end in _pack(shadow, limit, self.cjk_weight)
-            for piece in self._cut(text, start, end, limit)
-        ]
-        spans = self._joined(shadow, _trimmed(text, pieces), limit)
-        return self._with_overlap(shadow, spans) if self.overlap else spans
-
-    def _joined(self, shadow: str, spans: list[Span], limit: int) -> list[Span]:
-        """Join neighbours that fit into one passage, but not across a heading: what a cut inside a long sentence or section
-        leaves over is often too short to mean anything alone."""
-        joined: list[Span] = []
-        for start, end in spans:
-            if (
-                joined
-                and shadow[start] != "#"
-                and self._measure(shadow[joined[-1][0] : end]) <= limit
-            ):
-                start = joined.pop()[0]
-            joined.append((start, end))
-        return joined
-
-    def _measure(self, text: str) -> int:
-        return measure(text, self.cjk_weight)
-
-    def _cut(self, text: str, start: int, end: int, limit: int) -> Iterator[Span]:
-        """Cut a piece without any boundary by length, if it is too long, but not inside what is read as one character."""
-        used = 0
-        for at in range(start, end):
-            used += self._measure(text[at])
-            if used > limit:
-                cut = next(
-                    (
-                        c
-                        for c in range(at, max(start, at - _LONGEST_CLUSTER), -1)
-                        if _is_character_start(text, c)
-                    ),
-                    at,
-                )
-                yield start, cut
-                start, used = cut, self._measure(text[cut : at + 1])
-        yield start, end
-
-    def _with_overlap(self, shadow: str, spans: list[Span]) -> list[Span]:
-        widened = spans[:1]
-        for (previous, _), (start, end) in pairwise(spans):
-            # All of the passage before may be said again, unless that makes it a part of this one.
-            lowest = previous if widened[-1][0] < previous else previous + 1
-            room, floor = self.overlap, start
-            while floor > lowest and (room := room - self._measure(shadow[floor - 1])) >= 0:
-                floor -= 1
-            widened.append(
-                (floor if floor == previous else _resume_point(shadow, floor, start), end)
-            )
-        return widened
+        if weighted_length(text, self.cjk_weight) <= self.max_chars:
+            return trimmed_spans(text, [(0, len(text))])
+        return Packer(text, self.max_chars, self.overlap, self.cjk_weight).spans()
 
 
 class FunctionChunker:
-    """A chunker of one's own: a function from a text to its passages.
+    """A chunker of your own: a function from a text to its passages.
 
-    The passages are spans (start, end), or strings that stand in the text in that order, or objects with `start_index` and
-    `end_index` as chonkie's chunkers return. A function is not stored with a collection; its `key` digests its code, so that
-    work staged under another version of the function is not taken up again.
+    A function is not stored with a collection: pass it again when you open the collection.
+
+    Args:
+        function: Returns the passages of a text in order, as spans (start, end), as strings that
+            occur in the text, or as objects with `start_index` and `end_index`, such as the chunks
+            of chonkie.
+
+    Example:
+        >>> from vecsearch.ingest.chunking import FunctionChunker
+        >>> FunctionChunker(str.splitlines).split("first line\\nsecond line")
+        [(0, 10), (11, 22)]
     """
 
     def __init__(self, function: Callable[[str], Sequence[Any]]) -> None:
         self.function = function
-        self.name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+        module = getattr(function, "__module__", "")
+        self.name = f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
     @property
     def key(self) -> str:
-        """`function.key` where the function has such an attribute, else a digest of its code and of what it closes over."""
-        own = getattr(self.function, "key", None)
-        manifest = own if isinstance(own, str) else _describe(self.function)
-        return hashlib.sha256(
-            f"{self.name}\n{manifest}".encode("utf-8", "backslashreplace")
-        ).hexdigest()[:16]
+        """`function.key` if the function has one, else a digest of its code and its closure."""
+        key = getattr(self.function, "key", None)
+        content = key if isinstance(key, str) else _describe(self.function)
+        encoded = f"{self.name}\n{content}".encode("utf-8", "backslashreplace")
+        return hashlib.sha256(encoded).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
+        """The name of the function, as a collection stores it."""
         return {"kind": "function", "name": self.name}
 
     def split(self, text: str) -> list[Span]:
-        """Spans of `text` in order, without white space at their ends. Raises InvalidInputError when the function's answer
-        does not fit the text."""
+        """Split one document.
+
+        Args:
+            text: The document.
+
+        Returns:
+            Spans (start, end) in order, without white space at their ends.
+
+        Raises:
+            InvalidInputError: What the function returned does not fit the text.
+        """
         spans: list[Span] = []
-        for number, part in enumerate(self.function(text)):
-            start, end = self._span(text, part, number, spans[-1][0] if spans else 0)
+        for number, passage in enumerate(self.function(text)):
+            start, end = self._span(text, passage, number, spans[-1][0] if spans else 0)
             if not 0 <= start <= end <= len(text) or (spans and start < spans[-1][0]):
                 raise InvalidInputError(
-                    f"the chunker {self.name} returned the span ({start}, {end}) as passage {number} of a text of {len(text)} "
-                    "characters; spans must lie inside the text and come in order"
+                    f"the chunker {self.name} returned the span ({start}, {end}) as passage "
+                    f"{number} of a text of {len(text)} characters; spans must lie inside the text "
+                    "and come in order"
                 )
             spans.append((start, end))
-        return _trimmed(text, spans)
+        return trimmed_spans(text, spans)
 
-    def _span(self, text: str, part: Any, number: int, after: int) -> Span:
-        if isinstance(part, str):
-            start = text.find(part, after)
+    def _span(self, text: str, passage: Any, number: int, after: int) -> Span:
+        if isinstance(passage, str):
+            start = text.find(passage, after)
             if start < 0:
                 raise InvalidInputError(
-                    f"the chunker {self.name} returned passage {number}, {part[:40]!r}, which is not in the text after the "
-                    "passage before; return spans (start, end) where passages are rewritten"
+                    f"the chunker {self.name} returned passage {number}, {passage[:40]!r}, which "
+                    "is not in the text after the passage before; return spans (start, end) where "
+                    "passages are rewritten"
                 )
-            return start, start + len(part)
-        pair = (part.start_index, part.end_index) if hasattr(part, "start_index") else part
+            return start, start + len(passage)
+        is_object = hasattr(passage, "start_index")
+        span = (passage.start_index, passage.end_index) if is_object else passage
         if (
-            isinstance(pair, tuple)
-            and len(pair) == 2
-            and all(isinstance(value, int) for value in pair)
+            isinstance(span, tuple)
+            and len(span) == 2
+            and all(isinstance(position, int) for position in span)
         ):
-            return pair
+            return span
         raise InvalidInputError(
-            f"the chunker {self.name} returned {part!r} as passage {number}; return spans (start, end) or str"
+            f"the chunker {self.name} returned {passage!r} as passage {number}; return spans "
+            "(start, end) or str"
         )
 
 
@@ -232,13 +225,20 @@ def resolve_chunker(
     | Callable[[str], Sequence[Any]]
     | None,
 ) -> Chunker | FunctionChunker | None:
-    """What the user gave as `chunker=` as a chunker, or None for whole documents.
+    """The chunker that the user means by `chunker=`.
 
-    None or False: no chunking; True or "default": the default; a number, also as text: that many characters at most; a mapping
-    as from `to_dict`; a Chunker; or a function of one's own (see FunctionChunker).
-    Raises InvalidInputError, or MissingExtraError without the extra `chunk`.
+    Args:
+        spec: None or False for whole documents; True or "default" for the default chunker; a
+            number, also as text, for that many characters at most; a mapping as from `to_dict`; a
+            Chunker; or a function (see FunctionChunker).
+
+    Returns:
+        The chunker, or None for whole documents.
+
+    Raises:
+        InvalidInputError: The value is none of these, or a setting is out of range.
+        MissingExtraError: The extra `chunk` is not installed.
     """
-    chunker: Chunker | FunctionChunker
     if spec is None or spec is False:
         return None
     if isinstance(spec, FunctionChunker):
@@ -255,131 +255,21 @@ def resolve_chunker(
         return FunctionChunker(spec)
     else:
         raise InvalidInputError(
-            f"chunker is {spec!r}; give True, a number of characters, vecsearch's Chunker, or a function"
+            f"chunker is {spec!r}; give True, a number of characters, a vecsearch.Chunker, or a "
+            "function"
         )
     find_installed("chonkie", "chonkie", "chunk", "Splitting long text")
     return chunker
 
 
-# Chinese, Japanese and Korean letters, their punctuation (but not the wide space), and full-width forms.
-_CJK = re.compile(
-    "[\u1100-\u11ff\u2e80-\u2fff\u3001-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
-)
-
-
-def measure(text: str, cjk_weight: int) -> int:
-    """The length of `text` in characters, a Chinese, Japanese or Korean one counted `cjk_weight` times."""
-    return len(text) + (cjk_weight - 1) * len(_CJK.findall(text))
-
-
-# How the shadow spells things: "\n\n" between paragraphs, ". " or ".\n" after a sentence in scripts with spaces, "。" in those
-# without; the two masks stand for anything that only looks like a boundary, and weigh what it weighed or more.
-_MASK, _CJK_MASK = "_", "一"
-_LINE_ENDS = re.compile(r"\r(?!\n)|[\x0b\x0c\x85\u2028\u2029]")
-_OTHER_SPACE = re.compile(r"[^\S\n]")
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_BLANK_LINE = re.compile(r"\n( +)(?=\n)")
-_CODE_BLOCK = re.compile(r"^ {0,3}(```|~~~).*?(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL)
-_CODE_COMMENT = re.compile(r"^#", re.MULTILINE)
-_HEADING = re.compile(r"^(#{1,6} .*)(\n+)", re.MULTILINE)
-_LIST_NUMBER = re.compile(r"^( *\d{1,3})\.(?= )", re.MULTILINE)
-_ABBREVIATION = re.compile(
-    r"\b(Mrs?|Ms|Dr|Prof|[SJ]r|St|Mt|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Inc|Ltd|Co|Corp|vs|cf|ca|al|etc|approx|[Ff]igs?|[Ee]qs?|Nos?|[Vv]ol"
-    r"|[Cc]h|[Ss]ec|pp?|eds?|Ph\.D|e\.g|i\.e|[ap]\.m|[A-Z])\.(?=\s)"
-)
-_SENTENCE_END = re.compile(r"""[.!?]+["'”’)\]]*(?=\s)""")
-_CJK_SENTENCE_END = re.compile(r"""[。！？；｡।॥؟۔]+["'”’」』）》】)\]]*""")
-
-
-def _shadow(text: str) -> str:
-    """A string of the same length as `text` with its boundaries spelled as chonkie is told they are."""
-    text = _OTHER_SPACE.sub(" ", _LINE_ENDS.sub("\n", _SURROGATES.sub(_MASK, text)))
-    text = _BLANK_LINE.sub(lambda m: m[1] + "\n", text)
-    text = _CODE_BLOCK.sub(lambda m: _CODE_COMMENT.sub(_MASK, m[0]), text)
-    # A heading stays with the first sentence below it: a passage of a heading alone finds nothing.
-    text = _HEADING.sub(lambda m: m[1] + " " * len(m[2]), text)
-    text = _LIST_NUMBER.sub(lambda m: m[1] + _MASK, text)
-    text = _ABBREVIATION.sub(lambda m: _MASK * len(m[0]), text)
-    text = _SENTENCE_END.sub(lambda m: _MASK * (len(m[0]) - 1) + ".", text)
-    return _CJK_SENTENCE_END.sub(lambda m: _CJK_MASK * (len(m[0]) - 1) + "。", text)
-
-
-def _pack(shadow: str, limit: int, cjk_weight: int) -> list[Span]:
-    chunks = _chonkie(limit, cjk_weight).chunk(shadow)
-    return [(chunk.start_index, chunk.end_index) for chunk in chunks]
-
-
-@lru_cache(maxsize=16)
-def _chonkie(limit: int, cjk_weight: int) -> Any:
-    chonkie = require("chonkie", "chonkie", "chunk", "Splitting long text")
-    types = require("chonkie.types", "chonkie", "chunk", "Splitting long text")
-    rules = types.RecursiveRules(
-        levels=[
-            types.RecursiveLevel(
-                delimiters=["\n" + "#" * depth + " " for depth in range(1, 7)], include_delim="next"
-            ),
-            types.RecursiveLevel(delimiters=["\n\n"]),
-            types.RecursiveLevel(delimiters=[". ", ".\n", "。"]),
-            types.RecursiveLevel(delimiters=["\n"]),
-            types.RecursiveLevel(delimiters=[", ", "; ", ": ", "，", "、", "：", "—", "…"]),
-            types.RecursiveLevel(whitespace=True),
-        ]
-    )
-    counter: Any = partial(measure, cjk_weight=cjk_weight)
-    return chonkie.RecursiveChunker(
-        tokenizer=counter, chunk_size=limit, rules=rules, min_characters_per_chunk=1
-    )
-
-
-def _resume_point(shadow: str, floor: int, start: int) -> int:
-    """Where the overlap of a passage that starts at `start` begins: the first sentence, clause or word from `floor` on."""
-    for boundary in _BOUNDARIES:
-        found = boundary.search(shadow, floor - 1, start)
-        if found and shadow[found.end() : start].strip():
-            rest = shadow[found.end() : start]
-            return found.end() + len(rest) - len(rest.lstrip())
-    return start
-
-
-_BOUNDARIES = (
-    re.compile(r"\.(?=\s)|。|\n"),
-    re.compile(r"[,;:](?=\s)|[，、：—…]"),
-    re.compile(r"\s"),
-)
-
-
-def _trimmed(text: str, spans: Sequence[Span]) -> list[Span]:
-    trimmed = []
-    for start, end in spans:
-        piece = text[start:end]
-        if stripped := piece.strip():
-            start += len(piece) - len(piece.lstrip())
-            trimmed.append((start, start + len(stripped)))
-    return trimmed
-
-
-_LONGEST_CLUSTER = 32  # characters; an emoji of a whole family has 11
-_ZERO_WIDTH_JOINER = "\u200d"
-
-
-def _is_character_start(text: str, at: int) -> bool:
-    """Whether what a reader takes for one character begins at `at`: not an accent, an emoji's modifier or its joined half."""
-    this, before = text[at], text[at - 1]
-    modifier = (
-        unicodedata.category(this)[0] == "M"
-        or "\U0001f3fb" <= this <= "\U0001f3ff"
-        or this == _ZERO_WIDTH_JOINER
-    )
-    return not modifier and before != _ZERO_WIDTH_JOINER
-
-
 def _describe(function: Any) -> str:
-    """What decides a function's answers, as text: its code, defaults and closure; of other callables, their repr."""
+    """What decides a function's result, as text; for other callables, their repr."""
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType):
         return repr(function)
-    closed_over = [cell.cell_contents for cell in function.__closure__ or ()]
-    return f"{_describe_code(code)} {function.__defaults__!r} {function.__kwdefaults__!r} {closed_over!r}"
+    closure = [cell.cell_contents for cell in function.__closure__ or ()]
+    defaults = f"{function.__defaults__!r} {function.__kwdefaults__!r}"
+    return f"{_describe_code(code)} {defaults} {closure!r}"
 
 
 def _describe_code(code: CodeType) -> str:

@@ -1,8 +1,8 @@
-"""Vectors of an add that is not committed yet, kept on disk by the text they belong to.
+"""Vectors of an add that is not committed yet, kept on disk under the text they belong to.
 
-An interrupted add is run again by giving the same data; the vectors made so far are found by text, whatever the source, so
-nothing is embedded twice. The folder is keyed by the embedder's fingerprint; a text that is chunked otherwise is another text.
-A file is named by the digest of its bytes: one torn by a crash is known before Arrow reads it.
+After an interruption, the same add finds the vectors embedded so far by their texts, whatever the
+source, and embeds no text twice. The folder is named after the embedder's fingerprint. Each file
+is named after the digest of its bytes: one torn by a crash is recognized before Arrow reads it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ from vecsearch.storage.schema import vector_array, vector_view
 
 
 class VectorCache:
-    """Only windows of a long add are kept: a short one is soon done again."""
+    """Vectors by text, for adds of more than one window: a shorter one is quickly repeated.
+
+    Args:
+        root: The collection's folder.
+        entry: The embedder that the vectors are of.
+        dim: The dimension of the vectors.
+    """
 
     def __init__(self, root: Path, entry: EmbedderEntry, dim: int) -> None:
         self.folder = root / STAGING / f"{VECTOR_CACHE}{entry.fingerprint[:16]}"
@@ -39,23 +45,33 @@ class VectorCache:
     def _load(self, path: Path, dim: int) -> None:
         if not path.stat().st_size:
             return
-        with pa.memory_map(
-            str(path)
-        ) as file:  # not read into memory: there may be more of them than that holds
+        # Mapped, not read: the files may be larger than the memory.
+        with pa.memory_map(str(path)) as file:
             content = file.read_buffer()
         if digest(memoryview(content)) != path.stem:
-            return  # torn: its texts are embedded again
+            return  # torn by a crash: its texts are embedded again
         batch = pa.ipc.open_file(content).get_batch(0)
         vectors = vector_view(batch.column("vector"), dim)
         self._vectors.update(zip(batch.column("key").to_pylist(), vectors, strict=True))
 
     def find(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        """The cached vectors of some of the texts."""
         if not self._vectors:
             return {}
         keys = ((text, text_key(text)) for text in texts)
         return {text: self._vectors[key] for text, key in keys if key in self._vectors}
 
     def put(self, texts: Sequence[str], vectors: Vectors, *, more_to_come: bool) -> None:
+        """Write vectors to the cache.
+
+        Args:
+            texts: What was embedded.
+            vectors: float32 (texts, dim).
+            more_to_come: Whether more windows follow. The only window of an add is not written.
+
+        Raises:
+            StorageError: The file could not be written.
+        """
         if not more_to_come and not self._files:
             return
         with disk.storage_errors("writing", self.folder):
@@ -74,17 +90,19 @@ class VectorCache:
             self._files.append(path)
 
     def clear(self) -> None:
-        """After the commit nothing of it is needed. Cannot fail, for the commit stands."""
+        """Remove the cached vectors after the commit; errors are ignored, since it is done."""
         for path in self._files:
             with contextlib.suppress(OSError):
                 disk.remove(path)
-        with contextlib.suppress(OSError):  # absent, or another add keeps vectors there
+        with contextlib.suppress(OSError):  # absent, or in use by another add
             self.folder.rmdir()
 
 
 def text_key(text: str) -> bytes:
+    """The 16 bytes that stand for a text."""
     return blake2b(text.encode(), digest_size=16).digest()
 
 
 def digest(content: bytes | memoryview) -> str:
+    """The name of a file with this content."""
     return blake2b(content, digest_size=16).hexdigest()

@@ -16,7 +16,8 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.add import WINDOW_ROWS, check_made
+from vecsearch.ingest.add import WINDOW_ROWS
+from vecsearch.ingest.embedding import check_model_vectors
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.maintenance.rewrite import SegmentRewriter, rewritten_schema
 from vecsearch.storage.snapshot import Snapshot
@@ -109,7 +110,7 @@ class _Texts:
         new = [text for text in unique if text not in known]
         if new:
             made = self.model.embed_documents(new)
-            check_made(made, self.metric, new)
+            check_model_vectors(made, self.metric, new)
             self.embedded += len(new)
             self.cache.put(new, made, more_to_come=self.several)
             known |= dict(zip(new, made, strict=True))

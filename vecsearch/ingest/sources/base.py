@@ -1,29 +1,30 @@
-"""What every source ends as: bounded Arrow record batches with one schema and plain types."""
+"""What every source ends as: bounded Arrow record batches of one schema and plain types."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
 
 Batches = Iterator[pa.RecordBatch]
-# A batch ends when it has its rows or about this much text, whichever is first: 4,096 long documents are not one batch.
+# A batch ends at its number of rows or at about this much text, whichever is first.
 MAX_BATCH_CHARS = 16 * 2**20
-MAX_VIEWED = 2**27  # values that the list views of one batch may hold together
 
 
 @dataclass(frozen=True)
 class Source:
     """A stream of rows.
 
-    name     for messages and the progress bar: "papers.csv", "a pyarrow.Table", "an iterator"
-    total    how many rows there are, where that is known before reading them; else None
-    batches  record batches of at most batch_rows rows, all of one schema, none empty, read as they are asked for; once
+    Attributes:
+        name: For messages and the progress bar: "papers.csv", "a pyarrow.Table", "an iterator".
+        total: The number of rows, where it is known before they are read; else None.
+        batches: Record batches of at most batch_rows rows, all of one schema, none empty. They
+            are read when they are asked for, and can be read only once.
     """
 
     name: str
@@ -33,10 +34,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """One thing a source is read from: a file, a folder, a table, a list of rows.
+    """One thing that a source is read from: a file, a folder, a table, a list of rows.
 
-    `read` takes the types wanted of this part's columns. Only an untyped part (CSV) heeds them, as its columns are text until
-    then; the others are cast afterwards.
+    Attributes:
+        name: For messages.
+        total: The number of rows, where it is known.
+        schema: The columns and their types.
+        read: Reads the rows. It is given the types wanted of this part's columns; only an untyped
+            part uses them, the rows of the others are cast afterwards.
+        untyped: Whether the columns are text until they are read (CSV).
     """
 
     name: str
@@ -44,6 +50,27 @@ class Part:
     schema: pa.Schema
     read: Callable[[pa.Schema], Batches]
     untyped: bool = False
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to be read, and how.
+
+    Attributes:
+        path: The file.
+        name: What messages call it.
+        batch_rows: The most rows in a batch.
+        text_column: The column that texts go to.
+        known: The types of columns that are known already, such as those of the collection.
+        inside: The data set of an HDF5 file, from `file.h5::name`.
+    """
+
+    path: Path
+    name: str
+    batch_rows: int
+    text_column: str
+    known: pa.Schema | None = None
+    inside: str | None = None
 
 
 def source_of(parts: Sequence[Part], name: str, batch_rows: int) -> Source:
@@ -54,28 +81,37 @@ def source_of(parts: Sequence[Part], name: str, batch_rows: int) -> Source:
 
 
 def unified(parts: Sequence[Part]) -> pa.Schema:
-    """One schema for all parts: every column of any, in the order they first appear; a part without a column has nulls.
+    """One schema for all parts: every column of any, in the order of their first appearance.
 
-    Numbers widen to a type that holds both; a column that some CSV files show as numbers and others as text is text.
-    Raises InvalidInputError naming column, parts and types where the types do not go together.
+    A part without a column has nulls there. Numbers widen to a type that holds both; a column that
+    some CSV files show as numbers and others as text is text.
+
+    Raises:
+        InvalidInputError: Two types of a column have no common one. The message names the column,
+            the parts and the types.
     """
     holders: dict[str, list[tuple[Part, pa.DataType]]] = {}
     for part in parts:
         try:
-            named = [(field.name, plain_type(field.type)) for field in part.schema]
+            columns = [(field.name, plain_type(field.type)) for field in part.schema]
         except (UnicodeDecodeError, pa.ArrowInvalid, KeyError, ValueError) as error:
             raise InvalidInputError(
-                f"{part.name}: a column's name is not UTF-8, or a time zone is not known here (pip install tzdata): {error}"
+                f"{part.name}: a column's name is not UTF-8, or a time zone is unknown here "
+                f"(pip install tzdata): {error}"
             ) from error
-        names = [name for name, _ in named]
-        repeated = {name for name in names if names.count(name) > 1}
-        if repeated:
-            raise InvalidInputError(
-                f"{part.name}: the column name {min(repeated)!r} stands twice; rename one of them"
-            )
-        for name, kind in named:
+        require_unique([name for name, _ in columns], part.name)
+        for name, kind in columns:
             holders.setdefault(name, []).append((part, kind))
     return pa.schema([pa.field(name, _common_type(name, held)) for name, held in holders.items()])
+
+
+def require_unique(names: Sequence[str], part_name: str) -> None:
+    """Raises InvalidInputError for a column name that is used twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InvalidInputError(
+            f"{part_name}: duplicate column name {repeated[0]!r}; rename one of the columns"
+        )
 
 
 def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType:
@@ -89,7 +125,8 @@ def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType
             if all(part.untyped or is_text(kind) for part, kind in held):
                 return pa.large_string()
             raise InvalidInputError(
-                f"column {name!r} is {common} in {first.name} and {found} in {part.name}; convert one, or add them apart"
+                f"column {name!r} is {common} in {first.name} and {found} in {part.name}; convert "
+                "one of them, or add the files one by one"
             ) from None
         if pa.types.is_null(held[0][1]):
             first = part
@@ -104,114 +141,38 @@ def _stream(parts: Sequence[Part], schema: pa.Schema) -> Batches:
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
-    """The batch in that schema; columns it lacks are null. Raises InvalidInputError where a value does not fit its type."""
+    """The batch in that schema; columns it lacks are null.
+
+    Raises:
+        InvalidInputError: A value does not fit the type of its column.
+    """
     if batch.schema == schema:
         return batch
     arrays = []
     for field in schema:
-        at = batch.schema.get_field_index(field.name)
+        number = batch.schema.get_field_index(field.name)
+        if number < 0:
+            arrays.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        column = batch.column(number)
         try:
-            if at < 0:
-                arrays.append(pa.nulls(batch.num_rows, field.type))
-                continue
-            column = batch.column(at)
             if column.type != field.type:
-                column.validate(
-                    full=True
-                )  # spoiled offsets of a foreign file would lead the conversion outside its buffers
+                # Damaged offsets of a foreign file would lead the conversion outside its buffers.
+                column.validate(full=True)
             arrays.append(plain_array(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise InvalidInputError(
-                f"{name}: column {field.name!r} is {batch.schema.field(at).type} and does not fit {field.type}: {error}"
+                f"{name}: column {field.name!r} is {column.type} and does not fit {field.type}: "
+                f"{error}"
             ) from error
     try:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
     except pa.ArrowInvalid as error:
-        raise InvalidInputError(f"{name} holds values that are not valid Arrow: {error}") from error
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type without an encoding around it: no dictionary, run-end, view or extension type, at any depth."""
-    types = pa.types
-    if isinstance(kind, pa.BaseExtensionType):
-        return plain_type(kind.storage_type)
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type)
-    if types.is_string_view(kind):
-        return pa.large_string()
-    if types.is_binary_view(kind):
-        return pa.large_binary()
-    if types.is_fixed_size_list(kind):
-        return pa.list_(plain_type(kind.value_type), kind.list_size)
-    if types.is_large_list(kind) or types.is_large_list_view(kind):
-        return pa.large_list(plain_type(kind.value_type))
-    if types.is_list(kind) or types.is_list_view(kind):
-        return pa.list_(plain_type(kind.value_type))
-    if types.is_struct(kind):
-        return pa.struct([pa.field(field.name, plain_type(field.type)) for field in kind])
-    if types.is_timestamp(kind) and kind.tz is not None:
-        pa.scalar(
-            0, kind
-        ).as_py()  # a zone that nobody knows is noticed here, and not when a value is read
-    return kind
-
-
-def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The values as `kind`, which is plain. Raises pyarrow's errors where one does not fit."""
-    if isinstance(array, pa.ExtensionArray):
-        return plain_array(array.storage, kind)
-    if pa.types.is_dictionary(array.type):
-        return plain_array(array.dictionary, kind).take(array.indices)
-    if pa.types.is_run_end_encoded(array.type):
-        return plain_array(pc.run_end_decode(array), kind)
-    if _has_views(array.type):
-        return _without_views(array, kind)
-    return array if array.type == kind else array.cast(kind)
-
-
-def _has_views(kind: pa.DataType) -> bool:
-    """Whether lists in it are views, at any depth."""
-    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
-        return True
-    return any(_has_views(kind.field(number).type) for number in range(kind.num_fields))
-
-
-def _without_views(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The same with plain lists, built from values and lengths: pyarrow's own cast leaves out the last offset. Views may
-    overlap, so that a small array holds many values: too many are refused."""
-    if pa.types.is_struct(array.type) and pa.types.is_struct(kind):
-        children = [
-            plain_array(child, kind.field(number).type)
-            for number, child in enumerate(array.flatten())
-        ]
-        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        raise pa.ArrowInvalid(
-            f"{array.type} cannot be read as {kind}: convert the views to lists first"
-        )
-    lengths = pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64)
-    if lengths.sum() > MAX_VIEWED:
-        raise pa.ArrowInvalid(
-            f"its views hold {lengths.sum():,} values in {len(array):,} rows: convert them to lists first"
-        )
-    large = pa.types.is_large_list(kind)
-    offsets = pa.array(
-        np.concatenate([[0], np.cumsum(lengths)]), pa.int64() if large else pa.int32()
-    )
-    values = plain_array(array.flatten(), kind.value_type)
-    return (pa.LargeListArray if large else pa.ListArray).from_arrays(
-        offsets, values, type=kind, mask=array.is_null()
-    )
-
-
-def is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+        raise InvalidInputError(f"{name} has values that are not valid Arrow: {error}") from error
 
 
 def _rebatched(batches: Batches, rows: int) -> Batches:
-    """Batches of at most `rows` rows: long ones are sliced, without a copy, and runs of short ones joined."""
+    """Batches of at most `rows` rows: long ones are sliced, without a copy, short ones joined."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         long = batch.num_rows * 2 > rows or batch.nbytes > MAX_BATCH_CHARS

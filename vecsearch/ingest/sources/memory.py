@@ -11,21 +11,21 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part, is_text, plain_type
-from vecsearch.ingest.sources.csv import VECTOR
-from vecsearch.ingest.sources.dicts import Block, Columns, row_name, to_array
+from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part
+from vecsearch.ingest.sources.dicts import to_array
+from vecsearch.ingest.sources.plain import is_text, plain_type
+from vecsearch.ingest.sources.row_types import Block, Columns, row_name
+from vecsearch.ingest.vector_column import is_list_column
+from vecsearch.types import VECTOR
 
 Matrix = npt.NDArray[Any]
 
 
 def table_part(table: pa.Table | pa.RecordBatch) -> Part:
+    """A table or a record batch."""
     batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
-    return Part(
-        f"a pyarrow.{type(table).__name__}",
-        table.num_rows,
-        table.schema,
-        lambda wanted: iter(batches),
-    )
+    name = f"a pyarrow.{type(table).__name__}"
+    return Part(name, table.num_rows, table.schema, lambda wanted: iter(batches))
 
 
 def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: str) -> Part:
@@ -33,14 +33,9 @@ def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: s
 
     def read(wanted: pa.Schema) -> Batches:
         for number, table in enumerate(tables):
-            if not isinstance(table, (pa.Table, pa.RecordBatch)) or not table.schema.equals(
-                first.schema
-            ):
-                found = (
-                    table.schema
-                    if isinstance(table, (pa.Table, pa.RecordBatch))
-                    else type(table).__name__
-                )
+            is_table = isinstance(table, (pa.Table, pa.RecordBatch))
+            if not is_table or not table.schema.equals(first.schema):
+                found = table.schema if is_table else type(table).__name__
                 raise InvalidInputError(
                     f"item {number} of {name} is not a table of the first one's schema, but {found}"
                 )
@@ -50,7 +45,7 @@ def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: s
 
 
 def stream_part(data: Any, name: str, total: int | None) -> Part:
-    """Anything that offers the Arrow C stream interface: a reader, a polars.DataFrame, a DuckDB relation."""
+    """Anything with the Arrow C stream interface, such as a polars.DataFrame."""
     reader = (
         data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data)
     )
@@ -60,39 +55,42 @@ def stream_part(data: Any, name: str, total: int | None) -> Part:
 def column_part(column: pa.Array | pa.ChunkedArray, name: str, text_column: str) -> Part:
     """A single column: of texts, or of vectors."""
     kind = plain_type(column.type)
-    is_list = (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-    if not is_text(kind) and not is_list:
+    if not is_text(kind) and not is_list_column(kind):
         raise InvalidInputError(
-            f"{name} holds {column.type}; a single column must hold texts or vectors, or be part of a table"
+            f"{name} holds {column.type}; a single column must hold texts or vectors, or be part "
+            "of a table"
         )
     table = pa.table({text_column if is_text(kind) else VECTOR: column})
     return Part(name, len(table), table.schema, table_part(table).read)
 
 
 def pandas_part(frame: Any) -> Part:
-    """A pandas.DataFrame. An index with a name is a column like the others; one without is left out."""
+    """A pandas.DataFrame. A named index is a column like the others; one without is left out."""
     name = "a pandas.DataFrame"
     try:
         if any(level is not None for level in frame.index.names):
             frame = frame.reset_index()
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        for column in [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]:
-            values = [
-                None if isinstance(value, float) and value != value else value
-                for value in frame[column]
-            ]
-            columns = Columns(row_name)
-            columns.see(Block(list(range(len(values))), [{str(column): value} for value in values]))
-            columns.types()
+        _explain_object_columns(frame)
         raise InvalidInputError(f"{name} cannot be read: {error}") from error
     return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
 
 
+def _explain_object_columns(frame: Any) -> None:
+    """Raises InvalidInputError for a column of Python objects whose values have no common type."""
+    for column in [column for column, dtype in frame.dtypes.items() if dtype.kind == "O"]:
+        values = [
+            None if isinstance(value, float) and value != value else value
+            for value in frame[column]
+        ]
+        columns = Columns(row_name)
+        columns.see(Block(list(range(len(values))), [{str(column): value} for value in values]))
+        columns.types()
+
+
 def lazy_frame_part(frame: Any, batch_rows: int) -> Part:
-    """A polars.LazyFrame, run in streaming mode; what it yields is never all in memory."""
+    """A polars.LazyFrame, run in streaming mode, so that its result is never all in memory."""
     schema = pa.RecordBatchReader.from_stream(frame.limit(0).collect()).schema
 
     def read(wanted: pa.Schema) -> Batches:
@@ -109,9 +107,9 @@ def texts_part(
     field = pa.field(text_column, pa.large_string())
 
     def batch(values: list[str | None], end: int) -> pa.RecordBatch:
+        numbers = range(end - len(values), end)
         return pa.record_batch(
-            [to_array(values, field, range(end - len(values), end), row_name)],
-            schema=pa.schema([field]),
+            [to_array(values, field, numbers, row_name)], schema=pa.schema([field])
         )
 
     def read(wanted: pa.Schema) -> Batches:
@@ -120,7 +118,8 @@ def texts_part(
         for number, value in enumerate(texts):
             if value is not None and not isinstance(value, str):
                 raise InvalidInputError(
-                    f"{row_name(number)} is a {type(value).__name__}; the rows before it are texts (str)"
+                    f"{row_name(number)} is a {type(value).__name__}; the rows before it are "
+                    "texts (str)"
                 )
             values.append(value)
             chars += len(value or "")
@@ -134,15 +133,16 @@ def texts_part(
 
 
 def matrix_part(matrix: Matrix, name: str, batch_rows: int) -> Part:
-    """Vectors as the rows of a matrix: one column of fixed-size lists of the matrix's own type. Rows are not copied."""
+    """The rows of a matrix (rows, dim) as vectors of its own type, without a copy."""
     if matrix.ndim != 2 or not matrix.shape[1]:
         advice = "; one vector is a matrix of one row: vector[None, :]" if matrix.ndim == 1 else ""
         raise InvalidInputError(
-            f"{name} has the shape {matrix.shape}; vectors are given as a matrix (rows, dim){advice}"
+            f"{name} has the shape {matrix.shape}; vectors are given as a matrix (rows, dim)"
+            f"{advice}"
         )
     if matrix.dtype.kind not in "iuf" or matrix.dtype.itemsize > 8:
         raise InvalidInputError(
-            f"{name} holds {matrix.dtype}; vectors are of floating-point numbers, such as float32"
+            f"{name} holds {matrix.dtype}; vectors hold floating-point numbers, such as float32"
         )
     rows, dim = matrix.shape
     native = matrix.dtype.newbyteorder("=")
@@ -150,7 +150,8 @@ def matrix_part(matrix: Matrix, name: str, batch_rows: int) -> Part:
 
     def read(wanted: pa.Schema) -> Batches:
         for start in range(0, rows, batch_rows):
-            yield _vectors(np.ascontiguousarray(matrix[start : start + batch_rows], native), schema)
+            block = np.ascontiguousarray(matrix[start : start + batch_rows], native)
+            yield pa.RecordBatch.from_arrays([vector_column(block)], schema=schema)
 
     return Part(name, rows, schema, read)
 
@@ -167,14 +168,15 @@ def vectors_part(
         numbered = enumerate(vectors)
         while block := list(islice(numbered, batch_rows)):
             matrix = np.empty((len(block), len(sample)), dtype)
-            for at, (number, value) in enumerate(block):
+            for row, (number, value) in enumerate(block):
                 vector = _vector(value, number)
                 if len(vector) != len(sample):
                     raise InvalidInputError(
-                        f"{row_name(number)}: a vector of {len(vector)} numbers; the first has {len(sample)}"
+                        f"{row_name(number)}: a vector of {len(vector)} numbers; the first has "
+                        f"{len(sample)}"
                     )
-                matrix[at] = vector
-            yield _vectors(matrix, schema)
+                matrix[row] = vector
+            yield pa.RecordBatch.from_arrays([vector_column(matrix)], schema=schema)
 
     return Part(name, total, schema, read)
 
@@ -183,14 +185,16 @@ def _vector(value: Any, number: int) -> Matrix:
     try:
         vector = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidInputError(f"{row_name(number)} is no vector: {error}") from error
+        raise InvalidInputError(f"{row_name(number)} is not a vector: {error}") from error
     if vector.ndim != 1 or not len(vector) or vector.dtype.kind not in "iuf":
         raise InvalidInputError(
-            f"{row_name(number)} is no vector of numbers: a {type(value).__name__} of shape {vector.shape} and {vector.dtype}"
+            f"{row_name(number)} is not a vector of numbers: a {type(value).__name__} of shape "
+            f"{vector.shape} and {vector.dtype}"
         )
     return vector
 
 
-def _vectors(matrix: Matrix, schema: pa.Schema) -> pa.RecordBatch:
-    column = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), type=schema.field(0).type)
-    return pa.RecordBatch.from_arrays([column], schema=schema)
+def vector_column(matrix: Matrix) -> pa.Array:
+    """The rows of a C-contiguous matrix as fixed-size lists."""
+    kind = pa.list_(pa.from_numpy_dtype(matrix.dtype), matrix.shape[1])
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), type=kind)

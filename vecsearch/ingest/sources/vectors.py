@@ -1,6 +1,6 @@
-"""Vectors that exist already -> the parts of a source: .npy and HDF5 files, and the indexes of FAISS and hnswlib.
+"""Given vectors -> the parts of a source: .npy and HDF5 files, and indexes of FAISS and hnswlib.
 
-A matrix gives the column `vector`; an index also `id`, the ids its vectors were added under.
+A matrix gives the column `vector`. An index also gives `id`, the ids its vectors were added under.
 """
 
 from __future__ import annotations
@@ -17,59 +17,66 @@ import pyarrow as pa
 
 from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Batches, Part
-from vecsearch.ingest.sources.csv import ID, VECTOR
-from vecsearch.ingest.sources.memory import matrix_part
+from vecsearch.ingest.sources.base import Batches, Part, SourceFile
+from vecsearch.ingest.sources.encoding import refuse_gzip
+from vecsearch.ingest.sources.memory import matrix_part, vector_column
+from vecsearch.types import ID, VECTOR
 
 HDF5 = (".h5", ".hdf5")
-FAISS = (".faiss", ".index")
-READY = (".npy", *HDF5, *FAISS)
 INSIDE = "::"  # between an HDF5 file and the data set in it: vectors.h5::train
 Ids = npt.NDArray[np.int64]
 
 
-def npy_part(path: Path, name: str, batch_rows: int) -> Part:
+def read_npy(file: SourceFile) -> Part:
     """A matrix saved by numpy, mapped into memory, not loaded."""
+    refuse_gzip(file.path, file.name, "unpack it")
     try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy evaluates the header, and lets many kinds of errors through
-        raise InvalidInputError(f"{name} is not a whole .npy file of numbers: {error}") from error
+        matrix = np.load(file.path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy evaluates the header, so that any error may come from it
+        raise InvalidInputError(
+            f"{file.name} is not a whole .npy file of numbers: {error}"
+        ) from error
     if not isinstance(matrix, np.ndarray):
         raise InvalidInputError(
-            f"{name} is an archive of arrays; save the one with the vectors by numpy.save"
+            f"{file.name} is an archive of arrays; save the one with the vectors by numpy.save"
         )
-    return matrix_part(matrix, name, batch_rows)
+    return matrix_part(matrix, file.name, file.batch_rows)
 
 
 def split_inside(path: Path) -> tuple[Path, str | None]:
-    """`vectors.h5::train` -> the file and the data set in it; None for any other path."""
+    """`vectors.h5::train` -> the file and the data set in it, which is None for other paths."""
     file, mark, inside = str(path).rpartition(INSIDE)
     return (Path(file), inside) if mark and file.lower().endswith(HDF5) else (path, None)
 
 
-def hdf5_part(path: Path, dataset: str | None, name: str, batch_rows: int) -> Part:
-    """A two-dimensional data set of an HDF5 file, read batch by batch: the one named, or the only one there is."""
-    h5py = require("h5py", "h5py", "hdf5", "Reading HDF5 files")
+def read_hdf5(file: SourceFile) -> Part:
+    """A two-dimensional data set of an HDF5 file, read batch by batch: the one named, or the only
+    one there is."""
+    refuse_gzip(file.path, file.name, "unpack it")
+    h5py: Any = require("h5py", "h5py", "hdf5", "Reading HDF5 files")
 
     @contextmanager
     def opened() -> Iterator[Any]:
         try:
-            with h5py.File(path, "r") as file:
-                yield file
+            with h5py.File(file.path, "r") as hdf5:
+                yield hdf5
         except OSError as error:
-            raise InvalidInputError(f"{name} is not a whole HDF5 file: {error}") from error
+            raise InvalidInputError(f"{file.name} is not a whole HDF5 file: {error}") from error
 
-    with opened() as file:
-        found: dict[str, Any] = {}
-        file.visititems(
-            lambda key, item: found.update({key: item}) if isinstance(item, h5py.Dataset) else None
-        )
-        wanted = _dataset_in(found, dataset, name)
-        part = matrix_part(found[wanted], f"{name}, data set {wanted!r}", batch_rows)
+    datasets: dict[str, Any] = {}
 
-    def read(schema: pa.Schema) -> Batches:
-        with opened() as file:
-            yield from matrix_part(file[wanted], part.name, batch_rows).read(schema)
+    def collect(key: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            datasets[key] = item
+
+    with opened() as hdf5:
+        hdf5.visititems(collect)
+        key = _dataset_in(datasets, file.inside, file.name)
+        part = matrix_part(datasets[key], f"{file.name}, data set {key!r}", file.batch_rows)
+
+    def read(wanted: pa.Schema) -> Batches:
+        with opened() as hdf5:
+            yield from matrix_part(hdf5[key], part.name, file.batch_rows).read(wanted)
 
     return Part(part.name, part.total, part.schema, read)
 
@@ -90,23 +97,28 @@ def _dataset_in(found: dict[str, Any], wanted: str | None, name: str) -> str:
     )
 
 
-def faiss_file_part(path: Path, name: str, batch_rows: int) -> Part:
-    """A FAISS index in a file. FAISS trusts what it reads: open only files from people you trust."""
+def read_faiss(file: SourceFile) -> Part:
+    """A FAISS index. FAISS trusts what it reads: open only files from people you trust."""
     import faiss
 
+    refuse_gzip(file.path, file.name, "unpack it")
     try:
-        index = faiss.read_index(str(path))
+        index = faiss.read_index(str(file.path))
     except RuntimeError as error:
         raise InvalidInputError(
-            f"{name} is not a whole FAISS index of float vectors: {_reason(error)}"
+            f"{file.name} is not a whole FAISS index of float vectors: {_reason(error)}"
         ) from error
-    return faiss_part(index, name, batch_rows)
+    return faiss_part(index, file.name, file.batch_rows)
 
 
 def faiss_part(index: Any, name: str, batch_rows: int) -> Part:
-    """The vectors and ids of a FAISS index, as far as it keeps vectors: one that compresses gives approximate ones back.
+    """The vectors and ids of a FAISS index.
 
-    An index that rotates or reduces vectors first gives them in their first form, less what the reduction took away.
+    An index that compresses vectors gives approximate ones. One that rotates or reduces vectors
+    first gives them in their original form, less what the reduction removed.
+
+    Raises:
+        InvalidInputError: The index is of bits, or does not keep its vectors.
     """
     import faiss
 
@@ -124,23 +136,24 @@ def faiss_part(index: Any, name: str, batch_rows: int) -> Part:
         vectors(0, min(1, len(keys)))
     except RuntimeError as error:
         raise InvalidInputError(
-            f"{name} is a {type(inner).__name__}, which does not give its vectors back: {_reason(error)}"
+            f"{name} is a {type(inner).__name__}, which does not give its vectors back: "
+            f"{_reason(error)}"
         ) from error
     return _numbered(name, keys if ids is None else ids, int(inner.d), batch_rows, vectors)
 
 
 def _keys(index: Any) -> Ids:
-    """What the index itself calls its vectors, rising: 0, 1, 2 …, unless an inverted file was given ids with them."""
+    """The index's own ids, ascending: 0, 1, 2 …, unless an inverted file was given others."""
     import faiss
 
     lists = faiss.try_extract_index_ivf(index)
     if lists is None:
         return np.arange(index.ntotal, dtype=np.int64)
     inverted = lists.invlists
-    sizes = [inverted.list_size(at) for at in range(lists.nlist)]
+    sizes = [inverted.list_size(number) for number in range(lists.nlist)]
     found = [
-        faiss.rev_swig_ptr(inverted.get_ids(at), size).copy()
-        for at, size in enumerate(sizes)
+        faiss.rev_swig_ptr(inverted.get_ids(number), size).copy()
+        for number, size in enumerate(sizes)
         if size
     ]
     return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
@@ -149,10 +162,10 @@ def _keys(index: Any) -> Ids:
 def _faiss_vectors(
     owner: Any, index: Any, keys: Ids, in_order: bool, start: int, count: int
 ) -> npt.NDArray[np.float32]:
-    """The vectors of keys[start:start + count], float32 (count, dim). `index` may be a view into `owner`, which is held so
-    that it lives as long.
+    """The vectors of keys[start:start + count], float32 (count, dim).
 
-    Vectors under ids of one's own are found through a map, which the index is given only for the time of the reading.
+    `index` may be a view into `owner`, which is an argument so that it lives as long. Vectors under
+    given ids are found through a map, which the index has only during the reading.
     """
     import faiss
 
@@ -168,7 +181,7 @@ def _faiss_vectors(
 
 
 def hnswlib_part(index: Any, name: str, batch_rows: int) -> Part:
-    """The vectors of an hnswlib.Index under their labels; in its cosine space they have unit length."""
+    """The vectors of an hnswlib.Index under their labels; in cosine space, of unit length."""
     ids = np.sort(np.asarray(index.get_ids_list(), dtype=np.int64))
 
     def items(start: int, count: int) -> npt.NDArray[np.float32]:
@@ -188,16 +201,14 @@ def _numbered(
 
     def read(wanted: pa.Schema) -> Batches:
         for start in range(0, len(ids), batch_rows):
-            some = ids[start : start + batch_rows]
-            matrix = np.ascontiguousarray(vectors(start, len(some)), np.float32)
-            column = pa.FixedSizeListArray.from_arrays(
-                pa.array(matrix.ravel()), type=schema.field(VECTOR).type
-            )
-            yield pa.RecordBatch.from_arrays([pa.array(some, pa.int64()), column], schema=schema)
+            block = ids[start : start + batch_rows]
+            matrix = np.ascontiguousarray(vectors(start, len(block)), np.float32)
+            columns = [pa.array(block, pa.int64()), vector_column(matrix)]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return Part(name, len(ids), schema, read)
 
 
 def _reason(error: BaseException) -> str:
-    """FAISS tells where in its own source it stopped; what a person needs is in the last part."""
+    """The last part of a FAISS error; the parts before it name places in FAISS's source."""
     return str(error).strip().rpartition("\n")[2].rpartition("Error: ")[2] or type(error).__name__

@@ -1,19 +1,21 @@
-"""`where`: SQL text or a pyarrow Expression, compiled once to a filter that masks the rows of record batches.
+"""`where`: SQL text or a pyarrow Expression, compiled once to a filter of record batches.
 
-SQL text is DuckDB's WHERE, cut down to an allow-list (`ALLOWED` in syntax.py). Its rules:
+SQL text is the condition of DuckDB's WHERE, restricted to an allow-list (`ALLOWED` in syntax.py):
 
-- A row is kept only when the condition is TRUE, with SQL's logic of NULL: `lang <> 'en'` drops rows without a lang, and
-  `lang NOT IN ('en', NULL)` keeps none.
-- Names: "quoted" or `backticked` names are exact; unquoted ones may differ in case where only one column fits. A field of a
-  struct column is `a.b`.
-- Types are not converted behind your back: a number is not a text, and `year = '2000'` on integers is an error. Numbers of
-  all types compare by value, exactly (`year > 2.5` on integers is `year > 2`); with a float column, as float64, where a
-  literal compared with a float32 column is first rounded to float32, so that `score = 0.1` finds what was stored as 0.1.
-  NaN equals NaN and is greater than all other numbers.
-- Dates and times are ISO 8601: '2020-01-31', '2020-01-31 10:00:00', '2020-01-31T10:00:00+08:00', with or without DATE or
-  TIMESTAMP before them; a date is its midnight. A column with a time zone holds instants: a literal with an offset is one
-  too, a literal without is the wall clock of the column's own zone. A column without a zone holds wall-clock times, and a
-  literal with an offset is refused there.
+- A row is kept only when the condition is TRUE, with SQL's logic of NULL: `lang <> 'en'` drops rows
+  without a lang, and `lang NOT IN ('en', NULL)` keeps none.
+- Names: "quoted" or `backticked` names are exact; unquoted ones may differ in case if only one
+  column matches. A field of a struct column is `a.b`.
+- Types are never converted silently: a number is not a text, and `year = '2000'` on integers is an
+  error. Numbers of all types compare by value, exactly (`year > 2.5` on integers is `year > 2`).
+  With a float column they compare as float64; a literal compared with a float32 column is first
+  rounded to float32, so that `score = 0.1` finds what was stored as 0.1. NaN equals NaN and is
+  greater than all other numbers.
+- Dates and times are ISO 8601: '2020-01-31', '2020-01-31 10:00:00', '2020-01-31T10:00:00+08:00',
+  with or without DATE or TIMESTAMP before them; a date is its midnight. A column with a time zone
+  holds instants: a literal with an offset is an instant too, and one without is the wall clock of
+  the column's own zone. A column without a zone holds wall-clock times, and a literal with an
+  offset is refused there.
 - LIKE has no escape character unless ESCAPE gives one; ILIKE compares lower-cased text.
 - `array_contains(tags, 'x')` and `'x' IN tags` are one thing: NULL for a NULL list, else TRUE or
   FALSE, as a NULL element equals nothing. `array_has_any(tags, ['x', 'y'])`, `array_has_all` and
@@ -23,13 +25,13 @@ SQL text is DuckDB's WHERE, cut down to an allow-list (`ALLOWED` in syntax.py). 
   a NULL list has no elements and is FALSE.
 - Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions give float64.
 
-values.py     literals, typed values over columns, and where a literal lies among a column's values
+values.py     literals, typed values over columns, and how a literal compares with a column's values
 compare.py    SQL's logic of NULL, comparison, IN
 functions.py  LIKE, lists, text, arithmetic
-syntax.py     text -> sqlglot's tree, behind gates
+syntax.py     text -> sqlglot's tree, after checks of size and words
 sql.py        tree -> condition, through an allow-list
 
-A pyarrow Expression follows Arrow's rules, not these (NaN equals nothing there, for one).
+A pyarrow Expression follows Arrow's rules instead; there, for example, NaN equals nothing.
 """
 
 from __future__ import annotations
@@ -54,15 +56,19 @@ from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
 from vecsearch.query.filter.values import is_vector, shorten
 
-LONG_TEXT = 20_000  # characters; few filters this long are kept compiled, as one may hold megabytes
+# Characters. Only a few filters longer than this are cached, as one may take megabytes.
+LONG_TEXT = 20_000
 
 
 @dataclass(frozen=True)
 class Filter:
     """A compiled filter: immutable, and safe to use from several threads.
 
-    `key` is equal only for filters that keep the same rows of the same batches. `columns` are the names of the columns it
-    reads, in the schema's order; a batch for `mask` needs these and may have others. `text` is the filter as it was given.
+    Attributes:
+        key: Equal only for filters that keep the same rows of the same batches.
+        columns: The columns that it reads, in the schema's order. A batch needs these, and may have
+            others.
+        text: The filter as it was given.
     """
 
     key: str
@@ -71,9 +77,16 @@ class Filter:
     _run: Callable[[pa.RecordBatch], Any] = field(repr=False, compare=False)
 
     def mask(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        """Which rows the filter keeps: bool, shape (batch.num_rows,).
+        """Which rows the filter keeps.
 
-        FilterError where a column is missing, or a row cannot be computed (an integer that overflows).
+        Args:
+            batch: Rows with at least the columns of the filter.
+
+        Returns:
+            bool, shape (batch.num_rows,).
+
+        Raises:
+            FilterError: A column is missing, or the computation fails (an integer overflow).
         """
         try:
             return bits(self._run(batch), batch.num_rows)
@@ -84,10 +97,25 @@ class Filter:
 
 
 def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
-    """Compile `where` for batches of `schema`, or take the same filter compiled earlier.
+    """Compile a filter, or return it from the cache.
 
-    Raises FilterError for a filter that cannot be parsed, uses what is not allowed, names a column that is not there
-    (suggesting the nearest), or compares what cannot be compared.
+    Args:
+        where: SQL text or a pyarrow Expression.
+        schema: The columns of the batches that it will filter.
+
+    Returns:
+        The compiled filter.
+
+    Raises:
+        FilterError: The filter cannot be parsed, uses what is not allowed, names an unknown column
+            (the message suggests the nearest), or compares types that cannot be compared.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from vecsearch.query.filter import compile_filter
+        >>> batch = pa.record_batch({"year": [1999, 2005]})
+        >>> compile_filter("year >= 2000", batch.schema).mask(batch).tolist()
+        [False, True]
     """
     if isinstance(where, str):
         return (
@@ -101,7 +129,7 @@ def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
 
 
 def _compile_text(text: str, schema: pa.Schema) -> Filter:
-    from vecsearch.query.filter.sql import compile_text  # here, as sqlglot takes long to import
+    from vecsearch.query.filter.sql import compile_text  # imports sqlglot, which takes long
 
     condition, names = compile_text(text, schema)
     columns = tuple(name for name in schema.names if name in names)
@@ -119,35 +147,38 @@ def _key(content: bytes, columns: tuple[str, ...], schema: pa.Schema) -> str:
     return f"sql:{digest.hexdigest()}"
 
 
-# Expressions compiled lately. They are compared by Arrow's own equality: their text leaves out the middle of long lists.
+# Expressions compiled recently. They are compared by Arrow's own equality, since their text omits
+# the middle of long lists.
 _recent: deque[tuple[pc.Expression, pa.Schema, Filter]] = deque(maxlen=64)
 _numbers = itertools.count()
 
 
 def _from_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
-    for known, its_schema, made in list(_recent):
-        if known.equals(expression) and its_schema.equals(schema):
-            return made
-    made = _compile_expression(expression, schema)
-    _recent.append((expression, schema, made))
-    return made
+    for known, known_schema, known_filter in list(_recent):
+        if known.equals(expression) and known_schema.equals(schema):
+            return known_filter
+    compiled = _compile_expression(expression, schema)
+    _recent.append((expression, schema, compiled))
+    return compiled
 
 
 def _compile_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
     text = shorten(str(expression), 200)
     if re.search(r"FieldPath\(\d", str(expression)):
         raise FilterError(
-            f"the expression {text} cannot be used as a filter: it names a column by position; use pc.field('year')"
+            f"the expression {text} cannot be used as a filter: it names a column by position; "
+            "use pc.field('year')"
         )
     if len(set(schema.names)) < len(schema.names):
         raise FilterError(
-            f"the expression {text} cannot be used: two columns of the data have one name"
+            f"the expression {text} cannot be used: two columns of the data have the same name"
         )
     columns = _columns_of(expression, schema)
     vectors = [name for name in columns if is_vector(schema.field(name).type)]
     if vectors:
         raise FilterError(
-            f"the column {vectors[0]!r} holds vectors, which a filter cannot read: search with one instead"
+            f"the column {vectors[0]!r} holds vectors, which a filter cannot read: search with "
+            "a vector instead"
         )
     read = pa.schema([schema.field(name) for name in columns])
 
@@ -167,7 +198,10 @@ def _evaluate(expression: pc.Expression, table: pa.Table) -> pa.ChunkedArray:
 
 
 def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]:
-    """The columns an expression reads: those without which it no longer fits the schema. Arrow does not tell otherwise."""
+    """The columns that an expression reads: those without which it does not fit the schema.
+
+    Arrow has no function that tells them.
+    """
     empty = schema.empty_table()
     try:
         result = _evaluate(expression, empty)
@@ -175,7 +209,8 @@ def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]
         raise _misfit(expression, schema, error) from error
     if not pa.types.is_boolean(result.type):
         raise FilterError(
-            f"the expression {shorten(str(expression))} gives {result.type}, not a boolean, so it is no filter"
+            f"the expression {shorten(str(expression))} is of type {result.type}; a filter must be "
+            "boolean"
         )
     columns = []
     for name in schema.names:

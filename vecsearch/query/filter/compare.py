@@ -1,9 +1,9 @@
-"""The operations of a filter: SQL's three-valued logic, comparison, IN, LIKE, lists and arithmetic, over Arrow arrays.
+"""SQL's three-valued logic, comparison and IN, over Arrow arrays.
 
-Every function here takes compiled operands and gives a compiled `Value`; all checks of types are made then, once, so that
-running one is a handful of kernel calls. NULL follows SQL: a comparison with NULL is NULL, and NULL is not TRUE.
-
-Floats follow DuckDB and PostgreSQL: NaN equals NaN and is greater than every other number, infinity included.
+Every function here takes compiled operands and returns a compiled `Value`. Types are checked then,
+once, so that running it is a few kernel calls. NULL follows SQL: a comparison with NULL is NULL,
+and NULL is not TRUE. Floats follow DuckDB and PostgreSQL: NaN equals NaN and is greater than every
+other number, infinity included.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ FEW_ITEMS = {"text": 2, "integer": 8, "float": 8, "date": 8, "timestamp": 8}
 
 
 def bits(result: Any, rows: int) -> npt.NDArray[np.bool_]:
-    """A boolean Array or Scalar as a numpy mask of `rows` entries: True where TRUE, False where FALSE or NULL."""
+    """A boolean Array or Scalar as a numpy mask of `rows` entries; NULL is False."""
     if isinstance(result, pa.Scalar):
         return np.full(rows, result.as_py() is True)
     validity, values = result.buffers()
 
     def unpacked(buffer: pa.Buffer) -> npt.NDArray[np.bool_]:
-        # Arrow packs eight booleans a byte; numpy unpacks them ten times faster than Array.to_numpy.
+        # Arrow packs eight booleans into a byte; numpy unpacks them ten times faster than to_numpy.
         first, skip = divmod(result.offset, 8)
         packed = np.frombuffer(buffer, np.uint8)[first:]
         return np.unpackbits(packed, count=skip + rows, bitorder="little")[skip:].view(np.bool_)
@@ -83,7 +83,7 @@ def truth(value: bool | None, label: str) -> Value:
 
 
 def constant_unless_null(value: Value, constant: bool) -> Value:
-    """`constant` for rows where the value is known, NULL elsewhere: a comparison whose outcome no value can change."""
+    """`constant` where the value is not NULL, else NULL: a comparison that is the same for all."""
     if constant:
         return boolean(value.label, lambda batch: pc.or_kleene(pc.is_valid(value.run(batch)), NULL))
     return boolean(value.label, lambda batch: pc.and_kleene(pc.is_null(value.run(batch)), NULL))
@@ -116,7 +116,7 @@ def is_truth(condition: Value, wanted: bool) -> Value:
 
 
 def compare(op: str, left: Operand, right: Operand) -> Value:
-    """`left op right` for op in COMPARISONS. FilterError where the types cannot be compared."""
+    """`left op right` for op in COMPARISONS. Raises FilterError if the types cannot be compared."""
     label = f"{left.label} {op} {right.label}"
     if isinstance(left, Literal):
         if isinstance(right, Literal):
@@ -171,7 +171,8 @@ def _compare_literals(op: str, left: Literal, right: Literal, label: str) -> Val
         return truth(None, label)
     if left.kind == "date or time" or left.kind != right.kind:
         raise FilterError(
-            f"{label} compares a {left.kind} with a {right.kind} and reads no column: put a column on one side"
+            f"{label} compares a {left.kind} with a {right.kind} and reads no column: put a column "
+            "on one side"
         )
     return truth(_PYTHON_COMPARISONS[op](a, b), label)
 
@@ -191,11 +192,15 @@ def _compare_values(op: str, left: Value, right: Value, label: str) -> Value:
 
 
 def _common_times(left: Value, right: Value) -> tuple[Value, Value]:
-    """Both as they are, if of one type; else as nanoseconds, in decimals as int64 does not reach from year 1 to 9999."""
+    """Both unchanged if of the same type; else as nanoseconds.
+
+    These are decimals, since int64 does not hold the nanoseconds of the years 1 to 9999.
+    """
     has_zone = [each.kind == "timestamp" and each.type.tz is not None for each in (left, right)]
     if has_zone[0] != has_zone[1]:
         raise FilterError(
-            f"{left.label} ({left.type}) and {right.label} ({right.type}) cannot be compared, as only one has a time zone"
+            f"{left.label} ({left.type}) and {right.label} ({right.type}) cannot be compared, as "
+            "only one has a time zone"
         )
     return (
         (left, right)
@@ -215,7 +220,7 @@ def _as_nanoseconds(value: Value) -> Value:
 
 
 def _common_numbers(left: Value, right: Value) -> tuple[Value, Value]:
-    """Both as one type in which they compare exactly (as float64 where one of them is a float)."""
+    """Both as one type in which they compare exactly; as float64 if one of them is a float."""
     kinds = {left.kind, right.kind}
     if "float" in kinds:
         common = pa.float64()
@@ -257,13 +262,13 @@ def _compare_floats(op: str) -> Callable[[Any, Any], Any]:
 def cast(value: Value, dtype: pa.DataType) -> Value:
     if value.type == dtype:
         return value
-    # Unsafe only where a float is the target: an integer beyond 2^53 takes the nearest float64.
+    # Unsafe only if the target is a float: an integer beyond 2^53 becomes the nearest float64.
     safe = not pa.types.is_floating(dtype)
     return Value(dtype, value.label, lambda batch: value.run(batch).cast(dtype, safe=safe))
 
 
 def plain_constants(value: Value, literals: Sequence[Literal]) -> list[Any]:
-    """The literals as what pa.array takes for the value's type, less those that no value of that type can equal."""
+    """The literals as pa.array takes them, without those that no value of the type can equal."""
     if value.kind in ("text", "boolean"):
         wanted = "text" if value.kind == "text" else "boolean"
         for literal in literals:
@@ -313,7 +318,7 @@ def membership(left: Operand, items: Sequence[Operand]) -> Value:
         return truth(None, left.label)
     constants = plain_constants(left, known)
     if left.kind == "float" and 0.0 in constants:
-        constants += [0.0, -0.0]  # equal numbers, yet hashed apart
+        constants += [0.0, -0.0]  # equal numbers with different hashes
     value_set = pa.array(constants, left.type)
 
     def run(batch: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a filter can compute besides comparing: LIKE, lists, a few functions of text and numbers, and arithmetic."""
+"""What a filter can compute besides comparisons: LIKE, lists, text, numbers and arithmetic."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ from vecsearch.query.filter.values import (
 
 
 def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Value:
-    """`value LIKE pattern`: % stands for any characters, _ for one; `escape` ("" for none) takes the next one literally.
+    """`value LIKE pattern`: % matches any characters, _ matches one.
 
-    ILIKE compares lower-cased text, as DuckDB does.
+    The character after `escape` is matched literally; "" is for no escape character. ILIKE compares
+    lower-cased text, as DuckDB does.
     """
     if isinstance(value, Literal) and value.value is None:
         return truth(None, value.label)
@@ -72,14 +73,14 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
             + r"\z"
         )
     try:
-        kernel(pa.array(["-"]), text)  # the regular expression is compiled by its first use
+        kernel(pa.array(["-"]), text)  # the first use compiles the regular expression
     except pa.ArrowInvalid:
         raise FilterError(f"{label}: the pattern is too long") from None
     return boolean(label, lambda batch: kernel(run(batch), text))
 
 
 def _like_parts(pattern: str, escape: str) -> list[tuple[str, str]]:
-    """The pattern as runs of ("text", characters), and of ("%", "") and ("_", "") for its wildcards."""
+    """The pattern as ("text", characters), and ("%", "") and ("_", "") for its wildcards."""
     marked: list[tuple[str, str]] = []
     characters = iter(pattern)
     for character in characters:
@@ -254,9 +255,9 @@ def absolute(value: Operand) -> Value:
 def arithmetic(op: str, left: Operand, right: Operand) -> Operand:
     """`left op right` for op in + - * / %.
 
-    + - * between integers is exact in int64, and an overflow is an error when it happens; / and anything with a fraction is
-    float64, where dividing by zero gives an infinity or NaN. % is of integers, has its left side's sign, and is NULL for
-    a right side of 0.
+    + - * of integers are exact in int64, and an overflow is an error. / and anything with a
+    fraction is float64, where a division by zero is an infinity or NaN. % takes integers, has the
+    sign of its left side, and is NULL for a right side of 0.
     """
     label = f"({left.label} {op} {right.label})"
     if isinstance(left, Literal) and isinstance(right, Literal):
@@ -267,7 +268,7 @@ def arithmetic(op: str, left: Operand, right: Operand) -> Operand:
     a, b = _number_value(left, label), _number_value(right, label)
     if op == "%":
         if pa.float64() in (a.type, b.type):
-            raise FilterError(f"{label}: % is of integers only")
+            raise FilterError(f"{label}: % takes integers only")
         return Value(pa.int64(), label, lambda batch: _remainder(a.run(batch), b.run(batch)))
     if op == "/" or pa.float64() in (a.type, b.type):
         a, b = cast(a, pa.float64()), cast(b, pa.float64())
@@ -282,13 +283,14 @@ def arithmetic(op: str, left: Operand, right: Operand) -> Operand:
 
 
 def _remainder(a: Any, b: Any) -> Any:
-    # Arrow's division of integers truncates, so the remainder takes the sign of `a`; that of `b` does not matter.
+    # Arrow's division of integers truncates, so the remainder has the sign of `a`, whatever that
+    # of `b`.
     divisor = pc.if_else(pc.equal(b, 0), pa.scalar(None, pa.int64()), pc.abs(b))
     return pc.subtract(a, pc.multiply(pc.divide(a, divisor), divisor))
 
 
 def _number_value(operand: Operand, label: str) -> Value:
-    """A number as int64 or float64, whichever arithmetic on it is done in."""
+    """A number as int64 or float64, as arithmetic takes it."""
     if isinstance(operand, Literal):
         if not isinstance(operand.value, int | Decimal) or isinstance(operand.value, bool):
             raise FilterError(f"{label}: the {operand.kind} {operand.label} is not a number")

@@ -1,9 +1,10 @@
-"""From sqlglot's syntax tree of a `where` to a compiled condition, through an allow-list.
+"""sqlglot's syntax tree of a `where` -> a compiled condition, through an allow-list.
 
-`_HANDLERS` names every kind of syntax a filter may hold; what is not there is refused by quoting it, never ignored.
+`_HANDLERS` names every kind of syntax that a filter may have; any other is refused, never ignored,
+and the message quotes it.
 
-Names: a quoted name is exact. An unquoted one is exact too where there is such a column; else it may differ in case, if only
-one column then fits.
+A quoted name is exact. An unquoted one is exact too if there is such a column; else it may differ
+in case, if only one column matches.
 """
 
 from __future__ import annotations
@@ -61,13 +62,22 @@ from vecsearch.query.filter.values import (
     struct_field,
 )
 
-MAX_DEPTH = 100  # operators within each other; a chain of AND or of OR counts as one
+MAX_DEPTH = 100  # nested operators; a chain of AND or of OR counts as one
 
 
 def compile_text(text: str, schema: pa.Schema) -> tuple[Value, set[str]]:
-    """The condition `text` compiled for columns of `schema`, and the names of the columns it reads.
+    """Compile a condition.
 
-    FilterError where the text is no condition, uses what a filter may not, or does not fit the columns.
+    Args:
+        text: SQL.
+        schema: The columns.
+
+    Returns:
+        The condition, and the names of the columns that it reads.
+
+    Raises:
+        FilterError: The text is not a condition, uses what is not allowed, or does not fit the
+            columns.
     """
     try:
         compiler = _Compiler(Syntax(text, schema), schema)
@@ -82,7 +92,7 @@ def compile_text(text: str, schema: pa.Schema) -> tuple[Value, set[str]]:
 
 
 class _Compiler:
-    """Compiles one text for one schema; `columns` gathers the names of the columns read."""
+    """Compiles one text for one schema; `columns` are the names of the columns read so far."""
 
     def __init__(self, syntax: Syntax, schema: pa.Schema) -> None:
         self.syntax = syntax
@@ -114,13 +124,11 @@ class _Compiler:
         ):
             raise self.refused(node)
         if depth > MAX_DEPTH:
-            raise FilterError(
-                f"the filter has more than {MAX_DEPTH} operators within each other: {FLATTER}"
-            )
+            raise FilterError(f"the filter has more than {MAX_DEPTH} nested operators: {FLATTER}")
         return handler(self, node, depth + 1)
 
     def chain(self, node: exp.Expression, depth: int) -> Value:
-        """AND or OR, of as many conditions as there are: sqlglot makes a chain of them a tree as deep as it is long."""
+        """A chain of AND or of OR, which sqlglot parses to a tree as deep as the chain is long."""
         conditions, waiting = [], [node]
         while waiting:
             current = waiting.pop()
@@ -219,7 +227,7 @@ class _Compiler:
         return arithmetic("-", Literal(0, "0"), operand)
 
     def dated(self, node: exp.Expression, depth: int) -> Literal:
-        """DATE '...', TIMESTAMP '...' and TIMESTAMPTZ '...', which sqlglot reads as casts of a text."""
+        """DATE '...', TIMESTAMP '...' and TIMESTAMPTZ '...': casts of a text for sqlglot."""
         form = DATE_WORDS.get(node.args["to"].this.name)
         if form is None or not isinstance(node.this, exp.Literal) or not node.this.is_string:
             raise self.refused(node)
@@ -284,7 +292,8 @@ class _Compiler:
         for identifier in path[1:]:
             if not pa.types.is_struct(value.type):
                 raise FilterError(
-                    f"{value.label} ({value.type}) has no field {identifier.name!r}{self._quoted_whole(path)}"
+                    f"{value.label} ({value.type}) has no field {identifier.name!r}"
+                    f"{self._quoted_whole(path)}"
                 )
             position = self._find(identifier, [inner.name for inner in value.type.fields], path)
             value = struct_field(
@@ -292,7 +301,8 @@ class _Compiler:
             )
         if is_vector(value.type):
             raise FilterError(
-                f"the column {value.label!r} holds vectors, which a filter cannot read: search with one instead"
+                f"the column {value.label!r} holds vectors, which a filter cannot read: search "
+                "with a vector instead"
             )
         return Literal(None, value.label) if pa.types.is_null(value.type) else value
 
@@ -318,7 +328,8 @@ class _Compiler:
             return fitting[0]
         if fitting and len({names[index] for index in fitting}) == 1:
             raise FilterError(
-                f"there are {len(fitting)} columns called {names[fitting[0]]!r}, so a filter cannot tell them apart"
+                f"there are {len(fitting)} columns called {names[fitting[0]]!r}, so a filter "
+                "cannot tell them apart"
             )
         if fitting:
             choices = ", ".join(f'"{names[index]}"' for index in fitting)
@@ -375,7 +386,7 @@ def _unary(function: Callable[[Operand], Operand]) -> tuple[_Handler, tuple[str,
     return handler, ("this",)
 
 
-# Every kind of syntax node a filter may hold: what compiles it, and which of its arguments may be given.
+# Every kind of syntax node that a filter may have: its handler, and its allowed arguments.
 _HANDLERS: dict[type[exp.Expression], tuple[_Handler, tuple[str, ...]]] = {
     exp.Paren: _unary(lambda operand: operand),
     exp.And: (_Compiler.chain, _BINARY),

@@ -1,10 +1,11 @@
-"""From the text of a `where` to sqlglot's syntax tree, behind gates.
+"""The text of a `where` -> sqlglot's syntax tree, after two checks.
 
-sqlglot parses, in DuckDB's dialect with `backticks` for names as well. On some texts its time and its stack grow without
-bound, so two gates stand before it. The first reads the raw text: comments, parameters and several statements are refused,
-and lists of constants after IN are taken out (sqlglot needs seconds for a hundred thousand of them). The second reads the
-tokens: words and symbols that no filter needs, calls of other functions than the filter's, casts other than to a date or
-time, and deep nesting are refused.
+sqlglot parses DuckDB's dialect, with `backticks` for names as well. On some texts its time and its
+stack grow without bound, so two checks come before it. The first reads the raw text: it refuses
+comments, parameters and several statements, and takes out lists of constants after IN, since
+sqlglot needs seconds for a hundred thousand of them. The second reads the tokens: it refuses words
+and symbols that no filter needs, functions that a filter does not have, casts to anything but a
+date or time, and deep nesting.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from vecsearch.errors import FilterError
 from vecsearch.query.filter.values import Literal, number, shorten
 
 MAX_TEXT = 16_000_000  # characters of a where, its lists of constants included
-MAX_SYNTAX = 250_000  # characters of a where without its lists of constants: sqlglot reads 100,000 to 200,000 a second
-MAX_NESTING = 32  # parentheses and brackets within each other: sqlglot uses some 20 of Python's 1,000 stack frames for each
+# Characters without the lists of constants; sqlglot reads 100,000 to 200,000 per second.
+MAX_SYNTAX = 250_000
+# Nested parentheses and brackets; sqlglot uses about 20 of Python's 1,000 stack frames for each.
+MAX_NESTING = 32
 FUNCTIONS = {
     *("lower", "upper", "length", "len", "abs", "isnan", "array_length"),
     *("array_contains", "array_has", "list_contains", "list_has"),
@@ -37,10 +40,13 @@ DATE_WORDS = {
     **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMPLTZ"), "timestamptz"),
 }
 ALLOWED = (
-    "Allowed are = != < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, IS TRUE, IS FALSE, + - * / %, "
-    "array_contains, array_has_any, array_has_all, lower, upper, length, abs, isnan, DATE '...' and TIMESTAMP '...'"
+    "Allowed are = != < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, IS TRUE, "
+    "IS FALSE, + - * / %, array_contains, array_has_any, array_has_all, lower, upper, length, abs, "
+    "isnan, DATE '...' and TIMESTAMP '...'"
 )
-FLATTER = "a chain such as a = 1 OR a = 2 OR a = 3 needs no parentheses, and a IN (1, 2, 3) is shorter still"
+FLATTER = (
+    "a chain such as a = 1 OR a = 2 OR a = 3 needs no parentheses, and a IN (1, 2, 3) is shorter"
+)
 _WORDS = {
     *(
         "AND",
@@ -70,26 +76,37 @@ _PIECES = re.compile(
     rf"""{_QUOTED}
     | (?P<refused> -- | /\* | [;${{?\\\0] | (?<!:):(?!:) )
     | (?P<bracket> \bIN\s*+\[ )
-    | (?P<before> \bIN\s*+\() \s*+ (?P<constants> {_CONSTANT} (?>\s*+,\s*+{_CONSTANT})*+ ) \s*+ (?=\))""",
+    | (?P<before> \bIN\s*+\() \s*+
+      (?P<constants> {_CONSTANT} (?>\s*+,\s*+{_CONSTANT})*+ ) \s*+ (?=\))""",
     re.VERBOSE | re.IGNORECASE,
 )
 _FULL_WIDTH = dict(zip("“”‘’（），＝＜＞！％", "\"\"''(),=<>!%", strict=True))
 
 
 class FilterDialect(DuckDB):
-    """DuckDB's SQL, in which a name may also stand in `backticks`."""
+    """DuckDB's SQL, with names in `backticks` as well."""
 
     class Tokenizer(DuckDB.Tokenizer):
         IDENTIFIERS = ['"', "`"]  # noqa: RUF012 (read by sqlglot's metaclass)
 
 
 class Syntax:
-    """The text of one filter parsed: `tree` is sqlglot's, in which the placeholder $n stands for `constants(n)`."""
+    """The text of one filter, parsed.
+
+    Args:
+        text: SQL.
+        schema: The columns, whose names are allowed as words.
+
+    Attributes:
+        tree: sqlglot's tree; a placeholder $n in it stands for `constants(n)`.
+
+    Raises:
+        FilterError: The text is not a condition of SQL, or one of the checks refuses it.
+    """
 
     tree: exp.Expression
 
     def __init__(self, text: str, schema: pa.Schema) -> None:
-        """FilterError where the text is no condition of SQL, or a gate refuses it."""
         self._lists: list[str] = []
         self._words = _WORDS | {name.upper() for field in schema for name in _names_within(field)}
         try:
@@ -103,13 +120,13 @@ class Syntax:
         syntax = _PIECES.sub(self._take_list, text)
         if len(syntax) > MAX_SYNTAX:
             raise FilterError(
-                f"the filter has {len(syntax):,} characters beside its lists of constants; at most {MAX_SYNTAX:,} are "
-                f"allowed: {FLATTER}"
+                f"the filter has {len(syntax):,} characters without its lists of constants; at "
+                f"most {MAX_SYNTAX:,} are allowed: {FLATTER}"
             )
         self.tree = self._parse(syntax)
 
     def constants(self, number_of_list: int) -> list[Literal]:
-        """The constants of a list that was taken out of the text."""
+        """The constants of the n-th list that was taken out of the text, from 1."""
         constants: list[Literal] = []
         for item in re.findall(_CONSTANT, self._lists[number_of_list - 1], re.IGNORECASE):
             if item[0] == "'":
@@ -120,14 +137,14 @@ class Syntax:
         return constants
 
     def written(self, node: exp.Expression) -> str:
-        """A piece of the tree as SQL, for a message."""
+        """A part of the tree as SQL, for a message."""
         try:
             return shorten(self._restored(node.sql(dialect=FilterDialect)))
         except Exception:  # sqlglot cannot write every tree that it can read
             return node.key.upper()
 
     def _restored(self, sql: str) -> str:
-        """The same with the lists that were taken out; a $ inside quotes may name none."""
+        """The text with the lists put back; a $ inside quotes may stand for none."""
         lists = {f"${number}": text for number, text in enumerate(self._lists, start=1)}
         return re.sub(r"\$\d+", lambda match: shorten(lists.get(match[0], match[0])), sql)
 
@@ -163,9 +180,7 @@ class Syntax:
             raise self._syntax_error(error) from None
         except (FilterError, RecursionError):
             raise
-        except (
-            Exception
-        ) as error:  # a parser given odd text may fail in any way; to our caller it is one thing
+        except Exception as error:  # the parser may fail in any way on odd text
             raise FilterError(
                 f"the filter {shorten(syntax)!r} cannot be parsed: {error}"
             ) from error
@@ -182,13 +197,14 @@ class Syntax:
         )
         near = shorten(self._restored(start[-30:] + place + end))
         return FilterError(
-            f"the filter cannot be parsed at {place!r}, in {near!r}: write a condition such as year >= 2000 AND lang = 'en'; "
-            "a name that is also a word of SQL, or has other characters than letters, digits and _, goes in double quotes"
+            f"the filter cannot be parsed at {place!r}, in {near!r}: write a condition such as "
+            "year >= 2000 AND lang = 'en'; a name that is also a word of SQL, or has other "
+            "characters than letters, digits and _, goes in double quotes"
         )
 
 
 def full_width_hint(text: str) -> str:
-    """What to say of a filter that failed and has punctuation of a Chinese keyboard outside its quotes; else ""."""
+    """A hint on full-width punctuation outside quotes, as typed on a Chinese keyboard; else ""."""
     bare = re.sub(_QUOTED, "", text[:MAX_SYNTAX], flags=re.VERBOSE)
     odd = next((character for character in bare if character in _FULL_WIDTH), None)
     return f" (the filter has a full-width {odd}, where SQL has {_FULL_WIDTH[odd]})" if odd else ""
@@ -207,7 +223,7 @@ def _check_nesting(tokens: Sequence[Token]) -> None:
 
 
 def _check_words(tokens: Sequence[Token], words: set[str]) -> None:
-    """Every token must be one a filter can have, and only what may stands before a parenthesis or takes a cast."""
+    """Check each token, what comes before each parenthesis, and the type of each cast."""
     followers = [each.text for each in tokens[1:]]
     for token, following in zip(tokens, (*followers, ""), strict=False):
         text, is_free = token.text.upper(), token.token_type in _FREE

@@ -1,12 +1,14 @@
-"""What a filter is made of: literals, typed values over Arrow columns, and how the two meet.
+"""What a filter is made of: literals, typed values over Arrow columns, and their comparison.
 
-A `Value` is a column, or something computed from columns; its `run` maps a record batch to an Arrow array with the kernels
-of `pyarrow.compute`, called directly (a trip through Arrow's query engine costs a millisecond, more than most filters).
+A `Value` is a column, or something computed from columns. Its `run` maps a record batch to an Arrow
+array by direct calls of pyarrow.compute; Arrow's query engine takes a millisecond per call, more
+than most filters.
 
-Integers, decimals, dates and timestamps all lie on a grid of whole units: 1, 10^-scale, a day, a microsecond. A literal is
-placed on the column's grid exactly, as a fraction of units; one that falls between two units, or outside the column's
-range, is then compared by reasoning and never by rounding. So `year > 2.5` on integers is `year > 2`, `year = 2.5` is
-never true, and a date in the year 9999 may be compared with a column of nanoseconds that ends in 2262.
+Integers, decimals, dates and timestamps all lie on a grid of whole units: 1, 10^-scale, a day, a
+microsecond. A literal is placed on the column's grid exactly, as a fraction of units. If it falls
+between two units, or outside the column's range, it is compared without rounding: `year > 2.5` on
+integers is `year > 2`, `year = 2.5` is never true, and a date in the year 9999 may be compared with
+a column of nanoseconds, whose range ends in 2262.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from vecsearch.errors import FilterError
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 UNIT_NS = {"s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
-MAX_DIGITS = 400  # of a number written in a filter, and of its exponent: beyond the range of float64 and decimal256
+# The most digits of a number in a filter, and of its exponent: beyond float64 and decimal256.
+MAX_DIGITS = 400
 LIST_TYPES = (
     pa.ListType,
     pa.LargeListType,
@@ -39,17 +42,18 @@ LIST_TYPES = (
     pa.FixedSizeListType,
 )
 EPOCH = datetime(1970, 1, 1)
-# The forms of date and time a filter may write, all of ISO 8601 with a space allowed for the T.
+# ISO 8601 dates and times, with a space allowed for the T.
 _MOMENT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?\s*(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
+    r"\s*(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A date or time in nanoseconds since 1970: of the wall clock, or of UTC when `aware` of its time zone."""
+    """A date or time in nanoseconds since 1970: of UTC if `aware`, else of the wall clock."""
 
     ns: int
     aware: bool = False
@@ -78,8 +82,14 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A typed expression over columns. `run` takes a RecordBatch, or the flattened array where the value stands for the
-    elements of a list, and gives an Array (a Scalar when it depends on no column)."""
+    """A typed expression over columns.
+
+    Attributes:
+        type: The type of its results.
+        label: What messages call it.
+        run: Takes a RecordBatch, or the flattened array if the value stands for the elements of a
+            list. Returns an Array, or a Scalar if it reads no column.
+    """
 
     type: pa.DataType
     label: str
@@ -94,7 +104,7 @@ Operand = Value | Literal
 
 
 def kind_of(dtype: pa.DataType) -> str:
-    """The family that decides what a type can be compared with; "other" where it cannot be compared at all."""
+    """The family of a type, which decides what it can be compared with; "other" for nothing."""
     for kind, test in _KINDS.items():
         if test(dtype):
             return kind
@@ -114,14 +124,14 @@ _KINDS: dict[str, Callable[[pa.DataType], bool]] = {
 
 
 def is_vector(dtype: pa.DataType) -> bool:
-    """Whether a column of this type holds vectors, which no filter can read."""
+    """Whether a column of this type holds vectors, which a filter cannot read."""
     return bool(pa.types.is_fixed_size_list(dtype) and pa.types.is_floating(dtype.value_type))
 
 
-def plain_type(dtype: pa.DataType) -> pa.DataType:
-    """The type a column is read as: dictionaries decoded, and types without comparison kernels made into ones with."""
+def comparable_type(dtype: pa.DataType) -> pa.DataType:
+    """The type that a column is read as, which Arrow's kernels can compare; no dictionary."""
     if pa.types.is_dictionary(dtype):
-        return plain_type(dtype.value_type)
+        return comparable_type(dtype.value_type)
     if pa.types.is_string_view(dtype):
         return pa.large_string()
     if pa.types.is_float16(dtype):
@@ -137,26 +147,26 @@ def as_type(array: Any, dtype: pa.DataType) -> Any:
 
 def column(name: str, declared: pa.DataType) -> Value:
     """The column `name` of a batch."""
-    target = plain_type(declared)
+    target = comparable_type(declared)
     return Value(target, name, lambda batch: as_type(batch.column(name), target))
 
 
 def struct_field(value: Value, index: int, label: str) -> Value:
     """One field of a struct column; NULL where the struct is NULL."""
-    target = plain_type(value.type.field(index).type)
+    target = comparable_type(value.type.field(index).type)
     return Value(
         target, label, lambda batch: as_type(pc.struct_field(value.run(batch), [index]), target)
     )
 
 
 def elements(lists: Value) -> Value:
-    """The elements of a list, to be run over the list's flattened array."""
-    target = plain_type(lists.type.value_type)
+    """The elements of a list; its `run` takes the flattened array."""
+    target = comparable_type(lists.type.value_type)
     return Value(target, f"an element of {lists.label}", lambda flat: as_type(flat, target))
 
 
 def number(text: str) -> int | Decimal:
-    """A number as written in SQL. FilterError where it is no number, or beyond what float64 can hold."""
+    """A number as written in SQL. Raises FilterError if float64 cannot hold it."""
     try:
         if len(text) > MAX_DIGITS:
             raise InvalidOperation
@@ -171,9 +181,14 @@ def number(text: str) -> int | Decimal:
 
 
 def moment(text: str, *, form: str = "timestamp") -> Moment:
-    """The date or time an ISO 8601 text stands for. `form` is "date", "timestamp" or "timestamptz" (an offset is needed).
+    """Parse an ISO 8601 date or time.
 
-    FilterError where it stands for none, as `2021-02-29` does not.
+    Args:
+        text: The text of the literal.
+        form: "date", "timestamp" or "timestamptz", which needs an offset.
+
+    Raises:
+        FilterError: The text is not a date or time, such as '2021-02-29'.
     """
     match = _MOMENT.fullmatch(text.strip())
     wanted = (
@@ -216,23 +231,30 @@ def _offset(text: str | None) -> timedelta | None:
 
 
 def in_zone(local: Moment, zone: str) -> Moment:
-    """A wall-clock time of a zone (a name as Asia/Shanghai, or +08:00) as an instant; the earlier one where clocks were
-    put back. FilterError for a zone that is not known."""
+    """A wall-clock time as an instant; the earlier one where clocks were put back.
+
+    Args:
+        local: The wall-clock time.
+        zone: A name such as Asia/Shanghai, or an offset such as +08:00.
+
+    Raises:
+        FilterError: The zone is unknown.
+    """
     try:
-        place: tzinfo = (
+        zone_info: tzinfo = (
             timezone(_offset(zone) or timedelta(0)) if zone[:1] in ("+", "-") else ZoneInfo(zone)
         )
         wall = EPOCH + timedelta(seconds=local.ns // SECOND)
-        offset = place.utcoffset(wall.replace(tzinfo=place)) or timedelta(0)
+        offset = zone_info.utcoffset(wall.replace(tzinfo=zone_info)) or timedelta(0)
     except (KeyError, ValueError, OSError, OverflowError):
         raise FilterError(
-            f"time zone '{shorten(zone)}' is not known: write a name such as Asia/Shanghai or UTC"
+            f"unknown time zone '{shorten(zone)}': write a name such as Asia/Shanghai or UTC"
         ) from None
     return Moment(local.ns - round(offset.total_seconds() * SECOND), aware=True)
 
 
 def mismatch(value: Value, literal: Literal) -> FilterError:
-    """The error of a column compared with a literal of another kind: names the column, its type and the literal."""
+    """The error of comparing a column with a literal of another kind."""
     advice = {
         "integer": "write a number without quotes, such as 2000",
         "float": "write a number without quotes, such as 0.5",
@@ -241,16 +263,20 @@ def mismatch(value: Value, literal: Literal) -> FilterError:
         "boolean": "write TRUE or FALSE",
         "date": "write a date such as '2020-01-31'",
         "timestamp": "write a time such as '2020-01-31 10:00:00'",
-        "list": "ask for an element with array_contains(column, literal)",
-        "other": "only IS NULL and IS NOT NULL can be asked of this type",
+        "list": "look for an element with array_contains(column, literal)",
+        "other": "this type allows only IS NULL and IS NOT NULL",
     }[value.kind]
     return FilterError(
-        f"{value.label} ({value.type}) cannot be compared with the {literal.kind} {literal.label}: {advice}"
+        f"{value.label} ({value.type}) cannot be compared with the {literal.kind} {literal.label}: "
+        f"{advice}"
     )
 
 
 def grid_position(value: Value, literal: Literal) -> int | Fraction:
-    """Where the literal lies on the grid of an integer, decimal, date or timestamp value, in its units, exactly."""
+    """The exact position of the literal on the value's grid, in units.
+
+    The value is an integer, decimal, date or timestamp.
+    """
     kind, constant = value.kind, literal.value
     if kind in ("integer", "decimal"):
         if literal.kind != "number" or not isinstance(constant, int | Decimal):
@@ -273,8 +299,8 @@ def _time_position(value: Value, constant: Moment, literal: Literal) -> Fraction
     zone = value.type.tz if value.kind == "timestamp" else None
     if constant.aware and zone is None:
         raise FilterError(
-            f"{value.label} ({value.type}) has no time zone, so it cannot be compared with {literal.label}, which has one: "
-            "leave out the offset to compare wall-clock times"
+            f"{value.label} ({value.type}) has no time zone, so it cannot be compared with "
+            f"{literal.label}, which has one: leave out the offset to compare wall-clock times"
         )
     if zone is not None and not constant.aware:
         constant = in_zone(constant, zone)
@@ -304,8 +330,10 @@ def grid_constant(dtype: pa.DataType, units: int) -> int | Decimal:
 
 
 def float_constant(value: Value, literal: Literal) -> float | None:
-    """The literal in a float column's own precision, so that 0.1 finds the float32 nearest to 0.1. None where float32
-    cannot hold it."""
+    """The literal in a float column's precision, so that 0.1 finds the float32 nearest to 0.1.
+
+    None if float32 cannot hold it.
+    """
     if literal.kind != "number" or not isinstance(literal.value, int | Decimal):
         raise mismatch(value, literal)
     exact = float(literal.value)
@@ -317,4 +345,5 @@ def float_constant(value: Value, literal: Literal) -> float | None:
 
 
 def shorten(text: str, length: int = 60) -> str:
+    """The text, or its beginning and "..." if it is longer than `length` characters."""
     return text if len(text) <= length else text[: length - 3] + "..."

@@ -1,0 +1,214 @@
+"""What `on_conflict` does to ids that repeat: in a window, in the add, and in the collection."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.common.arrays import Mask
+from vecsearch.errors import DuplicateIdError
+from vecsearch.ingest.rows import Rows
+from vecsearch.ingest.segments import SegmentBuffer
+from vecsearch.storage.ids import Keys, id_keys
+from vecsearch.storage.manifest import SegmentEntry
+from vecsearch.storage.segment import Segment
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.staging import delete_rows
+from vecsearch.types import CHUNK, ID, OnConflict
+
+
+class SeenKeys:
+    """Keys of the ids seen so far in one add.
+
+    They are kept in sorted runs of growing length, so that a lookup is a few binary searches.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[Keys] = []
+
+    def contains(self, keys: Keys) -> Mask:
+        """Which of the keys were seen."""
+        found = np.zeros(len(keys), bool)
+        for run in self._runs:
+            nearest = np.minimum(np.searchsorted(run, keys), len(run) - 1)
+            found |= run[nearest] == keys
+        return found
+
+    def add(self, keys: Keys) -> None:
+        """Note keys; runs that are not longer than the new one are merged into it."""
+        run = np.sort(keys)
+        while self._runs and len(self._runs[-1]) <= len(run):
+            run = np.sort(np.concatenate([self._runs.pop(), run]))
+        if len(run):
+            self._runs.append(run)
+
+
+class ConflictResolver:
+    """Applies `on_conflict` to the windows of one add.
+
+    Args:
+        on_conflict: "error" raises DuplicateIdError, "skip" keeps the first row of an id, and
+            "replace" the last.
+        base: The version that the add began with.
+        segments: The segments that the add has staged.
+        id_column: The id column's name in the data, for messages.
+    """
+
+    def __init__(
+        self, on_conflict: OnConflict, base: Snapshot, segments: SegmentBuffer, id_column: str
+    ) -> None:
+        self.on_conflict = on_conflict
+        self.base = base
+        self.segments = segments
+        self.id_column = id_column
+        self.skipped = 0
+        self._seen = SeenKeys()
+
+    def resolve(self, rows: Rows) -> Rows:
+        """The rows of a window that stay.
+
+        With "replace", rows of earlier windows that come again get tombstones; documents of the
+        collection are replaced at the commit.
+
+        Raises:
+            DuplicateIdError: An id repeats, and on_conflict is "error".
+        """
+        keys = id_keys(rows.batch.column(ID))
+        for find_repeated in (self._in_window, self._in_add, self._in_collection):
+            repeated = find_repeated(rows, keys)
+            if repeated.any():
+                self.skipped += int(np.count_nonzero(repeated))
+                rows, keys = rows.keep(~repeated), keys[~repeated]
+        self._seen.add(keys)
+        return rows
+
+    def recheck(self, latest: Snapshot) -> None:
+        """Apply `on_conflict` to ids that other writers committed while the add was running.
+
+        Raises:
+            DuplicateIdError: Another writer added one of the ids, and on_conflict is "error".
+        """
+        if self.on_conflict == "replace":
+            return  # they are replaced like the others: delete_replaced looks at `latest`
+        for number, entry in enumerate(self.segments.entries):
+            segment = self.segments.open(entry)
+            ids = segment.column(ID)
+            owners, _ = latest.locate(ids)
+            if not len(owners):
+                continue
+            if self.on_conflict == "error":
+                raise DuplicateIdError(
+                    f"id {ids[int(owners[0])].as_py()!r} was added by another writer while this "
+                    "add was running",
+                    hint='pass on_conflict="skip" or on_conflict="replace"',
+                    command_hint="pass --on-conflict skip or --on-conflict replace",
+                )
+            self._delete_staged(number, segment, np.unique(owners))
+
+    def delete_replaced(self, latest: Snapshot) -> tuple[tuple[SegmentEntry, ...], int]:
+        """Delete the documents of `latest` that the add replaces.
+
+        Returns:
+            The segments of `latest` with their new tombstones, and how many documents were deleted.
+        """
+        if self.on_conflict != "replace":
+            return latest.manifest.segments, 0
+        positions = [
+            latest.locate(self.segments.open(entry).column(ID))[1]
+            for entry in self.segments.entries
+        ]
+        segments = delete_rows(latest, np.unique(np.concatenate(positions)), self.segments.staging)
+        documents_left = sum(entry.documents for entry in segments)
+        return segments, latest.manifest.documents - documents_left
+
+    def _in_window(self, rows: Rows, keys: Keys) -> Mask:
+        """The rows to leave out since another row of the window has their id."""
+        repeated = np.zeros(len(keys), bool)
+        if len(np.unique(keys)) == len(keys):
+            return repeated
+        # Keys of text ids are digests: compare the ids themselves.
+        ids = rows.batch.column(ID)
+        codes = ids.dictionary_encode().indices.to_numpy()
+        _, first = np.unique(codes, return_index=True)
+        _, last = np.unique(codes[::-1], return_index=True)
+        repeated[:] = True
+        repeated[len(codes) - 1 - last if self.on_conflict == "replace" else first] = False
+        if self.on_conflict == "error" and repeated.any():
+            row = int(np.argmax(repeated))
+            self._refuse_repeated(ids[row], rows.numbers[first[codes[row]]], rows.numbers[row])
+        return repeated
+
+    def _in_add(self, rows: Rows, keys: Keys) -> Mask:
+        """The rows to leave out since an earlier window of the add had their id.
+
+        With "replace" no row is left out: the earlier ones get tombstones.
+        """
+        repeated = np.zeros(len(keys), bool)
+        candidates = np.flatnonzero(self._seen.contains(keys))
+        if not len(candidates):
+            return repeated
+        self.segments.flush()
+        ids = rows.batch.column(ID)
+        wanted = ids.take(pa.array(candidates))
+        for number, entry in enumerate(self.segments.entries):
+            segment = self.segments.open(entry)
+            found = pc.index_in(segment.column(ID), value_set=wanted)
+            staged_rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+            if not len(staged_rows):
+                continue
+            if self.on_conflict == "replace":
+                self._delete_staged(number, segment, staged_rows)
+                continue
+            repeats = candidates[found.take(pa.array(staged_rows)).to_numpy()]
+            if self.on_conflict == "error":
+                earlier = self._data_row(number, segment, int(staged_rows[0]))
+                row = int(repeats[0])
+                self._refuse_repeated(ids[row], earlier, rows.numbers[row])
+            repeated[repeats] = True
+        return repeated
+
+    def _in_collection(self, rows: Rows, keys: Keys) -> Mask:
+        """The rows to leave out since the collection has their id."""
+        stored = np.zeros(len(keys), bool)
+        if self.on_conflict == "replace":
+            return stored
+        ids = rows.batch.column(ID)
+        owners, _ = self.base.locate(ids)
+        stored[owners] = True
+        if self.on_conflict == "error" and len(owners):
+            row = int(np.argmax(stored))
+            raise DuplicateIdError(
+                f"row {rows.numbers[row]}, column {self.id_column!r}: id {ids[row].as_py()!r} is "
+                "already in the collection",
+                hint='pass on_conflict="skip" to keep the old document, or "replace" to replace it',
+                command_hint="--on-conflict skip keeps the old document, "
+                "--on-conflict replace replaces it",
+            )
+        return stored
+
+    def _delete_staged(self, number: int, segment: Segment, rows: npt.NDArray[np.int64]) -> None:
+        """Add tombstones to a staged segment; the documents they delete count as skipped."""
+        entry = self.segments.entries[number]
+        rewritten = self.segments.staging.add_tombstones(entry, segment, rows)
+        self.segments.entries[number] = rewritten
+        self.skipped += entry.documents - rewritten.documents
+
+    def _data_row(self, number: int, segment: Segment, staged_row: int) -> int:
+        """The number in the data of a staged row; only for "error", which leaves no row out."""
+        before = sum(entry.documents for entry in self.segments.entries[:number])
+        if CHUNK not in segment.schema.names:
+            return before + staged_row
+        ordinals = segment.column(CHUNK).to_numpy()[: staged_row + 1]
+        return before + int(np.count_nonzero(ordinals == 0)) - 1
+
+    def _refuse_repeated(self, id_value: pa.Scalar, earlier: int, row: int) -> NoReturn:
+        raise DuplicateIdError(
+            f"duplicate id {id_value.as_py()!r} in the data: rows {earlier} and {row}, column "
+            f"{self.id_column!r}",
+            hint='pass on_conflict="skip" to keep the first, or "replace" to keep the last',
+            command_hint="--on-conflict skip keeps the first, --on-conflict replace the last",
+        )

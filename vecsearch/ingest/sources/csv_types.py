@@ -1,0 +1,166 @@
+"""Find the type of a CSV column from all of its cells, and convert cells to it.
+
+A column is an integer (or number, bool, date, time) only if each of its cells is one, written as it
+would be written out again. "007", "+86" and numbers with more digits than a type holds are text, as
+is everything mixed. An empty cell is null. NA, NaN, null, None and #N/A are null in a column that
+otherwise is not text; in a text column they are text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources.plain import is_text
+from vecsearch.types import ID, VECTOR
+
+Cell = str | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A type that a column may turn out to have, and the one way in which its cells are written."""
+
+    type: pa.DataType
+    pattern: str | None = None
+
+
+_DAY, _TIME = r"\d{4}-\d{2}-\d{2}", r"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
+_INT = Candidate(pa.int64(), r"^(0|-?[1-9]\d{0,18})$")
+# At most 15 digits before the point: a double holds every integer of so many digits, but not
+# every longer one.
+_FLOAT = Candidate(pa.float64(), r"^-?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?[12]?\d{1,2})?$")
+_JSON = Candidate(pa.list_(pa.float64()), r"^\s*\[(?s:.*)\]\s*$")
+_CANDIDATES = [
+    _INT,
+    _FLOAT,
+    Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$"),
+    Candidate(pa.date32(), f"^{_DAY}$"),
+    Candidate(pa.timestamp("us"), f"^{_DAY}[T ]{_TIME}$"),
+    Candidate(pa.timestamp("us", "UTC"), rf"^{_DAY}[T ]{_TIME}(Z|[+-]\d{{2}}:?\d{{2}})$"),
+]
+_MISSING = pa.array(["NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"])
+_CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
+
+
+@dataclass
+class Cells:
+    """Some rows of a file.
+
+    Attributes:
+        file: The file's name, for messages.
+        lines: The line that each row ends in.
+        columns: The cells by column; None for an empty cell.
+    """
+
+    file: str
+    lines: list[int]
+    columns: list[list[Cell]]
+
+    def converted(self, number: int, field: pa.Field) -> pa.Array:
+        """A column as that field's type.
+
+        Raises:
+            InvalidInputError: A cell is not of that type; the message names its line.
+        """
+        values = self.columns[number]
+        try:
+            return _cast(values, field.type)
+        except _CONVERSION_ERRORS:
+            for line, value in zip(self.lines, values, strict=True):
+                try:
+                    _cast([value], field.type)
+                except _CONVERSION_ERRORS as error:
+                    shown = value if value is None or len(value) <= 40 else value[:40] + "…"
+                    raise InvalidInputError(
+                        f"{self.file}, line {line}, column {field.name!r}: {shown!r} is not "
+                        f"{_in_words(field.type)}"
+                    ) from error
+            raise
+
+
+class ColumnType:
+    """The type of one column, narrowed down cell by cell.
+
+    The id is an integer only if all ids are, and the text column is always text.
+
+    Args:
+        name: The column.
+        text_column: The name of the text column.
+        known: The types of columns that are known already; a cell that does not fit is an error.
+    """
+
+    def __init__(self, name: str, text_column: str, known: pa.Schema | None) -> None:
+        self.known: pa.Field | None = None
+        if known is not None and name in known.names:
+            field = known.field(name)
+            self.known = None if pa.types.is_null(field.type) else field
+        candidates = {ID: [_INT], VECTOR: [_JSON], text_column: []}.get(name, _CANDIDATES)
+        self.candidates: list[Candidate] = list(candidates)
+        self.allows_markers = name != ID  # NA and the like stand for a missing value
+        self.has_text = False  # any cell that is not empty
+        self.has_value = False  # any cell that is not a marker either
+
+    def see(self, cells: Cells, number: int) -> None:
+        """Look at a column of some rows.
+
+        Raises:
+            InvalidInputError: A cell does not fit the known type.
+        """
+        if self.known is not None:
+            cells.converted(number, self.known)
+            return
+        if self.has_text and not self.candidates:
+            return
+        array = pa.array(cells.columns[number], pa.large_string()).drop_null()
+        self.has_text = self.has_text or len(array) > 0
+        if self.allows_markers:
+            array = array.filter(pc.invert(pc.is_in(array, _MISSING)))
+        self.has_value = self.has_value or len(array) > 0
+        self.candidates = [
+            candidate for candidate in self.candidates if _is_written_as(array, candidate)
+        ]
+
+    def type(self) -> pa.DataType:
+        """The type that all cells have; the null type for a column without any cell."""
+        if self.known is not None:
+            return self.known.type
+        if not self.has_text:
+            return pa.null() if self.candidates else pa.string()
+        return self.candidates[0].type if self.candidates and self.has_value else pa.string()
+
+
+def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
+    if not pc.all(pc.match_substring_regex(array, candidate.pattern), min_count=0).as_py():
+        return False
+    if candidate is _JSON:
+        return True
+    try:
+        array.cast(candidate.type)
+    except pa.ArrowInvalid:  # the 30th of February, or an integer beyond 64 bits
+        return False
+    return True
+
+
+def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_null(kind):
+        return pa.nulls(len(values))
+    if pa.types.is_nested(kind):
+        return pa.array([None if value is None else json.loads(value) for value in values], kind)
+    array = pa.array(values, pa.large_string())
+    if not is_text(kind):
+        array = pc.if_else(pc.is_in(array, _MISSING), pa.scalar(None, pa.large_string()), array)
+    if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
+        raise ValueError("an integer with a sign or leading zeros is not written out the same")
+    return array.cast(kind)
+
+
+def _in_words(kind: pa.DataType) -> str:
+    if pa.types.is_nested(kind):
+        return f"JSON text of {kind}, such as [0.1, 0.2]"
+    return f"{'an' if str(kind)[0] in 'aeio' else 'a'} {kind}"

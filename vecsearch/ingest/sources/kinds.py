@@ -1,0 +1,214 @@
+"""Find out what kind of data an object is, and open it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources import memory, vectors
+from vecsearch.ingest.sources.base import Part, SourceFile
+from vecsearch.ingest.sources.dicts import iterator_part, rows_part
+from vecsearch.ingest.sources.files import path_part
+from vecsearch.ingest.sources.registry import suffix_of, suffixes
+
+MAX_PATH, MAX_NAME = 4096, 255  # characters of a path and of a name in it, on most file systems
+ACCEPTED = (
+    "Data is an Arrow table, batch or reader, a pandas or polars frame, a list or iterator of "
+    "dicts, of texts (str) or of vectors (1-D arrays), a matrix (rows, dim), or one or more paths"
+)
+EXPLICIT = (
+    "To be explicit, give paths as [Path(p) for p in …], and texts as [{'text': t} for t in …]"
+)
+
+
+class Opener:
+    """Opens data of any kind.
+
+    Args:
+        batch_rows: The most rows in a batch.
+        text_column: The column that texts go to.
+        known: The types of columns that are known already.
+    """
+
+    def __init__(self, batch_rows: int, text_column: str, known: pa.Schema | None) -> None:
+        self.batch_rows = batch_rows
+        self.text_column = text_column
+        self.known = known
+
+    def parts(self, data: Any) -> list[Part]:
+        """The parts of any data.
+
+        Raises:
+            InvalidInputError: The data is of no kind that is read.
+        """
+        kind = type(data).__name__
+        library = type(data).__module__.split(".")[0]
+        name = f"a {library}.{kind}"
+        if isinstance(data, (str, PathLike)):
+            return [self._path(data, Path(data).name or str(data))]
+        if isinstance(data, (pa.Table, pa.RecordBatch)):
+            return [memory.table_part(data)]
+        if library == "pandas" and kind == "DataFrame":
+            return [memory.pandas_part(data)]
+        if library == "polars" and kind == "LazyFrame":
+            return [memory.lazy_frame_part(data, self.batch_rows)]
+        if isinstance(data, (pa.Array, pa.ChunkedArray)):
+            return [memory.column_part(data, name, self.text_column)]
+        if kind == "Series" and library in ("pandas", "polars"):
+            return self._items(data.to_list())
+        if hasattr(data, "__arrow_c_stream__"):
+            return [memory.stream_part(data, name, len(data) if library == "polars" else None)]
+        if library == "faiss" and hasattr(data, "reconstruct_n"):
+            return [vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows)]
+        if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
+            return [vectors.hnswlib_part(data, f"an index of {library}", self.batch_rows)]
+        if hasattr(data, "num_embeddings") and hasattr(data, "weight"):  # torch.nn.Embedding
+            return self._array(data.weight, f"the weight of a {kind}")
+        if hasattr(data, "__array__") and hasattr(data, "ndim"):
+            return self._array(data, name)
+        if isinstance(data, Mapping):
+            raise InvalidInputError(
+                "data is a dict: for one row give [row], for columns pyarrow.table(columns)"
+            )
+        if isinstance(data, (set, frozenset)):
+            raise InvalidInputError("data is a set, which has no order; give a list")
+        if isinstance(data, Iterable) and not isinstance(data, (bytes, bytearray)):
+            return self._items(data)
+        raise InvalidInputError(f"data is of type {library}.{kind}. {ACCEPTED}")
+
+    def _path(self, path: str | PathLike[str], name: str) -> Part:
+        try:
+            return path_part(
+                SourceFile(Path(path), name, self.batch_rows, self.text_column, self.known)
+            )
+        except FileNotFoundError:
+            advice = ""
+            if isinstance(path, str) and (
+                suffix_of(Path(path)) not in suffixes() or any(map(str.isspace, path))
+            ):
+                advice = ". A str is read as a path; to add it as a text, give a list: [text]"
+            raise InvalidInputError(
+                f"there is no file or folder {_shown(path)!r}{advice}"
+            ) from None
+
+    def _array(self, data: Any, name: str) -> list[Part]:
+        try:
+            if hasattr(data, "detach"):  # a torch tensor, maybe on a GPU or with a gradient
+                data = data.detach().cpu()
+                data = data.float() if str(data.dtype) == "torch.bfloat16" else data
+            matrix = np.asarray(data)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InvalidInputError(f"{name} cannot be read as an array: {error}") from error
+        if matrix.ndim == 1 and matrix.dtype.kind in "OU":
+            return self._items(matrix.tolist())
+        return [memory.matrix_part(matrix, name, self.batch_rows)]
+
+    def _items(self, data: Iterable[Any]) -> list[Part]:
+        """A list or an iterator; the first item that is not None tells what it is one of."""
+        head: list[Any] = []
+        stream: Iterator[Any] = iter(data)
+        for item in stream:
+            head.append(item)
+            if item is not None:
+                break
+        if not head:
+            return []
+        first = head[-1]
+        is_list = isinstance(data, Sequence)
+        items: Iterable[Any] = data if is_list else chain(head, stream)
+        name = f"a {type(data).__name__}" if is_list else "an iterator"
+        total = len(data) if isinstance(data, Sequence) else None
+        if isinstance(first, Mapping):
+            if isinstance(data, Sequence):
+                return [rows_part(data, name, self.batch_rows, self.known)]
+            return [iterator_part(iter(items), name, self.batch_rows, self.known)]
+        if isinstance(first, PathLike) or (
+            isinstance(first, str) and _are_paths(data if is_list else [first], is_list)
+        ):
+            return self._paths(items)
+        if isinstance(first, str):
+            return [memory.texts_part(items, name, total, self.batch_rows, self.text_column)]
+        if isinstance(first, (pa.Table, pa.RecordBatch)):
+            return [memory.tables_part(first, items, name)]
+        if isinstance(first, (list, tuple)) or hasattr(first, "__array__"):
+            return [memory.vectors_part(first, items, name, total, self.batch_rows)]
+        raise InvalidInputError(f"data is {name} of {type(first).__name__}. {ACCEPTED}")
+
+    def _paths(self, items: Iterable[Any]) -> list[Part]:
+        parts = []
+        for number, item in enumerate(items):
+            if not isinstance(item, (str, PathLike)):
+                raise InvalidInputError(
+                    f"item {number} is a {type(item).__name__}; the items before it are paths"
+                )
+            parts.append(self._path(item, str(item)))
+        return parts
+
+
+def _are_paths(texts: Iterable[Any], is_list: bool) -> bool:
+    """Whether a list of str is one of paths.
+
+    Raises:
+        InvalidInputError: It could be either.
+    """
+    strings = [text for text in texts if isinstance(text, str)]
+    files = [text for text in strings if _names_file(text) and _is_file(text)]
+    if files and not is_list:
+        raise InvalidInputError(
+            f"the iterator's first item, {files[0]!r}, is a file here, but a str from an iterator "
+            f"is a text. {EXPLICIT}"
+        )
+    if files and len(files) < len(strings):
+        other = next(text for text in strings if text not in files)
+        raise InvalidInputError(
+            f"{files[0]!r} is a file here, but {_shown(other)!r} is none: paths, or texts? "
+            f"{EXPLICIT}"
+        )
+    if files:
+        return True
+    if all(_names_file(text) and not any(map(str.isspace, text)) for text in strings):
+        raise InvalidInputError(
+            f"there is no file {strings[0]!r}, though it looks like a path. {EXPLICIT}"
+        )
+    if all(_is_folder(text) for text in strings):
+        raise InvalidInputError(f"{strings[0]!r} is a folder here: paths, or texts? {EXPLICIT}")
+    return False
+
+
+def _shown(path: str | PathLike[str]) -> str:
+    """A path as a message names it: whole, since its end tells which file is meant.
+
+    A text that no file system takes for a path is shortened in the middle.
+    """
+    text = fspath(path)
+    longest_name = max(len(name) for name in text.split("/"))
+    if len(text) < MAX_PATH and (isinstance(path, PathLike) or longest_name <= MAX_NAME):
+        return text
+    return f"{text[:50]} … {text[-30:]}"
+
+
+def _names_file(text: str) -> bool:
+    """Whether a text looks like the path of a file that can be read."""
+    has_suffix = text[-20:].lower().removesuffix(".gz").endswith(suffixes())
+    return has_suffix and len(text) < MAX_PATH and "\n" not in text
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return len(text) < MAX_PATH and bool(text) and Path(text).is_dir()
+    except (OSError, ValueError):
+        return False

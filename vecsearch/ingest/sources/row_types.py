@@ -1,0 +1,240 @@
+"""Find the types of rows of Python values, and name two values that have no common type."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vecsearch.errors import InvalidInputError
+
+Row = Mapping[str, Any]
+Where = Callable[[int], str]
+"""What a message calls a row, by its number: "row 7", "papers.jsonl, line 8"."""
+_SCALARS: dict[str, pa.DataType] = {
+    "null": pa.null(),
+    "bool": pa.bool_(),
+    "int": pa.int64(),
+    "float16": pa.float16(),
+    "float32": pa.float32(),
+    "float": pa.float64(),
+    "str": pa.string(),
+    "bytes": pa.binary(),
+    "date": pa.date32(),
+    "datetime": pa.timestamp("us"),
+    "datetime with a time zone": pa.timestamp("us", "UTC"),
+}
+_NUMBERS = {"int", "float16", "float32", "float"}
+PLAIN_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    bytes: "bytes",
+}
+_BY_BASE: list[tuple[type, str]] = [
+    (np.bool_, "bool"),
+    (np.integer, "int"),
+    (np.floating, "float"),
+    (str, "str"),
+    (bytes, "bytes"),
+    (int, "int"),
+    (float, "float"),
+    (np.datetime64, "datetime"),
+    (dt.date, "date"),
+]
+
+
+def row_name(number: int) -> str:
+    return f"row {number}"
+
+
+@dataclass
+class Block:
+    """Consecutive rows, with their numbers."""
+
+    numbers: list[int]
+    rows: list[Row]
+
+
+class Columns:
+    """The columns of the rows seen so far, in order of appearance, and their values' kinds."""
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        self.kinds: dict[str, Kinds] = {}
+        self.first_row: int | None = None
+
+    def see(self, block: Block) -> None:
+        """Look at some rows.
+
+        Raises:
+            InvalidInputError: A column name is not a str, or a value cannot be stored.
+        """
+        self.first_row = block.numbers[0] if self.first_row is None else self.first_row
+        for name in dict.fromkeys(chain.from_iterable(block.rows)):
+            if not isinstance(name, str):
+                number = next(
+                    n for n, row in zip(block.numbers, block.rows, strict=True) if name in row
+                )
+                raise InvalidInputError(
+                    f"{self.where(number)}: the column name {name!r} is a {type(name).__name__}; "
+                    "it must be a str"
+                )
+            kinds = self.kinds.setdefault(name, Kinds(f"column {name!r}", self.where))
+            kinds.see([row.get(name) for row in block.rows], block.numbers)
+
+    def types(self) -> dict[str, pa.DataType]:
+        """The type of each column.
+
+        Raises:
+            InvalidInputError: A column has values of two kinds; the message names a row of each.
+        """
+        return {name: kinds.type() for name, kinds in self.kinds.items()}
+
+    def schema(self, known: pa.Schema | None) -> pa.Schema:
+        """The columns as a schema; one with nothing but None takes its type from `known`.
+
+        Raises:
+            InvalidInputError: There are rows but no column, or a column has values of two kinds.
+        """
+        if self.first_row is not None and not self.kinds:
+            raise InvalidInputError(
+                f"{self.where(self.first_row)} is an empty dict, as are those after it: a row "
+                "needs a column"
+            )
+        stated = {} if known is None else {field.name: field.type for field in known}
+        return pa.schema(
+            [
+                (name, stated.get(name, kind) if pa.types.is_null(kind) else kind)
+                for name, kind in self.types().items()
+            ]
+        )
+
+
+class Kinds:
+    """The kinds of the values of a column, the items of a list or a field of a dict, and the row
+    that each kind appeared in first."""
+
+    def __init__(self, name: str, where: Where) -> None:
+        self.name = name
+        self.where = where
+        self.first: dict[str, int] = {}
+        self.items: Kinds | None = None
+        self.fields: dict[str, Kinds] = {}
+
+    def see(self, values: Sequence[Any], numbers: Sequence[int] | int) -> None:
+        """Look at values; `numbers` are the numbers of their rows, or the one row of them all."""
+        plain = {PLAIN_KINDS.get(kind) for kind in set(map(type, values))}
+        if None not in plain and plain <= self.first.keys():
+            return
+        for index, value in enumerate(values):
+            kind = PLAIN_KINDS.get(type(value))
+            number = numbers if isinstance(numbers, int) else numbers[index]
+            if kind is None:
+                kind = self._look_inside(value, number)
+            self.first.setdefault(kind, number)
+
+    def _look_inside(self, value: Any, number: int) -> str:
+        if isinstance(value, np.ndarray):
+            return self._see_array(value, number)
+        if isinstance(value, (list, tuple)):
+            self._of_items().see(value, number)
+            return "list"
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                if not isinstance(key, str):
+                    raise InvalidInputError(
+                        f"{self.where(number)}, {self.name}: the key {key!r} of a dict is not a str"
+                    )
+                field = Kinds(f"{self.name}, field {key!r}", self.where)
+                self.fields.setdefault(key, field).see([inner], number)
+            return "dict"
+        if isinstance(value, dt.datetime) and not is_missing(value):
+            return "datetime" if value.tzinfo is None else "datetime with a time zone"
+        if is_missing(value):
+            return "null"
+        for base, kind in _BY_BASE:
+            if isinstance(value, base):
+                return kind
+        raise InvalidInputError(
+            f"{self.where(number)}, {self.name}: a value of type {type(value).__name__} cannot be "
+            "stored; make it a str, number, bool, date, datetime, list or dict"
+        )
+
+    def _see_array(self, value: np.ndarray[Any, Any], number: int) -> str:
+        if value.ndim != 1:
+            raise InvalidInputError(
+                f"{self.where(number)}, {self.name}: an array of shape {value.shape}; an array in "
+                "a row must have one dimension"
+            )
+        if value.dtype.kind in "iu" or value.dtype.name in ("float16", "float32", "float64"):
+            kind = "int" if value.dtype.kind in "iu" else value.dtype.name.replace("64", "")
+            self._of_items().first.setdefault(kind, number)
+        else:
+            self._of_items().see(value.tolist(), number)
+        return "list"
+
+    def _of_items(self) -> Kinds:
+        self.items = self.items or Kinds(f"the lists of {self.name}", self.where)
+        return self.items
+
+    def type(self) -> pa.DataType:
+        """The Arrow type that holds all values.
+
+        Raises:
+            InvalidInputError: There are values of two kinds; the message names a row of each.
+        """
+        kinds = self.first.keys() - {"null"}
+        if len(kinds) > 1 and kinds <= _NUMBERS:
+            return pa.float32() if kinds == {"float16", "float32"} else pa.float64()
+        if len(kinds) > 1:
+            (kind, row), (other, other_row) = [
+                (kind, row) for kind, row in self.first.items() if kind != "null"
+            ][:2]
+            raise InvalidInputError(
+                f"{self.name} holds {kind} in {self.where(row)} and {other} in "
+                f"{self.where(other_row)}; one column holds one type, and None where there is no "
+                "value"
+            )
+        if kinds == {"list"} and self.items is not None:
+            return pa.list_(self.items.type())
+        if kinds == {"dict"}:
+            return pa.struct([pa.field(name, inner.type()) for name, inner in self.fields.items()])
+        return _SCALARS[next(iter(kinds), "null")]
+
+
+def is_missing(value: Any) -> bool:
+    """Whether it is the missing value of pandas or numpy; pandas is not imported for it."""
+    return type(value).__name__ in ("NaTType", "NAType") or (
+        isinstance(value, np.datetime64) and bool(np.isnat(value))
+    )
+
+
+def type_fits(found: pa.DataType, known: pa.DataType) -> bool:
+    """Whether each value of the one type is also one of the other, or its conversion fails."""
+    types = pa.types
+    if found == known or types.is_null(found):
+        return True
+    if types.is_struct(found) and types.is_struct(known):
+        inner = {field.name: field.type for field in known}
+        return all(
+            field.name in inner and type_fits(field.type, inner[field.name]) for field in found
+        )
+    if types.is_list(found) and (
+        types.is_list(known) or types.is_large_list(known) or types.is_fixed_size_list(known)
+    ):
+        return type_fits(found.value_type, known.value_type)
+    if types.is_integer(found):
+        return bool(types.is_integer(known) or types.is_floating(known))
+    if types.is_floating(found):
+        return bool(types.is_floating(known) and found.bit_width <= known.bit_width)
+    return bool(types.is_string(found) and types.is_large_string(known)) or bool(
+        types.is_binary(found) and types.is_large_binary(known)
+    )

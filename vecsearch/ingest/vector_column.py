@@ -1,0 +1,122 @@
+"""The column `vector` of incoming data -> a float32 matrix that the metric can compare."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.common.arrays import Vectors
+from vecsearch.errors import InvalidInputError
+from vecsearch.types import Metric
+
+LARGEST_FLOAT16 = 65504
+
+
+def is_list_column(kind: pa.DataType) -> bool:
+    """Whether a type is a list, of fixed or of any length."""
+    types = pa.types
+    return bool(types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind))
+
+
+def vector_width(column: pa.Array) -> int | None:
+    """The length of the column's first vector; None where it has none."""
+    if pa.types.is_fixed_size_list(column.type):
+        return int(column.type.list_size)
+    if not is_list_column(column.type) or not len(column):
+        return None
+    length: int | None = pc.list_value_length(column)[0].as_py()
+    return length
+
+
+def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floating]:
+    """The column as a matrix.
+
+    Args:
+        column: Lists of `dim` integers or floating-point numbers.
+        dim: The length that each must have.
+        first: The number of the column's first row in the data, for messages.
+
+    Returns:
+        (rows, dim), float64 for integers and else of the column's own type.
+
+    Raises:
+        InvalidInputError: The type is another, or a vector is missing, has a missing number, or
+            has another length. The message names the row.
+    """
+    kind = column.type
+    expected = f"it must hold lists of {dim} numbers"
+    if not is_list_column(kind):
+        raise InvalidInputError(f"column 'vector' is {kind}: {expected}")
+    if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise InvalidInputError(f"column 'vector' holds lists of {kind.value_type}: {expected}")
+    if column.null_count:
+        raise _at(first + first_true(column.is_null()), "the vector is missing")
+    if not pa.types.is_fixed_size_list(kind) or kind.list_size != dim:
+        lengths = pc.list_value_length(column)
+        wrong = pc.not_equal(lengths, dim)
+        if pc.any(wrong).as_py():
+            row = first_true(wrong)
+            raise _at(
+                first + row,
+                f"{lengths[row].as_py()} numbers where the collection has dimension {dim}",
+            )
+    values = column.flatten()
+    if values.null_count:
+        raise _at(first + first_true(values.is_null()) // dim, "a number is missing")
+    if pa.types.is_integer(values.type):
+        values = values.cast(pa.float64(), safe=False)
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), dim)
+
+
+def check_vectors(
+    vectors: npt.NDArray[np.floating], metric: Metric, first: int, dtype: str = "float32"
+) -> Vectors:
+    """The vectors as float32, checked.
+
+    Args:
+        vectors: (rows, dim).
+        metric: How the collection compares vectors.
+        first: The number of the first row in the data, for messages.
+        dtype: How the collection stores vectors: "float32" or "float16".
+
+    Returns:
+        C-contiguous float32 (rows, dim).
+
+    Raises:
+        InvalidInputError: A number is not finite or too large, or a vector is zero under the
+            cosine metric. The message names the first such row.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.ascontiguousarray(vectors, np.float32)
+        squares = np.einsum("ij,ij->i", out, out)
+    if not np.isfinite(squares).all():
+        row = int(np.argmin(np.isfinite(squares)))
+        raise _at(first + row, f"the vector has {_defect(vectors[row])}")
+    if dtype == "float16" and metric is not Metric.COSINE and len(out):
+        largest = np.abs(out).max(axis=1)
+        if float(largest.max()) > LARGEST_FLOAT16:
+            row = int(np.argmax(largest > LARGEST_FLOAT16))
+            raise _at(first + row, "a number is too large for float16 storage")
+    if metric is Metric.COSINE and not squares.all():
+        raise _at(
+            first + int(np.argmin(squares)),
+            "a zero vector has no direction, and so no cosine similarity",
+        )
+    return out
+
+
+def _defect(vector: npt.NDArray[np.floating]) -> str:
+    if np.isnan(vector).any():
+        return "a NaN"
+    return "an infinite number" if np.isinf(vector).any() else "numbers too large for float32"
+
+
+def _at(row: int, problem: str) -> InvalidInputError:
+    return InvalidInputError(f"row {row}, column 'vector': {problem}")
+
+
+def first_true(mask: pa.Array) -> int:
+    """The index of the first true value."""
+    return int(pc.index(mask, True).as_py())
