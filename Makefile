@@ -13,7 +13,7 @@ SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c '$(SUITS)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install demo test soak soak-tests soak-load check format wheel floors clean
+.PHONY: help install demo test soak soak-tests soak-load check docs format wheel floors clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -45,10 +45,13 @@ soak-tests: $(INSTALLED)
 soak-load: $(INSTALLED)
 	$(BIN)/python tests/support/load.py --busy-machine --save
 
-check: $(INSTALLED)  ## lint, formatting and types
+check: $(INSTALLED) docs  ## lint, formatting, types, and the documentation without a warning
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+
+docs: $(INSTALLED)  ## build the documentation in build/site, offline and strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 format: $(INSTALLED)  ## mend what the linter and the formatter can
 	$(BIN)/ruff check --fix .

