@@ -25,7 +25,6 @@ from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, embeds_texts, entry_of
 from vecsearch.errors import (
     CollectionClosedError,
-    EmbedderError,
     InvalidInputError,
     VersionNotFoundError,
 )
@@ -38,21 +37,22 @@ from vecsearch.evaluation.query_sample import (
     set_sampling,
 )
 from vecsearch.evaluation.recall import measure_recall
+from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
 from vecsearch.ingest.sources import open_source
 from vecsearch.maintenance import compact, edit, versions
-from vecsearch.query.documents import document_vectors
+from vecsearch.query.analogy import analogy_query
+from vecsearch.query.documents import document_vectors, documents_by_id
+from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.results import Hits
-from vecsearch.query.searcher import Found, Searcher
+from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.folders import folder_path, make_collection_folders
-from vecsearch.storage.ids import as_ids
 from vecsearch.storage.manifest import EmbedderEntry, Manifest
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.schema import source_schema, vector_type
-from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
@@ -213,6 +213,7 @@ class Collection:
         self._pinned = version
         self._lock = threading.Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
+        self._last_encoder: QueryEncoder | None = None
         manifest = self._snapshot.manifest
         self._queries_asked: QueryLog | None = (
             query_log(None, root, manifest) if version is None else None
@@ -474,7 +475,7 @@ class Collection:
         asked, judged = (
             (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
         )
-        vectors = None if asked is None else self._queries(asked, snapshot.manifest)
+        vectors = None if asked is None else self._encoder(snapshot.manifest).encode_many(asked)
         if vectors is not None and not len(vectors):
             raise InvalidInputError(
                 "queries is empty",
@@ -543,11 +544,15 @@ class Collection:
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
-        vector = self._query(query, snapshot.manifest)
+        vector = self._encoder(snapshot.manifest).encode(query)
         selection = searcher.selector.select(where)
-        found = self._run(searcher, vector, check_k(k), selection, recall, exact, passages)
+        target = self._target(recall, snapshot)
+        k = check_k(k)
+        if passages or not snapshot.chunked:
+            found = searcher.search(vector, k, selection, target, exact)
+        else:
+            found = searcher.documents(vector, k, selection, target, exact)
         if self._queries_asked is not None:
-            target = self._target(recall, snapshot)
             self._queries_asked.note(searcher, vector[None], k, selection, target, exact=exact)
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
@@ -565,25 +570,20 @@ class Collection:
         list with one a query (None for none). The same results as one by one, in order."""
         searcher = self._searching()
         snapshot = searcher.snapshot
-        vectors = self._queries(queries, snapshot.manifest)
+        vectors = self._encoder(snapshot.manifest).encode_many(queries)
         wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
         if len(wheres) != len(vectors):
             raise InvalidInputError(
                 f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query"
             )
         selections = [searcher.selector.select(item) for item in wheres]
-        k = check_k(k)
-        if snapshot.chunked and not passages:
-            found = [
-                self._run(searcher, vector, k, selection, recall, exact, passages)
-                for vector, selection in zip(vectors, selections, strict=True)
-            ]
+        k, target = check_k(k), self._target(recall, snapshot)
+        if passages or not snapshot.chunked:
+            found = searcher.batch(vectors, k, selections, target, exact)
         else:
-            found = searcher.batch(vectors, k, selections, self._target(recall, snapshot), exact)
+            found = searcher.documents_batch(vectors, k, selections, target, exact)
         if self._queries_asked is not None and len(vectors):
-            self._queries_asked.note(
-                searcher, vectors, k, selections[0], self._target(recall, snapshot), exact=exact
-            )
+            self._queries_asked.note(searcher, vectors, k, selections[0], target, exact=exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
     def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
@@ -595,9 +595,8 @@ class Collection:
         snapshot = searcher.snapshot
         if not min_score > -np.inf:
             raise InvalidInputError(f"min_score is {min_score!r}; it must be a number")
-        found = searcher.within(
-            self._query(query, snapshot.manifest), min_score, searcher.selector.select(where)
-        )
+        vector = self._encoder(snapshot.manifest).encode(query)
+        found = searcher.within(vector, min_score, searcher.selector.select(where))
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def measure_recall(
@@ -696,12 +695,8 @@ class Collection:
         """What `search` would do and why; str() of it is for people. No vector is compared."""
         searcher = self._searching()
         selection = searcher.selector.select(where)
-        return searcher.plan(
-            min(check_k(k), max(selection.count, 1)),
-            self._target(recall, searcher.snapshot),
-            exact,
-            selection,
-        )
+        target = self._target(recall, searcher.snapshot)
+        return searcher.plan(check_k(k), target, exact, selection)
 
     @staticmethod
     def _target(recall: float | None, snapshot: Snapshot) -> float:
@@ -710,48 +705,13 @@ class Collection:
         check_recall(recall)
         return recall
 
-    def _run(
-        self,
-        searcher: Searcher,
-        vector: npt.NDArray[np.float32],
-        k: int,
-        selection: RowSelection,
-        recall: float | None,
-        exact: bool,
-        passages: bool,
-    ) -> Found:
-        target = self._target(recall, searcher.snapshot)
-        k = min(k, max(selection.count, 1))
-        if passages or not searcher.snapshot.chunked:
-            return searcher.search(vector, k, selection, target, exact)
-        return searcher.documents(vector, k, selection, target, exact)
-
-    def _query(self, query: Any, manifest: Manifest) -> npt.NDArray[np.float32]:
-        """One query as a vector to compare with stored ones: float32 (dim,), unit length for cosine."""
-        if type(query) is np.ndarray or (
-            isinstance(query, Sequence) and not isinstance(query, str) and _numeric(query)
-        ):
-            vector = np.ascontiguousarray(query, np.float32)
-            if vector.shape == (1, manifest.dim):
-                vector = vector[0]
-        else:
-            vector = self._embed_queries([query], manifest)[0]
-        if manifest.embedder is not None and vector.shape == (manifest.embedder.full_dim,):
-            vector = self._projected(vector[None], manifest)[0]
-        if vector.shape != (manifest.dim,):
-            raise InvalidInputError(
-                f"the query has shape {vector.shape}; vectors of this collection have {manifest.dim} numbers"
-            )
-        square = float(vector.dot(vector))
-        if not square < np.inf:
-            raise InvalidInputError(
-                "the query vector has a NaN or an infinite number, or numbers too large for float32"
-            )
-        if manifest.metric is not Metric.COSINE:
-            return vector
-        if square == 0:
-            raise InvalidInputError("the query is a zero vector: it has no direction, so no cosine")
-        return np.multiply(vector, np.float32(1 / square**0.5))
+    def _encoder(self, manifest: Manifest) -> QueryEncoder:
+        """The encoder of a version, the same as long as the version is the same."""
+        encoder = self._last_encoder
+        if encoder is None or encoder.manifest is not manifest:
+            encoder = QueryEncoder(manifest, self._model_of(manifest))
+            self._last_encoder = encoder
+        return encoder
 
     def _questions(
         self, queries: Any, manifest: Manifest
@@ -762,59 +722,8 @@ class Collection:
                 self._queries_asked.flush()
             return sampled_queries(self.path, manifest), "queries sampled from searches"
         return (
-            None if queries is None else self._queries(queries, manifest)
+            None if queries is None else self._encoder(manifest).encode_many(queries)
         ), "the user's own queries"
-
-    def _queries(self, queries: Any, manifest: Manifest) -> npt.NDArray[np.float32]:
-        if isinstance(queries, str):
-            raise InvalidInputError("search_batch takes a list of queries; search takes one")
-        if not isinstance(queries, np.ndarray):
-            queries = list(queries)
-            if queries and not all(_numeric(item) for item in queries):
-                queries = self._embed_queries(queries, manifest)
-        if len(queries) == 0:
-            return np.empty((0, manifest.dim), np.float32)
-        try:
-            matrix = np.ascontiguousarray(queries, np.float32)
-        except ValueError as error:
-            raise InvalidInputError(
-                f"the queries are not vectors of {manifest.dim} numbers each: {error}"
-            ) from error
-        if (
-            matrix.ndim == 2
-            and manifest.embedder is not None
-            and matrix.shape[1] == manifest.embedder.full_dim
-        ):
-            matrix = self._projected(matrix, manifest)
-        if matrix.ndim != 2 or matrix.shape[1] != manifest.dim:
-            raise InvalidInputError(
-                f"the queries have shape {matrix.shape}; expected (number of queries, {manifest.dim})"
-            )
-        rows = []
-        for number, vector in enumerate(matrix):
-            try:
-                rows.append(self._query(vector, manifest))
-            except InvalidInputError as error:
-                raise InvalidInputError(f"query {number}: {error}") from error
-        return np.stack(rows)
-
-    def _embed_queries(self, queries: Sequence[Any], manifest: Manifest) -> npt.NDArray[np.float32]:
-        model = self._model_of(manifest)
-        if model is None:
-            raise EmbedderError(
-                "this collection has no embedder, so it is searched by vector: give a list or array of numbers"
-            )
-        for number, query in enumerate(queries):
-            if isinstance(query, str) and not query.strip():
-                raise InvalidInputError(f"query {number} is an empty text")
-        return model.embed_queries(queries)
-
-    def _projected(
-        self, vectors: npt.NDArray[np.float32], manifest: Manifest
-    ) -> npt.NDArray[np.float32]:
-        model = self._model_of(manifest)
-        assert model is not None
-        return model.project(vectors)
 
     def _model_of(self, manifest: Manifest) -> Model | None:
         """The model of a version: it is another one after `reembed`."""
@@ -831,30 +740,7 @@ class Collection:
     ) -> list[dict[str, Any] | None]:
         """Whole documents by id, in the order asked for; None for an id that is not there. The vector only when it is among
         `columns`."""
-        snapshot = self._snapshot
-        names = (
-            [name for name in snapshot.columns if name != VECTOR]
-            if columns is None
-            else list(columns)
-        )
-        snapshot.check_columns(names)
-        wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
-        owners, positions = snapshot.locate(wanted)
-        text = snapshot.manifest.text_column
-        chunked = CHUNK in snapshot.manifest.schema.names
-        extra = [START] if chunked and START not in names else []
-        rows = snapshot.take([*names, *extra], positions).to_pylist()
-        out: list[dict[str, Any] | None] = [None] * len(wanted)
-        for owner, row in zip(owners.tolist(), rows, strict=True):
-            start = row.pop(START) if extra else row.get(START)
-            document = out[owner]
-            if document is None:
-                out[owner] = row
-            elif (
-                text in names and row[text] is not None
-            ):  # the next passage: put the text together again
-                document[text] += row[text][len(document[text]) - start :]
-        return out
+        return documents_by_id(self._snapshot, ids, columns)
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of the document with this id, as it was given: float32 (dim,); of several passages, their mean.
@@ -866,13 +752,9 @@ class Collection:
         if (id is None) == (text is None):
             raise InvalidInputError("vector takes the id of a document, or text=, one of them")
         snapshot = self._snapshot
-        found: npt.NDArray[np.float32]
-        found = (
-            self._embed_queries([text], snapshot.manifest)[0]
-            if id is None
-            else document_vectors(snapshot, [id])[0]
-        )
-        return found
+        if id is None:
+            return np.asarray(self._encoder(snapshot.manifest).embed([text])[0], np.float32)
+        return np.asarray(document_vectors(snapshot, [id])[0], np.float32)
 
     def features(
         self, ids: Any, *, missing: Literal["error", "zeros"] = "error"
@@ -883,6 +765,47 @@ class Collection:
         Raises IdNotFoundError, InvalidInputError.
         """
         return document_vectors(self._snapshot, ids, missing)
+
+    def analogy(
+        self,
+        positive: Iterable[Id] | Id,
+        negative: Iterable[Id] | Id = (),
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+    ) -> Hits:
+        """The k documents nearest to the sum of some documents less others, leaving these out.
+
+        `analogy(positive=["king", "woman"], negative=["man"])` asks: as man is to king, so is woman
+        to what? The score is the cosine with the sum (3CosAdd: Mikolov, Yih and Zweig, "Linguistic
+        Regularities in Continuous Space Word Representations", NAACL 2013).
+
+        Args:
+            positive: Ids of documents whose vectors are added, each with unit length.
+            negative: Ids of documents whose vectors are subtracted.
+            k: How many documents to return.
+            where: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+
+        Raises:
+            IdNotFoundError: If a document is missing.
+            InvalidInputError: If the metric is not cosine, or the vectors cancel out.
+
+        Example:
+            >>> import vecsearch as vs
+            >>> words = vs.create("words", dim=2)
+            >>> vectors = {"man": [0, 1], "king": [2, 1], "woman": [0, 2], "queen": [2, 1.5]}
+            >>> _ = words.add([{"id": word, "vector": vector} for word, vector in vectors.items()])
+            >>> words.analogy(positive=["king", "woman"], negative=["man"], k=1).ids
+            ['queen']
+        """
+        metric = self._snapshot.manifest.metric
+        target, given = analogy_query(metric, self.features, positive, negative)
+        hits = self.search(target, k + len(given), where=where, recall=recall, exact=exact)
+        return hits.without(given, k)
 
     def torch_embedding(
         self,
@@ -966,6 +889,7 @@ class Collection:
                     entry.rows,
                     sum(ref.bytes for ref in entry.files),
                     entry.calibration,
+                    kernel_for(entry.recipe, manifest.metric, manifest.dtype),
                 )
                 for entry in manifest.indexes
             ),
@@ -1086,13 +1010,3 @@ def _dimension(dim: int | None, model: Embedder | None) -> int:
     if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= LARGEST_DIM:
         raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {LARGEST_DIM:,}")
     return dim
-
-
-def _numeric(item: Any) -> bool:
-    if isinstance(item, np.ndarray):
-        return item.dtype.kind in "fiu"
-    if isinstance(item, str | bytes) or not isinstance(item, Sequence):
-        return False
-    return len(item) > 0 and all(
-        isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in item
-    )

@@ -152,13 +152,17 @@ class VersionInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """One index of a collection: what it is, what it covers, what it was measured to reach."""
+    """One index of a collection: what it is, what it covers, what it was measured to reach.
+
+    kernel: what searches it in this process, "numba" (compiled kernels) or "faiss".
+    """
 
     name: str
     recipe: Mapping[str, Any]
     rows: int
     bytes: int
     calibration: Mapping[str, Any]
+    kernel: Literal["numba", "faiss"] = "faiss"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def clustered(rows: int, dim: int, seed: int = 0) -> Vectors:
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled code links graphs of any size."""
-    monkeypatch.setattr(loader, "PAYS_FROM", 0)
+    monkeypatch.setattr(loader, "LARGE_BUILD", 0)
 
 
 def built(vectors: Vectors, threads: int = 1, recipe: IndexRecipe = RECIPE) -> FaissIndex:
@@ -74,7 +74,7 @@ def links(index: FaissIndex) -> tuple[bytes, ...]:
 def test_finds_as_much_as_a_graph_of_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, queries = clustered(ROWS, DIM), clustered(200, DIM, seed=3)
     theirs = built(vectors)
-    monkeypatch.setattr(loader, "PAYS_FROM", 0)
+    monkeypatch.setattr(loader, "LARGE_BUILD", 0)
     ours = built(vectors)
     assert links(ours) != links(theirs)
     for effort in (16, 48, 128):
@@ -168,8 +168,8 @@ def test_other_graphs_are_left_to_faiss(kind: str, always: None) -> None:
 
 def test_small_indexes_and_a_machine_without_numba_use_faiss() -> None:
     assert (
-        LOADER.for_rows(loader.PAYS_FROM - 1) is None
-        and LOADER.for_rows(loader.PAYS_FROM) is not None
+        LOADER.for_rows(loader.LARGE_BUILD - 1) is None
+        and LOADER.for_rows(loader.LARGE_BUILD) is not None
     )
     code = "from vecsearch.index.faiss import LOADER; assert LOADER.for_rows(10**6) is None"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {loader.SWITCH: "0"})

@@ -9,6 +9,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Positions
 from vecsearch.errors import CorruptedError
+from vecsearch.index.calibration import Calibration
 from vecsearch.index.faiss import FaissIndex, RowMap, read_index
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.manifest import IndexEntry
@@ -41,6 +42,11 @@ class AttachedIndex:
             warnings.warn(f"{error} Until then searches are exact.", RuntimeWarning, stacklevel=2)
             return None
         return entry
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What was measured of the index; empty without one."""
+        return Calibration.from_mapping(self.entry.calibration if self.entry else {})
 
     @cached_property
     def index(self) -> FaissIndex | None:

@@ -19,6 +19,7 @@ class VectorScorer:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.metric = snapshot.manifest.metric
+        self.float32 = snapshot.manifest.dtype == "float32"
 
     @cached_property
     def vectors(self) -> list[StoredVectors]:

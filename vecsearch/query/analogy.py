@@ -1,8 +1,8 @@
-"""Arithmetic on the vectors of documents: as man is to king, so is woman to what?"""
+"""Analogies: as man is to king, so is woman to what?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,19 +11,18 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.results import Hits
 from vecsearch.query.selection import Where
-from vecsearch.types import CollectionInfo, Id, Metric
+from vecsearch.types import Id, Metric
+
+ZERO_LENGTH = 1e-6  # a sum of unit vectors shorter than this has no direction
 
 
-class Searchable(Protocol):
-    """What an analogy needs of a collection."""
+class HasAnalogy(Protocol):
+    """A collection, as far as `analogy` needs it."""
 
-    def info(self) -> CollectionInfo: ...
-
-    def features(self, ids: Any) -> Vectors: ...
-
-    def search(
+    def analogy(
         self,
-        query: Any,
+        positive: Iterable[Id] | Id,
+        negative: Iterable[Id] | Id = (),
         k: int = 10,
         *,
         where: Where | None = None,
@@ -33,7 +32,7 @@ class Searchable(Protocol):
 
 
 def analogy(
-    collection: Searchable,
+    collection: HasAnalogy,
     positive: Iterable[Id] | Id,
     negative: Iterable[Id] | Id = (),
     k: int = 10,
@@ -42,33 +41,55 @@ def analogy(
     recall: float | None = None,
     exact: bool = False,
 ) -> Hits:
-    """The k documents nearest to the sum of `positive` less `negative`, ids of documents, which are left out themselves.
+    """`collection.analogy(positive, negative, k)`: see `Collection.analogy`.
 
-    `analogy(c, positive=["king", "woman"], negative=["man"])` asks: as man is to king, so is woman to what? Each vector counts
-    with unit length, and the score is the cosine with the sum (3CosAdd: Mikolov, Yih and Zweig, "Linguistic Regularities in
-    Continuous Space Word Representations", NAACL 2013). where, recall, exact: as in `search`.
-
-    Raises IdNotFoundError; InvalidInputError for a collection that does not compare by cosine, or terms that cancel out.
+    Example:
+        >>> import vecsearch as vs
+        >>> words = vs.create("words", dim=2)
+        >>> vectors = {"man": [0, 1], "king": [2, 1], "woman": [0, 2], "queen": [2, 1.5]}
+        >>> _ = words.add([{"id": word, "vector": vector} for word, vector in vectors.items()])
+        >>> vs.analogy(words, positive=["king", "woman"], negative=["man"], k=1).ids
+        ['queen']
     """
-    if collection.info().metric != Metric.COSINE:
+    return collection.analogy(positive, negative, k, where=where, recall=recall, exact=exact)
+
+
+def analogy_query(
+    metric: str,
+    vectors_of: Callable[[Any], Vectors],
+    positive: Iterable[Id] | Id,
+    negative: Iterable[Id] | Id,
+) -> tuple[Vectors, set[Id]]:
+    """The vector that answers an analogy, and the documents it is made of.
+
+    Args:
+        metric: How the collection compares vectors.
+        vectors_of: Gives the vectors of documents by id, float32 (number of ids, dim).
+        positive: Ids of documents whose vectors are added, each with unit length.
+        negative: Ids of documents whose vectors are subtracted.
+
+    Returns:
+        The sum, float32 (dim,), and all these ids.
+
+    Raises:
+        IdNotFoundError: If a document is missing.
+        InvalidInputError: If the metric is not cosine, or the vectors cancel out.
+    """
+    if metric != Metric.COSINE:
         raise InvalidInputError(
-            f"analogies are a matter of cosine, and this collection compares by {collection.info().metric}: make one with "
-            'metric="cosine"'
+            f"an analogy compares by cosine, and this collection compares by {metric}: "
+            'create one with metric="cosine"'
         )
     added = [positive] if isinstance(positive, str | int) else list(positive)
-    taken = [negative] if isinstance(negative, str | int) else list(negative)
-    if not added and not taken:
-        raise InvalidInputError(
-            "an analogy needs at least one document to start from: positive=[...]"
-        )
-    vectors = collection.features([*added, *taken])
+    subtracted = [negative] if isinstance(negative, str | int) else list(negative)
+    if not added and not subtracted:
+        raise InvalidInputError("an analogy needs at least one document: positive=[...]")
+    vectors = vectors_of([*added, *subtracted])
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not lengths.all():
         raise InvalidInputError("the passages of a document cancel out: it has no direction")
-    signs = np.repeat(np.array([1, -1], np.float32), [len(added), len(taken)])
+    signs = np.repeat(np.array([1, -1], np.float32), [len(added), len(subtracted)])
     target = signs @ (vectors / lengths)
-    if np.linalg.norm(target) < 1e-6:
-        raise InvalidInputError("the documents cancel out: nothing is left to look for")
-    asked = {*added, *taken}
-    hits = collection.search(target, k + len(asked), where=where, recall=recall, exact=exact)
-    return hits.without(asked, k)
+    if np.linalg.norm(target) < ZERO_LENGTH:
+        raise InvalidInputError("the documents cancel out: their sum has no direction")
+    return target, {*added, *subtracted}

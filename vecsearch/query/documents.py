@@ -1,27 +1,69 @@
-"""Vectors of documents by id: for arithmetic, and as input of other models (Wide & Deep, DeepFM, any network)."""
+"""Documents and their vectors by id."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.errors import IdNotFoundError, InvalidInputError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID
+from vecsearch.types import ID, START, VECTOR
 
 Missing = Literal["error", "zeros"]
 
 
-def document_vectors(
-    snapshot: Snapshot, ids: Any, missing: Missing = "error"
-) -> npt.NDArray[np.float32]:
-    """Vectors of documents as they were given, float32 (len(ids), dim), in the order of `ids`; of a document of several
-    passages, the mean of theirs. missing: an id that is not there is an error, or a row of zeros.
+def documents_by_id(
+    snapshot: Snapshot, ids: Any, columns: Sequence[str] | None
+) -> list[dict[str, Any] | None]:
+    """Whole documents, in the order of `ids`; None for an id that is not in the collection.
 
-    Raises IdNotFoundError, InvalidInputError for an id of the wrong type.
+    Args:
+        snapshot: The version to read.
+        ids: One id, or several.
+        columns: Columns to read; all but the vector if None.
+
+    Raises:
+        InvalidInputError: For an id of the wrong type or an unknown column.
+    """
+    names = [name for name in snapshot.columns if name != VECTOR]
+    if columns is not None:
+        names = list(columns)
+    snapshot.check_columns(names)
+    wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
+    owners, positions = snapshot.locate(wanted)
+    text = snapshot.manifest.text_column
+    extra = [START] if snapshot.chunked and START not in names else []
+    rows = snapshot.take([*names, *extra], positions).to_pylist()
+    documents: list[dict[str, Any] | None] = [None] * len(wanted)
+    for owner, row in zip(owners.tolist(), rows, strict=True):
+        start = row.pop(START) if extra else row.get(START)
+        document = documents[owner]
+        if document is None:
+            documents[owner] = row
+        elif text in names and row[text] is not None:
+            # The next passage; passages overlap, so only what is new is appended.
+            document[text] += row[text][len(document[text]) - start :]
+    return documents
+
+
+def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -> Vectors:
+    """Vectors of documents as they were given; for a document of several passages, their mean.
+
+    Args:
+        snapshot: The version to read.
+        ids: Several ids.
+        missing: What an id that is not in the collection gives: "error", or a row of "zeros".
+
+    Returns:
+        float32 (len(ids), dim), in the order of `ids`.
+
+    Raises:
+        IdNotFoundError: If a document is missing.
+        InvalidInputError: For an id of the wrong type.
     """
     if missing not in ("error", "zeros"):
         raise InvalidInputError(f"missing is {missing!r}; it must be 'error' or 'zeros'")
@@ -30,20 +72,17 @@ def document_vectors(
         snapshot.manifest.schema.field(ID).type,
     )
     owners, positions = snapshot.locate(wanted)
-    found, starts, counts = np.unique(
-        owners, return_index=True, return_counts=True
-    )  # `owners` is in order
+    # `owners` is ascending, so the passages of a document are neighbors.
+    found, starts, counts = np.unique(owners, return_index=True, return_counts=True)
     if missing == "error" and len(found) < len(wanted):
-        gone = np.setdiff1d(np.arange(len(wanted)), found)
-        more = (
-            f", nor the ids of {len(gone) - 1:,} more of the {len(wanted):,}"
-            if len(gone) > 1
-            else ""
-        )
-        raise IdNotFoundError(f"no document has the id {wanted[int(gone[0])].as_py()!r}{more}")
-    out = np.zeros((len(wanted), snapshot.manifest.dim), np.float32)
+        absent = np.setdiff1d(np.arange(len(wanted)), found)
+        more = ""
+        if len(absent) > 1:
+            more = f", nor the ids of {len(absent) - 1:,} more of the {len(wanted):,}"
+        raise IdNotFoundError(f"no document has the id {wanted[int(absent[0])].as_py()!r}{more}")
+    result = np.zeros((len(wanted), snapshot.manifest.dim), np.float32)
     if len(found):
         vectors = snapshot.vectors_at(positions)
         sums = vectors if len(found) == len(positions) else np.add.reduceat(vectors, starts, axis=0)
-        out[found] = sums / counts[:, None].astype(np.float32)
-    return out
+        result[found] = sums / counts[:, None].astype(np.float32)
+    return result

@@ -8,16 +8,16 @@ projection.py  vectors -> what FAISS stores: principal components, signed bytes;
 graph.py       the order rows enter a graph in, and links back to nodes that are hard to reach
 index.py       FaissIndex: candidates, add, write, read
 grow.py        rows added to a graph of signed bytes, compiled where that pays
-fast.py        when compiled code is loaded, and the walk over one index
-compiled.py    the compiled walk: one query through a graph of signed bytes, in one call; and the links of new nodes
-build.py       recipe + stream of vectors -> FaissIndex
+graph_search.py  search of a graph of signed bytes by the kernels (see vecsearch.index.kernels)
+train.py       recipe + stream of vectors -> FaissIndex
 """
 
 from __future__ import annotations
 
-from vecsearch.index.faiss.graph_search import NO_MASK, Request, RowMap, table_of
+from vecsearch.index.faiss.graph_search import RowMap, table_of
 from vecsearch.index.faiss.index import FaissIndex, read_index
 from vecsearch.index.faiss.train import resume_growing, train_index
+from vecsearch.index.kernels.arguments import NO_MASK, Request
 from vecsearch.index.kernels.loader import LOADER
 
 __all__ = [

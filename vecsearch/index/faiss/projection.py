@@ -8,12 +8,14 @@ its 8-bit codes with a scale for each component, and keeps the order of distance
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.pca import principal_axes
+from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import REDUCED_STEP, IndexRecipe
 
 BYTE = np.float32(127)  # codes run from -127 to 127
@@ -66,12 +68,19 @@ class Projection:
 
     def queries(self, vectors: Vectors) -> Vectors:
         """What FAISS is asked with. Scaling a query leaves its ranking by inner product as it is: it fills the byte range."""
-        if not self.scale:
+        if not self.scale or self.matrix is None:
             return self.raw(vectors)
+        if not self.inner_product:
+            return encode_queries(vectors, self.matrix, self.offset, *self.precision)
         out = self.raw(vectors)
-        if self.inner_product:
-            out *= BYTE / np.maximum(np.abs(out).max(axis=1, keepdims=True), np.float32(1e-30))
+        out *= BYTE / np.maximum(np.abs(out).max(axis=1, keepdims=True), np.float32(1e-30))
         return _to_bytes(out)
+
+    @cached_property
+    def precision(self) -> tuple[float, float]:
+        """Rounding error of a projected query for each unit of length, and the length of the center."""
+        assert self.matrix is not None
+        return rounding_error(self.matrix), float(np.linalg.norm(self.center))
 
     def covers(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
         """Which vectors lie inside what the projection was fitted for."""

@@ -1,51 +1,90 @@
-"""Loads the compiled kernels when they pay off."""
+"""Which kernel serves an index, and when the compiled one is loaded.
+
+Loading numba takes about half a second, and the first time on a machine, when the kernels are
+compiled, some seconds more. So the numpy kernels answer first. The compiled ones are loaded in a
+thread of their own once a process has asked some queries, and at once for a large batch or build.
+"""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import threading
+from collections.abc import Mapping
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any, Literal
 
-AFTER_QUERIES = 1000  # asked in this process, before the compiled walk is loaded: that slows them down for a second
-PAYS_FROM = 20_000  # rows: building over so many takes longer than loading compiled code
-SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment: never
+from vecsearch.index.kernels import numpy_hnsw
+
+AFTER_QUERIES = 50  # index queries in this process, then the compiled kernels are loaded
+LARGE_BATCH = 200  # queries; answering so many in numpy takes longer than loading
+LARGE_BUILD = 20_000  # rows; building over so many takes longer than loading
+SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment switches the compiled kernels off
+MODULE = "vecsearch.index.kernels.numba_hnsw"
+Kernel = Literal["numba", "faiss"]
 
 
 class Loader:
-    """Brings in `compiled.py`, once a process. Thread-safe."""
+    """Loads the compiled kernels, at most once in a process. Thread-safe."""
 
     def __init__(self) -> None:
         self.module: ModuleType | None = None
-        self._asked = 0
-        self._begun = False
+        self._failed = False
+        self._queries = 0
         self._lock = threading.Lock()
 
-    def after_queries(self, count: int = 1) -> ModuleType | None:
-        """The module when it is there; `count` queries more are asked, and after some the module is loaded beside."""
-        if self.module is None and not self._begun:
-            before, self._asked = self._asked, self._asked + count
-            if before <= AFTER_QUERIES < self._asked:
-                threading.Thread(target=self.load, name="vecsearch-compiled").start()
-        return self.module
+    def available(self) -> bool:
+        """Whether numba is installed, not switched off, and did not fail. Does not load it."""
+        return (
+            not self._failed
+            and os.environ.get(SWITCH) != "0"
+            and (self.module is not None or find_spec("numba") is not None)
+        )
+
+    def kernels(self, queries: int = 1) -> ModuleType | None:
+        """The kernels for so many more queries: compiled, or else in numpy; None if numba failed."""
+        if self.module is not None:
+            return self.module
+        if self._failed:
+            return None
+        if queries > LARGE_BATCH:
+            return self.load()
+        before, self._queries = self._queries, self._queries + queries
+        if before <= AFTER_QUERIES < self._queries:
+            threading.Thread(target=self.load, name="vecsearch-kernels", daemon=True).start()
+        return numpy_hnsw
 
     def load(self) -> ModuleType | None:
-        """Load it now; None where numba is not installed, does not work, or is switched off."""
+        """Load the compiled kernels now; None if numba is not available or fails."""
         with self._lock:
-            if not self._begun:
-                self._begun = True
-                if os.environ.get(SWITCH) != "0" and find_spec("numba") is not None:
-                    try:
-                        self.module = importlib.import_module("vecsearch.index.kernels.numba_hnsw")
-                    except Exception:  # whatever a broken compiler raises: FAISS searches as before
-                        return None
+            if self.module is None and self.available():
+                try:
+                    self.module = importlib.import_module(MODULE)
+                except Exception as error:  # whatever a broken compiler raises
+                    self._failed = True
+                    logging.getLogger("vecsearch").warning(
+                        "numba cannot compile the search kernels, so FAISS searches, which is "
+                        "slower: %s: %s. Reinstall numba, or set %s=0 to silence this warning",
+                        type(error).__name__,
+                        error,
+                        SWITCH,
+                    )
         return self.module
 
     def for_rows(self, rows: int) -> ModuleType | None:
-        """The module, where an index of so many rows is to be made and measured with it. Does not depend on what happened
-        before in this process, for builds are to be reproducible."""
-        return self.load() if rows >= PAYS_FROM else None
+        """The compiled kernels, for building an index of so many rows; None for a small one.
+
+        This does not depend on what the process did before: builds are reproducible.
+        """
+        return self.load() if rows >= LARGE_BUILD and self.available() else None
 
 
 LOADER = Loader()
+
+
+def kernel_for(recipe: Mapping[str, Any], metric: str, dtype: str) -> Kernel:
+    """The kernel that serves an index, by its recipe and the metric and dtype of its collection."""
+    fits = (recipe.get("kind"), recipe.get("code"), dtype) == ("hnsw", "sq8", "float32")
+    return "numba" if fits and metric != "ip" and LOADER.available() else "faiss"

@@ -1,0 +1,112 @@
+"""Arguments of the search kernels, for the compiled ones and for those in numpy.
+
+Compiled code is called without a check of types (see `numba_hnsw.py`), so every array must be
+C-contiguous and have the dtype given here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Mask, Positions, Vectors
+
+CHUNK = 8  # entries of a pool that one vector instruction changes
+FULL = 255  # the last mark of visited nodes; then the marks are cleared
+NO_MASK = np.empty(0, bool)
+NO_ROWS = np.empty(0, np.int64)
+
+
+class Codes(NamedTuple):
+    """The codes of an index, and how a query becomes one.
+
+    Attributes:
+        matrix: Rows of the projection, float32 (code bytes, dim).
+        offset: Added after the projection, float32 (code bytes,).
+        rounding: Bound of the float32 rounding error of a projection, for each unit of length.
+        center_length: Length of the center of the data, which adds to that error.
+        codes: uint8 (nodes, code bytes); 128 stands for 0.
+    """
+
+    matrix: Vectors
+    offset: Vectors
+    rounding: float
+    center_length: float
+    codes: npt.NDArray[np.uint8]
+
+
+class Graph(NamedTuple):
+    """The links of an HNSW graph, as FAISS stores them.
+
+    Attributes:
+        links: Neighbors of all nodes, int32; -1 marks an unused place at the end of a level.
+        offsets: Where the links of each node begin, int64.
+        levels: Where the links of each level begin within those of a node, int64.
+        entry: The entry point.
+        top: The highest level.
+    """
+
+    links: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    levels: npt.NDArray[np.int64]
+    entry: int
+    top: int
+
+
+class Request(NamedTuple):
+    """What a search takes beside its query; the same for all queries with one plan.
+
+    Attributes:
+        row_map: Maps nodes to positions, int32; -1 marks a deleted row.
+        mask: Which positions may be found, bool; NO_MASK for all.
+        unindexed: Positions that are scored in any case, int64.
+        starts: First position of each segment, int64.
+        addresses: Address of each segment's float32 vectors, int64.
+        euclidean: Whether the score is the negative squared distance; else the inner product.
+        effort: Size of the pool (efSearch).
+        depth: Candidates that are scored by their vectors.
+        candidate_window: See `enough`.
+        enough: A search gives up if fewer of its first `candidate_window` candidates match.
+    """
+
+    row_map: Any
+    mask: Mask
+    unindexed: Positions
+    starts: Positions
+    addresses: Positions
+    euclidean: bool
+    effort: int
+    depth: int
+    candidate_window: int
+    enough: int
+
+
+class Scratch(NamedTuple):
+    """Working memory of one thread.
+
+    Attributes:
+        code: The query as a code, int16 (code bytes,).
+        pool: Nearest nodes found so far, int64; see `numba_hnsw.py`.
+        seen: A mark for each node, uint8; a node is visited if it has the mark in use.
+        mark: The mark in use, int64 (1,).
+        waiting: Neighbors of a node that are not visited yet, int32.
+    """
+
+    code: npt.NDArray[np.int16]
+    pool: npt.NDArray[np.int64]
+    seen: npt.NDArray[np.uint8]
+    mark: npt.NDArray[np.int64]
+    waiting: npt.NDArray[np.int32]
+
+
+def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int) -> Scratch:
+    """Working memory for pools of `size` nodes and at most `width` links of a node on a level."""
+    return Scratch(
+        np.empty(codes.shape[1], np.int16),
+        np.empty(size + 2 * CHUNK, np.int64),
+        np.zeros(len(codes), np.uint8),
+        np.zeros(1, np.int64),
+        np.empty(width, np.int32),
+    )

@@ -1,0 +1,146 @@
+"""What the compiled kernels need of the processor and numba does not offer, written in LLVM's terms.
+
+Distances of codes, prefetching, raw addresses, and the insertion into a sorted array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from vecsearch.index.kernels.arguments import CHUNK
+
+BLOCK = 32  # code bytes compared at a time; a code is a whole number of blocks
+CACHE_LINE = 64
+
+
+@intrinsic
+def squared_distance(_context: Any, codes: Any, row: Any, query: Any, blocks: Any) -> Any:
+    """Σ (codes[row, i] - query[i])² as int32; codes uint8 (n, 32 * blocks), query int16.
+
+    Written as vectors of 16-bit differences that are multiplied and added in pairs: compilers turn
+    that into one instruction (pmaddwd on x86), which they do not find in a plain loop.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bytes_, shorts, wide = (ir.VectorType(ir.IntType(bits), BLOCK) for bits in (8, 16, 32))
+        half = ir.VectorType(ir.IntType(32), BLOCK // 2)
+        code = _row_address(context, builder, signature.args[0], arguments[0], arguments[1])
+        target = context.make_array(signature.args[2])(context, builder, arguments[2]).data
+        total = cgutils.alloca_once_value(builder, ir.Constant(half, [0] * (BLOCK // 2)))
+        even, odd = (ir.Constant(half, list(range(first, BLOCK, 2))) for first in (0, 1))
+        with cgutils.for_range(builder, arguments[3]) as loop:
+            start = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
+            left = builder.load(
+                builder.bitcast(builder.gep(code, [start]), bytes_.as_pointer()), align=1
+            )
+            right = builder.load(
+                builder.bitcast(builder.gep(target, [start]), shorts.as_pointer()), align=2
+            )
+            difference = builder.sext(builder.sub(builder.zext(left, shorts), right), wide)
+            square = builder.mul(difference, difference)
+            undefined = ir.Constant(wide, ir.Undefined)
+            pairs = builder.add(
+                builder.shuffle_vector(square, undefined, even),
+                builder.shuffle_vector(square, undefined, odd),
+            )
+            builder.store(builder.add(builder.load(total), pairs), total)
+        name = f"llvm.vector.reduce.add.v{BLOCK // 2}i32"
+        add = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.IntType(32), [half]), name
+        )
+        return builder.call(add, [builder.load(total)])
+
+    return types.int32(codes, row, query, blocks), generate
+
+
+@intrinsic
+def prefetch_row(_context: Any, array: Any, row: Any, size: Any) -> Any:
+    """Prefetch the first `size` bytes of a row of a C-contiguous array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _prefetch(
+            builder,
+            _row_address(context, builder, signature.args[0], arguments[0], arguments[1]),
+            arguments[2],
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, row, size), generate
+
+
+@intrinsic
+def prefetch(_context: Any, address: Any, size: Any) -> Any:
+    """Prefetch `size` bytes from an address on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _prefetch(builder, builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()), arguments[1])
+        return context.get_dummy_value()
+
+    return types.void(address, size), generate
+
+
+@intrinsic
+def float_pointer(_context: Any, address: Any) -> Any:
+    """An address as a pointer to float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.float32)(address), generate
+
+
+@intrinsic
+def insert_into_chunk(_context: Any, pool: Any, first: Any, key: Any) -> Any:
+    """Insert a key into the sorted pool[first : first + CHUNK]; the last entry falls out.
+
+    After an insertion into a sorted array, each entry is max(left neighbor, min(itself, key)). That
+    also holds if the key belongs further to the left: then the chunk moves by one.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number, many = ir.IntType(64), ir.VectorType(ir.IntType(64), CHUNK)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.gep(data, [arguments[1]])
+        left = builder.gep(place, [ir.Constant(number, -1)])
+        entries, neighbors = (
+            builder.load(builder.bitcast(start, many.as_pointer()), align=8)
+            for start in (place, left)
+        )
+        undefined, lanes = ir.Constant(many, ir.Undefined), ir.VectorType(ir.IntType(32), CHUNK)
+        key = builder.insert_element(undefined, arguments[2], ir.Constant(ir.IntType(32), 0))
+        key = builder.shuffle_vector(key, undefined, ir.Constant(lanes, [0] * CHUNK))
+        result = builder.select(builder.icmp_signed("<", entries, key), entries, key)
+        result = builder.select(builder.icmp_signed(">", neighbors, result), neighbors, result)
+        builder.store(result, builder.bitcast(place, many.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(pool, types.int64, types.int64), generate
+
+
+def _row_address(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:
+    struct = context.make_array(kind)(context, builder, array)
+    stride = cgutils.unpack_tuple(builder, struct.strides)[0]
+    if row.type.width < 64:
+        row = builder.sext(row, ir.IntType(64))
+    return builder.gep(
+        builder.bitcast(struct.data, ir.IntType(8).as_pointer()), [builder.mul(stride, row)]
+    )
+
+
+def _prefetch(builder: Any, start: Any, size: Any) -> None:
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    read, locality, data = (ir.Constant(number, value) for value in (0, 3, 1))
+    line = ir.Constant(size.type, CACHE_LINE - 1)
+    into_line = builder.and_(builder.ptrtoint(start, size.type), line)
+    span = builder.add(builder.add(size, into_line), line)
+    lines = builder.udiv(span, ir.Constant(size.type, CACHE_LINE))
+    with cgutils.for_range(builder, lines) as loop:
+        place = builder.mul(loop.index, ir.Constant(loop.index.type, CACHE_LINE))
+        builder.call(function, [builder.gep(start, [place]), read, locality, data])

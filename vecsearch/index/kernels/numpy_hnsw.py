@@ -1,0 +1,185 @@
+"""The search kernels in numpy, with the results of the compiled ones.
+
+They answer while the compiled kernels are not loaded, in a few milliseconds a query. The algorithms
+and the order of equal distances (by node) are those of `numba_hnsw.py`, and a test compares them, so
+an answer does not depend on which kernel gave it. `scan_nodes` also serves where numba is missing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from bisect import bisect_left
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Labels, Positions, Scores, Vectors
+from vecsearch.index.kernels.arguments import Codes, Graph, Request, Scratch
+from vecsearch.index.kernels.query_codes import encode_queries
+
+VISITED = 1  # the lowest bit of a key
+BLOCK_BYTES = 1024 * 1024  # of codes compared at a time
+Nodes = npt.NDArray[np.int32]
+
+
+def search(
+    query: Vectors,
+    codes: Codes,
+    graph: Graph,
+    request: Request,
+    _scratch: Scratch | None,
+    rows: Positions,
+    scores: Scores,
+) -> int:
+    """The best rows for one query, as `numba_hnsw.search`."""
+    keys = _search_graph(_encode(query, codes), codes, graph, max(request.effort, request.depth))
+    nodes = np.array([_node(key) for key in keys[: request.depth]], np.int64)
+    found = request.row_map[nodes].astype(np.int64)
+    matching = found >= 0
+    if len(request.mask):
+        matching &= request.mask[found]
+    if np.count_nonzero(matching[: request.candidate_window]) < request.enough:
+        return -1
+    return _rank(query, found[matching], request, rows, scores)
+
+
+def scan(
+    query: Vectors,
+    codes: Codes,
+    nodes: Nodes,
+    request: Request,
+    _scratch: Scratch | None,
+    rows: Positions,
+    scores: Scores,
+) -> int:
+    """The best of listed nodes for one query, as `numba_hnsw.scan`."""
+    nearest = scan_nodes(query, codes, nodes, request.depth)
+    candidates = request.row_map[nearest].astype(np.int64)
+    return _rank(query, candidates, request, rows, scores)
+
+
+def search_many(
+    queries: Vectors,
+    codes: Codes,
+    graph: Graph,
+    request: Request,
+    scratch: Scratch | None,
+    rows: Positions,
+    scores: Scores,
+    counts: Positions,
+) -> None:
+    """`search` for each query."""
+    for number, query in enumerate(queries):
+        counts[number] = search(query, codes, graph, request, scratch, rows[number], scores[number])
+
+
+def scan_many(
+    queries: Vectors,
+    codes: Codes,
+    nodes: Nodes,
+    request: Request,
+    scratch: Scratch | None,
+    rows: Positions,
+    scores: Scores,
+    counts: Positions,
+) -> None:
+    """`scan` for each query."""
+    for number, query in enumerate(queries):
+        counts[number] = scan(query, codes, nodes, request, scratch, rows[number], scores[number])
+
+
+def scan_nodes(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> Labels:
+    """The `count` of some nodes whose codes are nearest to a query, nearest first."""
+    code = _encode(query, codes)
+    step = max(1, BLOCK_BYTES // codes.codes.shape[1])
+    best = np.empty(0, np.int64)
+    for start in range(0, len(nodes), step):
+        part = nodes[start : start + step]
+        keys = _keys(code, codes, part)
+        if len(best) == count:
+            keys = keys[keys < best[-1]]
+        best = np.concatenate([best, keys])
+        if len(best) > count:
+            best = np.partition(best, count - 1)[:count]
+        best.sort()
+    return (best & 0xFFFFFFFF) >> 1
+
+
+def _encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
+    encoded = encode_queries(
+        query[None], codes.matrix, codes.offset, codes.rounding, codes.center_length
+    )
+    return np.asarray(encoded[0] + np.float64(128))
+
+
+def _keys(code: npt.NDArray[np.float64], codes: Codes, nodes: Nodes) -> npt.NDArray[np.int64]:
+    """Distance and node of each node as one integer, as in a pool of the compiled kernels."""
+    difference = codes.codes[nodes] - code  # float64 holds the sums of squares exactly
+    distance = np.einsum("ij,ij->i", difference, difference).astype(np.int64)
+    return np.asarray(distance << 32 | nodes.astype(np.int64) << 1)
+
+
+def _node(key: int) -> int:
+    return (key & 0xFFFFFFFF) >> 1
+
+
+def _neighbors(graph: Graph, node: int, level: int) -> list[int]:
+    first = int(graph.offsets[node])
+    links: list[int] = graph.links[
+        first + graph.levels[level] : first + graph.levels[level + 1]
+    ].tolist()
+    return links[: links.index(-1)] if links and links[-1] < 0 else links
+
+
+def _search_graph(
+    code: npt.NDArray[np.float64], codes: Codes, graph: Graph, size: int
+) -> list[int]:
+    """The keys of the `size` nearest nodes that the search finds, nearest first."""
+    pool: list[int] = _keys(code, codes, np.array([graph.entry], np.int32)).tolist()
+    for level in range(graph.top, 0, -1):
+        moved = True
+        while moved:
+            nodes = _neighbors(graph, _node(pool[0]), level)
+            keys = _keys(code, codes, np.array(nodes, np.int32)) if nodes else np.empty(0, np.int64)
+            # Of neighbors at one distance the first one listed is taken, as in the compiled kernel.
+            nearest = int(keys[np.argmin(keys >> 32)]) if len(keys) else pool[0]
+            moved = nearest >> 32 < pool[0] >> 32
+            if moved:
+                pool = [nearest]
+    seen, place = {_node(pool[0])}, 0
+    while place < len(pool):
+        node = _node(pool[place])
+        pool[place] |= VISITED
+        new = [other for other in _neighbors(graph, node, 0) if other not in seen]
+        if new:
+            seen.update(new)
+            for key in _keys(code, codes, np.array(new, np.int32)).tolist():
+                if len(pool) < size or key < pool[-1]:
+                    index = bisect_left(pool, key)
+                    pool.insert(index, key)
+                    place = min(place, index)
+                    del pool[size:]
+        while place < len(pool) and pool[place] & VISITED:
+            place += 1
+    return pool
+
+
+def _rank(
+    query: Vectors, candidates: Positions, request: Request, rows: Positions, scores: Scores
+) -> int:
+    """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many."""
+    listed = np.concatenate([candidates, request.unindexed])
+    segments = np.searchsorted(request.starts, listed, "right") - 1
+    size = 4 * len(query)
+    addresses = request.addresses[segments] + (listed - request.starts[segments]) * size
+    stored = b"".join(ctypes.string_at(address, size) for address in addresses.tolist())
+    vectors = np.frombuffer(stored, np.float32).reshape(-1, len(query)).astype(np.float64)
+    if request.euclidean:
+        vectors -= query
+        true_scores = -np.einsum("ij,ij->i", vectors, vectors)
+    else:
+        true_scores = vectors @ query.astype(np.float64)
+    found = true_scores.astype(np.float32)
+    order = np.lexsort((listed, -found))[: len(rows)]
+    rows[: len(order)], scores[: len(order)] = listed[order], found[order]
+    return len(order)

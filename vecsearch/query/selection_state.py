@@ -1,0 +1,134 @@
+"""What is remembered of a row selection, because many queries share it."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Mask, Positions
+from vecsearch.index.attached import AttachedIndex
+from vecsearch.index.faiss import NO_MASK, Request
+from vecsearch.index.scorer import VectorScorer
+from vecsearch.query.plan import Stats
+from vecsearch.query.selection import CACHED_FILTERS
+from vecsearch.storage.selection import RowSelection
+from vecsearch.types import Metric, Plan
+
+PLANS = 1024  # remembered for each selection
+NO_ROWS = np.empty(0, np.int64)
+
+
+class SelectionState:
+    """Statistics, plans and index rows of one row selection."""
+
+    def __init__(
+        self, selection: RowSelection, attached: AttachedIndex, scorer: VectorScorer
+    ) -> None:
+        self.selection = selection
+        self.plans: dict[tuple[int, float, bool], Plan] = {}
+        self.stats = _stats(selection, attached, scorer)
+        self._attached = attached
+        self._scorer = scorer
+        self._requests: dict[tuple[int, int, int, int], Request] = {}
+
+    @cached_property
+    def unindexed(self) -> Positions:
+        """Positions of the selected rows outside the index."""
+        unindexed, mask = self._attached.unindexed_rows, self.selection.mask
+        return unindexed if mask is None else unindexed[mask[unindexed]]
+
+    @cached_property
+    def nodes(self) -> npt.NDArray[np.int32]:
+        """The index's own numbers of the selected rows, ascending."""
+        assert self._attached.row_map is not None
+        row_map = self._attached.row_map[:-1]
+        selected = row_map >= 0
+        if self.selection.mask is not None:
+            selected &= self.selection.mask[row_map]
+        return np.flatnonzero(selected).astype(np.int32)
+
+    def remember(self, key: tuple[int, float, bool], plan: Plan) -> None:
+        if len(self.plans) >= PLANS:
+            self.plans = {}
+        self.plans[key] = plan
+
+    def passing(self, rows: Positions, k: int, plan: Plan) -> tuple[Mask, Mask]:
+        """Which candidates, int64 (nq, depth), are selected; and for which queries they suffice.
+
+        They suffice if k of the first `candidate_window` are selected, or all rows of the index.
+        """
+        mask = self.selection.mask
+        passing = rows >= 0
+        if mask is None:
+            return passing, np.count_nonzero(passing, axis=1) >= self._enough(k)
+        passing &= mask[rows]
+        early = passing[:, : plan.candidate_window]
+        return passing, np.count_nonzero(early, axis=1) >= self._enough(k)
+
+    def request(self, k: int, plan: Plan) -> Request:
+        """The plan as the kernels take it."""
+        key = (k, plan.effort, plan.depth, plan.candidate_window)
+        request = self._requests.get(key)
+        if request is None:
+            if len(self._requests) >= PLANS:
+                self._requests = {}
+            request = self._requests[key] = self._new_request(k, plan)
+        return request
+
+    def _new_request(self, k: int, plan: Plan) -> Request:
+        assert self._scorer.table is not None
+        mask = self.selection.mask
+        return Request(
+            self._attached.row_map,
+            NO_MASK if mask is None else np.require(mask, bool, ["C", "W"]),
+            np.require(self.unindexed, np.int64, ["C", "W"]),
+            *self._scorer.table,
+            self._scorer.metric is Metric.L2,
+            plan.effort,
+            plan.depth,
+            plan.depth if mask is None else plan.candidate_window,
+            self._enough(k),
+        )
+
+    def _enough(self, k: int) -> int:
+        return min(k, self.stats.indexed_kept)
+
+
+class SelectionStates:
+    """The states of the selections that are in use. Thread-safe."""
+
+    def __init__(self, attached: AttachedIndex, scorer: VectorScorer) -> None:
+        self._attached = attached
+        self._scorer = scorer
+        self._states: dict[RowSelection, SelectionState] = {}
+        self._lock = threading.Lock()
+
+    def of(self, selection: RowSelection) -> SelectionState:
+        state = self._states.get(selection)
+        return self._new(selection) if state is None else state
+
+    def _new(self, selection: RowSelection) -> SelectionState:
+        state = SelectionState(selection, self._attached, self._scorer)
+        with self._lock:
+            if len(self._states) >= CACHED_FILTERS:
+                self._states = {}
+            return self._states.setdefault(selection, state)
+
+
+def _stats(selection: RowSelection, attached: AttachedIndex, scorer: VectorScorer) -> Stats:
+    entry = attached.entry
+    if entry is None:
+        return Stats(selection.count)
+    calibration = attached.calibration
+    return Stats(
+        selection.count,
+        entry.rows,
+        selection.count - selection.count_in(attached.unindexed_rows),
+        calibration.points,
+        calibration.exact_micros_per_row,
+        calibration.code_points if scorer.float32 else (),
+        calibration.code_micros_per_row,
+    )
