@@ -7,7 +7,6 @@ import functools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -49,17 +48,15 @@ from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.folders import folder_path, make_collection_folders
 from vecsearch.storage.ids import as_ids
-from vecsearch.storage.manifest import EmbedderEntry, Manifest
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
+from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
-from vecsearch.storage.schema import source_schema, vector_type
+from vecsearch.storage.schema import source_schema, system_fields
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
-    CHUNK,
-    END,
     ID,
-    NORM,
     RESERVED,
     START,
     VECTOR,
@@ -103,6 +100,7 @@ def create(
     keep_versions: int = 16,
     sample_queries: int = 0,
     lock_timeout: float = LOCK_TIMEOUT,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
     """Make a new collection in a folder that is not there yet (or is empty).
 
@@ -112,6 +110,7 @@ def create(
     text_column: the column that is embedded. chunker: how long texts are split (True, a number of characters, a Chunker).
     recall: what `search` delivers when nothing else is asked for. keep_versions: how many older versions stay readable.
     sample_queries: how many of the queries asked are kept, as vectors, to measure with (see `Collection.sample_queries`).
+    limits: sizes that bound the memory of this object's operations (see `vecsearch.Limits`).
 
     Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
     """
@@ -140,11 +139,7 @@ def create(
     fields = [pa.field(ID, pa.int64(), nullable=False)]
     if has_texts:
         fields.append(pa.field(text_column, pa.large_string()))
-    fields.append(pa.field(VECTOR, vector_type(dim, dtype), nullable=False))
-    if metric is Metric.COSINE:
-        fields.append(pa.field(NORM, pa.float32(), nullable=False))
-    if splitter is not None:
-        fields += [pa.field(name, pa.int32(), nullable=False) for name in (CHUNK, START, END)]
+    fields += system_fields(metric, dim, dtype, chunked=splitter is not None)
     first = Manifest(
         version=0,
         schema=pa.schema(fields),
@@ -158,13 +153,15 @@ def create(
         settings={"open_schema": True} | ({SETTING: sample_queries} if sample_queries else {}),
     ).next("create")
     make_collection_folders(root)
-    store = Store(root, lock_timeout)
+    store = Store(root, lock_timeout, limits)
     with store.staging() as staging:
         store.commit(
             staging,
             replace(first, embedder=entry_of(model, staging) if model is not None else None),
         )
-    return Collection(root, embedder=model, chunker=splitter, lock_timeout=lock_timeout)
+    return Collection(
+        root, embedder=model, chunker=splitter, lock_timeout=lock_timeout, limits=limits
+    )
 
 
 def open_collection(
@@ -174,11 +171,13 @@ def open_collection(
     embedder: str | Embedder | None = None,
     chunker: Any = None,
     lock_timeout: float = LOCK_TIMEOUT,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
     """Open a collection, or an older version of it to read.
 
     embedder: where to find the collection's model when its stored name does not lead to it; another model is refused at the
     first embedding. chunker: needed only where the collection was made with a function of one's own.
+    limits: sizes that bound the memory of this object's operations (see `vecsearch.Limits`).
 
     Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError.
     """
@@ -188,6 +187,7 @@ def open_collection(
         embedder=embedder,
         chunker=chunker,
         lock_timeout=lock_timeout,
+        limits=limits,
     )
 
 
@@ -205,9 +205,10 @@ class Collection:
         embedder: str | Embedder | None = None,
         chunker: Any = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.path = root
-        self._store = Store(root, lock_timeout)
+        self._store = Store(root, lock_timeout, limits)
         self._pinned = version
         self._lock = threading.Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
@@ -507,12 +508,14 @@ class Collection:
                 method,
                 seed,
                 advance,
+                self._store.limits,
             )
         return Collection(
             folder_path(path),
             embedder=embedder,
             chunker=self._given_chunker,
             lock_timeout=self._store.lock_timeout,
+            limits=self._store.limits,
         )
 
     # -- searching -------------------------------------------------------------------------------------------------------
@@ -567,7 +570,7 @@ class Collection:
             )
         selections = [searcher.selector.select(item) for item in wheres]
         k = check_k(k)
-        if snapshot.chunked and not passages:
+        if snapshot.manifest.chunked and not passages:
             found = [
                 self._run(searcher, vector, k, selection, recall, exact, passages)
                 for vector, selection in zip(vectors, selections, strict=True)
@@ -716,7 +719,7 @@ class Collection:
     ) -> Found:
         target = self._target(recall, searcher.snapshot)
         k = min(k, max(selection.count, 1))
-        if passages or not searcher.snapshot.chunked:
+        if passages or not searcher.snapshot.manifest.chunked:
             return searcher.search(vector, k, selection, target, exact)
         return searcher.documents(vector, k, selection, target, exact)
 
@@ -835,7 +838,7 @@ class Collection:
         wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
         owners, positions = snapshot.locate(wanted)
         text = snapshot.manifest.text_column
-        chunked = CHUNK in snapshot.manifest.schema.names
+        chunked = snapshot.manifest.chunked
         extra = [START] if chunked and START not in names else []
         rows = snapshot.take([*names, *extra], positions).to_pylist()
         out: list[dict[str, Any] | None] = [None] * len(wanted)

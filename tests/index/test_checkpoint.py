@@ -24,8 +24,8 @@ from vecsearch.index import checkpoint as checkpoints
 from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.faiss import FaissIndex, graph
 from vecsearch.index.faiss import train as faiss_build
+from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.layout import BUILD_INFO
-from vecsearch.storage.store import Store
 
 ROWS, DIM = 33_000, 8  # some blocks of 10,000 rows
 RECIPES = {
@@ -294,7 +294,6 @@ def test_a_full_disk_costs_the_checkpoint_not_the_build(
 def test_two_builds_at_once_do_not_share_a_checkpoint(
     copy: Path, eager: None, same_surface: None
 ) -> None:
-    store = Store(copy, 1)
     identity = {"seed": 1, "segments": []}
     with vs.open(copy) as c:
         c.build_index(RECIPES["inverted file"], threads=1)
@@ -307,12 +306,12 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(
             mine.offer(index, index.n)
             rival.offer(index, index.n)
             assert (mine.kept_rows, rival.kept_rows) == (index.n, 0) and rival.load() is None
-            store.drop_builds()
+            remove_build_checkpoints(copy)
             assert left_over(copy)  # its owner is alive
         with checkpoints.Checkpoint(copy, identity) as later:
             again = later.load()
         assert again is not None and again.n == index.n
-        store.drop_builds()
+        remove_build_checkpoints(copy)
         assert not left_over(copy)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.index.auto import choose_recipe
-from vecsearch.index.build import SMALLEST, Builder
+from vecsearch.index.build import Builder
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.snapshot import Snapshot
@@ -58,9 +58,11 @@ def compare_recipes(
     snapshot = store.snapshot()
     manifest = snapshot.manifest
     rows = snapshot.live.rows
-    if len(rows) < SMALLEST:
+    smallest = store.limits.smallest_index_rows
+    if len(rows) < smallest:
         raise InvalidInputError(
-            f"{len(rows):,} rows: below {SMALLEST:,} exact search is fastest, and there is nothing to compare"
+            f"{len(rows):,} rows: below {smallest:,} exact search is fastest, "
+            "and there is nothing to compare"
         )
     threads = os.cpu_count() or 1
     curves = []
@@ -69,7 +71,7 @@ def compare_recipes(
         if recipe.kind == "exact":
             continue  # measured with every recipe
         progress(name)
-        builder = Builder(snapshot, recipe, seed, threads, lambda count: None)
+        builder = Builder(snapshot, recipe, seed, threads, lambda count: None, limits=store.limits)
         started = time.perf_counter()
         index, _, points, calibrated_on = builder.run(rows, queries)
         seconds = time.perf_counter() - started

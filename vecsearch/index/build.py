@@ -45,20 +45,20 @@ from vecsearch.index.growth import FEWEST_NEW, growth
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.disk import require_space
+from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.layout import INDEXES
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.rebase import rebase_positions
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.storage.store import Store, rows_of
+from vecsearch.storage.store import Store
 from vecsearch.types import BuildResult, Metric
 
 HELD_OUT = 2000  # rows the recall is measured with, where there are that many
 FEWEST_OWN = 400  # fewer own queries show too little: held-out rows join them, for a few perfect answers promise nothing
 HELD_OUT_SHARE = 0.1  # of a small collection at most this share
-BATCH_ROWS = 16_384  # rows added at a time
 ADDED_SINCE = " and of those added since"
-SMALLEST = 1000  # with fewer rows exact search is faster than any index
 
 
 def build_index(
@@ -85,7 +85,7 @@ def build_index(
     target = manifest.recall if recall is None else recall
     rows = snapshot.live.rows
     made = choose_recipe(recipe, snapshot, memory, target, seed)
-    if made.kind == "exact" or len(rows) < SMALLEST:
+    if made.kind == "exact" or len(rows) < store.limits.smallest_index_rows:
         why = (
             "exact search is fastest for so few rows"
             if made.kind != "exact" or recipe == "auto"
@@ -93,7 +93,13 @@ def build_index(
         )
         return _without_index(store, target, started, f"no index: {why}")
     builder = Builder(
-        snapshot, made, seed, threads or os.cpu_count() or 1, progress, resumable=True
+        snapshot,
+        made,
+        seed,
+        threads or os.cpu_count() or 1,
+        progress,
+        resumable=True,
+        limits=store.limits,
     )
     with builder:
         extended, why = (
@@ -115,7 +121,7 @@ def build_index(
     with contextlib.suppress(
         OSError
     ):  # the index is committed: what is left over waits for a later commit
-        store.drop_builds()
+        remove_build_checkpoints(store.root)
     return BuildResult(
         made.name,
         len(labels),
@@ -189,12 +195,14 @@ class Builder:
         progress: Callable[[int], None],
         *,
         resumable: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """resumable: keep what is done in staging, and go on from what an interrupted build left there."""
         self.snapshot = snapshot
         self.recipe = recipe
         self.seed = seed
         self.threads = threads
+        self.limits = limits
         self.progress = progress
         self.rng = np.random.default_rng(seed)
         self.attached = attach(snapshot)
@@ -269,7 +277,7 @@ class Builder:
             "recipe": asdict(self.recipe),
             "seed": self.seed,
             "metric": str(manifest.metric),
-            "segments": rows_of(manifest),
+            "segments": manifest.row_state,
             "rows": len(base),
             "rows_digest": hashlib.blake2b(
                 np.asarray(base, np.int64).tobytes(), digest_size=16
@@ -419,8 +427,9 @@ class Builder:
         )
 
     def _batches(self, rows: Positions) -> Iterator[npt.NDArray[np.float32]]:
-        for at in range(0, len(rows), BATCH_ROWS):
-            yield self.snapshot.stored_vectors(rows[at : at + BATCH_ROWS])
+        step = self.limits.index_batch_rows
+        for start in range(0, len(rows), step):
+            yield self.snapshot.stored_vectors(rows[start : start + step])
 
 
 def _without_index(store: Store, target: float, started: float, message: str) -> BuildResult:

@@ -16,24 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.common.batches import rebatch
+from vecsearch.common.batches import BatchBuffer, rebatch
 from vecsearch.errors import ConflictError, DuplicateIdError, EmbedderError, InvalidInputError
 from vecsearch.ingest.rows import RowChecker, Rows, check_vectors
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.storage.ids import Keys, id_keys
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
-from vecsearch.storage.schema import normalize, vector_array
+from vecsearch.storage.schema import encode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
-from vecsearch.types import CHUNK, END, ID, NORM, START, VECTOR, AddResult, Metric, OnConflict
+from vecsearch.types import CHUNK, END, ID, START, AddResult, Metric, OnConflict
 
-WINDOW_ROWS = 4096  # documents checked, chunked and embedded together; a wide window lets a model sort by length
-SEGMENT_ROWS = 262_144  # a segment ends at this many rows or
-SEGMENT_BYTES = (
-    256 * 1024 * 1024
-)  # this many bytes, so that ingest needs little memory whatever the source's size
 Split = Callable[[str], Sequence[tuple[int, int]]]
 
 
@@ -80,7 +75,7 @@ def add_documents(
             RowChecker(base.manifest, id_column, text_column, project),
         )
         first = 0
-        for batch in rebatch(batches, WINDOW_ROWS):
+        for batch in rebatch(batches, store.limits.window_rows):
             task.take(batch, first)
             first += batch.num_rows
             progress(batch.num_rows)
@@ -120,11 +115,14 @@ class _Add:
     split: Split | None
     checker: RowChecker
     seen: SeenKeys = field(default_factory=SeenKeys)
-    pending: list[pa.RecordBatch] = field(default_factory=list)
     entries: list[SegmentEntry] = field(default_factory=list)
     skipped: int = 0
     embedded: int = 0
     cache: VectorCache | None = None
+
+    def __post_init__(self) -> None:
+        limits = self.store.limits
+        self.pending = BatchBuffer(limits.segment_rows, limits.segment_bytes)
 
     def take(self, batch: pa.RecordBatch, first: int) -> None:
         """Check one window, embed it, and keep it for the next segment."""
@@ -137,19 +135,15 @@ class _Add:
             if rows.vectors is None
             else self._repeat(rows.vectors, spans)
         )
-        self.pending.append(self._assemble(passages, vectors, spans))
-        if (
-            sum(item.num_rows for item in self.pending) >= SEGMENT_ROWS
-            or sum(item.nbytes for item in self.pending) >= SEGMENT_BYTES
-        ):
+        self.pending.add(self._assemble(passages, vectors, spans))
+        if self.pending.full:
             self.flush()
 
     def flush(self) -> None:
         """Write what is pending as a segment in staging."""
-        if self.pending:
-            batch = self.pending[0] if len(self.pending) == 1 else pa.concat_batches(self.pending)
+        batch = self.pending.take()
+        if batch is not None:
             self.entries.append(self.staging.write_segment(batch))
-            self.pending = []
 
     # -- ids -------------------------------------------------------------------------------------------------------------
 
@@ -226,7 +220,7 @@ class _Add:
     def _passages(self, rows: Rows) -> tuple[pa.RecordBatch, npt.NDArray[np.int64] | None]:
         """Split documents: one row a passage, and (document row, ordinal, start, end) of each; None without a chunker."""
         text = self.checker.manifest.text_column
-        if CHUNK not in self.checker.manifest.schema.names or text is None:
+        if not self.checker.manifest.chunked or text is None:
             return rows.batch, None
         texts: list[str | None] = rows.batch.column(text).to_pylist()
         spans: list[tuple[int, int, int, int]] = []
@@ -265,7 +259,9 @@ class _Add:
             made = self.embedder.embed_documents(new)
             check_made(made, self.base.manifest.metric, new)
             self.embedded += len(new)
-            self.cache.put(new, made, more_to_come=len(rows.numbers) == WINDOW_ROWS)
+            self.cache.put(
+                new, made, more_to_come=len(rows.numbers) == self.store.limits.window_rows
+            )
             if len(new) == len(texts):  # the common case: nothing known, nothing repeated
                 return made
             known |= dict(zip(new, made, strict=True))
@@ -285,11 +281,7 @@ class _Add:
         self, passages: pa.RecordBatch, vectors: Vectors, spans: npt.NDArray[np.int64] | None
     ) -> pa.RecordBatch:
         manifest = self.checker.manifest
-        own: dict[str, pa.Array] = {}
-        if manifest.metric is Metric.COSINE:
-            vectors, norms = normalize(vectors)
-            own[NORM] = pa.array(norms)
-        own[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(manifest.dtype)))
+        own = encode_vectors(vectors, manifest.metric, manifest.dtype)
         if spans is not None:
             for name, column in ((CHUNK, 1), (START, 2), (END, 3)):
                 own[name] = pa.array(spans[:, column].astype(np.int32))
