@@ -301,6 +301,23 @@ def test_any_values_come_back(
     same_collection(folder / "a.vs", folder / "b.vs")
 
 
+def test_export_refuses_vectors_that_are_damaged_in_the_middle(root: Path, tmp_path: Path) -> None:
+    """Opening a segment compares its first and last block only."""
+    with vs.create(root, dim=256) as c:
+        c.add(np.random.default_rng(0).standard_normal((2000, 256)).astype(np.float32))
+    path = root / log.load(root).segments[0].name
+    content = bytearray(path.read_bytes())
+    assert len(content) > 2_000_000
+    content[1_000_000] ^= 1
+    path.write_bytes(content)
+    for version in (None, 2):
+        with pytest.raises(vs.CorruptedError, match="damaged in bytes"):
+            export_parquet(root, tmp_path / "x.parquet", version)
+    with pytest.raises(vs.CorruptedError, match="damaged in bytes"):
+        write_backup(root, tmp_path / "y.vs")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.vs"]
+
+
 def test_what_an_import_refuses(texts: vs.Collection, tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     export_parquet(texts.path, path)

@@ -312,6 +312,21 @@ def test_a_crash_leaves_the_state_before_or_after(name: str, tmp_path: Path) -> 
     )
 
 
+def test_power_loss_after_a_removed_segment_brings_no_version_back(tmp_path: Path) -> None:
+    """Removed manifests are synced before the files they name are removed."""
+    recording = record(SCENARIOS["collect"], tmp_path)
+    first = next(
+        number
+        for number, op in enumerate(recording.journal)
+        if op.kind == "unlink" and "/segments/" in op.path
+    )
+    for turn in range(20):
+        target = tmp_path / f"crashed-{turn}"
+        seed = f"{SEED}-{turn}"
+        try_crash(recording, first + 1, "power", seed, target, lambda root: None, False)
+        shutil.rmtree(target)
+
+
 CHANGES: list[Callable[[vs.Collection, random.Random], object]] = [
     lambda c, rng: c.add(
         rows(rng.randrange(40), rng.randrange(1, 20), f"v{rng.random()}"), on_conflict="replace"

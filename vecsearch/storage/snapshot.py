@@ -1,8 +1,8 @@
 """A read-only view of one version of a collection.
 
 Each row has a position: its number when the segments follow each other in the order of the
-manifest. Positions are valid within one snapshot. A snapshot holds a shared lock on its manifest, so
-that garbage collection leaves alone the files it may still open.
+manifest. Positions are valid within one snapshot. A snapshot holds a shared lock on its manifest,
+so that garbage collection leaves alone the files it may still open.
 """
 
 from __future__ import annotations
