@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from support.interrupted import Interrupted
 
 import vecsearch as vs
 from vecsearch.maintenance.check import find_damage
@@ -34,16 +33,15 @@ def test_skip_keeps_the_first_row_of_a_repeated_id(root: Path, window_rows: int)
 
 
 def test_explicit_ids_do_not_take_back_ids_generated_by_a_rival(root: Path) -> None:
-    with vs.create(root, dim=2) as c:
+    with vs.create(root, embedder="toy:8") as rival:
 
-        def rows() -> Iterator[dict[str, Any]]:
-            with vs.open(root) as rival:
-                rival.add(np.ones((2, 2)))
-            yield {"id": -5, "vector": [1.0, 0.0]}
+        def commit() -> None:
+            rival.add([{"text": "first of the rival"}, {"text": "second of the rival"}])
 
-        c.add(rows())
-        c.add(np.ones((1, 2)))
-        assert sorted(c.to_arrow(["id"])["id"].to_pylist()) == [-5, 0, 1, 2]
+        with vs.open(root, embedder=Interrupted(8, commit)) as c:
+            c.add([{"id": -5, "text": "with an explicit id"}])
+        rival.add([{"text": "third of the rival"}])
+        assert sorted(rival.to_arrow(["id"])["id"].to_pylist()) == [-5, 0, 1, 2]
 
 
 def test_segments_end_at_the_limits(root: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from support.interrupted import Interrupted
 
 import vecsearch as vs
 from vecsearch.ingest import add
@@ -55,15 +55,15 @@ def test_ids_with_equal_keys_stay_apart(root: Path, colliding_keys: None) -> Non
 
 
 def test_ids_with_equal_keys_of_a_rival_are_no_conflict(root: Path, colliding_keys: None) -> None:
-    with vs.create(root, embedder="toy:8", limits=vs.Limits(window_rows=4)) as c:
-        c.add(rows(NAMES[:4]))
+    with vs.create(root, embedder="toy:8", limits=vs.Limits(window_rows=4)) as rival:
+        rival.add(rows(NAMES[:4]))
 
-        def adding() -> Iterator[dict[str, Any]]:
-            with vs.open(root) as rival:
-                rival.add(rows(NAMES[4:10]))
-                rival.compact()
-            yield from rows(NAMES[8:])
+        def commit() -> None:
+            rival.add(rows(NAMES[4:10]))
+            rival.compact()
 
-        result = c.add(adding(), on_conflict="skip")
-        assert (result.added, result.skipped) == (10, 2)
-        assert content(c) == {row["id"]: row["text"] for row in rows(NAMES)}
+        with vs.open(root, embedder=Interrupted(8, commit)) as c:
+            result = c.add(rows(NAMES[8:]), on_conflict="skip")
+            assert (result.added, result.skipped) == (10, 2)
+            assert content(c) == {row["id"]: row["text"] for row in rows(NAMES)}
+            assert find_damage(root) == []
