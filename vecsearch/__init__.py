@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
     from vecsearch.query.results import Hit, Hits
+    from vecsearch.storage.limits import Limits
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -92,6 +93,7 @@ __all__ = [
     "IndexInfo",
     "IndexRecipe",
     "InvalidInputError",
+    "Limits",
     "LockTimeoutError",
     "Metric",
     "MissingExtraError",
@@ -123,6 +125,7 @@ _MODULES = {
     "vecsearch.maintenance.repair": ("Repair", "repair"),
     "vecsearch.query.results": ("Hit", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
+    "vecsearch.storage.limits": ("Limits",),
     "vecsearch.types": (
         "AddResult",
         "BuildResult",

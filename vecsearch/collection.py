@@ -7,7 +7,6 @@ import functools
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -50,18 +49,15 @@ from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.folders import folder_path, make_collection_folders
-from vecsearch.storage.manifest import EmbedderEntry, Manifest
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
+from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
-from vecsearch.storage.schema import source_schema, vector_type
+from vecsearch.storage.schema import source_schema, system_fields
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
-    CHUNK,
-    END,
     ID,
-    NORM,
     RESERVED,
-    START,
     VECTOR,
     AddResult,
     BuildResult,
@@ -103,6 +99,7 @@ def create(
     keep_versions: int = 16,
     sample_queries: int = 0,
     lock_timeout: float = LOCK_TIMEOUT,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
     """Make a new collection in a folder that is not there yet (or is empty).
 
@@ -112,6 +109,7 @@ def create(
     text_column: the column that is embedded. chunker: how long texts are split (True, a number of characters, a Chunker).
     recall: what `search` delivers when nothing else is asked for. keep_versions: how many older versions stay readable.
     sample_queries: how many of the queries asked are kept, as vectors, to measure with (see `Collection.sample_queries`).
+    limits: sizes that bound the memory of this object's operations (see `vecsearch.Limits`).
 
     Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
     """
@@ -142,11 +140,7 @@ def create(
     fields = [pa.field(ID, pa.int64(), nullable=False)]
     if has_texts:
         fields.append(pa.field(text_column, pa.large_string()))
-    fields.append(pa.field(VECTOR, vector_type(dim, dtype), nullable=False))
-    if metric is Metric.COSINE:
-        fields.append(pa.field(NORM, pa.float32(), nullable=False))
-    if splitter is not None:
-        fields += [pa.field(name, pa.int32(), nullable=False) for name in (CHUNK, START, END)]
+    fields += system_fields(metric, dim, dtype, chunked=splitter is not None)
     first = Manifest(
         version=0,
         schema=pa.schema(fields),
@@ -160,13 +154,15 @@ def create(
         settings={"open_schema": True} | ({SETTING: sample_queries} if sample_queries else {}),
     ).next("create")
     make_collection_folders(root)
-    store = Store(root, lock_timeout)
+    store = Store(root, lock_timeout, limits)
     with store.staging() as staging:
         store.commit(
             staging,
             replace(first, embedder=entry_of(model, staging) if model is not None else None),
         )
-    return Collection(root, embedder=model, chunker=splitter, lock_timeout=lock_timeout)
+    return Collection(
+        root, embedder=model, chunker=splitter, lock_timeout=lock_timeout, limits=limits
+    )
 
 
 def open_collection(
@@ -176,11 +172,13 @@ def open_collection(
     embedder: str | Embedder | None = None,
     chunker: Any = None,
     lock_timeout: float = LOCK_TIMEOUT,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
     """Open a collection, or an older version of it to read.
 
     embedder: where to find the collection's model when its stored name does not lead to it; another model is refused at the
     first embedding. chunker: needed only where the collection was made with a function of one's own.
+    limits: sizes that bound the memory of this object's operations (see `vecsearch.Limits`).
 
     Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError.
     """
@@ -190,6 +188,7 @@ def open_collection(
         embedder=embedder,
         chunker=chunker,
         lock_timeout=lock_timeout,
+        limits=limits,
     )
 
 
@@ -207,9 +206,10 @@ class Collection:
         embedder: str | Embedder | None = None,
         chunker: Any = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.path = root
-        self._store = Store(root, lock_timeout)
+        self._store = Store(root, lock_timeout, limits)
         self._pinned = version
         self._lock = threading.Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
@@ -514,12 +514,14 @@ class Collection:
                 method,
                 seed,
                 advance,
+                self._store.limits,
             )
         return Collection(
             folder_path(path),
             embedder=embedder,
             chunker=self._given_chunker,
             lock_timeout=self._store.lock_timeout,
+            limits=self._store.limits,
         )
 
     # -- searching -------------------------------------------------------------------------------------------------------
@@ -548,7 +550,7 @@ class Collection:
         selection = searcher.selector.select(where)
         target = self._target(recall, snapshot)
         k = check_k(k)
-        if passages or not snapshot.chunked:
+        if passages or not snapshot.manifest.chunked:
             found = searcher.search(vector, k, selection, target, exact)
         else:
             found = searcher.documents(vector, k, selection, target, exact)
@@ -578,7 +580,7 @@ class Collection:
             )
         selections = [searcher.selector.select(item) for item in wheres]
         k, target = check_k(k), self._target(recall, snapshot)
-        if passages or not snapshot.chunked:
+        if passages or not snapshot.manifest.chunked:
             found = searcher.batch(vectors, k, selections, target, exact)
         else:
             found = searcher.documents_batch(vectors, k, selections, target, exact)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 from test_cli import Answer, fails, ok
 
 import vecsearch as vs
-from vecsearch.index import build
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import log
 
@@ -60,11 +58,9 @@ def test_check_of_what_cannot_be_opened(texts: vs.Collection, tmp_path: Path) ->
     assert not (tmp_path / "nothing.vs").exists()
 
 
-def test_repair_makes_again_what_is_derived(
-    texts: vs.Collection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "SMALLEST", 2)
-    texts.build_index("Flat")
+def test_repair_makes_again_what_is_derived(texts: vs.Collection) -> None:
+    with vs.open(texts.path, limits=vs.Limits(smallest_index_rows=2)) as c:
+        c.build_index("Flat")
     before = rows_of(texts.path)
     manifest = log.load(texts.path)
     spoil(texts.path / manifest.segments[0].ids.name)

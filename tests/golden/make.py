@@ -19,7 +19,6 @@ import pyarrow as pa
 import vecsearch as vs
 from vecsearch.embedders.projected import truncated
 from vecsearch.embedders.words import WordEmbedder
-from vecsearch.index import build
 from vecsearch.storage.manifest import FORMAT
 
 HERE = Path(__file__).parent
@@ -67,9 +66,8 @@ def halves(root: Path) -> None:
 
 def indexed(root: Path) -> None:
     """An index with a labels file, rows outside it, and rows deleted since."""
-    build.SMALLEST = 20
     vectors = np.random.default_rng(1).standard_normal((64, 4)).astype(np.float32)
-    with vs.create(root, dim=4) as c:
+    with vs.create(root, dim=4, limits=vs.Limits(smallest_index_rows=20)) as c:
         c.add(vectors[:60])
         c.build_index("HNSW8")
         c.delete([5])

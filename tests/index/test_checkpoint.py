@@ -24,8 +24,8 @@ from vecsearch.index import checkpoint as checkpoints
 from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.faiss import FaissIndex, graph
 from vecsearch.index.faiss import train as faiss_build
+from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.layout import BUILD_INFO
-from vecsearch.storage.store import Store
 
 ROWS, DIM = 33_000, 8  # some blocks of 10,000 rows
 RECIPES = {
@@ -194,11 +194,11 @@ def test_an_interrupted_extension_goes_on(
     same_surface: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vecsearch.index.builder.BATCH_ROWS", 700)
+    limits = vs.Limits(index_batch_rows=700)
     recipe = RECIPES["bytes in a graph"]
     base, more = tmp_path / "base.vs", clustered(3000, DIM, seed=5)
     shutil.copytree(collection, base)
-    with vs.open(base) as c:
+    with vs.open(base, limits=limits) as c:
         c.delete(where="id >= 8000")
         c.build_index(recipe, threads=1)
         c.add(more)
@@ -206,7 +206,7 @@ def test_an_interrupted_extension_goes_on(
     for interrupted in (False, True):
         root = tmp_path / f"{interrupted}.vs"
         shutil.copytree(base, root)
-        with vs.open(root) as c:
+        with vs.open(root, limits=limits) as c:
             if interrupted:
                 with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
                     patch.setattr(checkpoints.Checkpoint, "offer", interrupted_after(2))
@@ -294,7 +294,6 @@ def test_a_full_disk_costs_the_checkpoint_not_the_build(
 def test_two_builds_at_once_do_not_share_a_checkpoint(
     copy: Path, eager: None, same_surface: None
 ) -> None:
-    store = Store(copy, 1)
     identity = {"seed": 1, "segments": []}
     with vs.open(copy) as c:
         c.build_index(RECIPES["inverted file"], threads=1)
@@ -307,12 +306,12 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(
             mine.offer(index, index.n)
             rival.offer(index, index.n)
             assert (mine.kept_rows, rival.kept_rows) == (index.n, 0) and rival.load() is None
-            store.drop_builds()
+            remove_build_checkpoints(copy)
             assert left_over(copy)  # its owner is alive
         with checkpoints.Checkpoint(copy, identity) as later:
             again = later.load()
         assert again is not None and again.n == index.n
-        store.drop_builds()
+        remove_build_checkpoints(copy)
         assert not left_over(copy)
 
 
@@ -320,14 +319,14 @@ def test_a_crash_while_a_checkpoint_is_written(
     tmp_path: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed, or the power cut, while it writes: the collection is as before or after, and the same index is built."""
-    monkeypatch.setattr("vecsearch.index.build.SMALLEST", 20)
+    limits = vs.Limits(smallest_index_rows=20)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # the model stands in for it
     for module in (faiss_build, graph):
         monkeypatch.setattr(module, "BLOCK", 20)
     recipe = vs.IndexRecipe("graph", "hnsw", code="sq8", M=4, ef_construction=20)
 
     def build(root: Path) -> vs.BuildResult:
-        with vs.open(root) as c:
+        with vs.open(root, limits=limits) as c:
             return c.build_index(recipe, threads=1)
 
     def proposed(root: Path) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ import pytest
 import vecsearch as vs
 from vecsearch.embedders.toy import ToyEmbedder
 from vecsearch.errors import EmbedderError
-from vecsearch.ingest import add, conflicts
+from vecsearch.ingest import conflicts
 from vecsearch.ingest.conflicts import SeenKeys
 from vecsearch.ingest.embedding import check_model_vectors
 from vecsearch.ingest.passages import covering_spans
@@ -48,11 +48,9 @@ def stored(collection: vs.Collection) -> dict[int | str, str]:
 
 
 @pytest.fixture(params=[4096, 4, 1], ids=lambda rows: f"windows of {rows}")
-def window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+def window(request: pytest.FixtureRequest) -> vs.Limits:
     """The same add in one window, in several, and in one per row."""
-    monkeypatch.setattr(add, "WINDOW_ROWS", request.param)
-    monkeypatch.setattr(add, "SEGMENT_ROWS", 8)
-    return int(request.param)
+    return vs.Limits(window_rows=request.param, segment_rows=8)
 
 
 @pytest.fixture(params=["int", "str"])
@@ -64,9 +62,9 @@ def key(request: pytest.FixtureRequest) -> Any:
 REPEATED = [(1, "a"), (2, "b"), (1, "c"), (3, "d"), (4, "e"), (2, "f"), (5, "g"), (1, "h")]
 
 
-def test_replace_keeps_the_last_row_of_an_id(root: Path, window: int, key: Any) -> None:
+def test_replace_keeps_the_last_row_of_an_id(root: Path, window: vs.Limits, key: Any) -> None:
     data = rows_of(*((key(number), text) for number, text in REPEATED))
-    with vs.create(root, embedder="toy:16") as c:
+    with vs.create(root, embedder="toy:16", limits=window) as c:
         result = c.add(data, on_conflict="replace", progress=False)
         assert stored(c) == {row["id"]: row["text"] for row in data}
         assert (result.added, result.replaced, result.skipped) == (5, 0, 3)
@@ -75,9 +73,9 @@ def test_replace_keeps_the_last_row_of_an_id(root: Path, window: int, key: Any) 
         assert (again.added, again.replaced, again.skipped) == (0, 5, 3)
 
 
-def test_skip_keeps_the_first_row_of_an_id(root: Path, window: int, key: Any) -> None:
+def test_skip_keeps_the_first_row_of_an_id(root: Path, window: vs.Limits, key: Any) -> None:
     data = rows_of(*((key(number), text) for number, text in REPEATED))
-    with vs.create(root, embedder="toy:16") as c:
+    with vs.create(root, embedder="toy:16", limits=window) as c:
         c.add(rows_of((key(4), "stored before")), progress=False)
         result = c.add(data, on_conflict="skip", progress=False)
         first = {row["id"]: row["text"] for row in reversed(data)}
@@ -85,10 +83,10 @@ def test_skip_keeps_the_first_row_of_an_id(root: Path, window: int, key: Any) ->
         assert (result.added, result.replaced, result.skipped) == (4, 0, 4)
 
 
-def test_error_names_both_rows_of_a_repeated_id(root: Path, window: int, key: Any) -> None:
+def test_error_names_both_rows_of_a_repeated_id(root: Path, window: vs.Limits, key: Any) -> None:
     data = rows_of(*((key(number), f"text {number}") for number in range(10, 22)))
     data[9]["id"] = data[5]["id"]
-    with vs.create(root, embedder="toy:16") as c:
+    with vs.create(root, embedder="toy:16", limits=window) as c:
         with pytest.raises(vs.DuplicateIdError) as caught:
             c.add(data, progress=False)
         expected = f"duplicate id {key(15)!r} in the data: rows 5 and 9, column 'id'"
@@ -96,19 +94,19 @@ def test_error_names_both_rows_of_a_repeated_id(root: Path, window: int, key: An
         assert len(c) == 0 and len(c.versions()) == 1
 
 
-def test_error_counts_documents_not_passages(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(add, "WINDOW_ROWS", 2)
+def test_error_counts_documents_not_passages(root: Path) -> None:
+    limits = vs.Limits(window_rows=2)
     data = rows_of(*((number, "one two three") for number in range(7)))
     data[6]["id"] = 3
     with (
-        vs.create(root, embedder="toy:16", chunker=str.split) as c,
+        vs.create(root, embedder="toy:16", chunker=str.split, limits=limits) as c,
         pytest.raises(vs.DuplicateIdError, match="duplicate id 3 in the data: rows 3 and 6"),
     ):
         c.add(data, progress=False)
 
 
-def test_error_names_the_row_of_an_id_in_the_collection(root: Path, window: int) -> None:
-    with vs.create(root, embedder="toy:16") as c:
+def test_error_names_the_row_of_an_id_in_the_collection(root: Path, window: vs.Limits) -> None:
+    with vs.create(root, embedder="toy:16", limits=window) as c:
         c.add(rows_of((7, "seven")), progress=False)
         data = [{"key": number, "text": "x"} for number in (1, 2, 3, 4, 5, 7)]
         message = "row 5, column 'key': id 7 is already in the collection"
@@ -118,7 +116,7 @@ def test_error_names_the_row_of_an_id_in_the_collection(root: Path, window: int)
 
 @pytest.mark.parametrize("on_conflict", ["replace", "skip"])
 def test_text_ids_with_the_same_key_are_different_ids(
-    root: Path, window: int, on_conflict: Any, monkeypatch: pytest.MonkeyPatch
+    root: Path, window: vs.Limits, on_conflict: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keys of text ids are digests: here all but four bits are cut off, so that many collide."""
     original = ids_module.id_keys
@@ -131,7 +129,7 @@ def test_text_ids_with_the_same_key_are_different_ids(
         monkeypatch.setattr(f"{name}.id_keys", colliding)
     data = rows_of(*((f"id-{number}", text) for number, text in REPEATED))
     data += rows_of(*((f"more-{number}", "m") for number in range(20)))
-    with vs.create(root, embedder="toy:16") as c:
+    with vs.create(root, embedder="toy:16", limits=window) as c:
         c.add(data, on_conflict=on_conflict, progress=False)
         ordered = data if on_conflict == "replace" else data[::-1]
         assert stored(c) == {row["id"]: row["text"] for row in ordered}
@@ -148,8 +146,13 @@ def test_generated_ids_continue_after_those_of_another_writer(root: Path) -> Non
         assert stored(c) == {-5: "minus five", 0: "first", 1: "second", 2: "third"}
 
 
-def test_generated_ids_move_past_explicit_ids_of_another_writer(root: Path, window: int) -> None:
-    with vs.create(root, embedder="toy:16") as c, vs.open(root) as rival:
+def test_generated_ids_move_past_explicit_ids_of_another_writer(
+    root: Path, window: vs.Limits
+) -> None:
+    with (
+        vs.create(root, embedder="toy:16", limits=window) as c,
+        vs.open(root, limits=window) as rival,
+    ):
         rows = then(
             [{"text": f"text {number}"} for number in range(9)],
             lambda: rival.add(rows_of((100, "hundred")), progress=False),
@@ -263,19 +266,17 @@ class Interrupted(ToyEmbedder):
         return super().embed_documents(documents)
 
 
-def test_an_interrupted_add_embeds_no_text_twice(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_add_embeds_no_text_twice(root: Path) -> None:
     """Windows of which rows are skipped are cached like the others."""
-    monkeypatch.setattr(add, "WINDOW_ROWS", 4)
+    limits = vs.Limits(window_rows=4)
     data = rows_of(*((number, f"text {number}") for number in range(20)))
     vs.create(root, embedder="toy:16").close()
     with vs.open(root, embedder="toy:16") as c:
         c.add(rows_of((1, "stored"), (6, "stored")), progress=False)
     first, second = Interrupted(16, 3), Interrupted(16, 99)
-    with vs.open(root, embedder=first) as c, pytest.raises(KeyboardInterrupt):
+    with vs.open(root, embedder=first, limits=limits) as c, pytest.raises(KeyboardInterrupt):
         c.add(data, on_conflict="skip", progress=False)
-    with vs.open(root, embedder=second) as c:
+    with vs.open(root, embedder=second, limits=limits) as c:
         result = c.add(data, on_conflict="skip", progress=False)
         assert (result.added, result.skipped, len(c)) == (18, 2, 20)
     assert len(first.texts) == 10 and not set(first.texts) & set(second.texts)

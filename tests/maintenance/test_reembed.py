@@ -20,19 +20,11 @@ import vecsearch as vs
 from vecsearch.cli.app import app
 from vecsearch.embedders.toy import ToyEmbedder
 from vecsearch.embedders.words import WordEmbedder
-from vecsearch.index import build
-from vecsearch.ingest import add
-from vecsearch.maintenance import reembed
+from vecsearch.index.build import build_index
 from vecsearch.maintenance.check import find_damage
 
-
-@pytest.fixture(autouse=True)
-def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several windows and segments out of few rows."""
-    monkeypatch.setattr(add, "WINDOW_ROWS", 8)
-    monkeypatch.setattr(add, "SEGMENT_ROWS", 16)
-    monkeypatch.setattr(reembed, "WINDOW_ROWS", 8)
-    monkeypatch.setattr(reembed, "SEGMENT_ROWS", 16)
+# Several windows and segments out of few rows, and an index of so few.
+SMALL = vs.Limits(window_rows=8, segment_rows=16, smallest_index_rows=20)
 
 
 class Watched(ToyEmbedder):
@@ -79,7 +71,9 @@ def test_the_same_as_a_new_collection(metric: str, chunker: int | None, tmp_path
     if chunker:
         pytest.importorskip("chonkie")
     long = [{**row, "text": f"{row['text']}. " * (1 + row["n"] % 5)} for row in rows(0, 40)]
-    with vs.create(tmp_path / "a", embedder="toy:8", metric=metric, chunker=chunker) as c:
+    with vs.create(
+        tmp_path / "a", embedder="toy:8", metric=metric, chunker=chunker, limits=SMALL
+    ) as c:
         c.add(long)
         c.add(rows(100, 3))
         c.delete(["文-3", "文-101"])
@@ -96,7 +90,9 @@ def test_the_same_as_a_new_collection(metric: str, chunker: int | None, tmp_path
         assert (info.dim, info.embedder, info.deleted_rows) == (24, "toy:24", 0)
         assert c.versions()[-1].operation == "reembed"
         assert_under(c, ToyEmbedder(24))
-        with vs.create(tmp_path / "b", embedder="toy:24", metric=metric, chunker=chunker) as new:
+        with vs.create(
+            tmp_path / "b", embedder="toy:24", metric=metric, chunker=chunker, limits=SMALL
+        ) as new:
             new.add([row for row in c.get(ids["id"].unique().to_pylist()) if row is not None])
             for query in ("number 7 号文件", "文件"):
                 assert c.search(query, k=5).scores == pytest.approx(
@@ -107,7 +103,10 @@ def test_the_same_as_a_new_collection(metric: str, chunker: int | None, tmp_path
 
 
 def test_who_has_it_open_stays_until_refresh_and_restore_goes_back(tmp_path: Path) -> None:
-    with vs.create(tmp_path / "c", embedder="toy:8") as c, vs.open(tmp_path / "c") as other:
+    with (
+        vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c,
+        vs.open(tmp_path / "c", limits=SMALL) as other,
+    ):
         c.add(rows(0, 20))
         other.refresh()
         hits = other.search("number 7 号文件", k=3)
@@ -136,12 +135,15 @@ def test_who_has_it_open_stays_until_refresh_and_restore_goes_back(tmp_path: Pat
         c.add(rows(50, 1))
         assert_under(c, ToyEmbedder(8))
         assert_under(other.refresh(), ToyEmbedder(8))
-        with vs.open(tmp_path / "c", version=3) as old:
+        with vs.open(tmp_path / "c", version=3, limits=SMALL) as old:
             assert old.search("number 8 号文件", k=1).ids == ["文-8"] and old.info().dim == 16
 
 
 def test_one_who_opened_it_before_adds_under_the_new_model(tmp_path: Path) -> None:
-    with vs.create(tmp_path / "c", embedder="toy:8") as c, vs.open(tmp_path / "c") as other:
+    with (
+        vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c,
+        vs.open(tmp_path / "c", limits=SMALL) as other,
+    ):
         c.add(rows(0, 3))
         c.reembed(
             WordEmbedder(
@@ -165,7 +167,7 @@ def test_an_interrupted_move_is_resumed(tmp_path: Path) -> None:
         if call == 3:
             raise StopError
 
-    with vs.create(tmp_path / "c", embedder="toy:8") as c:
+    with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 60))
         before = c.info()
         first, second = Watched(16, stop), Watched(16)
@@ -199,7 +201,10 @@ CHANGES: dict[str, Callable[[vs.Collection], object]] = {
 @pytest.mark.parametrize("often", [False, True])
 def test_what_others_do_meanwhile_is_not_lost(name: str, often: bool, tmp_path: Path) -> None:
     """Once in the middle, or at each call of the model, so that catching up never ends before the lock is taken."""
-    with vs.create(tmp_path / "c", embedder="toy:8") as c, vs.open(tmp_path / "c") as other:
+    with (
+        vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c,
+        vs.open(tmp_path / "c", limits=SMALL) as other,
+    ):
         c.add(rows(0, 40))
         c.delete(["文-2", "文-20"])
         c.add(rows(40, 5))
@@ -226,18 +231,18 @@ def test_what_others_do_meanwhile_is_not_lost(name: str, often: bool, tmp_path: 
 def test_an_add_under_way_is_refused_rather_than_mixed(tmp_path: Path) -> None:
     """The add embeds with the old model while the move commits."""
     moved = threading.Event()
-    with vs.create(tmp_path / "c", embedder="toy:8") as c:
+    with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 5))
 
         def move(call: int) -> None:
             if not moved.is_set():
                 moved.set()
-                with vs.open(tmp_path / "c") as other:
+                with vs.open(tmp_path / "c", limits=SMALL) as other:
                     other.reembed(
                         WordEmbedder(["号"], np.ones((1, 8), np.float32), cutting="words")
                     )
 
-        with vs.open(tmp_path / "c", embedder=Watched(8, move)) as adder:
+        with vs.open(tmp_path / "c", embedder=Watched(8, move), limits=SMALL) as adder:
             with pytest.raises(vs.ConflictError, match="run it again"):
                 adder.add(rows(5, 3))
             adder.add(rows(5, 3))
@@ -249,8 +254,7 @@ def test_an_add_under_way_is_refused_rather_than_mixed(tmp_path: Path) -> None:
 def test_an_index_goes_and_one_being_built_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "SMALLEST", 20)
-    with vs.create(tmp_path / "c", embedder="toy:8") as c:
+    with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 60))
         c.build_index("HNSW8")
         assert c.info().indexes
@@ -259,7 +263,7 @@ def test_an_index_goes_and_one_being_built_is_refused(
         c.build_index("HNSW8")
         assert c.search("number 8 号文件", k=1).ids == ["文-8"]
         snapshot = c._store.snapshot()
-        with vs.open(c.path) as other:
+        with vs.open(c.path, limits=SMALL) as other:
             other.reembed("toy:12")
         monkeypatch.setattr(
             c._store,
@@ -269,19 +273,19 @@ def test_an_index_goes_and_one_being_built_is_refused(
             ),
         )
         with pytest.raises(vs.ConflictError, match="moved to another model while the index"):
-            build.build_index(
+            build_index(
                 c._store, "HNSW8", recall=None, memory=None, queries=None, seed=1, threads=1
             )
 
 
 def test_what_cannot_be_moved(tmp_path: Path) -> None:
-    with vs.create(tmp_path / "a", dim=4) as c:
+    with vs.create(tmp_path / "a", dim=4, limits=SMALL) as c:
         c.add(clustered(5, 4))
         with pytest.raises(
             vs.InvalidInputError, match="has no text column, only vectors that were given"
         ):
             c.reembed("toy:8")
-    with vs.create(tmp_path / "b", embedder="toy:8") as c:
+    with vs.create(tmp_path / "b", embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 3))
         version = c.info().version
         assert c.reembed(ToyEmbedder(8)) == vs.ReembedResult(3, 0, version)  # has it already
@@ -294,11 +298,11 @@ def test_what_cannot_be_moved(tmp_path: Path) -> None:
         c.delete(["given"])
         assert c.reembed("toy:16").embedded == 3
         with (
-            vs.open(tmp_path / "b", version=version) as old,
+            vs.open(tmp_path / "b", version=version, limits=SMALL) as old,
             pytest.raises(vs.InvalidInputError, match="is history"),
         ):
             old.reembed("toy:8")
-    with vs.create(tmp_path / "empty", embedder="toy:8") as c:
+    with vs.create(tmp_path / "empty", embedder="toy:8", limits=SMALL) as c:
         assert c.reembed("toy:16").documents == 0
         c.add(rows(0, 2))
         assert_under(c, ToyEmbedder(16))
@@ -309,14 +313,14 @@ def test_a_wrong_shape_is_refused(tmp_path: Path) -> None:
         def embed_documents(self, documents: Sequence[str]) -> npt.NDArray[np.float32]:
             return np.ones((len(documents), 3), np.float32)
 
-    with vs.create(tmp_path / "c", embedder="toy:8") as c:
+    with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 3))
         with pytest.raises(vs.EmbedderError, match="returned an array of shape"):
             c.reembed(Liar(16))
 
 
 def test_halves_keep_their_type(tmp_path: Path) -> None:
-    with vs.create(tmp_path / "c", embedder="toy:8", dtype="float16") as c:
+    with vs.create(tmp_path / "c", embedder="toy:8", dtype="float16", limits=SMALL) as c:
         c.add(rows(0, 20))
         c.reembed("toy:16")
         assert c.to_arrow(["vector"]).schema.field(0).type == pa.list_(
@@ -330,9 +334,8 @@ def test_halves_keep_their_type(tmp_path: Path) -> None:
         )
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "SMALLEST", 20)
-    with vs.create(tmp_path / "c", embedder="toy:8") as c:
+def test_the_command(tmp_path: Path) -> None:
+    with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 30))
         c.build_index("HNSW8")
     ran = CliRunner().invoke(

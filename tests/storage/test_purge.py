@@ -13,9 +13,7 @@ from support.data import clustered
 
 import vecsearch as vs
 from vecsearch.embedders.toy import ToyEmbedder
-from vecsearch.index import build
 from vecsearch.index.faiss import read_index
-from vecsearch.ingest import add
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import log
 
@@ -48,9 +46,8 @@ def code(root: Path, label: int) -> bytes:
 
 
 @pytest.fixture
-def c(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[vs.Collection]:
-    monkeypatch.setattr(build, "SMALLEST", 100)
-    with vs.create(root, dim=DIM) as c:
+def c(root: Path) -> Iterator[vs.Collection]:
+    with vs.create(root, dim=DIM, limits=vs.Limits(smallest_index_rows=100)) as c:
         vectors = clustered(ROWS, DIM)
         c.add(
             [
@@ -160,11 +157,10 @@ class Failing(ToyEmbedder):
         return super().embed_documents(texts)
 
 
-def test_half_done_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_done_work(root: Path) -> None:
     """Vectors that an interrupted add keeps, and a dead writer's files."""
-    monkeypatch.setattr(add, "WINDOW_ROWS", 4)
     vs.create(root, embedder="toy:16").close()
-    c = vs.open(root, embedder=Failing(16))
+    c = vs.open(root, embedder=Failing(16), limits=vs.Limits(window_rows=4))
     with pytest.raises(KeyboardInterrupt):
         c.add([{"id": n, "text": f"interrupted text {n}"} for n in range(8)])
     vector = ToyEmbedder(16).embed_documents(["interrupted text 1"])[0].astype(np.float32)

@@ -64,7 +64,7 @@ def watched(world: Path, before: Hook, after: Hook) -> Iterator[None]:
         text = os.fspath(path)
         return os.path.abspath(
             text if dir_fd is None else os.path.join(opened.get(dir_fd, ""), text)
-        )  # noqa: PTH100, PTH118
+        )
 
     def relative(path: str) -> str | None:
         return (

@@ -23,7 +23,6 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
-from vecsearch.index import build
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import locks, log
 from vecsearch.storage.store import Store
@@ -362,8 +361,7 @@ def test_a_history_without_an_order_is_seen() -> None:
 # -- threads and forks -----------------------------------------------------------------------------
 
 
-def test_threads_search_while_a_build_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "SMALLEST", 100)
+def test_threads_search_while_a_build_runs(root: Path) -> None:
     vectors = clustered(1500, 8)
     c = vs.create(root, dim=8)
     c.add(vectors)

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,12 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
-from vecsearch.index import build
-from vecsearch.ingest import add
 from vecsearch.maintenance.check import Damage, find_damage
 from vecsearch.maintenance.repair import repair
 from vecsearch.storage import disk, log, manifest_json
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.ids import write_ids
-from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.segment import write_batch
 from vecsearch.storage.store import SLACK_VERSIONS
 
@@ -37,22 +34,19 @@ SEED = int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Segments, id files, tombstones, an index with labels, older versions: a file of every kind."""
     root = tmp_path_factory.mktemp("damage") / "c.vs"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "SMALLEST", 20)
-        patch.setattr(add, "SEGMENT_ROWS", 32)
-        patch.setattr(add, "WINDOW_ROWS", 32)
-        with vs.create(root, embedder="toy:8") as c:
-            c.add(
-                [
-                    {"id": f"文{n}", "text": f"text number {n}", "n": n, "tags": ["a"] * (n % 3)}
-                    for n in range(80)
-                ]
-            )
-            c.build_index("HNSW8")
-            c.delete([f"文{n}" for n in (3, 40)])
-            c.compact()
-            c.add([{"id": f"late{n}", "text": f"late text {n}", "n": n} for n in range(5)])
-            c.delete(["late1", "文7"])
+    small = vs.Limits(window_rows=32, segment_rows=32, smallest_index_rows=20)
+    with vs.create(root, embedder="toy:8", limits=small) as c:
+        c.add(
+            [
+                {"id": f"文{n}", "text": f"text number {n}", "n": n, "tags": ["a"] * (n % 3)}
+                for n in range(80)
+            ]
+        )
+        c.build_index("HNSW8")
+        c.delete([f"文{n}" for n in (3, 40)])
+        c.compact()
+        c.add([{"id": f"late{n}", "text": f"late text {n}", "n": n} for n in range(5)])
+        c.delete(["late1", "文7"])
     assert {path.suffixes[0] for path in (root / "segments").iterdir()} == {
         ".arrow",
         ".ids",
@@ -64,8 +58,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copy(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(build, "SMALLEST", 20)
+def copy(original: Path, tmp_path: Path) -> Path:
     shutil.copytree(original, tmp_path / "c.vs")
     return tmp_path / "c.vs"
 
@@ -308,9 +301,9 @@ def test_ids_that_are_not_the_segments(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([-2, *range(1, 80)], "not there"),
-        ([500, *range(1, 80)], "not there"),
-        ([1, *range(1, 78), -1, -1], "names a row twice"),
+        ([-2, *range(1, 80)], "do not exist"),
+        ([500, *range(1, 80)], "do not exist"),
+        ([1, *range(1, 78), -1, -1], "names the same row twice"),
         (list(range(5)), "5 labels"),
     ],
 )
@@ -338,7 +331,7 @@ def test_an_id_that_stands_twice(copy: Path) -> None:
             ),
         ),
     )
-    assert any("stands twice" in damage.what for damage in find_damage(copy))
+    assert any("duplicate id" in damage.what for damage in find_damage(copy))
 
 
 def test_numbers_that_do_not_agree(copy: Path) -> None:

@@ -26,33 +26,25 @@ from support.faults import Disk, Op, failing, recorded
 
 import vecsearch as vs
 from vecsearch.embedders.fasttext import FastTextEmbedder
-from vecsearch.index import build
-from vecsearch.ingest import add
-from vecsearch.maintenance import reembed
 from vecsearch.storage import log
+from vecsearch.storage.layout import place_of
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.merge import FAN_OUT
-from vecsearch.storage.staging import place_of
 from vecsearch.storage.store import SLACK_VERSIONS, Store
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 TURNS = 4 if SOAK else 2  # crashes at each operation: one kill, then power losses
 SEED = int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**6) if SOAK else 1))
 KEEP = 2
+SMALL = vs.Limits(window_rows=8, segment_rows=16, smallest_index_rows=20)
+"""Segments of a few rows, so that a small add has several."""
 
 Change = Callable[[Path], object]
 
 
 @pytest.fixture(autouse=True)
-def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of a few rows, so that a small add has several; and no real syncing, which the model
-    stands in for.
-    """
-    monkeypatch.setattr(add, "WINDOW_ROWS", 8)
-    monkeypatch.setattr(add, "SEGMENT_ROWS", 16)
-    monkeypatch.setattr(reembed, "WINDOW_ROWS", 8)
-    monkeypatch.setattr(reembed, "SEGMENT_ROWS", 16)
-    monkeypatch.setattr(build, "SMALLEST", 20)
+def no_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No real syncing: the recorded journal stands for the disk."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
@@ -70,14 +62,14 @@ def trained() -> FastTextEmbedder:
 
 def make_base(root: Path) -> None:
     """Three segments with deleted rows, a few versions, and leftovers of nobody."""
-    with vs.create(root, embedder="toy:8", keep_versions=KEEP) as c:
+    with vs.create(root, embedder="toy:8", keep_versions=KEEP, limits=SMALL) as c:
         c.add(rows(0, 20))
         c.add(rows(20, 5))
         c.delete(["文-3", "文-21"])
 
 
 def make_many_small(root: Path) -> None:
-    with vs.create(root, embedder="toy:8", keep_versions=KEEP) as c:
+    with vs.create(root, embedder="toy:8", keep_versions=KEEP, limits=SMALL) as c:
         c.add(rows(0, 6))
         for n in range(6, 13):
             c.add(rows(n, 1))
@@ -85,7 +77,7 @@ def make_many_small(root: Path) -> None:
 
 
 def make_indexed(root: Path) -> None:
-    with vs.create(root, dim=4, keep_versions=KEEP) as c:
+    with vs.create(root, dim=4, keep_versions=KEEP, limits=SMALL) as c:
         c.add(clustered(60, 4, seed=3))
         c.delete([5])
 
@@ -93,14 +85,14 @@ def make_indexed(root: Path) -> None:
 def make_due_for_collection(root: Path) -> None:
     """One commit more, and old versions are collected."""
     make_base(root)
-    with vs.open(root) as c:
+    with vs.open(root, limits=SMALL) as c:
         while len(c.versions()) < KEEP + SLACK_VERSIONS:
             c.update("n = 1", {"n": 1})
 
 
 def changing(change: Callable[[vs.Collection], object]) -> Change:
     def run(root: Path) -> object:
-        with vs.open(root) as c:
+        with vs.open(root, limits=SMALL) as c:
             return change(c)
 
     return run
@@ -114,13 +106,15 @@ class Scenario:
 
 SCENARIOS = {
     "create": Scenario(
-        None, lambda root: vs.create(root, embedder="toy:8", keep_versions=KEEP).close()
+        None,
+        lambda root: vs.create(root, embedder="toy:8", keep_versions=KEEP, limits=SMALL).close(),
     ),
     "create with a trained model": Scenario(
-        None, lambda root: vs.create(root, embedder=trained(), keep_versions=KEEP).close()
+        None,
+        lambda root: vs.create(root, embedder=trained(), keep_versions=KEEP, limits=SMALL).close(),
     ),
     "first add": Scenario(
-        lambda root: vs.create(root, embedder="toy:8").close(),
+        lambda root: vs.create(root, embedder="toy:8", limits=SMALL).close(),
         changing(lambda c: c.add(rows(0, 3))),
     ),
     "add one": Scenario(make_base, changing(lambda c: c.add(rows(100, 1)))),
@@ -164,7 +158,7 @@ class State:
 
     @classmethod
     def of(cls, root: Path, version: int | None = None) -> State:
-        with vs.open(root, version=version) as c:
+        with vs.open(root, version=version, limits=SMALL) as c:
             table = c.to_arrow([*c.info().columns])
             hits = c.search(np.ones(c.info().dim), k=10**6)
             assert sorted(map(str, hits.ids)) == sorted(map(str, table["id"].to_pylist()))
@@ -225,7 +219,7 @@ def use_again(world: Path, found: State | None, change: Change) -> None:
     if found is None:
         change(root)
         found = State.of(root)
-    with vs.open(root) as c:
+    with vs.open(root, limits=SMALL) as c:
         for n in range(KEEP + SLACK_VERSIONS + 2):
             if found.manifest.embedder:
                 row, name = {"id": f"after-{n}", "text": f"after the crash {n}"}, f"after-{n}"
@@ -327,6 +321,21 @@ def test_a_crash_leaves_the_state_before_or_after(name: str, tmp_path: Path) -> 
     )
 
 
+def test_power_loss_after_a_removed_segment_brings_no_version_back(tmp_path: Path) -> None:
+    """Removed manifests are synced before the files they name are removed."""
+    recording = record(SCENARIOS["collect"], tmp_path)
+    first = next(
+        number
+        for number, op in enumerate(recording.journal)
+        if op.kind == "unlink" and "/segments/" in op.path
+    )
+    for turn in range(20):
+        target = tmp_path / f"crashed-{turn}"
+        seed = f"{SEED}-{turn}"
+        try_crash(recording, first + 1, "power", seed, target, lambda root: None, False)
+        shutil.rmtree(target)
+
+
 CHANGES: list[Callable[[vs.Collection, random.Random], object]] = [
     lambda c, rng: c.add(
         rows(rng.randrange(40), rng.randrange(1, 20), f"v{rng.random()}"), on_conflict="replace"
@@ -357,7 +366,7 @@ def test_crash_after_crash(tmp_path: Path) -> None:
         choice, inner = rng.choice(CHANGES), rng.random()
         before = State.of(place(world))
         shutil.copytree(world, tmp_path / "before")
-        with recorded(world) as journal, vs.open(place(world)) as c:
+        with recorded(world) as journal, vs.open(place(world), limits=SMALL) as c:
             choice(c, random.Random(inner))
         recording = Recording(tmp_path / "before", journal, before, State.of(place(world)))
         at, how = rng.randrange(len(journal) + 1), rng.choice(["kill", "power"])
@@ -412,7 +421,7 @@ def test_a_failing_disk_loses_nothing(name: str, code: int, tmp_path: Path) -> N
         world = fresh_world(name, tmp_path)
         root = place(world)
         before = State.of(root)
-        with vs.open(root) as reader:
+        with vs.open(root, limits=SMALL) as reader:
             error: Exception | None = None
             with failing(
                 world, at, lambda: OSError(code, os.strerror(code)), last=10**9, kinds=WRITING
@@ -506,7 +515,7 @@ def model_step(content: dict[str, str], number: int) -> None:
 def test_kill_9(tmp_path: Path) -> None:
     """A real process, really killed at random moments."""
     root = tmp_path / "c.vs"
-    vs.create(root, embedder="toy:8", keep_versions=KEEP).close()
+    vs.create(root, embedder="toy:8", keep_versions=KEEP, limits=SMALL).close()
     content: dict[str, str] = {}
     done = -1  # the last change that is in `content`
     rng = random.Random(SEED)
@@ -534,7 +543,7 @@ def test_kill_9(tmp_path: Path) -> None:
         assert found in (content, following), f"seed {SEED}, after change {done}"
         if found != content:
             done, content = done + 1, following
-    with vs.open(root) as c:
+    with vs.open(root, limits=SMALL) as c:
         for number in range(KEEP + SLACK_VERSIONS + 1):
             c.add(rows(1000 + number, 1))
     Store(root, 1).collect(KEEP)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import ast
 import base64
 import gzip
-import hashlib
 import json
 import os
 import random
@@ -25,7 +24,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import vecsearch as vs
-from vecsearch.index import build
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import log, manifest, manifest_json
 
@@ -453,11 +451,9 @@ def refuse(*_):
 
 socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
 import vecsearch as vs
-from vecsearch import build
 
-build.SMALLEST = 20
 root = Path(sys.argv[1])
-with vs.create(root / "c.vs", embedder="toy:8") as c:
+with vs.create(root / "c.vs", embedder="toy:8", limits=vs.Limits(smallest_index_rows=20)) as c:
     c.add([{"id": n, "text": f"text {n}"} for n in range(50)])
     c.build_index("HNSW8")
     c.delete([3])
@@ -555,8 +551,7 @@ def test_spoiled_files_are_refused_or_read(tmp_path: Path) -> None:
 
 
 def sign(body: dict[str, Any]) -> str:
-    text = manifest_json._canonical(body)
-    return f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}", "body": {text}}}'
+    return manifest_json.sign(body)
 
 
 JSON = st.recursive(
@@ -591,8 +586,8 @@ def places(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 def forgeable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A collection whose manifest names something of every kind."""
     root = tmp_path_factory.mktemp("forgeable") / "c.vs"
-    with pytest.MonkeyPatch.context() as patch, vs.create(root, embedder="toy:8") as c:
-        patch.setattr(build, "SMALLEST", 20)
+    small = vs.Limits(smallest_index_rows=20)
+    with vs.create(root, embedder="toy:8", limits=small) as c:
         c.add([{"id": f"id {n}", "text": f"text {n}", "n": n} for n in range(40)])
         c.build_index("HNSW8")
         c.delete(["id 3"])
@@ -638,34 +633,36 @@ def use_forged(body: dict[str, Any], forgeable: Path, root: Path) -> list[str]:
 
 
 WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
-    (("dim",), "8", "dim is '8'"),
+    (("dim",), "8", "dim: expected `int`, got `str`"),
     (("dim",), 7, "column 'vector' is fixed_size_list"),
     (("dim",), 2**62, "dim is 4611686018427387904"),
     (("recall",), 1.5, "recall is 1.5"),
-    (("recall",), True, "recall is True"),
+    (("recall",), True, "recall: expected `float`, got `bool`"),
     (("keep_versions",), 0, "keep_versions is 0"),
     (("dtype",), "float64", "dtype is 'float64'"),
     (("metric",), "hamming", "hamming"),
     (("text_column",), "colour", "text_column is 'colour'"),
-    (("text_column",), 7, "text_column is 7"),
-    (("embedder",), [], "embedder"),
-    (("embedder", "spec"), None, "embedder: spec is None"),
+    (("text_column",), 7, "text_column: expected `str | null`, got `int`"),
+    (("embedder",), [], "embedder: expected `object | null`, got `array`"),
+    (("embedder", "spec"), None, "embedder.spec: expected `str`, got `null`"),
     (("chunker",), {"max_chars": 3}, "no column '_chunk'"),
-    (("segments",), {"a": 1}, "segments"),
+    (("segments",), {"a": 1}, "segments: expected `array`, got `object`"),
     (("segments", 0, "rows"), 41, "segments"),
     (("segments", 0, "rows"), 2**40, "segments[0].rows"),
-    (("segments", 0, "rows"), -1, "segments[0]: rows is -1"),
+    (("segments", 0, "rows"), -1, "segments[0].rows: expected `int` >= 0"),
     (("segments", 0, "deleted"), 7, "segments[0].documents: 39 in 32 rows"),
     (("segments", 0, "documents"), 10**6, "segments[0].documents"),
-    (("segments", 0, "file"), "segments/x.arrow", "segments[0]"),
+    (("segments", 0, "file"), "segments/x.arrow", "segments[0].file: expected `object`"),
+    (("segments", 0, "file", "name"), "segments/../x", "segments[0].file: 'segments/../x' is not"),
+    (("segments", 0, "spare"), 1, "segments[0]: object contains unknown field `spare`"),
     (("segments", 0, "file", "bytes"), 2**50, "digits of checksums"),
     (("segments", 0, "file", "crc32"), "zz", "checksums"),
-    (("segments", 0, "tombstones"), [], "segments[0]"),
-    (("indexes", 0, "covers"), [7], "indexes[0].covers"),
+    (("segments", 0, "tombstones"), [], "segments[0].tombstones: expected `object | null`"),
+    (("indexes", 0, "covers"), [7], "indexes[0].covers[0]: expected `str`, got `int`"),
     (("indexes", 0, "covers"), ["segments/other"], "segments that the version does not have"),
     (("indexes", 0, "rows"), 39, "40 rows where the manifest says 39"),
-    (("indexes", 0, "labels"), "x", "indexes[0]"),
-    (("indexes", 0, "facts"), [], "indexes[0]: facts is []"),
+    (("indexes", 0, "labels"), "x", "indexes[0].labels: expected `object | null`, got `str`"),
+    (("indexes", 0, "facts"), [], "indexes[0].facts: expected `object`, got `array`"),
     (("indexes", 0, "facts", "seed"), "x", "indexes[0].facts.seed"),
     (("indexes", 0, "facts", "surface"), [["a", 1, 2]], "indexes[0].facts.surface[0]"),
     (
@@ -679,6 +676,11 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
         "indexes[0].facts.surface[0]",
     ),
     (("indexes", 0, "facts", "surface"), [[16, 16, 10]], "indexes[0].facts.surface[0]"),
+    (
+        ("indexes", 0, "facts", "surface"),
+        [[16, 8, 10, 1.0, 1.0, 1.0]],
+        "indexes[0].facts.surface[0]",
+    ),
     (("indexes", 0, "facts", "codes"), "segments/\0", "indexes[0].facts.codes is"),
     (
         ("indexes", 0, "facts", "codes"),

@@ -25,14 +25,15 @@ import numpy as np
 import pyarrow as pa
 
 import vecsearch as vs
-from vecsearch import build, ingest
+from vecsearch.index import auto, build
 
 folder, rows, dim, recipe, memory, budget, lean = Path(sys.argv[1]), *sys.argv[2:]
 rows, dim, budget = int(rows), int(dim), int(budget) << 20
-# the parts of fixed size made small, so that a small collection is larger than they are
-if lean == "lean":
-    ingest.SEGMENT_BYTES = 32 << 20
-    build.HELD_OUT, build.TRAIN_ROWS, build.BATCH_ROWS = 200, 4096, 4096
+if lean == "lean":  # the parts of fixed size made small, so that a small collection is larger than they are
+    limits = vs.Limits(segment_bytes=32 << 20, index_batch_rows=4096)
+    build.HELD_OUT, auto.TRAIN_ROWS = 200, 4096
+else:
+    limits = vs.Limits()
 
 
 def batches(rows):
@@ -48,7 +49,7 @@ def batches(rows):
 
 
 def everything(root, rows):
-    with vs.create(root, dim=dim) as c:
+    with vs.create(root, dim=dim, limits=limits) as c:
         stream = batches(rows)
         first = next(stream)
         c.add(pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], stream)), progress=False)

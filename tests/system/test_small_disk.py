@@ -64,11 +64,11 @@ def rows(first: int, count: int, width: int = 300) -> list[dict[str, object]]:
     ]
 
 
-def make(path: Path) -> None:
-    from vecsearch.index import build
+SMALL = vs.Limits(smallest_index_rows=20)
 
-    build.SMALLEST = 20
-    with vs.create(path, embedder="toy:8") as c:
+
+def make(path: Path) -> None:
+    with vs.create(path, embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 200))
         c.delete([3, 4])
         c.build_index("HNSW8")
@@ -93,7 +93,7 @@ OPERATIONS: dict[str, Callable[[vs.Collection], object]] = {
 
 
 def state(path: Path) -> tuple[object, ...]:
-    with vs.open(path) as c:
+    with vs.open(path, limits=SMALL) as c:
         hits = c.search("文 number 17", k=5, exact=True)
         return (
             c.to_arrow([*c.info().columns]).to_pydict(),
@@ -117,7 +117,7 @@ def run_full_disk() -> None:
             before, files = state(path), {item for item in path.rglob("*") if item.is_file()}
             fill(Path("filler"), free)
             error = None
-            with vs.open(path) as reader, vs.open(path) as writer:
+            with vs.open(path, limits=SMALL) as reader, vs.open(path, limits=SMALL) as writer:
                 try:
                     operation(writer)
                 except vs.StorageError as caught:
@@ -144,7 +144,7 @@ def run_full_disk() -> None:
                 assert not Path("backup.vs").exists() and not Path("out.parquet").exists()
             assert find_damage(path) == [], name
             Path("filler").unlink()
-            with vs.open(path) as c:
+            with vs.open(path, limits=SMALL) as c:
                 if error is not None or name == "purge":  # with room again it works
                     operation(c)
                 c.add([{"id": 10**6, "text": "later", "note": ""}])
@@ -185,7 +185,7 @@ def run_read_only() -> None:
     before = state(path)
     subprocess.run(["mount", "-o", "remount,ro", str(Path.cwd())], check=True)
     assert state(path) == before and find_damage(path) == []
-    with vs.open(path) as c:
+    with vs.open(path, limits=SMALL) as c:
         assert c.versions() and c.count("id < 10") == 8
         for name, operation in OPERATIONS.items():
             try:
@@ -224,7 +224,7 @@ def not_ours(folder: Path) -> None:
             if os.geteuid() == 0:
                 os.setuid(NOBODY)
             assert state(path) == before and find_damage(path) == []
-            with vs.open(path) as c:
+            with vs.open(path, limits=SMALL) as c:
                 for name, operation in OPERATIONS.items():
                     if name in ("backup", "export", "create"):
                         continue  # those do not write into the collection

@@ -23,8 +23,8 @@ from vecsearch.embedders import resolve_embedder
 from vecsearch.evaluation.metrics import ndcg_at_k
 from vecsearch.storage import folders
 from vecsearch.training import contrastive, finetune
-from vecsearch.training.distill import distill
 from vecsearch.training.contrastive import ranking_loss
+from vecsearch.training.distill import distill
 from vecsearch.training.finetune import Settings
 from vecsearch.training.pairs import read_pairs, split_queries
 

@@ -16,9 +16,9 @@ from vecsearch.embedders.registry import resolve_embedder
 from vecsearch.embedders.saved import lives_in_a_folder, save_copy
 from vecsearch.errors import CorruptedError, EmbedderError, EmbedderMismatchError
 from vecsearch.storage.disk import CheckedFile
-from vecsearch.storage.layout import MODELS
+from vecsearch.storage.layout import MODELS, place_of
 from vecsearch.storage.manifest import EmbedderEntry
-from vecsearch.storage.staging import Staging, place_of
+from vecsearch.storage.staging import Staging
 
 
 class Model:

@@ -21,7 +21,6 @@ import numpy as np
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.index.auto import choose_recipe
-from vecsearch.index.build import SMALLEST
 from vecsearch.index.builder import Builder
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.query.searcher import Searcher
@@ -59,9 +58,11 @@ def compare_recipes(
     snapshot = store.snapshot()
     manifest = snapshot.manifest
     rows = snapshot.live.rows
-    if len(rows) < SMALLEST:
+    smallest = store.limits.smallest_index_rows
+    if len(rows) < smallest:
         raise InvalidInputError(
-            f"{len(rows):,} rows: below {SMALLEST:,} exact search is fastest, and there is nothing to compare"
+            f"{len(rows):,} rows: below {smallest:,} exact search is fastest, "
+            "and there is nothing to compare"
         )
     threads = os.cpu_count() or 1
     curves = []
@@ -71,7 +72,13 @@ def compare_recipes(
             continue  # measured with every recipe
         progress(name)
         builder = Builder(
-            snapshot, recipe, seed, threads, lambda count: None, target=manifest.recall
+            snapshot,
+            recipe,
+            seed,
+            threads,
+            lambda count: None,
+            target=manifest.recall,
+            limits=store.limits,
         )
         started = time.perf_counter()
         built = builder.run(rows, queries)

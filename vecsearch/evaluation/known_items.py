@@ -103,7 +103,7 @@ def _draw(subject: Subject, wanted: int, rng: np.random.Generator) -> tuple[list
     """Up to `wanted` questions of documents drawn at random, and how many documents were looked at for them."""
     snapshot, rows = subject.snapshot, subject.selection.rows
     column = str(snapshot.manifest.text_column)
-    if CHUNK in snapshot.manifest.schema.names and len(rows):
+    if snapshot.manifest.chunked and len(rows):
         rows = rows[
             snapshot.take([CHUNK], rows).column(0).to_numpy() == 0
         ]  # a document's first passage stands for it

@@ -28,6 +28,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.recall_watch import Watch
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage import locks
+from vecsearch.storage.garbage import remove_query_sample
 from vecsearch.storage.layout import QUERIES
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
@@ -57,7 +58,7 @@ def set_sampling(store: Store, count: int) -> int:
             store.commit(None, following)
             version = following.version
     if not count:
-        store.drop_queries()
+        remove_query_sample(store.root)
     return version
 
 

@@ -18,11 +18,10 @@ from vecsearch.index.builder import OWN_QUERIES, Builder
 from vecsearch.index.calibration import describe_recall
 from vecsearch.index.commit import BuiltIndex, commit_index, commit_without_index
 from vecsearch.index.recipe import IndexRecipe
+from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.store import Store
 from vecsearch.types import BuildResult
-
-SMALLEST = 1000  # with fewer rows exact search is faster than any index
 
 
 def build_index(
@@ -65,7 +64,7 @@ def build_index(
     target = snapshot.manifest.recall if recall is None else recall
     rows = snapshot.live.rows
     chosen = choose_recipe(recipe, snapshot, memory, target, seed)
-    if chosen.kind == "exact" or len(rows) < SMALLEST:
+    if chosen.kind == "exact" or len(rows) < store.limits.smallest_index_rows:
         by_recipe = chosen.kind == "exact" and recipe != "auto"
         why = "the recipe is exact search" if by_recipe else "exact search is fastest for few rows"
         version = commit_without_index(store, target)
@@ -73,12 +72,19 @@ def build_index(
         return BuildResult("exact", 0, seconds, 0, 0, "", f"no index: {why}", version)
     threads = threads or os.cpu_count() or 1
     with Builder(
-        snapshot, chosen, seed, threads, progress, target=target, resumable=True
+        snapshot,
+        chosen,
+        seed,
+        threads,
+        progress,
+        target=target,
+        resumable=True,
+        limits=store.limits,
     ) as builder:
         built = builder.extend_or_run(rows, queries, query_source)
         entry, version = commit_index(store, snapshot, built)
     with contextlib.suppress(OSError):  # the index is committed; a later commit tidies up
-        store.drop_builds()
+        remove_build_checkpoints(store.root)
     return _result(built, entry, version, time.perf_counter() - started)
 
 

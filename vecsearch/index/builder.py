@@ -33,15 +33,14 @@ from vecsearch.index.faiss import (
 from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.scorer import VectorScorer
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.storage.store import rows_of
 from vecsearch.types import Metric
 
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
-BATCH_ROWS = 16_384  # rows added at a time
 OWN_QUERIES = "the user's own queries"
 HELD_OUT_ROWS = "held-out rows"
 ADDED_SINCE = " and of those added since"  # after HELD_OUT_ROWS, in calibrations of extensions
@@ -60,6 +59,7 @@ class Builder:
         *,
         target: float,
         resumable: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Prepare a build.
 
@@ -71,6 +71,7 @@ class Builder:
             progress: Called with the number of rows just added.
             target: The recall the index is for, 0 to 1.
             resumable: Write checkpoints, and resume from those of an interrupted build.
+            limits: How many rows are added at a time.
         """
         self.snapshot = snapshot
         self.recipe = recipe
@@ -78,6 +79,7 @@ class Builder:
         self.threads = threads
         self.progress = progress
         self.target = target
+        self.limits = limits
         self.rng = np.random.default_rng(seed)
         self.attached = attach(snapshot)
         self.scorer = VectorScorer(snapshot)
@@ -169,7 +171,7 @@ class Builder:
             "recipe": asdict(self.recipe),
             "seed": self.seed,
             "metric": str(manifest.metric),
-            "segments": rows_of(manifest),  # positions mean something with their segments only
+            "segments": manifest.row_state,  # positions mean something with their segments only
             "rows": len(base),
             "rows_digest": digest.hexdigest(),
             "training_rows": training,
@@ -314,5 +316,6 @@ class Builder:
         )
 
     def _batches(self, rows: Positions) -> Iterator[Vectors]:
-        for first in range(0, len(rows), BATCH_ROWS):
-            yield self.snapshot.stored_vectors(rows[first : first + BATCH_ROWS])
+        step = self.limits.index_batch_rows
+        for first in range(0, len(rows), step):
+            yield self.snapshot.stored_vectors(rows[first : first + step])

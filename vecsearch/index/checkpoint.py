@@ -12,9 +12,10 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from vecsearch.errors import CorruptedError
 from vecsearch.index.faiss import FaissIndex, read_index
@@ -94,7 +95,7 @@ class Checkpoint:
         )
         disk.move(self.folder / f"{name}.part", self.folder / name)
         disk.sync_folder(self.folder)
-        info = self.identity | {"rows_added": index.n, "file": asdict(ref)}
+        info = self.identity | {"rows_added": index.n, "file": msgspec.structs.asdict(ref)}
         text = json.dumps(info, indent=1, sort_keys=True)
         part = self.folder / f"{BUILD_INFO}.part"
         disk.write_text(part, text)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
@@ -22,17 +21,11 @@ from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
-from vecsearch.storage.schema import normalize, vector_array
+from vecsearch.storage.schema import encode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
-from vecsearch.types import ID, NORM, VECTOR, AddResult, Metric, OnConflict
-
-# Documents that are checked, split and embedded together: enough for a model to sort by length.
-WINDOW_ROWS = 4096
-# A segment ends at this many rows or bytes, so that an add of any size needs little memory.
-SEGMENT_ROWS = 262_144
-SEGMENT_BYTES = 256 * 2**20
+from vecsearch.types import ID, AddResult, OnConflict
 
 
 def add_documents(
@@ -72,7 +65,7 @@ def add_documents(
     with AddTransaction.begin(
         store, on_conflict, embedder, split, id_column, text_column
     ) as transaction:
-        for window in rebatch(batches, WINDOW_ROWS):
+        for window in rebatch(batches, store.limits.window_rows):
             transaction.write(window)
             progress(window.num_rows)
         return transaction.commit()
@@ -133,7 +126,7 @@ class AddTransaction:
             )
         project = None if embedder is None else embedder.project
         with store.staging() as staging:
-            segments = SegmentBuffer(staging, SEGMENT_ROWS, SEGMENT_BYTES)
+            segments = SegmentBuffer(staging, store.limits)
             yield cls(
                 store,
                 base,
@@ -152,7 +145,9 @@ class AddTransaction:
             return
         passages = self.splitter.split(rows.batch)
         if rows.vectors is None:
-            vectors = self._embedded(rows, passages, keep=window.num_rows == WINDOW_ROWS)
+            vectors = self._embedded(
+                rows, passages, keep=window.num_rows == self.store.limits.window_rows
+            )
         else:
             vectors = _given_vectors(rows, rows.vectors, passages)
         self.segments.append(self._stored_batch(passages, vectors))
@@ -189,10 +184,7 @@ class AddTransaction:
         """The rows as a segment stores them."""
         manifest = self.base.manifest
         columns = passages.columns()
-        if manifest.metric is Metric.COSINE:
-            vectors, norms = normalize(vectors)
-            columns[NORM] = pa.array(norms)
-        columns[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(manifest.dtype)))
+        columns |= encode_vectors(vectors, manifest.metric, manifest.dtype)
         schema = self.checker.schema()
         arrays = [
             columns[name] if name in columns else passages.batch.column(name)

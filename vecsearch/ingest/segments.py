@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from vecsearch.common.batches import BatchBuffer
+from vecsearch.storage.limits import Limits
 from vecsearch.storage.manifest import SegmentEntry
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.staging import Staging
@@ -14,31 +16,24 @@ class SegmentBuffer:
 
     Args:
         staging: Where segments are written. They belong to no version until the commit.
-        rows: A segment ends at this many rows or more.
-        size: A segment ends at this many bytes or more.
+        limits: How many rows or bytes end a segment.
     """
 
-    def __init__(self, staging: Staging, rows: int, size: int) -> None:
+    def __init__(self, staging: Staging, limits: Limits) -> None:
         self.staging = staging
-        self.rows = rows
-        self.size = size
         self.entries: list[SegmentEntry] = []
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting = BatchBuffer(limits.segment_rows, limits.segment_bytes)
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Add a batch; write a segment once the waiting batches fill one."""
-        self._waiting.append(batch)
-        if (
-            sum(waiting.num_rows for waiting in self._waiting) >= self.rows
-            or sum(waiting.nbytes for waiting in self._waiting) >= self.size
-        ):
+        self._waiting.add(batch)
+        if self._waiting.full:
             self.flush()
 
     def flush(self) -> None:
         """Write the waiting batches as a segment."""
-        if self._waiting:
-            batches, self._waiting = self._waiting, []
-            batch = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+        batch = self._waiting.take()
+        if batch is not None:
             self.entries.append(self.staging.write_segment(batch))
 
     def open(self, entry: SegmentEntry) -> Segment:

@@ -1,7 +1,7 @@
-"""Take a collection elsewhere: as a backup, which is a collection itself, or as one Parquet file that anything reads.
+"""Copy a collection to a backup, and restore one.
 
-Both work on one version, held against removal, while others write. What is being made has another name until it is whole, so
-nothing half done is ever taken for a backup.
+A backup is a collection of one version. It is written under a temporary name, and renamed when it
+is complete.
 """
 
 from __future__ import annotations
@@ -12,46 +12,88 @@ from pathlib import Path
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.maintenance.parquet import import_parquet
 from vecsearch.storage import disk, log, manifest_json
-from vecsearch.storage.disk import CheckedFile
+from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.folders import folder_path, new_collection_folder
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import open_snapshot
 
 
 def write_backup(root: Path, target: Path, version: int | None = None) -> int:
-    """Copy a version (the latest) of a collection to a new folder; the version's number.
+    """Copy one version of a collection to a new folder, while others may write to it.
 
-    Every byte is compared with its checksum on the way. Writing to the collection may go on. A backup is a collection of one
-    version: `open` searches it, and `backup` from it to a free place restores it.
-    Raises CollectionNotFoundError, VersionNotFoundError, CollectionExistsError, CorruptedError, StorageError.
+    Every byte is compared with its checksum. A backup is a collection: `open` searches it, and
+    `restore` copies it to another place.
+
+    Args:
+        root: The collection.
+        target: The folder of the backup; it must not exist, or be empty.
+        version: The version to copy; None copies the latest.
+
+    Returns:
+        The version copied.
+
+    Raises:
+        InvalidInputError: `target` is inside the collection.
+        CollectionNotFoundError: There is no collection at `root`.
+        VersionNotFoundError: It does not have this version.
+        CollectionExistsError: `target` exists.
+        CorruptedError: A file is damaged.
+        StorageError: Reading or writing failed.
     """
     snapshot = open_snapshot(root, OpenFiles(root), version)
     if target.resolve().is_relative_to(root.resolve()):
-        raise InvalidInputError(f"{target} lies inside the collection: choose a place outside")
-    refs = {ref.name: ref for ref in snapshot.manifest.files()}
+        raise InvalidInputError(f"{target} is inside the collection: choose a place outside")
+    manifest = snapshot.manifest
+    refs = {ref.name: ref for ref in manifest.files()}
     with new_collection_folder(target) as part:
         disk.require_space(part, sum(ref.bytes for ref in refs.values()))
-        for name, ref in refs.items():
-            with disk.storage_errors("writing", target):
-                (part / name).parent.mkdir(parents=True, exist_ok=True)  # a model's folder
-            source = CheckedFile(root, ref)
-            source.verify_all()
-            disk.write_bytes(part / name, memoryview(source.buffer))
-            if disk.describe(part, part / name, name) != ref:
-                raise CorruptedError(
-                    f"{target / name} was not written as it was read: try another disk"
-                )
-        disk.write_text(
-            log.path_of(part, snapshot.manifest.version), manifest_json.to_json(snapshot.manifest)
+        for ref in refs.values():
+            _copy(root, ref, part, target)
+        disk.write_text(log.path_of(part, manifest.version), manifest_json.to_json(manifest))
+    return manifest.version
+
+
+def _copy(root: Path, ref: FileRef, part: Path, target: Path) -> None:
+    """Copy one file to `part`, the temporary name of `target`; compare both with its checksums."""
+    copy = part / ref.name
+    with disk.storage_errors("writing", target):
+        copy.parent.mkdir(parents=True, exist_ok=True)  # the folder of a model
+    source = CheckedFile(root, ref)
+    source.verify_all()
+    disk.write_bytes(copy, memoryview(source.buffer))
+    if disk.describe(part, copy, ref.name) != ref:
+        raise CorruptedError(
+            f"{target / ref.name} differs from what was written to it: try another disk"
         )
-    return snapshot.manifest.version
 
 
 def restore(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
-    """Make a collection at `target`, where nothing is yet, of a backup or of a file that `export_parquet` wrote; its rows.
+    """Create a collection from a backup, or from a Parquet file that `Collection.export` wrote.
 
-    Another thing than `Collection.restore`, which goes back to an older version of the same collection. Raises
-    CollectionNotFoundError, CollectionExistsError, InvalidInputError, CorruptedError, StorageError.
+    To go back to an older version of a collection, use `Collection.rollback`.
+
+    Args:
+        source: The folder of a backup, or a Parquet file.
+        target: The folder of the new collection; it must not exist, or be empty.
+
+    Returns:
+        The number of rows in the new collection.
+
+    Raises:
+        CollectionNotFoundError: There is no backup at `source`.
+        CollectionExistsError: `target` exists.
+        InvalidInputError: `source` is a file that `export` did not write.
+        CorruptedError: `source` is damaged.
+        StorageError: Reading or writing failed.
+
+    Example:
+        >>> import tempfile, vecsearch
+        >>> folder = tempfile.mkdtemp()
+        >>> with vecsearch.create(f"{folder}/papers.vs", dim=2) as papers:
+        ...     result = papers.add([{"id": 1, "vector": [1.0, 0.0]}], progress=False)
+        ...     version = papers.backup(f"{folder}/monday.vs")
+        >>> vecsearch.restore(f"{folder}/monday.vs", f"{folder}/again.vs")
+        1
     """
     origin, root = folder_path(source), folder_path(target)
     if origin.is_file():

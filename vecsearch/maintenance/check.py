@@ -1,13 +1,13 @@
-"""Look for damage in every file of a collection, and mend what can be made again.
+"""Look for damage in every file of a collection.
 
-Segments, tombstones and manifests are what a collection consists of: when one is damaged, only a backup or an older version has
-its content. Id files and indexes are derived from segments, so `repair` makes them again.
+Segments, tombstones and manifests are the data: if one is damaged, only a backup or an older
+version has its content. Derived files (ids, indexes) can be made again, see `repair`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,26 +17,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.errors import CorruptedError, VecsearchError, VersionNotFoundError
-from vecsearch.index.faiss import read_index
+from vecsearch.index.derived import DERIVED
 from vecsearch.storage import disk, locks, log, manifest_json
+from vecsearch.storage.derived import Comparison
 from vecsearch.storage.disk import CheckedFile, FileRef
-from vecsearch.storage.ids import id_keys
 from vecsearch.storage.layout import MANIFESTS
-from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.open_files import OpenFiles, read_rows
+from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.snapshot import open_snapshot
-from vecsearch.storage.staging import count_documents
-from vecsearch.types import CHUNK, ID, NORM, Metric
+from vecsearch.types import CHUNK, ID
 
-LOCK_TIMEOUT = 60.0  # seconds
-SLICE = 65_536  # rows looked at together
-UNIT = 0.01  # how far the squared length of a stored unit vector may be from 1: float16 rounds
+MODEL_REMEDY = "restore a backup, or open the collection with the model itself: embedder=..."
+MANIFEST_REMEDY = (
+    "its content is whole: make a backup, and check the disk; later versions replace it"
+)
+REMEDIES: Mapping[str, str] = {derived.kind: derived.remedy for derived in DERIVED} | {
+    "model": MODEL_REMEDY,
+    "manifest": MANIFEST_REMEDY,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something wrong with a file: its name below the collection, what is wrong, the versions that need it, what to do."""
+    """Something wrong with a file.
+
+    Attributes:
+        file: Its name below the collection.
+        what: What is wrong.
+        versions: The versions that need the file.
+        remedy: What to do.
+    """
 
     file: str
     what: str
@@ -44,13 +56,16 @@ class Damage:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.what} (in version {', '.join(map(str, self.versions))}); {self.remedy}"
+        versions = ", ".join(map(str, self.versions))
+        return f"{self.file}: {self.what} (in version {versions}); {self.remedy}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Wrong:
-    """Damage before it is known which versions it concerns. `kind`: "segment", "ids", "tombstones", "index", "model" or
-    "manifest"."""
+class Finding:
+    """Damage of a file, before it is known which versions need the file.
+
+    `kind` is "segment", "tombstones", "model", "manifest", or a kind of derived file.
+    """
 
     kind: str
     file: str
@@ -59,70 +74,72 @@ class _Wrong:
 
 @dataclass(frozen=True, slots=True)
 class HeldVersions:
-    """The versions on disk, held against removal, and the numbers of those whose manifest cannot be read, with why."""
+    """The versions on disk, held against removal.
+
+    Attributes:
+        good: The readable versions, by number.
+        bad: The numbers of the others, and why they cannot be read.
+    """
 
     good: dict[int, Manifest]
     bad: dict[int, str]
 
 
 def find_damage(root: Path) -> list[Damage]:
-    """Read every file of every kept version whole, and compare it with its checksums and with the files it belongs to.
+    """Read every file of every version, and compare it with its checksums and related files.
 
-    Searching and changing go on meanwhile. Raises CollectionNotFoundError, StorageError.
+    Searching and changing may go on meanwhile.
+
+    Raises:
+        CollectionNotFoundError: There is no collection at `root`.
+        StorageError: A file could not be read.
     """
-    with held_versions(root) as kept:
-        wrong = look_for_damage(root, kept.good)
-        versions = {item.file: _needing(kept.good, item.file) for item in wrong}
-        unusable = {
-            number
-            for item in wrong
-            if item.kind in ("segment", "tombstones")
-            for number in versions[item.file]
-        }
-        whole = max(set(kept.good) - unusable, default=None)
-        remedies = {
-            "ids": "repair makes it again",
-            "index": "repair builds it again; until then searches are exact",
-            "manifest": "what it says is whole: make a backup, and look at the disk; later versions replace it",
-            "model": "restore a backup, or open the collection with the model from elsewhere (in Python)",
-        }
-        otherwise = (
-            "restore a backup"
-            if whole is None
-            else f"restore a backup, or roll back to version {whole}"
-        )
-        found = [
-            Damage(item.file, item.what, versions[item.file], remedies.get(item.kind, otherwise))
-            for item in wrong
+    with held_versions(root) as held:
+        findings = look_for_damage(root, held.good)
+        needing = {item.file: _versions_needing(held.good, item.file) for item in findings}
+        otherwise = _other_remedy(held.good, findings)
+        damages = [
+            Damage(item.file, item.what, needing[item.file], REMEDIES.get(item.kind, otherwise))
+            for item in findings
         ]
-        newest = max(kept.good, default=0)
-        for number, why in kept.bad.items():
-            remedy = (
-                f"repair goes back to version {newest}"
-                if number > newest
-                else "repair sets it aside"
-            )
-            found.append(
-                Damage(
-                    _manifest_name(root, number),
-                    why,
-                    (number,),
-                    remedy if newest else "restore a backup",
-                )
-            )
-        return found
+        return damages + _bad_manifests(root, held)
 
 
-# -- looking ---------------------------------------------------------------------------------------------------------------
+def _other_remedy(good: Mapping[int, Manifest], findings: Iterable[Finding]) -> str:
+    """What to do about damaged data: use a backup, or the newest version that does not need it."""
+    unusable = {
+        number
+        for item in findings
+        if item.kind in ("segment", "tombstones")
+        for number in _versions_needing(good, item.file)
+    }
+    whole = max(set(good) - unusable, default=None)
+    if whole is None:
+        return "restore a backup"
+    return f"restore a backup, or roll back to version {whole}"
+
+
+def _bad_manifests(root: Path, held: HeldVersions) -> list[Damage]:
+    newest = max(held.good, default=0)
+    damages = []
+    for number, reason in held.bad.items():
+        remedy = "repair moves it out of the way"
+        if not newest:
+            remedy = "restore a backup"
+        elif number > newest:
+            remedy = f"repair goes back to version {newest}"
+        damages.append(Damage(_manifest_name(root, number), reason, (number,), remedy))
+    return damages
 
 
 @contextlib.contextmanager
 def held_versions(root: Path) -> Iterator[HeldVersions]:
+    """Read every manifest, and hold the versions against removal."""
     with contextlib.ExitStack() as stack:
         good: dict[int, Manifest] = {}
         bad: dict[int, str] = {}
         for number in log.required_versions(root):
-            with contextlib.suppress(FileNotFoundError, VersionNotFoundError):  # collected just now
+            with contextlib.suppress(FileNotFoundError, VersionNotFoundError):  # removed just now
                 stack.enter_context(locks.lock_shared(log.path_of(root, number)))
                 try:
                     good[number] = log.load(root, number)
@@ -135,7 +152,7 @@ def _manifest_name(root: Path, version: int) -> str:
     return f"{MANIFESTS}/{log.path_of(root, version).name}"
 
 
-def _needing(good: dict[int, Manifest], name: str) -> tuple[int, ...]:
+def _versions_needing(good: Mapping[int, Manifest], name: str) -> tuple[int, ...]:
     return tuple(
         number
         for number, manifest in good.items()
@@ -144,117 +161,86 @@ def _needing(good: dict[int, Manifest], name: str) -> tuple[int, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One thing to compare. `files`: the file it blames, then those it reads, which must be whole for it to mean anything."""
-
-    kind: str
-    files: tuple[str, ...]
-    compare: Callable[[], None]
+# -- comparing ------------------------------------------------------------------------------------
 
 
-def look_for_damage(root: Path, good: dict[int, Manifest]) -> list[_Wrong]:
+def look_for_damage(root: Path, good: Mapping[int, Manifest]) -> list[Finding]:
     """What is wrong with the files these versions name: each file once."""
-    wrong: dict[str, _Wrong] = {}
+    findings: dict[str, Finding] = {}
     refs: set[FileRef] = set()
-    looks: dict[tuple[str, tuple[str, ...]], _Look] = {}
+    comparisons: dict[tuple[str, tuple[str, ...]], Comparison] = {}
     for manifest in good.values():
         for kind, ref in _files(manifest):
             if ref not in refs:
-                _attempt(_Look(kind, (ref.name,), partial(_verify, root, ref)), wrong)
+                _run(kind, Comparison((ref.name,), partial(_verify, root, ref)), findings)
             refs.add(ref)
-        looks |= {(look.kind, look.files): look for look in _looks(root, manifest)}
-    for look in looks.values():
-        _attempt(look, wrong)
-    if good and all(item.kind in ("ids", "index", "model") for item in wrong.values()):
+        comparisons |= {(kind, item.files): item for kind, item in _comparisons(root, manifest)}
+    for (kind, _), comparison in comparisons.items():
+        _run(kind, comparison, findings)
+    if good and not any(item.kind in ("segment", "tombstones") for item in findings.values()):
         latest = good[max(good)]
-        _attempt(
-            _Look(
-                "segment",
-                (_manifest_name(root, latest.version),),
-                partial(_unique_ids, root, latest),
-            ),
-            wrong,
-        )
+        name = _manifest_name(root, latest.version)
+        _run("segment", Comparison((name,), partial(_compare_all_ids, root, latest)), findings)
     for number in good:
-        _attempt(
-            _Look("manifest", (_manifest_name(root, number),), partial(_as_written, root, number)),
-            wrong,
-        )
-    return list(wrong.values())
+        name = _manifest_name(root, number)
+        _run("manifest", Comparison((name,), partial(_compare_text, root, number)), findings)
+    return list(findings.values())
 
 
-def _attempt(look: _Look, wrong: dict[str, _Wrong]) -> None:
-    if not wrong.keys() & set(look.files):
-        try:
-            look.compare()
-        except (VecsearchError, pa.ArrowException, KeyError, ValueError, IndexError) as error:
-            wrong[look.files[0]] = _Wrong(look.kind, look.files[0], str(error))
+def _run(kind: str, comparison: Comparison, findings: dict[str, Finding]) -> None:
+    """Add what a comparison finds, unless a file it reads is known to be damaged."""
+    if findings.keys() & set(comparison.files):
+        return
+    try:
+        comparison.run()
+    except (VecsearchError, pa.ArrowException, KeyError, ValueError, IndexError) as error:
+        file = comparison.files[0]
+        findings[file] = Finding(kind, file, str(error))
 
 
 def _files(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
+    """Every file a version names, with its kind."""
     for entry in manifest.segments:
         yield "segment", entry.file
-        yield "ids", entry.ids
         if entry.tombstones is not None:
             yield "tombstones", entry.tombstones
-    for index in manifest.indexes:
-        for ref in index_files(index):
-            yield "index", ref
+    for derived in DERIVED:
+        for ref in derived.files(manifest):
+            yield derived.kind, ref
     for ref in manifest.embedder.files if manifest.embedder else ():
         yield "model", ref
 
 
-def index_files(entry: IndexEntry) -> tuple[FileRef, ...]:
-    return entry.files if entry.labels is None else (*entry.files, entry.labels)
-
-
-def _looks(root: Path, manifest: Manifest) -> Iterator[_Look]:
-    """What the files of a version must have in common."""
+def _comparisons(root: Path, manifest: Manifest) -> Iterator[tuple[str, Comparison]]:
+    """How the files of a version must agree, each with the kind of file that is blamed."""
     for entry in manifest.segments:
-        yield _Look("segment", (entry.name,), partial(_check_segment, root, manifest, entry))
-        yield _Look("ids", (entry.ids.name, entry.name), partial(_check_ids, root, entry))
+        run = partial(_compare_segment, root, manifest, entry)
+        yield "segment", Comparison((entry.name,), run)
         if entry.tombstones is not None:
-            yield _Look(
-                "tombstones",
-                (entry.tombstones.name, entry.name),
-                partial(_check_tombstones, root, entry),
-            )
-    for index in manifest.indexes:
-        names = tuple(ref.name for ref in index_files(index))
-        yield _Look("index", names, partial(_check_index, root, manifest, index))
+            names = (entry.tombstones.name, entry.name)
+            yield "tombstones", Comparison(names, partial(_compare_tombstones, root, entry))
+    for derived in DERIVED:
+        for comparison in derived.check(root, manifest):
+            yield derived.kind, comparison
 
 
 def _verify(root: Path, ref: FileRef) -> None:
     CheckedFile(root, ref).verify_all()
 
 
-def _require(true: bool, message: str) -> None:
-    if not true:
+def _require(condition: bool, message: str) -> None:
+    if not condition:
         raise CorruptedError(message)
 
 
-def _check_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
+def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
     segment = Segment(root, entry.file, entry.rows)
     _require(segment.schema.equals(manifest.schema), "its columns are not those the manifest names")
     segment.batch.validate(full=True)
     for item in segment.schema:
-        _require(
-            item.nullable or not segment.batch.column(item.name).null_count,
-            f"column {item.name!r} has nulls",
-        )
-    for at in range(0, entry.rows, SLICE):
-        vectors = segment.vectors[at : at + SLICE].astype(np.float32)
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        _require(bool(np.isfinite(squares).all()), "a vector has a number that is not finite")
-        if manifest.metric is Metric.COSINE:
-            _require(bool((abs(squares - 1) < UNIT).all()), "a vector is not of unit length")
-    if manifest.metric is Metric.COSINE:
-        norms = segment.batch.column(NORM).to_numpy()
-        _require(
-            bool((np.isfinite(norms) & (norms > 0)).all()),
-            "the length of a vector is not a positive number",
-        )
+        nulls = segment.batch.column(item.name).null_count
+        _require(item.nullable or not nulls, f"column {item.name!r} has nulls")
+    check_encoded(segment.batch, manifest.metric)
     if entry.tombstones is None:
         _require(
             entry.documents == count_documents(segment.batch),
@@ -262,18 +248,7 @@ def _check_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
         )
 
 
-def _check_ids(root: Path, entry: SegmentEntry) -> None:
-    ids = Segment(root, entry.file, entry.rows).batch.column(ID)
-    batch = pa.ipc.open_file(CheckedFile(root, entry.ids).buffer).get_batch(0)
-    keys = id_keys(ids)
-    order = np.argsort(keys, kind="stable")
-    same = np.array_equal(batch.column("key"), keys[order]) and np.array_equal(
-        batch.column("row"), order
-    )
-    _require(same, f"it does not agree with {entry.name}")
-
-
-def _check_tombstones(root: Path, entry: SegmentEntry) -> None:
+def _compare_tombstones(root: Path, entry: SegmentEntry) -> None:
     assert entry.tombstones is not None
     rows = read_rows(root, entry.tombstones)
     _require(bool((np.diff(rows) > 0).all()), "its rows are not ascending")
@@ -285,54 +260,29 @@ def _check_tombstones(root: Path, entry: SegmentEntry) -> None:
         len(rows) == entry.deleted,
         f"it has {len(rows)} rows where the manifest says {entry.deleted}",
     )
-    batch = Segment(root, entry.file, entry.rows).batch
     live = np.ones(entry.rows, bool)
     live[rows] = False
-    documents = int(np.count_nonzero(live))
-    if CHUNK in batch.schema.names:
-        documents = int(np.count_nonzero(batch.column(CHUNK).to_numpy()[live] == 0))
+    documents = count_documents(Segment(root, entry.file, entry.rows).batch, live)
     _require(
         documents == entry.documents, "it leaves another number of documents than the manifest says"
     )
 
 
-def _check_index(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
-    rows = {segment.name: segment.rows for segment in manifest.segments}
-    _require(set(entry.covers) <= set(rows), "it covers segments that the version does not have")
-    covered = sum(rows[name] for name in entry.covers)
-    index = read_index(root / entry.files[0].name)
-    _require(index.n == entry.rows, f"it has {index.n} rows where the manifest says {entry.rows}")
-    if entry.labels is None:
-        _require(entry.rows <= covered, "it has more rows than the segments it covers")
-        return
-    labels = read_rows(root, entry.labels)
-    _require(
-        len(labels) == entry.rows,
-        f"{entry.labels.name} has {len(labels)} labels where the index has {entry.rows}",
-    )
-    present = labels[labels >= 0]
-    _require(
-        bool((labels >= -1).all() and (present < covered).all()),
-        f"{entry.labels.name} names rows that are not there",
-    )
-    _require(len(np.unique(present)) == len(present), f"{entry.labels.name} names a row twice")
-
-
-def _as_written(root: Path, number: int) -> None:
+def _compare_text(root: Path, number: int) -> None:
     path = log.path_of(root, number)
     with disk.storage_errors("reading", path):
         text = path.read_text(encoding="utf-8")
     _require(manifest_json.is_as_written(text), "white space in it is not as it was written")
 
 
-def _unique_ids(root: Path, manifest: Manifest) -> None:
-    """No id stands twice among the live rows; where there is a chunker, no passage of one."""
-    names = [ID, CHUNK] if CHUNK in manifest.schema.names else [ID]
+def _compare_all_ids(root: Path, manifest: Manifest) -> None:
+    """No two live rows have the same id, or where documents have passages, are the same passage."""
+    names = [ID, CHUNK] if manifest.chunked else [ID]
     snapshot = open_snapshot(root, OpenFiles(root), manifest.version)
     rows = pa.table(snapshot.take(names, snapshot.live.rows))
     counts = rows.group_by(names).aggregate([([], "count_all")])
-    twice = counts.filter(pc.greater(counts["count_all"], 1))
-    if len(twice):
+    duplicates = counts.filter(pc.greater(counts["count_all"], 1))
+    if len(duplicates):
         raise CorruptedError(
-            f"id {twice[ID][0].as_py()!r} stands twice in version {manifest.version}"
+            f"duplicate id {duplicates[ID][0].as_py()!r} in version {manifest.version}"
         )

@@ -5,61 +5,72 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecsearch.common.batches import rebatch
 from vecsearch.errors import (
     CollectionExistsError,
     CorruptedError,
     InvalidInputError,
     VecsearchError,
 )
-from vecsearch.ingest.add import SEGMENT_BYTES, SEGMENT_ROWS
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import disk, log, manifest_json
 from vecsearch.storage.folders import new_collection_folder
-from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
+from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.open_files import OpenFiles
-from vecsearch.storage.schema import vector_array, vector_type, vector_view
+from vecsearch.storage.schema import (
+    decode_vectors,
+    encode_vectors,
+    vector_array,
+    vector_field,
+    vector_view,
+)
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.storage.store import Store
-from vecsearch.types import NORM, VECTOR, Metric
+from vecsearch.types import NORM, VECTOR
 
 BATCH_ROWS = 8192  # rows of a Parquet row group, and rows in memory at a time
-METADATA = b"vecsearch"  # key of the manifest in a Parquet file
+METADATA = b"vecsearch"  # key of the manifest in the metadata of a Parquet file
 
 
 def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
-    """Write the live rows of a version to one Parquet file; how many they are.
+    """Write the live rows of a version to one Parquet file.
 
-    All columns, vectors as they were given (float32), and in the file's metadata what else `import_parquet` needs to make the
-    same collection again. Indexes are not in it, nor is a model that lies inside the collection. Raises InvalidInputError for a
-    column type that Parquet does not have, CollectionNotFoundError, VersionNotFoundError, CollectionExistsError,
-    CorruptedError, StorageError.
+    The file has all columns, vectors as they were given (float32), and in its metadata what else
+    `import_parquet` needs. It has no index, and no model that is stored inside the collection.
+
+    Args:
+        root: The collection.
+        target: The file; it must not exist.
+        version: The version to write; None writes the latest.
+
+    Returns:
+        The number of rows written.
+
+    Raises:
+        InvalidInputError: A column has a type that Parquet does not have.
+        CollectionNotFoundError: There is no collection at `root`.
+        VersionNotFoundError: It does not have this version.
+        CollectionExistsError: `target` exists.
+        CorruptedError: A file of the collection is damaged.
+        StorageError: Reading or writing failed.
     """
     snapshot = open_snapshot(root, OpenFiles(root), version)
     if target.exists():
-        raise CollectionExistsError(f"{target} is there already: choose a name that is free")
-    model = snapshot.manifest.embedder
-    manifest = replace(
-        snapshot.manifest, segments=(), indexes=(), embedder=model and replace(model, files=())
-    )
-    at = manifest.schema.get_field_index(VECTOR)
-    schema = manifest.schema.set(
-        at, pa.field(VECTOR, vector_type(manifest.dim, "float32"), nullable=False)
-    )
-    schema = schema.with_metadata({METADATA: manifest_json.to_json(manifest)})
+        raise CollectionExistsError(f"{target} exists already: choose a name that is free")
+    schema = _file_schema(snapshot.manifest)
 
     def write(path: Path) -> None:
         with (
             pa.OSFile(str(path), "wb") as sink,
             pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for batch in _given(snapshot):
+            for batch in _rows_as_given(snapshot):
                 writer.write_batch(batch.cast(schema))
 
     part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
@@ -72,32 +83,51 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
     return snapshot.manifest.rows - snapshot.manifest.deleted
 
 
-def _given(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
-    """The live rows, verified, with float32 vectors as long as they were given."""
+def _file_schema(manifest: Manifest) -> pa.Schema:
+    """The schema of a Parquet file: float32 vectors, and the manifest without files as metadata."""
+    model = manifest.embedder
+    described = replace(
+        manifest, segments=(), indexes=(), embedder=model and replace(model, files=())
+    )
+    at = manifest.schema.get_field_index(VECTOR)
+    schema = manifest.schema.set(at, vector_field(manifest.dim, "float32"))
+    return schema.with_metadata({METADATA: manifest_json.to_json(described)})
+
+
+def _rows_as_given(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+    """The live rows, verified, with float32 vectors as they were given."""
     manifest = snapshot.manifest
-    for segment in snapshot.segments:
-        segment.file.verify_all()
+    snapshot.verify()
+    at = manifest.schema.get_field_index(VECTOR)
     rows = snapshot.live.rows
-    names = [name for name in manifest.schema.names if name != VECTOR]
-    for at in range(0, len(rows), BATCH_ROWS):
-        some = rows[at : at + BATCH_ROWS]
-        batch = snapshot.take(names, some)
-        vectors = snapshot.stored_vectors(some)
-        if manifest.metric is Metric.COSINE:
-            vectors = vectors * batch.column(NORM).to_numpy()[:, None]
-        field = pa.field(VECTOR, vector_type(manifest.dim, "float32"), nullable=False)
-        yield batch.add_column(
-            manifest.schema.get_field_index(VECTOR), field, vector_array(vectors)
-        )
+    for start in range(0, len(rows), BATCH_ROWS):
+        batch = snapshot.take_stored(manifest.schema.names, rows[start : start + BATCH_ROWS])
+        vectors = vector_array(decode_vectors(batch))
+        yield batch.set_column(at, vector_field(manifest.dim, "float32"), vectors)
 
 
-def import_parquet(source: Path, root: Path) -> int:
-    """Make a collection of a file that `export_parquet` wrote; the number of its rows.
+def import_parquet(source: Path, root: Path, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Create a collection from a file that `export_parquet` wrote.
 
-    Ids, columns, passages, the embedder's fingerprint and settings are as they were; vectors to float32's precision (relative
-    1e-6). Raises InvalidInputError for another kind of file (`add` takes those), CollectionExistsError, StorageError.
+    Ids, columns, passages, the embedder's fingerprint and settings are as they were; vectors to
+    float32's precision (relative 1e-6).
+
+    Args:
+        source: The Parquet file.
+        root: The folder of the new collection.
+        limits: The size of a segment.
+
+    Returns:
+        The number of its rows.
+
+    Raises:
+        InvalidInputError: `export_parquet` did not write the file (`add` reads other files), or it
+            was changed since.
+        CollectionExistsError: `root` exists.
+        CorruptedError: The file is damaged.
+        StorageError: Reading or writing failed.
     """
-    with disk.storage_errors("reading", source), _reading(source) as file:
+    with disk.storage_errors("reading", source), _opened(source) as file:
         text = (file.schema_arrow.metadata or {}).get(METADATA)
         if text is None:
             raise InvalidInputError(
@@ -105,26 +135,25 @@ def import_parquet(source: Path, root: Path) -> int:
                 hint="create a collection and add the file to it",
                 command_hint="make a collection of it with `vecsearch ingest`",
             )
-        manifest = manifest_json.from_json(
-            text.decode(errors="replace"), f"the metadata of {source}"
-        )
+        where = f"the metadata of {source}"
+        manifest = manifest_json.from_json(text.decode(errors="replace"), where)
         with new_collection_folder(root) as part:
             first = replace(manifest, version=0).next("create")
             log.commit(part, first)
             store = Store(part, 0)
+            batches = rebatch(
+                _stored_rows(file, manifest), limits.segment_rows, limits.segment_bytes
+            )
             with store.staging() as staging:
-                entries = tuple(staging.write_segment(batch) for batch in _segments(file, manifest))
+                entries = tuple(staging.write_segment(batch) for batch in batches)
                 store.commit(staging, first.next("import", segments=entries))
-            damages = find_damage(part)
-            if damages:
-                raise InvalidInputError(
-                    f"{source} does not hold a whole collection: {damages[0].what}"
-                )
-            return sum(entry.rows for entry in entries)
+            _require_whole(part, source)
+    return sum(entry.rows for entry in entries)
 
 
 @contextlib.contextmanager
-def _reading(source: Path) -> Iterator[pq.ParquetFile]:
+def _opened(source: Path) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; errors of Arrow become vecsearch's, also while it is read."""
     try:
         with pq.ParquetFile(source, page_checksum_verification=True) as file:
             yield file
@@ -141,31 +170,27 @@ def _reading(source: Path) -> Iterator[pq.ParquetFile]:
         raise CorruptedError(f"{source} is damaged: {error}") from error
 
 
-def _segments(file: pq.ParquetFile, manifest: Manifest) -> Iterator[pa.RecordBatch]:
-    """The rows as they are stored, in batches of the size of a segment."""
-    missing = set(manifest.schema.names) ^ set(file.schema_arrow.names)
-    if missing:
+def _stored_rows(file: pq.ParquetFile, manifest: Manifest) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file as a segment stores them."""
+    different = set(manifest.schema.names) ^ set(file.schema_arrow.names)
+    if different:
         raise InvalidInputError(
-            f"column {sorted(missing)[0]!r} is not in both the file and its description"
+            f"column {sorted(different)[0]!r} is not in both the file and its description"
         )
-    waiting: list[pa.RecordBatch] = []
-    for batch in file.iter_batches(BATCH_ROWS):
-        waiting.append(_as_stored(batch.select(manifest.schema.names), manifest))
-        if (
-            sum(item.num_rows for item in waiting) >= SEGMENT_ROWS
-            or sum(item.nbytes for item in waiting) >= SEGMENT_BYTES
-        ):
-            yield pa.concat_batches(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_batches(waiting)
+    at = manifest.schema.get_field_index(VECTOR)
+    field = vector_field(manifest.dim, "float32")
+    for given in file.iter_batches(BATCH_ROWS):
+        batch = given.select(manifest.schema.names)
+        column = batch.column(at).cast(field.type)
+        norms = batch.column(NORM).to_numpy() if NORM in batch.schema.names else None
+        vectors = vector_view(column, manifest.dim)
+        stored = encode_vectors(vectors, manifest.metric, manifest.dtype, norms)
+        batch = batch.set_column(at, manifest.schema.field(at), stored[VECTOR])
+        yield batch.cast(manifest.schema)
 
 
-def _as_stored(batch: pa.RecordBatch, manifest: Manifest) -> pa.RecordBatch:
-    at = batch.schema.get_field_index(VECTOR)
-    vectors = vector_view(batch.column(at).cast(vector_type(manifest.dim, "float32")), manifest.dim)
-    if manifest.metric is Metric.COSINE:
-        norms = batch.column(NORM).to_numpy()
-        vectors = vectors / norms[:, None]
-    column = vector_array(np.ascontiguousarray(vectors, np.dtype(manifest.dtype)))
-    return batch.set_column(at, manifest.schema.field(at), column).cast(manifest.schema)
+def _require_whole(root: Path, source: Path) -> None:
+    """Refuse rows that no collection could hold, such as two with the same id."""
+    damages = find_damage(root)
+    if damages:
+        raise InvalidInputError(f"{source} does not hold a whole collection: {damages[0].what}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.arrays import Scores
+from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.projected import ReducedEmbedder
 from vecsearch.embedders.projection import (
     METHODS,
@@ -23,11 +22,12 @@ from vecsearch.embedders.stored import Model, entry_of
 from vecsearch.errors import InvalidInputError
 from vecsearch.maintenance.rewrite import SegmentRewriter, rewritten_schema
 from vecsearch.storage.folders import new_collection_folder
-from vecsearch.storage.manifest import Manifest
-from vecsearch.storage.schema import vector_view
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
+from vecsearch.storage.manifest import replace
+from vecsearch.storage.schema import decode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
-from vecsearch.types import ID, NORM, VECTOR, Metric
+from vecsearch.types import ID, Metric
 
 
 def write_reduced(
@@ -38,10 +38,28 @@ def write_reduced(
     method: Method,
     seed: int,
     progress: Callable[[int], None] = lambda rows: None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> ReducedEmbedder:
-    """Make a collection at `target` with the same rows in fewer dimensions; the embedder it has: the model and a projection.
+    """Create a collection with the rows of a snapshot in fewer dimensions.
 
-    Raises InvalidInputError, CollectionExistsError, StorageError.
+    Args:
+        snapshot: The collection to copy.
+        model: Its embedder; None if it has none.
+        target: The folder of the new collection.
+        dim: The new dimension.
+        method: How vectors are projected, "pca" or "truncate".
+        seed: Chooses the rows the projection is fitted on.
+        progress: Called with the number of rows written each time.
+        limits: The size of a window and of a segment.
+
+    Returns:
+        The embedder of the new collection: the model followed by the projection.
+
+    Raises:
+        InvalidInputError: `dim` or `method` is wrong, the collection is empty, or a projected
+            vector has length zero and the metric is cosine.
+        CollectionExistsError: `target` exists.
+        StorageError: Writing failed.
     """
     manifest = snapshot.manifest
     checked_dims([dim], manifest.dim)
@@ -54,38 +72,36 @@ def write_reduced(
         (model.loaded_or_name(), model.entry.fingerprint) if model is not None else (None, None)
     )
     embedder = ReducedEmbedder(projection, inner, fingerprint)
+
+    def project(rows: pa.RecordBatch) -> Vectors:
+        return _project(rows, manifest.metric, projection)
+
     with new_collection_folder(target) as part:
-        store = Store(part, 0)
+        store = Store(part, 0, limits)
         with store.staging() as staging:
             entry = entry_of(embedder, staging)
-            task = SegmentRewriter(
-                staging, dim, lambda rows: _fewer(rows, manifest, projection), progress
-            )
-            task.take(snapshot)
-            schema = rewritten_schema(snapshot, dim)
-            new = replace(
-                manifest,
-                version=0,
-                schema=schema,
+            rewriter = SegmentRewriter(staging, limits, dim, project, progress)
+            rewriter.take(snapshot)
+            empty = replace(manifest, version=0, segments=(), indexes=())
+            first = empty.next(
+                "create",
+                schema=rewritten_schema(snapshot, dim),
                 dim=dim,
                 embedder=entry,
-                segments=task.segments(snapshot),
-                indexes=(),
+                segments=rewriter.segments(snapshot),
             )
-            store.commit(staging, new.next("create"))
+            store.commit(staging, first)
     return embedder
 
 
-def _fewer(rows: pa.RecordBatch, manifest: Manifest, projection: Projection) -> Scores:
-    """Vectors as they were given, projected. Raises InvalidInputError for one of which nothing is left."""
-    vectors = vector_view(rows.column(VECTOR), manifest.dim).astype(np.float32)
-    if manifest.metric is Metric.COSINE:
-        vectors *= rows.column(NORM).to_numpy()[:, None]
-    made = projection.apply(vectors)
-    empty = ~made.any(axis=1)
-    if manifest.metric is Metric.COSINE and empty.any():
-        name = rows.column(ID)[int(np.argmax(empty))].as_py()
+def _project(rows: pa.RecordBatch, metric: Metric, projection: Projection) -> Vectors:
+    """The projected vectors of rows as they are stored: float32 (rows, dim)."""
+    projected = projection.apply(decode_vectors(rows))
+    is_zero = ~projected.any(axis=1)
+    if metric is Metric.COSINE and is_zero.any():
+        name = rows.column(ID)[int(np.argmax(is_zero))].as_py()
         raise InvalidInputError(
-            f"of the vector of {name!r} nothing is left in {made.shape[1]} dimensions: keep more, or use pca"
+            f"the vector of {name!r} has length zero in {projected.shape[1]} dimensions, which "
+            "cosine cannot compare: keep more dimensions, or use method='pca'"
         )
-    return made
+    return projected

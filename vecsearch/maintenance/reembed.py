@@ -1,8 +1,9 @@
-"""The same documents under another model, as one commit.
+"""Embed the documents of a collection with another model, as one commit.
 
-The rows of each segment get new vectors in a segment of staging, without the writer's lock: searches go on under the old model.
-Then what others committed meanwhile is caught up with: segments that are new are done too, rows deleted since are buried.
-Vectors are kept by text until the commit, as those of an add are, so an interrupted move is resumed by asking for it again.
+The segments are rewritten in staging, without the writer's lock, while searches use the old model.
+Then what others committed meanwhile is caught up with: new segments are rewritten too, and rows
+deleted since are deleted. Until the commit the vectors are cached by text, as those of an add are,
+so that an interrupted run resumes when it is called again.
 """
 
 from __future__ import annotations
@@ -16,102 +17,129 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.add import WINDOW_ROWS
 from vecsearch.ingest.embedding import check_model_vectors
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.maintenance.rewrite import SegmentRewriter, rewritten_schema
+from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
 from vecsearch.types import ID, ReembedResult
 
-CATCH_UPS = 3  # rounds of catching up before the lock is taken; what comes after them is done while others wait
+CATCH_UPS = 3  # rounds of catching up without the lock; the last round holds it
 
 
 def reembed_documents(
     store: Store, embedder: Embedder, progress: Callable[[int], None] = lambda rows: None
 ) -> ReembedResult:
-    """Embed every document again with another model, and commit that; a collection that has this model stays as it is.
+    """Embed every document with another model, and commit that. Indexes are dropped.
 
-    Indexes are dropped. Raises InvalidInputError for a collection or a document without text, EmbedderError, StorageError,
-    LockTimeoutError.
+    Args:
+        store: The collection. If it has this model already, nothing changes.
+        embedder: The other model.
+        progress: Called with the number of rows embedded each time.
+
+    Raises:
+        InvalidInputError: The collection, or a document, has no text.
+        EmbedderError: The model failed, or returned an unusable vector.
+        LockTimeoutError: Another writer held the lock for too long.
+        StorageError: Writing failed.
     """
     base = store.snapshot()
     if base.manifest.text_column is None:
         raise InvalidInputError(
-            f"{store.root} has no text column, only vectors that were given, so no model can embed it again: make a collection "
-            "with the model, and add the documents to it"
+            f"{store.root} has no text column, only vectors that were given, so no model can embed "
+            "it: create a collection with the model, and add the documents to it"
         )
-    if _has(base, embedder):
+    if _has_model(base, embedder.fingerprint()):
         return ReembedResult(base.manifest.documents, 0, base.manifest.version)
     with store.staging() as staging:
         model = Model(store.root, entry_of(embedder, staging), embedder.dim, embedder)
-        texts = _Texts(store, model, base)
-        task = SegmentRewriter(staging, embedder.dim, texts.vectors, progress)
-        task.take(base)
-        for _ in range(CATCH_UPS):
-            latest = store.snapshot()
-            if not task.missing(latest):
-                break
-            texts.reopen()
-            task.take(latest)
-        with store.locked() as latest:
-            if _has(latest, embedder):  # another process was quicker
-                return ReembedResult(
-                    latest.manifest.documents, texts.embedded, latest.manifest.version
-                )
-            if task.missing(latest):
-                texts.reopen()
-                task.take(latest)
-            version = latest.manifest.next(
-                "reembed",
-                schema=rewritten_schema(latest, embedder.dim),
-                dim=embedder.dim,
-                embedder=model.entry,
-                segments=task.segments(latest),
-                indexes=(),
-            )
-            store.commit(staging, version)
-    texts.cache.clear()
+        texts = _TextVectors(store, model, base)
+        rewriter = SegmentRewriter(staging, store.limits, embedder.dim, texts.vectors_of, progress)
+        _catch_up(store, rewriter, texts, base)
+        version = _commit(store, rewriter, texts, staging)
     return ReembedResult(version.documents, texts.embedded, version.version)
 
 
-def _has(snapshot: Snapshot, embedder: Embedder) -> bool:
+def _catch_up(store: Store, rewriter: SegmentRewriter, texts: _TextVectors, base: Snapshot) -> None:
+    """Rewrite the segments of `base`, and of versions committed meanwhile."""
+    rewriter.take(base)
+    for _ in range(CATCH_UPS):
+        latest = store.snapshot()
+        if not rewriter.missing(latest):
+            break
+        texts.reopen()
+        rewriter.take(latest)
+
+
+def _commit(
+    store: Store, rewriter: SegmentRewriter, texts: _TextVectors, staging: Staging
+) -> Manifest:
+    """Commit the rewritten segments; the version, or the latest one if a rival was faster."""
+    model = texts.model
+    with store.locked() as latest:
+        if _has_model(latest, model.entry.fingerprint):
+            return latest.manifest
+        if rewriter.missing(latest):
+            texts.reopen()
+            rewriter.take(latest)
+        version = latest.manifest.next(
+            "reembed",
+            schema=rewritten_schema(latest, model.dim),
+            dim=model.dim,
+            embedder=model.entry,
+            segments=rewriter.segments(latest),
+            indexes=(),
+        )
+        store.commit(staging, version)
+    texts.cache.clear()
+    return version
+
+
+def _has_model(snapshot: Snapshot, fingerprint: str) -> bool:
     entry = snapshot.manifest.embedder
-    return entry is not None and entry.fingerprint == embedder.fingerprint()
+    return entry is not None and entry.fingerprint == fingerprint
 
 
-class _Texts:
-    """Vectors of passages by their text; those found in the cache are not embedded again."""
+class _TextVectors:
+    """Vectors of passages by their text; those in the cache are not embedded again."""
 
     def __init__(self, store: Store, model: Model, base: Snapshot) -> None:
         self.model = model
         self.column = base.manifest.text_column
         self.metric = base.manifest.metric
-        self.several = base.live.count > WINDOW_ROWS
+        self.several_windows = base.live.count > store.limits.window_rows
         self.embedded = 0
         self.root = store.root
         self.cache = VectorCache(self.root, model.entry, model.dim)
 
     def reopen(self) -> None:
-        """Find what was embedded so far, too."""
+        """Let the cache also find what was embedded so far."""
         self.cache = VectorCache(self.root, self.model.entry, self.model.dim)
 
-    def vectors(self, rows: pa.RecordBatch) -> Vectors:
+    def vectors_of(self, rows: pa.RecordBatch) -> Vectors:
         """float32 (rows, dim). Raises InvalidInputError for a row without text."""
-        texts: list[str | None] = rows.column(self.column).to_pylist()
-        for at, text in enumerate(texts):
-            if text is None or not text.strip():
-                raise InvalidInputError(
-                    f"document {rows.column(ID)[at].as_py()!r} has a vector but no text in column {self.column!r}, so another "
-                    "model cannot embed it: add it again with its text, or delete it"
-                )
-        unique = [text for text in dict.fromkeys(texts) if text is not None]
+        texts = self._texts(rows)
+        unique = list(dict.fromkeys(texts))
         known = self.cache.find(unique)
         new = [text for text in unique if text not in known]
         if new:
-            made = self.model.embed_documents(new)
-            check_model_vectors(made, self.metric, new)
+            vectors = self.model.embed_documents(new)
+            check_model_vectors(vectors, self.metric, new)
             self.embedded += len(new)
-            self.cache.put(new, made, more_to_come=self.several)
-            known |= dict(zip(new, made, strict=True))
-        return np.stack([known[text] for text in texts if text is not None])
+            self.cache.put(new, vectors, more_to_come=self.several_windows)
+            known |= dict(zip(new, vectors, strict=True))
+        return np.stack([known[text] for text in texts])
+
+    def _texts(self, rows: pa.RecordBatch) -> list[str]:
+        texts: list[str] = []
+        for row, text in enumerate(rows.column(self.column).to_pylist()):
+            if text is None or not text.strip():
+                raise InvalidInputError(
+                    f"document {rows.column(ID)[row].as_py()!r} has a vector but no text in column "
+                    f"{self.column!r}, so no model can embed it: add it again with its text, "
+                    "or delete it"
+                )
+            texts.append(text)
+        return texts

@@ -1,38 +1,43 @@
-"""Rebuild what is derived from documents, and go back to the newest readable version."""
+"""Make derived files again, and go back to the newest readable version."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from vecsearch.errors import CorruptedError, VecsearchError
 from vecsearch.index.build import build_index
+from vecsearch.index.derived import DERIVED
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.maintenance.check import (
-    LOCK_TIMEOUT,
     Damage,
     HeldVersions,
     find_damage,
     held_versions,
-    index_files,
     look_for_damage,
 )
 from vecsearch.storage import disk, locks, log
-from vecsearch.storage.disk import FileRef
 from vecsearch.storage.folders import folder_path
-from vecsearch.storage.ids import write_ids
-from vecsearch.storage.layout import DAMAGED, INDEXES, MANIFESTS, MODELS, SEGMENTS
-from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
-from vecsearch.storage.segment import Segment
-from vecsearch.storage.staging import Staging, place_of
+from vecsearch.storage.layout import DAMAGED, INDEXES, MANIFESTS, MODELS, SEGMENTS, place_of
+from vecsearch.storage.limits import Limits
+from vecsearch.storage.manifest import IndexEntry, Manifest, replace
+from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
-from vecsearch.types import ID
+
+LOCK_TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What `repair` did, the damage it could not mend, and the latest version afterwards."""
+    """The result of `repair`.
+
+    Attributes:
+        done: What was repaired, one sentence each.
+        left: The damage that is left.
+        version: The latest version afterwards.
+    """
 
     done: tuple[str, ...]
     left: tuple[Damage, ...]
@@ -40,113 +45,95 @@ class Repair:
 
 
 def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> Repair:
-    """Mend what is derived: write id files again, build damaged indexes again, go back to the newest version that can be read.
+    """Make damaged ids and indexes again, and go back to the newest readable version.
 
-    Damaged manifests, and files that only they may name, are moved to the folder "damaged", until a purge. Damaged segments
-    and tombstones stay as they are and are reported. Raises CollectionNotFoundError, CorruptedError when no version can be
-    read, LockTimeoutError, StorageError.
+    Damaged manifests, and files that only they may name, are moved to the folder "damaged", where
+    they stay until a purge. Damaged segments and tombstones stay as they are and are reported.
+
+    Args:
+        path: The collection.
+        lock_timeout: Seconds to wait for another writer.
+
+    Raises:
+        CollectionNotFoundError: There is no collection at `path`.
+        CorruptedError: No version can be read.
+        LockTimeoutError: Another writer held the lock for too long.
+        StorageError: Reading or writing failed.
+
+    Example:
+        >>> import tempfile, vecsearch
+        >>> path = f"{tempfile.mkdtemp()}/papers.vs"
+        >>> vecsearch.create(path, dim=4).close()
+        >>> vecsearch.repair(path).done
+        ()
     """
     root = folder_path(path)
-    store = Store(root, lock_timeout)
+    store = Store(root, lock_timeout, Limits(smallest_index_rows=1))  # rebuild a small index too
     log.required_versions(root)
-    with locks.lock_exclusive(root / "LOCK", lock_timeout), held_versions(root) as kept:
-        if not kept.good:
+    with locks.lock_exclusive(root / "LOCK", lock_timeout), held_versions(root) as held:
+        if not held.good:
             raise CorruptedError(f"no version of {root} can be read: restore a backup")
-        done = _set_aside(root, kept)
-        latest = log.load(root)
+        done = _go_back(root, held)
+        before = log.load(root)
         with store.staging() as staging:
-            following, mended = _mended(root, staging, kept.good, latest)
-            if following is not None:
-                store.commit(staging, following)
-    remaining = (
-        {index.name for index in following.indexes}
-        if following
-        else {index.name for index in latest.indexes}
-    )
-    done += mended + [
-        _build_again(store, index) for index in latest.indexes if index.name not in remaining
-    ]
+            after, repaired = _repair_derived(root, staging, held.good, before)
+            if after is not before:
+                store.commit(staging, after.next("repair"))
+    remaining = {index.name for index in after.indexes}
+    done += repaired
+    done += [_rebuild(store, index) for index in before.indexes if index.name not in remaining]
     return Repair(tuple(done), tuple(find_damage(root)), log.load(root).version)
 
 
-def _mended(
-    root: Path, staging: Staging, good: dict[int, Manifest], latest: Manifest
-) -> tuple[Manifest | None, list[str]]:
-    """The version that follows `latest` with whole id files and without damaged indexes (None: nothing to change), and what
-    was done for it."""
-    wrong = look_for_damage(root, good | {latest.version: latest})
-    entries = {entry.ids.name: entry for manifest in good.values() for entry in manifest.segments}
-    broken = {item.file for item in wrong if item.kind == "segment"}
-    damaged = [
-        entries[item.file]
-        for item in wrong
-        if item.kind == "ids" and entries[item.file].name not in broken
-    ]
-    fresh = {entry.ids: _rebuild_ids(root, staging, entry) for entry in damaged}
-    done = [f"{old.name} written again" for old in fresh]
-    segments = tuple(
-        replace(entry, ids=fresh.get(entry.ids, entry.ids)) for entry in latest.segments
-    )
-    bad = {item.file for item in wrong if item.kind == "index"}
-    indexes = tuple(
-        index for index in latest.indexes if not bad & {ref.name for ref in index_files(index)}
-    )
-    if (segments, indexes) == (latest.segments, latest.indexes):
-        return None, done
-    return latest.next("repair", segments=segments, indexes=indexes), done
+def _repair_derived(
+    root: Path, staging: Staging, good: Mapping[int, Manifest], latest: Manifest
+) -> tuple[Manifest, list[str]]:
+    """The latest version with whole derived files (or `latest` itself), and what was done."""
+    versions = {**good, latest.version: latest}
+    damaged = {finding.file for finding in look_for_damage(root, versions)}
+    version, done = latest, []
+    for derived in DERIVED:
+        version, repaired = derived.repair(root, versions, version, damaged, staging)
+        done += repaired
+    return version, done
 
 
-# -- mending ---------------------------------------------------------------------------------------------------------------
-
-
-def _set_aside(root: Path, kept: HeldVersions) -> list[str]:
-    """Go back to the newest version that can be read, and put away manifests that cannot, with the files they may name."""
-    if not kept.bad:
+def _go_back(root: Path, held: HeldVersions) -> list[str]:
+    """Make the newest readable version the latest, and move the unreadable ones out of the way."""
+    if not held.bad:
         return []
     done = []
-    newest, last = max(kept.good), max(kept.bad)
+    newest, last = max(held.good), max(held.bad)
     if last > newest:
-        log.commit(
-            root, replace(kept.good[newest], version=last).next(f"repair: version {newest} again")
-        )
+        version = replace(held.good[newest], version=last)
+        log.commit(root, version.next(f"repair: version {newest} again"))
         done.append(
-            f"version {last} cannot be read: version {newest} is the latest again, as version {last + 1}"
+            f"version {last} cannot be read: version {newest} is the latest again, "
+            f"as version {last + 1}"
         )
-    needed = {place_of(ref) for manifest in kept.good.values() for ref in manifest.files()}
+    return [*done, _set_aside(root, held)]
+
+
+def _set_aside(root: Path, held: HeldVersions) -> str:
+    """Move unreadable manifests to the folder "damaged", with the files that only they may name."""
+    needed = {place_of(ref) for manifest in held.good.values() for ref in manifest.files()}
     found = [
         path for place in (SEGMENTS, INDEXES, MODELS) for path in sorted((root / place).glob("*"))
     ]
     aside = [path for path in found if f"{path.parent.name}/{path.name}" not in needed]
-    aside += [log.path_of(root, number) for number in kept.bad]
+    aside += [log.path_of(root, number) for number in held.bad]
     with disk.storage_errors("creating", root / DAMAGED):
         (root / DAMAGED).mkdir(exist_ok=True)
     for path in aside:
         disk.move(path, root / DAMAGED / path.name)
-    for folder in (
-        DAMAGED,
-        SEGMENTS,
-        INDEXES,
-        MANIFESTS,
-        *((MODELS,) if (root / MODELS).exists() else ()),
-        ".",
-    ):
+    changed = [DAMAGED, SEGMENTS, INDEXES, MANIFESTS, "."]
+    for folder in [*changed, *([MODELS] if (root / MODELS).exists() else [])]:
         disk.sync_folder(root / folder)
-    done.append(f"moved to {DAMAGED}: {', '.join(path.name for path in aside)}")
-    return done
+    return f"moved to {DAMAGED}: {', '.join(path.name for path in aside)}"
 
 
-def _rebuild_ids(root: Path, staging: Staging, entry: SegmentEntry) -> FileRef:
-    """Write a segment's id file again: where it was when the bytes are the same, else as a new file."""
-    ids = Segment(root, entry.file, entry.rows).column(ID)
-    made = staging.write(SEGMENTS, ".ids.arrow", lambda path: write_ids(path, ids))
-    if (made.bytes, made.crc32) != (entry.ids.bytes, entry.ids.crc32):
-        return made
-    disk.move(staging.path_of(made), root / entry.ids.name)
-    disk.sync_folder(root / SEGMENTS)
-    return entry.ids
-
-
-def _build_again(store: Store, entry: IndexEntry) -> str:
+def _rebuild(store: Store, entry: IndexEntry) -> str:
+    """Build an index again that was dropped; what was done."""
     try:
         build_index(
             store,
@@ -158,5 +145,5 @@ def _build_again(store: Store, entry: IndexEntry) -> str:
             threads=None,
         )
     except VecsearchError as error:
-        return f"{entry.name} dropped, for it is damaged; building it again failed: {error}"
-    return f"{entry.name} dropped, for it is damaged, and built again"
+        return f"{entry.name} is damaged and was dropped; building it again failed: {error}"
+    return f"{entry.name} was damaged and dropped, and built again"

@@ -36,7 +36,7 @@ def documents_by_id(
     wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
     owners, positions = snapshot.locate(wanted)
     text = snapshot.manifest.text_column
-    extra = [START] if snapshot.chunked and START not in names else []
+    extra = [START] if snapshot.manifest.chunked and START not in names else []
     rows = snapshot.take([*names, *extra], positions).to_pylist()
     documents: list[dict[str, Any] | None] = [None] * len(wanted)
     for owner, row in zip(owners.tolist(), rows, strict=True):

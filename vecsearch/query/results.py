@@ -45,7 +45,7 @@ class Hit:
     @property
     def span(self) -> tuple[int, int] | None:
         """Start and end, in characters of the document, of the passage found; None in a collection without a chunker."""
-        if not self._hits.snapshot.chunked:
+        if not self._hits.snapshot.manifest.chunked:
             return None
         return self._hits.column(START)[self._at], self._hits.column(END)[self._at]
 

@@ -1,8 +1,7 @@
-"""Every durable write goes through here: create, sync, publish, lock. One small layer, so that one place decides what
-"committed" means and fault injection has one place to stand.
+"""Durable writes: create, sync, move, publish, remove. Every change of a file goes through here.
 
-The rule (the same as in databases): a file's bytes are synced before anything names the file, the folder is synced before
-the name is relied on, and a name, once given, is never given to other bytes.
+The rules are those of databases: the bytes of a file are synced before anything names the file, its
+folder is synced before the name is relied on, and a name is never given to other bytes.
 """
 
 from __future__ import annotations
@@ -12,28 +11,34 @@ import errno
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from vecsearch.errors import CorruptedError, StorageError, VecsearchError
 
-BLOCKS_A_THREAD = 64  # a thread costs less than comparing 16 MB
+BLOCKS_PER_THREAD = 64  # 16 MB: comparing fewer costs less than starting a thread
 BLOCK = 256 * 1024  # bytes covered by one checksum
 
 
-@dataclass(frozen=True, slots=True)
-class FileRef:
-    """A file of a collection: its path relative to the collection, its size, and a CRC-32 for each `BLOCK` bytes of it
-    (8 hex digits each, run together)."""
+class FileRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of a collection.
+
+    Attributes:
+        name: Its path below the collection, with "/".
+        bytes: Its size.
+        crc32: A CRC-32 for each `BLOCK` bytes of it, 8 hexadecimal digits each, without separators.
+    """
 
     name: str
-    bytes: int
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     crc32: str
 
 
 @contextlib.contextmanager
 def storage_errors(doing: str, path: Path) -> Iterator[None]:
-    """Turn an operating system error into a StorageError that says what was being done and what to do."""
+    """Turn an operating system error into a StorageError that says what failed and what to do."""
     try:
         yield
     except OSError as error:
@@ -41,17 +46,17 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
             raise
         advice = {
             errno.ENOSPC: "the disk is full: free some space and try again; nothing was lost",
-            errno.EDQUOT: "the disk quota is used up: free some space and try again; nothing was lost",
-            errno.EROFS: "the file system is read-only: searching works, changing does not",
+            errno.EDQUOT: "the disk quota is used up: free some space, try again; nothing was lost",
+            errno.EROFS: "the file system is read-only: you can search, but not change anything",
             errno.EACCES: "permission denied: give this user the right to write there",
             errno.EPERM: "not permitted: give this user the right to write there",
-            errno.EMFILE: "too many open files: close some collections, or raise the limit (ulimit -n)",
+            errno.EMFILE: "too many open files: close collections, or raise the limit (ulimit -n)",
         }.get(error.errno or 0, error.strerror or str(error))
         raise StorageError(error.errno, f"{doing} {path}: {advice}") from error
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Create `path` with `write` and sync its bytes. Only `path` itself is written; `write` gets the path to write to."""
+    """Create the file `path` with `write(path)` and sync its bytes."""
     with storage_errors("writing", path):
         try:
             write(path)
@@ -90,12 +95,10 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_path(folder: Path) -> None:
-    """Make a folder's own name durable, and the names of those above it, which may be as new as it is."""
+    """Make the name of a folder durable, and those of the folders above, which may be new too."""
     sync_folder(folder.parent)
     for above in folder.parent.parents:
-        with contextlib.suppress(
-            StorageError
-        ):  # not ours to open: then it was not made by us either
+        with contextlib.suppress(StorageError):  # one that we may not open is not new
             sync_folder(above)
 
 
@@ -106,12 +109,13 @@ def move(source: Path, target: Path) -> None:
 
 
 def publish(temporary: Path, final: Path) -> None:
-    """Give `temporary` the name `final`, unless the name is taken (FileExistsError): the atomic step of a commit."""
+    """Give `temporary` the name `final`, unless it is taken: the atomic step of a commit.
+
+    Raises FileExistsError, StorageError.
+    """
     with storage_errors("publishing", final):
         os.link(temporary, final)
-        with contextlib.suppress(
-            OSError
-        ):  # it is published: a second name left over is garbage, not a failure
+        with contextlib.suppress(OSError):  # it is published: the second name is only garbage
             temporary.unlink()
         sync_folder(final.parent)
 
@@ -125,20 +129,20 @@ def require_space(folder: Path, size: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file that nothing needs any more; one that is gone already is fine."""
+    """Remove a file, if it exists."""
     with storage_errors("removing", path):
         path.unlink(missing_ok=True)
 
 
 def checksums(buffer: memoryview) -> str:
-    """CRC-32 of each `BLOCK` bytes, 8 hex digits each, run together."""
+    """CRC-32 of each `BLOCK` bytes, 8 hexadecimal digits each, without separators."""
     return "".join(
         f"{zlib.crc32(buffer[at : at + BLOCK]):08x}" for at in range(0, len(buffer), BLOCK)
     )
 
 
 def describe(root: Path, path: Path, final_name: str) -> FileRef:
-    """The FileRef of a finished file at `path` that will be known as `final_name` below `root`."""
+    """The FileRef of a finished file at `path` that will be `final_name` below `root`."""
     import pyarrow as pa
 
     size = path.stat().st_size
@@ -149,10 +153,10 @@ def describe(root: Path, path: Path, final_name: str) -> FileRef:
 
 
 class CheckedFile:
-    """A file mapped into memory whose blocks are compared with their checksums, each once, before it is used.
+    """A file mapped into memory. Each block is compared with its checksum before it is first used.
 
-    Opening compares the size and the first and the last block, where Arrow keeps its metadata: a damaged offset there
-    could otherwise send the decoder outside the file.
+    Opening compares the size, and the first and the last block. Arrow keeps its metadata there, and
+    a damaged offset could make the decoder read outside the file.
     """
 
     def __init__(self, root: Path, ref: FileRef) -> None:
@@ -169,7 +173,8 @@ class CheckedFile:
                 ) from error
             if size != ref.bytes or not size:
                 raise CorruptedError(
-                    f"{self.path} is damaged: it has {size:,} bytes where {ref.bytes:,} were written"
+                    f"{self.path} is damaged: it has {size:,} bytes "
+                    f"where {ref.bytes:,} were written"
                 )
             with pa.memory_map(str(self.path)) as file:
                 self.buffer = file.read_buffer()
@@ -179,7 +184,7 @@ class CheckedFile:
             self._expected = bytes.fromhex(ref.crc32)
         except ValueError as error:
             raise CorruptedError(
-                f"{self.path}: the manifest has no checksums of it that can be read"
+                f"{self.path}: the checksums in the manifest are not hexadecimal"
             ) from error
         self._verified = bytearray(len(self._expected) // 4)
         if len(self._verified) != -(-size // BLOCK):
@@ -190,7 +195,10 @@ class CheckedFile:
         self.verify(size - 1, size)
 
     def verify(self, start: int, stop: int) -> None:
-        """Compare the blocks that hold bytes start..stop with their checksums. Raises CorruptedError."""
+        """Compare the blocks of the bytes `start` to `stop` with their checksums.
+
+        Raises CorruptedError.
+        """
         if self._all_verified or start >= stop:
             return
         first, last = start // BLOCK, (stop - 1) // BLOCK
@@ -203,25 +211,22 @@ class CheckedFile:
             if not self._verified[block]:
                 crc = zlib.crc32(self._view[block * BLOCK : (block + 1) * BLOCK])
                 if crc != int.from_bytes(self._expected[block * 4 : block * 4 + 4], "big"):
+                    end = min((block + 1) * BLOCK, self.ref.bytes)
                     raise CorruptedError(
-                        f"{self.path} is damaged in bytes {block * BLOCK:,} to {min((block + 1) * BLOCK, self.ref.bytes):,}: "
+                        f"{self.path} is damaged in bytes {block * BLOCK:,} to {end:,}: "
                         "the checksum differs; restore it from a backup"
                     )
                 self._verified[block] = 1
 
     def verify_all(self) -> None:
-        """Compare every block, those of a large file on all cores: opening an index waits for it."""
+        """Compare every block, on all cores for a large file. Raises CorruptedError."""
         blocks = range(len(self._verified))
-        threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_A_THREAD)
+        threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_PER_THREAD)
         if threads > 1 and not self._all_verified:
-            from concurrent.futures import (
-                ThreadPoolExecutor,  # slow to import, and only large files need it
-            )
+            from concurrent.futures import ThreadPoolExecutor  # slow to import
 
+            shares = [blocks[number::threads] for number in range(threads)]
             with ThreadPoolExecutor(threads) as pool:
-                for _ in pool.map(
-                    self._verify_blocks, (blocks[number::threads] for number in range(threads))
-                ):
-                    pass
+                list(pool.map(self._verify_blocks, shares))
         self._verify_blocks(blocks)
         self._all_verified = True

@@ -12,14 +12,15 @@ from vecsearch.errors import StorageError
 from vecsearch.storage.disk import storage_errors
 from vecsearch.storage.locks import try_lock_exclusive
 
-PROBE = ".probe-"  # files that `require_local` tries a file system with
+PROBE = ".probe-"  # files that `require_local` tests a file system with
 REMOTE_FILE_SYSTEMS = frozenset(
-    "9p afs ceph cifs fuse.sshfs fuse.s3fs fuse.rclone glusterfs lustre ncpfs nfs nfs4 smb3 smbfs vboxsf".split()
+    "9p afs ceph cifs fuse.sshfs fuse.s3fs fuse.rclone glusterfs lustre ncpfs nfs nfs4 smb3 smbfs "
+    "vboxsf".split()
 )
 
 
 def file_system_type(path: Path) -> str:
-    """The type of the file system that holds `path` ("ext4", "nfs"), or "" where it cannot be told."""
+    """The type of the file system that holds `path` ("ext4", "nfs"), or "" if it is unknown."""
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:
@@ -36,21 +37,22 @@ def file_system_type(path: Path) -> str:
 
 
 def require_local(folder: Path) -> None:
-    """Refuse a file system that lacks what commits rest on: hard links that fail when the name is taken, and locks.
+    """Refuse a file system without hard links that fail if the name is taken, or without locks.
 
-    Raises StorageError.
+    Commits need both. Raises StorageError.
     """
     kind = file_system_type(folder)
     if kind in REMOTE_FILE_SYSTEMS:
         raise StorageError(
             errno.ENOTSUP,
-            f"{folder} is on a network file system ({kind}): put the collection on a local disk, where locks hold",
+            f"{folder} is on a network file system ({kind}), where locks are not reliable: "
+            "put the collection on a local disk",
         )
     name = f"{PROBE}{uuid.uuid4().hex}"
     probe, twin = folder / name, folder / f"{name}-link"
     with storage_errors("writing", folder):
         for path in folder.glob(f"{PROBE}*"):
-            _remove_unlocked(path)  # of one that was killed here
+            _remove_unlocked(path)  # left by a process that was killed here
         try:
             lock = try_lock_exclusive(probe, create=True)
             if lock is None:
@@ -68,7 +70,8 @@ def require_local(folder: Path) -> None:
                 raise
             raise StorageError(
                 errno.ENOTSUP,
-                f"the file system of {folder} has no hard links or locks: put the collection on a local POSIX disk",
+                f"the file system of {folder} has no hard links or locks: "
+                "put the collection on a local POSIX disk",
             ) from error
         finally:
             probe.unlink(missing_ok=True)

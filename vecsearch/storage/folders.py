@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all: a new collection, a model."""
+"""Folders that appear complete or not at all: a new collection, a model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGI
 
 @contextlib.contextmanager
 def new_collection_folder(target: Path) -> Iterator[Path]:
-    """The folders of a collection under a passing name; it gets its own when the block ends well."""
+    """Create a collection under a temporary name, and rename it to `target` on success.
+
+    Raises CollectionExistsError, StorageError.
+    """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise CollectionExistsError(f"{target} is there already: choose a name that is free")
+        raise CollectionExistsError(f"{target} exists already: choose a name that is free")
     part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
     try:
         with disk.storage_errors("writing", target):
@@ -38,21 +41,24 @@ def new_collection_folder(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """Yields a new folder beside `target` to write to. At the end it is synced and takes the target's name and place; after an
-    error or Ctrl-C it is removed, and what was at `target` is as before. Raises StorageError."""
+    """Create or replace a folder. Yields a new folder, which replaces `target` at the end.
+
+    After an error or Ctrl-C the new folder is removed, and `target` is as before.
+    Raises StorageError.
+    """
     with disk.storage_errors("writing", target):
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    made, old = work / "new", work / "old"
+    new, old = work / "new", work / "old"
     try:
         with disk.storage_errors("writing", target):
-            made.mkdir()
-            yield made
-            for path in made.rglob("*"):
+            new.mkdir()
+            yield new
+            for path in new.rglob("*"):
                 disk.sync_file(path)
             if target.exists():
                 target.rename(old)
-            made.rename(target)
+            new.rename(target)
             disk.sync_folder(target.parent)
     finally:
         if old.exists() and not target.exists():
@@ -73,7 +79,7 @@ def folder_path(path: str | os.PathLike[str]) -> Path:
 
 
 def make_collection_folders(root: Path) -> None:
-    """Make the folders of an empty collection. Raises CollectionExistsError, StorageError."""
+    """Create the folders of an empty collection. Raises CollectionExistsError, StorageError."""
     if root.is_dir():
         if log.versions(root):
             raise CollectionExistsError(
@@ -81,13 +87,12 @@ def make_collection_folders(root: Path) -> None:
                 hint="open it with vecsearch.open, or choose another path",
                 command_hint="choose another path",
             )
-        ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING, MODELS}  # left by a create that was cut off
-        if any(
-            path.name not in ours and not path.name.startswith(".probe-") for path in root.iterdir()
-        ):
-            raise CollectionExistsError(
-                f"{root} is a folder with other files in it: choose a name that is free"
-            )
+        ours = {MANIFESTS, SEGMENTS, INDEXES, STAGING, MODELS}  # left by an interrupted create
+        for path in root.iterdir():
+            if path.name not in ours and not path.name.startswith(filesystem.PROBE):
+                raise CollectionExistsError(
+                    f"{root} is a folder with other files in it: choose a name that is free"
+                )
     elif root.exists():
         raise CollectionExistsError(f"{root} is a file: choose a name that is free")
     with disk.storage_errors("creating", root):

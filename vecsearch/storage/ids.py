@@ -1,8 +1,8 @@
-"""Find rows by id without a scan: beside each segment lies a file of sorted 64-bit keys and the rows they belong to.
+"""Find rows by id without a scan: each segment has a file of sorted 64-bit keys and their rows.
 
-An integer id is its own key. A string's key is the first 8 bytes of its BLAKE2b digest; keys may therefore collide, and
-one id has several rows where its document has several passages, so a look-up yields candidates that the caller compares
-with the real ids.
+The key of an integer id is the id. The key of a string is the first 8 bytes of its BLAKE2b digest.
+Keys of strings may collide, and an id has a row for each passage of its document; so a look-up
+returns candidates, which the caller compares with the ids themselves.
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ class IdIndex:
         self._rows: npt.NDArray[np.uint32] = batch.column("row").to_numpy()
 
     def find(self, keys: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Candidates for each key: (position in `keys`, row in the segment), both int64, rows ascending for one key."""
+        """Candidates for each key.
+
+        Returns:
+            Two int64 arrays of equal length: the index of a key in `keys`, and a row in the
+            segment. The rows of one key are ascending.
+        """
         left = np.searchsorted(self._keys, keys, "left")
         counts = np.searchsorted(self._keys, keys, "right") - left
         positions = np.repeat(np.arange(len(keys)), counts)
@@ -60,7 +65,10 @@ class IdIndex:
 
 
 def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
-    """Ids given by a caller, as an array of the collection's id type. Raises InvalidInputError for another type."""
+    """Ids given by a caller, as an array of the collection's id type.
+
+    Raises InvalidInputError for ids of another type.
+    """
     items = list(values) if not isinstance(values, str | int) else [values]
     wanted = int if pa.types.is_integer(id_type) else str
     for number, item in enumerate(items):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-MANIFESTS = "manifests"
-SEGMENTS = "segments"
-INDEXES = "indexes"
-STAGING = "staging"
-MODELS = "models"
-VECTOR_CACHE = "vectors-"  # staging folders that keep an interrupted add's vectors: no lock, kept for its next try
-BUILD_CACHE = "build-"  # staging folders that keep an interrupted build's index; each has a LOCK while it is being written
-BUILD_INFO = "build.json"
-DAMAGED = "damaged"
-QUERIES = "queries"  # a sample of the queries asked, in collections that keep one
+from typing import Final
+
+from vecsearch.storage.disk import FileRef
+
+MANIFESTS: Final = "manifests"
+SEGMENTS: Final = "segments"
+INDEXES: Final = "indexes"
+STAGING: Final = "staging"
+MODELS: Final = "models"
+DAMAGED: Final = "damaged"
+QUERIES: Final = "queries"  # a sample of the queries, in collections that keep one
+VECTOR_CACHE: Final = "vectors-"  # staging folders: vectors of an interrupted add, without a lock
+BUILD_CACHE: Final = "build-"  # staging folders: the index of an interrupted build, with a LOCK
+BUILD_INFO: Final = "build.json"
+
+
+def place_of(ref: FileRef) -> str:
+    """What is moved and removed as a whole: the file, or the folder of the model it belongs to."""
+    return "/".join(ref.name.split("/")[:2])

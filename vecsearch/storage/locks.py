@@ -1,4 +1,4 @@
-"""Advisory file locks: one writer at a time, and readers that hold a version against removal."""
+"""Advisory file locks: for one writer at a time, and for readers that keep a version in use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from vecsearch.storage.disk import storage_errors
 
 
 class FileLock:
-    """An advisory lock on an open file (flock): released by the system when its holder dies, so it never goes stale.
+    """An advisory lock on an open file (flock). The system releases it when its holder dies.
 
-    A forked child shares the locks of its parent. It goes on reading, so a shared lock holds until both have let go; but it
-    is no second writer, so an exclusive lock ends when the process that took it says so.
+    A forked child shares the locks of its parent. It may go on reading, so a shared lock holds
+    until both have released it. It is not a second writer, so only the process that took an
+    exclusive lock can release it.
     """
 
     def __init__(self, path: Path, descriptor: int, *, exclusive: bool) -> None:
@@ -39,7 +40,10 @@ class FileLock:
 
 
 def lock_shared(path: Path) -> FileLock:
-    """Say that a file is in use. Blocks only while its remover looks at it. Raises FileNotFoundError, StorageError."""
+    """Mark a file as in use. Blocks only while garbage collection looks at the file.
+
+    Raises FileNotFoundError, StorageError.
+    """
     with storage_errors("locking", path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -52,7 +56,7 @@ def lock_shared(path: Path) -> FileLock:
 
 
 def try_lock_exclusive(path: Path, *, create: bool = False) -> FileLock | None:
-    """Take a lock nobody else holds, or None at once."""
+    """Take the lock if nobody else holds it; None otherwise, at once."""
     flags = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:

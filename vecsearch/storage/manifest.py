@@ -1,33 +1,46 @@
-"""The manifest: one numbered JSON file that names everything a version of a collection consists of.
+"""The manifest: what one version of a collection consists of.
 
-`manifests/00000007.json` holds {"checksum": sha256 of the body, "body": {...}}. A commit writes and syncs a temporary file and
-hard-links it to the next number; a rival that took the number first makes the link fail instead of being overwritten.
+The classes are decoded from JSON as they are declared here: a value of another type, a number out
+of range or an unknown field is refused. `manifest_json` reads and writes them, and `manifest_check`
+compares their parts with each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Final
 
+import msgspec
 import pyarrow as pa
+from msgspec.structs import replace as replace
 
 from vecsearch.storage.disk import FileRef
-from vecsearch.types import Metric
+from vecsearch.types import CHUNK, Metric
 
-FORMAT = 2
+FORMAT: Final = 2
+CALIBRATION_KEY: Final = "facts"  # the name of `IndexEntry.calibration` on disk
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentEntry:
-    """A segment and what is deleted of it. `rows` are passages; `documents` are live documents."""
+class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A segment and what is deleted of it.
+
+    Attributes:
+        file: The Arrow file.
+        ids: The sorted ids of the segment.
+        rows: Rows in the file, deleted ones included. Each row is a passage of a document.
+        documents: Documents that are not deleted.
+        deleted: Deleted rows.
+        tombstones: The file that lists the deleted rows; None if there are none.
+    """
 
     file: FileRef
     ids: FileRef
-    rows: int
-    documents: int
-    deleted: int = 0
+    rows: Count
+    documents: Count
+    deleted: Count = 0
     tombstones: FileRef | None = None
 
     @property
@@ -36,56 +49,72 @@ class SegmentEntry:
 
     @property
     def live(self) -> int:
+        """Rows that are not deleted."""
         return self.rows - self.deleted
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """An index derived from segments. Label i of the index is row i of the segments in `covers`, run together in that
-    order; after a compaction `labels` (an Arrow file) says instead where each label's row is now, -1 for rows gone."""
+class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An index derived from segments.
+
+    Attributes:
+        name: The name of its first file.
+        files: The files of the index.
+        covers: Names of the segments it was built on, in order. Label i of the index is row i of
+            these segments.
+        rows: Rows in the index.
+        recipe: How it was built.
+        calibration: The recall and the cost that were measured.
+        labels: An Arrow file that gives the row of each label, -1 for a deleted row; None if
+            label i is row i.
+    """
 
     name: str
     files: tuple[FileRef, ...]
     covers: tuple[str, ...]
-    rows: int
+    rows: Count
     recipe: Mapping[str, Any]
-    calibration: Mapping[str, Any]
+    calibration: Mapping[str, Any] = msgspec.field(name=CALIBRATION_KEY)
     labels: FileRef | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedderEntry:
-    """The model that made the vectors: `spec` loads it again, `fingerprint` proves it is the same. A model with `files` lies
-    inside the collection, and the folder in its spec is relative to that. `full_dim`: vectors of this many numbers are given,
-    and projected to the collection's dimension; 0 where they are stored as they are given."""
+class EmbedderEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The model that made the vectors.
+
+    Attributes:
+        spec: What loads the model again. A folder in it is relative to the collection if the model
+            has `files`.
+        fingerprint: What identifies the model.
+        files: The files of a model that is stored inside the collection.
+        full_dim: The length of the vectors that `add` takes if they are projected to the
+            collection's dimension; 0 if they are stored as given.
+    """
 
     spec: str
     fingerprint: str
     files: tuple[FileRef, ...] = ()
-    full_dim: int = 0
+    full_dim: Count = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One version of a collection. `schema` is the Arrow schema of its segments."""
 
-    version: int
+    version: Count
     schema: pa.Schema
     metric: Metric
-    dim: int
+    dim: Count
     dtype: str
     text_column: str | None
     embedder: EmbedderEntry | None = None
     chunker: Mapping[str, Any] | None = None
     segments: tuple[SegmentEntry, ...] = ()
     indexes: tuple[IndexEntry, ...] = ()
-    next_id: int = 0
+    next_id: Annotated[int, msgspec.Meta(ge=0)] = 0
     recall: float = 0.95
-    keep_versions: int = 16
+    keep_versions: Count = 16
     created: str = ""
     operation: str = "create"
-    format: int = FORMAT
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    format: Count = FORMAT
+    settings: Mapping[str, Any] = {}
 
     @property
     def documents(self) -> int:
@@ -93,24 +122,45 @@ class Manifest:
 
     @property
     def rows(self) -> int:
+        """Rows in the segments, deleted ones included."""
         return sum(entry.rows for entry in self.segments)
 
     @property
     def deleted(self) -> int:
         return sum(entry.deleted for entry in self.segments)
 
+    @property
+    def chunked(self) -> bool:
+        """Whether rows are passages of documents."""
+        return CHUNK in self.schema.names
+
+    @property
+    def row_state(self) -> list[list[str | None]]:
+        """Each segment with its tombstones, by name. Versions with the same state have equal rows,
+        because a name is never used twice."""
+        return [
+            [entry.name, entry.tombstones.name if entry.tombstones else None]
+            for entry in self.segments
+        ]
+
     def files(self) -> list[FileRef]:
         """Every file this version needs."""
-        refs = []
-        for segment in self.segments:
-            refs += [
-                segment.file,
-                segment.ids,
-                *([segment.tombstones] if segment.tombstones else []),
-            ]
-        for index in self.indexes:
-            refs += [*index.files, *([index.labels] if index.labels else [])]
-        return [*refs, *(self.embedder.files if self.embedder else ())]
+        return [ref for _, ref in self.located_files()]
+
+    def located_files(self) -> Iterator[tuple[str, FileRef]]:
+        """Every file this version needs, each after the path of its entry in the manifest."""
+        for number, segment in enumerate(self.segments):
+            yield f"segments[{number}].file", segment.file
+            yield f"segments[{number}].ids", segment.ids
+            if segment.tombstones is not None:
+                yield f"segments[{number}].tombstones", segment.tombstones
+        for number, index in enumerate(self.indexes):
+            for file_number, ref in enumerate(index.files):
+                yield f"indexes[{number}].files[{file_number}]", ref
+            if index.labels is not None:
+                yield f"indexes[{number}].labels", index.labels
+        for file_number, ref in enumerate(self.embedder.files if self.embedder else ()):
+            yield f"embedder.files[{file_number}]", ref
 
     def next(self, operation: str, **changes: Any) -> Manifest:
         """The version that follows this one."""

@@ -1,7 +1,8 @@
-"""What the parts of a manifest must have in common, beyond the type of each.
+"""Whether the parts of a manifest fit together.
 
-A checksum proves that a manifest is as it was written, not that it makes sense: one that was written by a program with a
-mistake, or by somebody else, must not lead a search outside an array or ask for more memory than the collection is large.
+The types are checked when a manifest is decoded, and its checksum shows that it is as written. It
+may still be wrong: written by a program with a bug, or by somebody else. Such a manifest must not
+make a search read outside an array, or allocate more memory than the collection needs.
 """
 
 from __future__ import annotations
@@ -9,52 +10,55 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from vecsearch.storage.disk import BLOCK, FileRef
-from vecsearch.types import CHUNK, END, ID, NORM, START, VECTOR, Metric
-
-if TYPE_CHECKING:
-    from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.layout import INDEXES, MODELS, SEGMENTS
+from vecsearch.storage.manifest import CALIBRATION_KEY, IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.schema import DTYPES, system_fields
+from vecsearch.types import CHUNK, ID, NORM
 
 LARGEST_DIM = 65_536
 LARGEST_EFFORT = 1 << 24  # a search effort sizes a heap
-POINT_VALUES = (6, 7)  # effort, depth, k, recall, low, micros, and mostly latency
-WIDTH = {"float32": 4, "float16": 2}  # bytes
+POINT_VALUES = (6, 7)  # effort, depth, k, recall, low, micros, and in most also latency
 
 
 def require_consistent(manifest: Manifest) -> None:
     """Raises ValueError naming the field."""
-    _require(manifest.dtype in WIDTH, f"dtype is {manifest.dtype!r}")
+    _require(manifest.dtype in DTYPES, f"dtype is {manifest.dtype!r}")
     _require(1 <= manifest.dim <= LARGEST_DIM, f"dim is {manifest.dim}")
     _require(0 < manifest.recall <= 1, f"recall is {manifest.recall!r}")
     _require(manifest.keep_versions >= 1, f"keep_versions is {manifest.keep_versions}")
     _require(manifest.next_id <= 2**63, f"next_id is {manifest.next_id}")
+    for path, ref in manifest.located_files():
+        _check_file(ref, path)
     _check_schema(manifest)
     for number, segment in enumerate(manifest.segments):
         _check_segment(segment, manifest, f"segments[{number}]")
     for number, index in enumerate(manifest.indexes):
         _check_index(index, f"indexes[{number}]")
-    for number, ref in enumerate(manifest.files()):
-        _check_file(ref, f"file {number}")
+    models = (
+        {ref.name.split("/")[1] for ref in manifest.embedder.files} if manifest.embedder else ()
+    )
+    _require(len(models) <= 1, "embedder.files are in several folders")
 
 
-def _require(true: bool, message: str) -> None:
-    if not true:
+def _require(condition: bool, message: str) -> None:
+    if not condition:
         raise ValueError(message)
 
 
 def _check_schema(manifest: Manifest) -> None:
     schema = manifest.schema
-    value = pa.float16() if manifest.dtype == "float16" else pa.float32()
-    wanted = {VECTOR: pa.list_(pa.field("item", value, nullable=False), manifest.dim)}
-    if manifest.metric is Metric.COSINE:
-        wanted[NORM] = pa.float32()
-    if manifest.chunker is not None:
-        wanted |= dict.fromkeys((CHUNK, START, END), pa.int32())
-    _require(len(set(schema.names)) == len(schema.names), "schema: a column stands twice")
+    wanted = {
+        field.name: field.type
+        for field in system_fields(
+            manifest.metric, manifest.dim, manifest.dtype, chunked=manifest.chunker is not None
+        )
+    }
+    _require(len(set(schema.names)) == len(schema.names), "schema: two columns have the same name")
     _require(ID in schema.names, f"schema: there is no column {ID!r}")
     _require(
         schema.field(ID).type in (pa.int64(), pa.large_string()),
@@ -78,9 +82,9 @@ def _check_schema(manifest: Manifest) -> None:
 
 
 def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:
-    least = entry.rows * manifest.dim * WIDTH[manifest.dtype]
+    vector_bytes = entry.rows * manifest.dim * DTYPES[manifest.dtype].bit_width // 8
     _require(
-        least <= entry.file.bytes,
+        vector_bytes <= entry.file.bytes,
         f"{where}.rows: {entry.rows} rows do not fit into {entry.file.bytes} bytes",
     )
     _require(entry.deleted <= entry.rows, f"{where}.deleted: {entry.deleted} of {entry.rows} rows")
@@ -95,52 +99,55 @@ def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:
 
 def _check_index(entry: IndexEntry, where: str) -> None:
     _require(bool(entry.files), f"{where}.files is empty")
-    _require(
-        all(isinstance(name, str) for name in entry.covers),
-        f"{where}.covers has something that is no name",
-    )
-    _check_calibration(entry.calibration, entry.rows, f"{where}.facts")
+    _check_calibration(entry.calibration, entry.rows, f"{where}.{CALIBRATION_KEY}")
 
 
 def _check_calibration(calibration: Mapping[str, Any], rows: int, where: str) -> None:
-    """What was measured of an index: plans are made of it, and arrays of the sizes it says."""
+    """The planner reads these values, and a search allocates arrays of the sizes they give."""
     for name in ("seed", "queries", "threads"):
         value = calibration.get(name, 0)
         _require(type(value) is int and 0 <= value < 2**63, f"{where}.{name} is {value!r}")
     micros = calibration.get("exact_micros_per_row", 0.25)
-    _require(_number(micros) and micros >= 0, f"{where}.exact_micros_per_row is {micros!r}")
-    _check_surface(calibration, rows, 1, where)
+    _require(_is_number(micros) and micros >= 0, f"{where}.exact_micros_per_row is {micros!r}")
+    _check_points(calibration, rows, 1, where)
     codes = calibration.get("codes", {})
     _require(isinstance(codes, dict), f"{where}.codes is {codes!r:.80}")
     micros = codes.get("micros_per_row", 0.02)
-    _require(_number(micros) and micros >= 0, f"{where}.codes.micros_per_row is {micros!r}")
-    _check_surface(codes, rows, 0, f"{where}.codes")
+    _require(_is_number(micros) and micros >= 0, f"{where}.codes.micros_per_row is {micros!r}")
+    _check_points(codes, rows, 0, f"{where}.codes")
 
 
-def _check_surface(
-    calibration: Mapping[str, Any], rows: int, least_effort: int, where: str
-) -> None:
-    surface = calibration.get("surface", [])
-    _require(isinstance(surface, list), f"{where}.surface is {surface!r:.80}")
-    for number, point in enumerate(surface):
-        at = f"{where}.surface[{number}]"
+def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, where: str) -> None:
+    """The operating points of an index."""
+    points = calibration.get("surface", [])
+    _require(isinstance(points, list), f"{where}.surface is {points!r:.80}")
+    for number, point in enumerate(points):
+        message = f"{where}.surface[{number}] is {point!r:.80}"
         _require(
-            isinstance(point, list) and len(point) in POINT_VALUES and all(map(_number, point)),
-            f"{at} is {point!r:.80}",
+            isinstance(point, list) and len(point) in POINT_VALUES and all(map(_is_number, point)),
+            message,
         )
         effort, depth, k = point[:3]
-        _require(all(type(value) is int for value in (effort, depth, k)), f"{at} is {point!r:.80}")
-        _require(
-            least_effort <= effort <= LARGEST_EFFORT and 0 < k <= depth <= max(rows, 1),
-            f"{at} is {point!r:.80}",
-        )
+        _require(all(type(value) is int for value in (effort, depth, k)), message)
+        _require(least_effort <= effort <= LARGEST_EFFORT, message)
+        _require(0 < k <= depth <= max(rows, 1), message)
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_file(ref: FileRef, where: str) -> None:
+    """The name lies inside the collection, and there is a checksum for each block."""
+    folder, *parts = ref.name.split("/")
+    if where.startswith("embedder"):
+        in_place = folder == MODELS and len(parts) >= 2
+    else:
+        in_place = folder in (SEGMENTS, INDEXES) and len(parts) == 1
+    _require(
+        in_place and not {"", ".", ".."} & set(parts) and not {"\\", "\0"} & set(ref.name),
+        f"{where}: {ref.name!r} is not the name of a file in the collection",
+    )
     wanted = 8 * -(-ref.bytes // BLOCK)
     _require(
         len(ref.crc32) == wanted,

@@ -1,18 +1,18 @@
-"""Which neighbouring segments to run together, and how: so that one-row adds in a loop leave few segments.
+"""Merge small segments, so that one-row adds in a loop leave few of them.
 
-Segments fall into tiers by their live rows (powers of 8 from 4,096). When the newest segments, of one tier or lower, are 8,
-they become one: each row is copied once a tier, and a collection has at most about 24 small segments.
+Segments are in tiers by their live rows (powers of 8 from 4,096). When there are 8 newest segments
+of one tier or lower, they become one: each row is copied once for each tier, and a collection has
+at most about 24 small segments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.storage.manifest import Manifest, SegmentEntry
+from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 
@@ -25,7 +25,7 @@ def tier(entry: SegmentEntry) -> int:
 
 
 def due(manifest: Manifest) -> slice | None:
-    """The run of newest segments to merge now, or None. Segments an index covers are left to `compact`."""
+    """The newest segments to merge now, or None. `compact` merges those that an index covers."""
     covered = {name for index in manifest.indexes for name in index.covers}
     for level in range(len(TIERS)):
         first = len(manifest.segments)
@@ -41,7 +41,7 @@ def due(manifest: Manifest) -> slice | None:
 
 
 def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> SegmentEntry | None:
-    """Write the live rows of some segments as one; None when none are left. Verifies what it copies."""
+    """Verify segments and write their live rows as one segment; None if there are none."""
     batches = []
     for number in run:
         segment, entry = snapshot.segments[number], snapshot.manifest.segments[number]
@@ -59,7 +59,7 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
 
 
 def merge_small(latest: Snapshot, version: Manifest, staging: Staging) -> Manifest:
-    """Run small segments together when there are many. Those of the commit being made are left to a later one."""
+    """Merge small segments if there are many. New segments of this version wait for a later one."""
     before = replace(
         version,
         segments=tuple(entry for entry in version.segments if entry in latest.manifest.segments),
@@ -67,10 +67,9 @@ def merge_small(latest: Snapshot, version: Manifest, staging: Staging) -> Manife
     run = due(before)
     if run is None:
         return version
-    gone = before.segments[run]
-    merged = merge_segments(
-        latest, [latest.manifest.segments.index(entry) for entry in gone], staging
-    )
-    at = version.segments.index(gone[0])
-    kept = [entry for entry in version.segments if entry not in gone]
-    return replace(version, segments=(*kept[:at], *([merged] if merged else []), *kept[at:]))
+    small = before.segments[run]
+    numbers = [latest.manifest.segments.index(entry) for entry in small]
+    merged = merge_segments(latest, numbers, staging)
+    at = version.segments.index(small[0])
+    others = [entry for entry in version.segments if entry not in small]
+    return replace(version, segments=(*others[:at], *([merged] if merged else []), *others[at:]))

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class OpenFiles:
-    """Files that are open, by name. Names are never reused, so all snapshots share them. Thread-safe."""
+    """Open files by name. A name is never used twice, so all snapshots share them. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -29,7 +29,7 @@ class OpenFiles:
         self._open: dict[str, Any] = {}
 
     def get(self, name: str, open_file: Callable[[], T]) -> T:
-        """The open file of this name; `open_file` opens it when it is not open yet."""
+        """The open file of this name; `open_file` opens it if it is not open yet."""
         with self._lock:
             if name not in self._open:
                 self._open[name] = open_file()

@@ -1,4 +1,7 @@
-"""Where the rows of one version are in a later one, for work that took so long that others changed the collection meanwhile."""
+"""Find the rows of one version in a later one.
+
+Long work needs this: others change the collection meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,18 @@ COMPARED_ROWS = 16_384  # rows whose vectors are compared at a time
 
 
 def rebase_positions(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
-    """Where rows of a snapshot are in the latest version: -1 for rows gone (as -1 itself is) or changed since."""
-    at = {
+    """Positions in the latest version of rows of an older snapshot.
+
+    Args:
+        snapshot: The older version.
+        latest: The latest version.
+        positions: Positions in `snapshot`, int64; -1 stands for no row.
+
+    Returns:
+        A position in `latest` for each, int64; -1 for no row, and for a row that was deleted or
+        got another vector.
+    """
+    starts = {
         entry.name: int(start)
         for entry, start in zip(latest.manifest.segments, latest.starts, strict=False)
     }
@@ -25,19 +38,19 @@ def rebase_positions(snapshot: Snapshot, latest: Snapshot, positions: Positions)
     for number, within, rows in snapshot.split(positions[present]):
         indices = present[within]
         name = snapshot.manifest.segments[number].name
-        if name in at:
-            out[indices] = rows + at[name]
+        if name in starts:
+            out[indices] = rows + starts[name]
         else:
             moved.append(indices)
     if moved:
-        lost = np.concatenate(moved)
-        out[lost] = _found_again(snapshot, latest, positions[lost])
+        indices = np.concatenate(moved)
+        out[indices] = _find_moved(snapshot, latest, positions[indices])
     return out
 
 
-def _found_again(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
-    """Rows of segments that were merged or rewritten meanwhile, found by id and passage, provided their vector is the same."""
-    names = [ID, CHUNK] if CHUNK in snapshot.manifest.schema.names else [ID]
+def _find_moved(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
+    """Find rows of merged or rewritten segments by id and passage, if their vector is the same."""
+    names = [ID, CHUNK] if snapshot.manifest.chunked else [ID]
     before = snapshot.take(names, positions)
     owners, candidates = latest.locate(before.column(0))
     if len(names) == 2:
@@ -45,10 +58,10 @@ def _found_again(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> 
         same = pc.equal(now, before.column(1).take(pa.array(owners))).to_numpy(zero_copy_only=False)
         owners, candidates = owners[same], candidates[same]
     out = np.full(len(positions), -1, np.int64)
-    for at in range(0, len(owners), COMPARED_ROWS):
-        owner, candidate = owners[at : at + COMPARED_ROWS], candidates[at : at + COMPARED_ROWS]
-        equal = (snapshot.stored_vectors(positions[owner]) == latest.stored_vectors(candidate)).all(
-            axis=1
-        )
+    for start in range(0, len(owners), COMPARED_ROWS):
+        owner = owners[start : start + COMPARED_ROWS]
+        candidate = candidates[start : start + COMPARED_ROWS]
+        same_numbers = snapshot.stored_vectors(positions[owner]) == latest.stored_vectors(candidate)
+        equal = same_numbers.all(axis=1)
         out[owner[equal]] = candidate[equal]
     return out

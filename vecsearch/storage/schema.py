@@ -1,15 +1,25 @@
-"""The columns of a collection: their types, and vectors as Arrow columns."""
+"""The columns of a collection, and how vectors are stored in them.
+
+A cosine collection stores unit vectors, and the length each had in the column `_norm`. Only
+`encode_vectors`, `decode_vectors` and `check_encoded` know this.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.errors import InvalidInputError
+from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
-from vecsearch.types import ID, RESERVED, VECTOR
+from vecsearch.types import CHUNK, END, ID, NORM, RESERVED, START, VECTOR, Metric
+
+DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
+UNIT_TOLERANCE: Final = 0.01  # how far float16 can move the squared length of a unit vector from 1
+CHECKED_ROWS: Final = 65_536  # vectors converted to float32 at a time
 
 
 def metadata_schema(schema: pa.Schema) -> pa.Schema:
@@ -20,7 +30,7 @@ def metadata_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
-    """The user's columns under the names they have in the data, for readers that must guess types."""
+    """The user's columns as the data names them, for readers that must guess types."""
     names = {ID: id_column, manifest.text_column: text_column or manifest.text_column}
     return pa.schema(
         [
@@ -31,7 +41,7 @@ def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -
 
 
 def storage_type(kind: pa.DataType) -> pa.DataType:
-    """The type a metadata column is stored as: strings with 64-bit offsets, dictionaries decoded."""
+    """The type a metadata column is stored as: long strings, dictionaries decoded."""
     types = pa.types
     if types.is_dictionary(kind):
         return storage_type(kind.value_type)
@@ -47,7 +57,16 @@ def storage_type(kind: pa.DataType) -> pa.DataType:
 
 
 def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
-    """Bring a column to its stored type without losing anything. Raises InvalidInputError naming the row."""
+    """Bring a column to its stored type without losing anything.
+
+    Args:
+        array: The column as given.
+        field: The column as stored.
+        first: The number of the array's first row in the data, for error messages.
+
+    Raises:
+        InvalidInputError: A value cannot be stored; the message names its row.
+    """
     if array.type == field.type:
         return array
     if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(
@@ -61,7 +80,8 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
         storage_type(array.type)
     ):
         raise InvalidInputError(
-            f"column {field.name!r} holds {array.type}, first at row {first}; the collection stores strings there: convert it"
+            f"column {field.name!r} holds {array.type}, first at row {first}; "
+            "the collection stores strings there: convert it"
         )
     try:
         return array.cast(field.type)
@@ -71,27 +91,110 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
                 array.slice(row, 1).cast(field.type)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 raise InvalidInputError(
-                    f"row {first + row}, column {field.name!r}: {array[row].as_py()!r} cannot be stored as {field.type}"
+                    f"row {first + row}, column {field.name!r}: "
+                    f"{array[row].as_py()!r} cannot be stored as {field.type}"
                 ) from error
         raise InvalidInputError(
             f"column {field.name!r}: {array.type} cannot be stored as {field.type}: {error}"
         ) from error
 
 
+def system_fields(metric: Metric, dim: int, dtype: str, *, chunked: bool) -> list[pa.Field]:
+    """The columns that follow the user's own: vectors, and what vecsearch keeps about each row."""
+    fields = [vector_field(dim, dtype)]
+    if metric is Metric.COSINE:
+        fields.append(pa.field(NORM, pa.float32(), nullable=False))
+    if chunked:
+        fields += [pa.field(name, pa.int32(), nullable=False) for name in (CHUNK, START, END)]
+    return fields
+
+
+def count_documents(batch: pa.RecordBatch, live: npt.NDArray[np.bool_] | None = None) -> int:
+    """Documents in a batch: its rows, or where rows are passages those that begin a document.
+
+    Args:
+        batch: Whole columns of a segment, or rows about to become one.
+        live: Which rows count, bool (rows,); None counts all.
+    """
+    if CHUNK not in batch.schema.names:
+        return int(batch.num_rows if live is None else np.count_nonzero(live))
+    first = batch.column(CHUNK).to_numpy() == 0
+    return int(np.count_nonzero(first if live is None else first & live))
+
+
+def encode_vectors(
+    vectors: Vectors, metric: Metric, dtype: str, norms: Vectors | None = None
+) -> dict[str, pa.Array]:
+    """The columns that store vectors: `vector`, and `_norm` in a cosine collection.
+
+    Args:
+        vectors: As given, float32 (rows, dim).
+        metric: The metric of the collection.
+        dtype: The stored type, "float32" or "float16".
+        norms: Their lengths, float32 (rows,), if they are known; computed otherwise.
+    """
+    columns: dict[str, pa.Array] = {}
+    if metric is Metric.COSINE:
+        if norms is None:
+            vectors, norms = normalize(vectors)
+        else:
+            vectors = vectors / norms[:, None]
+        columns[NORM] = pa.array(norms)
+    columns[VECTOR] = vector_array(np.ascontiguousarray(vectors, np.dtype(dtype)))
+    return columns
+
+
+def decode_vectors(batch: pa.RecordBatch) -> Vectors:
+    """Vectors as they were given: float32 (rows, dim).
+
+    Args:
+        batch: Rows as stored, with the columns that `encode_vectors` returned.
+    """
+    column = batch.column(VECTOR)
+    vectors = vector_view(column, column.type.list_size).astype(np.float32, copy=False)
+    if NORM in batch.schema.names:
+        norms = batch.column(NORM).to_numpy()
+        if not (norms == 1).all():
+            return np.asarray(vectors * norms[:, None], np.float32)
+    return vectors
+
+
+def check_encoded(batch: pa.RecordBatch, metric: Metric) -> None:
+    """Whether rows hold what `encode_vectors` writes. Raises CorruptedError."""
+    column = batch.column(VECTOR)
+    stored = vector_view(column, column.type.list_size)
+    for start in range(0, len(stored), CHECKED_ROWS):
+        vectors = stored[start : start + CHECKED_ROWS].astype(np.float32)
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        if not np.isfinite(squares).all():
+            raise CorruptedError("a vector has a number that is not finite")
+        if metric is Metric.COSINE and not (abs(squares - 1) < UNIT_TOLERANCE).all():
+            raise CorruptedError("a vector is not of unit length")
+    if metric is Metric.COSINE:
+        norms = batch.column(NORM).to_numpy()
+        if not (np.isfinite(norms) & (norms > 0)).all():
+            raise CorruptedError("the length of a vector is not a positive number")
+
+
 def normalize(vectors: Vectors) -> tuple[Vectors, Vectors]:
-    """Unit vectors and the lengths they had, both float32."""
+    """Unit vectors and the lengths they had, both float32.
+
+    A vector whose length is 1 as far as float32 can tell keeps its bits.
+    """
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
-    near = (
-        np.abs(norms - 1) < 1e-6
-    )  # already unit length, as far as float32 can tell: leave the bits alone
-    norms[near] = 1
-    return (vectors if near.all() else vectors / norms[:, None]), norms
+    is_unit = np.abs(norms - 1) < 1e-6
+    norms[is_unit] = 1
+    return (vectors if is_unit.all() else vectors / norms[:, None]), norms
+
+
+def vector_field(dim: int, dtype: str) -> pa.Field:
+    """The vector column."""
+    return pa.field(VECTOR, vector_type(dim, dtype), nullable=False)
 
 
 def vector_type(dim: int, dtype: str) -> pa.DataType:
     """The type of the vector column: fixed-size list of non-null float32 or float16."""
-    value = {"float32": pa.float32(), "float16": pa.float16()}[dtype]
-    return pa.list_(pa.field("item", value, nullable=False), dim)
+    return pa.list_(pa.field("item", DTYPES[dtype], nullable=False), dim)
 
 
 def vector_array(vectors: npt.NDArray[np.floating]) -> pa.FixedSizeListArray:

@@ -1,7 +1,8 @@
-"""One immutable segment: an Arrow IPC file with a single uncompressed record batch, mapped into memory.
+"""One immutable segment: an Arrow IPC file with one uncompressed record batch, mapped into memory.
 
-With one batch, the non-null fixed-size-list vector column is one contiguous block of the file, so FAISS and numpy read it
-where it lies. Any Arrow reader (pyarrow, polars, DuckDB) opens the file as it is.
+With one batch, the non-null fixed-size-list vector column is one contiguous block of the file,
+which FAISS and numpy read without a copy. Any Arrow reader (pyarrow, polars,
+DuckDB) opens the file.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.arrays import Mask
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.disk import CheckedFile, FileRef
-from vecsearch.storage.schema import vector_view
-from vecsearch.types import ID, VECTOR, Id
+from vecsearch.storage.schema import count_documents, vector_view
+from vecsearch.types import CHUNK, ID, VECTOR, Id
 
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
-IDS_AT_ONCE = 1_000_000  # the ids of a segment of up to so many rows are verified together: some milliseconds, once
+IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in milliseconds, once
 WHOLE: Layout = (0, 0, None, 0)
 
 
@@ -30,10 +32,13 @@ def write_batch(path: Path, batch: pa.RecordBatch) -> None:
 
 
 class Segment:
-    """A segment opened for reading. Thread-safe: nothing in it changes but which blocks were verified.
+    """A segment opened for reading. Thread-safe: only the record of verified blocks changes.
 
-    `rows` is the number of rows in the file, deleted ones included; `batch` the mapped record batch. Read columns through
-    `column` and `take`, which compare checksums before first use.
+    Read columns through `column` and `take`, which compare checksums before first use.
+
+    Attributes:
+        rows: Rows in the file, deleted ones included.
+        batch: The mapped record batch.
     """
 
     def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
@@ -42,7 +47,8 @@ class Segment:
             reader = pa.ipc.open_file(pa.BufferReader(self.file.buffer))
             if reader.num_record_batches != 1:
                 raise CorruptedError(
-                    f"{self.file.path} holds {reader.num_record_batches} record batches where 1 was written"
+                    f"{self.file.path} holds {reader.num_record_batches} record batches "
+                    "where 1 was written"
                 )
             self.batch: pa.RecordBatch = reader.get_batch(0)
         except (pa.ArrowInvalid, pa.ArrowIOError, pa.ArrowSerializationError) as error:
@@ -62,7 +68,7 @@ class Segment:
 
     @property
     def vectors(self) -> npt.NDArray[np.floating]:
-        """All vectors: a read-only (rows, dim) view of the mapped file, float32 or float16. Not verified by reading it."""
+        """All vectors, not verified: a read-only (rows, dim) view, float32 or float16."""
         column = self.batch.column(VECTOR)
         return vector_view(column, column.type.list_size)
 
@@ -87,7 +93,7 @@ class Segment:
         )
 
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
-        """Some rows of some columns, copied out; only what they touch is verified."""
+        """Rows of columns, copied; only the blocks they are in are verified."""
         indices = pa.array(rows)
         listed: list[int] = rows.tolist()
         arrays = []
@@ -99,7 +105,7 @@ class Segment:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
 
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
-        """The ids of a few rows as Python values: what `take` gives, without Arrow's cost for each call."""
+        """The ids of a few rows as Python values, faster than `take`."""
         if self._id_values is None:
             array = self.column(ID) if self.rows <= IDS_AT_ONCE else self.batch.column(ID)
             _, *buffers = array.buffers()
@@ -119,6 +125,10 @@ class Segment:
         starts, stops = values[rows].tolist(), values[rows + 1].tolist()
         return [str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
 
+    def count_documents(self, live: Mask) -> int:
+        """Documents with a row in `live`, bool (rows,)."""
+        return count_documents(self.select({CHUNK} & set(self.schema.names)), live)
+
     def _schema_of(self, names: tuple[str, ...]) -> pa.Schema:
         schema = self._schemas.get(names)
         if schema is None:
@@ -132,16 +142,22 @@ class Segment:
         if layout is WHOLE:
             self.column(name)
             return
-        at, width, offsets, data_at = layout
+        start, width, offsets, data_start = layout
         verify = self.file.verify
+        after = width if offsets is not None else 0  # the next offset is the end of the row
         for row in rows:
-            verify(at + row * width, at + (row + 1) * width + (width if offsets is not None else 0))
-        if offsets is not None:  # only now are these offsets known to be good
+            verify(start + row * width, start + (row + 1) * width + after)
+        if offsets is not None:  # which are verified now
             for row in rows:
-                verify(data_at + int(offsets[row]), data_at + int(offsets[row + 1]))
+                verify(data_start + int(offsets[row]), data_start + int(offsets[row + 1]))
 
     def _layout(self, array: pa.Array) -> Layout:
-        """Where the bytes of a row lie: (start, width, offsets, start of the text); `WHOLE` for columns read as a whole."""
+        """Where the bytes of each row are.
+
+        Returns:
+            The start of the column in the file and the bytes of a row; for texts, those of their
+            offsets, then the offsets and the start of the characters. `WHOLE` for other columns.
+        """
         base = self.file.buffer.address
         validity, *rest = array.buffers()
         if validity is not None and validity.size:
@@ -168,5 +184,5 @@ class Segment:
 
 
 def _buffers(array: pa.Array) -> list[pa.Buffer]:
-    """The buffers that lie in the file: an empty one may lie anywhere."""
+    """The buffers that are in the file; an empty one may be anywhere."""
     return [buffer for buffer in array.buffers() if buffer is not None and buffer.size]

@@ -1,7 +1,8 @@
 """A read-only view of one version of a collection.
 
-Rows have a position: segments in manifest order, run together. Positions are valid within one snapshot. A snapshot holds a
-shared lock on its manifest, so that garbage collection leaves the files it may still open alone.
+Each row has a position: its number when the segments follow each other in the order of the
+manifest. Positions are valid within one snapshot. A snapshot holds a shared lock on its manifest,
+so that garbage collection leaves alone the files it may still open.
 """
 
 from __future__ import annotations
@@ -26,17 +27,20 @@ from vecsearch.storage.ids import id_keys
 from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
-from vecsearch.storage.schema import vector_array, vector_view
+from vecsearch.storage.schema import decode_vectors, vector_array, vector_view
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import CHUNK, ID, NORM, RESERVED, VECTOR, Id, Metric
+from vecsearch.types import ID, NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
-FEW_ROWS = 256  # up to so many ids are read one by one: quicker than through Arrow
+FEW_ROWS = 256  # so few ids are read faster one by one than through Arrow
 
 
 class Snapshot:
-    """One version, opened for reading. Thread-safe. Opening reads the manifest only; files are mapped when first needed."""
+    """One version, opened for reading. Thread-safe.
+
+    Opening reads the manifest only; files are mapped when they are first needed.
+    """
 
     def __init__(self, root: Path, manifest: Manifest, files: OpenFiles, lock: FileLock) -> None:
         self.root = root
@@ -49,27 +53,25 @@ class Snapshot:
         self._finalizer = weakref.finalize(self, lock.release)
 
     def memo(self, name: str, make: Callable[[], T]) -> T:
-        """What another package derived from this snapshot, made once. It must not refer to the snapshot."""
+        """An object that another package derives from this snapshot, made once.
+
+        It must not refer to the snapshot: a cycle would delay the release of the lock.
+        """
         with self._memo_lock:
             if name not in self._memo:
                 self._memo[name] = make()
-            made: T = self._memo[name]
-            return made
+            derived: T = self._memo[name]
+            return derived
 
-    # -- rows ------------------------------------------------------------------------------------------------------------
+    # -- rows ---------------------------------------------------------------------------------
 
     @cached_property
     def segments(self) -> Sequence[Segment]:
-        """The segments, each opened when it is first asked for: a damaged one leaves the others readable."""
+        """The segments, each opened when first used: a damaged one leaves the others readable."""
         return _Segments(self.files, self.manifest)
 
-    @cached_property
-    def chunked(self) -> bool:
-        """Whether rows are passages of documents."""
-        return CHUNK in self.manifest.schema.names
-
     def verify(self) -> None:
-        """Compare all segments with their checksums, before work that rests on every vector. Raises CorruptedError."""
+        """Compare all segments with their checksums. Raises CorruptedError."""
         for segment in self.segments:
             segment.file.verify_all()
 
@@ -84,29 +86,38 @@ class Snapshot:
         return RowSelection(mask, self.rows - self.manifest.deleted)
 
     def locate(self, ids: pa.Array) -> tuple[Positions, Positions]:
-        """Live rows of some ids (of the collection's id type): (which of `ids`, position), ordered by both."""
+        """Find the live rows of some ids.
+
+        Args:
+            ids: Ids, of the collection's id type.
+
+        Returns:
+            Two int64 arrays of equal length, ordered by both: the index of an id in `ids`, and the
+            position of one of its rows.
+        """
         keys = id_keys(ids)
         owners, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for start, entry in zip(self.starts, self.manifest.segments, strict=False):
             owner, rows = self.files.ids(entry).find(keys)
             if not len(rows):
                 continue
-            alive = (
-                ~np.isin(rows, self.files.tombstones(entry))
-                if entry.deleted
-                else np.ones(len(rows), bool)
-            )
+            matches = ~np.isin(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
-                real = self.files.segment(entry).take([ID], rows).column(0)
-                alive &= pc.equal(real, ids.take(pa.array(owner))).to_numpy(zero_copy_only=False)
-            owners.append(owner[alive])
-            positions.append(rows[alive] + start)
+                stored = self.files.segment(entry).take([ID], rows).column(0)
+                same = pc.equal(stored, ids.take(pa.array(owner)))
+                matches &= same.to_numpy(zero_copy_only=False)
+            owners.append(owner[matches])
+            positions.append(rows[matches] + start)
         owner, position = np.concatenate(owners), np.concatenate(positions)
         order = np.lexsort((position, owner))
         return owner[order], position[order]
 
     def split(self, positions: Positions) -> Iterator[tuple[int, Positions, Positions]]:
-        """Group positions by segment: (segment number, indices into `positions`, rows in the segment)."""
+        """Group positions by segment.
+
+        Yields:
+            The number of a segment, indices into `positions`, and the rows in the segment.
+        """
         if len(self.manifest.segments) == 1:
             yield 0, np.arange(len(positions)), positions
             return
@@ -115,15 +126,15 @@ class Snapshot:
             indices = np.flatnonzero(owner == number)
             yield number, indices, positions[indices] - self.starts[number]
 
-    # -- reading ---------------------------------------------------------------------------------------------------------
+    # -- reading ------------------------------------------------------------------------------
 
     @property
     def columns(self) -> list[str]:
-        """The columns handed out when none are named: all but vecsearch's own."""
+        """The columns that `scan` returns by default: all but vecsearch's own."""
         return [name for name in self.manifest.schema.names if name not in RESERVED]
 
     def check_columns(self, names: Sequence[str]) -> None:
-        """Raises InvalidInputError for a column that is not there, naming the nearest."""
+        """Raises InvalidInputError for a missing column, naming the nearest."""
         for name in names:
             if name not in self.manifest.schema.names:
                 raise InvalidInputError(
@@ -131,22 +142,22 @@ class Snapshot:
                 )
 
     def take(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
-        """Some columns of some rows, in the order asked for. Vectors come back as they were given."""
-        stored = self._stored_names(names)
+        """Columns of rows, in the order of `positions`. Vectors are returned as they were given."""
+        batch = self.take_stored(self._stored_names(names), positions)
+        return self._as_given(names, batch)
+
+    def take_stored(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
+        """Columns of rows as they are stored, in the order of `positions`."""
         pieces, order = [], []
         for number, indices, rows in self.split(positions):
-            pieces.append(self.segments[number].take(stored, rows))
+            pieces.append(self.segments[number].take(names, rows))
             order.append(indices)
         if not pieces:
-            return self._restore(
-                names, pa.RecordBatch.from_pylist([], schema=self.schema_of(stored))
-            )
-        batch = pieces[0]
-        if len(pieces) > 1:
-            batch = pa.concat_batches(pieces).take(
-                pa.array(np.argsort(np.concatenate(order), kind="stable"))
-            )
-        return self._restore(names, batch)
+            return pa.RecordBatch.from_pylist([], schema=self.schema_of(names))
+        if len(pieces) == 1:
+            return pieces[0]
+        indices = pa.array(np.argsort(np.concatenate(order), kind="stable"))
+        return pa.concat_batches(pieces).take(indices)
 
     def ids_at(self, positions: Positions) -> list[Id]:
         """The ids of some rows, as Python values."""
@@ -175,9 +186,8 @@ class Snapshot:
 
     def vectors_at(self, positions: Positions) -> npt.NDArray[np.float32]:
         """Vectors as they were given: float32 (len(positions), dim)."""
-        return vector_view(self.take([VECTOR], positions).column(0), self.manifest.dim).astype(
-            np.float32, copy=False
-        )
+        batch = self.take([VECTOR], positions)
+        return vector_view(batch.column(0), self.manifest.dim).astype(np.float32, copy=False)
 
     def stored_vectors(self, positions: Positions) -> npt.NDArray[np.float32]:
         """Vectors as they are stored (unit length for cosine): float32 (len(positions), dim)."""
@@ -188,7 +198,7 @@ class Snapshot:
 
     def documents_in(self, selection: RowSelection) -> int:
         """How many documents have a selected row."""
-        if not self.chunked:
+        if not self.manifest.chunked:
             return selection.count
         if selection is self.live:
             return self.manifest.documents
@@ -204,22 +214,18 @@ class Snapshot:
         """The schema of what `take` and `scan` return."""
         return pa.schema([self.manifest.schema.field(name) for name in names])
 
-    def _restore(self, names: Sequence[str], batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Give unit vectors their length back."""
+    def _as_given(self, names: Sequence[str], batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Stored rows with their vectors as they were given."""
         if VECTOR in names and self.manifest.metric is Metric.COSINE:
-            unit = vector_view(batch.column(VECTOR), self.manifest.dim)
-            norms = batch.column(NORM).to_numpy()
-            if not (norms == 1).all():
-                original = (unit.astype(np.float32) * norms[:, None]).astype(unit.dtype)
-                batch = batch.set_column(
-                    batch.schema.names.index(VECTOR),
-                    batch.schema.field(VECTOR),
-                    vector_array(original),
-                )
+            vectors = decode_vectors(batch).astype(self.manifest.dtype, copy=False)
+            at = batch.schema.names.index(VECTOR)
+            batch = batch.set_column(at, batch.schema.field(at), vector_array(vectors))
         return batch.select(list(names))
 
 
 class _Segments(Sequence[Segment]):
+    """The segments of a version, each opened when it is first used."""
+
     def __init__(self, files: OpenFiles, manifest: Manifest) -> None:
         self._files = files
         self._manifest = manifest
@@ -240,7 +246,8 @@ class _Segments(Sequence[Segment]):
             segment = self._files.segment(self._manifest.segments[number])
             if not segment.schema.equals(self._manifest.schema):
                 raise CorruptedError(
-                    f"{segment.file.path}: its columns are not those the manifest names: see `vecsearch check`"
+                    f"{segment.file.path}: its columns are not those the manifest names: "
+                    "see `vecsearch check`"
                 )
             self._opened[number] = segment
         return segment
@@ -257,7 +264,7 @@ def open_snapshot(root: Path, files: OpenFiles, version: int | None = None) -> S
         try:
             lock = locks.lock_shared(path)
         except FileNotFoundError:
-            continue  # removed between reading and locking: look again
+            continue  # removed between reading and locking: read again
         if path.exists():
             return Snapshot(root, manifest, files, lock)
         lock.release()

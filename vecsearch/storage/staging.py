@@ -6,37 +6,26 @@ import contextlib
 import shutil
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.arrays import Positions
 from vecsearch.storage import disk
+from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
-from vecsearch.storage.ids import write_ids
-from vecsearch.storage.layout import MODELS, SEGMENTS
-from vecsearch.storage.manifest import Manifest, SegmentEntry
+from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
+from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
 from vecsearch.storage.open_files import read_rows
+from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import CHUNK, ID
-
-
-def delete_rows(
-    snapshot: Snapshot, positions: npt.NDArray[np.int64], staging: Staging
-) -> tuple[SegmentEntry, ...]:
-    """The segments after some rows are deleted. A segment left without rows goes, unless an index counts on it."""
-    covered = {name for index in snapshot.manifest.indexes for name in index.covers}
-    segments = list(snapshot.manifest.segments)
-    for number, _, rows in snapshot.split(positions):
-        segments[number] = staging.add_tombstones(segments[number], snapshot.segments[number], rows)
-    return tuple(entry for entry in segments if entry.live or entry.name in covered)
 
 
 class Staging:
-    """Files written but not yet part of any version. Each already has the name it will be known by."""
+    """Files written but not yet part of any version. Each already has its final name."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = root
@@ -45,7 +34,7 @@ class Staging:
         self._moved: list[Path] = []
 
     def write(self, place: str, suffix: str, write: Callable[[Path], None]) -> FileRef:
-        """Write one file that will live below `place` ("segments", "indexes")."""
+        """Write one file that will be in the folder `place` ("segments", "indexes")."""
         name = f"{uuid.uuid4().hex}{suffix}"
         path = self.folder / name
         disk.write_file(path, write)
@@ -54,7 +43,7 @@ class Staging:
         return disk.describe(self.root, path, final)
 
     def write_model(self, prefix: str, save: Callable[[Path], None]) -> tuple[FileRef, ...]:
-        """Let `save` write a new folder, syncing what it writes; it will live below "models". Its files."""
+        """Let `save` write and sync a new folder that will be in "models"; the files in it."""
         name = f"{prefix}-{uuid.uuid4().hex[:8]}"
         path = self.folder / name
         save(path)
@@ -66,11 +55,10 @@ class Staging:
         )
 
     def write_segment(self, batch: pa.RecordBatch) -> SegmentEntry:
-        """Write a segment and its id file. Raises StorageError before writing when they will not fit."""
+        """Write a segment and its ids. Raises StorageError at once if they will not fit."""
         disk.require_space(self.folder, batch.nbytes)
         file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
-        ids = self.write(SEGMENTS, ".ids.arrow", lambda path: write_ids(path, batch.column(ID)))
-        return SegmentEntry(file, ids, batch.num_rows, count_documents(batch))
+        return SegmentEntry(file, IDS.write(batch, self), batch.num_rows, count_documents(batch))
 
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
         """Write a file of row numbers (tombstones: uint32; labels: int64)."""
@@ -84,32 +72,35 @@ class Staging:
         return Segment(path.parent, replace(entry.file, name=path.name), entry.rows)
 
     def path_of(self, ref: FileRef) -> Path:
+        """Where a staged file is now."""
         return self._staged[ref.name]
 
     def add_tombstones(
-        self, entry: SegmentEntry, segment: Segment, rows: npt.NDArray[np.int64]
+        self, entry: SegmentEntry, segment: Segment, rows: Positions
     ) -> SegmentEntry:
-        """The entry of a segment after some more of its rows are deleted."""
-        before = np.empty(0, np.int64)
-        if entry.tombstones is not None:
-            staged = self._staged.get(entry.tombstones.name)
-            home, ref = (
-                (self.root, entry.tombstones)
-                if staged is None
-                else (staged.parent, replace(entry.tombstones, name=staged.name))
-            )
-            before = read_rows(home, ref)
-        dead = np.union1d(before, rows)
+        """The entry of a segment after more of its rows are deleted."""
+        deleted = np.union1d(self._tombstones(entry), rows)
         live = np.ones(entry.rows, bool)
-        live[dead] = False
-        documents = int(np.count_nonzero(live))
-        if CHUNK in segment.schema.names:
-            documents = int(np.count_nonzero(segment.column(CHUNK).to_numpy()[live] == 0))
-        tombstones = self.write_rows(SEGMENTS, ".dead.arrow", dead.astype(np.uint32))
-        return replace(entry, tombstones=tombstones, deleted=len(dead), documents=documents)
+        live[deleted] = False
+        return replace(
+            entry,
+            tombstones=self.write_rows(SEGMENTS, ".dead.arrow", deleted.astype(np.uint32)),
+            deleted=len(deleted),
+            documents=segment.count_documents(live),
+        )
+
+    def _tombstones(self, entry: SegmentEntry) -> Positions:
+        """The rows of a segment that are deleted so far; the file may still be in staging."""
+        ref = entry.tombstones
+        if ref is None:
+            return np.empty(0, np.int64)
+        staged = self._staged.get(ref.name)
+        if staged is None:
+            return read_rows(self.root, ref)
+        return read_rows(staged.parent, replace(ref, name=staged.name))
 
     def publish(self, version: Manifest) -> set[str]:
-        """Move what this version names to its places; the folders that got something."""
+        """Move what this version names to its final places; the folders that changed."""
         wanted = dict.fromkeys(place_of(ref) for ref in version.files())
         moved = [name for name in wanted if name in self._staged]
         changed = {name.split("/")[0] for name in moved}
@@ -123,7 +114,7 @@ class Staging:
         return changed
 
     def withdraw(self) -> None:
-        """Remove what was moved to its place for a version that was not made after all."""
+        """Remove what `publish` moved, because the version was not committed."""
         for path in self._moved:
             with contextlib.suppress(OSError):
                 if path.is_dir():
@@ -132,12 +123,15 @@ class Staging:
                     disk.remove(path)
 
 
-def place_of(ref: FileRef) -> str:
-    """What is moved as one and removed as one: the file, or the folder of a model it belongs to."""
-    return "/".join(ref.name.split("/")[:2])
+def delete_rows(
+    snapshot: Snapshot, positions: Positions, staging: Staging
+) -> tuple[SegmentEntry, ...]:
+    """The segments of a version after some of its rows are deleted.
 
-
-def count_documents(batch: pa.RecordBatch) -> int:
-    if CHUNK not in batch.schema.names:
-        return int(batch.num_rows)
-    return int(np.count_nonzero(batch.column(CHUNK).to_numpy() == 0))
+    A segment without live rows is left out, unless an index covers it.
+    """
+    covered = {name for index in snapshot.manifest.indexes for name in index.covers}
+    segments = list(snapshot.manifest.segments)
+    for number, _, rows in snapshot.split(positions):
+        segments[number] = staging.add_tombstones(segments[number], snapshot.segments[number], rows)
+    return tuple(entry for entry in segments if entry.live or entry.name in covered)

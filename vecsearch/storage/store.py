@@ -1,23 +1,23 @@
-"""The folder of a collection, for writers: staging, the writer's lock, commits, and garbage collection.
+"""The folder of a collection, for writers: staging, the writer's lock, and commits.
 
     papers.vs/
       LOCK                   held by the one writer during a commit
-      manifests/             one numbered JSON file a version
+      manifests/             one numbered JSON file for each version
       segments/              Arrow files: segments, their sorted ids, tombstones
       indexes/               FAISS files and label maps
-      models/<name>/         an embedder that was trained, as it saves itself
-      staging/<name>/        files being written; each folder is locked by its writer, so a dead writer's is recognised
-      queries/               a sample of the queries asked, where the collection keeps one
-      damaged/               what `repair` set aside
+      models/<name>/         a trained embedder, as it saves itself
+      staging/<name>/        files being written; the writer locks its folder while it is alive
+      queries/               a sample of the queries, in collections that keep one
+      damaged/               what `repair` moved out of the way
 
-Long work (embedding, training) happens in staging without the writer's lock. A commit takes the lock, looks at the latest
-version again, moves the staged files to their places and publishes the next manifest.
+Long work (embedding, training) happens in staging without the writer's lock. A commit takes the
+lock, reads the latest version again, moves the staged files to their places, and publishes the next
+manifest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import threading
 import time
@@ -26,70 +26,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
-from vecsearch.storage import disk, locks, log
-from vecsearch.storage.layout import (
-    BUILD_CACHE,
-    BUILD_INFO,
-    DAMAGED,
-    INDEXES,
-    MANIFESTS,
-    MODELS,
-    QUERIES,
-    SEGMENTS,
-    STAGING,
-    VECTOR_CACHE,
-)
+from vecsearch.storage import disk, garbage, locks, log
+from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
+from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.storage.staging import Staging, place_of
+from vecsearch.storage.staging import Staging
 
-SLACK_VERSIONS = 8  # versions past the retention rule before a commit collects garbage, so that not every commit does
-
-
-def rows_of(manifest: Manifest) -> list[list[str | None]]:
-    """What says which rows a version has: each segment with its tombstones, as names, which are never used again."""
-    return [
-        [entry.name, entry.tombstones.name if entry.tombstones else None]
-        for entry in manifest.segments
-    ]
-
-
-def _rows_in(folder: Path) -> object:
-    """The rows an interrupted build was of; None when that cannot be read."""
-    try:
-        return json.loads((folder / BUILD_INFO).read_text(encoding="utf-8"))["segments"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+SLACK_VERSIONS = 8  # a commit collects garbage once this many versions are past the retention rule
 
 
 class Store:
     """A collection's folder, with the files this process has open."""
 
-    def __init__(self, root: Path, lock_timeout: float) -> None:
+    def __init__(self, root: Path, lock_timeout: float, limits: Limits = DEFAULT_LIMITS) -> None:
         self.root = root
         self.files = OpenFiles(root)
         self.lock_timeout = lock_timeout
-        self._threads = (
-            threading.Lock()
-        )  # flock is per open file; this orders the threads of one Store cheaply
+        self.limits = limits
+        self._threads = threading.Lock()  # flock would have threads of one Store poll for it
 
     def snapshot(self, version: int | None = None) -> Snapshot:
+        """Open one version, or the latest."""
         return open_snapshot(self.root, self.files, version)
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Staging]:
         """A locked folder for files being written; what was not published is removed at the end."""
-        folder, lock = self._own_folder()
+        folder, lock = self._new_staging_folder()
         try:
             yield Staging(self.root, folder)
         finally:
             with lock:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _own_folder(self) -> tuple[Path, FileLock]:
-        """A new folder in staging with its lock, which a collector may take first for that of a dead writer's folder."""
+    def _new_staging_folder(self) -> tuple[Path, FileLock]:
+        """A new folder with its lock; garbage collection may remove one that is not locked yet."""
         while True:
             folder = self.root / STAGING / f"work-{uuid.uuid4().hex}"
             with disk.storage_errors("writing", folder):
@@ -103,7 +77,10 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Snapshot]:
-        """Hold the writer's lock; gives the latest version, which stays the latest. Raises LockTimeoutError."""
+        """Hold the writer's lock. Yields the latest version, which stays the latest.
+
+        Raises LockTimeoutError.
+        """
         timeout = min(max(self.lock_timeout, 0), threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
         if not self._threads.acquire(timeout=timeout):
@@ -114,18 +91,14 @@ class Store:
             )
         try:
             with locks.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
-                for place in (
-                    SEGMENTS,
-                    INDEXES,
-                    STAGING,
-                ):  # a copy may have left out what was empty
+                for place in (SEGMENTS, INDEXES, STAGING):  # a copy may lack empty folders
                     (self.root / place).mkdir(exist_ok=True)
                 yield self.snapshot()
         finally:
             self._threads.release()
 
     def commit(self, staging: Staging | None, version: Manifest) -> None:
-        """Publish a version (the lock is held). Either all of it is there afterwards, or nothing of it."""
+        """Publish a version, all of it or nothing. The caller holds the lock."""
         try:
             changed = staging.publish(version) if staging is not None else set()
             log.commit(self.root, version, changed)
@@ -134,78 +107,25 @@ class Store:
                 staging.withdraw()
             raise
         if len(log.versions(self.root)) > version.keep_versions + SLACK_VERSIONS:
-            with contextlib.suppress(
-                OSError, CorruptedError
-            ):  # the version is made; its garbage waits for a later commit
+            # The version is committed; garbage that cannot be removed waits for a later commit.
+            with contextlib.suppress(OSError, CorruptedError):
                 self.collect(version.keep_versions)
 
     def collect(self, keep_versions: int) -> list[int]:
-        """Remove versions past the retention rule and files no version needs (the lock is held). What a reader holds
-        stays; returns the versions that could not be removed for that reason."""
-        present = log.versions(self.root)
-        held = []
-        for version in present[:-keep_versions]:
-            path = log.path_of(self.root, version)
-            lock = locks.try_lock_exclusive(path)
-            if lock is None:
-                held.append(version)
-                continue
-            with lock:
-                disk.remove(path)
-        disk.sync_folder(
-            self.root / MANIFESTS
-        )  # or a power loss could bring versions back whose files are gone
-        kept = [log.load(self.root, version) for version in log.versions(self.root)]
-        needed = {place_of(ref) for version in kept for ref in version.files()}
-        for place in (SEGMENTS, INDEXES):
-            for path in (self.root / place).iterdir():
-                if f"{place}/{path.name}" not in needed:
-                    disk.remove(path)
-        for path in (self.root / MODELS).glob("*"):
-            if f"{MODELS}/{path.name}" not in needed:
-                with disk.storage_errors("removing", path):
-                    shutil.rmtree(path)
-        for path in (self.root / MANIFESTS).glob(".*.tmp"):
-            disk.remove(path)
-        for folder in (self.root / STAGING).glob("work-*"):
-            self._remove_dead(folder)
-        rows = rows_of(kept[-1]) if kept else []
-        for folder in (self.root / STAGING).glob(f"{BUILD_CACHE}*"):
-            if _rows_in(folder) != rows:  # another build of these rows may still go on from it
-                self._remove_dead(folder)
-        self.files.keep_only(kept)
-        return held
+        """Remove versions but the last `keep_versions`, and what only they needed.
 
-    def drop_builds(self) -> None:
-        """Remove what interrupted builds left; a build that is running keeps its own."""
-        for folder in (self.root / STAGING).glob(f"{BUILD_CACHE}*"):
-            self._remove_dead(folder)
-
-    def drop_queries(self) -> None:
-        """Remove the sample of queries. Its LOCK stays, for another process may be about to take it."""
-        if not (self.root / QUERIES).is_dir():
-            return
-        with locks.lock_exclusive(self.root / QUERIES / "LOCK", 10.0):
-            for path in (self.root / QUERIES).iterdir():
-                if path.name != "LOCK":
-                    disk.remove(path)
-            disk.sync_folder(self.root / QUERIES)
+        The caller holds the lock. Returns the older versions that stay because readers hold them.
+        """
+        return garbage.collect(self.root, self.files, keep_versions)
 
     def purge(self) -> None:
         """Remove every version but the latest, interrupted work, and whatever only they needed.
 
-        Raises ConflictError naming versions that readers still hold; run it again when they are done.
+        Raises:
+            ConflictError: Readers hold older versions. Purge again when they are done.
         """
-        with self.locked() as latest:
-            for folder in (self.root / STAGING).glob(f"{VECTOR_CACHE}*"):
-                shutil.rmtree(folder, ignore_errors=True)
-            self.drop_builds()
-            self.drop_queries()
-            held = [version for version in self.collect(1) if version != latest.manifest.version]
-            shutil.rmtree(self.root / DAMAGED, ignore_errors=True)
-            for place in (SEGMENTS, INDEXES, STAGING, MODELS):
-                if place != MODELS or (self.root / place).exists():
-                    disk.sync_folder(self.root / place)
+        with self.locked():
+            held = garbage.purge(self.root, self.files)
         if held:
             raise ConflictError(
                 f"readers still hold version {', '.join(map(str, held))} of {self.root}, "
@@ -213,14 +133,3 @@ class Store:
                 hint="close them and call compact(purge=True) again",
                 command_hint="close them and run `vecsearch compact --purge` again",
             )
-
-    @staticmethod
-    def _remove_dead(folder: Path) -> None:
-        """Remove a staging folder whose writer is gone: nobody holds its lock, or it died before it made one."""
-        try:
-            lock = locks.try_lock_exclusive(folder / "LOCK", create=True)
-        except FileNotFoundError:
-            return  # its owner removed it just now
-        if lock is not None:
-            with lock:
-                shutil.rmtree(folder, ignore_errors=True)

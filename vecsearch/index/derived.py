@@ -1,0 +1,119 @@
+"""Indexes as derived files: checked against the segments, and adapted to merged ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vecsearch.errors import CorruptedError
+from vecsearch.index.attached import attach
+from vecsearch.index.faiss import read_index
+from vecsearch.storage.derived import IDS, Comparison, DerivedFiles, FileWriter
+from vecsearch.storage.disk import FileRef
+from vecsearch.storage.layout import INDEXES
+from vecsearch.storage.manifest import IndexEntry, Manifest, replace
+from vecsearch.storage.open_files import read_rows
+from vecsearch.storage.snapshot import Snapshot
+
+LABELS_SUFFIX = ".labels.arrow"
+
+
+class IndexFiles:
+    """The FAISS file of each index, and its labels."""
+
+    kind = "index"
+    remedy = "repair builds it again; until then searches are exact"
+
+    def files(self, manifest: Manifest) -> Iterator[FileRef]:
+        for entry in manifest.indexes:
+            yield from _files_of(entry)
+
+    def check(self, root: Path, manifest: Manifest) -> Iterator[Comparison]:
+        for entry in manifest.indexes:
+            names = tuple(ref.name for ref in _files_of(entry))
+            yield Comparison(names, partial(_compare, root, manifest, entry))
+
+    def merge(
+        self, latest: Snapshot, version: Manifest, writer: FileWriter, *, purge: bool
+    ) -> Manifest:
+        """The index stays, with labels that point to the merged rows.
+
+        With `purge`, an index that holds codes of deleted rows is dropped.
+        """
+        attached = attach(latest)
+        if attached.entry is None or (purge and (latest.manifest.deleted or attached.has_gaps)):
+            return replace(version, indexes=())
+        entry = _relabel(latest, attached.entry, version, writer)
+        return replace(version, indexes=(entry,))
+
+    def repair(
+        self,
+        root: Path,
+        versions: Mapping[int, Manifest],
+        latest: Manifest,
+        damaged: Collection[str],
+        writer: FileWriter,
+    ) -> tuple[Manifest, list[str]]:
+        """Damaged indexes are dropped. Building them again takes long, so it follows the commit."""
+        whole = tuple(
+            entry
+            for entry in latest.indexes
+            if not {ref.name for ref in _files_of(entry)} & set(damaged)
+        )
+        return (latest if whole == latest.indexes else replace(latest, indexes=whole)), []
+
+
+DERIVED: tuple[DerivedFiles, ...] = (IDS, IndexFiles())
+"""Every kind of derived file that a collection has."""
+
+
+def _files_of(entry: IndexEntry) -> tuple[FileRef, ...]:
+    return entry.files if entry.labels is None else (*entry.files, entry.labels)
+
+
+def _relabel(
+    latest: Snapshot, entry: IndexEntry, version: Manifest, writer: FileWriter
+) -> IndexEntry:
+    """An index after its segments were merged."""
+    new_positions = np.full(latest.rows, -1, np.int64)
+    live = latest.live.rows
+    new_positions[live] = np.arange(len(live))
+    labels = attach(latest).labels
+    before = np.arange(entry.rows) if labels is None else labels
+    after = np.where(before < 0, -1, new_positions[before])
+    covers = tuple(segment.name for segment in version.segments)
+    if np.array_equal(after, np.arange(entry.rows)):
+        return replace(entry, covers=covers, labels=None)
+    return replace(entry, covers=covers, labels=writer.write_rows(INDEXES, LABELS_SUFFIX, after))
+
+
+def _compare(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
+    rows = {segment.name: segment.rows for segment in manifest.segments}
+    _require(set(entry.covers) <= set(rows), "it covers segments that the version does not have")
+    covered = sum(rows[name] for name in entry.covers)
+    index = read_index(root / entry.files[0].name)
+    _require(index.n == entry.rows, f"it has {index.n} rows where the manifest says {entry.rows}")
+    if entry.labels is None:
+        _require(entry.rows <= covered, "it has more rows than the segments it covers")
+        return
+    labels = read_rows(root, entry.labels)
+    _require(
+        len(labels) == entry.rows,
+        f"{entry.labels.name} has {len(labels)} labels where the index has {entry.rows}",
+    )
+    present = labels[labels >= 0]
+    _require(
+        bool((labels >= -1).all() and (present < covered).all()),
+        f"{entry.labels.name} names rows that do not exist",
+    )
+    _require(
+        len(np.unique(present)) == len(present), f"{entry.labels.name} names the same row twice"
+    )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CorruptedError(message)

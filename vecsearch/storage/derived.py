@@ -1,0 +1,168 @@
+"""Files derived from segments. They can be made again at any time: losing one loses no data.
+
+Each kind implements `DerivedFiles`: the sorted ids here, indexes in `vecsearch.index.derived`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vecsearch.errors import CorruptedError
+from vecsearch.storage import disk
+from vecsearch.storage.disk import CheckedFile, FileRef
+from vecsearch.storage.ids import id_keys, write_ids
+from vecsearch.storage.layout import SEGMENTS
+from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
+from vecsearch.storage.segment import Segment
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import ID
+
+IDS_SUFFIX = ".ids.arrow"
+
+
+class FileWriter(Protocol):
+    """What derived files are written with: `Staging`, which publishes them with the next commit."""
+
+    def write(self, place: str, suffix: str, write: Callable[[Path], None]) -> FileRef: ...
+
+    def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef: ...
+
+    def path_of(self, ref: FileRef) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One check of derived files against the segments.
+
+    Attributes:
+        files: The file that is blamed for a difference, then the other files it reads.
+        run: Raises CorruptedError if the files disagree.
+    """
+
+    files: tuple[str, ...]
+    run: Callable[[], None]
+
+
+class DerivedFiles(Protocol):
+    """One kind of derived file."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in reports of damage."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a damaged one."""
+
+    def files(self, manifest: Manifest) -> Iterator[FileRef]:
+        """The files of this kind that a version names."""
+
+    def check(self, root: Path, manifest: Manifest) -> Iterator[Comparison]:
+        """The comparisons of a version's files with its segments."""
+
+    def merge(
+        self, latest: Snapshot, version: Manifest, writer: FileWriter, *, purge: bool
+    ) -> Manifest:
+        """Adapt the files of `latest` to a version with the same live rows in merged segments.
+
+        With `purge` nothing may stay that was derived from a deleted row.
+        """
+
+    def repair(
+        self,
+        root: Path,
+        versions: Mapping[int, Manifest],
+        latest: Manifest,
+        damaged: Collection[str],
+        writer: FileWriter,
+    ) -> tuple[Manifest, list[str]]:
+        """Write damaged files again, or take them out of the version.
+
+        Args:
+            root: The collection.
+            versions: The readable versions, by number.
+            latest: The version to change.
+            damaged: Names of the damaged files, of this and other kinds.
+            writer: Writes new files.
+
+        Returns:
+            The changed version (`latest` itself if nothing changes), and what was done, for people.
+        """
+
+
+class IdFiles:
+    """The sorted ids that are written with each segment."""
+
+    kind = "ids"
+    remedy = "repair makes it again"
+
+    def write(self, batch: pa.RecordBatch, writer: FileWriter) -> FileRef:
+        """Write the ids of a new segment."""
+        return writer.write(SEGMENTS, IDS_SUFFIX, lambda path: write_ids(path, batch.column(ID)))
+
+    def files(self, manifest: Manifest) -> Iterator[FileRef]:
+        for entry in manifest.segments:
+            yield entry.ids
+
+    def check(self, root: Path, manifest: Manifest) -> Iterator[Comparison]:
+        for entry in manifest.segments:
+            yield Comparison((entry.ids.name, entry.name), partial(_compare_ids, root, entry))
+
+    def merge(
+        self, latest: Snapshot, version: Manifest, writer: FileWriter, *, purge: bool
+    ) -> Manifest:
+        return version  # merged segments were written with their ids
+
+    def repair(
+        self,
+        root: Path,
+        versions: Mapping[int, Manifest],
+        latest: Manifest,
+        damaged: Collection[str],
+        writer: FileWriter,
+    ) -> tuple[Manifest, list[str]]:
+        repairable = {
+            entry.ids.name: entry
+            for version in versions.values()
+            for entry in version.segments
+            if entry.ids.name in damaged and entry.name not in damaged
+        }
+        new = {name: _rewrite_ids(root, entry, writer) for name, entry in repairable.items()}
+        segments = tuple(
+            replace(entry, ids=new.get(entry.ids.name, entry.ids)) for entry in latest.segments
+        )
+        done = [f"{name} written again" for name in new]
+        return (latest if segments == latest.segments else replace(latest, segments=segments)), done
+
+
+IDS = IdFiles()
+
+
+def _compare_ids(root: Path, entry: SegmentEntry) -> None:
+    keys = id_keys(Segment(root, entry.file, entry.rows).batch.column(ID))
+    batch = pa.ipc.open_file(CheckedFile(root, entry.ids).buffer).get_batch(0)
+    order = np.argsort(keys, kind="stable")
+    if not (
+        np.array_equal(batch.column("key"), keys[order])
+        and np.array_equal(batch.column("row"), order)
+    ):
+        raise CorruptedError(f"it does not agree with {entry.name}")
+
+
+def _rewrite_ids(root: Path, entry: SegmentEntry, writer: FileWriter) -> FileRef:
+    """Write a segment's ids again: in the old place if the bytes are those that were lost."""
+    batch = Segment(root, entry.file, entry.rows).select([ID])
+    new = IDS.write(batch, writer)
+    if (new.bytes, new.crc32) != (entry.ids.bytes, entry.ids.crc32):
+        return new
+    disk.move(writer.path_of(new), root / entry.ids.name)
+    disk.sync_folder(root / SEGMENTS)
+    return entry.ids
