@@ -1,0 +1,1 @@
+"""Data of any kind -> checked rows -> passages -> vectors -> segments of a collection."""

@@ -19,6 +19,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.vector_column import (
     check_vectors,
     first_true,
+    row_error,
     vector_matrix,
     vector_width,
 )
@@ -220,22 +221,22 @@ class RowChecker:
 
     def _check_ids(self, ids: pa.Array, first: int) -> None:
         if ids.null_count:
-            raise _at(first + first_true(ids.is_null()), self.id_column, "the id is missing")
+            raise row_error(first + first_true(ids.is_null()), self.id_column, "the id is missing")
         if pa.types.is_integer(ids.type) and len(ids):
             self.next_id = max(self.next_id, pc.max(ids).as_py() + 1)
         elif len(ids):
             empty = pc.equal(pc.binary_length(ids), 0)
             if pc.any(empty).as_py():
-                raise _at(first + first_true(empty), self.id_column, "the id is empty")
+                raise row_error(first + first_true(empty), self.id_column, "the id is empty")
 
     def _check_text(self, rows: pa.RecordBatch, first: int) -> None:
         name = str(self.manifest.text_column)
         text = rows.column(name)
         if text.null_count:
-            raise _at(first + first_true(text.is_null()), name, "the text is missing")
+            raise row_error(first + first_true(text.is_null()), name, "the text is missing")
         blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0)
         if pc.any(blank).as_py():
-            raise _at(first + first_true(blank), name, "the text is empty")
+            raise row_error(first + first_true(blank), name, "the text is empty")
 
     def _vectors(self, batch: pa.RecordBatch, first: int) -> Vectors | None:
         if VECTOR not in batch.schema.names:
@@ -247,10 +248,6 @@ class RowChecker:
             return check_vectors(self.project(full), metric, first, dtype)
         matrix = vector_matrix(column, self.manifest.dim, first)
         return check_vectors(matrix, metric, first, dtype)
-
-
-def _at(row: int, column: str, problem: str) -> InvalidInputError:
-    return InvalidInputError(f"row {row}, column {column!r}: {problem}")
 
 
 def _id_type(kind: pa.DataType) -> pa.DataType:

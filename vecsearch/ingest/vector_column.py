@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError
-from vecsearch.types import Metric
+from vecsearch.types import VECTOR, Metric
 
 LARGEST_FLOAT16 = 65504
 
@@ -52,19 +52,20 @@ def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floa
     if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
         raise InvalidInputError(f"column 'vector' holds lists of {kind.value_type}: {expected}")
     if column.null_count:
-        raise _at(first + first_true(column.is_null()), "the vector is missing")
+        raise row_error(first + first_true(column.is_null()), VECTOR, "the vector is missing")
     if not pa.types.is_fixed_size_list(kind) or kind.list_size != dim:
         lengths = pc.list_value_length(column)
         wrong = pc.not_equal(lengths, dim)
         if pc.any(wrong).as_py():
             row = first_true(wrong)
-            raise _at(
+            raise row_error(
                 first + row,
+                VECTOR,
                 f"{lengths[row].as_py()} numbers where the collection has dimension {dim}",
             )
     values = column.flatten()
     if values.null_count:
-        raise _at(first + first_true(values.is_null()) // dim, "a number is missing")
+        raise row_error(first + first_true(values.is_null()) // dim, VECTOR, "a number is missing")
     if pa.types.is_integer(values.type):
         values = values.cast(pa.float64(), safe=False)
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), dim)
@@ -93,15 +94,16 @@ def check_vectors(
         squares = np.einsum("ij,ij->i", out, out)
     if not np.isfinite(squares).all():
         row = int(np.argmin(np.isfinite(squares)))
-        raise _at(first + row, f"the vector has {_defect(vectors[row])}")
+        raise row_error(first + row, VECTOR, f"the vector has {_defect(vectors[row])}")
     if dtype == "float16" and metric is not Metric.COSINE and len(out):
         largest = np.abs(out).max(axis=1)
         if float(largest.max()) > LARGEST_FLOAT16:
             row = int(np.argmax(largest > LARGEST_FLOAT16))
-            raise _at(first + row, "a number is too large for float16 storage")
+            raise row_error(first + row, VECTOR, "a number is too large for float16 storage")
     if metric is Metric.COSINE and not squares.all():
-        raise _at(
+        raise row_error(
             first + int(np.argmin(squares)),
+            VECTOR,
             "a zero vector has no direction, and so no cosine similarity",
         )
     return out
@@ -113,8 +115,9 @@ def _defect(vector: npt.NDArray[np.floating]) -> str:
     return "an infinite number" if np.isinf(vector).any() else "numbers too large for float32"
 
 
-def _at(row: int, problem: str) -> InvalidInputError:
-    return InvalidInputError(f"row {row}, column 'vector': {problem}")
+def row_error(row: int, column: str, problem: str) -> InvalidInputError:
+    """The error about a value; `row` is its number in the data."""
+    return InvalidInputError(f"row {row}, column {column!r}: {problem}")
 
 
 def first_true(mask: pa.Array) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -12,8 +13,31 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
 
 Batches = Iterator[pa.RecordBatch]
+Item = TypeVar("Item")
 # A batch ends at its number of rows or at about this much text, whichever is first.
 MAX_BATCH_CHARS = 16 * 2**20
+
+
+def blocks_of(
+    items: Iterable[Item], rows: int, chars: Callable[[Item], int]
+) -> Iterator[list[Item]]:
+    """Items in lists that end at `rows` items or at about MAX_BATCH_CHARS characters.
+
+    Args:
+        items: Rows of any kind.
+        rows: The most items in a list.
+        chars: The number of characters in an item.
+    """
+    block: list[Item] = []
+    total = 0
+    for item in items:
+        block.append(item)
+        total += chars(item)
+        if len(block) == rows or total >= MAX_BATCH_CHARS:
+            yield block
+            block, total = [], 0
+    if block:
+        yield block
 
 
 @dataclass(frozen=True)

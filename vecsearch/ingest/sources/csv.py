@@ -6,20 +6,14 @@ A file is read twice: once as a whole to find the columns' types (csv_types.py),
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import (
-    MAX_BATCH_CHARS,
-    Batches,
-    Part,
-    SourceFile,
-    require_unique,
-)
+from vecsearch.ingest.sources.base import Batches, Part, SourceFile, blocks_of, require_unique
 from vecsearch.ingest.sources.csv_types import Cells, ColumnType
 from vecsearch.ingest.sources.encoding import MAX_TEXT, TextFile
 
@@ -93,30 +87,25 @@ class _Table:
 
     def blocks(self, names: Sequence[str]) -> Generator[Cells, None, None]:
         """The rows below the header, in blocks of bounded size."""
-        lines: list[int] = []
-        rows: list[list[str]] = []
-        chars = 0
         with closing(self._rows()) as numbered:
             next(numbered, None)
-            for line, row in numbered:
-                if len(row) != len(names):
-                    raise InvalidInputError(
-                        f"{self.file.name}, line {line}: {len(row)} cells where the header has "
-                        f"{len(names)} (separated by {self.delimiter!r}); quote cells that contain "
-                        "the separator"
-                    )
-                lines.append(line)
-                rows.append(row)
-                chars += sum(map(len, row))
-                if len(rows) == self.batch_rows or chars >= MAX_BATCH_CHARS:
-                    yield self._cells(lines, rows)
-                    lines, rows, chars = [], [], 0
-        if rows:
-            yield self._cells(lines, rows)
+            checked = self._checked(numbered, len(names))
+            for block in blocks_of(checked, self.batch_rows, lambda row: sum(map(len, row[1]))):
+                cells = zip(*(row for _, row in block), strict=True)
+                columns = [[cell or None for cell in column] for column in cells]
+                yield Cells(self.file.name, [line for line, _ in block], columns)
 
-    def _cells(self, lines: list[int], rows: list[list[str]]) -> Cells:
-        columns = [[cell or None for cell in column] for column in zip(*rows, strict=True)]
-        return Cells(self.file.name, lines, columns)
+    def _checked(
+        self, numbered: Iterable[tuple[int, list[str]]], width: int
+    ) -> Iterator[tuple[int, list[str]]]:
+        """The rows. Raises InvalidInputError for one with another number of cells."""
+        for line, row in numbered:
+            if len(row) != width:
+                raise InvalidInputError(
+                    f"{self.file.name}, line {line}: {len(row)} cells where the header has {width} "
+                    f"(separated by {self.delimiter!r}); quote cells that contain the separator"
+                )
+            yield line, row
 
     def _rows(self) -> Generator[tuple[int, list[str]], None, None]:
         """Rows with the number of the line that each ends in; blank lines are left out."""

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part
+from vecsearch.ingest.sources.base import Batches, Part, blocks_of
 from vecsearch.ingest.sources.row_types import (
     PLAIN_KINDS,
     Block,
     Columns,
     Kinds,
+    Row,
     Where,
     is_missing,
     row_name,
@@ -31,21 +32,22 @@ def blocks(rows: Iterable[tuple[int, Any]], batch_rows: int, where: Where) -> It
     Raises:
         InvalidInputError: A row is not a mapping.
     """
-    block, chars = Block([], []), 0
+    for block in blocks_of(_mappings(rows, where), batch_rows, _chars):
+        yield Block([number for number, _ in block], [row for _, row in block])
+
+
+def _mappings(rows: Iterable[tuple[int, Any]], where: Where) -> Iterator[tuple[int, Row]]:
     for number, row in rows:
         if not isinstance(row, Mapping):
             raise InvalidInputError(
                 f"{where(number)} is a {type(row).__name__}; the rows before it are dicts: "
                 "make it one"
             )
-        block.numbers.append(number)
-        block.rows.append(row)
-        chars += sum(len(value) for value in row.values() if isinstance(value, (str, bytes)))
-        if len(block.rows) == batch_rows or chars >= MAX_BATCH_CHARS:
-            yield block
-            block, chars = Block([], []), 0
-    if block.rows:
-        yield block
+        yield number, row
+
+
+def _chars(row: tuple[int, Row]) -> int:
+    return sum(len(value) for value in row[1].values() if isinstance(value, (str, bytes)))
 
 
 def to_batch(block: Block, schema: pa.Schema, where: Where) -> pa.RecordBatch:

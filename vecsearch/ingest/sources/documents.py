@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part
+from vecsearch.ingest.sources.base import Batches, Part, blocks_of
 from vecsearch.ingest.sources.registry import DOCUMENTS, TABLES, suffix_of
 from vecsearch.types import ID
 
@@ -48,18 +48,12 @@ def documents_part(
             )
 
     def read(wanted: pa.Schema) -> Batches:
-        ids: list[str] = []
-        texts: list[str] = []
-        chars = 0
-        for document_id, path in documents:
-            ids.append(document_id)
-            texts.append(DOCUMENTS[suffix_of(path)](path, str(path)))
-            chars += len(texts[-1])
-            if len(ids) == batch_rows or chars >= MAX_BATCH_CHARS:
-                yield pa.record_batch([ids, texts], schema=schema)
-                ids, texts, chars = [], [], 0
-        if ids:
-            yield pa.record_batch([ids, texts], schema=schema)
+        rows = (
+            (document_id, DOCUMENTS[suffix_of(path)](path, str(path)))
+            for document_id, path in documents
+        )
+        for block in blocks_of(rows, batch_rows, lambda row: len(row[1])):
+            yield pa.record_batch(list(zip(*block, strict=True)), schema=schema)
 
     return Part(name, len(documents), schema, read)
 

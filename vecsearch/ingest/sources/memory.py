@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import MAX_BATCH_CHARS, Batches, Part
+from vecsearch.ingest.sources.base import Batches, Part, blocks_of
 from vecsearch.ingest.sources.dicts import to_array
 from vecsearch.ingest.sources.plain import is_text, plain_type
 from vecsearch.ingest.sources.row_types import Block, Columns, row_name
@@ -105,31 +105,24 @@ def texts_part(
 ) -> Part:
     """Documents: one column of text."""
     field = pa.field(text_column, pa.large_string())
+    schema = pa.schema([field])
 
-    def batch(values: list[str | None], end: int) -> pa.RecordBatch:
-        numbers = range(end - len(values), end)
-        return pa.record_batch(
-            [to_array(values, field, numbers, row_name)], schema=pa.schema([field])
-        )
-
-    def read(wanted: pa.Schema) -> Batches:
-        values: list[str | None] = []
-        chars = number = 0
+    def checked() -> Iterator[tuple[int, str | None]]:
         for number, value in enumerate(texts):
             if value is not None and not isinstance(value, str):
                 raise InvalidInputError(
                     f"{row_name(number)} is a {type(value).__name__}; the rows before it are "
                     "texts (str)"
                 )
-            values.append(value)
-            chars += len(value or "")
-            if len(values) == batch_rows or chars >= MAX_BATCH_CHARS:
-                yield batch(values, number + 1)
-                values, chars = [], 0
-        if values:
-            yield batch(values, number + 1)
+            yield number, value
 
-    return Part(name, total, pa.schema([field]), read)
+    def read(wanted: pa.Schema) -> Batches:
+        for block in blocks_of(checked(), batch_rows, lambda row: len(row[1] or "")):
+            numbers, values = zip(*block, strict=True)
+            column = to_array(list(values), field, numbers, row_name)
+            yield pa.record_batch([column], schema=schema)
+
+    return Part(name, total, schema, read)
 
 
 def matrix_part(matrix: Matrix, name: str, batch_rows: int) -> Part:
