@@ -6,17 +6,18 @@ Run this file with the paths of pages to write the outputs anew into them:
 
 The blocks of a page run from top to bottom in one empty folder:
 
-- ```python    is executed; all Python blocks of a page share their names. What it prints is the ```text block right
-               below it. A block without one prints nothing.
-- ```console   holds commands (`$ ...`), each followed by its output. `vecsearch` runs in this process. Commands that
-               set up the project (`pip`, `git`, `make`, `cd`) are not run; the others go to the shell.
+- ```python    is executed; all Python blocks of a page share their names. What it prints is the
+               ```text block right below it. A block without one prints nothing.
+- ```console   holds commands (`$ ...`), each followed by its output. `vecsearch` runs in this
+               process. Commands that set up the project (`pip`, `git`, `make`, `cd`) are not
+               run; the others go to the shell.
 - any language with title="NAME" is written to the file NAME, for the blocks below it.
 
 A line `...` in an output stands for any lines. Comments give instructions:
 
-    <!-- numbers vary -->       above a block: its numbers may differ from run to run and between machines
-    <!-- not run: REASON -->    above a block: show it only
-    <!-- needs: pandas, ... --> anywhere: modules without which the page is skipped
+    <!-- numbers vary -->        above a block: numbers may differ between runs and machines
+    <!-- not run: REASON -->     above a block: show it only
+    <!-- needs: pandas, ... -->  anywhere: modules without which the page is skipped
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -112,7 +114,9 @@ def blocks_of(text: str) -> list[Block]:
 def needs(text: str) -> list[str]:
     """The modules that a page says it needs."""
     return [
-        name.strip() for part in re.findall(r"<!-- needs: (.*?) -->", text) for name in part.split(",")
+        name.strip()
+        for part in re.findall(r"<!-- needs: (.*?) -->", text)
+        for name in part.split(",")
     ]
 
 
@@ -131,7 +135,9 @@ def run_page(text: str, folder: Path) -> Result:
             elif block.language == "python":
                 printed = _run_python(block, names)
                 following = blocks[number + 1] if number + 1 < len(blocks) else None
-                if following is None or not (following.language == "text" and following.follows_code):
+                if following is None or not (
+                    following.language == "text" and following.follows_code
+                ):
                     if printed:
                         result.mismatches.append(Mismatch(block.line, "(no output)", printed))
                 elif not same_output(following.body, printed, following.numbers_vary):
@@ -190,8 +196,10 @@ def _run_console(block: Block, result: Result) -> str:
 
 
 def _run_command(command: str) -> str:
-    if command.startswith("vecsearch ") and not re.search(r"[|>;&]", re.sub(r'"[^"]*"', "", command)):
-        words = _words(command)
+    if command.startswith("vecsearch ") and not re.search(
+        r"[|>;&]", re.sub(r'"[^"]*"', "", command)
+    ):
+        words = shlex.split(command)
         return _plain(CliRunner().invoke(app, words[1:], env=ENVIRONMENT).output, False)
     done = subprocess.run(
         command,
@@ -202,17 +210,6 @@ def _run_command(command: str) -> str:
         env={**os.environ, **ENVIRONMENT},
     )
     return _plain(done.stdout, False)
-
-
-def _words(command: str) -> list[str]:
-    """The words of a command as a shell splits them; of a pattern, the files it matches."""
-    import glob
-    import shlex
-
-    words = []
-    for word in shlex.split(command, comments=True):
-        words += sorted(glob.glob(word)) if "*" in word and glob.glob(word) else [word]
-    return words
 
 
 def _plain(output: str, numbers_vary: bool) -> str:
