@@ -4,6 +4,8 @@ Run this file with the paths of pages to write the outputs anew into them:
 
     python tests/support/doc_blocks.py README.md docs/tutorial.md
 
+With `--numbers` it also writes the numbers anew that may differ from run to run.
+
 The blocks of a page run from top to bottom in one empty folder:
 
 - ```python    is executed; all Python blocks of a page share their names. What it prints is the
@@ -31,7 +33,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +122,14 @@ def needs(text: str) -> list[str]:
     ]
 
 
-def run_page(text: str, folder: Path) -> Result:
-    """Run the blocks of a page in a folder."""
+def run_page(text: str, folder: Path, every_number: bool = False) -> Result:
+    """Run the blocks of a page in a folder. With `every_number` no number may differ."""
     result = Result()
     names: dict[str, Any] = {"__name__": "docs"}
     edits: list[tuple[int, int, str]] = []
     blocks = blocks_of(text)
+    if every_number:
+        blocks = [replace(block, comment="") if block.numbers_vary else block for block in blocks]
     with _inside(folder):
         for number, block in enumerate(blocks):
             if not block.is_run:
@@ -240,11 +244,12 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def main(paths: list[str]) -> None:
-    for name in paths:
+def main(arguments: list[str]) -> None:
+    for name in (argument for argument in arguments if argument != "--numbers"):
         path = Path(name).resolve()
         with tempfile.TemporaryDirectory() as folder:
-            result = run_page(path.read_text(encoding="utf-8"), Path(folder))
+            text = path.read_text(encoding="utf-8")
+            result = run_page(text, Path(folder), every_number="--numbers" in arguments)
         path.write_text(result.text, encoding="utf-8")
         print(f"{name}: {len(result.mismatches)} outputs changed")
         for mismatch in result.mismatches:
