@@ -53,7 +53,7 @@ check: $(INSTALLED) docs  ## lint, formatting, types, and the documentation with
 docs: $(INSTALLED)  ## build the documentation in build/site, offline and strict
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-format: $(INSTALLED)  ## mend what the linter and the formatter can
+format: $(INSTALLED)  ## fix what the linter and the formatter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

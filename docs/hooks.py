@@ -1,7 +1,7 @@
-"""Pages of the site that are made from other files when it is built: the README, the commands, results.
+"""Pages of the site that are made when it is built, from the README, the commands and others.
 
-Links between files of the project become links between pages. A link to a file that is no page (a module, the license)
-becomes plain text, as the site must work without any other host.
+Links between files of the project become links between pages. A link to a file that is no page
+(a module, the license) becomes plain text, as the site must work without any other host.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+LIBRARIES = "benchmarks/results/package-summaries-minilm-50k"
 # page of the site -> file of the project
 COPIED = {
     "index.md": "README.md",
@@ -25,9 +26,9 @@ COPIED = {
     "reference/recipes.md": "indexes/README.md",
     "explanation/architecture.md": "ARCHITECTURE.md",
     "explanation/measuring.md": "benchmarks/README.md",
-    "explanation/results-libraries.md": "benchmarks/results/package-summaries-minilm-50k.md",
+    "explanation/results-libraries.md": f"{LIBRARIES}.md",
     "explanation/results-contract.md": "benchmarks/results/contract.md",
-    "explanation/package-summaries-minilm-50k.png": "benchmarks/results/package-summaries-minilm-50k.png",
+    "explanation/package-summaries-minilm-50k.png": f"{LIBRARIES}.png",
 }
 COMMANDS = "reference/commands.md"
 PAGE_OF = {source: page for page, source in COPIED.items()}
@@ -57,7 +58,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def link_pages(markdown: str, here: str, source: str, pages: set[str]) -> str:
-    """Rewrite the relative links of a file of the project for the page it becomes; code stays as it is."""
+    """Rewrite the relative links of a file for the page it becomes; code stays as it is."""
 
     def rewritten(match: re.Match[str]) -> str:
         text, target = match.groups()
@@ -87,9 +88,9 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "Made from the program itself; `vecsearch COMMAND --help` shows the same. Each command takes `--json` for scripts.",
-        "Exit codes: 0 done; 1 an error, or a check that found something (one line on stderr, `--debug` shows where);",
-        "2 a usage error; 130 interrupted.",
+        "Made from the program itself; `vecsearch COMMAND --help` shows the same. Each command",
+        "takes `--json` for scripts. Exit codes: 0 done; 1 an error (one line on stderr, `--debug`",
+        "shows where), or a check that found something; 2 a usage error; 130 interrupted.",
         "",
         "| command | what it does |",
         "|---|---|",
@@ -128,6 +129,8 @@ def _metavar(item: Any) -> str:
 
 def _value(hint: Any) -> str:
     """What an option takes, from the annotation of the function's parameter."""
+    if typing.get_origin(hint) is typing.Literal:
+        return ", ".join(f"`{choice}`" for choice in typing.get_args(hint))
     kinds = [kind for kind in (typing.get_args(hint) or (hint,)) if kind is not type(None)]
     kind = kinds[0]
     if isinstance(kind, type) and issubclass(kind, Enum):

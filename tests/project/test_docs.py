@@ -1,4 +1,4 @@
-"""README tells the truth: short, in two languages alike, with commands, extras and names that exist."""
+"""README is short, alike in two languages, and names commands, extras and names that exist."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 import hooks  # noqa: E402
 
 PAGES = [
-    *(ROOT / name for name in ("README.md", "README.zh.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "benchmarks" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 NAMED = re.compile(
@@ -55,7 +56,8 @@ def test_links_between_files_lead_somewhere(page: Path) -> None:
 
 
 def test_prose_is_at_most_100_columns_wide() -> None:
-    for page in PAGES:
+    """Not in Chinese: there a line break within a paragraph would show as a space."""
+    for page in (page for page in PAGES if page.name != "README.zh.md"):
         text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.startswith("|"):

@@ -4,19 +4,22 @@ Run this file with the paths of pages to write the outputs anew into them:
 
     python tests/support/doc_blocks.py README.md docs/tutorial.md
 
+With `--numbers` it also writes the numbers anew that may differ from run to run.
+
 The blocks of a page run from top to bottom in one empty folder:
 
-- ```python    is executed; all Python blocks of a page share their names. What it prints is the ```text block right
-               below it. A block without one prints nothing.
-- ```console   holds commands (`$ ...`), each followed by its output. `vecsearch` runs in this process. Commands that
-               set up the project (`pip`, `git`, `make`, `cd`) are not run; the others go to the shell.
+- ```python    is executed; all Python blocks of a page share their names. What it prints is the
+               ```text block right below it. A block without one prints nothing.
+- ```console   holds commands (`$ ...`), each followed by its output. `vecsearch` runs in this
+               process. Commands that set up the project (`pip`, `git`, `make`, `cd`) are not
+               run; the others go to the shell.
 - any language with title="NAME" is written to the file NAME, for the blocks below it.
 
 A line `...` in an output stands for any lines. Comments give instructions:
 
-    <!-- numbers vary -->       above a block: its numbers may differ from run to run and between machines
-    <!-- not run: REASON -->    above a block: show it only
-    <!-- needs: pandas, ... --> anywhere: modules without which the page is skipped
+    <!-- numbers vary -->        above a block: numbers may differ between runs and machines
+    <!-- not run: REASON -->     above a block: show it only
+    <!-- needs: pandas, ... -->  anywhere: modules without which the page is skipped
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +122,14 @@ def needs(text: str) -> list[str]:
     ]
 
 
-def run_page(text: str, folder: Path) -> Result:
-    """Run the blocks of a page in a folder."""
+def run_page(text: str, folder: Path, every_number: bool = False) -> Result:
+    """Run the blocks of a page in a folder. With `every_number` no number may differ."""
     result = Result()
     names: dict[str, Any] = {"__name__": "docs"}
     edits: list[tuple[int, int, str]] = []
     blocks = blocks_of(text)
+    if every_number:
+        blocks = [replace(block, comment="") if block.numbers_vary else block for block in blocks]
     with _inside(folder):
         for number, block in enumerate(blocks):
             if not block.is_run:
@@ -210,17 +216,6 @@ def _run_command(command: str) -> str:
     return _plain(done.stdout, False)
 
 
-def _words(command: str) -> list[str]:
-    """The words of a command as a shell splits them; of a pattern, the files it matches."""
-    import glob
-    import shlex
-
-    words = []
-    for word in shlex.split(command, comments=True):
-        words += sorted(glob.glob(word)) if "*" in word and glob.glob(word) else [word]
-    return words
-
-
 def _plain(output: str, numbers_vary: bool) -> str:
     lines = [line.rstrip() for line in output.splitlines()]
     text = "".join(f"{line}\n" for line in lines).strip("\n")
@@ -249,11 +244,12 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def main(paths: list[str]) -> None:
-    for name in paths:
+def main(arguments: list[str]) -> None:
+    for name in (argument for argument in arguments if argument != "--numbers"):
         path = Path(name).resolve()
         with tempfile.TemporaryDirectory() as folder:
-            result = run_page(path.read_text(encoding="utf-8"), Path(folder))
+            text = path.read_text(encoding="utf-8")
+            result = run_page(text, Path(folder), every_number="--numbers" in arguments)
         path.write_text(result.text, encoding="utf-8")
         print(f"{name}: {len(result.mismatches)} outputs changed")
         for mismatch in result.mismatches:
