@@ -306,7 +306,7 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(
         ):
             mine.offer(index, index.n)
             rival.offer(index, index.n)
-            assert (mine.kept_rows, rival.kept_rows) == (index.n, 0) and rival.load() is None
+            assert (mine.saved_rows, rival.saved_rows) == (index.n, 0) and rival.load() is None
             store.drop_builds()
             assert left_over(copy)  # its owner is alive
         with checkpoints.Checkpoint(copy, identity) as later:
