@@ -157,7 +157,7 @@ def test_merge_puts_padding_last() -> None:
     assert rows.tolist() == [[9, 3, 8, -1]] and scores[0, :3].tolist() == [-1, -5, -7]
 
 
-def test_the_callers_thread_setting_comes_back() -> None:
+def test_the_callers_thread_setting_is_restored() -> None:
     import faiss
 
     before = faiss.omp_get_max_threads()
