@@ -349,7 +349,7 @@ def test_building_again_extends_the_index(
     c.delete(range(200))
     c.add(table(vectors[ROWS:], ROWS))
     again = c.build_index(recipe="low-latency")
-    assert again.calibrated_on == "held-out rows and of those added since"
+    assert again.calibrated_on == "held-out rows and held-out new rows"
     assert again.how == "extended" and again.why.endswith(
         "new rows were added to the existing index"
     )
@@ -362,7 +362,7 @@ def test_building_again_extends_the_index(
     c.compact()
     c.add(table(vectors[:20], 9000))
     few = c.build_index(recipe="low-latency")
-    assert few.calibrated_on == "held-out rows and of those added since" and few.rows >= ROWS + 1500
+    assert few.calibrated_on == "held-out rows and held-out new rows" and few.rows >= ROWS + 1500
     assert c.search(vectors[3], k=1).ids == [9003]
     assert bootstrap_interval(recalls(c, queries[:60], 10, recall=0.9))[1] >= 0.9
     c.delete(where="id < 3000")

@@ -76,7 +76,13 @@ class FaissIndex:
         return int(self._index.ntotal)
 
     @property
+    def parts(self) -> tuple[Projection, Any]:
+        """The projection, and FAISS's own index: for this package only."""
+        return self._projection, self._index
+
+    @property
     def kind(self) -> str:
+        """The recipe's kind."""
         return self.recipe.kind
 
     @property

@@ -68,11 +68,11 @@ def train_index(
             f"at least one row of {dim} is needed"
         )
     seed = recipe.seed if seed is None else seed
-    projection = start._projection if start else fit_projection(train_sample, recipe, metric)
+    projection = start.parts[0] if start else fit_projection(train_sample, recipe, metric)
     try:
         with omp_threads(threads):
             if start:
-                index = _resumed(start._index, recipe, seed)
+                index = _resumed(start.parts[1], recipe, seed)
             else:
                 index = _new_index(recipe, metric, projection.dim_out, len(train_sample), n, seed)
                 _train(index, projection.rows(train_sample), metric)
@@ -127,7 +127,7 @@ def resume_growing(index: FaissIndex, added: int) -> FaissIndex:
         index: An index that was read, extended by `added` rows, written, and read again.
         added: How many rows that were.
     """
-    _draw_levels(inner_index(index._index), added)
+    _draw_levels(inner_index(index.parts[1]), added)
     return index
 
 
