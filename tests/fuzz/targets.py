@@ -203,7 +203,7 @@ FILTERS = (
 )
 RECIPES = (
     'name = "a"\nkind = "hnsw"\ncode = "sq8"\nM = 24\nef_construction = 160\nreduced = 32\n',
-    'name = "b"\nkind = "factory"\nfactory = "IVF64,Flat"\nseed = 3\nrescore = false\n',
+    'name = "b"\nkind = "factory"\nfactory = "IVF64,Flat"\nseed = 3\n',
     'name = "c"\nkind = "ivf"\ncode = "pq4"\nnlist = 100\ndescription = "文"\n',
 )
 CSV = 'id,text,n,tags\n1,"one, and ""more""",1.5,\n2,三,,x\n'.encode()

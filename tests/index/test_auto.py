@@ -1,4 +1,4 @@
-"""How many components an index needs: data of known spectra, against neighbours found by plain numpy."""
+"""How many components an index needs: data of known spectra, against plain numpy."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ Vectors = npt.NDArray[np.float32]
 
 
 def falling(power: float, rows: int = 1500, dim: int = 192) -> Vectors:
-    """Normal rows whose variances fall with a power of the rank, turned so that no axis shows it."""
+    """Normal rows whose variances fall with a power of the rank, randomly rotated."""
     rng = np.random.default_rng(5)
     turn = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    made: Vectors = (
-        (rng.standard_normal((rows, dim)) * np.arange(1, dim + 1) ** (-power / 2)) @ turn + 0.3
-    ).astype(np.float32)
-    return made
+    scaled = rng.standard_normal((rows, dim)) * np.arange(1, dim + 1) ** (-power / 2)
+    vectors: Vectors = (scaled @ turn + 0.3).astype(np.float32)
+    return vectors
 
 
 def share_found(sample: Vectors, components: int, metric: str) -> float:
-    """The oracle: the share of true neighbours among those that so many components propose, by float64 and a full sort."""
+    """The oracle, in float64 with a full sort: share of true neighbors that the components find."""
     data = sample.astype(np.float64)
     center = data.mean(axis=0) if metric != "ip" else np.zeros(data.shape[1])
     _, _, axes = np.linalg.svd(data - center, full_matrices=False)
@@ -74,7 +73,7 @@ def test_too_few_rows_or_dimensions_are_kept_whole() -> None:
     assert components_needed(clustered(1000, 20), "l2") == 20
 
 
-def test_auto_looks_at_the_data_and_sticks_to_what_it_chose(
+def test_auto_keeps_the_number_of_components_it_chose_from_the_data(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

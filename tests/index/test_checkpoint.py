@@ -1,4 +1,4 @@
-"""Interrupted builds: a real process is killed, and the next build of the same kind goes on to the very same index."""
+"""Interrupted builds: a process is killed, and the next build resumes to the very same index."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def progress(rows):
         os.kill(os.getpid(), signal.SIGKILL)
 c = vs.open({root!r})
 recipe = vs.IndexRecipe(**{recipe!r})
-build_index(c._store, recipe, recall=None, memory=None, queries=None, seed=3, threads=1, progress=progress)
+build_index(
+    c._store, recipe, recall=None, memory=None, queries=None, seed=3, threads=1, progress=progress
+)
 """
 
 
@@ -82,8 +84,8 @@ def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def same_surface(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One operating point for every index: measured costs differ from run to run, and with them the plans."""
+def same_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One operating point for every index, so that all are searched by the same plan."""
     monkeypatch.setattr(
         "vecsearch.index.builder.calibrate_index",
         lambda *arguments: [OperatingPoint(16, 40, 30, 0.99, 0.99, 1.0)],
@@ -131,12 +133,12 @@ def left_over(root: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_killed_build_goes_on_to_the_same_index(
+def test_a_killed_build_resumes_to_the_same_index(
     name: str,
     collection: Path,
     tmp_path: Path,
     eager: None,
-    same_surface: None,
+    same_calibration: None,
     added: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -169,8 +171,12 @@ def test_a_killed_build_goes_on_to_the_same_index(
     assert np.array_equal(proposed, proposed_whole) and found == found_whole
 
 
-def test_a_filled_index_that_was_not_measured_is_kept(
-    copy: Path, eager: None, same_surface: None, added: list[int], monkeypatch: pytest.MonkeyPatch
+def test_a_filled_index_that_was_not_calibrated_is_reused(
+    copy: Path,
+    eager: None,
+    same_calibration: None,
+    added: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recipe = RECIPES["bytes in a graph"]
 
@@ -187,11 +193,11 @@ def test_a_filled_index_that_was_not_measured_is_kept(
         assert added == [] and not left_over(copy)
 
 
-def test_an_interrupted_extension_goes_on(
+def test_an_interrupted_extension_resumes(
     collection: Path,
     tmp_path: Path,
     eager: None,
-    same_surface: None,
+    same_calibration: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     limits = vs.Limits(index_batch_rows=700)
@@ -241,7 +247,7 @@ def interrupted_after(calls: int) -> Callable[[checkpoints.Checkpoint, FaissInde
     return offer
 
 
-def test_only_the_same_build_goes_on(
+def test_only_the_same_build_resumes(
     copy: Path, eager: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another seed, other rows, another recipe, or a damaged checkpoint: built from the start."""
@@ -275,7 +281,7 @@ def test_only_the_same_build_goes_on(
 
 
 def test_a_full_disk_costs_the_checkpoint_not_the_build(
-    copy: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
+    copy: Path, eager: None, same_calibration: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = FaissIndex.write
 
@@ -292,7 +298,7 @@ def test_a_full_disk_costs_the_checkpoint_not_the_build(
 
 
 def test_two_builds_at_once_do_not_share_a_checkpoint(
-    copy: Path, eager: None, same_surface: None
+    copy: Path, eager: None, same_calibration: None
 ) -> None:
     identity = {"seed": 1, "segments": []}
     with vs.open(copy) as c:
@@ -305,7 +311,7 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(
         ):
             mine.offer(index, index.n)
             rival.offer(index, index.n)
-            assert (mine.kept_rows, rival.kept_rows) == (index.n, 0) and rival.load() is None
+            assert (mine.saved_rows, rival.saved_rows) == (index.n, 0) and rival.load() is None
             remove_build_checkpoints(copy)
             assert left_over(copy)  # its owner is alive
         with checkpoints.Checkpoint(copy, identity) as later:
@@ -315,10 +321,10 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(
         assert not left_over(copy)
 
 
-def test_a_crash_while_a_checkpoint_is_written(
-    tmp_path: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
+def test_a_crash_while_a_checkpoint_is_written_costs_nothing_but_time(
+    tmp_path: Path, eager: None, same_calibration: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed, or the power cut, while it writes: the collection is as before or after, and the same index is built."""
+    """Killed, or without power, while it writes: the same index is built afterwards."""
     limits = vs.Limits(smallest_index_rows=20)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # the model stands in for it
     for module in (faiss_build, graph):

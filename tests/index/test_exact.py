@@ -112,6 +112,25 @@ def test_a_tie_at_the_kth_place_goes_to_the_first_row(metric: Metric) -> None:
         assert rows.tolist() == [10, 3]
 
 
+@pytest.mark.parametrize("metric", list(Metric))
+@pytest.mark.parametrize("queries", [1, 30])
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_ties_in_a_search_come_in_the_order_of_their_rows(
+    metric: Metric, queries: int, share: float | None
+) -> None:
+    """Eight different vectors in 3,000 rows, so that the k-th place is always tied."""
+    rng = np.random.default_rng(0)
+    vectors = rng.integers(2, size=(3000, 3)).astype(np.float32)
+    asked = rng.integers(2, size=(queries, 3)).astype(np.float32)
+    selected = None if share is None else rng.random(3000) < share
+    listed = np.arange(3000) if selected is None else np.flatnonzero(selected)
+    for k in (1, 10, 150):
+        _, rows = exact.search(vectors, asked, k, metric, selected, threads=2)
+        for query, found in zip(asked, rows, strict=True):
+            truth = brute_force(vectors[listed], query, "l2" if metric is Metric.L2 else "ip")
+            assert found.tolist() == listed[np.lexsort((listed, -truth))[:k]].tolist()
+
+
 @pytest.mark.parametrize("levels", [1, 3])
 def test_ties_among_many_scores_come_in_the_order_of_their_rows(levels: int) -> None:
     rng = np.random.default_rng(0)
@@ -138,7 +157,7 @@ def test_merge_puts_padding_last() -> None:
     assert rows.tolist() == [[9, 3, 8, -1]] and scores[0, :3].tolist() == [-1, -5, -7]
 
 
-def test_the_callers_thread_setting_comes_back() -> None:
+def test_the_callers_thread_setting_is_restored() -> None:
     import faiss
 
     before = faiss.omp_get_max_threads()

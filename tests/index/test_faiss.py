@@ -1,4 +1,4 @@
-"""Indexes against exact search: every kind finds what comparing all vectors finds, on every metric, after every journey."""
+"""Every kind of index against exact search, on every metric, written and read, and extended."""
 
 from __future__ import annotations
 
@@ -49,12 +49,15 @@ FACTORIES = (
 
 
 def clustered(n: int, metric: str, seed: int = 0) -> Floats:
-    """Vectors around 40 centres whose components shrink, as those of real embeddings do; of varied length except for cosine."""
+    """Vectors around 40 centers whose components shrink, as those of real embeddings do.
+
+    Of varied length, except for cosine.
+    """
     rng = np.random.default_rng(seed)
     weights = 0.93 ** np.arange(DIM)
-    centres = np.random.default_rng(99).standard_normal((40, DIM))
+    centers = np.random.default_rng(99).standard_normal((40, DIM))
     vectors = (
-        centres[rng.integers(0, 40, n)] + 0.6 * rng.standard_normal((n, DIM))
+        centers[rng.integers(0, 40, n)] + 0.6 * rng.standard_normal((n, DIM))
     ) * weights + 0.2
     if metric == "cosine":
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -116,7 +119,9 @@ def test_every_kind_finds_what_exact_search_finds(name: str, metric: str) -> Non
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("factory", FACTORIES)
-def test_any_factory_string(factory: str, metric: str, tmp_path: Path) -> None:
+def test_any_factory_string_finds_what_exact_search_finds(
+    factory: str, metric: str, tmp_path: Path
+) -> None:
     if factory == "NSG16" and metric == "ip":
         pytest.skip("FAISS's NSG knows Euclidean distance only")
     vectors, queries = clustered(N, metric), clustered(QUERIES, metric, seed=1)
@@ -238,7 +243,7 @@ def test_added_rows_are_found(name: str, metric: str, tmp_path: Path) -> None:
         )
 
 
-def test_what_cannot_be_added_to_says_so(tmp_path: Path) -> None:
+def test_adding_to_an_index_that_cannot_be_extended_is_refused(tmp_path: Path) -> None:
     vectors = clustered(1000, "l2")
     built(GRAPH, "l2", vectors).write(tmp_path / "index")
     with pytest.raises(InvalidInputError, match="mmap=False"):
@@ -253,7 +258,7 @@ def test_what_cannot_be_added_to_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["graph in bytes", "graph in floats", "lists in 2 bits", "exact"])
 @pytest.mark.parametrize("metric", ["ip", "l2"])
-def test_vectors_beyond_what_was_seen_are_reported(metric: str, name: str) -> None:
+def test_vectors_unlike_the_training_sample_are_not_covered(metric: str, name: str) -> None:
     vectors = clustered(N, metric)
     seen, far = vectors[:2900], vectors[2900:].copy()
     far[:30] *= 20
@@ -267,7 +272,7 @@ def test_vectors_beyond_what_was_seen_are_reported(metric: str, name: str) -> No
     assert list(index.out_of_range) == [*before, *(2900 + np.flatnonzero(~covered))]
 
 
-def test_rows_the_sample_did_not_show_are_outliers_of_the_build() -> None:
+def test_rows_unlike_the_training_sample_are_out_of_range() -> None:
     vectors = clustered(N, "l2")
     vectors[[5, 2800]] *= 30
     index = train_index(GRAPH, "l2", DIM, pieces(vectors, 500), N, vectors[1000:2000])
@@ -275,7 +280,7 @@ def test_rows_the_sample_did_not_show_are_outliers_of_the_build() -> None:
     assert len(index.out_of_range) < N / 100
 
 
-def test_a_direction_the_components_leave_out_is_reported() -> None:
+def test_a_direction_outside_the_components_is_not_covered() -> None:
     rng = np.random.default_rng(0)
     flat = np.zeros((1000, DIM), np.float32)
     flat[:, :8] = rng.standard_normal((1000, 8))
@@ -295,10 +300,10 @@ def test_equal_vectors_and_a_sample_of_one_can_be_indexed() -> None:
     assert len(set(index.candidates(same[:1], 20, 64)[0][0])) == 20
 
 
-def test_nodes_that_few_links_lead_to_are_reached() -> None:
+def test_nodes_with_few_incoming_links_are_found() -> None:
     rng = np.random.default_rng(5)
-    centres = rng.standard_normal((30, DIM))
-    vectors = (centres[rng.integers(0, 30, N)] + 0.001 * rng.standard_normal((N, DIM))).astype(
+    centers = rng.standard_normal((30, DIM))
+    vectors = (centers[rng.integers(0, 30, N)] + 0.001 * rng.standard_normal((N, DIM))).astype(
         np.float32
     )
     index = built(IndexRecipe("g", "hnsw", code="float32", M=8, ef_construction=40), "l2", vectors)
@@ -410,7 +415,7 @@ def test_progress_counts_every_row_and_can_stop_the_build(name: str) -> None:
         train_index(RECIPES[name], "l2", DIM, broken, 1000, vectors)
 
 
-def test_the_callers_thread_setting_is_given_back() -> None:
+def test_the_callers_thread_setting_is_restored() -> None:
     before = faiss.omp_get_max_threads()
     try:
         faiss.omp_set_num_threads(3)
@@ -433,7 +438,7 @@ def test_memory_is_what_the_file_holds(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from(METRICS), st.integers(1, 40))
 def test_bytes_keep_the_order_of_distances(seed: int, metric: str, reduced: int) -> None:
-    """What the bytes say differs from the true distance by no more than the errors `covers` allows for."""
+    """Coded distances differ from true ones by no more than the errors `covers` allows for."""
     vectors, queries = clustered(200, metric, seed), clustered(5, metric, seed + 1)
     projection = fit_projection(
         vectors,
@@ -447,9 +452,7 @@ def test_bytes_keep_the_order_of_distances(seed: int, metric: str, reduced: int)
     if metric == "ip":
         return
     covered = projection.covers(vectors)
-    asked = projection.queries(
-        vectors
-    )  # the vectors themselves, so that both sides are within the errors allowed
+    asked = projection.queries(vectors)  # within the errors allowed, as these are rows
     for row in np.flatnonzero(covered)[:5]:
         true = np.linalg.norm(vectors - vectors[row], axis=1)
         coded = np.linalg.norm(stored - asked[row], axis=1) / projection.scale

@@ -1,4 +1,4 @@
-"""Recipes: TOML there and back, errors that help, and the rules of the automatic choice."""
+"""Recipes: TOML and mappings, errors that help, and the rules of the automatic choice."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_recipe_is_loaded_by_path_name_or_factory_string(tmp_path: Path) -> No
         ("low-latancy", "did you mean 'low-latency'"),
         (
             "hnsw please",
-            "not a shipped recipe.* there are: exact, fast-build, large-scale, low-latency, low-memory",
+            "not a shipped recipe.*: exact, fast-build, large-scale, low-latency, low-memory",
         ),
         ("nowhere.toml", "cannot read the index recipe"),
     ],

@@ -203,7 +203,7 @@ def _run_command(command: str) -> str:
     if command.startswith("vecsearch ") and not re.search(
         r"[|>;&]", re.sub(r'"[^"]*"', "", command)
     ):
-        words = _words(command)
+        words = shlex.split(command)
         return _plain(CliRunner().invoke(app, words[1:], env=ENVIRONMENT).output, False)
     done = subprocess.run(
         command,

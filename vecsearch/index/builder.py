@@ -43,7 +43,8 @@ HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
 OWN_QUERIES = "the user's own queries"
 HELD_OUT_ROWS = "held-out rows"
-ADDED_SINCE = " and of those added since"  # after HELD_OUT_ROWS, in calibrations of extensions
+NEW_ROWS = " and held-out new rows"  # after what the calibration before an extension used
+OLD_NEW_ROWS = " and of those added since"  # the same in manifests of older versions
 
 
 class Builder:
@@ -198,8 +199,9 @@ class Builder:
         index, resumed = self._extend_to(base, extension)
         if few:
             return self._built(index, base, previous, reason, resumed, extended=True)
-        source = previous.calibrated_on.removesuffix(ADDED_SINCE) + ADDED_SINCE
-        measured = self.calibrate(index, base, self.snapshot.stored_vectors(held_out), source)
+        before = previous.calibrated_on.removesuffix(OLD_NEW_ROWS).removesuffix(NEW_ROWS)
+        queries = self.snapshot.stored_vectors(held_out)
+        measured = self.calibrate(index, base, queries, before + NEW_ROWS)
         self._add(index, held_out)
         base = np.concatenate([base, held_out])
         calibration = measured.merged_with(previous)

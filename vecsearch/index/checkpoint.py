@@ -1,8 +1,9 @@
-"""A build that is stopped goes on where it was: the index as far as it is filled, kept in staging.
+"""Checkpoints: an interrupted build resumes from the partly filled index in staging.
 
-`staging/build-<key>/` holds `rows-<n>.faiss`, an index of n rows, and `build.json`, which names it with its checksum and says
-what it is a part of: recipe, seed, segments, how many rows. The key is a digest of all that decides what the index will be, so
-only a build that would make the same index finds it. A torn or damaged checkpoint is as good as none.
+`staging/build-<key>/` holds `rows-<n>.faiss`, an index of n rows, and `build.json`, which names it
+with its checksum and says what it is part of: recipe, seed, segments, number of rows. The key is a
+digest of all that decides what the index will be, so only a build of the same index finds it. An
+incomplete or damaged checkpoint is ignored.
 """
 
 from __future__ import annotations
@@ -26,24 +27,29 @@ from vecsearch.storage.locks import FileLock
 
 FORMAT = 1
 EVERY_SECONDS = 30.0  # between two checkpoints of a long fill
-SHORT_SECONDS = 5.0  # a fill shorter than this is soon done again
-WRITING_SHARE = 0.1  # of the time of a build, at most this much goes into checkpoints
+SHORT_SECONDS = 5.0  # a shorter fill is quicker to repeat than to checkpoint
+WRITING_SHARE = 0.1  # share of the build time that checkpoints may take
 
 
 class Checkpoint:
-    """Where one build keeps what it has done. One build at a time: a rival of the same key does without."""
+    """The checkpoint of one build.
+
+    A second build of the same index at the same time does without one.
+    """
 
     def __init__(self, root: Path, identity: Mapping[str, Any]) -> None:
-        """identity: all that decides what the index will be, as JSON values. Nothing is written before the first `keep`."""
+        """Find the folder of a checkpoint; nothing is written before the first `offer`.
+
+        Args:
+            root: Folder of the collection.
+            identity: All that decides what the index will be, as JSON values.
+        """
         self.root = root
         self.identity = dict(identity) | {"format": FORMAT}
         text = json.dumps(self.identity, sort_keys=True)
-        self.folder = (
-            root
-            / STAGING
-            / f"{BUILD_CACHE}{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"
-        )
-        self.kept_rows = 0
+        key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        self.folder = root / STAGING / f"{BUILD_CACHE}{key}"
+        self.saved_rows = 0
         self._lock: FileLock | None = None
         self._started = self._last = time.monotonic()
         self._pause = EVERY_SECONDS
@@ -57,8 +63,8 @@ class Checkpoint:
             self._lock = None
 
     def load(self) -> FaissIndex | None:
-        """The index as far as an interrupted build came; None where there is none that can be used."""
-        if not self.folder.is_dir() or not self._own():
+        """The partly filled index of an interrupted build; None if there is no usable one."""
+        if not self.folder.is_dir() or not self._acquire():
             return None
         try:
             info = json.loads((self.folder / BUILD_INFO).read_text(encoding="utf-8"))
@@ -71,22 +77,27 @@ class Checkpoint:
                 return None
         except (OSError, ValueError, KeyError, TypeError, CorruptedError):
             return None
-        self.kept_rows = index.n
+        self.saved_rows = index.n
         return index
 
     def offer(self, index: FaissIndex, rows: int) -> None:
-        """Keep the index where it is time to: now and then, and when all `rows` are in it. Not being able to is no failure."""
+        """Write a checkpoint if one is due. Write errors are ignored.
+
+        Args:
+            index: The index so far.
+            rows: How many rows it will have; a complete index is always due.
+        """
         now = time.monotonic()
         whole = index.n == rows and now - self._started >= SHORT_SECONDS
-        if index.n <= self.kept_rows or not (whole or now - self._last >= self._pause):
+        if index.n <= self.saved_rows or not (whole or now - self._last >= self._pause):
             return
         with contextlib.suppress(OSError):  # StorageError is one
-            self._keep(index)
+            self._write(index)
         self._last = time.monotonic()
         self._pause = max(EVERY_SECONDS, (self._last - now) / WRITING_SHARE)
 
-    def _keep(self, index: FaissIndex) -> None:
-        if not self._own():
+    def _write(self, index: FaissIndex) -> None:
+        if not self._acquire():
             return
         name = f"rows-{index.n}.faiss"
         disk.write_file(self.folder / f"{name}.part", index.write)
@@ -101,13 +112,13 @@ class Checkpoint:
         disk.write_text(part, text)
         disk.move(part, self.folder / BUILD_INFO)
         disk.sync_folder(self.folder)
-        self.kept_rows = index.n
+        self.saved_rows = index.n
         for path in self.folder.iterdir():
             if path.name not in (name, BUILD_INFO, "LOCK"):
                 disk.remove(path)
 
-    def _own(self) -> bool:
-        """Take the folder; False when another build of the same kind has it, or it cannot be made."""
+    def _acquire(self) -> bool:
+        """Lock the folder; False if another build holds it, or it cannot be created."""
         if self._lock is None:
             with contextlib.suppress(OSError):
                 self.folder.mkdir(parents=True, exist_ok=True)

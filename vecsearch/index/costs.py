@@ -39,19 +39,19 @@ def exact_micros(rows: int, per_row: float) -> float:
     return EXACT_START_MICROS + rows * per_row
 
 
-def window_for(k: int, kept: int, rows: int) -> int:
+def window_for(k: int, matching: int, rows: int) -> int:
     """How many of the unfiltered best rows hold k rows that pass a filter, with high probability.
 
     The rank of the k-th row that passes is negative-binomial: mean k/p, variance k(1-p)/p²,
-    where p = kept / rows and the filter is independent of the query. `WINDOW_SIGMAS` standard
+    where p = matching / rows and the filter is independent of the query. `WINDOW_SIGMAS` standard
     deviations are added to the mean.
 
     Args:
         k: Rows to find.
-        kept: Rows that pass the filter, at least 1.
+        matching: Rows that pass the filter, at least 1.
         rows: Rows in all.
     """
-    if kept >= rows:
+    if matching >= rows:
         return k
-    share = kept / rows
+    share = matching / rows
     return math.ceil((k + WINDOW_SIGMAS * math.sqrt(k * (1 - share))) / share)

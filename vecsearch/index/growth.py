@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Growth:
 
     def why_rebuild(self, entry: IndexEntry, recipe: IndexRecipe, seed: int) -> str:
         """Why an index is rebuilt instead of extended; "" if it is extended."""
-        if _recipe_of(entry) != recipe:
+        if _comparable(entry) != replace(recipe, description=""):
             return "the recipe differs from that of the existing index"
         if Calibration.from_mapping(entry.calibration).seed != seed:
             return "the seed differs from that of the existing index"
@@ -131,8 +131,9 @@ def decide_extension(
     return ExtendDecision(reason, Extension(entry, index, new_rows))
 
 
-def _recipe_of(entry: IndexEntry) -> IndexRecipe | None:
+def _comparable(entry: IndexEntry) -> IndexRecipe | None:
+    """The recipe of an index without its description; None if this version cannot read it."""
     try:
-        return stored_recipe(entry.recipe)
-    except RecipeError:  # of a version that knows other recipes
+        return replace(stored_recipe(entry.recipe), description="")
+    except RecipeError:
         return None

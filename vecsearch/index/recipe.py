@@ -242,7 +242,7 @@ _FACTORY = re.compile(
 def _read_file(path: Path) -> IndexRecipe:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or a null byte in the path
         raise RecipeError(f"cannot read the index recipe {path}: {error}") from error
     return parse_recipe(text, where=str(path))
 

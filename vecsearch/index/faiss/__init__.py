@@ -1,15 +1,16 @@
-"""FAISS indexes: build from a stream, propose candidates, extend, write, read. With exact.py the only room that knows FAISS.
+"""FAISS indexes: build from a stream, propose candidates, extend, write, read.
 
-An index proposes candidates; the caller ranks them by the full vectors. Vectors are float32 (rows, dim), of unit length for
-cosine. Cosine and Euclidean search by squared Euclidean distance, inner product by inner product: turning it into Euclidean
-distance with one more coordinate loses the graph (recall .37 against .99 at efSearch 256 where lengths vary).
+An index proposes candidates; the caller ranks them by the full vectors. Vectors are float32
+(rows, dim), unit length for cosine. Cosine and Euclidean collections search by squared Euclidean
+distance, inner product by inner product: turning it into a distance with one more coordinate spoils
+the graph (recall .37 instead of .99 at efSearch 256 where lengths vary).
 
-projection.py  vectors -> what FAISS stores: principal components, signed bytes; what lies outside what it was fitted for
-graph.py       the order rows enter a graph in, and links back to nodes that are hard to reach
-index.py       FaissIndex: candidates, add, write, read
-grow.py        rows added to a graph of signed bytes, compiled where that pays
-graph_search.py  search of a graph of signed bytes by the kernels (see vecsearch.index.kernels)
-train.py       recipe + stream of vectors -> FaissIndex
+projection.py    what FAISS stores of a vector, and which vectors it was fitted to
+graph.py         the order rows enter a graph in, and links back to nodes that are hard to find
+index.py         FaissIndex: candidates, add, write, read
+grow.py          adding rows to a graph of signed bytes
+graph_search.py  the compiled search of a graph of signed bytes
+train.py         recipe + stream of vectors -> FaissIndex
 """
 
 from __future__ import annotations

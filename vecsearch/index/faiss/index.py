@@ -33,16 +33,20 @@ EFFORTS = (
     *(384, 512, 768, 1024, 1536, 2048, 3072, 4096),
 )
 FORMAT = 1
-TRAILER = (
-    b"VECSIDX1"  # the last 8 bytes of an index file, after the 8-byte length of what precedes it
-)
+TRAILER = b"VECSIDX1"  # last 8 bytes of an index file, after the 8-byte length of the npz before
 
 
 class FaissIndex:
-    """An index over rows labelled 0, 1, 2, ... in the order they came. Searching is safe from several threads at once.
+    """An index over rows labeled 0, 1, 2, ... in the order they were added.
 
-    recipe, metric ("cosine", "ip", "l2"), dim: what was built. n: rows in it. outliers: int64 labels, ascending, of rows
-    outside what the index was fitted for (too long, too far, badly coded): it may not find them, so compare them exactly.
+    Several threads can search it at once.
+
+    Attributes:
+        recipe: What was built.
+        metric: "cosine", "ip" or "l2".
+        dim: Dimensions of a vector.
+        out_of_range: int64 labels, ascending, of rows unlike those the index was trained on (too
+            long, too far, badly coded). It may not find them, so search them exactly.
     """
 
     def __init__(
@@ -62,25 +66,35 @@ class FaissIndex:
         self.out_of_range = out_of_range
         self._projection = projection
         self._index = index
-        self._order = order  # label of each FAISS row, and a last -1, so that FAISS's "none" (-1) maps to itself
+        self._order = order  # label of each FAISS row; a last -1, so that FAISS's -1 maps to itself
         self._mapped = mapped
         self._parameters: dict[int, Any] = {}
 
     @property
     def n(self) -> int:
+        """Rows in the index."""
         return int(self._index.ntotal)
 
     @property
+    def parts(self) -> tuple[Projection, Any]:
+        """The projection, and FAISS's own index: for this package only."""
+        return self._projection, self._index
+
+    @property
     def kind(self) -> str:
+        """The recipe's kind."""
         return self.recipe.kind
 
     @property
     def can_extend(self) -> bool:
-        """Whether `add` works: not on a mapped index, nor on a kind that is built in one go."""
+        """Whether `add` works: not on a mapped index, nor on a kind that is built in one step."""
         return not self._mapped and not isinstance(inner_index(self._index), faiss.IndexNSG)
 
     def efforts(self) -> tuple[int, ...]:
-        """Efforts worth measuring, cheapest first: efSearch of a graph, nprobe of an inverted file; (1,) elsewhere."""
+        """Efforts worth measuring, cheapest first.
+
+        efSearch of a graph, nprobe of an inverted file; (1,) for other kinds.
+        """
         inner = inner_index(self._index)
         if isinstance(inner, faiss.IndexHNSW):
             return tuple(
@@ -94,7 +108,12 @@ class FaissIndex:
         return (1,)
 
     def row_map(self, of_labels: Labels | None) -> RowMap:
-        """What `candidates` is to return, when label i lies at `of_labels[i]` (-1: it is gone); None: the labels themselves."""
+        """Map FAISS row numbers to positions, for `candidates`.
+
+        Args:
+            of_labels: int64, the position of each label, -1 for a deleted row; None for labels
+                that are positions themselves.
+        """
         if self._order is None:
             return None if of_labels is None else np.append(of_labels, -1)
         return (
@@ -106,33 +125,40 @@ class FaissIndex:
     def candidates(
         self, queries: Vectors, depth: int, effort: int, threads: int = 1, row_map: RowMap = None
     ) -> tuple[Labels, Vectors]:
-        """The `depth` rows that look nearest to each query, nearest first.
+        """Find the rows that seem nearest to each query.
 
-        queries: float32 (nq, dim). effort: efSearch of a graph, nprobe of an inverted file, ignored elsewhere. row_map: what
-        `row_map` gave, to get positions instead of labels. Returns labels, int64 (nq, depth) padded with -1, and
-        approximate distances, float32 (nq, depth): smaller is nearer, in the index's own unit, comparable within one query
-        only. threads: of OpenMP, worth more than 1 for many queries only.
+        Args:
+            queries: float32 (nq, dim).
+            depth: Candidates for each query.
+            effort: efSearch of a graph, nprobe of an inverted file; ignored by other kinds.
+            threads: OpenMP threads to use; more than 1 helps with many queries only.
+            row_map: Result of the method `row_map`, to get positions instead of labels.
+
+        Returns:
+            Labels, int64 (nq, depth), nearest first, padded with -1; and approximate distances,
+            float32 (nq, depth), smaller is nearer, comparable within one query only.
+
+        Raises:
+            InvalidInputError: If the queries have another shape.
         """
         if queries.ndim != 2 or queries.shape[1] != self.dim:
             raise InvalidInputError(
                 f"queries have shape {queries.shape}; this index takes (queries, {self.dim})"
             )
-        asked = np.ascontiguousarray(self._projection.queries(queries), np.float32)
-        count = len(asked)
+        projected = np.ascontiguousarray(self._projection.queries(queries), np.float32)
+        count = len(projected)
         distances = np.empty((count, depth), np.float32)
         labels = np.empty((count, depth), np.int64)
         parameters = self._parameters.get(effort)
         if parameters is None:
             parameters = self._parameters[effort] = _parameters(self._index, effort)
-        pointer = (
-            faiss.swig_ptr
-        )  # the arrays stay alive in this frame for as long as FAISS looks at them
-        # A graph searches one query on one thread anyway: spare the change of setting.
+        pointer = faiss.swig_ptr  # this frame keeps the arrays alive while FAISS uses them
+        # A graph searches one query on one thread anyway, so the setting need not change.
         with (
             contextlib.nullcontext() if count == 1 and self.kind == "hnsw" else omp_threads(threads)
         ):
             self._index.search_c(
-                count, pointer(asked), depth, pointer(distances), pointer(labels), parameters
+                count, pointer(projected), depth, pointer(distances), pointer(labels), parameters
             )
         if self._projection.inner_product:
             np.negative(distances, out=distances)
@@ -142,13 +168,18 @@ class FaissIndex:
         return labels, distances
 
     def by_codes(self, queries: Vectors, depth: int, threads: int = 1) -> Labels | None:
-        """The `depth` rows whose codes are nearest to each query, all codes being compared: labels, int64 (nq, depth) padded
-        with -1. None for kinds that `walk` is not for."""
+        """Find the rows with the nearest codes by comparing all codes.
+
+        Returns:
+            Labels, int64 (nq, depth), nearest first, padded with -1; None for kinds without
+            a compiled search.
+        """
         if self.graph_search is None or self._order is None:
             return None
-        asked = np.ascontiguousarray(self._projection.queries(queries), np.float32)
+        projected = np.ascontiguousarray(self._projection.queries(queries), np.float32)
         with omp_threads(threads):
-            _, rows = faiss.downcast_index(self._index.storage).search(asked, min(depth, self.n))
+            storage = faiss.downcast_index(self._index.storage)
+            _, rows = storage.search(projected, min(depth, self.n))
         labels: Labels = self._order[rows].astype(np.int64)
         return labels
 
@@ -164,8 +195,11 @@ class FaissIndex:
     def estimated(
         self, queries: Vectors, depth: int, effort: int, threads: int = 1
     ) -> tuple[Labels, float]:
-        """The labels that `candidates` gives, and what finding them costs a query: microseconds estimated from the number of
-        distances computed, which does not change from run to run. Another search by FAISS at the same time counts along."""
+        """The labels that `candidates` returns, and the estimated cost of a query in microseconds.
+
+        The estimate is made from the number of distances computed, which is the same in every run.
+        FAISS counts a search by another thread at the same time too.
+        """
         if self.graph_search is not None and (compiled := LOADER.for_rows(self.n)) is not None:
             labels, compared = self.graph_search.candidates(
                 compiled, queries, depth, effort, threads, self._order
@@ -193,18 +227,30 @@ class FaissIndex:
         return int((inner.storage if isinstance(inner, faiss.IndexHNSW) else inner).sa_code_size())
 
     def covers(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
-        """Which vectors (rows or queries) the index was fitted for: bool (rows,). The others need exact search."""
+        """Which rows or queries are like those the index was trained on: bool (rows,).
+
+        The others need exact search.
+        """
         return self._projection.covers(vectors)
 
     def add(self, vectors: Vectors, *, threads: int = 1) -> None:
-        """Append rows, float32 (rows, dim), labelled from `n` on. Raises InvalidInputError where `can_extend` is False."""
+        """Append rows, labeled from `n` on.
+
+        Args:
+            vectors: float32 (rows, dim).
+            threads: OpenMP threads to use.
+
+        Raises:
+            InvalidInputError: If `can_extend` is False, or the vectors have another shape.
+        """
         if self._mapped:
             raise InvalidInputError(
-                "this index is mapped from its file and cannot be added to: read it with mmap=False first"
+                "this index is mapped from its file and cannot be extended: "
+                "read it with mmap=False first"
             )
         if not self.can_extend:
             raise InvalidInputError(
-                f"an index of recipe '{self.recipe.name}' cannot be added to: build it again"
+                f"an index of recipe '{self.recipe.name}' cannot be extended: build it again"
             )
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             raise InvalidInputError(
@@ -214,8 +260,8 @@ class FaissIndex:
         first = self.n
         adding = growing(self._index, first + len(vectors), seed=self.recipe.seed, threads=threads)
         with omp_threads(threads):
-            for at in range(0, len(vectors), BLOCK):
-                adding.add(self._projection.rows(vectors[at : at + BLOCK]))
+            for start in range(0, len(vectors), BLOCK):
+                adding.add(self._projection.rows(vectors[start : start + BLOCK]))
         outside = np.flatnonzero(~self.covers(vectors)) + first
         self.out_of_range = np.concatenate([self.out_of_range, outside])
         if self._order is not None:
@@ -239,7 +285,13 @@ class FaissIndex:
         )
 
     def write(self, path: Path) -> None:
-        """Write one file: FAISS's own format, which bare FAISS reads too, then an npz of the rest, its length and a mark."""
+        """Write one file: FAISS's own format, which FAISS alone can read too, then an npz.
+
+        The npz holds all that FAISS does not know; its length and `TRAILER` follow.
+
+        Raises:
+            StorageError: If the disk is full or cannot be written.
+        """
         metadata = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)}
         arrays = {field.name: getattr(self._projection, field.name) for field in fields(Projection)}
         arrays |= {
@@ -255,7 +307,7 @@ class FaissIndex:
         )
         try:
             faiss.write_index(self._index, str(path))
-        except RuntimeError as error:  # FAISS says in words what the system answered by number
+        except RuntimeError as error:  # FAISS gives the system's error as text only
             codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
             code = next((code for code in codes if os.strerror(code) in str(error)), errno.EIO)
             with storage_errors("writing", path):
@@ -266,24 +318,31 @@ class FaissIndex:
 
 
 def read_index(path: Path, mmap: bool = True) -> FaissIndex:
-    """Read what `write` wrote; mapped where FAISS can, so that opening is fast and memory is shared. A mapped index cannot be
-    added to, and its file must not be overwritten. The caller has checked the file's checksum. Raises CorruptedError."""
+    """Read an index file whose checksum the caller has verified.
+
+    Args:
+        path: The file that `FaissIndex.write` wrote.
+        mmap: Map the file where FAISS can: opening is fast and memory is shared, but the index
+            cannot be extended, and the file must not be overwritten.
+
+    Raises:
+        CorruptedError: If the file is missing or damaged.
+    """
     try:
         with path.open("rb") as file:
             file.seek(-16, io.SEEK_END)
             tail = file.read()
             if tail[8:] != TRAILER:
                 raise CorruptedError(
-                    f"{path} is damaged or not an index file: its end is missing. Build the index again"
+                    f"{path} is damaged or not an index file: its end is missing. "
+                    "Build the index again"
                 )
             file.seek(-16 - int.from_bytes(tail[:8], "little"), io.SEEK_END)
             with np.load(io.BytesIO(file.read()[:-16]), allow_pickle=False) as arrays:
                 rest = dict(arrays)
         metadata = json.loads(rest["facts"].tobytes())
         recipe = stored_recipe(metadata["recipe"])
-        index = faiss.read_index(
-            str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0
-        )  # downcast already, and the owner
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0)
         projection = Projection(
             inner_product=bool(rest["inner_product"]),
             matrix=rest.get("matrix"),
@@ -293,7 +352,7 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             max_radius=float(rest["max_radius"]),
             max_error=float(rest["max_error"]),
         )
-        made = FaissIndex(
+        return FaissIndex(
             recipe,
             metadata["metric"],
             projection,
@@ -308,11 +367,10 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
         raise CorruptedError(
             f"the index file {path} cannot be read: {reason(error)}. Build the index again"
         ) from error
-    return made
 
 
 def inner_index(index: Any) -> Any:
-    """The index that does the searching, inside a transform or a refinement."""
+    """The index inside a transform or a refinement, which does the searching."""
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexPreTransform):
         return inner_index(index.index)
@@ -322,7 +380,7 @@ def inner_index(index: Any) -> Any:
 
 
 def _parameters(index: Any, effort: int) -> Any:
-    """FAISS's search parameters for an effort; None where the kind takes none."""
+    """FAISS's search parameters for an effort; None if the kind takes none."""
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexHNSW):
         return faiss.SearchParametersHNSW(efSearch=effort)
@@ -363,6 +421,6 @@ def is_faiss_error(error: RuntimeError) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """FAISS puts the source line before what went wrong: keep what a person can use."""
+    """The part of FAISS's error text that follows the source line."""
     text = str(error).strip()
     return text.rsplit("failed: ", 1)[-1].strip() or text or type(error).__name__

@@ -1,8 +1,9 @@
-"""Vectors -> what FAISS stores.
+"""Maps vectors to what FAISS stores.
 
-Signed bytes are what makes the graph fast: vectors are projected on their principal components, and one scale, the same for
-all components, maps them to -127..127, which FAISS compares with integer arithmetic. That takes a third of the time of
-its 8-bit codes with a scale for each component, and keeps the order of distances, as a common scale does.
+Signed bytes make the graph fast: vectors are projected on their principal components, and one scale
+for all components maps them to -127..127, which FAISS compares with integer arithmetic. That takes
+a third of the time of its 8-bit codes with a scale for each component, and a common scale preserves
+the order of distances.
 """
 
 from __future__ import annotations
@@ -20,21 +21,24 @@ from vecsearch.index.recipe import REDUCED_STEP, IndexRecipe
 
 BYTE = np.float32(127)  # codes run from -127 to 127
 RANGE_SHARE = 0.9999  # share of the training components inside the byte range; the rest is clipped
-RADIUS_MARGIN, ERROR_MARGIN, ERROR_SHARE = (
-    1.05,
-    1.25,
-    0.999,
-)  # how far beyond the training sample still counts as seen
+RADIUS_MARGIN = 1.05  # vectors up to this multiple of the longest training distance are covered,
+ERROR_MARGIN = 1.25  # and those up to this multiple of the coding error
+ERROR_SHARE = 0.999  # that this share of the training sample stays below
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Maps vectors to what FAISS stores, and knows what it was fitted for.
+    """Maps vectors to what FAISS stores, and knows which vectors it was fitted to.
 
-    matrix: float32 (components, dim), scaled so that a component is a code; None: vectors are stored as they are.
-    offset: float32 (components,). center: float32 (dim,). scale: codes per unit of length, 0 where codes are floats.
-    max_radius: longest distance from the centre that counts as seen; max_error: the same for the distance between a vector
-    and what its bytes stand for.
+    Args:
+        inner_product: Whether FAISS compares by inner product.
+        matrix: float32 (components, dim), scaled so that a component is a code; None if vectors are
+            stored as they are.
+        offset: float32 (components,), added after the matrix product.
+        center: float32 (dim,), mean of the training sample; zeros for inner product.
+        scale: Codes per unit of length; 0 if codes are floats.
+        max_radius: Longest distance from the center that is covered.
+        max_error: Longest distance between a vector and what its code stands for that is covered.
     """
 
     inner_product: bool
@@ -50,12 +54,10 @@ class Projection:
         return len(self.center) if self.matrix is None else len(self.matrix)
 
     def raw(self, vectors: Vectors) -> Vectors:
-        """Projected, neither rounded nor clipped: float32 (rows, components)."""
+        """Projected vectors, neither rounded nor clipped: float32 (rows, components)."""
         if self.matrix is None:
             return vectors
-        if (
-            len(vectors) == 1
-        ):  # the same product, without what numpy spends on making a matrix product of it
+        if len(vectors) == 1:  # the same product, with less overhead in numpy
             out: Vectors = self.matrix.dot(vectors[0])[None]
         else:
             out = vectors @ self.matrix.T
@@ -67,7 +69,10 @@ class Projection:
         return _to_bytes(self.raw(vectors)) if self.scale else self.raw(vectors)
 
     def queries(self, vectors: Vectors) -> Vectors:
-        """What FAISS is asked with. Scaling a query leaves its ranking by inner product as it is: it fills the byte range."""
+        """Queries as FAISS takes them: float32 (rows, components).
+
+        Scaling a query does not change its ranking by inner product, so it fills the byte range.
+        """
         if not self.scale or self.matrix is None:
             return self.raw(vectors)
         if not self.inner_product:
@@ -83,9 +88,9 @@ class Projection:
         return rounding_error(self.matrix), float(np.linalg.norm(self.center))
 
     def covers(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
-        """Which vectors lie inside what the projection was fitted for."""
+        """Which vectors are like those the projection was fitted to: bool (rows,)."""
         radius, error = _radius_and_error(self, vectors)
-        # The margin of rounding lets vectors that are all equal, or a sample of one, cover themselves.
+        # The rounding margin makes a sample of one row, or of equal rows, cover itself.
         return np.asarray(
             (radius <= self.max_radius * 1.000001 + 1e-6)
             & (error <= self.max_error * 1.000001 + 1e-6)
@@ -100,7 +105,10 @@ def _to_bytes(values: Vectors) -> Vectors:
 
 
 def _radius_and_error(projection: Projection, vectors: Vectors) -> tuple[Vectors, Vectors]:
-    """Distance of each vector from the centre, and from what its code stands for; the latter 0 where codes are floats."""
+    """Distance of each vector from the center, and from what its code stands for.
+
+    The latter is 0 if codes are floats.
+    """
     squared = np.square(vectors - projection.center).sum(axis=1)
     if not projection.scale:
         return np.sqrt(squared), np.zeros(len(vectors), np.float32)
@@ -111,7 +119,13 @@ def _radius_and_error(projection: Projection, vectors: Vectors) -> tuple[Vectors
 
 
 def fit_projection(sample: Vectors, recipe: IndexRecipe, metric: str) -> Projection:
-    """Principal components of the sample where the recipe reduces or codes bytes; bounds of what the sample covers."""
+    """Fit a projection to a sample.
+
+    Args:
+        sample: float32 (rows, dim), at least one row.
+        recipe: Says whether components are reduced, and whether they are stored as bytes.
+        metric: "cosine", "ip" or "l2".
+    """
     inner_product, dim = metric == "ip", sample.shape[1]
     in_bytes = recipe.kind == "hnsw" and recipe.code == "sq8"
     keep = min(dim, recipe.reduced or dim)

@@ -1,4 +1,4 @@
-"""Recipe + stream of vectors -> a trained and filled index."""
+"""Trains and fills an index from a recipe and a stream of vectors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,8 @@ from vecsearch.index.faiss.index import FaissIndex, inner_index, is_faiss_error,
 from vecsearch.index.faiss.projection import Projection, fit_projection
 from vecsearch.index.recipe import IndexRecipe, nlist_rule
 
-GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, the nearest are found through a graph
-IVF_CODES = {
-    "float32": "Flat",
-    "fp16": "SQfp16",
-    "sq8": "SQ8",
-    "rabitq": "RaBitQfs",
-}  # pq4 depends on the dimension
+GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, a graph finds the nearest ones
+IVF_CODES = {"float32": "Flat", "fp16": "SQfp16", "sq8": "SQ8", "rabitq": "RaBitQfs"}
 
 
 def train_index(
@@ -41,27 +36,43 @@ def train_index(
     start: FaissIndex | None = None,
     checkpoint: Callable[[FaissIndex], None] = lambda index: None,
 ) -> FaissIndex:
-    """Train on the sample and add all rows.
+    """Train on a sample, then add all rows.
 
-    batches() yields the `n` rows in order, float32 (m, dim), in pieces of any size; besides the index, its codes and two blocks
-    are the most that is in memory. The result depends on the data, the recipe and the seed, not on the pieces or on `threads`.
-    progress is told how many rows were just added, which may be 0; what it raises stops the build. checkpoint is given the
-    index as far as it is filled, after each block; such an index, written and read again, is a `start` from which the same
-    build goes on to the same result. Raises RecipeError when the recipe does not fit the data, InvalidInputError when the data
-    is not as said.
+    Besides the index, at most its codes and two blocks of rows are in memory. The result depends on
+    the data, the recipe and the seed, not on `threads` or on how the rows are cut into batches.
+
+    Args:
+        recipe: What to build.
+        metric: "cosine", "ip" or "l2".
+        dim: Dimensions of a vector.
+        batches: Yields the `n` rows in order, float32 (m, dim), in batches of any size.
+        n: Rows in all.
+        train_sample: float32 (m, dim), at least one row.
+        threads: OpenMP threads to use.
+        seed: Seed of the build; None for the recipe's.
+        progress: Called with the number of rows just added, which may be 0; an exception it raises
+            stops the build.
+        start: An index given to `checkpoint` earlier, read from its file: the build resumes from it
+            and gives the same result.
+        checkpoint: Called with the partly filled index after each block.
+
+    Raises:
+        RecipeError: If the recipe does not fit the data.
+        InvalidInputError: If the data has another shape or number of rows.
     """
     if metric not in ("cosine", "ip", "l2"):
         raise InvalidInputError(f"unknown metric '{metric}': cosine, ip or l2")
     if train_sample.ndim != 2 or train_sample.shape[1] != dim or not len(train_sample):
         raise InvalidInputError(
-            f"the training sample has shape {train_sample.shape}; at least one row of {dim} is needed"
+            f"the training sample has shape {train_sample.shape}; "
+            f"at least one row of {dim} is needed"
         )
     seed = recipe.seed if seed is None else seed
-    projection = start._projection if start else fit_projection(train_sample, recipe, metric)
+    projection = start.parts[0] if start else fit_projection(train_sample, recipe, metric)
     try:
         with omp_threads(threads):
             if start:
-                index = _going_on(start._index, recipe, seed)
+                index = _resumed(start.parts[1], recipe, seed)
             else:
                 index = _new_index(recipe, metric, projection.dim_out, len(train_sample), n, seed)
                 _train(index, projection.rows(train_sample), metric)
@@ -87,21 +98,21 @@ def train_index(
 
 
 class _Filling:
-    """Adds rows to an index, but for those that it has already from before an interruption."""
+    """Adds rows to an index, except those that an interrupted build added before."""
 
     def __init__(self, index: Any) -> None:
-        self.rows = 0  # rows that came so far and are in the index
+        self.rows = 0  # rows given so far; all of them are in the index
         self._index = index
-        self._there = index.ntotal
+        self._present = index.ntotal
 
     def add(self, rows: Vectors) -> None:
-        if self.rows >= self._there:
+        if self.rows >= self._present:
             self._index.add(rows)
         self.rows += len(rows)
 
 
-def _going_on(index: Any, recipe: IndexRecipe, seed: int) -> Any:
-    """An index read from a file, in the state it was written in: FAISS does not store how far a graph's random levels are."""
+def _resumed(index: Any, recipe: IndexRecipe, seed: int) -> Any:
+    """Restore what FAISS does not write: the state of a graph's random levels."""
     inner = inner_index(index)
     if isinstance(inner, faiss.IndexHNSW) and recipe.kind == "hnsw":
         inner.hnsw.rng = faiss.RandomGenerator(seed)
@@ -110,8 +121,13 @@ def _going_on(index: Any, recipe: IndexRecipe, seed: int) -> Any:
 
 
 def resume_growing(index: FaissIndex, added: int) -> FaissIndex:
-    """An index that was read, had `added` rows added, and was written and read again, in the state it was written in."""
-    _draw_levels(inner_index(index._index), added)
+    """Restore what FAISS does not write: the state of a graph's random levels.
+
+    Args:
+        index: An index that was read, extended by `added` rows, written, and read again.
+        added: How many rows that were.
+    """
+    _draw_levels(inner_index(index.parts[1]), added)
     return index
 
 
@@ -128,7 +144,11 @@ def _fill(
     n: int,
     progress: Callable[[int], None],
 ) -> tuple[npt.NDArray[np.int32] | None, Labels]:
-    """Add all rows; bytes are collected first, to be added in an order of their own. Returns order and outliers."""
+    """Add all rows; bytes are collected first and sorted.
+
+    Returns:
+        The label of each FAISS row (None if they are equal), and the labels out of range.
+    """
     in_bytes = projection.scale > 0
     codes = np.empty((n if in_bytes else 0, projection.dim_out), np.int8)
     out_of_range, done = [np.empty(0, np.int64)], 0
@@ -181,7 +201,7 @@ def _new_index(recipe: IndexRecipe, metric: str, dim: int, sample: int, n: int, 
 
 
 def _train(index: Any, sample: Vectors, metric: str) -> None:
-    """Train; a factory's PCA is made to keep the mean in for inner products, whose ranking centring would change."""
+    """Train; for inner products a factory's PCA must not center, which would change the ranking."""
     if metric == "ip" and isinstance(index, faiss.IndexPreTransform):
         for number in range(index.chain.size()):
             transform = faiss.downcast_VectorTransform(index.chain.at(number))
@@ -196,17 +216,17 @@ def _train(index: Any, sample: Vectors, metric: str) -> None:
 
 
 def _blocks(batches: Iterator[Vectors], dim: int) -> Iterator[Vectors]:
-    """The same rows in blocks of BLOCK, so that the pieces they come in leave no trace."""
+    """The same rows in blocks of BLOCK rows."""
     held: list[Vectors] = []
     count = 0
     for batch in batches:
         if batch.ndim != 2 or batch.shape[1] != dim:
             raise InvalidInputError(f"a batch has shape {batch.shape}; (rows, {dim}) is needed")
-        at = 0
-        while at < len(batch):
-            piece = batch[at : at + BLOCK - count]
+        start = 0
+        while start < len(batch):
+            piece = batch[start : start + BLOCK - count]
             held.append(np.asarray(piece, np.float32))
-            at, count = at + len(piece), count + len(piece)
+            start, count = start + len(piece), count + len(piece)
             if count == BLOCK:
                 yield np.ascontiguousarray(np.concatenate(held))
                 held, count = [], 0
