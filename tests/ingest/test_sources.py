@@ -234,7 +234,7 @@ def test_pandas_and_polars_are_not_needed() -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.split('.')[0] in ('pandas', 'polars'): raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Missing())\n"
-        "from vecsearch.sources import open_source\n"
+        "from vecsearch.ingest.sources import open_source\n"
         "print([batch.to_pylist() for batch in open_source([{'id': 1}]).batches], 'torch' in sys.modules)"
     )
     done = subprocess.run(
