@@ -1,4 +1,5 @@
-# The same few commands on a desk and in CI. Each sets up .venv by itself, once for each change of pyproject.toml.
+# The same few commands on a desk and in CI. Each sets up .venv by itself, once for each change of
+# pyproject.toml or of the pinned versions.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -7,13 +8,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := .ci/constraints.txt
+TORCH := .ci/torch.txt
+# pip builds wheels in environments of their own. Up to pip 25.2 they obey the first of these
+# variables, later the second.
+LOCKED := PIP_CONSTRAINT="$(CONSTRAINTS) $$PIP_CONSTRAINT" PIP_BUILD_CONSTRAINT=$(CONSTRAINTS)
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+# Tests run in as many processes as there are cores. Threads that wait leave the cores to others.
+OMP := OMP_WAIT_POLICY=passive
+PARALLEL := -n auto --dist worksteal
 
 # The first Python on the path that is new enough and can make a virtual environment; `make PYTHON=...` chooses another.
 SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c '$(SUITS)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install demo test soak soak-tests soak-load check docs format wheel floors clean
+.PHONY: help install lock demo test soak soak-tests soak-load check docs format wheel floors newest clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -25,14 +34,17 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 		"Install one (Debian and Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): a few minutes the first time, for PyTorch is large." >&2
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev]"
+	@$(LOCKED) $(BIN)/python $(PIP_INSTALL) -e ".[dev]"
 	@touch $@
+
+lock:  ## renew .ci/constraints.txt: the newest versions of all that is installed, torch as it is
+	$(PYTHON) .ci/lock.py
 
 demo: $(INSTALLED)  ## search the docstrings of Python's standard library
 	@$(BIN)/vecsearch demo
 
 test: $(INSTALLED)  ## run the tests; ARGS="-k filter" passes on to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(OMP) $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 SOAK := system maintenance/test_backup.py storage/test_purge.py index/test_checkpoint.py evaluation/test_query_sample.py fuzz golden
 
@@ -59,18 +71,24 @@ format: $(INSTALLED)  ## fix what the linter and the formatter can fix
 
 wheel: $(INSTALLED)  ## build the wheel, install it alone in a new environment, and try it there
 	rm -rf dist build/wheel
-	$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps -w dist .
+	$(LOCKED) $(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps -w dist .
 	$(BIN)/python -m venv build/wheel
-	build/wheel/bin/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) dist/*.whl
+	$(LOCKED) build/wheel/bin/python $(PIP_INSTALL) dist/*.whl
 	.ci/try-installed build/wheel/bin
 
 floors: $(INSTALLED)  ## run the tests with the oldest version of every dependency that pyproject.toml admits
 	rm -rf build/floors
 	$(BIN)/python -m venv build/floors
 	$(BIN)/python .ci/floors.py > build/floors/requirements.txt
-	build/floors/bin/python -m pip install -qq --disable-pip-version-check -c $(CONSTRAINTS) -r build/floors/requirements.txt
-	build/floors/bin/python -m pip install -qq --disable-pip-version-check --no-deps -e .
-	build/floors/bin/python -m pytest -q $(ARGS)
+	build/floors/bin/python $(PIP_INSTALL) -c $(TORCH) -r build/floors/requirements.txt
+	build/floors/bin/python $(PIP_INSTALL) --no-deps -e .
+	$(OMP) build/floors/bin/python -m pytest -q $(PARALLEL) $(ARGS)
+
+newest: $(INSTALLED)  ## run the tests with the newest version of every dependency but torch
+	rm -rf build/newest
+	$(BIN)/python -m venv build/newest
+	build/newest/bin/python $(PIP_INSTALL) -c $(TORCH) -e ".[dev]"
+	$(OMP) build/newest/bin/python -m pytest -q $(PARALLEL) $(ARGS)
 
 clean:  ## remove what was built; .venv and collections stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-FLOOR = re.compile(r"([A-Za-z0-9._-]+)>=([0-9][A-Za-z0-9.]*)")
+FLOOR = re.compile(r"([A-Za-z0-9._-]+(?:\[[a-z0-9,-]+\])?)>=([0-9][A-Za-z0-9.]*)")
 
 
 def floors() -> list[str]:
