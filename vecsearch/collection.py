@@ -1,8 +1,7 @@
-"""The façade: a collection on disk. Every method delegates to the room that does the work."""
+"""A collection on disk. Every method delegates to the package that does the work."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import threading
@@ -15,7 +14,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.arguments import check_k, check_recall, parse_bytes, parse_metric
+from vecsearch.common.arguments import (
+    check_dim,
+    check_k,
+    check_keep_versions,
+    check_one_of,
+    check_recall,
+    check_text_column,
+    parse_bytes,
+    parse_metric,
+)
+from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.optional import require
 from vecsearch.common.progress import progress_bar
@@ -25,7 +34,6 @@ from vecsearch.embedders.stored import Model, embeds_texts, entry_of
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
-    VersionNotFoundError,
 )
 from vecsearch.evaluation.query_sample import (
     SETTING,
@@ -48,17 +56,15 @@ from vecsearch.query.results import Hits
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
+from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
-from vecsearch.storage.schema import source_schema, system_fields
+from vecsearch.storage.schema import source_schema
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
-    ID,
-    RESERVED,
-    VECTOR,
     AddResult,
     BuildResult,
     CollectionInfo,
@@ -66,7 +72,6 @@ from vecsearch.types import (
     DimensionReport,
     Id,
     IndexAdvice,
-    IndexInfo,
     Metric,
     OnConflict,
     Plan,
@@ -101,34 +106,47 @@ def create(
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
-    """Make a new collection in a folder that is not there yet (or is empty).
+    """Create a collection in a folder that does not exist yet, or is empty.
 
-    embedder: a model's name or an Embedder; without one give `dim`, and add ready-made vectors. An embedder that was trained is
-    kept inside the collection; a model that has a name is found by that.
-    metric: "cosine", "ip" (inner product) or "l2" (Euclidean). dtype: how vectors are stored, "float32" or "float16".
-    text_column: the column that is embedded. chunker: how long texts are split (True, a number of characters, a Chunker).
-    recall: what `search` delivers when nothing else is asked for. keep_versions: how many older versions stay readable.
-    sample_queries: how many of the queries asked are kept, as vectors, to measure with (see `Collection.sample_queries`).
-    limits: sizes that bound the memory of this object's operations (see `vecsearch.Limits`).
+    Args:
+        path: The folder.
+        embedder: A model's name (such as "all-MiniLM-L6-v2" or "toy:64") or an `Embedder`. Trained
+            embedders are stored inside the collection; other models are found again by name.
+        dim: Without an embedder: the dimension of the ready-made vectors, 1 or more.
+        metric: "cosine", "ip" (inner product) or "l2" (Euclidean distance).
+        dtype: How vectors are stored: "float32" or "float16".
+        text_column: The column that is embedded.
+        chunker: How long texts are split into passages: True, a maximum number of characters, a
+            `Chunker`, or a function from a text to passages. None: one vector for each document.
+        recall: The recall that searches deliver by default, above 0 and at most 1.
+        keep_versions: How many older versions stay readable, 1 or more.
+        sample_queries: How many queries to store as vectors, to measure recall with; see
+            `Collection.sample_queries`.
+        lock_timeout: Seconds to wait for another writer.
+        limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
-    Raises InvalidInputError, CollectionExistsError, EmbedderError, StorageError.
+    Returns:
+        The collection, open for reading and writing.
+
+    Raises:
+        InvalidInputError: An argument is wrong.
+        CollectionExistsError: The folder holds a collection or other files.
+        EmbedderError: The model cannot be found or loaded.
+        StorageError: The disk is full, read-only, or cannot guarantee atomic commits.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.create("points.vs", dim=3, metric="l2").info().metric
+        'l2'
     """
     root = folder_path(path)
-    metric = parse_metric(metric)
-    if dtype not in ("float32", "float16"):
-        raise InvalidInputError(f"dtype is {dtype!r}; it must be 'float32' or 'float16'")
+    check_one_of("dtype", dtype, ("float32", "float16"))
     check_recall(recall)
-    if not isinstance(keep_versions, int) or keep_versions < 1:
-        raise InvalidInputError(
-            f"keep_versions is {keep_versions!r}; it must be a whole number, 1 or more"
-        )
+    check_keep_versions(keep_versions)
     check_count(sample_queries)
-    if not isinstance(text_column, str) or text_column in ("", ID, VECTOR, *RESERVED):
-        raise InvalidInputError(
-            f"text_column is {text_column!r}; it must be a column's name, and not one that vecsearch uses itself"
-        )
+    check_text_column(text_column)
+    parsed_metric = parse_metric(metric)
     model = resolve_embedder(embedder) if embedder is not None else None
-    dim = _dimension(dim, model)
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
     if splitter is not None and not has_texts:
@@ -137,29 +155,21 @@ def create(
             hint="give embedder= too",
             command_hint="give --embedder too",
         )
-    fields = [pa.field(ID, pa.int64(), nullable=False)]
-    if has_texts:
-        fields.append(pa.field(text_column, pa.large_string()))
-    fields += system_fields(metric, dim, dtype, chunked=splitter is not None)
-    first = Manifest(
-        version=0,
-        schema=pa.schema(fields),
-        metric=metric,
-        dim=dim,
+    first = first_manifest(
+        dim=_dimension(dim, model),
+        metric=parsed_metric,
         dtype=dtype,
         text_column=text_column if has_texts else None,
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
-        settings={"open_schema": True} | ({SETTING: sample_queries} if sample_queries else {}),
-    ).next("create")
+        settings={SETTING: sample_queries} if sample_queries else {},
+    )
     make_collection_folders(root)
     store = Store(root, lock_timeout, limits)
     with store.staging() as staging:
-        store.commit(
-            staging,
-            replace(first, embedder=entry_of(model, staging) if model is not None else None),
-        )
+        entry = entry_of(model, staging) if model is not None else None
+        store.commit(staging, replace(first, embedder=entry))
     return Collection(
         root, embedder=model, chunker=splitter, lock_timeout=lock_timeout, limits=limits
     )
@@ -174,13 +184,31 @@ def open_collection(
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
-    """Open a collection, or an older version of it to read.
+    """Open a collection, or an older version of it for reading.
 
-    embedder: where to find the collection's model when its stored name does not lead to it; another model is refused at the
-    first embedding. chunker: needed only where the collection was made with a function of one's own.
-    limits: sizes that bound the memory of this object's operations (see `vecsearch.Limits`).
+    Args:
+        path: The collection's folder.
+        version: A version that `Collection.versions` lists. None: the latest.
+        embedder: The collection's model, where its stored name does not lead to it. Another model
+            is refused at the first embedding.
+        chunker: The collection's chunker, where it is a function of your own.
+        lock_timeout: Seconds to wait for another writer.
+        limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
-    Raises CollectionNotFoundError, VersionNotFoundError, CorruptedError.
+    Returns:
+        The collection. Opened at a version, it can only be read.
+
+    Raises:
+        CollectionNotFoundError: There is no collection at the path.
+        VersionNotFoundError: The version was never committed, or is no longer kept.
+        CorruptedError: The manifest is damaged.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.create("notes.vs", embedder="toy:64").close()
+        >>> with vs.open("notes.vs") as c:
+        ...     len(c)
+        0
     """
     return Collection(
         folder_path(path),
@@ -193,9 +221,25 @@ def open_collection(
 
 
 class Collection:
-    """Documents and their vectors on disk, searched by likeness. Safe to use from several threads.
+    """Documents and their vectors on disk, searched by similarity.
 
-    What it reads is one version (a snapshot): its own changes are seen at once, those of other processes after `refresh`.
+    `vecsearch.create` and `vecsearch.open` make collections. A collection reads one version (a
+    snapshot): it sees its own changes at once, and those of other processes after `refresh`. It is
+    safe to use from several threads, and a context manager that closes it.
+
+    The examples of the methods use this collection.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> c.add([
+        ...     {"id": "boat", "text": "a small boat on the lake", "year": 1999},
+        ...     {"id": "ship", "text": "a large ship at sea", "year": 2021},
+        ...     {"id": "bus", "text": "a red bus in town", "year": 2003},
+        ... ])
+        AddResult(added=3, replaced=0, skipped=0, embedded=3, version=2)
+        >>> c.search("a large ship", k=1).ids
+        ['ship']
     """
 
     def __init__(
@@ -223,7 +267,7 @@ class Collection:
         if manifest.embedder is not None:
             self._models[manifest.embedder] = Model(root, manifest.embedder, manifest.dim, embedder)
 
-    # -- changing --------------------------------------------------------------------------------------------------------
+    # -- Changing
 
     def add(
         self,
@@ -234,34 +278,56 @@ class Collection:
         text_column: str | None = None,
         progress: bool | None = None,
     ) -> AddResult:
-        """Add documents: a pyarrow Table or reader, a pandas or polars frame, dicts, texts, a matrix of vectors, or paths of
-        .parquet, .csv, .tsv, .jsonl, .arrow files or of folders of .txt and .md files.
+        """Add documents, all of them or, on any error, none.
 
-        Columns: `id` (made up when absent), the text column or a ready-made `vector`, and any others, kept as typed metadata.
-        One add is one commit: on any error the collection is exactly as before. An interrupted add is resumed by calling it
-        again; what was embedded is not embedded twice.
-        on_conflict: what to do with an id that is there already: "error", "skip" it, or "replace" the old document.
+        One call is one commit. An interrupted call resumes when it is repeated: texts that were
+        embedded already are not embedded again.
 
-        Raises InvalidInputError (with row and column), DuplicateIdError, EmbedderError, StorageError, LockTimeoutError.
+        Args:
+            data: A pyarrow Table or reader, a pandas or polars frame, a list of dicts or of texts,
+                a float matrix (rows, dim), or paths of .parquet, .csv, .tsv, .jsonl, .arrow, .npy
+                or .hdf5 files or of folders of .txt and .md files. Columns are `id` (generated when
+                absent), the text column or a ready-made `vector`, and any others, which are stored
+                as typed metadata.
+            on_conflict: What to do with an id that is already there: "error", "skip" the new
+                document, or "replace" the old one.
+            id_column: The data's column that holds the ids.
+            text_column: The data's column that holds the text. None: the collection's name for it.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            How many documents were added, replaced and skipped.
+
+        Raises:
+            InvalidInputError: The data is wrong; the message names row and column.
+            DuplicateIdError: An id is already there and `on_conflict` is "error", or is twice in
+                the data.
+            EmbedderError: The model failed, or is not the collection's.
+            ConflictError: Another writer changed the columns or the model meanwhile.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.add([{"id": "boat", "text": "a rowing boat"}], on_conflict="replace").replaced
+            1
         """
-        if on_conflict not in ("error", "skip", "replace"):
-            raise InvalidInputError(
-                f"on_conflict is {on_conflict!r}; it must be 'error', 'skip' or 'replace'"
-            )
+        check_one_of("on_conflict", on_conflict, ("error", "skip", "replace"))
         self._writable()
-        manifest = (
-            self.refresh()._snapshot.manifest
-        )  # another process may have moved the collection to another model
+        # Another process may have moved the collection to another model.
+        manifest = self.refresh()._snapshot.manifest
         known = (
             None
             if manifest.settings.get("open_schema")
             else source_schema(manifest, id_column, text_column)
         )
-        with _readable():
+        with invalid_data():
             source = open_source(
                 data, text_column=text_column or manifest.text_column or "text", schema=known
             )
-        with _readable(), progress_bar(f"adding {source.name}", source.total, progress) as advance:
+        with (
+            invalid_data(),
+            progress_bar(f"adding {source.name}", source.total, progress) as advance,
+        ):
             done = add.add_documents(
                 self._store,
                 source.batches,
@@ -278,9 +344,26 @@ class Collection:
     def delete(
         self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None
     ) -> DeleteResult:
-        """Delete whole documents by id or by filter. An id that is not there is counted, not an error.
+        """Delete whole documents, by id or by filter.
 
-        Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
+        Args:
+            ids: An id or several. Ids that no document has are counted, not an error.
+            where: A filter, as in `search`. Give either ids or a filter.
+
+        Returns:
+            How many documents were deleted, and how many ids were missing.
+
+        Raises:
+            InvalidInputError: Neither or both were given, or an id has the wrong type.
+            FilterError: The filter is wrong.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.delete(["boat", "plane"])
+            DeleteResult(deleted=1, missing=1, version=3)
+            >>> c.delete(where="year > 2020").deleted
+            1
         """
         self._writable()
         listed: list[Id] | None = (
@@ -289,17 +372,47 @@ class Collection:
         return self._changed(edit.delete(self._store, listed, where))
 
     def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
-        """Set metadata columns to constants in the documents for which `where` is true (in all, when None).
+        """Set metadata columns to constants.
 
-        Text and vectors are changed by `add(..., on_conflict="replace")`. Raises InvalidInputError, FilterError.
+        To change a text or a vector, add the document again with `on_conflict="replace"`.
+
+        Args:
+            where: The documents to change, as a filter; None for all.
+            values: Column name -> value.
+
+        Returns:
+            How many documents were changed.
+
+        Raises:
+            InvalidInputError: A column does not exist or cannot be updated, or a value does not
+                fit.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.update("year < 2010", {"year": 2010}).updated
+            2
         """
         self._writable()
         return self._changed(edit.update(self._store, where, values))
 
     def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
-        """Add a metadata column of an Arrow type (or its name, "string", "int64", "date32"), holding `value` in every row.
+        """Add a metadata column.
 
-        Returns the version committed. Raises InvalidInputError.
+        Args:
+            name: The column's name.
+            kind: A pyarrow type, or its name: "string", "int64", "double", "bool", "date32", ...
+            value: The value in every row; None for no value.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: The name is taken, or the type or value is wrong.
+
+        Example:
+            >>> _ = c.add_column("language", "string", "en")
+            >>> c.count("language = 'en'")
+            3
         """
         self._writable()
         try:
@@ -321,15 +434,37 @@ class Collection:
         threads: int | None = None,
         progress: bool | None = None,
     ) -> BuildResult:
-        """Build an index and measure what it reaches on this collection's own data.
+        """Build an index and measure the recall it reaches on the collection's own data.
 
-        recipe: "auto" chooses by size, dimension, `memory` and `recall`; or a name ("low-latency", "low-memory", ...), a
-        .toml path, or any FAISS factory string ("IVF1024,PQ32x4fs"). recall: becomes what `search` delivers by default.
-        memory: bytes the index may take, or "2GB". queries: your own questions (texts or vectors) to measure with; real ones
-        differ from documents; "sampled" takes those that `sample_queries` kept. Without them, rows held out of the index while
-        it is measured. An interrupted build is resumed by calling it again.
+        Others can add and search meanwhile. An interrupted build resumes when it is called again.
+        Small collections get no index: exact search is faster there.
 
-        Adding and searching go on meanwhile. Raises RecipeError, InvalidInputError, StorageError, LockTimeoutError.
+        Args:
+            recipe: "auto" chooses by size, dimension, `memory` and `recall`. Or a recipe's name
+                ("low-latency", "low-memory", ...), the path of a .toml file, an `IndexRecipe`, or a
+                FAISS factory string such as "IVF1024,PQ32x4fs".
+            recall: The recall that searches deliver by default from now on. None: leave it as it
+                is.
+            memory: Memory the index may take: bytes, or text such as "2GB".
+            queries: Queries to measure with: texts, or a float matrix (n, dim); real queries differ
+                from documents. "sampled" takes those that `sample_queries` stored. None: rows held
+                out of the index while it is measured.
+            seed: Seed of the held-out rows and of the build.
+            threads: Threads to use. None: all cores.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            What was built, and the recall it was measured to reach.
+
+        Raises:
+            RecipeError: The recipe is wrong, or cannot be built on this data.
+            InvalidInputError: An argument is wrong.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.build_index().recipe
+            'exact'
         """
         from vecsearch.index.build import build_index
 
@@ -370,9 +505,31 @@ class Collection:
         seed: int = 0,
         progress: bool | None = None,
     ) -> dict[str, Any]:
-        """Build each recipe on this collection's data, measure recall and cost, commit nothing; a report for JSON.
+        """Compare index recipes on this collection: recall, cost, memory and build time.
 
-        Raises RecipeError, InvalidInputError.
+        Nothing is committed.
+
+        Args:
+            recipes: Recipes, as in `build_index`.
+            k: Number of hits of each search.
+            queries: Queries to measure with, as in `build_index`.
+            seed: Seed of the held-out rows and of the builds.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            A report that can be written as JSON.
+
+        Raises:
+            RecipeError: A recipe is wrong, or cannot be built on this data.
+            InvalidInputError: An argument is wrong.
+
+        Example:
+            >>> import numpy as np
+            >>> points = vs.create("points.vs", dim=4)
+            >>> _ = points.add(np.random.default_rng(0).normal(size=(2000, 4)))
+            >>> report = points.bench(["IVF16,Flat"])
+            >>> report["rows"]
+            2000
         """
         from vecsearch.evaluation.bench import compare_recipes
 
@@ -388,9 +545,24 @@ class Collection:
             )
 
     def compact(self, *, purge: bool = False) -> int:
-        """Run small segments together and drop deleted rows; results stay the same. Returns the version committed.
+        """Merge small segments and drop deleted rows. Search results stay the same.
 
-        purge: nothing of deleted rows stays in any file; older versions go. Raises ConflictError while readers hold them.
+        Args:
+            purge: Also remove older versions, so that no file holds anything of deleted rows.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            ConflictError: Readers still hold older versions, so they could not be purged.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> _ = c.delete("bus")
+            >>> _ = c.compact(purge=True)
+            >>> c.info().deleted_rows
+            0
         """
         self._writable()
         version = self._changed(compact.compact(self._store, purge))
@@ -401,45 +573,125 @@ class Collection:
         return version
 
     def rollback(self, version: int) -> int:
-        """Make an older version the latest again, as a new version; its number. Raises VersionNotFoundError."""
+        """Make an older version the latest again, as a new version.
+
+        Args:
+            version: A version that `versions` lists.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            VersionNotFoundError: The version was never committed, or is no longer kept.
+
+        Example:
+            >>> _ = c.delete("boat")
+            >>> c.rollback(2)
+            4
+            >>> len(c)
+            3
+        """
         self._writable()
         return self._changed(versions.rollback(self._store, version))
 
-    # -- care ------------------------------------------------------------------------------------------------------------
+    # -- Maintenance
 
     def check(self) -> list[Damage]:
-        """Read every file of every version whole and compare it with its checksums: what is damaged, and what to do about it.
+        """Compare every file of every version with its checksum.
 
-        `vecsearch.repair(path)` makes again what can be made again. Raises StorageError."""
+        `vecsearch.repair` rebuilds damaged files that derive from documents.
+
+        Returns:
+            What is damaged and how to fix it; empty if nothing is.
+
+        Raises:
+            StorageError: The files cannot be read.
+
+        Example:
+            >>> c.check()
+            []
+        """
         from vecsearch.maintenance.check import find_damage
 
         return find_damage(self.path)
 
     def backup(self, target: str | os.PathLike[str]) -> int:
-        """Copy the version that this object reads to a new folder, every byte verified, while others write; its number.
+        """Copy the version that this object reads to a new folder, and verify every byte.
 
-        A backup is a collection: `vecsearch.open` searches it, `vecsearch.restore` makes another of it. Raises
-        CollectionExistsError, CorruptedError, StorageError."""
+        Others may write meanwhile. A backup is a collection: `vecsearch.open` opens it, and
+        `vecsearch.restore` makes another collection of it.
+
+        Args:
+            target: The new folder.
+
+        Returns:
+            The version that was copied.
+
+        Raises:
+            CollectionExistsError: Something is at the target.
+            CorruptedError: A file is damaged.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.backup("monday.vs")
+            2
+            >>> vs.restore("monday.vs", "restored.vs")
+            3
+        """
         from vecsearch.maintenance.backup import write_backup
 
         return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def export(self, target: str | os.PathLike[str]) -> int:
-        """Write the documents with all their columns and vectors to one Parquet file, for other tools and for
-        `vecsearch.restore`; how many rows. Raises CollectionExistsError, InvalidInputError, CorruptedError,
-        StorageError."""
+        """Write all documents, with columns and vectors, to one Parquet file.
+
+        Other tools can read the file, and `vecsearch.restore` makes a collection of it.
+
+        Args:
+            target: Path of the new file.
+
+        Returns:
+            Number of rows written.
+
+        Raises:
+            CollectionExistsError: Something is at the target.
+            InvalidInputError: A column cannot be written as Parquet.
+            CorruptedError: A file is damaged.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.export("notes.parquet")
+            3
+        """
         from vecsearch.maintenance.parquet import export_parquet
 
         return export_parquet(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
-        """Move the collection to another model: every text is embedded again, ids, texts, metadata and passages stay.
+        """Embed every text again with another model. Ids, texts, metadata and passages stay.
 
-        One commit: searches are answered by the old model until then. What others add or delete meanwhile is not lost. An
-        interrupted move is resumed by calling it again; what was embedded is not embedded twice. Indexes are dropped:
-        build_index makes a new one. `rollback` to the version before brings the old model back.
+        One call is one commit: searches use the old model until then, and documents that others add
+        or delete meanwhile are not lost. An interrupted call resumes when it is repeated. Indexes
+        are dropped; `build_index` makes a new one. `rollback` brings the old model back.
 
-        Raises InvalidInputError where there is no text, EmbedderError, StorageError, LockTimeoutError.
+        Args:
+            embedder: The new model's name, or an `Embedder`.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            How many documents there are, and how many passages were embedded.
+
+        Raises:
+            InvalidInputError: A document has a vector but no text.
+            EmbedderError: The model cannot be loaded or failed.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.reembed("toy:32")
+            ReembedResult(documents=3, embedded=3, version=3)
+            >>> c.info().dim
+            32
         """
         from vecsearch.maintenance.reembed import reembed_documents
 
@@ -463,11 +715,34 @@ class Collection:
         seed: int = 0,
         progress: bool | None = None,
     ) -> DimensionReport:
-        """What fewer dimensions cost: bytes against recall@k, by principal components and by truncation (for Matryoshka).
+        """Measure what fewer dimensions cost: bytes of a vector against recall@k and nDCG@k.
 
-        Asked with rows held out, or with `queries`: texts or vectors, id -> text, a file, or a BEIR folder; with `qrels` (a
-        file, or query id -> document id -> grade) nDCG@k too. dims: which to measure; a ladder of the usual ones when None.
-        Components are fitted on other rows than recall is measured with. Raises InvalidInputError.
+        Two ways are compared: principal component analysis, and truncation (for models trained with
+        Matryoshka representation learning, Kusupati et al., NeurIPS 2022). PCA is fitted on other
+        rows than recall is measured on.
+
+        Args:
+            dims: Dimensions to measure. None: the usual ones.
+            k: Depth of recall@k and nDCG@k.
+            queries: Texts or vectors, query id -> text, a file, or a folder in the BEIR layout.
+                None: rows held out of the collection.
+            qrels: Relevance judgments: a file, or query id -> document id -> grade. None: no nDCG.
+            n_queries: Number of rows to hold out.
+            seed: Seed of the choice of rows.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            One point for each method and dimension.
+
+        Raises:
+            InvalidInputError: An argument is wrong, or there are too few rows.
+
+        Example:
+            >>> import numpy as np
+            >>> points = vs.create("points.vs", dim=8)
+            >>> _ = points.add(np.random.default_rng(0).normal(size=(200, 8)))
+            >>> [(point.method, point.dim) for point in points.dimensions([4]).points]
+            [('full', 8), ('pca', 4), ('truncate', 4)]
         """
         from vecsearch.evaluation.dimensions import measure_dimensions, read_judged
 
@@ -497,10 +772,30 @@ class Collection:
         seed: int = 0,
         progress: bool | None = None,
     ) -> Collection:
-        """A new collection with the same documents in fewer dimensions; `dimensions` shows what that costs.
+        """Copy the collection to a new one with fewer dimensions.
 
-        The projection is kept inside it as part of its embedder, so texts that are added or searched for are projected too, and
-        so are vectors of the full dimension. Raises InvalidInputError, CollectionExistsError, StorageError.
+        The projection becomes part of the new collection's embedder: texts and vectors of the full
+        dimension that are added or searched for are projected too. `dimensions` measures the cost.
+
+        Args:
+            path: Folder of the new collection.
+            dim: Its dimension, from 1 to one less than the current one.
+            method: "pca" (principal component analysis) or "truncate" (keep the first numbers).
+            seed: Seed of the rows that PCA is fitted on.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            The new collection.
+
+        Raises:
+            InvalidInputError: An argument is wrong, or the collection is empty.
+            CollectionExistsError: Something is at the path.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> with c.reduce("small.vs", 16, method="truncate") as small:
+            ...     small.info().dim
+            16
         """
         from vecsearch.maintenance.reduce import write_reduced
 
@@ -524,7 +819,7 @@ class Collection:
             limits=self._store.limits,
         )
 
-    # -- searching -------------------------------------------------------------------------------------------------------
+    # -- Searching
 
     def search(
         self,
@@ -536,13 +831,30 @@ class Collection:
         exact: bool = False,
         passages: bool = False,
     ) -> Hits:
-        """The k documents most like a query: a text for the collection's embedder, or a vector.
+        """Find the k documents most similar to a query.
 
-        where: SQL text ("year >= 2000 AND lang IN ('en','zh')") or a pyarrow Expression. recall: what to deliver at the least
-        cost, on average; the collection's own target when None. exact: score every row that matches. passages: hits are
-        passages, not documents, in a collection with a chunker.
+        Args:
+            query: A text for the collection's embedder, or a vector: numbers of shape (dim,).
+            k: Maximum number of hits. There are fewer if fewer documents match.
+            where: Only search documents for which this is true: SQL text such as
+                "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression.
+            recall: The mean recall to deliver at the least cost. None: the collection's target.
+            exact: Score every matching row (recall 1).
+            passages: Find passages instead of documents, in a collection with a chunker.
 
-        Raises InvalidInputError, FilterError, EmbedderError, EmbedderMismatchError.
+        Returns:
+            Hits, best first.
+
+        Raises:
+            InvalidInputError: The query, k or recall is wrong.
+            FilterError: The filter is wrong.
+            EmbedderError: The model cannot be loaded or failed.
+            EmbedderMismatchError: The model is not the one that made the collection's vectors.
+
+        Example:
+            >>> hit = c.search("ship", k=1, where="year > 2000")[0]
+            >>> hit.id, hit["year"]
+            ('ship', 2021)
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
@@ -568,8 +880,28 @@ class Collection:
         exact: bool = False,
         passages: bool = False,
     ) -> list[Hits]:
-        """Search many queries at once (texts, or a float (n, dim) matrix), on all cores. `where`: one filter for all, or a
-        list with one a query (None for none). The same results as one by one, in order."""
+        """Search for many queries at once, on all cores. Results are the same as one by one.
+
+        Args:
+            queries: Texts, or a float matrix (n, dim).
+            k: Maximum number of hits for each query.
+            where: One filter for all queries, or a list with one for each (None: no filter).
+            recall: The mean recall to deliver. None: the collection's target.
+            exact: Score every matching row (recall 1).
+            passages: Find passages instead of documents.
+
+        Returns:
+            The hits of each query, in order.
+
+        Raises:
+            InvalidInputError: A query (the message says which), k or recall is wrong.
+            FilterError: A filter is wrong.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> [hits.ids for hits in c.search_batch(["ship at sea", "bus in town"], k=1)]
+            [['ship'], ['bus']]
+        """
         searcher = self._searching()
         snapshot = searcher.snapshot
         vectors = self._encoder(snapshot.manifest).encode_many(queries)
@@ -589,9 +921,25 @@ class Collection:
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
     def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
-        """Every row that scores at least `min_score`, best first, by exact search; passages, where there is a chunker.
+        """Find every row that scores at least `min_score`, by exact search.
 
-        For "l2" the score is the negative squared distance: `min_score=-r*r` asks for all within distance r.
+        Args:
+            query: A text, or a vector of shape (dim,).
+            min_score: The lowest score. For "l2", `min_score=-r * r` finds all rows within distance
+                r.
+            where: A filter, as in `search`.
+
+        Returns:
+            Hits, best first: passages in a collection with a chunker, or else documents.
+
+        Raises:
+            InvalidInputError: The query or min_score is wrong.
+            FilterError: The filter is wrong.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.search_range("a large ship at sea", 0.99).ids
+            ['ship']
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
@@ -611,11 +959,29 @@ class Collection:
         queries: Any = None,
         seed: int = 0,
     ) -> RecallReport:
-        """Measure the live collection's recall@k against exact search, with a 99% bootstrap interval.
+        """Measure recall@k against exact search, with a 99% bootstrap interval.
 
-        Asked with `queries` (texts, vectors, or "sampled" for those that `sample_queries` kept), or with random rows, each
-        looking for its neighbours but not for itself. Warns (RecallWarning) when the target is missed by more than chance.
-        Raises InvalidInputError, FilterError.
+        A RecallWarning says if the target is missed by more than chance.
+
+        Args:
+            k: Number of hits of each search.
+            n_queries: Maximum number of queries.
+            where: A filter, as in `search`.
+            recall: The recall that searches are to deliver. None: the collection's target.
+            queries: Texts, vectors, or "sampled" for those that `sample_queries` stored. None:
+                random rows, each searching for its neighbors but not for itself.
+            seed: Seed of the choice of rows.
+
+        Returns:
+            Mean recall, its interval, and what it was measured with.
+
+        Raises:
+            InvalidInputError: An argument is wrong, or there is nothing to measure.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.measure_recall(k=2).recall
+            1.0
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
@@ -634,18 +1000,43 @@ class Collection:
         )
 
     def sample_queries(self, count: int) -> int:
-        """Keep a random sample of at most `count` of the queries asked from now on; 0 stops, and removes it. The version
-        committed.
+        """Store a random sample of future queries, to measure recall with.
 
-        Kept are vectors, not texts, in the collection's folder; backups leave them out, and `compact(purge=True)` removes them.
-        `build_index` and `measure_recall` take queries="sampled". While sampling, a few searches are checked against exact
-        ones, and a RecallWarning says when they fall short. Raises InvalidInputError, LockTimeoutError, StorageError.
+        Queries are stored as vectors, not as texts, in the collection's folder. Backups leave them
+        out, and `compact(purge=True)` removes them. `build_index` and `measure_recall` take
+        `queries="sampled"`. While sampling, a few searches are checked against exact ones; a
+        RecallWarning says if they fall short.
+
+        Args:
+            count: Maximum number of queries to store; 0 stops sampling and removes them.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: The count is wrong.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> _ = c.sample_queries(1000)
+            >>> _ = c.search("ship")
+            >>> c.measure_recall(queries="sampled").query_source
+            'queries sampled from searches'
         """
         self._writable()
         return self._changed(set_sampling(self._store, count))
 
     def index_advice(self) -> IndexAdvice:
-        """Whether `build_index` pays now: rows that came and went since, and what a search costs because of them."""
+        """Whether it is worthwhile to build the index now.
+
+        Returns:
+            What to do and why: rows added and deleted since the build, and what they cost a search.
+
+        Example:
+            >>> c.index_advice().action
+            'none'
+        """
         from vecsearch.index.advice import advise
 
         return advise(self._snapshot)
@@ -662,13 +1053,34 @@ class Collection:
         n_queries: int = 500,
         seed: int = 0,
     ) -> QualityReport:
-        """How good the answers are, as means with 95% bootstrap intervals, and for every query.
+        """Measure search quality, as means with 95% bootstrap intervals and for each query.
 
-        With judgements: nDCG, MRR, recall and MAP at each k (10 and 100 by default), over whole documents. queries: a folder in
-        the BEIR layout, or a file, or id -> text or vector; qrels: a file (BEIR or TREC), or query id -> document id -> grade.
-        Without: `n_queries` questions made out of the documents (`vecsearch.quality.known_items` says what that measures).
+        With relevance judgments: nDCG, MRR, recall and MAP at each k, over whole documents, as
+        ir-measures computes them. Without: success@k and MRR of questions generated from the
+        documents (known-item search).
 
-        Raises InvalidInputError (with file and line), EmbedderError, MissingExtraError.
+        Args:
+            queries: A folder in the BEIR layout, a file, or query id -> text or vector.
+            qrels: A file (BEIR or TREC), or query id -> document id -> grade.
+            k: Depth or depths. None: 10 and 100.
+            where: A filter, as in `search`.
+            recall: The recall to deliver. None: the collection's target.
+            exact: Use exact search.
+            n_queries: Without judgments: number of questions to generate.
+            seed: Without judgments: seed of the choice of documents.
+
+        Returns:
+            The scores, and what they were measured with.
+
+        Raises:
+            InvalidInputError: Queries or judgments are wrong; the message names file and line.
+            EmbedderError: There is no model to embed questions with.
+            MissingExtraError: ir-measures is not installed.
+
+        Example:
+            >>> report = c.evaluate({"q1": "ship"}, {"q1": {"ship": 1}}, k=10)
+            >>> report.scores["nDCG@10"].mean
+            1.0
         """
         from vecsearch.evaluation import quality
 
@@ -694,7 +1106,26 @@ class Collection:
         recall: float | None = None,
         exact: bool = False,
     ) -> Plan:
-        """What `search` would do and why; str() of it is for people. No vector is compared."""
+        """How `search` would run, and why. No vector is compared.
+
+        Args:
+            query: Ignored: a plan does not depend on the query.
+            k: Maximum number of hits.
+            where: A filter, as in `search`.
+            recall: The recall to deliver. None: the collection's target.
+            exact: Whether to use exact search.
+
+        Returns:
+            The plan; `str` says it in words.
+
+        Raises:
+            InvalidInputError: k or recall is wrong.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> print(c.plan(where="year > 2000"))
+            exact search over 2 rows: there is no index
+        """
         searcher = self._searching()
         selection = searcher.selector.select(where)
         target = self._target(recall, searcher.snapshot)
@@ -728,28 +1159,60 @@ class Collection:
         ), "the user's own queries"
 
     def _model_of(self, manifest: Manifest) -> Model | None:
-        """The model of a version: it is another one after `reembed`."""
+        """The model of a version; `reembed` changes it."""
         if manifest.embedder is None:
             return None
         return self._models.get(manifest.embedder) or self._models.setdefault(
             manifest.embedder, Model(self.path, manifest.embedder, manifest.dim)
         )
 
-    # -- reading ---------------------------------------------------------------------------------------------------------
+    # -- Reading
 
     def get(
         self, ids: Iterable[Id] | Id, columns: Sequence[str] | None = None
     ) -> list[dict[str, Any] | None]:
-        """Whole documents by id, in the order asked for; None for an id that is not there. The vector only when it is among
-        `columns`."""
+        """Whole documents by id.
+
+        Args:
+            ids: An id or several.
+            columns: Columns to return. None: all but the vector.
+
+        Returns:
+            A dict for each id, in order; None for an id that no document has.
+
+        Raises:
+            InvalidInputError: A column does not exist, or an id has the wrong type.
+
+        Example:
+            >>> c.get(["ship", "plane"], ["year"])
+            [{'year': 2021}, None]
+        """
         return documents_by_id(self._snapshot, ids, columns)
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
-        """The vector of the document with this id, as it was given: float32 (dim,); of several passages, their mean.
+        """The vector of a document, or of a text as a query.
 
-        Vectors can be reckoned with: `c.search(c.vector("king") - c.vector("man") + c.vector("woman"))`. A string is an id and
-        nothing else; `text=` gives instead the vector that a search for that text is made with.
-        Raises IdNotFoundError, InvalidInputError, EmbedderError.
+        Vectors can be added and subtracted, then searched for:
+        `c.search(c.vector("king") - c.vector("man") + c.vector("woman"))`.
+
+        Args:
+            id: Id of a document. The vector is returned as it was given; for a document of several
+                passages, the mean of theirs.
+            text: A text, instead of an id. Its vector is the one that a search for it uses.
+
+        Returns:
+            float32, shape (dim,).
+
+        Raises:
+            IdNotFoundError: No document has the id.
+            InvalidInputError: Neither or both were given.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.vector("ship").shape
+            (64,)
+            >>> c.search(c.vector("ship"), k=1).ids
+            ['ship']
         """
         if (id is None) == (text is None):
             raise InvalidInputError("vector takes the id of a document, or text=, one of them")
@@ -761,10 +1224,23 @@ class Collection:
     def features(
         self, ids: Any, *, missing: Literal["error", "zeros"] = "error"
     ) -> npt.NDArray[np.float32]:
-        """The vectors of documents, in the order of `ids`: float32 (len(ids), dim), each as it was given; of a document of
-        several passages, their mean. missing: an id that is not there is an error, or a row of zeros.
+        """The vectors of many documents, as input of another model.
 
-        Raises IdNotFoundError, InvalidInputError.
+        Args:
+            ids: Ids, or an Arrow column of them.
+            missing: What an id that no document has gives: an "error", or a row of "zeros".
+
+        Returns:
+            float32, shape (len(ids), dim), in the order of `ids`, each as it was given; for a
+            document of several passages, the mean of theirs.
+
+        Raises:
+            IdNotFoundError: No document has the id, and `missing` is "error".
+            InvalidInputError: An id has the wrong type.
+
+        Example:
+            >>> c.features(["ship", "bus"]).shape
+            (2, 64)
         """
         return document_vectors(self._snapshot, ids, missing)
 
@@ -816,15 +1292,42 @@ class Collection:
         trainable: bool = False,
         missing: Literal["error", "zeros"] = "error",
     ) -> tuple[Any, dict[Id, int]]:
-        """A torch.nn.Embedding with the vectors of some documents (of all, in order) as its weight, and the row of each id: for
-        Wide & Deep, DeepFM and other networks. trainable: whether training may change it; it never changes the collection.
+        """A `torch.nn.Embedding` with documents' vectors as its weight.
 
-        Raises IdNotFoundError, InvalidInputError.
+        It can be a layer of Wide & Deep, DeepFM or any other network.
+
+        Args:
+            ids: Ids of documents. None: all, in order.
+            trainable: Whether training may change the weight. It never changes the collection.
+            missing: What an id that no document has gives: an "error", or a row of "zeros".
+
+        Returns:
+            The layer, with weight float32 (len(ids), dim), and the row of each id.
+
+        Raises:
+            IdNotFoundError: No document has the id, and `missing` is "error".
+            InvalidInputError: An id has the wrong type, or there are no documents.
+
+        Example:
+            >>> layer, row_of = c.torch_embedding(["ship", "bus"])
+            >>> tuple(layer.weight.shape), row_of
+            ((2, 64), {'ship': 0, 'bus': 1})
         """
         return torch_embedding(self._snapshot, ids, trainable, missing)
 
     def count(self, where: Where | None = None) -> int:
-        """How many documents there are for which `where` is true."""
+        """Number of documents that match a filter.
+
+        Args:
+            where: A filter, as in `search`. None: all documents.
+
+        Raises:
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.count("year > 2000")
+            2
+        """
         snapshot = self._snapshot
         return (
             snapshot.manifest.documents
@@ -838,8 +1341,24 @@ class Collection:
     def to_arrow(
         self, columns: Sequence[str] | None = None, *, where: Where | None = None
     ) -> pa.Table:
-        """The live rows as a table: a row a document, or a passage where there is a chunker. Cosine collections give vectors
-        back with the length they had, to float32's precision (relative 1e-6; float16 storage 1e-3)."""
+        """All rows as a pyarrow Table: one row for each document or, with a chunker, each passage.
+
+        Args:
+            columns: Columns to return. None: all of the user's, and the vector.
+            where: A filter, as in `search`.
+
+        Returns:
+            The table. Cosine collections store unit vectors and lengths, so vectors come back
+            within a relative error of 1e-6 (1e-3 with dtype "float16").
+
+        Raises:
+            InvalidInputError: A column does not exist.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.to_arrow(["id", "year"], where="year < 2010").to_pylist()
+            [{'id': 'boat', 'year': 1999}, {'id': 'bus', 'year': 2003}]
+        """
         snapshot = self._snapshot
         names = snapshot.columns if columns is None else list(columns)
         snapshot.check_columns(names)
@@ -849,7 +1368,19 @@ class Collection:
         )
 
     def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
-        """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
+        """The same as `to_arrow`, as a pandas DataFrame.
+
+        Args:
+            columns: Columns to return. None: all of the user's, and the vector.
+            where: A filter, as in `search`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+
+        Example:
+            >>> c.to_pandas(["id", "year"])["year"].max()
+            2021
+        """
         require("pandas", "pandas", "pandas", "to_pandas()")
         return self.to_arrow(columns, where=where).to_pandas()
 
@@ -860,60 +1391,67 @@ class Collection:
         where: Where | None = None,
         batch_rows: int = 8192,
     ) -> Iterator[pa.RecordBatch]:
-        """Stream the live rows, `batch_rows` at most at a time, from one version whatever is committed meanwhile."""
+        """Stream all rows in batches, from one version whatever is committed meanwhile.
+
+        Args:
+            columns: Columns to return. None: all of the user's, and the vector.
+            where: A filter, as in `search`.
+            batch_rows: Maximum number of rows in a batch.
+
+        Returns:
+            An iterator of pyarrow RecordBatches.
+
+        Raises:
+            InvalidInputError: A column does not exist.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> [batch.num_rows for batch in c.scan(["id"], batch_rows=2)]
+            [2, 1]
+        """
         searcher = self._searching()
         return searcher.snapshot.scan(columns, searcher.selector.select(where), batch_rows)
 
     def info(self) -> CollectionInfo:
-        """The facts of the collection."""
+        """The collection's documents, columns, embedder and indexes.
+
+        Example:
+            >>> info = c.info()
+            >>> info.documents, info.dim, info.metric
+            (3, 64, 'cosine')
+        """
         manifest = self._snapshot.manifest
-        return CollectionInfo(
-            path=str(self.path),
-            version=manifest.version,
-            documents=manifest.documents,
-            rows=manifest.rows - manifest.deleted,
-            deleted_rows=manifest.deleted,
-            segments=len(manifest.segments),
-            bytes=sum(ref.bytes for ref in manifest.files()),
-            dim=manifest.dim,
-            metric=str(manifest.metric),
-            dtype=manifest.dtype,
-            embedder=manifest.embedder.spec if manifest.embedder else None,
-            fingerprint=manifest.embedder.fingerprint if manifest.embedder else None,
-            text_column=manifest.text_column,
-            chunker=manifest.chunker,
-            columns={field.name: str(field.type) for field in manifest.schema},
-            recall=manifest.recall,
-            indexes=tuple(
-                IndexInfo(
-                    entry.name,
-                    entry.recipe,
-                    entry.rows,
-                    sum(ref.bytes for ref in entry.files),
-                    entry.calibration,
-                    kernel_for(entry.recipe, manifest.metric, manifest.dtype),
-                )
-                for entry in manifest.indexes
-            ),
+        return describe(
+            self.path,
+            manifest,
+            lambda entry: kernel_for(entry.recipe, manifest.metric, manifest.dtype),
         )
 
     def versions(self) -> list[VersionInfo]:
-        """The versions that can be opened or restored, oldest first."""
-        out = []
-        for number in log.versions(self.path):
-            try:
-                manifest = log.load(self.path, number)
-            except VersionNotFoundError:
-                continue  # removed by another process since the folder was listed
-            out.append(
-                VersionInfo(number, manifest.created, manifest.operation, manifest.documents)
-            )
-        return out
+        """The versions that can be opened or rolled back to, oldest first.
 
-    # -- life ------------------------------------------------------------------------------------------------------------
+        Example:
+            >>> [(item.version, item.operation) for item in c.versions()]
+            [(1, 'create'), (2, 'add')]
+        """
+        return list_versions(self.path)
+
+    # -- Lifetime
 
     def refresh(self) -> Collection:
-        """See what other processes committed. A collection opened at a version stays there."""
+        """Read the latest version, with what other processes committed.
+
+        A collection opened at a version stays there.
+
+        Returns:
+            The collection itself.
+
+        Example:
+            >>> with vs.open("notes.vs") as other:
+            ...     _ = other.delete("bus")
+            >>> len(c), len(c.refresh())
+            (3, 2)
+        """
         with self._lock:
             current = self._searching().snapshot
             if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
@@ -924,7 +1462,13 @@ class Collection:
         return self
 
     def close(self) -> None:
-        """Let go of the files. Hits found before can still be read."""
+        """Release the files. Hits found before can still be read.
+
+        Example:
+            >>> c.close()
+            >>> c
+            Collection('notes.vs', closed)
+        """
         with self._lock:
             self._searcher = None
             if self._queries_asked is not None:
@@ -940,9 +1484,13 @@ class Collection:
         if self._searcher is None:
             return f"Collection({str(self.path)!r}, closed)"
         manifest = self._snapshot.manifest
-        return f"Collection({str(self.path)!r}, version={manifest.version}, documents={manifest.documents}, dim={manifest.dim})"
+        return (
+            f"Collection({str(self.path)!r}, version={manifest.version}, "
+            f"documents={manifest.documents}, dim={manifest.dim})"
+        )
 
     def _searching(self) -> Searcher:
+        """The searcher; raises CollectionClosedError if the collection was closed."""
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
@@ -955,6 +1503,7 @@ class Collection:
         return self._searching().snapshot
 
     def _writable(self) -> Snapshot:
+        """The snapshot; raises InvalidInputError if the collection was opened at a version."""
         if self._pinned is not None:
             raise InvalidInputError(
                 f"the collection was opened at version {self._pinned}, which is history",
@@ -963,10 +1512,12 @@ class Collection:
         return self._snapshot
 
     def _changed(self, result: T) -> T:
+        """Pass on a result after reading the version that was committed."""
         self.refresh()
         return result
 
     def _splitter(self, manifest: Manifest) -> Any:
+        """The function that splits texts into passages; None without a chunker."""
         if manifest.chunker is None:
             return None
         chunker: Chunker | FunctionChunker | None = resolve_chunker(
@@ -981,20 +1532,8 @@ class Collection:
         return chunker.split
 
 
-@contextlib.contextmanager
-def _readable() -> Iterator[None]:
-    """Say what is wrong with data that Arrow or Python cannot walk through."""
-    try:
-        yield
-    except RecursionError as error:
-        raise InvalidInputError(
-            "the data holds lists or objects nested too deeply to be read: flatten them"
-        ) from error
-    except pa.ArrowInvalid as error:
-        raise InvalidInputError(f"the data is not valid Arrow: {error}") from error
-
-
 def _dimension(dim: int | None, model: Embedder | None) -> int:
+    """The dimension of a new collection: the model's, or the given one."""
     if model is not None:
         if dim is not None and dim != model.dim:
             raise InvalidInputError(
@@ -1009,6 +1548,4 @@ def _dimension(dim: int | None, model: Embedder | None) -> int:
             hint="give embedder= or dim=",
             command_hint="give --embedder or --dim",
         )
-    if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= LARGEST_DIM:
-        raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {LARGEST_DIM:,}")
-    return dim
+    return check_dim(dim, LARGEST_DIM)

@@ -27,7 +27,7 @@ command line, so errors carry it apart from the message, as `hint` and `command_
 from __future__ import annotations
 
 
-class _HintedError(Exception):
+class _Hinted(BaseException):
     """What errors and warnings share: a message, and a hint in two forms.
 
     Args:
@@ -55,7 +55,7 @@ class _HintedError(Exception):
         return "; ".join(part for part in (self.message, self.command_hint) if part)
 
 
-class VecsearchError(_HintedError):
+class VecsearchError(_Hinted, Exception):
     """Base of all errors that vecsearch raises on purpose.
 
     Attributes:
@@ -184,7 +184,7 @@ class CorruptedError(VecsearchError):
     """
 
 
-class RecallWarning(_HintedError, RuntimeWarning):
+class RecallWarning(_Hinted, RuntimeWarning):
     """Measured recall is below the target by more than chance. The message says by how much.
 
     `Collection.measure_recall` gives it, and so do searches while queries are sampled

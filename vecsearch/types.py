@@ -1,4 +1,4 @@
-"""The small values that pass between the rooms: frozen, typed, no I/O."""
+"""Result types and constants that all packages share: frozen, typed, without I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Id = int | str
 OnConflict = Literal["error", "skip", "replace"]
-# Columns vecsearch adds beside the user's. Those that begin with "_" are not handed out unless they are asked for by name.
+# Columns that vecsearch adds to the user's. Names that begin with "_" are returned only on request.
 ID = "id"
 VECTOR = "vector"
 NORM = "_norm"  # length of the vector as given; cosine collections store the unit vector
@@ -20,8 +20,20 @@ RESERVED = (NORM, CHUNK, START, END)
 
 
 class Metric(StrEnum):
-    """How two vectors are compared. The score is always "larger is better": cosine similarity, inner product, or the
-    negative squared Euclidean distance."""
+    """How two vectors are compared. A larger score is always better.
+
+    Attributes:
+        COSINE: Cosine similarity, from -1 to 1.
+        IP: Inner product.
+        L2: Negative squared Euclidean distance, at most 0.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2, metric=vs.Metric.L2)
+        >>> _ = c.add([[0.0, 0.0], [3.0, 4.0]])
+        >>> c.search([0.0, 0.0]).scores.tolist()
+        [0.0, -25.0]
+    """
 
     COSINE = "cosine"
     IP = "ip"
@@ -30,7 +42,20 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AddResult:
-    """What one `add` did, counted in documents; `embedded` counts the passages that went through the model."""
+    """What `Collection.add` did.
+
+    Attributes:
+        added: Documents that are new.
+        replaced: Documents that took the place of one with the same id.
+        skipped: Documents left out because their id was already there.
+        embedded: Passages (without a chunker: documents) embedded by the model.
+        version: The version that was committed.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.create("c.vs", embedder="toy:64").add(["a boat", "a ship"])
+        AddResult(added=2, replaced=0, skipped=0, embedded=2, version=2)
+    """
 
     added: int
     replaced: int
@@ -41,7 +66,13 @@ class AddResult:
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """What one `delete` did, counted in documents; `missing` are ids that were not there."""
+    """What `Collection.delete` did.
+
+    Attributes:
+        deleted: Documents deleted.
+        missing: Ids that no document has.
+        version: The version that was committed.
+    """
 
     deleted: int
     missing: int
@@ -50,7 +81,12 @@ class DeleteResult:
 
 @dataclass(frozen=True, slots=True)
 class UpdateResult:
-    """How many documents one `update` changed."""
+    """What `Collection.update` did.
+
+    Attributes:
+        updated: Documents whose columns were set.
+        version: The version that was committed.
+    """
 
     updated: int
     version: int
@@ -58,7 +94,14 @@ class UpdateResult:
 
 @dataclass(frozen=True, slots=True)
 class ReembedResult:
-    """What one `reembed` did: documents there are, and passages that went through the model."""
+    """What `Collection.reembed` did.
+
+    Attributes:
+        documents: Documents in the collection.
+        embedded: Passages (without a chunker: documents) embedded by the new model in this call;
+            0 if the collection already had the model.
+        version: The version that was committed.
+    """
 
     documents: int
     embedded: int
@@ -67,8 +110,16 @@ class ReembedResult:
 
 @dataclass(frozen=True, slots=True)
 class DimensionPoint:
-    """What one way to fewer dimensions costs. method: "full", "pca" or "truncate"; bytes: of a row's vector; recall: recall@k
-    against all dimensions, low: the lower end of its 99% bootstrap interval; ndcg: nDCG@k, None without judgements."""
+    """The size and quality of one way to reduce dimensions.
+
+    Attributes:
+        method: "full" (all dimensions), "pca" or "truncate".
+        dim: Dimensions of the reduced vectors.
+        bytes: Bytes of one vector.
+        recall: Recall@k, where exact search in all dimensions is the truth.
+        low: Lower end of recall's 99% bootstrap interval.
+        ndcg: nDCG@k; None without relevance judgments.
+    """
 
     method: str
     dim: int
@@ -80,9 +131,16 @@ class DimensionPoint:
 
 @dataclass(frozen=True, slots=True)
 class DimensionReport:
-    """Bytes against quality, a point each; `str` is a table.
+    """What fewer dimensions cost in quality, from `Collection.dimensions`. `str` makes a table.
 
-    rows, queries: how many recall was measured with; fitted_on: rows the components were fitted on, which are others.
+    Attributes:
+        points: One `DimensionPoint` for each method and dimension, the full one first.
+        k: Depth of recall@k and nDCG@k.
+        rows: Rows that recall was measured on.
+        queries: Queries that recall was measured with.
+        fitted_on: Rows that PCA was fitted on; none of them is among `rows`.
+        query_source: What the queries were, in words.
+        metric: The collection's metric.
     """
 
     points: tuple[DimensionPoint, ...]
@@ -94,7 +152,7 @@ class DimensionReport:
     metric: str
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Head and rows for people."""
+        """Column names and rows of a table for people."""
         judged = self.points[0].ndcg is not None
         head = [
             "method",
@@ -122,17 +180,17 @@ class DimensionReport:
         return head, rows
 
     def note(self) -> str:
-        """What was measured, in words."""
+        """How it was measured, in words."""
         judged = self.points[0].ndcg is not None
         return (
-            f"{self.metric}; recall over {self.rows:,} rows, asked with {self.queries:,} {self.query_source}; "
-            f"components fitted on {self.fitted_on:,} other rows"
+            f"{self.metric}; recall over {self.rows:,} rows, measured with {self.queries:,} "
+            f"{self.query_source}; components fitted on {self.fitted_on:,} other rows"
             + ("; nDCG over all rows, with components fitted on them" if judged else "")
         )
 
     def __str__(self) -> str:
         head, rows = self.table()
-        widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
         lines = [
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
             for row in [head, *rows]
@@ -142,19 +200,33 @@ class DimensionReport:
 
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
-    """One committed state of a collection."""
+    """One committed version of a collection, as `Collection.versions` lists them.
+
+    Attributes:
+        version: Its number, counted from 1.
+        created: When it was committed: ISO 8601, UTC.
+        operation: What made it, such as "add" or "compact".
+        documents: Documents in it.
+    """
 
     version: int
-    created: str  # ISO 8601, UTC
+    created: str
     operation: str
     documents: int
 
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """One index of a collection: what it is, what it covers, what it was measured to reach.
+    """One index of a collection, as `CollectionInfo.indexes` lists them.
 
-    kernel: what searches it in this process, "numba" (compiled kernels) or "faiss".
+    Attributes:
+        name: Name of its folder.
+        recipe: The recipe it was built from, as `IndexRecipe.to_dict` gives it.
+        rows: Rows in the index.
+        bytes: Size of its files.
+        calibration: What was measured at the build: the recall and cost of each search effort,
+            and the number (`queries`) and kind (`calibrated_on`) of queries it was measured with.
+        kernel: What searches it in this process: "numba" (compiled kernels) or "faiss".
     """
 
     name: str
@@ -167,12 +239,19 @@ class IndexInfo:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What one `build_index` did.
+    """What `Collection.build_index` did.
 
-    recipe: the recipe built, "exact" where no index pays. rows: rows in the index. seconds: all of it, calibration included.
-    bytes: its files; memory_bytes: what it takes in memory when not mapped. calibrated_on: which queries its recall was
-    measured with. promise: what it was measured to reach, in words. how: "built", "extended" (the rows that came since were
-    added to the index there was), or "none"; why: what decided that, in words.
+    Attributes:
+        recipe: Name of the recipe; "exact" if no index is worthwhile.
+        rows: Rows in the index.
+        seconds: Duration of the whole build, calibration included.
+        bytes: Size of the index's files.
+        memory_bytes: Memory the index takes when it is loaded rather than memory-mapped.
+        calibrated_on: Which queries its recall was measured with.
+        promise: The recall it was measured to reach, in words.
+        version: The version that was committed.
+        how: "built"; "extended" (new rows were added to the existing index); or "none".
+        why: The reason for `how`, in words.
     """
 
     recipe: str
@@ -189,12 +268,19 @@ class BuildResult:
 
 @dataclass(frozen=True, slots=True)
 class IndexAdvice:
-    """Whether `build_index` pays now. `str(advice)` says it in words.
+    """Whether it is worthwhile to build the index now. `str` says it in words.
 
-    action: what `build_index` with the same recipe would do: "build" a first index, "extend" the one there is, "rebuild" it, or
-    "none". pays: whether it is worth doing. indexed, new, gone: rows in the index, live rows outside it (every search scores
-    them all), rows of it that are deleted. micros: what a search for 10 rows costs now, by what was measured at the build, and
-    micros_after: about what it would cost after building; 0 where there is no index.
+    Attributes:
+        action: What `build_index` with the same recipe would do: "build" a first index, "extend"
+            the existing one, "rebuild" it, or "none".
+        pays: Whether that is worthwhile.
+        reason: Why, in words.
+        indexed: Rows in the index.
+        new: Rows outside the index; every search scores all of them.
+        gone: Deleted rows in the index.
+        micros: Cost of a search for 10 rows now, in microseconds, estimated from the calibration;
+            0 without an index.
+        micros_after: Estimated cost after building; 0 without an index.
     """
 
     action: Literal["build", "extend", "rebuild", "none"]
@@ -207,12 +293,33 @@ class IndexAdvice:
     micros_after: float = 0.0
 
     def __str__(self) -> str:
-        return f"build_index() {'pays' if self.pays else 'does not pay yet'}: {self.reason}"
+        if self.action == "none":
+            return f"no build is needed: {self.reason}"
+        task = {
+            "build": "building an index",
+            "extend": "extending the index",
+            "rebuild": "rebuilding the index",
+        }[self.action]
+        verdict = "is worthwhile" if self.pays else "is not worthwhile yet"
+        return f"{task} {verdict}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class RecallReport:
-    """Recall of the live collection against exact search: mean, and a 99% bootstrap interval of it."""
+    """Recall of a collection against exact search, from `Collection.measure_recall`.
+
+    Recall@k of a query is the share of its exact top k that the search found (ties at the k-th
+    score count as found).
+
+    Attributes:
+        recall: Mean recall@k over the queries.
+        low: Lower end of its 99% bootstrap interval.
+        high: Upper end of the interval.
+        k: Number of hits of each search.
+        queries: Number of queries.
+        target: The recall that the searches were to reach.
+        query_source: What the queries were, in words.
+    """
 
     recall: float
     low: float
@@ -225,7 +332,27 @@ class RecallReport:
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """The facts of a collection at one version."""
+    """A collection's documents, columns, embedder and indexes at one version.
+
+    Attributes:
+        path: The collection's folder.
+        version: The version described.
+        documents: Number of documents.
+        rows: Number of rows: passages in a collection with a chunker, or else documents.
+        deleted_rows: Deleted rows still in files; `compact` drops them.
+        segments: Number of segment files.
+        bytes: Size of all files of this version.
+        dim: Dimension of the vectors.
+        metric: "cosine", "ip" or "l2".
+        dtype: How vectors are stored: "float32" or "float16".
+        embedder: Name of the model; None in a collection of ready-made vectors.
+        fingerprint: Digest of the model's weights and settings; None without a model.
+        text_column: The column that is embedded; None without a model of texts.
+        chunker: The chunker's parameters; None without a chunker.
+        columns: Arrow type of each column, by name.
+        recall: The recall that searches deliver by default.
+        indexes: The indexes; empty if every search is exact.
+    """
 
     path: str
     version: int
@@ -248,15 +375,28 @@ class CollectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a search does, and why. `str(plan)` says it in words.
+    """How a search runs, and why. `str` says it in words.
 
-    method: "exact" (every row that may match is scored), "index" (the index proposes, true vectors decide), "scan"
-        (the codes of all matching rows propose), "empty".
-    effort and depth: search effort of the index, and how many candidates it proposes (0 without an index).
-    reach: k rows must match among this many of the first candidates for the measured recall to hold; otherwise the search
-    turns exact. Without a filter or deleted rows it is k.
-    expected_recall: what was measured for this effort and reach, lower confidence bound (1.0 for exact search).
-    rows: rows that may match; fresh_rows: those of them outside the index, always scored exactly.
+    Attributes:
+        method: "exact" (score every matching row), "index" (the index proposes candidates, which
+            are scored by their true vectors), "scan" (as "index", but the candidates come from
+            comparing the compressed codes of all matching rows) or "empty" (no row matches).
+        reason: Why this method, in words.
+        rows: Rows that match the filter.
+        expected_recall: Calibrated recall, a lower confidence bound; 1.0 for exact search.
+        effort: Search effort of the index, such as nprobe or ef_search; 0 without an index.
+        depth: Number of candidates the index proposes; 0 without an index.
+        candidate_window: If fewer than k of the first `candidate_window` candidates match the
+            filter, the search falls back to exact search. Equals k if every row matches.
+        unindexed_rows: Matching rows outside the index; they are scored exactly.
+        steps: What happened during the search, such as a fallback, in words.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> _ = c.add(["a boat", "a ship"])
+        >>> print(c.plan("boat"))
+        exact search over 2 rows: there is no index
     """
 
     method: Literal["exact", "index", "scan", "empty"]
@@ -280,8 +420,9 @@ class Plan:
             )
         else:
             head = (
-                f"index search over {self.rows:,} rows (effort {self.effort}, {self.depth} candidates, "
-                f"measured recall {self.expected_recall:.3f}): {self.reason}"
+                f"index search over {self.rows:,} rows (effort {self.effort}, "
+                f"{self.depth} candidates, measured recall {self.expected_recall:.3f}): "
+                f"{self.reason}"
             )
         if self.method in ("index", "scan") and self.unindexed_rows:
             head += f"; {self.unindexed_rows:,} rows outside the index scored exactly"

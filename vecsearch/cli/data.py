@@ -23,7 +23,7 @@ def ingest(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATA...",
+            metavar="DATA",
             exists=True,
             help="Files (.parquet, .csv, .tsv, .jsonl, .arrow), or folders of .txt and .md files.",
             show_default=False,
@@ -75,7 +75,8 @@ def ingest(
 def delete(
     folder: Folder,
     ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids of documents.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Ids of documents.", show_default=False),
     ] = None,
     where: Where = None,
     as_json: Json = False,

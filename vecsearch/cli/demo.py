@@ -57,7 +57,7 @@ QUESTIONS = (
 @app.command(rich_help_panel="Search")
 def demo(
     folder: Annotated[
-        Path, typer.Argument(metavar="[COLLECTION]", help="Where to keep the demo's collection.")
+        Path, typer.Argument(metavar="COLLECTION", help="Where to keep the demo's collection.")
     ] = Path("stdlib.vs"),
     embedder: Annotated[str, typer.Option(help="Embedding model.")] = DEFAULT_EMBEDDER,
     as_json: Json = False,

@@ -47,7 +47,7 @@ def evaluate(
     beir: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[BEIR]",
+            metavar="BEIR",
             help="Folder with queries.jsonl and qrels/test.tsv.",
             show_default=False,
         ),

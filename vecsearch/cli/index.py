@@ -56,7 +56,8 @@ def build(
 def bench(
     folder: Folder,
     recipes: Annotated[
-        list[str] | None, typer.Argument(help="Recipes to compare.", show_default="four")
+        list[str] | None,
+        typer.Argument(metavar="RECIPE", help="Recipes to compare.", show_default="four"),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
     queries: Queries = None,

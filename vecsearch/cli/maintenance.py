@@ -133,7 +133,12 @@ def restore(
 def rollback(
     folder: Folder,
     version: Annotated[
-        int, typer.Argument(help="A version that `vecsearch versions` lists.", show_default=False)
+        int,
+        typer.Argument(
+            metavar="VERSION",
+            help="A version that `vecsearch versions` lists.",
+            show_default=False,
+        ),
     ],
     as_json: Json = False,
     debug: Debug = False,

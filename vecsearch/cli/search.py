@@ -21,7 +21,8 @@ app = typer.Typer()
 def search(
     folder: Folder,
     question: Annotated[
-        str | None, typer.Argument(help="What to look for.", show_default=False)
+        str | None,
+        typer.Argument(metavar="QUESTION", help="What to look for.", show_default=False),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many documents to find.")] = 10,
     where: Where = None,

@@ -23,7 +23,11 @@ PANEL = "Models"
 app = typer.Typer()
 Model = Annotated[
     str,
-    typer.Argument(help="A sentence-transformers model: its name or folder.", show_default=False),
+    typer.Argument(
+        metavar="MODEL",
+        help="A sentence-transformers model: its name or folder.",
+        show_default=False,
+    ),
 ]
 
 
@@ -33,12 +37,16 @@ def tune(
     pairs: Annotated[
         Path,
         typer.Argument(
+            metavar="PAIRS",
             exists=True,
             help="File with columns query, document, and perhaps negative, score or clicks.",
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Argument(help="Folder for the tuned model.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Argument(metavar="OUTPUT", help="Folder for the tuned model.", show_default=False),
+    ],
     epochs: Annotated[int, typer.Option(help="Maximum number of passes over the pairs.")] = 5,
     batch_size: Annotated[
         int, typer.Option(help="Pairs in a step; they serve as negatives to each other.")
@@ -97,7 +105,8 @@ def tune(
 def distill(
     model: Model,
     output: Annotated[
-        Path, typer.Argument(help="Folder for the static model.", show_default=False)
+        Path,
+        typer.Argument(metavar="OUTPUT", help="Folder for the static model.", show_default=False),
     ],
     corpus: Annotated[
         list[Path] | None,

@@ -1,17 +1,22 @@
-"""Checks of arguments that several public functions take."""
+"""Checks of arguments that several public functions take. All raise InvalidInputError."""
 
 from __future__ import annotations
 
 import operator
 import re
 from numbers import Real
+from typing import Any
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.types import Metric
+from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
 
 def parse_bytes(memory: int | str | None) -> int | None:
-    """A number of bytes, or text such as "512MB" or "2GB" (powers of 1000), "2GiB" (powers of 1024)."""
+    """A number of bytes, given as a number or as text.
+
+    Args:
+        memory: Bytes, or text such as "512MB" or "2GB" (powers of 1000) or "2GiB" (of 1024).
+    """
     if memory is None or isinstance(memory, int):
         return memory
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", memory.lower())
@@ -19,13 +24,13 @@ def parse_bytes(memory: int | str | None) -> int | None:
         raise InvalidInputError(
             f"memory is {memory!r}; give bytes, or text such as '512MB' or '2GB'"
         )
-    number, power, binary = match.groups()
-    return int(
-        float(number) * (1024 if binary else 1000) ** ("kmgt".index(power) + 1 if power else 0)
-    )
+    number, prefix, binary = match.groups()
+    power = "kmgt".index(prefix) + 1 if prefix else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 def parse_metric(metric: str | Metric) -> Metric:
+    """The metric of a name."""
     try:
         return Metric(metric)
     except ValueError as error:
@@ -35,8 +40,9 @@ def parse_metric(metric: str | Metric) -> Metric:
 
 
 def check_recall(recall: float) -> None:
+    """Check that a recall is above 0 and at most 1."""
     if type(recall) is float and 0 < recall <= 1:
-        return  # at once: every search comes by
+        return  # fast path: every search checks its recall
     if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
         raise InvalidInputError(
             f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95"
@@ -44,6 +50,7 @@ def check_recall(recall: float) -> None:
 
 
 def check_k(k: int) -> int:
+    """A number of hits as an int; it must be at least 1."""
     try:
         number = operator.index(k)
     except TypeError as error:
@@ -51,3 +58,34 @@ def check_k(k: int) -> int:
     if number < 1:
         raise InvalidInputError(f"k is {number}; it must be 1 or more")
     return number
+
+
+def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Check that an argument is one of a few words."""
+    if value not in allowed:
+        words = [repr(word) for word in allowed]
+        raise InvalidInputError(
+            f"{name} is {value!r}; it must be {', '.join(words[:-1])} or {words[-1]}"
+        )
+
+
+def check_dim(dim: Any, largest: int) -> int:
+    """A dimension; it must be from 1 to `largest`."""
+    if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= largest:
+        raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {largest:,}")
+    return dim
+
+
+def check_keep_versions(count: Any) -> None:
+    """Check how many older versions a collection keeps."""
+    if not isinstance(count, int) or count < 1:
+        raise InvalidInputError(f"keep_versions is {count!r}; it must be a whole number, 1 or more")
+
+
+def check_text_column(name: Any) -> None:
+    """Check that a text column's name is free for the user's own column."""
+    if not isinstance(name, str) or name in ("", ID, VECTOR, *RESERVED):
+        raise InvalidInputError(
+            f"text_column is {name!r}; it must be the name of a column, and not one that "
+            "vecsearch uses itself"
+        )

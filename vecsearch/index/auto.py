@@ -141,10 +141,8 @@ def auto_recipe(
             return recipe
     least = estimated_bytes(choices[-1], n, dim)
     raise RecipeError(
-        f"no index of {n:,} rows fits in {memory_budget_bytes:,} bytes; "
-        f"the smallest needs about {least:,}",
-        hint="give more memory, or search without an index (recipe='exact')",
-        command_hint="give more --memory, or search without an index (--recipe exact)",
+        f"no index of {n:,} rows fits in {memory_budget_bytes:,} bytes; the smallest needs about {least:,}. "
+        f"Give more memory, or search without an index (recipe='exact')"
     )
 
 
