@@ -11,7 +11,22 @@ from vecsearch.types import Metric
 
 
 def parse_bytes(memory: int | str | None) -> int | None:
-    """A number of bytes, or text such as "512MB" or "2GB" (powers of 1000), "2GiB" (powers of 1024)."""
+    """A memory limit in bytes.
+
+    Args:
+        memory: A number of bytes, or text such as "512MB" or "2GB" (powers of 1000) or "2GiB"
+            (powers of 1024). None means no limit.
+
+    Returns:
+        The number of bytes, or None.
+
+    Raises:
+        InvalidInputError: The text cannot be read.
+
+    Example:
+        >>> parse_bytes("2GB"), parse_bytes("1KiB")
+        (2000000000, 1024)
+    """
     if memory is None or isinstance(memory, int):
         return memory
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", memory.lower())
@@ -26,6 +41,7 @@ def parse_bytes(memory: int | str | None) -> int | None:
 
 
 def parse_metric(metric: str | Metric) -> Metric:
+    """The metric of a name, or InvalidInputError with all names."""
     try:
         return Metric(metric)
     except ValueError as error:
@@ -35,8 +51,9 @@ def parse_metric(metric: str | Metric) -> Metric:
 
 
 def check_recall(recall: float) -> None:
+    """Raise InvalidInputError unless the recall is above 0 and at most 1."""
     if type(recall) is float and 0 < recall <= 1:
-        return  # at once: every search comes by
+        return  # the fast case: this runs for every search
     if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
         raise InvalidInputError(
             f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95"
@@ -44,6 +61,7 @@ def check_recall(recall: float) -> None:
 
 
 def check_k(k: int) -> int:
+    """`k` as an int, or InvalidInputError unless it is a whole number from 1."""
     try:
         number = operator.index(k)
     except TypeError as error:

@@ -98,8 +98,8 @@ class Model:
                 f"{embedder.name} is not the model this collection was made with "
                 f"({self.entry.spec}): weights, tokenizer, pooling, length or prompts differ "
                 f"(fingerprint {fingerprint[:12]}, not {self.entry.fingerprint[:12]}). Open the "
-                "collection with the original model (vecsearch.open(path, embedder=...)), or make a "
-                "new one with this model"
+                "collection with the original model (vecsearch.open(path, embedder=...)), or make "
+                "a new one with this model"
             )
 
     def embed_documents(self, documents: Sequence[Any]) -> Vectors:
