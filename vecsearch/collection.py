@@ -31,24 +31,22 @@ from vecsearch.errors import (
 )
 from vecsearch.evaluation.query_sample import (
     SETTING,
-    QueryLog,
     check_count,
-    query_log,
     sampled_queries,
     set_sampling,
 )
 from vecsearch.evaluation.recall import measure_recall
+from vecsearch.evaluation.search_monitor import SearchMonitor, search_monitor
 from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
 from vecsearch.ingest.sources import open_source
 from vecsearch.maintenance import compact, edit, versions
-from vecsearch.query.documents import document_vectors
+from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.results import Hits
 from vecsearch.query.searcher import Found, Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.folders import folder_path, make_collection_folders
-from vecsearch.storage.ids import as_ids
 from vecsearch.storage.manifest import EmbedderEntry, Manifest
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.schema import source_schema, vector_type
@@ -212,8 +210,8 @@ class Collection:
         self._lock = threading.Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
         manifest = self._snapshot.manifest
-        self._queries_asked: QueryLog | None = (
-            query_log(None, root, manifest) if version is None else None
+        self._monitor: SearchMonitor | None = (
+            search_monitor(None, root, manifest) if version is None else None
         )
         self._given_chunker = chunker
         self._models: dict[EmbedderEntry, Model] = {}
@@ -390,8 +388,8 @@ class Collection:
         self._writable()
         version = self._changed(compact.compact(self._store, purge))
         if purge:
-            if self._queries_asked is not None:
-                self._queries_asked.forget()
+            if self._monitor is not None:
+                self._monitor.forget()
             self._store.purge()
         return version
 
@@ -540,9 +538,9 @@ class Collection:
         vector = self._query(query, snapshot.manifest)
         selection = searcher.selector.select(where)
         found = self._run(searcher, vector, check_k(k), selection, recall, exact, passages)
-        if self._queries_asked is not None:
+        if self._monitor is not None:
             target = self._target(recall, snapshot)
-            self._queries_asked.note(searcher, vector[None], k, selection, target, exact=exact)
+            self._monitor.note(searcher, vector[None], k, selection, target, exact=exact)
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def search_batch(
@@ -574,8 +572,8 @@ class Collection:
             ]
         else:
             found = searcher.batch(vectors, k, selections, self._target(recall, snapshot), exact)
-        if self._queries_asked is not None and len(vectors):
-            self._queries_asked.note(
+        if self._monitor is not None and len(vectors):
+            self._monitor.note(
                 searcher, vectors, k, selections[0], self._target(recall, snapshot), exact=exact
             )
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
@@ -659,24 +657,20 @@ class Collection:
 
         With judgements: nDCG, MRR, recall and MAP at each k (10 and 100 by default), over whole documents. queries: a folder in
         the BEIR layout, or a file, or id -> text or vector; qrels: a file (BEIR or TREC), or query id -> document id -> grade.
-        Without: `n_queries` questions made out of the documents (`vecsearch.quality.known_items` says what that measures).
+        Without: `n_queries` questions made out of the documents (`vecsearch.evaluation.known_items` says what that measures).
 
         Raises InvalidInputError (with file and line), EmbedderError, MissingExtraError.
         """
-        from vecsearch.evaluation import quality
+        from vecsearch.evaluation.judged import judged_quality
+        from vecsearch.evaluation.known_items import known_item_quality
 
         snapshot = self._snapshot
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
-        splitter = functools.partial(self._splitter, snapshot.manifest)
-        subject = quality.Subject(
-            snapshot,
-            self._searching().selector.select(where),
-            search,
-            self.get,
-            self._model_of(snapshot.manifest),
-            splitter,
-        )
-        return quality.evaluate(subject, queries, qrels, k, n_queries, seed)
+        if queries is not None or qrels is not None:
+            return judged_quality(snapshot, search, queries, qrels, k)
+        rows = self._searching().selector.select(where).rows
+        model, split = self._model_of(snapshot.manifest), self._splitter(snapshot.manifest)
+        return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
 
     def plan(
         self,
@@ -752,8 +746,8 @@ class Collection:
     ) -> tuple[npt.NDArray[np.float32] | None, str]:
         """Queries to measure with, and what they are; None: rows."""
         if isinstance(queries, str) and queries == "sampled":
-            if self._queries_asked is not None:
-                self._queries_asked.flush()
+            if self._monitor is not None:
+                self._monitor.flush()
             return sampled_queries(self.path, manifest), "queries sampled from searches"
         return (
             None if queries is None else self._queries(queries, manifest)
@@ -825,30 +819,7 @@ class Collection:
     ) -> list[dict[str, Any] | None]:
         """Whole documents by id, in the order asked for; None for an id that is not there. The vector only when it is among
         `columns`."""
-        snapshot = self._snapshot
-        names = (
-            [name for name in snapshot.columns if name != VECTOR]
-            if columns is None
-            else list(columns)
-        )
-        snapshot.check_columns(names)
-        wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
-        owners, positions = snapshot.locate(wanted)
-        text = snapshot.manifest.text_column
-        chunked = CHUNK in snapshot.manifest.schema.names
-        extra = [START] if chunked and START not in names else []
-        rows = snapshot.take([*names, *extra], positions).to_pylist()
-        out: list[dict[str, Any] | None] = [None] * len(wanted)
-        for owner, row in zip(owners.tolist(), rows, strict=True):
-            start = row.pop(START) if extra else row.get(START)
-            document = out[owner]
-            if document is None:
-                out[owner] = row
-            elif (
-                text in names and row[text] is not None
-            ):  # the next passage: put the text together again
-                document[text] += row[text][len(document[text]) - start :]
-        return out
+        return documents_by_id(self._snapshot, ids, columns)
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of the document with this id, as it was given: float32 (dim,); of several passages, their mean.
@@ -986,8 +957,8 @@ class Collection:
             current = self._searching().snapshot
             if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
                 self._searcher = Searcher(self._store.snapshot())
-                self._queries_asked = query_log(
-                    self._queries_asked, self.path, self._searcher.snapshot.manifest
+                self._monitor = search_monitor(
+                    self._monitor, self.path, self._searcher.snapshot.manifest
                 )
         return self
 
@@ -995,8 +966,8 @@ class Collection:
         """Let go of the files. Hits found before can still be read."""
         with self._lock:
             self._searcher = None
-            if self._queries_asked is not None:
-                self._queries_asked.close()
+            if self._monitor is not None:
+                self._monitor.close()
 
     def __enter__(self) -> Collection:
         return self

@@ -62,10 +62,8 @@ def test_measures_by_hand(letters: vs.Collection) -> None:
     assert (values["MRR@2"], values["MRR@4"]) == (0.5, 0.5)
     assert (values["recall@2"], values["recall@4"]) == pytest.approx((1 / 3, 2 / 3))
     assert (values["MAP@2"], values["MAP@4"]) == pytest.approx(((1 / 2) / 3, (1 / 2 + 2 / 4) / 3))
-    assert report.missing == ("z",)
-    assert "relevant documents that are not in the collection (1), counted as not found: z" in str(
-        report
-    )
+    assert report.missing_documents == ("z",)
+    assert "documents that are not in the collection, counted as not found (1): z" in str(report)
     assert report.scores["MAP@4"].mean == pytest.approx(1 / 3)
 
 
@@ -112,11 +110,9 @@ def test_what_is_left_out_is_named(letters: vs.Collection) -> None:
         queries, {"good": {"a": 1}, "nothing": {"b": 0}, "ghost": {"c": 1}}, k=1
     )
     assert (report.queries, report.scores["nDCG@1"].mean) == (1, 1.0)
-    assert (report.unjudged, report.without_relevant, report.unasked) == (
-        ("unjudged",),
-        ("nothing",),
-        ("ghost",),
-    )
+    assert report.queries_without_judgements == ("unjudged",)
+    assert report.queries_without_relevant == ("nothing",)
+    assert report.judged_queries_without_text == ("ghost",)
     assert "queries without judgements, left out (1): unjudged" in report.notes
 
 
@@ -222,12 +218,12 @@ def test_arguments_that_do_not_fit(letters: vs.Collection, tmp_path: Path) -> No
         ((None, {"q": {"a": 1}}), "qrels without queries"),
         ((tmp_path, None), "queries.jsonl is not there"),
         (({}, {}), "queries is empty"),
-        ((one, {"p": {"a": 1}}), "query ids look like 'q' there and 'p' here"),
+        ((one, {"p": {"a": 1}}), "a query id is 'q' in the queries and 'p' in the judgements"),
         (
             (one, {"q": {"A": 1, "B": 1}}),
             "none of the 2 relevant documents is in the collection.*'A'.*'a'",
         ),
-        ((one, {"q": {"a": 0.5}}), "query 'q', document 'a': the grade 0.5 is no whole number"),
+        ((one, {"q": {"a": 0.5}}), "query 'q', document 'a': the grade 0.5 is not a whole number"),
         ((one, {"q": 1}), "judgements of query 'q' are not a dict"),
     ]:
         with pytest.raises(vs.InvalidInputError, match=message):
@@ -429,7 +425,7 @@ def test_the_command_without_judgements(stories: vs.Collection) -> None:
     assert answer.exit_code == 0, answer.stderr
     assert "3 queries" in answer.stdout
     assert "cloze success@1" in answer.stdout
-    assert "neither is the quality people will see" in answer.stdout
+    assert "neither is the quality that users will see" in answer.stdout
 
 
 def test_the_command_typed_wrong(stories: vs.Collection, folder: Path) -> None:

@@ -1,7 +1,8 @@
-"""Vectors of documents by id: for arithmetic, and as input of other models (Wide & Deep, DeepFM, any network)."""
+"""Documents and their vectors by id."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,9 +11,43 @@ import numpy.typing as npt
 from vecsearch.errors import IdNotFoundError, InvalidInputError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID
+from vecsearch.types import ID, START, VECTOR
 
 Missing = Literal["error", "zeros"]
+
+
+def documents_by_id(
+    snapshot: Snapshot, ids: Any, columns: Sequence[str] | None
+) -> list[dict[str, Any] | None]:
+    """Whole documents, in the order of `ids`; None for an id that is not in the collection.
+
+    Args:
+        snapshot: The version to read.
+        ids: One id, or several.
+        columns: Columns to read; all but the vector if None.
+
+    Raises:
+        InvalidInputError: For an id of the wrong type or an unknown column.
+    """
+    names = [name for name in snapshot.columns if name != VECTOR]
+    if columns is not None:
+        names = list(columns)
+    snapshot.check_columns(names)
+    wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
+    owners, positions = snapshot.locate(wanted)
+    text = snapshot.manifest.text_column
+    extra = [START] if snapshot.chunked and START not in names else []
+    rows = snapshot.take([*names, *extra], positions).to_pylist()
+    documents: list[dict[str, Any] | None] = [None] * len(wanted)
+    for owner, row in zip(owners.tolist(), rows, strict=True):
+        start = row.pop(START) if extra else row.get(START)
+        document = documents[owner]
+        if document is None:
+            documents[owner] = row
+        elif text in names and row[text] is not None:
+            # The next passage; passages overlap, so only what is new is appended.
+            document[text] += row[text][len(document[text]) - start :]
+    return documents
 
 
 def document_vectors(
