@@ -167,9 +167,9 @@ def test_beir_and_trec_files_say_the_same(tmp_path: Path) -> None:
         ("q.jsonl", '{"_id": 1, "text": "a"}\n[1]\n', "q.jsonl, line 2: not a JSON object"),
         ("q.jsonl", '{"_id": 1}\n', "line 1: not a JSON object"),
         ("q.tsv", "1\ta\n2 b\n", "q.tsv, line 2: no tab"),
-        ("q.tsv", "1\ta\n1\tb\n", "line 2: the query id '1' is there a second time"),
+        ("q.tsv", "1\ta\n1\tb\n", "line 2: duplicate query id '1'"),
         ("q.tsv", "1\t \n", "line 1: the query '1' has no text"),
-        ("q.tsv", "\n", "holds no query"),
+        ("q.tsv", "\n", "contains no query"),
     ],
 )
 def test_a_wrong_queries_file_names_the_line(
@@ -188,8 +188,8 @@ def test_a_wrong_queries_file_names_the_line(
         ),
         ("1 a 0.5\n", "line 1: the grade '0.5'"),
         ("1 a\n", "line 1: 2 columns"),
-        ("1 a 1\n1 a 0\n", "line 2: query '1' and document 'a' are judged 0, and 1 further up"),
-        ("query-id\tcorpus-id\tscore\n", "holds no judgement"),
+        ("1 a 1\n1 a 0\n", "line 2: query '1' and document 'a' are judged 0 here, but 1 in an earlier line"),
+        ("query-id\tcorpus-id\tscore\n", "contains no judgement"),
     ],
 )
 def test_a_wrong_qrels_file_names_the_line(tmp_path: Path, text: str, message: str) -> None:

@@ -1,8 +1,8 @@
 """Quality by relevance judgements: nDCG, MRR, recall and MAP of what a collection's search finds.
 
 ir-measures (MacAvaney, Macdonald and Ounis, ECIR 2022; the extra `evaluate`) gives the numbers of
-trec_eval. Every measure is cut off at k, as BEIR reports them; no search goes deeper than the largest
-k.
+trec_eval. Every measure is cut off at k, as BEIR reports them; no search goes deeper than the
+largest k.
 """
 
 from __future__ import annotations

@@ -3,23 +3,23 @@
 A question is one random sentence of a document; of a text of one sentence, it is a run of half its
 words. Each question is asked twice:
 
-known-item  against the collection as it is, which contains the sentence. A sound configuration scores
-            near 1, so a lower value is a symptom: texts longer than the model reads, a wrong prompt, an
-            unsupported language, or too low a recall.
+known-item  against the collection as it is, which contains the sentence. A sound configuration
+            scores near 1, so a lower value is a symptom: texts longer than the model reads, a wrong
+            prompt, an unsupported language, or too low a recall.
 cloze       with the sentence removed from its own document, which is embedded without it; the other
             documents stay as they are. This measures whether the model knows what belongs together,
             and separates models. After the inverse cloze task (Lee, Chang and Toutanova, "Latent
             Retrieval for Weakly Supervised Open Domain Question Answering", ACL 2019).
 
-Known-item questions made from a collection go back to Azzopardi and de Rijke, "Automatic construction
-of known-item finding test beds" (SIGIR 2006).
+Known-item questions made from a collection go back to Azzopardi and de Rijke, "Automatic
+construction of known-item finding test beds" (SIGIR 2006).
 
 Neither number is the quality that users will see. The sentences of a document share their author's
 words, which real questions do not, so the scores are too high; a sentence need not follow from the
-rest, and another document may answer it as well, so they are too low. Use them to compare models and
-settings on one collection. On XQuAD-en, five models from character counts to MiniLM have a cloze MRR@10
-of .15, .26, .64, .74 and .85; with the real questions of XQuAD-en their nDCG@10 is .31, .46, .81, .90
-and .94 (benchmarks/known_items.py; the third is a static model).
+rest, and another document may answer it as well, so they are too low. Use them to compare models
+and settings on one collection. On XQuAD-en, five models from character counts to MiniLM have a
+cloze MRR@10 of .15, .26, .64, .74 and .85; with the real questions of XQuAD-en their nDCG@10 is
+.31, .46, .81, .90 and .94 (benchmarks/known_items.py; the third is a static model).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def known_item_quality(
     n_queries: int = 500,
     seed: int = 0,
 ) -> QualityReport:
-    """Success@1, success@10 and MRR@10 of questions made from documents, as known items and as cloze.
+    """Success@1, success@10 and MRR@10 of questions made from documents, known-item and cloze.
 
     Args:
         snapshot: The version that is searched.
@@ -165,8 +165,8 @@ def make_question(text: str, rng: np.random.Generator) -> tuple[str, str, bool] 
         rng: Chooses the sentence.
 
     Returns:
-        The question, the text without it, and whether it is a whole sentence; None for a text that is
-        too short.
+        The question, the text without it, and whether it is a whole sentence; None for a text that
+        is too short.
 
     Example:
         >>> text = "Rye bread cools on a shelf.  Children buy sweet buns before school."

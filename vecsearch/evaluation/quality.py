@@ -33,8 +33,8 @@ class QualityReport:
     """How well a collection answers queries; `str()` gives a table for people.
 
     Attributes:
-        method: "judgements" (queries with relevance judgements) or "known items" (questions made from
-            the documents).
+        method: "judgements" (queries with relevance judgements) or "known items" (questions made
+            from the documents).
         queries: How many queries were scored.
         documents: How many documents the collection contains.
         scores: Measure, such as "nDCG@10" -> mean and interval.
@@ -44,8 +44,8 @@ class QualityReport:
         queries_without_judgements: Ids of queries that have no judgement, left out.
         queries_without_relevant: Ids of queries without a relevant document, left out.
         judged_queries_without_text: Ids of judged queries whose text was not given, left out.
-        missing_documents: Ids of relevant documents that are not in the collection; they count as not
-            found.
+        missing_documents: Ids of relevant documents that are not in the collection; they count as
+            not found.
 
     Example:
         >>> import tempfile

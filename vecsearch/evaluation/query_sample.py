@@ -1,9 +1,9 @@
 """A random sample of the queries that a collection is asked. Off unless the collection asks for it.
 
 Query vectors are stored as they are compared, never texts. They are collected in memory, and merged
-into one file, `queries/sample.npz`, by a thread of their own about once a minute and when a collection
-is closed. Losing some does no harm, so nothing is synced, no search waits for the file, and a file that
-cannot be written causes one warning.
+into one file, `queries/sample.npz`, by a thread of their own about once a minute and when a
+collection is closed. Losing some does no harm, so nothing is synced, no search waits for the file,
+and a file that cannot be written causes one warning.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def read_sample(folder: Path, dim: int, kind: str) -> tuple[int, Vectors]:
 class QuerySampler:
     """Adds one process's queries to a collection's sample. Thread-safe.
 
-    What is in memory is written when the object is closed or garbage-collected, and at the end of the
-    process.
+    What is in memory is written when the object is closed or garbage-collected, and at the end of
+    the process.
     """
 
     def __init__(self, root: Path, manifest: Manifest) -> None:
@@ -154,7 +154,7 @@ class QuerySampler:
 
 
 class _PendingQueries:
-    """The queries that are not in the file yet; it may outlive its sampler until they are written."""
+    """The queries that are not in the file yet; may outlive its sampler until they are written."""
 
     def __init__(self, folder: Path, dim: int, kind: str, capacity: int) -> None:
         self.folder = folder

@@ -35,8 +35,8 @@ def measure_recall(
         n_queries: How many random rows to search for, where there are no queries.
         selection: The rows that may be found.
         target: The recall that the searches ask for.
-        queries: float32, shape (nq, dim), normalized as the rows are; None searches for random rows,
-            each of which is to find its neighbors but not itself.
+        queries: float32, shape (nq, dim), normalized as the rows are; None searches for random
+            rows, each of which is to find its neighbors but not itself.
         seed: Seed of the choice of rows.
         query_source: What the queries are, for the report.
 
@@ -93,7 +93,8 @@ def recall_of_each(
     Returns:
         The recalls, in order.
     """
-    # One hit more than k, as a query row finds itself. Queries are searched one by one, like `search`.
+    # One hit more than k, as a query row finds itself. Queries are searched one by one, like
+    # `search`.
     width = min(k + (query_rows is not None), selection.count)
     found = [searcher.search(query, width, selection, target, False) for query in queries]
     exact_scores, exact_rows = searcher.scorer.search(

@@ -25,8 +25,9 @@ SIGMAS = (
 class RecallWatch:
     """Checks the recall of some searches. Thread-safe.
 
-    The margin of a search is its recall minus its target. If the mean margin of one version's checked
-    searches is below zero by more than chance, a RecallWarning is given, once for each version.
+    The margin of a search is its recall minus its target. If the mean margin of one version's
+    checked searches is below zero by more than chance, a RecallWarning is given, once for each
+    version.
     """
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ class SearchMonitor(QuerySampler):
 def search_monitor(
     current: SearchMonitor | None, root: Path, manifest: Manifest
 ) -> SearchMonitor | None:
-    """The monitor for a version: the current one if it fits; None if the collection samples none."""
+    """The monitor for a version: the current one if it fits; None without sampling."""
     if current is not None and current.fits(manifest):
         return current
     if current is not None:
