@@ -37,13 +37,12 @@ from vecsearch.errors import (
 )
 from vecsearch.evaluation.query_sample import (
     SETTING,
-    QueryLog,
     check_count,
-    query_log,
     sampled_queries,
     set_sampling,
 )
 from vecsearch.evaluation.recall import measure_recall
+from vecsearch.evaluation.search_monitor import SearchMonitor, search_monitor
 from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
@@ -259,8 +258,8 @@ class Collection:
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
         self._last_encoder: QueryEncoder | None = None
         manifest = self._snapshot.manifest
-        self._queries_asked: QueryLog | None = (
-            query_log(None, root, manifest) if version is None else None
+        self._monitor: SearchMonitor | None = (
+            search_monitor(None, root, manifest) if version is None else None
         )
         self._given_chunker = chunker
         self._models: dict[EmbedderEntry, Model] = {}
@@ -567,8 +566,8 @@ class Collection:
         self._writable()
         version = self._changed(compact.compact(self._store, purge))
         if purge:
-            if self._queries_asked is not None:
-                self._queries_asked.forget()
+            if self._monitor is not None:
+                self._monitor.forget()
             self._store.purge()
         return version
 
@@ -866,8 +865,8 @@ class Collection:
             found = searcher.search(vector, k, selection, target, exact)
         else:
             found = searcher.documents(vector, k, selection, target, exact)
-        if self._queries_asked is not None:
-            self._queries_asked.note(searcher, vector[None], k, selection, target, exact=exact)
+        if self._monitor is not None:
+            self._monitor.note(searcher, vector[None], k, selection, target, exact=exact)
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def search_batch(
@@ -916,8 +915,8 @@ class Collection:
             found = searcher.batch(vectors, k, selections, target, exact)
         else:
             found = searcher.documents_batch(vectors, k, selections, target, exact)
-        if self._queries_asked is not None and len(vectors):
-            self._queries_asked.note(searcher, vectors, k, selections[0], target, exact=exact)
+        if self._monitor is not None and len(vectors):
+            self._monitor.note(searcher, vectors, k, selections[0], target, exact=exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
     def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
@@ -1082,20 +1081,16 @@ class Collection:
             >>> report.scores["nDCG@10"].mean
             1.0
         """
-        from vecsearch.evaluation import quality
+        from vecsearch.evaluation.judged import judged_quality
+        from vecsearch.evaluation.known_items import known_item_quality
 
         snapshot = self._snapshot
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
-        splitter = functools.partial(self._splitter, snapshot.manifest)
-        subject = quality.Subject(
-            snapshot,
-            self._searching().selector.select(where),
-            search,
-            self.get,
-            self._model_of(snapshot.manifest),
-            splitter,
-        )
-        return quality.evaluate(subject, queries, qrels, k, n_queries, seed)
+        if queries is not None or qrels is not None:
+            return judged_quality(snapshot, search, queries, qrels, k)
+        rows = self._searching().selector.select(where).rows
+        model, split = self._model_of(snapshot.manifest), self._splitter(snapshot.manifest)
+        return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
 
     def plan(
         self,
@@ -1151,8 +1146,8 @@ class Collection:
     ) -> tuple[npt.NDArray[np.float32] | None, str]:
         """Queries to measure with, and what they are; None: rows."""
         if isinstance(queries, str) and queries == "sampled":
-            if self._queries_asked is not None:
-                self._queries_asked.flush()
+            if self._monitor is not None:
+                self._monitor.flush()
             return sampled_queries(self.path, manifest), "queries sampled from searches"
         return (
             None if queries is None else self._encoder(manifest).encode_many(queries)
@@ -1456,8 +1451,8 @@ class Collection:
             current = self._searching().snapshot
             if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
                 self._searcher = Searcher(self._store.snapshot())
-                self._queries_asked = query_log(
-                    self._queries_asked, self.path, self._searcher.snapshot.manifest
+                self._monitor = search_monitor(
+                    self._monitor, self.path, self._searcher.snapshot.manifest
                 )
         return self
 
@@ -1471,8 +1466,8 @@ class Collection:
         """
         with self._lock:
             self._searcher = None
-            if self._queries_asked is not None:
-                self._queries_asked.close()
+            if self._monitor is not None:
+                self._monitor.close()
 
     def __enter__(self) -> Collection:
         return self

@@ -62,10 +62,8 @@ def test_measures_by_hand(letters: vs.Collection) -> None:
     assert (values["MRR@2"], values["MRR@4"]) == (0.5, 0.5)
     assert (values["recall@2"], values["recall@4"]) == pytest.approx((1 / 3, 2 / 3))
     assert (values["MAP@2"], values["MAP@4"]) == pytest.approx(((1 / 2) / 3, (1 / 2 + 2 / 4) / 3))
-    assert report.missing == ("z",)
-    assert "relevant documents that are not in the collection (1), counted as not found: z" in str(
-        report
-    )
+    assert report.missing_documents == ("z",)
+    assert "documents that are not in the collection, counted as not found (1): z" in str(report)
     assert report.scores["MAP@4"].mean == pytest.approx(1 / 3)
 
 
@@ -112,11 +110,9 @@ def test_what_is_left_out_is_named(letters: vs.Collection) -> None:
         queries, {"good": {"a": 1}, "nothing": {"b": 0}, "ghost": {"c": 1}}, k=1
     )
     assert (report.queries, report.scores["nDCG@1"].mean) == (1, 1.0)
-    assert (report.unjudged, report.without_relevant, report.unasked) == (
-        ("unjudged",),
-        ("nothing",),
-        ("ghost",),
-    )
+    assert report.queries_without_judgements == ("unjudged",)
+    assert report.queries_without_relevant == ("nothing",)
+    assert report.judged_queries_without_text == ("ghost",)
     assert "queries without judgements, left out (1): unjudged" in report.notes
 
 
@@ -171,9 +167,9 @@ def test_beir_and_trec_files_say_the_same(tmp_path: Path) -> None:
         ("q.jsonl", '{"_id": 1, "text": "a"}\n[1]\n', "q.jsonl, line 2: not a JSON object"),
         ("q.jsonl", '{"_id": 1}\n', "line 1: not a JSON object"),
         ("q.tsv", "1\ta\n2 b\n", "q.tsv, line 2: no tab"),
-        ("q.tsv", "1\ta\n1\tb\n", "line 2: the query id '1' is there a second time"),
+        ("q.tsv", "1\ta\n1\tb\n", "line 2: duplicate query id '1'"),
         ("q.tsv", "1\t \n", "line 1: the query '1' has no text"),
-        ("q.tsv", "\n", "holds no query"),
+        ("q.tsv", "\n", "contains no query"),
     ],
 )
 def test_a_wrong_queries_file_names_the_line(
@@ -192,8 +188,11 @@ def test_a_wrong_queries_file_names_the_line(
         ),
         ("1 a 0.5\n", "line 1: the grade '0.5'"),
         ("1 a\n", "line 1: 2 columns"),
-        ("1 a 1\n1 a 0\n", "line 2: query '1' and document 'a' are judged 0, and 1 further up"),
-        ("query-id\tcorpus-id\tscore\n", "holds no judgement"),
+        (
+            "1 a 1\n1 a 0\n",
+            "line 2: query '1' and document 'a' are judged 0 here, but 1 in an earlier line",
+        ),
+        ("query-id\tcorpus-id\tscore\n", "contains no judgement"),
     ],
 )
 def test_a_wrong_qrels_file_names_the_line(tmp_path: Path, text: str, message: str) -> None:
@@ -222,12 +221,12 @@ def test_arguments_that_do_not_fit(letters: vs.Collection, tmp_path: Path) -> No
         ((None, {"q": {"a": 1}}), "no queries; give queries too"),
         ((tmp_path, None), "queries.jsonl is not there"),
         (({}, {}), "queries is empty"),
-        ((one, {"p": {"a": 1}}), "query ids look like 'q' there and 'p' here"),
+        ((one, {"p": {"a": 1}}), "a query id is 'q' in the queries and 'p' in the judgements"),
         (
             (one, {"q": {"A": 1, "B": 1}}),
             "none of the 2 relevant documents is in the collection.*'A'.*'a'",
         ),
-        ((one, {"q": {"a": 0.5}}), "query 'q', document 'a': the grade 0.5 is no whole number"),
+        ((one, {"q": {"a": 0.5}}), "query 'q', document 'a': the grade 0.5 is not a whole number"),
         ((one, {"q": 1}), "judgements of query 'q' are not a dict"),
     ]:
         with pytest.raises(vs.InvalidInputError, match=message):
@@ -429,7 +428,7 @@ def test_the_command_without_judgements(stories: vs.Collection) -> None:
     assert answer.exit_code == 0, answer.stderr
     assert "3 queries" in answer.stdout
     assert "cloze success@1" in answer.stdout
-    assert "neither is the quality people will see" in answer.stdout
+    assert "neither is the quality that users will see" in answer.stdout
 
 
 def test_the_command_typed_wrong(stories: vs.Collection, folder: Path) -> None:

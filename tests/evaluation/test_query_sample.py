@@ -21,8 +21,9 @@ from typer.testing import CliRunner
 import vecsearch as vs
 from vecsearch.cli.app import app
 from vecsearch.evaluation import query_sample, recall_watch
-from vecsearch.evaluation.query_sample import Reservoir, read_sample
-from vecsearch.evaluation.recall_watch import Watch
+from vecsearch.evaluation.query_sample import read_sample
+from vecsearch.evaluation.recall_watch import RecallWatch
+from vecsearch.evaluation.reservoir import Reservoir
 from vecsearch.index.calibration import OperatingPoint
 from vecsearch.maintenance import backup
 
@@ -130,8 +131,8 @@ def test_queries_are_kept_measured_with_and_removed(
     assert (
         result.calibrated_on == "queries sampled from searches and held-out rows"
     )  # 50 alone show too little
-    assert c.info().indexes[0].manifest["queries"] == 50 + 150
-    assert c.info().indexes[0].manifest["calibrated_on"] == result.calibrated_on
+    assert c.info().indexes[0].calibration["queries"] == 50 + 150
+    assert c.info().indexes[0].calibration["calibrated_on"] == result.calibrated_on
     c.search(queries[0])
     c.compact(purge=True)
     assert kept(root)[0] == 0
@@ -202,12 +203,12 @@ def test_what_cannot_be_written_is_a_warning_once(
 
     monkeypatch.setattr(np, "savez", full)
     assert c.search(data[3], k=1).ids == [3]
-    with pytest.warns(RuntimeWarning, match="sampled queries cannot be kept: .*read-only"):
-        c._queries_asked.flush()
+    with pytest.warns(RuntimeWarning, match="sampled queries cannot be written: .*read-only"):
+        c._monitor.flush()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         c.search(data[4])
-        c._queries_asked.flush()
+        c._monitor.flush()
     monkeypatch.undo()
     assert c.measure_recall(queries="sampled").queries == 2  # they were kept in memory until then
 
@@ -268,7 +269,7 @@ def test_falling_short_is_said_once_a_version(
     monkeypatch: pytest.MonkeyPatch,
     data: npt.NDArray[np.float32],
 ) -> None:
-    monkeypatch.setattr(query_sample, "CHECK_ONE_IN", 1)
+    monkeypatch.setattr(recall_watch, "CHECK_ONE_IN", 1)
     monkeypatch.setattr(recall_watch, "CHECK_SHARE", 1e9)
     queries = data[:200] + np.float32(0.1)
     c.build_index("IVF64,Flat", recall=0.95)
@@ -278,7 +279,7 @@ def test_falling_short_is_said_once_a_version(
     assert "version 3" in str(short[0].message)
     with pytest.warns(vs.RecallWarning, match="below the target of 0.95"):
         report = c.measure_recall(10, 200, queries=queries)
-    watch = c._queries_asked.watch
+    watch = c._monitor.watch
     assert np.mean(watch.margins[-200:]) == pytest.approx(report.recall - 0.95, abs=0.02)
     c.delete([0])  # a new version: said again
     assert len(ask_all(c, queries)) == 1
@@ -287,7 +288,7 @@ def test_falling_short_is_said_once_a_version(
 def test_keeping_the_promise_is_not_warned_of(
     c: vs.Collection, monkeypatch: pytest.MonkeyPatch, data: npt.NDArray[np.float32]
 ) -> None:
-    monkeypatch.setattr(query_sample, "CHECK_ONE_IN", 1)
+    monkeypatch.setattr(recall_watch, "CHECK_ONE_IN", 1)
     monkeypatch.setattr(recall_watch, "CHECK_SHARE", 1e9)
     c.build_index("IVF16,Flat", recall=0.9)
     assert ask_all(c, data[:150] + np.float32(0.1)) == []
@@ -298,10 +299,10 @@ def test_false_alarms_are_rare() -> None:
     rng = np.random.default_rng(3)
     alarms = 0
     for _ in range(300):
-        watch = Watch()
+        watch = RecallWatch()
         for recall in rng.binomial(10, 0.95, 1000) / 10:
             watch.margins.append(recall - 0.95)
-            alarms += bool(watch._short())
+            alarms += bool(watch._message())
     assert alarms <= 6
 
 
@@ -318,10 +319,10 @@ def test_checks_take_a_small_share_of_the_time(
 
     monkeypatch.setattr(recall_watch, "recall_of_each", slow)
     monkeypatch.setattr(recall_watch.time, "monotonic", lambda: now)
-    watch, searcher = Watch(), c._searching()
+    watch, searcher = RecallWatch(), c._searching()
     for _ in range(4000):
         now += 0.5
-        watch.look(searcher, data[0], 10, searcher.snapshot.live, 0.95)
+        watch.check(searcher, data[0], 10, searcher.snapshot.live, 0.95)
     assert len(watch.margins) == 3  # at 0.5, 1,000 and 2,000 seconds
 
 
@@ -352,7 +353,7 @@ def test_measuring_and_sampling_on_the_command_line(
     assert (
         code == 0
         and report["queries"] == 20
-        and report["asked_with"] == "queries sampled from searches"
+        and report["query_source"] == "queries sampled from searches"
     )
     assert (
         command("build", root, "--recipe", "IVF64,Flat", "--queries", "sampled", "--seed", 2)[1][

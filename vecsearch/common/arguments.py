@@ -12,10 +12,21 @@ from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
 
 def parse_bytes(memory: int | str | None) -> int | None:
-    """A number of bytes, given as a number or as text.
+    """A memory limit in bytes.
 
     Args:
-        memory: Bytes, or text such as "512MB" or "2GB" (powers of 1000) or "2GiB" (of 1024).
+        memory: A number of bytes, or text such as "512MB" or "2GB" (powers of 1000) or "2GiB"
+            (powers of 1024). None means no limit.
+
+    Returns:
+        The number of bytes, or None.
+
+    Raises:
+        InvalidInputError: The text cannot be read.
+
+    Example:
+        >>> parse_bytes("2GB"), parse_bytes("1KiB")
+        (2000000000, 1024)
     """
     if memory is None or isinstance(memory, int):
         return memory

@@ -1,4 +1,4 @@
-"""Give memory back to the system after work that took much of it."""
+"""Return freed memory to the operating system."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import sys
 
 
 def trim_heap() -> None:
-    """Return what was freed: glibc keeps the pages between pieces that are still in use, after an index build two thirds of
-    what that took. Nothing happens where the C library is another one."""
+    """Return freed heap pages to the operating system (malloc_trim).
+
+    glibc otherwise keeps about two thirds of what an index build took. Other C libraries are left
+    alone.
+    """
     if sys.platform != "linux":
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

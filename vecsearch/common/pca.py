@@ -1,4 +1,4 @@
-"""Principal components, computed in one way everywhere: equal rows give equal axes, signs included."""
+"""Principal components, computed one way everywhere: equal rows give equal axes and signs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def principal_axes(
 
     Args:
         rows: float32 or float64, shape (n, dim), at least one row.
-        centered: Whether to take the axes about the mean. Otherwise they are taken about the origin,
-            which suits inner products and cosines, as a shift changes those.
+        centered: Whether to take the axes about the mean. Otherwise they are taken about the
+            origin, which suits inner products and cosines, as a shift changes those.
 
     Returns:
         The center, float64 (dim,): the mean, or zeros; the sum over all rows of the squared lengths
-        along each axis, float64 (dim,), in falling order; the axes, float64 (dim, dim), one per row.
-        An axis points where its largest component is positive.
+        along each axis, float64 (dim,), in falling order; the axes, float64 (dim, dim), one per
+        row. An axis points where its largest component is positive.
 
     Example:
-        >>> center, squares, axes = principal_axes(np.array([[0.0, 2.0], [0.0, 4.0]]), centered=True)
+        >>> center, squares, axes = principal_axes(np.array([[0.0, 2], [0.0, 4]]), centered=True)
         >>> center.tolist(), squares.tolist(), axes[0].tolist()
         ([0.0, 3.0], [2.0, 0.0], [0.0, 1.0])
     """

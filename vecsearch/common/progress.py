@@ -1,4 +1,4 @@
-"""A progress bar on stderr while something long runs in a terminal; nothing elsewhere."""
+"""A progress bar on stderr for long work in a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ Advance = Callable[[int], None]
 
 @contextlib.contextmanager
 def progress_bar(what: str, total: int | None, show: bool | None = None) -> Iterator[Advance]:
-    """Yields a function that advances the bar. show: always, never, or (None) when stderr is a terminal."""
+    """Show a progress bar during a block.
+
+    Args:
+        what: The text before the bar.
+        total: The number of steps, if known.
+        show: Whether to show the bar; None shows it where stderr is a terminal.
+
+    Yields:
+        A function that advances the bar by a number of steps.
+    """
     if not (sys.stderr.isatty() if show is None else show):
         yield lambda count: None
         return

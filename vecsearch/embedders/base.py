@@ -22,7 +22,8 @@ class Embedder(Protocol):
     """Maps documents and queries to dense vectors of one dimension.
 
     Attributes:
-        name: The name under which `resolve_embedder` finds the embedder again; a collection stores it.
+        name: The name under which `resolve_embedder` finds the embedder again; a collection stores
+            it.
         dim: The length of its vectors.
 
     Example:
@@ -56,8 +57,8 @@ class Embedder(Protocol):
         """Identify the model by a hex digest.
 
         The digest covers everything that decides the vectors (weights, tokenizer, pooling, maximum
-        length, prompts) and nothing else: two copies of one model under different names or paths have
-        the same fingerprint.
+        length, prompts) and nothing else: two copies of one model under different names or paths
+        have the same fingerprint.
         """
         ...
 

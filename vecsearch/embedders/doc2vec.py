@@ -1,8 +1,9 @@
 """Doc2Vec: document vectors that were trained on your own corpus, and inferred for new texts.
 
 Paragraph vectors (Le and Mikolov, "Distributed Representations of Sentences and Documents", ICML
-2014), by gensim (the extra `train`). Inference starts from a vector seeded by the text itself, so the
-same text always has the same vector, in every process. `vecsearch.training.doc2vec` trains the model.
+2014), by gensim (the extra `train`). Inference starts from a vector seeded by the text itself, so
+the same text always has the same vector, in every process. `vecsearch.training.doc2vec` trains the
+model.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """fastText: word vectors that also cover unknown words, by their character n-grams.
 
 A word's vector is the mean of its own vector and those of its character n-grams, which are hashed
-into buckets; an unknown word has its n-grams only (Bojanowski, Grave, Joulin and Mikolov, "Enriching
-Word Vectors with Subword Information", TACL 2017). `vecsearch.training.fasttext` trains such an
-embedder; fastText's own .bin files can be read (the extra `train`).
+into buckets; an unknown word has its n-grams only (Bojanowski, Grave, Joulin and Mikolov,
+"Enriching Word Vectors with Subword Information", TACL 2017). `vecsearch.training.fasttext` trains
+such an embedder; fastText's own .bin files can be read (the extra `train`).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def character_ngrams(word: str, min_n: int, max_n: int) -> list[str]:
 
 
 def ngram_hash(gram: str) -> int:
-    """FNV-1a, 32 bits, over UTF-8 bytes read as signed, like fastText's reference implementation."""
+    """FNV-1a (32 bits) over UTF-8 bytes read as signed, like fastText's own implementation."""
     value = 2166136261
     for byte in gram.encode("utf-8"):
         value ^= byte if byte < 128 else byte | 0xFFFFFF00

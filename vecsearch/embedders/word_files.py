@@ -1,8 +1,8 @@
 """Read word vectors: word2vec text and binary, GloVe text and fastText .vec, each also gzipped.
 
 word2vec (https://code.google.com/archive/p/word2vec): a header "count dim", then a word and its
-numbers per entry, as text or as little-endian float32. GloVe (https://nlp.stanford.edu/projects/glove):
-the same text without a header.
+numbers per entry, as text or as little-endian float32. GloVe
+(https://nlp.stanford.edu/projects/glove): the same text without a header.
 """
 
 from __future__ import annotations

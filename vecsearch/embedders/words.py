@@ -1,8 +1,8 @@
-"""Word vectors as an embedder: a word is looked up; a longer text is the mean of its words' vectors.
+"""Word vectors as an embedder: a text is the mean of its words' vectors.
 
 Specs: `words:PATH` (word2vec text or binary, GloVe, fastText .vec or .bin), `words:glove-6b-50d`
-(English; extra `glove`), `words:synonyms-zh` (Chinese; extra `synonyms`). `vecsearch.training.word2vec`
-and `vecsearch.training.fasttext` train such embedders.
+(English; extra `glove`), `words:synonyms-zh` (Chinese; extra `synonyms`).
+`vecsearch.training.word2vec` and `vecsearch.training.fasttext` train such embedders.
 """
 
 from __future__ import annotations

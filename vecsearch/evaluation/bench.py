@@ -1,6 +1,7 @@
-"""Recall/latency curves of several recipes on a collection's own data, side by side in one run.
+"""Compare index recipes on a collection's own data, by recall and latency.
 
-Nothing is committed: each index is built from the snapshot, measured on held-out rows (or given queries) and dropped.
+Each index is built from the snapshot, measured on held-out rows (or given queries) and dropped;
+nothing is committed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.errors import InvalidInputError, MissingExtraError
+from vecsearch.common.optional import require
+from vecsearch.errors import InvalidInputError
 from vecsearch.index.auto import choose_recipe
 from vecsearch.index.builder import Builder
 from vecsearch.index.calibration import OperatingPoint, frontier
@@ -33,7 +35,14 @@ RECIPES = ("auto", "low-latency", "fast-build", "low-memory")
 
 @dataclass(frozen=True)
 class Curve:
-    """What one recipe reached. points: (recall, its lower bound, microseconds a query on one thread), cheapest first."""
+    """What one recipe reached.
+
+    Attributes:
+        recipe: The recipe's name.
+        build_seconds: Time to build and measure the index.
+        memory_bytes: Memory of the index.
+        points: (recall, its lower bound, microseconds per query on one thread), cheapest first.
+    """
 
     recipe: str
     build_seconds: float
@@ -41,7 +50,7 @@ class Curve:
     points: list[tuple[float, float, float]]
 
     def micros_at(self, recall: float) -> float | None:
-        """The cheapest measured cost whose recall's lower bound reaches `recall`; None where none does."""
+        """The lowest cost whose recall's lower bound reaches `recall`; None if there is none."""
         return min((micros for _, low, micros in self.points if low >= recall), default=None)
 
 
@@ -54,22 +63,38 @@ def compare_recipes(
     seed: int,
     progress: Callable[[str], None] = lambda recipe: None,
 ) -> dict[str, Any]:
-    """Build and measure each recipe; the report, ready for JSON. Raises RecipeError, InvalidInputError."""
+    """Build and measure each recipe.
+
+    Args:
+        store: The collection.
+        recipes: Names or factory strings of recipes, or "auto".
+        k: The number of hits.
+        queries: float32, shape (nq, dim), to measure with; None holds out rows.
+        seed: Seed of the held-out rows and of training.
+        progress: Called with the name of each recipe before it is built.
+
+    Returns:
+        A report of plain values, ready for JSON.
+
+    Raises:
+        RecipeError: A recipe is unknown or wrong.
+        InvalidInputError: The collection has too few rows for an index.
+    """
     snapshot = store.snapshot()
     manifest = snapshot.manifest
     rows = snapshot.live.rows
     smallest = store.limits.smallest_index_rows
     if len(rows) < smallest:
         raise InvalidInputError(
-            f"{len(rows):,} rows: below {smallest:,} exact search is fastest, "
-            "and there is nothing to compare"
+            f"the collection has {len(rows):,} rows: below {smallest:,} exact search is fastest, "
+            "so there is nothing to compare"
         )
     threads = os.cpu_count() or 1
     curves = []
     for name in recipes:
         recipe = choose_recipe(name, snapshot, None, manifest.recall)
         if recipe.kind == "exact":
-            continue  # measured with every recipe
+            continue  # exact search is always measured
         progress(name)
         builder = Builder(
             snapshot,
@@ -110,12 +135,11 @@ def compare_recipes(
 
 
 def _exact_micros(snapshot: Snapshot, k: int) -> float:
-    """Median microseconds of an exact search, on one thread."""
+    """Median microseconds of an exact search on one thread."""
     searcher, live = Searcher(snapshot), snapshot.live
+    rows = live.rows[:: max(1, live.count // EXACT_TIMED)][:EXACT_TIMED]
     times = []
-    for query in snapshot.stored_vectors(
-        live.rows[:: max(1, live.count // EXACT_TIMED)][:EXACT_TIMED]
-    ):
+    for query in snapshot.stored_vectors(rows):
         started = time.perf_counter()
         searcher.scorer.search(query[None], k, live, 1)
         times.append(time.perf_counter() - started)
@@ -123,7 +147,7 @@ def _exact_micros(snapshot: Snapshot, k: int) -> float:
 
 
 def _curve(points: Sequence[OperatingPoint], k: int) -> list[tuple[float, float, float]]:
-    """The frontier for the smallest calibrated k that is not below the one asked for."""
+    """The Pareto frontier for the smallest calibrated k that is at least `k`."""
     ks = sorted({point.k for point in points if point.k >= k})
     timed = [replace(point, micros=point.latency) for point in points if ks and point.k == ks[0]]
     return [(point.recall, point.low, point.micros) for point in frontier(timed)]
@@ -132,7 +156,7 @@ def _curve(points: Sequence[OperatingPoint], k: int) -> list[tuple[float, float,
 def table(
     report: dict[str, Any], targets: Sequence[float] = (0.9, 0.95, 0.99)
 ) -> list[tuple[str, ...]]:
-    """Positions for people: recipe, build time, memory, and microseconds a query at each target."""
+    """Rows of a table: recipe, build time, memory, and microseconds per query at each target."""
     rows = []
     for entry in report["curves"]:
         curve = Curve(**entry)
@@ -150,16 +174,18 @@ def table(
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
+    """Write the report as a JSON file."""
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_plot(report: dict[str, Any], path: Path) -> None:
-    """Recall against queries a second, a line a recipe. Raises MissingExtraError without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "bench", "The plot") from error
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    """Plot queries per second over recall, one line per recipe.
+
+    Raises:
+        MissingExtraError: The extra `bench` is not installed.
+    """
+    pyplot_figure = require("matplotlib.figure", "matplotlib", "bench", "The plot")
+    figure = pyplot_figure.Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     for entry in report["curves"]:
         shown = [point for point in entry["points"] if point[0] >= 0.7]
@@ -170,10 +196,10 @@ def write_plot(report: dict[str, Any], path: Path) -> None:
             markersize=3,
             label=entry["recipe"],
         )
-    axes.axhline(1e6 / report["exact_micros"], color="grey", linestyle="--", label="exact")
+    axes.axhline(1e6 / report["exact_micros"], color="gray", linestyle="--", label="exact")
     axes.set(
         xlabel=f"recall@{report['k']}",
-        ylabel="queries a second, one thread",
+        ylabel="queries per second, one thread",
         yscale="log",
         title=f"{report['rows']:,} rows × {report['dim']}, {report['metric']}",
     )

@@ -1,8 +1,8 @@
-"""How much recall fewer dimensions cost, and a collection with fewer.
+"""How much recall fewer dimensions cost.
 
-Two ways are measured: principal components, and truncation, which suits models trained for it (Matryoshka) and few others.
-What is measured was not seen before: the questions and the rows that recall is measured with are others than those the
-components were fitted on.
+Two methods are measured: principal components, and truncation, which suits models trained for it
+(Matryoshka) and few others. The queries and rows that recall is measured with are not among the
+rows that the components were fitted on.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import DimensionPoint, DimensionReport, Metric
 
 BLOCK_ROWS = 16_384  # rows in memory at a time
-HELD_OUT_SHARE = 0.2  # of a small collection at most this share are questions
+HELD_OUT_SHARE = 0.2  # of a small collection at most this share become queries
 FEWEST_ROWS = 50
-PASSAGES = 8  # passages looked at for each document wanted
+PASSAGES = 8  # passages ranked for each document asked for
 
 
 def measure_dimensions(
@@ -46,10 +46,23 @@ def measure_dimensions(
     seed: int,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> DimensionReport:
-    """Recall@k of fewer dimensions against all of them; nDCG@k too where there are judgements.
+    """Recall@k of fewer dimensions against all of them, and nDCG@k where there are judgements.
 
-    queries: float32 (nq, dim) as stored, or None for rows held out. judgements: for each query, document id as text -> grade.
-    Raises InvalidInputError.
+    Args:
+        snapshot: The version to measure.
+        dims: The dimensions to measure; None takes a ladder of usual ones.
+        k: The number of hits.
+        queries: float32, shape (nq, dim), as stored; None takes rows, which are then left out.
+        judgements: For each query, document id as text -> grade.
+        n_queries: How many rows to take as queries.
+        seed: Seed of the choice of rows.
+        progress: Called with the number of rows compared since the last call.
+
+    Returns:
+        One point for all dimensions, and one for each method and dimension.
+
+    Raises:
+        InvalidInputError: A dimension is wrong, or there are too few rows.
     """
     manifest = snapshot.manifest
     ladder = checked_dims(dims, manifest.dim)
@@ -61,45 +74,29 @@ def measure_dimensions(
         )
     query_source = "given queries" if queries is not None else "held-out rows"
     if queries is None:
-        held = np.sort(
-            rng.choice(rows, max(1, min(n_queries, int(len(rows) * HELD_OUT_SHARE))), replace=False)
-        )
-        queries = snapshot.stored_vectors(held)
-        rows = np.setdiff1d(rows, held, assume_unique=True)
+        count = max(1, min(n_queries, int(len(rows) * HELD_OUT_SHARE)))
+        held_out = np.sort(rng.choice(rows, count, replace=False))
+        queries = snapshot.stored_vectors(held_out)
+        rows = np.setdiff1d(rows, held_out, assume_unique=True)
     fitted_on = np.sort(rng.choice(rows, min(TRAIN_ROWS, len(rows) // 2), replace=False))
     measured_on = np.setdiff1d(rows, fitted_on, assume_unique=True)
-    ways = _ways(snapshot, fitted_on, ladder)
-    truth, *found = _ranked(snapshot, measured_on, queries, [None, *ways.values()], k, progress)
+    projections = _projections(snapshot, fitted_on, ladder)
+    truth, *found = _ranked(
+        snapshot, measured_on, queries, [None, *projections.values()], k, progress
+    )
     recalls = [
         np.ones(len(queries)),
-        *(_recall(snapshot, queries, item, truth, k) for item in found),
+        *(_recall(snapshot, queries, hits, truth, k) for hits in found),
     ]
     gains: list[float | None] = [None] * len(recalls)
-    if judgements is not None:  # over all rows, with the projection that `reduced` makes
-        every = _ways(snapshot, training_sample(snapshot, seed), ladder)
-        width = k * PASSAGES if manifest.chunker is not None else k
-        ranked = _ranked(
-            snapshot, snapshot.live.rows, queries, [None, *every.values()], width, progress
+    if judgements is not None:
+        gains = [*_gains(snapshot, queries, judgements, ladder, k, seed, progress)]
+    points = [
+        _point(method, dim, recall, gain, manifest.dtype)
+        for (method, dim), recall, gain in zip(
+            [("full", manifest.dim), *projections], recalls, gains, strict=True
         )
-        gains = [
-            float(ndcg_at_k(_documents(snapshot, rows, k), judgements, k).mean())
-            for _, rows in ranked
-        ]
-    points = []
-    for (method, dim), recall, gain in zip(
-        [("full", manifest.dim), *ways], recalls, gains, strict=True
-    ):
-        low, _ = bootstrap_interval(recall)
-        points.append(
-            DimensionPoint(
-                method,
-                dim,
-                dim * np.dtype(manifest.dtype).itemsize,
-                float(recall.mean()),
-                low,
-                gain,
-            )
-        )
+    ]
     return DimensionReport(
         tuple(points),
         k,
@@ -111,9 +108,49 @@ def measure_dimensions(
     )
 
 
+def _point(method: str, dim: int, recall: Any, gain: float | None, dtype: str) -> DimensionPoint:
+    low, _ = bootstrap_interval(recall)
+    size = dim * np.dtype(dtype).itemsize
+    return DimensionPoint(method, dim, size, float(recall.mean()), low, gain)
+
+
+def _gains(
+    snapshot: Snapshot,
+    queries: Vectors,
+    judgements: Sequence[Mapping[str, float]],
+    ladder: Sequence[int],
+    k: int,
+    seed: int,
+    progress: Callable[[int], None],
+) -> list[float]:
+    """nDCG@k over all rows, of all dimensions and of each projection.
+
+    The projections are fitted on the same rows as those of `Collection.reduce`.
+    """
+    projections = _projections(snapshot, training_sample(snapshot, seed), ladder)
+    width = k * PASSAGES if snapshot.manifest.chunked else k
+    ranked = _ranked(
+        snapshot, snapshot.live.rows, queries, [None, *projections.values()], width, progress
+    )
+    return [
+        float(ndcg_at_k(_documents(snapshot, rows, k), judgements, k).mean()) for _, rows in ranked
+    ]
+
+
 def read_judged(queries: Any, qrels: Any) -> tuple[list[Any], list[Mapping[str, float]] | None]:
-    """Questions, and the judgements of each. queries: a list, id -> text or vector, a file, or a folder in the BEIR layout.
-    Questions without a relevant document are left out where there are judgements. Raises InvalidInputError."""
+    """Read queries, and the judgements of each.
+
+    Args:
+        queries: A list, or id -> text or vector, or a file, or a folder in the BEIR layout.
+        qrels: A file, or query id -> document id -> grade, or None.
+
+    Returns:
+        The queries, and for each of them document id as text -> grade. Without judgements that is
+        None; with judgements, queries without a relevant document are left out.
+
+    Raises:
+        InvalidInputError: An argument or a file is wrong, or no query has a relevant document.
+    """
     if isinstance(queries, str | os.PathLike):
         path = Path(queries)
         if path.is_dir():
@@ -132,60 +169,65 @@ def read_judged(queries: Any, qrels: Any) -> tuple[list[Any], list[Mapping[str, 
         str(query): {str(item): float(grade) for item, grade in row.items()}
         for query, row in judged.items()
     }
-    asked = {
+    with_answer = {
         str(key): item
         for key, item in queries.items()
         if max(grades.get(str(key), {}).values(), default=0) > 0
     }
-    if not asked:
+    if not with_answer:
         raise InvalidInputError(
             "no query has a relevant document in the judgements: do their ids agree?"
         )
-    return list(asked.values()), [grades[key] for key in asked]
+    return list(with_answer.values()), [grades[key] for key in with_answer]
 
 
-def _ways(
+def _projections(
     snapshot: Snapshot, fitted_on: Positions, ladder: Sequence[int]
 ) -> dict[tuple[str, int], Projection]:
     """Every projection to compare, by method and dimension."""
-    best = {method: fit_projection(snapshot, fitted_on, method, ladder[0]) for method in METHODS}
-    return {(method, dim): best[method].first(dim) for dim in ladder for method in METHODS}
+    largest = {method: fit_projection(snapshot, fitted_on, method, ladder[0]) for method in METHODS}
+    return {(method, dim): largest[method].first(dim) for dim in ladder for method in METHODS}
 
 
 def _ranked(
     snapshot: Snapshot,
     rows: Positions,
     queries: Vectors,
-    ways: Sequence[Projection | None],
+    projections: Sequence[Projection | None],
     k: int,
     progress: Callable[[int], None],
 ) -> list[tuple[Scores, Positions]]:
-    """The k best of `rows` for each query in each projection (None: as they are): scores and positions, (nq, k), by exact
-    search, in one pass over the vectors."""
+    """The k best of `rows` for each query in each projection, by exact search.
+
+    One pass over the vectors serves all projections; None leaves the vectors as they are.
+
+    Returns:
+        For each projection scores and positions, both of shape (nq, k).
+    """
     metric, threads = snapshot.manifest.metric, os.cpu_count() or 1
-    asked = [_projected(queries, way, metric) for way in ways]
+    projected = [_projected(queries, projection, metric) for projection in projections]
     found: list[tuple[Scores, Positions]] = [
         (np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1, np.int64))
-        for _ in ways
+        for _ in projections
     ]
-    for at in range(0, len(rows), BLOCK_ROWS):
-        some = rows[at : at + BLOCK_ROWS]
-        vectors = snapshot.stored_vectors(some)
-        for number, way in enumerate(ways):
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS]
+        vectors = snapshot.stored_vectors(block)
+        for number, projection in enumerate(projections):
             scores, local = exact.search(
-                _projected(vectors, way, metric), asked[number], k, metric, None, threads
+                _projected(vectors, projection, metric), projected[number], k, metric, None, threads
             )
-            positions = np.where(local < 0, -1, some[local])
+            positions = np.where(local < 0, -1, block[local])
             found[number] = exact.merge([found[number], (scores, positions)], k)
-        progress(len(some))
+        progress(len(block))
     return found
 
 
-def _projected(vectors: Vectors, way: Projection | None, metric: Metric) -> Scores:
-    """As a collection of fewer dimensions stores them: of unit length for cosine."""
-    if way is None:
+def _projected(vectors: Vectors, projection: Projection | None, metric: Metric) -> Vectors:
+    """Vectors as a collection of fewer dimensions stores them: of unit length for cosine."""
+    if projection is None:
         return vectors
-    out = np.ascontiguousarray(way.apply(vectors))
+    out = np.ascontiguousarray(projection.apply(vectors))
     if metric is Metric.COSINE:
         out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), np.float32(1e-30))
     return out
@@ -198,14 +240,14 @@ def _recall(
     truth: tuple[Scores, Positions],
     k: int,
 ) -> Any:
-    """Recall@k of each query, float64 (nq,); what was found counts by its score in all dimensions."""
+    """Recall@k of each query, float64 (nq,); found rows are scored in all dimensions."""
     scores = np.full(found[1].shape, -np.inf)
     for number, (query, rows) in enumerate(zip(queries, found[1], strict=True)):
-        there = rows >= 0
-        scores[number, there] = exact.score_rows(
-            snapshot.stored_vectors(rows[there]),
+        hits = rows >= 0
+        scores[number, hits] = exact.score_rows(
+            snapshot.stored_vectors(rows[hits]),
             query,
-            np.arange(np.count_nonzero(there)),
+            np.arange(np.count_nonzero(hits)),
             snapshot.manifest.metric,
         )
     return recall_at_k(found[1], scores, truth[1], truth[0], k)
@@ -213,7 +255,5 @@ def _recall(
 
 def _documents(snapshot: Snapshot, rows: Positions, k: int) -> list[list[str]]:
     """The ids of the k best documents for each query, as text."""
-    ranked = [
-        dict.fromkeys(str(found) for found in snapshot.ids_at(line[line >= 0])) for line in rows
-    ]
+    ranked = [dict.fromkeys(map(str, snapshot.ids_at(line[line >= 0]))) for line in rows]
     return [list(ids)[:k] for ids in ranked]

@@ -1,12 +1,13 @@
-"""Quality by relevance judgements: nDCG, MRR, recall and MAP of what the collection's own search finds, by ir-measures.
+"""Quality by relevance judgements: nDCG, MRR, recall and MAP of what a collection's search finds.
 
-ir-measures (MacAvaney, Macdonald and Ounis, ECIR 2022) gives trec_eval's numbers. Every measure is cut at k, as BEIR reports
-them: no search goes deeper than the largest k.
+ir-measures (MacAvaney, Macdonald and Ounis, ECIR 2022; the extra `evaluate`) gives the numbers of
+trec_eval. Every measure is cut off at k, as BEIR reports them; no search goes deeper than the
+largest k.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -14,27 +15,43 @@ from typing import Any
 
 import pyarrow as pa
 
-from vecsearch.errors import InvalidInputError, MissingExtraError
+from vecsearch.common.optional import require
+from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.qrels import Qrels, read_beir, read_qrels, read_queries
-from vecsearch.evaluation.report import QualityReport, named, summary
-from vecsearch.evaluation.subject import Subject
+from vecsearch.evaluation.quality import QualityReport, first_ids, mean_scores
+from vecsearch.query.results import Hits
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import ID, Id
 
 DEPTHS = (10, 100)
+Search = Callable[[Any, int], Sequence[Hits]]
+"""Searches the collection, as its users do: queries (texts or vectors) and k -> hits."""
 
 
 def judged_quality(
-    subject: Subject,
+    snapshot: Snapshot,
+    search: Search,
     queries: str | PathLike[str] | Mapping[Any, Any] | None,
     qrels: str | PathLike[str] | Mapping[Any, Mapping[Any, int]] | None,
     depths: int | Sequence[int] | None = None,
 ) -> QualityReport:
     """nDCG@k, MRR@k, recall@k and MAP@k for each k in `depths`.
 
-    queries: a file, or id -> text (or vector). qrels: a file, or query id -> document id -> grade; None where `queries` is a
-    folder in the BEIR layout. Ids are compared as text.
-    Raises InvalidInputError (with file and line), MissingExtraError.
+    Args:
+        snapshot: The version that is searched.
+        search: Searches it.
+        queries: A file, or query id -> text (or vector), or a folder in the BEIR layout.
+        qrels: A file, or query id -> document id -> grade; None for a BEIR folder. Ids are compared
+            as text.
+        depths: The values of k; None takes 10 and 100.
+
+    Returns:
+        The report.
+
+    Raises:
+        InvalidInputError: An argument or a file is wrong (file and line are named), or no judgement
+            fits the queries and the collection.
+        MissingExtraError: The extra `evaluate` is not installed.
     """
     if queries is None:
         raise InvalidInputError(
@@ -42,35 +59,34 @@ def judged_quality(
             hint="give queries too",
             command_hint="give --queries too",
         )
-    cuts, snapshot = _checked_depths(depths), subject.snapshot
+    cuts = _checked_depths(depths)
     texts, grades = _read(queries, qrels)
     relevant = {query: row for query, row in grades.items() if max(row.values(), default=0) > 0}
-    asked = {query: text for query, text in texts.items() if query in relevant}
-    if not asked:
+    scored = {query: text for query, text in texts.items() if query in relevant}
+    if not scored:
         raise InvalidInputError(
-            f"no query has a relevant document in the judgements: query ids look like {next(iter(texts))!r} there and "
-            f"{next(iter(grades), '')!r} here"
+            "no query has a relevant document in the judgements: a query id is "
+            f"{next(iter(texts))!r} in the queries and {next(iter(grades), '')!r} in the judgements"
         )
-    missing = _missing(
-        snapshot, sorted({document for query in asked for document in relevant[query]})
-    )
-    found = [hits.ids for hits in subject.search(list(asked.values()), max(cuts))]
-    per_query = _measured(
-        dict(zip(asked, found, strict=True)), {query: relevant[query] for query in asked}, cuts
+    judged = {document for query in scored for document in relevant[query]}
+    missing = _missing_documents(snapshot, sorted(judged))
+    found = [hits.ids for hits in search(list(scored.values()), max(cuts))]
+    per_query = _measures(
+        dict(zip(scored, found, strict=True)), {query: relevant[query] for query in scored}, cuts
     )
     report = QualityReport(
         method="judgements",
-        queries=len(asked),
+        queries=len(scored),
         documents=snapshot.manifest.documents,
-        scores=summary(per_query, list(next(iter(per_query.values())))),
+        scores=mean_scores(per_query),
         per_query=per_query,
-        texts={query: text if isinstance(text, str) else "" for query, text in asked.items()},
-        unjudged=tuple(query for query in texts if query not in grades),
-        unasked=tuple(query for query in relevant if query not in texts),
-        without_relevant=tuple(
+        texts={query: text if isinstance(text, str) else "" for query, text in scored.items()},
+        queries_without_judgements=tuple(query for query in texts if query not in grades),
+        queries_without_relevant=tuple(
             query for query in texts if query in grades and query not in relevant
         ),
-        missing=missing,
+        judged_queries_without_text=tuple(query for query in relevant if query not in texts),
+        missing_documents=missing,
     )
     return _with_notes(report)
 
@@ -118,28 +134,30 @@ def _checked_qrels(qrels: Mapping[Any, Mapping[Any, int]]) -> Qrels:
         for document, grade in row.items():
             if int(grade) != grade:
                 raise InvalidInputError(
-                    f"qrels: query {query!r}, document {document!r}: the grade {grade!r} is no whole number"
+                    f"qrels: query {query!r}, document {document!r}: the grade {grade!r} is not a "
+                    "whole number"
                 )
             grades.setdefault(str(query), {})[str(document)] = int(grade)
     return grades
 
 
-def _missing(snapshot: Snapshot, documents: Sequence[str]) -> tuple[str, ...]:
-    """Which of some document ids are not in the collection. Raises InvalidInputError when none of them is."""
+def _missing_documents(snapshot: Snapshot, documents: Sequence[str]) -> tuple[str, ...]:
+    """Which documents are not in the collection; InvalidInputError if none of them is."""
     kind = snapshot.manifest.schema.field(ID).type
-    whole = pa.types.is_integer(kind)
-    possible = [name for name in documents if not whole or _is_int64(name)]
-    owners, _ = snapshot.locate(pa.array([int(name) if whole else name for name in possible], kind))
-    there = {possible[owner] for owner in owners.tolist()}
-    if not there:
-        example = snapshot.ids_at(snapshot.live.rows[:1])
-        raise InvalidInputError(
-            f"none of the {len(documents):,} relevant documents is in the collection: an id in the judgements is "
-            f"{documents[0]!r}, one of the collection is {example[0]!r}"
-            if example
-            else "the collection is empty: there is nothing to evaluate"
-        )
-    return tuple(name for name in documents if name not in there)
+    numeric = pa.types.is_integer(kind)
+    possible = [name for name in documents if not numeric or _is_int64(name)]
+    ids = pa.array([int(name) if numeric else name for name in possible], kind)
+    owners, _ = snapshot.locate(ids)
+    present = {possible[owner] for owner in owners.tolist()}
+    if present:
+        return tuple(name for name in documents if name not in present)
+    example = snapshot.ids_at(snapshot.live.rows[:1])
+    if not example:
+        raise InvalidInputError("the collection is empty: there is nothing to evaluate")
+    raise InvalidInputError(
+        f"none of the {len(documents):,} relevant documents is in the collection: an id in the "
+        f"judgements is {documents[0]!r}, one of the collection is {example[0]!r}"
+    )
 
 
 def _is_int64(name: str) -> bool:
@@ -152,19 +170,18 @@ def _is_int64(name: str) -> bool:
     )
 
 
-def _measured(
+def _measures(
     found: Mapping[str, Sequence[Id]],
     relevant: Mapping[str, Mapping[str, int]],
     cuts: Sequence[int],
 ) -> dict[str, dict[str, float]]:
-    """Query id -> measure -> value. The rank decides, not the score, so that ties stay as the search ordered them."""
-    try:
-        from ir_measures import AP, RR, Measure, R, iter_calc, nDCG
-    except ImportError as error:
-        raise MissingExtraError("ir-measures", "evaluate", "Evaluating with judgements") from error
+    """Query id -> measure -> value.
 
-    names: dict[Measure, str] = {}
-    for name, measure in (("nDCG", nDCG), ("MRR", RR), ("recall", R), ("MAP", AP)):
+    ir-measures is given the ranks as scores, so that ties stay in the order of the search.
+    """
+    ir = require("ir_measures", "ir-measures", "evaluate", "Evaluating with judgements")
+    names: dict[Any, str] = {}
+    for name, measure in (("nDCG", ir.nDCG), ("MRR", ir.RR), ("recall", ir.R), ("MAP", ir.AP)):
         names |= {measure @ k: f"{name}@{k}" for k in cuts}
     run = {
         query: {str(document): float(-rank) for rank, document in enumerate(ids)}
@@ -175,29 +192,21 @@ def _measured(
         for query, row in relevant.items()
     }
     values = {query: dict.fromkeys(names.values(), 0.0) for query in found}
-    for item in iter_calc(list(names), qrels, run):
+    for item in ir.iter_calc(list(names), qrels, run):
         values[item.query_id][names[item.measure]] = float(item.value)
     return values
 
 
 def _with_notes(report: QualityReport) -> QualityReport:
-    """Say in words what was left out or counts as missed."""
-    notes = []
-    if report.unjudged:
-        notes.append(
-            f"queries without judgements, left out ({len(report.unjudged):,}): {named(report.unjudged)}"
-        )
-    if report.without_relevant:
-        notes.append(
-            f"queries with no relevant document, left out ({len(report.without_relevant):,}): {named(report.without_relevant)}"
-        )
-    if report.unasked:
-        notes.append(
-            f"judged queries that have no text ({len(report.unasked):,}): {named(report.unasked)}"
-        )
-    if report.missing:
-        notes.append(
-            f"relevant documents that are not in the collection ({len(report.missing):,}), counted as not found: "
-            f"{named(report.missing)}"
-        )
-    return replace(report, notes=tuple(notes))
+    """The report with sentences on what was left out or counts as not found."""
+    subjects = (
+        ("queries without judgements, left out", report.queries_without_judgements),
+        ("queries with no relevant document, left out", report.queries_without_relevant),
+        ("judged queries that have no text, left out", report.judged_queries_without_text),
+        (
+            "relevant documents that are not in the collection, counted as not found",
+            report.missing_documents,
+        ),
+    )
+    notes = tuple(f"{subject} ({len(ids):,}): {first_ids(ids)}" for subject, ids in subjects if ids)
+    return replace(report, notes=notes)

@@ -1,53 +1,69 @@
-"""Quality without judgements: questions made out of the documents themselves, each with its own document to be found.
+"""Quality without judgements: questions made from the documents, each answered by its own document.
 
-A question is one sentence of a document, drawn at random; of a text of one sentence, a run of half its words. Asked twice:
+A question is one random sentence of a document; of a text of one sentence, it is a run of half its
+words. Each question is asked twice:
 
-known-item  against the collection as it is, which holds the sentence. Any sound set-up is near 1 here, so a lower value is a
-            symptom: texts longer than the model reads, a wrong prompt, a language it does not know, too low a recall.
-cloze       with the sentence taken out of its own document, which is embedded anew without it; the others stay. This asks
-            whether the model knows what belongs together, and tells models apart. After the inverse cloze task (Lee, Chang and
-            Toutanova, "Latent Retrieval for Weakly Supervised Open Domain Question Answering", ACL 2019).
+known-item  against the collection as it is, which contains the sentence. A sound configuration
+            scores near 1, so a lower value is a symptom: texts longer than the model reads, a wrong
+            prompt, an unsupported language, or too low a recall.
+cloze       with the sentence removed from its own document, which is embedded without it; the other
+            documents stay as they are. This measures whether the model knows what belongs together,
+            and separates models. After the inverse cloze task (Lee, Chang and Toutanova, "Latent
+            Retrieval for Weakly Supervised Open Domain Question Answering", ACL 2019).
 
-Known-item questions made from a collection go back to Azzopardi and de Rijke, "Automatic construction of known-item finding
-test beds" (SIGIR 2006). Neither number is the quality people will see. A document's sentences share their author's words, as
-people's questions do not, which flatters; a sentence need not follow from the rest, and another document may answer it as well,
-which is unkind. Use them to compare models and settings on the same collection. On XQuAD-en, five models from character counts
-to MiniLM have a cloze MRR@10 of .15, .26, .64, .74, .85 and, with its real questions, an nDCG@10 of .31, .46, .81, .90, .94
-(benchmarks/known_items.py; the third is a static model).
+Known-item questions made from a collection go back to Azzopardi and de Rijke, "Automatic
+construction of known-item finding test beds" (SIGIR 2006).
+
+Neither number is the quality that users will see. The sentences of a document share their author's
+words, which real questions do not, so the scores are too high; a sentence need not follow from the
+rest, and another document may answer it as well, so they are too low. Use them to compare models
+and settings on one collection. On XQuAD-en, five models from character counts to MiniLM have a
+cloze MRR@10 of .15, .26, .64, .74 and .85; with the real questions of XQuAD-en their nDCG@10 is
+.31, .46, .81, .90 and .94 (benchmarks/known_items.py; the third is a static model).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vecsearch.common.arrays import Vectors
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.common.scripts import CJK_LETTERS, weighted_length
 from vecsearch.embedders.stored import Model
 from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.evaluation.judged import Search
 from vecsearch.evaluation.metrics import mrr_at_k
-from vecsearch.evaluation.report import QualityReport, summary
-from vecsearch.evaluation.subject import Split, Subject
-from vecsearch.ingest.sentences import sentence_spans
+from vecsearch.evaluation.quality import QualityReport, mean_scores
+from vecsearch.ingest.sentences import Span, sentence_spans
+from vecsearch.query.documents import documents_by_id
+from vecsearch.query.results import Hits
+from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import CHUNK, Id, Metric
 
 K = 10
-DEPTH = 3 * K  # hits asked for: some may hold the very sentence, and are passed over
-SHORTEST, LONGEST = (
-    24,
-    400,
-)  # a question's length in characters, a Chinese, Japanese or Korean one counting four
+DEPTH = 3 * K  # hits asked for, as other documents with the same sentence are skipped
+# Length of a question in characters; a Chinese, Japanese or Korean character counts as four.
+SHORTEST, LONGEST = 24, 400
 CJK_WEIGHT = 4
 WINDOW = 1024  # documents read at a time
 _UNIT = re.compile(rf"[{CJK_LETTERS}]|[^\s{CJK_LETTERS}]+")
+Split = Callable[[str], Sequence[Span]]
+"""Splits a text into the spans of its passages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question and the document it is for, which goes on without it. sentence: whether it is one, or a run of words."""
+    """A question and the document that answers it.
+
+    Attributes:
+        id: The document's id.
+        question: The question.
+        rest: The document's text without the question.
+        sentence: Whether the question is a whole sentence, else it is a run of words.
+    """
 
     id: Id
     question: str
@@ -55,12 +71,33 @@ class Item:
     sentence: bool
 
 
-def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) -> QualityReport:
-    """Success@1, success@10 and MRR@10 of `n_queries` questions, as known-item search and as cloze; see the module.
+def known_item_quality(
+    snapshot: Snapshot,
+    search: Search,
+    rows: Positions,
+    model: Model | None,
+    split: Split | None,
+    n_queries: int = 500,
+    seed: int = 0,
+) -> QualityReport:
+    """Success@1, success@10 and MRR@10 of questions made from documents, known-item and cloze.
 
-    Raises EmbedderError in a collection without a model, InvalidInputError where no document makes a question.
+    Args:
+        snapshot: The version that is searched.
+        search: Searches it.
+        rows: The rows whose documents questions are made from.
+        model: The collection's model.
+        split: The collection's chunker; None if texts are not split.
+        n_queries: How many questions to make.
+        seed: Seed of the random choice of documents and sentences.
+
+    Returns:
+        The report.
+
+    Raises:
+        EmbedderError: The collection has no model.
+        InvalidInputError: No document makes a question, or `n_queries` is below 1.
     """
-    model, snapshot = subject.model, subject.snapshot
     if n_queries < 1:
         raise InvalidInputError(f"n_queries is {n_queries}; it must be 1 or more")
     if model is None:
@@ -69,66 +106,73 @@ def known_item_quality(subject: Subject, n_queries: int = 500, seed: int = 0) ->
             hint="give queries and qrels",
             command_hint="give --queries and --qrels",
         )
-    items, looked_at = _draw(subject, n_queries, np.random.default_rng(seed))
+    items, documents_read = _make_items(snapshot, rows, n_queries, np.random.default_rng(seed))
     questions = model.embed_queries([item.question for item in items])
-    hits = subject.search(questions, DEPTH)
-    without = _scores_without(items, questions, model, subject.splitter(), snapshot.manifest.metric)
+    hits = search(questions, DEPTH)
+    own_scores = _scores_without_question(items, questions, model, split, snapshot.manifest.metric)
     text_column = snapshot.manifest.text_column or ""
-    stored, cloze = [], []
-    for item, found, score in zip(items, hits, without, strict=True):
-        holds = [
-            isinstance(text, str) and item.question in text for text in found.column(text_column)
-        ]
-        others = [
-            (name, value)
-            for name, value, same in zip(found.ids, found.scores.tolist(), holds, strict=True)
-            if name == item.id or not same
-        ]
-        stored.append([name for name, _ in others])
-        better = [name for name, value in others if name != item.id and value > score]
+    known_item, cloze = [], []
+    for item, found, own_score in zip(items, hits, own_scores, strict=True):
+        ranked = _without_duplicates(item, found, text_column)
+        known_item.append([id for id, _ in ranked])
+        better = [id for id, score in ranked if id != item.id and score > own_score]
         cloze.append([*better, item.id])
-    per_query = _measured(items, {"known-item": stored, "cloze": cloze})
+    per_query = _measures(items, {"known-item": known_item, "cloze": cloze})
     return QualityReport(
         method="known items",
         queries=len(items),
         documents=snapshot.manifest.documents,
-        scores=summary(per_query, list(next(iter(per_query.values())))),
+        scores=mean_scores(per_query),
         per_query=per_query,
         texts={str(item.id): item.question for item in items},
-        notes=_notes(items, looked_at),
+        notes=_notes(items, documents_read),
     )
 
 
-def _draw(subject: Subject, wanted: int, rng: np.random.Generator) -> tuple[list[Item], int]:
-    """Up to `wanted` questions of documents drawn at random, and how many documents were looked at for them."""
-    snapshot, rows = subject.snapshot, subject.selection.rows
+def _make_items(
+    snapshot: Snapshot, rows: Positions, wanted: int, rng: np.random.Generator
+) -> tuple[list[Item], int]:
+    """Up to `wanted` questions of random documents, and how many documents were read for them."""
     column = str(snapshot.manifest.text_column)
     if snapshot.manifest.chunked and len(rows):
-        rows = rows[
-            snapshot.take([CHUNK], rows).column(0).to_numpy() == 0
-        ]  # a document's first passage stands for it
+        first_passages = snapshot.take([CHUNK], rows).column(0).to_numpy() == 0
+        rows = rows[first_passages]  # one row for each document
     order = rng.permutation(rows)
     items: list[Item] = []
-    looked_at = 0
+    documents_read = 0
     for start in range(0, len(order), WINDOW):
         ids = snapshot.ids_at(order[start : start + WINDOW])
-        for name, document in zip(ids, subject.get(ids, [column]), strict=True):
-            looked_at += 1
-            made = make_question((document or {}).get(column) or "", rng)
-            if made is not None:
-                items.append(Item(name, *made))
+        for id, document in zip(ids, documents_by_id(snapshot, ids, [column]), strict=True):
+            documents_read += 1
+            question = make_question((document or {}).get(column) or "", rng)
+            if question is not None:
+                items.append(Item(id, *question))
             if len(items) == wanted:
-                return items, looked_at
+                return items, documents_read
     if not items:
         raise InvalidInputError(
-            f"no question can be made: {looked_at:,} documents match, and none has a text of more than a few words; "
-            "give queries and qrels"
+            f"no question can be made: {documents_read:,} documents match, and none has a text of "
+            "more than a few words; give queries and qrels"
         )
-    return items, looked_at
+    return items, documents_read
 
 
 def make_question(text: str, rng: np.random.Generator) -> tuple[str, str, bool] | None:
-    """(question, the text without it, whether it is a whole sentence), or None for a text too short to be parted."""
+    """Take a question out of a text.
+
+    Args:
+        text: A document's text.
+        rng: Chooses the sentence.
+
+    Returns:
+        The question, the text without it, and whether it is a whole sentence; None for a text that
+        is too short.
+
+    Example:
+        >>> text = "Rye bread cools on a shelf.  Children buy sweet buns before school."
+        >>> make_question(text, np.random.default_rng(0))[0] in text
+        True
+    """
     fitting = [
         (start, end)
         for start, end in sentence_spans(text)
@@ -155,12 +199,28 @@ def _length(text: str) -> int:
     return weighted_length(text.strip(), CJK_WEIGHT)
 
 
-def _scores_without(
+def _without_duplicates(item: Item, hits: Hits, text_column: str) -> list[tuple[Id, float]]:
+    """(id, score) of the hits, without other documents that contain the very question."""
+    contains = [
+        isinstance(text, str) and item.question in text for text in hits.column(text_column)
+    ]
+    return [
+        (id, score)
+        for id, score, duplicate in zip(hits.ids, hits.scores.tolist(), contains, strict=True)
+        if id == item.id or not duplicate
+    ]
+
+
+def _scores_without_question(
     items: Sequence[Item], questions: Vectors, model: Model, split: Split | None, metric: Metric
 ) -> list[float]:
-    """Each question's score with its own document, embedded without the question; its best passage, where texts are split."""
+    """Each question's score with its own document, embedded without the question.
+
+    Where texts are split, it is the score of the best passage.
+    """
     parts = [
-        [item.rest[a:b] for a, b in split(item.rest)] if split else [item.rest] for item in items
+        [item.rest[start:end] for start, end in split(item.rest)] if split else [item.rest]
+        for item in items
     ]
     vectors = model.embed_documents([part for passages in parts for part in passages])
     ends = np.cumsum([len(passages) for passages in parts])
@@ -172,7 +232,7 @@ def _scores_without(
 
 
 def _similarities(question: Vectors, rest: Vectors, metric: Metric) -> Vectors:
-    """As the collection scores: larger is better."""
+    """Scores as the collection computes them, larger is better."""
     if metric is Metric.L2:
         return np.asarray(-np.square(rest - question).sum(axis=1), np.float32)
     products = rest @ question
@@ -182,7 +242,7 @@ def _similarities(question: Vectors, rest: Vectors, metric: Metric) -> Vectors:
     return np.asarray(products, np.float32)
 
 
-def _measured(
+def _measures(
     items: Sequence[Item], rankings: dict[str, list[list[Id]]]
 ) -> dict[str, dict[str, float]]:
     relevance: list[dict[Id, float]] = [{item.id: 1.0} for item in items]
@@ -198,17 +258,19 @@ def _measured(
     return per_query
 
 
-def _notes(items: Sequence[Item], looked_at: int) -> tuple[str, ...]:
+def _notes(items: Sequence[Item], documents_read: int) -> tuple[str, ...]:
     runs = sum(not item.sentence for item in items)
-    made = f"questions are sentences of {len(items):,} documents drawn at random"
+    origin = f"questions are sentences of {len(items):,} random documents"
     if runs:
-        made += f" ({runs:,} of them runs of words, where a text is one sentence)"
-    if looked_at > len(items):
-        made += f"; {looked_at - len(items):,} more were too short"
+        origin += f" ({runs:,} of them runs of words, where a text is one sentence)"
+    if documents_read > len(items):
+        origin += f"; {documents_read - len(items):,} more were too short"
     return (
-        made,
-        "known-item: the document holds the sentence, so expect nearly 1; less points to texts longer than the model reads, "
-        "a wrong prompt or language, or too low a recall",
-        "cloze: the sentence is taken out of its document first; compare models and settings by it",
-        "neither is the quality people will see: sentences share their author's words, and need not follow from the rest",
+        origin,
+        "known-item: the document contains the sentence, so expect nearly 1; less is a sign of "
+        "texts longer than the model reads, a wrong prompt or language, or too low a recall",
+        "cloze: the sentence is removed from its document first; use it to compare models and "
+        "settings",
+        "neither is the quality that users will see: sentences share their author's words, and "
+        "need not follow from the rest",
     )

@@ -1,8 +1,10 @@
-"""Measures of search quality and speed: recall@k, a bootstrap interval, nDCG@k, MRR@k and a summary of latencies.
+"""Measures of search quality and speed, as pure functions over arrays and plain sequences.
 
-Pure functions over arrays and plain sequences. The recall defined here is the one every promise of vecsearch is about:
+vecsearch uses this definition of recall everywhere:
 
-    recall@k = |found ∩ exact| / min(k, rows that match),  ties at the k-th score counting as found.
+    recall@k = |found ∩ exact| / min(k, rows that match)
+
+where ties at the k-th score count as found.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ RowArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Id = TypeVar("Id", bound=Hashable)
 SCORE_TOLERANCE = 1e-6
-"""Two scores this close, relative to the query's largest exact score, are a tie: float32 sums differ with their order."""
+"""Scores this close, relative to the query's largest exact score, are ties (float32 rounding)."""
 
 
 def recall_at_k(
@@ -34,20 +36,35 @@ def recall_at_k(
     *,
     tolerance: float = SCORE_TOLERANCE,
 ) -> FloatArray:
-    """Recall@k of each query: float64, shape (n,), each in [0, 1].
+    """Recall@k of each query.
 
-    A found row counts when it is one of the exact top rows, or ties with the last of them. Ties fill only the places that
-    ties have in the exact answer: rows that all score as the k-th do not make up for a missed better one. A row found twice
-    counts once, and -1 (padding) never. Where no row matches there is nothing to miss, and recall is 1.
+    A found row counts if it is one of the exact top rows, or ties with the last of them. Ties fill
+    only the ranks that ties have in the exact answer: rows that score like the k-th do not make up
+    for a missed better one. A row found twice counts once, and padding never. If no row matches,
+    recall is 1.
 
-    found_rows    int, shape (n, m): rows found, padded with -1; columns after the k-th are not looked at.
-    found_scores  float, shape (n, m): the *true* scores of those rows (larger is better), not an index's estimates. A row that
-                  the filter excludes must stand as -1 in `found_rows`. None: ties are not looked for.
-    exact_rows    int, shape (n, j), best first, padded with -1; j at least min(k, the most rows that match).
-    exact_scores  float, shape (n, j): their scores.
-    matching      rows that match each query's filter: one number for all, or shape (n,). None: as many as `exact_rows` shows.
+    Args:
+        found_rows: int, shape (n, m): the found rows, padded with -1; columns after the k-th are
+            ignored. A row that the filter excludes must be given as -1.
+        found_scores: float, shape (n, m): the exact scores of those rows, larger is better, not an
+            index's estimates. None does not look for ties.
+        exact_rows: int, shape (n, j): the exact answer, best first, padded with -1; j must be at
+            least min(k, the number of matching rows).
+        exact_scores: float, shape (n, j): their scores.
+        k: The number of hits.
+        matching: How many rows match each query's filter: one number, or shape (n,). None takes the
+            rows in `exact_rows`.
+        tolerance: Scores this close, relative to the query's largest exact score, are ties.
 
-    Raises InvalidInputError when shapes do not fit or the exact rows are too few.
+    Returns:
+        float64, shape (n,), from 0 to 1.
+
+    Raises:
+        InvalidInputError: Shapes do not fit, or there are too few exact rows.
+
+    Example:
+        >>> recall_at_k([[7, 3]], None, [[7, 5]], [[0.9, 0.8]], k=2)
+        array([0.5])
     """
     if k < 1:
         raise InvalidInputError(f"k must be at least 1, not {k}")
@@ -63,18 +80,18 @@ def recall_at_k(
     if not exact.shape[1]:
         return np.ones(len(found))
 
-    # The k-th exact score of each query, and which exact rows are clearly better than it: the others tie.
+    # Exact rows that are clearly better than the k-th, and those that tie with it.
     kth = np.take_along_axis(truth, np.maximum(wanted - 1, 0)[:, None], axis=1)
     slack = tolerance * np.abs(np.where(valid, truth, 0.0)).max(axis=1, keepdims=True)
     in_answer = valid & (np.arange(exact.shape[1]) < wanted[:, None])
     better = in_answer & (truth > kth + slack)
 
-    fresh = (found >= 0) & ~_repeated(found)
-    hit_better = fresh & _member(found, np.where(better, exact, -1))
+    distinct = (found >= 0) & ~_repeated(found)
+    hit_better = distinct & _member(found, np.where(better, exact, -1))
     tie = _member(found, np.where(in_answer, exact, -1))
     if found_scores is not None:
         tie |= _scores(found_scores, "found_scores", np.shape(found_rows))[:, :k] >= kth - slack
-    ties = (tie & fresh & ~hit_better).sum(axis=1)
+    ties = (tie & distinct & ~hit_better).sum(axis=1)
     hits = hit_better.sum(axis=1) + np.minimum(ties, wanted - better.sum(axis=1))
     recall: FloatArray = np.where(wanted > 0, hits / np.maximum(wanted, 1), 1.0)
     return recall
@@ -83,13 +100,29 @@ def recall_at_k(
 def bootstrap_interval(
     values: npt.ArrayLike, confidence: float = 0.99, *, seed: int = 0, resamples: int = 10_000
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (float, shape (n,)): (low, high).
+    """Percentile bootstrap interval of a mean.
 
-    After Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979). A resample is drawn as counts of the distinct
-    values, which has the same distribution as drawing the n values one by one and costs far less: recall@10 has 11 values.
-    When all values are equal, both ends are that value: a sample without spread cannot show how far off it is.
+    Efron, "Bootstrap Methods: Another Look at the Jackknife" (1979). A resample is generated as
+    counts of the distinct values, which has the same distribution as sampling the n values one by
+    one and is much faster: recall@10 has 11 values. If all values are equal, both ends are that
+    value, as a sample without spread cannot show its error.
 
-    Raises InvalidInputError for no values, a NaN or infinite one, or a confidence outside (0, 1).
+    Args:
+        values: float, shape (n,).
+        confidence: The probability that the interval is to contain the mean.
+        seed: Seed of the resampling.
+        resamples: How many resamples to generate.
+
+    Returns:
+        (low, high).
+
+    Raises:
+        InvalidInputError: There is no value, one is NaN or infinite, or the confidence is not
+            between 0 and 1.
+
+    Example:
+        >>> bootstrap_interval([0.5, 0.5, 0.5])
+        (0.5, 0.5)
     """
     sample = np.asarray(values, dtype=np.float64).ravel()
     if sample.size == 0 or not np.isfinite(sample).all():
@@ -118,15 +151,27 @@ def bootstrap_interval(
 def ndcg_at_k(
     found: Sequence[Sequence[Id]], relevance: Sequence[Mapping[Id, float]], k: int
 ) -> FloatArray:
-    """nDCG@k of each query: float64, shape (n,), as trec_eval computes it.
+    """nDCG@k of each query, as trec_eval computes it.
 
-    The gain of a hit is its judged relevance (not 2^relevance - 1), the discount log2(rank + 1); a document without a
-    judgement or judged below zero has no gain. The ideal ranking is that of the judged documents. A query with no relevant
-    document scores 0. An id that stands twice in a ranking gains once. Järvelin & Kekäläinen, "Cumulated gain-based
-    evaluation of IR techniques" (2002).
+    Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002). The gain of
+    a hit is its judged relevance (not 2^relevance - 1), the discount is log2(rank + 1). A document
+    without a judgement, or judged below zero, has no gain. The ideal ranking is that of the judged
+    documents. A query without a relevant document scores 0. A repeated id gains once.
 
-    found      ids of the hits of each query, best first.
-    relevance  for each query, judged id -> relevance.
+    Args:
+        found: The ids of each query's hits, best first.
+        relevance: For each query, judged id -> relevance.
+        k: The number of hits.
+
+    Returns:
+        float64, shape (n,), from 0 to 1.
+
+    Raises:
+        InvalidInputError: `k` is below 1, or the lengths differ.
+
+    Example:
+        >>> ndcg_at_k([["a", "b"]], [{"a": 1}], k=2)
+        array([1.])
     """
     _check_pairs(found, relevance, k)
     discount = 1.0 / np.log2(np.arange(2, k + 2))
@@ -143,9 +188,22 @@ def ndcg_at_k(
 def mrr_at_k(
     found: Sequence[Sequence[Id]], relevance: Sequence[Mapping[Id, float]], k: int
 ) -> FloatArray:
-    """Reciprocal rank of each query's first relevant hit (relevance above zero) among the first k, or 0: float64, shape (n,).
+    """Reciprocal rank of each query's first relevant hit; the mean is MRR@k.
 
-    Its mean is MRR@k. Arguments as for `ndcg_at_k`.
+    Args:
+        found: The ids of each query's hits, best first.
+        relevance: For each query, judged id -> relevance; above zero is relevant.
+        k: The number of hits.
+
+    Returns:
+        float64, shape (n,); 0 where no relevant document is among the first k hits.
+
+    Raises:
+        InvalidInputError: `k` is below 1, or the lengths differ.
+
+    Example:
+        >>> mrr_at_k([["b", "a"]], [{"a": 1}], k=2)
+        array([0.5])
     """
     _check_pairs(found, relevance, k)
     scores = np.zeros(len(found))
@@ -159,7 +217,16 @@ def mrr_at_k(
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """Latencies of single queries run one after another: percentiles and mean in milliseconds, and queries per second."""
+    """Latencies of queries that run one after another.
+
+    Attributes:
+        queries: How many queries ran.
+        mean_ms: Mean latency in milliseconds.
+        p50_ms: Median latency in milliseconds.
+        p95_ms: 95th percentile in milliseconds.
+        p99_ms: 99th percentile in milliseconds.
+        qps: Queries per second.
+    """
 
     queries: int
     mean_ms: float
@@ -170,9 +237,20 @@ class LatencySummary:
 
 
 def summarize_latency(seconds: npt.ArrayLike) -> LatencySummary:
-    """Summary of the latencies `seconds` (float, shape (n,)): `qps` is n over their sum. Percentiles are interpolated.
+    """Summarize latencies; percentiles are interpolated.
 
-    Raises InvalidInputError for no latencies, a NaN or infinite one, or one that is not above zero.
+    Args:
+        seconds: float, shape (n,): the latency of each query in seconds.
+
+    Returns:
+        The summary; `qps` is n divided by the sum of the latencies.
+
+    Raises:
+        InvalidInputError: There is no latency, or one is not finite or not above zero.
+
+    Example:
+        >>> summarize_latency([0.001, 0.003]).qps
+        500.0
     """
     times = np.asarray(seconds, dtype=np.float64).ravel()
     if times.size == 0 or not np.isfinite(times).all() or (times <= 0.0).any():
@@ -189,7 +267,8 @@ def _row_numbers(values: npt.ArrayLike, name: str) -> RowArray:
     array = np.asarray(values)
     if array.ndim != 2 or (array.size and array.dtype.kind not in "iu"):
         raise InvalidInputError(
-            f"{name} must be integers of shape (queries, hits), not {array.dtype} of shape {array.shape}"
+            f"{name} must be integers of shape (queries, hits), not {array.dtype} of shape "
+            f"{array.shape}"
         )
     return array.astype(np.int64, copy=False)
 
@@ -202,7 +281,7 @@ def _scores(values: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> FloatAr
 
 
 def _wanted(matching: int | npt.ArrayLike | None, valid: Mask, k: int) -> RowArray:
-    """How many rows a perfect answer of each query has: min(k, rows that match), shape (n,)."""
+    """How many rows a perfect answer of each query has: min(k, matching rows), shape (n,)."""
     shown: RowArray = valid.sum(axis=1, dtype=np.int64)
     if matching is None:
         return shown
@@ -212,24 +291,25 @@ def _wanted(matching: int | npt.ArrayLike | None, valid: Mask, k: int) -> RowArr
     if (wanted < 0).any() or (shown < wanted).any():
         worst = int(np.argmax((shown < wanted) | (wanted < 0)))
         raise InvalidInputError(
-            f"query {worst}: {wanted[worst]} of its matching rows are wanted at k={k}, but exact_rows has {shown[worst]}"
+            f"query {worst}: {wanted[worst]} of its matching rows are needed for k={k}, but "
+            f"exact_rows has {shown[worst]}"
         )
     return wanted
 
 
 def _repeated(rows: RowArray) -> Mask:
-    """Marks each row number that stands further left in the same line already."""
+    """Mark each row number that occurs further left in the same line."""
     order = np.argsort(rows, axis=1, kind="stable")
     ordered = np.take_along_axis(rows, order, axis=1)
-    again = np.zeros(rows.shape, dtype=bool)
-    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    marks = np.zeros_like(again)
-    np.put_along_axis(marks, order, again, axis=1)
+    equal = np.zeros(rows.shape, dtype=bool)
+    equal[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    marks = np.zeros_like(equal)
+    np.put_along_axis(marks, order, equal, axis=1)
     return marks
 
 
 def _member(rows: RowArray, of: RowArray) -> Mask:
-    """Marks each entry of `rows` that stands in the same line of `of`; padding stands nowhere."""
+    """Mark each entry of `rows` that occurs in the same line of `of`; padding never does."""
     span = max(int(rows.max(initial=0)), int(of.max(initial=0))) + 1
     lines = np.arange(len(rows), dtype=np.int64)[:, None] * span
     wanted = (lines + of)[of >= 0]
@@ -246,6 +326,6 @@ def _check_pairs(found: Sequence[object], relevance: Sequence[object], k: int) -
 
 
 def _gains(ranking: Sequence[Id], judged: Mapping[Id, float]) -> FloatArray:
-    """The gain at each rank; an id met before gains nothing, but keeps its rank."""
-    left = {document: max(value, 0.0) for document, value in judged.items()}
-    return np.array([left.pop(hit, 0.0) for hit in ranking], dtype=np.float64)
+    """The gain at each rank; a repeated id gains nothing, but keeps its rank."""
+    gains = {document: max(value, 0.0) for document, value in judged.items()}
+    return np.array([gains.pop(hit, 0.0) for hit in ranking], dtype=np.float64)

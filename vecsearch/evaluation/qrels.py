@@ -1,9 +1,11 @@
-"""Queries and judgements from files: the BEIR layout and TREC's.
+"""Read queries and relevance judgements from files in the formats of BEIR and TREC.
 
-    queries  .jsonl, one {"_id": ..., "text": ...} a line (BEIR); or id, tab, text a line (TREC topics as TSV)
-    qrels    query-id, corpus-id, score, with or without that line as a header (BEIR); or query, 0, document, grade (TREC)
+Queries: .jsonl with one {"_id": ..., "text": ...} per line (BEIR), or one "id, tab, text" per line
+(TREC topics as TSV). Judgements (qrels): query-id, corpus-id, score, with or without that header
+(BEIR), or query, 0, document, grade (TREC).
 
-BEIR: Thakur et al., "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval Models" (2021).
+BEIR: Thakur et al., "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information
+Retrieval Models" (2021).
 """
 
 from __future__ import annotations
@@ -19,22 +21,42 @@ Qrels = dict[str, dict[str, int]]
 
 
 def read_beir(folder: Path, split: str = "test") -> tuple[Path, Path]:
-    """The queries' and the judgements' files of a BEIR folder. Raises InvalidInputError, saying what is absent."""
+    """The files of queries and judgements of a BEIR folder.
+
+    Args:
+        folder: The folder, with queries.jsonl and qrels/SPLIT.tsv.
+        split: Which judgements to use.
+
+    Returns:
+        (queries file, judgements file).
+
+    Raises:
+        InvalidInputError: A file is missing; the message names it.
+    """
     queries, qrels = folder / "queries.jsonl", folder / "qrels" / f"{split}.tsv"
     for path in (queries, qrels):
         if not path.is_file():
-            there = ", ".join(sorted(file.stem for file in (folder / "qrels").glob("*.tsv")))
-            hint = f"; it has the splits {there}" if there and path is qrels else ""
+            splits = ", ".join(sorted(file.stem for file in (folder / "qrels").glob("*.tsv")))
+            hint = f"; it has the splits {splits}" if splits and path is qrels else ""
             raise InvalidInputError(
-                f"{folder} is not a folder in the BEIR layout: {path.relative_to(folder)} is not there{hint}"
+                f"{folder} is not a folder in the BEIR layout: {path.relative_to(folder)} is not "
+                f"there{hint}"
             )
     return queries, qrels
 
 
 def read_queries(path: Path, *, number_lines: bool = False) -> dict[str, str]:
-    """Query id -> text. Raises InvalidInputError naming file and line.
+    """Read queries.
 
-    With number_lines, ids are optional: a query without one gets the number of its line.
+    Args:
+        path: A .jsonl file (BEIR), or a file of tab-separated lines (TREC).
+        number_lines: Ids are optional: a query without one gets the number of its line.
+
+    Returns:
+        Query id -> text.
+
+    Raises:
+        InvalidInputError: The file is wrong; the message names file and line.
     """
     queries: dict[str, str] = {}
     for number, line in _lines(path):
@@ -46,17 +68,25 @@ def read_queries(path: Path, *, number_lines: bool = False) -> dict[str, str]:
         if not text.strip():
             raise InvalidInputError(f"{path}, line {number}: the query {key!r} has no text")
         if key in queries:
-            raise InvalidInputError(
-                f"{path}, line {number}: the query id {key!r} is there a second time"
-            )
+            raise InvalidInputError(f"{path}, line {number}: duplicate query id {key!r}")
         queries[key] = text
     if not queries:
-        raise InvalidInputError(f"{path} holds no query")
+        raise InvalidInputError(f"{path} contains no query")
     return queries
 
 
 def read_qrels(path: Path) -> Qrels:
-    """Query id -> document id -> grade (a whole number; above zero is relevant). Raises InvalidInputError naming the line."""
+    """Read judgements.
+
+    Args:
+        path: A file of tab- or space-separated lines (BEIR or TREC).
+
+    Returns:
+        Query id -> document id -> grade, a whole number; above zero is relevant.
+
+    Raises:
+        InvalidInputError: The file is wrong; the message names file and line.
+    """
     qrels: Qrels = {}
     for number, line in _lines(path):
         fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
@@ -64,8 +94,8 @@ def read_qrels(path: Path) -> Qrels:
             continue
         if len(fields) not in (3, 4):
             raise InvalidInputError(
-                f"{path}, line {number}: {len(fields)} columns; expected query-id, corpus-id, score (BEIR) or "
-                "query, 0, document, grade (TREC)"
+                f"{path}, line {number}: {len(fields)} columns; expected query-id, corpus-id, "
+                "score (BEIR) or query, 0, document, grade (TREC)"
             )
         query, document = fields[0], fields[-2]
         try:
@@ -77,11 +107,11 @@ def read_qrels(path: Path) -> Qrels:
         judged = qrels.setdefault(query, {})
         if judged.setdefault(document, grade) != grade:
             raise InvalidInputError(
-                f"{path}, line {number}: query {query!r} and document {document!r} are judged {grade}, and {judged[document]} "
-                "further up"
+                f"{path}, line {number}: query {query!r} and document {document!r} are judged "
+                f"{grade} here, but {judged[document]} in an earlier line"
             )
     if not qrels:
-        raise InvalidInputError(f"{path} holds no judgement")
+        raise InvalidInputError(f"{path} contains no judgement")
     return qrels
 
 

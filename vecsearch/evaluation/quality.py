@@ -1,35 +1,94 @@
-"""How good the answers are: with judgements of one's own, or with questions made out of the documents.
-
-subject.py      the collection under evaluation
-report.py       what an evaluation says
-files.py        queries and qrels in the BEIR layout and as TREC files
-judged.py       nDCG, MRR, recall and MAP by ir-measures
-known_items.py  questions made from the documents: known-item search and cloze
-"""
+"""The report of a quality evaluation: means with intervals, and the values of every query."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from os import PathLike
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from vecsearch.evaluation.judged import judged_quality
-from vecsearch.evaluation.known_items import known_item_quality
-from vecsearch.evaluation.report import QualityReport, Score
-from vecsearch.evaluation.subject import Subject
+import numpy as np
 
-__all__ = ["QualityReport", "Score", "Subject", "evaluate"]
+from vecsearch.evaluation.metrics import bootstrap_interval
+
+CONFIDENCE = 0.95
+SHOWN_IDS = 5
 
 
-def evaluate(
-    subject: Subject,
-    queries: str | PathLike[str] | Mapping[Any, Any] | None = None,
-    qrels: str | PathLike[str] | Mapping[Any, Mapping[Any, int]] | None = None,
-    k: int | Sequence[int] | None = None,
-    n_queries: int = 500,
-    seed: int = 0,
-) -> QualityReport:
-    """By judgements where there are any, else by known items. `Collection.evaluate` says what each argument is."""
-    if queries is None and qrels is None:
-        return known_item_quality(subject, n_queries, seed)
-    return judged_quality(subject, queries, qrels, k)
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The mean of a measure over the queries.
+
+    Attributes:
+        mean: The mean, from 0 to 1.
+        low: Lower end of its 95% bootstrap interval.
+        high: Upper end of that interval.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """How well a collection answers queries; `str()` gives a table for people.
+
+    Attributes:
+        method: "judgements" (queries with relevance judgements) or "known items" (questions made
+            from the documents).
+        queries: How many queries were scored.
+        documents: How many documents the collection contains.
+        scores: Measure, such as "nDCG@10" -> mean and interval.
+        per_query: Query id -> measure -> value. For known items the id is the document's.
+        texts: Query id -> its text; empty for a query given as a vector.
+        notes: Sentences on what was left out and how to read the scores.
+        queries_without_judgements: Ids of queries that have no judgement, left out.
+        queries_without_relevant: Ids of queries without a relevant document, left out.
+        judged_queries_without_text: Ids of judged queries whose text was not given, left out.
+        missing_documents: Ids of relevant documents that are not in the collection; they count as
+            not found.
+
+    Example:
+        >>> import tempfile
+        >>> import vecsearch as vs
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     c = vs.create(folder + "/c.vs", embedder="toy:64")
+        ...     _ = c.add([{"id": 1, "text": "green tea"}, {"id": 2, "text": "black coffee"}])
+        ...     report = c.evaluate({"q1": "tea"}, {"q1": {"1": 1}}, k=1)
+        >>> report.scores["nDCG@1"].mean
+        1.0
+    """
+
+    method: str
+    queries: int
+    documents: int
+    scores: Mapping[str, Score]
+    per_query: Mapping[str, Mapping[str, float]]
+    texts: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    queries_without_judgements: tuple[str, ...] = ()
+    queries_without_relevant: tuple[str, ...] = ()
+    judged_queries_without_text: tuple[str, ...] = ()
+    missing_documents: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        head = f"{self.queries:,} queries, {self.documents:,} documents, {self.method}"
+        lines = [
+            f"{name:22} {score.mean:.4f}  [{score.low:.4f}, {score.high:.4f}]"
+            for name, score in self.scores.items()
+        ]
+        return "\n".join([head, *lines, *self.notes])
+
+
+def mean_scores(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, Score]:
+    """Mean and interval of each measure over the queries, of which there must be one at least."""
+    scores = {}
+    for name in next(iter(per_query.values())):
+        values = np.array([row[name] for row in per_query.values()])
+        scores[name] = Score(float(values.mean()), *bootstrap_interval(values, CONFIDENCE))
+    return scores
+
+
+def first_ids(ids: tuple[str, ...]) -> str:
+    """The first five ids and the number of the others, for a sentence."""
+    more = f" and {len(ids) - SHOWN_IDS:,} more" if len(ids) > SHOWN_IDS else ""
+    return ", ".join(ids[:SHOWN_IDS]) + more

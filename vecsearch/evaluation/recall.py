@@ -1,4 +1,4 @@
-"""Measure a live collection against exact search."""
+"""Measure a live collection's recall against exact search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.errors import InvalidInputError, RecallWarning
 from vecsearch.evaluation.metrics import bootstrap_interval, recall_at_k
 from vecsearch.query.searcher import Searcher
@@ -24,27 +24,42 @@ def measure_recall(
     seed: int,
     query_source: str = "the user's own queries",
 ) -> RecallReport:
-    """Recall@k of `search(recall=target)` over the kept rows. queries: float32 (nq, dim) as stored, or None for random rows.
+    """Recall@k of searches with a recall target, over the selected rows.
 
-    Warns (RecallWarning) when the recall lies below the target by more than chance.
+    Warns (RecallWarning) if the recall is below the target by more than chance: if the upper end of
+    its 99% interval is.
+
+    Args:
+        searcher: The version to search.
+        k: The number of hits.
+        n_queries: How many random rows to search for, where there are no queries.
+        selection: The rows that may be found.
+        target: The recall that the searches ask for.
+        queries: float32, shape (nq, dim), normalized as the rows are; None searches for random
+            rows, each of which is to find its neighbors but not itself.
+        seed: Seed of the choice of rows.
+        query_source: What the queries are, for the report.
+
+    Returns:
+        Mean recall, and its 99% bootstrap interval.
+
+    Raises:
+        InvalidInputError: There is nothing to measure.
     """
     rows = searcher.snapshot.live.rows
     if not len(rows) or not selection.count or n_queries < 1:
-        raise InvalidInputError(
-            "there is nothing to measure: no row matches, or no query was asked for"
-        )
-    own = None
+        raise InvalidInputError("there is nothing to measure: no row matches, or there is no query")
+    query_rows = None
     if queries is None:
-        own = np.random.default_rng(seed).choice(rows, min(n_queries, len(rows)), replace=False)
-        queries = searcher.snapshot.stored_vectors(own)
+        rng = np.random.default_rng(seed)
+        query_rows = rng.choice(rows, min(n_queries, len(rows)), replace=False)
+        queries = searcher.snapshot.stored_vectors(query_rows)
         query_source = "rows of the collection"
-    measured = recall_of_each(searcher, queries, k, selection, target, own)
-    if not measured:
+    recalls = recall_of_each(searcher, queries, k, selection, target, query_rows)
+    if not recalls:
         raise InvalidInputError("there is nothing to measure: only the query rows themselves match")
-    low, high = bootstrap_interval(measured)
-    report = RecallReport(
-        float(np.mean(measured)), low, high, k, len(measured), target, query_source
-    )
+    low, high = bootstrap_interval(recalls)
+    report = RecallReport(float(np.mean(recalls)), low, high, k, len(recalls), target, query_source)
     if high < target:
         warnings.warn(
             RecallWarning(
@@ -66,38 +81,50 @@ def recall_of_each(
     k: int,
     selection: RowSelection,
     target: float,
-    own: Positions | None = None,
+    query_rows: Positions | None = None,
 ) -> list[float]:
-    """Recall of each query. own: the row each query is itself, int64 (nq,), which it is not to find."""
-    wider = min(k + (own is not None), selection.count)  # one more, for the query row itself
-    found = [
-        searcher.search(query, wider, selection, target, False) for query in queries
-    ]  # as `search` does, not as a batch
+    """Recall@k of each query; queries for which no row may be found are left out.
+
+    Args:
+        searcher: The version to search.
+        queries: float32, shape (nq, dim), normalized as the rows are.
+        k: The number of hits.
+        selection: The rows that may be found.
+        target: The recall that the searches ask for.
+        query_rows: The row that each query is, int64 (nq,), which does not count as found; None if
+            the queries are no rows.
+
+    Returns:
+        The recalls, in order.
+    """
+    # One hit more than k, as a query row finds itself. Queries are searched one by one, like
+    # `search`.
+    width = min(k + (query_rows is not None), selection.count)
+    found = [searcher.search(query, width, selection, target, False) for query in queries]
     exact_scores, exact_rows = searcher.scorer.search(
-        queries, wider, selection, 1 if len(queries) == 1 else 2
+        queries, width, selection, 1 if len(queries) == 1 else 2
     )
-    out = []
-    for number, item in enumerate(found):
-        mine = -1 if own is None else own[number]
-        left, right = item.positions != mine, exact_rows[number] != mine
-        truth_rows, truth_scores = exact_rows[number][right][:k], exact_scores[number][right][:k]
-        if not len(truth_rows):
+    recalls = []
+    for number, hits in enumerate(found):
+        query_row = -1 if query_rows is None else int(query_rows[number])
+        best, best_scores = _without(query_row, exact_rows[number], exact_scores[number], k)
+        if not len(best):
             continue
-        got = np.full(k, -1, np.int64)
-        scores = np.full(k, -np.inf)
-        positions = item.positions[left][:k]
-        got[: len(positions)] = positions
-        scores[: len(positions)] = item.scores[left][:k]
-        out.append(
-            float(
-                recall_at_k(
-                    got[None],
-                    scores[None],
-                    truth_rows[None],
-                    truth_scores[None],
-                    k,
-                    len(truth_rows),
-                )[0]
-            )
+        rows, scores = _without(query_row, hits.positions, hits.scores, k)
+        padding = k - len(rows)
+        recall = recall_at_k(
+            np.pad(rows, (0, padding), constant_values=-1)[None],
+            np.pad(scores, (0, padding), constant_values=-np.inf)[None],
+            best[None],
+            best_scores[None],
+            k,
+            len(best),
         )
-    return out
+        recalls.append(float(recall[0]))
+    return recalls
+
+
+def _without(row: int, rows: Positions, scores: Scores, k: int) -> tuple[Positions, Scores]:
+    """The first k rows and scores, leaving out one row."""
+    others = rows != row
+    return rows[others][:k], scores[others][:k]

@@ -1,4 +1,4 @@
-"""Compare a few searches with exact ones while they run, and warn when recall falls short."""
+"""Compare some searches with exact ones while they run, and warn if their recall falls short."""
 
 from __future__ import annotations
 
@@ -14,64 +14,74 @@ from vecsearch.evaluation.recall import recall_of_each
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
 
-CHECK_SHARE = 0.01  # at most this share of the time that passes goes into checks
-FIRST_LOOK = (
-    50  # checked searches before anything is concluded; again whenever their number has doubled
-)
+CHECK_ONE_IN = 20  # at most one search in so many is checked
+CHECK_SHARE = 0.01  # at most this share of the elapsed time is spent on checks
+FIRST_TEST = 50  # checked searches before the first test; then again whenever their number doubles
 SIGMAS = (
-    3.0  # how far below its target the recall must lie: about one false alarm in a thousand looks
+    3.0  # standard errors below the target that cause a warning: one false alarm in 1,000 tests
 )
 
 
-class Watch:
-    """Compares some searches with exact ones, and warns when they fall short of what was asked for."""
+class RecallWatch:
+    """Checks the recall of some searches. Thread-safe.
+
+    The margin of a search is its recall minus its target. If the mean margin of one version's
+    checked searches is below zero by more than chance, a RecallWarning is given, once for each
+    version.
+    """
 
     def __init__(self) -> None:
-        self.version = -1
         self._started = time.monotonic()
         self._seconds = 0.0
+        self._searches = 0
         self._lock = threading.Lock()
-        self._reset(-1)
+        self._start_version(-1)
 
-    def _reset(self, version: int) -> None:
-        self.version, self.margins, self._next, self._warned = (
-            version,
-            list[float](),
-            FIRST_LOOK,
-            False,
-        )
+    def _start_version(self, version: int) -> None:
+        self.version = version
+        self.margins: list[float] = []
+        self._next_test = FIRST_TEST
+        self._warned = False
 
-    def look(
+    def observe(
         self, searcher: Searcher, query: Vectors, k: int, selection: RowSelection, target: float
     ) -> None:
-        """Check one search, where there is time for it. The margin is its recall less its target."""
+        """Count a search, and check one in `CHECK_ONE_IN`."""
+        self._searches += 1
+        if selection.count and self._searches % CHECK_ONE_IN == 0:
+            self.check(searcher, query, k, selection, target)
+
+    def check(
+        self, searcher: Searcher, query: Vectors, k: int, selection: RowSelection, target: float
+    ) -> None:
+        """Repeat one search, also exactly, unless checks have taken their share of the time."""
         if self._seconds > CHECK_SHARE * (time.monotonic() - self._started):
             return
         started = time.monotonic()
-        reached = recall_of_each(searcher, query[None], k, selection, target)
+        recalls = recall_of_each(searcher, query[None], k, selection, target)
         with self._lock:
             self._seconds += time.monotonic() - started
             version = searcher.snapshot.manifest.version
             if version != self.version:
-                self._reset(version)
-            self.margins += [recall - target for recall in reached]
-            short = self._short()
-        if short:
-            warnings.warn(short, stacklevel=4)
+                self._start_version(version)
+            self.margins += [recall - target for recall in recalls]
+            warning = self._warning()
+        if warning is not None:
+            warnings.warn(warning, stacklevel=5)
 
-    def _short(self) -> RecallWarning | None:
-        """What to warn of, at the numbers of checked searches where it is looked."""
+    def _warning(self) -> RecallWarning | None:
+        """The warning that is due now."""
         count = len(self.margins)
-        if self._warned or count < self._next:
+        if self._warned or count < self._next_test:
             return None
-        self._next = 2 * count
+        self._next_test = 2 * count
         mean, error = float(np.mean(self.margins)), float(np.std(self.margins, ddof=1)) / count**0.5
         if mean + SIGMAS * error >= 0:
             return None
         self._warned = True
         return RecallWarning(
             f"searches of version {self.version} fall {-mean:.3f} short of the target recall "
-            f"(at least {-mean - SIGMAS * error:.3f}), on average over {count} that were checked",
+            f"(at least {-mean - SIGMAS * error:.3f}), on average over {count} checked searches",
             hint='build_index(queries="sampled") measures with these queries again; until then '
             "search with exact=True",
             command_hint="`vecsearch build --queries sampled` measures with these queries again; "

@@ -2,8 +2,8 @@
 
 Loss: each query is to score its own document above all other documents of the batch, and above the
 negatives given for it. This is multiple negatives ranking (Henderson et al., "Efficient Natural
-Language Response Suggestion for Smart Reply", 2017), except that a document known to be relevant to a
-query is never used as a negative for it.
+Language Response Suggestion for Smart Reply", 2017), except that a document known to be relevant to
+a query is never used as a negative for it.
 
 Measure: mean nDCG@10 of held-out queries against all documents of the pairs, before training and
 after each epoch.
@@ -204,7 +204,7 @@ class Batch:
 def _batches(
     data: Pairs, training: Sequence[str], size: int, rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """Every training pair once, in random order, each with a random one of its query's negatives."""
+    """Every training pair once in random order, each with one random negative of its query."""
     pairs = [(query, document) for query in training for document in data.relevant[query]]
     order = rng.permutation(len(pairs))
     for start in range(0, len(pairs), size):

@@ -1,14 +1,14 @@
 """Distill a sentence-transformers model into a static one: a vector per token, computed once.
 
 Model2Vec (Tulkens and van Dongen, 2024, https://github.com/MinishLab/model2vec): the teacher embeds
-each token alone; PCA reduces the vectors; each vector is then weighted. Without a corpus the weight is
-a / (a + p), where p is the token's share of running text, estimated by Zipf's law from its position in
-the vocabulary (smooth inverse frequency; Arora, Liang and Ma, ICLR 2017).
+each token alone; PCA reduces the vectors; each vector is then weighted. Without a corpus the weight
+is a / (a + p), where p is the token's share of running text, estimated by Zipf's law from its
+position in the vocabulary (smooth inverse frequency; Arora, Liang and Ma, ICLR 2017).
 
-With a corpus, its frequent words become tokens, the mean vector of its running text is subtracted (Mu
-and Viswanath, "All-but-the-Top", ICLR 2018), and the weight is the logarithm of the inverse document
-frequency (Spärck Jones, 1972): in texts of one field, smooth inverse frequency would weight the field's
-own words down like stop words.
+With a corpus, its frequent words become tokens, the mean vector of its running text is subtracted
+(Mu and Viswanath, "All-but-the-Top", ICLR 2018), and the weight is the logarithm of the inverse
+document frequency (Spärck Jones, 1972): in texts of one field, smooth inverse frequency would
+weight the field's own words down like stop words.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class TuneReport:
         output: The folder of the tuned model, which is its embedder's name.
         before: The score before training.
         after: The score of the best epoch, which was written.
-        low: Lower end of the 95% bootstrap interval, over queries, of the gain. Below zero, the gain
-            may be chance.
+        low: Lower end of the 95% bootstrap interval, over queries, of the gain. Below zero, the
+            gain may be chance.
         high: Upper end of that interval.
         epoch_scores: The score after each epoch.
         best_epoch: The epoch that was written, from 1.
@@ -87,8 +87,8 @@ def tune(
             `vecsearch.training.pairs.read_pairs`.
         output: The folder for the tuned model, which can then be used as an embedder's name.
         settings: How to train; None takes the defaults.
-        replace: Whether `output` may contain a model already; it is replaced only if the tuned model
-            is better than it, too.
+        replace: Whether `output` may contain a model already; it is replaced only if the tuned
+            model is better than it, too.
         device: "cpu", "cuda" or "mps"; None chooses.
         progress: Called with the number of finished batches and of all batches.
         scored: Called with an epoch (0 is before training) and its held-out score.

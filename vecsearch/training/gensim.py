@@ -1,7 +1,7 @@
 """What the trainers that use gensim share: cutting a corpus into words, progress, and skip-gram.
 
-gensim saves models by pickle, so its models are only used in memory: vectors and parameters are copied
-out of them.
+gensim saves models by pickle, so its models are only used in memory: vectors and parameters are
+copied out of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """node2vec and DeepWalk: vectors of a graph's nodes from random walks along its edges.
 
-Grover and Leskovec, "node2vec: Scalable Feature Learning for Networks" (KDD 2016); with p = q = 1 it
-is DeepWalk (Perozzi, Al-Rfou and Skiena, KDD 2014). The walks are sentences on which word2vec's
+Grover and Leskovec, "node2vec: Scalable Feature Learning for Networks" (KDD 2016); with p = q = 1
+it is DeepWalk (Perozzi, Al-Rfou and Skiena, KDD 2014). The walks are sentences on which word2vec's
 skip-gram is trained (gensim, the extra `train`). All walks of a round advance together in numpy.
 Second-order steps are sampled by rejection (Yang et al., "KnightKing", SOSP 2019), which needs no
 table over pairs of edges.
@@ -35,7 +35,8 @@ class Graph:
         start: int64, one longer than `nodes`: the neighbors of node i are
             `neighbors[start[i]:start[i + 1]]`, by rising number.
         neighbors: int64: where each edge leads.
-        cumulative: float64, one longer than `neighbors`: the running sum of all edge weights, from 0.
+        cumulative: float64, one longer than `neighbors`: the running sum of all edge weights, from
+            0.
     """
 
     nodes: list[str]
@@ -50,8 +51,8 @@ class Graph:
         """Read a table of edges; the weights of repeated edges are added up.
 
         Raises:
-            InvalidInputError: A column is missing or contains a null, a weight is not above 0, or the
-                table is empty.
+            InvalidInputError: A column is missing or contains a null, a weight is not above 0, or
+                the table is empty.
         """
         ends = [id_column(edges, source), id_column(edges, target)]
         if not len(ends[0]):
@@ -107,8 +108,8 @@ def _weights(edges: pa.Table, weight: str | None) -> npt.NDArray[np.float64]:
 def walk(graph: Graph, length: int, p: float, q: float, random: np.random.Generator) -> Nodes:
     """One random walk from every node.
 
-    Where a walk came from node t to node v, the weight of an edge from v to x is multiplied by 1/p if
-    x is t, by 1 if there is an edge from t to x, and by 1/q otherwise.
+    Where a walk came from node t to node v, the weight of an edge from v to x is multiplied by 1/p
+    if x is t, by 1 if there is an edge from t to x, and by 1/q otherwise.
 
     Args:
         graph: The graph.
@@ -200,8 +201,8 @@ def train_node2vec(
         An embedder whose keys are the node ids as strings. Save it with `.save(folder)`.
 
     Raises:
-        InvalidInputError: A column is missing or contains a null, a weight is not above 0, the table
-            is empty, or p or q is not above 0.
+        InvalidInputError: A column is missing or contains a null, a weight is not above 0, the
+            table is empty, or p or q is not above 0.
         MissingExtraError: The extra `train` is not installed.
 
     Example:

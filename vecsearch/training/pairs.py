@@ -34,18 +34,18 @@ def read_pairs(rows: Iterable[Mapping[str, Any]], name: str = "the pairs") -> Pa
     """Read training pairs from rows.
 
     Args:
-        rows: Mappings with the columns `query` and `document`. Optional: `negative`, a text or a list
-            of texts that do not answer the query; `score` (or `clicks`, `clicked`), the pair's gain
-            if it is above zero, else the document was shown and does not answer the query. Without a
-            score the gain is 1. The highest score of a repeated pair counts.
+        rows: Mappings with the columns `query` and `document`. Optional: `negative`, a text or a
+            list of texts that do not answer the query; `score` (or `clicks`, `clicked`), the pair's
+            gain if it is above zero, else the document was shown and does not answer the query.
+            Without a score the gain is 1. The highest score of a repeated pair counts.
         name: Where the rows come from, for errors.
 
     Returns:
         The pairs.
 
     Raises:
-        InvalidInputError: A value is missing or of the wrong type, or no row has a relevant document;
-            the message names the row (from 1) and the column.
+        InvalidInputError: A value is missing or of the wrong type, or no row has a relevant
+            document; the message names the row (from 1) and the column.
 
     Example:
         >>> pairs = read_pairs([{"query": "tea", "document": "Brewing tea", "negative": "Coffee"}])
@@ -83,7 +83,8 @@ def split_queries(queries: Iterable[str], share: float, seed: int) -> tuple[list
     """Split queries into training and held-out ones.
 
     A hash of a query's text decides, so a query always falls on the same side: also after new pairs
-    were added, or when a tuned model is tuned further. Letter case and repeated spaces do not matter.
+    were added, or when a tuned model is tuned further. Letter case and repeated spaces do not
+    matter.
 
     Args:
         queries: The queries.

@@ -28,8 +28,8 @@ def fit_table(
 ) -> TableEmbedder:
     """Fit an embedder on the rows of a table.
 
-    Numbers are standardized and categories one-hot encoded; the result is projected to its principal
-    components, computed about the mean.
+    Numbers are standardized and categories one-hot encoded; the result is projected to its
+    principal components, computed about the mean.
 
     Args:
         table: The rows. Numbers, dates, times, booleans and strings can be used.
