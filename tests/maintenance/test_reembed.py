@@ -343,7 +343,7 @@ def test_the_command(tmp_path: Path) -> None:
     )
     assert (
         ran.exit_code == 0
-        and "30 documents under toy:16, 30 texts embedded" in ran.stdout
+        and "30 documents embedded by toy:16, 30 texts just now" in ran.stdout
         and "vecsearch build" in ran.stdout
     )
     ran = CliRunner().invoke(app, ["reembed", str(tmp_path / "c"), "toy:16", "--json"])

@@ -15,6 +15,7 @@ import vecsearch as vs
 from vecsearch.embedders.toy import ToyEmbedder
 from vecsearch.index.faiss import read_index
 from vecsearch.maintenance.check import find_damage
+from vecsearch.storage.ids import as_ids
 from vecsearch.storage import log
 
 ROWS, DIM, GONE = 300, 32, 123
@@ -28,7 +29,7 @@ def stored(root: Path) -> npt.NDArray[np.float32]:
     """The vector of row GONE as it lies in its segment."""
     with vs.open(root) as c:
         _, positions = c._snapshot.locate(
-            vs.collection.as_ids([GONE], c._snapshot.manifest.schema.field("id").type)
+            as_ids([GONE], c._snapshot.manifest.schema.field("id").type)
         )
         return c._snapshot.stored_vectors(positions)[0]
 

@@ -20,6 +20,7 @@ def documents_by_id(
     snapshot: Snapshot, ids: Any, columns: Sequence[str] | None
 ) -> list[dict[str, Any] | None]:
     """Whole documents, in the order of `ids`; None for an id that is not in the collection.
+
     Args:
         snapshot: The version to read.
         ids: One id, or several.
