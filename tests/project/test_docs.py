@@ -23,7 +23,7 @@ EXPORTED = set(
     "AddResult BuildResult Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError EmbedderMismatchError FilterError "
-    "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
+    "Hit Hits IndexInfo IndexRecipe InvalidInputError Limits LockTimeoutError Metric MissingExtraError Plan RecallReport RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy IndexAdvice RecallWarning "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError create open".split()
 )
