@@ -38,8 +38,8 @@ RECIPES = {
 KILLED = """
 import os, signal, sys
 import vecsearch as vs
-from vecsearch import checkpoint
-from vecsearch.build import build
+from vecsearch.index import checkpoint
+from vecsearch.index.build import build_index
 checkpoint.EVERY_SECONDS, checkpoint.SHORT_SECONDS, checkpoint.WRITING_SHARE = 0, {short}, 1e9
 left = {calls}
 def progress(rows):
@@ -49,7 +49,9 @@ def progress(rows):
         os.kill(os.getpid(), signal.SIGKILL)
 c = vs.open({root!r})
 recipe = vs.IndexRecipe(**{recipe!r})
-build(c._store, recipe, recall=None, memory=None, queries=None, seed=3, threads=1, progress=progress)
+build_index(
+    c._store, recipe, recall=None, memory=None, queries=None, seed=3, threads=1, progress=progress
+)
 """
 
 
@@ -194,11 +196,11 @@ def test_an_interrupted_extension_goes_on(
     same_surface: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vecsearch.index.build.BATCH_ROWS", 700)
+    limits = vs.Limits(index_batch_rows=700)
     recipe = RECIPES["bytes in a graph"]
     base, more = tmp_path / "base.vs", clustered(3000, DIM, seed=5)
     shutil.copytree(collection, base)
-    with vs.open(base) as c:
+    with vs.open(base, limits=limits) as c:
         c.delete(where="id >= 8000")
         c.build_index(recipe, threads=1)
         c.add(more)
@@ -206,7 +208,7 @@ def test_an_interrupted_extension_goes_on(
     for interrupted in (False, True):
         root = tmp_path / f"{interrupted}.vs"
         shutil.copytree(base, root)
-        with vs.open(root) as c:
+        with vs.open(root, limits=limits) as c:
             if interrupted:
                 with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
                     patch.setattr(checkpoints.Checkpoint, "offer", interrupted_after(2))
@@ -319,14 +321,13 @@ def test_a_crash_while_a_checkpoint_is_written(
     tmp_path: Path, eager: None, same_surface: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed, or the power cut, while it writes: the collection is as before or after, and the same index is built."""
-    monkeypatch.setattr("vecsearch.index.build.SMALLEST", 20)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # the model stands in for it
     for module in (faiss_build, graph):
         monkeypatch.setattr(module, "BLOCK", 20)
     recipe = vs.IndexRecipe("graph", "hnsw", code="sq8", M=4, ef_construction=20)
 
     def build(root: Path) -> vs.BuildResult:
-        with vs.open(root) as c:
+        with vs.open(root, limits=vs.Limits(smallest_index_rows=20)) as c:
             return c.build_index(recipe, threads=1)
 
     def proposed(root: Path) -> npt.NDArray[np.int64]:
