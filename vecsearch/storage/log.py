@@ -68,9 +68,9 @@ def _wanted(root: Path, version: int | None) -> int:
     if version is None:
         return present[-1]
     if version not in present:
-        kept = f"{present[0]} to {present[-1]}"
         raise VersionNotFoundError(
-            f"{root} has no version {version}; it keeps versions {kept} (see versions())"
+            f"{root} has no version {version}; "
+            f"it keeps versions {present[0]} to {present[-1]} (see versions())"
         )
     return version
 
