@@ -430,7 +430,7 @@ def test_what_cannot_be_reduced(tmp_path: Path) -> None:
         with pytest.raises(vs.InvalidInputError, match="one of pca, truncate"):
             c.reduce(tmp_path / "small", 2, method=cast(Any, "umap"))
         with pytest.raises(
-            vs.InvalidInputError, match="of the vector of 5 nothing is left in 2 dimensions"
+            vs.InvalidInputError, match="the vector of 5 has length zero in 2 dimensions"
         ):
             c.reduce(tmp_path / "small", 2, method="truncate")
         with pytest.raises(vs.CollectionExistsError):

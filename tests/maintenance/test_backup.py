@@ -1,4 +1,4 @@
-"""Backups taken while others write, restored, and Parquet files that become the same collection again."""
+"""Backups that are taken while others write, and Parquet files that restore a collection."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_backup_is_a_collection(texts: vs.Collection, tmp_path: Path) -> None:
     assert len(texts) == 3
 
 
-def test_an_older_version(texts: vs.Collection, tmp_path: Path) -> None:
+def test_an_older_version_can_be_backed_up(texts: vs.Collection, tmp_path: Path) -> None:
     version = texts.info().version
     before = everything(texts.path)
     texts.delete([1, 2])
@@ -65,7 +65,7 @@ def test_an_older_version(texts: vs.Collection, tmp_path: Path) -> None:
     assert not (tmp_path / "c2.vs").exists()
 
 
-def test_restoring_after_a_loss(texts: vs.Collection, tmp_path: Path) -> None:
+def test_a_backup_restores_a_lost_collection(texts: vs.Collection, tmp_path: Path) -> None:
     before = everything(texts.path)
     write_backup(texts.path, tmp_path / "b.vs")
     entry = log.load(texts.path).segments[0]
@@ -75,7 +75,7 @@ def test_restoring_after_a_loss(texts: vs.Collection, tmp_path: Path) -> None:
     assert everything(tmp_path / "again.vs").equals(before)
 
 
-def test_backups_while_others_write(root: Path, tmp_path: Path) -> None:
+def test_a_backup_while_others_write_is_one_version(root: Path, tmp_path: Path) -> None:
     """Each backup is exactly one of the versions that were committed."""
     c = vs.create(root, dim=4, keep_versions=1)
     c.add(clustered(50, 4))
@@ -108,7 +108,9 @@ def test_backups_while_others_write(root: Path, tmp_path: Path) -> None:
         assert find_damage(tmp_path / f"{number}.vs") == []
 
 
-def test_what_a_backup_refuses(texts: vs.Collection, tmp_path: Path) -> None:
+def test_a_backup_is_refused_for_a_bad_source_or_target(
+    texts: vs.Collection, tmp_path: Path
+) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
     with pytest.raises(vs.CollectionExistsError, match="free"):
@@ -141,10 +143,10 @@ def test_a_failed_backup_leaves_nothing(texts: vs.Collection, tmp_path: Path, at
     assert faults.failed and not any(out.iterdir())
 
 
-# -- Parquet -----------------------------------------------------------------------------------------------------------------
+# -- Parquet --------------------------------------------------------------------------------------
 
 
-def test_parquet_and_back(root: Path, tmp_path: Path) -> None:
+def test_parquet_restores_every_column_and_setting(root: Path, tmp_path: Path) -> None:
     c = vs.create(root, embedder="toy:16", recall=0.9, keep_versions=5)
     when = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
     c.add(
@@ -214,7 +216,7 @@ def matrix(column: pa.ChunkedArray) -> Any:
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_vectors_come_back(root: Path, tmp_path: Path, metric: str, dtype: str) -> None:
+def test_parquet_restores_vectors(root: Path, tmp_path: Path, metric: str, dtype: str) -> None:
     vectors = clustered(500, 12) * np.float32(100)
     c = vs.create(root, dim=12, metric=metric, dtype=dtype)
     c.add(vectors)
@@ -229,7 +231,7 @@ def test_vectors_come_back(root: Path, tmp_path: Path, metric: str, dtype: str) 
     assert vs.open(tmp_path / "y.vs").to_arrow(["id"])["id"].to_pylist()[-1] == 500
 
 
-def test_long_vectors_in_float16(root: Path, tmp_path: Path) -> None:
+def test_parquet_restores_long_float16_vectors(root: Path, tmp_path: Path) -> None:
     c = vs.create(
         root, dim=2, dtype="float16"
     )  # cosine: the unit vector fits float16, the vector itself does not
@@ -240,7 +242,7 @@ def test_long_vectors_in_float16(root: Path, tmp_path: Path) -> None:
     )
 
 
-def test_passages_come_back(root: Path, tmp_path: Path) -> None:
+def test_parquet_restores_passages(root: Path, tmp_path: Path) -> None:
     pytest.importorskip("chonkie")
     long = "Plants make food from light. " * 10 + "猫在夜里抓老鼠。" * 30
     c = vs.create(root, embedder="toy:8", chunker=120)
@@ -252,7 +254,7 @@ def test_passages_come_back(root: Path, tmp_path: Path) -> None:
         assert again.get([1, 2]) == c.get([1, 2]) and len(again) == 2
 
 
-def test_an_empty_collection_comes_back(root: Path, tmp_path: Path) -> None:
+def test_parquet_restores_an_empty_collection(root: Path, tmp_path: Path) -> None:
     vs.create(root, dim=3).close()
     assert (
         export_parquet(root, tmp_path / "x.parquet")
@@ -288,7 +290,7 @@ TYPES = {
     deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=st.lists(st.fixed_dictionaries(VALUES), min_size=1, max_size=8), dead=st.integers(0, 7))
-def test_any_values_come_back(
+def test_parquet_restores_any_values(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], dead: int
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -318,7 +320,9 @@ def test_export_refuses_vectors_that_are_damaged_in_the_middle(root: Path, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.vs"]
 
 
-def test_what_an_import_refuses(texts: vs.Collection, tmp_path: Path) -> None:
+def test_an_import_is_refused_for_a_bad_file_or_target(
+    texts: vs.Collection, tmp_path: Path
+) -> None:
     path = tmp_path / "x.parquet"
     export_parquet(texts.path, path)
     with pytest.raises(vs.CollectionExistsError):

@@ -1,4 +1,4 @@
-"""Moving to another model: the same as a new collection under it, whatever happens meanwhile, and nothing embedded twice."""
+"""Reembedding equals a new collection with the model, whatever others do meanwhile."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def assert_under(c: vs.Collection, model: Any) -> None:
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 @pytest.mark.parametrize("chunker", [None, 60])
-def test_the_same_as_a_new_collection(metric: str, chunker: int | None, tmp_path: Path) -> None:
+def test_reembed_equals_a_new_collection_with_the_model(
+    metric: str, chunker: int | None, tmp_path: Path
+) -> None:
     if chunker:
         pytest.importorskip("chonkie")
     long = [{**row, "text": f"{row['text']}. " * (1 + row["n"] % 5)} for row in rows(0, 40)]
@@ -102,7 +104,9 @@ def test_the_same_as_a_new_collection(metric: str, chunker: int | None, tmp_path
         assert_under(c, ToyEmbedder(24))
 
 
-def test_who_has_it_open_stays_until_refresh_and_restore_goes_back(tmp_path: Path) -> None:
+def test_readers_see_the_new_model_after_refresh_and_rollback_restores_the_old(
+    tmp_path: Path,
+) -> None:
     with (
         vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c,
         vs.open(tmp_path / "c", limits=SMALL) as other,
@@ -119,7 +123,10 @@ def test_who_has_it_open_stays_until_refresh_and_restore_goes_back(tmp_path: Pat
             "文-8"
         ]
         assert hits[0]["n"] == 7 and hits.snapshot.manifest.dim == 8
-        code = "import sys, vecsearch as vs; print(vs.open(sys.argv[1]).search('number 9 号文件', k=1).ids[0] == '文-9')"
+        code = (
+            "import sys, vecsearch as vs\n"
+            "print(vs.open(sys.argv[1]).search('number 9 号文件', k=1).ids[0] == '文-9')"
+        )
         assert (
             subprocess.run(
                 [sys.executable, "-c", code, c.path], capture_output=True, text=True
@@ -139,7 +146,7 @@ def test_who_has_it_open_stays_until_refresh_and_restore_goes_back(tmp_path: Pat
             assert old.search("number 8 号文件", k=1).ids == ["文-8"] and old.info().dim == 16
 
 
-def test_one_who_opened_it_before_adds_under_the_new_model(tmp_path: Path) -> None:
+def test_a_writer_that_opened_before_adds_with_the_new_model(tmp_path: Path) -> None:
     with (
         vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c,
         vs.open(tmp_path / "c", limits=SMALL) as other,
@@ -159,7 +166,7 @@ def test_one_who_opened_it_before_adds_under_the_new_model(tmp_path: Path) -> No
         )
 
 
-def test_an_interrupted_move_is_resumed(tmp_path: Path) -> None:
+def test_an_interrupted_reembed_resumes(tmp_path: Path) -> None:
     class StopError(Exception):
         pass
 
@@ -199,8 +206,8 @@ CHANGES: dict[str, Callable[[vs.Collection], object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("often", [False, True])
-def test_what_others_do_meanwhile_is_not_lost(name: str, often: bool, tmp_path: Path) -> None:
-    """Once in the middle, or at each call of the model, so that catching up never ends before the lock is taken."""
+def test_changes_committed_during_reembed_are_kept(name: str, often: bool, tmp_path: Path) -> None:
+    """Once in the middle, or at each call of the model, so that the last round holds the lock."""
     with (
         vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c,
         vs.open(tmp_path / "c", limits=SMALL) as other,
@@ -228,7 +235,7 @@ def test_what_others_do_meanwhile_is_not_lost(name: str, often: bool, tmp_path: 
             )  # found by text, wherever the rows went
 
 
-def test_an_add_under_way_is_refused_rather_than_mixed(tmp_path: Path) -> None:
+def test_an_add_that_runs_during_reembed_is_refused(tmp_path: Path) -> None:
     """The add embeds with the old model while the move commits."""
     moved = threading.Event()
     with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
@@ -251,7 +258,7 @@ def test_an_add_under_way_is_refused_rather_than_mixed(tmp_path: Path) -> None:
         )
 
 
-def test_an_index_goes_and_one_being_built_is_refused(
+def test_reembed_drops_the_index_and_refuses_one_being_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
@@ -278,7 +285,7 @@ def test_an_index_goes_and_one_being_built_is_refused(
             )
 
 
-def test_what_cannot_be_moved(tmp_path: Path) -> None:
+def test_reembed_without_text_is_refused(tmp_path: Path) -> None:
     with vs.create(tmp_path / "a", dim=4, limits=SMALL) as c:
         c.add(clustered(5, 4))
         with pytest.raises(
@@ -308,7 +315,7 @@ def test_what_cannot_be_moved(tmp_path: Path) -> None:
         assert_under(c, ToyEmbedder(16))
 
 
-def test_a_wrong_shape_is_refused(tmp_path: Path) -> None:
+def test_reembed_refuses_vectors_of_the_wrong_shape(tmp_path: Path) -> None:
     class Liar(ToyEmbedder):
         def embed_documents(self, documents: Sequence[str]) -> npt.NDArray[np.float32]:
             return np.ones((len(documents), 3), np.float32)
@@ -319,7 +326,7 @@ def test_a_wrong_shape_is_refused(tmp_path: Path) -> None:
             c.reembed(Liar(16))
 
 
-def test_halves_keep_their_type(tmp_path: Path) -> None:
+def test_reembed_keeps_float16(tmp_path: Path) -> None:
     with vs.create(tmp_path / "c", embedder="toy:8", dtype="float16", limits=SMALL) as c:
         c.add(rows(0, 20))
         c.reembed("toy:16")
@@ -334,7 +341,7 @@ def test_halves_keep_their_type(tmp_path: Path) -> None:
         )
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_reembed_command_reports_what_it_did(tmp_path: Path) -> None:
     with vs.create(tmp_path / "c", embedder="toy:8", limits=SMALL) as c:
         c.add(rows(0, 30))
         c.build_index("HNSW8")

@@ -28,7 +28,7 @@ EXPORTED = set(
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError "
-    "Hit Hits IndexInfo IndexRecipe InvalidInputError LockTimeoutError Metric MissingExtraError "
+    "Hit Hits IndexInfo IndexRecipe InvalidInputError Limits LockTimeoutError Metric MissingExtraError "
     "Plan RecallReport RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning "

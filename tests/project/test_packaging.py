@@ -18,7 +18,16 @@ import vecsearch
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
-CORE = {"faiss-cpu", "numpy", "pyarrow", "sentence-transformers", "sqlglot", "typer", "rich"}
+CORE = {
+    "faiss-cpu",
+    "msgspec",
+    "numpy",
+    "pyarrow",
+    "sentence-transformers",
+    "sqlglot",
+    "typer",
+    "rich",
+}
 
 
 def name_of(requirement: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from support.interrupted import Interrupted
 
 import vecsearch as vs
-from vecsearch.ingest import add
+from vecsearch.ingest import conflicts
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import derived, ids, snapshot
 
@@ -26,7 +26,7 @@ def colliding_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     def two_bits(values: pa.Array) -> ids.Keys:
         return np.asarray(original(values) & 3, np.int64)
 
-    for module in (ids, derived, snapshot, add):
+    for module in (ids, derived, snapshot, conflicts):
         monkeypatch.setattr(module, "id_keys", two_bits)
 
 

@@ -1,4 +1,4 @@
-"""After `compact(purge=True)` nothing of a deleted row is in any file: text, metadata, id, vector, codes, half-done work."""
+"""After `compact(purge=True)` no file holds anything of a deleted row, nor interrupted work."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import vecsearch as vs
 from vecsearch.embedders.toy import ToyEmbedder
 from vecsearch.index.faiss import read_index
 from vecsearch.maintenance.check import find_damage
-from vecsearch.storage.ids import as_ids
 from vecsearch.storage import log
+from vecsearch.storage.ids import as_ids
 
 ROWS, DIM, GONE = 300, 32, 123
 
@@ -61,10 +61,10 @@ def c(root: Path) -> Iterator[vs.Collection]:
 
 @pytest.mark.parametrize("compacted_before", [False, True])
 @pytest.mark.parametrize("recipe", ["auto", "HNSW8,SQ8", "IVF4,Flat"])
-def test_vectors_and_codes(
+def test_a_purge_removes_vectors_and_codes_of_deleted_rows(
     c: vs.Collection, recipe: str, compacted_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when the row left its segment by an earlier compaction, and only the index still knows it."""
+    """Also if an earlier compaction removed the row, and only the index still holds its code."""
     if recipe == "auto":
         made = vs.IndexRecipe(name="graph", kind="hnsw", code="sq8", M=8, ef_construction=40)
         c.build_index(made)
@@ -100,7 +100,7 @@ def label_row(c: vs.Collection, label: int) -> int:
     return label if labels is None else int(labels[label])
 
 
-def test_an_index_of_living_rows_only_stays(c: vs.Collection) -> None:
+def test_a_purge_keeps_an_index_without_deleted_rows(c: vs.Collection) -> None:
     c.build_index("HNSW8")
     c.add([{"id": 1000, "vector": np.ones(DIM), "note": "late", "n": 0}])
     c.compact(purge=True)
@@ -111,7 +111,7 @@ def test_an_index_of_living_rows_only_stays(c: vs.Collection) -> None:
     assert not c.info().indexes
 
 
-def test_the_key_of_the_id(root: Path) -> None:
+def test_a_purge_removes_the_key_of_a_deleted_id(root: Path) -> None:
     c = vs.create(root, dim=2)
     c.add([{"id": "秘密 key", "vector": [1, 2]}, {"id": "other", "vector": [2, 1]}])
     key = blake2b("秘密 key".encode(), digest_size=8).digest()
@@ -121,7 +121,7 @@ def test_the_key_of_the_id(root: Path) -> None:
     assert key not in content(root) and "秘密".encode() not in content(root)
 
 
-def test_replaced_and_updated_rows(root: Path) -> None:
+def test_a_purge_removes_replaced_and_updated_values(root: Path) -> None:
     c = vs.create(root, embedder="toy:16")
     c.add(
         [
@@ -137,7 +137,7 @@ def test_replaced_and_updated_rows(root: Path) -> None:
     assert b"the first wording" not in left and b"old-note" not in left and b"new-note" in left
 
 
-def test_older_schemas_and_columns(root: Path) -> None:
+def test_a_purge_removes_values_that_were_overwritten(root: Path) -> None:
     c = vs.create(root, dim=2)
     c.add([{"id": 1, "vector": [1, 2]}, {"id": 2, "vector": [1, 2]}])
     c.add_column("tag", "string", "tag-of-all")
@@ -158,7 +158,7 @@ class Failing(ToyEmbedder):
         return super().embed_documents(texts)
 
 
-def test_half_done_work(root: Path) -> None:
+def test_a_purge_removes_interrupted_work(root: Path) -> None:
     """Vectors that an interrupted add keeps, and a dead writer's files."""
     vs.create(root, embedder="toy:16").close()
     c = vs.open(root, embedder=Failing(16), limits=vs.Limits(window_rows=4))
@@ -176,7 +176,7 @@ def test_half_done_work(root: Path) -> None:
     assert list((root / "staging").iterdir()) == []
 
 
-def test_sampled_queries(c: vs.Collection) -> None:
+def test_a_purge_removes_the_sample_of_queries(c: vs.Collection) -> None:
     c.sample_queries(50)
     query = np.zeros(DIM, np.float32)
     query[:2] = 0.6, 0.8

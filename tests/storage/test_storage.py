@@ -73,7 +73,7 @@ def test_no_flipped_byte_goes_unnoticed(
         Segment(root, ref, 3000).file.verify_all()
 
 
-def test_damage_is_found_before_the_rows_it_hits_are_used(tmp_path: Path) -> None:
+def test_damaged_rows_are_refused_before_they_are_used(tmp_path: Path) -> None:
     batch = sample(40_000)
     ref = written(tmp_path, batch)
     path = tmp_path / ref.name
@@ -114,7 +114,7 @@ def test_truncated_missing_and_swapped_files_are_named(tmp_path: Path) -> None:
         st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=60),
     )
 )
-def test_ids_are_found(
+def test_every_row_of_an_id_is_found(
     tmp_path_factory: pytest.TempPathFactory, values: list[int] | list[str]
 ) -> None:
     root = tmp_path_factory.mktemp("ids")
@@ -130,7 +130,7 @@ def test_ids_are_found(
     assert found == {(a, b) for a, x in enumerate(values) for b, y in enumerate(values) if x == y}
 
 
-def test_vector_view_of_a_slice() -> None:
+def test_vector_view_honors_the_offset_of_a_slice() -> None:
     column = vector_array(np.arange(20, dtype=np.float32).reshape(5, 4)).slice(2, 2)
     assert vector_view(column, 4).tolist() == [[8, 9, 10, 11], [12, 13, 14, 15]]
 
@@ -197,7 +197,7 @@ MANIFESTS = manifests()
 
 @settings(deadline=None)
 @given(MANIFESTS)
-def test_manifests_round_trip(version: Manifest) -> None:
+def test_a_manifest_survives_a_round_trip(version: Manifest) -> None:
     assert manifest_json.from_json(manifest_json.to_json(version), "x") == version
 
 
@@ -238,7 +238,7 @@ def test_any_text_as_a_manifest_is_refused(text: str) -> None:
         "",
     ],
 )
-def test_a_manifest_names_no_file_outside(name: str) -> None:
+def test_a_file_name_outside_the_collection_is_refused(name: str) -> None:
     good = SegmentEntry(FileRef("segments/a", 1, ""), FileRef("segments/b", 1, ""), 1, 1)
     version = Manifest(1, pa.schema([]), Metric.L2, 1, "float32", None, segments=(good,))
     body = json.loads(manifest_json.to_json(version))["body"]
@@ -247,7 +247,7 @@ def test_a_manifest_names_no_file_outside(name: str) -> None:
         manifest_json.from_json(manifest_json.sign(body), "m.json")
 
 
-def test_a_rival_commit_loses_cleanly(root: Path) -> None:
+def test_the_second_commit_of_a_version_is_refused(root: Path) -> None:
     vs.create(root, dim=2).close()
     version = log.load(root)
     log.commit(root, version.next("one"))
@@ -318,7 +318,7 @@ def entries(*rows: int) -> tuple[SegmentEntry, ...]:
     )
 
 
-def test_which_segments_merge() -> None:
+def test_eight_newest_small_segments_are_due_for_a_merge() -> None:
     manifest = Manifest(1, pa.schema([]), Metric.L2, 1, "float32", None)
 
     def run(*rows: int, covered: int = 0) -> slice | None:

@@ -182,8 +182,8 @@ def test_a_thread_that_waits_too_long_gets_an_error(root: Path) -> None:
 def test_a_writer_that_died_holds_nobody_up(root: Path) -> None:
     vs.create(root, dim=2).close()
     code = (
-        "import os, sys; from pathlib import Path; from vecsearch import disk\n"
-        f"lock = disk.lock_exclusive(Path({str(root)!r}) / 'LOCK', 1); os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from vecsearch.storage import locks\n"
+        f"lock = locks.lock_exclusive(Path({str(root)!r}) / 'LOCK', 1); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     with vs.open(root, lock_timeout=0) as c:
@@ -395,7 +395,7 @@ FORK = """
 import os, sys, signal, threading, time
 import numpy as np, vecsearch as vs
 from pathlib import Path
-from vecsearch import disk
+from vecsearch.storage import locks
 c = vs.open({root!r}, lock_timeout=5)
 queries = np.random.default_rng(0).standard_normal((64, 16)).astype(np.float32)
 before = [hits.ids for hits in c.search_batch(queries, k=5)]  # starts FAISS's threads in the parent
@@ -417,7 +417,7 @@ assert [hits.ids for hits in c.search_batch(queries, k=5)] == before and len(c) 
 assert len(c.refresh()) == 4001
 
 # A child that is forked while another thread commits does not keep the writer's lock when that thread lets go of it.
-with disk.lock_exclusive(Path({root!r}) / "LOCK", 1):
+with locks.lock_exclusive(Path({root!r}) / "LOCK", 1):
     sleeper = os.fork()
     if sleeper == 0:
         time.sleep(60)

@@ -1,7 +1,7 @@
 """Look for damage in every file of a collection.
 
 Segments, tombstones and manifests are the data: if one is damaged, only a backup or an older
-version has its content. Derived files (ids, indexes) can be made again, see `repair`.
+version has its content. Derived files (ids, indexes) can be rebuilt, see `repair`.
 """
 
 from __future__ import annotations

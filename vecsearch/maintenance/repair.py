@@ -1,4 +1,4 @@
-"""Make derived files again, and go back to the newest readable version."""
+"""Rebuild derived files, and go back to the newest readable version."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Repair:
 
 
 def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> Repair:
-    """Make damaged ids and indexes again, and go back to the newest readable version.
+    """Rebuild damaged ids and indexes, and go back to the newest readable version.
 
     Damaged manifests, and files that only they may name, are moved to the folder "damaged", where
     they stay until a purge. Damaged segments and tombstones stay as they are and are reported.
@@ -133,7 +133,7 @@ def _set_aside(root: Path, held: HeldVersions) -> str:
 
 
 def _rebuild(store: Store, entry: IndexEntry) -> str:
-    """Build an index again that was dropped; what was done."""
+    """Rebuild an index that was dropped; what was done."""
     try:
         build_index(
             store,

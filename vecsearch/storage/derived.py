@@ -1,4 +1,4 @@
-"""Files derived from segments. They can be made again at any time: losing one loses no data.
+"""Files derived from segments. They can be rebuilt at any time: losing one loses no data.
 
 Each kind implements `DerivedFiles`: the sorted ids here, indexes in `vecsearch.index.derived`.
 """

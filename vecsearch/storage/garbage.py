@@ -43,17 +43,17 @@ def collect(root: Path, files: OpenFiles, keep_versions: int) -> list[int]:
         Older versions that stay because readers hold them.
     """
     held = _remove_versions(root, log.versions(root)[:-keep_versions])
-    kept = [log.load(root, version) for version in log.versions(root)]
-    _remove_files(root, kept)
+    remaining = [log.load(root, version) for version in log.versions(root)]
+    _remove_files(root, remaining)
     for path in (root / MANIFESTS).glob(".*.tmp"):
         disk.remove(path)
     for folder in (root / STAGING).glob("work-*"):
         _remove_abandoned(folder)
-    row_state = kept[-1].row_state if kept else []
+    row_state = remaining[-1].row_state if remaining else []
     for folder in (root / STAGING).glob(f"{BUILD_CACHE}*"):
         if _rows_of_build(folder) != row_state:  # a build of these rows can still resume
             _remove_abandoned(folder)
-    files.keep_only(kept)
+    files.keep_only(remaining)
     return held
 
 

@@ -70,7 +70,6 @@ def _wanted(root: Path, version: int | None) -> int:
     if version is None:
         return present[-1]
     if version not in present:
-        kept = f"{present[0]} to {present[-1]}"
         raise VersionNotFoundError(
             f"{root} has no version {version}; it keeps versions {kept}",
             hint="Collection.versions() lists them",
