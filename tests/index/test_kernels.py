@@ -1,43 +1,50 @@
-"""The compiled walk against FAISS's own search and numpy: the same rows and true scores, whatever happened to the rows."""
+"""The search kernels: compiled, in numpy, and FAISS in their place give the same answers."""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
+import faiss
 import numpy as np
 import pytest
 from support.data import brute_force, clustered
 
 import vecsearch as vs
-from vecsearch.index.faiss import LOADER, graph_search
-from vecsearch.index.kernels import loader
+from vecsearch.index.faiss import LOADER, train_index
+from vecsearch.index.faiss.graph_search import GraphSearch, table_of
+from vecsearch.index.kernels import loader, numpy_hnsw
+from vecsearch.index.kernels.arguments import NO_MASK, NO_ROWS, Request
+from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
+from vecsearch.index.recipe import IndexRecipe
 
 pytestmark = pytest.mark.skipif(
     find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
 )
 
 ROWS, DIM = 5000, 48
+FILTERS = (None, "share < 0.5", "share < 0.1", "fifth = 2", "share > 2")
 
 
 @pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever came before, the walk is loaded, and a test may take it away."""
+def compiled() -> ModuleType:
     module = LOADER.load()
     assert module is not None
-    monkeypatch.setattr(LOADER, "module", module)
-    yield
+    return module
 
 
 @pytest.fixture
 def collection(tmp_path: Path, metric: str, small_exact: None) -> vs.Collection:
     c = vs.create(tmp_path / "c.vs", dim=DIM, metric=metric)
     vectors = clustered(ROWS, DIM)
-    for part in np.array_split(np.arange(ROWS), 3):  # several segments, whose vectors lie apart
+    for part in np.array_split(np.arange(ROWS), 3):  # several segments, so several blocks of memory
         c.add(
             [
                 {"id": int(row), "vector": vectors[row], "share": row / ROWS, "fifth": int(row) % 5}
@@ -48,81 +55,234 @@ def collection(tmp_path: Path, metric: str, small_exact: None) -> vs.Collection:
     return c
 
 
-def both(
-    c: vs.Collection, monkeypatch: pytest.MonkeyPatch, query: np.ndarray, k: int, where: str | None
-) -> list[vs.Hits]:
-    """The same search by FAISS and by the compiled walk."""
-    found = [c.search(query, k, where=where)]
-    with monkeypatch.context() as patch:
-        patch.setattr(LOADER, "module", None)
-        found.insert(0, c.search(query, k, where=where))
-    return found
+def answer_with(monkeypatch: pytest.MonkeyPatch, kernels: ModuleType | None) -> None:
+    """Queries are answered by these kernels; None: by FAISS."""
+    monkeypatch.setattr(LOADER, "kernels", lambda queries=1: kernels)
+
+
+def change_rows(c: vs.Collection, step: str) -> None:
+    if step == "added":
+        new = clustered(600, DIM, seed=9)
+        c.add(
+            [
+                {"id": ROWS + row, "vector": vector, "share": 0.3, "fifth": 2}
+                for row, vector in enumerate(new)
+            ]
+        )
+    elif step == "deleted":
+        c.delete(range(0, ROWS, 7))
+    elif step == "compacted":
+        c.compact()
+
+
+# -- the numpy kernels equal the compiled ones ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
-def test_finds_what_faiss_finds(
-    collection: vs.Collection, metric: str, compiled: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seed", range(4))
+def test_numpy_kernels_equal_the_compiled_ones(
+    compiled: ModuleType, metric: str, seed: int
+) -> None:
+    """Rows and scores, bit by bit, where hundreds of rows share a code."""
+    rng = np.random.default_rng(seed)
+    vectors = clustered(3000, 40, seed=seed)
+    for first in range(0, 2000, 200):
+        vectors[first : first + 200] = vectors[first]
+        vectors[first : first + 100] += rng.normal(0, 1e-5, (100, 40)).astype(np.float32)
+    if metric == "cosine":
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    recipe = IndexRecipe("graph", "hnsw", code="sq8", M=12, ef_construction=64, seed=seed)
+    index = train_index(recipe, metric, 40, lambda: iter([vectors]), len(vectors), vectors)
+    search = index.graph_search
+    assert search is not None
+    table = table_of([vectors], np.array([0, len(vectors)]))
+    assert table is not None
+    masks = [NO_MASK, rng.random(3000) < 0.5, rng.random(3000) < 0.05]
+    queries = np.concatenate([vectors[::100], clustered(20, 40, seed=seed + 50)])
+    if metric == "cosine":
+        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    gave_up = answered = 0
+    for mask in masks:
+        for k, effort, depth in ((1, 8, 8), (10, 32, 25), (10, 300, 300), (50, 16, 100)):
+            extra = np.sort(rng.choice(3000, 5, replace=False)) if k == 10 else NO_ROWS
+            row_map = index.row_map(np.where(np.arange(3000) % 11 == 0, -1, np.arange(3000)))
+            enough = 0 if k == 50 else k
+            request = Request(
+                row_map, mask, extra, *table, metric == "l2", effort, depth, depth // 2, enough
+            )
+            nodes = np.flatnonzero(rng.random(3000) < 0.3).astype(np.int32)
+            nodes = nodes[row_map[nodes] >= 0]
+            for query in np.ascontiguousarray(queries, np.float32):
+                ours = search.search(numpy_hnsw, query, k, request)
+                theirs = search.search(compiled, query, k, request)
+                gave_up += theirs is None
+                answered += theirs is not None
+                assert (ours is None) == (theirs is None)
+                pairs = [] if ours is None or theirs is None else [(ours, theirs)]
+                pairs.append(
+                    (
+                        search.scan(numpy_hnsw, query, k, nodes, request),
+                        search.scan(compiled, query, k, nodes, request),
+                    )
+                )
+                for (rows, scores), (their_rows, their_scores) in pairs:
+                    assert rows.tolist() == their_rows.tolist()
+                    assert scores.tolist() == their_scores.tolist()
+    assert gave_up > 20 and answered > 100
+
+
+@pytest.mark.parametrize("shift", [0.0, 300.0])
+def test_a_query_has_one_code_however_it_is_summed(compiled: ModuleType, shift: float) -> None:
+    """One at a time, in a batch, and in float64: the same codes, for centers near and far."""
+    rng = np.random.default_rng(5)
+    matrix = rng.normal(0, 20, (64, 200)).astype(np.float32)
+    center = np.full(200, shift, np.float32)
+    offset = -(matrix @ center)
+    queries = (center + rng.normal(0, 0.2, (3000, 200))).astype(np.float32)
+    precision = rounding_error(matrix), float(np.linalg.norm(center))
+    batch = encode_queries(queries, matrix, offset, *precision)
+    single = [encode_queries(query[None], matrix, offset, *precision)[0] for query in queries]
+    assert np.array_equal(batch, single)
+    exact = queries.astype(np.float64) @ matrix.T.astype(np.float64) + offset
+    assert np.array_equal(batch, np.clip(np.rint(exact), -127, 127))
+
+
+# -- one answer, whatever the process did before -----------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_answers_are_the_same_before_and_after_loading(
+    collection: vs.Collection,
+    compiled: ModuleType,
+    metric: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    c, queries = collection, clustered(12, DIM, seed=5)
+    methods = set()
+    for step in ("built", "added", "deleted", "compacted"):
+        change_rows(c, step)
+        for where in FILTERS:
+            for k in (1, 10, 50):
+                answers = []
+                for kernels in (numpy_hnsw, compiled):
+                    answer_with(monkeypatch, kernels)
+                    hits = [c.search(query, k, where=where) for query in queries]
+                    answers.append([(str(h.plan), h.ids, h.scores.tolist()) for h in hits])
+                    methods |= {h.plan.method for h in hits}
+                assert answers[0] == answers[1], (step, where, k)
+    assert {"index", "scan"} <= methods
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+@pytest.mark.parametrize("kernel", ["compiled", "numpy", "faiss"])
+def test_a_batch_gives_what_single_calls_give(
+    collection: vs.Collection,
+    compiled: ModuleType,
+    kernel: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    c, queries = collection, clustered(60, DIM, seed=8)
+    queries[7] *= 100  # outside what the index was fitted to, for l2
+    change_rows(c, "added")
+    change_rows(c, "deleted")
+    kernels = {"compiled": compiled, "numpy": numpy_hnsw, "faiss": None}[kernel]
+    answer_with(monkeypatch, kernels)
+    methods = set()
+    for where in FILTERS:
+        for k in (1, 10, 6000):
+            batch = c.search_batch(queries, k, where=where)
+            for query, hits in zip(queries, batch, strict=True):
+                alone = c.search(query, k, where=where)
+                assert (str(alone.plan), alone.ids) == (str(hits.plan), hits.ids)
+                assert np.array_equal(alone.scores, hits.scores)
+                methods.add(alone.plan.method)
+    assert {"index", "scan", "exact", "empty"} <= methods
+
+
+SCRIPT = """
+import json, sys
+import numpy as np
+import vecsearch as vs
+c = vs.open(sys.argv[1])
+queries = np.load(sys.argv[2])
+found = []
+for where in (None, "share < 0.5", "share < 0.1"):
+    hits = [c.search(query, 10, where=where) for query in queries]
+    found.append([[str(h.plan), h.ids] for h in hits])
+print(json.dumps([c.info().indexes[0].kernel, "numba" in sys.modules, found]))
+"""
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_plans_and_ids_do_not_depend_on_numba(collection: vs.Collection, tmp_path: Path) -> None:
+    """In processes with and without the compiled kernels; codes of these rows do not tie."""
+    np.save(tmp_path / "queries.npy", clustered(15, DIM, seed=3))
+    found = {}
+    for switch in ("0", "1"):
+        line = [sys.executable, "-c", SCRIPT, str(collection.path), str(tmp_path / "queries.npy")]
+        environment = os.environ | {loader.SWITCH: switch}
+        run = subprocess.run(line, capture_output=True, text=True, check=True, env=environment)
+        kernel, imported, found[switch] = json.loads(run.stdout)
+        assert (kernel, imported) == ("faiss" if switch == "0" else "numba", False)
+    assert found["0"] == found["1"]
+    methods = {plan.split()[0] for answers in found["0"] for plan, _ in answers}
+    assert methods == {"index", "scan"}
+
+
+# -- right answers --
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_kernels_find_what_faiss_finds(
+    collection: vs.Collection,
+    metric: str,
+    compiled: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     c, queries = collection, clustered(30, DIM, seed=5)
-    walked = []
-    search = graph_search.GraphSearch.search
-    monkeypatch.setattr(
-        graph_search.GraphSearch, "search", lambda *args: walked.append(1) or search(*args)
-    )
-
-    def check(stage: str) -> None:
-        same = total = used = 0
+    for step in ("built", "added", "deleted", "compacted"):
+        change_rows(c, step)
+        same = total = searched = 0
         scanned: list[float] = []
-        for where in (None, "share < 0.5", "share < 0.1", "fifth = 2", "share > 2"):
+        for where in FILTERS:
             for k in (1, 10, 50):
                 for query in queries:
-                    before = len(walked)
-                    by_faiss, by_walk = both(c, monkeypatch, query, k, where)
-                    used += len(walked) - before
-                    assert len(by_faiss) == len(by_walk)
+                    answer_with(monkeypatch, None)
+                    by_faiss = c.search(query, k, where=where)
+                    answer_with(monkeypatch, compiled)
+                    hits = c.search(query, k, where=where)
+                    assert (len(hits), hits.plan) == (len(by_faiss), by_faiss.plan)
                     np.testing.assert_allclose(
-                        by_walk.scores, true_scores(c, query, by_walk, metric), rtol=1e-4, atol=1e-4
+                        hits.scores, true_scores(c, query, hits, metric), rtol=1e-4, atol=1e-4
                     )
-                    assert (np.diff(by_walk.scores) <= 0).all()
-                    if by_walk.plan.method == "scan":
+                    assert (np.diff(hits.scores) <= 0).all()
+                    searched += hits.plan.method == "index"
+                    if hits.plan.method == "scan":
                         exact = c.search(query, k, where=where, exact=True)
-                        scanned.append(len(set(exact.ids) & set(by_walk.ids)) / len(exact))
-                    elif by_walk.plan.method == by_faiss.plan.method:
-                        same += len(set(by_faiss.ids) & set(by_walk.ids))
+                        scanned.append(len(set(exact.ids) & set(hits.ids)) / len(exact))
+                        assert hits.ids == by_faiss.ids
+                    else:
+                        same += len(set(by_faiss.ids) & set(hits.ids))
                         total += len(by_faiss)
-        assert same >= 0.998 * total, (
-            stage
-        )  # equal distances of bytes may be taken in another order
-        assert np.mean(scanned) > 0.95, stage
-        assert used > 50 and len(scanned) > 50, (stage, used, len(scanned))
-
-    check("built")
-    c.add(
-        [
-            {"id": ROWS + row, "vector": vector, "share": 0.3, "fifth": 2}
-            for row, vector in enumerate(clustered(600, DIM, seed=9))
-        ]
-    )
-    check("added")
-    c.delete(range(0, ROWS, 7))
-    check("deleted")
-    c.compact()
-    check("compacted")
+        # FAISS may order equal distances of codes in another way.
+        assert same >= 0.998 * total, step
+        assert np.mean(scanned) > 0.95, step
+        assert searched > 50 and len(scanned) > 50, (step, searched, len(scanned))
 
 
 def true_scores(c: vs.Collection, query: np.ndarray, hits: vs.Hits, metric: str) -> np.ndarray:
     vectors = c.features(hits.ids)
     if metric == "cosine":
-        vectors, query = (
-            vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
-            query / np.linalg.norm(query),
-        )
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        query = query / np.linalg.norm(query)
     return brute_force(vectors, query, "l2" if metric == "l2" else "ip")
 
 
 @pytest.mark.parametrize("metric", ["cosine"])
-def test_many_searches_and_threads(collection: vs.Collection, compiled: None) -> None:
-    """Marks of visited nodes are wiped every 255 searches, and each thread has its own."""
+def test_hundreds_of_searches_on_two_threads_equal_a_batch(
+    collection: vs.Collection, compiled: ModuleType
+) -> None:
+    """Marks of visited nodes are cleared every 255 searches, and each thread has its own."""
     queries = clustered(700, DIM, seed=6)
     found: dict[int, vs.Hits] = {}
 
@@ -135,38 +295,14 @@ def test_many_searches_and_threads(collection: vs.Collection, compiled: None) ->
         thread.start()
     for thread in threads:
         thread.join()
-    by_faiss = collection.search_batch(queries, k=10)
-    same = np.array(
-        [len(set(found[number].ids) & set(hits.ids)) for number, hits in enumerate(by_faiss)]
-    )
-    for part in np.array_split(same, 5):  # as good at the end as at the beginning
-        assert part.mean() >= 9.9
-
-
-@pytest.mark.parametrize("metric", ["cosine", "l2"])
-def test_a_batch_is_the_same_as_one_by_one(collection: vs.Collection, compiled: None) -> None:
-    c, queries = collection, clustered(600, DIM, seed=8)
-    c.delete(range(0, ROWS, 9))
-    c.add(
-        [
-            {"id": ROWS + row, "vector": vector, "share": 0.3, "fifth": 2}
-            for row, vector in enumerate(clustered(50, DIM, seed=9))
-        ]
-    )
-    used = 0
-    for where, k in ((None, 10), ("share < 0.5", 10), ("share > 0.9", 3), ("share < 0.5", 1)):
-        batch = c.search_batch(queries, k, where=where)
-        for query, hits in zip(queries, batch, strict=True):
-            alone = c.search(query, k, where=where)
-            if alone.plan == hits.plan:
-                used += alone.plan.method == "index"
-                assert alone.ids == hits.ids
-                np.testing.assert_allclose(alone.scores, hits.scores, rtol=1e-5, atol=1e-5)
-    assert used > 1000
+    batch = collection.search_batch(queries, k=10)
+    assert [found[number].ids for number in range(len(queries))] == [hits.ids for hits in batch]
 
 
 @pytest.mark.parametrize("metric", ["cosine"])
-def test_an_index_that_grew_is_walked_anew(collection: vs.Collection, compiled: None) -> None:
+def test_new_rows_of_a_grown_index_are_found(
+    collection: vs.Collection, compiled: ModuleType
+) -> None:
     new = clustered(800, DIM, seed=11)
     collection.search(new[0], k=5)
     collection.add(
@@ -182,42 +318,88 @@ def test_an_index_that_grew_is_walked_anew(collection: vs.Collection, compiled: 
 
 
 @pytest.mark.parametrize("metric", ["ip"])
-def test_other_kinds_go_through_faiss(
-    collection: vs.Collection, compiled: None, monkeypatch: pytest.MonkeyPatch
+def test_an_index_of_inner_products_is_searched_by_faiss(
+    collection: vs.Collection, compiled: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        graph_search.GraphSearch, "search", lambda *_: pytest.fail("an inner product was walked")
-    )
+    monkeypatch.setattr(GraphSearch, "search", lambda *_: pytest.fail("a kernel was called"))
     assert collection.search(clustered(1, DIM)[0], k=5).plan.method == "index"
+    assert collection._searching().kernel == collection.info().indexes[0].kernel == "faiss"
 
 
-def test_loaded_after_some_queries_and_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("metric", ["cosine"])
+def test_info_names_the_kernel_without_opening_the_index(
+    collection: vs.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert collection._searching().kernel == "numba"
+    opened = vs.open(collection.path)
+    monkeypatch.setattr(faiss, "read_index", lambda *_: pytest.fail("the index was opened"))
+    assert [index.kernel for index in opened.info().indexes] == ["numba"]
+    monkeypatch.setenv(loader.SWITCH, "0")
+    assert [index.kernel for index in opened.info().indexes] == ["faiss"]
+
+
+# -- loading --
+
+
+def test_the_kernels_are_loaded_in_a_thread_after_some_queries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ours = loader.Loader()
     monkeypatch.setattr(loader, "AFTER_QUERIES", 3)
-    asked = [ours.after_queries() for _ in range(4)]
-    assert asked[:3] == [None] * 3
+    assert [ours.kernels() for _ in range(3)] == [numpy_hnsw] * 3
+    assert ours.module is None
+    ours.kernels()
     for thread in threading.enumerate():
-        if thread.name == "vecsearch-compiled":
+        if thread.name == "vecsearch-kernels":
             thread.join()
-    assert ours.after_queries() is not None
+    assert ours.kernels() is ours.module is not None
 
 
-@pytest.mark.parametrize("how", ["switched off", "not installed", "broken"])
-def test_without_it_faiss_searches(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_batch_loads_the_kernels_at_once() -> None:
+    ours = loader.Loader()
+    assert ours.kernels(loader.LARGE_BATCH + 1) is ours.module is not None
+
+
+@pytest.mark.parametrize("how", ["switched off", "not installed"])
+def test_without_numba_the_kernels_are_not_available(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if how == "switched off":
         monkeypatch.setenv(loader.SWITCH, "0")
-    elif how == "not installed":
-        monkeypatch.setattr(loader, "find_spec", lambda name: None)
     else:
-        monkeypatch.setitem(sys.modules, "vecsearch.index.kernels.numba_hnsw", None)
-    assert loader.Loader().load() is None
+        monkeypatch.setattr(loader, "find_spec", lambda name: None)
+    ours = loader.Loader()
+    assert not ours.available() and ours.load() is None
 
 
-def test_few_queries_do_not_import_it() -> None:
-    script = "import sys, vecsearch.index.faiss; print('numba' in sys.modules)"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        == "False"
+def test_a_broken_compiler_is_logged_once_and_faiss_serves(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, loader.MODULE, None)
+    ours = loader.Loader()
+    with caplog.at_level(logging.WARNING, "vecsearch"):
+        assert ours.load() is None and ours.load() is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "numba cannot compile" in caplog.text and loader.SWITCH in caplog.text
+    assert ours.kernels() is None and not ours.available()
+
+
+@pytest.mark.parametrize("metric", ["cosine"])
+def test_few_queries_do_not_import_numba_and_a_process_that_loads_it_ends_well(
+    collection: vs.Collection, tmp_path: Path
+) -> None:
+    script = (
+        "import sys, numpy as np, vecsearch as vs; c = vs.open(sys.argv[1])\n"
+        f"for row in range(int(sys.argv[2])): c.search(np.arange(row, row + {DIM}), k=3)\n"
+        "print('numba' in sys.modules)"
     )
+    for queries, environment in (
+        ("20", os.environ),
+        ("60", os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "empty")}),
+    ):
+        line = [sys.executable, "-c", script, str(collection.path), queries]
+        run = subprocess.run(
+            line, capture_output=True, text=True, check=True, env=environment, timeout=60
+        )
+        assert run.stderr == ""
+        assert queries == "60" or run.stdout.strip() == "False"

@@ -70,7 +70,7 @@ REQUEST = types.NamedTuple(
 SCRATCH = types.NamedTuple((SHORTS, INT64, BYTES, INT64, INT32), Scratch)
 
 
-# -- codes and pools ---------------------------------------------------------------------------------
+# -- codes and pools --
 
 
 @inline
@@ -144,7 +144,7 @@ def next_mark(scratch: Any) -> Any:
     return np.uint8(mark)
 
 
-# -- the graph ---------------------------------------------------------------------------------------
+# -- the graph --
 
 
 @inline
@@ -224,7 +224,7 @@ def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scra
     return _search_level(codes, graph, level, start, query, size, scratch)
 
 
-# -- scores ------------------------------------------------------------------------------------------
+# -- scores --
 
 
 @inline
@@ -281,7 +281,7 @@ def _rank(query: Any, candidates: Any, request: Any, rows: Any, scores: Any) -> 
     return found
 
 
-# -- entry points ------------------------------------------------------------------------------------
+# -- entry points --
 
 
 def _search(
