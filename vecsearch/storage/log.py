@@ -71,7 +71,7 @@ def _wanted(root: Path, version: int | None) -> int:
         return present[-1]
     if version not in present:
         raise VersionNotFoundError(
-            f"{root} has no version {version}; it keeps versions {kept}",
+            f"{root} has no version {version}; it keeps versions {present[0]} to {present[-1]}",
             hint="Collection.versions() lists them",
             command_hint="`vecsearch versions` lists them",
         )
