@@ -213,6 +213,27 @@ def test_without_it_faiss_searches(how: str, monkeypatch: pytest.MonkeyPatch) ->
     assert loader.Loader().load() is None
 
 
+def test_loading_it_leaves_the_standard_streams_alone() -> None:
+    """It is loaded in a thread, while another may redirect them."""
+    script = """
+import sys
+from vecsearch.index.kernels.loader import LOADER
+assert LOADER.load() is not None
+from numba.core import errors
+before = sys.stdout
+class Watched(type(sys)):
+    def __setattr__(self, name, value):
+        if name in ("stdout", "stderr"):
+            raise AssertionError(f"sys.{name} is set")
+        super().__setattr__(name, value)
+sys.__class__ = Watched
+assert errors.termcolor().errmsg("a message") == "a message"
+print("untouched")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "untouched\n", done.stderr
+
+
 def test_few_queries_do_not_import_it() -> None:
     script = "import sys, vecsearch.index.faiss; print('numba' in sys.modules)"
     assert (

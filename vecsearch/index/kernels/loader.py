@@ -36,6 +36,9 @@ class Loader:
             if not self._begun:
                 self._begun = True
                 if os.environ.get(SWITCH) != "0" and find_spec("numba") is not None:
+                    # Else numba formats its messages by colorama, where that is installed, which
+                    # resets sys.stdout: a redirection made by another thread would be undone.
+                    os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
                     try:
                         self.module = importlib.import_module("vecsearch.index.kernels.numba_hnsw")
                     except Exception:  # whatever a broken compiler raises: FAISS searches as before
