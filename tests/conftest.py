@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,16 @@ def shared_data() -> Path:
     if not DATA.is_dir():
         pytest.skip("the shared data sets are not here (set VECSEARCH_DATA to their folder)")
     return DATA
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_compiled_search_from_the_middle_of_a_test_on() -> None:
+    """Compiled searches break ties otherwise than FAISS. They begin once a process has searched for
+    long, so a test that compares two searches would depend on the tests before it. Tests of the
+    compiled search load it themselves."""
+    from vecsearch.index.kernels import loader
+
+    loader.AFTER_QUERIES = sys.maxsize
 
 
 @pytest.fixture

@@ -372,6 +372,27 @@ def test_without_numba_the_kernels_are_not_available(
     assert not ours.available() and ours.load() is None
 
 
+def test_loading_it_leaves_the_standard_streams_alone() -> None:
+    """It is loaded in a thread, while another may redirect them."""
+    script = """
+import sys
+from vecsearch.index.kernels.loader import LOADER
+assert LOADER.load() is not None
+from numba.core import errors
+before = sys.stdout
+class Watched(type(sys)):
+    def __setattr__(self, name, value):
+        if name in ("stdout", "stderr"):
+            raise AssertionError(f"sys.{name} is set")
+        super().__setattr__(name, value)
+sys.__class__ = Watched
+assert errors.termcolor().errmsg("a message") == "a message"
+print("untouched")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "untouched\n", done.stderr
+
+
 def test_a_broken_compiler_is_logged_once_and_faiss_serves(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

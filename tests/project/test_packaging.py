@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -16,8 +18,10 @@ import pytest
 import vecsearch
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TOML = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = TOML["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+BUILD: list[str] = TOML["build-system"]["requires"]
 CORE = {
     "faiss-cpu",
     "msgspec",
@@ -43,7 +47,45 @@ def test_the_core_is_small() -> None:
     sorted({*PROJECT["dependencies"], *(item for extra in EXTRAS.values() for item in extra)}),
 )
 def test_every_dependency_has_one_floor(requirement: str) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9-]+>=\d+(\.\d+)+|vecsearch\[[a-z0-9,]+\]", requirement)
+    floor = r"[A-Za-z0-9-]+(\[[a-z0-9,]+\])?>=\d+(\.\d+)+"
+    assert re.fullmatch(floor + r"|vecsearch\[[a-z0-9,]+\]", requirement)
+
+
+def pinned(file: str) -> dict[str, str]:
+    """Names and versions of a file of constraints, in its order."""
+    lines = (ROOT / ".ci" / file).read_text(encoding="utf-8").splitlines()
+    found = [line.split("==") for line in lines if not line.startswith("#")]
+    return {name: version for name, version in found}
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def test_every_requirement_is_pinned_at_its_floor_or_above() -> None:
+    pins = pinned("constraints.txt")
+    dev = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "floors.py"], capture_output=True, text=True, check=True
+    )
+    floors = [*dev.stdout.split(), *(item.replace(">=", "==") for item in BUILD)]
+    assert len(floors) > 30
+    for requirement in floors:
+        name, floor = name_of(requirement), requirement.partition("==")[2]
+        assert numbers(pins[name]) >= numbers(floor), "run make lock"
+
+
+def test_the_pins_are_sorted_and_of_no_machine() -> None:
+    pins = pinned("constraints.txt")
+    assert list(pins) == sorted(pins) and "vecsearch" not in pins
+    for name, version in pins.items():
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name), name
+        assert re.fullmatch(r"\d+(\.\d+)*([a-z]+\d+|\.post\d+)*", version), f"{name} {version}"
+    assert {"setuptools", "wheel", "editables"} <= set(pins)  # wheels are built with these
+
+
+def test_torch_is_the_same_everywhere() -> None:
+    (torch,) = pinned("torch.txt").items()
+    assert torch in pinned("constraints.txt").items()
 
 
 def test_all_holds_every_extra_for_users() -> None:

@@ -60,6 +60,9 @@ class Loader:
         """Load the compiled kernels now; None if numba is not available or fails."""
         with self._lock:
             if self.module is None and self.available():
+                # Otherwise numba formats messages with colorama, if that is installed, which resets
+                # sys.stdout and so undoes a redirection that another thread made.
+                os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
                 try:
                     self.module = importlib.import_module(MODULE)
                 except Exception as error:  # whatever a broken compiler raises
