@@ -57,10 +57,12 @@ soak-tests: $(INSTALLED)
 soak-load: $(INSTALLED)
 	$(BIN)/python tests/support/load.py --busy-machine --save
 
-check: $(INSTALLED) docs  ## lint, formatting, types, and the documentation without a warning
+check: $(INSTALLED) docs  ## lint, formatting, types, import rules, dead code, and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/vulture
 
 docs: $(INSTALLED)  ## build the documentation in build/site, offline and strict
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
