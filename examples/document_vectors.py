@@ -1,4 +1,4 @@
-"""Documents: train Doc2Vec, word2vec and fastText on Cranfield's abstracts alone, and search them with its questions.
+"""Documents: train Doc2Vec, word2vec and fastText on Cranfield's abstracts, and search these.
 
 pip install "vecsearch[train]";  python examples/document_vectors.py
 """
@@ -29,7 +29,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
         score = retrieval_ndcg(embedder, documents, queries, grades)
         print(
-            f"{name}: trained on {len(texts)} abstracts in {seconds:.0f} s; questions never seen: nDCG@10 {score:.3f}"
+            f"{name}: trained on {len(texts)} abstracts in {seconds:.0f} s; unseen questions: "
+            f"nDCG@10 {score:.3f}"
         )
 
 

@@ -1,8 +1,9 @@
-"""Features for other models: a DeepFM that predicts ratings of MovieLens, begun from item2vec's vectors or from random ones.
+"""Features for other models: a DeepFM on MovieLens, initialized with item2vec's or random vectors.
 
-Each user's last fifth of ratings is held out, the fifth before it chooses when to stop. The two beginnings have the same
-network, data, order and learning rate; only the embeddings of films and users differ. Measured: how well the network tells
-films rated 4 or more from the others (AUC, log loss), over several seeds.
+Each user's last fifth of ratings is held out; the fifth before it decides when to stop. Both
+networks have the same layers, data, order and learning rate; only the initial embeddings of films
+and users differ. Measured: how well the network separates films rated 4 or more from the others
+(AUC, log loss), over several seeds.
 
 pip install "vecsearch[train]";  python examples/features.py
 """
@@ -24,7 +25,7 @@ EPOCHS = 2 if QUICK else 12
 
 
 class DeepFM(torch.nn.Module):
-    """Biases, the product of user and film, and a small network over both (Guo et al., IJCAI 2017), with two fields."""
+    """DeepFM (Guo et al., IJCAI 2017) with two fields: biases, a product and a small network."""
 
     def __init__(self, users: np.ndarray, films: np.ndarray) -> None:
         super().__init__()
@@ -55,14 +56,14 @@ class DeepFM(torch.nn.Module):
 def train(
     model: DeepFM, parts: dict[str, tuple[torch.Tensor, ...]], seed: int
 ) -> tuple[float, float]:
-    """(AUC, log loss) on the test part, after the epoch with the best log loss on the validation part."""
+    """(AUC, log loss) on the test part, after the epoch with the best validation log loss."""
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002, weight_decay=1e-6)
-    loss, draw = torch.nn.BCEWithLogitsLoss(), torch.Generator().manual_seed(seed)
+    loss, generator = torch.nn.BCEWithLogitsLoss(), torch.Generator().manual_seed(seed)
     users, films, liked = parts["train"]
     best, answer = np.inf, (0.0, 0.0)
     for _ in range(EPOCHS):
         model.train()
-        for rows in torch.randperm(len(users), generator=draw).split(512):
+        for rows in torch.randperm(len(users), generator=generator).split(512):
             optimizer.zero_grad()
             loss(model(users[rows], films[rows]), liked[rows]).backward()
             optimizer.step()
@@ -86,9 +87,9 @@ def main() -> None:
     ratings = movielens()
     users, user = np.unique(ratings["userId"].to_numpy(), return_inverse=True)
     films, film = np.unique(ratings["movieId"].to_numpy(), return_inverse=True)
-    rank = np.empty(len(user))  # where in its user's history a rating stands, from 0 to 1
-    for one in range(len(users)):
-        rows = np.flatnonzero(user == one)
+    rank = np.empty(len(user))  # position of a rating in its user's history, from 0 to 1
+    for number in range(len(users)):
+        rows = np.flatnonzero(user == number)
         rank[rows] = np.arange(len(rows)) / len(rows)
     where = {"train": rank < 0.6, "validation": (rank >= 0.6) & (rank < 0.8), "test": rank >= 0.8}
     liked = (ratings["rating"].to_numpy() >= 4).astype(np.float32)
@@ -113,27 +114,26 @@ def main() -> None:
                 for key, vector in zip(items.keys, items.unit, strict=True)
             ]
         )
-        ready = collection.features(
-            films.tolist(), missing="zeros"
-        )  # a film without a vector begins from zeros
+        trained = collection.features(films.tolist(), missing="zeros")
     sums, counts = np.zeros((len(users), DIM), np.float32), np.zeros((len(users), 1), np.float32)
     rows = np.flatnonzero(where["train"] & (liked == 1))
-    np.add.at(sums, user[rows], ready[film[rows]])  # a user begins from the mean of the films liked
+    np.add.at(sums, user[rows], trained[film[rows]])  # a user starts at the mean of the films liked
     np.add.at(counts, user[rows], 1)
     tastes = sums / np.maximum(counts, 1)
 
     scores: dict[str, list[tuple[float, float]]] = {"random": [], "item2vec": []}
     for seed in range(SEEDS):
-        draw = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         for name, (start_users, start_films) in {
-            "random": (draw.normal(0, 0.05, tastes.shape), draw.normal(0, 0.05, ready.shape)),
-            "item2vec": (tastes, ready),
+            "random": (rng.normal(0, 0.05, tastes.shape), rng.normal(0, 0.05, trained.shape)),
+            "item2vec": (tastes, trained),
         }.items():
             torch.manual_seed(seed)
             model = DeepFM(start_users.astype(np.float32), start_films.astype(np.float32))
             scores[name].append(train(model, parts, seed))
     print(
-        f"{len(user)} ratings, {len(users)} users, {len(films)} films; {SEEDS} seeds; held-out last fifth of each user:"
+        f"{len(user)} ratings, {len(users)} users, {len(films)} films; {SEEDS} seeds; "
+        "held-out last fifth of each user:"
     )
     for name, values in scores.items():
         auc, loss = np.mean(values, axis=0)
@@ -142,7 +142,8 @@ def main() -> None:
         [ours[0] - base[0] for ours, base in zip(scores["item2vec"], scores["random"], strict=True)]
     )
     print(
-        f"gain in AUC of item2vec's vectors: {gain.mean():+.4f}, from {gain.min():+.4f} to {gain.max():+.4f} by seed"
+        f"gain in AUC of item2vec's vectors: {gain.mean():+.4f}, from {gain.min():+.4f} to "
+        f"{gain.max():+.4f} by seed"
     )
 
 

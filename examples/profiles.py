@@ -1,7 +1,8 @@
-"""Profiles: tumours measured in 30 ways, told apart by the most similar known profiles (scikit-learn's breast cancer table).
+"""Profiles: tumors with 30 measurements, classified by the most similar known profiles.
 
-The same steps serve the expression profiles of genes or proteins: rows of a matrix, scaled, reduced, searched.
-pip install vecsearch;  python examples/profiles.py
+Data: scikit-learn's breast cancer table. Expression profiles of genes or proteins are handled in
+the same steps: rows of a matrix are scaled, reduced and searched. pip install vecsearch;  python
+examples/profiles.py
 """
 
 import tempfile
@@ -20,7 +21,7 @@ SPLITS = 2 if QUICK else 20
 
 
 def accuracy(train: np.ndarray, labels: list[str], test: np.ndarray, wanted: list[str]) -> float:
-    """Share of held-out profiles whose label is the commonest of the nearest known ones."""
+    """Share of held-out profiles whose label is the most common one among the nearest profiles."""
     with (
         tempfile.TemporaryDirectory() as folder,
         vs.create(Path(folder) / "p.vs", dim=train.shape[1], metric="l2") as known,
@@ -51,22 +52,23 @@ def main() -> None:
         test, train = order[:114], order[114:]  # a fifth held out
         wanted, labels = names[test].tolist(), names[train].tolist()
         majority = max(set(labels), key=labels.count)
-        scores.setdefault("the commoner kind always", []).append(
+        scores.setdefault("the more common class always", []).append(
             float(np.mean([label == majority for label in wanted]))
         )
         scaler = StandardScaler().fit(cells.data[train])
-        raw, asked = cells.data[train], cells.data[test]
+        raw, queries = cells.data[train], cells.data[test]
         scores.setdefault("30 measures as they are", []).append(
-            accuracy(raw, labels, asked, wanted)
+            accuracy(raw, labels, queries, wanted)
         )
-        raw, asked = scaler.transform(raw), scaler.transform(asked)
-        scores.setdefault("30 measures, scaled", []).append(accuracy(raw, labels, asked, wanted))
+        raw, queries = scaler.transform(raw), scaler.transform(queries)
+        scores.setdefault("30 measures, scaled", []).append(accuracy(raw, labels, queries, wanted))
         for dim in (10, 5, 2):
             pca = PCA(dim, random_state=0).fit(raw)
-            reduced = accuracy(pca.transform(raw), labels, pca.transform(asked), wanted)
+            reduced = accuracy(pca.transform(raw), labels, pca.transform(queries), wanted)
             scores.setdefault(f"{dim} principal components", []).append(reduced)
     print(
-        f"{len(names)} profiles; label by the {NEAREST} nearest, mean of {SPLITS} splits, a fifth held out:"
+        f"{len(names)} profiles; label by the {NEAREST} nearest, mean of {SPLITS} splits, a fifth "
+        "held out:"
     )
     for name, values in scores.items():
         print(f"{name}: accuracy {np.mean(values):.3f} ± {np.std(values):.3f}")

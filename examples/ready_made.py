@@ -1,7 +1,7 @@
-"""Ready-made vectors: a .npy, HDF5 and Parquet file, a FAISS index and a torch.nn.Embedding, each searched as it is.
+"""Existing vectors: a .npy, HDF5 and Parquet file, a FAISS index and a torch.nn.Embedding.
 
-The 1,797 handwritten digits of scikit-learn as vectors of 64 grey values. Each collection must find what plain numpy finds.
-pip install "vecsearch[hdf5]";  python examples/ready_made.py
+The vectors are scikit-learn's 1,797 handwritten digits, 64 gray values each. Every collection must
+find what numpy finds. pip install "vecsearch[hdf5]";  python examples/ready_made.py
 """
 
 import tempfile
@@ -18,8 +18,8 @@ from sklearn.datasets import load_digits
 import vecsearch as vs
 
 
-def kept_elsewhere(folder: Path, vectors: np.ndarray, labels: np.ndarray) -> dict[str, object]:
-    """The same vectors as other programs leave them behind."""
+def vector_sources(folder: Path, vectors: np.ndarray, labels: np.ndarray) -> dict[str, object]:
+    """The same vectors in the formats of other programs."""
     np.save(folder / "digits.npy", vectors)
     with h5py.File(folder / "digits.h5", "w") as file:
         file["train"], file["labels"] = vectors, labels[:, None]
@@ -42,18 +42,18 @@ def main() -> None:
     digits = load_digits()
     vectors = digits.data.astype(np.float32)
     order = np.random.default_rng(0).permutation(len(vectors))
-    asked, kept = order[:200], order[200:]
-    distances = ((vectors[asked][:, None] - vectors[kept]) ** 2).sum(axis=2)
+    queries, rows = order[:200], order[200:]
+    distances = ((vectors[queries][:, None] - vectors[rows]) ** 2).sum(axis=2)
     nearest = np.sort(distances, axis=1)[:, :10]
     with tempfile.TemporaryDirectory() as folder:
-        for name, source in kept_elsewhere(
-            Path(folder), vectors[kept], digits.target[kept]
+        for name, source in vector_sources(
+            Path(folder), vectors[rows], digits.target[rows]
         ).items():
             with vs.create(
                 Path(folder) / f"{name}.vs", dim=vectors.shape[1], metric="l2"
             ) as collection:
                 collection.add(source)
-                found = [-hits.scores for hits in collection.search_batch(vectors[asked], k=10)]
+                found = [-hits.scores for hits in collection.search_batch(vectors[queries], k=10)]
             same = np.mean(
                 [
                     np.allclose(scores, best, rtol=1e-4)
@@ -61,7 +61,8 @@ def main() -> None:
                 ]
             )
             print(
-                f"{name}: {len(kept)} vectors; the 10 nearest are those of numpy for {same:.3f} of {len(asked)} digits"
+                f"{name}: {len(rows)} vectors; the 10 nearest are those of numpy for {same:.3f} of "
+                f"{len(queries)} digits"
             )
 
 

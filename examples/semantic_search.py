@@ -1,4 +1,4 @@
-"""Semantic text search: Cranfield's 225 questions over 1,400 abstracts, through vecsearch and through plain numpy.
+"""Semantic text search: Cranfield's 225 questions over 1,400 abstracts, by vecsearch and by numpy.
 
 pip install "vecsearch[offline]";  python examples/semantic_search.py [embedder]
 """
@@ -15,14 +15,16 @@ from vecsearch.evaluation.metrics import ndcg_at_k
 def main(name: str) -> None:
     documents, queries, grades = beir("cranfield")
     embedder = resolve_embedder(name)
-    through = retrieval_ndcg(embedder, documents, queries, grades)
+    score = retrieval_ndcg(embedder, documents, queries, grades)
     matrix = embedder.embed_documents([row["text"] for row in documents])
-    asked = embedder.embed_queries(list(queries.values()))
-    scores = asked @ (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).T
+    vectors = embedder.embed_queries(list(queries.values()))
+    scores = vectors @ (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).T
     best = np.argsort(-scores, axis=1, kind="stable")[:, :10]
     found = [[documents[row]["id"] for row in rows] for rows in best]
-    raw = ndcg_at_k(found, [grades[query] for query in queries], 10).mean()
-    print(f"cranfield: {name}: nDCG@10 {through:.4f} through vecsearch, {raw:.4f} through numpy")
+    numpy_score = ndcg_at_k(found, [grades[query] for query in queries], 10).mean()
+    print(
+        f"cranfield: {name}: nDCG@10 {score:.4f} through vecsearch, {numpy_score:.4f} through numpy"
+    )
 
 
 if __name__ == "__main__":

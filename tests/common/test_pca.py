@@ -1,4 +1,4 @@
-"""Principal axes against a singular value decomposition of the rows themselves, which squares nothing."""
+"""Principal axes against a singular value decomposition of the rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def rows_of(count: int, dim: int) -> Floats:
-    """Normal rows whose deviations fall from axis to axis, turned so that none shows it, far from the origin."""
+    """Normal rows, far from the origin, with another deviation along each rotated axis."""
     rng = np.random.default_rng(7)
     turn = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
     return np.asarray((rng.standard_normal((count, dim)) * 0.8 ** np.arange(dim)) @ turn + 5)

@@ -1,7 +1,8 @@
-"""Pictures: preparation by hand, the offline network where it is installed, timm and CLIP on stand-ins made here.
+"""Pictures: preparation by hand, the offline network if installed, timm and CLIP on stand-ins.
 
-No CLIP weights can be had offline, and timm needs torchvision, so CLIP is tried on a tiny model with random weights and timm
-on a module of the same two names: what is tested is the adapter, not the quality of any model.
+No CLIP weights can be had offline, and timm needs torchvision, so CLIP is tried on a tiny model
+with random weights and timm on a module of the same two names: what is tested is the adapter, not
+the quality of any model.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def test_pictures_stand_upright(tmp_path: Path) -> None:
     assert open_picture(tmp_path / "turned.jpg", 0).size == (4, 8)
 
 
-def test_what_is_no_picture(tmp_path: Path) -> None:
+def test_an_object_that_is_not_a_picture_is_refused(tmp_path: Path) -> None:
     embedder = ImageEmbedder("image:small", small_network(), IMAGENET, "cpu")
     good = picture(tmp_path / "good.png", (1, 2, 3))
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:45])
@@ -162,7 +163,7 @@ def test_timm_models_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
-def test_timm_names_what_is_missing() -> None:
+def test_timm_without_its_package_names_the_extra() -> None:
     with pytest.raises(
         MissingExtraError, match=r'needs the package \'torchvision\'.*"vecsearch\[timm\]"'
     ):

@@ -1,4 +1,4 @@
-"""Embedders whose weights come in pip packages (each skipped when its package is not installed), and distilling."""
+"""Embedders with weights in pip packages (skipped if not installed), and distillation."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> SentenceTransformerEmbe
 def components(
     teacher: SentenceTransformerEmbedder, dim: int
 ) -> tuple[list[str], npt.NDArray[np.float64]]:
-    """The teacher's tokens and their principal components, by another way: singular values. Axes may be mirrored."""
+    """The teacher's tokens and their principal components, by singular values; signs may differ."""
     tokens = sorted(teacher.model.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     raw = teacher.embed_documents([token for token, _ in tokens]).astype(np.float64)
     left, singular, _ = np.linalg.svd(raw - raw.mean(axis=0), full_matrices=False)
     return [token for token, _ in tokens], left[:, :dim] * singular[:dim]
 
 
-def test_distilled_without_a_corpus_by_the_order_of_the_vocabulary(
+def test_distillation_without_a_corpus_weights_by_vocabulary_order(
     teacher: SentenceTransformerEmbedder, tmp_path: Path
 ) -> None:
     from safetensors.numpy import load_file
@@ -113,7 +113,7 @@ def test_distilled_without_a_corpus_by_the_order_of_the_vocabulary(
     np.testing.assert_allclose(np.abs(got), np.abs(expected), rtol=1e-3, atol=1e-6)
 
 
-def test_distilled_on_a_corpus_by_inverse_document_frequency(
+def test_distillation_on_a_corpus_weights_by_inverse_document_frequency(
     teacher: SentenceTransformerEmbedder, tmp_path: Path
 ) -> None:
     from safetensors.numpy import load_file
@@ -168,7 +168,7 @@ def test_a_distilled_model_loads_and_its_text_is_the_mean_of_its_tokens(
     assert static.fingerprint() != resolve_embedder(f"model2vec:{other}").fingerprint()
 
 
-def test_what_cannot_be_distilled_or_loaded(
+def test_wrong_distillations_and_static_models_are_refused(
     teacher: SentenceTransformerEmbedder, tmp_path: Path
 ) -> None:
     (tmp_path / "used").mkdir()
@@ -187,7 +187,7 @@ def test_what_cannot_be_distilled_or_loaded(
 @pytest.mark.skipif(
     find_spec("static_model") is None, reason="tokenlearn-static-model is not installed"
 )
-def test_a_published_static_model_with_a_quantised_vocabulary() -> None:
+def test_a_published_static_model_with_a_quantized_vocabulary_loads() -> None:
     package = find_spec("static_model")
     assert package is not None and package.origin is not None
     static = resolve_embedder(f"model2vec:{Path(package.origin).parent / 'model'}")

@@ -39,7 +39,7 @@ def test_toy_finds_the_nearest_string_in_english_and_chinese() -> None:
     assert cosine.argmax(axis=1).tolist() == [0, 1, 2, 3]
 
 
-def test_toy_edges() -> None:
+def test_toy_embedder_takes_empty_texts_and_refuses_other_types() -> None:
     assert ToyEmbedder(8).embed_documents([]).shape == (0, 8)
     assert not ToyEmbedder(8).embed_documents([""]).any()
     assert (
@@ -75,7 +75,7 @@ def test_a_wrong_name_says_what_to_do(spec: str, message: str) -> None:
         resolve_embedder(spec)
 
 
-def test_an_object_that_is_no_embedder_is_told_what_it_lacks() -> None:
+def test_an_object_that_is_not_an_embedder_is_refused_with_what_it_lacks() -> None:
     half: Any = SimpleNamespace(name="half", dim=3)
     with pytest.raises(
         EmbedderError,
@@ -110,7 +110,10 @@ def test_third_parties_register_by_entry_point(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    code = "import sys, vecsearch.embedders; print([m for m in ('numpy', 'torch', 'pyarrow', 'gensim') if m in sys.modules])"
+    code = (
+        "import sys, vecsearch.embedders; "
+        "print([m for m in ('numpy', 'torch', 'pyarrow', 'gensim') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

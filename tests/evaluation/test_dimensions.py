@@ -31,7 +31,8 @@ from vecsearch.types import DimensionPoint, DimensionReport
 Floats = npt.NDArray[np.float32]
 
 
-# -- projections -----------------------------------------------------------------------------------------------------------
+# -- projections -----------------------------------------------------------------------------------
+# ------------------------
 
 
 @pytest.mark.parametrize("centered", [True, False])
@@ -96,7 +97,8 @@ def test_a_reduced_embedder_saved_and_found_again(tmp_path: Path) -> None:
         lying.embed_queries(["a"])
 
 
-# -- measuring -------------------------------------------------------------------------------------------------------------
+# -- measuring -------------------------------------------------------------------------------------
+# ------------------------
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
@@ -162,8 +164,8 @@ def test_recall_is_what_numpy_says_on_rows_not_fitted_on(
     assert all(p.low <= p.recall for p in report.points) and rest[0].recall > rest[2].recall
 
 
-def test_what_the_vectors_are_like_shows(tmp_path: Path) -> None:
-    """Vectors that fill 6 of 32 dimensions: six components are all of it. Vectors whose first numbers say all: so are those."""
+def test_recall_shows_how_many_dimensions_the_vectors_need(tmp_path: Path) -> None:
+    """Vectors of rank 6 need six components; vectors with six numbers need no others."""
     rng = np.random.default_rng(0)
     flat = clustered(400, 6) @ np.linalg.qr(rng.standard_normal((32, 6)))[0].T.astype(np.float32)
     nested = clustered(400, 32) * np.where(np.arange(32) < 6, 1, 1e-4).astype(np.float32)
@@ -288,12 +290,13 @@ def test_files_and_the_table(tmp_path: Path) -> None:
         "method  dim  bytes  share  recall@10  at least  nDCG@10",
         "  full  384  1,536   100%      1.000     1.000   0.5000",
         "   pca   96    384    25%      0.900     0.875   0.2500",
-        "cosine; recall over 1,000 rows, asked with 50 held-out rows; components fitted on 900 other rows"
+        "cosine; recall over 1,000 rows, asked with 50 held-out rows; "
+        "components fitted on 900 other rows"
         "; nDCG over all rows, with components fitted on them",
     ]
 
 
-def test_questions_that_cannot_be_measured(tmp_path: Path) -> None:
+def test_unusable_queries_and_judgements_are_refused(tmp_path: Path) -> None:
     c = topics(tmp_path / "c")
     for dims in ([0], [32], [33], [2.5], [True]):
         with pytest.raises(vs.InvalidInputError, match="give whole numbers from 1 to 31"):
@@ -314,11 +317,12 @@ def test_questions_that_cannot_be_measured(tmp_path: Path) -> None:
     assert [point.dim for point in c.dimensions(n_queries=5).points] == [32, 16, 16, 8, 8]
 
 
-# -- a collection of fewer dimensions --------------------------------------------------------------------------------------
+# -- a collection of fewer dimensions
+# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
-def test_a_reduced_collection_answers_as_its_projection_says(metric: str, tmp_path: Path) -> None:
+def test_a_reduced_collection_answers_like_its_projection(metric: str, tmp_path: Path) -> None:
     c = topics(tmp_path / "c", metric=metric)
     c.delete(["cat-0", "sea-1"])
     made = c.reduce(tmp_path / "small", 6)
@@ -419,7 +423,7 @@ def test_passages_and_a_trained_model_come_along(tmp_path: Path) -> None:
     assert find_damage(tmp_path / "small") == []
 
 
-def test_what_cannot_be_reduced(tmp_path: Path) -> None:
+def test_wrong_reductions_are_refused(tmp_path: Path) -> None:
     with vs.create(tmp_path / "c", dim=4) as c:
         with pytest.raises(vs.InvalidInputError, match="is empty"):
             c.reduce(tmp_path / "small", 2)

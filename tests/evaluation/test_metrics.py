@@ -1,4 +1,4 @@
-"""Recall, the bootstrap interval, nDCG, MRR and latencies, against hand-computed cases and plain-Python oracles."""
+"""Recall, intervals, nDCG, MRR and latencies against hand-computed cases and plain oracles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vecsearch.evaluation.metrics import (
 
 
 def recall_oracle(found: list[int], scores: list[float], matching: list[int], k: int) -> float:
-    """The best overlap of the found rows with any right answer: every set of min(k, matching) rows with the highest scores."""
+    """The best overlap with any set of min(k, matching) rows that have the highest scores."""
     size = min(k, len(matching))
     if size == 0:
         return 1.0
@@ -119,7 +119,7 @@ def test_ties_hold_for_scores_of_any_size() -> None:
         ).tolist() == [0.5]
 
 
-def test_nothing_matches() -> None:
+def test_recall_is_1_where_nothing_matches() -> None:
     empty = np.zeros((2, 0))
     assert recall_at_k(empty, empty, empty, empty, 10, 0).tolist() == [1.0, 1.0]
     assert recall_at_k([[-1]], [[0.0]], [[-1]], [[np.nan]], 1, [0]).tolist() == [1.0]
@@ -137,7 +137,7 @@ def test_nothing_matches() -> None:
         (([[0]], [[1.0]], [[0, -1]], [[1.0, 0.0]], 2, 2), "query 0"),
     ],
 )
-def test_recall_refuses_what_does_not_fit(arguments: tuple[Any, ...], message: str) -> None:
+def test_recall_refuses_arrays_that_do_not_fit(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         recall_at_k(*arguments)
 
@@ -186,7 +186,7 @@ def test_bootstrap_interval_without_spread() -> None:
     [([],), ([1.0, math.nan],), ([math.inf],), ([1.0], 1.0), ([1.0], 0.0)],
     ids=["none", "nan", "inf", "one", "zero"],
 )
-def test_bootstrap_interval_refuses_what_has_no_answer(arguments: tuple[Any, ...]) -> None:
+def test_bootstrap_interval_refuses_empty_or_infinite_values(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(InvalidInputError):
         bootstrap_interval(*arguments)
 
@@ -233,7 +233,8 @@ def test_ndcg_agrees_with_scikit_learn(
     metrics = pytest.importorskip("sklearn.metrics")
     everything = sorted({*ranking, *relevance, 13, 14})
     truth = [[relevance.get(document, 0) for document in everything]]
-    # What was not found scores below everything found, and gains nothing: it is cut off by giving it no relevance in the DCG.
+    # What was not found scores below everything found, and gains nothing: it is cut off by giving
+    # it no relevance in the DCG.
     shown = [
         [relevance.get(document, 0) if document in ranking[:k] else 0 for document in everything]
     ]
@@ -267,6 +268,6 @@ def test_latency_summary_by_hand() -> None:
 
 
 @pytest.mark.parametrize("seconds", [[], [0.1, math.nan], [0.1, 0.0], [-1.0]])
-def test_latency_summary_refuses_what_is_no_latency(seconds: list[float]) -> None:
+def test_latency_summary_refuses_values_that_are_not_latencies(seconds: list[float]) -> None:
     with pytest.raises(InvalidInputError):
         summarize_latency(seconds)

@@ -1,4 +1,4 @@
-"""Quality: measures against hand-computed values and the project's own nDCG; files; questions made from documents."""
+"""Quality: measures by hand and against our own nDCG; files; questions made from documents."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ from vecsearch.evaluation.qrels import read_beir, read_qrels, read_queries
 pytest.importorskip("ir_measures", reason="ir-measures comes with the extra 'evaluate'")
 
 STORIES = [
-    "The harbour was quiet at dawn. Fishing boats came back with silver herring. Gulls cried over the empty market.",
-    "Our bakery opens before sunrise. Fresh rye bread cools on wooden shelves. Children buy sweet buns on their way to school.",
-    "The old observatory stands on a hill. Its telescope follows the moons of Jupiter. Students count craters on clear nights.",
+    "The harbour was quiet at dawn. Fishing boats came back with silver herring. "
+    "Gulls cried over the empty market.",
+    "Our bakery opens before sunrise. Fresh rye bread cools on wooden shelves. "
+    "Children buy sweet buns on their way to school.",
+    "The old observatory stands on a hill. Its telescope follows the moons of Jupiter. "
+    "Students count craters on clear nights.",
     "港口的清晨十分安静，渔船缓缓归来。海鸥在空荡的市场上空鸣叫。老人们坐在码头边修补渔网。",
     "面包店在日出之前开门营业。新鲜的黑麦面包摆在木架上冷却。孩子们上学路上都会买甜面包。",
 ]
@@ -104,7 +107,7 @@ def test_measures_equal_our_own_on_random_judgements(root: Path) -> None:
         assert score.low < score.mean < score.high
 
 
-def test_what_is_left_out_is_named(letters: vs.Collection) -> None:
+def test_the_report_names_what_was_left_out(letters: vs.Collection) -> None:
     queries = {"good": [1.0, 0, 0, 0], "unjudged": [0, 1.0, 0, 0], "nothing": [0, 0, 1.0, 0]}
     report = letters.evaluate(
         queries, {"good": {"a": 1}, "nothing": {"b": 0}, "ghost": {"c": 1}}, k=1
@@ -117,7 +120,7 @@ def test_what_is_left_out_is_named(letters: vs.Collection) -> None:
 
 
 def test_a_chunked_collection_is_judged_by_document(root: Path) -> None:
-    """Both passages of "twice" beat "once"; were passages ranked, "once" would be third and its MRR 1/3."""
+    """Both passages of "twice" beat "once", which would be third if passages were ranked."""
     pytest.importorskip("chonkie")
     twice = "zebra zebra zebra zebra zebra ok. zebra zebra zebra zebra zebra ok."
     with vs.create(root, embedder="toy:256", chunker=vs.Chunker(max_chars=40)) as collection:
@@ -131,7 +134,8 @@ def test_a_chunked_collection_is_judged_by_document(root: Path) -> None:
     assert report.per_query["q"]["MRR@10"] == 0.5
 
 
-# -- files ---------------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
+# ----------------------
 
 
 def write(path: Path, text: str) -> Path:
@@ -200,7 +204,7 @@ def test_a_wrong_qrels_file_names_the_line(tmp_path: Path, text: str, message: s
         read_qrels(write(tmp_path / "qrels.tsv", text))
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.tsv").write_bytes("1\tcafé\n".encode("latin-1"))
     with pytest.raises(vs.InvalidInputError, match=r"latin.tsv, after line 0: not UTF-8"):
         read_queries(tmp_path / "latin.tsv")
@@ -214,7 +218,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_beir(tmp_path)
 
 
-def test_arguments_that_do_not_fit(letters: vs.Collection, tmp_path: Path) -> None:
+def test_wrong_arguments_are_refused(letters: vs.Collection, tmp_path: Path) -> None:
     one = {"q": [1.0, 0, 0, 0]}
     for arguments, message in [
         ((one, None), "give qrels too"),
@@ -238,7 +242,8 @@ def test_arguments_that_do_not_fit(letters: vs.Collection, tmp_path: Path) -> No
         letters.evaluate()
 
 
-# -- known items ---------------------------------------------------------------------------------------------------------
+# -- known items -----------------------------------------------------------------------------------
+# ----------------------
 
 
 @pytest.fixture
@@ -305,8 +310,8 @@ class Words(ToyEmbedder):
         return out
 
 
-def test_a_model_that_reads_too_little_is_found_out(tmp_path: Path) -> None:
-    """Each document is ten sentences of six words of its own. One that reads two of them finds a fifth of the sentences."""
+def test_a_model_that_reads_too_little_scores_low(tmp_path: Path) -> None:
+    """Documents of ten six-word sentences: a model that reads two finds a fifth of them."""
     words = [f"w{n:04}" for n in range(40 * 60)]
     sentences = [" ".join(words[at : at + 6]) for at in range(0, len(words), 6)]
     documents = [
@@ -331,7 +336,7 @@ def test_known_items_of_a_chunked_collection(root: Path) -> None:
     assert report.scores["known-item success@1"].mean == 1.0
 
 
-def test_nothing_to_ask(root: Path) -> None:
+def test_texts_too_short_for_a_question_are_refused(root: Path) -> None:
     with vs.create(root, embedder="toy:16") as collection:
         collection.add([{"id": 1, "text": "tiny"}, {"id": 2, "text": "短文"}])
         with pytest.raises(
@@ -346,7 +351,7 @@ def test_nothing_to_ask(root: Path) -> None:
 @given(
     text=st.text(st.sampled_from("ab c.!?。！\n渔船面。 "), max_size=160), seed=st.integers(0, 99)
 )
-def test_a_question_and_the_rest_make_up_the_text(text: str, seed: int) -> None:
+def test_question_and_rest_together_are_the_text(text: str, seed: int) -> None:
     made = make_question(text, np.random.default_rng(seed))
     if made is None:
         return
@@ -368,7 +373,8 @@ def test_sentences_of_both_languages_become_questions() -> None:
     assert len(alone[0].split()) == 5
 
 
-# -- the command ---------------------------------------------------------------------------------------------------------
+# -- the command -----------------------------------------------------------------------------------
+# ----------------------
 
 
 def run(*words: object) -> Any:
@@ -431,7 +437,7 @@ def test_the_command_without_judgements(stories: vs.Collection) -> None:
     assert "neither is the quality that users will see" in answer.stdout
 
 
-def test_the_command_typed_wrong(stories: vs.Collection, folder: Path) -> None:
+def test_wrong_commands_are_usage_errors(stories: vs.Collection, folder: Path) -> None:
     assert run("evaluate", stories.path, "--queries", folder / "queries.jsonl").exit_code == 2
     assert run("evaluate", stories.path, folder, "-k", "ten").exit_code == 2
     answer = run("evaluate", stories.path, folder / "qrels")

@@ -1,4 +1,4 @@
-"""Sampled queries and the watch over recall: what is kept is a fair sample, costs no search, and can be measured with."""
+"""Sampled queries are a fair sample and cost no search; the watch warns of low recall."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_merging_keeps_count_and_size(capacity: int, sizes: list[int]) -> None:
     assert len(set(values)) == len(values) and set(values) <= set(range(sum(sizes)))
 
 
-def test_every_query_has_the_same_chance_whoever_saw_it() -> None:
-    """300 queries by one process, 100 by another, 40 places: each is kept in a tenth of all runs."""
+def test_every_query_is_equally_likely_to_be_sampled() -> None:
+    """300 queries by one process, 100 by another, capacity 40: each is in a tenth of all runs."""
     rng = np.random.default_rng(1)
     times = np.zeros(400)
     for _ in range(400):
@@ -91,7 +91,7 @@ def test_every_query_has_the_same_chance_whoever_saw_it() -> None:
         )  # four standard errors of 50 × 400 draws
 
 
-def test_nothing_is_kept_unless_it_is_asked_for(root: Path, data: npt.NDArray[np.float32]) -> None:
+def test_sampling_is_off_by_default(root: Path, data: npt.NDArray[np.float32]) -> None:
     with vs.create(root, dim=DIM) as c:
         c.add(data)
         c.search(data[0])
@@ -105,7 +105,7 @@ def test_nothing_is_kept_unless_it_is_asked_for(root: Path, data: npt.NDArray[np
     assert not root.with_suffix(".other").exists()
 
 
-def test_queries_are_kept_measured_with_and_removed(
+def test_queries_are_sampled_used_to_measure_and_removed(
     c: vs.Collection, root: Path, tmp_path: Path
 ) -> None:
     queries = numbered(0, 30)
@@ -161,9 +161,7 @@ def test_switching_sampling_on_later_is_seen_by_others(
     assert kept(root)[0] == 2
 
 
-def test_cosine_queries_are_kept_as_they_are_compared(
-    root: Path, data: npt.NDArray[np.float32]
-) -> None:
+def test_cosine_queries_are_stored_normalized(root: Path, data: npt.NDArray[np.float32]) -> None:
     with vs.create(root, dim=DIM, sample_queries=5) as c:
         c.add(data)
         c.search(data[0] * 7)
@@ -179,7 +177,7 @@ def test_another_models_queries_are_not_used(c: vs.Collection, root: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", None])
-def test_a_damaged_sample_is_no_sample(c: vs.Collection, root: Path, content: bytes | None) -> None:
+def test_a_damaged_sample_is_ignored(c: vs.Collection, root: Path, content: bytes | None) -> None:
     c.search(numbered(1, 1)[0])
     c.measure_recall(queries="sampled")
     path = root / "queries" / "sample.npz"
@@ -195,7 +193,7 @@ def test_a_damaged_sample_is_no_sample(c: vs.Collection, root: Path, content: by
     assert c.measure_recall(queries="sampled").queries == 1
 
 
-def test_what_cannot_be_written_is_a_warning_once(
+def test_a_failed_write_warns_once_and_keeps_the_queries(
     c: vs.Collection, monkeypatch: pytest.MonkeyPatch, data: npt.NDArray[np.float32]
 ) -> None:
     def full(*args: object, **kwargs: object) -> None:
@@ -216,7 +214,7 @@ def test_what_cannot_be_written_is_a_warning_once(
 def test_a_search_does_not_wait_for_the_file(
     c: vs.Collection, root: Path, data: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When it is time to write, another thread does it, and a rival that holds the lock only puts it off."""
+    """Another thread writes; while a rival holds the lock, writing is put off."""
     from vecsearch.storage import locks
 
     monkeypatch.setattr(query_sample, "FLUSH_SECONDS", -1.0)
@@ -236,18 +234,22 @@ def join_writers() -> None:
             thread.join(10)
 
 
-def test_the_end_of_a_process_writes_what_it_saw(c: vs.Collection, root: Path) -> None:
-    code = f"import vecsearch as vs\nc = vs.open({str(root)!r})\nfor n in range(7): c.search([float(n)] * {DIM})"
+def test_queries_are_written_at_the_end_of_the_process(c: vs.Collection, root: Path) -> None:
+    code = (
+        f"import vecsearch as vs\nc = vs.open({str(root)!r})\n"
+        f"for n in range(7): c.search([float(n)] * {DIM})"
+    )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=os.environ)
     assert kept(root)[0] == 7
 
 
-# -- the watch ---------------------------------------------------------------------------------------------------------------
+# -- the watch -------------------------------------------------------------------------------------
+# --------------------------
 
 
 @pytest.fixture
 def missing_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An index whose surface promises far more than it finds, as when the data has drifted from what it was measured on."""
+    """An index whose calibration promises far more than it finds, as after a drift of the data."""
     monkeypatch.setattr(
         "vecsearch.index.builder.calibrate_index",
         lambda *arguments: [OperatingPoint(1, 20, 15, 0.99, 0.99, 1.0)],
@@ -263,7 +265,7 @@ def ask_all(c: vs.Collection, queries: npt.NDArray[np.float32]) -> list[warnings
     return [item for item in caught if issubclass(item.category, vs.RecallWarning)]
 
 
-def test_falling_short_is_said_once_a_version(
+def test_low_recall_is_warned_of_once_per_version(
     c: vs.Collection,
     missing_some: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -285,7 +287,7 @@ def test_falling_short_is_said_once_a_version(
     assert len(ask_all(c, queries)) == 1
 
 
-def test_keeping_the_promise_is_not_warned_of(
+def test_sufficient_recall_is_not_warned_of(
     c: vs.Collection, monkeypatch: pytest.MonkeyPatch, data: npt.NDArray[np.float32]
 ) -> None:
     monkeypatch.setattr(recall_watch, "CHECK_ONE_IN", 1)
@@ -295,7 +297,7 @@ def test_keeping_the_promise_is_not_warned_of(
 
 
 def test_false_alarms_are_rare() -> None:
-    """A mean recall just at its target, looked at whenever the count doubles: hardly a warning in 300 lives."""
+    """A mean recall exactly at its target, tested whenever the count doubles, in 300 runs."""
     rng = np.random.default_rng(3)
     alarms = 0
     for _ in range(300):
@@ -309,7 +311,7 @@ def test_false_alarms_are_rare() -> None:
 def test_checks_take_a_small_share_of_the_time(
     c: vs.Collection, data: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two searches a second, each check taking ten: the second comes when a hundred times as much has gone by."""
+    """Two searches per second, ten seconds per check: the next one waits 100 times as long."""
     now = 0.0
 
     def slow(*arguments: object) -> list[float]:
@@ -326,7 +328,8 @@ def test_checks_take_a_small_share_of_the_time(
     assert len(watch.margins) == 3  # at 0.5, 1,000 and 2,000 seconds
 
 
-# -- the commands ------------------------------------------------------------------------------------------------------------
+# -- the commands ----------------------------------------------------------------------------------
+# --------------------------
 
 
 def command(*words: object) -> tuple[int, dict[str, object]]:
@@ -362,7 +365,7 @@ def test_measuring_and_sampling_on_the_command_line(
         == "built"
     )
     code, report = command("measure", root, "--recall", 0.95)
-    assert code == 1 and report["high"] < 0.95  # the surface of this index is a lie
+    assert code == 1 and report["high"] < 0.95  # the index promises more than it finds
     shown = CliRunner().invoke(
         app, ["measure", str(root), "--where", "id < 5", "--queries", str(questions)]
     )

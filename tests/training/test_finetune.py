@@ -1,4 +1,4 @@
-"""Fine-tuning on a tiny random BERT made here: the loss against sentence-transformers' own, the split, what is kept."""
+"""Fine-tuning of a tiny random BERT: loss against sentence-transformers, split, best epoch."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def pairs() -> list[dict[str, Any]]:
-    """Queries of two words; the document is the first word's opposite in the list, with noise: nothing a random model knows."""
+    """Queries of two words, answered by the first word's opposite in the list, with noise."""
     rows = []
     for first in range(len(WORDS)):
         for second in range(0, len(WORDS), 2):
@@ -67,7 +67,8 @@ def pairs() -> list[dict[str, Any]]:
     return rows
 
 
-# -- pairs ---------------------------------------------------------------------------------------------------------------
+# -- pairs -----------------------------------------------------------------------------------------
+# ----------------------
 
 
 def test_pairs_clicks_and_negatives() -> None:
@@ -138,14 +139,15 @@ def test_more_queries_do_not_move_the_old_ones() -> None:
     assert set(held_out) <= set(later[1])
 
 
-def test_a_split_that_cannot_be() -> None:
+def test_a_split_with_an_empty_side_is_refused() -> None:
     with pytest.raises(vs.InvalidInputError, match="two different queries"):
         split_queries(["Same", "same "], 0.5, 0)
     with pytest.raises(vs.InvalidInputError, match="held_out is 1"):
         split_queries(["a", "b"], 1.0, 0)
 
 
-# -- the loss ------------------------------------------------------------------------------------------------------------
+# -- the loss --------------------------------------------------------------------------------------
+# ----------------------
 
 
 def test_the_loss_is_that_of_sentence_transformers(tiny: str) -> None:
@@ -161,8 +163,8 @@ def test_the_loss_is_that_of_sentence_transformers(tiny: str) -> None:
     torch.testing.assert_close(ranking_loss(queries, torch.cat([documents, away]), own), expected)
 
 
-def test_a_relevant_document_is_not_held_against_a_query() -> None:
-    """Candidate 1 is relevant to query 0 too: the loss of query 0 is as if candidate 1 were not there."""
+def test_a_relevant_document_is_no_negative() -> None:
+    """Candidate 1 is relevant to query 0 too, so its loss is that without candidate 1."""
     import torch
 
     queries, candidates = (
@@ -177,7 +179,8 @@ def test_a_relevant_document_is_not_held_against_a_query() -> None:
     )
 
 
-# -- tuning --------------------------------------------------------------------------------------------------------------
+# -- tuning ----------------------------------------------------------------------------------------
+# ----------------------
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +282,7 @@ def test_it_stops_when_the_score_falls_and_keeps_the_best(
     assert (report.before, report.after, report.best_epoch) == (0.1, 0.5, 2)
 
 
-def test_patience_waits(
+def test_training_goes_on_for_patience_epochs_below_the_best(
     tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fixed_scores(monkeypatch, [0.1, 0.3, 0.2, 0.25, 0.6, 0.5, 0.5])
@@ -322,7 +325,7 @@ def test_a_better_model_is_not_replaced(
 def test_an_interruption_keeps_the_best_epoch_or_writes_nothing(
     tiny: str, pairs: list[dict[str, Any]], tmp_path: Path, at: int
 ) -> None:
-    """Two or three batches make an epoch: the first is before any score, the fourth after one or two."""
+    """An epoch has two or three batches: the first precedes any score, the fourth follows one."""
 
     def press(done: int, total: int) -> None:
         if done == at:
@@ -369,7 +372,7 @@ def test_prompts_are_trained_with_and_saved(pairs: list[dict[str, Any]], tmp_pat
     assert loaded.fingerprint() == report.fingerprint
 
 
-def test_wrong_settings(tiny: str, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_wrong_settings_are_refused(tiny: str, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
     for wrong, message in [
         (Settings(epochs=0), "epochs is 0"),
         (Settings(batch_size=1), "batch_size is 1"),
@@ -383,7 +386,8 @@ def test_wrong_settings(tiny: str, pairs: list[dict[str, Any]], tmp_path: Path) 
         finetune.tune(str(tmp_path), pairs, tmp_path / "m")
 
 
-# -- the commands --------------------------------------------------------------------------------------------------------
+# -- the commands ----------------------------------------------------------------------------------
+# ----------------------
 
 
 def run(*words: object) -> Any:
@@ -468,7 +472,7 @@ def test_the_command_distills_on_files_and_collections(tiny: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("steps", "kept"), [(1, False), (6, True)])
-def test_the_command_interrupted(
+def test_an_interrupted_command_writes_the_best_epoch_or_nothing(
     tiny: str,
     pairs: list[dict[str, Any]],
     tmp_path: Path,
@@ -476,7 +480,7 @@ def test_the_command_interrupted(
     steps: int,
     kept: bool,
 ) -> None:
-    """14 pairs in batches of 8: two steps an epoch at most, so six steps are three epochs at least."""
+    """14 pairs in batches of 8: at most two steps an epoch, so six steps are three epochs."""
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in pairs[:14]), encoding="utf-8")
     left = iter(range(steps))

@@ -1,4 +1,4 @@
-"""Items, nodes and table rows: against counts and steps worked out by hand, and on data built to hold an answer."""
+"""Items, nodes and table rows: against counts and steps by hand, and on constructed data."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_item2vec_finds_what_goes_together(tmp_path: Path) -> None:
 
 
 def test_sessions_keep_the_order_of_rows_with_equal_times() -> None:
-    """Three sessions of 40 rows, shuffled, with few distinct times, against Python's stable sort."""
+    """Three shuffled sessions of 40 rows, with few distinct times, against a stable sort."""
     random = np.random.default_rng(0)
     users = random.permutation(np.repeat(["x", "y", "z"], 40)).tolist()
     items = [f"item {row}" for row in range(120)]
@@ -64,7 +64,7 @@ def test_sessions_keep_the_order_of_rows_with_equal_times() -> None:
     assert [session.tolist() for session in sessions] == expected
 
 
-def test_sessions_in_order() -> None:
+def test_sessions_are_sorted_by_the_order_column_or_shuffled() -> None:
     table = pa.table(
         {"user": ["b", "a", "b", "a"], "item": ["x", "y", "z", "w"], "when": [4, 3, 2, 1]}
     )
@@ -88,7 +88,7 @@ def test_sessions_in_order() -> None:
         ({"user": [1, 1], "item": ["a", "b"]}, "no item occurs 2 times"),
     ],
 )
-def test_sessions_that_cannot_be_used(table: dict[str, list[object]], message: str) -> None:
+def test_unusable_sessions_are_refused(table: dict[str, list[object]], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         train_item2vec(pa.table(table), session="user", item="item")
 
@@ -173,7 +173,7 @@ def test_second_order_steps_of_a_directed_graph_follow_its_edges(p: float, q: fl
     assert shares == pytest.approx({node: value / total for node, value in odds.items()}, abs=0.02)
 
 
-def test_walks_stop_where_nothing_leads_on() -> None:
+def test_walks_stop_at_a_node_without_neighbors() -> None:
     graph = Graph.from_table(
         pa.table({"source": ["a", "b"], "target": ["b", "c"]}),
         "source",
@@ -207,7 +207,7 @@ def test_node2vec_keeps_clusters_together() -> None:
     )
 
 
-def test_graphs_that_cannot_be_used() -> None:
+def test_unusable_graphs_are_refused() -> None:
     table = pa.table({"source": ["a", "b"], "target": ["b", "c"], "w": [1.0, 0.0]})
     with pytest.raises(InvalidInputError, match=r"column 'w', row 1: 0\.0 is not a weight above 0"):
         train_node2vec(table, weight="w")
@@ -258,7 +258,7 @@ def test_table_rows_keep_their_distances_when_nothing_is_cut() -> None:
         )
 
 
-def test_table_queries_in_part_and_the_round_trip(tmp_path: Path) -> None:
+def test_table_queries_may_lack_columns_and_the_embedder_survives_saving(tmp_path: Path) -> None:
     embedder = fit_table(cars(), columns=["power", "fuel"], dim=2)
     rows = embedder.embed_documents(cars().to_pylist())
     query = embedder.embed_queries([{"fuel": "electric", "power": 190}, {"fuel": "petrol"}, {}])
@@ -282,14 +282,14 @@ def test_table_queries_in_part_and_the_round_trip(tmp_path: Path) -> None:
         ({"a": [1, 2]}, {"dim": 2}, "these columns have 1 dimensions"),
     ],
 )
-def test_tables_that_cannot_be_used(
+def test_unusable_tables_are_refused(
     table: dict[str, list[object]], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
         fit_table(pa.table(table), **options)
 
 
-def test_rows_that_cannot_be_embedded() -> None:
+def test_rows_with_a_wrong_value_are_refused() -> None:
     embedder = fit_table(pa.table({"a": [1, 2, 3]}))
     with pytest.raises(InvalidInputError, match="row 1, column 'a': 'many' is not a number"):
         embedder.embed_documents([{"a": 1}, {"a": "many"}])

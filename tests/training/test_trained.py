@@ -1,4 +1,4 @@
-"""Embedders trained here: they learn what the data was built to hold, come out the same again, and survive a round trip."""
+"""Trained embedders learn what constructed data contains, repeat, and survive a round trip."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_word2vec_learns_which_words_keep_company_and_repeats_itself(tmp_path: P
     )
 
 
-def test_stopping_in_the_middle() -> None:
+def test_an_exception_in_progress_stops_training() -> None:
     class StopError(Exception):
         pass
 
@@ -67,7 +67,7 @@ def test_stopping_in_the_middle() -> None:
         train_word2vec(corpus(), dim=4, progress=stop)
 
 
-def test_nothing_to_train_on() -> None:
+def test_a_corpus_without_frequent_words_is_refused() -> None:
     for train in (train_word2vec, train_fasttext, train_doc2vec):
         with pytest.raises(
             InvalidInputError, match=r"of 2 distinct words in 1 documents none occurs 5 times"
@@ -83,7 +83,7 @@ def test_chinese_is_cut_into_words() -> None:
     assert set(train_word2vec(texts, dim=4, epochs=1, cutting="words").keys) == set("".join(texts))
 
 
-def test_fasttext_reaches_unseen_words_as_gensim_does(tmp_path: Path) -> None:
+def test_fasttext_composes_unknown_words_like_gensim(tmp_path: Path) -> None:
     from gensim.models import FastText
 
     texts = [*corpus(), "日期 时间 " * 5]
@@ -109,7 +109,7 @@ def test_fasttext_reaches_unseen_words_as_gensim_does(tmp_path: Path) -> None:
     assert again.fingerprint() == embedder.fingerprint()
 
 
-def test_fasttext_pieces_by_hand() -> None:
+def test_fasttext_ngrams_by_hand() -> None:
     assert character_ngrams("日ab", 3, 4) == ["<日a", "日ab", "ab>", "<日ab", "日ab>"]
     assert character_ngrams("a", 1, 2) == ["a", "<a", "a>"]
     assert (
@@ -117,7 +117,7 @@ def test_fasttext_pieces_by_hand() -> None:
     )  # FNV-1a's published values
 
 
-def test_fasttexts_own_files(tmp_path: Path) -> None:
+def test_fasttext_bin_files_are_read(tmp_path: Path) -> None:
     from gensim.models import FastText
     from gensim.models.fasttext import save_facebook_model
 
@@ -158,7 +158,8 @@ def test_doc2vec_puts_texts_of_a_theme_together(tmp_path: Path) -> None:
     folder = embedder.save(tmp_path / "saved")
     code = (
         "import sys, numpy as np; from vecsearch.embedders import resolve_embedder;"
-        "e = resolve_embedder('saved:' + sys.argv[1]); np.save(sys.argv[2], e.embed_documents(sys.argv[3:]));"
+        "e = resolve_embedder('saved:' + sys.argv[1]); "
+        "np.save(sys.argv[2], e.embed_documents(sys.argv[3:]));"
         "print(e.fingerprint())"
     )
     ran = subprocess.run(

@@ -44,6 +44,7 @@ class Embedder(Protocol):
         ...         )
         ...
         ...     embed_queries = embed_documents
+        >>> from vecsearch.embedders import Embedder
         >>> isinstance(Counts(), Embedder)
         True
         >>> Counts().embed_documents(["ab1"])
