@@ -38,7 +38,7 @@ def encode_queries(
     if len(queries) == 1:  # the same product without the cost of a matrix product
         query = queries[0]
         values: Vectors = matrix.dot(query)[None]
-        lengths: float | Vectors = float(query.dot(query)) ** 0.5
+        lengths: float | Vectors = math.sqrt(query.dot(query))
     else:
         values = queries @ matrix.T
         lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))[:, None]
@@ -46,9 +46,8 @@ def encode_queries(
     codes = np.rint(values)
     values -= codes
     np.abs(values, out=values)
-    near_border = values > 0.5 - rounding * (lengths + center_length)
-    if near_border.any():
-        number, row = np.nonzero(near_border)
+    number, row = (values > 0.5 - rounding * (lengths + center_length)).nonzero()
+    if len(row):
         exact = np.einsum(
             "ij,ij->i", matrix[row].astype(np.float64), queries[number].astype(np.float64)
         )
