@@ -125,7 +125,9 @@ def _node(key: int) -> int:
 
 def _neighbors(graph: Graph, node: int, level: int) -> list[int]:
     first = int(graph.offsets[node])
-    links: list[int] = graph.links[first + graph.levels[level] : first + graph.levels[level + 1]].tolist()
+    links: list[int] = graph.links[
+        first + graph.levels[level] : first + graph.levels[level + 1]
+    ].tolist()
     return links[: links.index(-1)] if links and links[-1] < 0 else links
 
 
