@@ -118,7 +118,7 @@ def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.V
     """The FAISS calls that a search of this collection makes, with nothing around them: the index's own search, its projection
     of the query included (FAISS would do that inside the call, had it the transform), and scoring the candidates."""
     searcher = collection._searching()
-    index = searcher.snapshot.index
+    index = searcher.attached.index
     chosen = collection.plan(k=K)
     if index is None or chosen.method != "index":
         raise SystemExit(f"the collection does not search by its index: {chosen}")

@@ -14,7 +14,7 @@ from vecsearch.storage.snapshot import Snapshot
 
 
 class VectorScorer:
-    """Scores stored vectors against queries. Queries are float32, unit length for cosine. Thread-safe."""
+    """Scores stored vectors against queries, float32 and of unit length for cosine. Thread-safe."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -28,7 +28,10 @@ class VectorScorer:
 
     @cached_property
     def table(self) -> tuple[Positions, Positions] | None:
-        """First position and address of each segment's vectors, for compiled code; None if it cannot read them."""
+        """First position and address of each segment's vectors, for compiled code.
+
+        None if it cannot read them.
+        """
         return table_of(self.vectors, self.snapshot.starts)
 
     def score(self, query: Vectors, rows: Positions) -> Scores:
@@ -41,7 +44,7 @@ class VectorScorer:
         return scores
 
     def best(self, query: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
-        """The k best of listed rows for one query, best first; equal scores in the order of their rows."""
+        """The k best of listed rows for one query; equal scores in the order of their rows."""
         if len(self.vectors) == 1:
             return exact.best_of(self.vectors[0], query, rows, k, self.metric)
         return exact.best(self.score(query, rows), rows, k)
@@ -49,7 +52,8 @@ class VectorScorer:
     def score_lists(self, queries: Vectors, rows: Positions, threads: int) -> Scores:
         """Scores of each query's own rows.
 
-        queries: float32 (nq, dim). rows: int64 (nq, width). Returns float32 (nq, width), -inf where a row is -1.
+        queries: float32 (nq, dim). rows: int64 (nq, width), -1 for none.
+        Returns float32 (nq, width), -inf where a row is -1.
         """
         scores = np.full(rows.shape, -np.inf, np.float32)
         for number, vectors in enumerate(self.vectors):

@@ -72,9 +72,9 @@ class FaissSearch:
 
     def run(self, query: Vectors, k: int, selection: RowSelection, plan: Plan) -> Found | None:
         state = self._states.of(selection)
-        rows = self._candidates(query[None], plan, 1)
-        passing, enough = state.passing(rows, k, plan)
-        if not enough[0]:
+        rows = self._candidates(query[None], plan, 1)[0]
+        passing = state.passing(rows)
+        if np.count_nonzero(passing[: state.window(plan)]) < state.enough(k):
             return None
         listed = rows[passing]
         if plan.unindexed_rows:
@@ -87,7 +87,9 @@ class FaissSearch:
     ) -> list[Found | None]:
         state = self._states.of(selection)
         rows = self._candidates(queries, plan, threads)
-        passing, enough = state.passing(rows, k, plan)
+        passing = state.passing(rows)
+        early = np.count_nonzero(passing[:, : state.window(plan)], axis=1)
+        enough = early >= state.enough(k)
         listed = np.where(passing, rows, -1)[enough]
         if plan.unindexed_rows:
             more = np.broadcast_to(state.unindexed, (len(listed), len(state.unindexed)))

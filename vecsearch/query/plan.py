@@ -1,14 +1,20 @@
-"""How to search: a pure function from what is asked and what is known to a `Plan`.
+"""Query planning: a pure function from a request and statistics to a `Plan`.
 
-Without a filter the plan is the cheapest calibrated operating point whose recall, by its lower confidence bound, reaches the
-target. A filter (deleted rows count as one) keeps a share of the rows: the k best kept rows lie, with high probability when
-the filter is independent of the query, within the first `reach` rows of the unfiltered ranking. An index search calibrated
-for that rank finds them with its calibrated recall, *provided* k matches turn up within that reach, which the search
-checks: a filter that works against the query fails the check and is answered exactly. So a filter never seen before needs
-no calibration, and costs at most the exact search it replaces and one index search cheaper than that. Where few rows are
-kept, comparing the codes of all of them ("scan") may be cheaper than both; it asks nothing of the filter either.
+Without a filter the plan is the cheapest calibrated operating point whose recall reaches the target
+by its lower confidence bound.
 
-Costs are estimated from what is compared (`costs`), never timed, so that the same index is searched in the same way everywhere.
+A filter selects a share of the rows; deleted rows count as filtered out. If the filter is independent
+of the query, the k best selected rows are very likely among the first `candidate_window` rows of the
+unfiltered ranking. An index search calibrated for that rank finds them with its calibrated recall,
+provided that k of its candidates in the window are selected. The search checks that; a filter that
+depends on the query fails the check, and every selected row is scored instead. So a new filter needs
+no calibration, and it costs at most one index search more than exact search.
+
+If few rows are selected, comparing the codes of all of them ("scan") may be cheaper than both. It
+assumes nothing about the filter.
+
+Costs are estimates from the number of comparisons (`costs`), never timings, so that the same index
+is searched in the same way everywhere.
 """
 
 from __future__ import annotations
@@ -21,9 +27,11 @@ from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.types import Plan
 
-FEW_MISSING = 0.01  # expected rows that do not match among the first k, up to which they are left out of account
-# Candidates beyond those measured without a filter, for rows far from the query differ less: in the farthest of 40 clusters of
-# 49,000 sentence vectors, recall .99 took 13, 33 and 310 candidates for k=1, 10 and 100; without a filter 6, 27 and 170.
+# Filtered-out rows expected among the first k of a query, up to which they are ignored.
+FEW_MISSING = 0.01
+# A filtered scan takes more candidates than were measured without a filter, because rows far from the
+# query differ less: in the farthest of 40 clusters of 49,000 sentence vectors, recall .99 took 13, 33
+# and 310 candidates for k=1, 10 and 100; without a filter 6, 27 and 170.
 CODES_MARGIN, CODES_EXTRA = 2.5, 8
 
 
@@ -31,8 +39,14 @@ CODES_MARGIN, CODES_EXTRA = 2.5, 8
 class Stats:
     """What a plan rests on, for one snapshot and filter.
 
-    codes: what comparing the codes of all matching rows reaches, where that can be done: points without an effort.
-    kept: rows that may match; indexed_rows: rows in the index; indexed_kept: rows of the index that may match.
+    Attributes:
+        kept: Selected rows.
+        indexed_rows: Rows in the index.
+        indexed_kept: Selected rows in the index.
+        points: Calibrated recall of index searches.
+        exact_micros_per_row: Cost of scoring a row.
+        codes: Calibrated recall of a scan over the codes; empty if the index does not support it.
+        code_micros_per_row: Cost of comparing a code.
     """
 
     kept: int
@@ -49,7 +63,14 @@ class Stats:
 
 
 def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
-    """Choose how to search. `recall` is the target in 0..1."""
+    """Choose how to search.
+
+    Args:
+        k: How many rows to find.
+        recall: The target in 0..1.
+        exact: Whether every selected row is to be scored.
+        stats: What is known of the selected rows and the index.
+    """
     if not stats.kept:
         return Plan("empty", "no row matches", 0)
     if exact or recall >= 1:
@@ -59,7 +80,8 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     if not stats.indexed_kept:
         return exact_plan(stats, "no matching row is in the index")
     candidate_window = window_for(k, stats.indexed_kept, stats.indexed_rows)
-    # Where next to no row is missing, one stands among the first k of a query in a hundred at most: its recall is that of k.
+    # So few rows are filtered out that at most 1 query in 100 has one in its true top k: use the
+    # recall measured for k.
     few_missing = k * (stats.indexed_rows - stats.indexed_kept) <= FEW_MISSING * stats.indexed_kept
     needed = k if few_missing else candidate_window
     usable = [point for point in stats.points if point.k >= needed and point.low >= recall]
@@ -78,7 +100,10 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
             + depth * stats.exact_micros_per_row
         )
         if cost < min(exact_cost, index_cost):
-            reason = f"cheaper here than the graph, and measured to reach recall {recall:g}{_share(stats)}"
+            reason = (
+                "cheaper here than the graph, and measured to reach recall "
+                f"{recall:g}{_share(stats)}"
+            )
             return Plan("scan", reason, stats.kept, by_codes.low, 0, depth, k, stats.unindexed)
     if by_index is None:
         return exact_plan(
@@ -87,7 +112,8 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     if index_cost >= exact_cost:
         return exact_plan(
             stats,
-            f"cheaper here than the index (about {exact_cost:,.0f} µs for the matching rows, {index_cost:,.0f} µs by index)",
+            f"cheaper here than the index (about {exact_cost:,.0f} µs for the matching rows, "
+            f"{index_cost:,.0f} µs by index)",
         )
     return Plan(
         "index",
@@ -112,12 +138,18 @@ def _share(stats: Stats) -> str:
 
 
 def _unmeasured(k: int, recall: float, candidate_window: int, most: int) -> str:
-    """Why no measured point will do. most: the largest k the index was measured for."""
+    """Why no calibrated point serves; `most` is the largest k the index was measured for."""
     if k > most:
         return f"k={k:,} is more than the {most:,} the index was measured for"
     if candidate_window > most:
-        return f"{k:,} matching rows may lie among the first {candidate_window:,}, and the index was measured for {most:,}"
-    return f"the index was not measured to reach recall {recall:g} among the first {candidate_window:,} rows"
+        return (
+            f"{k:,} matching rows may lie among the first {candidate_window:,}, "
+            f"and the index was measured for {most:,}"
+        )
+    return (
+        f"the index was not measured to reach recall {recall:g} "
+        f"among the first {candidate_window:,} rows"
+    )
 
 
 def exact_plan(stats: Stats, reason: str) -> Plan:

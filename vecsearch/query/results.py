@@ -1,4 +1,4 @@
-"""What a search returns: ranked hits whose columns are fetched from the snapshot when they are looked at."""
+"""What a search returns: ranked hits whose columns are read from the snapshot on access."""
 
 from __future__ import annotations
 
@@ -19,39 +19,56 @@ if TYPE_CHECKING:
 
 
 class Hit:
-    """One hit. `hit["title"]` is a column's value; `hit.span` the characters of the document that the passage covers."""
+    """One hit.
 
-    __slots__ = ("_at", "_hits")
+    `hit["title"]` is the value of a column; `hit.span` says which characters of the document a
+    passage covers.
 
-    def __init__(self, hits: Hits, at: int) -> None:
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("points", dim=2)
+        >>> _ = c.add([{"id": 1, "vector": [1, 0], "title": "east"}])
+        >>> hit = c.search([1, 1])[0]
+        >>> hit.id, hit["title"], round(hit.score, 2), hit.rank
+        (1, 'east', 0.71, 1)
+    """
+
+    __slots__ = ("_hits", "_number")
+
+    def __init__(self, hits: Hits, number: int) -> None:
         self._hits = hits
-        self._at = at
+        self._number = number
 
     @property
     def id(self) -> Id:
         """The document's id."""
-        return self._hits.ids[self._at]
+        return self._hits.ids[self._number]
 
     @property
     def score(self) -> float:
-        """Larger is better: cosine similarity, inner product, or negative squared Euclidean distance."""
-        return float(self._hits.scores[self._at])
+        """Larger is better: cosine, inner product, or negative squared Euclidean distance."""
+        return float(self._hits.scores[self._number])
 
     @property
     def rank(self) -> int:
         """1 for the best hit."""
-        return self._at + 1
+        return self._number + 1
 
     @property
     def span(self) -> tuple[int, int] | None:
+<<<<<<< HEAD
         """Start and end, in characters of the document, of the passage found; None in a collection without a chunker."""
         if not self._hits.snapshot.manifest.chunked:
+=======
+        """Start and end of the passage, in characters of the document; None without a chunker."""
+        if not self._hits.snapshot.chunked:
+>>>>>>> query
             return None
-        return self._hits.column(START)[self._at], self._hits.column(END)[self._at]
+        return self._hits.column(START)[self._number], self._hits.column(END)[self._number]
 
     def __getitem__(self, column: str) -> Any:
-        """The value of a column as a Python value. Raises InvalidInputError for a column that is not there."""
-        return self._hits.column(column)[self._at]
+        """The value of a column as a Python value. Raises InvalidInputError if it does not exist."""
+        return self._hits.column(column)[self._number]
 
     def to_dict(self) -> dict[str, Any]:
         """Rank, score and every column but the vector."""
@@ -67,9 +84,20 @@ class Hit:
 
 
 class Hits(Sequence[Hit]):
-    """Ranked hits, best first. Fewer than k when fewer rows match.
+    """Ranked hits, best first; fewer than k if fewer rows match.
 
-    scores: float32 array; plan: what was done and why. Columns come from the snapshot searched, whatever is committed later.
+    Columns come from the version that was searched, whatever is committed later.
+
+    Attributes:
+        scores: float32 (number of hits,).
+        plan: How the search ran, and why.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("points", dim=2)
+        >>> _ = c.add([{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 1]}])
+        >>> c.search([1, 0.5]).ids
+        [1, 2]
     """
 
     def __init__(
@@ -90,7 +118,7 @@ class Hits(Sequence[Hit]):
         return ids
 
     def column(self, name: str) -> list[Any]:
-        """A column's values for all hits, as Python values. Raises InvalidInputError for a column that is not there."""
+        """The values of a column as Python values. Raises InvalidInputError if it does not exist."""
         values = self._columns.get(name)
         if values is None:
             self.snapshot.check_columns([name])
@@ -100,7 +128,7 @@ class Hits(Sequence[Hit]):
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
-        """Fetch several columns at once (all but the vector, when none are named)."""
+        """Read several columns at once; all but the vector if none are named."""
         names = (
             [name for name in self.snapshot.columns if name != VECTOR]
             if columns is None
@@ -108,11 +136,15 @@ class Hits(Sequence[Hit]):
         )
         self.snapshot.check_columns(names)
         batch = self.snapshot.take(names, self.positions)
-        self._columns |= {name: batch.column(at).to_pylist() for at, name in enumerate(names)}
+        self._columns |= {name: batch.column(n).to_pylist() for n, name in enumerate(names)}
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The hits as a table: `rank` (int32), `score` (float32), then columns (all but the vector, when none are named)."""
+        """The hits as a table: `rank` (int32), `score` (float32), then the columns.
+
+        Args:
+            columns: Names of columns; all but the vector if None.
+        """
         names = (
             [name for name in self.snapshot.columns if name != VECTOR]
             if columns is None
@@ -121,9 +153,10 @@ class Hits(Sequence[Hit]):
         self.snapshot.check_columns(names)
         batch = self.snapshot.take(names, self.positions)
         ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32))
-        own = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
+        fields = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
         return pa.Table.from_arrays(
-            [ranks, pa.array(self.scores), *batch.columns], schema=pa.schema([*own, *batch.schema])
+            [ranks, pa.array(self.scores), *batch.columns],
+            schema=pa.schema([*fields, *batch.schema]),
         )
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -132,26 +165,25 @@ class Hits(Sequence[Hit]):
         return self.to_arrow(columns).to_pandas()
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
-        """The first k of the hits that are none of these documents."""
-        gone = set(ids)
-        kept = np.array(
-            [at for at, found in enumerate(self.ids) if found not in gone][:k], np.int64
-        )
-        return Hits(self.snapshot, self.positions[kept], self.scores[kept], self.plan)
+        """The first k hits that are not among these documents."""
+        excluded = set(ids)
+        left = [number for number, found in enumerate(self.ids) if found not in excluded]
+        first = np.array(left[:k], np.int64)
+        return Hits(self.snapshot, self.positions[first], self.scores[first], self.plan)
 
     def __len__(self) -> int:
         return len(self.positions)
 
     @overload
-    def __getitem__(self, at: int) -> Hit: ...
+    def __getitem__(self, number: int) -> Hit: ...
     @overload
-    def __getitem__(self, at: slice) -> list[Hit]: ...
-    def __getitem__(self, at: int | slice) -> Hit | list[Hit]:
-        if isinstance(at, slice):
-            return [Hit(self, number) for number in range(*at.indices(len(self)))]
-        if not -len(self) <= at < len(self):
-            raise IndexError(f"hit {at} of {len(self)}")
-        return Hit(self, at % len(self))
+    def __getitem__(self, number: slice) -> list[Hit]: ...
+    def __getitem__(self, number: int | slice) -> Hit | list[Hit]:
+        if isinstance(number, slice):
+            return [Hit(self, each) for each in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"hit {number} of {len(self)}")
+        return Hit(self, number % len(self))
 
     def __iter__(self) -> Iterator[Hit]:
         return (Hit(self, number) for number in range(len(self)))

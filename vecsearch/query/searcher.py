@@ -49,6 +49,7 @@ class Searcher:
         self.states = SelectionStates(self.attached, self.scorer)
         self.exact = ExactScan(self.scorer)
         self._numba = LOADER.available()
+        self._has_range = self.metric is not Metric.COSINE  # unit vectors are always in range
 
     @property
     def kernel(self) -> Kernel:
@@ -106,10 +107,10 @@ class Searcher:
             steps=(f"index tried first (effort {tried.effort})",),
         )
 
-    def _covered(self, queries: Vectors, plan: Plan) -> Mask | None:
-        """Which queries the index of a plan was fitted for; None for all."""
-        if self.metric is Metric.COSINE or plan.method not in ("index", "scan"):
-            return None
+    def _covered(self, queries: Vectors, plan: Plan) -> Mask:
+        """Which queries a plan is for: an index was fitted to a range of vectors."""
+        if not self._has_range or plan.method not in ("index", "scan"):
+            return np.ones(len(queries), bool)
         assert self.attached.index is not None
         return self.attached.index.covers(queries)
 
@@ -129,8 +130,7 @@ class Searcher:
         """
         plan = self.plan(k, recall, exact_search, selection)
         k = min(k, selection.count or 1)
-        covered = self._covered(query[None], plan)
-        if covered is not None and not covered[0]:
+        if self._has_range and not self._covered(query[None], plan).all():
             plan = self._out_of_range(selection)
         found = self.paths[plan.method].run(query, k, selection, plan)
         return found or self.exact.run(query, k, selection, self._too_few(plan, k, selection))
@@ -173,22 +173,18 @@ class Searcher:
         plan = self.plan(k, recall, exact_search, selection)
         k = min(k, selection.count or 1)
         covered = self._covered(queries, plan)
-        if covered is None or covered.all():
-            found = self.paths[plan.method].run_many(queries, k, selection, plan, threads)
-        else:
-            found = [None] * len(queries)
-            inside = queries[covered]
-            answers = self.paths[plan.method].run_many(inside, k, selection, plan, threads)
-            for number, answer in zip(np.flatnonzero(covered).tolist(), answers, strict=True):
-                found[number] = answer
+        found: list[Found | None] = [None] * len(queries)
+        inside = queries[covered]
+        answers = self.paths[plan.method].run_many(inside, k, selection, plan, threads)
+        for number, answer in zip(np.flatnonzero(covered).tolist(), answers, strict=True):
+            found[number] = answer
         missing = [number for number, answer in enumerate(found) if answer is None]
         if missing:
             too_few, outside = self._too_few(plan, k, selection), self._out_of_range(selection)
             answers = self.exact.run_many(queries[missing], k, selection, too_few, threads)
             for number, answer in zip(missing, answers, strict=True):
                 assert answer is not None
-                is_outside = covered is not None and not covered[number]
-                found[number] = answer._replace(plan=outside) if is_outside else answer
+                found[number] = answer if covered[number] else answer._replace(plan=outside)
         return [answer for answer in found if answer is not None]
 
     def within(self, query: Vectors, min_score: float, selection: RowSelection) -> Found:

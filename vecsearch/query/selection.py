@@ -67,5 +67,5 @@ class Selector:
 
 
 def select_rows(snapshot: Snapshot, where: Where | None) -> RowSelection:
-    """The live rows of a snapshot for which a filter is true, without a cache. Raises FilterError."""
+    """The live rows of a snapshot for which a filter is true, uncached. Raises FilterError."""
     return Selector(snapshot).select(where)

@@ -55,18 +55,20 @@ class SelectionState:
             self.plans = {}
         self.plans[key] = plan
 
-    def passing(self, rows: Positions, k: int, plan: Plan) -> tuple[Mask, Mask]:
-        """Which candidates, int64 (nq, depth), are selected; and for which queries they suffice.
-
-        They suffice if k of the first `candidate_window` are selected, or all rows of the index.
-        """
-        mask = self.selection.mask
+    def passing(self, rows: Positions) -> Mask:
+        """Which candidates are selected; -1 stands for none."""
         passing = rows >= 0
-        if mask is None:
-            return passing, np.count_nonzero(passing, axis=1) >= self._enough(k)
-        passing &= mask[rows]
-        early = passing[:, : plan.candidate_window]
-        return passing, np.count_nonzero(early, axis=1) >= self._enough(k)
+        if self.selection.mask is not None:
+            passing &= self.selection.mask[rows]
+        return passing
+
+    def window(self, plan: Plan) -> int:
+        """How many of the first candidates must hold `enough(k)` selected ones."""
+        return plan.depth if self.selection.mask is None else plan.candidate_window
+
+    def enough(self, k: int) -> int:
+        """How many candidates must be selected for the measured recall to hold."""
+        return min(k, self.stats.indexed_kept)
 
     def request(self, k: int, plan: Plan) -> Request:
         """The plan as the kernels take it."""
@@ -89,12 +91,9 @@ class SelectionState:
             self._scorer.metric is Metric.L2,
             plan.effort,
             plan.depth,
-            plan.depth if mask is None else plan.candidate_window,
-            self._enough(k),
+            self.window(plan),
+            self.enough(k),
         )
-
-    def _enough(self, k: int) -> int:
-        return min(k, self.stats.indexed_kept)
 
 
 class SelectionStates:

@@ -19,9 +19,17 @@ if TYPE_CHECKING:
 def torch_embedding(
     snapshot: Snapshot, ids: Iterable[Id] | None, trainable: bool, missing: Missing
 ) -> tuple[torch.nn.Embedding, dict[Id, int]]:
-    """The vectors as the weight of a torch.nn.Embedding, and the row of each id; ids that come twice have one row.
+    """A torch.nn.Embedding with the vectors of documents as its weight, and the row of each id.
 
-    ids None: every document, in the order of the collection. Raises IdNotFoundError, InvalidInputError.
+    Args:
+        snapshot: The version to read.
+        ids: The documents; a repeated id has one row. All, in the collection's order, if None.
+        trainable: Whether training may change the weight.
+        missing: As in `document_vectors`.
+
+    Raises:
+        IdNotFoundError: If a document is missing.
+        InvalidInputError: If there are no documents.
     """
     import torch
 

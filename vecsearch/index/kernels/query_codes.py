@@ -20,7 +20,7 @@ UNIT_ROUNDOFF = 2.0**-24  # of float32
 def rounding_error(matrix: Vectors) -> float:
     """Bound of the float32 rounding error of `matrix @ vector`, for a vector of length 1."""
     longest = float(np.sqrt(np.square(matrix, dtype=np.float64).sum(axis=1).max(initial=0.0)))
-    return UNIT_ROUNDOFF * (4 + 0.5 * math.sqrt(matrix.shape[1])) * longest
+    return UNIT_ROUNDOFF * (3 + math.sqrt(matrix.shape[1]) / 6) * longest
 
 
 def encode_queries(
@@ -38,17 +38,17 @@ def encode_queries(
     if len(queries) == 1:  # the same product without the cost of a matrix product
         query = queries[0]
         values: Vectors = matrix.dot(query)[None]
-        lengths: float | Vectors = float(query.dot(query)) ** 0.5
+        length = math.sqrt(query.dot(query))
     else:
         values = queries @ matrix.T
-        lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries))[:, None]
+        length = math.sqrt(np.einsum("ij,ij->i", queries, queries).max(initial=0.0))
     values += offset
     codes = np.rint(values)
     values -= codes
     np.abs(values, out=values)
-    near_border = values > 0.5 - rounding * (lengths + center_length)
-    if near_border.any():
-        number, row = np.nonzero(near_border)
+    border = 0.5 - rounding * (length + center_length)
+    if values.max(initial=0.0) > border:
+        number, row = np.nonzero(values > border)
         exact = np.einsum(
             "ij,ij->i", matrix[row].astype(np.float64), queries[number].astype(np.float64)
         )
