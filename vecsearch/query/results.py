@@ -56,13 +56,8 @@ class Hit:
 
     @property
     def span(self) -> tuple[int, int] | None:
-<<<<<<< HEAD
-        """Start and end, in characters of the document, of the passage found; None in a collection without a chunker."""
-        if not self._hits.snapshot.manifest.chunked:
-=======
         """Start and end of the passage, in characters of the document; None without a chunker."""
-        if not self._hits.snapshot.chunked:
->>>>>>> query
+        if not self._hits.snapshot.manifest.chunked:
             return None
         return self._hits.column(START)[self._number], self._hits.column(END)[self._number]
 
