@@ -26,7 +26,8 @@ LEGACY_BUILD = ["setuptools", "wheel"]
 ASK_BACKEND = """
 import importlib, json, sys
 backend = importlib.import_module(sys.argv[1])
-print(json.dumps(backend.get_requires_for_build_wheel() + backend.get_requires_for_build_editable()))
+wheel = backend.get_requires_for_build_wheel()
+print(json.dumps(wheel + backend.get_requires_for_build_editable()))
 """
 
 

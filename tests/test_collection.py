@@ -614,6 +614,9 @@ def test_vectors_are_read_without_a_copy(texts: vs.Collection) -> None:
 
 
 def test_importing_is_cheap() -> None:
-    code = "import sys, vecsearch; print([m for m in ('numpy', 'pyarrow', 'faiss', 'torch', 'rich', 'typer') if m in sys.modules])"
+    code = (
+        "import sys, vecsearch; print([m for m in ('numpy', 'pyarrow', 'faiss', 'torch', "
+        "'rich', 'typer') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""The commands that look after a collection: their exit codes, what they name, and that what they copy is whole."""
+"""The commands that look after a collection: their exit codes, what they name, and that what they
+copy is whole.
+"""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ def test_every_dependency_has_one_floor(requirement: str) -> None:
 def pinned(file: str) -> dict[str, str]:
     """Names and versions of a file of constraints, in its order."""
     lines = (ROOT / ".ci" / file).read_text(encoding="utf-8").splitlines()
-    found = [line.split("==") for line in lines if not line.startswith("#")]
-    return {name: version for name, version in found}
+    found = [line.partition("==") for line in lines if not line.startswith("#")]
+    return {name: version for name, _, version in found}
 
 
 def numbers(version: str) -> list[int]:

@@ -1,8 +1,8 @@
 """A disk that fails on purpose: what vecsearch does to it is recorded, and played back up to a
 crash.
 
-`recorded(world)` notes every operation that touches a name or a file's bytes below a folder. `Disk` replays a prefix of that
-record and says what may be there after a crash:
+`recorded(world)` notes every operation that touches a name or a file's bytes below a folder. `Disk`
+replays a prefix of that record and says what may be there after a crash:
 
   kill   the process dies: everything done so far is there, the write under way up to some byte;
   power  the machine dies: a file's bytes since its last fsync may be missing, cut short or torn,
@@ -62,9 +62,8 @@ def watched(world: Path, before: Hook, after: Hook) -> Iterator[None]:
 
     def absolute(path: Any, dir_fd: int | None = None) -> str:
         text = os.fspath(path)
-        return os.path.abspath(
-            text if dir_fd is None else os.path.join(opened.get(dir_fd, ""), text)
-        )
+        folder = Path.cwd() if dir_fd is None else Path(opened.get(dir_fd, ""))
+        return os.path.normpath(folder / text)
 
     def relative(path: str) -> str | None:
         return (
@@ -284,7 +283,7 @@ class Disk:
             raise AssertionError(op)
 
     def after_kill(self, target: Path, following: Op | None, rng: random.Random) -> None:
-        """Lay out what is there when the process dies before or within the `following` operation."""
+        """Lay out the files as a process leaves them that dies in the `following` operation."""
         self._lay_out(self.top, target, lambda folder: folder.now, lambda inode: inode.now)
         if following is not None and following.kind == "write" and rng.random() < 0.8:
             (target / following.path).write_bytes(

@@ -416,7 +416,8 @@ assert status == 0, status
 assert [hits.ids for hits in c.search_batch(queries, k=5)] == before and len(c) == 4000
 assert len(c.refresh()) == 4001
 
-# A child that is forked while another thread commits does not keep the writer's lock when that thread lets go of it.
+# A child forked while another thread commits does not keep the writer's lock once that thread
+# releases it.
 with locks.lock_exclusive(Path({root!r}) / "LOCK", 1):
     sleeper = os.fork()
     if sleeper == 0:

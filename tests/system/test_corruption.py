@@ -32,7 +32,7 @@ SEED = int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Segments, id files, tombstones, an index with labels, older versions: a file of every kind."""
+    """A file of every kind: segments, ids, tombstones, an index with labels, older versions."""
     root = tmp_path_factory.mktemp("damage") / "c.vs"
     small = vs.Limits(window_rows=32, segment_rows=32, smallest_index_rows=20)
     with vs.create(root, embedder="toy:8", limits=small) as c:

@@ -449,7 +449,8 @@ from pathlib import Path
 def refuse(*_):
     raise AssertionError("the network was used")
 
-socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
+socket.socket.connect = socket.socket.connect_ex = refuse
+socket.create_connection = socket.getaddrinfo = refuse
 import vecsearch as vs
 
 root = Path(sys.argv[1])
@@ -493,7 +494,8 @@ for number in range(count):
             if how == 0:
                 content[at] = rng.randrange(256)
             elif how == 1:
-                content[at : at + 8] = rng.choice([b"\\xff" * 8, b"\\0" * 8, (2**31 - 1).to_bytes(8, "little")])
+                large = (2**31 - 1).to_bytes(8, "little")
+                content[at : at + 8] = rng.choice([b"\\xff" * 8, b"\\0" * 8, large])
             elif how == 2:
                 del content[at : at + rng.randrange(1, 64)]
             else:

@@ -29,7 +29,8 @@ from vecsearch.index import auto, build
 
 folder, rows, dim, recipe, memory, budget, lean = Path(sys.argv[1]), *sys.argv[2:]
 rows, dim, budget = int(rows), int(dim), int(budget) << 20
-if lean == "lean":  # the parts of fixed size made small, so that a small collection is larger than they are
+# the parts of fixed size made small, so that a small collection is larger than they are
+if lean == "lean":
     limits = vs.Limits(segment_bytes=32 << 20, index_batch_rows=4096)
     build.HELD_OUT, auto.TRAIN_ROWS = 200, 4096
 else:
@@ -43,16 +44,19 @@ def batches(rows):
     basis = rng.standard_normal((12, dim), dtype=np.float32)
     for first in range(0, rows, 4096):
         count = min(4096, rows - first)
-        vectors = centres[rng.integers(200, size=count)] + rng.standard_normal((count, 12), dtype=np.float32) @ basis
+        noise = rng.standard_normal((count, 12), dtype=np.float32) @ basis
+        vectors = centres[rng.integers(200, size=count)] + noise
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), dim)
-        yield pa.record_batch({"id": np.arange(first, first + count), "vector": column, "kind": rng.integers(10, size=count)})
+        ids, kinds = np.arange(first, first + count), rng.integers(10, size=count)
+        yield pa.record_batch({"id": ids, "vector": column, "kind": kinds})
 
 
 def everything(root, rows):
     with vs.create(root, dim=dim, limits=limits) as c:
         stream = batches(rows)
         first = next(stream)
-        c.add(pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], stream)), progress=False)
+        batches = itertools.chain([first], stream)
+        c.add(pa.RecordBatchReader.from_batches(first.schema, batches), progress=False)
         built = c.build_index(recipe, memory=memory, threads=1, progress=False)
         assert built.rows == rows, built
         recalls = []
@@ -67,7 +71,8 @@ def everything(root, rows):
 
 
 def data():
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmData"))
     return int(line.split()[1]) << 10
 
 
@@ -81,7 +86,10 @@ try:
     raise AssertionError("the limit does not hold")
 except MemoryError:
     pass
-print(f"{size / 2**20:.0f} MB with a budget of {budget / 2**20:.0f} MB beside {before / 2**20:.0f} MB; recall {recall:.3f}")
+print(
+    f"{size / 2**20:.0f} MB with a budget of {budget / 2**20:.0f} MB beside "
+    f"{before / 2**20:.0f} MB; recall {recall:.3f}"
+)
 """
 
 # The small part takes 210 to 230 MB, for a collection of 339.

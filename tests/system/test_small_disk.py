@@ -205,7 +205,7 @@ def test_small_disk(name: str, megabytes: int, tmp_path: Path) -> None:
 
 
 def test_not_ours_to_write() -> None:
-    """Files of another user that may be read: searching works, changing says what right is missing."""
+    """Files of another user: searching works, changing names the missing permission."""
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
         not_ours(Path(folder))
 

@@ -96,8 +96,10 @@ class Model:
         fingerprint = embedder.fingerprint()
         if fingerprint != self.entry.fingerprint:
             raise EmbedderMismatchError(
-                f"{embedder.name} is not the model this collection was made with ({self.entry.spec}): weights, tokenizer, "
-                f"pooling, length or prompts differ (fingerprint {fingerprint[:12]}, not {self.entry.fingerprint[:12]})",
+                f"{embedder.name} is not the model this collection was made with "
+                f"({self.entry.spec}): weights, tokenizer, "
+                f"pooling, length or prompts differ (fingerprint {fingerprint[:12]}, not "
+                f"{self.entry.fingerprint[:12]})",
                 hint="open the collection with the original model "
                 "(vecsearch.open(path, embedder=...)), or make a new one with this model",
                 command_hint="use the original model, or make a new collection with this one",

@@ -80,7 +80,8 @@ def check_count(count: int) -> None:
     """Raise InvalidInputError unless the sample size is a whole number from 0 to a million."""
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= LARGEST_SAMPLE:
         raise InvalidInputError(
-            f"cannot sample {count!r} queries; give a whole number from 0 (off) to {LARGEST_SAMPLE:,}"
+            f"cannot sample {count!r} queries; give a whole number from 0 (off) to "
+            f"{LARGEST_SAMPLE:,}"
         )
 
 

@@ -141,7 +141,8 @@ def auto_recipe(
             return recipe
     least = estimated_bytes(choices[-1], n, dim)
     raise RecipeError(
-        f"no index of {n:,} rows fits in {memory_budget_bytes:,} bytes; the smallest needs about {least:,}. "
+        f"no index of {n:,} rows fits in {memory_budget_bytes:,} bytes; the smallest needs about "
+        f"{least:,}. "
         f"Give more memory, or search without an index (recipe='exact')"
     )
 

@@ -83,7 +83,9 @@ class Projection:
 
     @cached_property
     def precision(self) -> tuple[float, float]:
-        """Rounding error of a projected query for each unit of length, and the length of the center."""
+        """Rounding error of a projected query for each unit of length, and the length of the
+        center.
+        """
         assert self.matrix is not None
         return rounding_error(self.matrix), float(np.linalg.norm(self.center))
 
