@@ -6,9 +6,8 @@ replays a prefix of that record and says what may be there after a crash:
 
   kill   the process dies: everything done so far is there, the write under way up to some byte;
   power  the machine dies: a file's bytes since its last fsync may be missing, cut short or torn,
-  and a name given or taken
-         since its folder's last fsync may be as before, each by itself. Crueller than real file
-         systems, which keep order.
+         and a name given or taken since its folder's last fsync may be as before, each by itself.
+         Crueller than real file systems, which keep order.
 
 `failing(world, n, error)` makes the n-th operation fail instead, in the running process.
 """
