@@ -10,7 +10,7 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.storage import log, manifest_json
-from vecsearch.storage.manifest import CALIBRATION_KEY
+from vecsearch.storage.layout import CALIBRATION_KEY
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MANIFESTS = sorted(GOLDEN.glob("format*/*/manifests/*.json"))

@@ -21,3 +21,8 @@ BUILD_INFO: Final = "build.json"
 def place_of(ref: FileRef) -> str:
     """What is moved and removed as a whole: the file, or the folder of the model it belongs to."""
     return "/".join(ref.name.split("/")[:2])
+
+
+# The name in formats 1 and 2 of an index's calibration (in a manifest) and of the description of an
+# index file (inside it).
+CALIBRATION_KEY: Final = "facts"

@@ -16,10 +16,10 @@ import pyarrow as pa
 from msgspec.structs import replace as replace
 
 from vecsearch.storage.disk import FileRef
+from vecsearch.storage.layout import CALIBRATION_KEY
 from vecsearch.types import CHUNK, Metric
 
 FORMAT: Final = 2
-CALIBRATION_KEY: Final = "facts"  # the name of `IndexEntry.calibration` on disk
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 

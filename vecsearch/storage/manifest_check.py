@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from vecsearch.storage.disk import BLOCK, FileRef
-from vecsearch.storage.layout import INDEXES, MODELS, SEGMENTS
-from vecsearch.storage.manifest import CALIBRATION_KEY, IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.layout import CALIBRATION_KEY, INDEXES, MODELS, SEGMENTS
+from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.schema import DTYPES, system_fields
 from vecsearch.types import CHUNK, ID, NORM
 

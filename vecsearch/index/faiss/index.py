@@ -27,6 +27,7 @@ from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.recipe import IndexRecipe, stored_recipe
 from vecsearch.storage.disk import storage_errors
+from vecsearch.storage.layout import CALIBRATION_KEY
 
 EFFORTS = (
     *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256),
@@ -295,7 +296,7 @@ class FaissIndex:
         metadata = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)}
         arrays = {field.name: getattr(self._projection, field.name) for field in fields(Projection)}
         arrays |= {
-            "facts": np.frombuffer(json.dumps(metadata).encode(), np.uint8),
+            CALIBRATION_KEY: np.frombuffer(json.dumps(metadata).encode(), np.uint8),
             "order": self._order,
             "outliers": self.out_of_range,
         }
@@ -340,7 +341,7 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             file.seek(-16 - int.from_bytes(tail[:8], "little"), io.SEEK_END)
             with np.load(io.BytesIO(file.read()[:-16]), allow_pickle=False) as arrays:
                 rest = dict(arrays)
-        metadata = json.loads(rest["facts"].tobytes())
+        metadata = json.loads(rest[CALIBRATION_KEY].tobytes())
         recipe = stored_recipe(metadata["recipe"])
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0)
         projection = Projection(
