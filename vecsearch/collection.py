@@ -1374,7 +1374,7 @@ class Collection:
             MissingExtraError: pandas is not installed.
 
         Example:
-            >>> c.to_pandas(["id", "year"])["year"].max()
+            >>> int(c.to_pandas(["id", "year"])["year"].max())
             2021
         """
         require("pandas", "pandas", "pandas", "to_pandas()")

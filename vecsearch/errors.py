@@ -89,6 +89,15 @@ class DuplicateIdError(InvalidInputError):
     """An id is already in the collection, or is twice in the data being added.
 
     `Collection.add` raises it with its default `on_conflict="error"`.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> try:
+        ...     c.add([{"id": 1, "text": "boat"}, {"id": 1, "text": "ship"}])
+        ... except vs.DuplicateIdError:
+        ...     print(len(c), "documents: nothing was added")
+        0 documents: nothing was added
     """
 
 
@@ -97,6 +106,20 @@ class IdNotFoundError(InvalidInputError, LookupError):
 
     `Collection.vector`, `Collection.features` and `vecsearch.analogy` raise it. `Collection.get`
     returns None for an unknown id instead.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> try:
+        ...     c.vector("boat")
+        ... except vs.InvalidInputError as error:  # ids of an empty collection are numbers
+        ...     print(type(error).__name__)
+        InvalidInputError
+        >>> try:
+        ...     c.vector(7)
+        ... except vs.IdNotFoundError as error:
+        ...     print(error)
+        no document has the id 7
     """
 
 
@@ -119,17 +142,45 @@ class RecipeError(VecsearchError, ValueError):
     """An index recipe or FAISS factory string is not valid, or cannot be built on this data.
 
     `Collection.build_index`, `Collection.bench` and the methods of `IndexRecipe` raise it.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> try:
+        ...     vs.IndexRecipe("graph", "hnws")
+        ... except vs.RecipeError as error:
+        ...     print("did you mean 'hnsw'?" in str(error))
+        True
     """
 
 
 class EmbedderError(VecsearchError):
-    """An embedding model cannot be found, loaded or run, or the collection has none."""
+    """An embedding model cannot be found, loaded or run, or the collection has none.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> try:
+        ...     c.search("boat")
+        ... except vs.EmbedderError as error:
+        ...     print(error.message)
+        this collection has no embedder, so it is searched by vector
+    """
 
 
 class EmbedderMismatchError(EmbedderError):
     """The model is not the one that made the collection's vectors: its fingerprint differs.
 
     Raised at the first embedding, not when the collection is opened.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.create("c.vs", embedder="toy:64").close()
+        >>> c = vs.open("c.vs", embedder="toy:32")
+        >>> try:
+        ...     c.search("boat")
+        ... except vs.EmbedderMismatchError as error:
+        ...     print(type(error).__name__)
+        EmbedderMismatchError
     """
 
 
@@ -139,6 +190,12 @@ class MissingExtraError(VecsearchError, ImportError):
     Attributes:
         package: The missing package, such as "chonkie".
         extra: The extra of vecsearch that installs it, such as "chunk".
+
+    Example:
+        >>> import vecsearch as vs
+        >>> print(vs.MissingExtraError("chonkie", "chunk", "Splitting long text"))
+        Splitting long text needs the package 'chonkie', which is not installed:
+        pip install "vecsearch[chunk]"
     """
 
     def __init__(self, package: str, extra: str, what_for: str) -> None:
@@ -151,29 +208,93 @@ class MissingExtraError(VecsearchError, ImportError):
 
 
 class CollectionNotFoundError(VecsearchError, FileNotFoundError):
-    """There is no collection at that path."""
+    """There is no collection at that path.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> try:
+        ...     vs.open("nowhere.vs")
+        ... except vs.CollectionNotFoundError as error:
+        ...     print(error.message)
+        there is no collection at nowhere.vs
+    """
 
 
 class CollectionExistsError(VecsearchError, FileExistsError):
-    """There is already a collection, or something else, at that path."""
+    """There is already a collection, or something else, at that path.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.create("c.vs", dim=2).close()
+        >>> try:
+        ...     vs.create("c.vs", dim=2)
+        ... except vs.CollectionExistsError as error:
+        ...     print(type(error).__name__)
+        CollectionExistsError
+    """
 
 
 class VersionNotFoundError(VecsearchError, LookupError):
-    """That version was never committed, or the collection no longer keeps it (`keep_versions`)."""
+    """That version was never committed, or the collection no longer keeps it (`keep_versions`).
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.create("c.vs", dim=2).close()
+        >>> try:
+        ...     vs.open("c.vs", version=7)
+        ... except vs.VersionNotFoundError as error:
+        ...     print(error.message)
+        c.vs has no version 7; it keeps versions 1 to 1
+    """
 
 
 class CollectionClosedError(VecsearchError):
-    """The collection object was closed. Open the collection again."""
+    """The collection object was closed. Open the collection again.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> c.close()
+        >>> try:
+        ...     len(c)
+        ... except vs.CollectionClosedError as error:
+        ...     print(type(error).__name__)
+        CollectionClosedError
+    """
 
 
 class LockTimeoutError(VecsearchError, TimeoutError):
-    """Another process or thread held the write lock for longer than `lock_timeout` seconds."""
+    """Another process or thread held the write lock for longer than `lock_timeout` seconds.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2, lock_timeout=0)
+        >>> def add_another():  # a second writer, while the first has the lock
+        ...     vs.open("c.vs", lock_timeout=0).add([[1.0, 0.0]])
+        >>> with c._store.locked():
+        ...     try:
+        ...         add_another()
+        ...     except vs.LockTimeoutError as error:
+        ...         print(type(error).__name__)
+        LockTimeoutError
+    """
 
 
 class ConflictError(VecsearchError):
     """Another writer changed the collection so that this change can no longer be applied.
 
     Nothing was committed. Run the operation again.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([[1.0, 0.0]])
+        >>> reader = vs.open("c.vs", version=1)  # holds an old version
+        >>> try:
+        ...     c.compact(purge=True)
+        ... except vs.ConflictError as error:
+        ...     print(type(error).__name__)
+        ConflictError
     """
 
 
@@ -181,6 +302,18 @@ class CorruptedError(VecsearchError):
     """A file of the collection is damaged. The message names the file.
 
     `Collection.check` lists all damage; `vecsearch.repair` rebuilds what derives from documents.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> from pathlib import Path
+        >>> vs.create("c.vs", dim=2).close()
+        >>> for manifest in Path("c.vs/manifests").glob("*.json"):
+        ...     _ = manifest.write_text("{}")
+        >>> try:
+        ...     vs.open("c.vs")
+        ... except vs.CorruptedError as error:
+        ...     print(type(error).__name__)
+        CorruptedError
     """
 
 
@@ -189,11 +322,27 @@ class RecallWarning(_Hinted, RuntimeWarning):
 
     `Collection.measure_recall` gives it, and so do searches while queries are sampled
     (`Collection.sample_queries`).
+
+    Example:
+        >>> import vecsearch as vs
+        >>> print(vs.RecallWarning("recall@10 is 0.90, below the target of 0.95"))
+        recall@10 is 0.90, below the target of 0.95
     """
 
 
 class StorageError(VecsearchError, OSError):
-    """The disk is full or read-only, or the file system cannot guarantee atomic commits."""
+    """The disk is full or read-only, or the file system cannot guarantee atomic commits.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> from pathlib import Path
+        >>> _ = Path("file").write_text("")
+        >>> try:
+        ...     vs.create("file/c.vs", dim=2)
+        ... except vs.StorageError as error:
+        ...     print(type(error).__name__)
+        StorageError
+    """
 
     @property
     def message(self) -> str:

@@ -72,6 +72,13 @@ class DeleteResult:
         deleted: Documents deleted.
         missing: Ids that no document has.
         version: The version that was committed.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 1]}])
+        >>> c.delete([1, 7])
+        DeleteResult(deleted=1, missing=1, version=3)
     """
 
     deleted: int
@@ -86,6 +93,13 @@ class UpdateResult:
     Attributes:
         updated: Documents whose columns were set.
         version: The version that was committed.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([{"id": 1, "vector": [1, 0], "year": 1999}])
+        >>> c.update("year < 2000", {"year": 2000})
+        UpdateResult(updated=1, version=3)
     """
 
     updated: int
@@ -101,6 +115,13 @@ class ReembedResult:
         embedded: Passages (without a chunker: documents) embedded by the new model in this call;
             0 if the collection already had the model.
         version: The version that was committed.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> _ = c.add(["boat", "ship"])
+        >>> c.reembed("toy:32")
+        ReembedResult(documents=2, embedded=2, version=3)
     """
 
     documents: int
@@ -119,6 +140,15 @@ class DimensionPoint:
         recall: Recall@k, where exact search in all dimensions is the truth.
         low: Lower end of recall's 99% bootstrap interval.
         ndcg: nDCG@k; None without relevance judgments.
+
+    Example:
+        >>> import numpy as np
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=8)
+        >>> _ = c.add(np.random.default_rng(0).standard_normal((200, 8)))
+        >>> point = c.dimensions([4]).points[0]
+        >>> point.method, point.dim, point.bytes, point.recall
+        ('full', 8, 32, 1.0)
     """
 
     method: str
@@ -141,6 +171,14 @@ class DimensionReport:
         fitted_on: Rows that PCA was fitted on; none of them is among `rows`.
         query_source: What the queries were, in words.
         metric: The collection's metric.
+
+    Example:
+        >>> import numpy as np
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=8)
+        >>> _ = c.add(np.random.default_rng(0).standard_normal((200, 8)))
+        >>> [(point.method, point.dim) for point in c.dimensions([4]).points]
+        [('full', 8), ('pca', 4), ('truncate', 4)]
     """
 
     points: tuple[DimensionPoint, ...]
@@ -207,6 +245,12 @@ class VersionInfo:
         created: When it was committed: ISO 8601, UTC.
         operation: What made it, such as "add" or "compact".
         documents: Documents in it.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> [(each.version, each.operation, each.documents) for each in c.versions()]
+        [(1, 'create', 0)]
     """
 
     version: int
@@ -227,6 +271,16 @@ class IndexInfo:
         calibration: What was measured at the build: the recall and cost of each search effort,
             and the number (`queries`) and kind (`calibrated_on`) of queries it was measured with.
         kernel: What searches it in this process: "numba" (compiled kernels) or "faiss".
+
+    Example:
+        >>> import numpy as np
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=8)
+        >>> _ = c.add(np.random.default_rng(0).standard_normal((1500, 8)))
+        >>> _ = c.build_index("HNSW8")
+        >>> index = c.info().indexes[0]
+        >>> index.rows, index.recipe["factory"], index.calibration["target"]
+        (1500, 'HNSW8', 0.95)
     """
 
     name: str
@@ -252,6 +306,14 @@ class BuildResult:
         version: The version that was committed.
         how: "built"; "extended" (new rows were added to the existing index); or "none".
         why: The reason for `how`, in words.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([[1.0, 0.0], [0.0, 1.0]])
+        >>> result = c.build_index()
+        >>> result.recipe, result.rows, result.promise
+        ('exact', 0, 'no index: exact search is fastest for few rows')
     """
 
     recipe: str
@@ -281,6 +343,14 @@ class IndexAdvice:
         micros: Cost of a search for 10 rows now, in microseconds, estimated from the calibration;
             0 without an index.
         micros_after: Estimated cost after building; 0 without an index.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([[1.0, 0.0]])
+        >>> advice = c.index_advice()
+        >>> advice.action, advice.pays
+        ('none', False)
     """
 
     action: Literal["build", "extend", "rebuild", "none"]
@@ -319,6 +389,13 @@ class RecallReport:
         queries: Number of queries.
         target: The recall that the searches were to reach.
         query_source: What the queries were, in words.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> c.measure_recall(k=1).recall  # exact search: there is no index
+        1.0
     """
 
     recall: float
@@ -352,6 +429,12 @@ class CollectionInfo:
         columns: Arrow type of each column, by name.
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> info = vs.create("c.vs", dim=2, metric="l2").info()
+        >>> info.documents, info.dim, info.metric, info.columns["vector"][:15]
+        (0, 2, 'l2', 'fixed_size_list')
     """
 
     path: str

@@ -294,7 +294,7 @@ def test_info_versions_build_and_compact(folder: Path) -> None:
     [
         (("search", "nowhere.vs", "boat"), "nowhere.vs"),
         (("info", "nowhere.vs"), "nowhere.vs"),
-        (("ingest", ".", "new.vs", "--embedder", "tyo:8"), "toy:8"),
+        (("ingest", ".", "new.vs", "--embedder", "tyo:8"), "did you mean 'toy'?"),
         (
             ("ingest", ".", "new.vs", "--embedder", "toy:8", "--metric", "ip", "--dim", "9"),
             "dim is 9",

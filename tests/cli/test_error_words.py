@@ -73,7 +73,7 @@ def points(tmp_path: Path) -> Path:
         ("ingest DATA new.vs --dim 9 --chunk", "give --embedder too"),
         ("ingest DATA new.vs --embedder toy:8 --text-column words", "no column 'words'"),
         ("ingest DATA new.vs --embedder toy:8 --chunk-chars 1", "at least"),
-        ("ingest DATA new.vs --embedder tyo:8", "toy:8"),
+        ("ingest DATA new.vs --embedder tyo:8", "did you mean 'toy'"),
         ("ingest DATA new.vs --embedder model2vec:nowhere", None),
         ("ingest DATA POINTS", "not in the collection"),
         ("build FOLDER --recall 2", "--recall is 2"),

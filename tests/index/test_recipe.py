@@ -64,7 +64,7 @@ def test_a_recipe_survives_toml_and_a_mapping(recipe: IndexRecipe) -> None:
             GRAPH + "ef_constuction = 3",
             "unknown key 'ef_constuction'; did you mean 'ef_construction'",
         ),
-        (GRAPH + "zzz = 3", "unknown key 'zzz'; there are: name, kind"),
+        (GRAPH + "zzz = 3", "unknown key 'zzz'; known are: name, kind"),
         (GRAPH.replace('kind = "hnsw"\n', ""), "the key 'kind' is missing"),
         (GRAPH.replace('"hnsw"', '"hsnw"'), "unknown kind 'hsnw'.*did you mean 'hnsw'"),
         (GRAPH.replace("M = 16\n", ""), "kind 'hnsw' needs 'M', an integer from 2 to 256"),

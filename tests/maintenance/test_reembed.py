@@ -356,4 +356,4 @@ def test_the_reembed_command_reports_what_it_did(tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["reembed", str(tmp_path / "c"), "toy:16", "--json"])
     assert ran.stdout.startswith('{"documents": 30, "embedded": 0, "version": ')
     ran = CliRunner().invoke(app, ["reembed", str(tmp_path / "c"), "tyo:16"])
-    assert ran.exit_code == 1 and "toy:16" in ran.stderr
+    assert ran.exit_code == 1 and "did you mean 'toy'" in ran.stderr

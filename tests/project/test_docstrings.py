@@ -75,8 +75,8 @@ def test_every_method_of_a_collection_has_an_example(name: str) -> None:
     assert example_of(getattr(vecsearch.Collection, name.partition(".")[2]))
 
 
-@pytest.mark.parametrize("name", ["create", "open"])
-def test_opening_and_creating_have_an_example(name: str) -> None:
+@pytest.mark.parametrize("name", vecsearch.__all__)
+def test_every_public_name_has_an_example(name: str) -> None:
     assert example_of(getattr(vecsearch, name))
 
 

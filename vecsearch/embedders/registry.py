@@ -123,8 +123,7 @@ def _third_party(kind: str, name: str, spec: str) -> Embedder:
         )
     raise EmbedderError(
         f"'{spec}': there is no embedder kind '{kind}' (a plain name or folder is a "
-        f"sentence-transformers model)"
-        f"{did_you_mean(spec, [f'{known}:{name}' for known in embedder_kinds()])}",
+        f"sentence-transformers model){did_you_mean(kind, embedder_kinds())}",
         hint=f"other packages add kinds by the entry point group '{ENTRY_POINT_GROUP}'",
         command_hint="other packages can add kinds",
     )

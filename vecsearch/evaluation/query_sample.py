@@ -93,8 +93,12 @@ def sampled_queries(root: Path, manifest: Manifest) -> Vectors:
     """
     _, vectors = read_sample(root / QUERIES, manifest.dim, sample_kind(manifest))
     if not len(vectors):
-        hint = "" if sample_size(manifest) else "; sample_queries(2000) switches sampling on"
-        raise InvalidInputError(f"no queries were sampled in {root} yet{hint}")
+        off = not sample_size(manifest)
+        raise InvalidInputError(
+            f"no queries were sampled in {root} yet",
+            hint="sample_queries(2000) switches sampling on" if off else "",
+            command_hint=f"`vecsearch sample {root} 2000` switches sampling on" if off else "",
+        )
     return vectors
 
 

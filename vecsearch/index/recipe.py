@@ -55,6 +55,7 @@ class IndexRecipe:
         RecipeError: If a value is of the wrong type or out of range, or does not fit the kind.
 
     Example:
+        >>> from vecsearch import IndexRecipe
         >>> recipe = IndexRecipe("graph", "hnsw", code="sq8", M=16, ef_construction=100)
         >>> print(recipe.to_toml())
         name = "graph"

@@ -48,6 +48,16 @@ class Damage:
         what: What is wrong.
         versions: The versions that need the file.
         remedy: What to do.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> from pathlib import Path
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([[1.0, 0.0]])
+        >>> for ids in Path("c.vs/segments").glob("*.ids.arrow"):
+        ...     _ = ids.write_bytes(b"")
+        >>> [(damage.versions, damage.remedy) for damage in c.check()]
+        [((2,), 'repair makes it again')]
     """
 
     file: str

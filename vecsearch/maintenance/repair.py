@@ -37,6 +37,12 @@ class Repair:
         done: What was repaired, one sentence each.
         left: The damage that is left.
         version: The latest version afterwards.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.create("c.vs", dim=2).close()
+        >>> vs.repair("c.vs")
+        Repair(done=(), left=(), version=1)
     """
 
     done: tuple[str, ...]

@@ -102,8 +102,9 @@ class QueryEncoder:
         """Vectors of texts, or whatever else the embedder takes: float32 (number of queries, dim)."""
         if self._model is None:
             raise EmbedderError(
-                "this collection has no embedder, so it is searched by vector: "
-                "give a list or array of numbers"
+                "this collection has no embedder, so it is searched by vector",
+                hint="give a list or array of numbers",
+                command_hint="give a vector, written [0.1, 0.2, ...]",
             )
         for number, query in enumerate(queries):
             if isinstance(query, str) and not query.strip():
