@@ -254,24 +254,24 @@ def run(options: argparse.Namespace, note: Callable[[str], None]) -> dict[str, A
     for name in options.sets:
         data = SETS[name](options.limit, options.queries)
         columns, centroids = cases.make_columns(data)
-        summary: dict[str, Any] = {
+        details: dict[str, Any] = {
             "rows": len(data.base),
             "dim": data.base.shape[1],
             "metric": data.metric,
             "seconds": {},
         }
-        report["sets"][name] = summary
+        report["sets"][name] = details
         with tempfile.TemporaryDirectory(prefix="contract-") as folder:
             c = vs.create(Path(folder) / "c.vs", dim=data.base.shape[1], metric=data.metric)
             life = Life(c, np.zeros(len(data.base), bool), data, columns, centroids)
             for stage, seconds in stages(life, options.recipe, options.threads, options.seed):
-                summary["seconds"][stage] = seconds
+                details["seconds"][stage] = seconds
                 note(f"{name}, {stage}: {seconds:.1f} s")
                 for cell in measured(life, stage, options.ks, options.targets):
                     cells.append(cell)
                     if not cell.kept:
                         note(f"BROKEN {_line(cell)}")
-                summary["index"] = [dict(entry.recipe) for entry in c.info().indexes]
+                details["index"] = [dict(entry.recipe) for entry in c.info().indexes]
                 report["cells"] = [asdict(cell) | {"kept": cell.kept} for cell in cells]
                 report["summary"] = summary(cells)
                 write(report, options.output)
@@ -281,7 +281,7 @@ def run(options: argparse.Namespace, note: Callable[[str], None]) -> dict[str, A
 def summary(cells: Sequence[Cell]) -> dict[str, Any]:
     """How many cells keep the promise, and the mean margin, in all and of each data set."""
 
-    def summary(some: Sequence[Cell]) -> dict[str, Any]:
+    def counts(some: Sequence[Cell]) -> dict[str, Any]:
         margins = [cell.recall - cell.target for cell in some]
         return {
             "cells": len(some),
@@ -290,10 +290,10 @@ def summary(cells: Sequence[Cell]) -> dict[str, Any]:
         }
 
     sets = {
-        name: summary([cell for cell in cells if cell.data == name])
+        name: counts([cell for cell in cells if cell.data == name])
         for name in dict.fromkeys(cell.data for cell in cells)
     }
-    return summary(cells) | {"sets": sets}
+    return counts(cells) | {"sets": sets}
 
 
 def write(report: Mapping[str, Any], name: str) -> None:
@@ -321,9 +321,9 @@ def page(report: Mapping[str, Any]) -> str:
     ]
     broken = [cell for cell in cells if not cell.kept]
     lines += ["## Broken", *(f"- {_line(cell)}" for cell in broken)] if broken else []
-    for name, summary in report["sets"].items():
-        lines.append(f"## {name}: {summary['rows']:,} × {summary['dim']}, {summary['metric']}")
-        for stage in summary["seconds"]:
+    for name, details in report["sets"].items():
+        lines.append(f"## {name}: {details['rows']:,} × {details['dim']}, {details['metric']}")
+        for stage in details["seconds"]:
             some = [cell for cell in cells if cell.data == name and cell.stage == stage]
             targets = sorted({cell.target for cell in some})
             lines.append(f"### {name}, {stage}")

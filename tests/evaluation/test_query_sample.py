@@ -371,7 +371,7 @@ def test_measuring_and_sampling_on_the_command_line(
     )
     assert (
         shown.exit_code == 0
-        and "recall@10 1.0000 (99% interval 1.0000 to 1.0000), target 0.95; asked with 30 of"
+        and "recall@10 1.0000 (99% interval 1.0000 to 1.0000), target 0.95; 30 queries (the user's"
         in shown.stdout
     )
     assert command("sample", root, 0)[0] == 0

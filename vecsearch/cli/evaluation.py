@@ -137,7 +137,7 @@ def measure(
             report,
             f"recall@{report.k} {report.recall:.4f} "
             f"(99% interval {report.low:.4f} to {report.high:.4f}), target {report.target:g}; "
-            f"measured with {report.queries:,} {report.query_source}",
+            f"{report.queries:,} queries ({report.query_source})",
         )
     if report.high < report.target:
         raise typer.Exit(EXIT_ERROR)

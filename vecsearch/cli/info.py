@@ -78,5 +78,5 @@ def _shown_columns(info: CollectionInfo) -> list[str]:
 
 def _shown_index(index: IndexInfo) -> str:
     calibration = index.calibration
-    measured = f"measured with {calibration['queries']:,} {calibration['calibrated_on']}"
+    measured = f"measured with {calibration['queries']:,} queries ({calibration['calibrated_on']})"
     return f"{index.recipe['name']}, {index.rows:,} rows, {shown_bytes(index.bytes)}, {measured}"
