@@ -1,12 +1,14 @@
-"""What one `search(vector)` costs beyond the FAISS call and the re-scoring it makes; payload of 10 hits; and the import.
+"""What one `search(vector)` costs beyond FAISS and re-scoring; payload of 10 hits; the import.
 
     python benchmarks/query_overhead.py [--rounds 10]
 
-The bare work is: the index's own search with the effort and depth that the collection chose, and one call that scores the
-candidates it proposed against the stored vectors. The same queries are asked both ways in blocks that take turns, so that noise
-and caches are shared fairly. The compiled walk is switched off: with it a search takes less than these calls alone.
-Promises: at most 60 µs more a query, at most 150 µs for fetching 10 payload rows, an import of vecsearch under 0.2 s, and exact
-search of a batch in at most 1/0.8 of the time of `faiss.knn` on the same vectors.
+The bare work is: the index's own search with the effort and depth that the collection chose, and
+one call that scores the candidates it proposed against the stored vectors. The same queries are
+asked both ways in blocks that take turns, so that noise and caches are shared fairly. The
+compiled kernels are switched off: with them a search takes less than these calls alone.
+Promises: at most 60 µs more a query, at most 150 µs for fetching 10 payload rows, an import of
+vecsearch under 0.2 s, and exact search of a batch in at most 1/0.8 of the time of `faiss.knn` on
+the same vectors.
 """
 
 from __future__ import annotations
@@ -115,8 +117,11 @@ def compared(collection: Any, data: datasets.Dataset, rounds: int) -> dict[str, 
 
 
 def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.Vectors], Any]:
-    """The FAISS calls that a search of this collection makes, with nothing around them: the index's own search, its projection
-    of the query included (FAISS would do that inside the call, had it the transform), and scoring the candidates."""
+    """The FAISS calls that a search of this collection makes, with nothing around them.
+
+    The index's own search, the projection of the query included (FAISS would do that inside the
+    call if it had the transform), and scoring the candidates.
+    """
     searcher = collection._searching()
     index = searcher.attached.index
     chosen = collection.plan(k=K)
@@ -142,7 +147,7 @@ def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.V
 
 
 def exact_batch(collection: Any, data: datasets.Dataset, rounds: int) -> float:
-    """How many times as long as `faiss.knn` exact search of the whole batch takes, on all cores: median of the rounds."""
+    """Time of exact search of the batch over that of `faiss.knn`, on all cores: median."""
     faiss.omp_set_num_threads(os.cpu_count() or 1)
     ratios = []
     for _ in range(rounds):
@@ -155,7 +160,10 @@ def exact_batch(collection: Any, data: datasets.Dataset, rounds: int) -> float:
 
 def import_ms() -> float:
     """Median milliseconds of `import vecsearch`, each in a fresh process."""
-    code = "import time; start = time.perf_counter(); import vecsearch; print(time.perf_counter() - start)"
+    code = (
+        "import time; start = time.perf_counter(); import vecsearch; "
+        "print(time.perf_counter() - start)"
+    )
     line = [sys.executable, "-c", code]
     runs = [
         subprocess.run(line, capture_output=True, text=True, check=True, cwd=measure.ROOT).stdout

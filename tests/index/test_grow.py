@@ -1,4 +1,4 @@
-"""Graphs linked by compiled code: as good as FAISS's own, the same on any number of threads, and FAISS reads them."""
+"""Graphs linked by compiled code: as good as FAISS's own, and the same on any threads."""
 
 from __future__ import annotations
 
@@ -71,22 +71,22 @@ def links(index: FaissIndex) -> tuple[bytes, ...]:
     )
 
 
-def test_finds_as_much_as_a_graph_of_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_is_that_of_a_graph_linked_by_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, queries = clustered(ROWS, DIM), clustered(200, DIM, seed=3)
-    theirs = built(vectors)
+    by_faiss = built(vectors)
     monkeypatch.setattr(loader, "LARGE_BUILD", 0)
     ours = built(vectors)
-    assert links(ours) != links(theirs)
+    assert links(ours) != links(by_faiss)
     for effort in (16, 48, 128):
         assert (
             recall(ours, vectors, queries, effort)
-            >= recall(theirs, vectors, queries, effort) - 0.01
+            >= recall(by_faiss, vectors, queries, effort) - 0.01
         )
     assert recall(ours, vectors, queries, 256) > 0.99
 
 
-def test_every_link_is_one(always: None) -> None:
-    """On each level a node links to other nodes of that level, to none twice; free places come last."""
+def test_every_link_joins_two_nodes_of_a_level_once(always: None) -> None:
+    """On each level a node links to other nodes of that level, to none twice."""
     vectors = clustered(ROWS, DIM)
     index = built(vectors)
     graph = index._index.hnsw
@@ -104,7 +104,7 @@ def test_every_link_is_one(always: None) -> None:
             assert len(used) or (level and (levels >= level).sum() == 1)
 
 
-def test_threads_and_pieces_make_no_difference(always: None) -> None:
+def test_threads_and_batches_do_not_change_the_graph(always: None) -> None:
     vectors = clustered(ROWS, DIM)
     one, many = built(vectors), built(vectors, threads=3)
     assert links(one) == links(many)
@@ -114,8 +114,8 @@ def test_threads_and_pieces_make_no_difference(always: None) -> None:
     assert links(pieces) == links(one)
 
 
-def test_copies_of_a_row_do_not_shut_themselves_in(always: None) -> None:
-    """A search that comes among hundreds of copies of a row gets out again, and finds as many of them as it can hold."""
+def test_copies_of_a_row_do_not_trap_the_search(always: None) -> None:
+    """A search that meets hundreds of copies of a row leaves them, and finds enough of them."""
     vectors = clustered(ROWS, DIM)
     for first in range(0, 5000, 500):
         vectors[first : first + 500] = vectors[first]
@@ -126,7 +126,7 @@ def test_copies_of_a_row_do_not_shut_themselves_in(always: None) -> None:
     assert np.count_nonzero((labels >= 2000) & (labels < 2500)) > 90
 
 
-def test_grows_and_is_read_by_faiss(always: None, tmp_path: Path) -> None:
+def test_a_grown_index_keeps_its_recall_and_faiss_reads_it(always: None, tmp_path: Path) -> None:
     vectors, queries = clustered(ROWS, DIM), clustered(100, DIM, seed=3)
     index = built(vectors[:4000])
     index.add(vectors[4000:], threads=2)
@@ -144,7 +144,7 @@ def test_grows_and_is_read_by_faiss(always: None, tmp_path: Path) -> None:
     assert bare.ntotal == ROWS and bare.hnsw.entry_point == index._index.hnsw.entry_point
 
 
-def test_one_row_and_all_alike(always: None) -> None:
+def test_two_rows_and_identical_rows_are_found(always: None) -> None:
     for vectors in (clustered(2, DIM), np.repeat(clustered(1, DIM), 300, axis=0)):
         index = built(vectors)
         labels, _ = index.candidates(vectors[:1], min(10, len(vectors)), 32)
@@ -152,7 +152,7 @@ def test_one_row_and_all_alike(always: None) -> None:
 
 
 @pytest.mark.parametrize("kind", ["float32", "inner product"])
-def test_other_graphs_are_left_to_faiss(kind: str, always: None) -> None:
+def test_faiss_links_other_kinds_of_graphs(kind: str, always: None) -> None:
     measure = faiss.METRIC_INNER_PRODUCT if kind == "inner product" else faiss.METRIC_L2
     signed = faiss.ScalarQuantizer.QT_8bit_direct_signed
     index = (
@@ -166,7 +166,7 @@ def test_other_graphs_are_left_to_faiss(kind: str, always: None) -> None:
     )
 
 
-def test_small_indexes_and_a_machine_without_numba_use_faiss() -> None:
+def test_faiss_links_small_graphs_and_all_without_numba() -> None:
     assert (
         LOADER.for_rows(loader.LARGE_BUILD - 1) is None
         and LOADER.for_rows(loader.LARGE_BUILD) is not None

@@ -75,7 +75,7 @@ def change_rows(c: vs.Collection, step: str) -> None:
         c.compact()
 
 
-# -- the numpy kernels equal the compiled ones ---------------------------------------------------------
+# -- the numpy kernels equal the compiled ones -------------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
@@ -147,7 +147,7 @@ def test_a_query_has_one_code_however_it_is_summed(compiled: ModuleType, shift: 
     assert np.array_equal(batch, np.clip(np.rint(exact), -127, 127))
 
 
-# -- one answer, whatever the process did before -----------------------------------------------------
+# -- one answer, whatever the process did before -----------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])

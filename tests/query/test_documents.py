@@ -1,4 +1,4 @@
-"""Vectors by id, arithmetic on them, and other models fed with them; gensim is the oracle of analogies."""
+"""Documents and vectors by id, torch embeddings, and analogies, which gensim checks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def by_key(
     return c
 
 
-# -- by id -----------------------------------------------------------------------------------------------------------------
+# -- by id -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
@@ -128,7 +128,7 @@ def test_any_ids_in_any_order(tmp_path_factory: pytest.TempPathFactory, ids: lis
         )
 
 
-# -- torch -----------------------------------------------------------------------------------------------------------------
+# -- torch -------------------------------------------------------------------------------------
 
 
 def test_a_torch_embedding(tmp_path: Path) -> None:
@@ -175,10 +175,10 @@ def test_passages_are_one_row_of_a_torch_embedding(tmp_path: Path) -> None:
         assert row == {3: 0, 1: 1} and layer.weight.shape == (2, 16)
 
 
-# -- analogies -------------------------------------------------------------------------------------------------------------
+# -- analogies ---------------------------------------------------------------------------------
 
 
-def test_an_analogy_by_hand(tmp_path: Path) -> None:
+def test_an_analogy_is_the_nearest_to_the_sum_without_its_documents(tmp_path: Path) -> None:
     c = by_key(tmp_path / "c")
     hits = vs.analogy(c, positive=["king", "woman"], negative=["man"], k=2)
     target = np.array(
@@ -245,7 +245,7 @@ def test_analogies_equal_gensims(spec: str, tmp_path: Path) -> None:
 
 
 def test_analogies_of_texts_under_a_word_model(tmp_path: Path) -> None:
-    """A collection of words with an embedder: their ids are the words, and texts can be reckoned with too."""
+    """A collection of words with an embedder: ids are words, and texts have vectors too."""
     with vs.create(tmp_path / "c", embedder=WordEmbedder(KEYS, VECTORS)) as c:
         c.add([{"id": key, "text": key} for key in KEYS])
         assert vs.analogy(c, ["国王", "woman"], ["man"], k=2).ids == ["queen", "王后"]

@@ -1,4 +1,4 @@
-"""The planner: a pure function, so its promises are checked on thousands of made-up situations."""
+"""The planner: a pure function, checked on thousands of generated situations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.query.plan import Stats, plan
 
-SURFACE = tuple(
+POINTS = tuple(
     OperatingPoint(effort, depth, k, low + 0.002, low, effort * 2.0 + depth)
     for k in (1, 10, 100, 1000)
     for effort, low in ((32, 0.90), (128, 0.96), (1024, 0.995))
@@ -26,28 +26,28 @@ CODES = tuple(
 
 
 def test_few_rows_are_searched_by_their_codes() -> None:
-    stats = Stats(5000, 50_000, 5000, SURFACE, codes=CODES)
+    stats = Stats(5000, 50_000, 5000, POINTS, codes=CODES)
     chosen = plan(10, 0.95, False, stats)
     assert (chosen.method, chosen.depth, chosen.rows) == ("scan", 58, 5000)
     assert "codes of 5,000 rows (58 candidates)" in str(
         chosen
     ) and "10.00% of the indexed rows match" in str(chosen)
     assert plan(10, 0.999, False, stats).method == plan(200, 0.95, False, stats).method == "exact"
-    assert plan(10, 0.95, False, Stats(20, 50_000, 20, SURFACE, codes=CODES)).method == "exact"
+    assert plan(10, 0.95, False, Stats(20, 50_000, 20, POINTS, codes=CODES)).method == "exact"
     assert (
-        plan(10, 0.95, False, Stats(50_000, 50_000, 50_000, SURFACE, codes=CODES)).method == "index"
+        plan(10, 0.95, False, Stats(50_000, 50_000, 50_000, POINTS, codes=CODES)).method == "index"
     )
 
 
-def test_reasons_are_said() -> None:
-    stats = Stats(kept=50_000, indexed_rows=50_000, indexed_kept=50_000, points=SURFACE)
+def test_plans_give_their_reasons() -> None:
+    stats = Stats(kept=50_000, indexed_rows=50_000, indexed_kept=50_000, points=POINTS)
     assert plan(10, 0.95, False, Stats(0)).method == "empty"
     assert "asked for" in str(plan(10, 0.95, True, stats)) and "asked for" in str(
         plan(10, 1.0, False, stats)
     )
     assert "there is no index" in str(plan(10, 0.95, False, Stats(kept=50_000)))
     assert "not measured to reach recall 0.999" in str(plan(10, 0.999, False, stats))
-    assert "cheaper here" in str(plan(10, 0.95, False, Stats(100, 100, 100, SURFACE)))
+    assert "cheaper here" in str(plan(10, 0.95, False, Stats(100, 100, 100, POINTS)))
     chosen = plan(10, 0.95, False, stats)
     assert (chosen.method, chosen.effort, chosen.depth, chosen.candidate_window) == (
         "index",
@@ -59,17 +59,17 @@ def test_reasons_are_said() -> None:
 
 
 def test_a_k_between_calibrated_ones_takes_the_next() -> None:
-    stats = Stats(50_000, 50_000, 50_000, SURFACE)
+    stats = Stats(50_000, 50_000, 50_000, POINTS)
     assert plan(11, 0.9, False, stats).depth >= 100
     assert plan(2000, 0.9, False, stats).method == "exact"
     assert "k=2,000 is more than the 1,000 the index was measured for" in str(
         plan(2000, 0.9, False, stats)
     )
-    few = Stats(500, 50_000, 500, SURFACE)
+    few = Stats(500, 50_000, 500, POINTS)
     assert "50 matching rows may lie among the first" in str(plan(50, 0.9, False, few))
 
 
-def test_reach_covers_k_independent_matches() -> None:
+def test_the_candidate_window_covers_k_independent_matches() -> None:
     rng = np.random.default_rng(0)
     for k, share in ((1, 0.5), (10, 0.1), (10, 0.01), (100, 0.5)):
         candidate_window = window_for(k, int(1e6 * share), 10**6)
@@ -86,10 +86,10 @@ def test_reach_covers_k_independent_matches() -> None:
     st.integers(0, 10**6),
     st.integers(0, 10**6),
     st.floats(0.0, 1.0),
-    st.sampled_from([(), SURFACE]),
+    st.sampled_from([(), POINTS]),
     st.sampled_from([(), CODES]),
 )
-def test_every_plan_keeps_its_promise(
+def test_every_plan_has_the_calibrated_recall(
     k: int,
     recall: float,
     exactly: bool,
@@ -101,30 +101,32 @@ def test_every_plan_keeps_its_promise(
 ) -> None:
     matching = int(indexed * share)
     stats = Stats(matching + unindexed, indexed, matching, points, codes=codes)
-    made = plan(k, recall, exactly, stats)
-    assert str(made)
-    assert made.rows == stats.kept or made.method == "empty"
-    if made.method not in ("index", "scan"):
-        assert made.expected_recall == 1.0
+    chosen = plan(k, recall, exactly, stats)
+    assert str(chosen)
+    assert chosen.rows == stats.kept or chosen.method == "empty"
+    if chosen.method not in ("index", "scan"):
+        assert chosen.expected_recall == 1.0
         return
     assert (
         not exactly
         and recall < 1
-        and made.expected_recall >= recall
-        and made.unindexed_rows == unindexed
+        and chosen.expected_recall >= recall
+        and chosen.unindexed_rows == unindexed
     )
-    if made.method == "scan":
+    if chosen.method == "scan":
         assert any(
-            point.k >= k and point.low >= recall and made.depth >= min(2.5 * point.depth, matching)
+            point.k >= k
+            and point.low >= recall
+            and chosen.depth >= min(2.5 * point.depth, matching)
             for point in codes
         )
         return
-    assert made.candidate_window >= k and made.depth >= made.candidate_window
-    needed = k if k * (indexed - matching) <= 0.01 * matching else made.candidate_window
+    assert chosen.candidate_window >= k and chosen.depth >= chosen.candidate_window
+    needed = k if k * (indexed - matching) <= 0.01 * matching else chosen.candidate_window
     used = [
         point
         for point in points
-        if (point.effort, point.depth) == (made.effort, made.depth) and point.k >= needed
+        if (point.effort, point.depth) == (chosen.effort, chosen.depth) and point.k >= needed
     ]
     assert used and min(point.micros for point in used) < exact_micros(
         matching, stats.exact_micros_per_row

@@ -18,14 +18,14 @@ from vecsearch.storage.snapshot import Snapshot
 
 
 class AttachedIndex:
-    """The last index that a snapshot's manifest names, attached to the snapshot's rows. Thread-safe.
+    """The last index of a snapshot's manifest, attached to the snapshot's rows. Thread-safe.
 
     Without a usable index `entry` and `index` are None, and searches are exact. Use `attach`, which
     attaches once for each snapshot.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        # Not the snapshot itself: it holds this object, and a cycle would delay the release of its lock.
+        # Not the snapshot: it holds this object, and a cycle would delay the release of its lock.
         self._root, self._manifest = snapshot.root, snapshot.manifest
         self._files, self._starts = snapshot.files, snapshot.starts
         self._labels: Positions | None = None  # set by `entry`, which `labels` reads first
@@ -54,7 +54,7 @@ class AttachedIndex:
 
     @property
     def labels(self) -> Positions | None:
-        """Position of the row of each label, int64, -1 for deleted rows; None when label i is position i."""
+        """Position of each label, int64, -1 for deleted rows; None if label i is position i."""
         return self._labels if self.entry else None
 
     @cached_property

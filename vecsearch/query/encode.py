@@ -99,7 +99,7 @@ class QueryEncoder:
         return wide.astype(np.float32)
 
     def embed(self, queries: Sequence[Any]) -> Vectors:
-        """Vectors of texts, or whatever else the embedder takes: float32 (number of queries, dim)."""
+        """Vectors of texts, or what else the embedder takes: float32 (number of queries, dim)."""
         if self._model is None:
             raise EmbedderError(
                 "this collection has no embedder, so it is searched by vector",

@@ -1,7 +1,8 @@
 """Access paths: how the rows for a query are found. Each returns true scores of the stored vectors.
 
-`run` takes one query, float32 (dim,), `run_many` several, float32 (nq, dim); unit length for cosine.
-They return None where too few of the candidates are selected: then the caller scores every row.
+`run` takes one query, float32 (dim,), `run_many` several, float32 (nq, dim); unit length for
+cosine. They return None where too few of the candidates are selected: then the caller scores
+every row.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 Without a filter the plan is the cheapest calibrated operating point whose recall reaches the target
 by its lower confidence bound.
 
-A filter selects a share of the rows; deleted rows count as filtered out. If the filter is independent
-of the query, the k best selected rows are very likely among the first `candidate_window` rows of the
-unfiltered ranking. An index search calibrated for that rank finds them with its calibrated recall,
-provided that k of its candidates in the window are selected. The search checks that; a filter that
-depends on the query fails the check, and every selected row is scored instead. So a new filter needs
-no calibration, and it costs at most one index search more than exact search.
+A filter selects a share of the rows; deleted rows count as filtered out. If the filter is
+independent of the query, the k best selected rows are very likely among the first
+`candidate_window` rows of the unfiltered ranking. An index search calibrated for that rank finds
+them with its calibrated recall, provided that k of its candidates in the window are selected.
+The search checks that; a filter that depends on the query fails the check, and every selected
+row is scored instead. So a new filter needs no calibration, and it costs at most one index
+search more than exact search.
 
 If few rows are selected, comparing the codes of all of them ("scan") may be cheaper than both. It
 assumes nothing about the filter.
@@ -29,9 +30,9 @@ from vecsearch.types import Plan
 
 # Filtered-out rows expected among the first k of a query, up to which they are ignored.
 FEW_MISSING = 0.01
-# A filtered scan takes more candidates than were measured without a filter, because rows far from the
-# query differ less: in the farthest of 40 clusters of 49,000 sentence vectors, recall .99 took 13, 33
-# and 310 candidates for k=1, 10 and 100; without a filter 6, 27 and 170.
+# A filtered scan takes more candidates than were measured without a filter, because rows far
+# from the query differ less: in the farthest of 40 clusters of 49,000 sentence vectors, recall
+# .99 took 13, 33 and 310 candidates for k=1, 10 and 100; without a filter 6, 27 and 170.
 CODES_MARGIN, CODES_EXTRA = 2.5, 8
 
 

@@ -62,7 +62,7 @@ class Hit:
         return self._hits.column(START)[self._number], self._hits.column(END)[self._number]
 
     def __getitem__(self, column: str) -> Any:
-        """The value of a column as a Python value. Raises InvalidInputError if it does not exist."""
+        """The value of a column in Python. Raises InvalidInputError if it does not exist."""
         return self._hits.column(column)[self._number]
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Hits(Sequence[Hit]):
         return ids
 
     def column(self, name: str) -> list[Any]:
-        """The values of a column as Python values. Raises InvalidInputError if it does not exist."""
+        """The values of a column in Python. Raises InvalidInputError if it does not exist."""
         values = self._columns.get(name)
         if values is None:
             self.snapshot.check_columns([name])

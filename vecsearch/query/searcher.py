@@ -1,4 +1,4 @@
-"""Searches one snapshot: select rows, choose a plan, run its access path, fall back to exact search.
+"""Searches one snapshot: select rows, plan, run an access path, fall back to exact search.
 
 Every score is the true score of the stored vector; an index only proposes rows.
 """
@@ -76,7 +76,7 @@ class Searcher:
                 paths["index"] = KernelSearch(graph, self.states, faiss)
         return paths
 
-    # -- planning ------------------------------------------------------------------------------------
+    # -- planning ------------------------------------------------------------------------------
 
     def plan(self, k: int, recall: float, exact_search: bool, selection: RowSelection) -> Plan:
         """How a search for k rows runs, alone or in a batch. `recall` is the target in 0..1."""
@@ -114,7 +114,7 @@ class Searcher:
         assert self.attached.index is not None
         return self.attached.index.covers(queries)
 
-    # -- searching -----------------------------------------------------------------------------------
+    # -- searching -----------------------------------------------------------------------------
 
     def search(
         self, query: Vectors, k: int, selection: RowSelection, recall: float, exact_search: bool

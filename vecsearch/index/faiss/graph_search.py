@@ -1,4 +1,4 @@
-"""Search of one FAISS graph of signed bytes by the kernels: compiled, or in numpy until they are loaded."""
+"""Search of one FAISS graph of signed bytes by the kernels, compiled or in numpy."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class GraphSearch:
         threads: int,
         nodes: Nodes | None = None,
     ) -> tuple[Positions, Scores, Positions]:
-        """`search` for many queries, float32 (nq, dim), on several threads; `scan` if nodes are given.
+        """`search` for many queries, float32 (nq, dim), on threads; `scan` if nodes are given.
 
         Returns positions int64 and scores float32, (nq, k), and how many were found for each query,
         -1 where `search` returns None.
@@ -135,7 +135,7 @@ class GraphSearch:
         return rows, scores, counts
 
     def nearest_codes(self, query: Vectors, count: int, nodes: Nodes) -> Labels:
-        """The `count` of listed nodes whose codes are nearest to a query, by numpy: no numba needed."""
+        """The `count` of listed nodes whose codes are nearest to a query, without numba."""
         return numpy_hnsw.scan_nodes(query, self._codes, nodes, count)
 
     def candidates(
@@ -186,7 +186,7 @@ def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
 
 
 def table_of(vectors: list[StoredVectors], starts: Positions) -> tuple[Positions, Positions] | None:
-    """First position and address of each segment's vectors; None if some are not float32 in one block."""
+    """First position and address of each segment's vectors; None if some are not float32."""
     if not vectors or any(
         part.dtype != np.float32 or not part.flags.c_contiguous for part in vectors
     ):

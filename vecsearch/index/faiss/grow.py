@@ -1,4 +1,4 @@
-"""Rows added to a FAISS graph of signed bytes by compiled code, in batches and on several threads."""
+"""Rows added to a FAISS graph of signed bytes by compiled code, on several threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from vecsearch.index.faiss.graph_search import codes_of, graph_of, is_byte_graph
 from vecsearch.index.kernels.arguments import Scratch, new_scratch
 from vecsearch.index.kernels.loader import LOADER
 
-# Nodes of a batch do not see each other. So a batch is at most this share of the nodes in the graph.
+# Nodes of a batch do not see each other. So a batch is at most this share of the nodes in the
+# graph.
 BATCH_SHARE = 0.02
 LARGEST_BATCH = 200
 POOL = 2048  # candidates for the links of one node at most
@@ -99,7 +100,7 @@ class _Linker:
         self._scratch = [new_scratch(self._codes, size, width) for _ in range(threads)]
 
     def insert(self, nodes: Nodes, levels: Levels) -> None:
-        """Link new nodes on each of their levels; a node above all others becomes the entry point."""
+        """Link new nodes on each of their levels; one above all others becomes the entry point."""
         top = self._graph.top
         # Upwards, so that the search from above does not meet a new node.
         for level in range(min(top, int(levels.max())) + 1):

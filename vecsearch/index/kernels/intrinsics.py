@@ -1,4 +1,4 @@
-"""What the compiled kernels need of the processor and numba does not offer, written in LLVM's terms.
+"""What the compiled kernels need of the processor and numba lacks, written in LLVM's terms.
 
 Distances of codes, prefetching, raw addresses, and the insertion into a sorted array.
 """

@@ -44,7 +44,7 @@ class Loader:
         )
 
     def kernels(self, queries: int = 1) -> ModuleType | None:
-        """The kernels for so many more queries: compiled, or else in numpy; None if numba failed."""
+        """The kernels for so many more queries, compiled or in numpy; None if numba failed."""
         if self.module is not None:
             return self.module
         if self._failed:

@@ -1,4 +1,4 @@
-"""Compiled search of a FAISS graph of signed bytes: a query is encoded, searched and scored in one call.
+"""Compiled search of a FAISS graph of signed bytes: one call encodes, searches and scores.
 
 The graph and its codes are read where FAISS holds them. The search visits the nodes that FAISS's
 search visits (Malkov and Yashunin, arXiv:1603.09320, algorithm 5); equal distances are ordered by
@@ -75,7 +75,7 @@ SCRATCH = types.NamedTuple((SHORTS, INT64, BYTES, INT64, INT32), Scratch)
 
 @inline
 def _encode(query: Any, codes: Any, out: Any) -> None:
-    """The query as a code in FAISS's unsigned form, where 128 stands for 0; see `query_codes.py`."""
+    """The query as a code in FAISS's unsigned form (128 stands for 0); see `query_codes.py`."""
     square = np.float32(0)
     for column in range(query.shape[0]):
         square += query[column] * query[column]
@@ -113,7 +113,7 @@ def clear(pool: Any, size: Any) -> None:
 
 @inline
 def insert(pool: Any, used: Any, last: Any, key: Any) -> Any:
-    """Insert a key into a pool whose entries before `used` are taken and whose last entry is `last`.
+    """Insert a key into a pool; entries before `used` are taken, the last entry is `last`.
 
     Returns an entry at or before the key's.
     """
@@ -176,7 +176,7 @@ def _descend(codes: Any, graph: Any, bottom: Any, query: Any) -> Any:
 def _search_level(
     codes: Any, graph: Any, level: Any, start: Any, query: Any, size: Any, scratch: Any
 ) -> Any:
-    """Fill the pool with the `size` nearest nodes of a level: how many, and how many were compared."""
+    """Fill the pool with the nearest nodes of a level: how many, and how many were compared."""
     links, pool, seen, waiting = graph.links, scratch.pool, scratch.seen, scratch.waiting
     skip, width = graph.levels[level], graph.levels[level + 1] - graph.levels[level]
     mark = next_mark(scratch)
@@ -219,7 +219,7 @@ def _search_level(
 
 @inline
 def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scratch: Any) -> Any:
-    """Search a level from the entry point: what `_search_level` returns. codes: uint8 (n, bytes)."""
+    """Search a level from the entry point, as `_search_level`. codes: uint8 (n, bytes)."""
     start = _descend(codes, graph, level, query)
     return _search_level(codes, graph, level, start, query, size, scratch)
 
@@ -409,5 +409,6 @@ propose = entry_point(
 )
 """propose(queries, codes, graph, row_map, effort, scratch, rows): candidates without their scores.
 
-Writes positions into `rows`, int64 (nq, depth), padded with -1; returns how many nodes were compared.
+Writes positions into `rows`, int64 (nq, depth), padded with -1; returns how many nodes were
+compared.
 """

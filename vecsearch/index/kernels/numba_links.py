@@ -1,11 +1,11 @@
 """Compiled links for new nodes of a graph of signed bytes.
 
-This is the insertion of Malkov and Yashunin (arXiv:1603.09320, algorithms 1 and 4) with two changes.
-Nodes come in batches, as in ParlayANN (Dobson et al., arXiv:2305.04359): all nodes of a batch look
-for neighbors in the graph as it was before the batch, then all links are made, so that the result
-does not depend on the number of threads. And nodes with the same code as the new one get at most a
-share of its links: otherwise copies of one text link only to each other, and a search that meets
-them never leaves them.
+This is the insertion of Malkov and Yashunin (arXiv:1603.09320, algorithms 1 and 4) with two
+changes. Nodes come in batches, as in ParlayANN (Dobson et al., arXiv:2305.04359): all nodes of a
+batch look for neighbors in the graph as it was before the batch, then all links are made, so
+that the result does not depend on the number of threads. And nodes with the same code as the new
+one get at most a share of its links: otherwise copies of one text link only to each other, and a
+search that meets them never leaves them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The search kernels in numpy, with the results of the compiled ones.
 
-They answer while the compiled kernels are not loaded, in a few milliseconds a query. The algorithms
-and the order of equal distances (by node) are those of `numba_hnsw.py`, and a test compares them, so
-an answer does not depend on which kernel gave it. `scan_nodes` also serves where numba is missing.
+They answer while the compiled kernels are not loaded, in a few milliseconds a query. The
+algorithms and the order of equal distances (by node) are those of `numba_hnsw.py`, and a test
+compares them, so an answer does not depend on which kernel gave it. `scan_nodes` also serves
+where numba is missing.
 """
 
 from __future__ import annotations
