@@ -1449,8 +1449,8 @@ class Collection:
             MissingExtraError: pandas is not installed.
 
         Example:
-            >>> c.to_pandas(["id", "year"])["year"].max()
-            2021
+            >>> c.to_pandas(["id", "year"])["year"].tolist()
+            [1999, 2021, 2003]
         """
         require_pandas("to_pandas()")
         return self.to_arrow(columns, where=where).to_pandas()

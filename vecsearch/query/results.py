@@ -1,4 +1,4 @@
-"""What a search returns: ranked hits whose columns are fetched from the snapshot when they are looked at."""
+"""The ranked hits of a search; their columns are read from the snapshot on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 class Hit:
-    """One hit. `hit["title"]` is a column's value; `hit.span` the characters of the document that the passage covers."""
+    """One hit of a search. `hit["title"]` is the value of a column.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> _ = c.add([{"id": "boat", "text": "a small boat", "year": 1999}])
+        >>> hit = c.search("boat")[0]
+        >>> hit.rank, hit.id, hit["year"]
+        (1, 'boat', 1999)
+    """
 
     __slots__ = ("_at", "_hits")
 
@@ -34,7 +43,7 @@ class Hit:
 
     @property
     def score(self) -> float:
-        """Larger is better: cosine similarity, inner product, or negative squared Euclidean distance."""
+        """Cosine similarity, inner product or negative squared distance; larger is better."""
         return float(self._hits.scores[self._at])
 
     @property
@@ -44,17 +53,26 @@ class Hit:
 
     @property
     def span(self) -> tuple[int, int] | None:
-        """Start and end, in characters of the document, of the passage found; None in a collection without a chunker."""
+        """Start and end of the passage, in characters of the document; None without a chunker."""
         if not self._hits.snapshot.chunked:
             return None
         return self._hits.column(START)[self._at], self._hits.column(END)[self._at]
 
     def __getitem__(self, column: str) -> Any:
-        """The value of a column as a Python value. Raises InvalidInputError for a column that is not there."""
+        """The value of a column, as a Python value.
+
+        Raises:
+            InvalidInputError: The column does not exist.
+        """
         return self._hits.column(column)[self._at]
 
     def to_dict(self) -> dict[str, Any]:
-        """Rank, score and every column but the vector."""
+        """Rank, score, every column but the vector and, with a chunker, the span.
+
+        Example:
+            >>> sorted(hit.to_dict())
+            ['id', 'rank', 'score', 'text', 'year']
+        """
         names = [name for name in self._hits.snapshot.columns if name != VECTOR]
         out: dict[str, Any] = {"rank": self.rank, "score": self.score}
         out |= {name: self[name] for name in names}
@@ -67,9 +85,26 @@ class Hit:
 
 
 class Hits(Sequence[Hit]):
-    """Ranked hits, best first. Fewer than k when fewer rows match.
+    """The ranked hits of a search, best first; fewer than k if fewer documents match.
 
-    scores: float32 array; plan: what was done and why. Columns come from the snapshot searched, whatever is committed later.
+    Columns are fetched when they are read, from the snapshot that was searched: later commits do
+    not change them.
+
+    Attributes:
+        ids: Ids of the documents, as Python int or str.
+        scores: float32, shape (number of hits,), in descending order.
+        plan: How the search ran, and why.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> _ = c.add([
+        ...     {"id": "boat", "text": "a small boat", "year": 1999},
+        ...     {"id": "ship", "text": "a large ship", "year": 2021},
+        ... ])
+        >>> hits = c.search("a large ship")
+        >>> hits.ids, hits[0]["year"], hits.scores.dtype
+        (['ship', 'boat'], 2021, dtype('float32'))
     """
 
     def __init__(
@@ -90,7 +125,15 @@ class Hits(Sequence[Hit]):
         return ids
 
     def column(self, name: str) -> list[Any]:
-        """A column's values for all hits, as Python values. Raises InvalidInputError for a column that is not there."""
+        """The values of a column for all hits, as Python values.
+
+        Raises:
+            InvalidInputError: The column does not exist.
+
+        Example:
+            >>> hits.column("year")
+            [2021, 1999]
+        """
         values = self._columns.get(name)
         if values is None:
             self.snapshot.check_columns([name])
@@ -100,7 +143,21 @@ class Hits(Sequence[Hit]):
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
-        """Fetch several columns at once (all but the vector, when none are named)."""
+        """Read several columns at once, which is faster than one after another.
+
+        Args:
+            columns: The columns. None: all but the vector.
+
+        Returns:
+            The hits themselves.
+
+        Raises:
+            InvalidInputError: A column does not exist.
+
+        Example:
+            >>> [hit["year"] for hit in hits.fetch(["year"])]
+            [2021, 1999]
+        """
         names = (
             [name for name in self.snapshot.columns if name != VECTOR]
             if columns is None
@@ -112,7 +169,18 @@ class Hits(Sequence[Hit]):
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The hits as a table: `rank` (int32), `score` (float32), then columns (all but the vector, when none are named)."""
+        """The hits as a pyarrow Table: `rank` (int32), `score` (float32) and columns.
+
+        Args:
+            columns: The columns. None: all but the vector.
+
+        Raises:
+            InvalidInputError: A column does not exist.
+
+        Example:
+            >>> hits.to_arrow(["id"]).column_names
+            ['rank', 'score', 'id']
+        """
         names = (
             [name for name in self.snapshot.columns if name != VECTOR]
             if columns is None
@@ -127,12 +195,32 @@ class Hits(Sequence[Hit]):
         )
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
+        """The same as `to_arrow`, as a pandas DataFrame.
+
+        Args:
+            columns: The columns. None: all but the vector.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+
+        Example:
+            >>> hits.to_pandas(["id"])["rank"].tolist()
+            [1, 2]
+        """
         require_pandas("to_pandas()")
         return self.to_arrow(columns).to_pandas()
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
-        """The first k of the hits that are none of these documents."""
+        """The first k hits, leaving some documents out.
+
+        Args:
+            ids: Ids of the documents to leave out.
+            k: Maximum number of hits.
+
+        Example:
+            >>> hits.without(["ship"], k=1).ids
+            ['boat']
+        """
         gone = set(ids)
         kept = np.array(
             [at for at, found in enumerate(self.ids) if found not in gone][:k], np.int64
