@@ -1,4 +1,4 @@
-"""The demo's corpus against sources and modules whose docstrings are known, and the demo itself with the toy embedder."""
+"""The demo: its corpus against known docstrings, and a whole run with the toy embedder."""
 
 from __future__ import annotations
 
@@ -183,9 +183,12 @@ def test_nothing_is_listed_under_a_module_it_only_passes_on(rows: list[dict[str,
 
 def test_extraction_runs_no_module_that_acts_and_does_not_vary() -> None:
     script = (
-        "import sys, hashlib, json; from vecsearch.cli.stdlib_docs import stdlib_docs; rows = stdlib_docs();"
-        "acting = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'readline', 'lib2to3', 'webbrowser'};"
-        "print(sorted(acting & set(sys.modules)), hashlib.sha256(json.dumps(rows).encode()).hexdigest())"
+        "import sys, hashlib, json\n"
+        "from vecsearch.cli.stdlib_docs import stdlib_docs\n"
+        "text = json.dumps(stdlib_docs()).encode()\n"
+        "acting = {'antigravity', 'this', 'idlelib', 'tkinter', 'turtle', 'readline', 'lib2to3',"
+        " 'webbrowser'}\n"
+        "print(sorted(acting & set(sys.modules)), hashlib.sha256(text).hexdigest())"
     )
     answers = set()
     for seed in ("1", "2"):
@@ -239,7 +242,7 @@ def test_the_demo_with_the_toy_embedder(
 
 
 def test_the_next_steps_are_commands_that_exist(tmp_path: Path, rows: list[dict[str, str]]) -> None:
-    """What the demo says to type next is typed: the searches of its own collection, and the Python."""
+    """The commands and the Python that the demo suggests run on its own collection."""
     place = tmp_path / "a folder" / "docs.vs"
     some = [row for row in rows if row["module"].startswith("asyncio")]
     demo.run(place, "toy:64", rows=some, quiet=True)
