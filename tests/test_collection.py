@@ -1,4 +1,4 @@
-"""The façade, used as a user would."""
+"""The public methods of a collection, used as a user would."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_original_vectors_come_back(root: Path) -> None:
     )
 
 
-def test_where(texts: vs.Collection) -> None:
+def test_filters_select_rows(texts: vs.Collection) -> None:
     assert set(texts.search("cats", k=10, where="lang = 'zh'").ids) == {2, 4}
     assert set(texts.search("cats", k=10, where=pc.field("year") > 2000).ids) == {2, 3}
     assert texts.count("year > 2000 OR year <= 2000") == 3  # NULL is neither
@@ -143,7 +143,7 @@ def test_get_count_len_delete(texts: vs.Collection) -> None:
         texts.delete()
 
 
-def test_on_conflict(texts: vs.Collection) -> None:
+def test_on_conflict_refuses_skips_or_replaces(texts: vs.Collection) -> None:
     before = texts.to_arrow()
     row = {"id": 3, "text": "dogs", "lang": "en", "year": 1}
     with pytest.raises(
@@ -270,7 +270,7 @@ def test_ids_keep_their_type(root: Path) -> None:
         c.add(["no id"])
 
 
-def test_made_up_ids_count_on(root: Path) -> None:
+def test_generated_ids_continue_after_the_largest(root: Path) -> None:
     c = vs.create(root, dim=2)
     c.add(np.eye(2))
     c.add(np.eye(2))
@@ -302,7 +302,7 @@ def test_update_and_add_column_keep_order_and_types(texts: vs.Collection) -> Non
         texts.add_column("year", "int64")
 
 
-def test_versions_restore_and_pinned_reading(texts: vs.Collection) -> None:
+def test_rollback_and_reading_an_older_version(texts: vs.Collection) -> None:
     version = texts.info().version
     texts.delete([1, 2])
     with vs.open(texts.path, version=version) as old:
@@ -383,7 +383,7 @@ def test_purge_names_the_versions_readers_hold(texts: vs.Collection) -> None:
     assert len(texts.versions()) == 1
 
 
-def test_chunks(root: Path) -> None:
+def test_documents_are_split_and_put_together_again(root: Path) -> None:
     pytest.importorskip("chonkie")
     long = (
         "# Plants\n\n"
@@ -427,7 +427,7 @@ def test_deleting_by_filter_takes_whole_documents(root: Path) -> None:
     assert c.to_arrow(["id"])["id"].unique().to_pylist() == [2]
 
 
-def test_bad_queries(texts: vs.Collection, tmp_path: Path) -> None:
+def test_wrong_queries_are_refused(texts: vs.Collection, tmp_path: Path) -> None:
     for query, message in [
         ([1.0] * 3, "shape (3,)"),
         ([0.0] * 64, "zero vector"),
@@ -455,7 +455,7 @@ def test_bad_queries(texts: vs.Collection, tmp_path: Path) -> None:
         plain.search("text")
 
 
-def test_create_refuses(tmp_path: Path) -> None:
+def test_create_refuses_wrong_arguments_and_taken_paths(tmp_path: Path) -> None:
     for options in (
         {},
         {"dim": 0},
@@ -506,7 +506,7 @@ def test_another_model_is_refused_at_the_first_embedding(texts: vs.Collection) -
         c.search("cats")
 
 
-def test_closed(texts: vs.Collection) -> None:
+def test_a_closed_collection_refuses_searches(texts: vs.Collection) -> None:
     hits = texts.search("cats", k=1)
     texts.close()
     assert hits[0]["lang"] == "en"  # found before, still readable
@@ -543,7 +543,7 @@ def test_processes_and_threads_add_at_once(root: Path) -> None:
         )
 
 
-def test_made_up_ids_of_rivals_do_not_collide(root: Path) -> None:
+def test_generated_ids_of_two_writers_do_not_collide(root: Path) -> None:
     c = vs.create(root, dim=2)
     c.add(np.ones((1, 2)))
 
@@ -614,9 +614,7 @@ def test_vectors_are_read_without_a_copy(texts: vs.Collection) -> None:
 
 
 def test_importing_is_cheap() -> None:
-    code = (
-        "import sys, vecsearch; print([m for m in ('numpy', 'pyarrow', 'faiss', 'torch', "
-        "'rich', 'typer') if m in sys.modules])"
-    )
+    heavy = ("numpy", "pyarrow", "faiss", "torch", "rich", "typer")
+    code = f"import sys, vecsearch; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1374,8 +1374,8 @@ class Collection:
             MissingExtraError: pandas is not installed.
 
         Example:
-            >>> int(c.to_pandas(["id", "year"])["year"].max())
-            2021
+                    >>> c.to_pandas(["id", "year"])["year"].tolist()
+            [1999, 2021, 2003]
         """
         require("pandas", "pandas", "pandas", "to_pandas()")
         return self.to_arrow(columns, where=where).to_pandas()

@@ -113,7 +113,7 @@ def test_ingest_of_a_bad_row_leaves_the_collection_as_it_was(folder: Path, data:
     assert len(vs.open(folder)) == 4
 
 
-def test_what_was_decided_at_the_making_is_not_changed_by_ingest(folder: Path, data: Path) -> None:
+def test_ingest_refuses_to_change_what_is_fixed_at_creation(folder: Path, data: Path) -> None:
     assert "made with cosine" in fails("ingest", data, folder, "--metric", "l2", code=2)
     assert "made with 64" in fails("ingest", data, folder, "--dim", "3", code=2)
     assert "without a chunker" in fails("ingest", data, folder, "--chunk", code=2)
@@ -182,7 +182,7 @@ def test_long_texts_are_cut_to_two_lines_chinese_ones_too(tmp_path: Path) -> Non
     assert len(lines) == 7
 
 
-def test_words_of_users_are_not_markup(folder: Path) -> None:
+def test_text_of_users_is_not_markup(folder: Path) -> None:
     assert "a [red] bus :smile: in town" in ok("search", folder, "bus", "-k", "1").out
 
 
@@ -336,7 +336,7 @@ def test_a_wrong_search_is_one_line(folder: Path, options: tuple[str, ...], mess
         ("no-such-command",),
     ],
 )
-def test_a_command_typed_wrong_exits_with_2(words: tuple[str, ...]) -> None:
+def test_a_usage_error_exits_with_2(words: tuple[str, ...]) -> None:
     assert fails(*words, code=2)
 
 
@@ -361,7 +361,7 @@ def test_debug_lets_the_exception_through() -> None:
         ),
     ],
 )
-def test_what_goes_wrong_inside(
+def test_unexpected_errors_are_one_line_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str
 ) -> None:
     def broken(*_: object) -> Iterator[None]:
@@ -374,7 +374,7 @@ def test_what_goes_wrong_inside(
     assert "Traceback" not in answer.err
 
 
-def test_json_of_what_json_cannot_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_replaces_what_it_cannot_express(capsys: pytest.CaptureFixture[str]) -> None:
     value = {
         "nan": math.nan,
         "day": datetime.date(2024, 2, 29),

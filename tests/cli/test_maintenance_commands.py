@@ -1,6 +1,4 @@
-"""The commands that look after a collection: their exit codes, what they name, and that what they
-copy is whole.
-"""
+"""The maintenance commands: exit codes, messages, and copies that are whole."""
 
 from __future__ import annotations
 
@@ -48,7 +46,7 @@ def test_check_names_the_file_and_exits_with_1(texts: vs.Collection) -> None:
     assert [item.file for item in texts.check()] == [entry.name]
 
 
-def test_check_of_what_cannot_be_opened(texts: vs.Collection, tmp_path: Path) -> None:
+def test_check_and_repair_work_where_open_fails(texts: vs.Collection, tmp_path: Path) -> None:
     """The commands that help must work where `open` does not."""
     spoil(log.path_of(texts.path, 2))
     assert "damaged" in fails("info", texts.path)
@@ -60,7 +58,7 @@ def test_check_of_what_cannot_be_opened(texts: vs.Collection, tmp_path: Path) ->
     assert not (tmp_path / "nothing.vs").exists()
 
 
-def test_repair_makes_again_what_is_derived(texts: vs.Collection) -> None:
+def test_repair_rebuilds_ids_and_indexes(texts: vs.Collection) -> None:
     with vs.open(texts.path, limits=vs.Limits(smallest_index_rows=2)) as c:
         c.build_index("Flat")
     before = rows_of(texts.path)
@@ -130,7 +128,7 @@ def test_export_and_back(texts: vs.Collection, tmp_path: Path) -> None:
     assert not (tmp_path / "x.vs").exists()
 
 
-def test_rollback_is_another_thing_than_restore(texts: vs.Collection) -> None:
+def test_rollback_makes_an_older_version_the_latest(texts: vs.Collection) -> None:
     texts.delete([1, 2])
     assert "4 documents" in ok("rollback", texts.path, "2").out
     assert len(rows_of(texts.path)) == 4

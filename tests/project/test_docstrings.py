@@ -49,7 +49,7 @@ def examples() -> Iterator[Any]:
                 yield pytest.param(start + example_of(function), id=f"{name}.{method}")
 
 
-@pytest.mark.parametrize("code", examples())
+@pytest.mark.parametrize("code", list(examples()))
 def test_an_example_shows_its_true_output(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

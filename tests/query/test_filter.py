@@ -87,7 +87,9 @@ NAMES = {
 
 @cache
 def data() -> pa.Table:
-    """400 rows of every type, values drawn from small pools so that comparisons often hit, a fifth of them NULL."""
+    """400 rows of every type, values drawn from small pools so that comparisons often hit, a fifth
+    of them NULL.
+    """
     draw = random.Random(20260101)
 
     def drawn(pool: list[Any], dtype: pa.DataType) -> pa.Array:
@@ -130,7 +132,9 @@ def quoted(text: str) -> str:
 
 
 def constants(kind: str) -> st.SearchStrategy[str]:
-    """Literals that the columns of a kind compare with, some between and beyond the columns' values."""
+    """Literals that the columns of a kind compare with, some between and beyond the columns'
+    values.
+    """
     times = [
         *(str(date) for date in DATES),
         *(str(time) for time in TIMES),
@@ -249,7 +253,9 @@ def text_and_list_conditions(draw: st.DrawFn) -> str:
 
 
 def combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """AND, OR and NOT with and without parentheses: whatever the text means, both must take it for the same."""
+    """AND, OR and NOT with and without parentheses: whatever the text means, both must take it for
+    the same.
+    """
     joined = st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(" ".join)
     wrapped = inner.map("({})".format)
     truths = st.tuples(

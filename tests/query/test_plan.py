@@ -149,11 +149,11 @@ def test_a_plan_relies_on_the_lower_bound_not_on_the_mean() -> None:
 
 def test_few_rows_are_missing_only_if_k_queries_rarely_meet_one() -> None:
     """With 400 of 50,000 rows filtered out, 8% of the queries have one in their top 10."""
-    many = Stats(49_600, 50_000, 49_600, SURFACE)
+    many = Stats(49_600, 50_000, 49_600, POINTS)
     chosen = plan(10, 0.95, False, many)
     assert chosen.candidate_window > 10 and chosen.depth >= 100  # planned as k=100
     assert plan(1, 0.95, False, many).depth == 4  # planned as k=1
-    few = Stats(49_951, 50_000, 49_951, SURFACE)  # 49 rows: 1% of the queries
+    few = Stats(49_951, 50_000, 49_951, POINTS)  # 49 rows: 1% of the queries
     assert plan(10, 0.95, False, few).depth == 10
 
 
@@ -163,14 +163,14 @@ def test_a_filter_that_drops_few_rows_is_planned_for_the_candidate_window(
     k: int, missing: int, recall: float
 ) -> None:
     matching = 50_000 - missing
-    chosen = plan(k, recall, False, Stats(matching, 50_000, matching, SURFACE))
+    chosen = plan(k, recall, False, Stats(matching, 50_000, matching, POINTS))
     if chosen.method != "index":
         return
     window = window_for(k, matching, 50_000)
     expected_missing = k * missing / matching  # among the first k rows of a query
     promised = max(
         point.k
-        for point in SURFACE
+        for point in POINTS
         if (point.effort, point.depth) == (chosen.effort, chosen.depth) and point.low >= recall
     )
     assert promised >= (k if expected_missing <= 0.01 else window)

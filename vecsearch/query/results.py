@@ -19,18 +19,15 @@ if TYPE_CHECKING:
 
 
 class Hit:
-    """One hit.
-
-    `hit["title"]` is the value of a column; `hit.span` says which characters of the document a
-    passage covers.
+    """One hit of a search. `hit["title"]` is the value of a column.
 
     Example:
         >>> import vecsearch as vs
-        >>> c = vs.create("points", dim=2)
-        >>> _ = c.add([{"id": 1, "vector": [1, 0], "title": "east"}])
-        >>> hit = c.search([1, 1])[0]
-        >>> hit.id, hit["title"], round(hit.score, 2), hit.rank
-        (1, 'east', 0.71, 1)
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> _ = c.add([{"id": "boat", "text": "a small boat", "year": 1999}])
+        >>> hit = c.search("boat")[0]
+        >>> hit.rank, hit.id, hit["year"]
+        (1, 'boat', 1999)
     """
 
     __slots__ = ("_hits", "_number")
@@ -46,7 +43,7 @@ class Hit:
 
     @property
     def score(self) -> float:
-        """Larger is better: cosine, inner product, or negative squared Euclidean distance."""
+        """Cosine similarity, inner product or negative squared distance; larger is better."""
         return float(self._hits.scores[self._number])
 
     @property
@@ -62,11 +59,20 @@ class Hit:
         return self._hits.column(START)[self._number], self._hits.column(END)[self._number]
 
     def __getitem__(self, column: str) -> Any:
-        """The value of a column in Python. Raises InvalidInputError if it does not exist."""
+        """The value of a column, as a Python value.
+
+        Raises:
+            InvalidInputError: The column does not exist.
+        """
         return self._hits.column(column)[self._number]
 
     def to_dict(self) -> dict[str, Any]:
-        """Rank, score and every column but the vector."""
+        """Rank, score, every column but the vector and, with a chunker, the span.
+
+        Example:
+            >>> sorted(hit.to_dict())
+            ['id', 'rank', 'score', 'text', 'year']
+        """
         names = [name for name in self._hits.snapshot.columns if name != VECTOR]
         out: dict[str, Any] = {"rank": self.rank, "score": self.score}
         out |= {name: self[name] for name in names}
@@ -79,20 +85,26 @@ class Hit:
 
 
 class Hits(Sequence[Hit]):
-    """Ranked hits, best first; fewer than k if fewer rows match.
+    """The ranked hits of a search, best first; fewer than k if fewer documents match.
 
-    Columns come from the version that was searched, whatever is committed later.
+    Columns are fetched when they are read, from the snapshot that was searched: later commits do
+    not change them.
 
     Attributes:
-        scores: float32 (number of hits,).
+        ids: Ids of the documents, as Python int or str.
+        scores: float32, shape (number of hits,), in descending order.
         plan: How the search ran, and why.
 
     Example:
         >>> import vecsearch as vs
-        >>> c = vs.create("points", dim=2)
-        >>> _ = c.add([{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 1]}])
-        >>> c.search([1, 0.5]).ids
-        [1, 2]
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> _ = c.add([
+        ...     {"id": "boat", "text": "a small boat", "year": 1999},
+        ...     {"id": "ship", "text": "a large ship", "year": 2021},
+        ... ])
+        >>> hits = c.search("a large ship")
+        >>> hits.ids, hits[0]["year"], hits.scores.dtype
+        (['ship', 'boat'], 2021, dtype('float32'))
     """
 
     def __init__(
@@ -113,7 +125,15 @@ class Hits(Sequence[Hit]):
         return ids
 
     def column(self, name: str) -> list[Any]:
-        """The values of a column in Python. Raises InvalidInputError if it does not exist."""
+        """The values of a column for all hits, as Python values.
+
+        Raises:
+            InvalidInputError: The column does not exist.
+
+        Example:
+            >>> hits.column("year")
+            [2021, 1999]
+        """
         values = self._columns.get(name)
         if values is None:
             self.snapshot.check_columns([name])
@@ -123,7 +143,21 @@ class Hits(Sequence[Hit]):
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
-        """Read several columns at once; all but the vector if none are named."""
+        """Read several columns at once, which is faster than one after another.
+
+        Args:
+            columns: The columns. None: all but the vector.
+
+        Returns:
+            The hits themselves.
+
+        Raises:
+            InvalidInputError: A column does not exist.
+
+        Example:
+            >>> [hit["year"] for hit in hits.fetch(["year"])]
+            [2021, 1999]
+        """
         names = (
             [name for name in self.snapshot.columns if name != VECTOR]
             if columns is None
@@ -135,10 +169,17 @@ class Hits(Sequence[Hit]):
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The hits as a table: `rank` (int32), `score` (float32), then the columns.
+        """The hits as a pyarrow Table: `rank` (int32), `score` (float32) and columns.
 
         Args:
-            columns: Names of columns; all but the vector if None.
+            columns: The columns. None: all but the vector.
+
+        Raises:
+            InvalidInputError: A column does not exist.
+
+        Example:
+            >>> hits.to_arrow(["id"]).column_names
+            ['rank', 'score', 'id']
         """
         names = (
             [name for name in self.snapshot.columns if name != VECTOR]
@@ -155,12 +196,32 @@ class Hits(Sequence[Hit]):
         )
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
+        """The same as `to_arrow`, as a pandas DataFrame.
+
+        Args:
+            columns: The columns. None: all but the vector.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+
+        Example:
+            >>> hits.to_pandas(["id"])["rank"].tolist()
+            [1, 2]
+        """
         require("pandas", "pandas", "pandas", "to_pandas()")
         return self.to_arrow(columns).to_pandas()
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
-        """The first k hits that are not among these documents."""
+        """The first k hits, leaving some documents out.
+
+        Args:
+            ids: Ids of the documents to leave out.
+            k: Maximum number of hits.
+
+        Example:
+            >>> hits.without(["ship"], k=1).ids
+            ['boat']
+        """
         excluded = set(ids)
         left = [number for number, found in enumerate(self.ids) if found not in excluded]
         first = np.array(left[:k], np.int64)

@@ -18,7 +18,6 @@ from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Metric, Plan
 
 PLANS = 1024  # remembered for each selection
-NO_ROWS = np.empty(0, np.int64)
 
 
 class SelectionState:

@@ -16,7 +16,6 @@ from vecsearch.common.arrays import Mask, Positions, Vectors
 CHUNK = 8  # entries of a pool that one vector instruction changes
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)
-NO_ROWS = np.empty(0, np.int64)
 
 
 class Codes(NamedTuple):

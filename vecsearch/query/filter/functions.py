@@ -195,11 +195,14 @@ def _any_within(
 def _flattened(
     lists: Any, missing: npt.NDArray[np.bool_] | None
 ) -> tuple[Any, npt.NDArray[np.int64]]:
-    """The elements of all lists one after another, and where in them each list starts and the last one ends."""
+    """The elements of all lists one after another, and where in them each list starts and the last
+    one ends.
+    """
     if isinstance(lists, pa.ListArray | pa.LargeListArray):
         offsets = lists.offsets.to_numpy()
         return lists.values.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
-    # Views and lists of fixed size, by copy: Arrow's cast of a view to a list may lose the last offset.
+    # Views and lists of fixed size, by copy: Arrow's cast of a view to a list may lose the last
+    # offset.
     lengths = pc.list_value_length(lists).fill_null(0).to_numpy().copy()
     if missing is not None:
         lengths[missing] = 0
