@@ -38,7 +38,7 @@ def column(values: list[Any], dtype: pa.DataType | None = None, name: str = "x")
     return pa.record_batch({name: pa.array(values, dtype)})
 
 
-# --- DuckDB as the oracle -------------------------------------------------------------------------------------------------
+# --- DuckDB as the oracle -------------------------------------------------------------------------
 
 INTEGERS = [-7, -2, -1, 0, 1, 2, 3, 5, 100, 255, 2**31, 2**53, 2**53 + 1, -(2**63), 2**63 - 1]
 FLOATS = [NAN, math.inf, -math.inf, -0.0, 0.0, 0.25, 1.0, 2.5, -2.5, 3.0, 100.0, 2.0**53]
@@ -275,13 +275,14 @@ CONDITIONS = st.recursive(
 def test_agrees_with_duckdb(where: str, start: int, size: int) -> None:
     batch = data().to_batches()[0].slice(start, size)
     expected = duck().execute(
-        f"SELECT row FROM t WHERE ({where}) AND row BETWEEN {start} AND {start + size - 1} ORDER BY row"
+        f"SELECT row FROM t WHERE ({where}) "
+        f"AND row BETWEEN {start} AND {start + size - 1} ORDER BY row"
     )
     rows = [row for (row,) in expected.fetchall()]
     assert [start + row for row in kept(where, batch)] == rows
 
 
-# --- Cases computed by hand: what DuckDB does otherwise or has not, and every type on its own ------------------------------
+# --- Cases computed by hand: what DuckDB does otherwise or has not, and every type on its own -----
 
 
 @pytest.mark.parametrize(
@@ -572,7 +573,7 @@ def test_a_column_without_any_value() -> None:
     assert kept("x LIKE 'a' IS NULL AND length(x) IS NULL", batch) == [0, 1]
 
 
-# --- Dates, times and time zones ------------------------------------------------------------------------------------------
+# --- Dates, times and time zones ------------------------------------------------------------------
 
 NOON = dt.datetime(2020, 1, 1, 12)
 
@@ -629,7 +630,7 @@ def test_instants(zone: str) -> None:
 
 
 def test_clocks_put_back_and_forward() -> None:
-    """Berlin had 02:30 twice on 2020-10-25, at 00:30 and 01:30 of UTC: a literal means the earlier."""
+    """Berlin had 02:30 twice on 2020-10-25, at 00:30 and 01:30 UTC: a literal is the earlier."""
     batch = column(
         [
             dt.datetime(2020, 10, 25, 0, 30, tzinfo=UTC),
@@ -697,7 +698,7 @@ def test_dates_that_do_not_fit(where: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-# --- Names ------------------------------------------------------------------------------------------------------------------
+# --- Names ----------------------------------------------------------------------------------------
 
 NAMED = pa.schema(
     {
@@ -774,7 +775,7 @@ def test_two_columns_of_one_name() -> None:
         compile_filter(pc.field("x") == 1, schema)
 
 
-# --- What is refused --------------------------------------------------------------------------------------------------------
+# --- What is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -849,7 +850,8 @@ def test_two_columns_of_one_name() -> None:
         ("b = 1", "b (bool) cannot be compared with the number 1: write TRUE or FALSE"),
         (
             "l = 'x'",
-            "l (list<item: string>) cannot be compared with the text 'x': look for an element with array_contains",
+            "l (list<item: string>) cannot be compared with the text 'x': look for an element with "
+            "array_contains",
         ),
         ("i = s", "i (int64) cannot be compared with s (string)"),
         ("l = l", "cannot be compared"),
@@ -932,7 +934,7 @@ def test_only_text_and_expressions() -> None:
         compile_filter(number, data().schema)
 
 
-# --- Size, depth and time ---------------------------------------------------------------------------------------------------
+# --- Size, depth and time -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -1010,7 +1012,7 @@ def test_what_looks_like_a_list_within_quotes_is_left_alone() -> None:
         compile_filter("y IN ('a', 'b') y", batch.schema)
 
 
-# --- The Filter object ------------------------------------------------------------------------------------------------------
+# --- The Filter object ----------------------------------------------------------------------------
 
 
 def test_a_filter_reads_its_columns_only() -> None:
@@ -1109,7 +1111,7 @@ print(before, "sqlglot" in sys.modules)
     assert answer.stdout.split() == ["False", "True"]
 
 
-# --- pyarrow Expressions ----------------------------------------------------------------------------------------------------
+# --- pyarrow Expressions --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -1181,7 +1183,7 @@ def test_expressions_that_do_not_fit(expression: pc.Expression, message: str) ->
     assert message in str(caught.value)
 
 
-# --- Anything at all --------------------------------------------------------------------------------------------------------
+# --- Anything at all ------------------------------------------------------------------------------
 
 SOUP = [
     *(
