@@ -52,7 +52,7 @@ def figures(text: str) -> list[str]:
 
 
 def test_readme_is_short() -> None:
-    assert README.count("\n") < 190
+    assert README.count("\n") < 130
     assert README.index("```python") < README.index("make test") < README.index("## Five things")
     first_sentences = README.split("\n\n")[1]
     assert len(re.findall(r"\.(?=\s|$)", first_sentences)) == 3
