@@ -1374,7 +1374,7 @@ class Collection:
             MissingExtraError: pandas is not installed.
 
         Example:
-                    >>> c.to_pandas(["id", "year"])["year"].tolist()
+            >>> c.to_pandas(["id", "year"])["year"].tolist()
             [1999, 2021, 2003]
         """
         require("pandas", "pandas", "pandas", "to_pandas()")

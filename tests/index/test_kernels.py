@@ -21,7 +21,7 @@ import vecsearch as vs
 from vecsearch.index.faiss import LOADER, train_index
 from vecsearch.index.faiss.graph_search import GraphSearch, table_of
 from vecsearch.index.kernels import loader, numpy_hnsw
-from vecsearch.index.kernels.arguments import NO_MASK, NO_ROWS, Request
+from vecsearch.index.kernels.arguments import NO_MASK, Request
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import IndexRecipe
 
@@ -104,7 +104,7 @@ def test_numpy_kernels_equal_the_compiled_ones(
     gave_up = answered = 0
     for mask in masks:
         for k, effort, depth in ((1, 8, 8), (10, 32, 25), (10, 300, 300), (50, 16, 100)):
-            extra = np.sort(rng.choice(3000, 5, replace=False)) if k == 10 else NO_ROWS
+            extra = np.sort(rng.choice(3000, 5, replace=False)) if k == 10 else np.empty(0, int)
             row_map = index.row_map(np.where(np.arange(3000) % 11 == 0, -1, np.arange(3000)))
             enough = 0 if k == 50 else k
             request = Request(

@@ -55,8 +55,8 @@ def everything(root, rows):
     with vs.create(root, dim=dim, limits=limits) as c:
         stream = batches(rows)
         first = next(stream)
-        batches = itertools.chain([first], stream)
-        c.add(pa.RecordBatchReader.from_batches(first.schema, batches), progress=False)
+        chained = itertools.chain([first], stream)
+        c.add(pa.RecordBatchReader.from_batches(first.schema, chained), progress=False)
         built = c.build_index(recipe, memory=memory, threads=1, progress=False)
         assert built.rows == rows, built
         recalls = []

@@ -23,7 +23,8 @@ SQL text is the condition of DuckDB's WHERE, restricted to an allow-list (`ALLOW
   FALSE; of any other list it is NULL.
 - `'x' = ANY(tags)` compares with each element, so it is NULL where none is equal but one is NULL;
   a NULL list has no elements and is FALSE.
-- Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions give float64.
+- Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions
+  give float64.
 
 values.py     literals, typed values over columns, and how a literal compares with a column's values
 compare.py    SQL's logic of NULL, comparison, IN

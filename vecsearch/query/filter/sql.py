@@ -269,7 +269,8 @@ class _Compiler:
         items = [self.operand(item, depth) for item in sides[1].expressions]
         if any(isinstance(item, Literal) and item.value is None for item in items):
             raise FilterError(
-                f"{self.syntax.written(sides[1])} has a NULL, which equals no element of a list: leave it out"
+                f"{self.syntax.written(sides[1])} has a NULL, which equals no element of a list: "
+                "leave it out"
             )
         value = self.operand(sides[0], depth)
         constants = [self._constant(item, value) for item in items]
