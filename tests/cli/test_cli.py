@@ -108,7 +108,7 @@ def test_ingest_several_files_with_columns_of_other_names(tmp_path: Path) -> Non
 def test_ingest_of_a_bad_row_leaves_the_collection_as_it_was(folder: Path, data: Path) -> None:
     data.write_text('{"id": "x", "text": "fine"}\n{"id": "y", "text": null}\n', encoding="utf-8")
     message = fails("ingest", data, folder)
-    assert "row 1" in message
+    assert f"{data}, line 2, column 'text'" in message
     assert "text" in message
     assert len(vs.open(folder)) == 4
 

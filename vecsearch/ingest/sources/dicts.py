@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Batches, Part, blocks_of
+from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of
+from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.row_types import (
     PLAIN_KINDS,
     Block,
@@ -63,6 +64,31 @@ def to_batch(block: Block, schema: pa.Schema, where: Where) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def fitting_batch(
+    block: Block,
+    schema: pa.Schema,
+    where: Where,
+    failed: Callable[[int, InvalidInputError], None],
+) -> tuple[pa.RecordBatch, list[int]]:
+    """The rows that fit the schema, and their numbers.
+
+    `failed` is called with those that do not fit, which are left out if it returns.
+    """
+    try:
+        return to_batch(block, schema, where), block.numbers
+    except InvalidInputError:
+        fitting = Block([], [])
+        for number, row in zip(block.numbers, block.rows, strict=True):
+            try:
+                to_batch(Block([number], [row]), schema, where)
+            except InvalidInputError as error:
+                failed(number, error)
+            else:
+                fitting.numbers.append(number)
+                fitting.rows.append(row)
+        return to_batch(fitting, schema, where), fitting.numbers
+
+
 def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> pa.Array:
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
     if any(kind not in PLAIN_KINDS for kind in set(map(type, values))):
@@ -105,21 +131,29 @@ def _explained(error: BaseException) -> str:
     return str(error)
 
 
-def rows_part(rows: Sequence[Any], name: str, batch_rows: int, known: pa.Schema | None) -> Part:
+def rows_part(
+    rows: Sequence[Any], name: str, batch_rows: int, known: pa.Schema | None, reading: Reading
+) -> Part:
     """A list of dicts. All of them are read for the types before the first is converted."""
     columns = Columns(row_name)
     for block in blocks(enumerate(rows), batch_rows, row_name):
         columns.see(block)
-    schema = columns.schema(known)
+    schema = columns.schema(known, first_kind=reading.skips)
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks(enumerate(rows), batch_rows, row_name):
-            yield to_batch(block, schema, row_name)
+            yield Located(*fitting_batch(block, schema, row_name, _noting(reading)))
 
     return Part(name, len(rows), schema, read)
 
 
-def iterator_part(rows: Iterator[Any], name: str, batch_rows: int, known: pa.Schema | None) -> Part:
+def _noting(reading: Reading) -> Callable[[int, InvalidInputError], None]:
+    return lambda number, error: reading.fail(error, Place(row=number))
+
+
+def iterator_part(
+    rows: Iterator[Any], name: str, batch_rows: int, known: pa.Schema | None, reading: Reading
+) -> Part:
     """An iterator of dicts, which can be read only once.
 
     The first batch decides columns and types; a later row that does not fit them is an error.
@@ -128,14 +162,17 @@ def iterator_part(rows: Iterator[Any], name: str, batch_rows: int, known: pa.Sch
     first = next(stream, Block([], []))
     columns = Columns(row_name)
     columns.see(first)
-    schema = columns.schema(known)
+    schema = columns.schema(known, first_kind=reading.skips)
 
     def read(wanted: pa.Schema) -> Batches:
         if first.rows:
-            yield to_batch(first, schema, row_name)
+            yield Located(*fitting_batch(first, schema, row_name, _noting(reading)))
         for block in stream:
-            _check_fits(block, schema)
-            yield to_batch(block, schema, row_name)
+            if not reading.skips:
+                _check_fits(block, schema)
+            else:
+                block = _fitting(block, schema, reading)
+            yield Located(*fitting_batch(block, schema, row_name, _noting(reading)))
 
     return Part(name, None, schema, read)
 
@@ -161,6 +198,24 @@ def _check_fits(block: Block, schema: pa.Schema) -> None:
         raise InvalidInputError(
             f"{problem}. An iterator's first batch decides its columns and types: {FROM_A_LIST}"
         )
+
+
+def _fitting(block: Block, schema: pa.Schema, reading: Reading) -> Block:
+    """The rows that fit the first batch's columns; the others are noted."""
+    try:
+        _check_fits(block, schema)
+        return block
+    except InvalidInputError:
+        fitting = Block([], [])
+        for number, row in zip(block.numbers, block.rows, strict=True):
+            try:
+                _check_fits(Block([number], [row]), schema)
+            except InvalidInputError as error:
+                reading.fail(error, Place(row=number))
+            else:
+                fitting.numbers.append(number)
+                fitting.rows.append(row)
+        return fitting
 
 
 def _first_misfit(block: Block, name: str, known: pa.DataType) -> tuple[int, pa.DataType] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,6 +17,7 @@ from vecsearch.ingest.sources import memory, vectors
 from vecsearch.ingest.sources.base import Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
+from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.registry import suffix_of, suffixes
 
 MAX_PATH, MAX_NAME = 4096, 255  # characters of a path and of a name in it, on most file systems
@@ -35,12 +37,16 @@ class Opener:
         batch_rows: The most rows in a batch.
         text_column: The column that texts go to.
         known: The types of columns that are known already.
+        reading: The options of the whole reading.
     """
 
-    def __init__(self, batch_rows: int, text_column: str, known: pa.Schema | None) -> None:
+    def __init__(
+        self, batch_rows: int, text_column: str, known: pa.Schema | None, reading: Reading
+    ) -> None:
         self.batch_rows = batch_rows
         self.text_column = text_column
         self.known = known
+        self.reading = reading
 
     def parts(self, data: Any) -> list[Part]:
         """The parts of any data.
@@ -52,7 +58,7 @@ class Opener:
         library = type(data).__module__.split(".")[0]
         name = f"a {library}.{kind}"
         if isinstance(data, (str, PathLike)):
-            return [self._path(data, Path(data).name or str(data))]
+            return self._path(data, Path(data).name or str(data))
         if isinstance(data, (pa.Table, pa.RecordBatch)):
             return [memory.table_part(data)]
         if library == "pandas" and kind == "DataFrame":
@@ -83,11 +89,16 @@ class Opener:
             return self._items(data)
         raise InvalidInputError(f"data is of type {library}.{kind}. {ACCEPTED}")
 
-    def _path(self, path: str | PathLike[str], name: str) -> Part:
+    def _path(self, path: str | PathLike[str], name: str) -> list[Part]:
+        """The part that reads a path; none where it fails and failures are left out."""
+        file = SourceFile(
+            Path(path), name, self.batch_rows, self.text_column, self.known, reading=self.reading
+        )
         try:
-            return path_part(
-                SourceFile(Path(path), name, self.batch_rows, self.text_column, self.known)
-            )
+            return [replace(path_part(file), is_file=True)]
+        except InvalidInputError as error:
+            self.reading.fail(error, Place(name))
+            return []
         except FileNotFoundError:
             advice = ""
             if isinstance(path, str) and (
@@ -127,8 +138,8 @@ class Opener:
         total = len(data) if isinstance(data, Sequence) else None
         if isinstance(first, Mapping):
             if isinstance(data, Sequence):
-                return [rows_part(data, name, self.batch_rows, self.known)]
-            return [iterator_part(iter(items), name, self.batch_rows, self.known)]
+                return [rows_part(data, name, self.batch_rows, self.known, self.reading)]
+            return [iterator_part(iter(items), name, self.batch_rows, self.known, self.reading)]
         if isinstance(first, PathLike) or (
             isinstance(first, str) and _are_paths(data if is_list else [first], is_list)
         ):
@@ -142,13 +153,13 @@ class Opener:
         raise InvalidInputError(f"data is {name} of {type(first).__name__}. {ACCEPTED}")
 
     def _paths(self, items: Iterable[Any]) -> list[Part]:
-        parts = []
+        parts: list[Part] = []
         for number, item in enumerate(items):
             if not isinstance(item, (str, PathLike)):
                 raise InvalidInputError(
                     f"item {number} is a {type(item).__name__}; the items before it are paths"
                 )
-            parts.append(self._path(item, str(item)))
+            parts += self._path(item, str(item))
         return parts
 
 

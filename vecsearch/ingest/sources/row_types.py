@@ -90,16 +90,23 @@ class Columns:
             kinds = self.kinds.setdefault(name, Kinds(f"column {name!r}", self.where))
             kinds.see([row.get(name) for row in block.rows], block.numbers)
 
-    def types(self) -> dict[str, pa.DataType]:
+    def types(self, *, first_kind: bool = False) -> dict[str, pa.DataType]:
         """The type of each column.
+
+        Args:
+            first_kind: Where a column has values of two kinds, take the first and do not raise.
 
         Raises:
             InvalidInputError: A column has values of two kinds; the message names a row of each.
         """
-        return {name: kinds.type() for name, kinds in self.kinds.items()}
+        return {name: kinds.type(first_kind) for name, kinds in self.kinds.items()}
 
-    def schema(self, known: pa.Schema | None) -> pa.Schema:
+    def schema(self, known: pa.Schema | None, *, first_kind: bool = False) -> pa.Schema:
         """The columns as a schema; one with nothing but None takes its type from `known`.
+
+        Args:
+            known: Types of columns that are known already.
+            first_kind: See `types`.
 
         Raises:
             InvalidInputError: There are rows but no column, or a column has values of two kinds.
@@ -112,8 +119,13 @@ class Columns:
         stated = {} if known is None else {field.name: field.type for field in known}
         return pa.schema(
             [
-                (name, stated.get(name, kind) if pa.types.is_null(kind) else kind)
-                for name, kind in self.types().items()
+                (
+                    name,
+                    stated.get(name, kind)
+                    if pa.types.is_null(kind) or (first_kind and self.kinds[name].is_mixed())
+                    else kind,
+                )
+                for name, kind in self.types(first_kind=first_kind).items()
             ]
         )
 
@@ -185,13 +197,23 @@ class Kinds:
         self.items = self.items or Kinds(f"the lists of {self.name}", self.where)
         return self.items
 
-    def type(self) -> pa.DataType:
-        """The Arrow type that holds all values.
+    def is_mixed(self) -> bool:
+        """Whether the values have no common type."""
+        try:
+            self.type()
+        except InvalidInputError:
+            return True
+        return False
+
+    def type(self, first_kind: bool = False) -> pa.DataType:
+        """The Arrow type that holds all values; `first_kind` is that of `Columns.types`.
 
         Raises:
             InvalidInputError: There are values of two kinds; the message names a row of each.
         """
         kinds = self.first.keys() - {"null"}
+        if first_kind and len(kinds) > 1 and not kinds <= _NUMBERS:
+            kinds = {next(kind for kind in self.first if kind != "null")}
         if len(kinds) > 1 and kinds <= _NUMBERS:
             return pa.float32() if kinds == {"float16", "float32"} else pa.float64()
         if len(kinds) > 1:
@@ -204,9 +226,11 @@ class Kinds:
                 "value"
             )
         if kinds == {"list"} and self.items is not None:
-            return pa.list_(self.items.type())
+            return pa.list_(self.items.type(first_kind))
         if kinds == {"dict"}:
-            return pa.struct([pa.field(name, inner.type()) for name, inner in self.fields.items()])
+            return pa.struct(
+                [pa.field(name, inner.type(first_kind)) for name, inner in self.fields.items()]
+            )
         return _SCALARS[next(iter(kinds), "null")]
 
 
