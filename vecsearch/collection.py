@@ -64,6 +64,8 @@ from vecsearch.storage.schema import source_schema
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
+    BEIR_ID,
+    ID,
     AddResult,
     BuildResult,
     CollectionInfo,
@@ -294,7 +296,8 @@ class Collection:
                 as typed metadata.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, or "replace" the old one.
-            id_column: The data's column that holds the ids.
+            id_column: The data's column that holds the ids; BEIR's `_id` is taken where there is
+                no `id`.
             text_column: The data's column that holds the text. None: the collection's name for it.
             on_error: "raise", or "skip" to leave out rows, files and pictures that cannot be
                 added; the result's `report` lists them. Empty files in folders are always left
@@ -332,6 +335,7 @@ class Collection:
             if manifest.settings.get("open_schema")
             else source_schema(manifest, id_column, text_column)
         )
+        reading.beir_id = id_column == ID and BEIR_ID not in manifest.schema.names
         with invalid_data():
             source = open_source(
                 data,

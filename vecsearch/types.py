@@ -12,6 +12,7 @@ OnConflict = Literal["error", "skip", "replace"]
 OnError = Literal["raise", "skip"]
 # Columns that vecsearch adds to the user's. Names that begin with "_" are returned only on request.
 ID = "id"
+BEIR_ID = "_id"  # what BEIR's files call the id
 VECTOR = "vector"
 NORM = "_norm"  # length of the vector as given; cosine collections store the unit vector
 CHUNK = "_chunk"  # ordinal of the passage in its document, from 0

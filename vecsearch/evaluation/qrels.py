@@ -118,7 +118,12 @@ def read_qrels(path: Path) -> Qrels:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not empty, numbered from 1; in any encoding that `add` reads."""
-    file = TextFile.find(path, str(path))
+    try:
+        file = TextFile.find(path, str(path))
+    except InvalidInputError as error:
+        if error.hint:
+            error.hint = error.command_hint = "save the file as UTF-8"
+        raise
     with file.open() as text:
         for number, line in enumerate(file.lines(text), start=1):
             if line.strip():

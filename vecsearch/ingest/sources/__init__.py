@@ -22,9 +22,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Source, source_of
+from vecsearch.ingest.sources.base import Source, source_of, with_beir_id
 from vecsearch.ingest.sources.kinds import Opener
 from vecsearch.ingest.sources.reading import Place, Places, Reading, reading_options
+from vecsearch.types import BEIR_ID, ID
 
 __all__ = ["Place", "Places", "Reading", "Source", "open_source", "reading_options"]
 
@@ -84,6 +85,10 @@ def open_source(
     if batch_rows < 1:
         raise InvalidInputError(f"batch_rows is {batch_rows}; it must be at least 1")
     reading = reading or Reading()
+    if reading.beir_id and schema is not None and ID in schema.names:
+        schema = schema.append(schema.field(ID).with_name(BEIR_ID))
     parts = Opener(batch_rows, text_column, schema, reading).parts(data)
+    if reading.beir_id:
+        parts = [with_beir_id(part) for part in parts]
     name = parts[0].name if len(parts) == 1 else f"{len(parts)} files" if parts else "an empty list"
     return source_of(parts, name, batch_rows, reading)

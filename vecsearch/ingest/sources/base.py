@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
 from vecsearch.ingest.sources.reading import Place, Places, Reading
+from vecsearch.types import BEIR_ID, ID
 
 Batches = Iterator["pa.RecordBatch | Located"]
 Item = TypeVar("Item")
@@ -118,6 +119,22 @@ class SourceFile:
     known: pa.Schema | None = None
     inside: str | None = None
     reading: Reading = dataclasses.field(default_factory=Reading)
+
+
+def with_beir_id(part: Part) -> Part:
+    """The part with its column `_id`, BEIR's name for it, as `id`, if it has no `id` itself."""
+    names = part.schema.names
+    if BEIR_ID not in names or ID in names:
+        return part
+    renamed = [ID if name == BEIR_ID else name for name in names]
+
+    def read(wanted: pa.Schema) -> Batches:
+        for item in part.read(pa.schema(map(pa.Field.with_name, wanted, names))):
+            found = item if isinstance(item, Located) else Located(item, ())
+            yield replace(found, batch=found.batch.rename_columns(renamed))
+
+    fields = map(pa.Field.with_name, part.schema, renamed)
+    return replace(part, schema=pa.schema(fields), read=read)
 
 
 def source_of(parts: Sequence[Part], name: str, batch_rows: int, reading: Reading) -> Source:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
-from vecsearch.types import ID, VECTOR
+from vecsearch.types import BEIR_ID, ID, VECTOR
 
 Cell = str | None
 
@@ -120,9 +120,11 @@ class ColumnType:
         if known is not None and name in known.names:
             field = known.field(name)
             self.known = None if pa.types.is_null(field.type) else field
-        candidates = {ID: [_INT], VECTOR: [_JSON], text_column: []}.get(name, _CANDIDATES)
+        candidates = {ID: [_INT], BEIR_ID: [_INT], VECTOR: [_JSON], text_column: []}.get(
+            name, _CANDIDATES
+        )
         self.candidates: list[Candidate] = list(candidates)
-        self.allows_markers = name != ID  # NA and the like stand for a missing value
+        self.allows_markers = name not in (ID, BEIR_ID)  # NA and the like stand for a missing value
         self.has_text = False  # any cell that is not empty
         self.has_value = False  # any cell that is not a marker either
 

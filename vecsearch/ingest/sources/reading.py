@@ -57,11 +57,13 @@ class Reading:
         on_error: "raise", or "skip" to leave out what is wrong and report it.
         encoding: The encoding of all text files; None finds it for each.
         csv: How CSV files are written.
+        beir_id: Whether a column `_id` becomes `id` in data that has no `id`.
     """
 
     on_error: OnError = "raise"
     encoding: str | None = None
     csv: CsvOptions = field(default_factory=CsvOptions)
+    beir_id: bool = False
     _report: ReadReport = field(default_factory=ReadReport)
     _unread: Counter[str] = field(default_factory=Counter)
     _encodings: dict[str, str] = field(default_factory=dict)
