@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,11 +20,15 @@ from vecsearch.ingest.sources.row_types import (
     Row,
     Where,
     is_missing,
+    is_nan,
+    nanoseconds,
+    plain_value,
     row_name,
     type_fits,
 )
 
 FROM_A_LIST = "give the rows as a list, or as a pyarrow.RecordBatchReader, which states its types"
+_LEFT = {type(None), bool, int, float, str, bytes}  # items of lists that need no conversion
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
@@ -91,8 +96,9 @@ def fitting_batch(
 
 def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> pa.Array:
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
-    if any(kind not in PLAIN_KINDS for kind in set(map(type, values))):
-        values = [_for_arrow(value) for value in values]
+    kinds = set(map(type, values))
+    if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
+        values = [None if is_nan(value) else _for_arrow(value) for value in values]
     try:
         return pa.array(values, field.type)
     except _CONVERSION_ERRORS as error:
@@ -111,8 +117,21 @@ def _for_arrow(value: Any) -> Any:
     arrays in native byte order."""
     if is_missing(value):
         return None
-    if isinstance(value, np.datetime64):
-        return value.astype("datetime64[us]").item()
+    value = plain_value(value)
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        kind = value.dtype.kind
+        if nanoseconds(value):
+            fine = value.astype(f"{kind}8[ns]")
+            if fine != value:
+                raise ValueError(f"{value} is finer than nanoseconds")
+            return pa.scalar(fine)
+        return value.astype(f"{kind}8[us]").item()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if type(value) in (list, tuple):  # tuples stay, as the pairs of maps
+        return type(value)(item if type(item) in _LEFT else _for_arrow(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _for_arrow(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return (
             value.astype(value.dtype.newbyteorder("="))
@@ -180,7 +199,7 @@ def iterator_part(
 def _check_fits(block: Block, schema: pa.Schema) -> None:
     later = Columns(row_name)
     later.see(block)
-    for name, found in later.types().items():
+    for name, found in later.types(schema).items():
         known = schema.field(name).type if name in schema.names else pa.null()
         misfit = None if type_fits(found, known) else _first_misfit(block, name, known)
         if misfit is None:
@@ -220,7 +239,7 @@ def _fitting(block: Block, schema: pa.Schema, reading: Reading) -> Block:
 
 def _first_misfit(block: Block, name: str, known: pa.DataType) -> tuple[int, pa.DataType] | None:
     for number, row in zip(block.numbers, block.rows, strict=True):
-        alone = Kinds(f"column {name!r}", row_name)
+        alone = Kinds(f"column {name!r}", row_name, is_column=True)
         alone.see([row.get(name)], number)
         if not type_fits(alone.type(), known):
             return number, alone.type()

@@ -55,12 +55,14 @@ class Opener:
             InvalidInputError: The data is of no kind that is read.
         """
         kind = type(data).__name__
-        library = type(data).__module__.split(".")[0]
+        library = _library(data)
         name = f"a {library}.{kind}"
         if isinstance(data, (str, PathLike)):
             return self._path(data, Path(data).name or str(data))
         if isinstance(data, (pa.Table, pa.RecordBatch)):
             return [memory.table_part(data)]
+        if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
+            return [memory.dataset_part(data, name)]
         if library == "pandas" and kind == "DataFrame":
             return [memory.pandas_part(data)]
         if library == "polars" and kind == "LazyFrame":
@@ -69,8 +71,10 @@ class Opener:
             return [memory.column_part(data, name, self.text_column)]
         if kind == "Series" and library in ("pandas", "polars"):
             return self._items(data.to_list())
+        if kind == "DataFrame" and library == "polars":
+            return [memory.polars_part(data)]
         if hasattr(data, "__arrow_c_stream__"):
-            return [memory.stream_part(data, name, len(data) if library == "polars" else None)]
+            return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
             return [vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows)]
         if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
@@ -148,6 +152,8 @@ class Opener:
             return [memory.texts_part(items, name, total, self.batch_rows, self.text_column)]
         if isinstance(first, (pa.Table, pa.RecordBatch)):
             return [memory.tables_part(first, items, name)]
+        if type(first).__name__ == "DataFrame" and _library(first) in ("pandas", "polars"):
+            return [memory.frames_part(items, name)]
         if isinstance(first, (list, tuple)) or hasattr(first, "__array__"):
             return [memory.vectors_part(first, items, name, total, self.batch_rows)]
         raise InvalidInputError(f"data is {name} of {type(first).__name__}. {ACCEPTED}")
@@ -161,6 +167,10 @@ class Opener:
                 )
             parts += self._path(item, str(item))
         return parts
+
+
+def _library(data: Any) -> str:
+    return type(data).__module__.split(".")[0]
 
 
 def _are_paths(texts: Iterable[Any], is_list: bool) -> bool:
