@@ -157,6 +157,33 @@ class ColumnType:
         return self.candidates[0].type if self.candidates and self.has_value else pa.string()
 
 
+class DateColumn:
+    """Whether all texts of a column are dates or times, seen block by block."""
+
+    def __init__(self) -> None:
+        self.candidates = [each for each in _CANDIDATES if pa.types.is_temporal(each.type)]
+        self.has_value = False
+
+    def see(self, texts: Sequence[object]) -> None:
+        """Look at some values; those that are None are left out."""
+        if not self.candidates or all(text is None for text in texts):
+            return
+        if not all(text is None or isinstance(text, str) for text in texts):
+            self.candidates = []
+            return
+        self.has_value = True
+        try:
+            array = pa.array(texts, pa.large_string()).drop_null()
+        except UnicodeEncodeError:  # half a character, which the reader of rows refuses
+            self.candidates = []
+            return
+        self.candidates = [each for each in self.candidates if _is_written_as(array, each)]
+
+    def type(self) -> pa.DataType | None:
+        """The type of the dates; None if the column is no column of dates."""
+        return self.candidates[0].type if self.candidates and self.has_value else None
+
+
 def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
     if not pc.all(pc.match_substring_regex(array, candidate.pattern), min_count=0).as_py():
         return False
@@ -190,10 +217,10 @@ def iso_dates(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
         return texts
     for pattern, replacement in (
+        (r"^(\d{4}年\d{1,2}月\d{1,2}日)[T ]*(\d)", r"\1 \2"),
         (r"^(\d{4})[-/年](\d{1,2})[-/月](\d{1,2})日?", r"\1-0\2-0\3"),
         (r"^(\d{4})-0?(\d{2})-0?(\d{2})", r"\1-\2-\3"),
         (r"^([-\d]{10})[T ]*(\d):", r"\1 0\2:"),
-        (r"^([-\d]{10})(\d)", r"\1 \2"),
     ):
         texts = pc.replace_substring_regex(texts, pattern=pattern, replacement=replacement)
     return texts

@@ -10,10 +10,13 @@ import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, SourceFile
+from vecsearch.ingest.sources.csv_types import DateColumn, iso_dates
 from vecsearch.ingest.sources.dicts import blocks, fitting_batch
 from vecsearch.ingest.sources.encoding import TextFile
+from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.sources.reading import Place
 from vecsearch.ingest.sources.row_types import Columns
+from vecsearch.types import BEIR_ID, ID
 
 
 def read_jsonl(file: SourceFile) -> Part:
@@ -34,17 +37,43 @@ def read_jsonl(file: SourceFile) -> Part:
             raise error
 
     columns, total = Columns(where), 0
+    dates: dict[str, DateColumn] = {}
     for block in blocks(_objects(text, noted), file.batch_rows, where):
         columns.see(block)
+        for name in columns.kinds:
+            dates.setdefault(name, DateColumn()).see([row.get(name) for row in block.rows])
         total += len(block.rows)
     schema = columns.schema(file.known, first_kind=file.reading.skips)
+    dated = _dated(schema, dates, file)
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks(_objects(text, read_before), file.batch_rows, where):
             batch, numbers = fitting_batch(block, schema, where, noted)
-            yield Located(batch, numbers)
+            arrays = [
+                column
+                if column.type == field.type
+                else iso_dates(column, field.type).cast(field.type)
+                for column, field in zip(batch.columns, dated, strict=True)
+            ]
+            yield Located(pa.RecordBatch.from_arrays(arrays, schema=dated), numbers)
 
-    return Part(file.name, total, schema, read)
+    return Part(file.name, total, dated, read)
+
+
+def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) -> pa.Schema:
+    """The schema with the columns of texts that all are dates as dates.
+
+    Ids and texts to embed stay texts, and so do columns that are known to be.
+    """
+    known = {} if file.known is None else {field.name: field.type for field in file.known}
+    fields = []
+    for field in schema:
+        found = dates[field.name].type() if is_text(field.type) else None
+        stated = known.get(field.name, found)
+        is_date = stated is not None and stated == found
+        special = field.name in (ID, BEIR_ID, file.text_column)
+        fields.append(field.with_type(found) if is_date and not special else field)
+    return pa.schema(fields)
 
 
 def _objects(
