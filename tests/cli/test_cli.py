@@ -421,7 +421,7 @@ def test_version_and_help() -> None:
 
 
 def stdout_of(*words: object) -> str:
-    return ok(*words).stdout
+    return ok(*words).out
 
 
 def test_ingest_says_what_it_left_out_and_how_it_read(tmp_path: Path) -> None:

@@ -77,15 +77,13 @@ def test_zones_stay_what_they_are(c: vs.Collection, write: Write) -> None:
 def test_one_cell_that_is_no_date_keeps_a_column_text_and_ordering_warns(
     c: vs.Collection, write: Write, suffix: str
 ) -> None:
+    name = f"day_{suffix}"
     cells = ["2024/3/5", "2024/12/1", "soon", "2024/2/30"]
     if suffix == "csv":
-        content = f"id,text,day_{suffix}\n" + "".join(
-            f"{i},a,{cell}\n" for i, cell in enumerate(cells)
-        )
+        content = f"id,text,{name}\n" + "".join(f"{i},a,{cell}\n" for i, cell in enumerate(cells))
     else:
         content = "\n".join(
-            json.dumps({"id": i, "text": "a", f"day_{suffix}": cell})
-            for i, cell in enumerate(cells)
+            json.dumps({"id": i, "text": "a", name: cell}) for i, cell in enumerate(cells)
         )
     c.add(write(f"t.{suffix}", content))
     assert [row[f"day_{suffix}"] for row in c.get([0, 1, 2, 3])] == cells
