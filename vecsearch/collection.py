@@ -46,7 +46,7 @@ from vecsearch.evaluation.search_monitor import SearchMonitor, search_monitor
 from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
-from vecsearch.ingest.sources import open_source
+from vecsearch.ingest.sources import open_source, reading_options
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
@@ -64,6 +64,8 @@ from vecsearch.storage.schema import source_schema
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
+    BEIR_ID,
+    ID,
     AddResult,
     BuildResult,
     CollectionInfo,
@@ -73,6 +75,7 @@ from vecsearch.types import (
     IndexAdvice,
     Metric,
     OnConflict,
+    OnError,
     Plan,
     RecallReport,
     ReembedResult,
@@ -275,6 +278,9 @@ class Collection:
         on_conflict: OnConflict = "error",
         id_column: str = "id",
         text_column: str | None = None,
+        on_error: OnError = "raise",
+        encoding: str | None = None,
+        csv: Mapping[str, Any] | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -290,15 +296,24 @@ class Collection:
                 as typed metadata.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, or "replace" the old one.
-            id_column: The data's column that holds the ids.
+            id_column: The data's column that holds the ids; BEIR's `_id` is taken where there is
+                no `id`.
             text_column: The data's column that holds the text. None: the collection's name for it.
+            on_error: "raise", or "skip" to leave out rows, files and pictures that cannot be
+                added; the result's `report` lists them. Empty files in folders are always left
+                out, and counted in the report. Ids that repeat are `on_conflict`'s.
+            encoding: The encoding of text files, such as "latin-1". None: UTF-8, UTF-16 with a
+                byte order mark, or GB18030 or Big5 where that is sure.
+            csv: How CSV files are written: "delimiter", "quote" ("" for none), "comment" (lines
+                that begin with it are left out) and "null" (cells that mean a missing value, as a
+                list). What is not given is found, or is as usual.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
-            How many documents were added, replaced and skipped.
+            How many documents were added, replaced and skipped, and what was left out.
 
         Raises:
-            InvalidInputError: The data is wrong; the message names row and column.
+            InvalidInputError: The data is wrong; the message names file, line or row, and column.
             DuplicateIdError: An id is already there and `on_conflict` is "error", or is twice in
                 the data.
             EmbedderError: The model failed, or is not the collection's.
@@ -311,6 +326,7 @@ class Collection:
             1
         """
         check_one_of("on_conflict", on_conflict, ("error", "skip", "replace"))
+        reading = reading_options(on_error, encoding, csv)
         self._writable()
         # Another process may have moved the collection to another model.
         manifest = self.refresh()._snapshot.manifest
@@ -319,9 +335,13 @@ class Collection:
             if manifest.settings.get("open_schema")
             else source_schema(manifest, id_column, text_column)
         )
+        reading.beir_id = id_column == ID and BEIR_ID not in manifest.schema.names
         with invalid_data():
             source = open_source(
-                data, text_column=text_column or manifest.text_column or "text", schema=known
+                data,
+                text_column=text_column or manifest.text_column or "text",
+                schema=known,
+                reading=reading,
             )
         with (
             invalid_data(),
@@ -336,6 +356,8 @@ class Collection:
                 id_column=id_column,
                 text_column=text_column,
                 progress=advance,
+                places=source.places,
+                reading=reading,
             )
         self.refresh()
         return done

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 Id = int | str
 OnConflict = Literal["error", "skip", "replace"]
+OnError = Literal["raise", "skip"]
 # Columns that vecsearch adds to the user's. Names that begin with "_" are returned only on request.
 ID = "id"
+BEIR_ID = "_id"  # what BEIR's files call the id
 VECTOR = "vector"
 NORM = "_norm"  # length of the vector as given; cosine collections store the unit vector
 CHUNK = "_chunk"  # ordinal of the passage in its document, from 0
@@ -41,6 +43,71 @@ class Metric(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A row or file that `add(..., on_error="skip")` left out, in `ReadReport.failures`.
+
+    Attributes:
+        file: The file; None for data in memory.
+        line: The line of a text file, from 1; None for other data, or for a whole file.
+        row: The row of a file of another kind, or of data in memory, from 0; or None.
+        reason: The message that `on_error="raise"` would have given.
+    """
+
+    file: str | None
+    line: int | None
+    row: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """What `Collection.add` left out, and in which encodings it read files. `str` says it.
+
+    Attributes:
+        failed: Rows and files left out because of `on_error="skip"`.
+        failures: The first 100 of them.
+        empty: Empty files in folders; they are always left out.
+        empty_files: The names of the first 100 of them.
+        unread: Files in folders of a kind that is not read there: suffix -> number of files.
+        encodings: The files that are not UTF-8 -> the encoding they were read in; at most 100.
+    """
+
+    failed: int = 0
+    failures: tuple[Failure, ...] = ()
+    empty: int = 0
+    empty_files: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+    encodings: Mapping[str, str] = field(default_factory=dict)
+
+    def lines(self, shown: int = 5) -> list[str]:
+        """The report for people, one subject a line; at most `shown` names of each."""
+        lines = [
+            f"{file} was read as {name}" for file, name in list(self.encodings.items())[:shown]
+        ]
+        if len(self.encodings) > shown:
+            lines.append(f"and {len(self.encodings) - shown:,} more files that are not UTF-8")
+        if self.empty:
+            names = ", ".join(self.empty_files[:shown])
+            more = f" and {self.empty - shown:,} more" if self.empty > shown else ""
+            lines.append(f"empty files left out ({self.empty:,}): {names}{more}")
+        if self.unread:
+            kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.unread.items())
+            lines.append(f"files of other kinds left out: {kinds}")
+        if self.failed:
+            lines.append(f"rows or files left out because of errors ({self.failed:,}):")
+            lines += [f"  {failure.reason}" for failure in self.failures[:shown]]
+            if self.failed > shown:
+                lines.append(f"  and {self.failed - shown:,} more")
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class AddResult:
     """What `Collection.add` did.
 
@@ -50,11 +117,16 @@ class AddResult:
         skipped: Documents left out because their id was already there.
         embedded: Passages (without a chunker: documents) embedded by the model.
         version: The version that was committed.
+        report: Rows and files that were left out for other reasons, and encodings.
 
     Example:
         >>> import vecsearch as vs
-        >>> vs.create("c.vs", embedder="toy:64").add(["a boat", "a ship"])
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> c.add(["a boat", "a ship"])
         AddResult(added=2, replaced=0, skipped=0, embedded=2, version=2)
+        >>> print(c.add([{"text": "a car"}, {"text": ""}], on_error="skip").report)
+        rows or files left out because of errors (1):
+          row 1, column 'text': the text is empty
     """
 
     added: int
@@ -62,6 +134,19 @@ class AddResult:
     skipped: int
     embedded: int
     version: int
+    report: ReadReport = field(default_factory=ReadReport)
+
+    @property
+    def failed(self) -> int:
+        """Rows and files left out because of `on_error="skip"`."""
+        return self.report.failed
+
+    def __repr__(self) -> str:
+        failed = f", failed={self.failed}" if self.failed else ""
+        return (
+            f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
+            f"embedded={self.embedded}, version={self.version}{failed})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def test_ingest_several_files_with_columns_of_other_names(tmp_path: Path) -> Non
 def test_ingest_of_a_bad_row_leaves_the_collection_as_it_was(folder: Path, data: Path) -> None:
     data.write_text('{"id": "x", "text": "fine"}\n{"id": "y", "text": null}\n', encoding="utf-8")
     message = fails("ingest", data, folder)
-    assert "row 1" in message
+    assert f"{data}, line 2, column 'text'" in message
     assert "text" in message
     assert len(vs.open(folder)) == 4
 
@@ -418,3 +418,60 @@ def test_version_and_help() -> None:
     commands = [command for group in groups for command in group.registered_commands]
     assert len(commands) == 23
     assert all(f" {command.callback.__name__} " in shown for command in commands)
+
+
+def stdout_of(*words: object) -> str:
+    return ok(*words).out
+
+
+def test_ingest_says_what_it_left_out_and_how_it_read(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.txt").write_text("fine")
+    (docs / "b.txt").write_bytes("今天天气很好".encode("gbk"))
+    (docs / "empty.txt").write_text("")
+    (docs / "c.docx").write_text("x")
+    (docs / "d.txt").write_bytes("Müller".encode("latin-1"))
+    message = fails("ingest", docs, tmp_path / "n.vs", "--embedder", "toy:16")
+    assert "d.txt: byte 1" in message
+    assert "--encoding latin-1" in message
+    shown = stdout_of(
+        "ingest", docs, tmp_path / "n.vs", "--embedder", "toy:16", "--on-error", "skip"
+    )
+    assert "2 documents added" in shown
+    assert "b.txt was read as GB18030 (GBK)" in shown
+    assert "empty files left out (1): empty.txt" in shown
+    assert "files of other kinds left out: 1 .docx" in shown
+    assert "d.txt: byte 1 is not UTF-8" in shown
+
+
+def test_ingest_takes_csv_options(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("# a comment\nid|text|n\n1|'a|b'|-\n2|c|5\n")
+    ok(
+        *(
+            "ingest",
+            path,
+            tmp_path / "n.vs",
+            "--embedder",
+            "toy:16",
+            "--delimiter",
+            "|",
+            "--quote",
+            "'",
+        ),
+        *("--comment", "#", "--null", "-"),
+    )
+    with vs.open(tmp_path / "n.vs") as c:
+        assert [(row["text"], row["n"]) for row in c.get([1, 2])] == [("a|b", None), ("c", 5)]
+
+
+def test_control_characters_of_documents_are_shown_not_sent(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    row = {"id": "i\x1b[2J", "text": "a \x1b]0;title\x07 b \x9b2J"}
+    path.write_text(json.dumps(row), encoding="utf-8")
+    ok("ingest", path, tmp_path / "n.vs", "--embedder", "toy:16")
+    for options in ((), ("--columns", "id"), ("--json",)):
+        shown = stdout_of("search", tmp_path / "n.vs", "a", *options)
+        assert not set("\x1b\x07\x9b") & set(shown)
+    assert "\\x1b]0;title" in stdout_of("search", tmp_path / "n.vs", "a")

@@ -52,8 +52,8 @@ def test_linked_folders_are_read_once(write: Write, tmp_path: Path) -> None:
 def test_a_new_kind_of_file_is_one_line(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_shouted(path: Path, name: str) -> str:
-        return path.read_text().upper()
+    def read_shouted(file: SourceFile) -> str:
+        return file.path.read_text().upper()
 
     def read_words(file: SourceFile) -> Part:
         schema = pa.schema([("word", pa.string())])

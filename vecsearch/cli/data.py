@@ -9,7 +9,7 @@ import typer
 
 from vecsearch.cli.options import DEFAULT_EMBEDDER, Debug, Folder, Json, Where, open_for
 from vecsearch.cli.terminal import count, print_answer, reporting
-from vecsearch.types import Metric, OnConflict
+from vecsearch.types import Metric, OnConflict, OnError
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -52,6 +52,29 @@ def ingest(
     on_conflict: Annotated[
         OnConflict, typer.Option(help="What to do with an id that is already in the collection.")
     ] = "error",
+    on_error: Annotated[
+        OnError,
+        typer.Option(help="What to do with a row, file or picture that cannot be added."),
+    ] = "raise",
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of text files, such as latin-1. Default: found, if it is sure."
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="CSV: what separates cells. Default: found.")
+    ] = None,
+    quote: Annotated[
+        str | None, typer.Option(help="CSV: what encloses cells; '' for nothing. Default: \".")
+    ] = None,
+    comment: Annotated[
+        str | None, typer.Option(help="CSV: leave out lines that begin with this.")
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(help="CSV: a cell that means a missing value. Repeatable."),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -60,7 +83,18 @@ def ingest(
         chunker = chunk_chars or chunk or None
         with _open_or_create(folder, embedder, dim, metric, chunker) as collection:
             result = collection.add(
-                data, on_conflict=on_conflict, id_column=id_column, text_column=text_column
+                data,
+                on_conflict=on_conflict,
+                id_column=id_column,
+                text_column=text_column,
+                on_error=on_error,
+                encoding=encoding,
+                csv={
+                    "delimiter": "\t" if delimiter == "\\t" else delimiter,
+                    "quote": quote,
+                    "comment": comment,
+                    "null": null or None,
+                },
             )
             documents = len(collection)
         print_answer(
@@ -68,6 +102,7 @@ def ingest(
             result,
             f"{count(result.added, 'document')} added, {result.replaced:,} replaced, "
             f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})",
+            *result.report.lines(),
         )
 
 

@@ -30,9 +30,26 @@ if TYPE_CHECKING:
 EXIT_ERROR = 1  # typer itself exits with 2 after a usage error
 EXIT_INTERRUPTED = 130
 SNIPPET_LINES = 2
+# Control characters, with which a text could clear the screen or set the window's title, and those
+# that change the direction of the text after them.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class _SafeConsole(Console):
+    """A console that shows the control characters of texts instead of sending them."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(visible(it) if isinstance(it, str) else it for it in objects), **options)
+
+
+def visible(text: str) -> str:
+    """The text with control characters as Python writes them, such as \\x1b."""
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 # Print users' text literally: no markup for [brackets], no emoji for :colons:.
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+out = _SafeConsole(highlight=False, markup=False, emoji=False)
+err = _SafeConsole(stderr=True, highlight=False, markup=False, emoji=False)
 # Argument name -> option as typed, such as "n_queries" -> "--n-queries", of the running command.
 _option_names: ContextVar[Mapping[str, str]] = ContextVar("_option_names")
 
@@ -80,7 +97,7 @@ def _fail(message: str, code: int) -> None:
 
 
 def _print_line(label: str, style: str, message: str) -> None:
-    err.print(Text.assemble((label, style), " ".join(message.split())), soft_wrap=True)
+    err.print(Text.assemble((label, style), visible(" ".join(message.split()))), soft_wrap=True)
 
 
 def remember_options(context: typer.Context) -> None:
@@ -106,7 +123,9 @@ def with_option_names(message: str) -> str:
 
 def print_json(value: object) -> None:
     """One line of JSON on stdout."""
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    text = re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    sys.stdout.write(text + "\n")
 
 
 def print_answer(as_json: bool, value: object, *lines: str) -> None:
@@ -145,16 +164,16 @@ def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, quer
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(visible(name), overflow="fold")
     table.add_column("document", overflow="fold")
     room = SNIPPET_LINES * max(out.width - 20 - 12 * len(columns), 40)
     for hit in hits:
-        document = Text(str(hit.id), style="bold cyan")
+        document = Text(visible(str(hit.id)), style="bold cyan")
         if text_column:
             document = Text.assemble(
                 document,
                 "\n",
-                _snippet(_shown(hit[text_column]).removeprefix(f"{hit.id}: "), query, room),
+                _snippet(str(hit[text_column] or "").removeprefix(f"{hit.id}: "), query, room),
             )
         table.add_row(
             str(hit.rank), f"{hit.score:.3f}", *(_shown(hit[name]) for name in columns), document
@@ -163,12 +182,12 @@ def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, quer
 
 
 def _shown(value: object) -> str:
-    return "" if value is None else value if isinstance(value, str) else str(_plain(value))
+    return visible("" if value is None else str(_plain(value)))
 
 
 def _snippet(text: str, query: str, room: int) -> Text:
     """The first `room` cells of a text on one line, with the query's words in bold."""
-    line = " ".join(text[: 10 * room].split())
+    line = visible(" ".join(text[: 10 * room].split()))
     width = cell_len(line)  # Chinese characters are two cells wide
     snippet = Text(line if width <= room else set_cell_size(line, room - 1).rstrip() + "…")
     words = [
@@ -185,7 +204,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, header in enumerate(headers):
         numeric = all(isinstance(row[column], int) for row in listed)
-        table.add_column(header, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(visible(header), justify="right" if numeric else "left", overflow="fold")
     for row in listed:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else _shown(cell) for cell in row))
     out.print(table)

@@ -7,6 +7,7 @@ largest k.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -21,7 +22,7 @@ from vecsearch.evaluation.qrels import Qrels, read_beir, read_qrels, read_querie
 from vecsearch.evaluation.quality import QualityReport, first_ids, mean_scores
 from vecsearch.query.results import Hits
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID, Id
+from vecsearch.types import BEIR_ID, ID, Id
 
 DEPTHS = (10, 100)
 Search = Callable[[Any, int], Sequence[Hits]]
@@ -149,8 +150,17 @@ def _missing_documents(snapshot: Snapshot, documents: Sequence[str]) -> tuple[st
     ids = pa.array([int(name) if numeric else name for name in possible], kind)
     owners, _ = snapshot.locate(ids)
     present = {possible[owner] for owner in owners.tolist()}
+    _check_beir_ids(snapshot, set(documents), present)
     if present:
-        return tuple(name for name in documents if name not in present)
+        missing = tuple(name for name in documents if name not in present)
+        if len(missing) > len(documents) / 2:
+            warnings.warn(
+                f"{len(missing):,} of {len(documents):,} relevant documents are not in the "
+                f"collection (the first is {missing[0]!r}): are its ids those of the judgments?",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return missing
     example = snapshot.ids_at(snapshot.live.rows[:1])
     if not example:
         raise InvalidInputError("the collection is empty: there is nothing to evaluate")
@@ -158,6 +168,22 @@ def _missing_documents(snapshot: Snapshot, documents: Sequence[str]) -> tuple[st
         f"none of the {len(documents):,} relevant documents is in the collection: an id in the "
         f"judgements is {documents[0]!r}, one of the collection is {example[0]!r}"
     )
+
+
+def _check_beir_ids(snapshot: Snapshot, judged: set[str], present: set[str]) -> None:
+    """Refuse a collection whose column `_id` holds the judged ids, while `id` holds others."""
+    if BEIR_ID not in snapshot.manifest.schema.names:
+        return
+    rows = snapshot.take([BEIR_ID, ID], snapshot.live.rows)
+    pairs = zip(rows.column(BEIR_ID).to_pylist(), rows.column(ID).to_pylist(), strict=True)
+    other = [(str(key), str(found)) for key, found in pairs if str(key) in judged]
+    if len(other) >= len(present) and any(key != found for key, found in other):
+        raise InvalidInputError(
+            "the judged ids are in the column '_id' of the collection, not in 'id': other "
+            "documents would be judged",
+            hint='make the collection again, and add the data with id_column="_id"',
+            command_hint="make the collection again, and ingest the data with --id-column _id",
+        )
 
 
 def _is_int64(name: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources.encoding import TextFile
 
 Qrels = dict[str, dict[str, int]]
 
@@ -116,19 +117,17 @@ def read_qrels(path: Path) -> Qrels:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not empty, numbered from 1."""
-    number = 0
+    """The lines that are not empty, numbered from 1; in any encoding that `add` reads."""
     try:
-        with path.open(encoding="utf-8-sig", newline=None) as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(
-            f"{path}, after line {number}: not UTF-8 text: {error.reason}"
-        ) from error
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from error
+        file = TextFile.find(path, str(path))
+    except InvalidInputError as error:
+        if error.hint:
+            error.hint = error.command_hint = "save the file as UTF-8"
+        raise
+    with file.open() as text:
+        for number, line in enumerate(file.lines(text), start=1):
+            if line.strip():
+                yield number, line.rstrip("\r\n")
 
 
 def _json_query(path: Path, number: int, line: str, number_lines: bool) -> tuple[str, str]:

@@ -14,11 +14,13 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.batches import rebatch
 from vecsearch.errors import ConflictError, InvalidInputError
+from vecsearch.ingest.bad_rows import BadRows
 from vecsearch.ingest.conflicts import ConflictResolver
 from vecsearch.ingest.embedding import DocumentEncoder, EmbedTexts
 from vecsearch.ingest.passages import Passages, PassageSplitter, Split
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
+from vecsearch.ingest.sources import Places, Reading
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
 from vecsearch.storage.schema import encode_vectors
@@ -38,6 +40,8 @@ def add_documents(
     id_column: str = "id",
     text_column: str | None = None,
     progress: Callable[[int], None] = lambda count: None,
+    places: Places | None = None,
+    reading: Reading | None = None,
 ) -> AddResult:
     """Add documents as one commit: all of them, or on any error none.
 
@@ -50,6 +54,8 @@ def add_documents(
         id_column: The name of the id column in the data.
         text_column: The name of the text column in the data; None for the collection's own.
         progress: Called with the number of rows after each window.
+        places: Where the rows come from, for messages; None calls them by their number.
+        reading: Whether bad rows are left out, and the report on them; None raises.
 
     Returns:
         What was added, replaced, skipped and embedded, and the new version.
@@ -62,8 +68,9 @@ def add_documents(
         StorageError: Writing failed.
         LockTimeoutError: Another writer held the lock for too long.
     """
+    bad_rows = BadRows(places or Places(), reading or Reading())
     with AddTransaction.begin(
-        store, on_conflict, embedder, split, id_column, text_column
+        store, on_conflict, embedder, split, id_column, text_column, bad_rows
     ) as transaction:
         for window in rebatch(batches, store.limits.window_rows):
             transaction.write(window)
@@ -82,6 +89,7 @@ class AddTransaction:
         conflicts: Applies `on_conflict`.
         splitter: Splits documents into passages.
         encoder: Embeds passages; None for a collection of given vectors.
+        bad_rows: What happens to rows that cannot be added.
     """
 
     def __init__(
@@ -93,6 +101,7 @@ class AddTransaction:
         conflicts: ConflictResolver,
         splitter: PassageSplitter,
         encoder: DocumentEncoder | None,
+        bad_rows: BadRows,
     ) -> None:
         self.store = store
         self.base = base
@@ -101,6 +110,7 @@ class AddTransaction:
         self.conflicts = conflicts
         self.splitter = splitter
         self.encoder = encoder
+        self.bad_rows = bad_rows
         self.rows_read = 0
 
     @classmethod
@@ -113,6 +123,7 @@ class AddTransaction:
         split: Split | None,
         id_column: str,
         text_column: str | None,
+        bad_rows: BadRows,
     ) -> Iterator[AddTransaction]:
         """A transaction with a staging folder of its own, which is removed at the end.
 
@@ -132,32 +143,39 @@ class AddTransaction:
                 base,
                 segments,
                 RowChecker(base.manifest, id_column, text_column, project),
-                ConflictResolver(on_conflict, base, segments, id_column),
+                ConflictResolver(on_conflict, base, segments, id_column, bad_rows.places),
                 PassageSplitter(base.manifest, split),
                 None if embedder is None else DocumentEncoder(embedder, base, store.root),
+                bad_rows,
             )
 
     def write(self, window: pa.RecordBatch) -> None:
         """Check, split and embed one window of rows, and keep it for the next segment."""
-        rows = self.conflicts.resolve(self.checker.check(window, self.rows_read))
+        checked = self.bad_rows.check(self.checker, window, self.rows_read)
+        rows = self.conflicts.resolve(checked)
         self.rows_read += window.num_rows
+        self.bad_rows.places.forget(self.rows_read)
         if not rows.batch.num_rows:
             return
-        passages = self.splitter.split(rows.batch)
-        if rows.vectors is None:
-            vectors = self._embedded(
-                rows, passages, keep=window.num_rows == self.store.limits.window_rows
-            )
-        else:
-            vectors = _given_vectors(rows, rows.vectors, passages)
-        self.segments.append(self._stored_batch(passages, vectors))
+        keep = window.num_rows == self.store.limits.window_rows
+
+        def stored(rows: Rows) -> pa.RecordBatch:
+            passages = self.splitter.split(rows.batch)
+            if rows.vectors is None:
+                return self._stored_batch(passages, self._embedded(rows, passages, keep=keep))
+            return self._stored_batch(passages, self._given_vectors(rows, rows.vectors, passages))
+
+        rows, batch = self.bad_rows.encode(rows, stored)
+        if rows.batch.num_rows:
+            self.segments.append(batch)
 
     def commit(self) -> AddResult:
         """Move generated ids past those of other writers, resolve conflicts again, and commit."""
         self.segments.flush()
         skipped, embedded = self.conflicts.skipped, self.encoder.embedded if self.encoder else 0
         if not self.segments.documents:
-            return AddResult(0, 0, skipped, embedded, self.base.manifest.version)
+            unchanged = self.base.manifest.version
+            return AddResult(0, 0, skipped, embedded, unchanged, self.bad_rows.reading.report())
         with self.store.locked() as latest:
             self._check_unchanged(latest.manifest)
             if latest.manifest.version != self.base.manifest.version:
@@ -170,7 +188,8 @@ class AddTransaction:
         if self.encoder is not None:
             self.encoder.clear_cache()
         added = self.segments.documents - replaced
-        return AddResult(added, replaced, self.conflicts.skipped, embedded, version.version)
+        report = self.bad_rows.reading.report()
+        return AddResult(added, replaced, self.conflicts.skipped, embedded, version.version, report)
 
     def _embedded(self, rows: Rows, passages: Passages, *, keep: bool) -> Vectors:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""
@@ -179,6 +198,18 @@ class AddTransaction:
         replace = self.conflicts.on_conflict == "replace"
         replaced = rows.batch.column(ID) if replace else None
         return self.encoder.encode(texts, replaced, keep=keep)
+
+    def _given_vectors(self, rows: Rows, vectors: Vectors, passages: Passages) -> Vectors:
+        """The vectors of the data; a document with one vector must be one passage."""
+        document = passages.first_split_document()
+        if document is not None:
+            place = self.bad_rows.places.place(int(rows.numbers[document]))
+            raise InvalidInputError(
+                f"{place}, column 'vector': the document has one vector, but the "
+                "chunker splits its text into several passages; give shorter texts, or use a "
+                "collection without a chunker"
+            )
+        return vectors
 
     def _stored_batch(self, passages: Passages, vectors: Vectors) -> pa.RecordBatch:
         """The rows as a segment stores them."""
@@ -227,18 +258,6 @@ class AddTransaction:
                 name: value for name, value in latest.settings.items() if name != "open_schema"
             },
         )
-
-
-def _given_vectors(rows: Rows, vectors: Vectors, passages: Passages) -> Vectors:
-    """The vectors of the data; a document with one vector must be one passage."""
-    document = passages.first_split_document()
-    if document is not None:
-        raise InvalidInputError(
-            f"row {rows.numbers[document]}, column 'vector': the document has one vector, but the "
-            "chunker splits its text into several passages; give shorter texts, or use a "
-            "collection without a chunker"
-        )
-    return vectors
 
 
 def _with_shifted_ids(staging: Staging, entry: SegmentEntry, shift: int) -> SegmentEntry:

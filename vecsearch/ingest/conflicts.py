@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask
+from vecsearch.common.shown import shown
 from vecsearch.errors import DuplicateIdError
 from vecsearch.ingest.rows import Rows
 from vecsearch.ingest.segments import SegmentBuffer
+from vecsearch.ingest.sources import Places
 from vecsearch.storage.ids import Keys, id_keys
 from vecsearch.storage.manifest import SegmentEntry
 from vecsearch.storage.segment import Segment
@@ -56,15 +58,22 @@ class ConflictResolver:
         base: The version that the add began with.
         segments: The segments that the add has staged.
         id_column: The id column's name in the data, for messages.
+        places: Where the rows of the data came from, for messages.
     """
 
     def __init__(
-        self, on_conflict: OnConflict, base: Snapshot, segments: SegmentBuffer, id_column: str
+        self,
+        on_conflict: OnConflict,
+        base: Snapshot,
+        segments: SegmentBuffer,
+        id_column: str,
+        places: Places,
     ) -> None:
         self.on_conflict = on_conflict
         self.base = base
         self.segments = segments
         self.id_column = id_column
+        self.places = places
         self.skipped = 0
         self._seen = SeenKeys()
 
@@ -102,8 +111,8 @@ class ConflictResolver:
                 continue
             if self.on_conflict == "error":
                 raise DuplicateIdError(
-                    f"id {ids[int(owners[0])].as_py()!r} was added by another writer while this "
-                    "add was running",
+                    f"id {shown(ids[int(owners[0])].as_py())} was added by another writer while "
+                    "this add was running",
                     hint='pass on_conflict="skip" or on_conflict="replace"',
                     command_hint="pass --on-conflict skip or --on-conflict replace",
                 )
@@ -182,8 +191,8 @@ class ConflictResolver:
         if self.on_conflict == "error" and len(owners):
             row = int(np.argmax(stored))
             raise DuplicateIdError(
-                f"row {rows.numbers[row]}, column {self.id_column!r}: id {ids[row].as_py()!r} is "
-                "already in the collection",
+                f"{self.places.place(int(rows.numbers[row]))}, column {self.id_column!r}: id "
+                f"{shown(ids[row].as_py())} is already in the collection",
                 hint='pass on_conflict="skip" to keep the old document, or "replace" to replace it',
                 command_hint="--on-conflict skip keeps the old document, "
                 "--on-conflict replace replaces it",
@@ -206,8 +215,12 @@ class ConflictResolver:
         return before + int(np.count_nonzero(ordinals == 0)) - 1
 
     def _refuse_repeated(self, id_value: pa.Scalar, earlier: int, row: int) -> NoReturn:
+        places = [self.places.place(int(number)) for number in (earlier, row)]
+        where = " and ".join(map(str, places))
+        if places[0].file is None:
+            where = f"rows {earlier} and {row}"
         raise DuplicateIdError(
-            f"duplicate id {id_value.as_py()!r} in the data: rows {earlier} and {row}, column "
+            f"duplicate id {shown(id_value.as_py())} in the data: {where}, column "
             f"{self.id_column!r}",
             hint='pass on_conflict="skip" to keep the first, or "replace" to keep the last',
             command_hint="--on-conflict skip keeps the first, --on-conflict replace the last",

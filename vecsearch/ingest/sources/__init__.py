@@ -5,7 +5,7 @@ How to add a kind of file:
 1. Write one module here with one function.
    A file of rows: `read_x(file: SourceFile) -> Part`, as in jsonl.py. It raises InvalidInputError
    that names `file.name` and the line or row, and holds no more than a batch in memory.
-   A file of one document: `read_x_text(path, name) -> str`, as `read_text` in encoding.py.
+   A file of one document: `read_x_text(file: SourceFile) -> str`, as `read_text` in registry.py.
 2. Add one line per suffix to TABLES or DOCUMENTS in registry.py. Documents are then found in
    folders, too.
 3. Import an optional package inside the function, by `common.optional.require`.
@@ -13,8 +13,8 @@ How to add a kind of file:
 
 Modules: kinds.py (which kind is it?), files.py (paths), documents.py (texts and folders), csv.py,
 csv_types.py, jsonl.py, arrow_files.py, vectors.py, memory.py (tables, frames, texts, matrices),
-dicts.py and row_types.py (rows of Python values), encoding.py (text files), base.py (parts -> one
-stream), plain.py (Arrow types).
+dicts.py and row_types.py (rows of Python values), encoding.py (text files), reading.py (options,
+places and the report), base.py (parts -> one stream), plain.py (Arrow types).
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Source, source_of
+from vecsearch.ingest.sources.base import Source, source_of, with_beir_id
 from vecsearch.ingest.sources.kinds import Opener
+from vecsearch.ingest.sources.reading import Place, Places, Reading, reading_options
+from vecsearch.types import BEIR_ID, ID
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Place", "Places", "Reading", "Source", "open_source", "reading_options"]
 
 
 def open_source(
@@ -34,6 +36,7 @@ def open_source(
     batch_rows: int = 4096,
     text_column: str = "text",
     schema: pa.Schema | None = None,
+    reading: Reading | None = None,
 ) -> Source:
     """Open data of any kind as record batches of one schema; memory is bounded by a batch.
 
@@ -64,6 +67,7 @@ def open_source(
         schema: The types of columns that are known already, such as those of a collection. CSV
             cells are read as these types, and a column of dicts or JSON lines with nothing but None
             has its type from there.
+        reading: What to do about errors, and how text files are written; None for the defaults.
 
     Returns:
         The stream, which can be read once.
@@ -80,6 +84,11 @@ def open_source(
     """
     if batch_rows < 1:
         raise InvalidInputError(f"batch_rows is {batch_rows}; it must be at least 1")
-    parts = Opener(batch_rows, text_column, schema).parts(data)
+    reading = reading or Reading()
+    if reading.beir_id and schema is not None and ID in schema.names:
+        schema = schema.append(schema.field(ID).with_name(BEIR_ID))
+    parts = Opener(batch_rows, text_column, schema, reading).parts(data)
+    if reading.beir_id:
+        parts = [with_beir_id(part) for part in parts]
     name = parts[0].name if len(parts) == 1 else f"{len(parts)} files" if parts else "an empty list"
-    return source_of(parts, name, batch_rows)
+    return source_of(parts, name, batch_rows, reading)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,8 +12,10 @@ import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
+from vecsearch.ingest.sources.reading import Place, Places, Reading
+from vecsearch.types import BEIR_ID, ID
 
-Batches = Iterator[pa.RecordBatch]
+Batches = Iterator["pa.RecordBatch | Located"]
 Item = TypeVar("Item")
 # A batch ends at its number of rows or at about this much text, whichever is first.
 MAX_BATCH_CHARS = 16 * 2**20
@@ -49,11 +52,28 @@ class Source:
         total: The number of rows, where it is known before they are read; else None.
         batches: Record batches of at most batch_rows rows, all of one schema, none empty. They
             are read when they are asked for, and can be read only once.
+        places: Where the rows that were read came from.
+        reading: The options, and what was left out so far.
     """
 
     name: str
     total: int | None
-    batches: Batches
+    batches: Iterator[pa.RecordBatch]
+    places: Places = dataclasses.field(default_factory=Places)
+    reading: Reading = dataclasses.field(default_factory=Reading)
+
+
+@dataclass(frozen=True)
+class Located:
+    """A batch whose rows are not simply the next rows of their part.
+
+    Attributes:
+        batch: The rows.
+        numbers: The line of each row, or the name of the file that each is.
+    """
+
+    batch: pa.RecordBatch
+    numbers: Sequence[int | str]
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,7 @@ class Part:
         read: Reads the rows. It is given the types wanted of this part's columns; only an untyped
             part uses them, the rows of the others are cast afterwards.
         untyped: Whether the columns are text until they are read (CSV).
+        is_file: Whether it is a file or folder, whose rows messages call by its name.
     """
 
     name: str
@@ -74,6 +95,7 @@ class Part:
     schema: pa.Schema
     read: Callable[[pa.Schema], Batches]
     untyped: bool = False
+    is_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +109,7 @@ class SourceFile:
         text_column: The column that texts go to.
         known: The types of columns that are known already, such as those of the collection.
         inside: The data set of an HDF5 file, from `file.h5::name`.
+        reading: The options of the whole reading.
     """
 
     path: Path
@@ -95,13 +118,32 @@ class SourceFile:
     text_column: str
     known: pa.Schema | None = None
     inside: str | None = None
+    reading: Reading = dataclasses.field(default_factory=Reading)
 
 
-def source_of(parts: Sequence[Part], name: str, batch_rows: int) -> Source:
+def with_beir_id(part: Part) -> Part:
+    """The part with its column `_id`, BEIR's name for it, as `id`, if it has no `id` itself."""
+    names = part.schema.names
+    if BEIR_ID not in names or ID in names:
+        return part
+    renamed = [ID if name == BEIR_ID else name for name in names]
+
+    def read(wanted: pa.Schema) -> Batches:
+        for item in part.read(pa.schema(map(pa.Field.with_name, wanted, names))):
+            found = item if isinstance(item, Located) else Located(item, ())
+            yield replace(found, batch=found.batch.rename_columns(renamed))
+
+    fields = map(pa.Field.with_name, part.schema, renamed)
+    return replace(part, schema=pa.schema(fields), read=read)
+
+
+def source_of(parts: Sequence[Part], name: str, batch_rows: int, reading: Reading) -> Source:
     """The rows of all parts, one part after the other, in the one schema that holds them all."""
     totals = [part.total for part in parts if part.total is not None]
     total = sum(totals) if len(totals) == len(parts) else None
-    return Source(name, total, _rebatched(_stream(parts, unified(parts)), batch_rows))
+    places = Places()
+    batches = _rebatched(_stream(parts, unified(parts), places, reading), batch_rows)
+    return Source(name, total, batches, places, reading)
 
 
 def unified(parts: Sequence[Part]) -> pa.Schema:
@@ -157,11 +199,24 @@ def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType
     return common
 
 
-def _stream(parts: Sequence[Part], schema: pa.Schema) -> Batches:
+def _stream(
+    parts: Sequence[Part], schema: pa.Schema, places: Places, reading: Reading
+) -> Iterator[pa.RecordBatch]:
     for part in parts:
         wanted = pa.schema([schema.field(name) for name in part.schema.names])
-        for batch in part.read(wanted):
-            yield conform(batch, schema, part.name)
+        file = part.name if part.is_file else None
+        rows = 0
+        try:
+            for item in part.read(wanted):
+                found = item if isinstance(item, Located) else Located(item, ())
+                batch = conform(found.batch, schema, part.name)
+                places.note(batch.num_rows, file, found.numbers or rows)
+                rows += batch.num_rows
+                yield batch
+        except InvalidInputError as error:
+            if file is None:
+                raise
+            reading.fail(error, Place(file))
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
@@ -195,7 +250,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
         raise InvalidInputError(f"{name} has values that are not valid Arrow: {error}") from error
 
 
-def _rebatched(batches: Batches, rows: int) -> Batches:
+def _rebatched(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
     """Batches of at most `rows` rows: long ones are sliced, without a copy, short ones joined."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:

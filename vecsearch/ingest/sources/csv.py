@@ -6,66 +6,128 @@ A file is read twice: once as a whole to find the columns' types (csv_types.py),
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Batches, Part, SourceFile, blocks_of, require_unique
+from vecsearch.ingest.sources.base import (
+    Batches,
+    Located,
+    Part,
+    SourceFile,
+    blocks_of,
+    require_unique,
+)
 from vecsearch.ingest.sources.csv_types import Cells, ColumnType
 from vecsearch.ingest.sources.encoding import MAX_TEXT, TextFile
+from vecsearch.ingest.sources.reading import CsvOptions, Place, Reading
+
+SNIFFED = 100  # lines that tell what separates the cells
 
 
 def read_csv(file: SourceFile) -> Part:
     """A .csv or .tsv file.
 
     Cells of CSV may be quoted. A TSV file in which quotes do not pair up is read without quoting.
-    If a CSV file's header has no comma but semicolons or tabs, these separate its cells.
+    The separator is found from the first rows unless `CsvOptions.delimiter` names it.
 
     Raises:
         InvalidInputError: A cell does not fit the known type of its column, a row has more or fewer
             cells than the header, a column name is used twice, or there is a stray quote or a NUL
             character. The message names file and line.
     """
-    text = TextFile.find(file.path, file.name)
+    text = TextFile.find(file.path, file.name, file.reading)
+    options = file.reading.csv
     is_tsv = file.name.lower().removesuffix(".gz").endswith(".tsv")
-    delimiter = "\t" if is_tsv else _delimiter(text)
+    delimiter, first = options.delimiter, 1
+    if delimiter is None:
+        delimiter, first = ("\t", 1) if is_tsv else _dialect(text, options)
+    table = _Table(text, delimiter, options.quote != "", file.batch_rows, file.reading, first)
     try:
-        return _part(_Table(text, delimiter, True, file.batch_rows), file)
+        return _part(table, file)
     except InvalidInputError:
-        if not is_tsv:
+        if not is_tsv or options.quote is not None:
             raise
         try:
-            return _part(_Table(text, delimiter, False, file.batch_rows), file)
+            return _part(replace(table, quoting=False), file)
         except InvalidInputError:
             pass  # report what was wrong when quotes were read as quotes
         raise
 
 
-def _delimiter(file: TextFile) -> str:
+def _dialect(file: TextFile, options: CsvOptions) -> tuple[str, int]:
+    """What separates the cells, and the line of the header.
+
+    A first line "sep=;" says it, as Excel writes it. Otherwise it is the mark of `,;tab|` that
+    gives the most of the first rows as many cells as the header, the first of them if several do.
+    """
     with file.open() as text:
-        header = next(file.lines(text), "")
-    return next((mark for mark in ",;\t" if mark in header), ",")
+        lines = list(islice(file.lines(text), SNIFFED))
+    said = re.match("(?i)sep=(.)\\s*$", lines[0]) if lines else None
+    if said:
+        return said[1], 2
+    if options.comment:
+        lines = [line for line in lines if not line.startswith(options.comment)]
+    best, best_share = ",", 0.0
+    for mark in ",;\t|":
+        rows = _lenient_rows(lines, mark, options.quote)
+        widths = [len(row) for row in rows if row]
+        if widths and widths[0] > 1:
+            share = widths.count(widths[0]) / len(widths)
+            if share > best_share:
+                best, best_share = mark, share
+    return best, 1
+
+
+def _lenient_rows(lines: list[str], delimiter: str, quote: str | None) -> list[list[str]]:
+    _allow_long_cells()
+    if quote == "":
+        return list(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE))
+    return list(csv.reader(lines, delimiter=delimiter, quotechar=quote or '"'))
 
 
 def _part(table: _Table, file: SourceFile) -> Part:
     names = table.names()
     columns = [ColumnType(name, file.text_column, file.known) for name in names]
     total = 0
-    for cells in table.blocks(names):
+    for cells in table.blocks(names, noting=True):
+        cells = _fitting(cells, columns, file.reading)
         total += len(cells.lines)
         for number, column in enumerate(columns):
             column.see(cells, number)
     schema = pa.schema([(name, column.type()) for name, column in zip(names, columns, strict=True)])
 
     def read(wanted: pa.Schema) -> Batches:
-        for cells in table.blocks(names):
+        for cells in table.blocks(names, noting=False):
+            cells = _fitting(cells, columns, None)
             arrays = [cells.converted(number, field) for number, field in enumerate(wanted)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+            yield Located(pa.RecordBatch.from_arrays(arrays, schema=wanted), cells.lines)
 
     return Part(table.file.name, total, schema, read, untyped=True)
+
+
+def _fitting(cells: Cells, columns: Sequence[ColumnType], noting: Reading | None) -> Cells:
+    """The rows whose cells fit the known types; `noting` is told of the others.
+
+    Raises:
+        InvalidInputError: A cell does not fit, and the reading does not skip.
+    """
+    faults: dict[int, InvalidInputError] = {}
+    for number, column in enumerate(columns):
+        if column.known is not None:
+            for row, error in cells.faults(number, column.known):
+                faults.setdefault(row, error)
+    if not faults:
+        return cells
+    for row in sorted(faults):
+        if noting is not None:
+            noting.fail(faults[row], Place(cells.file, line=cells.lines[row]))
+    return cells.without(faults)
 
 
 @dataclass(frozen=True)
@@ -76,58 +138,101 @@ class _Table:
     delimiter: str
     quoting: bool
     batch_rows: int
+    reading: Reading
+    first_line: int
 
     def names(self) -> list[str]:
         """The header's names; a nameless column is called by its position."""
-        with closing(self._rows()) as rows:
+        with closing(self._rows(noting=False)) as rows:
             _, header = next(rows, (0, []))
         names = [name.strip() or f"column_{number}" for number, name in enumerate(header, 1)]
         require_unique(names, self.file.name)
         return names
 
-    def blocks(self, names: Sequence[str]) -> Generator[Cells, None, None]:
-        """The rows below the header, in blocks of bounded size."""
-        with closing(self._rows()) as numbered:
+    def blocks(self, names: Sequence[str], *, noting: bool) -> Generator[Cells, None, None]:
+        """The rows below the header, in blocks of bounded size.
+
+        `noting` adds what is left out to the report; it is true in one pass over the file.
+        """
+        null = {"", *(self.reading.csv.null or ())}
+        with closing(self._rows(noting=noting)) as numbered:
             next(numbered, None)
-            checked = self._checked(numbered, len(names))
+            checked = self._checked(numbered, len(names), noting)
             for block in blocks_of(checked, self.batch_rows, lambda row: sum(map(len, row[1]))):
                 cells = zip(*(row for _, row in block), strict=True)
-                columns = [[cell or None for cell in column] for column in cells]
+                columns = [[None if cell in null else cell for cell in column] for column in cells]
                 yield Cells(self.file.name, [line for line, _ in block], columns)
 
     def _checked(
-        self, numbered: Iterable[tuple[int, list[str]]], width: int
+        self, numbered: Iterable[tuple[int, list[str]]], width: int, noting: bool
     ) -> Iterator[tuple[int, list[str]]]:
         """The rows. Raises InvalidInputError for one with another number of cells."""
         for line, row in numbered:
-            if len(row) != width:
-                raise InvalidInputError(
-                    f"{self.file.name}, line {line}: {len(row)} cells where the header has {width} "
-                    f"(separated by {self.delimiter!r}); quote cells that contain the separator"
-                )
-            yield line, row
+            if len(row) == width:
+                yield line, row
+                continue
+            error = InvalidInputError(
+                f"{self.file.name}, line {line}: {len(row)} cells where the header has {width} "
+                f"(separated by {self.delimiter!r}); quote cells that contain the separator",
+                hint='csv={"delimiter": ...} names another separator',
+                command_hint="--delimiter names another separator",
+            )
+            self._leave_out(error, line, noting)
 
-    def _rows(self) -> Generator[tuple[int, list[str]], None, None]:
+    def _leave_out(self, error: InvalidInputError, line: int, noting: bool) -> None:
+        if noting or not self.reading.skips:
+            self.reading.fail(error, Place(self.file.name, line=line))
+
+    def _rows(self, *, noting: bool) -> Generator[tuple[int, list[str]], None, None]:
         """Rows with the number of the line that each ends in; blank lines are left out."""
         _allow_long_cells()
+        options = self.reading.csv
         with self.file.open() as text:
-            lines = self.file.lines(text)
+            lines = _Lines(self.file.lines(text), options.comment)
+            for _ in range(1, self.first_line):
+                next(lines, None)
             if self.quoting:
-                reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+                quote = options.quote or '"'
+                reader = csv.reader(lines, delimiter=self.delimiter, quotechar=quote, strict=True)
             else:
                 reader = csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
-            first_line = 1
-            try:
-                for row in reader:
-                    if row:
-                        yield reader.line_num, row
-                    first_line = reader.line_num + 1
-            except csv.Error as error:
-                raise InvalidInputError(
-                    f"{self.file.name}, in the row that starts in line {first_line}: {error}; a "
-                    "quote inside a cell is doubled, every opened quote is closed, and a cell has "
-                    f"at most {MAX_TEXT:,} characters"
-                ) from error
+            while True:
+                first_line = self.first_line + reader.line_num
+                lines.in_row = False
+                try:
+                    row = next(reader, None)
+                except csv.Error as error:
+                    problem = InvalidInputError(
+                        f"{self.file.name}, in the row that starts in line {first_line}: {error}; "
+                        "a quote inside a cell is doubled, every opened quote is closed, and a "
+                        f"cell has at most {MAX_TEXT:,} characters"
+                    )
+                    problem.__cause__ = error
+                    self._leave_out(problem, first_line, noting)
+                    continue
+                if row is None:
+                    return
+                if row:
+                    yield self.first_line - 1 + reader.line_num, row
+
+
+class _Lines:
+    """The lines of a file; those with a comment, outside of rows of several lines, are blank."""
+
+    def __init__(self, lines: Iterator[str], comment: str | None) -> None:
+        self.lines = lines
+        self.comment = comment
+        self.in_row = False
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.lines)
+        if self.comment and not self.in_row and line.startswith(self.comment):
+            return "\n"
+        self.in_row = True
+        return line
 
 
 def _allow_long_cells() -> None:

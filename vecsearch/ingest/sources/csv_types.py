@@ -9,7 +9,7 @@ otherwise is not text; in a text column they are text.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
-from vecsearch.types import ID, VECTOR
+from vecsearch.types import BEIR_ID, ID, VECTOR
 
 Cell = str | None
 
@@ -30,7 +30,10 @@ class Candidate:
     pattern: str | None = None
 
 
-_DAY, _TIME = r"\d{4}-\d{2}-\d{2}", r"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
+# 2024-03-05, and as people write it: 2024/3/5, 2024-3-5, 2024年3月5日.
+_DAY = r"\d{4}(-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|年\d{1,2}月\d{1,2}日)"
+_TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
+_MOMENT = rf"({_DAY}[T ]|\d{{4}}年\d{{1,2}}月\d{{1,2}}日){_TIME}"
 _INT = Candidate(pa.int64(), r"^(0|-?[1-9]\d{0,18})$")
 # At most 15 digits before the point: a double holds every integer of so many digits, but not
 # every longer one.
@@ -41,8 +44,8 @@ _CANDIDATES = [
     _FLOAT,
     Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$"),
     Candidate(pa.date32(), f"^{_DAY}$"),
-    Candidate(pa.timestamp("us"), f"^{_DAY}[T ]{_TIME}$"),
-    Candidate(pa.timestamp("us", "UTC"), rf"^{_DAY}[T ]{_TIME}(Z|[+-]\d{{2}}:?\d{{2}})$"),
+    Candidate(pa.timestamp("us"), f"^{_MOMENT}$"),
+    Candidate(pa.timestamp("us", "UTC"), rf"^{_MOMENT}(Z|[+-]\d{{2}}:?\d{{2}})$"),
 ]
 _MISSING = pa.array(["NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"])
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
@@ -68,20 +71,37 @@ class Cells:
         Raises:
             InvalidInputError: A cell is not of that type; the message names its line.
         """
+        try:
+            return _cast(self.columns[number], field.type)
+        except _CONVERSION_ERRORS:
+            for _, error in self.faults(number, field):
+                raise error from None
+            raise
+
+    def faults(self, number: int, field: pa.Field) -> Iterator[tuple[int, InvalidInputError]]:
+        """The rows whose cell in a column is not of that field's type, with the error of each."""
         values = self.columns[number]
         try:
-            return _cast(values, field.type)
+            _cast(values, field.type)
         except _CONVERSION_ERRORS:
-            for line, value in zip(self.lines, values, strict=True):
+            for row, value in enumerate(values):
                 try:
                     _cast([value], field.type)
-                except _CONVERSION_ERRORS as error:
+                except _CONVERSION_ERRORS:
                     shown = value if value is None or len(value) <= 40 else value[:40] + "…"
-                    raise InvalidInputError(
-                        f"{self.file}, line {line}, column {field.name!r}: {shown!r} is not "
-                        f"{_in_words(field.type)}"
-                    ) from error
-            raise
+                    yield (
+                        row,
+                        InvalidInputError(
+                            f"{self.file}, line {self.lines[row]}, column {field.name!r}: "
+                            f"{shown!r} is not {_in_words(field.type)}"
+                        ),
+                    )
+
+    def without(self, rows: Container[int]) -> Cells:
+        """The same cells without some rows."""
+        kept = [row for row in range(len(self.lines)) if row not in rows]
+        columns = [[column[row] for row in kept] for column in self.columns]
+        return Cells(self.file, [self.lines[row] for row in kept], columns)
 
 
 class ColumnType:
@@ -100,9 +120,11 @@ class ColumnType:
         if known is not None and name in known.names:
             field = known.field(name)
             self.known = None if pa.types.is_null(field.type) else field
-        candidates = {ID: [_INT], VECTOR: [_JSON], text_column: []}.get(name, _CANDIDATES)
+        candidates = {ID: [_INT], BEIR_ID: [_INT], VECTOR: [_JSON], text_column: []}.get(
+            name, _CANDIDATES
+        )
         self.candidates: list[Candidate] = list(candidates)
-        self.allows_markers = name != ID  # NA and the like stand for a missing value
+        self.allows_markers = name not in (ID, BEIR_ID)  # NA and the like stand for a missing value
         self.has_text = False  # any cell that is not empty
         self.has_value = False  # any cell that is not a marker either
 
@@ -135,13 +157,40 @@ class ColumnType:
         return self.candidates[0].type if self.candidates and self.has_value else pa.string()
 
 
+class DateColumn:
+    """Whether all texts of a column are dates or times, seen block by block."""
+
+    def __init__(self) -> None:
+        self.candidates = [each for each in _CANDIDATES if pa.types.is_temporal(each.type)]
+        self.has_value = False
+
+    def see(self, texts: Sequence[object]) -> None:
+        """Look at some values; those that are None are left out."""
+        if not self.candidates or all(text is None for text in texts):
+            return
+        if not all(text is None or isinstance(text, str) for text in texts):
+            self.candidates = []
+            return
+        self.has_value = True
+        try:
+            array = pa.array(texts, pa.large_string()).drop_null()
+        except UnicodeEncodeError:  # half a character, which the reader of rows refuses
+            self.candidates = []
+            return
+        self.candidates = [each for each in self.candidates if _is_written_as(array, each)]
+
+    def type(self) -> pa.DataType | None:
+        """The type of the dates; None if the column is no column of dates."""
+        return self.candidates[0].type if self.candidates and self.has_value else None
+
+
 def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
     if not pc.all(pc.match_substring_regex(array, candidate.pattern), min_count=0).as_py():
         return False
     if candidate is _JSON:
         return True
     try:
-        array.cast(candidate.type)
+        iso_dates(array, candidate.type).cast(candidate.type)
     except pa.ArrowInvalid:  # the 30th of February, or an integer beyond 64 bits
         return False
     return True
@@ -157,7 +206,24 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
         array = pc.if_else(pc.is_in(array, _MISSING), pa.scalar(None, pa.large_string()), array)
     if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
         raise ValueError("an integer with a sign or leading zeros is not written out the same")
-    return array.cast(kind)
+    return iso_dates(array, kind).cast(kind)
+
+
+def iso_dates(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Dates as people write them, such as 2024/3/5, as Arrow reads them: 2024-03-05.
+
+    Texts for a type that is no date are returned as they are.
+    """
+    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return texts
+    for pattern, replacement in (
+        (r"^(\d{4}年\d{1,2}月\d{1,2}日)[T ]*(\d)", r"\1 \2"),
+        (r"^(\d{4})[-/年](\d{1,2})[-/月](\d{1,2})日?", r"\1-0\2-0\3"),
+        (r"^(\d{4})-0?(\d{2})-0?(\d{2})", r"\1-\2-\3"),
+        (r"^([-\d]{10})[T ]*(\d):", r"\1 0\2:"),
+    ):
+        texts = pc.replace_substring_regex(texts, pattern=pattern, replacement=replacement)
+    return texts
 
 
 def _in_words(kind: pa.DataType) -> str:

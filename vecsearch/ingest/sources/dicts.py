@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Batches, Part, blocks_of
+from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of
+from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.row_types import (
     PLAIN_KINDS,
     Block,
@@ -18,11 +20,15 @@ from vecsearch.ingest.sources.row_types import (
     Row,
     Where,
     is_missing,
+    is_nan,
+    nanoseconds,
+    plain_value,
     row_name,
     type_fits,
 )
 
 FROM_A_LIST = "give the rows as a list, or as a pyarrow.RecordBatchReader, which states its types"
+_LEFT = {type(None), bool, int, float, str, bytes}  # items of lists that need no conversion
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
@@ -63,10 +69,36 @@ def to_batch(block: Block, schema: pa.Schema, where: Where) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def fitting_batch(
+    block: Block,
+    schema: pa.Schema,
+    where: Where,
+    failed: Callable[[int, InvalidInputError], None],
+) -> tuple[pa.RecordBatch, list[int]]:
+    """The rows that fit the schema, and their numbers.
+
+    `failed` is called with those that do not fit, which are left out if it returns.
+    """
+    try:
+        return to_batch(block, schema, where), block.numbers
+    except InvalidInputError:
+        fitting = Block([], [])
+        for number, row in zip(block.numbers, block.rows, strict=True):
+            try:
+                to_batch(Block([number], [row]), schema, where)
+            except InvalidInputError as error:
+                failed(number, error)
+            else:
+                fitting.numbers.append(number)
+                fitting.rows.append(row)
+        return to_batch(fitting, schema, where), fitting.numbers
+
+
 def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> pa.Array:
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
-    if any(kind not in PLAIN_KINDS for kind in set(map(type, values))):
-        values = [_for_arrow(value) for value in values]
+    kinds = set(map(type, values))
+    if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
+        values = [None if is_nan(value) else _for_arrow(value) for value in values]
     try:
         return pa.array(values, field.type)
     except _CONVERSION_ERRORS as error:
@@ -85,8 +117,21 @@ def _for_arrow(value: Any) -> Any:
     arrays in native byte order."""
     if is_missing(value):
         return None
-    if isinstance(value, np.datetime64):
-        return value.astype("datetime64[us]").item()
+    value = plain_value(value)
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        kind = value.dtype.kind
+        if nanoseconds(value):
+            fine = value.astype(f"{kind}8[ns]")
+            if fine != value:
+                raise ValueError(f"{value} is finer than nanoseconds")
+            return pa.scalar(fine)
+        return value.astype(f"{kind}8[us]").item()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if type(value) in (list, tuple):  # tuples stay, as the pairs of maps
+        return type(value)(item if type(item) in _LEFT else _for_arrow(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _for_arrow(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         return (
             value.astype(value.dtype.newbyteorder("="))
@@ -105,21 +150,29 @@ def _explained(error: BaseException) -> str:
     return str(error)
 
 
-def rows_part(rows: Sequence[Any], name: str, batch_rows: int, known: pa.Schema | None) -> Part:
+def rows_part(
+    rows: Sequence[Any], name: str, batch_rows: int, known: pa.Schema | None, reading: Reading
+) -> Part:
     """A list of dicts. All of them are read for the types before the first is converted."""
     columns = Columns(row_name)
     for block in blocks(enumerate(rows), batch_rows, row_name):
         columns.see(block)
-    schema = columns.schema(known)
+    schema = columns.schema(known, first_kind=reading.skips)
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks(enumerate(rows), batch_rows, row_name):
-            yield to_batch(block, schema, row_name)
+            yield Located(*fitting_batch(block, schema, row_name, _noting(reading)))
 
     return Part(name, len(rows), schema, read)
 
 
-def iterator_part(rows: Iterator[Any], name: str, batch_rows: int, known: pa.Schema | None) -> Part:
+def _noting(reading: Reading) -> Callable[[int, InvalidInputError], None]:
+    return lambda number, error: reading.fail(error, Place(row=number))
+
+
+def iterator_part(
+    rows: Iterator[Any], name: str, batch_rows: int, known: pa.Schema | None, reading: Reading
+) -> Part:
     """An iterator of dicts, which can be read only once.
 
     The first batch decides columns and types; a later row that does not fit them is an error.
@@ -128,14 +181,17 @@ def iterator_part(rows: Iterator[Any], name: str, batch_rows: int, known: pa.Sch
     first = next(stream, Block([], []))
     columns = Columns(row_name)
     columns.see(first)
-    schema = columns.schema(known)
+    schema = columns.schema(known, first_kind=reading.skips)
 
     def read(wanted: pa.Schema) -> Batches:
         if first.rows:
-            yield to_batch(first, schema, row_name)
+            yield Located(*fitting_batch(first, schema, row_name, _noting(reading)))
         for block in stream:
-            _check_fits(block, schema)
-            yield to_batch(block, schema, row_name)
+            if not reading.skips:
+                _check_fits(block, schema)
+            else:
+                block = _fitting(block, schema, reading)
+            yield Located(*fitting_batch(block, schema, row_name, _noting(reading)))
 
     return Part(name, None, schema, read)
 
@@ -143,7 +199,7 @@ def iterator_part(rows: Iterator[Any], name: str, batch_rows: int, known: pa.Sch
 def _check_fits(block: Block, schema: pa.Schema) -> None:
     later = Columns(row_name)
     later.see(block)
-    for name, found in later.types().items():
+    for name, found in later.types(schema).items():
         known = schema.field(name).type if name in schema.names else pa.null()
         misfit = None if type_fits(found, known) else _first_misfit(block, name, known)
         if misfit is None:
@@ -163,9 +219,27 @@ def _check_fits(block: Block, schema: pa.Schema) -> None:
         )
 
 
+def _fitting(block: Block, schema: pa.Schema, reading: Reading) -> Block:
+    """The rows that fit the first batch's columns; the others are noted."""
+    try:
+        _check_fits(block, schema)
+        return block
+    except InvalidInputError:
+        fitting = Block([], [])
+        for number, row in zip(block.numbers, block.rows, strict=True):
+            try:
+                _check_fits(Block([number], [row]), schema)
+            except InvalidInputError as error:
+                reading.fail(error, Place(row=number))
+            else:
+                fitting.numbers.append(number)
+                fitting.rows.append(row)
+        return fitting
+
+
 def _first_misfit(block: Block, name: str, known: pa.DataType) -> tuple[int, pa.DataType] | None:
     for number, row in zip(block.numbers, block.rows, strict=True):
-        alone = Kinds(f"column {name!r}", row_name)
+        alone = Kinds(f"column {name!r}", row_name, is_column=True)
         alone.see([row.get(name)], number)
         if not type_fits(alone.type(), known):
             return number, alone.type()

@@ -26,7 +26,7 @@ def path_part(file: SourceFile) -> Part:
     if not exists:
         raise FileNotFoundError(path)
     if is_folder:
-        return folder_part(path, file.batch_rows, file.text_column)
+        return folder_part(replace(file, path=path))
     if not is_file:
         raise InvalidInputError(
             f"{file.name} is a pipe or a device; files are read twice, so save it as a file"
@@ -35,7 +35,7 @@ def path_part(file: SourceFile) -> Part:
     if suffix in TABLES:
         return TABLES[suffix](replace(file, path=path, inside=inside))
     if suffix in DOCUMENTS:
-        return documents_part(file.name, [(path.name, path)], file.batch_rows, file.text_column)
+        return documents_part(replace(file, path=path), [(path.name, path)])
     advice = "; JSON is read one object per line, as .jsonl" if suffix == ".json" else ""
     raise InvalidInputError(
         f"{file.name} is of an unknown kind; known are {', '.join(suffixes())}, and folders of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,6 +17,7 @@ from vecsearch.ingest.sources import memory, vectors
 from vecsearch.ingest.sources.base import Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
+from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.registry import suffix_of, suffixes
 
 MAX_PATH, MAX_NAME = 4096, 255  # characters of a path and of a name in it, on most file systems
@@ -35,12 +37,16 @@ class Opener:
         batch_rows: The most rows in a batch.
         text_column: The column that texts go to.
         known: The types of columns that are known already.
+        reading: The options of the whole reading.
     """
 
-    def __init__(self, batch_rows: int, text_column: str, known: pa.Schema | None) -> None:
+    def __init__(
+        self, batch_rows: int, text_column: str, known: pa.Schema | None, reading: Reading
+    ) -> None:
         self.batch_rows = batch_rows
         self.text_column = text_column
         self.known = known
+        self.reading = reading
 
     def parts(self, data: Any) -> list[Part]:
         """The parts of any data.
@@ -49,12 +55,14 @@ class Opener:
             InvalidInputError: The data is of no kind that is read.
         """
         kind = type(data).__name__
-        library = type(data).__module__.split(".")[0]
+        library = _library(data)
         name = f"a {library}.{kind}"
         if isinstance(data, (str, PathLike)):
-            return [self._path(data, Path(data).name or str(data))]
+            return self._path(data, Path(data).name or str(data))
         if isinstance(data, (pa.Table, pa.RecordBatch)):
             return [memory.table_part(data)]
+        if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
+            return [memory.dataset_part(data, name)]
         if library == "pandas" and kind == "DataFrame":
             return [memory.pandas_part(data)]
         if library == "polars" and kind == "LazyFrame":
@@ -63,8 +71,10 @@ class Opener:
             return [memory.column_part(data, name, self.text_column)]
         if kind == "Series" and library in ("pandas", "polars"):
             return self._items(data.to_list())
+        if kind == "DataFrame" and library == "polars":
+            return [memory.polars_part(data)]
         if hasattr(data, "__arrow_c_stream__"):
-            return [memory.stream_part(data, name, len(data) if library == "polars" else None)]
+            return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
             return [vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows)]
         if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
@@ -83,11 +93,16 @@ class Opener:
             return self._items(data)
         raise InvalidInputError(f"data is of type {library}.{kind}. {ACCEPTED}")
 
-    def _path(self, path: str | PathLike[str], name: str) -> Part:
+    def _path(self, path: str | PathLike[str], name: str) -> list[Part]:
+        """The part that reads a path; none where it fails and failures are left out."""
+        file = SourceFile(
+            Path(path), name, self.batch_rows, self.text_column, self.known, reading=self.reading
+        )
         try:
-            return path_part(
-                SourceFile(Path(path), name, self.batch_rows, self.text_column, self.known)
-            )
+            return [replace(path_part(file), is_file=True)]
+        except InvalidInputError as error:
+            self.reading.fail(error, Place(name))
+            return []
         except FileNotFoundError:
             advice = ""
             if isinstance(path, str) and (
@@ -127,8 +142,8 @@ class Opener:
         total = len(data) if isinstance(data, Sequence) else None
         if isinstance(first, Mapping):
             if isinstance(data, Sequence):
-                return [rows_part(data, name, self.batch_rows, self.known)]
-            return [iterator_part(iter(items), name, self.batch_rows, self.known)]
+                return [rows_part(data, name, self.batch_rows, self.known, self.reading)]
+            return [iterator_part(iter(items), name, self.batch_rows, self.known, self.reading)]
         if isinstance(first, PathLike) or (
             isinstance(first, str) and _are_paths(data if is_list else [first], is_list)
         ):
@@ -137,19 +152,25 @@ class Opener:
             return [memory.texts_part(items, name, total, self.batch_rows, self.text_column)]
         if isinstance(first, (pa.Table, pa.RecordBatch)):
             return [memory.tables_part(first, items, name)]
+        if type(first).__name__ == "DataFrame" and _library(first) in ("pandas", "polars"):
+            return [memory.frames_part(items, name)]
         if isinstance(first, (list, tuple)) or hasattr(first, "__array__"):
             return [memory.vectors_part(first, items, name, total, self.batch_rows)]
         raise InvalidInputError(f"data is {name} of {type(first).__name__}. {ACCEPTED}")
 
     def _paths(self, items: Iterable[Any]) -> list[Part]:
-        parts = []
+        parts: list[Part] = []
         for number, item in enumerate(items):
             if not isinstance(item, (str, PathLike)):
                 raise InvalidInputError(
                     f"item {number} is a {type(item).__name__}; the items before it are paths"
                 )
-            parts.append(self._path(item, str(item)))
+            parts += self._path(item, str(item))
         return parts
+
+
+def _library(data: Any) -> str:
+    return type(data).__module__.split(".")[0]
 
 
 def _are_paths(texts: Iterable[Any], is_list: bool) -> bool:

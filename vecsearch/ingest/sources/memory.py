@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Batches, Part, blocks_of
+from vecsearch.ingest.sources.base import Batches, Part, blocks_of, conform, unified
 from vecsearch.ingest.sources.dicts import to_array
 from vecsearch.ingest.sources.plain import is_text, plain_type
 from vecsearch.ingest.sources.row_types import Block, Columns, row_name
@@ -42,6 +44,80 @@ def tables_part(first: pa.Table | pa.RecordBatch, tables: Iterable[Any], name: s
             yield from table_part(table).read(wanted)
 
     return Part(name, None, first.schema, read)
+
+
+def dataset_part(data: Any, name: str) -> Part:
+    """A pyarrow Dataset or Scanner, batch by batch."""
+    schema = data.projected_schema if hasattr(data, "projected_schema") else data.schema
+    return Part(name, None, schema, lambda wanted: iter(data.to_batches()))
+
+
+def frames_part(frames: Iterable[Any], name: str) -> Part:
+    """Frames of pandas or polars one after the other, such as `pd.read_csv(chunksize=)` gives.
+
+    The frames of a list may differ in columns and types as several files may; those of an iterator
+    must fit the first, for each is read only once.
+    """
+    if isinstance(frames, Sequence):
+        parts = [_frame_part(frame, number, name) for number, frame in enumerate(frames)]
+        schema = unified(parts)
+
+        def read_all(wanted: pa.Schema) -> Batches:
+            for part in parts:
+                for item in part.read(part.schema):
+                    yield conform(item, schema, part.name)
+
+        return Part(name, sum(part.total or 0 for part in parts), schema, read_all)
+    numbered = iter(enumerate(frames))
+    first = _frame_part(next(numbered)[1], 0, name)
+
+    def read(wanted: pa.Schema) -> Batches:
+        yield from first.read(wanted)
+        for number, frame in numbered:
+            part = _frame_part(frame, number, name)
+            late = [column for column in part.schema.names if column not in first.schema.names]
+            if late:
+                raise InvalidInputError(
+                    f"{part.name} has the column {late[0]!r}, which the first frame has not; give "
+                    "the frames as a list"
+                )
+            for item in part.read(wanted):
+                yield conform(item, unified([first]), part.name)
+
+    return Part(name, None, first.schema, read)
+
+
+def _frame_part(frame: Any, number: int, name: str) -> Part:
+    library = type(frame).__module__.split(".")[0]
+    if type(frame).__name__ != "DataFrame" or library not in ("pandas", "polars"):
+        raise InvalidInputError(
+            f"item {number} of {name} is a {type(frame).__name__}; the items before it are frames"
+        )
+    part = pandas_part(frame) if library == "pandas" else polars_part(frame)
+    return replace(part, name=f"item {number} of {name}")
+
+
+def polars_part(frame: Any) -> Part:
+    """A polars.DataFrame. Columns of Python objects are converted as the values of dicts are."""
+    name = "a polars.DataFrame"
+    objects = [column.name for column in frame if str(column.dtype) == "Object"]
+    if not objects:
+        return stream_part(frame, name, len(frame))
+    table = pa.table(frame.drop(objects)) if len(frame.columns) > len(objects) else None
+    arrays = dict(zip(table.schema.names, table.columns, strict=True)) if table else {}
+    for column in objects:
+        arrays[column] = _object_column(column, frame[column].to_list())
+    table = pa.table({column: arrays[column] for column in frame.columns})
+    return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
+
+
+def _object_column(name: str, values: list[Any]) -> pa.Array:
+    """Python objects as an Arrow column, with paths as text; others are refused as in dicts."""
+    values = [str(value) if isinstance(value, PurePath) else value for value in values]
+    columns = Columns(row_name)
+    numbers = list(range(len(values)))
+    columns.see(Block(numbers, [{name: value} for value in values]))
+    return to_array(values, pa.field(name, columns.types()[name]), numbers, row_name)
 
 
 def stream_part(data: Any, name: str, total: int | None) -> Part:
@@ -91,7 +167,14 @@ def _explain_object_columns(frame: Any) -> None:
 
 def lazy_frame_part(frame: Any, batch_rows: int) -> Part:
     """A polars.LazyFrame, run in streaming mode, so that its result is never all in memory."""
-    schema = pa.RecordBatchReader.from_stream(frame.limit(0).collect()).schema
+    empty = frame.limit(0).collect()
+    objects = [column.name for column in empty if str(column.dtype) == "Object"]
+    if objects:
+        raise InvalidInputError(
+            f"column {objects[0]!r} of a polars.LazyFrame holds Python objects; convert them, or "
+            "collect() the frame"
+        )
+    schema = pa.RecordBatchReader.from_stream(empty).schema
 
     def read(wanted: pa.Schema) -> Batches:
         for part in frame.collect_batches(chunk_size=batch_rows, maintain_order=True):

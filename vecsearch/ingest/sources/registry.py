@@ -11,9 +11,15 @@ from pathlib import Path
 from vecsearch.ingest.sources.arrow_files import read_arrow, read_parquet
 from vecsearch.ingest.sources.base import Part, SourceFile
 from vecsearch.ingest.sources.csv import read_csv
-from vecsearch.ingest.sources.encoding import read_text
+from vecsearch.ingest.sources.encoding import TextFile
 from vecsearch.ingest.sources.jsonl import read_jsonl
 from vecsearch.ingest.sources.vectors import read_faiss, read_hdf5, read_npy
+
+
+def read_text(file: SourceFile) -> str:
+    """The text of a file, without a byte order mark."""
+    return TextFile.find(file.path, file.name, file.reading).read()
+
 
 # Files of rows: each is a table.
 TABLES: dict[str, Callable[[SourceFile], Part]] = {
@@ -30,8 +36,8 @@ TABLES: dict[str, Callable[[SourceFile], Part]] = {
     ".faiss": read_faiss,
     ".index": read_faiss,
 }
-# Files of one document each, which may also be given as a folder: (path, name) -> text.
-DOCUMENTS: dict[str, Callable[[Path, str], str]] = {
+# Files of one document each, which may also be given as a folder: file -> text.
+DOCUMENTS: dict[str, Callable[[SourceFile], str]] = {
     ".txt": read_text,
     ".md": read_text,
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import datetime as dt
+import decimal
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -27,7 +30,20 @@ _SCALARS: dict[str, pa.DataType] = {
     "bytes": pa.binary(),
     "date": pa.date32(),
     "datetime": pa.timestamp("us"),
+    "datetime of nanoseconds": pa.timestamp("ns"),
     "datetime with a time zone": pa.timestamp("us", "UTC"),
+    "datetime with a time zone and nanoseconds": pa.timestamp("ns", "UTC"),
+    "time": pa.time64("us"),
+    "timedelta": pa.duration("us"),
+    "timedelta of nanoseconds": pa.duration("ns"),
+    "UUID": pa.string(),
+}
+# Kinds of which the second holds the first.
+_WIDER = {
+    "datetime": "datetime of nanoseconds",
+    "datetime with a time zone": "datetime with a time zone and nanoseconds",
+    "timedelta": "timedelta of nanoseconds",
+    "UUID": "str",
 }
 _NUMBERS = {"int", "float16", "float32", "float"}
 PLAIN_KINDS: dict[type, str] = {
@@ -46,9 +62,35 @@ _BY_BASE: list[tuple[type, str]] = [
     (bytes, "bytes"),
     (int, "int"),
     (float, "float"),
-    (np.datetime64, "datetime"),
     (dt.date, "date"),
+    (dt.time, "time"),
+    (uuid.UUID, "UUID"),
 ]
+
+
+def plain_value(value: Any) -> Any:
+    """Tensors, Series and arrays of other libraries as numpy arrays, one value as itself.
+
+    Other values are returned as they are.
+    """
+    if isinstance(value, (str, bytes, list, tuple, dict, np.ndarray, np.generic)):
+        return value
+    if isinstance(value, array.array):
+        return np.asarray(value)
+    if hasattr(value, "__array__") and hasattr(value, "shape"):
+        if hasattr(value, "detach"):  # a torch tensor, maybe on a GPU or with a gradient
+            value = value.detach().cpu()
+            value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+        found = np.asarray(value)
+        return found[()] if found.ndim == 0 else found
+    return value
+
+
+def nanoseconds(value: Any) -> bool:
+    """Whether a time or a difference of times is finer than microseconds."""
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(value.astype(f"{value.dtype.kind}8[us]") != value)
+    return bool(getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0))
 
 
 def row_name(number: int) -> str:
@@ -87,19 +129,37 @@ class Columns:
                     f"{self.where(number)}: the column name {name!r} is a {type(name).__name__}; "
                     "it must be a str"
                 )
-            kinds = self.kinds.setdefault(name, Kinds(f"column {name!r}", self.where))
+            kinds = self.kinds.setdefault(
+                name, Kinds(f"column {name!r}", self.where, is_column=True)
+            )
             kinds.see([row.get(name) for row in block.rows], block.numbers)
 
-    def types(self) -> dict[str, pa.DataType]:
+    def types(
+        self, known: pa.Schema | None = None, *, first_kind: bool = False
+    ) -> dict[str, pa.DataType]:
         """The type of each column.
+
+        Args:
+            first_kind: Where a column has values of two kinds, take the first and do not raise.
+
+            known: Types of columns that are known already. Only these tell a map, whose value is
+                a list of pairs.
 
         Raises:
             InvalidInputError: A column has values of two kinds; the message names a row of each.
         """
-        return {name: kinds.type() for name, kinds in self.kinds.items()}
+        maps = {field.name: field.type for field in known or () if pa.types.is_map(field.type)}
+        return {
+            name: maps[name] if name in maps else kinds.type(first_kind)
+            for name, kinds in self.kinds.items()
+        }
 
-    def schema(self, known: pa.Schema | None) -> pa.Schema:
+    def schema(self, known: pa.Schema | None, *, first_kind: bool = False) -> pa.Schema:
         """The columns as a schema; one with nothing but None takes its type from `known`.
+
+        Args:
+            known: Types of columns that are known already.
+            first_kind: See `types`.
 
         Raises:
             InvalidInputError: There are rows but no column, or a column has values of two kinds.
@@ -112,8 +172,13 @@ class Columns:
         stated = {} if known is None else {field.name: field.type for field in known}
         return pa.schema(
             [
-                (name, stated.get(name, kind) if pa.types.is_null(kind) else kind)
-                for name, kind in self.types().items()
+                (
+                    name,
+                    stated.get(name, kind)
+                    if pa.types.is_null(kind) or (first_kind and self.kinds[name].is_mixed())
+                    else kind,
+                )
+                for name, kind in self.types(known, first_kind=first_kind).items()
             ]
         )
 
@@ -122,12 +187,14 @@ class Kinds:
     """The kinds of the values of a column, the items of a list or a field of a dict, and the row
     that each kind appeared in first."""
 
-    def __init__(self, name: str, where: Where) -> None:
+    def __init__(self, name: str, where: Where, *, is_column: bool = False) -> None:
         self.name = name
+        self.is_column = is_column
         self.where = where
         self.first: dict[str, int] = {}
         self.items: Kinds | None = None
         self.fields: dict[str, Kinds] = {}
+        self.digits = self.scale = 0  # of decimals: before and after the point
 
     def see(self, values: Sequence[Any], numbers: Sequence[int] | int) -> None:
         """Look at values; `numbers` are the numbers of their rows, or the one row of them all."""
@@ -136,12 +203,15 @@ class Kinds:
             return
         for index, value in enumerate(values):
             kind = PLAIN_KINDS.get(type(value))
+            if self.is_column and is_nan(value):
+                kind = "null"
             number = numbers if isinstance(numbers, int) else numbers[index]
             if kind is None:
                 kind = self._look_inside(value, number)
             self.first.setdefault(kind, number)
 
     def _look_inside(self, value: Any, number: int) -> str:
+        value = plain_value(value)
         if isinstance(value, np.ndarray):
             return self._see_array(value, number)
         if isinstance(value, (list, tuple)):
@@ -156,10 +226,17 @@ class Kinds:
                 field = Kinds(f"{self.name}, field {key!r}", self.where)
                 self.fields.setdefault(key, field).see([inner], number)
             return "dict"
-        if isinstance(value, dt.datetime) and not is_missing(value):
-            return "datetime" if value.tzinfo is None else "datetime with a time zone"
         if is_missing(value):
             return "null"
+        if isinstance(value, (dt.datetime, np.datetime64)):
+            fine = nanoseconds(value)
+            if getattr(value, "tzinfo", None) is not None:
+                return "datetime with a time zone" + " and nanoseconds" * fine
+            return "datetime" + " of nanoseconds" * fine
+        if isinstance(value, (dt.timedelta, np.timedelta64)):
+            return "timedelta" + " of nanoseconds" * nanoseconds(value)
+        if isinstance(value, decimal.Decimal):
+            return self._see_decimal(value, number)
         for base, kind in _BY_BASE:
             if isinstance(value, base):
                 return kind
@@ -167,6 +244,22 @@ class Kinds:
             f"{self.where(number)}, {self.name}: a value of type {type(value).__name__} cannot be "
             "stored; make it a str, number, bool, date, datetime, list or dict"
         )
+
+    def _see_decimal(self, value: decimal.Decimal, number: int) -> str:
+        _, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int):
+            raise InvalidInputError(
+                f"{self.where(number)}, {self.name}: the decimal {value} is not a number; "
+                "None means a missing value"
+            )
+        self.digits = max(self.digits, len(digits) + exponent)
+        self.scale = max(self.scale, -exponent)
+        if self.digits + self.scale > 76:
+            raise InvalidInputError(
+                f"{self.where(number)}, {self.name}: decimals with more than 76 digits cannot be "
+                "stored; make them str"
+            )
+        return "decimal"
 
     def _see_array(self, value: np.ndarray[Any, Any], number: int) -> str:
         if value.ndim != 1:
@@ -185,13 +278,24 @@ class Kinds:
         self.items = self.items or Kinds(f"the lists of {self.name}", self.where)
         return self.items
 
-    def type(self) -> pa.DataType:
-        """The Arrow type that holds all values.
+    def is_mixed(self) -> bool:
+        """Whether the values have no common type."""
+        try:
+            self.type()
+        except InvalidInputError:
+            return True
+        return False
+
+    def type(self, first_kind: bool = False) -> pa.DataType:
+        """The Arrow type that holds all values; `first_kind` is that of `Columns.types`.
 
         Raises:
             InvalidInputError: There are values of two kinds; the message names a row of each.
         """
         kinds = self.first.keys() - {"null"}
+        kinds = {_WIDER[kind] if _WIDER.get(kind) in kinds else kind for kind in kinds}
+        if first_kind and len(kinds) > 1 and not kinds <= _NUMBERS:
+            kinds = {next(kind for kind in self.first if kind != "null")}
         if len(kinds) > 1 and kinds <= _NUMBERS:
             return pa.float32() if kinds == {"float16", "float32"} else pa.float64()
         if len(kinds) > 1:
@@ -204,17 +308,27 @@ class Kinds:
                 "value"
             )
         if kinds == {"list"} and self.items is not None:
-            return pa.list_(self.items.type())
+            return pa.list_(self.items.type(first_kind))
         if kinds == {"dict"}:
-            return pa.struct([pa.field(name, inner.type()) for name, inner in self.fields.items()])
+            return pa.struct(
+                [pa.field(name, inner.type(first_kind)) for name, inner in self.fields.items()]
+            )
+        if kinds == {"decimal"}:
+            digits = max(self.digits + self.scale, 1)
+            return (pa.decimal128 if digits <= 38 else pa.decimal256)(digits, self.scale)
         return _SCALARS[next(iter(kinds), "null")]
 
 
 def is_missing(value: Any) -> bool:
     """Whether it is the missing value of pandas or numpy; pandas is not imported for it."""
     return type(value).__name__ in ("NaTType", "NAType") or (
-        isinstance(value, np.datetime64) and bool(np.isnat(value))
+        isinstance(value, (np.datetime64, np.timedelta64)) and bool(np.isnat(value))
     )
+
+
+def is_nan(value: Any) -> bool:
+    """Whether it is NaN, which means a missing value in a column, as in a frame of pandas."""
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def type_fits(found: pa.DataType, known: pa.DataType) -> bool:
@@ -231,6 +345,10 @@ def type_fits(found: pa.DataType, known: pa.DataType) -> bool:
         types.is_list(known) or types.is_large_list(known) or types.is_fixed_size_list(known)
     ):
         return type_fits(found.value_type, known.value_type)
+    if types.is_decimal(found) and types.is_decimal(known):
+        return True
+    if types.is_timestamp(found) and types.is_timestamp(known):
+        return bool(found.tz == known.tz and (known.unit == "ns" or found.unit != "ns"))
     if types.is_integer(found):
         return bool(types.is_integer(known) or types.is_floating(known))
     if types.is_floating(found):

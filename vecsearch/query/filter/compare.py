@@ -9,6 +9,7 @@ other number, infinity included.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import reduce
@@ -28,9 +29,13 @@ from vecsearch.query.filter.values import (
     grid_constant,
     grid_limits,
     grid_position,
+    looks_like_a_date,
     mismatch,
+    shorten,
     unit_ns,
 )
+
+SAMPLED_TEXTS = 20  # texts of a batch that are looked at for dates
 
 NULL = pa.scalar(None, pa.bool_())
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -130,10 +135,35 @@ def compare(op: str, left: Operand, right: Operand) -> Value:
         return _compare_with_float(op, left, right, label)
     if left.kind in ("text", "boolean"):
         kernel, constant = COMPARISONS[op], plain_constants(left, [right])[0]
+        if left.kind == "text" and op not in ("=", "<>"):
+            left = warning_of_dates(left)
         return boolean(label, lambda batch: kernel(left.run(batch), constant))
     if left.kind in ("list", "other"):
         raise mismatch(left, right)
     return _compare_on_grid(op, left, right, label)
+
+
+def warning_of_dates(value: Value) -> Value:
+    """The value; the first batch that has texts such as 2024/3/5 gives a warning."""
+    warned = False
+
+    def run(batch: Any) -> Any:
+        nonlocal warned
+        texts = value.run(batch)
+        if not warned and isinstance(texts, pa.Array):
+            for text in texts[:SAMPLED_TEXTS].to_pylist():
+                if text and looks_like_a_date(text):
+                    warned = True
+                    warnings.warn(
+                        f"{value.label} holds texts that look like dates ({shorten(text)!r}); as "
+                        "texts they are compared letter by letter, not by day: store them as dates",
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
+                    break
+        return texts
+
+    return Value(value.type, value.label, run)
 
 
 def _compare_on_grid(op: str, value: Value, literal: Literal, label: str) -> Value:

@@ -51,6 +51,13 @@ _MOMENT = re.compile(
 )
 
 
+# 2024/3/5, 2024-3-5 and 2024年3月5日, maybe with a time; not ISO 8601.
+_WRITTEN = re.compile(
+    r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))"
+    r"([0-9]{4})(?:/|-|年)([0-9]{1,2})(?:/|-|月)([0-9]{1,2})(?:日|(?![0-9]))[T ]*(.*)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A date or time in nanoseconds since 1970: of UTC if `aware`, else of the wall clock."""
@@ -190,7 +197,7 @@ def moment(text: str, *, form: str = "timestamp") -> Moment:
     Raises:
         FilterError: The text is not a date or time, such as '2021-02-29'.
     """
-    match = _MOMENT.fullmatch(text.strip())
+    match = _MOMENT.fullmatch(_iso(text.strip()))
     wanted = (
         "'2020-01-31'"
         if form == "date"
@@ -214,6 +221,21 @@ def moment(text: str, *, form: str = "timestamp") -> Moment:
         if offset is None
         else Moment(ns - int(offset.total_seconds()) * SECOND, aware=True)
     )
+
+
+def _iso(text: str) -> str:
+    """A date as people write it, such as 2024/3/5 or 2024年3月5日 9:30, in ISO 8601."""
+    match = _WRITTEN.fullmatch(text)
+    if match is None:
+        return text
+    year, month, day, rest = match.groups()
+    rest = f" {'0' if rest[1:2] == ':' else ''}{rest}" if rest else ""
+    return f"{year}-{month:0>2}-{day:0>2}{rest}"
+
+
+def looks_like_a_date(text: str) -> bool:
+    """Whether a text begins like a date whose letters do not sort as its days do: 2024/3/5."""
+    return _WRITTEN.match(text) is not None
 
 
 def _offset(text: str | None) -> timedelta | None:

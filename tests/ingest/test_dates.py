@@ -1,0 +1,95 @@
+"""Dates as people write them are dates where the whole column is so, and are compared as dates."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+from support.sources import Write
+
+import vecsearch as vs
+
+DAYS = [dt.date(2024, 3, 5), dt.date(2024, 12, 1)]
+
+
+@pytest.fixture
+def c(tmp_path: Path) -> vs.Collection:
+    return vs.create(tmp_path / "c.vs", embedder="toy:16")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        ("2024/3/5", "2024/12/1"),
+        ("2024-3-5", "2024-12-1"),
+        ("2024年3月5日", "2024年12月1日"),
+        ("2024/03/05", "2024-12-01"),
+        ("2024年3月5日", "2024-12-1"),
+    ],
+)
+def test_written_dates_become_dates_and_compare_as_such(
+    c: vs.Collection, write: Write, suffix: str, written: tuple[str, str]
+) -> None:
+    rows = [{"id": i, "text": written[0], "日期": day} for i, day in enumerate(written, 1)]
+    if suffix == "csv":
+        content = "id,text,日期\n" + "".join(f"{r['id']},{r['text']},{r['日期']}\n" for r in rows)
+    else:
+        content = "\n".join(map(json.dumps, rows))
+    c.add(write(f"t.{suffix}", content))
+    assert [row["日期"] for row in c.get([1, 2])] == DAYS
+    assert c.get([1])[0]["text"] == written[0]
+    for literal in ("2024年2月1日", "2024/2/1", "2024-2-1", "2024-02-01"):
+        assert c.count(f"日期 > '{literal}'") == 2
+    assert c.count("日期 = '2024年3月5日'") == 1
+    assert c.count("日期 BETWEEN '2024年1月1日' AND '2024年12月31日'") == 2
+    with pytest.raises(vs.FilterError, match="2024年2月30日"):
+        c.count("日期 > '2024年2月30日'")
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2024/3/5 9:30", dt.datetime(2024, 3, 5, 9, 30)),
+        ("2024年3月5日 19:30:05", dt.datetime(2024, 3, 5, 19, 30, 5)),
+        ("2024年3月5日9:30", dt.datetime(2024, 3, 5, 9, 30)),
+        ("2024-3-5T09:30:00.5", dt.datetime(2024, 3, 5, 9, 30, 0, 500_000)),
+    ],
+)
+def test_written_times_become_times(
+    c: vs.Collection, write: Write, written: str, moment: dt.datetime
+) -> None:
+    c.add(write("t.csv", f"id,text,at\n1,a,{written}\n"))
+    assert c.get([1])[0]["at"] == moment
+    assert c.count(f"at = '{written}'") == 1
+    assert c.count("at < '2024/3/5 9:29'") == 0
+
+
+def test_zones_stay_what_they_are(c: vs.Collection, write: Write) -> None:
+    c.add(write("t.csv", "id,text,at\n1,a,2024-3-5 9:30:00-0530\n"))
+    assert c.get([1])[0]["at"] == dt.datetime(2024, 3, 5, 15, 0, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_one_cell_that_is_no_date_keeps_a_column_text_and_ordering_warns(
+    c: vs.Collection, write: Write, suffix: str
+) -> None:
+    name = f"day_{suffix}"
+    cells = ["2024/3/5", "2024/12/1", "soon", "2024/2/30"]
+    if suffix == "csv":
+        content = f"id,text,{name}\n" + "".join(f"{i},a,{cell}\n" for i, cell in enumerate(cells))
+    else:
+        content = "\n".join(
+            json.dumps({"id": i, "text": "a", name: cell}) for i, cell in enumerate(cells)
+        )
+    c.add(write(f"t.{suffix}", content))
+    assert [row[f"day_{suffix}"] for row in c.get([0, 1, 2, 3])] == cells
+    for where in (f"day_{suffix} > '2024/2/1'", f"day_{suffix} BETWEEN '2024/1/1' AND '2024/9/9'"):
+        with pytest.warns(RuntimeWarning, match="holds texts that look like dates"):
+            c.count(where)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert c.count(f"day_{suffix} = '2024/3/5'") == 1

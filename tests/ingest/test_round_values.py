@@ -1,0 +1,160 @@
+"""What `get` gives, `add` takes, and values of Python's and numpy's other types."""
+
+from __future__ import annotations
+
+import array
+import datetime as dt
+import uuid
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+import torch
+from support.sources import refused, rows, types
+
+import vecsearch as vs
+
+TYPED = pa.table(
+    {
+        "id": [1, 2],
+        "text": ["a", "b"],
+        "price": pa.array([Decimal("9.99"), None], pa.decimal128(7, 2)),
+        "at": pa.array([dt.time(1, 2, 3, 4), dt.time(23, 59)], pa.time64("us")),
+        "took": pa.array([dt.timedelta(days=1, microseconds=5), None], pa.duration("us")),
+        "map": pa.array([[("k", 1), ("l", 2)], []], pa.map_(pa.string(), pa.int64())),
+        "day": pa.array([dt.date(2024, 3, 5), None]),
+        "moment": pa.array([dt.datetime(2024, 3, 5, 1), None], pa.timestamp("us", "UTC")),
+        "raw": [b"\x00\xff", b""],
+        "tags": [["x"], []],
+    }
+)
+
+
+@pytest.fixture
+def c(tmp_path: Path) -> vs.Collection:
+    return vs.create(tmp_path / "c.vs", embedder="toy:16")
+
+
+@pytest.mark.parametrize("as_iterator", [False, True])
+def test_what_get_gives_add_takes(c: vs.Collection, as_iterator: bool) -> None:
+    c.add(TYPED)
+    got = c.get([1, 2])
+    c.add(iter(got) if as_iterator else got, on_conflict="replace")
+    assert c.get([1, 2]) == got
+
+
+def test_a_new_collection_takes_python_values(c: vs.Collection) -> None:
+    key = uuid.UUID(int=7)
+    row: dict[str, Any] = {
+        "id": key,
+        "text": "a",
+        "price": Decimal("12.50"),
+        "at": dt.time(1, 2),
+        "took": dt.timedelta(seconds=1),
+        "n": np.int64(5),
+        "flag": np.bool_(True),
+        "one": torch.tensor(2.5),
+    }
+    c.add([row])
+    found = c.get([str(key)])[0]
+    expected = row | {"id": str(key), "n": 5, "flag": True, "one": 2.5}
+    assert {name: found[name] for name in row} == expected
+    assert c.count("price = 12.5") == 1
+
+
+def test_decimals_of_several_scales_keep_every_digit() -> None:
+    values = [Decimal("1.5"), Decimal("123"), Decimal("0.001"), Decimal("1E+3"), None]
+    data = [{"x": value} for value in values]
+    assert types(data) == {"x": "decimal128(7, 3)"}
+    assert [row["x"] for row in rows(data)] == values
+    refused([{"x": Decimal("NaN")}], "row 0", "not a number")
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        torch.tensor([1.0, 2.0], requires_grad=True),
+        torch.tensor([1.0, 2.0]).bfloat16(),
+        pd.Series([1.0, 2.0]),
+        array.array("f", [1, 2]),
+        np.array([1, 2]),
+        (np.float32(1), np.float32(2)),
+    ],
+)
+def test_everything_that_is_a_vector_is_taken_in_a_dict(tmp_path: Path, vector: Any) -> None:
+    c = vs.create(tmp_path / "v.vs", dim=2, metric="l2")
+    c.add([{"id": 1, "vector": vector, "values": vector}])
+    assert c.vector(1).tolist() == [1.0, 2.0]
+    assert c.get([1])[0]["values"] == [1.0, 2.0]
+
+
+def test_nan_in_records_means_missing_as_in_the_frame(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"text": ["a", "b", "c"], "price": [50, np.nan, 150], "name": ["x", np.nan, None]}
+    )
+    for number, data in enumerate(
+        (frame, frame.to_dict("records"), iter(frame.to_dict("records")))
+    ):
+        c = vs.create(tmp_path / f"{number}.vs", embedder="toy:16")
+        c.add(data)
+        assert (c.count("price > 100"), c.count("price IS NULL")) == (1, 1)
+        assert (c.count("name = 'x'"), c.count("name IS NULL")) == (1, 2)
+
+
+def test_nanoseconds_are_never_cut(c: vs.Collection) -> None:
+    moment = pd.Timestamp("2020-01-01T00:00:00.123456789")
+    frame = pd.DataFrame({"text": ["a"], "at": [moment]})
+    for data in (
+        frame.to_dict("records"),
+        [{"text": "a", "at": moment.to_datetime64()}],
+        [{"text": "a", "at": dt.datetime(2019, 1, 1)}, {"text": "b", "at": moment.to_datetime64()}],
+    ):
+        assert types(data)["at"] == "timestamp[ns]"
+        assert pd.Timestamp(rows(data)[-1]["at"]) == moment
+    took = pd.Timedelta(5, "ns")
+    for value in (took, np.timedelta64(5, "ns")):
+        assert types([{"t": value}]) == {"t": "duration[ns]"}
+    c.add([{"text": "a", "at": dt.datetime(2019, 1, 1)}])
+    with pytest.raises(vs.InvalidInputError, match="row 0, column 'at'"):
+        c.add([{"text": "b", "at": moment.to_datetime64()}])
+
+
+def test_polars_objects_are_never_stored_as_addresses() -> None:
+    frame = pl.DataFrame(
+        {"text": ["a", "b"], "u": [uuid.UUID(int=1), None], "p": [Path("x/y"), Path("z")]}
+    )
+    assert rows(frame) == [
+        {"text": "a", "u": str(uuid.UUID(int=1)), "p": "x/y"},
+        {"text": "b", "u": None, "p": "z"},
+    ]
+    strange = pl.DataFrame({"o": pl.Series([object(), object()], dtype=pl.Object)})
+    refused(strange, "column 'o'", "cannot be stored")
+    with pytest.raises(vs.InvalidInputError, match="column 'u'"):
+        rows(frame.lazy())
+
+
+def test_frames_in_lists_and_chunks_and_datasets_are_read(tmp_path: Path) -> None:
+    csv_path = tmp_path / "t.csv"
+    csv_path.write_text("id,text,n\n" + "".join(f"{i},t{i},{i}\n" for i in range(10)))
+    expected = [{"id": i, "text": f"t{i}", "n": i} for i in range(10)]
+    frame = pd.read_csv(csv_path)
+    table = pa.Table.from_pandas(frame)
+    for data in (
+        [frame.iloc[:4], frame.iloc[4:]],
+        [pl.from_pandas(frame)],
+        iter([frame]),
+        pd.read_csv(csv_path, chunksize=3),
+        ds.dataset(table),
+        ds.dataset(table).scanner(),
+    ):
+        assert rows(data) == expected
+    mixed = [pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [1.5], "b": ["x"]})]
+    assert rows(mixed) == [{"a": 1.0, "b": None}, {"a": 1.5, "b": "x"}]
+    refused(iter(mixed), "item 1 of an iterator", "'b'")
+    refused([frame, 5], "item 1 of a list is a int")
