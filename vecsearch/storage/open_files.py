@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.ids import IdIndex
 from vecsearch.storage.manifest import Manifest, SegmentEntry
+from vecsearch.storage.opened_folder import OpenedFolder
 from vecsearch.storage.segment import Segment
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ class OpenFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.folder = OpenedFolder(root)
         self._lock = threading.Lock()
         self._open: dict[str, Any] = {}
 
@@ -32,7 +35,11 @@ class OpenFiles:
         """The open file of this name; `open_file` opens it if it is not open yet."""
         with self._lock:
             if name not in self._open:
-                self._open[name] = open_file()
+                try:
+                    self._open[name] = open_file()
+                except CorruptedError:
+                    self.folder.check()  # it may be missing because the folder is another one
+                    raise
             opened: T = self._open[name]
             return opened
 

@@ -50,11 +50,14 @@ class Store:
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """Open one version, or the latest."""
-        return open_snapshot(self.root, self.files, version)
+        opened = open_snapshot(self.root, self.files, version)
+        self.files.folder.check(opened.manifest)
+        return opened
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Staging]:
         """A locked folder for files being written; what was not published is removed at the end."""
+        self.files.folder.check()
         folder, lock = self._new_staging_folder()
         try:
             yield Staging(self.root, folder)
@@ -81,6 +84,7 @@ class Store:
 
         Raises LockTimeoutError.
         """
+        self.files.folder.check()
         timeout = min(max(self.lock_timeout, 0), threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
         if not self._threads.acquire(timeout=timeout):
@@ -91,14 +95,16 @@ class Store:
             )
         try:
             with locks.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
+                latest = self.snapshot()
                 for place in (SEGMENTS, INDEXES, STAGING):  # a copy may lack empty folders
                     (self.root / place).mkdir(exist_ok=True)
-                yield self.snapshot()
+                yield latest
         finally:
             self._threads.release()
 
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version, all of it or nothing. The caller holds the lock."""
+        self.files.folder.check(version)
         try:
             changed = staging.publish(version) if staging is not None else set()
             log.commit(self.root, version, changed)
