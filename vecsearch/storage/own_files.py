@@ -30,7 +30,7 @@ _NAMES = {
     SEGMENTS: _FILE,
     INDEXES: _FILE,
     MODELS: _MODEL,
-    STAGING: r"work-[0-9a-f]{1,32}|(vectors|build)-[0-9a-f]{1,128}",
+    STAGING: r"work-[0-9a-z]{1,32}|(vectors|build)-[0-9a-f]{1,128}",
     QUERIES: r"sample\.npz|\.[0-9a-f]{32}\.tmp",
     DAMAGED: rf"{_FILE}|{_VERSION}|{_MODEL}",
 }
