@@ -120,7 +120,7 @@ def test_every_row_of_an_id_is_found(
     root = tmp_path_factory.mktemp("ids")
     ids = pa.array(values, pa.int64() if isinstance(values[0], int) else pa.large_string())
     disk.write_file(root / "i", lambda path: write_ids(path, ids))
-    index = IdIndex(root, disk.describe(root, root / "i", "i"))
+    index = IdIndex(root, disk.describe(root, root / "i", "i"), len(values))
     owners, rows = index.find(id_keys(ids))
     found = {
         (owner, row)
