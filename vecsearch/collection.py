@@ -634,6 +634,7 @@ class Collection:
         """
         from vecsearch.maintenance.check import find_damage
 
+        self._require_in_place()
         return find_damage(self.path)
 
     def backup(self, target: str | os.PathLike[str]) -> int:
@@ -661,6 +662,7 @@ class Collection:
         """
         from vecsearch.maintenance.backup import write_backup
 
+        self._require_in_place()
         return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def export(self, target: str | os.PathLike[str]) -> int:
@@ -686,6 +688,7 @@ class Collection:
         """
         from vecsearch.maintenance.parquet import export_parquet
 
+        self._require_in_place()
         return export_parquet(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
@@ -1452,6 +1455,7 @@ class Collection:
             >>> [(item.version, item.operation) for item in c.versions()]
             [(1, 'create'), (2, 'add')]
         """
+        self._require_in_place()
         return list_versions(self.path)
 
     # -- Lifetime
@@ -1472,6 +1476,7 @@ class Collection:
         """
         with self._lock:
             current = self._searching().snapshot
+            self._require_in_place()
             if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
                 self._searcher = Searcher(self._store.snapshot())
                 self._monitor = search_monitor(
@@ -1489,6 +1494,7 @@ class Collection:
         """
         with self._lock:
             self._searcher = None
+            self._store.files.folder.close()
             if self._monitor is not None:
                 self._monitor.close()
 
@@ -1528,6 +1534,13 @@ class Collection:
                 hint=f"open it without version= to change it, or rollback({self._pinned}) there",
             )
         return self._snapshot
+
+    def _require_in_place(self) -> None:
+        """Raise an error if the folder was moved, removed or replaced since it was opened."""
+        folder = self._store.files.folder
+        folder.check()
+        if not self._snapshot.is_in_place():
+            folder.check(log.load(self.path))
 
     def _changed(self, result: T) -> T:
         """Pass on a result after reading the version that was committed."""

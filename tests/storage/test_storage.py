@@ -120,7 +120,7 @@ def test_every_row_of_an_id_is_found(
     root = tmp_path_factory.mktemp("ids")
     ids = pa.array(values, pa.int64() if isinstance(values[0], int) else pa.large_string())
     disk.write_file(root / "i", lambda path: write_ids(path, ids))
-    index = IdIndex(root, disk.describe(root, root / "i", "i"))
+    index = IdIndex(root, disk.describe(root, root / "i", "i"), len(values))
     owners, rows = index.find(id_keys(ids))
     found = {
         (owner, row)
@@ -298,17 +298,14 @@ def test_leftovers_of_a_dead_writer_are_removed(root: Path) -> None:
     dead.mkdir()
     (dead / "LOCK").touch()
     (dead / "half.arrow").write_bytes(b"half")
-    (root / "segments" / "orphan.arrow").write_bytes(b"moved, but never committed")
+    orphan = root / "segments" / f"{'0a' * 16}.arrow"
+    orphan.write_bytes(b"moved, but never committed")
     alive = root / "staging" / "work-alive"
     alive.mkdir()
     with locks.lock_exclusive(alive / "LOCK", 1):
         for _ in range(12):
             c.add(np.ones((1, 2)))
-        assert (
-            not dead.exists()
-            and not (root / "segments" / "orphan.arrow").exists()
-            and alive.exists()
-        )
+        assert not dead.exists() and not orphan.exists() and alive.exists()
 
 
 def entries(*rows: int) -> tuple[SegmentEntry, ...]:

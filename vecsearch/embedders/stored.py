@@ -18,6 +18,7 @@ from vecsearch.errors import CorruptedError, EmbedderError, EmbedderMismatchErro
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.layout import MODELS, place_of
 from vecsearch.storage.manifest import EmbedderEntry
+from vecsearch.storage.own_files import folder_name
 from vecsearch.storage.staging import Staging
 
 
@@ -146,5 +147,7 @@ def entry_of(embedder: Embedder, staging: Staging) -> EmbedderEntry:
     full_dim = embedder.full_dim if isinstance(embedder, ReducedEmbedder) else 0
     if not lives_in_a_folder(embedder):
         return EmbedderEntry(embedder.name, fingerprint, (), full_dim)
-    files = staging.write_model(fingerprint[:16], lambda folder: save_copy(embedder, folder))
+    files = staging.write_model(
+        folder_name(fingerprint), lambda folder: save_copy(embedder, folder)
+    )
     return EmbedderEntry(f"saved:{place_of(files[0])}", fingerprint, files, full_dim)

@@ -19,6 +19,7 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.storage import disk
 from vecsearch.storage.layout import STAGING, VECTOR_CACHE
 from vecsearch.storage.manifest import EmbedderEntry
+from vecsearch.storage.own_files import folder_name
 from vecsearch.storage.schema import vector_array, vector_view
 
 
@@ -32,7 +33,7 @@ class VectorCache:
     """
 
     def __init__(self, root: Path, entry: EmbedderEntry, dim: int) -> None:
-        self.folder = root / STAGING / f"{VECTOR_CACHE}{entry.fingerprint[:16]}"
+        self.folder = root / STAGING / f"{VECTOR_CACHE}{folder_name(entry.fingerprint)}"
         self._vectors: dict[bytes, Vectors] = {}
         self._files: list[Path] = []
         if not self.folder.is_dir():

@@ -24,6 +24,7 @@ from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.layout import MANIFESTS
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.open_files import OpenFiles, read_rows
+from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.snapshot import open_snapshot
@@ -112,7 +113,7 @@ def find_damage(root: Path) -> list[Damage]:
             Damage(item.file, item.what, needing[item.file], REMEDIES.get(item.kind, otherwise))
             for item in findings
         ]
-        return damages + _bad_manifests(root, held)
+        return damages + _bad_manifests(root, held) + _linked_folders(root, held)
 
 
 def _other_remedy(good: Mapping[int, Manifest], findings: Iterable[Finding]) -> str:
@@ -127,6 +128,12 @@ def _other_remedy(good: Mapping[int, Manifest], findings: Iterable[Finding]) -> 
     if whole is None:
         return "restore a backup"
     return f"restore a backup, or roll back to version {whole}"
+
+
+def _linked_folders(root: Path, held: HeldVersions) -> list[Damage]:
+    """Inner folders that are symbolic links."""
+    what, remedy = "it is a symbolic link", "replace it by the folder it leads to"
+    return [Damage(name, what, tuple(held.good), remedy) for name in linked_folders(root)]
 
 
 def _bad_manifests(root: Path, held: HeldVersions) -> list[Damage]:

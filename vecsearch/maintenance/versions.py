@@ -17,6 +17,7 @@ def rollback(store: Store, version: int) -> int:
         content = replace(
             old,
             version=latest.manifest.version,
+            identity=latest.manifest.identity,
             next_id=max(old.next_id, latest.manifest.next_id),
         )
         following = content.next(f"restore {version}")

@@ -67,9 +67,12 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 def folder_path(path: str | os.PathLike[str]) -> Path:
-    """The folder of a collection. Raises InvalidInputError for a path that no file system holds."""
+    """The absolute path of a folder or file, which `os.chdir` does not change.
+
+    Raises InvalidInputError for a path that no file system holds.
+    """
     try:
-        root = Path(path)
+        root = Path(os.path.abspath(path))  # noqa: PTH100  keeps symbolic links
         root.exists()
     except (TypeError, ValueError, OSError) as error:
         raise InvalidInputError(f"{str(path)[:80]!r} is not a path: {error}") from error

@@ -40,7 +40,7 @@ def write_ids(path: Path, ids: pa.Array) -> None:
 class IdIndex:
     """The sorted keys of one segment, mapped into memory."""
 
-    def __init__(self, root: Path, ref: FileRef) -> None:
+    def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
         file = CheckedFile(root, ref)
         file.verify_all()
         try:
@@ -49,6 +49,8 @@ class IdIndex:
             raise CorruptedError(f"{file.path} cannot be read as Arrow IPC: {error}") from error
         self._keys: Keys = batch.column("key").to_numpy()
         self._rows: npt.NDArray[np.uint32] = batch.column("row").to_numpy()
+        if len(self._rows) and int(self._rows.max()) >= rows:
+            raise CorruptedError(f"{file.path} names rows that its segment of {rows} does not have")
 
     def find(self, keys: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Candidates for each key.

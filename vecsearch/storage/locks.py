@@ -17,25 +17,46 @@ class FileLock:
 
     A forked child shares the locks of its parent. It may go on reading, so a shared lock holds
     until both have released it. It is not a second writer, so only the process that took an
-    exclusive lock can release it.
+    exclusive lock can release it. A lock that nothing refers to any more is released, so that
+    Ctrl-C at any moment leaves none behind.
     """
 
-    def __init__(self, path: Path, descriptor: int, *, exclusive: bool) -> None:
+    def __init__(self, path: Path, flags: int, operation: int) -> None:
+        """Open a file and lock it. Raises BlockingIOError, or another OSError."""
         self.path = path
-        self._descriptor: int | None = descriptor
-        self._writer = os.getpid() if exclusive else None
+        self._descriptor: int | None = None
+        self._writer = os.getpid() if operation & fcntl.LOCK_EX else None
+        try:
+            self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._descriptor, operation)
+        except BaseException:
+            self.release()
+            raise
+
+    def is_in_place(self) -> bool:
+        """Whether the locked file is still the one at its path."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except OSError:
+            return False
 
     def release(self) -> None:
-        if self._descriptor is not None:
+        descriptor = self._descriptor
+        if descriptor is not None:
             if self._writer == os.getpid():
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            os.close(self._descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             self._descriptor = None
+            os.close(descriptor)
 
     def __enter__(self) -> FileLock:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def __del__(self) -> None:
         self.release()
 
 
@@ -46,32 +67,19 @@ def lock_shared(path: Path) -> FileLock:
     """
     with storage_errors("locking", path):
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return FileLock(path, os.O_RDONLY, fcntl.LOCK_SH)
         except FileNotFoundError:
-            descriptor = None
-        if descriptor is not None:
-            _flock(descriptor, fcntl.LOCK_SH)
-            return FileLock(path, descriptor, exclusive=False)
+            pass
     raise FileNotFoundError(errno.ENOENT, "the file was removed", str(path))
 
 
 def try_lock_exclusive(path: Path, *, create: bool = False) -> FileLock | None:
     """Take the lock if nobody else holds it; None otherwise, at once."""
     flags = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:
-        _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return FileLock(path, flags, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return None
-    return FileLock(path, descriptor, exclusive=True)
-
-
-def _flock(descriptor: int, how: int) -> None:
-    try:
-        fcntl.flock(descriptor, how)
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 def lock_exclusive(path: Path, timeout: float) -> FileLock:

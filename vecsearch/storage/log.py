@@ -13,6 +13,7 @@ from vecsearch.errors import (
     CollectionNotFoundError,
     ConflictError,
     CorruptedError,
+    InvalidInputError,
     VersionNotFoundError,
 )
 from vecsearch.storage import disk
@@ -33,7 +34,7 @@ def versions(root: Path) -> list[int]:
             names = os.listdir(folder)  # noqa: PTH208  faster, and called often
         except (FileNotFoundError, NotADirectoryError):
             return []
-    return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d{8,}\.json", name))
+    return sorted(int(name[:-5]) for name in names if re.fullmatch(r"[0-9]{8,}\.json", name))
 
 
 def required_versions(root: Path) -> list[int]:
@@ -93,6 +94,14 @@ def _read(content: bytes, path: Path, version: int) -> Manifest:
     return manifest
 
 
+def _require_readable(text: str, manifest: Manifest) -> None:
+    """What is written must pass what a reader checks. Raises InvalidInputError."""
+    try:
+        from_json(text, f"version {manifest.version}")
+    except CorruptedError as error:
+        raise InvalidInputError(f"this cannot be stored: {error}") from error
+
+
 def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     """Make a version the latest, durably.
 
@@ -107,10 +116,12 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     Raises:
         ConflictError: Another writer committed the same number first.
     """
+    text = to_json(manifest)
+    _require_readable(text, manifest)
     for folder in changed:
         disk.sync_folder(root / folder)
     temporary = root / MANIFESTS / f".{manifest.version:08d}-{uuid.uuid4().hex}.tmp"
-    disk.write_text(temporary, to_json(manifest))
+    disk.write_text(temporary, text)
     try:
         disk.publish(temporary, path_of(root, manifest.version))
     except FileExistsError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
+from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
@@ -19,7 +20,7 @@ from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import CALIBRATION_KEY
 from vecsearch.types import CHUNK, Metric
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -96,7 +97,11 @@ class EmbedderEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One version of a collection. `schema` is the Arrow schema of its segments."""
+    """One version of a collection.
+
+    `schema` is the Arrow schema of its segments. `identity` is the same in all versions and copies
+    of a collection; it is "" in formats 1 and 2.
+    """
 
     version: Count
     schema: pa.Schema
@@ -115,6 +120,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operation: str = "create"
     format: Count = FORMAT
     settings: Mapping[str, Any] = {}
+    identity: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
 
     @property
     def documents(self) -> int:
@@ -171,5 +177,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             created=now,
             operation=operation,
             format=FORMAT,
+            identity=self.identity or uuid4().hex,
             **changes,
         )

@@ -36,7 +36,10 @@ MALFORMED = (
 def to_json(manifest: Manifest) -> str:
     """The text of a manifest file."""
     types = {field.name: str(field.type) for field in manifest.schema}
-    return sign(_plain(manifest) | {"schema_text": types})  # for people; `schema` decides
+    body = _plain(manifest) | {"schema_text": types}  # for people; `schema` decides
+    if not manifest.identity:  # formats 1 and 2 have none
+        del body["identity"]
+    return sign(body)
 
 
 def sign(body: Mapping[str, Any]) -> str:

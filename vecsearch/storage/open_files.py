@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.ids import IdIndex
 from vecsearch.storage.manifest import Manifest, SegmentEntry
+from vecsearch.storage.opened_folder import OpenedFolder
 from vecsearch.storage.segment import Segment
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ class OpenFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.folder = OpenedFolder(root)
         self._lock = threading.Lock()
         self._open: dict[str, Any] = {}
 
@@ -32,7 +35,11 @@ class OpenFiles:
         """The open file of this name; `open_file` opens it if it is not open yet."""
         with self._lock:
             if name not in self._open:
-                self._open[name] = open_file()
+                try:
+                    self._open[name] = open_file()
+                except CorruptedError:
+                    self.folder.check()  # it may be missing because the folder is another one
+                    raise
             opened: T = self._open[name]
             return opened
 
@@ -40,14 +47,14 @@ class OpenFiles:
         return self.get(entry.name, lambda: Segment(self.root, entry.file, entry.rows))
 
     def ids(self, entry: SegmentEntry) -> IdIndex:
-        return self.get(entry.ids.name, lambda: IdIndex(self.root, entry.ids))
+        return self.get(entry.ids.name, lambda: IdIndex(self.root, entry.ids, entry.rows))
 
     def tombstones(self, entry: SegmentEntry) -> Positions:
         """Deleted rows of the segment: int64, ascending."""
         ref = entry.tombstones
         if ref is None:
             return np.empty(0, np.int64)
-        return self.get(ref.name, lambda: read_rows(self.root, ref))
+        return self.get(ref.name, lambda: read_rows(self.root, ref, entry.rows))
 
     def keep_only(self, manifests: Iterable[Manifest]) -> None:
         """Close the files that none of these versions names."""
@@ -56,9 +63,18 @@ class OpenFiles:
             self._open = {name: item for name, item in self._open.items() if name in names}
 
 
-def read_rows(root: Path, ref: disk.FileRef) -> Positions:
-    """A file of row numbers (tombstones, labels): int64."""
+def read_rows(root: Path, ref: disk.FileRef, rows: int | None = None) -> Positions:
+    """A file of row numbers (tombstones, labels), below `rows` if given: int64.
+
+    Raises CorruptedError.
+    """
     file = CheckedFile(root, ref)
     file.verify_all()
-    batch = pa.ipc.open_file(pa.BufferReader(file.buffer)).get_batch(0)
-    return np.asarray(batch.column("row").to_numpy()).astype(np.int64)
+    try:
+        batch = pa.ipc.open_file(pa.BufferReader(file.buffer)).get_batch(0)
+        numbers = np.asarray(batch.column("row").to_numpy()).astype(np.int64)
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise CorruptedError(f"{file.path} is no file of row numbers: {error}") from error
+    if rows is not None and len(numbers) and not 0 <= numbers.min() <= numbers.max() < rows:
+        raise CorruptedError(f"{file.path} names rows that its segment of {rows} does not have")
+    return numbers

@@ -79,6 +79,11 @@ class Segment:
             for buffer in _buffers(array):
                 start = buffer.address - self.file.buffer.address
                 self.file.verify(start, start + buffer.size)
+            if pa.types.is_nested(array.type) or not pa.types.is_primitive(array.type):
+                try:
+                    array.validate(full=not pa.types.is_fixed_size_list(array.type))
+                except pa.ArrowInvalid as error:
+                    raise CorruptedError(f"{self.file.path}, column {name!r}: {error}") from error
             self._whole.add(name)
         return array
 
@@ -151,6 +156,12 @@ class Segment:
             for row in rows:
                 verify(data_start + int(offsets[row]), data_start + int(offsets[row + 1]))
 
+    def _require_offsets(self, offsets: npt.NDArray[np.int64], data: pa.Buffer | None) -> None:
+        """Texts end where the next ones begin, inside the file. Raises CorruptedError."""
+        size = data.size if data is not None else 0
+        if offsets[0] < 0 or offsets[-1] > size or (offsets[1:] < offsets[:-1]).any():
+            raise CorruptedError(f"{self.file.path}: the offsets of a column lead outside the file")
+
     def _layout(self, array: pa.Array) -> Layout:
         """Where the bytes of each row are.
 
@@ -165,6 +176,7 @@ class Segment:
         kind = array.type
         if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
             offsets = np.frombuffer(rest[0], np.int64, count=self.rows + 1)
+            self._require_offsets(offsets, rest[1])
             return (
                 rest[0].address - base,
                 8,

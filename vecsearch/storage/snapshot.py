@@ -51,6 +51,11 @@ class Snapshot:
         self._memo: dict[str, Any] = {}
         self._memo_lock = threading.Lock()
         self._finalizer = weakref.finalize(self, lock.release)
+        self._lock = lock
+
+    def is_in_place(self) -> bool:
+        """Whether the manifest that this snapshot holds is still the file at its path."""
+        return self._lock.is_in_place()
 
     def memo(self, name: str, make: Callable[[], T]) -> T:
         """An object that another package derives from this snapshot, made once.

@@ -22,6 +22,7 @@ import shutil
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.own_files import Removal, require_real_folders
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.storage.staging import Staging
 
@@ -46,15 +48,22 @@ class Store:
         self.files = OpenFiles(root)
         self.lock_timeout = lock_timeout
         self.limits = limits
+        self._warned = False  # that garbage cannot be removed
         self._threads = threading.Lock()  # flock would have threads of one Store poll for it
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """Open one version, or the latest."""
-        return open_snapshot(self.root, self.files, version)
+        require_real_folders(self.root)
+        opened = open_snapshot(self.root, self.files, version)
+        self.files.folder.check(opened.manifest)
+        return opened
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Staging]:
         """A locked folder for files being written; what was not published is removed at the end."""
+        self.files.folder.check()
+        require_real_folders(self.root)
+        garbage.remove_dead_work(self.root, Removal())
         folder, lock = self._new_staging_folder()
         try:
             yield Staging(self.root, folder)
@@ -81,6 +90,7 @@ class Store:
 
         Raises LockTimeoutError.
         """
+        self.files.folder.check()
         timeout = min(max(self.lock_timeout, 0), threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
         if not self._threads.acquire(timeout=timeout):
@@ -91,14 +101,16 @@ class Store:
             )
         try:
             with locks.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
+                latest = self.snapshot()
                 for place in (SEGMENTS, INDEXES, STAGING):  # a copy may lack empty folders
                     (self.root / place).mkdir(exist_ok=True)
-                yield self.snapshot()
+                yield latest
         finally:
             self._threads.release()
 
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version, all of it or nothing. The caller holds the lock."""
+        self.files.folder.check(version)
         try:
             changed = staging.publish(version) if staging is not None else set()
             log.commit(self.root, version, changed)
@@ -107,21 +119,28 @@ class Store:
                 staging.withdraw()
             raise
         if len(log.versions(self.root)) > version.keep_versions + SLACK_VERSIONS:
-            # The version is committed; garbage that cannot be removed waits for a later commit.
-            with contextlib.suppress(OSError, CorruptedError):
-                self.collect(version.keep_versions)
+            self._collect_or_warn(version.keep_versions)
 
-    def collect(self, keep_versions: int) -> list[int]:
-        """Remove versions but the last `keep_versions`, and what only they needed.
-
-        The caller holds the lock. Returns the older versions that stay because readers hold them.
-        """
-        return garbage.collect(self.root, self.files, keep_versions)
+    def _collect_or_warn(self, keep_versions: int) -> None:
+        """The version is committed; garbage that cannot be removed waits for a later commit."""
+        removal = Removal()
+        try:
+            garbage.collect(self.root, self.files, keep_versions, removal)
+        except (OSError, CorruptedError) as error:
+            removal.failures.append(str(error))
+        if removal.failures and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"files that no version needs could not be removed: {'; '.join(removal.failures)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def purge(self) -> None:
         """Remove every version but the latest, interrupted work, and whatever only they needed.
 
         Raises:
+            StorageError: Something could not be removed; the message names it.
             ConflictError: Readers hold older versions. Purge again when they are done.
         """
         with self.locked():
