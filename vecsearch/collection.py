@@ -642,9 +642,14 @@ class Collection:
         return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def export(self, target: str | os.PathLike[str]) -> int:
-        """Write all documents, with columns and vectors, to one Parquet file.
+        """Write all documents, with columns and vectors, to one file.
 
-        Other tools can read the file, and `vecsearch.restore` makes a collection of it.
+        The ending of its name says how: .parquet, .csv, .jsonl (JSON lines) or .arrow (an Arrow IPC
+        file). `vecsearch.restore` makes a collection of a Parquet file, and `add` reads each of
+        them. In CSV and JSON lines, dates and times are in ISO 8601, bytes in base64, and CSV has
+        nested values and vectors as JSON text. A null is an empty cell of CSV, and an empty text is
+        `""`; `add` reads both as null. Of a chunked collection, a Parquet file holds passages, the
+        others whole documents without vectors.
 
         Args:
             target: Path of the new file.
@@ -654,17 +659,18 @@ class Collection:
 
         Raises:
             CollectionExistsError: Something is at the target.
-            InvalidInputError: A column cannot be written as Parquet.
+            InvalidInputError: The ending is another, or the format cannot hold a column, such as
+                NaN in CSV and JSON lines.
             CorruptedError: A file is damaged.
             StorageError: The disk is full or read-only.
 
         Example:
-            >>> c.export("notes.parquet")
-            3
+            >>> c.export("notes.parquet"), c.export("notes.jsonl")
+            (3, 3)
         """
-        from vecsearch.maintenance.parquet import export_parquet
+        from vecsearch.maintenance.export import export
 
-        return export_parquet(self.path, folder_path(target), self._snapshot.manifest.version)
+        return export(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.
