@@ -56,7 +56,7 @@ from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
-from vecsearch.storage.folders import folder_path, make_collection_folders
+from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -164,11 +164,12 @@ def create(
         keep_versions=keep_versions,
         settings={SETTING: sample_queries} if sample_queries else {},
     )
-    make_collection_folders(root)
-    store = Store(root, lock_timeout, limits)
-    with store.staging() as staging:
-        entry = entry_of(model, staging) if model is not None else None
-        store.commit(staging, replace(first, embedder=entry))
+    with removed_on_error(root, []):
+        make_collection_folders(root)
+        store = Store(root, lock_timeout, limits)
+        with store.staging() as staging:
+            entry = entry_of(model, staging) if model is not None else None
+            store.commit(staging, replace(first, embedder=entry))
     return Collection(
         root, embedder=model, chunker=splitter, lock_timeout=lock_timeout, limits=limits
     )
