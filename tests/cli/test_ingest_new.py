@@ -87,3 +87,6 @@ def test_the_info_of_an_index_is_short(tmp_path: Path) -> None:
         c.add(np.random.default_rng(0).standard_normal((50, 2)).astype(np.float32))
         c.build_index("Flat")
         assert "measured with" in repr(c.info()) and len(repr(c.info())) < 1500
+    answer = ok("info", tmp_path / "t.vs", "--json")
+    (index,) = answer.json["indexes"]
+    assert index["calibration"]["queries"] > 0 and len(answer.out) < 2000
