@@ -173,7 +173,7 @@ def test_json_lines_tell_none_from_empty_text(tmp_path: Path) -> None:
     assert (tmp_path / "x.csv").read_text().splitlines()[1:3] == ['0,"","[1.0]"', '1,,"[1.0]"']
     with vs.create(tmp_path / "b.vs", dim=1) as again:
         again.add(tmp_path / "x.jsonl")
-        assert [row["t"] for row in again.get([0, 1, 2])] == ["", None, "NA"]
+        assert [row and row["t"] for row in again.get([0, 1, 2])] == ["", None, "NA"]
 
 
 def test_text_that_is_no_base64_is_refused_for_bytes(tmp_path: Path) -> None:
