@@ -22,7 +22,7 @@ SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c '$(SUITS)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install lock demo test soak soak-tests soak-load check docs format wheel floors newest clean
+.PHONY: help install lock demo test soak soak-tests soak-load mutants check docs format wheel floors newest mutants clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -56,6 +56,9 @@ soak-tests: $(INSTALLED)
 
 soak-load: $(INSTALLED)
 	$(BIN)/python tests/support/load.py --busy-machine --save
+
+mutants: $(INSTALLED)  ## put realistic faults into a copy of the code, and count those that the tests find
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 check: $(INSTALLED) docs  ## lint, formatting, types, import rules, dead code, and the documentation
 	$(BIN)/ruff check .

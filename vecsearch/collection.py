@@ -56,7 +56,7 @@ from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
-from vecsearch.storage.folders import folder_path, make_collection_folders
+from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -167,11 +167,12 @@ def create(
         keep_versions=keep_versions,
         settings={SETTING: sample_queries} if sample_queries else {},
     )
-    make_collection_folders(root)
-    store = Store(root, lock_timeout, limits)
-    with store.staging() as staging:
-        entry = entry_of(model, staging) if model is not None else None
-        store.commit(staging, replace(first, embedder=entry))
+    with removed_on_error(root, []):
+        make_collection_folders(root)
+        store = Store(root, lock_timeout, limits)
+        with store.staging() as staging:
+            entry = entry_of(model, staging) if model is not None else None
+            store.commit(staging, replace(first, embedder=entry))
     return Collection(
         root, embedder=model, chunker=splitter, lock_timeout=lock_timeout, limits=limits
     )
@@ -666,9 +667,14 @@ class Collection:
         return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def export(self, target: str | os.PathLike[str]) -> int:
-        """Write all documents, with columns and vectors, to one Parquet file.
+        """Write all documents, with columns and vectors, to one file.
 
-        Other tools can read the file, and `vecsearch.restore` makes a collection of it.
+        The ending of its name says how: .parquet, .csv, .jsonl (JSON lines) or .arrow (an Arrow IPC
+        file). `vecsearch.restore` makes a collection of a Parquet file, and `add` reads each of
+        them. In CSV and JSON lines, dates and times are in ISO 8601, bytes in base64, and CSV has
+        nested values and vectors as JSON text. A null is an empty cell of CSV, and an empty text is
+        `""`; `add` reads both as null. Of a chunked collection, a Parquet file holds passages, the
+        others whole documents without vectors.
 
         Args:
             target: Path of the new file.
@@ -678,18 +684,19 @@ class Collection:
 
         Raises:
             CollectionExistsError: Something is at the target.
-            InvalidInputError: A column cannot be written as Parquet.
+            InvalidInputError: The ending is another, or the format cannot hold a column, such as
+                NaN in CSV and JSON lines.
             CorruptedError: A file is damaged.
             StorageError: The disk is full or read-only.
 
         Example:
-            >>> c.export("notes.parquet")
-            3
+            >>> c.export("notes.parquet"), c.export("notes.jsonl")
+            (3, 3)
         """
-        from vecsearch.maintenance.parquet import export_parquet
+        from vecsearch.maintenance.export import export
 
         self._require_in_place()
-        return export_parquet(self.path, folder_path(target), self._snapshot.manifest.version)
+        return export(self.path, folder_path(target), self._snapshot.manifest.version)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.

@@ -375,6 +375,14 @@ class IndexInfo:
     calibration: Mapping[str, Any]
     kernel: Literal["numba", "faiss"] = "faiss"
 
+    def __repr__(self) -> str:
+        measured = f"{self.calibration.get('queries')} {self.calibration.get('calibrated_on')}"
+        return (
+            f"IndexInfo(name={self.name!r}, recipe={self.recipe.get('name')!r}, "
+            f"rows={self.rows}, bytes={self.bytes}, calibration=<measured with {measured}>, "
+            f"kernel={self.kernel!r})"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -80,23 +81,47 @@ def ingest(
 ) -> None:
     """Add documents to a collection; create it if need be."""
     with reporting(debug):
+        from vecsearch.storage.folders import removed_on_error
+
         chunker = chunk_chars or chunk or None
-        with _open_or_create(folder, embedder, dim, metric, chunker) as collection:
-            result = collection.add(
-                data,
-                on_conflict=on_conflict,
-                id_column=id_column,
-                text_column=text_column,
-                on_error=on_error,
-                encoding=encoding,
-                csv={
-                    "delimiter": "\t" if delimiter == "\\t" else delimiter,
-                    "quote": quote,
-                    "comment": comment,
-                    "null": null or None,
-                },
+        csv = {
+            "delimiter": "\t" if delimiter == "\\t" else delimiter,
+            "quote": quote,
+            "comment": comment,
+            "null": null or None,
+        }
+        has_ids, width = _ids_and_vectors(data, id_column, on_error, encoding, csv)
+        is_new = False
+        with removed_on_error(folder, [1], lambda: is_new):
+            is_ready_made = embedder is None and dim is None and width is not None
+            collection, is_new = _open_or_create(
+                folder, embedder, dim, metric, chunker, width if is_ready_made else None
             )
-            documents = len(collection)
+            with collection:
+                before, info = len(collection), collection.info()
+                result = collection.add(
+                    data,
+                    on_conflict=on_conflict,
+                    id_column=id_column,
+                    text_column=text_column,
+                    on_error=on_error,
+                    encoding=encoding,
+                    csv=csv,
+                )
+                documents = len(collection)
+        if is_ready_made and info.embedder is None and not before:
+            warnings.warn(
+                "the vectors are ready-made, so no embedder is recorded: search by vectors, or "
+                "name the model that made them with --embedder in a new collection",
+                stacklevel=1,
+            )
+        if before and result.added and has_ids is False:
+            warnings.warn(
+                f"the data has no ids, so {count(result.added, 'document')} were added to the "
+                f"{before:,} that were there, whether or not they are the same; give the data a "
+                "column of ids to avoid duplicates, or undo it with `vecsearch rollback`",
+                stacklevel=1,
+            )
         print_answer(
             as_json,
             result,
@@ -136,18 +161,25 @@ def _open_or_create(
     dim: int | None,
     metric: Metric | None,
     chunker: int | bool | None,
-) -> Collection:
-    """Open a collection, or create it; options that are fixed at creation must agree."""
+    width: int | None,
+) -> tuple[Collection, bool]:
+    """Open a collection, or create it; options that are fixed at creation must agree.
+
+    A new one takes `width` numbers a vector, without an embedder, unless it is None.
+    Also returns whether it is new.
+    """
     from vecsearch.collection import create, open_collection
     from vecsearch.errors import CollectionNotFoundError
 
     try:
         collection = open_collection(folder, embedder=embedder)
     except CollectionNotFoundError:
+        dim = width if width is not None else dim
         model = embedder or (DEFAULT_EMBEDDER if dim is None else None)
-        return create(
+        new = create(
             folder, embedder=model, dim=dim, metric=metric or Metric.COSINE, chunker=chunker
         )
+        return new, True
     info = collection.info()
     for option, wanted, current in (("--metric", metric, info.metric), ("--dim", dim, info.dim)):
         if wanted is not None and wanted != current:
@@ -160,7 +192,37 @@ def _open_or_create(
             f"{folder} was made without a chunker, which cannot change; make a new collection",
             param_hint="--chunk",
         )
-    return collection
+    return collection, False
+
+
+def _ids_and_vectors(
+    data: list[Path],
+    id_column: str,
+    on_error: OnError,
+    encoding: str | None,
+    csv: dict[str, Any],
+) -> tuple[bool | None, int | None]:
+    """Whether the data has ids, and the length of its vectors, None without a column of them.
+
+    (None, None) for data that cannot be read: adding it says what is wrong.
+    """
+    from vecsearch.errors import InvalidInputError
+    from vecsearch.ingest.sources import open_source
+    from vecsearch.ingest.sources.reading import reading_options
+    from vecsearch.ingest.vector_column import vector_width
+    from vecsearch.types import ID, VECTOR
+
+    try:
+        reading = reading_options(on_error, encoding, csv)
+        reading.beir_id = id_column == ID
+        batch = next(open_source(data, batch_rows=64, reading=reading).batches, None)
+    except InvalidInputError:
+        return None, None
+    if batch is None:
+        return None, None
+    has_vectors = VECTOR in batch.schema.names
+    width = vector_width(batch.column(VECTOR)) if has_vectors else None
+    return id_column in batch.schema.names, width
 
 
 def _integer_or_text(text: str) -> int | str:

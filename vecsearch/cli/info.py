@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
@@ -28,7 +31,7 @@ def info(
     with reporting(debug), open_for(folder, version) as collection:
         info = collection.info()
         if as_json:
-            print_json(info)
+            print_json(_short(info))
             return
         _print_info(info)
         if info.indexes and version is None:
@@ -64,6 +67,24 @@ def _print_info(info: CollectionInfo) -> None:
             "index": "; ".join(_shown_index(index) for index in info.indexes)
             or "none: every search is exact",
         }
+    )
+
+
+def _short(info: CollectionInfo) -> CollectionInfo:
+    """The same without the operating points of each calibration, which are long."""
+    return replace(
+        info,
+        indexes=tuple(
+            replace(
+                index,
+                calibration={
+                    name: value
+                    for name, value in index.calibration.items()
+                    if not isinstance(value, list | tuple | Mapping)
+                },
+            )
+            for index in info.indexes
+        ),
     )
 
 

@@ -166,13 +166,14 @@ def export(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a collection to one Parquet file.
+    """Write a collection to one file: .parquet, .csv, .jsonl or .arrow.
 
-    Other tools can read the file; `vecsearch restore` makes a collection of it.
+    The ending of its name says how. `vecsearch ingest` reads all four; `vecsearch restore` makes a
+    collection of a Parquet file.
     """
     with reporting(debug):
-        from vecsearch.maintenance.parquet import export_parquet
+        from vecsearch.maintenance.export import export as export_file
 
-        rows = export_parquet(folder, target, version)
+        rows = export_file(folder, target, version)
         shown = f"{count(rows, 'row')} of {folder} written to {target}"
         print_answer(as_json, {"rows": rows, "file": str(target)}, shown)

@@ -50,6 +50,8 @@ def search(
         raise typer.BadParameter(
             "give a question, or --queries with a file of them", param_hint="'QUESTION'"
         )
+    if question is not None and not question.strip():
+        raise typer.BadParameter("the question is empty", param_hint="'QUESTION'")
     with reporting(debug), open_for(folder, version) as collection:
         text_column = collection.info().text_column
         questions = read_questions(queries) if queries else {"1": str(question)}

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecsearch.common.batches import rebatch
+from vecsearch.common.json_arrays import (
+    NotInJsonError,
+    has_empty_struct,
+    to_json,
+    with_empty_structs,
+)
 from vecsearch.errors import (
     CollectionExistsError,
     CorruptedError,
@@ -61,8 +68,6 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
         StorageError: Reading or writing failed.
     """
     snapshot = open_snapshot(root, OpenFiles(root), version)
-    if target.exists():
-        raise CollectionExistsError(f"{target} exists already: choose a name that is free")
     schema = _file_schema(snapshot.manifest)
 
     def write(path: Path) -> None:
@@ -70,17 +75,34 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
             pa.OSFile(str(path), "wb") as sink,
             pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for batch in _rows_as_given(snapshot):
-                writer.write_batch(batch.cast(schema))
+            for batch in rows_as_given(snapshot):
+                writer.write_batch(_without_empty_structs(batch, schema))
 
-    part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
+    _require_parquet_types(schema)
     try:
-        disk.write_file(part, write)
+        write_new_file(target, write)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise InvalidInputError(f"{root} cannot be written as Parquet: {error}") from error
+    return snapshot.manifest.rows - snapshot.manifest.deleted
+
+
+def write_new_file(target: Path, write: Callable[[Path], None]) -> None:
+    """Create a file that appears complete or not at all.
+
+    Args:
+        target: The file; it must not exist.
+        write: Writes to the path it is given.
+
+    Raises:
+        CollectionExistsError: `target` exists.
+        StorageError: Writing failed.
+    """
+    if target.exists():
+        raise CollectionExistsError(f"{target} exists already: choose a name that is free")
+    part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
+    disk.write_file(part, write)
     disk.move(part, target)
     disk.sync_folder(target.parent)
-    return snapshot.manifest.rows - snapshot.manifest.deleted
 
 
 def _file_schema(manifest: Manifest) -> pa.Schema:
@@ -91,17 +113,50 @@ def _file_schema(manifest: Manifest) -> pa.Schema:
     )
     at = manifest.schema.get_field_index(VECTOR)
     schema = manifest.schema.set(at, vector_field(manifest.dim, "float32"))
-    return schema.with_metadata({METADATA: manifest_json.to_json(described)})
+    fields = [
+        pa.field(field.name, pa.large_string()) if has_empty_struct(field.type) else field
+        for field in schema
+    ]
+    return pa.schema(fields, {METADATA: manifest_json.to_json(described)})
 
 
-def _rows_as_given(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+def _require_parquet_types(schema: pa.Schema) -> None:
+    """Refuse a column whose type Parquet does not have, such as intervals."""
+    for field in schema:
+        try:
+            pq.write_table(pa.schema([field]).empty_table(), pa.BufferOutputStream())
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidInputError(
+                f"column {field.name!r} cannot be written as Parquet: {field.type}: {error}; "
+                "export to .arrow"
+            ) from error
+
+
+def _without_empty_structs(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in that schema; columns with structs without fields become JSON text."""
+    arrays = []
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if has_empty_struct(field.type):
+            try:
+                values = to_json(column)
+            except NotInJsonError as error:
+                raise InvalidInputError(
+                    f"column {field.name!r} cannot be written as Parquet: {error}"
+                ) from error
+            texts = [None if value is None else json.dumps(value) for value in values]
+            column = pa.array(texts, pa.large_string())
+        arrays.append(column)
+    return pa.RecordBatch.from_arrays(arrays, batch.schema.names).cast(schema)
+
+
+def rows_as_given(snapshot: Snapshot, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
     """The live rows, verified, with float32 vectors as they were given."""
     manifest = snapshot.manifest
     snapshot.verify()
     at = manifest.schema.get_field_index(VECTOR)
     rows = snapshot.live.rows
-    for start in range(0, len(rows), BATCH_ROWS):
-        batch = snapshot.take_stored(manifest.schema.names, rows[start : start + BATCH_ROWS])
+    for start in range(0, len(rows), batch_rows):
+        batch = snapshot.take_stored(manifest.schema.names, rows[start : start + batch_rows])
         vectors = vector_array(decode_vectors(batch))
         yield batch.set_column(at, vector_field(manifest.dim, "float32"), vectors)
 
@@ -186,6 +241,7 @@ def _stored_rows(file: pq.ParquetFile, manifest: Manifest) -> Iterator[pa.Record
         vectors = vector_view(column, manifest.dim)
         stored = encode_vectors(vectors, manifest.metric, manifest.dtype, norms)
         batch = batch.set_column(at, manifest.schema.field(at), stored[VECTOR])
+        batch = with_empty_structs(batch, manifest.schema)
         yield batch.cast(manifest.schema)
 
 

@@ -7,10 +7,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vecsearch.errors import CollectionExistsError, InvalidInputError
+from vecsearch.errors import CollectionExistsError, ConflictError, InvalidInputError
 from vecsearch.storage import disk, filesystem, log
 from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
 
@@ -64,6 +64,41 @@ def whole_folder(target: Path) -> Iterator[Path]:
         if old.exists() and not target.exists():
             old.rename(target)
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def removed_on_error(
+    root: Path, versions: list[int], created: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
+    """Remove a new collection if the block raises an error, so that nothing is left behind.
+
+    Enter it before the collection is created. A folder that held anything before is left alone, as
+    is one in which others committed meanwhile. After Ctrl-C the collection stays, and with it what
+    was embedded.
+
+    Args:
+        root: The folder of the new collection.
+        versions: The versions that the block commits before it may fail.
+        created: Whether the block created the collection, asked after the error.
+    """
+    was_there = root.exists()
+    is_ours = not was_there or (root.is_dir() and not any(root.iterdir()))
+    parents = [path for path in root.parents if not path.exists()]
+    try:
+        yield
+    except (CollectionExistsError, ConflictError):
+        raise  # another process created it
+    except Exception:
+        if is_ours and created() and root.is_dir() and log.versions(root) in ([], versions):
+            for path in root.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder that is not empty stays
+                for path in [] if was_there else [root, *parents]:
+                    path.rmdir()
+        raise
 
 
 def folder_path(path: str | os.PathLike[str]) -> Path:

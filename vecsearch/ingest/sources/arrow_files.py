@@ -7,9 +7,14 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from vecsearch.common.json_arrays import with_empty_structs
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Part, SourceFile
 from vecsearch.ingest.sources.encoding import open_binary, refuse_gzip
+from vecsearch.storage import manifest_json
+from vecsearch.types import CHUNK, RESERVED, VECTOR
+
+EXPORTED = b"vecsearch"  # key of the manifest in the metadata of a Parquet file of `export`
 
 
 def read_parquet(file: SourceFile) -> Part:
@@ -19,12 +24,47 @@ def read_parquet(file: SourceFile) -> Part:
     refuse_gzip(file.path, file.name, "unpack it (Parquet compresses inside)")
     with _naming_damage(file.name, "Parquet"), pq.ParquetFile(file.path) as parquet:
         total, schema = parquet.metadata.num_rows, parquet.schema_arrow
+    metadata = schema.metadata or {}
+    if EXPORTED in metadata:
+        schema = _exported_schema(schema, file.name)
 
     def read(wanted: pa.Schema) -> Batches:
         with _naming_damage(file.name, "Parquet"), pq.ParquetFile(file.path) as parquet:
-            yield from parquet.iter_batches(file.batch_rows)
+            for batch in parquet.iter_batches(file.batch_rows):
+                if EXPORTED in metadata:
+                    batch = with_empty_structs(batch.select(schema.names), schema)
+                    batch = batch.cast(schema)
+                yield batch
 
     return Part(file.name, total, schema, read)
+
+
+def _exported_schema(schema: pa.Schema, name: str) -> pa.Schema:
+    """The user's columns of a file that `export` wrote, without those that vecsearch adds.
+
+    Raises:
+        InvalidInputError: Its rows are passages.
+    """
+    if CHUNK in schema.names:
+        raise InvalidInputError(
+            f"{name} holds the passages of a chunked collection, which only restore reads",
+            hint="make a collection of it with vecsearch.restore, or export to .jsonl or .arrow, "
+            "which hold whole documents",
+            command_hint="make a collection of it with `vecsearch restore`, or export to .jsonl or "
+            ".arrow, which hold whole documents",
+        )
+    described = manifest_json.from_json(
+        schema.metadata[EXPORTED].decode(errors="replace"), f"the metadata of {name}"
+    ).schema
+    names = [name for name in schema.names if name not in RESERVED]
+    return pa.schema(
+        [
+            described.field(name)
+            if name in described.names and name != VECTOR
+            else schema.field(name)
+            for name in names
+        ]
+    )
 
 
 def read_arrow(file: SourceFile) -> Part:

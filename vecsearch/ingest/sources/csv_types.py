@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.json_arrays import from_json, is_binary, needs_type
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
 from vecsearch.types import BEIR_ID, ID, VECTOR
@@ -200,12 +201,17 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(values))
     if pa.types.is_nested(kind):
-        return pa.array([None if value is None else json.loads(value) for value in values], kind)
+        parsed = [None if value is None else json.loads(value) for value in values]
+        return from_json(parsed, kind) if needs_type(kind) else pa.array(parsed, kind)
+    if is_binary(kind):
+        return from_json(list(values), kind)
     array = pa.array(values, pa.large_string())
     if not is_text(kind):
         array = pc.if_else(pc.is_in(array, _MISSING), pa.scalar(None, pa.large_string()), array)
     if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
         raise ValueError("an integer with a sign or leading zeros is not written out the same")
+    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+        return from_json(array.to_pylist(), kind)
     return iso_dates(array, kind).cast(kind)
 
 
@@ -229,4 +235,6 @@ def iso_dates(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 def _in_words(kind: pa.DataType) -> str:
     if pa.types.is_nested(kind):
         return f"JSON text of {kind}, such as [0.1, 0.2]"
+    if is_binary(kind):
+        return f"base64 of {kind}"
     return f"{'an' if str(kind)[0] in 'aeio' else 'a'} {kind}"

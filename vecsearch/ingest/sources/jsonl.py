@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from vecsearch.common.json_arrays import from_json, is_binary, needs_type
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, SourceFile
 from vecsearch.ingest.sources.csv_types import DateColumn, iso_dates
@@ -15,7 +16,7 @@ from vecsearch.ingest.sources.dicts import blocks, fitting_batch
 from vecsearch.ingest.sources.encoding import TextFile
 from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.sources.reading import Place
-from vecsearch.ingest.sources.row_types import Columns
+from vecsearch.ingest.sources.row_types import Block, Columns, Row, Where
 from vecsearch.types import BEIR_ID, ID
 
 
@@ -37,14 +38,22 @@ def read_jsonl(file: SourceFile) -> Part:
             raise error
 
     columns, total = Columns(where), 0
+    typed = _Typed(file.known)
     dates: dict[str, DateColumn] = {}
     for block in blocks(_objects(text, noted), file.batch_rows, where):
         columns.see(block)
+        typed.see(block, where)
         for name in columns.kinds:
             dates.setdefault(name, DateColumn()).see([row.get(name) for row in block.rows])
         total += len(block.rows)
-    schema = columns.schema(file.known, first_kind=file.reading.skips)
+    typed.types = {
+        name: kind for name, kind in typed.types.items() if columns.kinds.pop(name, None)
+    }
+    schema = pa.schema([])
+    if columns.kinds or not typed.types:
+        schema = columns.schema(file.known, first_kind=file.reading.skips)
     dated = _dated(schema, dates, file)
+    whole = pa.schema([*dated, *typed.types.items()])
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks(_objects(text, read_before), file.batch_rows, where):
@@ -55,9 +64,14 @@ def read_jsonl(file: SourceFile) -> Part:
                 else iso_dates(column, field.type).cast(field.type)
                 for column, field in zip(batch.columns, dated, strict=True)
             ]
-            yield Located(pa.RecordBatch.from_arrays(arrays, schema=dated), numbers)
+            kept = set(numbers)
+            rows = [
+                row for number, row in zip(block.numbers, block.rows, strict=True) if number in kept
+            ]
+            arrays += typed.arrays(rows)
+            yield Located(pa.RecordBatch.from_arrays(arrays, schema=whole), numbers)
 
-    return Part(file.name, total, dated, read)
+    return Part(file.name, total, whole, read)
 
 
 def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) -> pa.Schema:
@@ -74,6 +88,56 @@ def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) ->
         special = field.name in (ID, BEIR_ID, file.text_column)
         fields.append(field.with_type(found) if is_date and not special else field)
     return pa.schema(fields)
+
+
+class _Typed:
+    """Columns of known types that JSON does not have, such as dates and bytes, as `export` writes.
+
+    A column with a value of another form is left to the types of its values. Text that is not
+    base64 is refused in a column of bytes.
+
+    Attributes:
+        types: The columns so far in which every value has the form.
+    """
+
+    def __init__(self, known: pa.Schema | None) -> None:
+        self.types: dict[str, pa.DataType] = {
+            field.name: field.type for field in known or () if needs_type(field.type)
+        }
+
+    def see(self, block: Block, where: Where) -> None:
+        """Drop the columns in which a value of these rows has another form.
+
+        Raises:
+            InvalidInputError: A value of a column of bytes is not base64.
+        """
+        for name, kind in list(self.types.items()):
+            try:
+                from_json([row.get(name) for row in block.rows], kind)
+            except _NOT_OF_THE_TYPE:
+                if is_binary(kind):
+                    _refuse_bytes(block, name, kind, where)
+                del self.types[name]
+
+    def arrays(self, rows: Sequence[Row]) -> list[pa.Array]:
+        """These columns of the rows."""
+        return [
+            from_json([row.get(name) for row in rows], kind) for name, kind in self.types.items()
+        ]
+
+
+_NOT_OF_THE_TYPE = (ValueError, TypeError, AttributeError, KeyError, pa.ArrowException)
+
+
+def _refuse_bytes(block: Block, name: str, kind: pa.DataType, where: Where) -> None:
+    for number, row in zip(block.numbers, block.rows, strict=True):
+        try:
+            from_json([row.get(name)], kind)
+        except _NOT_OF_THE_TYPE as error:
+            raise InvalidInputError(
+                f"{where(number)}, column {name!r}: {str(row.get(name))[:40]!r} is not base64 of "
+                f"{kind}; JSON lines hold bytes in base64"
+            ) from error
 
 
 def _objects(

@@ -1,0 +1,92 @@
+"""A first ingest leaves a whole collection or nothing, and records only what is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from test_cli import Answer, fails, ok
+
+import vecsearch as vs
+
+
+def vectors(path: Path, dim: int = 16) -> Path:
+    np.save(path, np.random.default_rng(0).standard_normal((5, dim)).astype(np.float32))
+    return path
+
+
+@pytest.mark.parametrize("name", ["bad.jsonl", "page.html", "rows.json", "empty"])
+@pytest.mark.parametrize("place", ["x.vs", "new/deeper/x.vs"])
+def test_a_failed_first_ingest_leaves_nothing(tmp_path: Path, name: str, place: str) -> None:
+    data = tmp_path / name
+    if name == "empty":
+        data.mkdir()
+    else:
+        data.write_text('{"id": 1, "text": "good"}\n{"id": 2, "text": ""}\n')
+    fails("ingest", data, tmp_path / place, "--embedder", "toy:8")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_right_command_works_after_a_wrong_one(tmp_path: Path) -> None:
+    data, place = vectors(tmp_path / "v.npy"), tmp_path / "v.vs"
+    fails("ingest", data, place, "--dim", "7")
+    assert not place.exists()
+    ok("ingest", data, place, "--dim", "16")
+    assert len(vs.open(place)) == 5
+
+
+def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
+    data, place = vectors(tmp_path / "v.npy"), tmp_path / "v.vs"
+    place.mkdir()
+    fails("ingest", data, place, "--dim", "7")
+    assert list(place.iterdir()) == []
+    ok("ingest", data, place)
+    fails("ingest", tmp_path / "v.npy", place, "--id-column", "nothing")
+    assert len(vs.open(place)) == 5
+
+
+@pytest.mark.parametrize("ending", ["npy", "parquet", "jsonl"])
+def test_ready_made_vectors_have_no_embedder(tmp_path: Path, ending: str) -> None:
+    data = tmp_path / f"v.{ending}"
+    matrix = np.load(vectors(tmp_path / "v.npy", 384))
+    if ending == "parquet":
+        pq.write_table(pa.table({"vector": list(matrix)}), data)
+    if ending == "jsonl":
+        data.write_text("".join(json.dumps({"vector": row.tolist()}) + "\n" for row in matrix))
+    answer = ok("ingest", data, tmp_path / "v.vs")
+    assert "no embedder is recorded" in answer.err
+    info = vs.open(tmp_path / "v.vs").info()
+    assert (info.embedder, info.dim, info.documents) == (None, 384, 5)
+    assert "no embedder" in fails("search", tmp_path / "v.vs", "how do plants make food")
+
+
+def test_a_second_ingest_without_ids_warns(tmp_path: Path) -> None:
+    data, place = vectors(tmp_path / "v.npy"), tmp_path / "v.vs"
+    assert "no ids" not in ok("ingest", data, place).err
+    answer = ok("ingest", data, place)
+    assert "no ids" in answer.err and "5 documents" in answer.err and "rollback" in answer.err
+    rows = tmp_path / "r.jsonl"
+    rows.write_text(json.dumps({"id": 10, "vector": [1.0] * 16}) + "\n")
+    assert ok("ingest", rows, place).err == ""
+
+
+@pytest.mark.parametrize("question", ["", "  ", "\n"])
+def test_an_empty_question_is_a_usage_error(tmp_path: Path, question: str) -> None:
+    with vs.create(tmp_path / "t.vs", embedder="toy:8") as c:
+        c.add(["a boat"])
+    answer = Answer("search", tmp_path / "t.vs", question)
+    assert answer.code == 2 and "empty" in answer.err and answer.out == ""
+
+
+def test_the_info_of_an_index_is_short(tmp_path: Path) -> None:
+    with vs.create(tmp_path / "t.vs", dim=2, limits=vs.Limits(smallest_index_rows=2)) as c:
+        c.add(np.random.default_rng(0).standard_normal((50, 2)).astype(np.float32))
+        c.build_index("Flat")
+        assert "measured with" in repr(c.info()) and len(repr(c.info())) < 1500
+    answer = ok("info", tmp_path / "t.vs", "--json")
+    (index,) = answer.json["indexes"]
+    assert index["calibration"]["queries"] > 0 and len(answer.out) < 2000

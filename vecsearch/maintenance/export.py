@@ -1,0 +1,170 @@
+"""Write a collection to one file, in the format that the file's ending names.
+
+A Parquet file holds all that `restore` needs. The other formats hold documents: the user's columns,
+and the vectors as they were given. In a chunked collection a document has several vectors, so there
+the text is put together again and the vectors are left out; adding the file embeds it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.common.json_arrays import NotInJsonError, is_binary, to_json
+from vecsearch.errors import InvalidInputError
+from vecsearch.maintenance.parquet import export_parquet, rows_as_given, write_new_file
+from vecsearch.query.documents import documents_by_id
+from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.schema import metadata_schema, vector_field
+from vecsearch.storage.snapshot import Snapshot, open_snapshot
+from vecsearch.types import CHUNK, ID
+
+FORMATS = (".parquet", ".csv", ".jsonl", ".arrow")
+DOCUMENT_ROWS = 1024  # whole documents in memory at a time
+
+
+def export(root: Path, target: Path, version: int | None = None) -> int:
+    """Write a version to one file, whose ending names the format.
+
+    Args:
+        root: The collection.
+        target: The file (.parquet, .csv, .jsonl or .arrow); it must not exist.
+        version: The version to write; None writes the latest.
+
+    Returns:
+        The number of rows written: documents, or in a Parquet file passages.
+
+    Raises:
+        InvalidInputError: The ending is another, or the format cannot hold a column.
+        CollectionNotFoundError: There is no collection at `root`.
+        VersionNotFoundError: It does not have this version.
+        CollectionExistsError: `target` exists.
+        CorruptedError: A file of the collection is damaged.
+        StorageError: Reading or writing failed.
+    """
+    ending = target.suffix.lower()
+    if ending not in FORMATS:
+        raise InvalidInputError(
+            f"{target.name} ends in {target.suffix!r}, which is no format of export; "
+            f"choose a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        )
+    if ending == ".parquet":
+        return export_parquet(root, target, version)
+    snapshot = open_snapshot(root, OpenFiles(root), version)
+    rows = 0
+
+    def write(path: Path) -> None:
+        nonlocal rows
+        rows = _WRITERS[ending](path, document_schema(snapshot), _documents(snapshot))
+
+    write_new_file(target, write)
+    return rows
+
+
+def document_schema(snapshot: Snapshot) -> pa.Schema:
+    """The columns of exported documents."""
+    manifest = snapshot.manifest
+    fields = list(metadata_schema(manifest.schema))
+    if not manifest.chunked:
+        fields.append(vector_field(manifest.dim, "float32"))
+    return pa.schema(fields)
+
+
+def _documents(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+    """The documents, verified, in batches of `document_schema`."""
+    schema = document_schema(snapshot)
+    if not snapshot.manifest.chunked:
+        for batch in rows_as_given(snapshot):
+            yield batch.select(schema.names).cast(schema)
+        return
+    text = schema.get_field_index(str(snapshot.manifest.text_column))
+    for passages in rows_as_given(snapshot, DOCUMENT_ROWS):
+        firsts = passages.filter(pc.equal(passages.column(CHUNK), 0)).select(schema.names)
+        found = documents_by_id(snapshot, firsts.column(ID).to_pylist(), [ID, schema.names[text]])
+        whole = [document and document[schema.names[text]] for document in found]
+        yield firsts.set_column(text, schema.field(text), pa.array(whole, schema.field(text).type))
+
+
+def _write_arrow(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+    rows = 0
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return rows
+
+
+def _write_jsonl(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for batch in batches:
+            columns = [_json_column(batch, name, "JSON lines") for name in schema.names]
+            for values in zip(*columns, strict=True):
+                row = dict(zip(schema.names, values, strict=True))
+                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            rows += batch.num_rows
+    return rows
+
+
+def _write_csv(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        _write_line(file, [_quoted(name) for name in schema.names])
+        for batch in batches:
+            columns = [_csv_column(batch, name) for name in schema.names]
+            for cells in zip(*columns, strict=True):
+                _write_line(file, cells)
+            rows += batch.num_rows
+    return rows
+
+
+def _write_line(file: IO[str], cells: Iterable[str]) -> None:
+    file.write(",".join(cells) + "\n")
+
+
+def _csv_column(batch: pa.RecordBatch, name: str) -> list[str]:
+    """The cells of a column: text in quotes, nested values as JSON text, nothing for a null."""
+    kind = batch.schema.field(name).type
+    values = _json_column(batch, name, "CSV")
+    if pa.types.is_nested(kind):
+        values = [
+            None if value is None else json.dumps(value, ensure_ascii=False) for value in values
+        ]
+    elif pa.types.is_boolean(kind):
+        values = [None if value is None else str(value).lower() for value in values]
+    as_text = pa.types.is_nested(kind) or pa.types.is_large_string(kind) or is_binary(kind)
+    cells = []
+    for value in values:
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidInputError(
+                f"column {name!r} cannot be written as CSV: it holds a NUL character; "
+                "export to .parquet, .arrow or .jsonl"
+            )
+        cells.append("" if value is None else _quoted(value) if as_text else str(value))
+    return cells
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _json_column(batch: pa.RecordBatch, name: str, format_name: str) -> list[Any]:
+    try:
+        return to_json(batch.column(name))
+    except (NotInJsonError, pa.ArrowException) as error:
+        raise InvalidInputError(
+            f"column {name!r} cannot be written as {format_name}: {error}; "
+            "export to .parquet or .arrow"
+        ) from error
+
+
+_WRITERS: dict[str, Callable[[Path, pa.Schema, Iterator[pa.RecordBatch]], int]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".arrow": _write_arrow,
+}
