@@ -19,6 +19,7 @@ from vecsearch.ingest.embedding import DocumentEncoder, EmbedTexts
 from vecsearch.ingest.passages import Passages, PassageSplitter, Split
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
+from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
 from vecsearch.storage.schema import encode_vectors
@@ -139,7 +140,11 @@ class AddTransaction:
 
     def write(self, window: pa.RecordBatch) -> None:
         """Check, split and embed one window of rows, and keep it for the next segment."""
-        rows = self.conflicts.resolve(self.checker.check(window, self.rows_read))
+        before = self.checker.metadata
+        checked = self.checker.check(window, self.rows_read)
+        if before is not None and not before.equals(self.checker.metadata):
+            require_exact(self.base, self.checker.schema())  # now, not after hours of embedding
+        rows = self.conflicts.resolve(checked)
         self.rows_read += window.num_rows
         if not rows.batch.num_rows:
             return
@@ -161,6 +166,7 @@ class AddTransaction:
         with self.store.locked() as latest:
             self._check_unchanged(latest.manifest)
             if latest.manifest.version != self.base.manifest.version:
+                require_exact(latest, self.checker.schema())
                 self._move_generated_ids(latest.manifest)
                 self.conflicts.recheck(latest)
             segments, replaced = self.conflicts.delete_replaced(latest)

@@ -103,11 +103,14 @@ class RowChecker:
         if self.generates_ids is None:
             self.generates_ids = not has_ids
         arrays = []
-        for field in self.metadata:
+        for number, field in enumerate(self.metadata):
             if field.name == ID and not has_ids:
                 arrays.append(self._generate_ids(batch.num_rows, field.type))
             elif field.name in batch.schema.names:
-                arrays.append(convert(batch.column(field.name), field, first))
+                array, wider = convert(batch.column(field.name), field, first)
+                if wider.type != field.type:
+                    self.metadata = self.metadata.set(number, wider)
+                arrays.append(array)
             else:
                 arrays.append(pa.nulls(batch.num_rows, field.type))
         checked = pa.RecordBatch.from_arrays(arrays, schema=self.metadata)

@@ -6,6 +6,7 @@ A cosine collection stores unit vectors, and the length each had in the column `
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit, resolve
 from vecsearch.types import CHUNK, END, ID, NORM, RESERVED, START, VECTOR, Metric
 
 DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
@@ -41,11 +43,14 @@ def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -
 
 
 def storage_type(kind: pa.DataType) -> pa.DataType:
-    """The type a metadata column is stored as: long strings, dictionaries decoded."""
+    """The type a metadata column is stored as: long strings, dictionaries decoded.
+
+    A column that has no value yet is stored as null, and takes its type from its first value.
+    """
     types = pa.types
     if types.is_dictionary(kind):
         return storage_type(kind.value_type)
-    if types.is_string(kind) or types.is_string_view(kind) or types.is_null(kind):
+    if types.is_string(kind) or types.is_string_view(kind):
         return pa.large_string()
     if types.is_binary(kind) or types.is_binary_view(kind):
         return pa.large_binary()
@@ -56,47 +61,108 @@ def storage_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
-    """Bring a column to its stored type without losing anything.
+def storable_type(name: str, kind: object) -> pa.DataType:
+    """The stored type of a column that somebody declares.
+
+    Args:
+        name: The column.
+        kind: A pyarrow type, or its name such as "int64".
+
+    Raises:
+        InvalidInputError: It is no type, or a column cannot have it.
+    """
+    if isinstance(kind, str):
+        kind = _named_type(kind)
+    if not isinstance(kind, pa.DataType):
+        raise InvalidInputError(
+            f"column {name!r}: {str(kind)[:60]!r} is not the name of an Arrow type such as 'string', "
+            "'int64', 'date32'",
+        )
+    if pa.types.is_union(kind) or pa.types.is_interval(kind):
+        raise InvalidInputError(f"column {name!r}: a column cannot be {kind}")
+    return storage_type(kind)
+
+
+def _named_type(name: str) -> object:
+    """The type of that name; the name itself if there is none."""
+    written = name.strip()
+    if written.startswith("list<") and written.endswith(">"):
+        inner = _named_type(written[5:-1].removeprefix("item: "))
+        return pa.list_(inner) if isinstance(inner, pa.DataType) else name
+    zoned = re.fullmatch(r"timestamp\[(s|ms|us|ns), *(?:tz=)?([^]]+)\]", written)
+    if zoned:
+        return pa.timestamp(zoned[1], zoned[2])
+    decimal = re.fullmatch(r"decimal(?:128)?\((\d+), *(\d+)\)", written)
+    try:
+        if decimal:
+            return pa.decimal128(int(decimal[1]), int(decimal[2]))
+        aliases = {"int": "int64", "float": "double", "text": "string", "str": "string"}
+        aliases |= {"timestamp": "timestamp[us]", "date": "date32", "boolean": "bool"}
+        return pa.type_for_alias(aliases.get(written, written))
+    except (ValueError, pa.ArrowException):
+        return name
+
+
+def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.Field]:
+    """Bring a column to its stored type, or to a wider one, without changing a value.
 
     Args:
         array: The column as given.
         field: The column as stored.
         first: The number of the array's first row in the data, for error messages.
 
+    Returns:
+        The column, and the field with the type that it has from now on.
+
     Raises:
         InvalidInputError: A value cannot be stored; the message names its row.
     """
-    if array.type == field.type:
-        return array
-    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(
-        storage_type(array.type)
-    ):
+    given = storage_type(array.type)
+    if array.type != given and not pa.types.is_dictionary(array.type):
+        array = array.cast(given)
+    elif array.type != given:
+        array = array.cast(array.type.value_type).cast(given)
+    fixed = field.name == ID or not field.nullable
+    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
         wanted = "strings" if pa.types.is_large_string(field.type) else "integers"
         raise InvalidInputError(
             f"row {first}, column 'id': ids of this collection are {wanted}, not {array.type}"
         )
-    if pa.types.is_large_string(field.type) and not pa.types.is_large_string(
-        storage_type(array.type)
-    ):
-        raise InvalidInputError(
-            f"column {field.name!r} holds {array.type}, first at row {first}; "
-            "the collection stores strings there: convert it"
-        )
     try:
-        return array.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        for row in range(len(array)):
-            try:
-                array.slice(row, 1).cast(field.type)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                raise InvalidInputError(
-                    f"row {first + row}, column {field.name!r}: "
-                    f"{array[row].as_py()!r} cannot be stored as {field.type}"
-                ) from error
-        raise InvalidInputError(
-            f"column {field.name!r}: {array.type} cannot be stored as {field.type}: {error}"
-        ) from error
+        kind = field.type if fixed else resolve(field.type, array)
+        return exact_cast(array, kind), field.with_type(kind)
+    except MisfitError as error:
+        raise _refused(array, field, first, fixed=fixed) from error
+
+
+def _refused(array: pa.Array, field: pa.Field, first: int, *, fixed: bool) -> InvalidInputError:
+    """The error for a column that does not fit, naming the first row that does not."""
+
+    def fits(part: pa.Array) -> object:
+        return exact_cast(part, field.type) if fixed else resolve(field.type, part)
+
+    row = first_misfit(array, fits)
+    where, value = f"column {field.name!r}", f"a value of type {array.type}"
+    if row is not None:
+        where, value = f"row {first + row}, {where}", f"{_shown(array[row])} ({array.type})"
+    return InvalidInputError(
+        f"{where}: {value} cannot be stored as {field.type} without a change",
+        hint=f"convert it, or create the collection with schema={{{field.name!r}: type}} of a type "
+        "that holds all values",
+        command_hint="convert it, or start with a new collection and "
+        f"--schema {field.name}:{_suggested(field.type, array.type)}",
+    )
+
+
+def _shown(value: pa.Scalar) -> str:
+    text = repr(value.as_py())
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _suggested(stored: pa.DataType, given: pa.DataType) -> str:
+    """The name of a type that holds both."""
+    nested = pa.types.is_nested(stored) or pa.types.is_nested(given)
+    return "json" if nested else "string"
 
 
 def system_fields(metric: Metric, dim: int, dtype: str, *, chunked: bool) -> list[pa.Field]:
