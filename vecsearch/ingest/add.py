@@ -22,7 +22,7 @@ from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
-from vecsearch.storage.schema import encode_vectors
+from vecsearch.storage.schema import ID_DECLARED, encode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
@@ -230,7 +230,9 @@ class AddTransaction:
             segments=(*segments, *staged),
             next_id=max(self.checker.next_id, latest.next_id),
             settings={
-                name: value for name, value in latest.settings.items() if name != "open_schema"
+                name: value
+                for name, value in latest.settings.items()
+                if name not in ("open_schema", ID_DECLARED)
             },
         )
 

@@ -21,14 +21,14 @@ from vecsearch.storage.exact import require_exact
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
-from vecsearch.storage.schema import convert, metadata_schema, storable_type
+from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
 from vecsearch.storage.segment import write_batch
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
 from vecsearch.storage.widening import is_widening
-from vecsearch.types import ID, RESERVED, VECTOR, DeleteResult, UpdateResult
+from vecsearch.types import ID, VECTOR, DeleteResult, UpdateResult
 
 _KNOWN_TO_ARROW = (Decimal, dt.time, dt.timedelta)
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
@@ -236,7 +236,7 @@ def _rename_covered(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[Ind
     )
 
 
-def add_column(store: Store, name: str, kind: pa.DataType, value: Any) -> int:
+def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> int:
     """Add a metadata column that holds `value` in every row; the version committed.
 
     Without a value only the manifest changes: rows of older segments have none.
@@ -245,7 +245,8 @@ def add_column(store: Store, name: str, kind: pa.DataType, value: Any) -> int:
     """
     with store.locked() as latest, store.staging() as staging:
         manifest = latest.manifest
-        if name in manifest.schema.names or name in RESERVED or not name:
+        check_column_name(name)
+        if name in manifest.schema.names or name == VECTOR:
             raise InvalidInputError(f"column {name!r} cannot be added: the name is taken")
         field = pa.field(name, storable_type(name, kind))
         array, wider = _new_value(field, value)
@@ -297,7 +298,7 @@ def drop_column(store: Store, name: str) -> int:
         return version.version
 
 
-def alter_column(store: Store, name: str, kind: pa.DataType) -> int:
+def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
     """Give a column a wider type that holds all its values; the version committed.
 
     Only the manifest changes: older segments are cast as they are read.

@@ -30,11 +30,14 @@ from vecsearch.storage.schema import (
     vector_field,
     vector_view,
 )
+from vecsearch.storage.segment import as_schema
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.storage.store import Store
+from vecsearch.storage.widening import without_keys
 from vecsearch.types import NORM, VECTOR
 
 BATCH_ROWS = 8192  # rows of a Parquet row group, and rows in memory at a time
+NO_KEYS = "_"  # the field that stands in a Parquet file for a struct without keys
 METADATA = b"vecsearch"  # key of the manifest in the metadata of a Parquet file
 
 
@@ -71,7 +74,7 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
             pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
             for batch in _rows_as_given(snapshot):
-                writer.write_batch(batch.cast(schema))
+                writer.write_batch(as_schema(batch, schema))
 
     part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
     try:
@@ -90,8 +93,28 @@ def _file_schema(manifest: Manifest) -> pa.Schema:
         manifest, segments=(), indexes=(), embedder=model and replace(model, files=())
     )
     at = manifest.schema.get_field_index(VECTOR)
-    schema = manifest.schema.set(at, vector_field(manifest.dim, "float32"))
+    schema = pa.schema([field.with_type(_parquet_type(field.type)) for field in manifest.schema])
+    schema = schema.set(at, vector_field(manifest.dim, "float32"))
     return schema.with_metadata({METADATA: manifest_json.to_json(described)})
+
+
+def _narrowed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows as a segment stores them; a struct without keys loses the field it had in the file."""
+    arrays = []
+    for field, array in zip(schema, batch.columns, strict=True):
+        plain = array.type == field.type or not pa.types.is_nested(field.type)
+        arrays.append(array.cast(field.type) if plain else without_keys(array, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _parquet_type(kind: pa.DataType) -> pa.DataType:
+    """The type in a Parquet file, where a struct needs a field: `NO_KEYS` if it has no other."""
+    if pa.types.is_list(kind):
+        return pa.list_(_parquet_type(kind.value_type))
+    if not pa.types.is_struct(kind):
+        return kind
+    fields = [pa.field(field.name, _parquet_type(field.type)) for field in kind]
+    return pa.struct(fields or [pa.field(NO_KEYS, pa.null())])
 
 
 def _rows_as_given(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
@@ -186,7 +209,7 @@ def _stored_rows(file: pq.ParquetFile, manifest: Manifest) -> Iterator[pa.Record
         vectors = vector_view(column, manifest.dim)
         stored = encode_vectors(vectors, manifest.metric, manifest.dtype, norms)
         batch = batch.set_column(at, manifest.schema.field(at), stored[VECTOR])
-        yield batch.cast(manifest.schema)
+        yield _narrowed(batch, manifest.schema)
 
 
 def _require_whole(root: Path, source: Path) -> None:

@@ -7,6 +7,7 @@ A cosine collection stores unit vectors, and the length each had in the column `
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit, resolve
 from vecsearch.types import CHUNK, END, ID, NORM, RESERVED, START, VECTOR, Metric
 
+ID_DECLARED: Final = "id_declared"  # a setting: the type of the ids is stated, not found
 DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
 UNIT_TOLERANCE: Final = 0.01  # how far float16 can move the squared length of a unit vector from 1
 CHECKED_ROWS: Final = 65_536  # vectors converted to float32 at a time
@@ -34,10 +36,13 @@ def metadata_schema(schema: pa.Schema) -> pa.Schema:
 def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
     """The user's columns as the data names them, for readers that must guess types."""
     names = {ID: id_column, manifest.text_column: text_column or manifest.text_column}
+    settings = manifest.settings
+    id_is_open = settings.get("open_schema") and not settings.get(ID_DECLARED)
     return pa.schema(
         [
             field.with_name(names.get(field.name, field.name))
             for field in metadata_schema(manifest.schema)
+            if field.name != ID or not id_is_open
         ]
     )
 
@@ -75,12 +80,58 @@ def storable_type(name: str, kind: object) -> pa.DataType:
         kind = _named_type(kind)
     if not isinstance(kind, pa.DataType):
         raise InvalidInputError(
-            f"column {name!r}: {str(kind)[:60]!r} is not the name of an Arrow type such as 'string', "
-            "'int64', 'date32'",
+            f"column {name!r}: {str(kind)[:60]!r} is not the name of an Arrow type such as "
+            "'string', 'int64', 'date32'",
         )
     if pa.types.is_union(kind) or pa.types.is_interval(kind):
         raise InvalidInputError(f"column {name!r}: a column cannot be {kind}")
     return storage_type(kind)
+
+
+def declare(
+    schema: pa.Schema, columns: pa.Schema | Mapping[str, object], text_column: str | None
+) -> pa.Schema:
+    """The schema of an empty collection with declared columns.
+
+    Args:
+        schema: The schema without them.
+        columns: The columns: names with Arrow types or their names. `id` may be among them.
+        text_column: The column of texts.
+
+    Raises:
+        InvalidInputError: A name is reserved or empty, or a type cannot be stored.
+    """
+    if isinstance(columns, pa.Schema):
+        columns = dict(zip(columns.names, columns.types, strict=True))
+    if not isinstance(columns, Mapping):
+        raise InvalidInputError(
+            f"schema is a {type(columns).__name__}: give a pyarrow.Schema or a dict of column "
+            "name -> type"
+        )
+    for name, kind in columns.items():
+        check_column_name(name)
+        stored = storable_type(name, kind)
+        if name == VECTOR:
+            raise InvalidInputError("schema: the column 'vector' is declared with dim= and dtype=")
+        if name in (ID, text_column):
+            allowed = (pa.int64(), pa.large_string()) if name == ID else (pa.large_string(),)
+            if stored not in allowed:
+                raise InvalidInputError(f"schema: column {name!r} cannot be {stored}")
+            at = schema.get_field_index(name)
+            schema = schema.set(at, schema.field(at).with_type(stored))
+        else:
+            schema = schema.insert(len(metadata_schema(schema)), pa.field(name, stored))
+    return schema
+
+
+def check_column_name(name: object) -> None:
+    """Raises InvalidInputError for what cannot be a column's name."""
+    if not isinstance(name, str) or not name or name in RESERVED:
+        raise InvalidInputError(f"{str(name)[:60]!r} cannot be the name of a column")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"column name {name!r} is not valid Unicode") from error
 
 
 def _named_type(name: str) -> object:

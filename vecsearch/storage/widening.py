@@ -215,7 +215,7 @@ def _same_family(given: pa.DataType, kind: pa.DataType) -> bool:
 
 
 def _plain_cast(array: pa.Array, kind: pa.DataType, *, safe: bool = True) -> pa.Array:
-    """Arrow's cast, past its checks of what a type could hold; those of values are in `_is_same`."""
+    """Arrow's cast without its checks of types; values are compared in `_is_same`."""
     if types.is_integer(array.type) and types.is_decimal(kind):
         array = array.cast(pa.decimal256(20, 0)).cast(pa.decimal256(76, max(kind.scale, 0)))
     if types.is_floating(kind):
@@ -268,8 +268,24 @@ def _rebuilt(
     return pa.StructArray.from_arrays(inner, fields=list(kind), mask=mask)
 
 
+def without_keys(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column without the keys of structs that `kind` does not have."""
+    if not _is_nested_pair(array.type, kind):
+        return array.cast(kind)
+    if types.is_struct(kind):
+        names = [field.name for field in kind]
+        if not names:
+            present = array.is_valid().to_pylist()
+            return pa.array([{} if each else None for each in present], kind)
+        children = dict(zip((field.name for field in array.type), array.flatten(), strict=True))
+        array = pa.StructArray.from_arrays(
+            [children[name] for name in names], names, mask=array.is_null()
+        )
+    return _rebuilt(array, kind, without_keys)
+
+
 def first_misfit(array: pa.Array, fits: Callable[[pa.Array], object]) -> int | None:
-    """The first row that `fits` refuses by raising MisfitError; None if only several rows together do."""
+    """The first row for which `fits` raises MisfitError; None if no row alone does."""
     low, high = 0, len(array)
     if not _refuses(fits, array):
         return None

@@ -9,6 +9,8 @@ otherwise is not text; in a text column they are text.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,11 +37,13 @@ _INT = Candidate(pa.int64(), r"^(0|-?[1-9]\d{0,18})$")
 # At most 15 digits before the point: a double holds every integer of so many digits, but not
 # every longer one.
 _FLOAT = Candidate(pa.float64(), r"^-?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?[12]?\d{1,2})?$")
+_BOOL = Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _JSON = Candidate(pa.list_(pa.float64()), r"^\s*\[(?s:.*)\]\s*$")
 _CANDIDATES = [
     _INT,
     _FLOAT,
-    Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$"),
+    _BOOL,
     Candidate(pa.date32(), f"^{_DAY}$"),
     Candidate(pa.timestamp("us"), f"^{_DAY}[T ]{_TIME}$"),
     Candidate(pa.timestamp("us", "UTC"), rf"^{_DAY}[T ]{_TIME}(Z|[+-]\d{{2}}:?\d{{2}})$"),
@@ -79,7 +83,9 @@ class Cells:
                     shown = value if value is None or len(value) <= 40 else value[:40] + "…"
                     raise InvalidInputError(
                         f"{self.file}, line {line}, column {field.name!r}: {shown!r} is not "
-                        f"{_in_words(field.type)}"
+                        f"{_in_words(field.type)}",
+                        hint=f"start with create(..., schema={{{field.name!r}: 'string'}})",
+                        command_hint=f"start with --schema {field.name}:string",
                     ) from error
             raise
 
@@ -100,6 +106,7 @@ class ColumnType:
         if known is not None and name in known.names:
             field = known.field(name)
             self.known = None if pa.types.is_null(field.type) else field
+        self.wider = [] if self.known is None or name == ID else _wider(self.known.type)
         candidates = {ID: [_INT], VECTOR: [_JSON], text_column: []}.get(name, _CANDIDATES)
         self.candidates: list[Candidate] = list(candidates)
         self.allows_markers = name != ID  # NA and the like stand for a missing value
@@ -113,7 +120,7 @@ class ColumnType:
             InvalidInputError: A cell does not fit the known type.
         """
         if self.known is not None:
-            cells.converted(number, self.known)
+            self._see_known(cells, number, self.known)
             return
         if self.has_text and not self.candidates:
             return
@@ -126,6 +133,20 @@ class ColumnType:
             candidate for candidate in self.candidates if _is_written_as(array, candidate)
         ]
 
+    def _see_known(self, cells: Cells, number: int, known: pa.Field) -> None:
+        """Let the column become wider where a cell asks for it, as one file with all rows would."""
+        try:
+            cells.converted(number, known)
+        except InvalidInputError:
+            for kind in self.wider:
+                try:
+                    cells.converted(number, known.with_type(kind))
+                except InvalidInputError:
+                    continue
+                self.known = known.with_type(kind)
+                return
+            raise
+
     def type(self) -> pa.DataType:
         """The type that all cells have; the null type for a column without any cell."""
         if self.known is not None:
@@ -133,6 +154,22 @@ class ColumnType:
         if not self.has_text:
             return pa.null() if self.candidates else pa.string()
         return self.candidates[0].type if self.candidates and self.has_value else pa.string()
+
+
+def _wider(kind: pa.DataType) -> list[pa.DataType]:
+    """The types that a column of a collection becomes if its cells are of no narrower one."""
+    if pa.types.is_integer(kind):
+        return [pa.int64(), pa.float64()]
+    if pa.types.is_date32(kind):
+        return [pa.timestamp("us")]
+    return [pa.float64()] if pa.types.is_floating(kind) else []
+
+
+def _is_exact(text: str, value: float) -> bool:
+    """Whether a float is the number that a cell writes, as far as floats have its digits."""
+    if math.isinf(value):
+        return text.strip().lower().lstrip("+-") in ("inf", "infinity")
+    return not _WHOLE.fullmatch(text) or int(text) == value
 
 
 def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
@@ -157,7 +194,14 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
         array = pc.if_else(pc.is_in(array, _MISSING), pa.scalar(None, pa.large_string()), array)
     if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
         raise ValueError("an integer with a sign or leading zeros is not written out the same")
-    return array.cast(kind)
+    if pa.types.is_boolean(kind) and not _is_written_as(array.drop_null(), _BOOL):
+        raise ValueError("a boolean is written true or false")
+    converted = array.cast(kind)
+    if pa.types.is_floating(kind):
+        for text, value in zip(array.to_pylist(), converted.to_pylist(), strict=True):
+            if text is not None and not _is_exact(text, value):
+                raise ValueError("a float does not hold this number")
+    return converted
 
 
 def _in_words(kind: pa.DataType) -> str:
