@@ -193,11 +193,12 @@ def _refused(array: pa.Array, field: pa.Field, first: int, *, fixed: bool) -> In
         return exact_cast(part, field.type) if fixed else resolve(field.type, part)
 
     row = first_misfit(array, fits)
-    where, value = f"column {field.name!r}", f"a value of type {array.type}"
+    where, value = f"column {field.name!r}", "a value"
     if row is not None:
-        where, value = f"row {first + row}, {where}", f"{_shown(array[row])} ({array.type})"
+        where, value = f"row {first + row}, {where}", _shown(array[row])
     return InvalidInputError(
-        f"{where}: {value} cannot be stored as {field.type} without a change",
+        f"{where}: {value} cannot be stored as {field.type} without a change (it comes as "
+        f"{array.type})",
         hint=f"convert it, or create the collection with schema={{{field.name!r}: type}} of a type "
         "that holds all values",
         command_hint="convert it, or start with a new collection and "
