@@ -230,3 +230,14 @@ def test_a_csv_cell_that_would_change_is_refused_by_file_and_line(
     collection.add(tmp_path / "1.csv")
     with pytest.raises(vs.InvalidInputError, match="2.csv, line 2, column 'n'"):
         collection.add(tmp_path / "2.csv")
+
+
+@pytest.mark.parametrize("kind", [pa.decimal32(5, 2), pa.decimal64(9, 2), pa.decimal128(5, -2)])
+def test_columns_of_rare_decimals_can_be_updated(tmp_path: Path, kind: pa.DataType) -> None:
+    collection = new(tmp_path)
+    collection.add([row(1), row(2)])
+    collection.add_column("x", kind)
+    collection.update("id = 1", {"x": 100})
+    collection.update("id = 2", {"x": None})
+    assert values(collection) == [Decimal(100), None]
+    assert collection.check() == []

@@ -86,7 +86,7 @@ def update(
         scalars, schema = {}, latest.manifest.schema
         for name, value in values.items():
             array, field = _new_value(_changeable(latest.manifest, name), value)
-            scalars[name] = array[0]
+            scalars[name] = array
             schema = schema.set(schema.get_field_index(name), field)
         positions = whole_documents(latest, select_rows(latest, where))
         if not len(positions) or not scalars:
@@ -111,7 +111,7 @@ def _widen(latest: Snapshot, schema: pa.Schema) -> Snapshot:
 
 
 def _update_in_place(
-    latest: Snapshot, positions: Positions, values: Mapping[str, pa.Scalar], staging: Staging
+    latest: Snapshot, positions: Positions, values: Mapping[str, pa.Array], staging: Staging
 ) -> tuple[Manifest, Positions]:
     """Rewrite the segments of which a large share changes; also the positions that are left."""
     segments = list(latest.manifest.segments)
@@ -137,7 +137,7 @@ def _append_updated(
     latest: Snapshot,
     version: Manifest,
     positions: Positions,
-    values: Mapping[str, pa.Scalar],
+    values: Mapping[str, pa.Array],
     staging: Staging,
 ) -> Manifest:
     """Write updated copies of rows as a new segment, and delete the old rows."""
@@ -212,12 +212,14 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
 
 
 def _with_values(
-    batch: pa.RecordBatch, values: Mapping[str, pa.Scalar], mask: Mask
+    batch: pa.RecordBatch, values: Mapping[str, pa.Array], mask: Mask
 ) -> pa.RecordBatch:
-    """Rows with new values in the rows of `mask`."""
+    """Rows with new values, each an array of one, in the rows of `mask`."""
+    rows = batch.num_rows
+    indices = pa.array(np.where(mask, rows, np.arange(rows)))
     for name, value in values.items():
         at = batch.schema.names.index(name)
-        changed = pc.if_else(pa.array(mask), value, batch.column(at))
+        changed = pa.concat_arrays([batch.column(at), value]).take(indices)
         batch = batch.set_column(at, batch.schema.field(at), changed)
     return batch
 
