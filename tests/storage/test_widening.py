@@ -228,7 +228,7 @@ def test_a_csv_cell_that_would_change_is_refused_by_file_and_line(
         (tmp_path / f"{number}.csv").write_text(text)
     collection = new(tmp_path)
     collection.add(tmp_path / "1.csv")
-    with pytest.raises(vs.InvalidInputError, match="2.csv, line 2, column 'n'"):
+    with pytest.raises(vs.InvalidInputError, match=r"2\.csv, line 2, column 'n'"):
         collection.add(tmp_path / "2.csv")
 
 
