@@ -105,6 +105,7 @@ def create(
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
+    schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -124,6 +125,9 @@ def create(
         keep_versions: How many older versions stay readable, 1 or more.
         sample_queries: How many queries to store as vectors, to measure recall with; see
             `Collection.sample_queries`.
+        schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
+            type ("int64", "string", "timestamp[us]", ...). Columns that it does not name take
+            their types from the first `add`.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -166,6 +170,7 @@ def create(
         recall=recall,
         keep_versions=keep_versions,
         settings={SETTING: sample_queries} if sample_queries else {},
+        columns=schema,
     )
     with removed_on_error(root, []):
         make_collection_folders(root)
@@ -331,11 +336,7 @@ class Collection:
         self._writable()
         # Another process may have moved the collection to another model.
         manifest = self.refresh()._snapshot.manifest
-        known = (
-            None
-            if manifest.settings.get("open_schema")
-            else source_schema(manifest, id_column, text_column)
-        )
+        known = source_schema(manifest, id_column, text_column)
         reading.beir_id = id_column == ID and BEIR_ID not in manifest.schema.names
         with invalid_data():
             source = open_source(
@@ -437,13 +438,50 @@ class Collection:
             3
         """
         self._writable()
-        try:
-            arrow_type = pa.type_for_alias(kind) if isinstance(kind, str) else kind
-        except ValueError as error:
-            raise InvalidInputError(
-                f"{kind!r} is not the name of an Arrow type such as 'string', 'int64', 'date32'"
-            ) from error
-        return self._changed(edit.add_column(self._store, name, arrow_type, value))
+        return self._changed(edit.add_column(self._store, name, kind, value))
+
+    def drop_column(self, name: str) -> int:
+        """Remove a metadata column and its values. Older versions keep it.
+
+        Args:
+            name: The column; not the id, the text or the vector.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: There is no such column, or it cannot be removed.
+
+        Example:
+            >>> _ = c.add_column("draft", "bool", True)
+            >>> _ = c.drop_column("draft")
+            >>> "draft" in c.info().columns
+            False
+        """
+        self._writable()
+        return self._changed(edit.drop_column(self._store, name))
+
+    def alter_column(self, name: str, kind: pa.DataType | str) -> int:
+        """Give a metadata column a wider type that holds each of its values exactly.
+
+        Args:
+            name: The column.
+            kind: A pyarrow type, or its name.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: There is no such column, or the type does not hold its values.
+
+        Example:
+            >>> _ = c.add_column("price", "int64", 3)
+            >>> _ = c.alter_column("price", "double")
+            >>> c.info().columns["price"]
+            'double'
+        """
+        self._writable()
+        return self._changed(edit.alter_column(self._store, name, kind))
 
     def build_index(
         self,

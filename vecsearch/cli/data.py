@@ -50,6 +50,10 @@ def ingest(
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
     id_column: Annotated[str, typer.Option(help="Column that holds the ids.")] = "id",
+    schema: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:TYPE", help="New collection: a column's type. Repeatable."),
+    ] = None,
     on_conflict: Annotated[
         OnConflict, typer.Option(help="What to do with an id that is already in the collection.")
     ] = "error",
@@ -95,7 +99,7 @@ def ingest(
         with removed_on_error(folder, [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
             collection, is_new = _open_or_create(
-                folder, embedder, dim, metric, chunker, width if is_ready_made else None
+                folder, embedder, dim, metric, chunker, width if is_ready_made else None, schema
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -155,6 +159,58 @@ def delete(
         print_answer(as_json, result, f"{deleted} deleted{missing} (version {result.version})")
 
 
+@app.command(rich_help_panel=PANEL)
+def add_column(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The column.")],
+    kind: Annotated[str, typer.Argument(metavar="TYPE", help="int64, double, string, date32, ...")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Add a column that is empty in every document."""
+    with reporting(debug), open_for(folder) as collection:
+        _print_column(as_json, collection.add_column(name, kind), f"column {name} added")
+
+
+@app.command(rich_help_panel=PANEL)
+def drop_column(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The column.")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Remove a column and its values."""
+    with reporting(debug), open_for(folder) as collection:
+        _print_column(as_json, collection.drop_column(name), f"column {name} removed")
+
+
+@app.command(rich_help_panel=PANEL)
+def alter_column(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The column.")],
+    kind: Annotated[str, typer.Argument(metavar="TYPE", help="The wider type.")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give a column a wider type that loses no value."""
+    with reporting(debug), open_for(folder) as collection:
+        _print_column(as_json, collection.alter_column(name, kind), f"column {name} is {kind}")
+
+
+def _print_column(as_json: bool, version: int, message: str) -> None:
+    print_answer(as_json, {"version": version}, f"{message} (version {version})")
+
+
+def _declared(schema: list[str] | None) -> dict[str, str] | None:
+    """The columns of `--schema name:type`."""
+    if not schema:
+        return None
+    pairs = [item.partition(":") for item in schema]
+    if not all(name and kind for name, _, kind in pairs):
+        raise typer.BadParameter("write NAME:TYPE, such as year:int64", param_hint="--schema")
+    return {name: kind for name, _, kind in pairs}
+
+
 def _open_or_create(
     folder: Path,
     embedder: str | None,
@@ -162,6 +218,7 @@ def _open_or_create(
     metric: Metric | None,
     chunker: int | bool | None,
     width: int | None,
+    schema: list[str] | None,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -177,9 +234,20 @@ def _open_or_create(
         dim = width if width is not None else dim
         model = embedder or (DEFAULT_EMBEDDER if dim is None else None)
         new = create(
-            folder, embedder=model, dim=dim, metric=metric or Metric.COSINE, chunker=chunker
+            folder,
+            embedder=model,
+            dim=dim,
+            metric=metric or Metric.COSINE,
+            chunker=chunker,
+            schema=_declared(schema),
         )
         return new, True
+    if schema:
+        raise typer.BadParameter(
+            f"{folder} exists already; change its columns with add-column, drop-column and "
+            "alter-column",
+            param_hint="--schema",
+        )
     info = collection.info()
     for option, wanted, current in (("--metric", metric, info.metric), ("--dim", dim, info.dim)):
         if wanted is not None and wanted != current:

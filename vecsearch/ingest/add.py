@@ -21,9 +21,10 @@ from vecsearch.ingest.passages import Passages, PassageSplitter, Split
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.ingest.sources import Places, Reading
+from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
-from vecsearch.storage.schema import encode_vectors
+from vecsearch.storage.schema import ID_DECLARED, encode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
@@ -151,7 +152,10 @@ class AddTransaction:
 
     def write(self, window: pa.RecordBatch) -> None:
         """Check, split and embed one window of rows, and keep it for the next segment."""
+        before = self.checker.metadata
         checked = self.bad_rows.check(self.checker, window, self.rows_read)
+        if before is not None and not before.equals(self.checker.metadata):
+            require_exact(self.base, self.checker.schema())  # now, not after hours of embedding
         rows = self.conflicts.resolve(checked)
         self.rows_read += window.num_rows
         self.bad_rows.places.forget(self.rows_read)
@@ -179,6 +183,7 @@ class AddTransaction:
         with self.store.locked() as latest:
             self._check_unchanged(latest.manifest)
             if latest.manifest.version != self.base.manifest.version:
+                require_exact(latest, self.checker.schema())
                 self._move_generated_ids(latest.manifest)
                 self.conflicts.recheck(latest)
             segments, replaced = self.conflicts.delete_replaced(latest)
@@ -255,7 +260,9 @@ class AddTransaction:
             segments=(*segments, *staged),
             next_id=max(self.checker.next_id, latest.next_id),
             settings={
-                name: value for name, value in latest.settings.items() if name != "open_schema"
+                name: value
+                for name, value in latest.settings.items()
+                if name not in ("open_schema", ID_DECLARED)
             },
         )
 

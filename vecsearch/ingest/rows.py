@@ -24,7 +24,7 @@ from vecsearch.ingest.vector_column import (
     vector_width,
 )
 from vecsearch.storage.manifest import Manifest
-from vecsearch.storage.schema import convert, metadata_schema, storage_type
+from vecsearch.storage.schema import ID_DECLARED, convert, metadata_schema, storage_type
 from vecsearch.types import ID, RESERVED, VECTOR
 
 LARGEST_ID = 2**63 - 1
@@ -103,11 +103,14 @@ class RowChecker:
         if self.generates_ids is None:
             self.generates_ids = not has_ids
         arrays = []
-        for field in self.metadata:
+        for number, field in enumerate(self.metadata):
             if field.name == ID and not has_ids:
                 arrays.append(self._generate_ids(batch.num_rows, field.type))
             elif field.name in batch.schema.names:
-                arrays.append(convert(batch.column(field.name), field, first))
+                array, wider = convert(batch.column(field.name), field, first)
+                if wider.type != field.type:
+                    self.metadata = self.metadata.set(number, wider)
+                arrays.append(array)
             else:
                 arrays.append(pa.nulls(batch.num_rows, field.type))
         checked = pa.RecordBatch.from_arrays(arrays, schema=self.metadata)
@@ -198,14 +201,23 @@ class RowChecker:
         """The metadata columns of a new collection."""
         has_ids = ID in batch.schema.names
         id_type = _id_type(batch.schema.field(ID).type) if has_ids else pa.int64()
+        if self.manifest.settings.get(ID_DECLARED):
+            id_type = self.manifest.schema.field(ID).type
         fields = [pa.field(ID, id_type, nullable=False)]
         text = self.manifest.text_column
         if text:
             fields.append(pa.field(text, pa.large_string()))
+        declared = [
+            field
+            for field in metadata_schema(self.manifest.schema)
+            if field.name not in (ID, VECTOR, text)
+        ]
+        fields += declared
+        names = (ID, VECTOR, text, *(field.name for field in declared))
         fields += [
             pa.field(field.name, storage_type(field.type))
             for field in batch.schema
-            if field.name not in (ID, VECTOR, text)
+            if field.name not in names
         ]
         return pa.schema(fields)
 

@@ -22,10 +22,14 @@ class SegmentBuffer:
     def __init__(self, staging: Staging, limits: Limits) -> None:
         self.staging = staging
         self.entries: list[SegmentEntry] = []
+        self._schema: pa.Schema | None = None
         self._waiting = BatchBuffer(limits.segment_rows, limits.segment_bytes)
 
     def append(self, batch: pa.RecordBatch) -> None:
-        """Add a batch; write a segment once the waiting batches fill one."""
+        """Add a batch; write a segment once the waiting batches fill one, or a column widens."""
+        if self._schema is not None and not batch.schema.equals(self._schema):
+            self.flush()
+        self._schema = batch.schema
         self._waiting.add(batch)
         if self._waiting.full:
             self.flush()

@@ -26,7 +26,7 @@ from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.open_files import OpenFiles, read_rows
 from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
-from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment import Segment, can_read_as
 from vecsearch.storage.snapshot import open_snapshot
 from vecsearch.types import CHUNK, ID
 
@@ -252,7 +252,10 @@ def _require(condition: bool, message: str) -> None:
 
 def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
     segment = Segment(root, entry.file, entry.rows)
-    _require(segment.schema.equals(manifest.schema), "its columns are not those the manifest names")
+    _require(
+        can_read_as(segment.schema, manifest.schema),
+        "its columns are not those the manifest names",
+    )
     segment.batch.validate(full=True)
     for item in segment.schema:
         nulls = segment.batch.column(item.name).null_count

@@ -6,6 +6,7 @@ from vecsearch.index.derived import DERIVED
 from vecsearch.storage.limits import Limits
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_segments
+from vecsearch.storage.segment import WidenedSegment
 from vecsearch.storage.store import Store
 
 
@@ -24,7 +25,8 @@ def compact(store: Store, purge: bool) -> int:
         manifest = latest.manifest
         segments: list[SegmentEntry] = []
         for run in _runs(manifest, store.limits):
-            if len(run) == 1 and not manifest.segments[run[0]].deleted:
+            is_older = isinstance(latest.segments[run[0]], WidenedSegment)
+            if len(run) == 1 and not manifest.segments[run[0]].deleted and not is_older:
                 segments.append(manifest.segments[run[0]])
             else:
                 merged = merge_segments(latest, run, staging)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,18 +14,25 @@ import pyarrow.compute as pc
 from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.rows import check_times
+from vecsearch.ingest.sources.dicts import to_batch
+from vecsearch.ingest.sources.row_types import Block, Columns, row_name
 from vecsearch.query.selection import select_rows
+from vecsearch.storage.exact import require_exact
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
-from vecsearch.storage.schema import convert, metadata_schema, storage_type
+from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
 from vecsearch.storage.segment import write_batch
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
-from vecsearch.types import ID, RESERVED, VECTOR, DeleteResult, UpdateResult
+from vecsearch.storage.widening import is_widening
+from vecsearch.types import ID, VECTOR, DeleteResult, UpdateResult
 
+_KNOWN_TO_ARROW = (Decimal, dt.time, dt.timedelta)
+_CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 REWRITE_SHARE = 1 / 8
 """An update of at least this share of a segment rewrites it in place, so that an index still covers
 it. Other rows are copied to a new segment."""
@@ -75,10 +84,15 @@ def update(
     Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
     """
     with store.locked() as latest, store.staging() as staging:
-        scalars = {name: _scalar(latest.manifest, name, value) for name, value in values.items()}
+        scalars, schema = {}, latest.manifest.schema
+        for name, value in values.items():
+            array, field = _new_value(_changeable(latest.manifest, name), value)
+            scalars[name] = array
+            schema = schema.set(schema.get_field_index(name), field)
         positions = whole_documents(latest, select_rows(latest, where))
         if not len(positions) or not scalars:
             return UpdateResult(0, latest.manifest.version)
+        latest = _widen(latest, schema)
         version, moved = _update_in_place(latest, positions, scalars, staging)
         if len(moved):
             version = _append_updated(latest, version, moved, scalars, staging)
@@ -89,8 +103,16 @@ def update(
         return UpdateResult(documents, version.version)
 
 
+def _widen(latest: Snapshot, schema: pa.Schema) -> Snapshot:
+    """The same rows, read in wider columns. Raises InvalidInputError if a value would change."""
+    if schema.equals(latest.manifest.schema):
+        return latest
+    require_exact(latest, schema)
+    return latest.read_as(schema)
+
+
 def _update_in_place(
-    latest: Snapshot, positions: Positions, values: Mapping[str, pa.Scalar], staging: Staging
+    latest: Snapshot, positions: Positions, values: Mapping[str, pa.Array], staging: Staging
 ) -> tuple[Manifest, Positions]:
     """Rewrite the segments of which a large share changes; also the positions that are left."""
     segments = list(latest.manifest.segments)
@@ -116,7 +138,7 @@ def _append_updated(
     latest: Snapshot,
     version: Manifest,
     positions: Positions,
-    values: Mapping[str, pa.Scalar],
+    values: Mapping[str, pa.Array],
     staging: Staging,
 ) -> Manifest:
     """Write updated copies of rows as a new segment, and delete the old rows."""
@@ -136,39 +158,69 @@ def _append_updated(
     return replace(version, segments=(*segments, updated))
 
 
-def _scalar(manifest: Manifest, name: str, value: Any) -> pa.Scalar:
-    """A value as its column stores it. Raises InvalidInputError."""
+def _changeable(manifest: Manifest, name: str) -> pa.Field:
+    """A column that may change in place. Raises InvalidInputError for any other name."""
     changeable = [
         field.name
         for field in metadata_schema(manifest.schema)
         if field.name not in (ID, manifest.text_column)
     ]
-    if name not in changeable:
-        if name in (ID, VECTOR, manifest.text_column):
-            raise InvalidInputError(
-                f"column {name!r} cannot be updated in place: "
-                'add the document again with on_conflict="replace"'
-            )
+    if name in changeable:
+        return manifest.schema.field(name)
+    if name in (ID, VECTOR, manifest.text_column):
         raise InvalidInputError(
-            f"there is no column {name!r} (add_column makes one){did_you_mean(name, changeable)}"
+            f"column {name!r} cannot be changed in place: "
+            'add the document again with on_conflict="replace"'
         )
-    field = manifest.schema.field(name)
+    raise InvalidInputError(
+        f"there is no column {name!r} (add_column makes one){did_you_mean(name, changeable)}"
+    )
+
+
+def _new_value(field: pa.Field, value: Any) -> tuple[pa.Array, pa.Field]:
+    """A value as its column stores it, and the column, which may become wider for it.
+
+    Raises InvalidInputError.
+    """
+    if value is None:
+        return pa.nulls(1, field.type), field
+    array, wider = convert(_as_array(field, value), field, 0)
+    check_times(pa.record_batch([array], names=[field.name]), 0)
+    return array, wider
+
+
+def _as_array(field: pa.Field, value: Any) -> pa.Array:
+    """One value as an Arrow array, by the rules of `add` where they know its type."""
     try:
-        array = pa.array([value]) if value is not None else pa.nulls(1, field.type)
-        return convert(array, field, 0)[0]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        if isinstance(value, pa.Scalar):
+            return pa.array([value.as_py()], value.type)
+        if isinstance(value, pa.Array | pa.ChunkedArray):
+            value = value.to_pylist()
+        if pa.types.is_map(field.type) or isinstance(value, _KNOWN_TO_ARROW):
+            guessed = None if not pa.types.is_map(field.type) else field.type
+            return pa.array([value], guessed)
+        block, columns = Block([0], [{field.name: value}]), Columns(row_name)
+        columns.see(block)
+        return to_batch(block, columns.schema(None), row_name).column(0)
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).removeprefix("row 0, ")) from error
+    except _CONVERSION_ERRORS as error:
+        shown = repr(value)
         raise InvalidInputError(
-            f"column {name!r}: {value!r} cannot be stored as {field.type}"
+            f"column {field.name!r}: {shown[:60]}{'…' if len(shown) > 60 else ''} cannot be stored "
+            f"as {field.type}: {error}"
         ) from error
 
 
 def _with_values(
-    batch: pa.RecordBatch, values: Mapping[str, pa.Scalar], mask: Mask
+    batch: pa.RecordBatch, values: Mapping[str, pa.Array], mask: Mask
 ) -> pa.RecordBatch:
-    """Rows with new values in the rows of `mask`."""
+    """Rows with new values, each an array of one, in the rows of `mask`."""
+    rows = batch.num_rows
+    indices = pa.array(np.where(mask, rows, np.arange(rows)))
     for name, value in values.items():
         at = batch.schema.names.index(name)
-        changed = pc.if_else(pa.array(mask), value, batch.column(at))
+        changed = pa.concat_arrays([batch.column(at), value]).take(indices)
         batch = batch.set_column(at, batch.schema.field(at), changed)
     return batch
 
@@ -187,34 +239,89 @@ def _rename_covered(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[Ind
     )
 
 
-def add_column(store: Store, name: str, kind: pa.DataType, value: Any) -> int:
+def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> int:
     """Add a metadata column that holds `value` in every row; the version committed.
+
+    Without a value only the manifest changes: rows of older segments have none.
 
     Raises InvalidInputError, LockTimeoutError, StorageError.
     """
     with store.locked() as latest, store.staging() as staging:
         manifest = latest.manifest
-        if name in manifest.schema.names or name in RESERVED or not name:
+        check_column_name(name)
+        if name in manifest.schema.names or name == VECTOR:
             raise InvalidInputError(f"column {name!r} cannot be added: the name is taken")
-        field = pa.field(name, storage_type(kind))
-        try:
-            scalar = pa.scalar(value, field.type)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            raise InvalidInputError(
-                f"column {name!r}: {value!r} cannot be stored as {field.type}"
-            ) from error
+        field = pa.field(name, storable_type(name, kind))
+        array, wider = _new_value(field, value)
+        if wider.type != field.type:
+            raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {field.type}")
         at = len(metadata_schema(manifest.schema))
-        segments, renamed = [], {}
-        for segment, entry in zip(latest.segments, manifest.segments, strict=True):
-            batch = segment.select(manifest.schema.names)
-            column = pa.repeat(scalar, batch.num_rows)
-            segments.append(_rewrite(staging, entry, batch.add_column(at, field, column)))
-            renamed[entry.name] = segments[-1].name
+        segments, renamed = list(manifest.segments), {}
+        if value is not None:
+            for number, (segment, entry) in enumerate(
+                zip(latest.segments, manifest.segments, strict=True)
+            ):
+                batch = segment.select(manifest.schema.names)
+                column = array.take(pa.array(np.zeros(batch.num_rows, np.int64)))
+                segments[number] = _rewrite(staging, entry, batch.add_column(at, field, column))
+                renamed[entry.name] = segments[number].name
         version = manifest.next(
             "add_column",
             schema=manifest.schema.insert(at, field),
             segments=tuple(segments),
             indexes=_rename_covered(manifest, renamed),
         )
+        store.commit(staging, version)
+        return version.version
+
+
+def drop_column(store: Store, name: str) -> int:
+    """Remove a metadata column from every row; the version committed.
+
+    The segments are written again without it, so that a column of this name that is added later
+    starts empty.
+
+    Raises InvalidInputError, LockTimeoutError, StorageError.
+    """
+    with store.locked() as latest, store.staging() as staging:
+        manifest = latest.manifest
+        _changeable(manifest, name)
+        schema = manifest.schema.remove(manifest.schema.get_field_index(name))
+        segments, renamed = [], {}
+        for segment, entry in zip(latest.segments, manifest.segments, strict=True):
+            segments.append(_rewrite(staging, entry, segment.select(schema.names)))
+            renamed[entry.name] = segments[-1].name
+        version = manifest.next(
+            "drop_column",
+            schema=schema,
+            segments=tuple(segments),
+            indexes=_rename_covered(manifest, renamed),
+        )
+        store.commit(staging, version)
+        return version.version
+
+
+def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
+    """Give a column a wider type that holds all its values; the version committed.
+
+    Only the manifest changes: older segments are cast as they are read.
+
+    Raises InvalidInputError, LockTimeoutError, StorageError.
+    """
+    with store.locked() as latest, store.staging() as staging:
+        manifest = latest.manifest
+        field = _changeable(manifest, name)
+        wanted = storable_type(name, kind)
+        if not is_widening(field.type, wanted):
+            raise InvalidInputError(
+                f"column {name!r} is {field.type}, which cannot become {wanted}: a column takes a "
+                "wider type only, such as double for int64"
+            )
+        at = manifest.schema.get_field_index(name)
+        schema = manifest.schema.set(at, field.with_type(wanted))
+        if schema.equals(manifest.schema):
+            return manifest.version
+        require_exact(latest, schema)
+        version = manifest.next("alter_column", schema=schema)
         store.commit(staging, version)
         return version.version

@@ -11,7 +11,7 @@ import pyarrow as pa
 from vecsearch.errors import VersionNotFoundError
 from vecsearch.storage import log
 from vecsearch.storage.manifest import IndexEntry, Manifest
-from vecsearch.storage.schema import system_fields
+from vecsearch.storage.schema import ID_DECLARED, declare, system_fields
 from vecsearch.types import (
     ID,
     CollectionInfo,
@@ -31,15 +31,23 @@ def first_manifest(
     recall: float,
     keep_versions: int,
     settings: Mapping[str, Any],
+    columns: pa.Schema | Mapping[str, object] | None = None,
 ) -> Manifest:
-    """The manifest of an empty collection. The first `add` decides the type of ids and metadata."""
+    """The manifest of an empty collection.
+
+    The first `add` decides the type of ids and of the metadata that `columns` does not declare.
+    """
     fields = [pa.field(ID, pa.int64(), nullable=False)]
     if text_column is not None:
         fields.append(pa.field(text_column, pa.large_string()))
     fields += system_fields(metric, dim, dtype, chunked=chunker is not None)
+    schema = pa.schema(fields)
+    if columns is not None:
+        schema = declare(schema, columns, text_column)
+        settings = {**settings, **({ID_DECLARED: True} if ID in _names(columns) else {})}
     return Manifest(
         version=0,
-        schema=pa.schema(fields),
+        schema=schema,
         metric=metric,
         dim=dim,
         dtype=dtype,
@@ -49,6 +57,10 @@ def first_manifest(
         keep_versions=keep_versions,
         settings={"open_schema": True, **settings},
     ).next("create")
+
+
+def _names(columns: pa.Schema | Mapping[str, object]) -> list[str]:
+    return columns.names if isinstance(columns, pa.Schema) else list(columns)
 
 
 def describe(

@@ -46,7 +46,7 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
     for number in run:
         segment, entry = snapshot.segments[number], snapshot.manifest.segments[number]
         segment.file.verify_all()
-        batch = segment.batch
+        batch = segment.whole()
         if entry.deleted:
             mask = np.ones(entry.rows, bool)
             mask[snapshot.files.tombstones(entry)] = False

@@ -6,6 +6,8 @@ A cosine collection stores unit vectors, and the length each had in the column `
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -15,8 +17,10 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit, resolve
 from vecsearch.types import CHUNK, END, ID, NORM, RESERVED, START, VECTOR, Metric
 
+ID_DECLARED: Final = "id_declared"  # a setting: the type of the ids is stated, not found
 DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
 UNIT_TOLERANCE: Final = 0.01  # how far float16 can move the squared length of a unit vector from 1
 CHECKED_ROWS: Final = 65_536  # vectors converted to float32 at a time
@@ -32,20 +36,26 @@ def metadata_schema(schema: pa.Schema) -> pa.Schema:
 def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
     """The user's columns as the data names them, for readers that must guess types."""
     names = {ID: id_column, manifest.text_column: text_column or manifest.text_column}
+    settings = manifest.settings
+    id_is_open = settings.get("open_schema") and not settings.get(ID_DECLARED)
     return pa.schema(
         [
             field.with_name(names.get(field.name, field.name))
             for field in metadata_schema(manifest.schema)
+            if field.name != ID or not id_is_open
         ]
     )
 
 
 def storage_type(kind: pa.DataType) -> pa.DataType:
-    """The type a metadata column is stored as: long strings, dictionaries decoded."""
+    """The type a metadata column is stored as: long strings, dictionaries decoded.
+
+    A column that has no value yet is stored as null, and takes its type from its first value.
+    """
     types = pa.types
     if types.is_dictionary(kind):
         return storage_type(kind.value_type)
-    if types.is_string(kind) or types.is_string_view(kind) or types.is_null(kind):
+    if types.is_string(kind) or types.is_string_view(kind):
         return pa.large_string()
     if types.is_binary(kind) or types.is_binary_view(kind):
         return pa.large_binary()
@@ -56,47 +66,155 @@ def storage_type(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def convert(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
-    """Bring a column to its stored type without losing anything.
+def storable_type(name: str, kind: object) -> pa.DataType:
+    """The stored type of a column that somebody declares.
+
+    Args:
+        name: The column.
+        kind: A pyarrow type, or its name such as "int64".
+
+    Raises:
+        InvalidInputError: It is no type, or a column cannot have it.
+    """
+    if isinstance(kind, str):
+        kind = _named_type(kind)
+    if not isinstance(kind, pa.DataType):
+        raise InvalidInputError(
+            f"column {name!r}: {str(kind)[:60]!r} is not the name of an Arrow type such as "
+            "'string', 'int64', 'date32'",
+        )
+    if pa.types.is_union(kind) or pa.types.is_interval(kind):
+        raise InvalidInputError(f"column {name!r}: a column cannot be {kind}")
+    return storage_type(kind)
+
+
+def declare(
+    schema: pa.Schema, columns: pa.Schema | Mapping[str, object], text_column: str | None
+) -> pa.Schema:
+    """The schema of an empty collection with declared columns.
+
+    Args:
+        schema: The schema without them.
+        columns: The columns: names with Arrow types or their names. `id` may be among them.
+        text_column: The column of texts.
+
+    Raises:
+        InvalidInputError: A name is reserved or empty, or a type cannot be stored.
+    """
+    if isinstance(columns, pa.Schema):
+        columns = dict(zip(columns.names, columns.types, strict=True))
+    if not isinstance(columns, Mapping):
+        raise InvalidInputError(
+            f"schema is a {type(columns).__name__}: give a pyarrow.Schema or a dict of column "
+            "name -> type"
+        )
+    for name, kind in columns.items():
+        check_column_name(name)
+        stored = storable_type(name, kind)
+        if name == VECTOR:
+            raise InvalidInputError("schema: the column 'vector' is declared with dim= and dtype=")
+        if name in (ID, text_column):
+            allowed = (pa.int64(), pa.large_string()) if name == ID else (pa.large_string(),)
+            if stored not in allowed:
+                raise InvalidInputError(f"schema: column {name!r} cannot be {stored}")
+            at = schema.get_field_index(name)
+            schema = schema.set(at, schema.field(at).with_type(stored))
+        else:
+            schema = schema.insert(len(metadata_schema(schema)), pa.field(name, stored))
+    return schema
+
+
+def check_column_name(name: object) -> None:
+    """Raises InvalidInputError for what cannot be a column's name."""
+    if not isinstance(name, str) or not name or name in RESERVED:
+        raise InvalidInputError(f"{str(name)[:60]!r} cannot be the name of a column")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"column name {name!r} is not valid Unicode") from error
+
+
+def _named_type(name: str) -> object:
+    """The type of that name; the name itself if there is none."""
+    written = name.strip()
+    if written.startswith("list<") and written.endswith(">"):
+        inner = _named_type(written[5:-1].removeprefix("item: "))
+        return pa.list_(inner) if isinstance(inner, pa.DataType) else name
+    zoned = re.fullmatch(r"timestamp\[(s|ms|us|ns), *(?:tz=)?([^]]+)\]", written)
+    if zoned:
+        return pa.timestamp(zoned[1], zoned[2])
+    decimal = re.fullmatch(r"decimal(?:128)?\((\d+), *(\d+)\)", written)
+    try:
+        if decimal:
+            return pa.decimal128(int(decimal[1]), int(decimal[2]))
+        aliases = {"int": "int64", "float": "double", "text": "string", "str": "string"}
+        aliases |= {"timestamp": "timestamp[us]", "date": "date32", "boolean": "bool"}
+        return pa.type_for_alias(aliases.get(written, written))
+    except (ValueError, pa.ArrowException):
+        return name
+
+
+def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.Field]:
+    """Bring a column to its stored type, or to a wider one, without changing a value.
 
     Args:
         array: The column as given.
         field: The column as stored.
         first: The number of the array's first row in the data, for error messages.
 
+    Returns:
+        The column, and the field with the type that it has from now on.
+
     Raises:
         InvalidInputError: A value cannot be stored; the message names its row.
     """
-    if array.type == field.type:
-        return array
-    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(
-        storage_type(array.type)
-    ):
+    given = storage_type(array.type)
+    if array.type != given and not pa.types.is_dictionary(array.type):
+        array = array.cast(given)
+    elif array.type != given:
+        array = array.cast(array.type.value_type).cast(given)
+    fixed = field.name == ID or not field.nullable
+    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
         wanted = "strings" if pa.types.is_large_string(field.type) else "integers"
         raise InvalidInputError(
             f"row {first}, column 'id': ids of this collection are {wanted}, not {array.type}"
         )
-    if pa.types.is_large_string(field.type) and not pa.types.is_large_string(
-        storage_type(array.type)
-    ):
-        raise InvalidInputError(
-            f"column {field.name!r} holds {array.type}, first at row {first}; "
-            "the collection stores strings there: convert it"
-        )
     try:
-        return array.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        for row in range(len(array)):
-            try:
-                array.slice(row, 1).cast(field.type)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                raise InvalidInputError(
-                    f"row {first + row}, column {field.name!r}: "
-                    f"{array[row].as_py()!r} cannot be stored as {field.type}"
-                ) from error
-        raise InvalidInputError(
-            f"column {field.name!r}: {array.type} cannot be stored as {field.type}: {error}"
-        ) from error
+        kind = field.type if fixed else resolve(field.type, array)
+        return exact_cast(array, kind), field.with_type(kind)
+    except MisfitError as error:
+        raise _refused(array, field, first, fixed=fixed) from error
+
+
+def _refused(array: pa.Array, field: pa.Field, first: int, *, fixed: bool) -> InvalidInputError:
+    """The error for a column that does not fit, naming the first row that does not."""
+
+    def fits(part: pa.Array) -> object:
+        return exact_cast(part, field.type) if fixed else resolve(field.type, part)
+
+    row = first_misfit(array, fits)
+    where, value = f"column {field.name!r}", "a value"
+    if row is not None:
+        where, value = f"row {first + row}, {where}", _shown(array[row])
+    return InvalidInputError(
+        f"{where}: {value} cannot be stored as {field.type} without a change (it comes as "
+        f"{array.type})",
+        hint=f"convert it, or create the collection with schema={{{field.name!r}: type}} of a type "
+        "that holds all values",
+        command_hint="convert it, or start with a new collection and "
+        f"--schema {field.name}:{_suggested(field.type, array.type)}",
+    )
+
+
+def _shown(value: pa.Scalar) -> str:
+    text = repr(value.as_py())
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _suggested(stored: pa.DataType, given: pa.DataType) -> str:
+    """The name of a type that holds both."""
+    nested = pa.types.is_nested(stored) or pa.types.is_nested(given)
+    return "json" if nested else "string"
 
 
 def system_fields(metric: Metric, dim: int, dtype: str, *, chunked: bool) -> list[pa.Field]:

@@ -18,6 +18,7 @@ from vecsearch.common.arrays import Mask
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.schema import count_documents, vector_view
+from vecsearch.storage.widening import is_widening, widened
 from vecsearch.types import CHUNK, ID, VECTOR, Id
 
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
@@ -65,6 +66,20 @@ class Segment:
         self._layouts: dict[str, Layout] = {}
         self._id_values: tuple[npt.NDArray[np.int64], memoryview | None] | None = None
         self._schemas: dict[tuple[str, ...], pa.Schema] = {}
+
+    def read_as(self, schema: pa.Schema) -> Segment:
+        """The same file with the columns of a later version: cast as they are read.
+
+        Raises CorruptedError if the schema is not a wider one of the same columns.
+        """
+        if self.schema.equals(schema):
+            return self
+        if not can_read_as(self.schema, schema):
+            raise CorruptedError(
+                f"{self.file.path}: its columns are not those the manifest names: "
+                "see `vecsearch check`"
+            )
+        return WidenedSegment(self, schema)
 
     @property
     def vectors(self) -> npt.NDArray[np.floating]:
@@ -130,6 +145,10 @@ class Segment:
         starts, stops = values[rows].tolist(), values[rows + 1].tolist()
         return [str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
 
+    def whole(self) -> pa.RecordBatch:
+        """All columns, not verified."""
+        return self.batch
+
     def count_documents(self, live: Mask) -> int:
         """Documents with a row in `live`, bool (rows,)."""
         return count_documents(self.select({CHUNK} & set(self.schema.names)), live)
@@ -193,6 +212,85 @@ class Segment:
         if pa.types.is_primitive(kind) and kind.bit_width >= 8:
             return rest[0].address - base, kind.bit_width // 8, None, 0
         return WHOLE  # lists, structs, booleans
+
+
+class WidenedSegment(Segment):
+    """A segment of an older schema, read as a later one: missing columns are null.
+
+    What is verified and what is mapped is that of the segment itself.
+    """
+
+    def __init__(self, stored: Segment, schema: pa.Schema) -> None:
+        self.stored = stored
+        self.file, self.batch, self.rows = stored.file, stored.batch, stored.rows
+        self.schema = schema
+        self._schemas = {}
+
+    def column(self, name: str) -> pa.Array:
+        """A whole column, verified and cast."""
+        kind = self.schema.field(name).type
+        if name not in self.stored.schema.names:
+            return pa.nulls(self.rows, kind)
+        return widened(self.stored.column(name), kind)
+
+    def select(self, names: Iterable[str]) -> pa.RecordBatch:
+        """Whole columns, verified and cast, as a record batch."""
+        names = list(names)
+        if not names:
+            return self.batch.select([])
+        return pa.RecordBatch.from_arrays(
+            [self.column(name) for name in names], schema=self._schema_of(tuple(names))
+        )
+
+    def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
+        """Rows of columns, copied and cast; only the blocks they are in are verified."""
+        stored = [name for name in names if name in self.stored.schema.names]
+        batch = self.stored.take(stored, rows)
+        arrays = []
+        for name in names:
+            kind = self.schema.field(name).type
+            there = name in stored
+            arrays.append(widened(batch.column(name), kind) if there else pa.nulls(len(rows), kind))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
+
+    def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
+        """The ids of a few rows as Python values; their type never changes."""
+        return self.stored.ids(rows)
+
+    def whole(self) -> pa.RecordBatch:
+        """All columns, cast, not verified."""
+        return as_schema(self.batch, self.schema)
+
+
+def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:
+    """Whether rows of one schema may be read as a later one: the same types or wider ones, and
+    columns that were added."""
+    if not set(stored.names) <= set(schema.names):
+        return False
+    for field in schema:
+        if field.name not in stored.names:
+            if not field.nullable:
+                return False
+            continue
+        old = stored.field(field.name)
+        if old.nullable != field.nullable or not is_widening(old.type, field.type):
+            return False
+        if field.name == ID and old.type != field.type:
+            return False
+    return True
+
+
+def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows in a wider schema; columns they lack are null."""
+    if batch.schema.equals(schema):
+        return batch
+    arrays = [
+        widened(batch.column(field.name), field.type)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _buffers(array: pa.Array) -> list[pa.Buffer]:

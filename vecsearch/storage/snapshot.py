@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Positions
 from vecsearch.common.suggest import did_you_mean
-from vecsearch.errors import CorruptedError, InvalidInputError, VersionNotFoundError
+from vecsearch.errors import InvalidInputError, VersionNotFoundError
 from vecsearch.storage import locks, log
 from vecsearch.storage.ids import id_keys
 from vecsearch.storage.locks import FileLock
-from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_view
 from vecsearch.storage.segment import Segment
@@ -56,6 +56,18 @@ class Snapshot:
     def is_in_place(self) -> bool:
         """Whether the manifest that this snapshot holds is still the file at its path."""
         return self._lock.is_in_place()
+
+    def read_as(self, schema: pa.Schema) -> Snapshot:
+        """The same rows with wider columns, for the change that is about to be committed.
+
+        It holds no lock of its own: this snapshot must outlive it.
+        """
+        wider = object.__new__(Snapshot)
+        wider.root, wider.files = self.root, self.files
+        wider.manifest = replace(self.manifest, schema=schema)
+        wider.starts, wider.rows = self.starts, self.rows
+        wider._memo, wider._memo_lock = {}, threading.Lock()
+        return wider
 
     def memo(self, name: str, make: Callable[[], T]) -> T:
         """An object that another package derives from this snapshot, made once.
@@ -248,13 +260,8 @@ class _Segments(Sequence[Segment]):
             return [self[each] for each in range(len(self))[number]]
         segment = self._opened[number]
         if segment is None:
-            segment = self._files.segment(self._manifest.segments[number])
-            if not segment.schema.equals(self._manifest.schema):
-                raise CorruptedError(
-                    f"{segment.file.path}: its columns are not those the manifest names: "
-                    "see `vecsearch check`"
-                )
-            self._opened[number] = segment
+            stored = self._files.segment(self._manifest.segments[number])
+            segment = self._opened[number] = stored.read_as(self._manifest.schema)
         return segment
 
 

@@ -9,6 +9,8 @@ otherwise is not text; in a text column they are text.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -39,11 +41,13 @@ _INT = Candidate(pa.int64(), r"^(0|-?[1-9]\d{0,18})$")
 # At most 15 digits before the point: a double holds every integer of so many digits, but not
 # every longer one.
 _FLOAT = Candidate(pa.float64(), r"^-?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?[12]?\d{1,2})?$")
+_BOOL = Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _JSON = Candidate(pa.list_(pa.float64()), r"^\s*\[(?s:.*)\]\s*$")
 _CANDIDATES = [
     _INT,
     _FLOAT,
-    Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$"),
+    _BOOL,
     Candidate(pa.date32(), f"^{_DAY}$"),
     Candidate(pa.timestamp("us"), f"^{_MOMENT}$"),
     Candidate(pa.timestamp("us", "UTC"), rf"^{_MOMENT}(Z|[+-]\d{{2}}:?\d{{2}})$"),
@@ -94,7 +98,9 @@ class Cells:
                         row,
                         InvalidInputError(
                             f"{self.file}, line {self.lines[row]}, column {field.name!r}: "
-                            f"{shown!r} is not {_in_words(field.type)}"
+                            f"{shown!r} is not {_in_words(field.type)}",
+                            hint=f"start with create(..., schema={{{field.name!r}: 'string'}})",
+                            command_hint=f"start with --schema {field.name}:string",
                         ),
                     )
 
@@ -121,6 +127,7 @@ class ColumnType:
         if known is not None and name in known.names:
             field = known.field(name)
             self.known = None if pa.types.is_null(field.type) else field
+        self.wider = [] if self.known is None or name == ID else _wider(self.known.type)
         candidates = {ID: [_INT], BEIR_ID: [_INT], VECTOR: [_JSON], text_column: []}.get(
             name, _CANDIDATES
         )
@@ -136,7 +143,7 @@ class ColumnType:
             InvalidInputError: A cell does not fit the known type.
         """
         if self.known is not None:
-            cells.converted(number, self.known)
+            self._see_known(cells, number, self.known)
             return
         if self.has_text and not self.candidates:
             return
@@ -148,6 +155,20 @@ class ColumnType:
         self.candidates = [
             candidate for candidate in self.candidates if _is_written_as(array, candidate)
         ]
+
+    def _see_known(self, cells: Cells, number: int, known: pa.Field) -> None:
+        """Let the column become wider where a cell asks for it, as one file with all rows would."""
+        try:
+            cells.converted(number, known)
+        except InvalidInputError:
+            for kind in self.wider:
+                try:
+                    cells.converted(number, known.with_type(kind))
+                except InvalidInputError:
+                    continue
+                self.known = known.with_type(kind)
+                return
+            raise
 
     def type(self) -> pa.DataType:
         """The type that all cells have; the null type for a column without any cell."""
@@ -185,6 +206,22 @@ class DateColumn:
         return self.candidates[0].type if self.candidates and self.has_value else None
 
 
+def _wider(kind: pa.DataType) -> list[pa.DataType]:
+    """The types that a column of a collection becomes if its cells are of no narrower one."""
+    if pa.types.is_integer(kind):
+        return [pa.int64(), pa.float64()]
+    if pa.types.is_date32(kind):
+        return [pa.timestamp("us")]
+    return [pa.float64()] if pa.types.is_floating(kind) else []
+
+
+def _is_exact(text: str, value: float) -> bool:
+    """Whether a float is the number that a cell writes, as far as floats have its digits."""
+    if math.isinf(value):
+        return text.strip().lower().lstrip("+-") in ("inf", "infinity")
+    return not _WHOLE.fullmatch(text) or int(text) == value
+
+
 def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
     if not pc.all(pc.match_substring_regex(array, candidate.pattern), min_count=0).as_py():
         return False
@@ -212,7 +249,14 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
         raise ValueError("an integer with a sign or leading zeros is not written out the same")
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         return from_json(array.to_pylist(), kind)
-    return iso_dates(array, kind).cast(kind)
+    if pa.types.is_boolean(kind) and not _is_written_as(array.drop_null(), _BOOL):
+        raise ValueError("a boolean is written true or false")
+    converted = iso_dates(array, kind).cast(kind)
+    if pa.types.is_floating(kind):
+        for text, value in zip(array.to_pylist(), converted.to_pylist(), strict=True):
+            if text is not None and not _is_exact(text, value):
+                raise ValueError("a float does not hold this number")
+    return converted
 
 
 def iso_dates(texts: pa.Array, kind: pa.DataType) -> pa.Array:
