@@ -21,7 +21,7 @@ import vecsearch as vs
 from vecsearch.index.faiss import LOADER, train_index
 from vecsearch.index.faiss.graph_search import GraphSearch, table_of
 from vecsearch.index.kernels import loader, numpy_hnsw
-from vecsearch.index.kernels.arguments import NO_MASK, NO_ROWS, Request
+from vecsearch.index.kernels.arguments import NO_MASK, Request
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import IndexRecipe
 
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROWS, DIM = 5000, 48
+NO_ROWS = np.empty(0, np.int64)
 FILTERS = (None, "share < 0.5", "share < 0.1", "fifth = 2", "share > 2")
 
 
