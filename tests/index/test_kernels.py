@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROWS, DIM = 5000, 48
+NO_ROWS = np.empty(0, np.int64)
 FILTERS = (None, "share < 0.5", "share < 0.1", "fifth = 2", "share > 2")
 
 
@@ -40,19 +42,36 @@ def compiled() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where collections with an index are kept, one for each metric, to be copied."""
+    return tmp_path_factory.mktemp("built")
+
+
 @pytest.fixture
-def collection(tmp_path: Path, metric: str, small_exact: None) -> vs.Collection:
-    c = vs.create(tmp_path / "c.vs", dim=DIM, metric=metric)
+def collection(tmp_path: Path, built: Path, metric: str, small_exact: None) -> vs.Collection:
+    if not (built / metric).exists():
+        build_collection(built / metric, metric)
+    shutil.copytree(built / metric, tmp_path / "c.vs")
+    return vs.open(tmp_path / "c.vs")
+
+
+def build_collection(path: Path, metric: str) -> None:
     vectors = clustered(ROWS, DIM)
-    for part in np.array_split(np.arange(ROWS), 3):  # several segments, so several blocks of memory
-        c.add(
-            [
-                {"id": int(row), "vector": vectors[row], "share": row / ROWS, "fifth": int(row) % 5}
-                for row in part
-            ]
-        )
-    c.build_index(recipe="low-latency", recall=0.9)
-    return c
+    with vs.create(path, dim=DIM, metric=metric) as c:
+        for part in np.array_split(np.arange(ROWS), 3):  # segments lie apart in memory
+            c.add(
+                [
+                    {
+                        "id": int(row),
+                        "vector": vectors[row],
+                        "share": row / ROWS,
+                        "fifth": int(row) % 5,
+                    }
+                    for row in part
+                ]
+            )
+        c.build_index(recipe="low-latency", recall=0.9)
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, kernels: ModuleType | None) -> None:

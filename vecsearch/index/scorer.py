@@ -71,8 +71,22 @@ class VectorScorer:
     ) -> tuple[Scores, Positions]:
         """The k best selected rows for each query, by scoring all of them.
 
+        A query gets the same rows alone and in a batch. Equal scores are in the order of rows.
         Returns scores and positions, both (nq, k), padded with -inf and -1.
         """
+        if k < 1 or selection.count <= k:
+            return self._search_segments(queries, k, selection, threads)
+        # One row more shows whether the k-th is tied with a row that was left out.
+        scores, rows = self._search_segments(queries, k + 1, selection, threads)
+        for number in np.flatnonzero(scores[:, k - 1] == scores[:, k]).tolist():
+            best = self.best(queries[number], selection.rows, k)
+            scores[number, :k], rows[number, :k] = best
+        return scores[:, :k], rows[:, :k]
+
+    def _search_segments(
+        self, queries: Vectors, k: int, selection: RowSelection, threads: int
+    ) -> tuple[Scores, Positions]:
+        """`search`, except that copies of the k-th row may take the place of earlier rows."""
         padding = (
             np.full((len(queries), k), -np.inf, np.float32),
             np.full((len(queries), k), -1, np.int64),

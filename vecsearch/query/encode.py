@@ -14,7 +14,9 @@ from vecsearch.errors import EmbedderError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
 from vecsearch.types import Metric
 
-LARGEST_SQUARE = float(np.finfo(np.float32).max)  # of a vector's length
+# Bounds of the square of a vector's length; below the smallest one it counts as a zero vector.
+SMALLEST_SQUARE = float(np.finfo(np.float32).tiny)
+LARGEST_SQUARE = float(np.finfo(np.float32).max)
 NOT_FINITE = "has a NaN or an infinite number, or numbers too large for float32"
 ZERO = "is a zero vector: it has no direction, so no cosine"
 
@@ -62,10 +64,9 @@ class QueryEncoder:
             raise InvalidInputError(f"the query vector {NOT_FINITE}")
         if not self._cosine:
             return vector
-        if square == 0:
+        if square < SMALLEST_SQUARE:
             raise InvalidInputError(f"the query {ZERO}")
-        wide *= square**-0.5
-        return wide.astype(np.float32)
+        return np.multiply(vector, np.float32(square**-0.5))
 
     def encode_many(self, queries: Any) -> Vectors:
         """Many queries as float32 (number of queries, dim), each as `encode` gives it.
@@ -94,9 +95,8 @@ class QueryEncoder:
         _refuse(~(squares < LARGEST_SQUARE), f"the query vector {NOT_FINITE}")
         if not self._cosine:
             return matrix
-        _refuse(squares == 0, f"the query {ZERO}")
-        wide *= (squares**-0.5)[:, None]
-        return wide.astype(np.float32)
+        _refuse(squares < SMALLEST_SQUARE, f"the query {ZERO}")
+        return np.asarray(matrix * (squares**-0.5).astype(np.float32)[:, None])
 
     def embed(self, queries: Sequence[Any]) -> Vectors:
         """Vectors of texts, or what else the embedder takes: float32 (number of queries, dim)."""
