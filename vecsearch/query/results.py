@@ -1,8 +1,8 @@
-"""What a search returns: ranked hits whose columns are fetched from the snapshot when they are looked at."""
+"""What a search returns: ranked hits, whose columns are read from the snapshot when needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -11,15 +11,48 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
 from vecsearch.common.optional import require
-from vecsearch.storage.snapshot import Snapshot
+from vecsearch.errors import InvalidInputError
+from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.types import END, ID, START, VECTOR, Id, Plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
+HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
+
+
+def output_names(columns: Sequence[str]) -> dict[str, str]:
+    """The name of each column beside a hit's own rank, score and span: `score` becomes `score_`.
+
+    Underscores are appended until no other column has the name.
+    """
+    names = {}
+    for column in columns:
+        name = column
+        if column in HIT_NAMES:
+            while name in HIT_NAMES or name in columns:
+                name += "_"
+        names[column] = name
+    return names
+
 
 class Hit:
-    """One hit. `hit["title"]` is a column's value; `hit.span` the characters of the document that the passage covers."""
+    """One hit of a search.
+
+    `hit["title"]` is the value of a column. A column that is called `score`, `rank` or `span` is
+    `hit["score"]`; `hit.score` is always the hit's own.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("films.vs", dim=2)
+        >>> _ = c.add([{"id": 1, "vector": [1, 0], "score": 81}])
+        >>> hit = c.search([1, 0], k=1)[0]
+        >>> hit.score, hit["score"]
+        (1.0, 81)
+        >>> hit.to_dict()
+        {'rank': 1, 'score': 1.0, 'id': 1, 'score_': 81}
+    """
 
     __slots__ = ("_at", "_hits")
 
@@ -34,7 +67,7 @@ class Hit:
 
     @property
     def score(self) -> float:
-        """Larger is better: cosine similarity, inner product, or negative squared Euclidean distance."""
+        """Larger is better: cosine, inner product, or negative squared Euclidean distance."""
         return float(self._hits.scores[self._at])
 
     @property
@@ -44,20 +77,31 @@ class Hit:
 
     @property
     def span(self) -> tuple[int, int] | None:
-        """Start and end, in characters of the document, of the passage found; None in a collection without a chunker."""
-        if not self._hits.snapshot.manifest.chunked:
+        """Start and end of the passage, in characters of the document; None without a chunker."""
+        if not self._hits.chunked:
             return None
         return self._hits.column(START)[self._at], self._hits.column(END)[self._at]
 
     def __getitem__(self, column: str) -> Any:
-        """The value of a column as a Python value. Raises InvalidInputError for a column that is not there."""
+        """The value of a column as a Python value.
+
+        Raises:
+            InvalidInputError: There is no such column.
+        """
         return self._hits.column(column)[self._at]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Rank, score and every column but the vector."""
-        names = [name for name in self._hits.snapshot.columns if name != VECTOR]
+    def to_dict(self, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """The hit's rank and score, columns, and its span in a collection with a chunker.
+
+        A column called `rank`, `score` or `span` becomes `rank_`, `score_` or `span_`.
+
+        Args:
+            columns: Columns to return. None: all but the vector.
+        """
+        names = self._hits.payload if columns is None else list(columns)
+        shown = self._hits.output_names(names)
         out: dict[str, Any] = {"rank": self.rank, "score": self.score}
-        out |= {name: self[name] for name in names}
+        out |= {shown[name]: self[name] for name in names}
         if self.span is not None:
             out["span"] = list(self.span)
         return out
@@ -67,64 +111,110 @@ class Hit:
 
 
 class Hits(Sequence[Hit]):
-    """Ranked hits, best first. Fewer than k when fewer rows match.
+    """Ranked hits, best first. There are fewer than k when fewer rows match.
 
-    scores: float32 array; plan: what was done and why. Columns come from the snapshot searched, whatever is committed later.
+    Columns come from the version searched, whatever is committed later. Hits can be pickled: they
+    take their columns along, all but the vector, which is read from the collection again.
+
+    Attributes:
+        scores: float32, one score a hit.
+        plan: What was done, and why.
     """
 
     def __init__(
-        self, snapshot: Snapshot, positions: Positions, scores: npt.NDArray[np.float32], plan: Plan
+        self,
+        snapshot: Snapshot | None,
+        positions: Positions,
+        scores: npt.NDArray[np.float32],
+        plan: Plan,
     ) -> None:
-        self.snapshot = snapshot
+        self._snapshot = snapshot
         self.positions = positions
         self.scores = scores
         self.plan = plan
         self._columns: dict[str, list[Any]] = {}
+        self._pickled: dict[str, Any] | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The version searched. Hits that were pickled open it again."""
+        if self._snapshot is None:
+            assert self._pickled is not None
+            root = self._pickled["root"]
+            self._snapshot = open_snapshot(root, OpenFiles(root), self._pickled["version"])
+        return self._snapshot
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the hits are passages of documents."""
+        if self._pickled is not None:
+            return START in self._pickled["rows"].schema.names
+        return self.snapshot.manifest.chunked
+
+    @property
+    def payload(self) -> list[str]:
+        """The columns of the collection, without the vector."""
+        if self._pickled is not None:
+            return [name for name in self._pickled["rows"].schema.names if name not in (START, END)]
+        return [name for name in self.snapshot.columns if name != VECTOR]
+
+    def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The name of each column in dicts and tables, beside the hit's own rank and score."""
+        return output_names([*self.payload, *(name for name in names if name not in self.payload)])
 
     @property
     def ids(self) -> list[Id]:
         """Ids of the documents found, as Python int or str."""
         ids = self._columns.get(ID)
         if ids is None:
-            ids = self._columns[ID] = self.snapshot.ids_at(self.positions)
+            ids = self._columns[ID] = (
+                self.snapshot.ids_at(self.positions)
+                if self._pickled is None
+                else self._take([ID]).column(0).to_pylist()
+            )
         return ids
 
     def column(self, name: str) -> list[Any]:
-        """A column's values for all hits, as Python values. Raises InvalidInputError for a column that is not there."""
-        values = self._columns.get(name)
+        """A column's values for all hits, as Python values.
+
+        Raises:
+            InvalidInputError: There is no such column.
+        """
+        values = self._columns.get(name) if isinstance(name, str) else None
         if values is None:
-            self.snapshot.check_columns([name])
-            values = self._columns[name] = (
-                self.snapshot.take([name], self.positions).column(0).to_pylist()
-            )
+            values = self._columns[name] = self._take([name]).column(0).to_pylist()
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
-        """Fetch several columns at once (all but the vector, when none are named)."""
-        names = (
-            [name for name in self.snapshot.columns if name != VECTOR]
-            if columns is None
-            else list(columns)
-        )
-        self.snapshot.check_columns(names)
-        batch = self.snapshot.take(names, self.positions)
+        """Read several columns at once (all but the vector, when none are named)."""
+        names = self._named(columns)
+        batch = self._take(names)
         self._columns |= {name: batch.column(at).to_pylist() for at, name in enumerate(names)}
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The hits as a table: `rank` (int32), `score` (float32), then columns (all but the vector, when none are named)."""
-        names = (
-            [name for name in self.snapshot.columns if name != VECTOR]
-            if columns is None
-            else list(columns)
-        )
-        self.snapshot.check_columns(names)
-        batch = self.snapshot.take(names, self.positions)
+        """The hits as a table: `rank` (int32), `score` (float32), then columns.
+
+        In a collection with a chunker `span` follows: start and end, in characters. A column called
+        `rank`, `score` or `span` becomes `rank_`, `score_` or `span_`.
+
+        Args:
+            columns: Columns to return. None: all but the vector.
+        """
+        names = self._named(columns)
+        spans = [START, END] if self.chunked else []
+        batch = self._take([*names, *(name for name in spans if name not in names)])
+        shown = self.output_names(names)
         ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32))
-        own = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
-        return pa.Table.from_arrays(
-            [ranks, pa.array(self.scores), *batch.columns], schema=pa.schema([*own, *batch.schema])
-        )
+        arrays = [ranks, pa.array(self.scores), *(batch.column(name) for name in names)]
+        fields = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
+        fields += [batch.schema.field(name).with_name(shown[name]) for name in names]
+        if spans:
+            pairs = np.stack([batch.column(name).to_numpy() for name in spans], axis=1)
+            flat = pa.array(pairs.astype(np.int64).ravel())
+            arrays.append(pa.FixedSizeListArray.from_arrays(flat, 2))
+            fields.append(pa.field("span", arrays[-1].type))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The same as a pandas DataFrame. Raises MissingExtraError without pandas."""
@@ -138,6 +228,36 @@ class Hits(Sequence[Hit]):
             [at for at, found in enumerate(self.ids) if found not in gone][:k], np.int64
         )
         return Hits(self.snapshot, self.positions[kept], self.scores[kept], self.plan)
+
+    def _named(self, columns: Sequence[str] | None) -> list[str]:
+        if columns is None:
+            return self.payload
+        if isinstance(columns, str):
+            raise InvalidInputError(
+                f"columns is {columns!r}; it must be a list of names", hint=f"give [{columns!r}]"
+            )
+        return list(columns)
+
+    def _take(self, names: Sequence[str]) -> pa.RecordBatch:
+        if self._pickled is not None and set(names) <= set(self._pickled["rows"].schema.names):
+            return self._pickled["rows"].select(list(names))
+        self.snapshot.check_columns(names)
+        return self.snapshot.take(names, self.positions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self._pickled
+        if state is None:
+            spans = [START, END] if self.chunked else []
+            state = {
+                "root": self.snapshot.root.absolute(),
+                "version": self.snapshot.manifest.version,
+                "rows": self._take([*self.payload, *spans]),
+            }
+        return state | {"positions": self.positions, "scores": self.scores, "plan": self.plan}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Hits.__init__(self, None, state["positions"], state["scores"], state["plan"])
+        self._pickled = {name: state[name] for name in ("root", "version", "rows")}
 
     def __len__(self) -> int:
         return len(self.positions)
