@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 LONGEST = 80
 
 
@@ -14,7 +16,8 @@ def shown(value: object, longest: int = LONGEST) -> str:
     """
     if hasattr(value, "shape") or (hasattr(value, "__len__") and not isinstance(value, str)):
         try:
-            text = repr(value) if len(value) <= longest else ""  # type: ignore[arg-type]
+            length = len(value) if isinstance(value, Sized) else 0
+            text = repr(value) if length <= longest else ""
         except Exception:
             text = ""
         if not text or len(text) > longest or "\n" in text:

@@ -133,7 +133,7 @@ class VectorScorer:
         Whatever found the rows, this one function scores them: in float64, each row by itself, so
         that a row has the same score alone, in a batch, from an index and from exact search. Rows
         are ordered by that score, then by position; then scores are rounded to float32. Cosines of
-        float32 vectors are divided by their lengths, which rounding left near 1, and never exceed 1.
+        float32 vectors are divided by their lengths, which are near 1, and never exceed 1.
 
         Args:
             queries: float32 (nq, dim).
@@ -162,7 +162,7 @@ class VectorScorer:
         absent = flat < 0
         if absent.any():
             flat = np.where(absent, 0, flat)
-        if not self.snapshot.rows:
+        if not rows.size or not self.snapshot.rows:
             return np.full(rows.shape, -np.inf)
         stored = (
             self.vectors[0][flat] if len(self.vectors) == 1 else self.snapshot.stored_vectors(flat)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
-from vecsearch.query.selection import select_rows
+from vecsearch.query.selection import select_documents
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
@@ -29,9 +29,7 @@ REWRITE_SHARE = 1 / 8
 it. Other rows are copied to a new segment."""
 
 
-def delete(
-    store: Store, ids: Sequence[int | str] | None, where: str | pc.Expression | None
-) -> DeleteResult:
+def delete(store: Store, ids: Any, where: str | pc.Expression | None) -> DeleteResult:
     """Delete whole documents by id or by filter. Unknown ids are counted, not an error.
 
     Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
@@ -44,7 +42,7 @@ def delete(
             owners, positions = latest.locate(wanted)
             missing = len(wanted) - len(np.unique(owners))
         else:
-            positions, missing = whole_documents(latest, select_rows(latest, where)), 0
+            positions, missing = whole_documents(latest, select_documents(latest, where)), 0
         if not len(positions):
             return DeleteResult(0, missing, latest.manifest.version)
         segments = delete_rows(latest, positions, staging)
@@ -76,7 +74,7 @@ def update(
     """
     with store.locked() as latest, store.staging() as staging:
         scalars = {name: _scalar(latest.manifest, name, value) for name, value in values.items()}
-        positions = whole_documents(latest, select_rows(latest, where))
+        positions = whole_documents(latest, select_documents(latest, where))
         if not len(positions) or not scalars:
             return UpdateResult(0, latest.manifest.version)
         version, moved = _update_in_place(latest, positions, scalars, staging)

@@ -55,7 +55,7 @@ class QueryEncoder:
                 raise InvalidInputError("the query is an empty text")
             vector = self.embed([query])[0]
         if vector.shape != (self._dim,):
-            if vector.shape != (self._full_dim,):
+            if not self._full_dim or vector.shape != (self._full_dim,):
                 raise InvalidInputError(
                     f"the query has shape {vector.shape}; "
                     f"vectors of this collection have {self._dim} numbers"
@@ -87,7 +87,7 @@ class QueryEncoder:
         matrix = self._matrix(queries)
         if len(matrix) == 0:
             return np.empty((0, self._dim), np.float32)
-        if matrix.ndim == 2 and matrix.shape[1] == self._full_dim != self._dim:
+        if matrix.ndim == 2 and 0 < matrix.shape[1] == self._full_dim != self._dim:
             matrix = self._project(matrix)
         if matrix.ndim != 2 or matrix.shape[1] != self._dim:
             raise InvalidInputError(
@@ -103,7 +103,7 @@ class QueryEncoder:
         return wide.astype(np.float32)
 
     def embed(self, queries: Sequence[Any]) -> Vectors:
-        """Vectors of texts, or whatever else the embedder takes: float32 (number of queries, dim)."""
+        """Vectors of texts, or whatever else the embedder takes: float32 (nq, dim)."""
         if self._model is None:
             for query in queries:
                 if not isinstance(query, str):

@@ -146,6 +146,8 @@ def _from_numbers(items: Any) -> npt.NDArray[Any] | None:
     try:
         if len(items) == 0 or isinstance(items[0], str | bytes | Mapping):
             return None
+        if any(isinstance(item, np.ma.MaskedArray) for item in items):
+            return None  # each is checked for masked values
         array = np.asarray(items)
     except (ValueError, TypeError, RuntimeError, OverflowError, LookupError):
         return None  # of different lengths, or of other objects
