@@ -910,7 +910,7 @@ class Collection:
         wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
         if len(wheres) != len(vectors):
             raise InvalidInputError(
-                f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a query"
+                f"{len(wheres)} filters for {len(vectors)} queries: give one for all or one each"
             )
         selections = [searcher.selector.select(item) for item in wheres]
         k, target = check_k(k), self._target(recall, snapshot)
