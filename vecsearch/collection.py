@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -18,6 +19,7 @@ from vecsearch.common.arguments import (
     check_dim,
     check_k,
     check_keep_versions,
+    check_min_score,
     check_one_of,
     check_recall,
     check_text_column,
@@ -34,6 +36,7 @@ from vecsearch.embedders.stored import Model, embeds_texts, entry_of
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
+    VersionNotFoundError,
 )
 from vecsearch.evaluation.query_sample import (
     SETTING,
@@ -371,7 +374,8 @@ class Collection:
 
         Args:
             ids: An id or several. Ids that no document has are counted, not an error.
-            where: A filter, as in `search`. Give either ids or a filter.
+            where: A filter. Give either ids or a filter. With a chunker, a filter on the text sees
+                whole documents here.
 
         Returns:
             How many documents were deleted, and how many ids were missing.
@@ -389,10 +393,7 @@ class Collection:
             1
         """
         self._writable()
-        listed: list[Id] | None = (
-            None if ids is None else [ids] if isinstance(ids, str | int) else list(ids)
-        )
-        return self._changed(edit.delete(self._store, listed, where))
+        return self._changed(edit.delete(self._store, ids, where))
 
     def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
         """Set metadata columns to constants.
@@ -400,7 +401,8 @@ class Collection:
         To change a text or a vector, add the document again with `on_conflict="replace"`.
 
         Args:
-            where: The documents to change, as a filter; None for all.
+            where: The documents to change, as a filter; None for all. With a chunker, a filter on
+                the text sees whole documents here.
             values: Column name -> value.
 
         Returns:
@@ -906,7 +908,8 @@ class Collection:
             query: A text for the collection's embedder, or a vector: numbers of shape (dim,).
             k: Maximum number of hits. There are fewer if fewer documents match.
             where: Only search documents for which this is true: SQL text such as
-                "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression.
+                "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression. With a chunker, a
+                filter on the text sees the passages that are searched, not whole documents.
             recall: The mean recall to deliver at the least cost. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents, in a collection with a chunker.
@@ -1013,8 +1016,7 @@ class Collection:
         """
         searcher = self._searching()
         snapshot = searcher.snapshot
-        if not min_score > -np.inf:
-            raise InvalidInputError(f"min_score is {min_score!r}; it must be a number")
+        min_score = check_min_score(min_score, snapshot.manifest.metric)
         vector = self._encoder(snapshot.manifest).encode(query)
         found = searcher.within(vector, min_score, searcher.selector.select(where))
         return Hits(snapshot, found.positions, found.scores, found.plan)
@@ -1385,7 +1387,8 @@ class Collection:
         """Number of documents that match a filter.
 
         Args:
-            where: A filter, as in `search`. None: all documents.
+            where: A filter. None: all documents. With a chunker, a filter on the text sees whole
+                documents here.
 
         Raises:
             FilterError: The filter is wrong.
@@ -1398,7 +1401,7 @@ class Collection:
         return (
             snapshot.manifest.documents
             if where is None
-            else snapshot.documents_in(self._searching().selector.select(where))
+            else snapshot.documents_in(self._searching().selector.select_documents(where))
         )
 
     def __len__(self) -> int:
@@ -1549,6 +1552,26 @@ class Collection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A collection is pickled as its path and version, with a model or chunker of your own."""
+        manifest = self._snapshot.manifest
+        model = None
+        if manifest.embedder is not None and manifest.embedder.spec.endswith(":unsaved"):
+            model = self._models[manifest.embedder].loaded_or_name()
+        chunker = self._given_chunker
+        chunker = chunker if isinstance(chunker, FunctionChunker) or callable(chunker) else None
+        return _reopened, (
+            self.path.absolute(),
+            manifest.version,
+            self._pinned is not None,
+            {
+                "embedder": model,
+                "chunker": chunker,
+                "lock_timeout": self._store.lock_timeout,
+                "limits": self._store.limits,
+            },
+        )
+
     def __repr__(self) -> str:
         if self._searcher is None:
             return f"Collection({str(self.path)!r}, closed)"
@@ -1606,6 +1629,15 @@ class Collection:
                 command_hint="use this collection from Python, where the chunker can be given",
             )
         return chunker.split
+
+
+def _reopened(root: Path, version: int, pinned: bool, options: dict[str, Any]) -> Collection:
+    """A collection that was pickled: at the version it read, or the latest if that is gone."""
+    collection = Collection(root, version=version if pinned else None, **options)
+    if not pinned and collection._snapshot.manifest.version != version:
+        with contextlib.suppress(VersionNotFoundError):
+            collection._searcher = Searcher(collection._store.snapshot(version))
+    return collection
 
 
 def _dimension(dim: int | None, model: Embedder | None) -> int:

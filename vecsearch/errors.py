@@ -26,6 +26,19 @@ command line, so errors carry it apart from the message, as `hint` and `command_
 
 from __future__ import annotations
 
+from typing import Any
+
+
+def _unpickled(kind: type[_Hinted], args: tuple[Any, ...], state: dict[str, Any]) -> _Hinted:
+    """An error as it was pickled: other processes raise it again."""
+    error = kind.__new__(kind, *args)
+    if isinstance(error, OSError):
+        OSError.__init__(error, *args)
+    else:
+        error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class _Hinted(BaseException):
     """What errors and warnings share: a message, and a hint in two forms.
@@ -41,6 +54,12 @@ class _Hinted(BaseException):
         super().__init__(*args)
         self.hint = hint
         self.command_hint = hint if command_hint is None else command_hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        args = self.args
+        if isinstance(self, OSError) and self.filename is not None:
+            args = (*args, self.filename)
+        return _unpickled, (type(self), args, self.__dict__)
 
     @property
     def message(self) -> str:

@@ -30,7 +30,7 @@ class LineSearcher:
         self.widths: set[int] = set()
         live = SimpleNamespace(rows=np.arange(ROWS), count=ROWS)
         self.snapshot = SimpleNamespace(live=live, stored_vectors=self.vectors)
-        self.scorer = SimpleNamespace(search=self.exact)
+        self.scorer = SimpleNamespace(search_final=self.exact)
         self.selection = live
 
     def vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -78,12 +78,6 @@ def search(
 
 def _as_json(key: str, text: str, hits: Hits, columns: list[str] | None) -> dict[str, Any]:
     """One answer: rank, score and id of each hit, and the wanted columns (None: all but vector)."""
-    if columns is None:
-        rows = [hit.to_dict() for hit in hits]
-    else:
-        rows = [
-            {"rank": hit.rank, "score": hit.score, "id": hit.id}
-            | {name: hit[name] for name in columns}
-            for hit in hits
-        ]
+    names = None if columns is None else ["id", *(name for name in columns if name != "id")]
+    rows = [hit.to_dict(names) for hit in hits]
     return {"query_id": key, "query": text, "plan": str(hits.plan), "hits": rows}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from numbers import Real
 from typing import Any
 
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
@@ -68,6 +70,19 @@ def check_k(k: int) -> int:
         raise InvalidInputError(f"k is {k!r}; it must be a whole number") from error
     if number < 1:
         raise InvalidInputError(f"k is {number}; it must be 1 or more")
+    return number
+
+
+def check_min_score(score: Any, metric: Metric) -> float:
+    """The lowest score that a hit may have; of Euclidean distances no score is above 0."""
+    number = float(score) if isinstance(score, Real) and not isinstance(score, bool) else math.nan
+    if not number > -math.inf:
+        raise InvalidInputError(f"min_score is {shown(score)}; it must be a number")
+    if metric is Metric.L2 and number > 0:
+        raise InvalidInputError(
+            f"min_score is {score!r}, but an l2 score is a negative squared distance, at most 0",
+            hint="for all rows within distance r give min_score=-r * r",
+        )
     return number
 
 

@@ -101,7 +101,7 @@ def recall_of_each(
     # `search`.
     width = min(k + (query_rows is not None), selection.count)
     found = [searcher.search(query, width, selection, target, False) for query in queries]
-    exact_scores, exact_rows = searcher.scorer.search(
+    exact_scores, exact_rows = searcher.scorer.search_final(
         queries, width, selection, 1 if len(queries) == 1 else 2
     )
     recalls = []

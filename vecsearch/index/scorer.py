@@ -5,12 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
 from vecsearch.index import exact
 from vecsearch.index.faiss import table_of
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import Metric
+
+# Rows fetched beyond k before the final scores order them: float32 may order near ties otherwise.
+SPARE = 8
+LENGTH_ROWS = 4096  # of stored vectors whose lengths are computed together
+TINY = float(np.finfo(np.float64).tiny)
+FINAL_BYTES = 8 * 1024 * 1024  # of float64 vectors that are scored together
 
 
 class VectorScorer:
@@ -107,3 +115,94 @@ class VectorScorer:
         if best is not None and best[0].shape[1] == k:
             return best
         return exact.merge([best or padding, padding], k)
+
+    def rounding_error(self, query: Vectors, score: float) -> float:
+        """How far a float32 score near `score` may lie from the final score, at most.
+
+        Summing n products in float32 loses at most n * eps of the sum of their absolute values.
+        """
+        loss = (len(query) + 8) * float(np.finfo(np.float32).eps)
+        if self.metric is Metric.L2:  # a sum of squares: the loss is relative
+            return loss * abs(score) + float(np.finfo(np.float32).tiny)
+        if self.metric is Metric.COSINE:
+            return loss * 1.01
+        return loss * float(np.linalg.norm(query.astype(np.float64))) * self._longest
+
+    @cached_property
+    def _longest(self) -> float:
+        """The largest length of a stored vector."""
+        longest = 0.0
+        for vectors in self.vectors:
+            for first in range(0, len(vectors), LENGTH_ROWS):
+                block = vectors[first : first + LENGTH_ROWS].astype(np.float64)
+                longest = max(longest, float(np.sqrt(np.vecdot(block, block).max())))
+        return longest
+
+    def search_final(
+        self, queries: Vectors, k: int, selection: RowSelection, threads: int
+    ) -> tuple[Scores, Positions]:
+        """`search`, ordered by final scores."""
+        rows = self.search(queries, min(k + SPARE, max(selection.count, 1)), selection, threads)[1]
+        return self.final(queries, rows, k)
+
+    def final(self, queries: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
+        """The k best of each query's rows with the scores that users see.
+
+        Whatever found the rows, this one function scores them: in float64, each row by itself, so
+        that a row has the same score alone, in a batch, from an index and from exact search. Rows
+        are ordered by that score, then by position; then scores are rounded to float32. Cosines of
+        float32 vectors are divided by their lengths, which are near 1, and never exceed 1.
+
+        Args:
+            queries: float32 (nq, dim).
+            rows: int64 (nq, width), -1 for no row.
+            k: How many to keep.
+
+        Returns:
+            Scores, float32, and rows, int64, both (nq, min(k, width)), padded with -inf and -1.
+        """
+        width = rows.shape[1]
+        k = min(k, width)
+        scores, best = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.int64)
+        step = max(1, FINAL_BYTES // (8 * max(1, width) * queries.shape[1]))
+        for first in range(0, len(rows), step):
+            part = slice(first, first + step)
+            listed = rows[part]
+            wide = self.final_scores(queries[part], listed)
+            order = np.lexsort((listed, -wide), axis=1)[:, :k]
+            best[part] = np.take_along_axis(listed, order, 1)
+            scores[part] = rounded(np.take_along_axis(wide, order, 1))
+        return scores, best
+
+    def final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
+        """The scores of `final` before rounding: float64 (nq, width), -inf where a row is -1."""
+        flat = rows.ravel()
+        absent = flat < 0
+        if absent.any():
+            flat = np.where(absent, 0, flat)
+        if not rows.size or not self.snapshot.rows:
+            return np.full(rows.shape, -np.inf)
+        stored = (
+            self.vectors[0][flat] if len(self.vectors) == 1 else self.snapshot.stored_vectors(flat)
+        )
+        vectors = stored.astype(np.float64).reshape(*rows.shape, -1)
+        asked = queries.astype(np.float64)[:, None, :]
+        if self.metric is Metric.L2:
+            vectors -= asked
+            scores = -np.vecdot(vectors, vectors)
+        else:
+            scores = np.vecdot(vectors, asked)
+            if self.metric is Metric.COSINE:
+                if self.float32:
+                    lengths = np.sqrt(np.vecdot(vectors, vectors) * np.vecdot(asked, asked))
+                    scores /= np.maximum(lengths, TINY)
+                np.clip(scores, -1, 1, out=scores)
+        if absent.any():
+            scores[absent.reshape(rows.shape)] = -np.inf
+        return np.asarray(scores)
+
+
+def rounded(scores: npt.NDArray[np.float64]) -> Scores:
+    """Final scores as float32; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return scores.astype(np.float32)

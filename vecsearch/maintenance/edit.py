@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import check_times
 from vecsearch.ingest.sources.dicts import to_batch
 from vecsearch.ingest.sources.row_types import Block, Columns, row_name
-from vecsearch.query.selection import select_rows
+from vecsearch.query.selection import select_documents
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.layout import SEGMENTS
@@ -38,9 +38,7 @@ REWRITE_SHARE = 1 / 8
 it. Other rows are copied to a new segment."""
 
 
-def delete(
-    store: Store, ids: Sequence[int | str] | None, where: str | pc.Expression | None
-) -> DeleteResult:
+def delete(store: Store, ids: Any, where: str | pc.Expression | None) -> DeleteResult:
     """Delete whole documents by id or by filter. Unknown ids are counted, not an error.
 
     Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
@@ -53,7 +51,7 @@ def delete(
             owners, positions = latest.locate(wanted)
             missing = len(wanted) - len(np.unique(owners))
         else:
-            positions, missing = whole_documents(latest, select_rows(latest, where)), 0
+            positions, missing = whole_documents(latest, select_documents(latest, where)), 0
         if not len(positions):
             return DeleteResult(0, missing, latest.manifest.version)
         segments = delete_rows(latest, positions, staging)
@@ -89,7 +87,7 @@ def update(
             array, field = _new_value(_changeable(latest.manifest, name), value)
             scalars[name] = array
             schema = schema.set(schema.get_field_index(name), field)
-        positions = whole_documents(latest, select_rows(latest, where))
+        positions = whole_documents(latest, select_documents(latest, where))
         if not len(positions) or not scalars:
             return UpdateResult(0, latest.manifest.version)
         latest = _widen(latest, schema)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import IdNotFoundError, InvalidInputError
@@ -48,6 +49,14 @@ def documents_by_id(
             # The next passage; passages overlap, so only what is new is appended.
             document[text] += row[text][len(document[text]) - start :]
     return documents
+
+
+def whole_texts(snapshot: Snapshot, ids: pa.Array) -> list[str | None]:
+    """The whole text of each document, in the order of `ids`, all of which must be there."""
+    column = snapshot.manifest.text_column
+    assert column is not None
+    found = documents_by_id(snapshot, ids.to_pylist(), [column])
+    return [None if document is None else document[column] for document in found]
 
 
 def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -> Vectors:

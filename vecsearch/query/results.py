@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -11,52 +11,76 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
 from vecsearch.common.optional import require
-from vecsearch.storage.snapshot import Snapshot
+from vecsearch.errors import InvalidInputError
+from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.types import END, ID, START, VECTOR, Id, Plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
+HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
+
+
+def output_names(columns: Sequence[str]) -> dict[str, str]:
+    """The name of each column beside a hit's own rank, score and span: `score` becomes `score_`.
+
+    Underscores are appended until no other column has the name.
+    """
+    names = {}
+    for column in columns:
+        name = column
+        if column in HIT_NAMES:
+            while name in HIT_NAMES or name in columns:
+                name += "_"
+        names[column] = name
+    return names
+
 
 class Hit:
-    """One hit of a search. `hit["title"]` is the value of a column.
+    """One hit of a search.
+
+    `hit["title"]` is the value of a column. A column that is called `score`, `rank` or `span` is
+    `hit["score"]`; `hit.score` is always the hit's own.
 
     Example:
         >>> import vecsearch as vs
-        >>> c = vs.create("notes.vs", embedder="toy:64")
-        >>> _ = c.add([{"id": "boat", "text": "a small boat", "year": 1999}])
-        >>> hit = c.search("boat")[0]
-        >>> hit.rank, hit.id, hit["year"]
-        (1, 'boat', 1999)
+        >>> c = vs.create("films.vs", dim=2)
+        >>> _ = c.add([{"id": 1, "vector": [1, 0], "score": 81}])
+        >>> hit = c.search([1, 0], k=1)[0]
+        >>> hit.score, hit["score"]
+        (1.0, 81)
+        >>> hit.to_dict()
+        {'rank': 1, 'score': 1.0, 'id': 1, 'score_': 81}
     """
 
-    __slots__ = ("_hits", "_number")
+    __slots__ = ("_at", "_hits")
 
-    def __init__(self, hits: Hits, number: int) -> None:
+    def __init__(self, hits: Hits, at: int) -> None:
         self._hits = hits
-        self._number = number
+        self._at = at
 
     @property
     def id(self) -> Id:
         """The document's id."""
-        return self._hits.ids[self._number]
+        return self._hits.ids[self._at]
 
     @property
     def score(self) -> float:
         """Cosine similarity, inner product or negative squared distance; larger is better."""
-        return float(self._hits.scores[self._number])
+        return float(self._hits.scores[self._at])
 
     @property
     def rank(self) -> int:
         """1 for the best hit."""
-        return self._number + 1
+        return self._at + 1
 
     @property
     def span(self) -> tuple[int, int] | None:
         """Start and end of the passage, in characters of the document; None without a chunker."""
-        if not self._hits.snapshot.manifest.chunked:
+        if not self._hits.chunked:
             return None
-        return self._hits.column(START)[self._number], self._hits.column(END)[self._number]
+        return self._hits.column(START)[self._at], self._hits.column(END)[self._at]
 
     def __getitem__(self, column: str) -> Any:
         """The value of a column, as a Python value.
@@ -64,18 +88,24 @@ class Hit:
         Raises:
             InvalidInputError: The column does not exist.
         """
-        return self._hits.column(column)[self._number]
+        return self._hits.column(column)[self._at]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Rank, score, every column but the vector and, with a chunker, the span.
+    def to_dict(self, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """The hit's rank and score, columns, and its span in a collection with a chunker.
+
+        A column called `rank`, `score` or `span` becomes `rank_`, `score_` or `span_`.
+
+        Args:
+            columns: Columns to return. None: all but the vector.
 
         Example:
-            >>> sorted(hit.to_dict())
-            ['id', 'rank', 'score', 'text', 'year']
+            >>> hit.to_dict(["id"])
+            {'rank': 1, 'score': 1.0, 'id': 1}
         """
-        names = [name for name in self._hits.snapshot.columns if name != VECTOR]
+        names = self._hits.payload if columns is None else list(columns)
+        shown = self._hits.output_names(names)
         out: dict[str, Any] = {"rank": self.rank, "score": self.score}
-        out |= {name: self[name] for name in names}
+        out |= {shown[name]: self[name] for name in names}
         if self.span is not None:
             out["span"] = list(self.span)
         return out
@@ -88,7 +118,8 @@ class Hits(Sequence[Hit]):
     """The ranked hits of a search, best first; fewer than k if fewer documents match.
 
     Columns are fetched when they are read, from the snapshot that was searched: later commits do
-    not change them.
+    not change them. Hits can be pickled: they take their columns along, all but the vector, which
+    is read from the collection again.
 
     Attributes:
         ids: Ids of the documents, as Python int or str.
@@ -108,20 +139,56 @@ class Hits(Sequence[Hit]):
     """
 
     def __init__(
-        self, snapshot: Snapshot, positions: Positions, scores: npt.NDArray[np.float32], plan: Plan
+        self,
+        snapshot: Snapshot | None,
+        positions: Positions,
+        scores: npt.NDArray[np.float32],
+        plan: Plan,
     ) -> None:
-        self.snapshot = snapshot
+        self._snapshot = snapshot
         self.positions = positions
         self.scores = scores
         self.plan = plan
         self._columns: dict[str, list[Any]] = {}
+        self._pickled: dict[str, Any] | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The version searched. Hits that were pickled open it again."""
+        if self._snapshot is None:
+            assert self._pickled is not None
+            root = self._pickled["root"]
+            self._snapshot = open_snapshot(root, OpenFiles(root), self._pickled["version"])
+        return self._snapshot
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the hits are passages of documents."""
+        if self._pickled is not None:
+            return START in self._pickled["rows"].schema.names
+        return self.snapshot.manifest.chunked
+
+    @property
+    def payload(self) -> list[str]:
+        """The columns of the collection, without the vector."""
+        if self._pickled is not None:
+            return [name for name in self._pickled["rows"].schema.names if name not in (START, END)]
+        return [name for name in self.snapshot.columns if name != VECTOR]
+
+    def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The name of each column in dicts and tables, beside the hit's own rank and score."""
+        return output_names([*self.payload, *(name for name in names if name not in self.payload)])
 
     @property
     def ids(self) -> list[Id]:
         """Ids of the documents found, as Python int or str."""
         ids = self._columns.get(ID)
         if ids is None:
-            ids = self._columns[ID] = self.snapshot.ids_at(self.positions)
+            ids = self._columns[ID] = (
+                self.snapshot.ids_at(self.positions)
+                if self._pickled is None
+                else self._take([ID]).column(0).to_pylist()
+            )
         return ids
 
     def column(self, name: str) -> list[Any]:
@@ -134,12 +201,9 @@ class Hits(Sequence[Hit]):
             >>> hits.column("year")
             [2021, 1999]
         """
-        values = self._columns.get(name)
+        values = self._columns.get(name) if isinstance(name, str) else None
         if values is None:
-            self.snapshot.check_columns([name])
-            values = self._columns[name] = (
-                self.snapshot.take([name], self.positions).column(0).to_pylist()
-            )
+            values = self._columns[name] = self._take([name]).column(0).to_pylist()
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
@@ -158,21 +222,19 @@ class Hits(Sequence[Hit]):
             >>> [hit["year"] for hit in hits.fetch(["year"])]
             [2021, 1999]
         """
-        names = (
-            [name for name in self.snapshot.columns if name != VECTOR]
-            if columns is None
-            else list(columns)
-        )
-        self.snapshot.check_columns(names)
-        batch = self.snapshot.take(names, self.positions)
-        self._columns |= {name: batch.column(n).to_pylist() for n, name in enumerate(names)}
+        names = self._named(columns)
+        batch = self._take(names)
+        self._columns |= {name: batch.column(at).to_pylist() for at, name in enumerate(names)}
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The hits as a pyarrow Table: `rank` (int32), `score` (float32) and columns.
+        """The hits as a pyarrow Table: `rank` (int32), `score` (float32), then columns.
+
+        In a collection with a chunker `span` follows: start and end, in characters. A column called
+        `rank`, `score` or `span` becomes `rank_`, `score_` or `span_`.
 
         Args:
-            columns: The columns. None: all but the vector.
+            columns: Columns to return. None: all but the vector.
 
         Raises:
             InvalidInputError: A column does not exist.
@@ -181,19 +243,20 @@ class Hits(Sequence[Hit]):
             >>> hits.to_arrow(["id"]).column_names
             ['rank', 'score', 'id']
         """
-        names = (
-            [name for name in self.snapshot.columns if name != VECTOR]
-            if columns is None
-            else list(columns)
-        )
-        self.snapshot.check_columns(names)
-        batch = self.snapshot.take(names, self.positions)
+        names = self._named(columns)
+        spans = [START, END] if self.chunked else []
+        batch = self._take([*names, *(name for name in spans if name not in names)])
+        shown = self.output_names(names)
         ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32))
+        arrays = [ranks, pa.array(self.scores), *(batch.column(name) for name in names)]
         fields = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
-        return pa.Table.from_arrays(
-            [ranks, pa.array(self.scores), *batch.columns],
-            schema=pa.schema([*fields, *batch.schema]),
-        )
+        fields += [batch.schema.field(name).with_name(shown[name]) for name in names]
+        if spans:
+            pairs = np.stack([batch.column(name).to_numpy() for name in spans], axis=1)
+            flat = pa.array(pairs.astype(np.int64).ravel())
+            arrays.append(pa.FixedSizeListArray.from_arrays(flat, 2))
+            fields.append(pa.field("span", arrays[-1].type))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The same as `to_arrow`, as a pandas DataFrame.
@@ -227,19 +290,49 @@ class Hits(Sequence[Hit]):
         first = np.array(left[:k], np.int64)
         return Hits(self.snapshot, self.positions[first], self.scores[first], self.plan)
 
+    def _named(self, columns: Sequence[str] | None) -> list[str]:
+        if columns is None:
+            return self.payload
+        if isinstance(columns, str):
+            raise InvalidInputError(
+                f"columns is {columns!r}; it must be a list of names", hint=f"give [{columns!r}]"
+            )
+        return list(columns)
+
+    def _take(self, names: Sequence[str]) -> pa.RecordBatch:
+        if self._pickled is not None and set(names) <= set(self._pickled["rows"].schema.names):
+            return self._pickled["rows"].select(list(names))
+        self.snapshot.check_columns(names)
+        return self.snapshot.take(names, self.positions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self._pickled
+        if state is None:
+            spans = [START, END] if self.chunked else []
+            state = {
+                "root": self.snapshot.root.absolute(),
+                "version": self.snapshot.manifest.version,
+                "rows": self._take([*self.payload, *spans]),
+            }
+        return state | {"positions": self.positions, "scores": self.scores, "plan": self.plan}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Hits.__init__(self, None, state["positions"], state["scores"], state["plan"])
+        self._pickled = {name: state[name] for name in ("root", "version", "rows")}
+
     def __len__(self) -> int:
         return len(self.positions)
 
     @overload
-    def __getitem__(self, number: int) -> Hit: ...
+    def __getitem__(self, at: int) -> Hit: ...
     @overload
-    def __getitem__(self, number: slice) -> list[Hit]: ...
-    def __getitem__(self, number: int | slice) -> Hit | list[Hit]:
-        if isinstance(number, slice):
-            return [Hit(self, each) for each in range(*number.indices(len(self)))]
-        if not -len(self) <= number < len(self):
-            raise IndexError(f"hit {number} of {len(self)}")
-        return Hit(self, number % len(self))
+    def __getitem__(self, at: slice) -> list[Hit]: ...
+    def __getitem__(self, at: int | slice) -> Hit | list[Hit]:
+        if isinstance(at, slice):
+            return [Hit(self, number) for number in range(*at.indices(len(self)))]
+        if not -len(self) <= at < len(self):
+            raise IndexError(f"hit {at} of {len(self)}")
+        return Hit(self, at % len(self))
 
     def __iter__(self) -> Iterator[Hit]:
         return (Hit(self, number) for number in range(len(self)))

@@ -12,9 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from vecsearch.common.arrays import Mask, Vectors
+from vecsearch.common.arrays import Mask, Positions, Scores, Vectors
 from vecsearch.index.attached import attach
-from vecsearch.index.exact import best
 from vecsearch.index.kernels.loader import LOADER, Kernel
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.paths import (
@@ -133,7 +132,10 @@ class Searcher:
         if self._has_range and not self._covered(query[None], plan).all():
             plan = self._out_of_range(selection)
         found = self.paths[plan.method].run(query, k, selection, plan)
-        return found or self.exact.run(query, k, selection, self._too_few(plan, k, selection))
+        if found is None:
+            found = self.exact.run(query, k, selection, self._too_few(plan, k, selection))
+        scores, rows = self.scorer.final(query[None], found.positions[None], k)
+        return _without_padding(rows[0], scores[0], found.plan)
 
     def batch(
         self,
@@ -185,13 +187,28 @@ class Searcher:
             for number, answer in zip(missing, answers, strict=True):
                 assert answer is not None
                 found[number] = answer if covered[number] else answer._replace(plan=outside)
-        return [answer for answer in found if answer is not None]
+        return self._final(queries, [answer for answer in found if answer is not None], k)
+
+    def _final(self, queries: Vectors, found: list[Found], k: int) -> list[Found]:
+        """What was found for each query with its final scores."""
+        width = max((len(answer.positions) for answer in found), default=0)
+        rows = np.full((len(found), width), -1, np.int64)
+        for number, answer in enumerate(found):
+            rows[number, : len(answer.positions)] = answer.positions
+        scores, rows = self.scorer.final(queries, rows, k)
+        return [
+            _without_padding(row, score, answer.plan)
+            for row, score, answer in zip(rows, scores, found, strict=True)
+        ]
 
     def within(self, query: Vectors, min_score: float, selection: RowSelection) -> Found:
         """Every selected row that scores at least `min_score`, best first, by exact search."""
-        scores = self.scorer.score(query, selection.rows)
-        hits = np.flatnonzero(scores >= min_score)
-        scores, rows = best(scores[hits], selection.rows[hits], len(hits))
+        selected = selection.rows
+        scores = self.scorer.score(query, selected)
+        near = selected[scores >= min_score - self.scorer.rounding_error(query, min_score)]
+        scores, rows = self.scorer.final(query[None], near[None], len(near))
+        hits = np.flatnonzero(scores[0].astype(np.float64) >= min_score)
+        scores, rows = scores[0][hits], rows[0][hits]
         reason = f"every row that scores at least {min_score:g} was asked for"
         return Found(rows, scores, exact_plan(self.stats(selection), reason))
 
@@ -227,3 +244,8 @@ class Searcher:
             self.documents(query, k, selection, recall, exact_search)
             for query, selection in zip(queries, selections, strict=True)
         ]
+
+
+def _without_padding(rows: Positions, scores: Scores, plan: Plan) -> Found:
+    count = int(np.count_nonzero(rows >= 0))
+    return Found(rows[:count], scores[:count], plan)

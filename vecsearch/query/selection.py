@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.query.documents import whole_texts
 from vecsearch.query.filter import Filter, compile_filter
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import RESERVED
+from vecsearch.types import ID, RESERVED
 
 Where: TypeAlias = "str | pc.Expression"
+DOCUMENTS = 4096  # whole texts that are filtered together
 CACHED_FILTERS = 64  # a cached mask takes one byte a row
 
 
@@ -50,6 +52,31 @@ class Selector:
                 self._selections.popitem(last=False)
         return selection
 
+    def select_documents(self, where: Where | None) -> RowSelection:
+        """All live rows of the documents for which the filter is true.
+
+        In a collection with a chunker a filter on the text sees each document's whole text, put
+        together from its passages; `select` sees passages. Raises FilterError.
+        """
+        manifest = self.snapshot.manifest
+        if where is None or not manifest.chunked:
+            return self.select(where)
+        compiled = compile_filter(where, self.schema)
+        if manifest.text_column not in compiled.columns:
+            return self.select(where)
+        mask = np.zeros(self.snapshot.rows, bool)
+        ids = pc.unique(self.snapshot.take([ID], self.snapshot.live.rows).column(0))
+        for first in range(0, len(ids), DOCUMENTS):
+            owners, positions = self.snapshot.locate(ids.slice(first, DOCUMENTS))
+            starts = np.unique(owners, return_index=True)[1]
+            batch = self.snapshot.take(list(compiled.columns), positions[starts])
+            at = batch.schema.names.index(manifest.text_column)
+            texts = whole_texts(self.snapshot, ids.slice(first, DOCUMENTS))
+            field = batch.schema.field(at)
+            batch = batch.set_column(at, field, pa.array(texts, field.type))
+            mask[positions[compiled.mask(batch)[owners]]] = True
+        return RowSelection(mask, int(np.count_nonzero(mask)))
+
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns that a filter may name."""
@@ -66,6 +93,6 @@ class Selector:
         return RowSelection(mask, int(np.count_nonzero(mask)))
 
 
-def select_rows(snapshot: Snapshot, where: Where | None) -> RowSelection:
-    """The live rows of a snapshot for which a filter is true, uncached. Raises FilterError."""
-    return Selector(snapshot).select(where)
+def select_documents(snapshot: Snapshot, where: Where | None) -> RowSelection:
+    """All live rows of the documents for which a filter is true. Raises FilterError."""
+    return Selector(snapshot).select_documents(where)

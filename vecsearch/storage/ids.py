@@ -7,6 +7,7 @@ returns candidates, which the caller compares with the ids themselves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.segment import write_batch
@@ -71,14 +73,24 @@ def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
 
     Raises InvalidInputError for ids of another type.
     """
-    items = list(values) if not isinstance(values, str | int) else [values]
+    if hasattr(values, "to_pylist"):  # an Arrow array
+        values = values.to_pylist()
+    elif hasattr(values, "tolist"):  # a numpy scalar or array, a Series
+        values = values.tolist()
+    elif hasattr(values, "as_py"):
+        values = values.as_py()
+    if isinstance(values, str | int):
+        values = [values]
+    if isinstance(values, bytes) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"ids is {shown(values)}; it must be an id or a list of ids")
+    items = list(values)
     wanted = int if pa.types.is_integer(id_type) else str
     for number, item in enumerate(items):
         if hasattr(item, "item"):  # a numpy scalar
             item = items[number] = item.item()
         if not isinstance(item, wanted) or isinstance(item, bool):
             raise InvalidInputError(
-                f"id number {number} is {item!r}; ids of this collection are {wanted.__name__}"
+                f"id number {number} is {shown(item)}; ids of this collection are {wanted.__name__}"
             )
     try:
         return pa.array(items, id_type)

@@ -1,0 +1,30 @@
+"""Values in messages, cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+LONGEST = 80
+
+
+def shown(value: object, longest: int = LONGEST) -> str:
+    """The `repr` of a value, at most `longest` characters; its type where it has no repr.
+
+    Example:
+        >>> shown("a" * 100, 10)
+        "'aaaaaa..."
+    """
+    if hasattr(value, "shape") or (hasattr(value, "__len__") and not isinstance(value, str)):
+        try:
+            length = len(value) if isinstance(value, Sized) else 0
+            text = repr(value) if length <= longest else ""
+        except Exception:
+            text = ""
+        if not text or len(text) > longest or "\n" in text:
+            return f"a {type(value).__name__}"
+        return text
+    try:
+        text = repr(value[: longest + 1] if isinstance(value, str) else value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
