@@ -106,7 +106,7 @@ class QueryEncoder:
         """Vectors of texts, or what else the embedder takes: float32 (number of queries, dim)."""
         if self._model is None:
             for query in queries:
-                if not isinstance(query, str):
+                if not isinstance(query, str | np.ndarray):
                     raise InvalidInputError(
                         f"the query is {shown(query)}, which is no vector: "
                         "give a list or array of numbers"

@@ -179,6 +179,8 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.
         raise InvalidInputError(
             f"row {first}, column 'id': ids of this collection are {wanted}, not {array.type}"
         )
+    if not len(array):
+        return pa.nulls(0, field.type), field
     try:
         kind = field.type if fixed else resolve(field.type, array)
         return exact_cast(array, kind), field.with_type(kind)

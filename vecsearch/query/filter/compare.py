@@ -131,6 +131,8 @@ def compare(op: str, left: Operand, right: Operand) -> Value:
         return _compare_values(op, left, right, label)
     if right.value is None:
         return truth(None, label)
+    if pa.types.is_null(left.type):  # a column without any value so far
+        return constant_unless_null(left, True)
     if left.kind == "float":
         return _compare_with_float(op, left, right, label)
     if left.kind in ("text", "boolean"):
