@@ -22,10 +22,10 @@ SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c '$(SUITS)' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help install lock demo test soak soak-tests soak-load mutants check docs format wheel floors newest mutants clean
+.PHONY: help install lock demo test test-slow soak soak-tests soak-load mutants check docs format wheel floors newest mutants clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 18
 
 install: $(INSTALLED)  ## set up .venv with everything the other commands need
 
@@ -44,7 +44,10 @@ demo: $(INSTALLED)  ## search the docstrings of Python's standard library
 	@$(BIN)/vecsearch demo
 
 test: $(INSTALLED)  ## run the tests; ARGS="-k filter" passes on to pytest
-	@$(OMP) $(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	@$(OMP) $(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
+
+test-slow: $(INSTALLED)  ## run the code of the documentation and the examples, and other tests of minutes
+	@$(OMP) $(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
 SOAK := system maintenance/test_backup.py storage/test_purge.py index/test_checkpoint.py evaluation/test_query_sample.py fuzz golden
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 
 LIMITED = """
