@@ -134,8 +134,8 @@ class Searcher:
         found = self.paths[plan.method].run(query, k, selection, plan)
         if found is None:
             found = self.exact.run(query, k, selection, self._too_few(plan, k, selection))
-        scores, rows = self.scorer.final(query[None], found.positions[None], k)
-        return _without_padding(rows[0], scores[0], found.plan)
+        scores, rows = self.scorer.final_one(query, found.positions, k)
+        return Found(rows, scores, found.plan)
 
     def batch(
         self,
@@ -206,9 +206,9 @@ class Searcher:
         selected = selection.rows
         scores = self.scorer.score(query, selected)
         near = selected[scores >= min_score - self.scorer.rounding_error(query, min_score)]
-        scores, rows = self.scorer.final(query[None], near[None], len(near))
-        hits = np.flatnonzero(scores[0].astype(np.float64) >= min_score)
-        scores, rows = scores[0][hits], rows[0][hits]
+        scores, rows = self.scorer.final_one(query, near, len(near))
+        hits = np.flatnonzero(scores.astype(np.float64) >= min_score)
+        scores, rows = scores[hits], rows[hits]
         reason = f"every row that scores at least {min_score:g} was asked for"
         return Found(rows, scores, exact_plan(self.stats(selection), reason))
 
