@@ -1538,7 +1538,7 @@ class Collection:
         Example:
             >>> c.close()
             >>> c
-            Collection('notes.vs', closed)
+            Collection('.../notes.vs', closed)
         """
         with self._lock:
             self._searcher = None

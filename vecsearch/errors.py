@@ -182,7 +182,7 @@ class EmbedderError(VecsearchError):
         ...     c.search("boat")
         ... except vs.EmbedderError as error:
         ...     print(error.message)
-        this collection has no embedder, so it is searched by vector
+        this collection has no embedder, so it is searched by vector: give a list or array of numbers
     """
 
 
@@ -235,7 +235,7 @@ class CollectionNotFoundError(VecsearchError, FileNotFoundError):
         ...     vs.open("nowhere.vs")
         ... except vs.CollectionNotFoundError as error:
         ...     print(error.message)
-        there is no collection at nowhere.vs
+        there is no collection at .../nowhere.vs
     """
 
 
@@ -263,7 +263,7 @@ class VersionNotFoundError(VecsearchError, LookupError):
         ...     vs.open("c.vs", version=7)
         ... except vs.VersionNotFoundError as error:
         ...     print(error.message)
-        c.vs has no version 7; it keeps versions 1 to 1
+        .../c.vs has no version 7; it keeps versions 1 to 1
     """
 
 

@@ -51,6 +51,14 @@ class Failure:
         line: The line of a text file, from 1; None for other data, or for a whole file.
         row: The row of a file of another kind, or of data in memory, from 0; or None.
         reason: The message that `on_error="raise"` would have given.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> rows = [{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 0]}]
+        >>> failure = c.add(rows, on_error="skip").report.failures[0]
+        >>> failure.row
+        1
     """
 
     file: str | None
@@ -73,6 +81,13 @@ class ReadReport:
         empty_files: The names of the first 100 of them.
         unread: Files in folders of a kind that is not read there: suffix -> number of files.
         encodings: The files that are not UTF-8 -> the encoding they were read in; at most 100.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> rows = [{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 0]}]
+        >>> c.add(rows, on_error="skip").report.failed
+        1
     """
 
     failed: int = 0

@@ -64,7 +64,6 @@ def points(tmp_path: Path) -> Path:
         ("search FOLDER boat --where yaer>1", "did you mean 'year'"),
         ("search FOLDER boat --columns yaer", "did you mean 'year'"),
         ("search FOLDER boat --version 99", "`vecsearch versions`"),
-        ("search FOLDER ''", "empty"),
         ("search nowhere.vs boat", "`vecsearch ingest`"),
         ("search POINTS boat", "search it by a vector"),
         ("search POINTS [1]", "2"),
@@ -108,7 +107,7 @@ def test_an_error_speaks_the_words_of_the_command_line(
     words: str | None,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    paths = {"FOLDER": folder, "POINTS": points, "DATA": data, "''": ""}
+    paths = {"FOLDER": folder, "POINTS": points, "DATA": data}
     typed = [paths.get(word, word) for word in command.split()]
     message = refused(*typed)
     assert words is None or re.search(words.replace("(off)", r"\(off\)"), message), message

@@ -27,7 +27,8 @@ from vecsearch.maintenance.check import find_damage
 from vecsearch.maintenance.parquet import export_parquet, import_parquet
 from vecsearch.maintenance.repair import repair
 from vecsearch.storage import log, manifest_json
-from vecsearch.storage.store import Store
+from vecsearch.storage.garbage import collect
+from vecsearch.storage.open_files import OpenFiles
 from vecsearch.training.table import fit_table
 
 WORDS = ["king", "queen", "man", "woman", "植物", "食物", "阳光"]
@@ -180,15 +181,15 @@ def test_models_that_no_version_names_are_garbage_collected(tmp_path: Path) -> N
         c.add([{"id": n, "text": text} for n, text in enumerate(TEXTS)])
         (old,) = (root / "models").iterdir()
         c.reembed(second)
-        (root / "models" / "left by an interrupted commit").mkdir()
-        Store(root, 1).collect(2)
+        (root / "models" / ("0" * 32)).mkdir()
+        collect(root, OpenFiles(root), 2)
         assert {path.name for path in (root / "models").iterdir()} > {
             old.name
         }  # the version before needs it
         assert len(list((root / "models").iterdir())) == 2
         c.update(None, {})
         c.delete([0])
-        Store(root, 1).collect(2)
+        collect(root, OpenFiles(root), 2)
         assert (
             old not in (root / "models").iterdir() and len(list((root / "models").iterdir())) == 1
         )
@@ -218,7 +219,7 @@ def test_a_collection_can_be_created_after_an_interrupted_create(tmp_path: Path)
         with vs.open(root) if made else vs.create(root, embedder=words()) as c:
             c.add([{"id": 1, "text": "king"}])
             assert c.search("king").scores[0] == pytest.approx(1), at
-            Store(root, 1).collect(5)
+            collect(root, OpenFiles(root), 5)
             assert len(list((root / "models").iterdir())) == 1
         assert find_damage(root) == []
         shutil.rmtree(root)

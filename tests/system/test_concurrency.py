@@ -25,6 +25,8 @@ from support.data import clustered
 import vecsearch as vs
 from vecsearch.maintenance.check import find_damage
 from vecsearch.storage import locks, log
+from vecsearch.storage.garbage import collect
+from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.store import Store
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
@@ -132,7 +134,7 @@ def test_collection_of_garbage_leaves_what_a_reader_needs(root: Path) -> None:
         assert all((root / ref.name).exists() for ref in held.files())
         assert sorted(reader.to_arrow(["batch"])["batch"].to_pylist()) == [0] * BATCH
     del reader
-    Store(root, 1).collect(1)
+    collect(root, OpenFiles(root), 1)
     assert not any((root / ref.name).exists() for ref in held.files())
 
 

@@ -27,10 +27,12 @@ from support.faults import Disk, Op, failing, recorded
 import vecsearch as vs
 from vecsearch.embedders.fasttext import FastTextEmbedder
 from vecsearch.storage import log
+from vecsearch.storage.garbage import collect
 from vecsearch.storage.layout import place_of
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.merge import FAN_OUT
-from vecsearch.storage.store import SLACK_VERSIONS, Store
+from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.store import SLACK_VERSIONS
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 TURNS = 4 if SOAK else 2  # crashes at each operation: one kill, then power losses
@@ -229,7 +231,7 @@ def use_again(world: Path, found: State | None, change: Change) -> None:
             assert c.get([name]) != [None] and len(c) == found.manifest.documents + n + 1
         if found.manifest.keep_versions == KEEP:
             assert len(c.versions()) <= KEEP + SLACK_VERSIONS
-            Store(root, 1).collect(KEEP)
+            collect(root, OpenFiles(root), KEEP)
             assert_no_leftovers(root)
 
 
@@ -546,5 +548,5 @@ def test_kill_9(tmp_path: Path) -> None:
     with vs.open(root, limits=SMALL) as c:
         for number in range(KEEP + SLACK_VERSIONS + 1):
             c.add(rows(1000 + number, 1))
-    Store(root, 1).collect(KEEP)
+    collect(root, OpenFiles(root), KEEP)
     assert_no_leftovers(root)

@@ -214,7 +214,7 @@ class VectorScorer:
         """
         if self.metric is Metric.L2:
             vectors -= query
-            return np.asarray(-np.vecdot(vectors, vectors))
+            return np.asarray(0.0 - np.vecdot(vectors, vectors))  # 0.0 rather than -0.0
         scores = np.vecdot(vectors, query)
         if self.metric is Metric.COSINE:
             if self.float32:

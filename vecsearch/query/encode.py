@@ -122,6 +122,8 @@ class QueryEncoder:
 
     def _matrix(self, queries: Any) -> Vectors:
         prepared = many_queries(queries)
+        if not len(prepared):
+            return np.empty((0, self._dim), np.float32)
         return prepared if isinstance(prepared, np.ndarray) else self.embed(prepared)
 
     def _project(self, vectors: Vectors) -> Vectors:

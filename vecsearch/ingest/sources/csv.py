@@ -119,7 +119,7 @@ def _fitting(cells: Cells, columns: Sequence[ColumnType], noting: Reading | None
     """
     faults: dict[int, InvalidInputError] = {}
     for number, column in enumerate(columns):
-        if column.known is not None:
+        if column.known is not None and not column.takes(cells, number):
             for row, error in cells.faults(number, column.known):
                 faults.setdefault(row, error)
     if not faults:

@@ -156,6 +156,14 @@ class ColumnType:
             candidate for candidate in self.candidates if _is_written_as(array, candidate)
         ]
 
+    def takes(self, cells: Cells, number: int) -> bool:
+        """Whether the cells are of the known type, or of a wider one that the column takes then."""
+        try:
+            self.see(cells, number)
+        except InvalidInputError:
+            return False
+        return True
+
     def _see_known(self, cells: Cells, number: int, known: pa.Field) -> None:
         """Let the column become wider where a cell asks for it, as one file with all rows would."""
         try:
