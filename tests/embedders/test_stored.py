@@ -181,7 +181,7 @@ def test_models_that_no_version_names_are_garbage_collected(tmp_path: Path) -> N
         c.add([{"id": n, "text": text} for n, text in enumerate(TEXTS)])
         (old,) = (root / "models").iterdir()
         c.reembed(second)
-        (root / "models" / ("0" * 32)).mkdir()
+        (root / "models" / ("0" * 16 + "-" + "0" * 8)).mkdir()
         collect(root, OpenFiles(root), 2)
         assert {path.name for path in (root / "models").iterdir()} > {
             old.name
