@@ -203,8 +203,7 @@ def _refused(array: pa.Array, field: pa.Field, first: int, *, fixed: bool) -> In
         f"{array.type})",
         hint=f"convert it, or create the collection with schema={{{field.name!r}: type}} of a type "
         "that holds all values",
-        command_hint="convert it, or start with a new collection and "
-        f"--schema {field.name}:{_suggested(field.type, array.type)}",
+        command_hint=_other_column(field, array.type),
     )
 
 
@@ -213,10 +212,11 @@ def _shown(value: pa.Scalar) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _suggested(stored: pa.DataType, given: pa.DataType) -> str:
-    """The name of a type that holds both."""
-    nested = pa.types.is_nested(stored) or pa.types.is_nested(given)
-    return "json" if nested else "string"
+def _other_column(field: pa.Field, given: pa.DataType) -> str:
+    """What to do at the command line about values that a column cannot hold."""
+    if pa.types.is_nested(field.type) or pa.types.is_nested(given):
+        return "convert it, or give it another column"
+    return f"convert it, or start with a new collection and --schema {field.name}:string"
 
 
 def system_fields(metric: Metric, dim: int, dtype: str, *, chunked: bool) -> list[pa.Field]:
