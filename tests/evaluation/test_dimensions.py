@@ -205,7 +205,7 @@ def topics(path: Path, **options: Any) -> vs.Collection:
         letters = [
             *TOPICS[name],
             *"etaoin shrdlu 的一是不",
-        ]  # drawn anew for each, so that no two score the same
+        ]  # drawn for each one, so that no two score the same
         sentences = ("".join(rng.choice(letters, 25)) for _ in range(1 + n % 4))
         rows.append({"id": f"{name}-{n}", "text": ". ".join(sentences)})
     c.add(rows)

@@ -1085,7 +1085,7 @@ def test_filters_may_be_compiled_and_run_from_many_threads() -> None:
     batch = data().to_batches()[0]
     texts = [f"i > {number} AND s <> '{number}' OR array_contains(l, 'a')" for number in range(40)]
     expected = [kept(text, batch) for text in texts]
-    schema = batch.schema.with_metadata({"fresh": "yes"})  # compiled anew
+    schema = batch.schema.with_metadata({"fresh": "yes"})  # compiled again
     with ThreadPoolExecutor(8) as pool:
         found = list(
             pool.map(

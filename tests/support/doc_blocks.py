@@ -1,10 +1,10 @@
 """Run the code blocks of a Markdown page, and compare what they print with what the page shows.
 
-Run this file with the paths of pages to write the outputs anew into them:
+Run this file with the paths of pages to write new outputs into them:
 
     python tests/support/doc_blocks.py README.md docs/tutorial.md
 
-With `--numbers` it also writes the numbers anew that may differ from run to run.
+With `--numbers` it also writes new numbers where they may differ from run to run.
 
 The blocks of a page run from top to bottom in one empty folder:
 

@@ -214,7 +214,7 @@ def judge(recording: Recording, world: Path, done: bool) -> State | None:
 
 
 def use_again(world: Path, found: State | None, change: Change) -> None:
-    """After a crash work goes on: the change can be made (again), rows can be added, and leftovers
+    """A crash stops nothing: the change can be made (again), rows can be added, and leftovers
     go away.
     """
     root = place(world)

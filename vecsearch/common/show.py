@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 
 LONGEST = 80
+LONGEST_ID = 120  # characters
 
 
 def shown(value: object, longest: int = LONGEST) -> str:
@@ -28,3 +29,12 @@ def shown(value: object, longest: int = LONGEST) -> str:
     except Exception:
         return f"a {type(value).__name__}"
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def shown_id(value: object) -> str:
+    """An id as Python writes it, cut short in the middle, as long ids often begin alike."""
+    if isinstance(value, str | bytes) and len(value) > 2 * LONGEST_ID:
+        value = value[:LONGEST_ID]  # the whole of a long one need not be written out
+        return f"{value!r}…"
+    text = repr(value)
+    return text if len(text) <= LONGEST_ID else f"{text[: LONGEST_ID - 30]}…{text[-29:]}"

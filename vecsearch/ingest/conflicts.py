@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask
-from vecsearch.common.shown import shown
+from vecsearch.common.show import shown_id
 from vecsearch.errors import DuplicateIdError
 from vecsearch.ingest.rows import Rows
 from vecsearch.ingest.segments import SegmentBuffer
@@ -111,7 +111,7 @@ class ConflictResolver:
                 continue
             if self.on_conflict == "error":
                 raise DuplicateIdError(
-                    f"id {shown(ids[int(owners[0])].as_py())} was added by another writer while "
+                    f"id {shown_id(ids[int(owners[0])].as_py())} was added by another writer while "
                     "this add was running",
                     hint='pass on_conflict="skip" or on_conflict="replace"',
                     command_hint="pass --on-conflict skip or --on-conflict replace",
@@ -192,7 +192,7 @@ class ConflictResolver:
             row = int(np.argmax(stored))
             raise DuplicateIdError(
                 f"{self.places.place(int(rows.numbers[row]))}, column {self.id_column!r}: id "
-                f"{shown(ids[row].as_py())} is already in the collection",
+                f"{shown_id(ids[row].as_py())} is already in the collection",
                 hint='pass on_conflict="skip" to keep the old document, or "replace" to replace it',
                 command_hint="--on-conflict skip keeps the old document, "
                 "--on-conflict replace replaces it",
@@ -220,7 +220,7 @@ class ConflictResolver:
         if places[0].file is None:
             where = f"rows {earlier} and {row}"
         raise DuplicateIdError(
-            f"duplicate id {shown(id_value.as_py())} in the data: {where}, column "
+            f"duplicate id {shown_id(id_value.as_py())} in the data: {where}, column "
             f"{self.id_column!r}",
             hint='pass on_conflict="skip" to keep the first, or "replace" to keep the last',
             command_hint="--on-conflict skip keeps the first, --on-conflict replace the last",

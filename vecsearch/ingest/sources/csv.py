@@ -99,12 +99,14 @@ def _part(table: _Table, file: SourceFile) -> Part:
         cells = _fitting(cells, columns, file.reading)
         total += len(cells.lines)
         for number, column in enumerate(columns):
-            column.see(cells, number)
+            if column.known is None:  # the others were seen above
+                column.see(cells, number)
     schema = pa.schema([(name, column.type()) for name, column in zip(names, columns, strict=True)])
 
     def read(wanted: pa.Schema) -> Batches:
         for cells in table.blocks(names, noting=False):
-            cells = _fitting(cells, columns, None)
+            if file.reading.skips:  # otherwise the first pass found that all fit
+                cells = _fitting(cells, columns, None)
             arrays = [cells.converted(number, field) for number, field in enumerate(wanted)]
             yield Located(pa.RecordBatch.from_arrays(arrays, schema=wanted), cells.lines)
 
