@@ -1,0 +1,65 @@
+"""The modules that carry promises, and the test files that should see a fault in each."""
+
+from __future__ import annotations
+
+CALIBRATION = "tests/index/test_calibration.py"
+PLAN = "tests/query/test_plan.py"
+SEARCHER = "tests/query/test_searcher.py"
+VECTORS = "tests/query/test_vectors.py"
+COLLECTION = "tests/test_collection.py"
+STORAGE = "tests/storage/test_storage.py"
+ADD = "tests/ingest/test_add.py tests/ingest/test_add_transaction.py"
+FILTER = "tests/query/test_filter.py tests/query/test_filter_lists.py"
+HOSTILE = "tests/system/test_hostile.py"
+COMPACT = "tests/maintenance/test_compact.py"
+BACKUP = "tests/maintenance/test_backup.py"
+PURGE = "tests/storage/test_purge.py"
+GROW = "tests/index/test_grow.py"
+BUILD = "tests/index/test_build.py"
+
+# By the promise: calibrate, measure, plan, search, ingest, maintain, snapshot and store, chunk,
+# filter.
+MODULES = {
+    "index/calibrate.py": f"{CALIBRATION} {BUILD}",
+    "index/calibration.py": f"{CALIBRATION} {GROW} {BUILD}",
+    "index/builder.py": f"{BUILD} {GROW} tests/index/test_checkpoint.py",
+    "index/costs.py": f"{PLAN} tests/index/test_auto.py {BUILD}",
+    "index/exact.py": "tests/index/test_exact.py",
+    "index/scorer.py": f"tests/index/test_exact.py {SEARCHER} {VECTORS} {COLLECTION}",
+    "evaluation/recall.py": "tests/evaluation/test_recall.py",
+    "query/plan.py": PLAN,
+    "query/searcher.py": f"{SEARCHER} {VECTORS} {COLLECTION} tests/query/test_documents.py",
+    "query/paths.py": f"{SEARCHER} {VECTORS} {BUILD} tests/index/test_kernels.py",
+    "query/selection.py": f"{SEARCHER} {COLLECTION} {FILTER}",
+    "query/selection_state.py": f"{SEARCHER} {VECTORS} {BUILD} tests/index/test_kernels.py",
+    "query/documents.py": f"tests/query/test_documents.py {COLLECTION}",
+    "ingest/add.py": f"{ADD} {COLLECTION} tests/ingest/test_on_error.py",
+    "ingest/rows.py": f"{ADD} tests/ingest/test_sources_dicts.py {COLLECTION}",
+    "ingest/conflicts.py": f"{ADD} {COLLECTION} tests/query/test_documents.py",
+    "ingest/packing.py": f"{ADD} {COLLECTION}",
+    "ingest/passages.py": f"tests/query/test_documents.py {ADD} {COLLECTION}",
+    "ingest/bad_rows.py": f"tests/ingest/test_on_error.py {ADD}",
+    "ingest/vector_column.py": f"tests/ingest/test_sources_vectors.py {ADD} {HOSTILE}",
+    "ingest/chunking.py": "tests/ingest/test_chunking.py",
+    "maintenance/edit.py": f"{COLLECTION} tests/maintenance/test_versions.py {COMPACT} {PURGE}",
+    "maintenance/compact.py": f"{COMPACT} {COLLECTION} {PURGE}",
+    "maintenance/rewrite.py": f"{COMPACT} {COLLECTION} {GROW} {PURGE}",
+    "maintenance/versions.py": f"tests/maintenance/test_versions.py {COLLECTION} {PURGE}",
+    "maintenance/backup.py": BACKUP,
+    "storage/snapshot.py": f"{STORAGE} tests/storage/test_ids.py {COLLECTION}",
+    "storage/store.py": f"{STORAGE} {PURGE} {COLLECTION}",
+    "storage/ids.py": f"tests/storage/test_ids.py {COLLECTION}",
+    "storage/rebase.py": f"{STORAGE} {ADD} {COMPACT}",
+    "storage/merge.py": f"{COMPACT} {ADD} {COLLECTION}",
+    "storage/segment.py": f"{STORAGE} {COLLECTION} tests/system/test_corruption.py",
+    "storage/manifest.py": f"tests/storage/test_manifest.py {STORAGE} tests/golden/test_golden.py",
+    "storage/garbage.py": f"{PURGE} {STORAGE} tests/storage/test_own_files.py {COLLECTION}",
+    "storage/disk.py": f"{STORAGE} tests/system/test_corruption.py {PURGE}",
+    "storage/locks.py": f"tests/storage/test_locks.py {STORAGE}",
+    "query/filter/__init__.py": FILTER,
+    "query/filter/compare.py": FILTER,
+    "query/filter/functions.py": FILTER,
+    "query/filter/sql.py": FILTER,
+    "query/filter/syntax.py": FILTER,
+    "query/filter/values.py": FILTER,
+}
