@@ -132,12 +132,17 @@ def test_far_rows_and_far_queries_are_searched_exactly(
         c = vs.create(root.with_suffix(f".{metric}"), dim=DIM, metric=metric)
         c.add(vectors[:ROWS])
         c.build_index(recipe="low-latency")
+        near, far = queries[:10], vectors[:10] * 40
         c.add(vectors[:50] * 40)
-        for query in (*queries[:10], *(vectors[:10] * 40)):
-            assert (
-                c.search(query, k=5, recall=0.95).ids[0] == c.search(query, k=5, exact=True).ids[0]
-            )
-    assert "farther" in str(c.search(vectors[0] * 1000, k=5).plan)
+        together = c.search_batch(np.concatenate([near, far]), k=5, recall=0.9)
+        for number, (query, batched) in enumerate(zip((*near, *far), together, strict=True)):
+            alone, exact = c.search(query, k=5, recall=0.9), c.search(query, k=5, exact=True)
+            assert alone.ids[0] == exact.ids[0] and alone.ids == batched.ids
+            assert ("farther" in str(alone.plan)) == ("farther" in str(batched.plan))
+            if number >= len(near):
+                assert "farther" in str(alone.plan) and alone.ids == exact.ids
+            else:
+                assert alone.plan.method == "index"
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vecsearch.index.calibrate import Truth, _recalls
+from vecsearch.index import calibrate
+from vecsearch.index.calibrate import (
+    CODE_CANDIDATES,
+    CODE_QUERIES,
+    DEPTHS,
+    KS,
+    Truth,
+    _recalls,
+    calibrate_codes,
+    calibrate_index,
+)
 from vecsearch.index.calibration import (
     Calibration,
     OperatingPoint,
     describe_recall,
     merge_points,
 )
+from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import read_index
 from vecsearch.index.recipe import stored_recipe
 
@@ -158,3 +170,285 @@ def newest_index(name: str) -> dict[str, Any]:
     path = max((GOLDEN / name / "indexed" / "manifests").glob("*.json"))
     (entry,) = json.loads(path.read_text(encoding="utf-8"))["body"]["indexes"]
     return dict(entry)
+
+
+# -- measuring an index ---------------------------------------------------------------------------
+
+
+class RankedIndex:
+    """Row r is every query's r-th best. What a query misses, and in what order it finds the rest,
+    is set for each effort.
+
+    Args:
+        rows: Rows in the index.
+        missed: By effort, every how manyth query misses its best row; 0 for none.
+        clock: The seconds that have passed, which each call moves on.
+    """
+
+    def __init__(self, rows: int, missed: dict[int, int], clock: list[float]) -> None:
+        self.n = rows
+        self.missed = missed
+        self.clock = clock
+        self.measured: list[tuple[int, int, int]] = []  # queries, depth and effort of each call
+
+    def efforts(self) -> list[int]:
+        return list(self.missed)
+
+    def labels(self, query: int, depth: int, effort: int) -> list[int]:
+        """Candidates in pairs of neighbors, the better one last."""
+        every = self.missed[effort]
+        misses = every and query % every == 0
+        order = [row + (1 if row % 2 == 0 else -1) for row in range(self.n + 2)]
+        return [row for row in order if row < self.n and not (misses and row == 0)][:depth]
+
+    def estimated(
+        self, queries: np.ndarray, depth: int, effort: int, threads: int
+    ) -> tuple[np.ndarray, float]:
+        assert threads == 3
+        self.measured.append((len(queries), depth, effort))
+        found = [self.labels(int(query[0]), depth, effort) for query in queries]
+        width = max(map(len, found))
+        return np.array([row + [-1] * (width - len(row)) for row in found]), effort * 10.0
+
+    def candidates(self, query: np.ndarray, depth: int, effort: int) -> tuple[np.ndarray, None]:
+        self.clock[0] += 30e-6
+        return self.estimated(query, depth, effort, 3)[0], None
+
+    def by_codes(self, queries: np.ndarray, depth: int, threads: int) -> np.ndarray | None:
+        self.codes_asked = len(queries), depth
+        return self.estimated(queries, min(depth, 60), 8, threads)[0]
+
+
+def measured(
+    index: RankedIndex, queries: int, row_micros: float, timed: Any = None
+) -> list[OperatingPoint]:
+    return calibrate_index(
+        index,  # type: ignore[arg-type]
+        np.arange(queries, dtype=np.float32)[:, None],
+        ranked_truth(index.n, queries),
+        lambda part, labels: ranked_scores(index, labels),
+        index.n,
+        row_micros,
+        3,
+        timed,
+    )
+
+
+def ranked_truth(rows: int, queries: int) -> Truth:
+    best = np.tile(-np.arange(rows, dtype=np.float32), (queries, 1))
+    return Truth(best[:, :100], best[:200, :1000])
+
+
+def ranked_scores(index: RankedIndex, labels: np.ndarray) -> np.ndarray:
+    index.clock[0] += 0.5e-6 * labels.shape[1]
+    return np.where(labels < 0, -np.inf, -labels).astype(np.float32)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    passed = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: passed[0])
+    return passed
+
+
+def by_hand(
+    index: RankedIndex, queries: int, row_micros: float, efforts: tuple[int, ...]
+) -> dict[tuple[int, int, int], tuple[float, float, float]]:
+    """Mean recall, lower bound and cost by effort, width and k, with Python sets."""
+    out = {}
+    for effort in efforts:
+        depth = min(max(effort, 8), index.n)
+        lists = [index.labels(query, depth, effort) for query in range(queries)]
+        width_found = max(map(len, lists))
+        for k in (k for k in KS if k <= depth and k <= index.n):
+            for factor in DEPTHS:
+                width = min(width_found, max(k, round(k * factor)))
+                each = [len(set(found[:width]) & set(range(k))) / k for found in lists]
+                mean = sum(each) / len(each)
+                spread = (sum((value - mean) ** 2 for value in each) / len(each)) ** 0.5
+                low = mean - 2.326 * spread / len(each) ** 0.5
+                out[effort, width, k] = mean, low, effort * 10 + row_micros * width
+    return out
+
+
+def test_an_index_is_measured_at_every_effort_worth_using(clock: list[float]) -> None:
+    """The points that no other beats, against sets of rows and all pairs of points."""
+    index = RankedIndex(60, {8: 2, 16: 10, 32: 0, 64: 0}, clock)
+    points = measured(index, 40, 40.0)
+    # With 32 every row is found for every k up to 32; with 64 for all 60, at 640 of 2,400 µs.
+    assert [(asked[1:]) for asked in index.measured if asked[0] == 40] == [
+        *((8, 8), (16, 16), (32, 32), (60, 64))
+    ]
+    everything = by_hand(index, 40, 40.0, (8, 16, 32, 64))
+    for point in points:
+        mean, low, micros = everything[point.effort, point.depth, point.k]
+        assert point.recall == pytest.approx(mean, abs=1e-5)
+        assert point.low == pytest.approx(low, abs=1e-5)
+        assert point.micros == pytest.approx(micros, abs=0.01)
+    for (_, _, k), (_, low, micros) in everything.items():  # each is reached at its cost or less
+        assert any(
+            point.k == k and point.micros <= micros + 0.01 and point.low >= low - 1e-5
+            for point in points
+        )
+    for one in points:
+        beaten = [
+            other
+            for other in points
+            if other.k == one.k and other.micros <= one.micros and other.low >= one.low
+        ]
+        assert beaten == [one]
+    assert [point.k for point in points] == sorted(point.k for point in points)
+    assert {point.k for point in points} == {k for k in KS if k <= 60}
+    cheapest = [point for point in points if point.k == 10][0]
+    assert (cheapest.effort, cheapest.depth) == (16, 10)
+
+
+def test_no_effort_is_tried_beyond_a_recall_of_all_rows(clock: list[float]) -> None:
+    index = RankedIndex(30, {8: 2, 32: 0, 64: 0}, clock)
+    measured(index, 40, 40.0)
+    assert {effort for _, _, effort in index.measured} == {8, 32}
+
+
+def test_an_effort_dearer_than_half_an_exact_search_is_not_tried_but_the_first(
+    clock: list[float],
+) -> None:
+    def tried(row_micros: float) -> set[int]:
+        index = RankedIndex(60, {8: 2, 16: 2, 32: 2}, clock)
+        measured(index, 40, row_micros)
+        return {effort for _, _, effort in index.measured}
+
+    assert exact_micros(60, 5.0) == 320  # and an effort of 16 costs 160
+    assert tried(5.01) == {8, 16} and tried(4.99) == {8}
+    assert tried(1e-6) == {8}
+
+
+def test_high_efforts_are_measured_with_fewer_queries(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "MAX_CANDIDATES", 3200)
+    monkeypatch.setattr(calibrate, "WIDE_QUERIES", 70)
+    index = RankedIndex(60, {8: 2, 16: 2, 32: 2, 64: 2}, clock)
+    measured(index, 500, 1000.0)
+    asked = {effort: queries for queries, _, effort in index.measured if queries > 1}
+    assert asked == {8: 400, 16: 200, 32: 100, 64: 70}
+
+
+def test_latency_is_that_of_finding_the_candidates_and_of_scoring_each(clock: list[float]) -> None:
+    """30 µs to find them, and half a microsecond for each."""
+    index = RankedIndex(60, {8: 2, 16: 10}, clock)
+    points = measured(index, 40, 40.0)
+    assert points and {point.effort for point in points} == {8, 16}
+    for point in points:
+        assert point.latency == pytest.approx(30 + 0.5 * point.depth, abs=0.051)
+    assert {asked[1:] for asked in index.measured if asked[0] == 1} == {(8, 8), (16, 16)}
+
+
+def test_latency_of_a_compiled_search_is_split_by_two_numbers_of_candidates(
+    clock: list[float],
+) -> None:
+    """The time of one call grows by 2 µs with each candidate, from 10."""
+    index = RankedIndex(60, {8: 2, 16: 10, 32: 10}, clock)
+    asked: list[tuple[int, int]] = []
+
+    def search(query: np.ndarray, depth: int, effort: int) -> None:
+        assert query.shape == (1,)
+        asked.append((depth, effort))
+        clock[0] += (10 + 2 * depth) * 1e-6
+
+    points = measured(index, 40, 40.0, search)
+    assert points and set(asked) == {(8, 8), (8, 16), (16, 16), (8, 32), (32, 32)}
+    assert len(asked) == 3 * 2 * 40
+    for point in points:
+        if point.effort > 8:  # a search for 8 candidates tells nothing about each
+            assert point.latency == pytest.approx(10 + 2 * point.depth, abs=0.051)
+        else:
+            assert point.latency == pytest.approx(26, abs=0.051)
+
+
+def test_few_queries_are_timed_and_fewer_with_many_candidates(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "TIMED_CANDIDATES", 640)
+    index = RankedIndex(400, {8: 2, 32: 2, 256: 2}, clock)
+    timed: dict[int, int] = {}
+
+    def search(query: np.ndarray, depth: int, effort: int) -> None:
+        timed[effort] = timed.get(effort, 0) + 1
+
+    measured(index, 300, 1000.0, search)
+    assert timed == {8: 2 * 50, 32: 2 * 20, 256: 2 * 5}
+
+
+def test_a_scan_of_all_codes_is_measured_by_its_candidates(clock: list[float]) -> None:
+    index = RankedIndex(500, {8: 2}, clock)
+    queries = np.arange(450, dtype=np.float32)[:, None]
+    points = calibrate_codes(
+        index,  # type: ignore[arg-type]
+        queries,
+        ranked_truth(500, 450),
+        lambda part, labels: ranked_scores(index, labels),
+        3,
+    )
+    assert index.codes_asked == (CODE_QUERIES, CODE_CANDIDATES) == (400, 400)
+    assert {point.k for point in points} == {k for k in KS if k <= 60}
+    lists = [index.labels(query, 60, 8) for query in range(400)]
+    for point in points:
+        each = [len(set(found[: point.depth]) & set(range(point.k))) / point.k for found in lists]
+        assert point.recall == pytest.approx(sum(each) / 400, abs=1e-5)
+        assert (point.effort, point.micros, point.latency) == (0, point.depth, 0)
+    small = calibrate_codes(
+        index,  # type: ignore[arg-type]
+        queries,
+        ranked_truth(20, 450),
+        lambda part, labels: ranked_scores(index, labels),
+        3,
+    )
+    assert max(point.k for point in small) == 20  # no more rows than there are
+    monkey: Any = RankedIndex(500, {8: 2}, clock)
+    monkey.by_codes = lambda *_: None
+    assert calibrate_codes(monkey, queries, ranked_truth(500, 450), lambda a, b: a, 3) == []
+
+
+def test_the_true_scores_are_searched_for_as_many_rows_as_there_are() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def exact(queries: np.ndarray, k: int) -> np.ndarray:
+        asked.append((len(queries), k))
+        return np.zeros((len(queries), k), np.float32)
+
+    queries = np.zeros((250, 1), np.float32)
+    truth = Truth.of(queries, 5000, exact)
+    assert (truth.common.shape, truth.wide.shape) == ((250, 100), (200, 1000))
+    truth = Truth.of(queries, 30, exact)
+    assert (truth.common.shape, truth.wide.shape) == ((250, 30), (200, 30))
+    assert asked == [(200, 1000), (50, 100), (200, 30), (50, 30)]
+
+
+def test_the_cheapest_point_serves_the_recall_and_any_smaller_k() -> None:
+    points = (
+        OperatingPoint(8, 10, 10, 0.93, 0.92, 10.0),
+        OperatingPoint(64, 10, 10, 0.98, 0.97, 90.0),
+        OperatingPoint(32, 20, 20, 0.97, 0.96, 30.0),
+    )
+    calibration = Calibration(points)
+    assert calibration.cheapest(10, 0.92) == points[0]
+    assert calibration.cheapest(10, 0.93) == calibration.cheapest(11, 0.9) == points[2]
+    assert calibration.cheapest(10, 0.965) == points[1]
+    assert calibration.cheapest(20, 0.97) is None and calibration.cheapest(21, 0.5) is None
+
+
+def test_a_grown_index_promises_no_more_than_before() -> None:
+    before = Calibration(
+        (OperatingPoint(32, 20, 10, 0.96, 0.95, 90.0),),
+        code_points=(OperatingPoint(0, 40, 10, 0.96, 0.95, 40.0),),
+        queries=7,
+    )
+    now = Calibration(
+        (OperatingPoint(16, 10, 10, 0.97, 0.95, 60.0),),
+        code_points=(OperatingPoint(0, 50, 10, 0.96, 0.95, 50.0),),
+        queries=9,
+    )
+    merged = now.merged_with(before)
+    assert merged.points == (OperatingPoint(32, 20, 10, 0.96, 0.95, 90.0),)
+    assert merged.code_points == (OperatingPoint(0, 50, 10, 0.96, 0.95, 50.0),)
+    assert merged.queries == 9

@@ -94,9 +94,11 @@ def _left_out(tree: ast.Module) -> Iterator[Span]:
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = {name.id for name in ast.walk(targets[0]) if isinstance(name, ast.Name)} if (
-                len(targets) == 1
-            ) else set()
+            names = (
+                {name.id for name in ast.walk(targets[0]) if isinstance(name, ast.Name)}
+                if (len(targets) == 1)
+                else set()
+            )
             if names and all(name.isupper() for name in names) and not names & PROMISES:
                 yield _span(node)
             elif isinstance(node.value, ast.Subscript | ast.BinOp) and not names & PROMISES:
