@@ -299,7 +299,7 @@ def test_an_index_is_measured_at_every_effort_worth_using(clock: list[float]) ->
         assert beaten == [one]
     assert [point.k for point in points] == sorted(point.k for point in points)
     assert {point.k for point in points} == {k for k in KS if k <= 60}
-    cheapest = [point for point in points if point.k == 10][0]
+    cheapest = next(point for point in points if point.k == 10)
     assert (cheapest.effort, cheapest.depth) == (16, 10)
 
 
@@ -309,17 +309,16 @@ def test_no_effort_is_tried_beyond_a_recall_of_all_rows(clock: list[float]) -> N
     assert {effort for _, _, effort in index.measured} == {8, 32}
 
 
-def test_an_effort_dearer_than_half_an_exact_search_is_not_tried_but_the_first(
+def test_an_effort_dearer_than_half_an_exact_search_is_not_used_but_the_first(
     clock: list[float],
 ) -> None:
-    def tried(row_micros: float) -> set[int]:
-        index = RankedIndex(60, {8: 2, 16: 2, 32: 2}, clock)
-        measured(index, 40, row_micros)
-        return {effort for _, _, effort in index.measured}
+    def used(row_micros: float) -> set[int]:
+        index = RankedIndex(60, {8: 2, 16: 4, 32: 2}, clock)
+        return {point.effort for point in measured(index, 40, row_micros) if point.k == 1}
 
     assert exact_micros(60, 5.0) == 320  # and an effort of 16 costs 160
-    assert tried(5.01) == {8, 16} and tried(4.99) == {8}
-    assert tried(1e-6) == {8}
+    assert used(5.0) == used(5.01) == {8, 16} and used(4.99) == {8}
+    assert used(1e-6) == {8}
 
 
 def test_high_efforts_are_measured_with_fewer_queries(

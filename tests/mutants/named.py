@@ -19,6 +19,11 @@ class Named:
     tests: str
 
 
+_CALIBRATE = "        calibration = self.calibrate(index, base, queries, calibrated_on)\n"
+_ADD_HELD_OUT = """        if index.can_extend:
+            self._add(index, held_out)
+            base = np.concatenate([base, held_out])
+"""
 NAMED = [
     Named(
         "C1",
@@ -30,8 +35,8 @@ NAMED = [
     Named(
         "B1",
         "vecsearch/index/builder.py",
-        "        calibration = self.calibrate(index, base, queries, calibrated_on)\n        if index.can_extend:\n            self._add(index, held_out)\n            base = np.concatenate([base, held_out])\n",
-        "        if index.can_extend:\n            self._add(index, held_out)\n            base = np.concatenate([base, held_out])\n        calibration = self.calibrate(index, base, queries, calibrated_on)\n",
+        _CALIBRATE + _ADD_HELD_OUT,
+        _ADD_HELD_OUT + _CALIBRATE,
         "tests/index/test_build.py::test_held_out_rows_are_not_in_the_index_while_it_is_measured",
     ),
     Named(
