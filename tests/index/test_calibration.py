@@ -75,6 +75,11 @@ def test_a_row_counts_as_found_if_it_scores_like_the_kth_best() -> None:
     assert [mean for _, mean, _ in _recalls(near, truth.thresholds(2, 1), 2)] == [0.5]
 
 
+def test_a_distance_of_zero_may_be_found_as_almost_zero() -> None:
+    truth = Truth(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
+    assert -1.1e-11 < truth.thresholds(1, 1)[0] < -0.9e-11
+
+
 def test_thresholds_for_large_k_are_known_for_the_first_queries_only() -> None:
     scores = -np.sort(np.random.default_rng(0).random((300, 500)).astype(np.float32), axis=1)
     truth = Truth.of(
@@ -129,7 +134,8 @@ def test_a_calibration_survives_a_manifest() -> None:
         *("target", "calibrated_on", "queries", "surface", "exact_micros_per_row"),
         *("codes", "memory_bytes", "threads", "seed"),
     }
-    assert Calibration.from_mapping({}) == Calibration()
+    nothing = Calibration.from_mapping({})
+    assert nothing == Calibration((), 0.25, (), 0.02, 0.0, "", 0, 0, 0, 0)
 
 
 def test_the_promise_in_words_names_the_cheapest_point_that_reaches_the_target() -> None:
@@ -340,6 +346,13 @@ def test_latency_is_that_of_finding_the_candidates_and_of_scoring_each(clock: li
     for point in points:
         assert point.latency == pytest.approx(30 + 0.5 * point.depth, abs=0.051)
     assert {asked[1:] for asked in index.measured if asked[0] == 1} == {(8, 8), (16, 16)}
+
+
+def test_costs_are_stored_to_a_hundredth_of_a_microsecond(clock: list[float]) -> None:
+    points = measured(RankedIndex(60, {8: 2}, clock), 40, 0.37)
+    assert points
+    for point in points:
+        assert point.micros == pytest.approx(80 + 0.37 * point.depth, abs=0.0051)
 
 
 def test_latency_of_a_compiled_search_is_split_by_two_numbers_of_candidates(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import decimal
 import errno
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.data import clustered
-from support.faults import failing
+from support.faults import Disk, failing, recorded
 
 import vecsearch as vs
 from vecsearch.maintenance.backup import write_backup
@@ -128,19 +129,64 @@ def test_a_backup_is_refused_for_a_bad_source_or_target(
     assert {item.name for item in tmp_path.iterdir()} == {"c.vs", "taken"}
 
 
-@pytest.mark.parametrize("at", range(0, 18, 3))
-def test_a_failed_backup_leaves_nothing(texts: vs.Collection, tmp_path: Path, at: int) -> None:
+def test_damage_in_the_middle_of_the_vectors_is_not_copied(root: Path, tmp_path: Path) -> None:
+    """Opening checks the first and the last block of a file only."""
+    with vs.create(root, dim=64) as c:
+        c.add(clustered(8000, 64))
+    path = root / log.load(root).segments[0].name
+    content = bytearray(path.read_bytes())
+    assert len(content) > 2_000_000
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with vs.open(root) as c:
+        assert len(c) == 8000
+        for ending in ("parquet", "csv", "jsonl", "arrow"):
+            with pytest.raises(vs.CorruptedError, match=path.name):
+                c.export(tmp_path / f"b.{ending}")
+        with pytest.raises(vs.CorruptedError, match=path.name):
+            c.backup(tmp_path / "b.vs")
+    assert {item.name for item in tmp_path.iterdir()} == {root.name}
+
+
+def test_a_failed_backup_leaves_nothing(texts: vs.Collection, tmp_path: Path) -> None:
+    """A full disk at every operation that can meet one."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    kinds = ("mkdir", "write", "fsync", "rename")
+    (tmp_path / "whole").mkdir()
+    with recorded(tmp_path / "whole") as journal:
+        write_backup(texts.path, tmp_path / "whole" / "b.vs")
+    steps = [op.kind for op in journal if op.kind in kinds]
+    assert set(steps) == set(kinds)
+    for at in range(len(steps) - 1):  # after the last, which syncs the new name, it is complete
+        out = tmp_path / f"out-{at}"
+        out.mkdir()
+        with (
+            failing(out, at, lambda: full, last=10**9, kinds=kinds) as faults,
+            pytest.raises(vs.StorageError, match="full"),
+        ):
+            write_backup(texts.path, out / "b.vs")
+        assert faults.failed and not any(out.iterdir()), (at, steps[at])
+
+
+def test_a_power_loss_leaves_a_whole_backup_or_none(texts: vs.Collection, tmp_path: Path) -> None:
+    """And a whole one, once `write_backup` has returned."""
     out = tmp_path / "out"
     out.mkdir()
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with (
-        failing(
-            out, at, lambda: full, last=10**9, kinds=("mkdir", "write", "fsync", "rename")
-        ) as faults,
-        pytest.raises(vs.StorageError, match="full"),
-    ):
+    before, expected = Disk(out), everything(texts.path)
+    with recorded(out) as journal:
         write_backup(texts.path, out / "b.vs")
-    assert faults.failed and not any(out.iterdir())
+    for at in range(len(journal) + 1):
+        for turn in range(3):
+            disk, rng = copy.deepcopy(before), random.Random(f"{at} {turn}")
+            for op in journal[:at]:
+                disk.apply(op)
+            target = tmp_path / f"lost-{at}-{turn}"
+            disk.after_power_loss(target, rng)
+            if (target / "b.vs").exists():
+                assert find_damage(target / "b.vs") == [], (at, turn)
+                assert everything(target / "b.vs").equals(expected)
+            else:
+                assert at < len(journal), "a finished backup is gone"
 
 
 # -- Parquet --------------------------------------------------------------------------------------

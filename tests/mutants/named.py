@@ -24,6 +24,10 @@ _ADD_HELD_OUT = """        if index.can_extend:
             self._add(index, held_out)
             base = np.concatenate([base, held_out])
 """
+_VERIFIED_COPY = """    source.verify_all()
+    disk.write_bytes(copy, memoryview(source.buffer))
+    if disk.describe(part, copy, ref.name) != ref:
+"""
 NAMED = [
     Named(
         "C1",
@@ -265,9 +269,9 @@ NAMED = [
     ),
     Named(
         "Ba2",
-        "vecsearch/maintenance/parquet.py",
-        "    snapshot.verify()\n",
-        "    assert snapshot\n",
+        "vecsearch/maintenance/backup.py",
+        _VERIFIED_COPY,
+        "    disk.write_bytes(copy, memoryview(source.buffer))\n    if not copy.exists():\n",
         "tests/maintenance/test_backup.py",
     ),
     Named(

@@ -58,6 +58,11 @@ def test_plans_give_their_reasons() -> None:
     assert "effort 128, 10 candidates, measured recall 0.960" in str(chosen)
 
 
+def test_without_an_index_nothing_is_known_of_one() -> None:
+    assert Stats(5) == Stats(5, 0, 0, (), 0.25, (), 0.02) and Stats(5).unindexed == 5
+    assert Stats(7, 10, 4).unindexed == 3
+
+
 def test_a_k_between_calibrated_ones_takes_the_next() -> None:
     stats = Stats(50_000, 50_000, 50_000, POINTS)
     assert plan(11, 0.9, False, stats).depth >= 100

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 import vecsearch as vs
+from vecsearch.ingest.chunking import FunctionChunker
 from vecsearch.query.encode import QueryEncoder
+from vecsearch.query.selection import CACHED_FILTERS, Selector
 
 ROWS, DIM = 3000, 50
 
@@ -77,3 +80,52 @@ def test_an_analogy_is_a_method_and_a_function(tmp_path: Path) -> None:
     by_method = c.analogy([0, 1], 2, k=5, where="third = 1")
     assert by_method.ids == vs.analogy(c, [0, 1], 2, k=5, where="third = 1").ids
     assert not {0, 1, 2} & set(by_method.ids)
+
+
+def test_a_document_of_many_passages_leaves_room_for_the_others(root: Path) -> None:
+    """The 200 passages nearest to the query are of one document; ten others lie farther away."""
+    c = vs.create(root, embedder="toy:64", chunker=FunctionChunker(str.splitlines))
+    texts = ["apple\n" * 200, *(f"apple and pear number {n}" for n in range(1, 11))]
+    c.add([{"id": number, "text": text} for number, text in enumerate(texts)])
+    best = {}  # each document's best passage, by the search for passages
+    for hit in c.search("apple", k=210, passages=True, exact=True):
+        best.setdefault(hit.id, hit.score)
+    assert len(best) == 11 and min(best) == 0
+    for k, wanted in ((1, 1), (2, 2), (5, 5), (11, 11), (20, 11)):
+        (batched,) = c.search_batch(["apple"], k=k)
+        for hits in (c.search("apple", k=k), batched):
+            assert len(hits) == len(set(hits.ids)) == wanted and hits.ids[0] == 0
+            assert hits.ids == list(best)[:wanted]
+            assert hits.scores.tolist() == list(best.values())[:wanted]
+    assert c.search("apple", k=5, where="id > 3").ids == [name for name in best if name > 3][:5]
+    assert c.search("apple", k=3, where="id < 0").ids == []
+
+
+def test_filters_that_differ_in_the_case_of_a_constant_are_two_filters(root: Path) -> None:
+    with vs.create(root, dim=2) as c:
+        c.add([{"vector": [1.0, n], "lang": lang} for n, lang in enumerate(["en", "en", "EN"])])
+        for _ in range(2):  # now also from the cache
+            assert [c.count(f"lang = '{lang}'") for lang in ("en", "EN", "En")] == [2, 1, 0]
+            assert c.search([1.0, 0.0], where="lang = 'en'").ids == [0, 1]
+            assert c.search([1.0, 0.0], where="lang = 'EN'").ids == [2]
+            assert c.search([1.0, 0.0], where="LANG = 'EN'").ids == [2]
+            assert c.search([1.0, 0.0], where=pc.field("lang") == "EN").ids == [2]
+            assert c.search([1.0, 0.0], where=pc.field("lang") == "en").ids == [0, 1]
+
+
+def test_the_oldest_filter_is_forgotten_first(root: Path) -> None:
+    with vs.create(root, dim=2) as c:
+        c.add([{"vector": [1.0, n], "n": n} for n in range(3)])
+        selector = Selector(c._snapshot)
+        first = selector.select("n >= 0")
+        assert selector.select("n >= 0") is first and first.count == 3
+        for number in range(CACHED_FILTERS - 1):
+            selector.select(f"n = {number}")
+        assert selector.select("n >= 0") is first  # and is now the newest
+        one = selector.select("n = 1")
+        selector.select("n = 1000")  # n = 0 goes
+        assert selector.select("n >= 0") is first and selector.select("n = 1") is one
+        for number in range(2000, 2000 + CACHED_FILTERS):
+            selector.select(f"n = {number}")
+        again = selector.select("n >= 0")
+        assert again is not first and again.count == 3

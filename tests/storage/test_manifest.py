@@ -11,6 +11,8 @@ import pytest
 import vecsearch as vs
 from vecsearch.storage import log, manifest_json
 from vecsearch.storage.layout import CALIBRATION_KEY
+from vecsearch.storage.manifest import replace
+from vecsearch.storage.manifest_check import require_consistent
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MANIFESTS = sorted(GOLDEN.glob("format*/*/manifests/*.json"))
@@ -42,3 +44,33 @@ def test_the_calibration_has_its_old_name_on_disk(root: Path) -> None:
     checksum = hashlib.sha256(plain.encode()).hexdigest()
     assert text == f'{{"checksum": "{checksum}",\n"body": {plain}}}\n'
     assert log.load(root).indexes[0].calibration == entry[CALIBRATION_KEY]
+
+
+@pytest.mark.parametrize(
+    ("effort", "depth", "k", "fits"),
+    [
+        *((16, 40, 10, True), (16, 10, 10, True), (1, 1, 1, True)),
+        (16, 10, 11, False),  # more rows than candidates
+        *((16, 40, 0, False), (16, 0, 0, False), (0, 40, 10, False)),
+        *((2**24, 40, 10, True), (2**24 + 1, 40, 10, False)),
+        *((16, 50, 10, True), (16, 51, 10, False)),  # of 50 rows
+    ],
+)
+def test_an_operating_point_that_cannot_be_is_refused(
+    root: Path, effort: int, depth: int, k: int, fits: bool
+) -> None:
+    with vs.create(root, dim=2, limits=vs.Limits(smallest_index_rows=1)) as c:
+        c.add([{"id": number, "vector": [1.0, number]} for number in range(50)])
+        c.build_index("Flat")
+    manifest = log.load(root)
+    (entry,) = manifest.indexes
+    point = [effort, depth, k, 0.9, 0.8, 5.0]
+    for where in ("surface", "codes"):
+        scan = where == "codes"
+        points = {"codes": {"surface": [point]}} if scan else {"surface": [point]}
+        changed = replace(entry, calibration={**entry.calibration, **points})
+        if fits or (scan and effort == 0):  # which a scan of all codes has
+            require_consistent(replace(manifest, indexes=(changed,)))
+        else:
+            with pytest.raises(ValueError, match=r"surface\[0\] is "):
+                require_consistent(replace(manifest, indexes=(changed,)))
