@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -23,10 +24,14 @@ class LineSearcher:
 
     Attributes:
         widths: How many hits each search asked for.
+        most: The most hits that a search finds.
+        threads: With how many threads exact searches were made.
     """
 
-    def __init__(self, missed: dict[int, list[int]]) -> None:
+    def __init__(self, missed: dict[int, list[int]], most: int = ROWS) -> None:
         self.missed = missed
+        self.most = most
+        self.threads: set[int] = set()
         self.widths: set[int] = set()
         live = SimpleNamespace(rows=np.arange(ROWS), count=ROWS)
         self.snapshot = SimpleNamespace(live=live, stored_vectors=self.vectors)
@@ -42,6 +47,7 @@ class LineSearcher:
     def exact(
         self, queries: npt.NDArray[np.float32], k: int, selection: Any, threads: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        self.threads.add(threads)
         scores = np.tile(-np.arange(k, dtype=np.float32), (len(queries), 1))
         return scores, np.stack([self.best(query, k) for query in queries])
 
@@ -50,7 +56,7 @@ class LineSearcher:
     ) -> SimpleNamespace:
         self.widths.add(k)
         missed = self.missed.get(int(query[0]), [])
-        found = np.array([rank for rank in range(k + len(missed)) if rank not in missed][:k])
+        found = np.array([rank for rank in range(k + len(missed)) if rank not in missed][:k])[: self.most]
         return SimpleNamespace(
             positions=(int(query[0]) + found) % ROWS, scores=-found.astype(np.float32)
         )
@@ -100,3 +106,57 @@ def test_a_target_above_the_interval_is_warned_of() -> None:
     with pytest.warns(vs.RecallWarning, match=r"recall@3 is 0.917 .* below the target of 0.99"):
         report = measured(searcher, 3, 0.99)
     assert report.high < 0.99
+
+
+def test_the_warning_names_the_line_that_called_the_caller() -> None:
+    """`Collection.measure_recall` calls `measure_recall`, and is called by the user."""
+    searcher = LineSearcher({row: [3] for row in range(0, ROWS, 4)})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]
+        measured(searcher, 3, 0.99)
+    assert [(item.filename, item.lineno) for item in caught] == [(__file__, line)]
+
+
+def test_a_search_that_finds_too_few_rows_has_missed_the_others() -> None:
+    """Of 4 rows one is found. Of a query near row 0 that row is not, though 0 is its number."""
+    searcher = LineSearcher({ROWS - 1: [0, 1]}, most=1)
+    given = searcher.vectors(np.arange(ROWS))
+    assert measured(searcher, 4, 0.1, given).recall == pytest.approx(1 / 4)
+    one = given[ROWS - 1 :]  # its rows are 399, 0, 1 and 2, and the search finds 1
+    assert measured(searcher, 4, 0.1, one).recall == pytest.approx(1 / 4)
+    nothing = LineSearcher({}, most=0)
+    with pytest.warns(vs.RecallWarning, match="recall@4 is 0.000"):
+        assert measured(nothing, 4, 0.1, given).recall == 0
+
+
+def test_k_may_exceed_the_matching_rows() -> None:
+    searcher = LineSearcher({}, most=ROWS)
+    assert measured(searcher, ROWS + 50, 0.9).recall == 1
+    assert searcher.widths == {ROWS}  # a row is compared with the 399 others
+
+
+def test_exact_search_takes_one_thread_for_one_query_and_two_for_more() -> None:
+    searcher = LineSearcher({})
+    measured(searcher, 3, 0.9, searcher.vectors(np.arange(1)))
+    assert searcher.threads == {1}
+    measured(searcher, 3, 0.9, searcher.vectors(np.arange(2)))
+    assert searcher.threads == {1, 2}
+
+
+@pytest.mark.parametrize("queries", [0, -1])
+def test_no_query_is_nothing_to_measure(queries: int) -> None:
+    searcher: Any = LineSearcher({})
+    with pytest.raises(vs.InvalidInputError, match="nothing to measure"):
+        measure_recall(searcher, 3, queries, searcher.selection, 0.9, None, seed=0)
+    assert measure_recall(searcher, 3, 1, searcher.selection, 0.9, None, seed=0).queries == 1
+
+
+def test_without_rows_that_match_there_is_nothing_to_measure() -> None:
+    searcher: Any = LineSearcher({})
+    with pytest.raises(vs.InvalidInputError, match="no row matches"):
+        nothing = SimpleNamespace(rows=np.arange(0), count=0)
+        measure_recall(searcher, 3, 5, nothing, 0.9, None, seed=0)
+    searcher.snapshot.live = SimpleNamespace(rows=np.arange(0), count=0)
+    with pytest.raises(vs.InvalidInputError, match="no row matches"):
+        measure_recall(searcher, 3, 5, searcher.selection, 0.9, None, seed=0)
