@@ -56,7 +56,8 @@ class LineSearcher:
     ) -> SimpleNamespace:
         self.widths.add(k)
         missed = self.missed.get(int(query[0]), [])
-        found = np.array([rank for rank in range(k + len(missed)) if rank not in missed][:k])[: self.most]
+        ranks = [rank for rank in range(k + len(missed)) if rank not in missed]
+        found = np.array(ranks[: min(k, self.most)], np.int64)
         return SimpleNamespace(
             positions=(int(query[0]) + found) % ROWS, scores=-found.astype(np.float32)
         )

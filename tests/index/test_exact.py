@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 import numpy as np
 import pytest
 from support.data import brute_force, clustered
@@ -164,3 +167,30 @@ def test_the_callers_thread_setting_is_restored() -> None:
     with exact.omp_threads(before + 3):
         assert faiss.omp_get_max_threads() == before + 3
     assert faiss.omp_get_max_threads() == before
+
+
+def test_a_forked_child_searches_with_one_thread() -> None:
+    """The other threads do not exist there, and OpenMP would wait for them forever."""
+    import faiss
+
+    with exact.omp_threads(2):
+        assert faiss.omp_get_max_threads() == 2
+    child = os.fork()
+    if not child:
+        with exact.omp_threads(2):
+            os._exit(faiss.omp_get_max_threads())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+def test_a_search_takes_one_thread_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def noted(threads: int) -> contextlib.AbstractContextManager[None]:
+        asked.append(threads)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(exact, "omp_threads", noted)
+    vectors = clustered(50, 8)
+    exact.search(vectors, vectors[:3], 2, Metric.L2)
+    exact.search(vectors, vectors[:3], 2, Metric.L2, threads=2)
+    assert asked == [1, 2]

@@ -31,7 +31,7 @@ MODULES = {
     "index/calibrate.py": f"{CALIBRATION} {BUILD}",
     "index/calibration.py": f"{CALIBRATION} {GROW} {BUILD}",
     "index/builder.py": f"{BUILD} {GROW}",
-    "index/costs.py": f"{PLAN} tests/index/test_auto.py {BUILD}",
+    "index/costs.py": f"{PLAN} tests/index/test_costs.py",
     "index/exact.py": "tests/index/test_exact.py",
     "index/scorer.py": f"tests/index/test_exact.py {SEARCHER} {VECTORS} {COLLECTION}",
     "evaluation/recall.py": "tests/evaluation/test_recall.py",

@@ -1,0 +1,29 @@
+"""Estimated costs, and the candidate window of a filter, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from vecsearch.index import costs
+
+
+def test_costs_by_hand() -> None:
+    """The constants were measured: a change of one is a change of every plan."""
+    assert costs.row_micros(100) == pytest.approx(0.038)
+    assert costs.code_micros(100) == pytest.approx(0.014)
+    assert costs.graph_micros(1000, 100) == pytest.approx(37)
+    assert costs.graph_micros(0, 100) == 5
+    assert costs.list_micros(1000, 100) == pytest.approx(25)
+    assert costs.list_micros(0, 100) == 20
+    assert costs.exact_micros(1000, 0.5) == 520
+    assert costs.exact_micros(0, 0.5) == 20
+
+
+def test_a_window_by_hand() -> None:
+    """Of every four rows one passes: the mean of the rank is 4 k, its deviation (12 k)^½."""
+    assert costs.window_for(10, 25, 100) == math.ceil(40 + 3 * math.sqrt(10 * 0.75 / 0.25**2)) == 73
+    assert costs.window_for(10, 100, 100) == costs.window_for(10, 101, 100) == 10
+    assert costs.window_for(10, 99, 100) == math.ceil((10 + 3 * math.sqrt(0.1)) / 0.99) == 12
+    assert costs.window_for(1, 1, 100) == math.ceil((1 + 3 * math.sqrt(0.99)) * 100) == 399
