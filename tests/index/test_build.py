@@ -157,6 +157,8 @@ def test_every_recipe_reaches_its_recall(
     result = c.build_index(recipe=recipe)
     values = recalls(c, queries[:60], 10, recall=0.9)
     assert bootstrap_interval(values)[1] >= 0.9
+    method = "exact" if recipe == "exact" else "index"
+    assert {c.search(query, 10, recall=0.9).plan.method for query in queries[:60]} == {method}
     assert (result.recipe == "exact") == (recipe == "exact") == (not c.info().indexes)
 
 

@@ -2,14 +2,16 @@
 
 python tests/mutants/run.py [named] [sampled]     both if none is given
     --only TEXT         only faults whose id or module has this text
-    --each N            sampled faults of each module, 0 for all (default 12)
+    --survivors         of the sampled faults only those that no test saw, by score.json
+    --each N            sampled faults of each module, 0 for all (default 8)
     --seed N            of the sample
     --workers N         faults tried at a time (default: one for each core)
     --again             take the durations of tests from the run before
 
 `named` are faults that a person wrote (named.py), each with the tests that must fail. `sampled`
-are drawn from all that cosmic-ray's operators can do to the modules of modules.py. A run writes
-score.json: how many faults of each kind and module the tests found.
+are drawn from all that cosmic-ray's operators can do to the modules of modules.py. score.json says
+how many faults of each kind and module the tests found; a run replaces what it has measured anew.
+Faults that change nothing that anybody could see are listed in equivalent.json, with the reason.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
+import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
@@ -103,6 +107,7 @@ def baseline(modules: dict[str, str], workers: int, again: bool) -> dict[str, fl
             found = json.loads(record.read_text(encoding="utf-8"))
             for name in found["failed"]:
                 print(f"fails without a fault, and is left out: {name}", flush=True)
+                found["durations"][name] = math.inf
             durations.update(found["durations"])
 
         if again and record.exists():
@@ -114,8 +119,27 @@ def baseline(modules: dict[str, str], workers: int, again: bool) -> dict[str, fl
     return durations
 
 
+def change_of(text: str, changed: str) -> str:
+    """The lines of a module that a fault takes away and puts in."""
+    diff = difflib.unified_diff(text.splitlines(), changed.splitlines(), lineterm="", n=0)
+    return "\n".join(line for line in list(diff)[2:] if not line.startswith("@@"))
+
+
+def chosen(module: str, text: str, given: argparse.Namespace) -> list[Fault]:
+    """The faults of a module to run."""
+    if not given.survivors:
+        return sample(ROOT, module, given.each, given.seed)
+    known = stored(given.output)["modules"].get(module)
+    if known is None or known["source"] != digest(text):
+        raise SystemExit(f"{module} has changed since its faults were drawn: run them anew")
+    survivors = {item["change"] for item in known["survivors"]}
+    faults = sample(ROOT, module, 0, given.seed) if survivors else []
+    found = {change_of(text, fault.change(text)): fault for fault in faults}
+    return [found[change] for change in survivors]
+
+
 def sampled_jobs(
-    report: Report, modules: dict[str, str], durations: dict[str, float], each: int, seed: int
+    report: Report, modules: dict[str, str], durations: dict[str, float], given: argparse.Namespace
 ) -> Iterator[Job]:
     """A run for each fault of the sample."""
     listed = json.loads((HERE / "equivalent.json").read_text(encoding="utf-8"))
@@ -125,10 +149,9 @@ def sampled_jobs(
         text = (ROOT / module).read_text(encoding="utf-8")
         known = [took for name, took in durations.items() if name.startswith(tuple(files))]
         seconds = SECONDS + PATIENCE * sum(took for took in known if took < SLOWEST)
-        for fault in sample(ROOT, module, each, seed):
+        for fault in chosen(module, text, given):
             changed = fault.change(text)
-            diff = difflib.unified_diff(text.splitlines(), changed.splitlines(), lineterm="", n=0)
-            change = "\n".join(line for line in list(diff)[2:] if not line.startswith("@@"))
+            change = change_of(text, changed)
             name = f"{module}:{fault.line} {fault.operator.removeprefix('core/')}"
             if (module, change) in equivalent:
                 report.add(module, name, "equivalent", change=change)
@@ -144,55 +167,100 @@ def sampled_jobs(
             yield Job(files, done, module, changed, seconds, options)
 
 
-def score(verdicts: list[dict[str, Any]]) -> dict[str, Any]:
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stored(path: Path) -> dict[str, Any]:
+    """The score so far."""
+    if not path.exists():
+        return {"named": {}, "sampled": {}, "modules": {}}
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def counted(verdicts: list[dict[str, Any]], before: dict[str, Any] | None) -> dict[str, Any]:
+    """The score of some faults; with `before`, of these in place of those that survived then."""
     counts = Counter(item["verdict"].lower() for item in verdicts)
-    decided = counts["caught"] + counts["survived"]
-    percent = round(100 * counts["caught"] / decided, 1) if decided else None
-    return {"percent": percent, **counts}
+    for name in ("caught", "equivalent") if before else ():
+        counts[name] += before[name] if before else 0
+    result = {
+        **{name: counts[name] for name in ("caught", "survived", "equivalent", "stale")},
+        "date": datetime.date.today().isoformat(),
+        "survivors": [
+            {name: value for name, value in item.items() if name in ("fault", "change")}
+            for item in verdicts
+            if item["verdict"] in ("SURVIVED", "stale")
+        ],
+    }
+    return {"percent": percent(result), **result}
+
+
+def percent(counts: dict[str, Any]) -> float:
+    """Of the faults that are none in disguise, those that were caught."""
+    decided = counts["caught"] + counts["survived"] + counts["stale"]
+    return round(100 * counts["caught"] / decided, 1) if decided else 100.0
+
+
+def update(report: Report, given: argparse.Namespace) -> dict[str, Any]:
+    """Write what was measured into the score."""
+    score = stored(given.output)
+    named = report.verdicts.pop("named", [])
+    if named and not given.only:
+        score["named"] = counted(named, None)
+    for module, verdicts in report.verdicts.items():
+        before = score["modules"].get(module) if given.survivors else None
+        source = digest((ROOT / module).read_text(encoding="utf-8"))
+        drawn = {"each": given.each, "seed": given.seed, "source": source}
+        if before:
+            drawn = {name: before[name] for name in drawn}
+        score["modules"][module] = {**counted(verdicts, before), **drawn}
+    totals = {
+        name: sum(module[name] for module in score["modules"].values())
+        for name in ("caught", "survived", "equivalent", "stale")
+    }
+    score["sampled"] = {"percent": percent(totals), **totals}
+    score["versions"] = {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("cosmic-ray", "pytest")},
+    }
+    given.output.write_text(json.dumps(score, indent=1) + "\n", encoding="utf-8")
+    return score
 
 
 def main() -> int:
     """Run the faults; 1 if too few are found, or if a named one is not, or is stale."""
     options = argparse.ArgumentParser(description="see the head of this file")
-    options.add_argument("kinds", nargs="*", choices=[[], "named", "sampled"])
+    options.add_argument("kinds", nargs="*")
     options.add_argument("--only", default="")
-    options.add_argument("--each", type=int, default=12)
+    options.add_argument("--survivors", action="store_true")
+    options.add_argument("--each", type=int, default=8)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options.add_argument("--again", action="store_true")
     options.add_argument("--output", type=Path, default=SCORE)
     given = options.parse_args()
+    if set(given.kinds) - {"named", "sampled"}:
+        options.error("the kinds are named and sampled")
     kinds = given.kinds or ["named", "sampled"]
     report, started = Report(), time.monotonic()
     if "named" in kinds:
         run(named_jobs(report, given.only), given.workers)
+    missed = [item for item in report.verdicts.get("named", []) if item["verdict"] != "caught"]
     if "sampled" in kinds:
         everything = {f"vecsearch/{module}": tests for module, tests in MODULES.items()}
         modules = {name: tests for name, tests in everything.items() if given.only in name}
-        durations = baseline(modules, given.workers, given.again) if modules else {}
-        jobs = sampled_jobs(report, modules, durations, given.each, given.seed)
-        run(jobs, given.workers)
-    named = report.verdicts.pop("named", [])
-    drawn = [item for items in report.verdicts.values() for item in items]
-    result = {
-        "date": datetime.date.today().isoformat(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("cosmic-ray", "pytest")},
-        },
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "seed": given.seed,
-        "each": given.each,
-        "named": score(named),
-        "sampled": score(drawn),
-        "modules": {module: score(items) for module, items in report.verdicts.items()},
-        "survived": [item for item in [*named, *drawn] if item["verdict"] in ("SURVIVED", "stale")],
-    }
-    given.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"named: {result['named']}\nsampled: {result['sampled']}")
-    missed = [item for item in named if item["verdict"] != "caught"]
-    percent = score(drawn)["percent"]
-    return int(bool(missed) or (percent is not None and percent < LEAST))
+        if given.survivors:
+            known = stored(given.output)["modules"]
+            modules = {
+                name: modules[name] for name in modules if known.get(name, {}).get("survivors")
+            }
+        durations = baseline(modules, given.workers, given.again)
+        run(sampled_jobs(report, modules, durations, given), given.workers)
+    score = update(report, given)
+    shown = {name: count for name, count in score["named"].items() if name != "survivors"}
+    print(f"named: {shown}\nsampled: {score['sampled']}")
+    print(f"{(time.monotonic() - started) / 60:.1f} minutes")
+    return int(bool(missed) or score["sampled"]["percent"] < LEAST)
 
 
 if __name__ == "__main__":

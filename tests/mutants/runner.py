@@ -29,6 +29,7 @@ LIBRARIES = (
     *("hypothesis", "hypothesis.extra.numpy", "sqlglot", "msgspec", "typer", "rich", "duckdb"),
     "pandas",
 )
+UNKNOWN = 1.0  # seconds, of a test that is newer than the durations
 PATIENCE = 15  # a run may take this many times the processor time it takes without a fault,
 SECONDS = 120  # and these seconds, before the fault counts as found
 
@@ -58,7 +59,7 @@ class Plugin:
     """Orders tests by how long they take, leaves out slow ones, and notes durations.
 
     Args:
-        durations: Seconds of each test; what is not listed comes last.
+        durations: Seconds of each test, as far as they are known.
         slowest: Seconds of a test from which on it is left out.
         record: File to write the durations to; "" for none.
     """
@@ -79,9 +80,9 @@ class Plugin:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self.durations:
-            known = [item for item in items if item.nodeid in self.durations]
-            quick = [item for item in known if self.durations[item.nodeid] < self.slowest]
-            items[:] = sorted(quick, key=lambda item: self.durations[item.nodeid])
+            took = {item.nodeid: self.durations.get(item.nodeid, UNKNOWN) for item in items}
+            quick = [item for item in items if took[item.nodeid] < self.slowest]
+            items[:] = sorted(quick, key=lambda item: took[item.nodeid])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
