@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +21,10 @@ from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.ids import IdIndex, id_keys, write_ids
 from vecsearch.storage.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.merge import due
+from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import vector_array, vector_type, vector_view
 from vecsearch.storage.segment import Segment, write_batch
+from vecsearch.storage.store import SLACK_VERSIONS
 from vecsearch.types import Metric
 
 
@@ -349,3 +353,86 @@ def test_damage_in_the_middle_block_of_a_column_is_found(tmp_path: Path) -> None
     assert ends.to_pylist() == [0, rows - 1]
     with pytest.raises(vs.CorruptedError, match="damaged in bytes"):
         segment.column("n")
+
+
+def test_ids_of_rows_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "segments").mkdir()
+
+    def index(rows: list[int], of: int) -> IdIndex:
+        batch = pa.record_batch(
+            {"key": pa.array(range(len(rows)), pa.int64()), "row": pa.array(rows, pa.uint32())}
+        )
+        return IdIndex(tmp_path, written(tmp_path, batch, "segments/a.ids"), of)
+
+    owners, found = index([2, 0, 1], 3).find(np.array([5, 1, 0]))
+    assert (owners.tolist(), found.tolist()) == ([1, 2], [0, 2])
+    assert index([], 0).find(np.array([5]))[0].tolist() == []
+    for rows in ([2, 0, 3], [3], [2**32 - 1]):
+        with pytest.raises(vs.CorruptedError, match="rows that its segment of 3 does not have"):
+            index(rows, 3)
+
+
+def test_verify_reads_the_blocks_of_deleted_rows_too(root: Path) -> None:
+    with vs.create(root, dim=64) as c:
+        c.add(np.random.default_rng(0).standard_normal((8000, 64)).astype(np.float32))
+        c.add(np.ones((3, 64)))
+        c.delete(range(1000, 7000))
+        c._snapshot.verify()
+    path = root / log.load(root).segments[0].name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with vs.open(root) as c, pytest.raises(vs.CorruptedError, match=path.name):
+        c._snapshot.verify()
+
+
+def test_a_failed_commit_takes_its_files_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with vs.create(root, dim=2) as c:
+        c.add(np.ones((1, 2)))
+        there = sorted(root.rglob("*"))
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="space"):
+            patch.setattr(log, "commit", full)
+            c.add(np.ones((2, 2)))
+        assert sorted(root.rglob("*")) == there and len(c) == 1
+        c.add(np.ones((2, 2)))
+        assert len(c) == 3
+
+        def committed_then_interrupted(*arguments: Any) -> None:
+            commit(*arguments)
+            raise KeyboardInterrupt
+
+        commit = log.commit
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(log, "commit", committed_then_interrupted)
+            c.add(np.ones((2, 2)))
+    with vs.open(root) as c:  # the version is there, and so are its files
+        assert len(c) == 5 and c.to_arrow().num_rows == 5
+
+
+def test_garbage_that_cannot_be_removed_is_warned_of_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(removal: Removal, path: Path) -> None:
+        removal.failures.append(f"{path}: busy")
+
+    with vs.create(root, dim=2, keep_versions=1) as c:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(SLACK_VERSIONS + 3):  # and removes old versions
+                c.add(np.ones((1, 2)))
+        assert len(c.versions()) <= SLACK_VERSIONS + 1
+        with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            patch.setattr(Removal, "remove", failing)
+            for _ in range(2 * SLACK_VERSIONS + 4):
+                c.add(np.ones((1, 2)))
+        assert [str(item.message)[:44] for item in caught] == [
+            "files that no version needs could not be rem"
+        ]
+        assert ": busy" in str(caught[0].message) and len(c) == 3 * SLACK_VERSIONS + 7
+        c.add(np.ones((1, 2)))  # goes when it can be removed
+        assert len(c.versions()) == 2  # what this collection read last, and the new one
