@@ -5,6 +5,7 @@ from __future__ import annotations
 CALIBRATION = "tests/index/test_calibration.py"
 PLAN = "tests/query/test_plan.py"
 SEARCHER = "tests/query/test_searcher.py"
+STATES = "tests/query/test_selection_state.py"
 VECTORS = "tests/query/test_vectors.py"
 COLLECTION = "tests/test_collection.py"
 STORAGE = "tests/storage/test_storage.py"
@@ -36,10 +37,10 @@ MODULES = {
     "index/scorer.py": f"tests/index/test_exact.py {SEARCHER} {VECTORS} {COLLECTION}",
     "evaluation/recall.py": "tests/evaluation/test_recall.py",
     "query/plan.py": PLAN,
-    "query/searcher.py": f"{SEARCHER} {VECTORS} {COLLECTION} tests/query/test_documents.py",
-    "query/paths.py": f"{SEARCHER} {VECTORS} {BUILD}",
+    "query/searcher.py": f"{SEARCHER} {STATES} {VECTORS} {BUILD} {COLLECTION}",
+    "query/paths.py": f"{STATES} {SEARCHER} {VECTORS}",
     "query/selection.py": f"{SEARCHER} {COLLECTION} {FILTER}",
-    "query/selection_state.py": f"{SEARCHER} {VECTORS} {BUILD}",
+    "query/selection_state.py": f"{STATES} {SEARCHER} {VECTORS}",
     "query/documents.py": f"tests/query/test_documents.py {COLLECTION}",
     "ingest/add.py": f"{ADD} {COLLECTION} tests/ingest/test_on_error.py",
     "ingest/rows.py": f"{ADD} tests/ingest/test_sources_dicts.py {COLLECTION}",
