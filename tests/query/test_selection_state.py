@@ -173,3 +173,38 @@ def test_too_few_selected_candidates_are_no_answer(searcher: Searcher) -> None:
         here = int(counts[window - 1])
         assert 0 < here < window
         assert answered(here, 60, window) and not answered(here + 1, 60, window)
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_a_scan_of_all_codes_finds_the_selected_rows(
+    tmp_path_factory: pytest.TempPathFactory, metric: str
+) -> None:
+    """With as many candidates as there are rows the codes leave nothing out."""
+    vectors = clustered(INDEXED + ADDED, 16)
+    c = vs.create(tmp_path_factory.mktemp("scan") / "c.vs", dim=16, metric=metric, limits=SMALL)
+    c.add([{"id": n, "vector": vectors[n], "n": n} for n in range(INDEXED)])
+    c.build_index("low-latency")
+    c.add([{"id": n, "vector": vectors[n], "n": n} for n in range(INDEXED, INDEXED + ADDED)])
+    c.delete(range(0, INDEXED + ADDED, 10))
+    searcher = c._searching()
+    queries = searcher.snapshot.stored_vectors(np.arange(1, 600, 50))
+    path = searcher.paths["scan"]
+    for where in FILTERS:
+        selection, rows = searcher.selector.select(where), selected(where)
+        plan = Plan("scan", "", len(rows), depth=max(len(rows), 1), candidate_window=10)
+        for query, together in zip(
+            queries, path.run_many(queries, 10, selection, plan, 1), strict=True
+        ):
+            alone = path.run(query, 10, selection, plan)
+            exact = searcher.exact.run(query, 10, selection, plan)
+            assert alone is not None and together is not None
+            assert np.array_equal(alone.positions, together.positions)
+            assert alone.positions.tolist() == exact.positions[: len(alone.positions)].tolist()
+            assert len(alone.positions) == min(len(rows), 18)
+            assert set(alone.positions.tolist()) <= set(rows)
+    few = Plan("scan", "", 585, depth=12, candidate_window=10)
+    for query in queries:  # of 12 candidates and the rows outside the index, the best
+        found = path.run(query, 10, searcher.snapshot.live, few)
+        assert found is not None and 10 <= len(found.positions) <= 18
+        best = searcher.exact.run(query, 1, searcher.snapshot.live, few).positions[0]
+        assert found.positions[0] == best
