@@ -60,7 +60,7 @@ soak-tests: $(INSTALLED)
 soak-load: $(INSTALLED)
 	$(BIN)/python tests/support/load.py --busy-machine --save
 
-mutants: $(INSTALLED)  ## put realistic faults into a copy of the code, and count those that the tests find
+mutants: $(INSTALLED)  ## put realistic faults into copies of the code, and count those that the tests find
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 check: $(INSTALLED) docs  ## lint, formatting, types, import rules, dead code, and the documentation

@@ -349,10 +349,10 @@ def test_latency_is_that_of_finding_the_candidates_and_of_scoring_each(clock: li
 
 
 def test_costs_are_stored_to_a_hundredth_of_a_microsecond(clock: list[float]) -> None:
-    points = measured(RankedIndex(60, {8: 2}, clock), 40, 0.37)
+    points = measured(RankedIndex(60, {8: 2}, clock), 40, 0.3333)
     assert points
     for point in points:
-        assert point.micros == pytest.approx(80 + 0.37 * point.depth, abs=0.0051)
+        assert point.micros == round(80 + 0.3333 * point.depth, 2)
 
 
 def test_latency_of_a_compiled_search_is_split_by_two_numbers_of_candidates(

@@ -207,7 +207,8 @@ def update(report: Report, given: argparse.Namespace) -> dict[str, Any]:
     named = report.verdicts.pop("named", [])
     if named and not given.only:
         score["named"] = counted(named, None)
-    for module, verdicts in report.verdicts.items():
+    verdicts_of, report.verdicts = report.verdicts, {}
+    for module, verdicts in verdicts_of.items():
         before = score["modules"].get(module) if given.survivors else None
         source = digest((ROOT / module).read_text(encoding="utf-8"))
         drawn = {"each": given.each, "seed": given.seed, "source": source}
@@ -255,7 +256,9 @@ def main() -> int:
                 name: modules[name] for name in modules if known.get(name, {}).get("survivors")
             }
         durations = baseline(modules, given.workers, given.again)
-        run(sampled_jobs(report, modules, durations, given), given.workers)
+        for name, tests in modules.items():  # a run that is stopped keeps what it has measured
+            run(sampled_jobs(report, {name: tests}, durations, given), given.workers)
+            update(report, given)
     score = update(report, given)
     shown = {name: count for name, count in score["named"].items() if name != "survivors"}
     print(f"named: {shown}\nsampled: {score['sampled']}")

@@ -30,8 +30,8 @@ LIBRARIES = (
     "pandas",
 )
 UNKNOWN = 1.0  # seconds, of a test that is newer than the durations
-PATIENCE = 15  # a run may take this many times the processor time it takes without a fault,
-SECONDS = 120  # and these seconds, before the fault counts as found
+PATIENCE = 10  # a run may take this many times the processor time it takes without a fault,
+SECONDS = 60  # and these seconds, before the fault counts as found
 
 
 @dataclass
