@@ -163,6 +163,20 @@ NAMED = [
         "tests/training/test_items.py",
     ),
     Named(
+        "I2",  # generated ids stay where they are, beside those of another writer
+        "vecsearch/ingest/add.py",
+        "if not self.checker.generates_ids or shift <= 0:",
+        "if not self.checker.generates_ids or shift <= 10**9:",
+        "tests/ingest/test_add_transaction.py",
+    ),
+    Named(
+        "I5",
+        "vecsearch/ingest/add.py",
+        "        self.checker.next_id += shift\n",
+        "        assert shift\n",
+        "tests/ingest/test_add_transaction.py",
+    ),
+    Named(
         "I3",
         "vecsearch/ingest/add.py",
         "next_id=max(self.checker.next_id, latest.next_id)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support.data import clustered
@@ -208,3 +210,30 @@ def test_a_scan_of_all_codes_finds_the_selected_rows(
         assert found is not None and 10 <= len(found.positions) <= 18
         best = searcher.exact.run(query, 1, searcher.snapshot.live, few).positions[0]
         assert found.positions[0] == best
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dtype", "kernel"),
+    [
+        ("low-latency", "float32", "numba"),
+        ("low-latency", "float16", "faiss"),
+        ("HNSW16", "float32", "faiss"),
+        ("exact", "float32", "faiss"),
+    ],
+)
+def test_the_kernels_search_graphs_of_bytes_beside_vectors_of_float32(
+    tmp_path: Path, recipe: str, dtype: str, kernel: str
+) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=16, dtype=dtype, limits=SMALL)
+    c.add(clustered(300, 16))
+    c.build_index(recipe)
+    searcher = c._searching()
+    assert searcher.kernel == kernel
+    paths = {name: type(path).__name__ for name, path in searcher.paths.items()}
+    index = {"numba": "KernelSearch", "faiss": "FaissSearch"}[kernel]
+    expected = {"exact": "ExactScan", "empty": "ExactScan"}
+    if recipe != "exact":
+        expected["index"] = index
+    if recipe == "low-latency":
+        expected["scan"] = "CodeScan"
+    assert paths == expected
