@@ -10,6 +10,7 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.ingest.chunking import FunctionChunker
+from vecsearch.query import selection
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.selection import CACHED_FILTERS, Selector
 
@@ -129,3 +130,34 @@ def test_the_oldest_filter_is_forgotten_first(root: Path) -> None:
             selector.select(f"n = {number}")
         again = selector.select("n >= 0")
         assert again is not first and again.count == 3
+
+
+def test_a_filter_on_the_text_sees_whole_documents_for_changes_and_counts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passages are lines. Some documents have their first and last word in different ones."""
+    monkeypatch.setattr(selection, "DOCUMENTS", 3)
+    c = vs.create(root, embedder="toy:16", chunker=FunctionChunker(str.splitlines))
+    texts = ["\n".join(["first"] * (n % 3) + [f"line {n}"] + ["last"] * (n % 2)) for n in range(20)]
+    c.add([{"id": n, "text": text, "n": n} for n, text in enumerate(texts)])
+    c.delete([7])
+    snapshot = c._snapshot
+    ids = snapshot.take(["id"], np.arange(snapshot.rows)).column(0).to_pylist()
+
+    def chosen(where: str) -> list[int]:
+        found = selection.select_documents(snapshot, where)
+        assert found.count == len(found.rows)
+        return [ids[row] for row in found.rows.tolist()]
+
+    def passages(documents: set[int]) -> list[int]:
+        return [name for name in ids if name in documents - {7}]
+
+    across = {n for n in range(20) if n % 3 and n % 2}
+    assert chosen("text LIKE 'first%last'") == passages(across)
+    assert chosen("text LIKE 'first%last' AND n > 8") == passages({n for n in across if n > 8})
+    assert chosen("n > 8 AND text LIKE '%line%'") == passages(set(range(9, 20)))
+    assert chosen("n > 8") == passages(set(range(9, 20)))
+    assert chosen("text = 'nothing'") == []
+    assert selection.select_documents(snapshot, None).count == len(passages(set(range(20))))
+    assert c.count("text LIKE 'first%last'") == len(across - {7})
+    assert c.search("first", k=20, where="text LIKE 'first%last'").ids == []  # sees passages
