@@ -39,7 +39,7 @@ MODULES = {
     "evaluation/recall.py": "tests/evaluation/test_recall.py",
     "query/plan.py": PLAN,
     "query/searcher.py": f"{SEARCHER} {STATES} {VECTORS} {FAR} {COLLECTION}",
-    "query/paths.py": f"{STATES} {SEARCHER} {VECTORS}",
+    "query/paths.py": f"tests/query/test_paths.py {STATES} {SEARCHER} {VECTORS}",
     "query/selection.py": f"{SEARCHER} {VECTORS}",
     "query/selection_state.py": f"{STATES} {SEARCHER} {VECTORS}",
     "query/documents.py": f"tests/query/test_documents.py {COLLECTION}",
