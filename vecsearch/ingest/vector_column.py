@@ -101,18 +101,21 @@ def check_vectors(
             row = int(np.argmax(largest > LARGEST_FLOAT16))
             raise row_error(first + row, VECTOR, "a number is too large for float16 storage")
     if metric is Metric.COSINE and not squares.all():
-        raise row_error(
-            first + int(np.argmin(squares)),
-            VECTOR,
-            "a zero vector has no direction, and so no cosine similarity",
-        )
+        row = int(np.argmin(squares))
+        zero = "a zero vector has no direction, and so no cosine similarity"
+        small = "the numbers of the vector are too small: the squares of all are 0 in float32"
+        raise row_error(first + row, VECTOR, small if vectors[row].any() else zero)
     return out
 
 
 def _defect(vector: npt.NDArray[np.floating]) -> str:
     if np.isnan(vector).any():
         return "a NaN"
-    return "an infinite number" if np.isinf(vector).any() else "numbers too large for float32"
+    if np.isinf(vector).any():
+        return "an infinite number"
+    if np.abs(vector).max() > np.finfo(np.float32).max:
+        return "numbers too large for float32"
+    return "numbers whose squares are too large for float32"
 
 
 def row_error(row: int, column: str, problem: str) -> InvalidInputError:

@@ -146,16 +146,16 @@ def compare(op: str, left: Operand, right: Operand) -> Value:
 
 
 def warning_of_dates(value: Value) -> Value:
-    """The value; the first batch that has texts such as 2024/3/5 gives a warning."""
-    warned = False
+    """The value; batches that have texts such as 2024/3/5 give a warning.
+
+    It is given each time, because compiled filters are shared by collections.
+    """
 
     def run(batch: Any) -> Any:
-        nonlocal warned
         texts = value.run(batch)
-        if not warned and isinstance(texts, pa.Array):
+        if isinstance(texts, pa.Array):
             for text in texts[:SAMPLED_TEXTS].to_pylist():
                 if text and looks_like_a_date(text):
-                    warned = True
                     warnings.warn(
                         f"{value.label} holds texts that look like dates ({shorten(text)!r}); as "
                         "texts they are compared letter by letter, not by day: store them as dates",
