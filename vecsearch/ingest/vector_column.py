@@ -34,22 +34,23 @@ def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floa
     """The column as a matrix.
 
     Args:
-        column: Lists of `dim` integers or floating-point numbers.
+        column: Lists of `dim` integers, floating-point numbers, or booleans for 0 and 1.
         dim: The length that each must have.
         first: The number of the column's first row in the data, for messages.
 
     Returns:
-        (rows, dim), float64 for integers and else of the column's own type.
+        (rows, dim), float64 for integers and booleans, and else of the column's own type.
 
     Raises:
         InvalidInputError: The type is another, or a vector is missing, has a missing number, or
             has another length. The message names the row.
     """
-    kind = column.type
+    kind, types = column.type, pa.types
     expected = f"it must hold lists of {dim} numbers"
     if not is_list_column(kind):
         raise InvalidInputError(f"column 'vector' is {kind}: {expected}")
-    if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+    inner = kind.value_type
+    if not any(test(inner) for test in (types.is_floating, types.is_integer, types.is_boolean)):
         raise InvalidInputError(f"column 'vector' holds lists of {kind.value_type}: {expected}")
     if column.null_count:
         raise row_error(first + first_true(column.is_null()), VECTOR, "the vector is missing")
@@ -66,7 +67,7 @@ def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floa
     values = column.flatten()
     if values.null_count:
         raise row_error(first + first_true(values.is_null()) // dim, VECTOR, "a number is missing")
-    if pa.types.is_integer(values.type):
+    if not types.is_floating(values.type):
         values = values.cast(pa.float64(), safe=False)
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), dim)
 
