@@ -260,5 +260,5 @@ def test_what_pandas_cannot_hold_is_an_input_error(root: Path) -> None:
     # The union stands beside the columns that a filter reads.
     for where in ("y = 1", pc.field("y") == 1):
         assert c.count(where) == len(c.search([1, 2], where=where)) == 1
-    with pytest.raises(vs.FilterError, match="column 'u' is sparse_union.*no filter reads"):
+    with pytest.raises(vs.FilterError, match=r"column 'u' is sparse_union.*no filter reads"):
         c.count(pc.field("u") == 1)
