@@ -11,7 +11,7 @@ import sys
 import threading
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import faiss
 import numpy as np
@@ -203,9 +203,9 @@ def lane_score(vector: np.ndarray, query: np.ndarray, metric: int) -> float:
     """The stated order of a sum, one term after the other in plain Python."""
 
     def summed(terms: list[float]) -> float:
-        lanes = [0.0] * 32
+        lanes = [0.0] * 16
         for place, term in enumerate(terms):
-            lanes[place % 32] += term
+            lanes[place % 16] += term
         while len(lanes) > 1:
             half = len(lanes) // 2
             lanes = [left + right for left, right in zip(lanes[:half], lanes[half:], strict=True)]
@@ -483,7 +483,7 @@ print("untouched")
 def test_a_broken_compiler_is_logged_once_and_faiss_serves(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, loader.MODULE, None)
+    monkeypatch.setitem(sys.modules, "vecsearch.index.kernels.numba_hnsw", None)
     ours = loader.Loader()
     with caplog.at_level(logging.WARNING, "vecsearch"):
         assert ours.load() is None and ours.load() is None
@@ -511,3 +511,30 @@ def test_few_queries_do_not_import_numba_and_a_process_that_loads_it_ends_well(
         )
         assert run.stderr == ""
         assert queries == "60" or run.stdout.strip() == "False"
+
+
+def test_compiled_code_is_kept_by_the_sources_of_all_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of any file asks for another folder; one that cannot be written is passed over."""
+    (tmp_path / "a.py").write_text("A = 1")
+    (tmp_path / "b.py").write_text("B = 1")
+    monkeypatch.setattr(loader, "FOLDER", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+
+    def folder(given: str = "") -> Path:
+        config = SimpleNamespace(CACHE_DIR=given)
+        with loader._cache_folder(config):
+            used = Path(config.CACHE_DIR)
+        assert given == config.CACHE_DIR and used.is_dir()
+        return used
+
+    first = folder()
+    assert first.parent == tmp_path / "__pycache__" and folder() == first
+    (tmp_path / "b.py").write_text("B = 2")
+    second = folder()
+    assert second.parent == first.parent and second != first
+    assert folder(str(tmp_path / "given")) == tmp_path / "given" / second.name
+    shutil.rmtree(tmp_path / "__pycache__")
+    (tmp_path / "__pycache__").write_text("not a folder")
+    assert folder() == tmp_path / "user" / "vecsearch" / second.name

@@ -209,7 +209,13 @@ class VectorScorer:
 
     def final_one(self, query: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
         """`final` for one query, float32 (dim,), and its rows, int64 (width,)."""
-        return self.final(query[None], rows[None], k)[0]
+        if LOADER.module is not None:
+            return self.final(query[None], rows[None], k)[0]
+        if len(rows) and rows.min() < 0:
+            rows = rows[rows >= 0]
+        scores = final_scores(self._stored(rows), query, self.code)
+        order = np.lexsort((rows, -scores))[:k]
+        return scores[order].astype(np.float32), rows[order]
 
     def _final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
         """The scores of `final` before rounding: float64 (nq, width), -inf where a row is -1."""

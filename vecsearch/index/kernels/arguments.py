@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Mask, Positions, Vectors
 
 INNER_PRODUCT, COSINE, EUCLIDEAN = 0, 1, 2  # of a request: what its scores are
-LANES = 32  # partial sums of a score; see `numpy_scores.py`
+LANES = 16  # partial sums of a score; see `numpy_scores.py`
 CHUNK = 8  # entries of a pool that one vector instruction changes
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)

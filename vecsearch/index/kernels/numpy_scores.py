@@ -44,17 +44,20 @@ def final_scores(vectors: StoredVectors, query: Vectors, metric: int) -> Wide:
 
 def _scores(vectors: StoredVectors, query: Vectors, metric: int) -> Wide:
     wide = _in_lanes(np.concatenate([vectors, query[None]]))  # the query last: for its own length
-    target = wide[:, -1:, :]
+    terms, rows, _ = wide.shape
+    if metric == COSINE:
+        both = np.empty((terms, 2 * rows, LANES))
+        np.multiply(wide, wide[:, -1:], out=both[:, :rows])
+        np.multiply(wide, wide, out=both[:, rows:])
+        sums = _sums(both)
+        lengths = np.sqrt(sums[rows:-1] * sums[-1])
+        scores = sums[: rows - 1] / np.maximum(lengths, TINY, out=lengths)
+        return np.asarray(np.clip(scores, -1.0, 1.0))
     if metric == EUCLIDEAN:
-        wide -= target.copy()
+        wide -= wide[:, -1:].copy()
         scores = 0.0 - _sums(np.multiply(wide, wide, out=wide))[:-1]  # 0.0 rather than -0.0
     else:
-        products = _sums(wide * target)
-        scores = products[:-1]
-        if metric == COSINE:
-            squares = _sums(np.multiply(wide, wide, out=wide))[:-1]
-            scores = scores / np.maximum(np.sqrt(squares * products[-1]), TINY)
-            return np.asarray(np.minimum(np.maximum(scores, -1.0), 1.0))
+        scores = _sums(wide * wide[:, -1:])[:-1]
     scores[np.abs(scores) > LARGEST] *= np.inf
     return scores
 
@@ -73,8 +76,9 @@ def _in_lanes(vectors: StoredVectors) -> Wide:
 
 def _sums(terms: Wide) -> Wide:
     """Sums of terms (terms of a partial sum, n, LANES): (n,). numpy adds along axis 0 in order."""
-    lanes = terms.sum(axis=0)
-    while lanes.shape[1] > 1:
-        half = lanes.shape[1] // 2
+    lanes = np.add.reduce(terms, axis=0)
+    half = LANES
+    while half > 1:
+        half //= 2
         lanes = lanes[:, :half] + lanes[:, half:]
     return np.asarray(lanes[:, 0])
