@@ -485,3 +485,17 @@ def test_columns_called_as_a_hits_own_have_another_heading(tmp_path: Path) -> No
         "rank", "score", "score_", "rank_", "span_", "year", "document"
     ]  # fmt: skip
     assert found.splitlines()[1].split()[:7] == ["1", "1.000", "321", "7", "s", "2", "1"]
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-8-sig", "utf-16"])
+def test_questions_are_read_in_the_encodings_of_data(tmp_path: Path, encoding: str) -> None:
+    with vs.create(tmp_path / "c.vs", embedder="toy:8") as c:
+        c.add(["怎么退货"])
+    questions = tmp_path / "q.txt"
+    questions.write_bytes("這本書的價格\n向量檢索的準確率\n".encode(encoding))
+    found = ok("search", tmp_path / "c.vs", "--queries", questions).out
+    assert "1  這本書的價格" in found and "2  向量檢索的準確率" in found
+    questions.write_bytes("Müller\n".encode("latin-1"))
+    for command in ("search", "measure", "build"):
+        words = fails(command, tmp_path / "c.vs", "--queries", questions)
+        assert "q.txt: byte 1 is not UTF-8" in words
