@@ -122,10 +122,10 @@ NAMED = [
     ),
     Named(
         "E2",
-        "vecsearch/index/exact.py",
-        "    if (scores[1:] == scores[:-1]).any():\n",
-        "    if (scores[1:k] == scores[: k - 1]).any():\n",
-        "tests/index/test_exact.py",
+        "vecsearch/index/scorer.py",
+        "        if least > last:\n",
+        "        if kth >= last:\n",
+        "tests/query/test_searcher.py",
     ),
     Named(
         "E5",

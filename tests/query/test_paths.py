@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vecsearch.index.scorer import SPARE
 from vecsearch.query import paths
 from vecsearch.query.paths import CodeScan, Found, KernelSearch
 from vecsearch.storage.selection import RowSelection
@@ -91,8 +90,8 @@ def test_the_kernels_search_once_they_are_loaded_and_faiss_until_then(
     assert lists(many) == MANY and many[0] is not None and many[0].plan is PLAN
     request = ("request", 5, PLAN)
     (alone, together) = graph.asked
-    assert alone[0] == "search" and alone[1] is KERNELS and alone[3:] == (5 + SPARE, request)
-    assert together[0] == "search_many" and together[3:] == (5 + SPARE, request, 2)
+    assert alone[0] == "search" and alone[1] is KERNELS and alone[3:] == (5, request)
+    assert together[0] == "search_many" and together[3:] == (5, request, 2)
     assert asked_kernels.told == [1, 3]
     asked_kernels.has = False
     by_faiss: Any = path.run(QUERIES[0], 5, SELECTION, PLAN)
@@ -117,7 +116,7 @@ def test_codes_are_scanned_by_the_kernels_or_by_numpy(asked_kernels: SimpleNames
         return np.array([0.5], np.float32), rows[:1]
 
     attached: Any = SimpleNamespace(row_map=np.array([30, 40, -1], np.int32))
-    scorer: Any = SimpleNamespace(best=best)
+    scorer: Any = SimpleNamespace(best_final=best)
 
     def path(compiled: bool) -> CodeScan:
         return CodeScan(graph, attached, scorer, states(), compiled=compiled)
@@ -128,8 +127,8 @@ def test_codes_are_scanned_by_the_kernels_or_by_numpy(asked_kernels: SimpleNames
     assert lists(path(True).run_many(QUERIES, 5, SELECTION, PLAN, 2)) == MANY
     (alone, together) = graph.asked
     assert alone[0] == "scan" and alone[1] is KERNELS
-    assert alone[3:] == (5 + SPARE, "nodes", request)
-    assert together[0] == "search_many" and together[3:] == (5 + SPARE, request, 2, "nodes")
+    assert alone[3:] == (5, "nodes", request)
+    assert together[0] == "search_many" and together[3:] == (5, request, 2, "nodes")
     assert asked_kernels.told == [1, 3] and not scored
 
     def by_numpy(compiled: bool) -> None:
@@ -141,7 +140,7 @@ def test_codes_are_scanned_by_the_kernels_or_by_numpy(asked_kernels: SimpleNames
         ):
             assert lists([one]) == [([40], [0.5])]
         assert graph.asked == [("nearest_codes", 20, "nodes")] * 4
-        assert scored == [([40, 30, 90], 5 + SPARE)] * 4  # those outside the index last
+        assert scored == [([40, 30, 90], 5)] * 4  # those outside the index last
 
     by_numpy(compiled=False)
     asked_kernels.has = False
