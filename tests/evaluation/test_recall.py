@@ -12,6 +12,7 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.evaluation.recall import measure_recall
+from vecsearch.index.ruler import Truth
 
 ROWS = 400
 
@@ -30,7 +31,7 @@ class LineSearcher:
         self.widths: set[int] = set()
         live = SimpleNamespace(rows=np.arange(ROWS), count=ROWS)
         self.snapshot = SimpleNamespace(live=live, stored_vectors=self.vectors)
-        self.scorer = SimpleNamespace(search_final=self.exact)
+        self.scorer = SimpleNamespace(truth=self.truth, final_scores=self.scores)
         self.selection = live
 
     def vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -39,10 +40,16 @@ class LineSearcher:
     def best(self, query: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
         return (int(query[0]) + np.arange(k)) % ROWS
 
-    def exact(
+    def truth(
         self, queries: npt.NDArray[np.float32], k: int, selection: Any, threads: int
-    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-        return [(-np.arange(k, dtype=np.float32), self.best(query, k)) for query in queries]
+    ) -> Truth:
+        rows = np.stack([self.best(query, k) for query in queries])
+        return Truth(rows, self.scores(queries, rows), np.full(rows.shape, 1e-6))
+
+    def scores(
+        self, queries: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        return np.where(rows < 0, -np.inf, -((rows - queries[:, :1]) % ROWS))
 
     def search(
         self, query: npt.NDArray[np.float32], k: int, selection: Any, recall: float, exact: bool

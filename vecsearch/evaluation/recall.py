@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from vecsearch.common.arrays import Positions, Scores, Vectors
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError, RecallWarning
 from vecsearch.evaluation.metrics import bootstrap_interval, recall_at_k
 from vecsearch.index.kernels.loader import LOADER
@@ -102,29 +102,32 @@ def recall_of_each(
     # `search`.
     width = min(k + (query_rows is not None), selection.count)
     LOADER.kernels(len(queries))  # compiled, if there are many
+    scorer = searcher.scorer
     found = [searcher.search(query, width, selection, target, False) for query in queries]
-    exact = searcher.scorer.search_final(queries, width, selection, 1 if len(queries) == 1 else 2)
+    truth = scorer.truth(queries, width, selection, 1 if len(queries) == 1 else 2)
     recalls = []
     for number, hits in enumerate(found):
         query_row = -1 if query_rows is None else int(query_rows[number])
-        best, best_scores = _without(query_row, exact[number][1], exact[number][0], k)
-        if not len(best):
+        best = _without(query_row, truth.rows[number], k)
+        wanted = int(np.count_nonzero(truth.rows[number, best] >= 0))
+        if not wanted:
             continue
-        rows, scores = _without(query_row, hits.positions, hits.scores, k)
-        padding = k - len(rows)
+        positions = hits.positions[_without(query_row, hits.positions, k)]
+        rows = np.full((1, k), -1, np.int64)
+        rows[0, : len(positions)] = positions
         recall = recall_at_k(
-            np.pad(rows, (0, padding), constant_values=-1)[None],
-            np.pad(scores, (0, padding), constant_values=-np.inf)[None],
-            best[None],
-            best_scores[None],
+            rows,
+            scorer.final_scores(queries[number : number + 1], rows),
+            truth.rows[number : number + 1, best],
+            truth.scores[number : number + 1, best],
             k,
-            len(best),
+            wanted,
+            tolerance=truth.tolerances[number, best[wanted - 1]],
         )
         recalls.append(float(recall[0]))
     return recalls
 
 
-def _without(row: int, rows: Positions, scores: Scores, k: int) -> tuple[Positions, Scores]:
-    """The first k rows and scores, leaving out one row."""
-    others = rows != row
-    return rows[others][:k], scores[others][:k]
+def _without(row: int, rows: Positions, k: int) -> Positions:
+    """Places of the first k rows, leaving out one row."""
+    return np.flatnonzero(rows != row)[:k]
