@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from vecsearch.index.ruler import Truth, found_by_width, tolerances
+from vecsearch.index.ruler import Truth, found_within, tolerances
 from vecsearch.types import Metric
 
 
@@ -55,7 +55,7 @@ def test_found_rows_are_the_best_overlap_with_any_right_answer() -> None:
         found = rng.permutation(rows)[: rng.integers(1, rows + 1)]
         best = ranked[:k]
         truth = Truth(best[None], levels[best][None], np.full((1, k), 2e-7))
-        counted = found_by_width((levels + noise)[found][None], truth, k)[0]
+        counted = found_within((levels + noise)[found][None], truth, k, range(1, len(found) + 1))[0]
         kth = levels[best[-1]]
         must, may = np.flatnonzero(levels > kth), np.flatnonzero(levels == kth)
         answers = [{*must, *some} for some in combinations(may, k - len(must))]

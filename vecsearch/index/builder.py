@@ -259,6 +259,7 @@ class Builder:
         self, index: FaissIndex, labels: Positions, queries: Vectors, calibrated_on: str
     ) -> Calibration:
         """Measure recall and cost of an index whose labels are these positions."""
+        LOADER.load()  # scores hundreds of thousands of candidates; the numbers do not depend on it
         mask = np.zeros(self.snapshot.rows, bool)
         mask[labels[labels >= 0]] = True
         present = int(np.count_nonzero(mask))

@@ -18,7 +18,7 @@ from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
-from vecsearch.index.ruler import Truth, Wide, found_by_width
+from vecsearch.index.ruler import Truth, Wide, found_within
 
 # A search for another k uses the next larger one. 12 and 15 serve k=10 if a filter drops few rows.
 KS = (
@@ -168,14 +168,14 @@ def _recalls(scores: Wide, truth: Truth, k: int) -> list[tuple[int, float, float
     Returns:
         For each number of candidates: that number, the mean recall, and its lower bound.
     """
-    found = found_by_width(scores[: len(truth.rows)], truth, k)
-    out = []
-    for width in sorted({min(scores.shape[1], max(k, round(k * factor))) for factor in DEPTHS}):
-        recalls = found[:, width - 1] / k
-        mean = float(recalls.mean())
-        low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
-        out.append((width, round(mean, 5), round(low, 5)))
-    return out
+    widths = sorted({min(scores.shape[1], max(k, round(k * factor))) for factor in DEPTHS})
+    recalls = found_within(scores[: len(truth.rows)], truth, k, widths) / k
+    means, spreads = recalls.mean(axis=0), recalls.std(axis=0)
+    lows = means - ONE_SIDED_99 * spreads / len(recalls) ** 0.5
+    return [
+        (width, round(float(mean), 5), round(float(low), 5))
+        for width, mean, low in zip(widths, means, lows, strict=True)
+    ]
 
 
 def _latency(

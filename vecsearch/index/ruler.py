@@ -19,6 +19,7 @@ score like the k-th do not make up for a better row that was missed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,19 +83,24 @@ def tolerances(
     return np.asarray(TOLERANCE * (squared + 2 * np.sqrt(squared) * (queries + lengths)))
 
 
-def found_by_width(scores: Wide, truth: Truth, k: int) -> Lines:
-    """How many of the k best each query found among its first 1, 2, 3, ... candidates.
+def found_within(scores: Wide, truth: Truth, k: int, widths: Sequence[int]) -> Lines:
+    """How many of the k best each query found among its first candidates.
 
     Args:
         scores: float64 (nq, width), exact scores of different candidates, -inf for none.
         truth: Of these queries, at least k wide.
         k: Rows to find; no more than there are.
+        widths: How many candidates are looked at, ascending, from 1 to width.
 
     Returns:
-        int64 (nq, width).
+        int64 (nq, number of widths).
     """
+    scores = scores[:, : widths[-1]]
     kth, slack = truth.scores[:, k - 1 : k], truth.tolerances[:, k - 1 : k]
-    better = scores > kth + slack
-    ties = (scores >= kth - slack) & ~better
+    starts = [0, *widths[:-1]]
+    better, all_found = (
+        np.cumsum(np.add.reduceat(hits, starts, axis=1, dtype=np.int64), axis=1)
+        for hits in (scores > kth + slack, scores >= kth - slack)
+    )
     needed = k - np.count_nonzero(truth.scores[:, :k] > kth + slack, axis=1)[:, None]
-    return np.asarray(np.cumsum(better, axis=1) + np.minimum(np.cumsum(ties, axis=1), needed))
+    return np.asarray(better + np.minimum(all_found - better, needed))
