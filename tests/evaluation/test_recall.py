@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,3 +107,33 @@ def test_a_target_above_the_interval_is_warned_of() -> None:
     with pytest.warns(vs.RecallWarning, match=r"recall@3 is 0.917 .* below the target of 0.99"):
         report = measured(searcher, 3, 0.99)
     assert report.high < 0.99
+
+
+def test_the_report_says_how_recall_is_spread() -> None:
+    """One query in five misses two of its four neighbors; one in ten misses one."""
+    missed = {row: [1, 2] for row in range(0, ROWS, 5)} | {row: [3] for row in range(1, ROWS, 10)}
+    report = measured(LineSearcher(missed), 4, 0.8)
+    assert report.below_target == pytest.approx(0.3)
+    assert report.worst_tenth == 0.5
+    assert report.regions == ()
+
+
+def test_the_recall_of_each_region_is_reported(tmp_path: Path) -> None:
+    """Two groups far apart; searches of one are exact, those of the other find nothing right."""
+    rng = np.random.default_rng(0)
+    right, wrong = rng.normal(size=(2, 300, 8)).astype(np.float32) + np.array([[[0]], [[100]]])
+    c = vs.create(tmp_path / "c", dim=8, metric="l2")
+    c.add(np.concatenate([right, wrong]).astype(np.float32))
+    searcher = c._searching()
+    plain = searcher.search
+
+    def search(query: Any, *arguments: Any) -> Any:
+        return plain(query if query.mean() < 50 else -query, *arguments)
+
+    searcher.search = search  # type: ignore[method-assign]
+    report = c.measure_recall(k=5, n_queries=600, recall=0.1, regions=2)
+    assert [(region.recall, region.queries) for region in report.regions] == [(0, 300), (1, 300)]
+    assert report.recall == 0.5
+    for regions in (-1, 2.5, True, "2", 10**6):
+        with pytest.raises(vs.InvalidInputError, match="regions is"):
+            c.measure_recall(regions=regions)  # type: ignore[arg-type]
