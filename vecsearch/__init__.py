@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         ReadReport,
         RecallReport,
         ReembedResult,
+        RegionRecall,
         UpdateResult,
         VersionInfo,
     )
@@ -106,6 +107,7 @@ __all__ = [
     "RecallWarning",
     "RecipeError",
     "ReembedResult",
+    "RegionRecall",
     "Repair",
     "StorageError",
     "UpdateResult",
@@ -144,6 +146,7 @@ _MODULES = {
         "Plan",
         "ReadReport",
         "RecallReport",
+        "RegionRecall",
         "ReembedResult",
         "UpdateResult",
         "VersionInfo",

@@ -22,6 +22,7 @@ from vecsearch.common.arguments import (
     check_min_score,
     check_one_of,
     check_recall,
+    check_regions,
     check_text_column,
     parse_bytes,
     parse_metric,
@@ -1030,6 +1031,7 @@ class Collection:
         recall: float | None = None,
         queries: Any = None,
         seed: int = 0,
+        regions: int = 10,
     ) -> RecallReport:
         """Measure recall@k against exact search, with a 99% bootstrap interval.
 
@@ -1043,9 +1045,11 @@ class Collection:
             queries: Texts, vectors, or "sampled" for those that `sample_queries` stored. None:
                 random rows, each searching for its neighbors but not for itself.
             seed: Seed of the choice of rows.
+            regions: Regions of the data (clusters by k-means) to report apart; 0 for none.
 
         Returns:
-            Mean recall, its interval, and what it was measured with.
+            Mean recall, its interval, what it was measured with, the share of queries below the
+            target, the recall of the worst tenth of the queries, and that of each region.
 
         Raises:
             InvalidInputError: An argument is wrong, or there is nothing to measure.
@@ -1069,6 +1073,7 @@ class Collection:
             asked,
             seed,
             query_source,
+            check_regions(regions),
         )
 
     def sample_queries(self, count: int) -> int:

@@ -483,11 +483,37 @@ class IndexAdvice:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionRecall:
+    """Recall of the queries in one region of the data: a cluster that k-means found.
+
+    Attributes:
+        recall: Mean recall@k over the region's queries.
+        low: Lower end of its 99% bootstrap interval.
+        high: Upper end of the interval.
+        queries: Number of queries in the region.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> worst = c.measure_recall(k=1, regions=2).regions[0]
+        >>> worst.recall
+        1.0
+    """
+
+    recall: float
+    low: float
+    high: float
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecallReport:
     """Recall of a collection against exact search, from `Collection.measure_recall`.
 
-    Recall@k of a query is the share of its exact top k that the search found (ties at the k-th
-    score count as found).
+    Recall@k of a query is the share of its exact top k that the search found. The exact answer is
+    that of float64; scores that float32 cannot tell from the k-th are ties with it, and count as
+    found. A mean hides what single queries get, so the report says that too.
 
     Attributes:
         recall: Mean recall@k over the queries.
@@ -497,6 +523,10 @@ class RecallReport:
         queries: Number of queries.
         target: The recall that the searches were to reach.
         query_source: What the queries were, in words.
+        below_target: Share of the queries whose recall is below the target, 0 to 1.
+        worst_tenth: Mean recall of the tenth of the queries with the lowest recall.
+        regions: Recall in each region of the data that has queries, the worst region first. A
+            region with few queries says little: see its interval.
 
     Example:
         >>> import vecsearch as vs
@@ -513,6 +543,9 @@ class RecallReport:
     queries: int
     target: float
     query_source: str
+    below_target: float = 0.0
+    worst_tenth: float = 0.0
+    regions: tuple[RegionRecall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,7 +317,7 @@ def test_checks_take_a_small_share_of_the_time(
     def slow(*arguments: object) -> list[float]:
         nonlocal now
         now += 10
-        return [1.0]
+        return np.array([1.0])
 
     monkeypatch.setattr(recall_watch, "recall_of_each", slow)
     monkeypatch.setattr(recall_watch.time, "monotonic", lambda: now)

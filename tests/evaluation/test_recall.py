@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.evaluation.recall import measure_recall
+from vecsearch.index.ruler import Truth
 
 ROWS = 400
 
@@ -35,7 +37,7 @@ class LineSearcher:
         self.widths: set[int] = set()
         live = SimpleNamespace(rows=np.arange(ROWS), count=ROWS)
         self.snapshot = SimpleNamespace(live=live, stored_vectors=self.vectors)
-        self.scorer = SimpleNamespace(search_final=self.exact)
+        self.scorer = SimpleNamespace(truth=self.truth, final_scores=self.scores)
         self.selection = live
 
     def vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -44,11 +46,17 @@ class LineSearcher:
     def best(self, query: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.int64]:
         return (int(query[0]) + np.arange(k)) % ROWS
 
-    def exact(
+    def truth(
         self, queries: npt.NDArray[np.float32], k: int, selection: Any, threads: int
-    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+    ) -> Truth:
         self.threads.add(threads)
-        return [(-np.arange(k, dtype=np.float32), self.best(query, k)) for query in queries]
+        rows = np.stack([self.best(query, k) for query in queries])
+        return Truth(rows, self.scores(queries, rows), np.full(rows.shape, 1e-6))
+
+    def scores(
+        self, queries: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        return np.where(rows < 0, -np.inf, -((rows - queries[:, :1]) % ROWS))
 
     def search(
         self, query: npt.NDArray[np.float32], k: int, selection: Any, recall: float, exact: bool
@@ -160,3 +168,33 @@ def test_without_rows_that_match_there_is_nothing_to_measure() -> None:
     searcher.snapshot.live = SimpleNamespace(rows=np.arange(0), count=0)
     with pytest.raises(vs.InvalidInputError, match="no row matches"):
         measure_recall(searcher, 3, 5, searcher.selection, 0.9, None, seed=0)
+
+
+def test_the_report_says_how_recall_is_spread() -> None:
+    """One query in five misses two of its four neighbors; one in ten misses one."""
+    missed = {row: [1, 2] for row in range(0, ROWS, 5)} | {row: [3] for row in range(1, ROWS, 10)}
+    report = measured(LineSearcher(missed), 4, 0.8)
+    assert report.below_target == pytest.approx(0.3)
+    assert report.worst_tenth == 0.5
+    assert report.regions == ()
+
+
+def test_the_recall_of_each_region_is_reported(tmp_path: Path) -> None:
+    """Two groups far apart; searches of one are exact, those of the other find nothing right."""
+    rng = np.random.default_rng(0)
+    right, wrong = rng.normal(size=(2, 300, 8)).astype(np.float32) + np.array([[[0]], [[100]]])
+    c = vs.create(tmp_path / "c", dim=8, metric="l2")
+    c.add(np.concatenate([right, wrong]).astype(np.float32))
+    searcher = c._searching()
+    plain = searcher.search
+
+    def search(query: Any, *arguments: Any) -> Any:
+        return plain(query if query.mean() < 50 else -query, *arguments)
+
+    searcher.search = search  # type: ignore[method-assign]
+    report = c.measure_recall(k=5, n_queries=600, recall=0.1, regions=2)
+    assert [(region.recall, region.queries) for region in report.regions] == [(0, 300), (1, 300)]
+    assert report.recall == 0.5
+    for regions in (-1, 2.5, True, "2", 10**6):
+        with pytest.raises(vs.InvalidInputError, match="regions is"):
+            c.measure_recall(regions=regions)  # type: ignore[arg-type]

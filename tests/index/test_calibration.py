@@ -16,7 +16,7 @@ from vecsearch.index.calibrate import (
     CODE_QUERIES,
     DEPTHS,
     KS,
-    Truth,
+    Answers,
     _recalls,
     calibrate_codes,
     calibrate_index,
@@ -30,6 +30,7 @@ from vecsearch.index.calibration import (
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import read_index
 from vecsearch.index.recipe import stored_recipe
+from vecsearch.index.ruler import Truth
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = ["format1", "format2"]
@@ -38,23 +39,23 @@ FORMATS = ["format1", "format2"]
 def test_the_promise_is_the_one_sided_99_percent_lower_bound() -> None:
     """By hand for two candidates: recalls 1, 1/2, 0, 0, 1/2; mean .4, variance .14."""
     found = [[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]
-    scores, thresholds = np.array(found, np.float32), np.full(5, 0.5, np.float32)
-    assert _recalls(scores, thresholds, 2) == [
+    scores, truth = np.array(found, np.float64), all_score(1.0, queries=5, k=2)
+    assert _recalls(scores, truth, 2) == [
         (2, 0.4, round(0.4 - 2.326 * (0.14 / 5) ** 0.5, 5)),
         (3, 0.6, round(0.6 - 2.326 * (0.14 / 5) ** 0.5, 5)),
         (4, 0.8, round(0.8 - 2.326 * (0.16 / 5) ** 0.5, 5)),
     ]
-    assert _recalls(scores, thresholds, 2)[0][2] == 0.01079
+    assert _recalls(scores, truth, 2)[0][2] == 0.01079
 
 
 def test_the_promise_exceeds_the_true_recall_in_one_calibration_of_a_hundred() -> None:
     """Calibrations with 400 queries, each of whose 10 best is found with probability .95."""
     rng = np.random.default_rng(3)
-    thresholds = np.full(400, 0.5, np.float32)
+    truth = all_score(1.0, queries=400, k=10)
     promises = []
     for _ in range(2000):
         found = rng.random((400, 10)) < 0.95
-        ((width, _, low),) = _recalls(found.astype(np.float32), thresholds, 10)
+        ((width, _, low),) = _recalls(found.astype(np.float64), truth, 10)
         assert width == 10
         promises.append(low)
     too_high = float(np.mean(np.array(promises) > 0.95))
@@ -63,33 +64,41 @@ def test_the_promise_exceeds_the_true_recall_in_one_calibration_of_a_hundred() -
 
 
 def test_a_row_counts_as_found_if_it_scores_like_the_kth_best() -> None:
-    truth = Truth(np.array([[5, 4, 3, 2]], np.float32), np.array([[5, 4, 3, 2, 1]], np.float32))
-    for k, kth in ((1, 5), (2, 4), (4, 2), (5, 1)):
-        (threshold,) = truth.thresholds(k, 1)
-        assert kth - 1e-3 < threshold < kth
-    found = np.array([[5, 3]], np.float32)
-    assert [mean for _, mean, _ in _recalls(found, truth.thresholds(2, 1), 2)] == [0.5]
-    tied = np.array([[5, 4]], np.float32)  # another row than the second best, of the same score
-    assert [mean for _, mean, _ in _recalls(tied, truth.thresholds(2, 1), 2)] == [1.0]
-    near = np.array([[5, 4 - 1e-3]], np.float32)
-    assert [mean for _, mean, _ in _recalls(near, truth.thresholds(2, 1), 2)] == [0.5]
+    truth = truth_of([[5, 4, 3, 2, 1]])
+    for found, recall in (
+        ([5.0, 3.0], 0.5),
+        ([5.0, 4.0], 1.0),  # another row than the second best, of the same score
+        ([5.0, 4 - 1e-7], 1.0),
+        ([5.0, 4 - 1e-3], 0.5),
+        ([4.0, 4.0], 0.5),  # which does not make up for the best row
+    ):
+        assert [mean for _, mean, _ in _recalls(np.array([found]), truth, 2)] == [recall]
 
 
-def test_a_distance_of_zero_may_be_found_as_almost_zero() -> None:
-    truth = Truth(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32))
-    assert -1.1e-11 < truth.thresholds(1, 1)[0] < -0.9e-11
+def test_answers_for_large_k_are_known_for_the_first_queries_only() -> None:
+    scores = -np.sort(np.random.default_rng(0).random((300, 500)), axis=1)
+
+    def exact(queries: np.ndarray, k: int) -> Truth:
+        return truth_of(scores[queries[:, 0].astype(int), :k])
+
+    truth = Answers.of(np.arange(300, dtype=np.float32)[:, None], 500, exact)
+    assert len(truth.at(100, 300).rows) == 300 and len(truth.at(101, 300).rows) == 200
+    for k, queries in ((100, 300), (500, 250), (1, 7)):
+        known = truth.at(k, queries)
+        np.testing.assert_array_equal(known.scores, scores[: len(known.scores), :k])
+    few = Answers.of(np.arange(150, dtype=np.float32)[:, None], 500, exact)
+    assert len(few.at(100, 300).rows) == 150
 
 
-def test_thresholds_for_large_k_are_known_for_the_first_queries_only() -> None:
-    scores = -np.sort(np.random.default_rng(0).random((300, 500)).astype(np.float32), axis=1)
-    truth = Truth.of(
-        np.arange(300, dtype=np.float32)[:, None],
-        500,
-        lambda queries, k: scores[queries[:, 0].astype(int), :k],
-    )
-    assert len(truth.thresholds(100, 300)) == 300 and len(truth.thresholds(101, 300)) == 200
-    np.testing.assert_allclose(truth.thresholds(100, 300), scores[:, 99], rtol=1e-4)
-    np.testing.assert_allclose(truth.thresholds(500, 250), scores[:200, 499], rtol=1e-4)
+def truth_of(scores: Any) -> Truth:
+    """The exact answers of queries with these scores, best first."""
+    scores = np.array(scores, np.float64)
+    rows = np.tile(np.arange(scores.shape[1]), (len(scores), 1))
+    return Truth(rows, scores, np.full(scores.shape, 2e-7))
+
+
+def all_score(score: float, queries: int, k: int) -> Truth:
+    return truth_of(np.full((queries, k), score))
 
 
 def test_merged_points_take_the_larger_effort_and_depth() -> None:
@@ -240,14 +249,14 @@ def measured(
     )
 
 
-def ranked_truth(rows: int, queries: int) -> Truth:
-    best = np.tile(-np.arange(rows, dtype=np.float32), (queries, 1))
-    return Truth(best[:, :100], best[:200, :1000])
+def ranked_truth(rows: int, queries: int) -> Answers:
+    best = truth_of(np.tile(-np.arange(rows), (queries, 1)))
+    return Answers(best.first(queries, 100), best.first(200, 1000))
 
 
 def ranked_scores(index: RankedIndex, labels: np.ndarray) -> np.ndarray:
     index.clock[0] += 0.5e-6 * labels.shape[1]
-    return np.where(labels < 0, -np.inf, -labels).astype(np.float32)
+    return np.where(labels < 0, -np.inf, -labels)
 
 
 @pytest.fixture
@@ -424,15 +433,15 @@ def test_a_scan_of_all_codes_is_measured_by_its_candidates(clock: list[float]) -
 def test_the_true_scores_are_searched_for_as_many_rows_as_there_are() -> None:
     asked: list[tuple[int, int]] = []
 
-    def exact(queries: np.ndarray, k: int) -> np.ndarray:
+    def exact(queries: np.ndarray, k: int) -> Truth:
         asked.append((len(queries), k))
-        return np.zeros((len(queries), k), np.float32)
+        return all_score(0.0, len(queries), k)
 
     queries = np.zeros((250, 1), np.float32)
-    truth = Truth.of(queries, 5000, exact)
-    assert (truth.common.shape, truth.wide.shape) == ((250, 100), (200, 1000))
-    truth = Truth.of(queries, 30, exact)
-    assert (truth.common.shape, truth.wide.shape) == ((250, 30), (200, 30))
+    truth = Answers.of(queries, 5000, exact)
+    assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 100), (200, 1000))
+    truth = Answers.of(queries, 30, exact)
+    assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 30), (200, 30))
     assert asked == [(200, 1000), (50, 100), (200, 30), (50, 30)]
 
 

@@ -31,6 +31,7 @@ BUILD = " ".join(  # not the whole file, which takes minutes
 # filter.
 MODULES = {
     "index/calibrate.py": f"{CALIBRATION} {BUILD}",
+    "index/ruler.py": "tests/index/test_ruler.py tests/index/test_calibration.py",
     "index/calibration.py": f"{CALIBRATION} {GROW} {BUILD}",
     "index/builder.py": f"{BUILD} {GROW}",
     "index/costs.py": f"{PLAN} tests/index/test_costs.py",

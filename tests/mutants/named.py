@@ -32,8 +32,8 @@ NAMED = [
     Named(
         "C1",
         "vecsearch/index/calibrate.py",
-        "low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5",
-        "low = mean",
+        "lows = means - ONE_SIDED_99 * spreads / len(recalls) ** 0.5",
+        "lows = means",
         "tests/index/test_calibration.py",
     ),
     Named(
@@ -45,10 +45,10 @@ NAMED = [
     ),
     Named(
         "C2",
-        "vecsearch/index/calibrate.py",
-        "[:queries, k - 1]",
-        "[:queries, min(k, self.wide.shape[1] - 1)]",
-        "tests/index/test_calibration.py",
+        "vecsearch/index/ruler.py",
+        "truth.scores[:, k - 1 : k], truth.tolerances[:, k - 1 : k]",
+        "truth.scores[:, -1:], truth.tolerances[:, -1:]",
+        "tests/index/test_calibration.py tests/index/test_ruler.py",
     ),
     Named(
         "P1",
@@ -102,8 +102,8 @@ NAMED = [
     Named(
         "M3",
         "vecsearch/evaluation/recall.py",
-        "    others = rows != row\n",
-        "    others = rows != -2\n",
+        "np.flatnonzero(rows != row)",
+        "np.flatnonzero(rows != -2)",
         "tests/evaluation/test_recall.py",
     ),
     Named(

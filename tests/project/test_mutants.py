@@ -30,7 +30,7 @@ MODULES = load("modules").MODULES
 
 @pytest.mark.parametrize("fault", NAMED, ids=lambda fault: fault.id)
 def test_a_named_fault_can_be_put_in(fault: Any) -> None:
-    """Where this fails, the code of a fault was changed: write the fault anew in named.py."""
+    """Where this fails, the code of a fault was changed: write the fault again in named.py."""
     text = (ROOT / fault.file).read_text(encoding="utf-8")
     assert text.count(fault.old) == 1
     changed = text.replace(fault.old, fault.new)

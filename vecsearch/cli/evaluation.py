@@ -36,6 +36,7 @@ from vecsearch.cli.terminal import (
 
 if TYPE_CHECKING:
     from vecsearch.evaluation.quality import QualityReport
+    from vecsearch.types import RecallReport
 
 PANEL = "Evaluation"
 app = typer.Typer()
@@ -119,6 +120,8 @@ def measure(
 ) -> None:
     """Measure recall: compare searches with exact ones.
 
+    Also says what the worst tenth of the queries and the worst region of the data get.
+
     Exit code 1 if recall misses the target by more than chance.
     """
     with reporting(debug), open_for(folder) as collection, warnings.catch_warnings():
@@ -137,10 +140,25 @@ def measure(
             report,
             f"recall@{report.k} {report.recall:.4f} "
             f"(99% interval {report.low:.4f} to {report.high:.4f}), target {report.target:g}; "
-            f"{report.queries:,} queries ({report.query_source})",
+            f"{report.queries:,} queries ({report.query_source})\n{_spread(report)}",
         )
     if report.high < report.target:
         raise typer.Exit(EXIT_ERROR)
+
+
+def _spread(report: RecallReport) -> str:
+    """How the recall is spread over the queries, in a line."""
+    line = (
+        f"{report.below_target:.1%} of the queries are below the target; "
+        f"the worst tenth has {report.worst_tenth:.4f}"
+    )
+    if report.regions:
+        worst = report.regions[0]
+        line += (
+            f"; the worst of {count(len(report.regions), 'region')} has {worst.recall:.4f} "
+            f"({count(worst.queries, 'query', 'queries')})"
+        )
+    return line
 
 
 @app.command(rich_help_panel=PANEL)

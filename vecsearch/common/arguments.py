@@ -12,6 +12,8 @@ from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
+MAX_REGIONS = 1000
+
 
 def parse_bytes(memory: int | str | None) -> int | None:
     """A memory limit in bytes.
@@ -71,6 +73,15 @@ def check_k(k: int) -> int:
     if number < 1:
         raise InvalidInputError(f"k is {number}; it must be 1 or more")
     return number
+
+
+def check_regions(count: Any) -> int:
+    """Raises InvalidInputError unless the number of regions is a whole number from 0 to 1,000."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_REGIONS:
+        raise InvalidInputError(
+            f"regions is {shown(count)}; it must be a whole number from 0 to {MAX_REGIONS:,}"
+        )
+    return count
 
 
 def check_min_score(score: Any, metric: Metric) -> float:

@@ -27,6 +27,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.metrics import bootstrap_interval, ndcg_at_k, recall_at_k
 from vecsearch.evaluation.qrels import Qrels, read_beir, read_qrels, read_queries
 from vecsearch.index import exact
+from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import DimensionPoint, DimensionReport, Metric
 
@@ -241,16 +242,9 @@ def _recall(
     k: int,
 ) -> Any:
     """Recall@k of each query, float64 (nq,); found rows are scored in all dimensions."""
-    scores = np.full(found[1].shape, -np.inf)
-    for number, (query, rows) in enumerate(zip(queries, found[1], strict=True)):
-        hits = rows >= 0
-        scores[number, hits] = exact.score_rows(
-            snapshot.stored_vectors(rows[hits]),
-            query,
-            np.arange(np.count_nonzero(hits)),
-            snapshot.manifest.metric,
-        )
-    return recall_at_k(found[1], scores, truth[1], truth[0], k)
+    scorer = VectorScorer(snapshot)
+    right = scorer.final_scores(queries, truth[1])
+    return recall_at_k(found[1], scorer.final_scores(queries, found[1]), truth[1], right, k)
 
 
 def _documents(snapshot: Snapshot, rows: Positions, k: int) -> list[list[str]]:

@@ -4,7 +4,7 @@ vecsearch uses this definition of recall everywhere:
 
     recall@k = |found ∩ exact| / min(k, rows that match)
 
-where ties at the k-th score count as found.
+where ties at the k-th score count as found. Which scores are ties says `vecsearch.index.ruler`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.errors import InvalidInputError
+from vecsearch.index.ruler import TOLERANCE
 
 FloatArray = npt.NDArray[np.float64]
 RowArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Id = TypeVar("Id", bound=Hashable)
-SCORE_TOLERANCE = 1e-6
-"""Scores this close, relative to the query's largest exact score, are ties (float32 rounding)."""
 
 
 def recall_at_k(
@@ -34,7 +33,7 @@ def recall_at_k(
     k: int,
     matching: int | npt.ArrayLike | None = None,
     *,
-    tolerance: float = SCORE_TOLERANCE,
+    tolerance: float | npt.ArrayLike | None = None,
 ) -> FloatArray:
     """Recall@k of each query.
 
@@ -54,7 +53,8 @@ def recall_at_k(
         k: The number of hits.
         matching: How many rows match each query's filter: one number, or shape (n,). None takes the
             rows in `exact_rows`.
-        tolerance: Scores this close, relative to the query's largest exact score, are ties.
+        tolerance: Scores this far below the k-th are ties with it: one number, or shape (n,). None
+            takes 2e-7 of the query's largest exact score, what float32 can tell apart.
 
     Returns:
         float64, shape (n,), from 0 to 1.
@@ -82,7 +82,9 @@ def recall_at_k(
 
     # Exact rows that are clearly better than the k-th, and those that tie with it.
     kth = np.take_along_axis(truth, np.maximum(wanted - 1, 0)[:, None], axis=1)
-    slack = tolerance * np.abs(np.where(valid, truth, 0.0)).max(axis=1, keepdims=True)
+    if tolerance is None:
+        tolerance = TOLERANCE * np.abs(np.where(valid, truth, 0.0)).max(axis=1)
+    slack = np.broadcast_to(np.asarray(tolerance, np.float64), len(found))[:, None]
     in_answer = valid & (np.arange(exact.shape[1]) < wanted[:, None])
     better = in_answer & (truth > kth + slack)
 

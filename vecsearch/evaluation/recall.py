@@ -5,14 +5,19 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import numpy.typing as npt
 
-from vecsearch.common.arrays import Positions, Scores, Vectors
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError, RecallWarning
 from vecsearch.evaluation.metrics import bootstrap_interval, recall_at_k
+from vecsearch.index.faiss.regions import regions_of
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import RecallReport
+from vecsearch.types import RecallReport, RegionRecall
+
+ROWS_A_REGION = 500  # sampled to find the regions
+ROUNDING = 1e-9
 
 
 def measure_recall(
@@ -24,6 +29,7 @@ def measure_recall(
     queries: Vectors | None,
     seed: int,
     query_source: str = "the user's own queries",
+    regions: int = 0,
 ) -> RecallReport:
     """Recall@k of searches with a recall target, over the selected rows.
 
@@ -40,9 +46,10 @@ def measure_recall(
             rows, each of which is to find its neighbors but not itself.
         seed: Seed of the choice of rows.
         query_source: What the queries are, for the report.
+        regions: Regions of the data to measure apart; 0 for none.
 
     Returns:
-        Mean recall, and its 99% bootstrap interval.
+        Mean recall and its 99% bootstrap interval, and how the recall is spread over the queries.
 
     Raises:
         InvalidInputError: There is nothing to measure.
@@ -57,10 +64,24 @@ def measure_recall(
         queries = searcher.snapshot.stored_vectors(query_rows)
         query_source = "rows of the collection"
     recalls = recall_of_each(searcher, queries, k, selection, target, query_rows)
-    if not recalls:
+    measured = ~np.isnan(recalls)
+    queries, recalls = queries[measured], recalls[measured]
+    if not len(recalls):
         raise InvalidInputError("there is nothing to measure: only the query rows themselves match")
     low, high = bootstrap_interval(recalls)
-    report = RecallReport(float(np.mean(recalls)), low, high, k, len(recalls), target, query_source)
+    worst = np.sort(recalls)[: max(1, len(recalls) // 10)]
+    report = RecallReport(
+        float(np.mean(recalls)),
+        low,
+        high,
+        k,
+        len(recalls),
+        target,
+        query_source,
+        below_target=float(np.mean(recalls < target - ROUNDING)),
+        worst_tenth=float(np.mean(worst)),
+        regions=_by_region(searcher, queries, recalls, regions, seed),
+    )
     if high < target:
         warnings.warn(
             RecallWarning(
@@ -83,8 +104,8 @@ def recall_of_each(
     selection: RowSelection,
     target: float,
     query_rows: Positions | None = None,
-) -> list[float]:
-    """Recall@k of each query; queries for which no row may be found are left out.
+) -> npt.NDArray[np.float64]:
+    """Recall@k of each query; NaN for a query for which no row may be found.
 
     Args:
         searcher: The version to search.
@@ -96,35 +117,63 @@ def recall_of_each(
             the queries are no rows.
 
     Returns:
-        The recalls, in order.
+        float64 (nq,).
     """
     # One hit more than k, as a query row finds itself. Queries are searched one by one, like
     # `search`.
     width = min(k + (query_rows is not None), selection.count)
     LOADER.kernels(len(queries))  # compiled, if there are many
+    scorer = searcher.scorer
     found = [searcher.search(query, width, selection, target, False) for query in queries]
-    exact = searcher.scorer.search_final(queries, width, selection, 1 if len(queries) == 1 else 2)
-    recalls = []
+    truth = scorer.truth(queries, width, selection, 1 if len(queries) == 1 else 2)
+    recalls = np.full(len(queries), np.nan)
     for number, hits in enumerate(found):
         query_row = -1 if query_rows is None else int(query_rows[number])
-        best, best_scores = _without(query_row, exact[number][1], exact[number][0], k)
-        if not len(best):
+        best = _without(query_row, truth.rows[number], k)
+        wanted = int(np.count_nonzero(truth.rows[number, best] >= 0))
+        if not wanted:
             continue
-        rows, scores = _without(query_row, hits.positions, hits.scores, k)
-        padding = k - len(rows)
+        positions = hits.positions[_without(query_row, hits.positions, k)]
+        rows = np.full((1, k), -1, np.int64)
+        rows[0, : len(positions)] = positions
         recall = recall_at_k(
-            np.pad(rows, (0, padding), constant_values=-1)[None],
-            np.pad(scores, (0, padding), constant_values=-np.inf)[None],
-            best[None],
-            best_scores[None],
+            rows,
+            scorer.final_scores(queries[number : number + 1], rows),
+            truth.rows[number : number + 1, best],
+            truth.scores[number : number + 1, best],
             k,
-            len(best),
+            wanted,
+            tolerance=truth.tolerances[number, best[wanted - 1]],
         )
-        recalls.append(float(recall[0]))
+        recalls[number] = recall[0]
     return recalls
 
 
-def _without(row: int, rows: Positions, scores: Scores, k: int) -> tuple[Positions, Scores]:
-    """The first k rows and scores, leaving out one row."""
-    others = rows != row
-    return rows[others][:k], scores[others][:k]
+def _by_region(
+    searcher: Searcher,
+    queries: Vectors,
+    recalls: npt.NDArray[np.float64],
+    count: int,
+    seed: int,
+) -> tuple[RegionRecall, ...]:
+    """The recall of each region of the data that has queries, the worst first."""
+    rows = searcher.snapshot.live.rows
+    count = min(count, len(rows))
+    if count < 1:
+        return ()
+    rng = np.random.default_rng(seed)
+    sample = rng.choice(rows, min(len(rows), ROWS_A_REGION * count), replace=False)
+    vectors = searcher.snapshot.stored_vectors(np.sort(sample))
+    region = regions_of(vectors, queries, count, seed)
+    found = [recalls[region == number] for number in range(count)]
+    reports = [RegionRecall(*_interval(part), len(part)) for part in found if len(part)]
+    return tuple(sorted(reports, key=lambda report: report.recall))
+
+
+def _interval(recalls: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    return float(np.mean(recalls)), *bootstrap_interval(recalls)
+
+
+def _without(row: int, rows: Positions, k: int) -> Positions:
+    """Places of the first k rows, leaving out one row."""
+    return np.flatnonzero(rows != row)[:k]

@@ -64,7 +64,7 @@ class RecallWatch:
             version = searcher.snapshot.manifest.version
             if version != self.version:
                 self._start_version(version)
-            self.margins += [recall - target for recall in recalls]
+            self.margins += (recalls[~np.isnan(recalls)] - target).tolist()
             warning = self._warning()
         if warning is not None:
             warnings.warn(warning, stacklevel=5)

@@ -17,7 +17,7 @@ import numpy as np
 from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.index.attached import attach
 from vecsearch.index.auto import training_rows
-from vecsearch.index.calibrate import Truth, calibrate_codes, calibrate_index
+from vecsearch.index.calibrate import Answers, ScoreLists, calibrate_codes, calibrate_index
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.checkpoint import Checkpoint
 from vecsearch.index.commit import BuiltIndex
@@ -259,14 +259,15 @@ class Builder:
         self, index: FaissIndex, labels: Positions, queries: Vectors, calibrated_on: str
     ) -> Calibration:
         """Measure recall and cost of an index whose labels are these positions."""
+        LOADER.load()  # scores hundreds of thousands of candidates; the numbers do not depend on it
         mask = np.zeros(self.snapshot.rows, bool)
         mask[labels[labels >= 0]] = True
         present = int(np.count_nonzero(mask))
         selection = RowSelection(mask, present)
-        truth = Truth.of(
+        truth = Answers.of(
             queries,
             present,
-            lambda part, k: self.scorer.search(part, k, selection, self.threads)[0],
+            lambda part, k: self.scorer.truth(part, k, selection, self.threads),
         )
         per_row = row_micros(self.snapshot.manifest.dim)
         score = self._score_lists(labels)
@@ -290,11 +291,9 @@ class Builder:
             queries=len(queries),
         )
 
-    def _score_lists(self, labels: Positions) -> Callable[[Scores, Positions], Scores]:
+    def _score_lists(self, labels: Positions) -> ScoreLists:
         row_map = np.append(labels, -1)  # of the label -1 too
-        return lambda queries, found: self.scorer.score_lists(
-            queries, row_map[found], self.threads if len(queries) > 1 else 1
-        )
+        return lambda queries, found: self.scorer.final_scores(queries, row_map[found])
 
     def _compiled_search(
         self, index: FaissIndex, labels: Positions

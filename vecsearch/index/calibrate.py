@@ -1,6 +1,6 @@
 """Measures recall and cost of an index on the collection's own data.
 
-Recall is |found ∩ exact| / min(k, matching rows); ties at the k-th score count as found. Queries
+Recall is |found ∩ exact| / min(k, matching rows), by the rule of `ruler.py`. Queries
 are rows held out of the index while it is measured (so that no query finds itself in the index),
 or better the user's own. An operating point promises the lower end of a one-sided 99% confidence
 interval of its mean recall.
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vecsearch.common.arrays import Positions, Scores, Vectors
+from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
+from vecsearch.index.ruler import Truth, Wide, found_within
 
 # A search for another k uses the next larger one. 12 and 15 serve k=10 if a filter drops few rows.
 KS = (
@@ -37,52 +38,49 @@ CODE_QUERIES = 400  # queries for that
 WIDE_QUERIES = 200  # queries for k above COMMON_K; each looks for hundreds of rows
 ENOUGH = 0.999  # no higher effort is tried once every k reaches this recall,
 WORTH = 0.5  # nor one that costs more than this share of an exact search
-TIE_TOLERANCE = 1e-5  # relative; two kernels may sum in different order
-ScoreLists = Callable[[Vectors, Positions], Scores]
-ExactScores = Callable[[Vectors, int], Scores]
+ScoreLists = Callable[[Vectors, Positions], Wide]
+Exact = Callable[[Vectors, int], Truth]
 TimedSearch = Callable[[Vectors, int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """The best exact scores of each query over the rows in the index, descending.
+class Answers:
+    """The exact answers of each query over the rows in the index.
 
     Args:
-        common: float32 (nq, m), the `COMMON_K` best of all queries.
-        wide: float32 (WIDE_QUERIES, n), as many as the largest k, of the first queries only.
+        common: The `COMMON_K` best of all queries.
+        wide: As many as the largest k, of the first `WIDE_QUERIES` queries only.
     """
 
-    common: Scores
-    wide: Scores
+    common: Truth
+    wide: Truth
 
     @staticmethod
-    def of(queries: Vectors, rows: int, exact: ExactScores) -> Truth:
+    def of(queries: Vectors, rows: int, exact: Exact) -> Answers:
         """Search exactly.
 
         Args:
             queries: float32 (nq, dim).
             rows: Rows in the index.
-            exact: Maps queries and k to the k best scores of each query, descending.
+            exact: Maps queries and k to the k best rows of each query.
         """
         wide = exact(queries[:WIDE_QUERIES], min(max(KS), rows))
         common = min(COMMON_K, rows)
-        rest = exact(queries[WIDE_QUERIES:], common)
-        return Truth(np.concatenate([wide[:, :common], rest]), wide)
+        first = wide.first(WIDE_QUERIES, common)
+        if len(queries) > WIDE_QUERIES:
+            first = first.followed_by(exact(queries[WIDE_QUERIES:], common))
+        return Answers(first, wide)
 
-    def thresholds(self, k: int, queries: int) -> Scores:
-        """The score a row needs to be among the k best.
-
-        Returns:
-            float32, for as many of the first `queries` queries as are known.
-        """
-        kth = (self.common if k <= self.common.shape[1] else self.wide)[:queries, k - 1]
-        return np.asarray(kth - TIE_TOLERANCE * np.maximum(np.abs(kth), 1e-6), np.float32)
+    def at(self, k: int, queries: int) -> Truth:
+        """The k best, for as many of the first `queries` queries as they are known of."""
+        known = self.common if k <= self.common.rows.shape[1] else self.wide
+        return known.first(queries, k)
 
 
 def calibrate_index(
     index: FaissIndex,
     queries: Vectors,
-    truth: Truth,
+    truth: Answers,
     score: ScoreLists,
     rows: int,
     row_micros: float,
@@ -94,8 +92,8 @@ def calibrate_index(
     Args:
         index: The index to measure.
         queries: float32 (nq, dim).
-        truth: The exact scores of these queries.
-        score: Maps queries and labels (nq, width) to the exact scores, float32 (nq, width), of
+        truth: The exact answers of these queries.
+        score: Maps queries and labels (nq, width) to the final scores, float64 (nq, width), of
             each query's own labels; -inf for the label -1.
         rows: Rows in the index.
         row_micros: Estimated cost of scoring a row, in microseconds.
@@ -107,7 +105,7 @@ def calibrate_index(
         For each k the points that no other beats in both cost and recall, cheapest first.
     """
     points: list[OperatingPoint] = []
-    ks = [k for k in KS if k <= truth.wide.shape[1]]
+    ks = [k for k in KS if k <= truth.wide.rows.shape[1]]
     for effort in index.efforts():
         depth = min(max(effort, 8), index.n)
         part = queries[: max(WIDE_QUERIES, MAX_CANDIDATES // depth)]
@@ -118,7 +116,7 @@ def calibrate_index(
         scores = score(part, labels)
         done = True
         for k in (k for k in ks if k <= depth):
-            for width, mean, low in _recalls(scores, truth.thresholds(k, len(part)), k):
+            for width, mean, low in _recalls(scores, truth.at(k, len(part)), k):
                 micros, seen = cost + row_micros * width, latency + candidate_latency * width
                 points.append(
                     OperatingPoint(effort, width, k, mean, low, round(micros, 2), round(seen, 1))
@@ -130,7 +128,7 @@ def calibrate_index(
 
 
 def calibrate_codes(
-    index: FaissIndex, queries: Vectors, truth: Truth, score: ScoreLists, threads: int
+    index: FaissIndex, queries: Vectors, truth: Answers, score: ScoreLists, threads: int
 ) -> list[OperatingPoint]:
     """Measure a scan of all codes: the recall of each number of candidates.
 
@@ -145,12 +143,12 @@ def calibrate_codes(
     if labels is None:
         return []
     scores = score(part, labels)
-    most = min(COMMON_K, truth.common.shape[1], labels.shape[1])
+    most = min(COMMON_K, truth.common.rows.shape[1], labels.shape[1])
     points = [
         OperatingPoint(0, width, k, mean, low, float(width))
         for k in KS
         if k <= most
-        for width, mean, low in _recalls(scores, truth.thresholds(k, len(part)), k)
+        for width, mean, low in _recalls(scores, truth.at(k, len(part)), k)
     ]
     return _frontiers(points)
 
@@ -159,25 +157,25 @@ def _frontiers(points: list[OperatingPoint]) -> list[OperatingPoint]:
     return [point for k in KS for point in frontier(point for point in points if point.k == k)]
 
 
-def _recalls(scores: Scores, thresholds: Scores, k: int) -> list[tuple[int, float, float]]:
+def _recalls(scores: Wide, truth: Truth, k: int) -> list[tuple[int, float, float]]:
     """Recall@k of re-scoring only the first candidates, for several numbers of them.
 
     Args:
-        scores: float32 (nq, depth), exact scores of each query's candidates.
-        thresholds: float32, what a row must score to be among the k best; first queries only.
+        scores: float64 (nq, depth), final scores of each query's candidates.
+        truth: The k best of the first queries.
         k: Rows to find.
 
     Returns:
         For each number of candidates: that number, the mean recall, and its lower bound.
     """
-    found = np.cumsum(scores[: len(thresholds)] >= thresholds[:, None], axis=1, dtype=np.int32)
-    out = []
-    for width in sorted({min(scores.shape[1], max(k, round(k * factor))) for factor in DEPTHS}):
-        recalls = np.minimum(found[:, width - 1], k) / k
-        mean = float(recalls.mean())
-        low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
-        out.append((width, round(mean, 5), round(low, 5)))
-    return out
+    widths = sorted({min(scores.shape[1], max(k, round(k * factor))) for factor in DEPTHS})
+    recalls = found_within(scores[: len(truth.rows)], truth, k, widths) / k
+    means, spreads = recalls.mean(axis=0), recalls.std(axis=0)
+    lows = means - ONE_SIDED_99 * spreads / len(recalls) ** 0.5
+    return [
+        (width, round(float(mean), 5), round(float(low), 5))
+        for width, mean, low in zip(widths, means, lows, strict=True)
+    ]
 
 
 def _latency(

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
-from vecsearch.index import exact
+from vecsearch.index import exact, ruler
 from vecsearch.index.faiss import LOADER, table_of
+from vecsearch.index.kernels import numpy_scores
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
-from vecsearch.index.kernels.numpy_scores import final_scores
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric
@@ -173,6 +173,24 @@ class VectorScorer:
         rows = selection.rows
         return self.final_one(query, rows[self.score(query, rows) >= least], k)
 
+    def truth(self, queries: Vectors, k: int, selection: RowSelection, threads: int) -> ruler.Truth:
+        """The exact answers that recall is measured against, at most k rows for each query."""
+        found = self.search_final(queries, k, selection, threads)
+        width = max((len(rows) for _, rows in found), default=0)
+        rows = np.full((len(queries), width), -1, np.int64)
+        for number, (_, listed) in enumerate(found):
+            rows[number, : len(listed)] = listed
+        scores = self.final_scores(queries, rows)
+        if self.metric is Metric.COSINE:
+            return ruler.Truth(rows, scores, ruler.tolerances(self.metric, scores))
+        lengths = np.zeros(rows.shape)
+        for number, listed in enumerate(rows):
+            stored = self._stored(listed[listed >= 0]).astype(np.float64)
+            lengths[number, listed >= 0] = np.sqrt(np.vecdot(stored, stored))
+        wide = queries.astype(np.float64)
+        own = np.sqrt(np.vecdot(wide, wide))
+        return ruler.Truth(rows, scores, ruler.tolerances(self.metric, scores, lengths, own))
+
     def best_final(self, query: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
         """`final_one` for many rows: those that float32 scores rule out are not scored again."""
         if len(rows) > 2 * (k + SPARE):
@@ -198,7 +216,7 @@ class VectorScorer:
         Returns:
             Scores, float32, and rows, int64, of each query, best first, at most k.
         """
-        scores = self._final_scores(queries, rows)
+        scores = self.final_scores(queries, rows)
         order = np.lexsort((rows, -scores), axis=1)[:, :k]
         number = np.arange(len(rows))[:, None]
         rows, best = rows[number, order], scores[number, order].astype(np.float32)
@@ -213,18 +231,20 @@ class VectorScorer:
             return self.final(query[None], rows[None], k)[0]
         if len(rows) and rows.min() < 0:
             rows = rows[rows >= 0]
-        scores = final_scores(self._stored(rows), query, self.code)
+        scores = numpy_scores.final_scores(self._stored(rows), query, self.code)
         order = np.lexsort((rows, -scores))[:k]
         return scores[order].astype(np.float32), rows[order]
 
-    def _final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
+    def final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
         """The scores of `final` before rounding: float64 (nq, width), -inf where a row is -1."""
         kernels, table = LOADER.module, self.table
         scores = np.full(rows.shape, -np.inf)
         if kernels is None:
             for query, listed, out in zip(queries, rows, scores, strict=True):
                 present = listed >= 0
-                out[present] = final_scores(self._stored(listed[present]), query, self.code)
+                out[present] = numpy_scores.final_scores(
+                    self._stored(listed[present]), query, self.code
+                )
         elif table is not None:
             kernels.final(queries, np.ascontiguousarray(rows), *table, self.code, scores)
         else:  # the kernels read float32, so float16 is widened
