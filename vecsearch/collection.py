@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -26,6 +25,7 @@ from vecsearch.common.arguments import (
     parse_bytes,
     parse_metric,
 )
+from vecsearch.common.fork import Lock
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.optional import require
@@ -39,7 +39,6 @@ from vecsearch.errors import (
     VersionNotFoundError,
 )
 from vecsearch.evaluation.query_sample import (
-    SETTING,
     check_count,
     sampled_queries,
     set_sampling,
@@ -60,6 +59,7 @@ from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
+from vecsearch.storage.layout import SAMPLE_SETTING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -172,7 +172,7 @@ def create(
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
-        settings={SETTING: sample_queries} if sample_queries else {},
+        settings={SAMPLE_SETTING: sample_queries} if sample_queries else {},
         columns=schema,
     )
     with removed_on_error(root, []):
@@ -266,7 +266,7 @@ class Collection:
         self.path = root
         self._store = Store(root, lock_timeout, limits)
         self._pinned = version
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
         self._last_encoder: QueryEncoder | None = None
         manifest = self._snapshot.manifest

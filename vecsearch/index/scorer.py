@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.lazy import lazy
 from vecsearch.index import exact
 from vecsearch.index.faiss import table_of
 from vecsearch.storage.selection import RowSelection
@@ -29,12 +28,12 @@ class VectorScorer:
         self.metric = snapshot.manifest.metric
         self.float32 = snapshot.manifest.dtype == "float32"
 
-    @cached_property
+    @lazy
     def vectors(self) -> list[StoredVectors]:
         """The vectors of each segment."""
         return [segment.vectors for segment in self.snapshot.segments]
 
-    @cached_property
+    @lazy
     def table(self) -> tuple[Positions, Positions] | None:
         """First position and address of each segment's vectors, for compiled code.
 
@@ -128,7 +127,7 @@ class VectorScorer:
             return loss * 1.01
         return loss * float(np.linalg.norm(query.astype(np.float64))) * self._longest
 
-    @cached_property
+    @lazy
     def _longest(self) -> float:
         """The largest length of a stored vector."""
         longest = 0.0

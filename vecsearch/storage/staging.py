@@ -18,7 +18,7 @@ from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
-from vecsearch.storage.open_files import read_rows
+from vecsearch.storage.open_files import read_tombstones
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
@@ -96,8 +96,8 @@ class Staging:
             return np.empty(0, np.int64)
         staged = self._staged.get(ref.name)
         if staged is None:
-            return read_rows(self.root, ref)
-        return read_rows(staged.parent, replace(ref, name=staged.name))
+            return read_tombstones(self.root, ref, entry)
+        return read_tombstones(staged.parent, replace(ref, name=staged.name), entry)
 
     def publish(self, version: Manifest) -> set[str]:
         """Move what this version names to its final places; the folders that changed."""

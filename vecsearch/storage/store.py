@@ -26,6 +26,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from vecsearch.common.fork import Lock
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.storage import disk, garbage, locks, log
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
@@ -49,7 +50,7 @@ class Store:
         self.lock_timeout = lock_timeout
         self.limits = limits
         self._warned = False  # that garbage cannot be removed
-        self._threads = threading.Lock()  # flock would have threads of one Store poll for it
+        self._threads = Lock()  # flock would have threads of one Store poll for it
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """Open one version, or the latest."""
