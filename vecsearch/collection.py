@@ -507,7 +507,8 @@ class Collection:
                 FAISS factory string such as "IVF1024,PQ32x4fs".
             recall: The recall that searches deliver by default from now on. None: leave it as it
                 is.
-            memory: Memory the index may take: bytes, or text such as "2GB".
+            memory: Memory the finished index may take: bytes, or text such as "2GB". A recipe
+                that needs more is an error that says how much.
             queries: Queries to measure with: texts, or a float matrix (n, dim); real queries differ
                 from documents. "sampled" takes those that `sample_queries` stored. None: rows held
                 out of the index while it is measured.

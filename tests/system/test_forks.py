@@ -13,7 +13,7 @@ from support.data import clustered
 import vecsearch as vs
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
-CHILDREN = 60 if SOAK else 8
+CHILDREN = 60 if SOAK else 5
 
 SCRIPT = """
 import itertools, os, signal, sys, threading, time
@@ -72,7 +72,7 @@ for number in range(children):
     time.sleep(0.003 * (number % 7))
     pid = os.fork()
     if pid == 0:
-        signal.alarm(60)  # a child that waits for ever ends by this
+        signal.alarm(120)  # ends a child that waits for ever
         try:
             child()
             os._exit(0)

@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 
-IMPORT_SECONDS = 10.0  # a fork waits at most so long for imports of other threads
+IMPORT_SECONDS = 120.0  # a fork waits at most so long for imports of other threads
 
 
 class Lock:

@@ -57,7 +57,7 @@ def choose_recipe(
     Args:
         recipe: A recipe, its name or path, a FAISS factory string, or "auto" to look at the data.
         snapshot: The rows to be indexed.
-        memory: Bytes the index may take, for "auto"; None for any number.
+        memory: Bytes the index of "auto" may take; None for any number.
         target: Target recall, 0 to 1, for "auto".
         seed: Seed of the sample that "auto" looks at.
 

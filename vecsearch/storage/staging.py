@@ -22,6 +22,7 @@ from vecsearch.storage.open_files import read_tombstones
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import VECTOR
 
 
 class Staging:
@@ -58,7 +59,11 @@ class Staging:
         """Write a segment and its ids. Raises StorageError at once if they will not fit."""
         disk.require_space(self.folder, batch.nbytes)
         file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
-        return SegmentEntry(file, IDS.write(batch, self), batch.num_rows, count_documents(batch))
+        documents = count_documents(batch)
+        entry = SegmentEntry(file, IDS.write(batch, self), batch.num_rows, documents)
+        written = self.open_segment(entry)  # what a reader will check, before it is published
+        written.select([name for name in written.schema.names if name != VECTOR])
+        return entry
 
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
         """Write a file of row numbers (tombstones: uint32; labels: int64)."""
