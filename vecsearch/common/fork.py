@@ -19,8 +19,11 @@ class Lock:
     """A `threading.Lock` that is free in a forked child, whoever held it in the parent."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._renew()
         _locks.add(self)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if that was not possible in time."""
@@ -64,7 +67,7 @@ def _in_child() -> None:
     _imports = threading.RLock()
     _waited.clear()
     for lock in list(_locks):
-        lock._lock = threading.Lock()
+        lock._renew()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
