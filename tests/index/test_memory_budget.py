@@ -58,7 +58,7 @@ def test_a_size_that_was_guessed_too_low_is_noticed_before_the_commit(
     monkeypatch.setattr("vecsearch.index.build.needed_bytes", lambda *_: 0)
     with opened(root["l2"]) as c:
         before = c.info().version
-        with pytest.raises(vs.RecipeError, match="takes [0-9,]+ bytes, more than the 1,000"):
+        with pytest.raises(vs.RecipeError, match=r"takes [0-9,]+ bytes, more than the 1,000"):
             c.build_index("HNSW8,Flat", memory=1000)
         assert c.info().version == before
 
