@@ -56,6 +56,7 @@ class Segment:
         self._layouts: dict[str, Layout] = {}
         self._id_values: tuple[npt.NDArray[np.int64], memoryview | None] | None = None
         self._schemas: dict[tuple[str, ...], pa.Schema] = {}
+        self._selections: dict[tuple[str, ...], pa.RecordBatch] = {}
 
     def read_as(self, schema: pa.Schema) -> Segment:
         """The same file with the columns of a later version: cast as they are read.
@@ -100,19 +101,15 @@ class Segment:
 
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
         """Rows of columns, copied; only the blocks they are in are verified."""
-        indices = pa.array(rows)
         listed: list[int] = rows.tolist()
-        arrays = []
+        unknown = set(names) - self._whole if listed else set()
         for name in names:
-            array = self.batch.column(name)
-            unknown = name not in self._whole and bool(listed)
-            if unknown:
-                self._verify_rows(name, array, listed)
-            taken = array.take(indices)
-            if unknown and name not in self._whole:
-                self._require_valid(name, taken)
-            arrays.append(taken)
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
+            if name in unknown:
+                self._verify_rows(name, self.batch.column(name), listed)
+        taken = self._selected(tuple(names)).take(pa.array(rows))
+        for name in unknown - self._whole:
+            self._require_valid(name, taken.column(name))
+        return taken
 
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
         """The ids of a few rows as Python values, faster than `take`."""
@@ -159,6 +156,12 @@ class Segment:
             array.validate(full=True)
         except (pa.ArrowException, ValueError) as error:
             raise CorruptedError(f"{self.file.path}, column {name!r}: {error}") from error
+
+    def _selected(self, names: tuple[str, ...]) -> pa.RecordBatch:
+        batch = self._selections.get(names)
+        if batch is None:
+            batch = self._selections[names] = self.batch.select(list(names))
+        return batch
 
     def _schema_of(self, names: tuple[str, ...]) -> pa.Schema:
         schema = self._schemas.get(names)
