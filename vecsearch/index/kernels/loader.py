@@ -102,7 +102,7 @@ class Loader:
 
 
 LOADER = Loader()
-_importing = threading.Lock()
+_importing = Lock()
 
 
 def compiled_module(name: str) -> ModuleType:
