@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.common.fork import importing
+
 if TYPE_CHECKING:
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
@@ -158,7 +160,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'vecsearch' has no attribute {name!r}")
-    module = importlib.import_module(_HOME.get(name, "vecsearch.errors"))
+    with importing():
+        module = importlib.import_module(_HOME.get(name, "vecsearch.errors"))
     value = getattr(module, "open_collection" if name == "open" else name)
     globals()[name] = value
     return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -27,6 +26,7 @@ from vecsearch.common.arguments import (
     parse_bytes,
     parse_metric,
 )
+from vecsearch.common.fork import Lock
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.optional import require
@@ -40,7 +40,6 @@ from vecsearch.errors import (
     VersionNotFoundError,
 )
 from vecsearch.evaluation.query_sample import (
-    SETTING,
     check_count,
     sampled_queries,
     set_sampling,
@@ -61,6 +60,7 @@ from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
+from vecsearch.storage.layout import SAMPLE_SETTING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -173,7 +173,7 @@ def create(
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
-        settings={SETTING: sample_queries} if sample_queries else {},
+        settings={SAMPLE_SETTING: sample_queries} if sample_queries else {},
         columns=schema,
     )
     with removed_on_error(root, []):
@@ -267,7 +267,7 @@ class Collection:
         self.path = root
         self._store = Store(root, lock_timeout, limits)
         self._pinned = version
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
         self._last_encoder: QueryEncoder | None = None
         manifest = self._snapshot.manifest
@@ -508,7 +508,8 @@ class Collection:
                 FAISS factory string such as "IVF1024,PQ32x4fs".
             recall: The recall that searches deliver by default from now on. None: leave it as it
                 is.
-            memory: Memory the index may take: bytes, or text such as "2GB".
+            memory: Memory the finished index may take: bytes, or text such as "2GB". A recipe
+                that needs more is an error that says how much.
             queries: Queries to measure with: texts, or a float matrix (n, dim); real queries differ
                 from documents. "sampled" takes those that `sample_queries` stored. None: rows held
                 out of the index while it is measured.

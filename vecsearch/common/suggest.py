@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vecsearch.common.fork import importing
 from vecsearch.types import RESERVED
 
 SIMILARITY = 0.5  # of difflib, from 0 to 1: names less alike are not suggested
@@ -31,7 +32,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         >>> did_you_mean("price", ["id", "year"])
         '; known are: id, year'
     """
-    from difflib import get_close_matches
+    with importing():
+        from difflib import get_close_matches
 
     names = [each for each in known if each not in RESERVED]
     if not names or len(names) > MAX_COMPARED:

@@ -6,11 +6,12 @@ lines and pass the object to `vecsearch.create(..., embedder=...)`; it need not 
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from vecsearch.common.fork import Lock
+from vecsearch.common.lazy import lazy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ class BaseEmbedder(ABC):
     def __init__(self, name: str, dim: int) -> None:
         self.name = name
         self.dim = dim
-        self._lock = threading.Lock()  # for models that cannot serve several threads at once
+        self._lock = Lock()  # for models that cannot serve several threads at once
 
     @abstractmethod
     def embed_documents(self, documents: Sequence[Any]) -> npt.NDArray[np.float32]:
@@ -111,7 +112,7 @@ class BaseEmbedder(ABC):
         """Hex digest of everything that decides the vectors; computed once."""
         return self._fingerprint
 
-    @cached_property
+    @lazy
     def _fingerprint(self) -> str:
         return self._compute_fingerprint()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.lazy import lazy
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.saved import Saved, TrainedEmbedder
 from vecsearch.errors import InvalidInputError
@@ -65,7 +65,7 @@ class KeyedVectors:
         row: Vectors = self.vectors[self.row[key]]
         return row
 
-    @cached_property
+    @lazy
     def unit(self) -> Vectors:
         """Every row scaled to length 1 (a zero row stays zero): float32, shape (n, dim)."""
         norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)

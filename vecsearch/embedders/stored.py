@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.fork import Lock
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.projected import ReducedEmbedder
 from vecsearch.embedders.registry import resolve_embedder
@@ -45,7 +45,7 @@ class Model:
         self._given = given
         self._ready: Embedder | None = given if isinstance(given, Embedder) else None
         self._checked = False
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     @property
     def embedder(self) -> Embedder:

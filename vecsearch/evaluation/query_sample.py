@@ -20,24 +20,23 @@ from pathlib import Path
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.fork import Lock
 from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.reservoir import Reservoir
 from vecsearch.storage import locks
 from vecsearch.storage.garbage import remove_query_sample
-from vecsearch.storage.layout import QUERIES
+from vecsearch.storage.layout import LARGEST_SAMPLE, QUERIES, SAMPLE_SETTING
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.store import Store
 
-SETTING = "sample_queries"
 SAMPLE = "sample.npz"
-LARGEST_SAMPLE = 1_000_000
 FLUSH_SECONDS = 60.0
 LOCK_TRIES, LOCK_PAUSE = 10, 0.01  # for the file's lock, then it is left for the next time
 
 
 def sample_size(manifest: Manifest) -> int:
     """How many queries a collection samples; 0 if it samples none."""
-    return int(manifest.settings.get(SETTING, 0))
+    return int(manifest.settings.get(SAMPLE_SETTING, 0))
 
 
 def sample_kind(manifest: Manifest) -> str:
@@ -64,10 +63,12 @@ def set_sampling(store: Store, count: int) -> int:
         manifest = latest.manifest
         version = manifest.version
         if sample_size(manifest) != count:
-            settings = {name: value for name, value in manifest.settings.items() if name != SETTING}
+            settings = {
+                name: value for name, value in manifest.settings.items() if name != SAMPLE_SETTING
+            }
             if count:
-                settings[SETTING] = count
-            following = manifest.next(SETTING, settings=settings)
+                settings[SAMPLE_SETTING] = count
+            following = manifest.next(SAMPLE_SETTING, settings=settings)
             store.commit(None, following)
             version = following.version
     if not count:
@@ -170,8 +171,8 @@ class _PendingQueries:
         self.capacity = capacity
         self._rng = np.random.default_rng()
         self._reservoir = Reservoir(capacity, self._rng)
-        self._lock = threading.Lock()
-        self._writing = threading.Lock()
+        self._lock = Lock()
+        self._writing = Lock()
         self._written = time.monotonic()
         self._warned = False
         self._process = os.getpid()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.fork import Lock
 from vecsearch.errors import RecallWarning
 from vecsearch.evaluation.recall import recall_of_each
 from vecsearch.query.searcher import Searcher
@@ -34,7 +34,7 @@ class RecallWatch:
         self._started = time.monotonic()
         self._seconds = 0.0
         self._searches = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._start_version(-1)
 
     def _start_version(self, version: int) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.lazy import lazy
 from vecsearch.errors import CorruptedError
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.faiss import FaissIndex, RowMap, read_index
+from vecsearch.index.faiss.sound import are_distinct
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.open_files import read_rows
@@ -30,7 +32,7 @@ class AttachedIndex:
         self._files, self._starts = snapshot.files, snapshot.starts
         self._labels: Positions | None = None  # set by `entry`, which `labels` reads first
 
-    @cached_property
+    @lazy
     def entry(self) -> IndexEntry | None:
         """The index in use; None if there is none, or if its files are damaged or missing."""
         if not self._manifest.indexes:
@@ -38,17 +40,26 @@ class AttachedIndex:
         entry = self._manifest.indexes[-1]
         try:
             self._labels = self._read_labels(entry)
+            Calibration.from_mapping(entry.calibration)
         except CorruptedError as error:
             warnings.warn(f"{error} Until then searches are exact.", RuntimeWarning, stacklevel=2)
             return None
+        except Exception as error:  # an index is a help: no search fails for want of it
+            warnings.warn(
+                f"the index {entry.name} cannot be used ({type(error).__name__}: {error}): "
+                "repair builds it again. Until then searches are exact.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
         return entry
 
-    @cached_property
+    @lazy
     def calibration(self) -> Calibration:
         """What was measured of the index; empty without one."""
         return Calibration.from_mapping(self.entry.calibration if self.entry else {})
 
-    @cached_property
+    @lazy
     def index(self) -> FaissIndex | None:
         return self._open(self.entry) if self.entry else None
 
@@ -57,17 +68,17 @@ class AttachedIndex:
         """Position of each label, int64, -1 for deleted rows; None if label i is position i."""
         return self._labels if self.entry else None
 
-    @cached_property
+    @lazy
     def row_map(self) -> RowMap:
         """Maps the index's own row numbers to positions."""
         return self.index.row_map(self.labels) if self.index else None
 
-    @cached_property
+    @lazy
     def has_gaps(self) -> bool:
         """Whether the index holds rows that the snapshot no longer has."""
         return self.labels is not None and bool((self.labels < 0).any())
 
-    @cached_property
+    @lazy
     def unindexed_rows(self) -> Positions:
         """Positions of the rows outside the index, deleted ones included."""
         if self.entry is None:
@@ -95,6 +106,7 @@ class AttachedIndex:
             entry,
             "covers segments that the version does not have",
         )
+        _require(len(set(entry.covers)) == len(entry.covers), entry, "covers a segment twice")
         numbers = [order[name] for name in entry.covers]
         index, rows = self._open(entry), sum(segments[number].rows for number in numbers)
         dim = self._manifest.dim
@@ -102,6 +114,8 @@ class AttachedIndex:
             index.n == entry.rows, entry, f"has {index.n} rows where the manifest says {entry.rows}"
         )
         _require(index.dim == dim, entry, f"is of vectors of {index.dim} numbers, not {dim}")
+        metric = str(self._manifest.metric)
+        _require(index.metric == metric, entry, f"compares by {index.metric}, not {metric}")
         _require(
             entry.labels is not None or entry.rows <= rows,
             entry,
@@ -110,16 +124,18 @@ class AttachedIndex:
         in_order = numbers == list(range(len(numbers)))
         if entry.labels is None and in_order:
             return None
-        labels = None if entry.labels is None else read_rows(self._root, entry.labels)
+        labels = None if entry.labels is None else read_rows(self._root, entry.labels, pa.int64())
         if labels is not None:
             _require(
                 len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels"
             )
+            present = labels[labels >= 0]
             _require(
-                not len(labels) or int(labels.max()) < rows,
+                not len(labels) or bool(labels.min() >= -1 and labels.max() < rows),
                 entry,
                 "has labels of rows that are not there",
             )
+            _require(are_distinct(present, rows), entry, "has two labels of one row")
             if in_order:
                 return labels
         covered = np.concatenate(

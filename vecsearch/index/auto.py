@@ -57,7 +57,7 @@ def choose_recipe(
     Args:
         recipe: A recipe, its name or path, a FAISS factory string, or "auto" to look at the data.
         snapshot: The rows to be indexed.
-        memory: Bytes the index may take, for "auto"; None for any number.
+        memory: Bytes the index of "auto" may take; None for any number.
         target: Target recall, 0 to 1, for "auto".
         seed: Seed of the sample that "auto" looks at.
 
@@ -200,7 +200,8 @@ def estimated_bytes(recipe: IndexRecipe, n: int, dim: int) -> int:
         bits = {"float32": 32, "fp16": 16, "sq8": 8, "pq4": 2, "rabitq": 1}[recipe.code or ""]
         extra = 64 if recipe.code == "rabitq" else 0
         a_row = (bits * components + extra) / 8 + 8
-        return round(n * a_row) + 4 * components * (recipe.nlist or nlist_rule(n)) + projection
+        lists = min(recipe.nlist or nlist_rule(n), max(1, n))  # a list has at least one row
+        return round(n * a_row) + 4 * components * lists + projection
     return 0
 
 

@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.index.auto import choose_recipe
+from vecsearch.errors import RecipeError
+from vecsearch.index.auto import choose_recipe, estimated_bytes
 from vecsearch.index.builder import OWN_QUERIES, Builder
 from vecsearch.index.calibration import describe_recall
 from vecsearch.index.commit import BuiltIndex, commit_index, commit_without_index
+from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.manifest import IndexEntry
@@ -44,7 +46,7 @@ def build_index(
         store: The collection to build for.
         recipe: A recipe, its name or path, a FAISS factory string, or "auto".
         recall: Target recall, 0 to 1; becomes the collection's default. None keeps it.
-        memory: Bytes the index may take, for "auto"; None for any number.
+        memory: Bytes the index may take, whatever the recipe; None for any number.
         queries: float32 (nq, dim), as stored (unit length for cosine), to calibrate with instead
             of held-out rows.
         query_source: What the queries are, in words.
@@ -53,7 +55,7 @@ def build_index(
         progress: Called with the number of rows just added.
 
     Raises:
-        RecipeError: If the recipe is invalid or does not fit the data.
+        RecipeError: If the recipe is invalid, or does not fit the data or `memory`.
         InvalidInputError: If an argument is out of range.
         ConflictError: If the collection was moved to another model meanwhile.
         StorageError: If the disk is full or cannot be written.
@@ -70,6 +72,9 @@ def build_index(
         version = commit_without_index(store, target)
         seconds = time.perf_counter() - started
         return BuildResult("exact", 0, seconds, 0, 0, "", f"no index: {why}", version)
+    if memory is not None:
+        needed = needed_bytes(chosen, len(rows), snapshot.manifest.dim)
+        _require_memory(chosen, needed, memory, "needs about")
     threads = threads or os.cpu_count() or 1
     with Builder(
         snapshot,
@@ -82,10 +87,29 @@ def build_index(
         limits=store.limits,
     ) as builder:
         built = builder.extend_or_run(rows, queries, query_source)
+        if memory is not None:
+            _require_memory(chosen, built.calibration.memory_bytes, memory, "takes")
         entry, version = commit_index(store, snapshot, built)
     with contextlib.suppress(OSError):  # the index is committed; a later commit tidies up
         remove_build_checkpoints(store.root)
     return _result(built, entry, version, time.perf_counter() - started)
+
+
+def needed_bytes(recipe: IndexRecipe, rows: int, dim: int) -> int:
+    """About how many bytes an index takes; 0 if that is not known before it is built."""
+    if recipe.kind == "factory":
+        return factory_bytes(recipe.factory or "", rows, dim)
+    return estimated_bytes(recipe, rows, dim)
+
+
+def _require_memory(recipe: IndexRecipe, needed: int, memory: int, verb: str) -> None:
+    """Raises RecipeError naming the size if an index does not fit."""
+    if needed > memory:
+        raise RecipeError(
+            f"the index '{recipe.name}' {verb} {needed:,} bytes, more than the {memory:,} allowed",
+            hint='give more memory, or build "auto", which chooses an index that fits',
+            command_hint="give more memory, or build the recipe auto, which chooses one that fits",
+        )
 
 
 def _result(built: BuiltIndex, entry: IndexEntry, version: int, seconds: float) -> BuildResult:

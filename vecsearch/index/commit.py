@@ -9,7 +9,7 @@ import numpy as np
 from vecsearch.common.arrays import Positions
 from vecsearch.errors import ConflictError
 from vecsearch.index.calibration import Calibration
-from vecsearch.index.faiss import FaissIndex
+from vecsearch.index.faiss import FaissIndex, read_index
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.disk import require_space
 from vecsearch.storage.layout import INDEXES
@@ -56,6 +56,7 @@ def commit_index(store: Store, snapshot: Snapshot, built: BuiltIndex) -> tuple[I
     with store.staging() as staging:
         require_space(staging.folder, built.index.memory_bytes())
         file = staging.write(INDEXES, ".faiss", built.index.write)
+        read_index(staging.path_of(file))  # what a search will check, before it is published
         with store.locked() as latest:
             _require_same_model(snapshot, latest)
             labels = rebase_positions(snapshot, latest, built.labels)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from vecsearch.errors import CorruptedError
 from vecsearch.index.attached import attach
@@ -99,7 +100,7 @@ def _compare(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
     if entry.labels is None:
         _require(entry.rows <= covered, "it has more rows than the segments it covers")
         return
-    labels = read_rows(root, entry.labels)
+    labels = read_rows(root, entry.labels, pa.int64())
     _require(
         len(labels) == entry.rows,
         f"{entry.labels.name} has {len(labels)} labels where the index has {entry.rows}",

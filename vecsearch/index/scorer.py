@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.lazy import lazy
 from vecsearch.index import exact, ruler
 from vecsearch.index.faiss import LOADER, table_of
 from vecsearch.index.kernels import numpy_scores
@@ -33,12 +33,12 @@ class VectorScorer:
         self.code = CODES[self.metric]  # as the kernels take it
         self.float32 = snapshot.manifest.dtype == "float32"
 
-    @cached_property
+    @lazy
     def vectors(self) -> list[StoredVectors]:
         """The vectors of each segment."""
         return [segment.vectors for segment in self.snapshot.segments]
 
-    @cached_property
+    @lazy
     def table(self) -> tuple[Positions, Positions] | None:
         """First position and address of each segment's vectors, for compiled code.
 
@@ -116,12 +116,12 @@ class VectorScorer:
             return loss * 1.01 + (0.0 if self.float32 else self._length_error)
         return loss * float(np.linalg.norm(query.astype(np.float64))) * self._longest
 
-    @cached_property
+    @lazy
     def _longest(self) -> float:
         """A bound of the lengths of the stored vectors."""
         return 1.001 * max((lengths.max() for lengths in self._lengths()), default=0.0)
 
-    @cached_property
+    @lazy
     def _length_error(self) -> float:
         """How far the length of a stored unit vector lies from 1, at most."""
         error = max((np.abs(lengths - 1).max() for lengths in self._lengths()), default=0.0)

@@ -23,7 +23,7 @@ from vecsearch.storage.derived import Comparison
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.layout import MANIFESTS
 from vecsearch.storage.manifest import Manifest, SegmentEntry
-from vecsearch.storage.open_files import OpenFiles, read_rows
+from vecsearch.storage.open_files import OpenFiles, read_tombstones
 from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment, can_read_as
@@ -256,10 +256,8 @@ def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> Non
         can_read_as(segment.schema, manifest.schema),
         "its columns are not those the manifest names",
     )
+    segment.whole()
     segment.batch.validate(full=True)
-    for item in segment.schema:
-        nulls = segment.batch.column(item.name).null_count
-        _require(item.nullable or not nulls, f"column {item.name!r} has nulls")
     check_encoded(segment.batch, manifest.metric)
     if entry.tombstones is None:
         _require(
@@ -270,16 +268,7 @@ def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> Non
 
 def _compare_tombstones(root: Path, entry: SegmentEntry) -> None:
     assert entry.tombstones is not None
-    rows = read_rows(root, entry.tombstones)
-    _require(bool((np.diff(rows) > 0).all()), "its rows are not ascending")
-    _require(
-        not len(rows) or bool(rows[0] >= 0 and rows[-1] < entry.rows),
-        f"it names rows that {entry.name} does not have",
-    )
-    _require(
-        len(rows) == entry.deleted,
-        f"it has {len(rows)} rows where the manifest says {entry.deleted}",
-    )
+    rows = read_tombstones(root, entry.tombstones, entry)
     live = np.ones(entry.rows, bool)
     live[rows] = False
     documents = count_documents(Segment(root, entry.file, entry.rows).batch, live)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from vecsearch.errors import (
     VecsearchError,
 )
 from vecsearch.maintenance.check import find_damage
-from vecsearch.storage import disk, log, manifest_json
-from vecsearch.storage.folders import new_collection_folder
+from vecsearch.storage import disk, locks, log, manifest_json
+from vecsearch.storage.folders import new_collection_folder, part_path
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.open_files import OpenFiles
@@ -99,10 +98,16 @@ def write_new_file(target: Path, write: Callable[[Path], None]) -> None:
     """
     if target.exists():
         raise CollectionExistsError(f"{target} exists already: choose a name that is free")
-    part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
-    disk.write_file(part, write)
-    disk.move(part, target)
-    disk.sync_folder(target.parent)
+    part = part_path(target)
+    with disk.storage_errors("writing", target):
+        lock = locks.try_lock_exclusive(part, create=True)  # says that its writer is alive
+    try:
+        disk.write_file(part, write)
+        disk.move(part, target)
+        disk.sync_folder(target.parent)
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _file_schema(manifest: Manifest) -> pa.Schema:

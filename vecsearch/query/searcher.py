@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
 from vecsearch.common.arrays import Mask, Vectors
+from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import attach
 from vecsearch.index.kernels.loader import LOADER, Kernel
 from vecsearch.index.scorer import VectorScorer
@@ -57,7 +57,7 @@ class Searcher:
         fits = self._numba and self.scorer.float32 and index is not None
         return "numba" if fits and index is not None and index.graph_search else "faiss"
 
-    @cached_property
+    @lazy
     def paths(self) -> dict[str, AccessPath]:
         """The access path of each method that a plan may name."""
         paths: dict[str, AccessPath] = {"exact": self.exact, "empty": self.exact}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.fork import Lock
+from vecsearch.common.lazy import lazy
 from vecsearch.query.documents import whole_texts
 from vecsearch.query.filter import Filter, compile_filter
 from vecsearch.storage.selection import RowSelection
@@ -28,7 +28,7 @@ class Selector:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self._selections: OrderedDict[str, RowSelection] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def select(self, where: Where | None) -> RowSelection:
         """The live rows for which the filter is true; all live rows without a filter.
@@ -77,7 +77,7 @@ class Selector:
             mask[positions[compiled.mask(batch)[owners]]] = True
         return RowSelection(mask, int(np.count_nonzero(mask)))
 
-    @cached_property
+    @lazy
     def schema(self) -> pa.Schema:
         """The columns that a filter may name."""
         return pa.schema(

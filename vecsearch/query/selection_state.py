@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from functools import cached_property
-
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions
+from vecsearch.common.fork import Lock
+from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import AttachedIndex
 from vecsearch.index.faiss import NO_MASK, Request
 from vecsearch.index.scorer import VectorScorer
@@ -33,13 +32,13 @@ class SelectionState:
         self._scorer = scorer
         self._requests: dict[tuple[int, int, int, int], Request] = {}
 
-    @cached_property
+    @lazy
     def unindexed(self) -> Positions:
         """Positions of the selected rows outside the index."""
         unindexed, mask = self._attached.unindexed_rows, self.selection.mask
         return unindexed if mask is None else unindexed[mask[unindexed]]
 
-    @cached_property
+    @lazy
     def nodes(self) -> npt.NDArray[np.int32]:
         """The index's own numbers of the selected rows, ascending."""
         assert self._attached.row_map is not None
@@ -102,7 +101,7 @@ class SelectionStates:
         self._attached = attached
         self._scorer = scorer
         self._states: dict[RowSelection, SelectionState] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def of(self, selection: RowSelection) -> SelectionState:
         state = self._states.get(selection)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
 from vecsearch.storage.disk import CheckedFile, FileRef
-from vecsearch.storage.ids import id_keys, write_ids
+from vecsearch.storage.ids import id_keys, read_ids, write_ids
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
 from vecsearch.storage.segment import Segment
@@ -147,8 +147,8 @@ IDS = IdFiles()
 
 
 def _compare_ids(root: Path, entry: SegmentEntry) -> None:
-    keys = id_keys(Segment(root, entry.file, entry.rows).batch.column(ID))
-    batch = pa.ipc.open_file(CheckedFile(root, entry.ids).buffer).get_batch(0)
+    keys = id_keys(Segment(root, entry.file, entry.rows).column(ID))
+    batch = read_ids(CheckedFile(root, entry.ids))
     order = np.argsort(keys, kind="stable")
     if not (
         np.array_equal(batch.column("key"), keys[order])

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import msgspec
 
+from vecsearch.common.fork import importing
 from vecsearch.errors import CorruptedError, StorageError, VecsearchError
 
 BLOCKS_PER_THREAD = 64  # 16 MB: comparing fewer costs less than starting a thread
@@ -223,7 +224,8 @@ class CheckedFile:
         blocks = range(len(self._verified))
         threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_PER_THREAD)
         if threads > 1 and not self._all_verified:
-            from concurrent.futures import ThreadPoolExecutor  # slow to import
+            with importing():
+                from concurrent.futures import ThreadPoolExecutor  # slow to import
 
             shares = [blocks[number::threads] for number in range(threads)]
             with ThreadPoolExecutor(threads) as pool:

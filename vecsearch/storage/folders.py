@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vecsearch.errors import CollectionExistsError, ConflictError, InvalidInputError
-from vecsearch.storage import disk, filesystem, log
+from vecsearch.storage import disk, filesystem, locks, log
 from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
 
 
@@ -24,9 +24,14 @@ def new_collection_folder(target: Path) -> Iterator[Path]:
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise CollectionExistsError(f"{target} exists already: choose a name that is free")
-    part = target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
+    part = part_path(target)
+    lock: locks.FileLock | None = None
     try:
         with disk.storage_errors("writing", target):
+            while lock is None:  # another process may remove a folder that is not locked yet
+                part.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    lock = locks.try_lock_exclusive(part)
             for name in (MANIFESTS, SEGMENTS, INDEXES, STAGING):
                 (part / name).mkdir(parents=True)
         yield part
@@ -38,6 +43,33 @@ def new_collection_folder(target: Path) -> Iterator[Path]:
         disk.sync_path(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        if lock is not None:
+            lock.release()
+
+
+def part_path(target: Path) -> Path:
+    """The temporary name of a new folder or file, once those of killed writers are removed.
+
+    A living writer holds a lock on its file or folder.
+    """
+    pattern = rf"\.{re.escape(target.name)}-[0-9a-f]{{32}}\.part"
+    with contextlib.suppress(OSError):
+        for path in target.parent.iterdir():
+            if re.fullmatch(pattern, path.name) and not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    _remove_unlocked(path)
+    return target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
+
+
+def _remove_unlocked(path: Path) -> None:
+    lock = locks.try_lock_exclusive(path)
+    if lock is None:
+        return
+    with lock:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
+from vecsearch.storage.arrow_file import read_numbers
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.segment import write_batch
 
@@ -40,20 +41,31 @@ def write_ids(path: Path, ids: pa.Array) -> None:
     write_batch(path, pa.record_batch({"key": keys[order], "row": order.astype(np.uint32)}))
 
 
+def read_ids(file: CheckedFile) -> pa.RecordBatch:
+    """The columns "key" and "row" of a file of sorted keys, verified whole.
+
+    Raises CorruptedError.
+    """
+    file.verify_all()
+    return read_numbers(file, {"key": pa.int64(), "row": pa.uint32()})
+
+
 class IdIndex:
     """The sorted keys of one segment, mapped into memory."""
 
     def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
         file = CheckedFile(root, ref)
-        file.verify_all()
-        try:
-            batch = pa.ipc.open_file(pa.BufferReader(file.buffer)).get_batch(0)
-        except (pa.ArrowInvalid, pa.ArrowIOError) as error:
-            raise CorruptedError(f"{file.path} cannot be read as Arrow IPC: {error}") from error
+        batch = read_ids(file)
         self._keys: Keys = batch.column("key").to_numpy()
         self._rows: npt.NDArray[np.uint32] = batch.column("row").to_numpy()
-        if len(self._rows) and int(self._rows.max()) >= rows:
+        if len(self._rows) != rows:
+            raise CorruptedError(
+                f"{file.path} has {len(self._rows)} ids where its segment has {rows} rows"
+            )
+        if rows and int(self._rows.max()) >= rows:
             raise CorruptedError(f"{file.path} names rows that its segment of {rows} does not have")
+        if (self._keys[1:] < self._keys[:-1]).any():
+            raise CorruptedError(f"{file.path} is not in order")
 
     def find(self, keys: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Candidates for each key.

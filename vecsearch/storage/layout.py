@@ -16,6 +16,8 @@ QUERIES: Final = "queries"  # a sample of the queries, in collections that keep 
 VECTOR_CACHE: Final = "vectors-"  # staging folders: vectors of an interrupted add, without a lock
 BUILD_CACHE: Final = "build-"  # staging folders: the index of an interrupted build, with a LOCK
 BUILD_INFO: Final = "build.json"
+SAMPLE_SETTING: Final = "sample_queries"  # a key of a manifest's settings
+LARGEST_SAMPLE: Final = 1_000_000  # queries in the sample
 
 
 def place_of(ref: FileRef) -> str:

@@ -15,13 +15,21 @@ from typing import Any
 import pyarrow as pa
 
 from vecsearch.storage.disk import BLOCK, FileRef
-from vecsearch.storage.layout import CALIBRATION_KEY, INDEXES, MODELS, SEGMENTS
+from vecsearch.storage.layout import (
+    CALIBRATION_KEY,
+    INDEXES,
+    LARGEST_SAMPLE,
+    MODELS,
+    SAMPLE_SETTING,
+    SEGMENTS,
+)
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.schema import DTYPES, system_fields
 from vecsearch.types import CHUNK, ID, NORM
 
 LARGEST_DIM = 65_536
 LARGEST_EFFORT = 1 << 24  # a search effort sizes a heap
+MOST_POINTS = 10_000  # operating points of an index; a build measures some hundred
 POINT_VALUES = (6, 7)  # effort, depth, k, recall, low, micros, and in most also latency
 
 
@@ -32,6 +40,11 @@ def require_consistent(manifest: Manifest) -> None:
     _require(0 < manifest.recall <= 1, f"recall is {manifest.recall!r}")
     _require(manifest.keep_versions >= 1, f"keep_versions is {manifest.keep_versions}")
     _require(manifest.next_id <= 2**63, f"next_id is {manifest.next_id}")
+    sample = manifest.settings.get(SAMPLE_SETTING, 0)
+    _require(
+        type(sample) is int and 0 <= sample <= LARGEST_SAMPLE,
+        f"settings.{SAMPLE_SETTING} is {sample!r:.80}",
+    )
     for path, ref in manifest.located_files():
         _check_file(ref, path)
     _check_schema(manifest)
@@ -104,9 +117,12 @@ def _check_index(entry: IndexEntry, where: str) -> None:
 
 def _check_calibration(calibration: Mapping[str, Any], rows: int, where: str) -> None:
     """The planner reads these values, and a search allocates arrays of the sizes they give."""
-    for name in ("seed", "queries", "threads"):
+    for name in ("seed", "queries", "threads", "memory_bytes"):
         value = calibration.get(name, 0)
         _require(type(value) is int and 0 <= value < 2**63, f"{where}.{name} is {value!r}")
+    target, words = calibration.get("target", 0.0), calibration.get("calibrated_on", "")
+    _require(_is_number(target) and 0 <= target <= 1, f"{where}.target is {target!r:.80}")
+    _require(isinstance(words, str), f"{where}.calibrated_on is {words!r:.80}")
     micros = calibration.get("exact_micros_per_row", 0.25)
     _require(_is_number(micros) and micros >= 0, f"{where}.exact_micros_per_row is {micros!r}")
     _check_points(calibration, rows, 1, where)
@@ -120,7 +136,8 @@ def _check_calibration(calibration: Mapping[str, Any], rows: int, where: str) ->
 def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, where: str) -> None:
     """The operating points of an index."""
     points = calibration.get("surface", [])
-    _require(isinstance(points, list), f"{where}.surface is {points!r:.80}")
+    fits = isinstance(points, list) and len(points) <= MOST_POINTS
+    _require(fits, f"{where}.surface is {points!r:.80}")
     for number, point in enumerate(points):
         message = f"{where}.surface[{number}] is {point!r:.80}"
         _require(

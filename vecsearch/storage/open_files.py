@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.fork import Lock
 from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
+from vecsearch.storage.arrow_file import read_numbers
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.ids import IdIndex
 from vecsearch.storage.manifest import Manifest, SegmentEntry
@@ -28,7 +29,7 @@ class OpenFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.folder = OpenedFolder(root)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._open: dict[str, Any] = {}
 
     def get(self, name: str, open_file: Callable[[], T]) -> T:
@@ -54,7 +55,7 @@ class OpenFiles:
         ref = entry.tombstones
         if ref is None:
             return np.empty(0, np.int64)
-        return self.get(ref.name, lambda: read_rows(self.root, ref, entry.rows))
+        return self.get(ref.name, lambda: read_tombstones(self.root, ref, entry))
 
     def keep_only(self, manifests: Iterable[Manifest]) -> None:
         """Close the files that none of these versions names."""
@@ -63,18 +64,30 @@ class OpenFiles:
             self._open = {name: item for name, item in self._open.items() if name in names}
 
 
-def read_rows(root: Path, ref: disk.FileRef, rows: int | None = None) -> Positions:
-    """A file of row numbers (tombstones, labels), below `rows` if given: int64.
+def read_rows(root: Path, ref: disk.FileRef, kind: pa.DataType) -> Positions:
+    """A file of row numbers: tombstones (uint32) or labels (int64). Returns int64.
 
     Raises CorruptedError.
     """
     file = CheckedFile(root, ref)
     file.verify_all()
-    try:
-        batch = pa.ipc.open_file(pa.BufferReader(file.buffer)).get_batch(0)
-        numbers = np.asarray(batch.column("row").to_numpy()).astype(np.int64)
-    except (pa.ArrowException, KeyError, ValueError) as error:
-        raise CorruptedError(f"{file.path} is no file of row numbers: {error}") from error
-    if rows is not None and len(numbers) and not 0 <= numbers.min() <= numbers.max() < rows:
-        raise CorruptedError(f"{file.path} names rows that its segment of {rows} does not have")
-    return numbers
+    numbers = read_numbers(file, {"row": kind}).column(0).to_numpy()
+    return np.asarray(numbers).astype(np.int64)
+
+
+def read_tombstones(root: Path, ref: disk.FileRef, entry: SegmentEntry) -> Positions:
+    """The deleted rows of a segment: int64, ascending. Raises CorruptedError."""
+    rows, path = read_rows(root, ref, pa.uint32()), root / ref.name
+    if len(rows) != entry.deleted:
+        raise CorruptedError(
+            f"{path} has {len(rows)} rows where the manifest says {entry.deleted}: "
+            "see `vecsearch check`"
+        )
+    if (np.diff(rows) <= 0).any():
+        raise CorruptedError(f"{path}: its rows are not ascending: see `vecsearch check`")
+    if len(rows) and rows[-1] >= entry.rows:
+        raise CorruptedError(
+            f"{path} names rows that its segment of {entry.rows} does not have: "
+            "see `vecsearch check`"
+        )
+    return rows

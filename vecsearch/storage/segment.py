@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Mask
 from vecsearch.errors import CorruptedError
+from vecsearch.storage.arrow_file import read_batch
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.schema import count_documents, vector_view
 from vecsearch.storage.widening import is_widening, widened
@@ -44,18 +45,7 @@ class Segment:
 
     def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
         self.file = CheckedFile(root, ref)
-        try:
-            reader = pa.ipc.open_file(pa.BufferReader(self.file.buffer))
-            if reader.num_record_batches != 1:
-                raise CorruptedError(
-                    f"{self.file.path} holds {reader.num_record_batches} record batches "
-                    "where 1 was written"
-                )
-            self.batch: pa.RecordBatch = reader.get_batch(0)
-        except (pa.ArrowInvalid, pa.ArrowIOError, pa.ArrowSerializationError) as error:
-            raise CorruptedError(
-                f"{self.file.path} cannot be read as Arrow IPC: {error}"
-            ) from error
+        self.batch = read_batch(self.file)
         if self.batch.num_rows != rows:
             raise CorruptedError(
                 f"{self.file.path} has {self.batch.num_rows} rows where the manifest says {rows}"
@@ -95,11 +85,7 @@ class Segment:
             for buffer in _buffers(array):
                 start = buffer.address - self.file.buffer.address
                 self.file.verify(start, start + buffer.size)
-            if pa.types.is_nested(array.type) or not pa.types.is_primitive(array.type):
-                try:
-                    array.validate(full=not pa.types.is_fixed_size_list(array.type))
-                except pa.ArrowInvalid as error:
-                    raise CorruptedError(f"{self.file.path}, column {name!r}: {error}") from error
+            self._require_valid(name, array)
             self._whole.add(name)
         return array
 
@@ -116,10 +102,14 @@ class Segment:
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
         """Rows of columns, copied; only the blocks they are in are verified."""
         listed: list[int] = rows.tolist()
+        unknown = set(names) - self._whole if listed else set()
         for name in names:
-            if name not in self._whole and listed:
+            if name in unknown:
                 self._verify_rows(name, self.batch.column(name), listed)
-        return self._selected(tuple(names)).take(pa.array(rows))
+        taken = self._selected(tuple(names)).take(pa.array(rows))
+        for name in unknown - self._whole:
+            self._require_valid(name, taken.column(name))
+        return taken
 
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
         """The ids of a few rows as Python values, faster than `take`."""
@@ -140,15 +130,32 @@ class Segment:
             found: list[Id] = values[rows].tolist()
             return found
         starts, stops = values[rows].tolist(), values[rows + 1].tolist()
-        return [str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
+        try:
+            return [
+                str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)
+            ]
+        except UnicodeDecodeError as error:
+            raise CorruptedError(f"{self.file.path}, column {ID!r}: {error}") from error
 
     def whole(self) -> pa.RecordBatch:
-        """All columns, not verified."""
-        return self.batch
+        """All columns, verified."""
+        return self.select(self.schema.names)
 
     def count_documents(self, live: Mask) -> int:
         """Documents with a row in `live`, bool (rows,)."""
         return count_documents(self.select({CHUNK} & set(self.schema.names)), live)
+
+    def _require_valid(self, name: str, array: pa.Array) -> None:
+        """Offsets, texts and the like are right, wherever values are not of a fixed width."""
+        kind = array.type
+        if pa.types.is_fixed_size_list(kind) and pa.types.is_primitive(kind.value_type):
+            return
+        if pa.types.is_primitive(kind):
+            return
+        try:
+            array.validate(full=True)
+        except (pa.ArrowException, ValueError) as error:
+            raise CorruptedError(f"{self.file.path}, column {name!r}: {error}") from error
 
     def _selected(self, names: tuple[str, ...]) -> pa.RecordBatch:
         batch = self._selections.get(names)
@@ -205,7 +212,11 @@ class Segment:
                 offsets,
                 rest[1].address - base if rest[1] is not None else 0,
             )
-        if pa.types.is_fixed_size_list(kind) and not kind.value_field.nullable:
+        if (
+            pa.types.is_fixed_size_list(kind)
+            and not kind.value_field.nullable
+            and pa.types.is_floating(kind.value_type)
+        ):
             return (
                 array.values.buffers()[1].address - base,
                 kind.list_size * kind.value_type.bit_width // 8,
@@ -261,8 +272,8 @@ class WidenedSegment(Segment):
         return self.stored.ids(rows)
 
     def whole(self) -> pa.RecordBatch:
-        """All columns, cast, not verified."""
-        return as_schema(self.batch, self.schema)
+        """All columns, verified and cast."""
+        return as_schema(self.stored.whole(), self.schema)
 
 
 def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from vecsearch.common.arrays import Mask, Positions
+from vecsearch.common.lazy import lazy
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class RowSelection:
     mask: Mask | None
     count: int
 
-    @cached_property
+    @lazy
     def rows(self) -> Positions:
         """Positions of the selected rows, ascending."""
         if self.mask is None:

@@ -7,10 +7,8 @@ so that garbage collection leaves alone the files it may still open.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -20,6 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.fork import Lock
+from vecsearch.common.lazy import lazy
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError, VersionNotFoundError
 from vecsearch.storage import locks, log
@@ -49,7 +49,7 @@ class Snapshot:
         self.starts: Positions = np.cumsum([0, *(entry.rows for entry in manifest.segments)])
         self.rows = int(self.starts[-1])
         self._memo: dict[str, Any] = {}
-        self._memo_lock = threading.Lock()
+        self._memo_lock = Lock()
         self._finalizer = weakref.finalize(self, lock.release)
         self._lock = lock
 
@@ -66,7 +66,7 @@ class Snapshot:
         wider.root, wider.files = self.root, self.files
         wider.manifest = replace(self.manifest, schema=schema)
         wider.starts, wider.rows = self.starts, self.rows
-        wider._memo, wider._memo_lock = {}, threading.Lock()
+        wider._memo, wider._memo_lock = {}, Lock()
         return wider
 
     def memo(self, name: str, make: Callable[[], T]) -> T:
@@ -82,7 +82,7 @@ class Snapshot:
 
     # -- rows ---------------------------------------------------------------------------------
 
-    @cached_property
+    @lazy
     def segments(self) -> Sequence[Segment]:
         """The segments, each opened when first used: a damaged one leaves the others readable."""
         return _Segments(self.files, self.manifest)
@@ -92,7 +92,7 @@ class Snapshot:
         for segment in self.segments:
             segment.file.verify_all()
 
-    @cached_property
+    @lazy
     def live(self) -> RowSelection:
         """The rows that are not deleted."""
         if not self.manifest.deleted:
@@ -114,17 +114,17 @@ class Snapshot:
         """
         keys = id_keys(ids)
         owners, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for start, entry in zip(self.starts, self.manifest.segments, strict=False):
+        for number, entry in enumerate(self.manifest.segments):
             owner, rows = self.files.ids(entry).find(keys)
             if not len(rows):
                 continue
             matches = ~np.isin(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
-                stored = self.files.segment(entry).take([ID], rows).column(0)
+                stored = self.segments[number].take([ID], rows).column(0)
                 same = pc.equal(stored, ids.take(pa.array(owner)))
                 matches &= same.to_numpy(zero_copy_only=False)
             owners.append(owner[matches])
-            positions.append(rows[matches] + start)
+            positions.append(rows[matches] + self.starts[number])
         owner, position = np.concatenate(owners), np.concatenate(positions)
         order = np.lexsort((position, owner))
         return owner[order], position[order]

@@ -18,10 +18,11 @@ from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
-from vecsearch.storage.open_files import read_rows
+from vecsearch.storage.open_files import read_tombstones
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import VECTOR
 
 
 class Staging:
@@ -58,7 +59,11 @@ class Staging:
         """Write a segment and its ids. Raises StorageError at once if they will not fit."""
         disk.require_space(self.folder, batch.nbytes)
         file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
-        return SegmentEntry(file, IDS.write(batch, self), batch.num_rows, count_documents(batch))
+        documents = count_documents(batch)
+        entry = SegmentEntry(file, IDS.write(batch, self), batch.num_rows, documents)
+        written = self.open_segment(entry)  # what a reader will check, before it is published
+        written.select([name for name in written.schema.names if name != VECTOR])
+        return entry
 
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
         """Write a file of row numbers (tombstones: uint32; labels: int64)."""
@@ -96,8 +101,8 @@ class Staging:
             return np.empty(0, np.int64)
         staged = self._staged.get(ref.name)
         if staged is None:
-            return read_rows(self.root, ref)
-        return read_rows(staged.parent, replace(ref, name=staged.name))
+            return read_tombstones(self.root, ref, entry)
+        return read_tombstones(staged.parent, replace(ref, name=staged.name), entry)
 
     def publish(self, version: Manifest) -> set[str]:
         """Move what this version names to its final places; the folders that changed."""

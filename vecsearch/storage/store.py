@@ -26,6 +26,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from vecsearch.common.fork import Lock
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.storage import disk, garbage, locks, log
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
@@ -40,6 +41,38 @@ from vecsearch.storage.staging import Staging
 SLACK_VERSIONS = 8  # a commit collects garbage once this many versions are past the retention rule
 
 
+class _Turns(Lock):
+    """Whose turn it is among the threads of one Store. Only the thread that has it can end it."""
+
+    def _renew(self) -> None:
+        self._owned = threading.RLock()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return self._owned.acquire(blocking, timeout)
+
+    def release(self) -> None:
+        with contextlib.suppress(RuntimeError):  # this thread does not have it
+            self._owned.release()
+
+
+class _Turn:
+    """One turn. It ends with this object, so that Ctrl-C at any moment ends it, too."""
+
+    def __init__(self, turns: _Turns) -> None:
+        self._turns: _Turns | None = turns
+
+    def take(self, timeout: float) -> bool:
+        return self._turns is not None and self._turns.acquire(timeout=timeout)
+
+    def end(self) -> None:
+        if self._turns is not None:
+            self._turns.release()
+            self._turns = None
+
+    def __del__(self) -> None:
+        self.end()
+
+
 class Store:
     """A collection's folder, with the files this process has open."""
 
@@ -49,7 +82,7 @@ class Store:
         self.lock_timeout = lock_timeout
         self.limits = limits
         self._warned = False  # that garbage cannot be removed
-        self._threads = threading.Lock()  # flock would have threads of one Store poll for it
+        self._threads = _Turns()  # flock would have threads of one Store poll for it
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """Open one version, or the latest."""
@@ -93,7 +126,8 @@ class Store:
         self.files.folder.check()
         timeout = min(max(self.lock_timeout, 0), threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
-        if not self._threads.acquire(timeout=timeout):
+        turn = _Turn(self._threads)
+        if not turn.take(timeout):
             raise LockTimeoutError(
                 f"another thread has been writing to {self.root} for {timeout:g} s",
                 hint="wait for it, or pass a longer lock_timeout",
@@ -106,7 +140,7 @@ class Store:
                     (self.root / place).mkdir(exist_ok=True)
                 yield latest
         finally:
-            self._threads.release()
+            turn.end()
 
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version, all of it or nothing. The caller holds the lock."""

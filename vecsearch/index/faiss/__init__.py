@@ -9,6 +9,7 @@ projection.py    what FAISS stores of a vector, and which vectors it was fitted 
 graph.py         the order rows enter a graph in, and links back to nodes that are hard to find
 index.py         FaissIndex: candidates, add, write, read
 grow.py          adding rows to a graph of signed bytes
+sound.py         whether the parts of an index file fit together
 graph_search.py  the compiled search of a graph of signed bytes
 train.py         recipe + stream of vectors -> FaissIndex
 """

@@ -8,7 +8,6 @@ import io
 import json
 import os
 from dataclasses import asdict, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Labels, Vectors
+from vecsearch.common.lazy import lazy
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.index.costs import graph_micros, list_micros
 from vecsearch.index.exact import omp_threads
@@ -24,6 +24,7 @@ from vecsearch.index.faiss.graph import BLOCK, link_back
 from vecsearch.index.faiss.graph_search import GraphSearch, RowMap
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.projection import Projection
+from vecsearch.index.faiss.sound import require_sound
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.recipe import IndexRecipe, stored_recipe
 from vecsearch.storage.disk import storage_errors
@@ -184,7 +185,7 @@ class FaissIndex:
         labels: Labels = self._order[rows].astype(np.int64)
         return labels
 
-    @cached_property
+    @lazy
     def graph_search(self) -> GraphSearch | None:
         """The compiled search over this index as it is now, for kinds that have one."""
         return (
@@ -353,18 +354,16 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             max_radius=float(rest["max_radius"]),
             max_error=float(rest["max_error"]),
         )
+        order, outliers = rest.get("order"), rest["outliers"]
+        require_sound(recipe, metadata["metric"], projection, index, order, outliers)
         return FaissIndex(
-            recipe,
-            metadata["metric"],
-            projection,
-            index,
-            rest.get("order"),
-            rest["outliers"],
-            mapped=mmap,
+            recipe, metadata["metric"], projection, index, order, outliers, mapped=mmap
         )
+    except CorruptedError:
+        raise
     except FileNotFoundError as error:
         raise CorruptedError(f"the index file {path} is missing. Build the index again") from error
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+    except Exception as error:  # numpy, json and FAISS may raise anything
         raise CorruptedError(
             f"the index file {path} cannot be read: {reason(error)}. Build the index again"
         ) from error
@@ -413,7 +412,12 @@ def _faiss_bytes(index: Any) -> int:
         )
         return int(links + _faiss_bytes(inner.storage))
     if isinstance(inner, faiss.IndexIVF):
-        return int(inner.ntotal * (inner.code_size + 8) + inner.nlist * inner.d * 4)
+        stored = int(inner.ntotal)
+        if isinstance(inner, faiss.IndexIVFFastScan):  # it fills each list up to whole blocks
+            block = int(inner.bbs)
+            sizes = (inner.invlists.list_size(number) for number in range(inner.nlist))
+            stored = sum(-(-size // block) * block for size in sizes)
+        return int(stored * inner.code_size + inner.ntotal * 8 + inner.nlist * inner.d * 4)
     return int(inner.ntotal * inner.sa_code_size())
 
 

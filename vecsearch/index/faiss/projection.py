@@ -9,12 +9,12 @@ the order of distances.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.lazy import lazy
 from vecsearch.common.pca import principal_axes
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import REDUCED_STEP, IndexRecipe
@@ -81,7 +81,7 @@ class Projection:
         out *= BYTE / np.maximum(np.abs(out).max(axis=1, keepdims=True), np.float32(1e-30))
         return _to_bytes(out)
 
-    @cached_property
+    @lazy
     def precision(self) -> tuple[float, float]:
         """Rounding error of a projected query for each unit of length, and the length of the
         center.

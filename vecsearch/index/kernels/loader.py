@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from vecsearch.common.fork import Lock
 from vecsearch.index.kernels import numpy_hnsw
 
 AFTER_QUERIES = 50  # index queries in this process, then the compiled kernels are loaded
@@ -40,7 +41,9 @@ class Loader:
         self.module: ModuleType | None = None
         self._failed = False
         self._queries = 0
-        self._lock = threading.Lock()
+        self._loading = False
+        os.register_at_fork(after_in_child=self._after_fork)
+        self._lock = Lock()
 
     def available(self) -> bool:
         """Whether numba is installed, not switched off, and did not fail. Does not load it."""
@@ -70,6 +73,7 @@ class Loader:
                 # Otherwise numba formats messages with colorama, if that is installed, which resets
                 # sys.stdout and so undoes a redirection that another thread made.
                 os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
+                self._loading = True
                 try:
                     self.module = compiled_module("numba_hnsw")
                 except Exception as error:  # whatever a broken compiler raises
@@ -81,7 +85,13 @@ class Loader:
                         error,
                         SWITCH,
                     )
+                finally:
+                    self._loading = False
         return self.module
+
+    def _after_fork(self) -> None:
+        """A child cannot finish what another thread was importing: there FAISS searches."""
+        self._failed = self._failed or (self._loading and self.module is None)
 
     def for_rows(self, rows: int) -> ModuleType | None:
         """The compiled kernels, for building an index of so many rows; None for a small one.
@@ -92,7 +102,7 @@ class Loader:
 
 
 LOADER = Loader()
-_importing = threading.Lock()
+_importing = Lock()
 
 
 def compiled_module(name: str) -> ModuleType:

@@ -52,6 +52,7 @@ import pyarrow as pa
 import pyarrow.acero as acero
 import pyarrow.compute as pc
 
+from vecsearch.common.fork import importing
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
@@ -130,7 +131,8 @@ def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
 
 
 def _compile_text(text: str, schema: pa.Schema) -> Filter:
-    from vecsearch.query.filter.sql import compile_text  # imports sqlglot, which takes long
+    with importing():
+        from vecsearch.query.filter.sql import compile_text  # imports sqlglot, which takes long
 
     condition, names = compile_text(text, schema)
     columns = tuple(name for name in schema.names if name in names)

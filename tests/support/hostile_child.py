@@ -1,0 +1,52 @@
+"""Use forged collections in children of one process: python hostile_child.py KERNELS ROOT...
+
+Prints a JSON line for each: the exit code (negative for a signal), what was said, what was warned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support import forge
+
+SECONDS, BYTES = 120, 6_000_000_000
+
+
+def main() -> None:
+    kernels, *roots = sys.argv[1:]
+    if kernels == "numba":
+        from vecsearch.index.kernels.loader import LOADER
+
+        LOADER.load()
+    elif kernels == "faiss":
+        os.environ["VECSEARCH_COMPILED"] = "0"
+    for root in roots:
+        with tempfile.TemporaryFile("w+") as answer:
+            child = os.fork()
+            if child == 0:
+                signal.alarm(SECONDS)
+                resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+                try:
+                    answer.write(json.dumps(forge.use(Path(root))))
+                    answer.flush()
+                    os._exit(0)
+                except BaseException as error:
+                    answer.write(json.dumps([[repr(error)], []]))
+                    answer.flush()
+                    os._exit(3)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            answer.seek(0)
+            said, warned = json.loads(answer.read() or "[[], []]")
+        print(json.dumps({"code": code, "said": said, "warned": warned}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
