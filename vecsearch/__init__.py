@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.errors import (
+        CallError,
         CollectionClosedError,
         CollectionExistsError,
         CollectionNotFoundError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         EmbedderMismatchError,
         FilterError,
         IdNotFoundError,
+        InternalError,
         InvalidInputError,
         LockTimeoutError,
         MissingExtraError,
@@ -71,6 +73,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddResult",
     "BuildResult",
+    "CallError",
     "Chunker",
     "Collection",
     "CollectionClosedError",
@@ -95,6 +98,7 @@ __all__ = [
     "IndexAdvice",
     "IndexInfo",
     "IndexRecipe",
+    "InternalError",
     "InvalidInputError",
     "Limits",
     "LockTimeoutError",

@@ -26,6 +26,7 @@ from vecsearch.common.arguments import (
     parse_bytes,
     parse_metric,
 )
+from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.optional import require
@@ -96,6 +97,7 @@ Where: TypeAlias = "str | pc.Expression"
 LOCK_TIMEOUT = 60.0
 
 
+@gated
 def create(
     path: str | os.PathLike[str],
     *,
@@ -186,6 +188,7 @@ def create(
     )
 
 
+@gated
 def open_collection(
     path: str | os.PathLike[str],
     *,
@@ -231,6 +234,7 @@ def open_collection(
     )
 
 
+@gate
 class Collection:
     """Documents and their vectors on disk, searched by similarity.
 

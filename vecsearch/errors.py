@@ -2,6 +2,7 @@
 
     VecsearchError
     ├── InvalidInputError (ValueError)      data, a query or an argument is wrong
+    │   ├── CallError (TypeError)           a call has an argument too many, too few or unknown
     │   ├── DuplicateIdError                an id is already in the collection, or twice in the data
     │   ├── IdNotFoundError (LookupError)   no document has the id whose vector is wanted
     │   └── FilterError                     a filter cannot be parsed or does not fit the columns
@@ -16,7 +17,8 @@
     ├── LockTimeoutError (TimeoutError)     another writer held the lock for too long
     ├── ConflictError                       another change to the collection rules this one out
     ├── CorruptedError                      a file is damaged; names it
-    └── StorageError (OSError)              the disk is full, read-only or cannot guarantee commits
+    ├── StorageError (OSError)              the disk is full, read-only or cannot guarantee commits
+    └── InternalError                       a fault of vecsearch: please report it
 
     RecallWarning (RuntimeWarning)          measured recall is below the target
 
@@ -101,6 +103,18 @@ class InvalidInputError(VecsearchError, ValueError):
         >>> c.add([{"text": "boat"}, {"text": ""}])
         Traceback (most recent call last):
         vecsearch.errors.InvalidInputError: row 1, column 'text': the text is empty
+    """
+
+
+class CallError(InvalidInputError, TypeError):
+    """A call has an argument too many, too few, or of an unknown name.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> c.search([1, 0], filter="year > 2000")
+        Traceback (most recent call last):
+        vecsearch.errors.CallError: search has no argument 'filter'; did you mean 'where'?
     """
 
 
@@ -367,3 +381,16 @@ class StorageError(VecsearchError, OSError):
     def message(self) -> str:
         """What was wrong, without the error number."""
         return self.strerror or super().message
+
+
+class InternalError(VecsearchError):
+    """A fault of vecsearch itself, not of the data or the call. Please report it.
+
+    The error that shows the fault is the `__cause__`. Errors of your own code that vecsearch calls,
+    such as a generator of rows, come out as they are.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> issubclass(vs.InternalError, vs.VecsearchError)
+        True
+    """

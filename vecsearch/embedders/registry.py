@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vecsearch.common.gate import gated
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.base import Embedder
 from vecsearch.errors import EmbedderError, VecsearchError
@@ -38,6 +39,7 @@ KINDS: dict[str, str] = {
 """Kind -> "module:function"; the function takes (name, device) and returns the embedder."""
 
 
+@gated
 def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embedder:
     """Load the embedder that a name stands for.
 

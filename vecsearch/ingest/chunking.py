@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from types import CodeType
 from typing import Any
 
+from vecsearch.common.gate import gate
 from vecsearch.common.optional import find_installed
 from vecsearch.common.scripts import weighted_length
 from vecsearch.errors import InvalidInputError
@@ -26,6 +27,7 @@ SMALLEST_MAX_CHARS = 32
 LARGEST_CJK_WEIGHT = 8
 
 
+@gate
 @dataclass(frozen=True)
 class Chunker:
     """Splits documents into passages of at most `max_chars` characters.

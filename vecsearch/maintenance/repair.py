@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vecsearch.common.gate import gated
 from vecsearch.errors import CorruptedError, VecsearchError
 from vecsearch.index.build import build_index
 from vecsearch.index.derived import DERIVED
@@ -50,6 +51,7 @@ class Repair:
     version: int
 
 
+@gated
 def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> Repair:
     """Rebuild damaged ids and indexes, and go back to the newest readable version.
 

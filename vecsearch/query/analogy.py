@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.gate import gated
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.results import Hits
 from vecsearch.query.selection import Where
@@ -31,6 +32,7 @@ class HasAnalogy(Protocol):
     ) -> Hits: ...
 
 
+@gated
 def analogy(
     collection: HasAnalogy,
     positive: Iterable[Id] | Id,

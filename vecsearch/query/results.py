@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.gate import gate
 from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.open_files import OpenFiles
@@ -37,6 +38,7 @@ def output_names(columns: Sequence[str]) -> dict[str, str]:
     return names
 
 
+@gate
 class Hit:
     """One hit of a search.
 
@@ -114,6 +116,7 @@ class Hit:
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f})"
 
 
+@gate
 class Hits(Sequence[Hit]):
     """The ranked hits of a search, best first; fewer than k if fewer documents match.
 

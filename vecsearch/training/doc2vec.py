@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vecsearch.common.gate import gated
 from vecsearch.common.optional import gensim_models
 from vecsearch.embedders import tokens
 from vecsearch.embedders.doc2vec import Doc2VecEmbedder
 from vecsearch.training.gensim import Progress, callbacks, tokenize_corpus
 
 
+@gated
 def train_doc2vec(
     corpus: Iterable[str | Sequence[str]],
     *,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vecsearch.common.gate import gated
 from vecsearch.common.optional import gensim_models
 from vecsearch.embedders.fasttext import FastTextEmbedder
 from vecsearch.embedders.tokens import Tokenizer
 from vecsearch.training.gensim import Progress, callbacks, tokenize_corpus
 
 
+@gated
 def train_fasttext(
     corpus: Iterable[str | Sequence[str]],
     *,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.gate import gated
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.columns import id_column, require_column
@@ -156,6 +157,7 @@ def _biased_step(
     return chosen
 
 
+@gated
 def train_node2vec(
     edges: pa.Table,
     *,

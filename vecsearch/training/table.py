@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vecsearch.common.gate import gated
 from vecsearch.common.pca import principal_axes
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows, number_of
@@ -19,6 +20,7 @@ VARIANCE = 0.95  # the share that the dimensions keep where `dim` is None
 LARGEST_DIM = 256
 
 
+@gated
 def fit_table(
     table: pa.Table,
     *,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vecsearch.common.gate import gated
 from vecsearch.embedders.tokens import Tokenizer
 from vecsearch.embedders.words import WordEmbedder
 from vecsearch.training.gensim import Progress, skip_gram, tokenize_corpus
 
 
+@gated
 def train_word2vec(
     corpus: Iterable[str | Sequence[str]],
     *,
