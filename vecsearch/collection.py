@@ -20,9 +20,11 @@ from vecsearch.common.arguments import (
     check_k,
     check_keep_versions,
     check_min_score,
+    check_names,
     check_one_of,
     check_recall,
     check_text_column,
+    check_whole,
     parse_bytes,
     parse_metric,
 )
@@ -538,6 +540,9 @@ class Collection:
         manifest = self.refresh()._snapshot.manifest
         if recall is not None:
             check_recall(recall)
+        seed = check_whole("seed", seed, 0)
+        threads = None if threads is None else check_whole("threads", threads, 1)
+        budget = parse_bytes(memory)
         asked, query_source = self._questions(queries, manifest)
         if asked is not None and not len(asked):
             raise InvalidInputError(
@@ -547,7 +552,6 @@ class Collection:
             )
         self._store.snapshot().verify()
         with progress_bar("building the index", len(self), progress) as advance:
-            budget = parse_bytes(memory)
             result = build_index(
                 self._store,
                 recipe,
@@ -599,12 +603,14 @@ class Collection:
         """
         from vecsearch.evaluation.bench import compare_recipes
 
+        recipes, k = check_names("recipes", recipes), check_k(k)
+        seed = check_whole("seed", seed, 0)
         asked, _ = self._questions(queries, self._snapshot.manifest)
         with progress_bar("comparing recipes", len(recipes), progress) as advance:
             return compare_recipes(
                 self._store,
                 recipes,
-                k=check_k(k),
+                k=k,
                 queries=asked,
                 seed=seed,
                 progress=lambda name: advance(1),
@@ -821,6 +827,7 @@ class Collection:
         """
         from vecsearch.evaluation.dimensions import measure_dimensions, read_judged
 
+        n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         snapshot = self._snapshot
         asked, judged = (
             (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
@@ -874,6 +881,7 @@ class Collection:
         """
         from vecsearch.maintenance.reduce import write_reduced
 
+        seed = check_whole("seed", seed, 0)
         snapshot = self._snapshot
         with progress_bar("projecting", snapshot.live.count, progress) as advance:
             embedder = write_reduced(
@@ -1059,6 +1067,7 @@ class Collection:
             >>> c.measure_recall(k=2).recall
             1.0
         """
+        n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         searcher = self._searching()
         snapshot = searcher.snapshot
         asked, query_source = self._questions(queries, snapshot.manifest)
@@ -1161,6 +1170,7 @@ class Collection:
         from vecsearch.evaluation.judged import judged_quality
         from vecsearch.evaluation.known_items import known_item_quality
 
+        n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         snapshot = self._snapshot
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
         if queries is not None or qrels is not None:
@@ -1433,7 +1443,7 @@ class Collection:
             [{'id': 'boat', 'year': 1999}, {'id': 'bus', 'year': 2003}]
         """
         snapshot = self._snapshot
-        names = snapshot.columns if columns is None else list(columns)
+        names = snapshot.columns if columns is None else check_names("columns", columns)
         snapshot.check_columns(names)
         return pa.Table.from_batches(
             snapshot.scan(names, self._searching().selector.select(where)),
@@ -1483,6 +1493,10 @@ class Collection:
             [2, 1]
         """
         searcher = self._searching()
+        batch_rows = check_whole("batch_rows", batch_rows, 1)
+        if columns is not None:
+            columns = check_names("columns", columns)
+            searcher.snapshot.check_columns(columns)
         return searcher.snapshot.scan(columns, searcher.selector.select(where), batch_rows)
 
     def info(self) -> CollectionInfo:

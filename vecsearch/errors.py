@@ -30,6 +30,8 @@ from __future__ import annotations
 
 from typing import Any
 
+LONGEST = 450  # characters of a message, and of a hint: they may quote data of any length
+
 
 def _unpickled(kind: type[_Hinted], args: tuple[Any, ...], state: dict[str, Any]) -> _Hinted:
     """An error as it was pickled: other processes raise it again."""
@@ -40,6 +42,13 @@ def _unpickled(kind: type[_Hinted], args: tuple[Any, ...], state: dict[str, Any]
         error.args = args
     error.__dict__.update(state)
     return error
+
+
+def _shortened(text: str) -> str:
+    """A part of a message, of at most `LONGEST` characters."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 + 5 :]}"
 
 
 class _Hinted(BaseException):
@@ -65,15 +74,15 @@ class _Hinted(BaseException):
 
     @property
     def message(self) -> str:
-        """What was wrong, and where, without the hint."""
-        return super().__str__()
+        """What was wrong, and where, without the hint. The middle of a long one is left out."""
+        return _shortened(super().__str__())
 
     def __str__(self) -> str:
-        return "; ".join(part for part in (self.message, self.hint) if part)
+        return "; ".join(part for part in (self.message, _shortened(self.hint)) if part)
 
     def for_terminal(self) -> str:
         """The message with the hint in command-line words."""
-        return "; ".join(part for part in (self.message, self.command_hint) if part)
+        return "; ".join(part for part in (self.message, _shortened(self.command_hint)) if part)
 
 
 class VecsearchError(_Hinted, Exception):
@@ -380,7 +389,7 @@ class StorageError(VecsearchError, OSError):
     @property
     def message(self) -> str:
         """What was wrong, without the error number."""
-        return self.strerror or super().message
+        return _shortened(self.strerror) if self.strerror else super().message
 
 
 class InternalError(VecsearchError):

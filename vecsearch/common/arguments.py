@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import operator
 import re
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.types import ID, RESERVED, VECTOR, Metric
+
+LONGEST_SIZE = 40  # characters of a size as text
 
 
 def parse_bytes(memory: int | str | None) -> int | None:
@@ -30,12 +32,15 @@ def parse_bytes(memory: int | str | None) -> int | None:
         >>> parse_bytes("2GB"), parse_bytes("1KiB")
         (2000000000, 1024)
     """
-    if memory is None or isinstance(memory, int):
-        return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", memory.lower())
+    if memory is None:
+        return None
+    if _is_whole(memory):
+        return int(memory)
+    text = memory.lower() if isinstance(memory, str) and len(memory) <= LONGEST_SIZE else ""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text)
     if match is None:
         raise InvalidInputError(
-            f"memory is {memory!r}; give bytes, or text such as '512MB' or '2GB'"
+            f"memory is {shown(memory)}; give bytes, or text such as '512MB' or '2GB'"
         )
     number, prefix, binary = match.groups()
     power = "kmgt".index(prefix) + 1 if prefix else 0
@@ -44,21 +49,16 @@ def parse_bytes(memory: int | str | None) -> int | None:
 
 def parse_metric(metric: str | Metric) -> Metric:
     """The metric of a name."""
-    try:
-        return Metric(metric)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"metric is {metric!r}; it must be one of {', '.join(Metric)}"
-        ) from error
+    return Metric(metric)
 
 
 def check_recall(recall: float) -> None:
     """Check that a recall is above 0 and at most 1."""
     if type(recall) is float and 0 < recall <= 1:
         return  # fast path: every search checks its recall
-    if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
+    if not _is_real(recall) or not 0 < recall <= 1:
         raise InvalidInputError(
-            f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95"
+            f"recall is {shown(recall)}; it must be above 0 and at most 1, such as 0.95"
         )
 
 
@@ -67,20 +67,56 @@ def check_k(k: int) -> int:
     try:
         number = operator.index(k)
     except TypeError as error:
-        raise InvalidInputError(f"k is {k!r}; it must be a whole number") from error
+        raise InvalidInputError(f"k is {shown(k)}; it must be a whole number") from error
     if number < 1:
-        raise InvalidInputError(f"k is {number}; it must be 1 or more")
+        raise InvalidInputError(f"k is {shown(number)}; it must be 1 or more")
     return number
+
+
+def check_whole(name: str, value: Any, least: int) -> int:
+    """An argument that is a whole number, `least` or more, and fits into 63 bits."""
+    if not _is_whole(value) or not least <= value < 2**63:
+        raise InvalidInputError(
+            f"{name} is {shown(value)}; it must be a whole number, {least} or more"
+        )
+    return int(value)
+
+
+def check_names(name: str, value: Any) -> list[str]:
+    """An argument that is a list of names."""
+    if isinstance(value, str):
+        raise InvalidInputError(
+            f"{name} is {shown(value)}; it must be a list of names", hint=f"give [{shown(value)}]"
+        )
+    try:
+        names = value.to_pylist() if hasattr(value, "to_pylist") else list(value)
+    except TypeError:
+        names = [None]
+    if not all(isinstance(each, str) for each in names):
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be a list of names")
+    return names
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_min_score(score: Any, metric: Metric) -> float:
     """The lowest score that a hit may have; of Euclidean distances no score is above 0."""
-    number = float(score) if isinstance(score, Real) and not isinstance(score, bool) else math.nan
+    try:
+        number = float(score) if _is_real(score) else math.nan
+    except OverflowError:  # an int beyond all floats
+        number = math.inf if score > 0 else math.nan
     if not number > -math.inf:
         raise InvalidInputError(f"min_score is {shown(score)}; it must be a number")
     if metric is Metric.L2 and number > 0:
         raise InvalidInputError(
-            f"min_score is {score!r}, but an l2 score is a negative squared distance, at most 0",
+            f"min_score is {shown(score)}, but an l2 score is a negative squared distance, "
+            "at most 0",
             hint="for all rows within distance r give min_score=-r * r",
         )
     return number
@@ -91,27 +127,26 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         words = [repr(word) for word in allowed]
         raise InvalidInputError(
-            f"{name} is {value!r}; it must be {', '.join(words[:-1])} or {words[-1]}"
+            f"{name} is {shown(value)}; it must be {', '.join(words[:-1])} or {words[-1]}"
         )
 
 
 def check_dim(dim: Any, largest: int) -> int:
     """A dimension; it must be from 1 to `largest`."""
     if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= largest:
-        raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {largest:,}")
+        raise InvalidInputError(f"dim is {shown(dim)}; it must be from 1 to {largest:,}")
     return dim
 
 
 def check_keep_versions(count: Any) -> None:
     """Check how many older versions a collection keeps."""
-    if not isinstance(count, int) or count < 1:
-        raise InvalidInputError(f"keep_versions is {count!r}; it must be a whole number, 1 or more")
+    check_whole("keep_versions", count, 1)
 
 
 def check_text_column(name: Any) -> None:
     """Check that a text column's name is free for the user's own column."""
     if not isinstance(name, str) or name in ("", ID, VECTOR, *RESERVED):
         raise InvalidInputError(
-            f"text_column is {name!r}; it must be the name of a column, and not one that "
+            f"text_column is {shown(name)}; it must be the name of a column, and not one that "
             "vecsearch uses itself"
         )

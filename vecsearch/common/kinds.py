@@ -77,10 +77,10 @@ def fits(value: Any, kind: Any) -> bool:
     if origin in (int, float, bool):
         return _is_number(value, origin)
     if origin is str:
-        return isinstance(value, str) and _is_encodable(value)
+        return isinstance(value, str) and is_encodable(value)
     if not isinstance(origin, type):
         return True
-    if origin is Sequence and not isinstance(value, Mapping):
+    if origin is Sequence and not isinstance(value, Mapping) and _has_length(value):
         origin = Iterable  # arrays and series will do
     try:
         return isinstance(value, origin) and _items_fit(value, origin, inner)
@@ -122,7 +122,16 @@ def _is_number(value: Any, kind: type) -> bool:
         return False
 
 
-def _is_encodable(text: str) -> bool:
+def _has_length(value: Any) -> bool:
+    try:
+        len(value)
+    except TypeError:
+        return False
+    return True
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -139,6 +148,4 @@ def _items_fit(value: Any, origin: type, inner: tuple[Any, ...]) -> bool:
         )
     if inner and isinstance(value, list | tuple | set | frozenset):
         return all(fits(item, inner[0]) for item in islice(value, LOOKED_AT))
-    if inner and isinstance(value, str | bytes):  # a str is no list of str
-        return False
-    return True
+    return not (inner and isinstance(value, str | bytes))  # a str is no list of str

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vecsearch.common.gate import gated
+from vecsearch.common.kinds import is_encodable
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.base import Embedder
 from vecsearch.errors import EmbedderError, VecsearchError
@@ -62,7 +63,7 @@ def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embe
     """
     if not isinstance(spec, str):
         return _checked(spec, "this embedder")
-    if len(spec) > LONGEST_SPEC or "\0" in spec:
+    if len(spec) > LONGEST_SPEC or "\0" in spec or not is_encodable(spec):
         raise EmbedderError(f"{spec[:60]!r} is not the name of a model or a folder")
     if not spec.strip():
         raise EmbedderError(

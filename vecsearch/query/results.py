@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.arguments import check_names
 from vecsearch.common.arrays import Positions
 from vecsearch.common.gate import gate
 from vecsearch.common.optional import require
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
@@ -104,7 +107,7 @@ class Hit:
             >>> hit.to_dict(["id"])
             {'rank': 1, 'score': 1.0, 'id': 1}
         """
-        names = self._hits.payload if columns is None else list(columns)
+        names = self._hits.payload if columns is None else check_names("columns", columns)
         shown = self._hits.output_names(names)
         out: dict[str, Any] = {"rank": self.rank, "score": self.score}
         out |= {shown[name]: self[name] for name in names}
@@ -296,11 +299,7 @@ class Hits(Sequence[Hit]):
     def _named(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
             return self.payload
-        if isinstance(columns, str):
-            raise InvalidInputError(
-                f"columns is {columns!r}; it must be a list of names", hint=f"give [{columns!r}]"
-            )
-        return list(columns)
+        return check_names("columns", columns)
 
     def _take(self, names: Sequence[str]) -> pa.RecordBatch:
         if self._pickled is not None and set(names) <= set(self._pickled["rows"].schema.names):
@@ -331,6 +330,11 @@ class Hits(Sequence[Hit]):
     @overload
     def __getitem__(self, at: slice) -> list[Hit]: ...
     def __getitem__(self, at: int | slice) -> Hit | list[Hit]:
+        if not isinstance(at, slice | Integral):
+            raise InvalidInputError(
+                f"hits are numbered from 0, so there is no hit {shown(at)}",
+                hint='hits[0]["title"] is a value of the first one, hits.column("title") of each',
+            )
         if isinstance(at, slice):
             return [Hit(self, number) for number in range(*at.indices(len(self)))]
         if not -len(self) <= at < len(self):

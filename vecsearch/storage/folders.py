@@ -109,6 +109,7 @@ def folder_path(path: str | os.PathLike[str]) -> Path:
     try:
         root = Path(os.path.abspath(path))  # noqa: PTH100  keeps symbolic links
         root.exists()
+        os.fsencode(root)
     except (TypeError, ValueError, OSError) as error:
         raise InvalidInputError(f"{str(path)[:80]!r} is not a path: {error}") from error
     if "\0" in str(root):
