@@ -1637,9 +1637,10 @@ class Collection:
         """The function that splits texts into passages; None without a chunker."""
         if manifest.chunker is None:
             return None
-        chunker: Chunker | FunctionChunker | None = resolve_chunker(
-            self._given_chunker or manifest.chunker
-        )
+        given = self._given_chunker
+        if given is None or given is False:
+            given = manifest.chunker
+        chunker: Chunker | FunctionChunker | None = resolve_chunker(given)
         if chunker is None or chunker.to_dict() != dict(manifest.chunker):
             raise InvalidInputError(
                 f"the collection was made with the chunker {dict(manifest.chunker)}",

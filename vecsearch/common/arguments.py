@@ -82,6 +82,14 @@ def check_whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def check_seconds(name: str, value: Any) -> float:
+    """An argument that is a time in seconds; a negative one becomes 0."""
+    number = _as_float(value)
+    if math.isnan(number):
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be a number of seconds")
+    return max(number, 0.0)
+
+
 def check_names(name: str, value: Any) -> list[str]:
     """An argument that is a list of names."""
     if isinstance(value, str):
@@ -101,16 +109,21 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def _as_float(value: Any) -> float:
+    """A number as float, infinite beyond all floats; NaN for what is no number."""
+    try:
+        return float(value) if _is_real(value) else math.nan
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_min_score(score: Any, metric: Metric) -> float:
     """The lowest score that a hit may have; of Euclidean distances no score is above 0."""
-    try:
-        number = float(score) if _is_real(score) else math.nan
-    except OverflowError:  # an int beyond all floats
-        number = math.inf if score > 0 else math.nan
+    number = _as_float(score)
     if not number > -math.inf:
         raise InvalidInputError(f"min_score is {shown(score)}; it must be a number")
     if metric is Metric.L2 and number > 0:

@@ -22,6 +22,7 @@ import numpy as np
 from vecsearch.common.show import cut
 
 LOOKED_AT = 1000  # items of a list
+_MODULES = {"pa": "pyarrow", "pd": "pandas"}  # by the name that modules import them under
 _WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -43,6 +44,8 @@ class _Names(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         value = self.module.get(name, getattr(builtins, name, None))
         if value is None:  # imported for type checkers only
+            value = sys.modules.get(_MODULES.get(name, ""))
+        if value is None:
             value = getattr(sys.modules["vecsearch"], name, Any)
         # An alias that is written as a text
         return eval(value, {}, self) if isinstance(value, str) else value

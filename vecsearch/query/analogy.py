@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from vecsearch.types import Id, Metric
 ZERO_LENGTH = 1e-6  # a sum of unit vectors shorter than this has no direction
 
 
+@runtime_checkable
 class HasAnalogy(Protocol):
     """A collection, as far as `analogy` needs it."""
 

@@ -45,7 +45,7 @@ def documents_by_id(
         rows = snapshot.take(columns_read, positions).to_pylist()
     documents: list[dict[str, Any] | None] = [None] * len(wanted)
     for owner, row in zip(owners.tolist(), rows, strict=True):
-        start = row.pop(START) if extra else row.get(START)
+        start: Any = row.pop(START) if extra else row.get(START)
         document = documents[owner]
         if document is None:
             documents[owner] = row

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.common.arguments import check_names
+from vecsearch.common.arguments import check_k, check_names
 from vecsearch.common.arrays import Positions
 from vecsearch.common.gate import gate
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
+from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.types import END, ID, START, VECTOR, Id, Plan
@@ -183,6 +184,7 @@ class Hits(Sequence[Hit]):
 
     def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
         """The name of each column in dicts and tables, beside the hit's own rank and score."""
+        names = check_names("names", names)
         return output_names([*self.payload, *(name for name in names if name not in self.payload)])
 
     @property
@@ -291,7 +293,8 @@ class Hits(Sequence[Hit]):
             >>> hits.without(["ship"], k=1).ids
             ['boat']
         """
-        excluded = set(ids)
+        k = check_k(k)
+        excluded = {item for item in listed_ids(ids) if isinstance(item, int | str)}
         left = [number for number, found in enumerate(self.ids) if found not in excluded]
         first = np.array(left[:k], np.int64)
         return Hits(self.snapshot, self.positions[first], self.scores[first], self.plan)
