@@ -1,4 +1,4 @@
-"""Every error that vecsearch raises on purpose.
+"""Every error that a call of vecsearch can cause.
 
     VecsearchError
     ├── InvalidInputError (ValueError)      data, a query or an argument is wrong
@@ -30,7 +30,8 @@ from __future__ import annotations
 
 from typing import Any
 
-LONGEST = 450  # characters of a message, and of a hint: they may quote data of any length
+LONGEST = 450  # characters of a message, and of a hint
+LONGEST_PATH = 5000  # of a message with a path, which may have 4096
 
 
 def _unpickled(kind: type[_Hinted], args: tuple[Any, ...], state: dict[str, Any]) -> _Hinted:
@@ -45,10 +46,11 @@ def _unpickled(kind: type[_Hinted], args: tuple[Any, ...], state: dict[str, Any]
 
 
 def _shortened(text: str) -> str:
-    """A part of a message, of at most `LONGEST` characters."""
-    if len(text) <= LONGEST:
+    """A part of a message. It may quote data of any length, and paths, which are shown whole."""
+    longest = LONGEST_PATH if "/" in text else LONGEST
+    if len(text) <= longest:
         return text
-    return f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 + 5 :]}"
+    return f"{text[: longest * 2 // 3]} ... {text[-longest // 3 + 5 :]}"
 
 
 class _Hinted(BaseException):

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, Union
 
-import numpy as np
-
 from vecsearch.common.show import cut
 
 LOOKED_AT = 1000  # items of a list
@@ -67,8 +65,8 @@ def fits(value: Any, kind: Any) -> bool:
     """Whether a value is of a kind.
 
     Example:
-        >>> fits([1, "a"], list[int]), fits(np.int64(1), int), fits(True, int | None)
-        (False, True, False)
+        >>> fits([1, "a"], list[int]), fits(None, int), fits(1, int | None)
+        (False, False, True)
     """
     origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
     if origin in (Union, types.UnionType):
@@ -114,8 +112,8 @@ def described(kind: Any) -> str:
 
 def _is_number(value: Any, kind: type) -> bool:
     if kind is bool:
-        return isinstance(value, bool | np.bool_)
-    if isinstance(value, bool | np.bool_):
+        return _is_truth(value)
+    if _is_truth(value):
         return False
     if kind is float:
         return isinstance(value, numbers.Real)
@@ -123,6 +121,10 @@ def _is_number(value: Any, kind: type) -> bool:
         return abs(operator.index(value)) < 2**63
     except TypeError:
         return False
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # numpy's
 
 
 def _has_length(value: Any) -> bool:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from vecsearch.common.arguments import check_names, check_one_of
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
@@ -91,7 +92,9 @@ def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -
         more = ""
         if len(absent) > 1:
             more = f", nor the ids of {len(absent) - 1:,} more of the {len(wanted):,}"
-        raise IdNotFoundError(f"no document has the id {wanted[int(absent[0])].as_py()!r}{more}")
+        raise IdNotFoundError(
+            f"no document has the id {shown_id(wanted[int(absent[0])].as_py())}{more}"
+        )
     result = np.zeros((len(wanted), snapshot.manifest.dim), np.float32)
     if len(found):
         vectors = snapshot.vectors_at(positions)

@@ -52,6 +52,7 @@ import pyarrow as pa
 import pyarrow.acero as acero
 import pyarrow.compute as pc
 
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
@@ -229,4 +230,4 @@ def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> F
             f"the expression {shorten(str(expression), 200)} does not fit the columns: {error}"
         )
     name = missing[1]
-    return FilterError(f"there is no column {name!r}{did_you_mean(name, schema.names)}")
+    return FilterError(f"there is no column {shown(name)}{did_you_mean(name, schema.names)}")
