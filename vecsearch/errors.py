@@ -207,7 +207,7 @@ class EmbedderError(VecsearchError):
         ...     c.search("boat")
         ... except vs.EmbedderError as error:
         ...     print(error.message)
-        this collection has no embedder, so it is searched by vector: ...
+        this collection has no embedder, so it is searched by vector
     """
 
 

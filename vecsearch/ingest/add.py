@@ -202,7 +202,12 @@ class AddTransaction:
         texts: list[str] = passages.batch.column(self.base.manifest.text_column).to_pylist()
         replace = self.conflicts.on_conflict == "replace"
         replaced = rows.batch.column(ID) if replace else None
-        return self.encoder.encode(texts, replaced, keep=keep)
+
+        def place_of(number: int) -> str:
+            row = number if passages.spans is None else int(passages.spans[number, 0])
+            return str(self.bad_rows.places.place(int(rows.numbers[row])))
+
+        return self.encoder.encode(texts, replaced, place_of, keep=keep)
 
     def _given_vectors(self, rows: Rows, vectors: Vectors, passages: Passages) -> Vectors:
         """The vectors of the data; a document with one vector must be one passage."""
