@@ -716,37 +716,55 @@ class Collection:
         self._require_in_place()
         return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
-    def export(self, target: str | os.PathLike[str]) -> int:
-        """Write all documents, with columns and vectors, to one file.
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        where: Where | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> int:
+        """Write documents, with columns and vectors, to one file: all, or those of a filter.
 
         The ending of its name says how: .parquet, .csv, .jsonl (JSON lines) or .arrow (an Arrow IPC
         file). `vecsearch.restore` makes a collection of a Parquet file, and `add` reads each of
         them. In CSV and JSON lines, dates and times are in ISO 8601, bytes in base64, and CSV has
         nested values and vectors as JSON text. A null is an empty cell of CSV, and an empty text is
         `""`; `add` reads both as null. Of a chunked collection, a Parquet file holds passages, the
-        others whole documents without vectors.
+        others whole documents without vectors. A Parquet file of chosen columns is like the others:
+        it holds whole documents, and `restore` does not take it.
 
         Args:
             target: Path of the new file.
+            where: The documents to write, as a filter; None for all. With a chunker, a filter on
+                the text sees whole documents here.
+            columns: The columns to write, in this order, such as ["id", "vector"]. None: all.
 
         Returns:
             Number of rows written.
 
         Raises:
             CollectionExistsError: Something is at the target.
-            InvalidInputError: The ending is another, or the format cannot hold a column, such as
-                NaN in CSV and JSON lines.
+            InvalidInputError: The ending is another, a column does not exist, or the format cannot
+                hold one, such as NaN in CSV and JSON lines.
+            FilterError: The filter is wrong.
             CorruptedError: A file is damaged.
             StorageError: The disk is full or read-only.
 
         Example:
             >>> c.export("notes.parquet"), c.export("notes.jsonl")
             (3, 3)
+            >>> c.export("old.csv", where="year < 2010", columns=["id", "year"])
+            2
+            >>> print(open("old.csv").read(), end="")
+            "id","year"
+            "boat",1999
+            "bus",2003
         """
         from vecsearch.maintenance.export import export
 
         self._require_in_place()
-        return export(self.path, folder_path(target), self._snapshot.manifest.version)
+        version = self._snapshot.manifest.version
+        return export(self.path, folder_path(target), version, where, columns)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.
