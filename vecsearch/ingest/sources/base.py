@@ -13,6 +13,7 @@ import pyarrow as pa
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
 from vecsearch.ingest.sources.reading import Place, Places, Reading
+from vecsearch.storage.widening import holds_days, resolve
 from vecsearch.types import BEIR_ID, ID
 
 Batches = Iterator["pa.RecordBatch | Located"]
@@ -188,6 +189,9 @@ def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType
                 schemas = [pa.schema([("column", kind)]) for kind in (common, found)]
                 common = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
         except (pa.ArrowInvalid, pa.ArrowTypeError):
+            if holds_days(common, found):
+                common = resolve(common, pa.array([], found))
+                continue
             if all(part.untyped or is_text(kind) for part, kind in held):
                 return pa.large_string()
             raise InvalidInputError(

@@ -294,6 +294,8 @@ class Kinds:
         """
         kinds = self.first.keys() - {"null"}
         kinds = {_WIDER[kind] if _WIDER.get(kind) in kinds else kind for kind in kinds}
+        if kinds & {"datetime", "datetime of nanoseconds"}:
+            kinds.discard("date")  # days are midnights among datetimes
         if first_kind and len(kinds) > 1 and not kinds <= _NUMBERS:
             kinds = {next(kind for kind in self.first if kind != "null")}
         if len(kinds) > 1 and kinds <= _NUMBERS:
