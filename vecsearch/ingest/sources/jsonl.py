@@ -72,7 +72,9 @@ def read_jsonl(file: SourceFile) -> Part:
             arrays += typed.arrays(rows)
             yield Located(pa.RecordBatch.from_arrays(arrays, schema=whole), numbers)
 
-    return Part(file.name, total, whole, read)
+    firsts = {name: kinds.first_place() for name, kinds in columns.kinds.items()}
+    known = {name: place for name, place in firsts.items() if place}
+    return Part(file.name, total, whole, read, firsts=known)
 
 
 def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) -> pa.Schema:

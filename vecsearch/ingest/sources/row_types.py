@@ -278,6 +278,11 @@ class Kinds:
         self.items = self.items or Kinds(f"the lists of {self.name}", self.where)
         return self.items
 
+    def first_place(self) -> str:
+        """Where the first value is; "" where all are null."""
+        rows = [row for kind, row in self.first.items() if kind != "null"]
+        return self.where(min(rows)) if rows else ""
+
     def is_mixed(self) -> bool:
         """Whether the values have no common type."""
         try:
