@@ -17,7 +17,7 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.types import Metric
 
 LARGEST_SQUARE = float(np.finfo(np.float32).max)  # of a vector's length
-NOT_FINITE = "has a NaN or an infinite number, or numbers too large for float32"
+NOT_FINITE = "has a NaN or an infinite number, or numbers or squares too large for float32"
 VECTOR_HINT = (
     "give numbers, written '[0.1, 0.2, ...]', or make a collection of texts with "
     "`vecsearch ingest --embedder`"

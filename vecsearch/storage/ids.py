@@ -7,6 +7,7 @@ returns candidates, which the caller compares with the ids themselves.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
@@ -79,11 +80,19 @@ def listed_ids(values: Any, name: str = "ids") -> list[Any]:
         values = values.tolist()
     elif hasattr(values, "as_py"):
         values = values.as_py()
-    if isinstance(values, str | int):
+    if isinstance(values, str | int | uuid.UUID):
         values = [values]
     if isinstance(values, bytes) or not isinstance(values, Iterable):
         raise InvalidInputError(f"{name} is {shown(values)}; it must be an id or a list of ids")
-    return [item.item() if isinstance(item, np.generic) else item for item in values]
+    return [_plain_id(item) for item in values]
+
+
+def _plain_id(item: Any) -> Any:
+    """An id as a Python value."""
+    if isinstance(item, uuid.UUID):  # stored as text
+        return str(item)
+    is_scalar = getattr(item, "shape", None) == () and hasattr(item, "item")
+    return item.item() if is_scalar else item
 
 
 def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:

@@ -92,6 +92,8 @@ class Part:
         untyped: Whether the columns are text until they are read (CSV).
         is_file: Whether it is a file or folder, whose rows messages call by its name.
         firsts: Where columns have their first value, for messages, if their types are of values.
+        only_markers: Columns that hold nothing but markers such as NA: missing values where another
+            part has values of a type, and texts otherwise.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Part:
     untyped: bool = False
     is_file: bool = False
     firsts: Mapping[str, str] | None = None
+    only_markers: frozenset[str] = frozenset()
 
     def place_of(self, column: str) -> str:
         """Where a column has its first value, as well as that is known."""
@@ -190,6 +193,9 @@ def require_unique(names: Sequence[str], part_name: str) -> None:
 
 
 def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType:
+    typed = [(part, kind) for part, kind in held if name not in part.only_markers]
+    if not all(pa.types.is_null(kind) or is_text(kind) for _, kind in typed):
+        held = typed
     first, common = held[0]
     for part, found in held[1:]:
         try:
