@@ -45,8 +45,12 @@ class _Names(dict[str, Any]):
             value = sys.modules.get(_MODULES.get(name, ""))
         if value is None:
             value = getattr(sys.modules["vecsearch"], name, Any)
-        # An alias that is written as a text
-        return eval(value, {}, self) if isinstance(value, str) else value
+        return _type_of(value, self) if isinstance(value, str) else value  # an alias as text
+
+
+def _type_of(text: str, names: _Names) -> Any:
+    holder = types.SimpleNamespace(__annotations__={"it": text})
+    return typing.get_type_hints(holder, {}, names)["it"]
 
 
 def kind_of(annotation: Any, function: Callable[..., object]) -> Any:
@@ -56,7 +60,7 @@ def kind_of(annotation: Any, function: Callable[..., object]) -> Any:
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, {}, _Names(inspect.unwrap(function).__globals__))
+        return _type_of(annotation, _Names(inspect.unwrap(function).__globals__))
     except Exception:
         return Any
 
