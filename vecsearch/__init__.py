@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.errors import (
+        CallError,
         CollectionClosedError,
         CollectionExistsError,
         CollectionNotFoundError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         EmbedderMismatchError,
         FilterError,
         IdNotFoundError,
+        InternalError,
         InvalidInputError,
         LockTimeoutError,
         MissingExtraError,
@@ -74,6 +76,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddResult",
     "BuildResult",
+    "CallError",
     "Chunker",
     "Collection",
     "CollectionClosedError",
@@ -98,6 +101,7 @@ __all__ = [
     "IndexAdvice",
     "IndexInfo",
     "IndexRecipe",
+    "InternalError",
     "InvalidInputError",
     "Limits",
     "LockTimeoutError",

@@ -19,14 +19,17 @@ from vecsearch.common.arguments import (
     check_k,
     check_keep_versions,
     check_min_score,
+    check_names,
     check_one_of,
     check_recall,
     check_regions,
     check_text_column,
+    check_whole,
     parse_bytes,
     parse_metric,
 )
 from vecsearch.common.fork import Lock
+from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.optional import require
@@ -97,6 +100,7 @@ Where: TypeAlias = "str | pc.Expression"
 LOCK_TIMEOUT = 60.0
 
 
+@gated
 def create(
     path: str | os.PathLike[str],
     *,
@@ -187,6 +191,7 @@ def create(
     )
 
 
+@gated
 def open_collection(
     path: str | os.PathLike[str],
     *,
@@ -232,6 +237,7 @@ def open_collection(
     )
 
 
+@gate
 class Collection:
     """Documents and their vectors on disk, searched by similarity.
 
@@ -536,6 +542,9 @@ class Collection:
         manifest = self.refresh()._snapshot.manifest
         if recall is not None:
             check_recall(recall)
+        seed = check_whole("seed", seed, 0)
+        threads = None if threads is None else check_whole("threads", threads, 1)
+        budget = parse_bytes(memory)
         asked, query_source = self._questions(queries, manifest)
         if asked is not None and not len(asked):
             raise InvalidInputError(
@@ -545,7 +554,6 @@ class Collection:
             )
         self._store.snapshot().verify()
         with progress_bar("building the index", len(self), progress) as advance:
-            budget = parse_bytes(memory)
             result = build_index(
                 self._store,
                 recipe,
@@ -597,12 +605,14 @@ class Collection:
         """
         from vecsearch.evaluation.bench import compare_recipes
 
+        recipes, k = check_names("recipes", recipes), check_k(k)
+        seed = check_whole("seed", seed, 0)
         asked, _ = self._questions(queries, self._snapshot.manifest)
         with progress_bar("comparing recipes", len(recipes), progress) as advance:
             return compare_recipes(
                 self._store,
                 recipes,
-                k=check_k(k),
+                k=k,
                 queries=asked,
                 seed=seed,
                 progress=lambda name: advance(1),
@@ -708,37 +718,55 @@ class Collection:
         self._require_in_place()
         return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
-    def export(self, target: str | os.PathLike[str]) -> int:
-        """Write all documents, with columns and vectors, to one file.
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        where: Where | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> int:
+        """Write documents, with columns and vectors, to one file: all, or those of a filter.
 
         The ending of its name says how: .parquet, .csv, .jsonl (JSON lines) or .arrow (an Arrow IPC
         file). `vecsearch.restore` makes a collection of a Parquet file, and `add` reads each of
         them. In CSV and JSON lines, dates and times are in ISO 8601, bytes in base64, and CSV has
         nested values and vectors as JSON text. A null is an empty cell of CSV, and an empty text is
         `""`; `add` reads both as null. Of a chunked collection, a Parquet file holds passages, the
-        others whole documents without vectors.
+        others whole documents without vectors. A Parquet file of chosen columns is like the others:
+        it holds whole documents, and `restore` does not take it.
 
         Args:
             target: Path of the new file.
+            where: The documents to write, as a filter; None for all. With a chunker, a filter on
+                the text sees whole documents here.
+            columns: The columns to write, in this order, such as ["id", "vector"]. None: all.
 
         Returns:
             Number of rows written.
 
         Raises:
             CollectionExistsError: Something is at the target.
-            InvalidInputError: The ending is another, or the format cannot hold a column, such as
-                NaN in CSV and JSON lines.
+            InvalidInputError: The ending is another, a column does not exist, or the format cannot
+                hold one, such as NaN in CSV and JSON lines.
+            FilterError: The filter is wrong.
             CorruptedError: A file is damaged.
             StorageError: The disk is full or read-only.
 
         Example:
             >>> c.export("notes.parquet"), c.export("notes.jsonl")
             (3, 3)
+            >>> c.export("old.csv", where="year < 2010", columns=["id", "year"])
+            2
+            >>> print(open("old.csv").read(), end="")
+            "id","year"
+            "boat",1999
+            "bus",2003
         """
         from vecsearch.maintenance.export import export
 
         self._require_in_place()
-        return export(self.path, folder_path(target), self._snapshot.manifest.version)
+        version = self._snapshot.manifest.version
+        return export(self.path, folder_path(target), version, where, columns)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.
@@ -819,6 +847,7 @@ class Collection:
         """
         from vecsearch.evaluation.dimensions import measure_dimensions, read_judged
 
+        n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         snapshot = self._snapshot
         asked, judged = (
             (None, None) if queries is None and qrels is None else read_judged(queries, qrels)
@@ -872,6 +901,7 @@ class Collection:
         """
         from vecsearch.maintenance.reduce import write_reduced
 
+        seed = check_whole("seed", seed, 0)
         snapshot = self._snapshot
         with progress_bar("projecting", snapshot.live.count, progress) as advance:
             embedder = write_reduced(
@@ -1060,6 +1090,7 @@ class Collection:
             >>> c.measure_recall(k=2).recall
             1.0
         """
+        n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         searcher = self._searching()
         snapshot = searcher.snapshot
         asked, query_source = self._questions(queries, snapshot.manifest)
@@ -1163,6 +1194,7 @@ class Collection:
         from vecsearch.evaluation.judged import judged_quality
         from vecsearch.evaluation.known_items import known_item_quality
 
+        n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         snapshot = self._snapshot
         search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
         if queries is not None or qrels is not None:
@@ -1435,7 +1467,7 @@ class Collection:
             [{'id': 'boat', 'year': 1999}, {'id': 'bus', 'year': 2003}]
         """
         snapshot = self._snapshot
-        names = snapshot.columns if columns is None else list(columns)
+        names = snapshot.columns if columns is None else check_names("columns", columns)
         snapshot.check_columns(names)
         return pa.Table.from_batches(
             snapshot.scan(names, self._searching().selector.select(where)),
@@ -1485,6 +1517,10 @@ class Collection:
             [2, 1]
         """
         searcher = self._searching()
+        batch_rows = check_whole("batch_rows", batch_rows, 1)
+        if columns is not None:
+            columns = check_names("columns", columns)
+            searcher.snapshot.check_columns(columns)
         return searcher.snapshot.scan(columns, searcher.selector.select(where), batch_rows)
 
     def info(self) -> CollectionInfo:
@@ -1625,9 +1661,10 @@ class Collection:
         """The function that splits texts into passages; None without a chunker."""
         if manifest.chunker is None:
             return None
-        chunker: Chunker | FunctionChunker | None = resolve_chunker(
-            self._given_chunker or manifest.chunker
-        )
+        given = self._given_chunker
+        if given is None or given is False:
+            given = manifest.chunker
+        chunker: Chunker | FunctionChunker | None = resolve_chunker(given)
         if chunker is None or chunker.to_dict() != dict(manifest.chunker):
             raise InvalidInputError(
                 f"the collection was made with the chunker {dict(manifest.chunker)}",

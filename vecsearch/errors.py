@@ -1,7 +1,8 @@
-"""Every error that vecsearch raises on purpose.
+"""Every error that a call of vecsearch can cause.
 
     VecsearchError
     ├── InvalidInputError (ValueError)      data, a query or an argument is wrong
+    │   ├── CallError (TypeError)           a call has an argument too many, too few or unknown
     │   ├── DuplicateIdError                an id is already in the collection, or twice in the data
     │   ├── IdNotFoundError (LookupError)   no document has the id whose vector is wanted
     │   └── FilterError                     a filter cannot be parsed or does not fit the columns
@@ -16,7 +17,8 @@
     ├── LockTimeoutError (TimeoutError)     another writer held the lock for too long
     ├── ConflictError                       another change to the collection rules this one out
     ├── CorruptedError                      a file is damaged; names it
-    └── StorageError (OSError)              the disk is full, read-only or cannot guarantee commits
+    ├── StorageError (OSError)              the disk is full, read-only or cannot guarantee commits
+    └── InternalError                       a fault of vecsearch: please report it
 
     RecallWarning (RuntimeWarning)          measured recall is below the target
 
@@ -28,6 +30,9 @@ from __future__ import annotations
 
 from typing import Any
 
+LONGEST = 450  # characters of a message, and of a hint
+LONGEST_PATH = 5000  # of a message with a path, which may have 4096
+
 
 def _unpickled(kind: type[_Hinted], args: tuple[Any, ...], state: dict[str, Any]) -> _Hinted:
     """An error as it was pickled: other processes raise it again."""
@@ -38,6 +43,14 @@ def _unpickled(kind: type[_Hinted], args: tuple[Any, ...], state: dict[str, Any]
         error.args = args
     error.__dict__.update(state)
     return error
+
+
+def _shortened(text: str) -> str:
+    """A part of a message. It may quote data of any length, and paths, which are shown whole."""
+    longest = LONGEST_PATH if "/" in text else LONGEST
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest * 2 // 3]} ... {text[-longest // 3 + 5 :]}"
 
 
 class _Hinted(BaseException):
@@ -63,15 +76,15 @@ class _Hinted(BaseException):
 
     @property
     def message(self) -> str:
-        """What was wrong, and where, without the hint."""
-        return super().__str__()
+        """What was wrong, and where, without the hint. The middle of a long one is left out."""
+        return _shortened(super().__str__())
 
     def __str__(self) -> str:
-        return "; ".join(part for part in (self.message, self.hint) if part)
+        return "; ".join(part for part in (self.message, _shortened(self.hint)) if part)
 
     def for_terminal(self) -> str:
         """The message with the hint in command-line words."""
-        return "; ".join(part for part in (self.message, self.command_hint) if part)
+        return "; ".join(part for part in (self.message, _shortened(self.command_hint)) if part)
 
 
 class VecsearchError(_Hinted, Exception):
@@ -101,6 +114,18 @@ class InvalidInputError(VecsearchError, ValueError):
         >>> c.add([{"text": "boat"}, {"text": ""}])
         Traceback (most recent call last):
         vecsearch.errors.InvalidInputError: row 1, column 'text': the text is empty
+    """
+
+
+class CallError(InvalidInputError, TypeError):
+    """A call has an argument too many, too few, or of an unknown name.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> c.search([1, 0], filter="year > 2000")
+        Traceback (most recent call last):
+        vecsearch.errors.CallError: search has no argument 'filter'; did you mean 'where'?
     """
 
 
@@ -182,7 +207,7 @@ class EmbedderError(VecsearchError):
         ...     c.search("boat")
         ... except vs.EmbedderError as error:
         ...     print(error.message)
-        this collection has no embedder, so it is searched by vector: ...
+        this collection has no embedder, so it is searched by vector
     """
 
 
@@ -366,4 +391,17 @@ class StorageError(VecsearchError, OSError):
     @property
     def message(self) -> str:
         """What was wrong, without the error number."""
-        return self.strerror or super().message
+        return _shortened(self.strerror) if self.strerror else super().message
+
+
+class InternalError(VecsearchError):
+    """A fault of vecsearch itself, not of the data or the call. Please report it.
+
+    The error that shows the fault is the `__cause__`. Errors of your own code that vecsearch calls,
+    such as a generator of rows, come out as they are.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> issubclass(vs.InternalError, vs.VecsearchError)
+        True
+    """

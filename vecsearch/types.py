@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from vecsearch.errors import InvalidInputError
+
 Id = int | str
 OnConflict = Literal["error", "skip", "replace"]
 OnError = Literal["raise", "skip"]
@@ -40,6 +42,10 @@ class Metric(StrEnum):
     COSINE = "cosine"
     IP = "ip"
     L2 = "l2"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Metric:
+        raise InvalidInputError(f"metric is {value!r}; it must be one of {', '.join(cls)}")
 
 
 @dataclass(frozen=True, slots=True)

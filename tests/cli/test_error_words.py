@@ -65,7 +65,7 @@ def points(tmp_path: Path) -> Path:
         ("search FOLDER boat --columns yaer", "did you mean 'year'"),
         ("search FOLDER boat --version 99", "`vecsearch versions`"),
         ("search nowhere.vs boat", "`vecsearch ingest`"),
-        ("search POINTS boat", "search it by a vector"),
+        ("search POINTS boat", "searched by vector; give numbers"),
         ("search POINTS [1]", "2"),
         ("ingest DATA FOLDER", "--on-conflict skip"),
         ("ingest DATA new.vs --embedder toy:8 --dim 9", "leave --dim out"),

@@ -112,6 +112,17 @@ def test_an_older_version_is_backed_up(texts: vs.Collection, tmp_path: Path) -> 
     assert rows_of(tmp_path / "old2.vs") == before
 
 
+def test_export_of_a_part(texts: vs.Collection, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    given = ("--where", "lang = 'en'", "--columns", "year, id", "--json")
+    assert ok("export", texts.path, path, *given).json == {"rows": 2, "file": str(path)}
+    assert path.read_text() == '"year","id"\n1999,1\n2010,3\n'
+    assert "did you mean 'lang'" in fails(
+        "export", texts.path, tmp_path / "y.csv", "--columns", "lng"
+    )
+    assert not (tmp_path / "y.csv").exists()
+
+
 def test_export_and_back(texts: vs.Collection, tmp_path: Path) -> None:
     path = tmp_path / "texts.parquet"
     assert ok("export", texts.path, path, "--json").json == {"rows": 4, "file": str(path)}

@@ -285,10 +285,10 @@ def test_an_interrupted_add_embeds_no_text_twice(root: Path) -> None:
 
 def test_an_unusable_vector_of_the_model_names_the_text() -> None:
     vectors = np.array([[1, 0], [0, 0], [np.nan, 1]], np.float32)
-    with pytest.raises(EmbedderError, match=r"for the text 'second'.*zero vector"):
-        check_model_vectors(vectors[:2], Metric.COSINE, ["first", "second"])
-    with pytest.raises(EmbedderError, match=r"for the text 'third'.*a NaN"):
-        check_model_vectors(vectors[[0, 2]], Metric.IP, ["first", "third"])
+    with pytest.raises(EmbedderError, match=r"^row 1: .*a zero vector.*for the text 'second'"):
+        check_model_vectors(vectors[:2], Metric.COSINE, ["first", "second"], "row {}".format)
+    with pytest.raises(EmbedderError, match=r"^row 1: .*a NaN.*for the text 'third'"):
+        check_model_vectors(vectors[[0, 2]], Metric.IP, ["first", "third"], "row {}".format)
 
 
 def test_seen_keys_agree_with_a_set() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.sources import Write
@@ -127,3 +129,75 @@ def test_texts_that_sort_as_they_mean_do_not_warn(c: vs.Collection, text: str) -
     if text.startswith("2024"):
         with pytest.warns(RuntimeWarning, match="letter by letter"):
             c.count("value > '2024/2/1'")
+
+
+# -- Days and moments in one column: one rule, however they come ---------------------------------
+
+DAY, MOMENT = dt.date(2024, 1, 1), dt.datetime(2024, 1, 1, 10)
+MIDNIGHT = dt.datetime(2024, 1, 1)
+
+
+def dated_row(number: int, value: Any) -> dict[str, Any]:
+    return {"id": number, "vector": [1.0], "x": value}
+
+
+def dated_files(folder: Path, ending: str, name: str, *texts: str, first: int) -> Path:
+    rows = [dated_row(first + number, text) for number, text in enumerate(texts)]
+    path = folder / f"{name}.{ending}"
+    if ending == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        lines = [f'{row["id"]},"[1]",{row["x"]}\n' for row in rows]
+        path.write_text("id,vector,x\n" + "".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    "one, other", [("2024-01-01", "2024-01-01 10:00"), ("2024/1/1", "2024年1月1日 10:00:00")]
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_days_and_moments_give_the_same_in_one_file_two_files_and_two_commands(
+    tmp_path: Path, ending: str, one: str, other: str, turned: bool
+) -> None:
+    texts, expected = [one, other], [MIDNIGHT, MOMENT]
+    if turned:
+        texts, expected = texts[::-1], expected[::-1]
+    together = dated_files(tmp_path, ending, "both", *texts, first=0)
+    parts = [
+        dated_files(tmp_path, ending, str(at), text, first=at) for at, text in enumerate(texts)
+    ]
+    for number, adds in enumerate([[together], [parts], parts]):
+        with vs.create(tmp_path / f"{number}.vs", dim=1) as c:
+            for data in adds:
+                c.add(data)
+            assert c.info().columns["x"] == "timestamp[us]"
+            assert [row["x"] for row in c.get([0, 1])] == expected
+            assert c.count("x >= '2024-01-01 09:00'") == 1 and c.check() == []
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x], lambda x: {"a": x, "d": DAY}])
+@pytest.mark.parametrize("turned", [False, True])
+def test_days_and_moments_of_dicts_give_the_same_in_one_add_and_two(
+    tmp_path: Path, wrap: Callable[[Any], Any], turned: bool
+) -> None:
+    rows = [dated_row(0, wrap(DAY)), dated_row(1, wrap(MOMENT))]
+    if turned:
+        rows = rows[::-1]
+    found = []
+    for number, adds in enumerate([[rows], [[row] for row in rows]]):
+        with vs.create(tmp_path / f"{number}.vs", dim=1) as c:
+            for data in adds:
+                c.add(data)
+            found.append((c.info().columns["x"], c.get([0, 1])))
+            assert [row["x"] for row in c.get([0, 1])] == [wrap(MIDNIGHT), wrap(MOMENT)]
+    assert found[0] == found[1]
+
+
+def test_a_day_has_no_place_among_moments_with_a_time_zone(tmp_path: Path) -> None:
+    aware = MOMENT.replace(tzinfo=dt.UTC)
+    with vs.create(tmp_path / "a.vs", dim=1) as c:
+        with pytest.raises(vs.InvalidInputError, match="holds date in row 0 and datetime with a"):
+            c.add([dated_row(0, DAY), dated_row(1, aware)])
+        c.add(dated_files(tmp_path, "csv", "a", "2024-01-01", "2024-01-01 10:00Z", first=0))
+        assert c.info().columns["x"] == "large_string"

@@ -109,8 +109,8 @@ def test_missing_values_of_pandas_become_none() -> None:
         ([{"a": True}, {"a": 1}], ("bool in row 0", "int in row 1")),
         ([{"a": "x"}, {"a": 0.5}], ("str in row 0", "float in row 1", "None")),
         (
-            [{"a": dt.date(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1)}],
-            ("date in row 0", "datetime in row 1"),
+            [{"a": dt.date(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}],
+            ("date in row 0", "datetime with a time zone in row 1"),
         ),
         (
             [{"a": dt.datetime(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}],

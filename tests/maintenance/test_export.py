@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import decimal
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -185,6 +188,103 @@ def test_text_that_is_no_base64_is_refused_for_bytes(tmp_path: Path) -> None:
         c.add(tmp_path / "x.jsonl")
     with pytest.raises(vs.InvalidInputError, match=r"x.csv, line 2, column 'b'.*base64"):
         c.add(tmp_path / "x.csv")
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """What a file holds, by readers that share no code with the export."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    if path.suffix == ".arrow":
+        return pa.ipc.open_file(path).read_all().to_pylist()
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv", "arrow"])
+def test_the_part_that_was_asked_for_is_exported(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x.{ending}"
+    with vs.create(tmp_path / "a.vs", dim=2) as c:
+        rows = [{"id": n, "n": n * n, "s": f"s{n}", "vector": [n, 1.0]} for n in range(20)]
+        c.add(rows)
+        c.delete(7)
+        assert c.export(path, where="n >= 25 AND id < 10", columns=["s", "id"]) == 4
+        found = rows_of(path)
+        assert [list(row) for row in found] == [["s", "id"]] * 4
+        assert [(row["s"], int(row["id"])) for row in found] == [
+            ("s5", 5),
+            ("s6", 6),
+            ("s8", 8),
+            ("s9", 9),
+        ]
+        path.unlink()
+        assert c.export(path, where=pc.field("id") == 3) == 1
+        with vs.create(tmp_path / "b.vs", dim=2) as again:
+            if ending == "parquet":
+                assert vs.restore(path, tmp_path / "restored.vs") == 1
+                with vs.open(tmp_path / "restored.vs") as restored:
+                    assert restored.get([3, 4]) == [{"id": 3, "n": 9, "s": "s3"}, None]
+                    assert restored.add([{"n": 1, "s": "", "vector": [0, 1]}]).added == 1
+                path.unlink()
+                c.export(path, where="id = 3", columns=["id", "n", "s", "vector"])
+            again.add(path)
+            assert again.get(3) == c.get(3)
+            assert again.features([3]) == pytest.approx(c.features([3]), rel=1e-6)
+        path.unlink()
+        assert c.export(path, where="id > 100", columns=["id"]) == 0
+        assert rows_of(path) == []
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv", "arrow"])
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"columns": ["id", "yaer"]}, "no column 'yaer'; did you mean 'year'"),
+        ({"columns": ["id", "id"]}, "columns has 'id' twice"),
+        ({"columns": []}, "columns is empty"),
+        ({"columns": "id"}, "columns is 'id'; it must be a list of names"),
+        ({"columns": ["_norm"]}, "no column '_norm'"),
+        ({"columns": [3]}, "it must be a list of names"),
+        ({"where": "yaer > 3"}, "no column 'yaer'"),
+        ({"where": "year >"}, "year >"),
+    ],
+)
+def test_a_wrong_part_is_refused_and_writes_nothing(
+    texts: vs.Collection, tmp_path: Path, ending: str, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(vs.InvalidInputError, match=message):
+        texts.export(tmp_path / f"x.{ending}", **given)
+    assert [path.name for path in tmp_path.iterdir()] == [texts.path.name]
+
+
+def test_a_file_of_some_columns_is_not_restored(texts: vs.Collection, tmp_path: Path) -> None:
+    texts.export(tmp_path / "x.parquet", columns=["id", "text", "vector"])
+    with pytest.raises(vs.InvalidInputError, match="only some columns were"):
+        vs.restore(tmp_path / "x.parquet", tmp_path / "b.vs")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv", "arrow"])
+def test_of_passages_the_documents_asked_for_are_exported(tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("chonkie")
+    long = "Plants make food from light. " * 10 + "Cats hunt mice at night. " * 10
+    with vs.create(tmp_path / "a.vs", embedder="toy:8", chunker=120) as c:
+        c.add([{"id": n, "text": long if n % 2 else "short", "n": n} for n in range(6)])
+        path = tmp_path / f"x.{ending}"
+        # Only whole documents hold both words.
+        where = "text LIKE '%light%' AND text LIKE '%night%' AND n > 1"
+        assert c.export(path, where=where, columns=["n", "text"]) == 2
+        assert [(int(row["n"]), row["text"]) for row in rows_of(path)] == [(3, long), (5, long)]
+        path.unlink()
+        assert c.export(path, columns=["n"], where="n < 2") == 2
+        assert [int(row["n"]) for row in rows_of(path)] == [0, 1]
+        with pytest.raises(vs.InvalidInputError, match="has several vectors"):
+            c.export(tmp_path / f"y.{ending}", columns=["id", "vector"])
+        passages = c.export(tmp_path / "z.parquet", where=where)
+        assert passages == len(c.to_arrow(["n"], where="n IN (3, 5)"))
+        vs.restore(tmp_path / "z.parquet", tmp_path / "b.vs")
+        with vs.open(tmp_path / "b.vs") as again:
+            assert again.get([3, 5]) == c.get([3, 5]) and len(again) == 2
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "arrow"])

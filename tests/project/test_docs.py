@@ -24,11 +24,11 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 EXPORTED = set(
-    "AddResult BuildResult Chunker Collection CollectionClosedError "
+    "AddResult BuildResult CallError Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError "
-    "Hit Hits IndexInfo IndexRecipe InvalidInputError Limits LockTimeoutError Metric "
+    "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError Limits LockTimeoutError Metric "
     "MissingExtraError Failure ReadReport "
     "Plan RecallReport RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "

@@ -241,3 +241,22 @@ def test_columns_of_rare_decimals_can_be_updated(tmp_path: Path, kind: pa.DataTy
     collection.update("id = 2", {"x": None})
     assert values(collection) == [Decimal(100), None]
     assert collection.check() == []
+
+
+def test_a_float32_column_that_becomes_wider_keeps_its_values_and_shows_their_digits(
+    tmp_path: Path,
+) -> None:
+    collection = new(tmp_path)
+    kinds = {"id": pa.int64(), "vector": pa.list_(pa.float32(), 2), "x": pa.float32()}
+    narrow = pa.Table.from_pylist([row(3, x=0.1)], schema=pa.schema(kinds))
+    collection.add(narrow)
+    collection.add([row(1, x=0.5)])
+    assert collection.info().columns["x"] == "float"  # 0.5 is exact in float32
+    assert collection.count("x = 0.1") == 1  # the literal is rounded to float32, too
+    collection.add([row(2, x=0.1)])
+    assert collection.info().columns["x"] == "double"
+    # What was stored as float32 is the same number as before, and 0.1 is another one.
+    assert [item["x"] for item in collection.get([1, 2, 3])] == [0.5, 0.1, 0.10000000149011612]
+    assert collection.count("x = 0.1") == 1
+    assert collection.count("x BETWEEN 0.0999999 AND 0.1000001") == 2
+    assert collection.check() == []

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
+from vecsearch.cli.options import Columns, Debug, Folder, Json, Version, Where, names_in, open_for
 from vecsearch.cli.terminal import EXIT_ERROR, count, print_answer, reporting, shown_bytes
 
 PANEL = "Maintenance"
@@ -162,18 +162,20 @@ def rollback(
 def export(
     folder: Folder,
     target: Target,
+    where: Where = None,
+    columns: Columns = None,
     version: Version = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write a collection to one file: .parquet, .csv, .jsonl or .arrow.
+    """Write a collection, or a part of it, to one file: .parquet, .csv, .jsonl or .arrow.
 
     The ending of its name says how. `vecsearch ingest` reads all four; `vecsearch restore` makes a
-    collection of a Parquet file.
+    collection of a Parquet file with all columns.
     """
     with reporting(debug):
         from vecsearch.maintenance.export import export as export_file
 
-        rows = export_file(folder, target, version)
+        rows = export_file(folder, target, version, where, names_in(columns))
         shown = f"{count(rows, 'row')} of {folder} written to {target}"
         print_answer(as_json, {"rows": rows, "file": str(target)}, shown)

@@ -22,6 +22,7 @@ Version = Annotated[
 Where = Annotated[
     str | None, typer.Option(help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\".")
 ]
+Columns = Annotated[str | None, typer.Option(help="Columns, separated by commas.")]
 Recall = Annotated[
     float | None,
     typer.Option(help="Share of the exact answer to deliver. Default: the collection's target."),
@@ -44,6 +45,11 @@ Qrels = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def names_in(columns: str | None) -> list[str] | None:
+    """The names in a value of `Columns`."""
+    return None if columns is None else [name.strip() for name in columns.split(",")]
 
 
 def open_for(folder: Path, version: int | None = None) -> Collection:

@@ -30,11 +30,13 @@ def measuring_queries(collection: Collection, path: Path | None) -> list[Any] | 
 
 def vector_of(text: str) -> list[float]:
     """The query vector written as a JSON list of numbers."""
-    from vecsearch.errors import InvalidInputError
+    from vecsearch.errors import EmbedderError
+    from vecsearch.query.encode import VECTOR_HINT
 
     try:
         return [float(value) for value in json.loads(text)]
     except (ValueError, TypeError) as error:
-        raise InvalidInputError(
-            "the collection has no embedder: search it by a vector, written [0.1, 0.2, ...]"
+        raise EmbedderError(
+            "this collection has no embedder, so it is searched by vector",
+            command_hint=VECTOR_HINT,
         ) from error

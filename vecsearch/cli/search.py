@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.cli.options import Debug, Exact, Folder, Json, Recall, Version, Where, open_for
+from vecsearch.cli.options import (
+    Columns,
+    Debug,
+    Exact,
+    Folder,
+    Json,
+    Recall,
+    Version,
+    Where,
+    names_in,
+    open_for,
+)
 from vecsearch.cli.questions import read_questions, vector_of
 from vecsearch.cli.terminal import out, print_hits, print_json, reporting
 
@@ -31,9 +42,7 @@ def search(
     passages: Annotated[
         bool, typer.Option("--passages", help="Find passages, not whole documents.")
     ] = False,
-    columns: Annotated[
-        str | None, typer.Option(help="Columns to show, separated by commas.")
-    ] = None,
+    columns: Columns = None,
     plan: Annotated[bool, typer.Option("--plan", help="Explain how the search was done.")] = False,
     queries: Annotated[
         Path | None,
@@ -63,7 +72,7 @@ def search(
             exact=exact,
             passages=passages,
         )
-        names = [name.strip() for name in columns.split(",")] if columns else None
+        names = names_in(columns or None)
         for (key, text), hits in zip(questions.items(), found, strict=True):
             if as_json:
                 print_json(_as_json(key, text, hits, names))

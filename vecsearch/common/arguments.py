@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, SupportsIndex
 
 from vecsearch.common.show import shown
@@ -13,6 +13,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
 MAX_REGIONS = 1000
+LONGEST_SIZE = 40  # characters of a size as text
 
 
 def parse_bytes(memory: int | str | None) -> int | None:
@@ -32,12 +33,15 @@ def parse_bytes(memory: int | str | None) -> int | None:
         >>> parse_bytes("2GB"), parse_bytes("1KiB")
         (2000000000, 1024)
     """
-    if memory is None or isinstance(memory, int):
-        return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", memory.lower())
+    if memory is None:
+        return None
+    if _is_whole(memory):
+        return int(memory)
+    text = memory.lower() if isinstance(memory, str) and len(memory) <= LONGEST_SIZE else ""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text)
     if match is None:
         raise InvalidInputError(
-            f"memory is {memory!r}; give bytes, or text such as '512MB' or '2GB'"
+            f"memory is {shown(memory)}; give bytes, or text such as '512MB' or '2GB'"
         )
     number, prefix, binary = match.groups()
     power = "kmgt".index(prefix) + 1 if prefix else 0
@@ -46,21 +50,16 @@ def parse_bytes(memory: int | str | None) -> int | None:
 
 def parse_metric(metric: str | Metric) -> Metric:
     """The metric of a name."""
-    try:
-        return Metric(metric)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"metric is {metric!r}; it must be one of {', '.join(Metric)}"
-        ) from error
+    return Metric(metric)
 
 
 def check_recall(recall: float) -> None:
     """Check that a recall is above 0 and at most 1."""
     if type(recall) is float and 0 < recall <= 1:
         return  # fast path: every search checks its recall
-    if not isinstance(recall, Real) or isinstance(recall, bool) or not 0 < recall <= 1:
+    if not _is_real(recall) or not 0 < recall <= 1:
         raise InvalidInputError(
-            f"recall is {recall!r}; it must be above 0 and at most 1, such as 0.95"
+            f"recall is {shown(recall)}; it must be above 0 and at most 1, such as 0.95"
         )
 
 
@@ -69,29 +68,78 @@ def check_k(k: int) -> int:
     try:
         number = operator.index(k)
     except TypeError as error:
-        raise InvalidInputError(f"k is {k!r}; it must be a whole number") from error
+        raise InvalidInputError(f"k is {shown(k)}; it must be a whole number") from error
     if number < 1:
-        raise InvalidInputError(f"k is {number}; it must be 1 or more")
+        raise InvalidInputError(f"k is {shown(number)}; it must be 1 or more")
     return number
 
 
 def check_regions(count: Any) -> int:
     """Raises InvalidInputError unless the number of regions is a whole number from 0 to 1,000."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_REGIONS:
+    if not _is_whole(count) or not 0 <= count <= MAX_REGIONS:
         raise InvalidInputError(
             f"regions is {shown(count)}; it must be a whole number from 0 to {MAX_REGIONS:,}"
         )
-    return count
+    return int(count)
+
+
+def check_whole(name: str, value: Any, least: int) -> int:
+    """An argument that is a whole number, `least` or more, and fits into 63 bits."""
+    if not _is_whole(value) or not least <= value < 2**63:
+        raise InvalidInputError(
+            f"{name} is {shown(value)}; it must be a whole number, {least} or more"
+        )
+    return int(value)
+
+
+def check_seconds(name: str, value: Any) -> float:
+    """An argument that is a time in seconds; a negative one becomes 0."""
+    number = _as_float(value)
+    if math.isnan(number):
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be a number of seconds")
+    return max(number, 0.0)
+
+
+def check_names(name: str, value: Any) -> list[str]:
+    """An argument that is a list of names."""
+    if isinstance(value, str):
+        raise InvalidInputError(
+            f"{name} is {shown(value)}; it must be a list of names", hint=f"give [{shown(value)}]"
+        )
+    try:
+        names = value.to_pylist() if hasattr(value, "to_pylist") else list(value)
+    except TypeError:
+        names = [None]
+    if not all(isinstance(each, str) for each in names):
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be a list of names")
+    return names
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _as_float(value: Any) -> float:
+    """A number as float, infinite beyond all floats; NaN for what is no number."""
+    try:
+        return float(value) if _is_real(value) else math.nan
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_min_score(score: Any, metric: Metric) -> float:
     """The lowest score that a hit may have; of Euclidean distances no score is above 0."""
-    number = float(score) if isinstance(score, Real) and not isinstance(score, bool) else math.nan
+    number = _as_float(score)
     if not number > -math.inf:
         raise InvalidInputError(f"min_score is {shown(score)}; it must be a number")
     if metric is Metric.L2 and number > 0:
         raise InvalidInputError(
-            f"min_score is {score!r}, but an l2 score is a negative squared distance, at most 0",
+            f"min_score is {shown(score)}, but an l2 score is a negative squared distance, "
+            "at most 0",
             hint="for all rows within distance r give min_score=-r * r",
         )
     return number
@@ -102,7 +150,7 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         words = [repr(word) for word in allowed]
         raise InvalidInputError(
-            f"{name} is {value!r}; it must be {', '.join(words[:-1])} or {words[-1]}"
+            f"{name} is {shown(value)}; it must be {', '.join(words[:-1])} or {words[-1]}"
         )
 
 
@@ -120,16 +168,13 @@ def check_dim(dim: Any, largest: int) -> int:
 
 def check_keep_versions(count: Any) -> None:
     """Check how many older versions a collection keeps."""
-    if not isinstance(count, int) or count < 1:
-        raise InvalidInputError(f"keep_versions is {count!r}; it must be a whole number, 1 or more")
-    if count >= 2**63:
-        raise InvalidInputError(f"keep_versions is {shown(count)}; it must be below 2**63")
+    check_whole("keep_versions", count, 1)
 
 
 def check_text_column(name: Any) -> None:
     """Check that a text column's name is free for the user's own column."""
     if not isinstance(name, str) or name in ("", ID, VECTOR, *RESERVED):
         raise InvalidInputError(
-            f"text_column is {name!r}; it must be the name of a column, and not one that "
+            f"text_column is {shown(name)}; it must be the name of a column, and not one that "
             "vecsearch uses itself"
         )

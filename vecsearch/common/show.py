@@ -28,6 +28,16 @@ def shown(value: object, longest: int = LONGEST) -> str:
         text = repr(value[: longest + 1] if isinstance(value, str) else value)
     except Exception:
         return f"a {type(value).__name__}"
+    return cut(text, longest)
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """A text, at most `longest` characters of it.
+
+    Example:
+        >>> cut("a" * 100, 10)
+        'aaaaaaa...'
+    """
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 

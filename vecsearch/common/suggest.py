@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vecsearch.common.fork import importing
+from vecsearch.common.show import cut, shown
 from vecsearch.types import RESERVED
 
 SIMILARITY = 0.5  # of difflib, from 0 to 1: names less alike are not suggested
 MAX_LISTED = 20  # names listed where none is similar
+LONGEST_NAME = 200  # characters that are compared
 MAX_COMPARED = 100_000  # more names take difflib seconds
 
 
@@ -35,12 +37,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     with importing():
         from difflib import get_close_matches
 
+    name = str(name)[:LONGEST_NAME]
     names = [each for each in known if each not in RESERVED]
     if not names or len(names) > MAX_COMPARED:
         return ""
     folded = {each.casefold(): each for each in reversed(names)}
     similar = get_close_matches(name.casefold(), folded, n=1, cutoff=SIMILARITY)
     if similar:
-        return f"; did you mean {folded[similar[0]]!r}?"
+        return f"; did you mean {shown(folded[similar[0]])}?"
     more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
-    return f"; known are: {', '.join(names[:MAX_LISTED])}{more}"
+    return f"; known are: {', '.join(cut(each) for each in names[:MAX_LISTED])}{more}"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.common.pca import principal_axes
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric
@@ -87,6 +88,16 @@ def training_sample(snapshot: Snapshot, seed: int) -> Positions:
     return np.sort(rng.choice(rows, min(TRAIN_ROWS, len(rows)), replace=False))
 
 
+def _listed(dims: Any) -> list[Any]:
+    try:
+        listed = list(dims)
+    except TypeError:
+        listed = []
+    if not listed:
+        raise InvalidInputError(f"dims is {shown(dims)}; it must be a list of numbers")
+    return listed
+
+
 def checked_dims(dims: Sequence[int] | None, full: int) -> list[int]:
     """The dimensions to measure, the largest first.
 
@@ -107,12 +118,12 @@ def checked_dims(dims: Sequence[int] | None, full: int) -> list[int]:
     ladder = (
         [dim for dim in LADDER if full / 16 <= dim < full] or [max(1, full // 2)]
         if dims is None
-        else list(dims)
+        else _listed(dims)
     )
     for dim in ladder:
         if not isinstance(dim, int | np.integer) or isinstance(dim, bool) or not 1 <= dim < full:
             raise InvalidInputError(
-                f"dimension {dim!r}: give whole numbers from 1 to {full - 1}; the vectors have "
-                f"{full}"
+                f"dimension {shown(dim)}: give whole numbers from 1 to {full - 1}; "
+                f"the vectors have {full}"
             )
     return sorted({int(dim) for dim in ladder}, reverse=True)

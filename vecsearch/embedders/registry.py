@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vecsearch.common.gate import gated
+from vecsearch.common.kinds import is_encodable
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.base import Embedder
 from vecsearch.errors import EmbedderError, VecsearchError
@@ -38,6 +42,7 @@ KINDS: dict[str, str] = {
 """Kind -> "module:function"; the function takes (name, device) and returns the embedder."""
 
 
+@gated
 def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embedder:
     """Load the embedder that a name stands for.
 
@@ -60,7 +65,7 @@ def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embe
     """
     if not isinstance(spec, str):
         return _checked(spec, "this embedder")
-    if len(spec) > LONGEST_SPEC or "\0" in spec:
+    if len(spec) > LONGEST_SPEC or "\0" in spec or not is_encodable(spec):
         raise EmbedderError(f"{spec[:60]!r} is not the name of a model or a folder")
     if not spec.strip():
         raise EmbedderError(
@@ -130,8 +135,21 @@ def _third_party(kind: str, name: str, spec: str) -> Embedder:
 
 
 def _checked(embedder: object, subject: str) -> Embedder:
-    if isinstance(embedder, Embedder):
+    if isinstance(embedder, Embedder) and not isinstance(embedder, type):
+        name, dim = embedder.name, embedder.dim
+        if not isinstance(name, str) or not name or not is_encodable(name):
+            raise EmbedderError(f"the name of {subject} is {shown(name)}; it must be a str")
+        if not isinstance(dim, Integral) or isinstance(dim, bool) or dim < 1:
+            raise EmbedderError(
+                f"dim of {subject}, {shown(name)}, is {shown(dim)}; "
+                "it must be a whole number, 1 or more"
+            )
         return embedder
+    if isinstance(embedder, type):
+        raise EmbedderError(
+            f"{subject} is the class {embedder.__name__}, not an object: call it",
+            command_hint="",
+        )
     members = ("name", "dim", "fingerprint", "embed_documents", "embed_queries")
     missing = [member for member in members if not hasattr(embedder, member)]
     raise EmbedderError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,25 @@ import numpy as np
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.fork import Lock
+from vecsearch.common.kinds import is_encodable
+from vecsearch.common.show import cut, shown
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.projected import ReducedEmbedder
 from vecsearch.embedders.registry import resolve_embedder
 from vecsearch.embedders.saved import lives_in_a_folder, save_copy
-from vecsearch.errors import CorruptedError, EmbedderError, EmbedderMismatchError
+from vecsearch.errors import (
+    CorruptedError,
+    EmbedderError,
+    EmbedderMismatchError,
+    VecsearchError,
+)
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.layout import MODELS, place_of
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.own_files import folder_name
 from vecsearch.storage.staging import Staging
+
+LONGEST_REASON = 200  # characters of another exception's message
 
 
 class Model:
@@ -108,11 +117,11 @@ class Model:
 
     def embed_documents(self, documents: Sequence[Any]) -> Vectors:
         """float32, shape (len(documents), dim)."""
-        return self._checked_shape(self.embedder.embed_documents(documents), len(documents))
+        return self._vectors(self.embedder.embed_documents, documents)
 
     def embed_queries(self, queries: Sequence[Any]) -> Vectors:
         """float32, shape (len(queries), dim)."""
-        return self._checked_shape(self.embedder.embed_queries(queries), len(queries))
+        return self._vectors(self.embedder.embed_queries, queries)
 
     def project(self, vectors: Vectors) -> Vectors:
         """Project float32 (n, full_dim) to float32 (n, dim), in a collection of reduced vectors."""
@@ -123,14 +132,45 @@ class Model:
             )
         return embedder.project(vectors)
 
-    def _checked_shape(self, vectors: Vectors, count: int) -> Vectors:
-        """The vectors, once their shape is right: another package's embedder may be wrong."""
-        if vectors.shape != (count, self.dim):
+    def _vectors(self, embed: Callable[[Sequence[Any]], Any], inputs: Sequence[Any]) -> Vectors:
+        """What the embedder makes of inputs, checked: another package's embedder may be wrong."""
+        count = f"{len(inputs)} input{'' if len(inputs) == 1 else 's'}"
+        try:
+            given = embed(inputs)
+        except (VecsearchError, MemoryError):
+            raise
+        except Exception as error:
             raise EmbedderError(
-                f"{self.entry.spec} returned an array of shape {vectors.shape} for {count} texts, "
-                f"not {(count, self.dim)}"
+                f"{self.entry.spec} failed on {count}, of which the first is {shown(inputs[0])}: "
+                f"{type(error).__name__}: {cut(str(error), LONGEST_REASON)}"
+            ) from error
+        try:
+            vectors = np.asarray(given)
+        except Exception:  # rows of several lengths, or a tensor on another device
+            vectors = np.empty(0, object)
+        wanted = (len(inputs), self.dim)
+        if vectors.dtype.kind not in "fiu":
+            what = f"an array of {given.dtype}" if isinstance(given, np.ndarray) else shown(given)
+            raise EmbedderError(
+                f"{self.entry.spec} returned {what} for {count}, not an array of float32 of shape "
+                f"{wanted}{_first_odd(given, self.dim)}"
             )
-        return np.ascontiguousarray(vectors, np.float32)
+        if vectors.shape != wanted:
+            raise EmbedderError(
+                f"{self.entry.spec} returned an array of shape {vectors.shape} for {count}, not "
+                f"{wanted}"
+            )
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(vectors, np.float32)
+
+
+def _first_odd(given: Any, dim: int) -> str:
+    """Which item of a list is no vector, for a message."""
+    if isinstance(given, list | tuple):
+        for number, item in enumerate(given):
+            if not isinstance(item, list | tuple | np.ndarray) or len(item) != dim:
+                return f": number {number} is {shown(item)}"
+    return ""
 
 
 def embeds_texts(embedder: Embedder) -> bool:
@@ -144,6 +184,11 @@ def embeds_texts(embedder: Embedder) -> bool:
 def entry_of(embedder: Embedder, staging: Staging) -> EmbedderEntry:
     """What a manifest stores about a model; a trained model is written into `staging` as well."""
     fingerprint = embedder.fingerprint()
+    if not isinstance(fingerprint, str) or not fingerprint or not is_encodable(fingerprint):
+        raise EmbedderError(
+            f"the fingerprint of the embedder {shown(embedder.name)} is {shown(fingerprint)}; it "
+            "must be a str, such as a hex digest"
+        )
     full_dim = embedder.full_dim if isinstance(embedder, ReducedEmbedder) else 0
     if not lives_in_a_folder(embedder):
         return EmbedderEntry(embedder.name, fingerprint, (), full_dim)

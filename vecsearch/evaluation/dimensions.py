@@ -8,13 +8,13 @@ rows that the components were fitted on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Scores, Vectors
+from vecsearch.common.show import shown
 from vecsearch.embedders.projection import (
     METHODS,
     TRAIN_ROWS,
@@ -25,7 +25,13 @@ from vecsearch.embedders.projection import (
 )
 from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.metrics import bootstrap_interval, ndcg_at_k, recall_at_k
-from vecsearch.evaluation.qrels import Qrels, read_beir, read_qrels, read_queries
+from vecsearch.evaluation.qrels import (
+    checked_qrels,
+    file_of,
+    read_beir,
+    read_qrels,
+    read_queries,
+)
 from vecsearch.index import exact
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.snapshot import Snapshot
@@ -153,19 +159,21 @@ def read_judged(queries: Any, qrels: Any) -> tuple[list[Any], list[Mapping[str, 
         InvalidInputError: An argument or a file is wrong, or no query has a relevant document.
     """
     if isinstance(queries, str | os.PathLike):
-        path = Path(queries)
+        path = file_of("queries", queries)
         if path.is_dir():
             path, found = read_beir(path)
             qrels = found if qrels is None else qrels
         queries = read_queries(path)
     if qrels is None:
+        if not isinstance(queries, Iterable) or getattr(queries, "shape", None) == ():
+            raise InvalidInputError(f"queries is {shown(queries)}; it must be a list or a dict")
         return list(queries.values()) if isinstance(queries, Mapping) else list(queries), None
     if not isinstance(queries, Mapping):
         raise InvalidInputError(
             "qrels name their queries by id, so queries must be a dict of id to text, or a file"
         )
-    judged: Mapping[Any, Mapping[Any, float]] | Qrels
-    judged = read_qrels(Path(qrels)) if isinstance(qrels, str | os.PathLike) else qrels
+    given = isinstance(qrels, Mapping)
+    judged = checked_qrels(qrels) if given else read_qrels(file_of("qrels", qrels))
     grades = {
         str(query): {str(item): float(grade) for item, grade in row.items()}
         for query, row in judged.items()

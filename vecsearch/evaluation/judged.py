@@ -8,17 +8,25 @@ largest k.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from vecsearch.common.arguments import check_k
 from vecsearch.common.optional import require
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.evaluation.qrels import Qrels, read_beir, read_qrels, read_queries
+from vecsearch.evaluation.qrels import (
+    Qrels,
+    checked_qrels,
+    file_of,
+    read_beir,
+    read_qrels,
+    read_queries,
+)
 from vecsearch.evaluation.quality import QualityReport, first_ids, mean_scores
 from vecsearch.query.results import Hits
 from vecsearch.storage.snapshot import Snapshot
@@ -93,12 +101,17 @@ def judged_quality(
 
 
 def _checked_depths(depths: int | Sequence[int] | None) -> list[int]:
-    cuts = list(DEPTHS) if depths is None else [depths] if isinstance(depths, int) else list(depths)
-    if not cuts or any(not isinstance(k, int) or isinstance(k, bool) or k < 1 for k in cuts):
-        raise InvalidInputError(
-            f"k is {depths!r}; it must be a whole number of at least 1, or several"
-        )
-    return sorted(set(cuts))
+    if depths is None:
+        return list(DEPTHS)
+    try:
+        cuts = list(depths) if isinstance(depths, Iterable) else [depths]
+        if cuts:
+            return sorted({check_k(k) for k in cuts})
+    except (InvalidInputError, TypeError):
+        pass
+    raise InvalidInputError(
+        f"k is {shown(depths)}; it must be a whole number of at least 1, or several"
+    )
 
 
 def _read(
@@ -106,7 +119,7 @@ def _read(
     qrels: str | PathLike[str] | Mapping[Any, Mapping[Any, int]] | None,
 ) -> tuple[dict[str, Any], Qrels]:
     if qrels is None:
-        if isinstance(queries, Mapping) or not Path(queries).is_dir():
+        if isinstance(queries, Mapping) or not file_of("queries", queries).is_dir():
             raise InvalidInputError(
                 f"{queries} is not a folder in the BEIR layout (queries.jsonl and qrels/test.tsv)"
                 if not isinstance(queries, Mapping)
@@ -114,32 +127,17 @@ def _read(
                 hint="give qrels too, or a folder in the BEIR layout",
                 command_hint="give --queries and --qrels, or a folder in the BEIR layout",
             )
-        queries, qrels = read_beir(Path(queries))
+        queries, qrels = read_beir(file_of("queries", queries))
     texts = (
         {str(key): text for key, text in queries.items()}
         if isinstance(queries, Mapping)
-        else read_queries(Path(queries))
+        else read_queries(file_of("queries", queries))
     )
     if not texts:
         raise InvalidInputError("queries is empty")
-    return texts, _checked_qrels(qrels) if isinstance(qrels, Mapping) else read_qrels(Path(qrels))
-
-
-def _checked_qrels(qrels: Mapping[Any, Mapping[Any, int]]) -> Qrels:
-    grades: Qrels = {}
-    for query, row in qrels.items():
-        if not isinstance(row, Mapping):
-            raise InvalidInputError(
-                f"qrels: the judgements of query {query!r} are not a dict of document id to grade"
-            )
-        for document, grade in row.items():
-            if int(grade) != grade:
-                raise InvalidInputError(
-                    f"qrels: query {query!r}, document {document!r}: the grade {grade!r} is not a "
-                    "whole number"
-                )
-            grades.setdefault(str(query), {})[str(document)] = int(grade)
-    return grades
+    if isinstance(qrels, Mapping):
+        return texts, checked_qrels(qrels)
+    return texts, read_qrels(file_of("qrels", qrels))
 
 
 def _missing_documents(snapshot: Snapshot, documents: Sequence[str]) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vecsearch.common.arguments import check_whole
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.common.scripts import CJK_LETTERS, weighted_length
 from vecsearch.embedders.stored import Model
@@ -98,8 +99,7 @@ def known_item_quality(
         EmbedderError: The collection has no model.
         InvalidInputError: No document makes a question, or `n_queries` is below 1.
     """
-    if n_queries < 1:
-        raise InvalidInputError(f"n_queries is {n_queries}; it must be 1 or more")
+    check_whole("n_queries", n_queries, 1)
     if model is None:
         raise EmbedderError(
             "this collection has no embedder, so no questions can be generated from its texts",

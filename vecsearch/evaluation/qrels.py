@@ -11,14 +11,58 @@ Retrieval Models" (2021).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.encoding import TextFile
+from vecsearch.storage.folders import folder_path
 
 Qrels = dict[str, dict[str, int]]
+
+
+def file_of(name: str, given: Any) -> Path:
+    """The path that an argument names, which may be a file or a folder.
+
+    Raises InvalidInputError for what is neither path nor, as the caller has looked, a dict.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise InvalidInputError(
+            f"{name} is {shown(given)}; it must be a dict with ids as keys, or the path of a file"
+        )
+    return folder_path(given)
+
+
+def checked_qrels(qrels: Mapping[Any, Any]) -> Qrels:
+    """Judgements that were given as query id -> document id -> grade, a whole number.
+
+    Raises InvalidInputError for a wrong one, which it names.
+    """
+    grades: Qrels = {}
+    for query, row in qrels.items():
+        if not isinstance(row, Mapping):
+            raise InvalidInputError(
+                f"qrels: the judgements of query {shown(query)} are not a dict of document id to "
+                "grade"
+            )
+        for document, grade in row.items():
+            try:
+                number = float(grade) if isinstance(grade, int | float | np.number) else math.nan
+            except OverflowError:
+                number = math.inf
+            if not number.is_integer():
+                raise InvalidInputError(
+                    f"qrels: query {shown(query)}, document {shown(document)}: the grade "
+                    f"{shown(grade)} is not a whole number"
+                )
+            grades.setdefault(str(query), {})[str(document)] = int(number)
+    return grades
 
 
 def read_beir(folder: Path, split: str = "test") -> tuple[Path, Path]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.fork import Lock
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.evaluation.reservoir import Reservoir
 from vecsearch.storage import locks
@@ -80,7 +81,7 @@ def check_count(count: int) -> None:
     """Raise InvalidInputError unless the sample size is a whole number from 0 to a million."""
     if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= LARGEST_SAMPLE:
         raise InvalidInputError(
-            f"cannot sample {count!r} queries; give a whole number from 0 (off) to "
+            f"cannot sample {shown(count)} queries; give a whole number from 0 (off) to "
             f"{LARGEST_SAMPLE:,}"
         )
 

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, inspect
 
+from vecsearch.common.gate import gate
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import RecipeError
 
@@ -31,6 +32,7 @@ ROWS_PER_CENTROID = 39  # FAISS warns below this many training rows a centroid
 REMOVED_KEYS = ("rescore",)  # in recipes stored by older versions, without effect
 
 
+@gate
 @dataclasses.dataclass(frozen=True, slots=True)
 class IndexRecipe:
     """What to build. Immutable and checked when it is made; keys that do not apply are None.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.batches import rebatch
 from vecsearch.errors import ConflictError, InvalidInputError
-from vecsearch.ingest.bad_rows import BadRows
+from vecsearch.ingest.bad_rows import BadRows, placed
 from vecsearch.ingest.conflicts import ConflictResolver
 from vecsearch.ingest.embedding import DocumentEncoder, EmbedTexts
 from vecsearch.ingest.passages import Passages, PassageSplitter, Split
@@ -28,6 +29,7 @@ from vecsearch.storage.schema import ID_DECLARED, encode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
+from vecsearch.storage.widening import exact_cast, first_misfit
 from vecsearch.types import ID, AddResult, OnConflict
 
 
@@ -155,7 +157,7 @@ class AddTransaction:
         before = self.checker.metadata
         checked = self.bad_rows.check(self.checker, window, self.rows_read)
         if before is not None and not before.equals(self.checker.metadata):
-            require_exact(self.base, self.checker.schema())  # now, not after hours of embedding
+            self._require_exact(before, checked)  # now, not after hours of embedding
         rows = self.conflicts.resolve(checked)
         self.rows_read += window.num_rows
         self.bad_rows.places.forget(self.rows_read)
@@ -172,6 +174,20 @@ class AddTransaction:
         rows, batch = self.bad_rows.encode(rows, stored)
         if rows.batch.num_rows:
             self.segments.append(batch)
+
+    def _require_exact(self, before: pa.Schema, rows: Rows) -> None:
+        """`require_exact`; its error names the first row for which the column became wider."""
+        try:
+            require_exact(self.base, self.checker.schema())
+        except InvalidInputError as error:
+            for field in before:
+                if not error.message.startswith(f"column {field.name!r} "):
+                    continue
+                row = first_misfit(rows.batch.column(field.name), partial(_cast_to, field.type))
+                if row is not None:
+                    place = self.bad_rows.places.place(int(rows.numbers[row]))
+                    raise placed(error, str(place)) from error.__cause__
+            raise
 
     def commit(self) -> AddResult:
         """Move generated ids past those of other writers, resolve conflicts again, and commit."""
@@ -202,7 +218,12 @@ class AddTransaction:
         texts: list[str] = passages.batch.column(self.base.manifest.text_column).to_pylist()
         replace = self.conflicts.on_conflict == "replace"
         replaced = rows.batch.column(ID) if replace else None
-        return self.encoder.encode(texts, replaced, keep=keep)
+
+        def place_of(number: int) -> str:
+            row = number if passages.spans is None else int(passages.spans[number, 0])
+            return str(self.bad_rows.places.place(int(rows.numbers[row])))
+
+        return self.encoder.encode(texts, replaced, place_of, keep=keep)
 
     def _given_vectors(self, rows: Rows, vectors: Vectors, passages: Passages) -> Vectors:
         """The vectors of the data; a document with one vector must be one passage."""
@@ -265,6 +286,10 @@ class AddTransaction:
                 if name not in ("open_schema", ID_DECLARED)
             },
         )
+
+
+def _cast_to(kind: pa.DataType, array: pa.Array) -> pa.Array:
+    return exact_cast(array, kind)
 
 
 def _with_shifted_ids(staging: Staging, entry: SegmentEntry, shift: int) -> SegmentEntry:

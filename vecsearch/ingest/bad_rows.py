@@ -91,7 +91,7 @@ class BadRows:
         good = np.ones(count, bool)
         for index, found in _bad(tried, 0, count):
             place = self.places.place(int(numbers[index]))
-            self.reading.fail(_placed(found, str(place)), place)
+            self.reading.fail(placed(found, str(place)), place)
             good[index] = False
         if good.all():
             raise error
@@ -113,7 +113,7 @@ def _bad(
         yield from _bad(tried, start + half, count - half)
 
 
-def _placed(error: InvalidInputError, place: str) -> InvalidInputError:
+def placed(error: InvalidInputError, place: str) -> InvalidInputError:
     """The error about one row, with its place for the number that it names."""
     message = re.sub(r"\brow \d+\b", lambda found: place, error.message, count=1)
     if message == error.message and not message.startswith(place):

@@ -16,8 +16,10 @@ from dataclasses import asdict, dataclass
 from types import CodeType
 from typing import Any
 
+from vecsearch.common.gate import gate
 from vecsearch.common.optional import find_installed
 from vecsearch.common.scripts import weighted_length
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.packing import Packer
 from vecsearch.ingest.sentences import Span, trimmed_spans
@@ -26,6 +28,7 @@ SMALLEST_MAX_CHARS = 32
 LARGEST_CJK_WEIGHT = 8
 
 
+@gate
 @dataclass(frozen=True)
 class Chunker:
     """Splits documents into passages of at most `max_chars` characters.
@@ -246,7 +249,7 @@ def resolve_chunker(
         return spec
     if isinstance(spec, Chunker):
         chunker = spec
-    elif spec is True or spec == "default":
+    elif spec is True or (isinstance(spec, str) and spec == "default"):
         chunker = Chunker()
     elif isinstance(spec, int) or (isinstance(spec, str) and spec.isdecimal()):
         chunker = Chunker(max_chars=int(spec))
@@ -256,8 +259,8 @@ def resolve_chunker(
         return FunctionChunker(spec)
     else:
         raise InvalidInputError(
-            f"chunker is {spec!r}; give True, a number of characters, a vecsearch.Chunker, or a "
-            "function"
+            f"chunker is {shown(spec)}; give True, a number of characters, a vecsearch.Chunker, "
+            "or a function"
         )
     find_installed("chonkie", "chonkie", "chunk", "Splitting long text")
     return chunker

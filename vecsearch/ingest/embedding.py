@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.common.show import shown
+from vecsearch.errors import EmbedderError
 from vecsearch.ingest.vector_cache import VectorCache
-from vecsearch.ingest.vector_column import check_vectors
+from vecsearch.ingest.vector_column import vector_defect
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric
+
+PlaceOf = Callable[[int], str]
 
 
 class EmbedTexts(Protocol):
@@ -51,11 +54,14 @@ class DocumentEncoder:
         self.embedded = 0
         self._cache: VectorCache | None = None
 
-    def encode(self, texts: list[str], replaced: pa.Array | None, *, keep: bool) -> Vectors:
+    def encode(
+        self, texts: list[str], replaced: pa.Array | None, place_of: PlaceOf, *, keep: bool
+    ) -> Vectors:
         """Vectors of `texts`.
 
         Args:
             texts: The passages.
+            place_of: Where a text, by its number, comes from; for messages.
             replaced: Ids of documents whose stored vectors may be reused; None for none.
             keep: Whether to write new vectors to the cache, for the case of an interruption.
 
@@ -74,7 +80,12 @@ class DocumentEncoder:
         new = [text for text in unique if text not in known]
         if new:
             vectors = self.model.embed_documents(new)
-            check_model_vectors(vectors, self.base.manifest.metric, new)
+            check_model_vectors(
+                vectors,
+                self.base.manifest.metric,
+                new,
+                lambda number: place_of(texts.index(new[number])),
+            )
             self.embedded += len(new)
             self._cache.put(new, vectors, more_to_come=keep)
             if len(new) == len(texts):  # the common case: nothing known, nothing repeated
@@ -99,23 +110,28 @@ class DocumentEncoder:
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
 
-def check_model_vectors(vectors: Vectors, metric: Metric, texts: Sequence[str]) -> None:
+def check_model_vectors(
+    vectors: Vectors, metric: Metric, texts: Sequence[str], place_of: PlaceOf
+) -> None:
     """Check what a model returned: a model may fail on a text without an error.
 
     Args:
         vectors: float32 (texts, dim).
         metric: How the collection compares vectors.
         texts: What was embedded.
+        place_of: Where a text, by its number, comes from.
 
     Raises:
         EmbedderError: A vector is not finite, or is zero under the cosine metric. The message
-            shows the text.
+            names the place and shows the text.
     """
-    try:
-        check_vectors(vectors, metric, 0)
-    except InvalidInputError as error:
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        row = int(np.argmax(~np.isfinite(squares) | (squares == 0)))
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    wrong = ~np.isfinite(squares)
+    if metric is Metric.COSINE:
+        wrong |= squares == 0
+    if wrong.any():
+        number = int(np.argmax(wrong))
         raise EmbedderError(
-            f"the model returned no usable vector for the text {texts[row][:80]!r} ({error})"
-        ) from error
+            f"{place_of(number)}: the model returned {vector_defect(vectors[number])}, "
+            f"which cannot be compared, for the text {shown(texts[number])}"
+        )

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Vectors
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.vector_column import (
@@ -144,7 +145,7 @@ class RowChecker:
         for source, target in renames.items():
             if source != target and source not in names:
                 raise InvalidInputError(
-                    f"the data has no column {source!r}{did_you_mean(source, names)}"
+                    f"the data has no column {shown(source)}{did_you_mean(source, names)}"
                 )
             if source != target and target in names:
                 raise InvalidInputError(
@@ -180,7 +181,7 @@ class RowChecker:
         text = self.manifest.text_column
         if VECTOR not in names and text and text not in names:
             raise InvalidInputError(
-                f"the data has no text column {text!r}{did_you_mean(text, names)}",
+                f"the data has no text column {shown(text)}{did_you_mean(text, names)}",
                 hint="name another with text_column=",
                 command_hint="name another with --text-column",
             )

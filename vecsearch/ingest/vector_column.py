@@ -109,6 +109,11 @@ def check_vectors(
     return out
 
 
+def vector_defect(vector: npt.NDArray[np.floating]) -> str:
+    """What is wrong with a vector that cannot be compared."""
+    return f"a vector with {_defect(vector)}" if vector.any() else "a zero vector"
+
+
 def _defect(vector: npt.NDArray[np.floating]) -> str:
     if np.isnan(vector).any():
         return "a NaN"

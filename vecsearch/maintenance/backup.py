@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vecsearch.common.gate import gated
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.maintenance.parquet import import_parquet
 from vecsearch.storage import disk, log, manifest_json
@@ -67,6 +68,7 @@ def _copy(root: Path, ref: FileRef, part: Path, target: Path) -> None:
         )
 
 
+@gated
 def restore(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
     """Create a collection from a backup, or from a Parquet file that `Collection.export` wrote.
 

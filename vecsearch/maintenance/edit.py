@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Positions
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import check_times
@@ -171,7 +172,7 @@ def _changeable(manifest: Manifest, name: str) -> pa.Field:
             'add the document again with on_conflict="replace"'
         )
     raise InvalidInputError(
-        f"there is no column {name!r} (add_column makes one){did_you_mean(name, changeable)}"
+        f"there is no column {shown(name)} (add_column makes one){did_you_mean(name, changeable)}"
     )
 
 

@@ -8,39 +8,59 @@ the text is put together again and the vectors are left out; adding the file emb
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arguments import check_names
 from vecsearch.common.json_arrays import NotInJsonError, is_binary, to_json
+from vecsearch.common.show import shown
+from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
-from vecsearch.maintenance.parquet import export_parquet, rows_as_given, write_new_file
+from vecsearch.maintenance.parquet import (
+    export_parquet,
+    rows_as_given,
+    write_new_file,
+    write_parquet,
+)
 from vecsearch.query.documents import documents_by_id
+from vecsearch.query.selection import Where, select_documents
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import metadata_schema, vector_field
+from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import CHUNK, ID
+from vecsearch.types import CHUNK, ID, VECTOR
 
 FORMATS = (".parquet", ".csv", ".jsonl", ".arrow")
 DOCUMENT_ROWS = 1024  # whole documents in memory at a time
 
 
-def export(root: Path, target: Path, version: int | None = None) -> int:
+def export(
+    root: Path,
+    target: Path,
+    version: int | None = None,
+    where: Where | None = None,
+    columns: Sequence[str] | None = None,
+) -> int:
     """Write a version to one file, whose ending names the format.
 
     Args:
         root: The collection.
         target: The file (.parquet, .csv, .jsonl or .arrow); it must not exist.
         version: The version to write; None writes the latest.
+        where: The documents to write, as a filter; None for all.
+        columns: The columns to write, in this order; None for all.
 
     Returns:
-        The number of rows written: documents, or in a Parquet file passages.
+        The number of rows written: documents, or in a Parquet file of all columns passages.
 
     Raises:
-        InvalidInputError: The ending is another, or the format cannot hold a column.
+        InvalidInputError: The ending is another, the format cannot hold a column, or a column does
+            not exist.
+        FilterError: The filter is wrong.
         CollectionNotFoundError: There is no collection at `root`.
         VersionNotFoundError: It does not have this version.
         CollectionExistsError: `target` exists.
@@ -53,14 +73,18 @@ def export(root: Path, target: Path, version: int | None = None) -> int:
             f"{target.name} ends in {target.suffix!r}, which is no format of export; "
             f"choose a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         )
-    if ending == ".parquet":
-        return export_parquet(root, target, version)
+    if ending == ".parquet" and columns is None:
+        return export_parquet(root, target, version, where)
     snapshot = open_snapshot(root, OpenFiles(root), version)
+    selection = select_documents(snapshot, where)
+    schema = document_schema(snapshot)
+    if columns is not None:
+        schema = _chosen(schema, columns, snapshot)
     rows = 0
 
     def write(path: Path) -> None:
         nonlocal rows
-        rows = _WRITERS[ending](path, document_schema(snapshot), _documents(snapshot))
+        rows = _WRITERS[ending](path, schema, _documents(snapshot, schema, selection))
 
     write_new_file(target, write)
     return rows
@@ -75,19 +99,48 @@ def document_schema(snapshot: Snapshot) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _documents(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
-    """The documents, verified, in batches of `document_schema`."""
-    schema = document_schema(snapshot)
+def _chosen(schema: pa.Schema, columns: Sequence[str], snapshot: Snapshot) -> pa.Schema:
+    """The columns that were asked for. Raises InvalidInputError for one that is not there."""
+    names = check_names("columns", columns)
+    if not names:
+        raise InvalidInputError(
+            "columns is empty", hint="leave it out for all", command_hint="leave it out for all"
+        )
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise InvalidInputError(f"columns has {shown(name)} twice")
+        if name == VECTOR and snapshot.manifest.chunked:
+            raise InvalidInputError(
+                "a document of several passages has several vectors: export all columns to "
+                ".parquet, which holds passages, or leave 'vector' out"
+            )
+        if name not in schema.names:
+            raise InvalidInputError(
+                f"there is no column {shown(name)}{did_you_mean(name, schema.names)}"
+            )
+    return pa.schema([schema.field(name) for name in names])
+
+
+def _documents(
+    snapshot: Snapshot, schema: pa.Schema, selection: RowSelection
+) -> Iterator[pa.RecordBatch]:
+    """The selected documents, verified, in batches of a schema."""
     if not snapshot.manifest.chunked:
-        for batch in rows_as_given(snapshot):
+        for batch in rows_as_given(snapshot, selection):
             yield batch.select(schema.names).cast(schema)
         return
-    text = schema.get_field_index(str(snapshot.manifest.text_column))
-    for passages in rows_as_given(snapshot, DOCUMENT_ROWS):
-        firsts = passages.filter(pc.equal(passages.column(CHUNK), 0)).select(schema.names)
-        found = documents_by_id(snapshot, firsts.column(ID).to_pylist(), [ID, schema.names[text]])
-        whole = [document and document[schema.names[text]] for document in found]
-        yield firsts.set_column(text, schema.field(text), pa.array(whole, schema.field(text).type))
+    name = str(snapshot.manifest.text_column)
+    text = schema.get_field_index(name)
+    for passages in rows_as_given(snapshot, selection, DOCUMENT_ROWS):
+        firsts = passages.filter(pc.equal(passages.column(CHUNK), 0))
+        batch = firsts.select(schema.names)
+        if text >= 0:
+            found = documents_by_id(snapshot, firsts.column(ID).to_pylist(), [ID, name])
+            whole = pa.array(
+                [document and document[name] for document in found], schema.field(text).type
+            )
+            batch = batch.set_column(text, schema.field(text), whole)
+        yield batch
 
 
 def _write_arrow(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
@@ -164,6 +217,7 @@ def _json_column(batch: pa.RecordBatch, name: str, format_name: str) -> list[Any
 
 
 _WRITERS: dict[str, Callable[[Path, pa.Schema, Iterator[pa.RecordBatch]], int]] = {
+    ".parquet": write_parquet,
     ".csv": _write_csv,
     ".jsonl": _write_jsonl,
     ".arrow": _write_arrow,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from vecsearch.errors import (
     VecsearchError,
 )
 from vecsearch.maintenance.check import find_damage
+from vecsearch.query.selection import Where, select_documents
 from vecsearch.storage import disk, locks, log, manifest_json
 from vecsearch.storage.folders import new_collection_folder, part_path
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
@@ -36,6 +37,7 @@ from vecsearch.storage.schema import (
     vector_field,
     vector_view,
 )
+from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import NORM, VECTOR
@@ -44,7 +46,9 @@ BATCH_ROWS = 8192  # rows of a Parquet row group, and rows in memory at a time
 METADATA = b"vecsearch"  # key of the manifest in the metadata of a Parquet file
 
 
-def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
+def export_parquet(
+    root: Path, target: Path, version: int | None = None, where: Where | None = None
+) -> int:
     """Write the live rows of a version to one Parquet file.
 
     The file has all columns, vectors as they were given (float32), and in its metadata what else
@@ -54,12 +58,14 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
         root: The collection.
         target: The file; it must not exist.
         version: The version to write; None writes the latest.
+        where: The documents to write, as a filter; None for all.
 
     Returns:
         The number of rows written.
 
     Raises:
         InvalidInputError: A column has a type that Parquet does not have.
+        FilterError: The filter is wrong.
         CollectionNotFoundError: There is no collection at `root`.
         VersionNotFoundError: It does not have this version.
         CollectionExistsError: `target` exists.
@@ -68,21 +74,38 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
     """
     snapshot = open_snapshot(root, OpenFiles(root), version)
     schema = _file_schema(snapshot.manifest)
+    selection = select_documents(snapshot, where)
 
     def write(path: Path) -> None:
+        write_parquet(path, schema, rows_as_given(snapshot, selection))
+
+    write_new_file(target, write)
+    return selection.count
+
+
+def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write batches to a Parquet file; the number of their rows.
+
+    Raises InvalidInputError for a column that Parquet cannot hold.
+    """
+    fields = [
+        pa.field(field.name, pa.large_string()) if has_empty_struct(field.type) else field
+        for field in schema
+    ]
+    schema = pa.schema(fields, schema.metadata)
+    _require_parquet_types(schema)
+    rows = 0
+    try:
         with (
             pa.OSFile(str(path), "wb") as sink,
             pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for batch in rows_as_given(snapshot):
+            for batch in batches:
                 writer.write_batch(_without_empty_structs(batch, schema))
-
-    _require_parquet_types(schema)
-    try:
-        write_new_file(target, write)
+                rows += batch.num_rows
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-        raise InvalidInputError(f"{root} cannot be written as Parquet: {error}") from error
-    return snapshot.manifest.rows - snapshot.manifest.deleted
+        raise InvalidInputError(f"the rows cannot be written as Parquet: {error}") from error
+    return rows
 
 
 def write_new_file(target: Path, write: Callable[[Path], None]) -> None:
@@ -118,11 +141,7 @@ def _file_schema(manifest: Manifest) -> pa.Schema:
     )
     at = manifest.schema.get_field_index(VECTOR)
     schema = manifest.schema.set(at, vector_field(manifest.dim, "float32"))
-    fields = [
-        pa.field(field.name, pa.large_string()) if has_empty_struct(field.type) else field
-        for field in schema
-    ]
-    return pa.schema(fields, {METADATA: manifest_json.to_json(described)})
+    return schema.with_metadata({METADATA: manifest_json.to_json(described)})
 
 
 def _require_parquet_types(schema: pa.Schema) -> None:
@@ -154,12 +173,14 @@ def _without_empty_structs(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Recor
     return pa.RecordBatch.from_arrays(arrays, batch.schema.names).cast(schema)
 
 
-def rows_as_given(snapshot: Snapshot, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-    """The live rows, verified, with float32 vectors as they were given."""
+def rows_as_given(
+    snapshot: Snapshot, selection: RowSelection, batch_rows: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """The selected rows, verified, with float32 vectors as they were given."""
     manifest = snapshot.manifest
     snapshot.verify()
     at = manifest.schema.get_field_index(VECTOR)
-    rows = snapshot.live.rows
+    rows = selection.rows
     for start in range(0, len(rows), batch_rows):
         batch = snapshot.take_stored(manifest.schema.names, rows[start : start + batch_rows])
         vectors = vector_array(decode_vectors(batch))
@@ -191,7 +212,7 @@ def import_parquet(source: Path, root: Path, limits: Limits = DEFAULT_LIMITS) ->
         text = (file.schema_arrow.metadata or {}).get(METADATA)
         if text is None:
             raise InvalidInputError(
-                f"{source} was not written by vecsearch export",
+                f"{source} was not written by vecsearch export, or only some columns were",
                 hint="create a collection and add the file to it",
                 command_hint="make a collection of it with `vecsearch ingest`",
             )

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.show import shown_id
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of
 from vecsearch.errors import InvalidInputError
@@ -126,7 +127,11 @@ class _TextVectors:
         new = [text for text in unique if text not in known]
         if new:
             vectors = self.model.embed_documents(new)
-            check_model_vectors(vectors, self.metric, new)
+
+            def place_of(number: int) -> str:
+                return f"document {shown_id(rows.column(ID)[texts.index(new[number])].as_py())}"
+
+            check_model_vectors(vectors, self.metric, new, place_of)
             self.embedded += len(new)
             self.cache.put(new, vectors, more_to_come=self.several_windows)
             known |= dict(zip(new, vectors, strict=True))

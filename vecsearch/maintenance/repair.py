@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vecsearch.common.gate import gated
 from vecsearch.errors import CorruptedError, VecsearchError
 from vecsearch.index.build import build_index
 from vecsearch.index.derived import DERIVED
@@ -50,6 +51,7 @@ class Repair:
     version: int
 
 
+@gated
 def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> Repair:
     """Rebuild damaged ids and indexes, and go back to the newest readable version.
 
@@ -76,7 +78,7 @@ def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> 
     root = folder_path(path)
     store = Store(root, lock_timeout, Limits(smallest_index_rows=1))  # rebuild a small index too
     log.required_versions(root)
-    with locks.lock_exclusive(root / "LOCK", lock_timeout), held_versions(root) as held:
+    with locks.lock_exclusive(root / "LOCK", store.lock_timeout), held_versions(root) as held:
         if not held.good:
             raise CorruptedError(f"no version of {root} can be read: restore a backup")
         done = _go_back(root, held)

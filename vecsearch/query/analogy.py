@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.gate import gated
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.results import Hits
 from vecsearch.query.selection import Where
+from vecsearch.storage.ids import listed_ids
 from vecsearch.types import Id, Metric
 
 ZERO_LENGTH = 1e-6  # a sum of unit vectors shorter than this has no direction
 
 
+@runtime_checkable
 class HasAnalogy(Protocol):
     """A collection, as far as `analogy` needs it."""
 
@@ -31,6 +34,7 @@ class HasAnalogy(Protocol):
     ) -> Hits: ...
 
 
+@gated
 def analogy(
     collection: HasAnalogy,
     positive: Iterable[Id] | Id,
@@ -80,8 +84,7 @@ def analogy_query(
             f"an analogy compares by cosine, and this collection compares by {metric}: "
             'create one with metric="cosine"'
         )
-    added = [positive] if isinstance(positive, str | int) else list(positive)
-    subtracted = [negative] if isinstance(negative, str | int) else list(negative)
+    added, subtracted = listed_ids(positive, "positive"), listed_ids(negative, "negative")
     if not added and not subtracted:
         raise InvalidInputError("an analogy needs at least one document: positive=[...]")
     vectors = vectors_of([*added, *subtracted])

@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.arguments import check_names, check_one_of
 from vecsearch.common.arrays import Vectors
-from vecsearch.errors import IdNotFoundError, InvalidInputError
+from vecsearch.common.show import shown_id
+from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import ID, START, VECTOR
@@ -32,16 +34,19 @@ def documents_by_id(
     """
     names = [name for name in snapshot.columns if name != VECTOR]
     if columns is not None:
-        names = list(columns)
+        names = check_names("columns", columns)
     snapshot.check_columns(names)
     wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
     owners, positions = snapshot.locate(wanted)
     text = snapshot.manifest.text_column
     extra = [START] if snapshot.manifest.chunked and START not in names else []
-    rows = snapshot.take([*names, *extra], positions).to_pylist()
+    columns_read = [*names, *extra]
+    rows: list[dict[str, Any]] = [{} for _ in positions]
+    if columns_read:
+        rows = snapshot.take(columns_read, positions).to_pylist()
     documents: list[dict[str, Any] | None] = [None] * len(wanted)
     for owner, row in zip(owners.tolist(), rows, strict=True):
-        start = row.pop(START) if extra else row.get(START)
+        start: Any = row.pop(START) if extra else row.get(START)
         document = documents[owner]
         if document is None:
             documents[owner] = row
@@ -74,8 +79,7 @@ def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -
         IdNotFoundError: If a document is missing.
         InvalidInputError: For an id of the wrong type.
     """
-    if missing not in ("error", "zeros"):
-        raise InvalidInputError(f"missing is {missing!r}; it must be 'error' or 'zeros'")
+    check_one_of("missing", missing, ("error", "zeros"))
     wanted = as_ids(
         ids.to_pylist() if hasattr(ids, "to_pylist") else ids,
         snapshot.manifest.schema.field(ID).type,
@@ -88,7 +92,9 @@ def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -
         more = ""
         if len(absent) > 1:
             more = f", nor the ids of {len(absent) - 1:,} more of the {len(wanted):,}"
-        raise IdNotFoundError(f"no document has the id {wanted[int(absent[0])].as_py()!r}{more}")
+        raise IdNotFoundError(
+            f"no document has the id {shown_id(wanted[int(absent[0])].as_py())}{more}"
+        )
     result = np.zeros((len(wanted), snapshot.manifest.dim), np.float32)
     if len(found):
         vectors = snapshot.vectors_at(positions)

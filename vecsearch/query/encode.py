@@ -18,6 +18,10 @@ from vecsearch.types import Metric
 
 LARGEST_SQUARE = float(np.finfo(np.float32).max)  # of a vector's length
 NOT_FINITE = "has a NaN or an infinite number, or numbers or squares too large for float32"
+VECTOR_HINT = (
+    "give numbers, written '[0.1, 0.2, ...]', or make a collection of texts with "
+    "`vecsearch ingest --embedder`"
+)
 ZERO = "is a zero vector: it has no direction, so no cosine"
 
 
@@ -112,13 +116,23 @@ class QueryEncoder:
                         "give a list or array of numbers"
                     )
             raise EmbedderError(
-                "this collection has no embedder, so it is searched by vector: "
-                "give a list or array of numbers"
+                "this collection has no embedder, so it is searched by vector",
+                hint=f"give a list or array of {self._dim} numbers, or embed the text with the "
+                "model that made the vectors",
+                command_hint=VECTOR_HINT,
             )
         for number, query in enumerate(queries):
             if isinstance(query, str) and not query.strip():
                 raise InvalidInputError(f"query {number} is an empty text")
-        return self._model.embed_queries(queries)
+        vectors = self._model.embed_queries(queries)
+        finite = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            number = int(np.argmin(finite))
+            raise EmbedderError(
+                "the model returned a vector with a NaN or an infinite number for the query "
+                f"{shown(queries[number])}"
+            )
+        return vectors
 
     def _matrix(self, queries: Any) -> Vectors:
         prepared = many_queries(queries)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.arguments import check_k, check_names
 from vecsearch.common.arrays import Positions
+from vecsearch.common.gate import gate
 from vecsearch.common.optional import require
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
+from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.types import END, ID, START, VECTOR, Id, Plan
@@ -37,6 +42,7 @@ def output_names(columns: Sequence[str]) -> dict[str, str]:
     return names
 
 
+@gate
 class Hit:
     """One hit of a search.
 
@@ -102,7 +108,7 @@ class Hit:
             >>> hit.to_dict(["id"])
             {'rank': 1, 'score': 1.0, 'id': 1}
         """
-        names = self._hits.payload if columns is None else list(columns)
+        names = self._hits.payload if columns is None else check_names("columns", columns)
         shown = self._hits.output_names(names)
         out: dict[str, Any] = {"rank": self.rank, "score": self.score}
         out |= {shown[name]: self[name] for name in names}
@@ -114,6 +120,7 @@ class Hit:
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f})"
 
 
+@gate
 class Hits(Sequence[Hit]):
     """The ranked hits of a search, best first; fewer than k if fewer documents match.
 
@@ -177,6 +184,7 @@ class Hits(Sequence[Hit]):
 
     def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
         """The name of each column in dicts and tables, beside the hit's own rank and score."""
+        names = check_names("names", names)
         return output_names([*self.payload, *(name for name in names if name not in self.payload)])
 
     @property
@@ -305,7 +313,8 @@ class Hits(Sequence[Hit]):
             >>> hits.without(["ship"], k=1).ids
             ['boat']
         """
-        excluded = set(ids)
+        k = check_k(k)
+        excluded = {item for item in listed_ids(ids) if isinstance(item, int | str)}
         left = [number for number, found in enumerate(self.ids) if found not in excluded]
         first = np.array(left[:k], np.int64)
         return Hits(self.snapshot, self.positions[first], self.scores[first], self.plan)
@@ -313,11 +322,7 @@ class Hits(Sequence[Hit]):
     def _named(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
             return self.payload
-        if isinstance(columns, str):
-            raise InvalidInputError(
-                f"columns is {columns!r}; it must be a list of names", hint=f"give [{columns!r}]"
-            )
-        return list(columns)
+        return check_names("columns", columns)
 
     def _take(self, names: Sequence[str]) -> pa.RecordBatch:
         if self._pickled is not None and set(names) <= set(self._pickled["rows"].schema.names):
@@ -348,6 +353,11 @@ class Hits(Sequence[Hit]):
     @overload
     def __getitem__(self, at: slice) -> list[Hit]: ...
     def __getitem__(self, at: int | slice) -> Hit | list[Hit]:
+        if not isinstance(at, slice | Integral):
+            raise InvalidInputError(
+                f"hits are numbered from 0, so there is no hit {shown(at)}",
+                hint='hits[0]["title"] is a value of the first one, hits.column("title") of each',
+            )
         if isinstance(at, slice):
             return [Hit(self, number) for number in range(*at.indices(len(self)))]
         if not -len(self) <= at < len(self):

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.documents import Missing, document_vectors
+from vecsearch.storage.ids import as_ids, listed_ids
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import ID, Id
 
@@ -36,8 +37,9 @@ def torch_embedding(
     if ids is None:
         listed = pc.unique(snapshot.take([ID], snapshot.live.rows).column(0)).to_pylist()
     else:
-        listed = ids.to_pylist() if hasattr(ids, "to_pylist") else list(ids)
-    unique = list(dict.fromkeys(item.item() if hasattr(item, "item") else item for item in listed))
+        as_ids(ids, snapshot.manifest.schema.field(ID).type)
+        listed = listed_ids(ids)
+    unique = list(dict.fromkeys(listed))
     if not unique:
         raise InvalidInputError("there are no documents to make an embedding of")
     layer = torch.nn.Embedding(len(unique), snapshot.manifest.dim)

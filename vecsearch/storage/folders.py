@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from vecsearch.common.show import cut, shown
 from vecsearch.errors import CollectionExistsError, ConflictError, InvalidInputError
 from vecsearch.storage import disk, filesystem, locks, log
 from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
@@ -144,10 +145,12 @@ def folder_path(path: str | os.PathLike[str]) -> Path:
     try:
         root = Path(os.path.abspath(path))  # noqa: PTH100  keeps symbolic links
         root.exists()
+        os.fsencode(root)
     except (TypeError, ValueError, OSError) as error:
-        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: {error}") from error
+        reason = getattr(error, "strerror", None) or cut(str(error))
+        raise InvalidInputError(f"{shown(path)} is not a path: {reason}") from error
     if "\0" in str(root):
-        raise InvalidInputError(f"{str(path)[:80]!r} is not a path: it has a NUL character")
+        raise InvalidInputError(f"{shown(path)} is not a path: it has a NUL character")
     return root
 
 

@@ -81,10 +81,10 @@ class IdIndex:
         return positions, self._rows[np.repeat(left, counts) + within].astype(np.int64)
 
 
-def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
-    """Ids given by a caller, as an array of the collection's id type.
+def listed_ids(values: Any, name: str = "ids") -> list[Any]:
+    """One id or several, as a caller gave them, as a list of Python values.
 
-    Raises InvalidInputError for ids of another type.
+    Raises InvalidInputError for what is neither; `name` is the argument's.
     """
     if hasattr(values, "to_pylist"):  # an Arrow array
         values = values.to_pylist()
@@ -95,14 +95,26 @@ def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
     if isinstance(values, str | int | uuid.UUID):
         values = [values]
     if isinstance(values, bytes) or not isinstance(values, Iterable):
-        raise InvalidInputError(f"ids is {shown(values)}; it must be an id or a list of ids")
-    items = list(values)
+        raise InvalidInputError(f"{name} is {shown(values)}; it must be an id or a list of ids")
+    return [_plain_id(item) for item in values]
+
+
+def _plain_id(item: Any) -> Any:
+    """An id as a Python value."""
+    if isinstance(item, uuid.UUID):  # stored as text
+        return str(item)
+    is_scalar = getattr(item, "shape", None) == () and hasattr(item, "item")
+    return item.item() if is_scalar else item
+
+
+def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
+    """Ids given by a caller, as an array of the collection's id type.
+
+    Raises InvalidInputError for ids of another type.
+    """
+    items = listed_ids(values)
     wanted = int if pa.types.is_integer(id_type) else str
     for number, item in enumerate(items):
-        if hasattr(item, "item"):  # a numpy scalar
-            item = items[number] = item.item()
-        if isinstance(item, uuid.UUID):  # stored as text
-            item = items[number] = str(item)
         if not isinstance(item, wanted) or isinstance(item, bool):
             raise InvalidInputError(
                 f"id number {number} is {shown(item)}; ids of this collection are {wanted.__name__}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from vecsearch.common.gate import gate
 from vecsearch.errors import InvalidInputError
 
 
+@gate
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes that bound the memory of an operation. The defaults suit most collections.

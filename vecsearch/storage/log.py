@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from vecsearch.common.show import shown
 from vecsearch.errors import (
     CollectionNotFoundError,
     ConflictError,
@@ -70,9 +71,10 @@ def _wanted(root: Path, version: int | None) -> int:
     present = required_versions(root)
     if version is None:
         return present[-1]
-    if version not in present:
+    if not isinstance(version, int) or version not in present:
         raise VersionNotFoundError(
-            f"{root} has no version {version}; it keeps versions {present[0]} to {present[-1]}",
+            f"{root} has no version {shown(version)}; "
+            f"it keeps versions {present[0]} to {present[-1]}",
             hint="Collection.versions() lists them",
             command_hint="`vecsearch versions` lists them",
         )

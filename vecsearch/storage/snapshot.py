@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from vecsearch.common.arrays import Positions
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError, VersionNotFoundError
 from vecsearch.storage import locks, log
@@ -153,10 +154,9 @@ class Snapshot:
     def check_columns(self, names: Sequence[str]) -> None:
         """Raises InvalidInputError for a missing column, naming the nearest."""
         for name in names:
-            if name not in self.manifest.schema.names:
-                raise InvalidInputError(
-                    f"there is no column {name!r}{did_you_mean(name, self.manifest.schema.names)}"
-                )
+            if not isinstance(name, str) or name not in self.manifest.schema.names:
+                known = did_you_mean(name, self.manifest.schema.names)
+                raise InvalidInputError(f"there is no column {shown(name)}{known}")
 
     def take(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
         """Columns of rows, in the order of `positions`. Vectors are returned as they were given."""

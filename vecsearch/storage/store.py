@@ -26,6 +26,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from vecsearch.common.arguments import check_seconds
 from vecsearch.common.fork import Lock
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.storage import disk, garbage, locks, log
@@ -79,7 +80,7 @@ class Store:
     def __init__(self, root: Path, lock_timeout: float, limits: Limits = DEFAULT_LIMITS) -> None:
         self.root = root
         self.files = OpenFiles(root)
-        self.lock_timeout = lock_timeout
+        self.lock_timeout = check_seconds("lock_timeout", lock_timeout)
         self.limits = limits
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it
@@ -124,7 +125,7 @@ class Store:
         Raises LockTimeoutError.
         """
         self.files.folder.check()
-        timeout = min(max(self.lock_timeout, 0), threading.TIMEOUT_MAX)
+        timeout = min(self.lock_timeout, threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
         turn = _Turn(self._threads)
         if not turn.take(timeout):

@@ -58,6 +58,28 @@ def resolve(stored: pa.DataType, array: pa.Array) -> pa.DataType:
     return wider
 
 
+def holds_days(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether the types differ only in that one has days where the other has moments.
+
+    A moment without a time zone holds a day, as its midnight.
+
+    Example:
+        >>> holds_days(pa.date32(), pa.timestamp("us"))
+        True
+    """
+    if one == other:
+        return True
+    if types.is_list(one) and types.is_list(other):
+        return holds_days(one.value_type, other.value_type)
+    if types.is_struct(one) and types.is_struct(other):
+        names = [{field.name for field in kind} for kind in (one, other)]
+        return names[0] == names[1] and all(
+            holds_days(one.field(name).type, other.field(name).type) for name in names[0]
+        )
+    day, moment = (one, other) if types.is_date32(one) else (other, one)
+    return bool(types.is_date32(day) and types.is_timestamp(moment) and moment.tz is None)
+
+
 def exact_cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
     """The same values in another type. Raises MisfitError if one of them would change."""
     given = array.type

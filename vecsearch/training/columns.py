@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 def require_column(table: pa.Table, name: str) -> Any:
     """A column by its name; InvalidInputError, with a suggestion, if there is none."""
-    if name not in table.column_names:
+    if not isinstance(name, str) or name not in table.column_names:
         raise InvalidInputError(
-            f"there is no column {name!r}{did_you_mean(name, table.column_names)}"
+            f"there is no column {shown(name)}{did_you_mean(name, table.column_names)}"
         )
     return table[name]
 

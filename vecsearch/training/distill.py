@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.common.gate import gated
 from vecsearch.errors import EmbedderError, InvalidInputError
 from vecsearch.storage.folders import whole_folder
 
@@ -33,6 +34,7 @@ SIF = 1e-4  # a: tokens with a larger share of the text than this are weighted d
 _WINDOW = 8192  # texts counted, or tokens embedded, at a time
 
 
+@gated
 def distill(
     teacher: SentenceTransformerEmbedder,
     folder: str | Path,

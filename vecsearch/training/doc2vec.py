@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vecsearch.common.gate import gated
 from vecsearch.common.optional import gensim_models
 from vecsearch.embedders import tokens
 from vecsearch.embedders.doc2vec import Doc2VecEmbedder
-from vecsearch.training.gensim import Progress, callbacks, tokenize_corpus
+from vecsearch.training.gensim import Progress, callbacks, check_settings, tokenize_corpus
 
 
+@gated
 def train_doc2vec(
     corpus: Iterable[str | Sequence[str]],
     *,
@@ -56,6 +58,15 @@ def train_doc2vec(
         >>> documents.embed_documents(["the sun"]).shape
         (1, 8)
     """
+    check_settings(
+        dim=dim,
+        window=window,
+        epochs=epochs,
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        infer_epochs=infer_epochs,
+    )
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     models = gensim_models("Training Doc2Vec")
     documents = [

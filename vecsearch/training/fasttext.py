@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vecsearch.common.gate import gated
 from vecsearch.common.optional import gensim_models
 from vecsearch.embedders.fasttext import FastTextEmbedder
 from vecsearch.embedders.tokens import Tokenizer
-from vecsearch.training.gensim import Progress, callbacks, tokenize_corpus
+from vecsearch.training.gensim import Progress, callbacks, check_settings, tokenize_corpus
 
 
+@gated
 def train_fasttext(
     corpus: Iterable[str | Sequence[str]],
     *,
@@ -58,6 +60,17 @@ def train_fasttext(
         >>> bool(words.embed_documents(["seaside"]).any())  # an unknown word
         True
     """
+    check_settings(
+        dim=dim,
+        window=window,
+        epochs=epochs,
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        min_n=min_n,
+        max_n=max_n,
+        buckets=buckets,
+    )
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     model = gensim_models("Training fastText").FastText(
         sentences=words,

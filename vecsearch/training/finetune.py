@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vecsearch.common.gate import gated
 from vecsearch.embedders.fingerprint import model_fingerprint
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder, no_progress_bars
 from vecsearch.errors import EmbedderError, InvalidInputError
@@ -66,6 +67,7 @@ class TuneReport:
     settings: Settings
 
 
+@gated
 def tune(
     model: str,
     pairs: Iterable[Mapping[str, Any]] | Pairs,

@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.arguments import check_whole
 from vecsearch.common.optional import gensim_models, require
+from vecsearch.common.show import shown
 from vecsearch.embedders import tokens
 from vecsearch.errors import InvalidInputError
 
+LARGEST_SETTING = 1_000_000  # for vectors of so many numbers, for so many epochs
+LARGEST_SEED = 2**31 - 1
 Progress = Callable[[int, int], None]
 """Called with the number of finished epochs and of all epochs; raise in it to stop the training."""
 
@@ -40,6 +44,14 @@ def tokenize_corpus(
         MissingExtraError: jieba is needed and not installed.
     """
     documents = list(corpus)
+    for number, document in enumerate(documents):
+        if not isinstance(document, str | list | tuple) or not (
+            isinstance(document, str) or all(isinstance(word, str) for word in document)
+        ):
+            raise InvalidInputError(
+                f"document {number} is {shown(document)}; it must be a text or a list of words"
+            )
+    check_whole("min_count", min_count, 1)
     if cutting is None:
         cutting = (
             "jieba"
@@ -57,6 +69,14 @@ def tokenize_corpus(
             f"occurs {min_count} times (min_count)"
         )
     return words, cutting
+
+
+def check_settings(**settings: int) -> None:
+    """Raise InvalidInputError for a setting that is no whole number in its range."""
+    for name, value in settings.items():
+        largest = LARGEST_SEED if name == "seed" else LARGEST_SETTING
+        if check_whole(name, value, 0 if name in ("seed", "negative") else 1) > largest:
+            raise InvalidInputError(f"{name} is {value:,}; it must be {largest:,} or less")
 
 
 def callbacks(progress: Progress | None, epochs: int) -> list[Any]:

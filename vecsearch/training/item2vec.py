@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.gate import gated
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.columns import id_column, require_column
-from vecsearch.training.gensim import Progress, skip_gram
+from vecsearch.training.gensim import Progress, check_settings, skip_gram
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@gated
 def train_item2vec(
     table: pa.Table,
     *,
@@ -76,6 +78,15 @@ def train_item2vec(
         >>> items.most_similar("pen", k=1)[0][0]
         'ink'
     """
+    check_settings(
+        dim=dim,
+        window=window,
+        epochs=epochs,
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        min_count=min_count,
+    )
     sessions = sessions_of(table, session, item, order, seed)
     if not any(len(items) > 1 for items in sessions):
         raise InvalidInputError(

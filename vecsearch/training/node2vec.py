@@ -9,16 +9,19 @@ table over pairs of edges.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.gate import gated
+from vecsearch.common.show import shown
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.columns import id_column, require_column
-from vecsearch.training.gensim import Progress, skip_gram
+from vecsearch.training.gensim import Progress, check_settings, skip_gram
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -156,6 +159,7 @@ def _biased_step(
     return chosen
 
 
+@gated
 def train_node2vec(
     edges: pa.Table,
     *,
@@ -211,8 +215,18 @@ def train_node2vec(
         >>> train_node2vec(edges, dim=8).embed_documents(["a"]).shape
         (1, 8)
     """
-    if p <= 0 or q <= 0:
-        raise InvalidInputError(f"p is {p} and q is {q}; both must be above 0")
+    check_settings(
+        dim=dim,
+        window=window,
+        epochs=epochs,
+        negative=negative,
+        seed=seed,
+        workers=workers,
+        walks=walks,
+        length=length,
+    )
+    if not (0 < p < math.inf and 0 < q < math.inf):
+        raise InvalidInputError(f"p is {shown(p)} and q is {shown(q)}; both must be above 0")
     graph = Graph.from_table(edges, source, target, weight, directed)
     random = np.random.default_rng(seed)
     sentences: list[list[str]] = []

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vecsearch.common.arguments import check_names, check_whole
+from vecsearch.common.gate import gated
 from vecsearch.common.pca import principal_axes
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows, number_of
 from vecsearch.errors import InvalidInputError
@@ -19,6 +22,7 @@ VARIANCE = 0.95  # the share that the dimensions keep where `dim` is None
 LARGEST_DIM = 256
 
 
+@gated
 def fit_table(
     table: pa.Table,
     *,
@@ -53,8 +57,9 @@ def fit_table(
         >>> bool(abs(a - b) < abs(a - c))
         True
     """
+    check_whole("most_categories", most_categories, 1)
     chosen = (
-        list(columns)
+        check_names("columns", columns)
         if columns is not None
         else [name for name in table.column_names if not _is_id(table[name])]
     )
@@ -65,8 +70,8 @@ def fit_table(
             f"nothing to fit on: no column of {', '.join(chosen) or 'the table'} varies"
         )
     width = sum(column.width for column in fitted)
-    if dim is not None and not 1 <= dim <= width:
-        raise InvalidInputError(f"dim is {dim}; these columns have {width} dimensions")
+    if dim is not None and check_whole("dim", dim, 1) > width:
+        raise InvalidInputError(f"dim is {shown(dim)}; these columns have {width} dimensions")
     encoded = encode_rows(fitted, table.select([column.name for column in fitted]).to_pylist())
     center = np.nanmean(encoded, axis=0)
     centered = np.where(np.isnan(encoded), 0.0, encoded - center)
@@ -89,7 +94,7 @@ def _fit_column(table: pa.Table, name: str, most_categories: int) -> Column:
 
     if name not in table.column_names:
         raise InvalidInputError(
-            f"there is no column {name!r}{did_you_mean(name, table.column_names)}"
+            f"there is no column {shown(name)}{did_you_mean(name, table.column_names)}"
         )
     column, kind = table[name], table[name].type
     if pa.types.is_dictionary(kind):

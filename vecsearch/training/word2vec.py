@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vecsearch.common.gate import gated
 from vecsearch.embedders.tokens import Tokenizer
 from vecsearch.embedders.words import WordEmbedder
-from vecsearch.training.gensim import Progress, skip_gram, tokenize_corpus
+from vecsearch.training.gensim import Progress, check_settings, skip_gram, tokenize_corpus
 
 
+@gated
 def train_word2vec(
     corpus: Iterable[str | Sequence[str]],
     *,
@@ -53,6 +55,9 @@ def train_word2vec(
         >>> words.embed_documents(["the sea"]).shape
         (1, 8)
     """
+    check_settings(
+        dim=dim, window=window, epochs=epochs, negative=negative, seed=seed, workers=workers
+    )
     words, cutting = tokenize_corpus(corpus, cutting, min_count)
     keys, vectors = skip_gram(
         words,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
 from vecsearch.ingest.sources.reading import Place, Places, Reading
+from vecsearch.storage.widening import MisfitError, first_misfit, holds_days, resolve
 from vecsearch.types import BEIR_ID, ID
 
 Batches = Iterator["pa.RecordBatch | Located"]
@@ -88,6 +91,7 @@ class Part:
             part uses them, the rows of the others are cast afterwards.
         untyped: Whether the columns are text until they are read (CSV).
         is_file: Whether it is a file or folder, whose rows messages call by its name.
+        firsts: Where columns have their first value, for messages, if their types are of values.
         only_markers: Columns that hold nothing but markers such as NA: missing values where another
             part has values of a type, and texts otherwise.
     """
@@ -98,7 +102,12 @@ class Part:
     read: Callable[[pa.Schema], Batches]
     untyped: bool = False
     is_file: bool = False
+    firsts: Mapping[str, str] | None = None
     only_markers: frozenset[str] = frozenset()
+
+    def place_of(self, column: str) -> str:
+        """Where a column has its first value, as well as that is known."""
+        return (self.firsts or {}).get(column, self.name)
 
 
 @dataclass(frozen=True)
@@ -194,11 +203,14 @@ def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType
                 schemas = [pa.schema([("column", kind)]) for kind in (common, found)]
                 common = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
         except (pa.ArrowInvalid, pa.ArrowTypeError):
+            if holds_days(common, found):
+                common = resolve(common, pa.array([], found))
+                continue
             if all(part.untyped or is_text(kind) for part, kind in held):
                 return pa.large_string()
             raise InvalidInputError(
-                f"column {name!r} is {common} in {first.name} and {found} in {part.name}; convert "
-                "one of them, or add the files one by one"
+                f"column {name!r} is {common} in {first.place_of(name)} and {found} in "
+                f"{part.place_of(name)}; convert one of them, or add the files one by one"
             ) from None
         if pa.types.is_null(held[0][1]):
             first = part
@@ -215,7 +227,9 @@ def _stream(
         try:
             for item in part.read(wanted):
                 found = item if isinstance(item, Located) else Located(item, ())
-                batch = conform(found.batch, schema, part.name)
+                at = Places()
+                at.note(found.batch.num_rows, file, found.numbers or rows)
+                batch = conform(found.batch, schema, part.name, at)
                 places.note(batch.num_rows, file, found.numbers or rows)
                 rows += batch.num_rows
                 yield batch
@@ -225,8 +239,16 @@ def _stream(
             reading.fail(error, Place(file))
 
 
-def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
+def conform(
+    batch: pa.RecordBatch, schema: pa.Schema, name: str, places: Places | None = None
+) -> pa.RecordBatch:
     """The batch in that schema; columns it lacks are null.
+
+    Args:
+        batch: Some rows.
+        schema: The columns of all parts.
+        name: What the rows are a part of, for messages.
+        places: Where each of the rows is; None where only the part is known.
 
     Raises:
         InvalidInputError: A value does not fit the type of its column.
@@ -246,6 +268,12 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
                 column.validate(full=True)
             arrays.append(plain_array(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            row = first_misfit(column, partial(_plain, field.type)) if places else None
+            if row is not None and places is not None:
+                raise InvalidInputError(
+                    f"{places.place(row)}, column {field.name!r}: {shown(column[row].as_py())} of "
+                    f"type {column.type} does not fit {field.type}, which the column has elsewhere"
+                ) from error
             raise InvalidInputError(
                 f"{name}: column {field.name!r} is {column.type} and does not fit {field.type}: "
                 f"{error}"
@@ -254,6 +282,13 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
     except pa.ArrowInvalid as error:
         raise InvalidInputError(f"{name} has values that are not valid Arrow: {error}") from error
+
+
+def _plain(kind: pa.DataType, array: pa.Array) -> None:
+    try:
+        plain_array(array, kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise MisfitError from error
 
 
 def _rebatched(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:

@@ -2,9 +2,9 @@
 
 A column is an integer (or number, bool, date, time) only if each of its cells is one, written as it
 would be written out again. "007", "+86" and numbers with more digits than a type holds are text, as
-is everything mixed. An empty cell is null. NA, NaN, null, None and #N/A are null in a column that
-otherwise is not text; in a text column they are text. Where several files are read together, all
-their cells decide.
+is everything mixed, except days among moments, which are midnights. An empty cell is null. NA, NaN,
+null, None and #N/A are null in a column that otherwise is not text; in a text column they are text.
+Where several files are read together, all their cells decide.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ _CANDIDATES = [
     _FLOAT,
     _BOOL,
     Candidate(pa.date32(), f"^{_DAY}$"),
-    Candidate(pa.timestamp("us"), f"^{_MOMENT}$"),
+    # Days among moments are their midnights, as where a column of days becomes wider.
+    Candidate(pa.timestamp("us"), f"^({_DAY}|{_MOMENT})$"),
     Candidate(pa.timestamp("us", "UTC"), rf"^{_MOMENT}(Z|[+-]\d{{2}}:?\d{{2}})$"),
 ]
 _MISSING = pa.array(["NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -99,6 +100,8 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
     kinds = set(map(type, values))
     if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
         values = [None if is_nan(value) else _for_arrow(value) for value in values]
+        if "timestamp" in str(field.type):
+            values = [_with_moments(value) for value in values]
     try:
         return pa.array(values, field.type)
     except _CONVERSION_ERRORS as error:
@@ -138,6 +141,17 @@ def _for_arrow(value: Any) -> Any:
             if value.dtype.kind in "iuf"
             else value.tolist()
         )
+    return value
+
+
+def _with_moments(value: Any) -> Any:
+    """The value with datetimes at midnight for its dates; Arrow takes them as dates, too."""
+    if type(value) is dt.date:
+        return dt.datetime(value.year, value.month, value.day)
+    if type(value) in (list, tuple):
+        return type(value)(map(_with_moments, value))
+    if isinstance(value, dict):
+        return {key: _with_moments(item) for key, item in value.items()}
     return value
 
 

@@ -17,6 +17,7 @@ from vecsearch.ingest.sources.encoding import TextFile
 from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.sources.reading import Place
 from vecsearch.ingest.sources.row_types import Block, Columns, Row, Where
+from vecsearch.storage.widening import holds_days
 from vecsearch.types import BEIR_ID, ID
 
 
@@ -71,7 +72,9 @@ def read_jsonl(file: SourceFile) -> Part:
             arrays += typed.arrays(rows)
             yield Located(pa.RecordBatch.from_arrays(arrays, schema=whole), numbers)
 
-    return Part(file.name, total, whole, read)
+    firsts = {name: kinds.first_place() for name, kinds in columns.kinds.items()}
+    known = {name: place for name, place in firsts.items() if place}
+    return Part(file.name, total, whole, read, firsts=known)
 
 
 def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) -> pa.Schema:
@@ -84,7 +87,9 @@ def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) ->
     for field in schema:
         found = dates[field.name].type() if is_text(field.type) else None
         stated = known.get(field.name, found)
-        is_date = stated is not None and stated == found
+        is_date = stated is not None and found is not None and holds_days(stated, found)
+        if is_date and pa.types.is_date32(found):
+            found = stated  # days in a column of moments
         special = field.name in (ID, BEIR_ID, file.text_column)
         fields.append(field.with_type(found) if is_date and not special else field)
     return pa.schema(fields)

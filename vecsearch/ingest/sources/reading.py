@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from vecsearch.common.arguments import check_one_of
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.types import Failure, OnError, ReadReport
@@ -122,8 +123,8 @@ def reading_options(
             b"".decode(encoding)
         except (LookupError, TypeError, ValueError) as error:
             raise InvalidInputError(
-                f'encoding is {encoding!r}; it must be one that Python knows, such as "utf-8", '
-                '"latin-1", "gb18030", "big5" or "shift_jis"'
+                f"encoding is {shown(encoding)}; it must be one that Python knows, such as "
+                '"utf-8", "latin-1", "gb18030", "big5" or "shift_jis"'
             ) from error
     return Reading(on_error, encoding, _csv_options(dict(csv or {})))
 

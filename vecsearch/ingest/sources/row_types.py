@@ -282,6 +282,11 @@ class Kinds:
         self.items = self.items or Kinds(f"the lists of {self.name}", self.where)
         return self.items
 
+    def first_place(self) -> str:
+        """Where the first value is; "" where all are null."""
+        rows = [row for kind, row in self.first.items() if kind != "null"]
+        return self.where(min(rows)) if rows else ""
+
     def is_mixed(self) -> bool:
         """Whether the values have no common type."""
         try:
@@ -298,6 +303,8 @@ class Kinds:
         """
         kinds = self.first.keys() - {"null"}
         kinds = {_WIDER[kind] if _WIDER.get(kind) in kinds else kind for kind in kinds}
+        if kinds & {"datetime", "datetime of nanoseconds"}:
+            kinds.discard("date")  # days are midnights among datetimes
         if first_kind and len(kinds) > 1 and not kinds <= _NUMBERS:
             kinds = {next(kind for kind in self.first if kind != "null")}
         if len(kinds) > 1 and kinds <= _NUMBERS:

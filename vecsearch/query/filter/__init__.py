@@ -53,6 +53,7 @@ import pyarrow.acero as acero
 import pyarrow.compute as pc
 
 from vecsearch.common.fork import importing
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
@@ -242,5 +243,7 @@ def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> F
         )
     name = missing[1]
     if name in schema.names:
-        return FilterError(f"column {name!r} is {schema.field(name).type}, which no filter reads")
-    return FilterError(f"there is no column {name!r}{did_you_mean(name, schema.names)}")
+        return FilterError(
+            f"column {shown(name)} is {schema.field(name).type}, which no filter reads"
+        )
+    return FilterError(f"there is no column {shown(name)}{did_you_mean(name, schema.names)}")
