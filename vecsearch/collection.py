@@ -23,9 +23,11 @@ from vecsearch.common.arguments import (
     check_one_of,
     check_recall,
     check_text_column,
+    check_timeout,
     parse_bytes,
     parse_metric,
 )
+from vecsearch.common.deadline import limited, time_limit
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.optional import require
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Where: TypeAlias = "str | pc.Expression"
+Ids: TypeAlias = "Iterable[Id] | Id"
 LOCK_TIMEOUT = 60.0
 
 
@@ -898,9 +901,11 @@ class Collection:
         k: int = 10,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
+        timeout: float | None = None,
     ) -> Hits:
         """Find the k documents most similar to a query.
 
@@ -910,16 +915,22 @@ class Collection:
             where: Only search documents for which this is true: SQL text such as
                 "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression. With a chunker, a
                 filter on the text sees the passages that are searched, not whole documents.
+            ids: Only search documents with one of these ids: an id, or a list, set, numpy array, Arrow
+                array or Series of them. Ids that no document has are left out in silence. With
+                `where`, both must hold.
             recall: The mean recall to deliver at the least cost. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents, in a collection with a chunker.
+            timeout: Seconds that the call may take; the time is looked at between segments, and in
+                a filter every 131,072 rows or 32 MB. None: no limit.
 
         Returns:
             Hits, best first.
 
         Raises:
-            InvalidInputError: The query, k or recall is wrong.
+            InvalidInputError: The query, k, recall or an id is wrong.
             FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
             EmbedderMismatchError: The model is not the one that made the collection's vectors.
 
@@ -927,11 +938,18 @@ class Collection:
             >>> hit = c.search("ship", k=1, where="year > 2000")[0]
             >>> hit.id, hit["year"]
             ('ship', 2021)
+            >>> c.search("ship", ids=["bus", "boat", "plane"]).ids
+            ['bus', 'boat']
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.search(
+                    query, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+                )
         searcher = self._searching()
         snapshot = searcher.snapshot
         vector = self._encoder(snapshot.manifest).encode(query)
-        selection = searcher.selector.select(where)
+        selection = searcher.selector.select(where, ids)
         target = self._target(recall, snapshot)
         k = check_k(k)
         if passages or not snapshot.manifest.chunked:
@@ -948,9 +966,11 @@ class Collection:
         k: int = 10,
         *,
         where: Where | Sequence[Where | None] | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
+        timeout: float | None = None,
     ) -> list[Hits]:
         """Search for many queries at once, on all cores. Results are the same as one by one.
 
@@ -958,22 +978,32 @@ class Collection:
             queries: Texts, or a float matrix (n, dim).
             k: Maximum number of hits for each query.
             where: One filter for all queries, or a list with one for each (None: no filter).
+            ids: The ids of documents to search, as in `search`, the same for all queries.
             recall: The mean recall to deliver. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents.
+            timeout: Seconds that the whole call may take, as in `search`; the time is looked at
+                after every 1,024 queries, too, and in exact search every few of them. No limit by
+                default.
 
         Returns:
             The hits of each query, in order.
 
         Raises:
-            InvalidInputError: A query (the message says which), k or recall is wrong.
+            InvalidInputError: A query (the message says which), k, recall or an id is wrong.
             FilterError: A filter is wrong.
+            OperationTimeoutError: The searches were not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
 
         Example:
             >>> [hits.ids for hits in c.search_batch(["ship at sea", "bus in town"], k=1)]
             [['ship'], ['bus']]
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.search_batch(
+                    queries, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+                )
         searcher = self._searching()
         snapshot = searcher.snapshot
         vectors = self._encoder(snapshot.manifest).encode_many(queries)
@@ -983,7 +1013,8 @@ class Collection:
                 f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a "
                 "query"
             )
-        selections = [searcher.selector.select(item) for item in wheres]
+        ids = None if ids is None else searcher.selector.as_ids(ids)
+        selections = [searcher.selector.select(item, ids) for item in wheres]
         k, target = check_k(k), self._target(recall, snapshot)
         if passages or not snapshot.manifest.chunked:
             found = searcher.batch(vectors, k, selections, target, exact)
@@ -993,7 +1024,15 @@ class Collection:
             self._monitor.note(searcher, vectors, k, selections[0], target, exact=exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
-    def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
+    def search_range(
+        self,
+        query: Any,
+        min_score: float,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        timeout: float | None = None,
+    ) -> Hits:
         """Find every row that scores at least `min_score`, by exact search.
 
         Args:
@@ -1001,24 +1040,30 @@ class Collection:
             min_score: The lowest score. For "l2", `min_score=-r * r` finds all rows within distance
                 r.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
+            timeout: Seconds that the call may take, as in `search`.
 
         Returns:
             Hits, best first: passages in a collection with a chunker, or else documents.
 
         Raises:
-            InvalidInputError: The query or min_score is wrong.
+            InvalidInputError: The query, min_score or an id is wrong.
             FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
 
         Example:
             >>> c.search_range("a large ship at sea", 0.99).ids
             ['ship']
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.search_range(query, min_score, where=where, ids=ids)
         searcher = self._searching()
         snapshot = searcher.snapshot
         min_score = check_min_score(min_score, snapshot.manifest.metric)
         vector = self._encoder(snapshot.manifest).encode(query)
-        found = searcher.within(vector, min_score, searcher.selector.select(where))
+        found = searcher.within(vector, min_score, searcher.selector.select(where, ids))
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def measure_recall(
@@ -1027,6 +1072,7 @@ class Collection:
         n_queries: int = 500,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         queries: Any = None,
         seed: int = 0,
@@ -1039,6 +1085,7 @@ class Collection:
             k: Number of hits of each search.
             n_queries: Maximum number of queries.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
             recall: The recall that searches are to deliver. None: the collection's target.
             queries: Texts, vectors, or "sampled" for those that `sample_queries` stored. None:
                 random rows, each searching for its neighbors but not for itself.
@@ -1064,7 +1111,7 @@ class Collection:
             searcher,
             check_k(k),
             n_queries,
-            searcher.selector.select(where),
+            searcher.selector.select(where, ids),
             target,
             asked,
             seed,
@@ -1120,6 +1167,7 @@ class Collection:
         *,
         k: int | Sequence[int] | None = None,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
         n_queries: int = 500,
@@ -1136,6 +1184,7 @@ class Collection:
             qrels: A file (BEIR or TREC), or query id -> document id -> grade.
             k: Depth or depths. None: 10 and 100.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
             recall: The recall to deliver. None: the collection's target.
             exact: Use exact search.
             n_queries: Without judgments: number of questions to generate.
@@ -1158,10 +1207,13 @@ class Collection:
         from vecsearch.evaluation.known_items import known_item_quality
 
         snapshot = self._snapshot
-        search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
+        ids = None if ids is None else self._searching().selector.as_ids(ids)
+        search = functools.partial(
+            self.search_batch, where=where, ids=ids, recall=recall, exact=exact
+        )
         if queries is not None or qrels is not None:
             return judged_quality(snapshot, search, queries, qrels, k)
-        rows = self._searching().selector.select(where).rows
+        rows = self._searching().selector.select(where, ids).rows
         model, split = self._model_of(snapshot.manifest), self._splitter(snapshot.manifest)
         return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
 
@@ -1171,6 +1223,7 @@ class Collection:
         k: int = 10,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
     ) -> Plan:
@@ -1180,6 +1233,7 @@ class Collection:
             query: Ignored: a plan does not depend on the query.
             k: Maximum number of hits.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
             recall: The recall to deliver. None: the collection's target.
             exact: Whether to use exact search.
 
@@ -1195,7 +1249,7 @@ class Collection:
             exact search over 2 rows: there is no index
         """
         searcher = self._searching()
-        selection = searcher.selector.select(where)
+        selection = searcher.selector.select(where, ids)
         target = self._target(recall, searcher.snapshot)
         return searcher.plan(check_k(k), target, exact, selection)
 
@@ -1319,6 +1373,7 @@ class Collection:
         k: int = 10,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
     ) -> Hits:
@@ -1333,6 +1388,7 @@ class Collection:
             negative: Ids of documents whose vectors are subtracted.
             k: How many documents to return.
             where: As in `search`.
+            ids: As in `search`.
             recall: As in `search`.
             exact: As in `search`.
 
@@ -1350,7 +1406,7 @@ class Collection:
         """
         metric = self._snapshot.manifest.metric
         target, given = analogy_query(metric, self.features, positive, negative)
-        hits = self.search(target, k + len(given), where=where, recall=recall, exact=exact)
+        hits = self.search(target, k + len(given), where=where, ids=ids, recall=recall, exact=exact)
         return hits.without(given, k)
 
     def torch_embedding(
@@ -1383,65 +1439,100 @@ class Collection:
         """
         return torch_embedding(self._snapshot, ids, trainable, missing)
 
-    def count(self, where: Where | None = None) -> int:
-        """Number of documents that match a filter.
+    def count(
+        self,
+        where: Where | None = None,
+        *,
+        ids: Ids | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Number of documents that match a filter, or have one of some ids.
 
         Args:
             where: A filter. None: all documents. With a chunker, a filter on the text sees whole
                 documents here.
+            ids: The ids of documents to count, as in `search`: those that are not there, and
+                repetitions, do not count.
+            timeout: Seconds that the call may take, as in `search`.
 
         Raises:
             FilterError: The filter is wrong.
+            InvalidInputError: An id has the wrong type.
+            OperationTimeoutError: The count was not done within `timeout`.
 
         Example:
             >>> c.count("year > 2000")
             2
+            >>> c.count(ids=["bus", "plane"])
+            1
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.count(where, ids=ids)
         snapshot = self._snapshot
-        return (
-            snapshot.manifest.documents
-            if where is None
-            else snapshot.documents_in(self._searching().selector.select_documents(where))
-        )
+        if where is None and ids is None:
+            return snapshot.manifest.documents
+        return snapshot.documents_in(self._searching().selector.select_documents(where, ids))
 
     def __len__(self) -> int:
         return self._snapshot.manifest.documents
 
     def to_arrow(
-        self, columns: Sequence[str] | None = None, *, where: Where | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        timeout: float | None = None,
     ) -> pa.Table:
         """All rows as a pyarrow Table: one row for each document or, with a chunker, each passage.
 
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
+            ids: The ids of documents to return, as in `search`. The rows come in the collection's
+                order, each once; `get` gives them in the order of the ids.
+            timeout: Seconds that the call may take, as in `search`.
 
         Returns:
             The table. Cosine collections store unit vectors and lengths, so vectors come back
             within a relative error of 1e-6 (1e-3 with dtype "float16").
 
         Raises:
-            InvalidInputError: A column does not exist.
+            InvalidInputError: A column does not exist, or an id has the wrong type.
             FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
 
         Example:
             >>> c.to_arrow(["id", "year"], where="year < 2010").to_pylist()
             [{'id': 'boat', 'year': 1999}, {'id': 'bus', 'year': 2003}]
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.to_arrow(columns, where=where, ids=ids)
         snapshot = self._snapshot
         names = snapshot.columns if columns is None else list(columns)
         snapshot.check_columns(names)
         return pa.Table.from_batches(
-            snapshot.scan(names, self._searching().selector.select(where)),
+            snapshot.scan(names, self._searching().selector.select(where, ids)),
             schema=snapshot.schema_of(names),
         )
 
-    def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
+    def to_pandas(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        timeout: float | None = None,
+    ) -> Any:
         """The same as `to_arrow`, as a pandas DataFrame.
 
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
+            ids: The ids of documents to return, as in `to_arrow`.
+            timeout: Seconds that the call may take, as in `search`.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -1451,35 +1542,46 @@ class Collection:
             [1999, 2021, 2003]
         """
         require("pandas", "pandas", "pandas", "to_pandas()")
-        return self.to_arrow(columns, where=where).to_pandas()
+        return self.to_arrow(columns, where=where, ids=ids, timeout=timeout).to_pandas()
 
     def scan(
         self,
         columns: Sequence[str] | None = None,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         batch_rows: int = 8192,
+        timeout: float | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Stream all rows in batches, from one version whatever is committed meanwhile.
 
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
+            ids: The ids of documents to return, as in `to_arrow`.
             batch_rows: Maximum number of rows in a batch.
+            timeout: Seconds from the call until the last batch is asked for. The time is looked at
+                before each batch. None: no limit.
 
         Returns:
             An iterator of pyarrow RecordBatches.
 
         Raises:
-            InvalidInputError: A column does not exist.
+            InvalidInputError: A column does not exist, or an id has the wrong type.
             FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`, here or at a batch.
 
         Example:
             >>> [batch.num_rows for batch in c.scan(["id"], batch_rows=2)]
             [2, 1]
         """
         searcher = self._searching()
-        return searcher.snapshot.scan(columns, searcher.selector.select(where), batch_rows)
+        if timeout is None:
+            selection = searcher.selector.select(where, ids)
+            return searcher.snapshot.scan(columns, selection, batch_rows)
+        with time_limit(check_timeout(timeout)) as deadline:
+            selection = searcher.selector.select(where, ids)
+            return limited(searcher.snapshot.scan(columns, selection, batch_rows), deadline)
 
     def info(self) -> CollectionInfo:
         """The collection's documents, columns, embedder and indexes.

@@ -73,6 +73,18 @@ def check_k(k: int) -> int:
     return number
 
 
+def check_timeout(seconds: Any) -> float:
+    """A time limit in seconds, above 0."""
+    number = (
+        float(seconds) if isinstance(seconds, Real) and not isinstance(seconds, bool) else math.nan
+    )
+    if not number > 0:
+        raise InvalidInputError(
+            f"timeout is {shown(seconds)}; it must be a number of seconds above 0, or None"
+        )
+    return number
+
+
 def check_min_score(score: Any, metric: Metric) -> float:
     """The lowest score that a hit may have; of Euclidean distances no score is above 0."""
     number = float(score) if isinstance(score, Real) and not isinstance(score, bool) else math.nan

@@ -7,7 +7,7 @@ returns candidates, which the caller compares with the ids themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -71,23 +71,59 @@ class IdIndex:
 def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
     """Ids given by a caller, as an array of the collection's id type.
 
+    One id, or any number of them: a list, tuple, set, range or generator, a numpy or Arrow array, a
+    pandas or polars Series.
+
     Raises InvalidInputError for ids of another type.
     """
-    if hasattr(values, "to_pylist"):  # an Arrow array
-        values = values.to_pylist()
-    elif hasattr(values, "tolist"):  # a numpy scalar or array, a Series
-        values = values.tolist()
-    elif hasattr(values, "as_py"):
-        values = values.as_py()
+    array = _ids_in_bulk(values, id_type)
+    if array is not None:
+        return array
+    for convert in ("to_pylist", "tolist", "to_list", "as_py"):  # Arrow, numpy, polars, a scalar
+        if hasattr(values, convert):
+            values = getattr(values, convert)()
+            break
     if isinstance(values, str | int):
         values = [values]
-    if isinstance(values, bytes) or not isinstance(values, Iterable):
+    is_table = hasattr(values, "columns") or isinstance(values, Mapping)
+    if isinstance(values, bytes) or is_table or not isinstance(values, Iterable):
         raise InvalidInputError(f"ids is {shown(values)}; it must be an id or a list of ids")
     items = list(values)
+    array = _ids_in_bulk(items, id_type)
+    return _checked_ids(items, id_type) if array is None else array
+
+
+def _ids_in_bulk(values: Any, id_type: pa.DataType) -> pa.Array | None:
+    """The ids, where Arrow or numpy can tell by themselves that all have the type; else None."""
+    try:
+        if (
+            isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iu"
+        ) or isinstance(values, list):
+            array = pa.array(values)
+        elif isinstance(values, pa.ChunkedArray):
+            array = values.combine_chunks()
+        elif isinstance(values, pa.Array):
+            array = values
+        else:
+            return None
+        array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        is_text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+        fits = pa.types.is_integer(array.type) if pa.types.is_integer(id_type) else is_text
+        return array.cast(id_type) if fits and not array.null_count else None
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _checked_ids(items: list[Any], id_type: pa.DataType) -> pa.Array:
+    """The ids, each looked at; the error names the first that has another type."""
     wanted = int if pa.types.is_integer(id_type) else str
     for number, item in enumerate(items):
         if hasattr(item, "item"):  # a numpy scalar
             item = items[number] = item.item()
+        elif hasattr(item, "as_py"):  # an Arrow scalar
+            item = items[number] = item.as_py()
         if not isinstance(item, wanted) or isinstance(item, bool):
             raise InvalidInputError(
                 f"id number {number} is {shown(item)}; ids of this collection are {wanted.__name__}"

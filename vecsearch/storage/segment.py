@@ -23,6 +23,7 @@ from vecsearch.types import CHUNK, ID, VECTOR, Id
 
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
 IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in milliseconds, once
+MANY_ROWS = 64  # rows for one that is read, up to which verifying a whole column is faster
 WHOLE: Layout = (0, 0, None, 0)
 
 
@@ -144,6 +145,12 @@ class Segment:
             return found
         starts, stops = values[rows].tolist(), values[rows + 1].tolist()
         return [str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
+
+    def some_ids(self, rows: npt.NDArray[np.int64]) -> pa.Array:
+        """The ids of rows, as an array; of many rows faster than `take`."""
+        if len(rows) * MANY_ROWS > self.rows:
+            return self.column(ID).take(pa.array(rows))
+        return self.take([ID], rows).column(0)
 
     def whole(self) -> pa.RecordBatch:
         """All columns, not verified."""

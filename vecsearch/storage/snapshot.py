@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.deadline import check_time
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError, VersionNotFoundError
 from vecsearch.storage import locks, log
@@ -34,6 +35,7 @@ from vecsearch.types import ID, NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
 FEW_ROWS = 256  # so few ids are read faster one by one than through Arrow
+MANY_IDS = 16  # rows for one id, up to which a pass over all ids is faster than looking each up
 
 
 class Snapshot:
@@ -116,11 +118,12 @@ class Snapshot:
         owners, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for start, entry in zip(self.starts, self.manifest.segments, strict=False):
             owner, rows = self.files.ids(entry).find(keys)
+            check_time()
             if not len(rows):
                 continue
             matches = ~np.isin(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
-                stored = self.files.segment(entry).take([ID], rows).column(0)
+                stored = self.files.segment(entry).some_ids(rows)
                 same = pc.equal(stored, ids.take(pa.array(owner)))
                 matches &= same.to_numpy(zero_copy_only=False)
             owners.append(owner[matches])
@@ -128,6 +131,24 @@ class Snapshot:
         owner, position = np.concatenate(owners), np.concatenate(positions)
         order = np.lexsort((position, owner))
         return owner[order], position[order]
+
+    def select_ids(self, ids: pa.Array) -> RowSelection:
+        """The live rows of some ids, of the collection's id type; unknown ids select nothing.
+
+        Few ids are found by their keys, many by one pass over the column of ids.
+        """
+        mask = np.zeros(self.rows, bool)
+        if len(ids) * MANY_IDS < self.rows:
+            mask[self.locate(ids)[1]] = True
+            return RowSelection(mask, int(np.count_nonzero(mask)))
+        for start, entry in zip(self.starts, self.manifest.segments, strict=False):
+            column = self.files.segment(entry).column(ID)
+            found = pc.is_in(column, value_set=ids)
+            mask[start : start + entry.rows] = found.to_numpy(zero_copy_only=False)
+            check_time()
+        if self.live.mask is not None:
+            mask &= self.live.mask
+        return RowSelection(mask, int(np.count_nonzero(mask)))
 
     def split(self, positions: Positions) -> Iterator[tuple[int, Positions, Positions]]:
         """Group positions by segment.
@@ -199,6 +220,7 @@ class Snapshot:
         self.check_columns(names)
         rows = (self.live if selection is None else selection).rows
         for at in range(0, len(rows), batch_rows):
+            check_time()
             yield self.take(names, rows[at : at + batch_rows])
 
     def vectors_at(self, positions: Positions) -> npt.NDArray[np.float32]:

@@ -26,6 +26,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from vecsearch.common.deadline import check_time, seconds_left
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.storage import disk, garbage, locks, log
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
@@ -88,12 +89,16 @@ class Store:
     def locked(self) -> Iterator[Snapshot]:
         """Hold the writer's lock. Yields the latest version, which stays the latest.
 
-        Raises LockTimeoutError.
+        Raises LockTimeoutError; OperationTimeoutError if a time limit of the operation is shorter.
         """
         self.files.folder.check()
         timeout = min(max(self.lock_timeout, 0), threading.TIMEOUT_MAX)
+        left = seconds_left()
+        if left is not None:
+            timeout = min(timeout, left + 0.001)
         deadline = time.monotonic() + timeout
         if not self._threads.acquire(timeout=timeout):
+            check_time()
             raise LockTimeoutError(
                 f"another thread has been writing to {self.root} for {timeout:g} s",
                 hint="wait for it, or pass a longer lock_timeout",
