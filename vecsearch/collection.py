@@ -53,6 +53,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
 from vecsearch.ingest.sources import open_source, reading_options
 from vecsearch.maintenance import compact, edit, versions
+from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
@@ -307,7 +308,8 @@ class Collection:
                 absent), the text column or a ready-made `vector`, and any others, which are stored
                 as typed metadata.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
-                document, or "replace" the old one.
+                document, "replace" the old one, or "update" the columns that the data gives (see
+                `upsert`).
             id_column: The data's column that holds the ids; BEIR's `_id` is taken where there is
                 no `id`.
             text_column: The data's column that holds the text. None: the collection's name for it.
@@ -337,8 +339,11 @@ class Collection:
             >>> c.add([{"id": "boat", "text": "a rowing boat"}], on_conflict="replace").replaced
             1
         """
-        check_one_of("on_conflict", on_conflict, ("error", "skip", "replace"))
+        check_one_of("on_conflict", on_conflict, ("error", "skip", "replace", "update"))
         reading = reading_options(on_error, encoding, csv)
+        updates = on_conflict == "update"
+        if updates:
+            reading = noting_columns(reading)
         self._writable()
         # Another process may have moved the collection to another model.
         manifest = self.refresh()._snapshot.manifest
@@ -366,62 +371,181 @@ class Collection:
                 progress=advance,
                 places=source.places,
                 reading=reading,
+                complete=merging(reading, source.places) if updates else None,
+                operation="upsert" if updates else "add",
             )
         self.refresh()
         return done
 
-    def delete(
-        self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None
-    ) -> DeleteResult:
-        """Delete whole documents, by id or by filter.
+    def upsert(
+        self,
+        data: object,
+        *,
+        id_column: str = "id",
+        text_column: str | None = None,
+        encoding: str | None = None,
+        csv: Mapping[str, Any] | None = None,
+        progress: bool | None = None,
+    ) -> AddResult:
+        """Add documents with new ids, and update those whose ids are there, as one commit.
+
+        An existing document keeps the columns that the data does not give, as with SQL's `INSERT
+        ... ON CONFLICT DO UPDATE`, LanceDB's `merge_insert` and Chroma's `upsert`. (Qdrant's and
+        Pinecone's replace the whole document: that is `add(..., on_conflict="replace")`.) In dicts
+        and JSON lines, a key that a row lacks is not given; a null is, and sets the column to
+        null. A text that stays the same is not embedded again.
+
+        It is the same as `add(..., on_conflict="update")`. Updated documents are outside the index
+        until the next `build_index`; `update` of metadata leaves them in it.
 
         Args:
-            ids: An id or several. Ids that no document has are counted, not an error.
-            where: A filter. Give either ids or a filter. With a chunker, a filter on the text sees
-                whole documents here.
+            data: Data of any kind that `add` takes, with ids.
+            id_column: As in `add`.
+            text_column: As in `add`.
+            encoding: As in `add`.
+            csv: As in `add`.
+            progress: As in `add`.
 
         Returns:
-            How many documents were deleted, and how many ids were missing.
+            How many documents were added, and how many were updated (`replaced`).
 
         Raises:
-            InvalidInputError: Neither or both were given, or an id has the wrong type.
-            FilterError: The filter is wrong.
+            InvalidInputError: The data is wrong, has no ids, or lacks the text or vector of a new
+                document; the message names file, line or row, and column.
+            DuplicateIdError: An id is twice in the data.
+            ConflictError: Another writer changed one of the documents, the columns or the model
+                meanwhile.
+            EmbedderError: The model failed, or is not the collection's.
             LockTimeoutError: Another writer held the lock for too long.
             StorageError: The disk is full or read-only.
 
         Example:
+            >>> c.upsert([{"id": "boat", "year": 2000}, {"id": "car", "text": "a fast car"}])
+            AddResult(added=1, replaced=1, skipped=0, embedded=1, version=3)
+            >>> c.get(["boat"])
+            [{'id': 'boat', 'text': 'a small boat on the lake', 'year': 2000}]
+        """
+        return self.add(
+            data,
+            on_conflict="update",
+            id_column=id_column,
+            text_column=text_column,
+            encoding=encoding,
+            csv=csv,
+            progress=progress,
+        )
+
+    def delete(
+        self,
+        ids: Ids | None = None,
+        *,
+        where: Where | None = None,
+        dry_run: bool = False,
+        timeout: float | None = None,
+    ) -> DeleteResult:
+        """Delete whole documents, by id, by filter, or those to which both apply.
+
+        Args:
+            ids: An id or several, as in `search`. Ids that no document has are counted, not an
+                error. An empty list deletes nothing.
+            where: A filter. With a chunker, a filter on the text sees whole documents here.
+            dry_run: Only say what would be deleted: nothing is written, and no lock is taken.
+            timeout: Seconds that the call may take, waiting for another writer included; nothing is
+                deleted if they do not suffice. The time is looked at as in `search`, and last
+                before the change is published. None: no limit.
+
+        Returns:
+            How many documents were deleted, and how many ids were missing; of a dry run also the
+            first ids.
+
+        Raises:
+            InvalidInputError: Neither ids nor a filter was given, or an id has the wrong type.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.delete(where="year < 2010", dry_run=True)
+            DeleteResult(deleted=2, missing=0, version=2, ids=('boat', 'bus'))
             >>> c.delete(["boat", "plane"])
             DeleteResult(deleted=1, missing=1, version=3)
             >>> c.delete(where="year > 2020").deleted
             1
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.delete(ids, where=where, dry_run=dry_run)
         self._writable()
-        return self._changed(edit.delete(self._store, ids, where))
+        return self._changed(edit.delete(self._store, ids, where, dry_run=dry_run))
 
-    def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
-        """Set metadata columns to constants.
+    def update(
+        self,
+        where: Where | None = None,
+        values: Any = None,
+        *,
+        ids: Ids | None = None,
+        dry_run: bool = False,
+        timeout: float | None = None,
+    ) -> UpdateResult:
+        """Set columns of documents, all to the same values or each to its own. One commit.
 
-        To change a text or a vector, add the document again with `on_conflict="replace"`.
+        A document whose text changes is embedded again, and split again with a chunker; one whose
+        text stays the same is not. Metadata is set where the rows are, so an index still covers
+        them; documents with a new text or vector are outside it until the next `build_index`.
 
         Args:
             where: The documents to change, as a filter; None for all. With a chunker, a filter on
                 the text sees whole documents here.
-            values: Column name -> value.
+            values: A dict of column -> value is for all documents. With `ids`, or with a column
+                `id` instead of them, there may be values for each document: a list of dicts, a
+                table or frame, or a dict of column -> list or array. A key that a dict of the list
+                lacks stays as it is; None sets null. In a dict, one list is a value for all where
+                the column holds lists, and a list of lists one value for each.
+            ids: The ids of documents, as in `search`, in the order of the values. Each may be given
+                once if the values differ. Ids that no document has are counted. With `where`, both
+                must hold.
+            dry_run: Only check the values and say what would be updated: nothing is embedded or
+                written, and no lock is taken.
+            timeout: Seconds that the call may take, as in `delete`; the time is also looked at
+                between windows of texts that are embedded.
 
         Returns:
-            How many documents were changed.
+            How many documents were changed, how many ids were missing, and how many texts were
+            embedded; of a dry run also the first ids.
 
         Raises:
-            InvalidInputError: A column does not exist or cannot be updated, or a value does not
-                fit.
+            InvalidInputError: A column does not exist, or a value does not fit; the message names
+                the row where there are values for each document.
+            DuplicateIdError: An id comes twice with values for each document.
             FilterError: The filter is wrong.
+            EmbedderError: The model failed, or is not the collection's.
+            OperationTimeoutError: It was not done within `timeout`.
+            ConflictError: Other writers kept changing the same documents.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
 
         Example:
             >>> c.update("year < 2010", {"year": 2010}).updated
             2
+            >>> c.update(ids=["ship", "bus"], values=[{"year": 1}, {"text": "a blue bus"}])
+            UpdateResult(updated=2, version=4, embedded=1)
+            >>> c.update(ids=["ship", "bus"], values={"year": [5, 6]}).updated
+            2
+            >>> c.get(["ship", "bus"], ["text", "year"])
+            [{'text': 'a large ship at sea', 'year': 5}, {'text': 'a blue bus', 'year': 6}]
         """
+        from vecsearch.maintenance.update import Models, update
+
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.update(where, values, ids=ids, dry_run=dry_run)
         self._writable()
-        return self._changed(edit.update(self._store, where, values))
+        manifest = self.refresh()._snapshot.manifest
+        models = Models(lambda: self._model_of(manifest), lambda: self._splitter(manifest))
+        with invalid_data():
+            done = update(self._store, where, values, ids, models, dry_run=dry_run)
+        return self._changed(done)
 
     def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
         """Add a metadata column.
@@ -915,9 +1039,9 @@ class Collection:
             where: Only search documents for which this is true: SQL text such as
                 "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression. With a chunker, a
                 filter on the text sees the passages that are searched, not whole documents.
-            ids: Only search documents with one of these ids: an id, or a list, set, numpy array, Arrow
-                array or Series of them. Ids that no document has are left out in silence. With
-                `where`, both must hold.
+            ids: Only search documents with one of these ids: an id, or a list, set, numpy array,
+                Arrow array or Series of them. Ids that no document has are left out in silence.
+                With `where`, both must hold.
             recall: The mean recall to deliver at the least cost. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents, in a collection with a chunker.

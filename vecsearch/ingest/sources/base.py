@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -70,10 +70,12 @@ class Located:
     Attributes:
         batch: The rows.
         numbers: The line of each row, or the name of the file that each is.
+        given: The columns that each row has itself; None for those of the part.
     """
 
     batch: pa.RecordBatch
     numbers: Sequence[int | str]
+    given: Sequence[Collection[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,8 @@ def _stream(
                 found = item if isinstance(item, Located) else Located(item, ())
                 batch = conform(found.batch, schema, part.name)
                 places.note(batch.num_rows, file, found.numbers or rows)
+                if reading.given is not None:
+                    reading.note_given(found.given or [part.schema.names] * batch.num_rows)
                 rows += batch.num_rows
                 yield batch
         except InvalidInputError as error:

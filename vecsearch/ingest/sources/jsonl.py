@@ -69,7 +69,8 @@ def read_jsonl(file: SourceFile) -> Part:
                 row for number, row in zip(block.numbers, block.rows, strict=True) if number in kept
             ]
             arrays += typed.arrays(rows)
-            yield Located(pa.RecordBatch.from_arrays(arrays, schema=whole), numbers)
+            found = pa.RecordBatch.from_arrays(arrays, schema=whole)
+            yield Located(found, numbers, [row.keys() for row in rows])
 
     return Part(file.name, total, whole, read)
 
