@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,7 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import ID, VECTOR, UpdateResult
 
-Where = str | pc.Expression | None
+Where: TypeAlias = "str | pc.Expression | None"
 ATTEMPTS = 5  # while other writers change the same documents
 _BULK_KINDS = "biufUMm"  # of numpy arrays that Arrow converts as a whole
 

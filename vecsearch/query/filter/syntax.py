@@ -93,7 +93,7 @@ class FilterDialect(DuckDB):
     class Tokenizer(DuckDB.Tokenizer):
         IDENTIFIERS = ['"', "`"]  # noqa: RUF012 (read by sqlglot's metaclass)
 
-    class Parser(DuckDB.Parser):
+    class Parser(DuckDB.Parser):  # type: ignore[misc,valid-type]
         def _advance(self, times: int = 1) -> None:
             check_time()  # at each token: sqlglot may need seconds for a long text
             super()._advance(times)
