@@ -197,7 +197,7 @@ def update_each(
         checked = checker.check(rows, 0).batch
         ids = checked.column(ID)
         owners, positions = latest.locate(ids)
-        missing = len(ids) - len(np.unique(owners))
+        missing = len(ids) - int(np.count_nonzero(np.diff(owners, prepend=-1)))
         if where is not None:
             kept = np.flatnonzero(_mask(latest, where, ids)[positions])
             owners, positions = owners[kept], positions[kept]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.arrays import Mask
+from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.common.show import shown, shown_id
 from vecsearch.errors import ConflictError, DuplicateIdError, InvalidInputError
 from vecsearch.ingest.add import add_documents
@@ -34,7 +34,7 @@ from vecsearch.storage.store import Store
 from vecsearch.types import ID, VECTOR, UpdateResult
 
 Where: TypeAlias = "str | pc.Expression | None"
-ATTEMPTS = 5  # while other writers change the same documents
+ATTEMPTS = 50  # while other writers change the same documents
 _BULK_KINDS = "biufUMm"  # of numpy arrays that Arrow converts as a whole
 
 
@@ -73,6 +73,22 @@ class Models:
 
     embedder: Callable[[], EmbedTexts | None]
     split: Callable[[], Split | None]
+
+
+class _Remembering:
+    """A model that embeds each text once, however often the update has to begin again."""
+
+    def __init__(self, model: EmbedTexts) -> None:
+        self.model = model
+        self.entry = model.entry
+        self.project = model.project
+        self._known: dict[str, Vectors] = {}
+
+    def embed_documents(self, documents: Sequence[str]) -> Vectors:
+        new = [text for text in dict.fromkeys(documents) if text not in self._known]
+        if new:
+            self._known |= dict(zip(new, self.model.embed_documents(new), strict=True))
+        return np.stack([self._known[text] for text in documents])
 
 
 def update(
@@ -133,7 +149,8 @@ def _update_encoded(
         mergers.append(made)
         return made
 
-    embedder = models.embedder()
+    model = models.embedder()
+    embedder = None if model is None else _Remembering(model)
     project = None if embedder is None else embedder.project
     checker = RowChecker(base.manifest, ID, None, project, partial=True)
     trial = merger(base, checker)

@@ -23,7 +23,7 @@ from vecsearch.types import CHUNK, ID, VECTOR, Id
 
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
 IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in milliseconds, once
-MANY_ROWS = 64  # rows for one that is read, up to which verifying a whole column is faster
+FEW_ROWS = 64  # so few rows are verified faster one by one than by numpy
 WHOLE: Layout = (0, 0, None, 0)
 
 
@@ -116,12 +116,11 @@ class Segment:
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
         """Rows of columns, copied; only the blocks they are in are verified."""
         indices = pa.array(rows)
-        listed: list[int] = rows.tolist()
         arrays = []
         for name in names:
             array = self.batch.column(name)
-            if name not in self._whole and listed:
-                self._verify_rows(name, array, listed)
+            if name not in self._whole and len(rows):
+                self._verify_rows(name, array, rows)
             arrays.append(array.take(indices))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
 
@@ -138,19 +137,13 @@ class Segment:
             else:
                 self._id_values = array.to_numpy(), None
         if ID not in self._whole:
-            self._verify_rows(ID, self.batch.column(ID), rows.tolist())
+            self._verify_rows(ID, self.batch.column(ID), rows)
         values, text = self._id_values
         if text is None:
             found: list[Id] = values[rows].tolist()
             return found
         starts, stops = values[rows].tolist(), values[rows + 1].tolist()
         return [str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
-
-    def some_ids(self, rows: npt.NDArray[np.int64]) -> pa.Array:
-        """The ids of rows, as an array; of many rows faster than `take`."""
-        if len(rows) * MANY_ROWS > self.rows:
-            return self.column(ID).take(pa.array(rows))
-        return self.take([ID], rows).column(0)
 
     def whole(self) -> pa.RecordBatch:
         """All columns, not verified."""
@@ -166,7 +159,7 @@ class Segment:
             schema = self._schemas[names] = pa.schema([self.schema.field(name) for name in names])
         return schema
 
-    def _verify_rows(self, name: str, array: pa.Array, rows: list[int]) -> None:
+    def _verify_rows(self, name: str, array: pa.Array, rows: npt.NDArray[np.int64]) -> None:
         layout = self._layouts.get(name)
         if layout is None:
             layout = self._layouts[name] = self._layout(array)
@@ -176,10 +169,19 @@ class Segment:
         start, width, offsets, data_start = layout
         verify = self.file.verify
         after = width if offsets is not None else 0  # the next offset is the end of the row
-        for row in rows:
+        if len(rows) > FEW_ROWS:
+            at = start + rows * width
+            self.file.verify_many(at, at + width + after)
+            if offsets is not None:
+                stops = data_start + offsets[rows + 1]
+                begins = data_start + offsets[rows]
+                self.file.verify_many(begins[begins < stops], stops[begins < stops])
+            return
+        listed: list[int] = rows.tolist()
+        for row in listed:
             verify(start + row * width, start + (row + 1) * width + after)
         if offsets is not None:  # which are verified now
-            for row in rows:
+            for row in listed:
                 verify(data_start + int(offsets[row]), data_start + int(offsets[row + 1]))
 
     def _require_offsets(self, offsets: npt.NDArray[np.int64], data: pa.Buffer | None) -> None:

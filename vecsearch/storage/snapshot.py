@@ -35,6 +35,7 @@ from vecsearch.types import ID, NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
 FEW_ROWS = 256  # so few ids are read faster one by one than through Arrow
+PASS_ROWS = 1_000_000  # rows that are compared with many ids at a time, at least
 MANY_IDS = 16  # rows for one id, up to which a pass over all ids is faster than looking each up
 
 
@@ -115,22 +116,25 @@ class Snapshot:
             position of one of its rows.
         """
         keys = id_keys(ids)
+        order = np.argsort(keys, kind="stable")  # sorted keys are found several times as fast
+        keys = keys[order]
         owners, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for start, entry in zip(self.starts, self.manifest.segments, strict=False):
-            owner, rows = self.files.ids(entry).find(keys)
+            found, rows = self.files.ids(entry).find(keys)
             check_time()
             if not len(rows):
                 continue
+            owner = order[found]
             matches = ~np.isin(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
-                stored = self.files.segment(entry).some_ids(rows)
+                stored = self.files.segment(entry).take([ID], rows).column(0)
                 same = pc.equal(stored, ids.take(pa.array(owner)))
                 matches &= same.to_numpy(zero_copy_only=False)
             owners.append(owner[matches])
             positions.append(rows[matches] + start)
         owner, position = np.concatenate(owners), np.concatenate(positions)
-        order = np.lexsort((position, owner))
-        return owner[order], position[order]
+        by_owner = np.lexsort((position, owner))
+        return owner[by_owner], position[by_owner]
 
     def select_ids(self, ids: pa.Array) -> RowSelection:
         """The live rows of some ids, of the collection's id type; unknown ids select nothing.
@@ -141,11 +145,15 @@ class Snapshot:
         if len(ids) * MANY_IDS < self.rows:
             mask[self.locate(ids)[1]] = True
             return RowSelection(mask, int(np.count_nonzero(mask)))
-        for start, entry in zip(self.starts, self.manifest.segments, strict=False):
-            column = self.files.segment(entry).column(ID)
-            found = pc.is_in(column, value_set=ids)
-            mask[start : start + entry.rows] = found.to_numpy(zero_copy_only=False)
-            check_time()
+        waiting: list[pa.Array] = []  # a pass makes a table of the ids, so it takes many rows
+        done = 0
+        for entry, stop in zip(self.manifest.segments, self.starts[1:].tolist(), strict=True):
+            waiting.append(self.files.segment(entry).column(ID))
+            if stop - done >= max(len(ids), PASS_ROWS) or stop == self.rows:
+                found = pc.is_in(pa.chunked_array(waiting, ids.type), value_set=ids)
+                mask[done:stop] = found.to_numpy()
+                waiting, done = [], stop
+                check_time()
         if self.live.mask is not None:
             mask &= self.live.mask
         return RowSelection(mask, int(np.count_nonzero(mask)))

@@ -213,8 +213,10 @@ def _stream(
                 found = item if isinstance(item, Located) else Located(item, ())
                 batch = conform(found.batch, schema, part.name)
                 places.note(batch.num_rows, file, found.numbers or rows)
-                if reading.given is not None:
-                    reading.note_given(found.given or [part.schema.names] * batch.num_rows)
+                if reading.given is not None and found.given is not None:
+                    reading.note_given(found.given)
+                elif reading.given is not None:
+                    reading.given += [frozenset(part.schema.names)] * batch.num_rows
                 rows += batch.num_rows
                 yield batch
         except InvalidInputError as error:
