@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.cli.options import Debug, Exact, Folder, Json, Recall, Version, Where, open_for
+from vecsearch.cli.options import (
+    Debug,
+    Exact,
+    Folder,
+    IdsFile,
+    Json,
+    OneId,
+    Recall,
+    Timeout,
+    Version,
+    Where,
+    ids_of,
+    open_for,
+)
 from vecsearch.cli.questions import read_questions, vector_of
 from vecsearch.cli.terminal import out, print_hits, print_json, reporting
 
@@ -26,6 +39,8 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many documents to find.")] = 10,
     where: Where = None,
+    one_id: OneId = None,
+    ids: IdsFile = None,
     recall: Recall = None,
     exact: Exact = False,
     passages: Annotated[
@@ -42,6 +57,7 @@ def search(
         ),
     ] = None,
     version: Version = None,
+    timeout: Timeout = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -59,9 +75,11 @@ def search(
             [text if text_column else vector_of(text) for text in questions.values()],
             k,
             where=where,
+            ids=ids_of(collection, one_id, ids),
             recall=recall,
             exact=exact,
             passages=passages,
+            timeout=timeout,
         )
         names = [name.strip() for name in columns.split(",")] if columns else None
         for (key, text), hits in zip(questions.items(), found, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
+from vecsearch.common.json_arrays import from_json, needs_type
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import RowChecker, check_times
@@ -329,9 +332,38 @@ def _new_value(field: pa.Field, value: Any) -> tuple[pa.Array, pa.Field]:
     """
     if value is None:
         return pa.nulls(1, field.type), field
-    array, wider = convert(_as_array(field, value), field, 0)
-    check_times(pa.record_batch([array], names=[field.name]), 0)
+    given = _as_array(field, value)
+    try:
+        array, wider = convert(given, field, 0)
+        check_times(pa.record_batch([array], names=[field.name]), 0)
+    except InvalidInputError as error:  # it is no row of data
+        error.args = (str(error.args[0]).removeprefix("row 0, "), *error.args[1:])
+        raise
     return array, wider
+
+
+def value_of_text(schema: pa.Schema, name: str, text: str) -> Any:
+    """A value that was typed: a text is as it is, others are as `export` writes them in JSON lines.
+
+    Raises InvalidInputError for another value, or where there is no such column.
+    """
+    if name not in schema.names:
+        return text  # the update says what is wrong with the name
+    kind = schema.field(name).type
+    if pa.types.is_large_string(kind):
+        return text
+    try:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text  # such as a date, which needs no quotes
+        if value is None or not needs_type(kind):
+            return value
+        return from_json([value], kind)[0].as_py()
+    except (ValueError, TypeError, AttributeError, KeyError, pa.ArrowException) as error:
+        raise InvalidInputError(
+            f"column {name!r}: {shown(text)} is not a value of {kind}", hint="write it as JSON"
+        ) from error
 
 
 def _as_array(field: pa.Field, value: Any) -> pa.Array:
