@@ -7,6 +7,7 @@ returns candidates, which the caller compares with the ids themselves.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -83,7 +84,7 @@ def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
         if hasattr(values, convert):
             values = getattr(values, convert)()
             break
-    if isinstance(values, str | int):
+    if isinstance(values, str | int | uuid.UUID):
         values = [values]
     is_table = hasattr(values, "columns") or isinstance(values, Mapping)
     if isinstance(values, bytes) or is_table or not isinstance(values, Iterable):
@@ -124,6 +125,8 @@ def _checked_ids(items: list[Any], id_type: pa.DataType) -> pa.Array:
             item = items[number] = item.item()
         elif hasattr(item, "as_py"):  # an Arrow scalar
             item = items[number] = item.as_py()
+        if isinstance(item, uuid.UUID):  # stored as text
+            item = items[number] = str(item)
         if not isinstance(item, wanted) or isinstance(item, bool):
             raise InvalidInputError(
                 f"id number {number} is {shown(item)}; ids of this collection are {wanted.__name__}"
