@@ -833,8 +833,14 @@ class Collection:
         self._require_in_place()
         return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
 
-    def export(self, target: str | os.PathLike[str]) -> int:
-        """Write all documents, with columns and vectors, to one file.
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+    ) -> int:
+        """Write all documents, or some of them, with columns and vectors, to one file.
 
         The ending of its name says how: .parquet, .csv, .jsonl (JSON lines) or .arrow (an Arrow IPC
         file). `vecsearch.restore` makes a collection of a Parquet file, and `add` reads each of
@@ -845,6 +851,9 @@ class Collection:
 
         Args:
             target: Path of the new file.
+            where: A filter: the documents to write. None: all. With a chunker, a filter on the text
+                sees whole documents here.
+            ids: The ids of documents to write, as in `search`, in the collection's order.
 
         Returns:
             Number of rows written.
@@ -857,13 +866,14 @@ class Collection:
             StorageError: The disk is full or read-only.
 
         Example:
-            >>> c.export("notes.parquet"), c.export("notes.jsonl")
-            (3, 3)
+            >>> c.export("notes.parquet"), c.export("new.jsonl", where="year > 2000")
+            (3, 2)
         """
         from vecsearch.maintenance.export import export
 
         self._require_in_place()
-        return export(self.path, folder_path(target), self._snapshot.manifest.version)
+        version = self._snapshot.manifest.version
+        return export(self.path, folder_path(target), version, where, ids)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.

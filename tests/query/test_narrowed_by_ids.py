@@ -160,6 +160,20 @@ def test_many_ids_and_few_find_the_same(
     assert masks[0].count == masks[1].count == c.count(ids=ids)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "jsonl", "csv"])
+def test_ids_narrow_an_export(
+    filled: tuple[vs.Collection, bool], tmp_path: Path, ending: str
+) -> None:
+    c, texts = filled
+    file = tmp_path / f"some.{ending}"
+    ids = [name(i, texts) for i in range(50, 80)] + [name(9999, texts)]
+    assert c.export(file, where="year > 4", ids=ids) == len(c.to_arrow(where="year > 4", ids=ids))
+    again = vs.create(tmp_path / "again.vs", dim=8)
+    again.add(file)
+    expected = [name(i, texts) for i in range(50, 80) if i % 7 and i % 10 > 4]
+    assert again.to_arrow(["id"])["id"].to_pylist() == expected
+
+
 def test_in_a_chunked_collection_ids_are_documents(root: Path) -> None:
     c = vs.create(root, embedder="toy:64", chunker=lambda text: [(0, 9), (9, len(text))])
     c.add([{"id": i, "text": f"first {i}; second part of krill {i}"} for i in range(6)])

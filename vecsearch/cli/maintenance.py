@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
+from vecsearch.cli.options import (
+    Debug,
+    Folder,
+    IdsFile,
+    Json,
+    OneId,
+    Version,
+    Where,
+    ids_of,
+    open_for,
+)
 from vecsearch.cli.terminal import EXIT_ERROR, count, print_answer, reporting, shown_bytes
 
 PANEL = "Maintenance"
@@ -163,6 +173,9 @@ def export(
     folder: Folder,
     target: Target,
     version: Version = None,
+    where: Where = None,
+    one_id: OneId = None,
+    ids: IdsFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -171,9 +184,7 @@ def export(
     The ending of its name says how. `vecsearch ingest` reads all four; `vecsearch restore` makes a
     collection of a Parquet file.
     """
-    with reporting(debug):
-        from vecsearch.maintenance.export import export as export_file
-
-        rows = export_file(folder, target, version)
+    with reporting(debug), open_for(folder, version) as collection:
+        rows = collection.export(target, where=where, ids=ids_of(collection, one_id, ids))
         shown = f"{count(rows, 'row')} of {folder} written to {target}"
         print_answer(as_json, {"rows": rows, "file": str(target)}, shown)

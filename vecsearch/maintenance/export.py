@@ -15,10 +15,13 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import Positions
 from vecsearch.common.json_arrays import NotInJsonError, is_binary, to_json
 from vecsearch.errors import InvalidInputError
+from vecsearch.maintenance.edit import whole_documents
 from vecsearch.maintenance.parquet import export_parquet, rows_as_given, write_new_file
 from vecsearch.query.documents import documents_by_id
+from vecsearch.query.selection import Selector
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import metadata_schema, vector_field
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
@@ -28,19 +31,29 @@ FORMATS = (".parquet", ".csv", ".jsonl", ".arrow")
 DOCUMENT_ROWS = 1024  # whole documents in memory at a time
 
 
-def export(root: Path, target: Path, version: int | None = None) -> int:
+def export(
+    root: Path,
+    target: Path,
+    version: int | None = None,
+    where: str | pc.Expression | None = None,
+    ids: Any = None,
+) -> int:
     """Write a version to one file, whose ending names the format.
 
     Args:
         root: The collection.
         target: The file (.parquet, .csv, .jsonl or .arrow); it must not exist.
         version: The version to write; None writes the latest.
+        where: A filter: documents to write; None for all.
+        ids: The ids of documents to write; None for all. Both must hold.
 
     Returns:
         The number of rows written: documents, or in a Parquet file passages.
 
     Raises:
-        InvalidInputError: The ending is another, or the format cannot hold a column.
+        InvalidInputError: The ending is another, the format cannot hold a column, or an id has
+            another type.
+        FilterError: The filter is wrong.
         CollectionNotFoundError: There is no collection at `root`.
         VersionNotFoundError: It does not have this version.
         CollectionExistsError: `target` exists.
@@ -53,14 +66,20 @@ def export(root: Path, target: Path, version: int | None = None) -> int:
             f"{target.name} ends in {target.suffix!r}, which is no format of export; "
             f"choose a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         )
+
+    def selected(snapshot: Snapshot) -> Positions:
+        if where is None and ids is None:
+            return snapshot.live.rows
+        return whole_documents(snapshot, Selector(snapshot).select_documents(where, ids))
+
     if ending == ".parquet":
-        return export_parquet(root, target, version)
+        return export_parquet(root, target, version, selected)
     snapshot = open_snapshot(root, OpenFiles(root), version)
-    rows = 0
+    chosen, rows = selected(snapshot), 0
 
     def write(path: Path) -> None:
         nonlocal rows
-        rows = _WRITERS[ending](path, document_schema(snapshot), _documents(snapshot))
+        rows = _WRITERS[ending](path, document_schema(snapshot), _documents(snapshot, chosen))
 
     write_new_file(target, write)
     return rows
@@ -75,15 +94,15 @@ def document_schema(snapshot: Snapshot) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _documents(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
-    """The documents, verified, in batches of `document_schema`."""
+def _documents(snapshot: Snapshot, rows: Positions) -> Iterator[pa.RecordBatch]:
+    """The documents of rows, verified, in batches of `document_schema`."""
     schema = document_schema(snapshot)
     if not snapshot.manifest.chunked:
-        for batch in rows_as_given(snapshot):
+        for batch in rows_as_given(snapshot, rows):
             yield batch.select(schema.names).cast(schema)
         return
     text = schema.get_field_index(str(snapshot.manifest.text_column))
-    for passages in rows_as_given(snapshot, DOCUMENT_ROWS):
+    for passages in rows_as_given(snapshot, rows, DOCUMENT_ROWS):
         firsts = passages.filter(pc.equal(passages.column(CHUNK), 0)).select(schema.names)
         found = documents_by_id(snapshot, firsts.column(ID).to_pylist(), [ID, schema.names[text]])
         whole = [document and document[schema.names[text]] for document in found]

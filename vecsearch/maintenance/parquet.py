@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecsearch.common.arrays import Positions
 from vecsearch.common.batches import rebatch
 from vecsearch.common.json_arrays import (
     NotInJsonError,
@@ -42,10 +43,13 @@ from vecsearch.storage.store import Store
 from vecsearch.types import NORM, VECTOR
 
 BATCH_ROWS = 8192  # rows of a Parquet row group, and rows in memory at a time
+Selected = Callable[[Snapshot], Positions]
 METADATA = b"vecsearch"  # key of the manifest in the metadata of a Parquet file
 
 
-def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
+def export_parquet(
+    root: Path, target: Path, version: int | None = None, selected: Selected | None = None
+) -> int:
     """Write the live rows of a version to one Parquet file.
 
     The file has all columns, vectors as they were given (float32), and in its metadata what else
@@ -55,6 +59,7 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
         root: The collection.
         target: The file; it must not exist.
         version: The version to write; None writes the latest.
+        selected: Tells the rows to write; None writes all.
 
     Returns:
         The number of rows written.
@@ -69,13 +74,14 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
     """
     snapshot = open_snapshot(root, OpenFiles(root), version)
     schema = _file_schema(snapshot.manifest)
+    rows = snapshot.live.rows if selected is None else selected(snapshot)
 
     def write(path: Path) -> None:
         with (
             pa.OSFile(str(path), "wb") as sink,
             pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
-            for batch in rows_as_given(snapshot):
+            for batch in rows_as_given(snapshot, rows):
                 writer.write_batch(_without_empty_structs(batch, schema))
 
     _require_parquet_types(schema)
@@ -83,7 +89,7 @@ def export_parquet(root: Path, target: Path, version: int | None = None) -> int:
         write_new_file(target, write)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise InvalidInputError(f"{root} cannot be written as Parquet: {error}") from error
-    return snapshot.manifest.rows - snapshot.manifest.deleted
+    return len(rows)
 
 
 def write_new_file(target: Path, write: Callable[[Path], None]) -> None:
@@ -149,12 +155,13 @@ def _without_empty_structs(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Recor
     return pa.RecordBatch.from_arrays(arrays, batch.schema.names).cast(schema)
 
 
-def rows_as_given(snapshot: Snapshot, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-    """The live rows, verified, with float32 vectors as they were given."""
+def rows_as_given(
+    snapshot: Snapshot, rows: Positions, batch_rows: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Rows, verified, with float32 vectors as they were given."""
     manifest = snapshot.manifest
     snapshot.verify()
     at = manifest.schema.get_field_index(VECTOR)
-    rows = snapshot.live.rows
     for start in range(0, len(rows), batch_rows):
         batch = snapshot.take_stored(manifest.schema.names, rows[start : start + batch_rows])
         vectors = vector_array(decode_vectors(batch))
