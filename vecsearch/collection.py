@@ -24,10 +24,12 @@ from vecsearch.common.arguments import (
     check_recall,
     check_regions,
     check_text_column,
+    check_timeout,
     check_whole,
     parse_bytes,
     parse_metric,
 )
+from vecsearch.common.deadline import limited, time_limit
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
@@ -54,6 +56,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
 from vecsearch.ingest.sources import open_source, reading_options
 from vecsearch.maintenance import compact, edit, versions
+from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Where: TypeAlias = "str | pc.Expression"
+Ids: TypeAlias = "Iterable[Id] | Id"
 LOCK_TIMEOUT = 60.0
 
 
@@ -311,7 +315,8 @@ class Collection:
                 absent), the text column or a ready-made `vector`, and any others, which are stored
                 as typed metadata.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
-                document, or "replace" the old one.
+                document, "replace" the old one, or "update" the columns that the data gives (see
+                `upsert`).
             id_column: The data's column that holds the ids; BEIR's `_id` is taken where there is
                 no `id`.
             text_column: The data's column that holds the text. None: the collection's name for it.
@@ -341,8 +346,11 @@ class Collection:
             >>> c.add([{"id": "boat", "text": "a rowing boat"}], on_conflict="replace").replaced
             1
         """
-        check_one_of("on_conflict", on_conflict, ("error", "skip", "replace"))
+        check_one_of("on_conflict", on_conflict, ("error", "skip", "replace", "update"))
         reading = reading_options(on_error, encoding, csv)
+        updates = on_conflict == "update"
+        if updates:
+            reading = noting_columns(reading)
         self._writable()
         # Another process may have moved the collection to another model.
         manifest = self.refresh()._snapshot.manifest
@@ -370,62 +378,181 @@ class Collection:
                 progress=advance,
                 places=source.places,
                 reading=reading,
+                complete=merging(reading, source.places) if updates else None,
+                operation="upsert" if updates else "add",
             )
         self.refresh()
         return done
 
-    def delete(
-        self, ids: Iterable[Id] | Id | None = None, *, where: Where | None = None
-    ) -> DeleteResult:
-        """Delete whole documents, by id or by filter.
+    def upsert(
+        self,
+        data: object,
+        *,
+        id_column: str = "id",
+        text_column: str | None = None,
+        encoding: str | None = None,
+        csv: Mapping[str, Any] | None = None,
+        progress: bool | None = None,
+    ) -> AddResult:
+        """Add documents with new ids, and update those whose ids are there, as one commit.
+
+        An existing document keeps the columns that the data does not give, as with SQL's `INSERT
+        ... ON CONFLICT DO UPDATE`, LanceDB's `merge_insert` and Chroma's `upsert`. (Qdrant's and
+        Pinecone's replace the whole document: that is `add(..., on_conflict="replace")`.) In dicts
+        and JSON lines, a key that a row lacks is not given; a null is, and sets the column to
+        null. A text that stays the same is not embedded again.
+
+        It is the same as `add(..., on_conflict="update")`. Updated documents are outside the index
+        until the next `build_index`; `update` of metadata leaves them in it.
 
         Args:
-            ids: An id or several. Ids that no document has are counted, not an error.
-            where: A filter. Give either ids or a filter. With a chunker, a filter on the text sees
-                whole documents here.
+            data: Data of any kind that `add` takes, with ids.
+            id_column: As in `add`.
+            text_column: As in `add`.
+            encoding: As in `add`.
+            csv: As in `add`.
+            progress: As in `add`.
 
         Returns:
-            How many documents were deleted, and how many ids were missing.
+            How many documents were added, and how many were updated (`replaced`).
 
         Raises:
-            InvalidInputError: Neither or both were given, or an id has the wrong type.
-            FilterError: The filter is wrong.
+            InvalidInputError: The data is wrong, has no ids, or lacks the text or vector of a new
+                document; the message names file, line or row, and column.
+            DuplicateIdError: An id is twice in the data.
+            ConflictError: Another writer changed one of the documents, the columns or the model
+                meanwhile.
+            EmbedderError: The model failed, or is not the collection's.
             LockTimeoutError: Another writer held the lock for too long.
             StorageError: The disk is full or read-only.
 
         Example:
+            >>> c.upsert([{"id": "boat", "year": 2000}, {"id": "car", "text": "a fast car"}])
+            AddResult(added=1, replaced=1, skipped=0, embedded=1, version=3)
+            >>> c.get(["boat"])
+            [{'id': 'boat', 'text': 'a small boat on the lake', 'year': 2000}]
+        """
+        return self.add(
+            data,
+            on_conflict="update",
+            id_column=id_column,
+            text_column=text_column,
+            encoding=encoding,
+            csv=csv,
+            progress=progress,
+        )
+
+    def delete(
+        self,
+        ids: Ids | None = None,
+        *,
+        where: Where | None = None,
+        dry_run: bool = False,
+        timeout: float | None = None,
+    ) -> DeleteResult:
+        """Delete whole documents, by id, by filter, or those to which both apply.
+
+        Args:
+            ids: An id or several, as in `search`. Ids that no document has are counted, not an
+                error. An empty list deletes nothing.
+            where: A filter. With a chunker, a filter on the text sees whole documents here.
+            dry_run: Only say what would be deleted: nothing is written, and no lock is taken.
+            timeout: Seconds that the call may take, waiting for another writer included; nothing is
+                deleted if they do not suffice. The time is looked at as in `search`, and last
+                before the change is published. None: no limit.
+
+        Returns:
+            How many documents were deleted, and how many ids were missing; of a dry run also the
+            first ids.
+
+        Raises:
+            InvalidInputError: Neither ids nor a filter was given, or an id has the wrong type.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> c.delete(where="year < 2010", dry_run=True)
+            DeleteResult(deleted=2, missing=0, version=2, ids=('boat', 'bus'))
             >>> c.delete(["boat", "plane"])
             DeleteResult(deleted=1, missing=1, version=3)
             >>> c.delete(where="year > 2020").deleted
             1
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.delete(ids, where=where, dry_run=dry_run)
         self._writable()
-        return self._changed(edit.delete(self._store, ids, where))
+        return self._changed(edit.delete(self._store, ids, where, dry_run=dry_run))
 
-    def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
-        """Set metadata columns to constants.
+    def update(
+        self,
+        where: Where | None = None,
+        values: Any = None,
+        *,
+        ids: Ids | None = None,
+        dry_run: bool = False,
+        timeout: float | None = None,
+    ) -> UpdateResult:
+        """Set columns of documents, all to the same values or each to its own. One commit.
 
-        To change a text or a vector, add the document again with `on_conflict="replace"`.
+        A document whose text changes is embedded again, and split again with a chunker; one whose
+        text stays the same is not. Metadata is set where the rows are, so an index still covers
+        them; documents with a new text or vector are outside it until the next `build_index`.
 
         Args:
             where: The documents to change, as a filter; None for all. With a chunker, a filter on
                 the text sees whole documents here.
-            values: Column name -> value.
+            values: A dict of column -> value is for all documents. With `ids`, or with a column
+                `id` instead of them, there may be values for each document: a list of dicts, a
+                table or frame, or a dict of column -> list or array. A key that a dict of the list
+                lacks stays as it is; None sets null. In a dict, one list is a value for all where
+                the column holds lists, and a list of lists one value for each.
+            ids: The ids of documents, as in `search`, in the order of the values. Each may be given
+                once if the values differ. Ids that no document has are counted. With `where`, both
+                must hold.
+            dry_run: Only check the values and say what would be updated: nothing is embedded or
+                written, and no lock is taken.
+            timeout: Seconds that the call may take, as in `delete`; the time is also looked at
+                between windows of texts that are embedded.
 
         Returns:
-            How many documents were changed.
+            How many documents were changed, how many ids were missing, and how many texts were
+            embedded; of a dry run also the first ids.
 
         Raises:
-            InvalidInputError: A column does not exist or cannot be updated, or a value does not
-                fit.
+            InvalidInputError: A column does not exist, or a value does not fit; the message names
+                the row where there are values for each document.
+            DuplicateIdError: An id comes twice with values for each document.
             FilterError: The filter is wrong.
+            EmbedderError: The model failed, or is not the collection's.
+            OperationTimeoutError: It was not done within `timeout`.
+            ConflictError: Other writers kept changing the same documents.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
 
         Example:
             >>> c.update("year < 2010", {"year": 2010}).updated
             2
+            >>> c.update(ids=["ship", "bus"], values=[{"year": 1}, {"text": "a blue bus"}])
+            UpdateResult(updated=2, version=4, embedded=1)
+            >>> c.update(ids=["ship", "bus"], values={"year": [5, 6]}).updated
+            2
+            >>> c.get(["ship", "bus"], ["text", "year"])
+            [{'text': 'a large ship at sea', 'year': 5}, {'text': 'a blue bus', 'year': 6}]
         """
+        from vecsearch.maintenance.update import Models, update
+
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.update(where, values, ids=ids, dry_run=dry_run)
         self._writable()
-        return self._changed(edit.update(self._store, where, values))
+        manifest = self.refresh()._snapshot.manifest
+        models = Models(lambda: self._model_of(manifest), lambda: self._splitter(manifest))
+        with invalid_data():
+            done = update(self._store, where, values, ids, models, dry_run=dry_run)
+        return self._changed(done)
 
     def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
         """Add a metadata column.
@@ -724,8 +851,9 @@ class Collection:
         *,
         where: Where | None = None,
         columns: Sequence[str] | None = None,
+        ids: Ids | None = None,
     ) -> int:
-        """Write documents, with columns and vectors, to one file: all, or those of a filter.
+        """Write documents, with columns and vectors, to one file: all, or some of them.
 
         The ending of its name says how: .parquet, .csv, .jsonl (JSON lines) or .arrow (an Arrow IPC
         file). `vecsearch.restore` makes a collection of a Parquet file, and `add` reads each of
@@ -740,6 +868,7 @@ class Collection:
             where: The documents to write, as a filter; None for all. With a chunker, a filter on
                 the text sees whole documents here.
             columns: The columns to write, in this order, such as ["id", "vector"]. None: all.
+            ids: The ids of documents to write, as in `search`, in the collection's order.
 
         Returns:
             Number of rows written.
@@ -766,7 +895,7 @@ class Collection:
 
         self._require_in_place()
         version = self._snapshot.manifest.version
-        return export(self.path, folder_path(target), version, where, columns)
+        return export(self.path, folder_path(target), version, where, columns, ids)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.
@@ -930,9 +1059,11 @@ class Collection:
         k: int = 10,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
+        timeout: float | None = None,
     ) -> Hits:
         """Find the k documents most similar to a query.
 
@@ -942,16 +1073,22 @@ class Collection:
             where: Only search documents for which this is true: SQL text such as
                 "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression. With a chunker, a
                 filter on the text sees the passages that are searched, not whole documents.
+            ids: Only search documents with one of these ids: an id, or a list, set, numpy array,
+                Arrow array or Series of them. Ids that no document has are left out in silence.
+                With `where`, both must hold.
             recall: The mean recall to deliver at the least cost. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents, in a collection with a chunker.
+            timeout: Seconds that the call may take; the time is looked at between segments, and in
+                a filter every 131,072 rows or 32 MB. None: no limit.
 
         Returns:
             Hits, best first.
 
         Raises:
-            InvalidInputError: The query, k or recall is wrong.
+            InvalidInputError: The query, k, recall or an id is wrong.
             FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
             EmbedderMismatchError: The model is not the one that made the collection's vectors.
 
@@ -959,11 +1096,18 @@ class Collection:
             >>> hit = c.search("ship", k=1, where="year > 2000")[0]
             >>> hit.id, hit["year"]
             ('ship', 2021)
+            >>> c.search("ship", ids=["bus", "boat", "plane"]).ids
+            ['bus', 'boat']
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.search(
+                    query, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+                )
         searcher = self._searching()
         snapshot = searcher.snapshot
         vector = self._encoder(snapshot.manifest).encode(query)
-        selection = searcher.selector.select(where)
+        selection = searcher.selector.select(where, ids)
         target = self._target(recall, snapshot)
         k = check_k(k)
         if passages or not snapshot.manifest.chunked:
@@ -980,9 +1124,11 @@ class Collection:
         k: int = 10,
         *,
         where: Where | Sequence[Where | None] | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
+        timeout: float | None = None,
     ) -> list[Hits]:
         """Search for many queries at once, on all cores. Results are the same as one by one.
 
@@ -990,22 +1136,32 @@ class Collection:
             queries: Texts, or a float matrix (n, dim).
             k: Maximum number of hits for each query.
             where: One filter for all queries, or a list with one for each (None: no filter).
+            ids: The ids of documents to search, as in `search`, the same for all queries.
             recall: The mean recall to deliver. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents.
+            timeout: Seconds that the whole call may take, as in `search`; the time is looked at
+                after every 1,024 queries, too, and in exact search every few of them. No limit by
+                default.
 
         Returns:
             The hits of each query, in order.
 
         Raises:
-            InvalidInputError: A query (the message says which), k or recall is wrong.
+            InvalidInputError: A query (the message says which), k, recall or an id is wrong.
             FilterError: A filter is wrong.
+            OperationTimeoutError: The searches were not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
 
         Example:
             >>> [hits.ids for hits in c.search_batch(["ship at sea", "bus in town"], k=1)]
             [['ship'], ['bus']]
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.search_batch(
+                    queries, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+                )
         searcher = self._searching()
         snapshot = searcher.snapshot
         vectors = self._encoder(snapshot.manifest).encode_many(queries)
@@ -1015,7 +1171,8 @@ class Collection:
                 f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a "
                 "query"
             )
-        selections = [searcher.selector.select(item) for item in wheres]
+        ids = None if ids is None else searcher.selector.as_ids(ids)
+        selections = [searcher.selector.select(item, ids) for item in wheres]
         k, target = check_k(k), self._target(recall, snapshot)
         if passages or not snapshot.manifest.chunked:
             found = searcher.batch(vectors, k, selections, target, exact)
@@ -1025,7 +1182,15 @@ class Collection:
             self._monitor.note(searcher, vectors, k, selections[0], target, exact=exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
 
-    def search_range(self, query: Any, min_score: float, *, where: Where | None = None) -> Hits:
+    def search_range(
+        self,
+        query: Any,
+        min_score: float,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        timeout: float | None = None,
+    ) -> Hits:
         """Find every row that scores at least `min_score`, by exact search.
 
         Args:
@@ -1033,24 +1198,30 @@ class Collection:
             min_score: The lowest score. For "l2", `min_score=-r * r` finds all rows within distance
                 r.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
+            timeout: Seconds that the call may take, as in `search`.
 
         Returns:
             Hits, best first: passages in a collection with a chunker, or else documents.
 
         Raises:
-            InvalidInputError: The query or min_score is wrong.
+            InvalidInputError: The query, min_score or an id is wrong.
             FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
 
         Example:
             >>> c.search_range("a large ship at sea", 0.99).ids
             ['ship']
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.search_range(query, min_score, where=where, ids=ids)
         searcher = self._searching()
         snapshot = searcher.snapshot
         min_score = check_min_score(min_score, snapshot.manifest.metric)
         vector = self._encoder(snapshot.manifest).encode(query)
-        found = searcher.within(vector, min_score, searcher.selector.select(where))
+        found = searcher.within(vector, min_score, searcher.selector.select(where, ids))
         return Hits(snapshot, found.positions, found.scores, found.plan)
 
     def measure_recall(
@@ -1059,6 +1230,7 @@ class Collection:
         n_queries: int = 500,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         queries: Any = None,
         seed: int = 0,
@@ -1072,6 +1244,7 @@ class Collection:
             k: Number of hits of each search.
             n_queries: Maximum number of queries.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
             recall: The recall that searches are to deliver. None: the collection's target.
             queries: Texts, vectors, or "sampled" for those that `sample_queries` stored. None:
                 random rows, each searching for its neighbors but not for itself.
@@ -1100,7 +1273,7 @@ class Collection:
             searcher,
             check_k(k),
             n_queries,
-            searcher.selector.select(where),
+            searcher.selector.select(where, ids),
             target,
             asked,
             seed,
@@ -1157,6 +1330,7 @@ class Collection:
         *,
         k: int | Sequence[int] | None = None,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
         n_queries: int = 500,
@@ -1173,6 +1347,7 @@ class Collection:
             qrels: A file (BEIR or TREC), or query id -> document id -> grade.
             k: Depth or depths. None: 10 and 100.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
             recall: The recall to deliver. None: the collection's target.
             exact: Use exact search.
             n_queries: Without judgments: number of questions to generate.
@@ -1196,10 +1371,13 @@ class Collection:
 
         n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         snapshot = self._snapshot
-        search = functools.partial(self.search_batch, where=where, recall=recall, exact=exact)
+        ids = None if ids is None else self._searching().selector.as_ids(ids)
+        search = functools.partial(
+            self.search_batch, where=where, ids=ids, recall=recall, exact=exact
+        )
         if queries is not None or qrels is not None:
             return judged_quality(snapshot, search, queries, qrels, k)
-        rows = self._searching().selector.select(where).rows
+        rows = self._searching().selector.select(where, ids).rows
         model, split = self._model_of(snapshot.manifest), self._splitter(snapshot.manifest)
         return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
 
@@ -1209,6 +1387,7 @@ class Collection:
         k: int = 10,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
     ) -> Plan:
@@ -1218,6 +1397,7 @@ class Collection:
             query: Ignored: a plan does not depend on the query.
             k: Maximum number of hits.
             where: A filter, as in `search`.
+            ids: The ids of documents to search, as in `search`.
             recall: The recall to deliver. None: the collection's target.
             exact: Whether to use exact search.
 
@@ -1233,7 +1413,7 @@ class Collection:
             exact search over 2 rows: there is no index
         """
         searcher = self._searching()
-        selection = searcher.selector.select(where)
+        selection = searcher.selector.select(where, ids)
         target = self._target(recall, searcher.snapshot)
         return searcher.plan(check_k(k), target, exact, selection)
 
@@ -1357,6 +1537,7 @@ class Collection:
         k: int = 10,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         recall: float | None = None,
         exact: bool = False,
     ) -> Hits:
@@ -1371,6 +1552,7 @@ class Collection:
             negative: Ids of documents whose vectors are subtracted.
             k: How many documents to return.
             where: As in `search`.
+            ids: As in `search`.
             recall: As in `search`.
             exact: As in `search`.
 
@@ -1388,7 +1570,7 @@ class Collection:
         """
         metric = self._snapshot.manifest.metric
         target, given = analogy_query(metric, self.features, positive, negative)
-        hits = self.search(target, k + len(given), where=where, recall=recall, exact=exact)
+        hits = self.search(target, k + len(given), where=where, ids=ids, recall=recall, exact=exact)
         return hits.without(given, k)
 
     def torch_embedding(
@@ -1421,65 +1603,100 @@ class Collection:
         """
         return torch_embedding(self._snapshot, ids, trainable, missing)
 
-    def count(self, where: Where | None = None) -> int:
-        """Number of documents that match a filter.
+    def count(
+        self,
+        where: Where | None = None,
+        *,
+        ids: Ids | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Number of documents that match a filter, or have one of some ids.
 
         Args:
             where: A filter. None: all documents. With a chunker, a filter on the text sees whole
                 documents here.
+            ids: The ids of documents to count, as in `search`: those that are not there, and
+                repetitions, do not count.
+            timeout: Seconds that the call may take, as in `search`.
 
         Raises:
             FilterError: The filter is wrong.
+            InvalidInputError: An id has the wrong type.
+            OperationTimeoutError: The count was not done within `timeout`.
 
         Example:
             >>> c.count("year > 2000")
             2
+            >>> c.count(ids=["bus", "plane"])
+            1
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.count(where, ids=ids)
         snapshot = self._snapshot
-        return (
-            snapshot.manifest.documents
-            if where is None
-            else snapshot.documents_in(self._searching().selector.select_documents(where))
-        )
+        if where is None and ids is None:
+            return snapshot.manifest.documents
+        return snapshot.documents_in(self._searching().selector.select_documents(where, ids))
 
     def __len__(self) -> int:
         return self._snapshot.manifest.documents
 
     def to_arrow(
-        self, columns: Sequence[str] | None = None, *, where: Where | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        timeout: float | None = None,
     ) -> pa.Table:
         """All rows as a pyarrow Table: one row for each document or, with a chunker, each passage.
 
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
+            ids: The ids of documents to return, as in `search`. The rows come in the collection's
+                order, each once; `get` gives them in the order of the ids.
+            timeout: Seconds that the call may take, as in `search`.
 
         Returns:
             The table. Cosine collections store unit vectors and lengths, so vectors come back
             within a relative error of 1e-6 (1e-3 with dtype "float16").
 
         Raises:
-            InvalidInputError: A column does not exist.
+            InvalidInputError: A column does not exist, or an id has the wrong type.
             FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
 
         Example:
             >>> c.to_arrow(["id", "year"], where="year < 2010").to_pylist()
             [{'id': 'boat', 'year': 1999}, {'id': 'bus', 'year': 2003}]
         """
+        if timeout is not None:
+            with time_limit(check_timeout(timeout)):
+                return self.to_arrow(columns, where=where, ids=ids)
         snapshot = self._snapshot
         names = snapshot.columns if columns is None else check_names("columns", columns)
         snapshot.check_columns(names)
         return pa.Table.from_batches(
-            snapshot.scan(names, self._searching().selector.select(where)),
+            snapshot.scan(names, self._searching().selector.select(where, ids)),
             schema=snapshot.schema_of(names),
         )
 
-    def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
+    def to_pandas(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        timeout: float | None = None,
+    ) -> Any:
         """The same as `to_arrow`, as a pandas DataFrame.
 
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
+            ids: The ids of documents to return, as in `to_arrow`.
+            timeout: Seconds that the call may take, as in `search`.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -1489,28 +1706,34 @@ class Collection:
             [1999, 2021, 2003]
         """
         require("pandas", "pandas", "pandas", "to_pandas()")
-        return self.to_arrow(columns, where=where).to_pandas()
+        return self.to_arrow(columns, where=where, ids=ids, timeout=timeout).to_pandas()
 
     def scan(
         self,
         columns: Sequence[str] | None = None,
         *,
         where: Where | None = None,
+        ids: Ids | None = None,
         batch_rows: int = 8192,
+        timeout: float | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Stream all rows in batches, from one version whatever is committed meanwhile.
 
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
+            ids: The ids of documents to return, as in `to_arrow`.
             batch_rows: Maximum number of rows in a batch.
+            timeout: Seconds from the call until the last batch is asked for. The time is looked at
+                before each batch. None: no limit.
 
         Returns:
             An iterator of pyarrow RecordBatches.
 
         Raises:
-            InvalidInputError: A column does not exist.
+            InvalidInputError: A column does not exist, or an id has the wrong type.
             FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`, here or at a batch.
 
         Example:
             >>> [batch.num_rows for batch in c.scan(["id"], batch_rows=2)]
@@ -1521,7 +1744,12 @@ class Collection:
         if columns is not None:
             columns = check_names("columns", columns)
             searcher.snapshot.check_columns(columns)
-        return searcher.snapshot.scan(columns, searcher.selector.select(where), batch_rows)
+        if timeout is None:
+            selection = searcher.selector.select(where, ids)
+            return searcher.snapshot.scan(columns, selection, batch_rows)
+        with time_limit(check_timeout(timeout)) as deadline:
+            selection = searcher.selector.select(where, ids)
+            return limited(searcher.snapshot.scan(columns, selection, batch_rows), deadline)
 
     def info(self) -> CollectionInfo:
         """The collection's documents, columns, embedder and indexes.

@@ -15,6 +15,7 @@
     ├── VersionNotFoundError (LookupError)  the version was never committed, or was removed
     ├── CollectionClosedError               the collection object was closed
     ├── LockTimeoutError (TimeoutError)     another writer held the lock for too long
+    ├── OperationTimeoutError (TimeoutError) an operation was not done within its `timeout`
     ├── ConflictError                       another change to the collection rules this one out
     ├── CorruptedError                      a file is damaged; names it
     ├── StorageError (OSError)              the disk is full, read-only or cannot guarantee commits
@@ -321,6 +322,24 @@ class LockTimeoutError(VecsearchError, TimeoutError):
         ...     except vs.LockTimeoutError as error:
         ...         print(type(error).__name__)
         LockTimeoutError
+    """
+
+
+class OperationTimeoutError(VecsearchError, TimeoutError):
+    """An operation was not done within the seconds of its `timeout`. Nothing was changed.
+
+    Work is divided into pieces, and the time is looked at between them, so an operation may take
+    somewhat longer than its limit: by one piece, and not at all once it publishes a change.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> _ = c.add([[1.0, 0.0]])
+        >>> try:
+        ...     c.search([1.0, 0.0], timeout=1e-9)
+        ... except vs.OperationTimeoutError as error:
+        ...     print(type(error).__name__)
+        OperationTimeoutError
     """
 
 

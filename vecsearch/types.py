@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal
 
 from vecsearch.errors import InvalidInputError
 
 Id = int | str
-OnConflict = Literal["error", "skip", "replace"]
+OnConflict = Literal["error", "skip", "replace", "update"]
 OnError = Literal["raise", "skip"]
 # Columns that vecsearch adds to the user's. Names that begin with "_" are returned only on request.
 ID = "id"
@@ -170,19 +170,22 @@ class AddResult:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DeleteResult:
     """What `Collection.delete` did.
 
     Attributes:
         deleted: Documents deleted.
         missing: Ids that no document has.
-        version: The version that was committed.
+        version: The version that was committed; of a dry run the one that was looked at.
+        ids: Of a dry run, the ids of the first 10 documents that would be deleted.
 
     Example:
         >>> import vecsearch as vs
         >>> c = vs.create("c.vs", dim=2)
         >>> _ = c.add([{"id": 1, "vector": [1, 0]}, {"id": 2, "vector": [0, 1]}])
+        >>> c.delete([1, 7], dry_run=True)
+        DeleteResult(deleted=1, missing=1, version=2, ids=(1,))
         >>> c.delete([1, 7])
         DeleteResult(deleted=1, missing=1, version=3)
     """
@@ -190,15 +193,22 @@ class DeleteResult:
     deleted: int
     missing: int
     version: int
+    ids: tuple[Id, ...] = ()
+
+    def __repr__(self) -> str:
+        return _shown_result(self, ("ids",))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class UpdateResult:
     """What `Collection.update` did.
 
     Attributes:
         updated: Documents whose columns were set.
-        version: The version that was committed.
+        version: The version that was committed; of a dry run the one that was looked at.
+        missing: Ids that no document has.
+        embedded: Passages (without a chunker: documents) embedded because their text changed.
+        ids: Of a dry run, the ids of the first 10 documents that would be updated.
 
     Example:
         >>> import vecsearch as vs
@@ -210,6 +220,19 @@ class UpdateResult:
 
     updated: int
     version: int
+    missing: int = 0
+    embedded: int = 0
+    ids: tuple[Id, ...] = ()
+
+    def __repr__(self) -> str:
+        return _shown_result(self, ("missing", "embedded", "ids"))
+
+
+def _shown_result(result: Any, optional: tuple[str, ...]) -> str:
+    """A result as its class would be shown, without the optional fields that say nothing."""
+    values = {each.name: getattr(result, each.name) for each in fields(result)}
+    shown = [f"{name}={value!r}" for name, value in values.items() if value or name not in optional]
+    return f"{type(result).__name__}({', '.join(shown)})"
 
 
 @dataclass(frozen=True, slots=True)

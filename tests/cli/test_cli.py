@@ -249,7 +249,54 @@ def test_vectors_without_a_model(tmp_path: Path) -> None:
         "deleted": 1,
         "missing": 1,
         "version": 0,
+        "ids": [],
     }
+
+
+def test_ids_narrow_commands(folder: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "ids.txt"
+    listed.write_text("boat\n\n 茶 \nnobody\n", encoding="utf-8")
+    found = ok("search", folder, "a boat", "--ids", listed, "--json").json["hits"]
+    assert [hit["id"] for hit in found] == ["boat", "茶"]
+    found = ok("search", folder, "a boat", "--id", "bus", "--id", "ship", "--json").json["hits"]
+    assert {hit["id"] for hit in found} == {"bus", "ship"}
+    assert "ids of this collection" not in ok("search", folder, "a boat", "--id", "7").out
+    said = ok("delete", folder, "--ids", listed, "--dry-run")
+    assert said.out.startswith("2 documents would be deleted; 1 not found")
+    assert said.out.splitlines()[1] == "boat, 茶"
+    assert ok("delete", folder, "--ids", listed, "--where", "year < 2000").out.startswith("1 doc")
+    assert ok("info", folder, "--json").json["documents"] == 3
+    (tmp_path / "bad.txt").write_bytes(b"\xff")
+    assert "not UTF-8" in fails("search", folder, "a", "--ids", tmp_path / "bad.txt", code=2)
+
+
+def test_update_sets_columns(folder: Path) -> None:
+    changes = ("--set", "year=7", "--set", 'tags=["a", "b"]', "--set", "text=a new text = good")
+    dry = ok("update", folder, "--id", "bus", "--id", "nobody", *changes, "--dry-run", "--json")
+    assert (dry.json["updated"], dry.json["missing"], dry.json["ids"]) == (1, 1, ["bus"])
+    done = ok("update", folder, "--id", "bus", "--id", "nobody", *changes, "--json").json
+    assert (done["updated"], done["missing"], done["embedded"]) == (1, 1, 1)
+    with vs.open(folder) as c:
+        row = {"id": "bus", "text": "a new text = good", "year": 7, "tags": ["a", "b"]}
+        assert c.get(["bus"], list(row)) == [row]
+    assert ok("update", folder, "--where", "year > 2000", "--set", "year=null").out.startswith(
+        "2 documents updated (version"
+    )
+    assert "cannot be stored" in fails("update", folder, "--all", "--set", "year=soon")
+    assert "did you mean 'year'" in fails("update", folder, "--all", "--set", "yeer=1")
+
+
+def test_ingest_updates_what_a_file_gives(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.jsonl").write_text('{"id": "bus", "year": 1}\n{"id": "car", "text": "a"}\n')
+    done = ok("ingest", tmp_path / "new.jsonl", folder, "--on-conflict", "update", "--json").json
+    assert (done["added"], done["replaced"], done["embedded"]) == (1, 1, 1)
+    with vs.open(folder) as c:
+        assert c.get(["bus"], ["text", "year"]) == [{"text": DOCUMENTS[2]["text"], "year": 1}]
+
+
+def test_a_time_limit_is_an_error_in_words_of_the_command_line(folder: Path) -> None:
+    message = fails("search", folder, "boat", "--timeout", "1e-9")
+    assert "--timeout" in message and "timeout=" not in message
 
 
 def test_delete_by_id_and_by_filter(folder: Path) -> None:
@@ -329,7 +376,9 @@ def test_a_wrong_search_is_one_line(folder: Path, options: tuple[str, ...], mess
         ("search", "c.vs", "boat", "--queries", "q.txt"),
         ("search", "c.vs", "boat", "-k", "many"),
         ("delete", "c.vs"),
-        ("delete", "c.vs", "1", "--where", "a = 1"),
+        ("update", "c.vs", "--set", "a=1"),
+        ("update", "c.vs", "--all", "--set", "a"),
+        ("search", "c.vs", "boat", "--ids", "nowhere.txt"),
         ("ingest", "c.vs"),
         ("ingest", "nowhere.csv", "c.vs"),
         ("ingest", "a.csv", "c.vs", "--on-conflict", "ignore"),
@@ -416,7 +465,7 @@ def test_version_and_help() -> None:
     shown = ok("--help").out
     groups = [group.typer_instance for group in app.app.registered_groups]
     commands = [command for group in groups for command in group.registered_commands]
-    assert len(commands) == 26
+    assert len(commands) == 27
     assert all(f" {command.callback.__name__.replace('_', '-')} " in shown for command in commands)
 
 

@@ -29,7 +29,7 @@ EXPORTED = set(
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError Limits LockTimeoutError Metric "
-    "MissingExtraError Failure ReadReport "
+    "MissingExtraError OperationTimeoutError Failure ReadReport "
     "Plan RecallReport RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning "

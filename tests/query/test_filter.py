@@ -23,7 +23,13 @@ from hypothesis import strategies as st
 
 from vecsearch.errors import FilterError
 from vecsearch.query.filter import Filter, compile_filter
-from vecsearch.query.filter.syntax import ALLOWED, MAX_NESTING, MAX_SYNTAX, MAX_TEXT
+from vecsearch.query.filter.syntax import (
+    ALLOWED,
+    MAX_NESTING,
+    MAX_SYNTAX,
+    MAX_TERMS,
+    MAX_TEXT,
+)
 
 NAN = math.nan
 UTC = dt.UTC
@@ -994,11 +1000,41 @@ def test_long_lists() -> None:
     numbers = ", ".join(str(2 * number) for number in range(100_000))
     assert kept(f"x IN ({numbers})", column([1, 2, 199_998, 199_999, None, 200_000])) == [1, 2]
     assert kept(f"x NOT IN ({numbers})", column([1, 2, None])) == [0]
-    assert kept(f"x IN ({numbers}, NULL) IS NULL", column([1, 2, None])) == [0, 2]
+    without_last = numbers.rpartition(",")[0]
+    assert kept(f"x IN ({without_last}, NULL) IS NULL", column([1, 2, None])) == [0, 2]
     texts = ",".join(f"'it''s {number}, (中文)'" for number in range(100_000))
     assert kept(f"x in({texts})", column(["it's 99999, (中文)", "it's 5", None])) == [0]
     floats = ",".join(f"{number}.5e-1" for number in range(100_000))
     assert kept(f"x IN ({floats})", column([0.15, 0.1, 9999.95])) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "x IN (" + "1," * MAX_TERMS + "1)",
+        "x IN (" + "1, " * MAX_TERMS + "NULL)",
+        "x IN (" + "1," * (MAX_TERMS - 1) + "1) AND x = 3",
+        "x IN (" + "1," * 60_000 + "1) OR x NOT IN (" + "2," * 50_000 + "1)",
+        "x IN [" + "1," * MAX_TERMS + "1]",
+    ],
+    ids=["list", "null", "and", "two", "brackets"],
+)
+def test_more_than_the_most_constants_is_refused(where: str) -> None:
+    schema = pa.schema([("x", pa.int64())])
+    with pytest.raises(FilterError, match=r"100,000 constants.*ids=") as caught:
+        compile_filter(where, schema)
+    assert "--ids" in caught.value.for_terminal()
+    texts = where.replace("1,", "'a,b',")
+    if len(texts) < MAX_SYNTAX:
+        with pytest.raises(FilterError):
+            compile_filter(texts, schema)
+
+
+def test_commas_in_texts_are_no_constants() -> None:
+    texts = ",".join(["'a,b,c'"] * 50_000)
+    assert kept(f"x IN ({texts})", column(["a,b,c", "a"])) == [0]
+    with pytest.raises(FilterError, match="100,000 constants"):
+        kept(f"x IN ({texts},{texts},'a')", column(["a"]))
 
 
 def test_what_looks_like_a_list_within_quotes_is_left_alone() -> None:

@@ -1,16 +1,29 @@
-"""Commands that add documents to a collection and delete them."""
+"""Commands that add documents to a collection, update and delete them."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.cli.options import DEFAULT_EMBEDDER, Debug, Folder, Json, Where, open_for
+from vecsearch.cli.options import (
+    DEFAULT_EMBEDDER,
+    Debug,
+    DryRun,
+    Folder,
+    IdsFile,
+    Json,
+    OneId,
+    Timeout,
+    Where,
+    ids_of,
+    open_for,
+)
 from vecsearch.cli.terminal import count, print_answer, reporting
-from vecsearch.types import Metric, OnConflict, OnError
+from vecsearch.types import Id, Metric, OnConflict, OnError
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -149,20 +162,81 @@ def delete(
         typer.Argument(metavar="ID", help="Ids of documents.", show_default=False),
     ] = None,
     where: Where = None,
+    ids_file: IdsFile = None,
+    dry_run: DryRun = False,
+    timeout: Timeout = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Delete documents by id or by filter."""
-    if bool(ids) == bool(where):
+    """Delete documents by id, by filter, or those to which both apply."""
+    if not ids and ids_file is None and not where:
         raise typer.BadParameter("give ids, or --where with a filter", param_hint="'IDS'")
     with reporting(debug), open_for(folder) as collection:
-        integer_ids = collection.info().columns["id"] == "int64"
         result = collection.delete(
-            [_integer_or_text(item) for item in ids] if ids and integer_ids else ids, where=where
+            ids_of(collection, ids, ids_file), where=where, dry_run=dry_run, timeout=timeout
         )
         missing = f"; {result.missing:,} not found" if result.missing else ""
-        deleted = count(result.deleted, "document")
-        print_answer(as_json, result, f"{deleted} deleted{missing} (version {result.version})")
+        done = f"{count(result.deleted, 'document')} {'would be ' * dry_run}deleted{missing}"
+        lines = _ids_line(result.ids, result.deleted)
+        print_answer(as_json, result, f"{done} (version {result.version})", *lines)
+
+
+@app.command(rich_help_panel=PANEL)
+def update(
+    folder: Folder,
+    values: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A column's new value: text as it is, other types as in JSON lines, such as null. "
+            "Repeatable.",
+        ),
+    ],
+    where: Where = None,
+    one_id: OneId = None,
+    ids: IdsFile = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every document.")] = False,
+    dry_run: DryRun = False,
+    timeout: Timeout = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Set columns of documents; a changed text is embedded again.
+
+    `vecsearch ingest --on-conflict update` takes a file with values for each document.
+    """
+    if not (one_id or ids or where) and not everything:
+        raise typer.BadParameter("give --where, --id, --ids or --all", param_hint="--where")
+    pairs = [item.partition("=") for item in values]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise typer.BadParameter("write NAME=VALUE, such as year=2020", param_hint="--set")
+    with reporting(debug), open_for(folder) as collection:
+        result = collection.update(
+            where,
+            _assigned(collection, {name: text for name, _, text in pairs}),
+            ids=ids_of(collection, one_id, ids),
+            dry_run=dry_run,
+            timeout=timeout,
+        )
+        missing = f"; {result.missing:,} not found" if result.missing else ""
+        done = f"{count(result.updated, 'document')} {'would be ' * dry_run}updated{missing}"
+        lines = _ids_line(result.ids, result.updated)
+        print_answer(as_json, result, f"{done} (version {result.version})", *lines)
+
+
+def _ids_line(ids: Sequence[Id], total: int) -> list[str]:
+    """The first ids of a dry run, on one line."""
+    more = f" and {total - len(ids):,} more" if total > len(ids) else ""
+    return [f"{', '.join(map(str, ids))}{more}"] if ids else []
+
+
+def _assigned(collection: Collection, texts: dict[str, str]) -> dict[str, Any]:
+    """The columns of `--set name=value`, with values of their types."""
+    from vecsearch.maintenance.edit import value_of_text
+
+    schema = collection.to_arrow(ids=[]).schema
+    return {name: value_of_text(schema, name, text) for name, text in texts.items()}
 
 
 @app.command(rich_help_panel=PANEL)
@@ -297,7 +371,3 @@ def _ids_and_vectors(
     has_vectors = VECTOR in batch.schema.names
     width = vector_width(batch.column(VECTOR)) if has_vectors else None
     return id_column in batch.schema.names, width
-
-
-def _integer_or_text(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdecimal() else text

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from vecsearch.cli.options import Columns, Debug, Folder, Json, Version, Where, names_in, open_for
+from vecsearch.cli.options import (
+    Columns,
+    Debug,
+    Folder,
+    IdsFile,
+    Json,
+    OneId,
+    Version,
+    Where,
+    ids_of,
+    names_in,
+    open_for,
+)
 from vecsearch.cli.terminal import EXIT_ERROR, count, print_answer, reporting, shown_bytes
 
 PANEL = "Maintenance"
@@ -165,6 +177,8 @@ def export(
     where: Where = None,
     columns: Columns = None,
     version: Version = None,
+    one_id: OneId = None,
+    ids: IdsFile = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -173,9 +187,8 @@ def export(
     The ending of its name says how. `vecsearch ingest` reads all four; `vecsearch restore` makes a
     collection of a Parquet file with all columns.
     """
-    with reporting(debug):
-        from vecsearch.maintenance.export import export as export_file
-
-        rows = export_file(folder, target, version, where, names_in(columns))
+    with reporting(debug), open_for(folder, version) as collection:
+        chosen = ids_of(collection, one_id, ids)
+        rows = collection.export(target, where=where, columns=names_in(columns), ids=chosen)
         shown = f"{count(rows, 'row')} of {folder} written to {target}"
         print_answer(as_json, {"rows": rows, "file": str(target)}, shown)

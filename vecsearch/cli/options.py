@@ -23,6 +23,25 @@ Where = Annotated[
     str | None, typer.Option(help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\".")
 ]
 Columns = Annotated[str | None, typer.Option(help="Columns, separated by commas.")]
+OneId = Annotated[
+    list[str] | None,
+    typer.Option("--id", metavar="ID", help="Only documents with this id. Repeatable."),
+]
+IdsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ids",
+        exists=True,
+        dir_okay=False,
+        help="Only documents whose ids a file has, by line.",
+    ),
+]
+Timeout = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Give up after this time. Default: never.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would change; nothing is written.")
+]
 Recall = Annotated[
     float | None,
     typer.Option(help="Share of the exact answer to deliver. Default: the collection's target."),
@@ -50,6 +69,24 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def names_in(columns: str | None) -> list[str] | None:
     """The names in a value of `Columns`."""
     return None if columns is None else [name.strip() for name in columns.split(",")]
+
+
+def ids_of(
+    collection: Collection, ids: list[str] | None, file: Path | None
+) -> list[int | str] | None:
+    """The ids of options, as the collection has them; None if there are no such options."""
+    if not ids and file is None:
+        return None
+    named = list(ids or [])
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise typer.BadParameter(f"{file} is not UTF-8: {error}", param_hint="--ids") from error
+        named += [line.strip() for line in lines if line.strip()]
+    if collection.info().columns["id"] != "int64":
+        return [*named]
+    return [int(text) if text.lstrip("-").isdecimal() else text for text in named]
 
 
 def open_for(folder: Path, version: int | None = None) -> Collection:

@@ -12,10 +12,14 @@ from vecsearch.cli.options import (
     Debug,
     Exact,
     Folder,
+    IdsFile,
     Json,
+    OneId,
     Recall,
+    Timeout,
     Version,
     Where,
+    ids_of,
     names_in,
     open_for,
 )
@@ -37,6 +41,8 @@ def search(
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many documents to find.")] = 10,
     where: Where = None,
+    one_id: OneId = None,
+    ids: IdsFile = None,
     recall: Recall = None,
     exact: Exact = False,
     passages: Annotated[
@@ -51,6 +57,7 @@ def search(
         ),
     ] = None,
     version: Version = None,
+    timeout: Timeout = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -68,9 +75,11 @@ def search(
             [text if text_column else vector_of(text) for text in questions.values()],
             k,
             where=where,
+            ids=ids_of(collection, one_id, ids),
             recall=recall,
             exact=exact,
             passages=passages,
+            timeout=timeout,
         )
         names = names_in(columns or None)
         for (key, text), hits in zip(questions.items(), found, strict=True):

@@ -115,6 +115,16 @@ def check_names(name: str, value: Any) -> list[str]:
     return names
 
 
+def check_timeout(seconds: Any) -> float:
+    """A time limit in seconds, above 0."""
+    number = _as_float(seconds)
+    if not number > 0:
+        raise InvalidInputError(
+            f"timeout is {shown(seconds)}; it must be a number of seconds above 0, or None"
+        )
+    return number
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 

@@ -16,6 +16,7 @@ import faiss
 import numpy as np
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.deadline import check_time
 from vecsearch.types import Metric
 
 WIDEN_ROWS = 8192  # float16 rows widened at a time: 12 MB at 384 dimensions
@@ -24,6 +25,8 @@ COPY_QUERIES = 20  # copying the rows pays off from this many queries on
 # Below faiss.cvar.distance_compute_blas_threshold: above it FAISS uses matrix products, which lose
 # digits where vectors lie close together and far from the origin.
 KERNEL_QUERIES = 16_384
+# Products of numbers between two looks at the clock: about a second of one core.
+KERNEL_WORK = 4_000_000_000
 SORTED_WHOLE = 512  # up to this many scores, sorting all is faster than selecting the best first
 _forked = False
 
@@ -171,6 +174,7 @@ def search(
     elif len(queries) < COPY_QUERIES:
         chosen = np.arange(len(vectors)) if listed is None else listed
         for number, query in enumerate(queries):
+            check_time()
             scores[number, :width], rows[number, :width] = best(
                 score_rows(vectors, query, chosen, metric), chosen, width
             )
@@ -211,9 +215,11 @@ def _knn(
     rows = np.empty((len(queries), k), np.int64)
     kernel = faiss.knn_L2sqr if metric is Metric.L2 else faiss.knn_inner_product
     swig = faiss.swig_ptr
+    step = min(max(KERNEL_WORK // (count * dim), 8 * threads), KERNEL_QUERIES)
     with omp_threads(threads):
-        for first in range(0, len(queries), KERNEL_QUERIES):
-            part = slice(first, first + KERNEL_QUERIES)
+        for first in range(0, len(queries), step):
+            check_time()
+            part = slice(first, first + step)
             batch, out, found = queries[part], scores[part], rows[part]
             kernel(swig(batch), swig(vectors), dim, len(batch), count, k, swig(out), swig(found))
     if metric is Metric.L2:

@@ -6,14 +6,16 @@ the lock; it looks again at what other writers committed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Protocol
 
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.batches import rebatch
+from vecsearch.common.deadline import check_time
 from vecsearch.errors import ConflictError, InvalidInputError
 from vecsearch.ingest.bad_rows import BadRows, placed
 from vecsearch.ingest.conflicts import ConflictResolver
@@ -45,13 +47,16 @@ def add_documents(
     progress: Callable[[int], None] = lambda count: None,
     places: Places | None = None,
     reading: Reading | None = None,
+    complete: MakeCompleter | None = None,
+    operation: str = "add",
 ) -> AddResult:
     """Add documents as one commit: all of them, or on any error none.
 
     Args:
         store: The collection.
         batches: The rows, in batches of any size and one schema.
-        on_conflict: What to do with an id that exists: "error", "skip" or "replace".
+        on_conflict: What to do with an id that exists: "error", "skip", "replace" or "update",
+            which needs `complete`.
         embedder: The collection's model; None for a collection of given vectors.
         split: The chunker's `split`; None keeps documents whole.
         id_column: The name of the id column in the data.
@@ -59,6 +64,8 @@ def add_documents(
         progress: Called with the number of rows after each window.
         places: Where the rows come from, for messages; None calls them by their number.
         reading: Whether bad rows are left out, and the report on them; None raises.
+        complete: Makes what completes rows that are parts of documents; None for whole documents.
+        operation: What the version is called.
 
     Returns:
         What was added, replaced, skipped and embedded, and the new version.
@@ -73,12 +80,31 @@ def add_documents(
     """
     bad_rows = BadRows(places or Places(), reading or Reading())
     with AddTransaction.begin(
-        store, on_conflict, embedder, split, id_column, text_column, bad_rows
+        store, on_conflict, embedder, split, id_column, text_column, bad_rows, complete
     ) as transaction:
         for window in rebatch(batches, store.limits.window_rows):
+            check_time()
             transaction.write(window)
             progress(window.num_rows)
-        return transaction.commit()
+        check_time()
+        return transaction.commit(operation)
+
+
+class Completer(Protocol):
+    """Completes rows that give some columns of documents, for `on_conflict="update"`."""
+
+    def complete(self, rows: Rows, names: Sequence[str]) -> list[Rows]:
+        """Whole documents; `names` are the columns of the data.
+
+        Rows that stay as they are stored come with `stored`, those of given vectors with `vectors`;
+        the texts of others are embedded.
+        """
+
+    def recheck(self, latest: Snapshot) -> None:
+        """Raises ConflictError if another writer changed a document that was completed."""
+
+
+MakeCompleter = Callable[[Snapshot, RowChecker], Completer]
 
 
 class AddTransaction:
@@ -93,6 +119,7 @@ class AddTransaction:
         splitter: Splits documents into passages.
         encoder: Embeds passages; None for a collection of given vectors.
         bad_rows: What happens to rows that cannot be added.
+        completer: Completes parts of documents; None if the rows are whole ones.
     """
 
     def __init__(
@@ -105,7 +132,9 @@ class AddTransaction:
         splitter: PassageSplitter,
         encoder: DocumentEncoder | None,
         bad_rows: BadRows,
+        completer: Completer | None = None,
     ) -> None:
+        self.completer = completer
         self.store = store
         self.base = base
         self.segments = segments
@@ -127,6 +156,7 @@ class AddTransaction:
         id_column: str,
         text_column: str | None,
         bad_rows: BadRows,
+        complete: MakeCompleter | None = None,
     ) -> Iterator[AddTransaction]:
         """A transaction with a staging folder of its own, which is removed at the end.
 
@@ -141,15 +171,18 @@ class AddTransaction:
         project = None if embedder is None else embedder.project
         with store.staging() as staging:
             segments = SegmentBuffer(staging, store.limits)
+            partial = complete is not None
+            checker = RowChecker(base.manifest, id_column, text_column, project, partial=partial)
             yield cls(
                 store,
                 base,
                 segments,
-                RowChecker(base.manifest, id_column, text_column, project),
+                checker,
                 ConflictResolver(on_conflict, base, segments, id_column, bad_rows.places),
                 PassageSplitter(base.manifest, split),
                 None if embedder is None else DocumentEncoder(embedder, base, store.root),
                 bad_rows,
+                None if complete is None else complete(base, checker),
             )
 
     def write(self, window: pa.RecordBatch) -> None:
@@ -161,12 +194,21 @@ class AddTransaction:
         rows = self.conflicts.resolve(checked)
         self.rows_read += window.num_rows
         self.bad_rows.places.forget(self.rows_read)
-        if not rows.batch.num_rows:
-            return
         keep = window.num_rows == self.store.limits.window_rows
+        whole = [rows]
+        if self.completer is not None:
+            whole = self.completer.complete(rows, window.schema.names)
+        for part in whole:
+            if part.batch.num_rows:
+                self._store(part, keep=keep)
+
+    def _store(self, rows: Rows, *, keep: bool) -> None:
+        """Split and embed whole documents, and keep them for the next segment."""
 
         def stored(rows: Rows) -> pa.RecordBatch:
             passages = self.splitter.split(rows.batch)
+            if rows.stored is not None:
+                return self._with_vectors(passages, rows.stored)
             if rows.vectors is None:
                 return self._stored_batch(passages, self._embedded(rows, passages, keep=keep))
             return self._stored_batch(passages, self._given_vectors(rows, rows.vectors, passages))
@@ -189,7 +231,7 @@ class AddTransaction:
                     raise placed(error, str(place)) from error.__cause__
             raise
 
-    def commit(self) -> AddResult:
+    def commit(self, operation: str = "add") -> AddResult:
         """Move generated ids past those of other writers, resolve conflicts again, and commit."""
         self.segments.flush()
         skipped, embedded = self.conflicts.skipped, self.encoder.embedded if self.encoder else 0
@@ -202,9 +244,12 @@ class AddTransaction:
                 require_exact(latest, self.checker.schema())
                 self._move_generated_ids(latest.manifest)
                 self.conflicts.recheck(latest)
+                if self.completer is not None:
+                    self.completer.recheck(latest)
             segments, replaced = self.conflicts.delete_replaced(latest)
-            version = self._next_version(latest.manifest, segments)
+            version = self._next_version(latest.manifest, segments, operation)
             version = merge_small(latest, version, self.segments.staging)
+            check_time()
             self.store.commit(self.segments.staging, version)
         if self.encoder is not None:
             self.encoder.clear_cache()
@@ -216,8 +261,7 @@ class AddTransaction:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""
         assert self.encoder is not None  # the checker refuses rows without vector or embedder
         texts: list[str] = passages.batch.column(self.base.manifest.text_column).to_pylist()
-        replace = self.conflicts.on_conflict == "replace"
-        replaced = rows.batch.column(ID) if replace else None
+        replaced = rows.batch.column(ID) if self.conflicts.replaces else None
 
         def place_of(number: int) -> str:
             row = number if passages.spans is None else int(passages.spans[number, 0])
@@ -240,8 +284,12 @@ class AddTransaction:
     def _stored_batch(self, passages: Passages, vectors: Vectors) -> pa.RecordBatch:
         """The rows as a segment stores them."""
         manifest = self.base.manifest
+        columns = encode_vectors(vectors, manifest.metric, manifest.dtype)
+        return self._with_vectors(passages, pa.record_batch(columns))
+
+    def _with_vectors(self, passages: Passages, vectors: pa.RecordBatch) -> pa.RecordBatch:
         columns = passages.columns()
-        columns |= encode_vectors(vectors, manifest.metric, manifest.dtype)
+        columns |= dict(zip(vectors.schema.names, vectors.columns, strict=True))
         schema = self.checker.schema()
         arrays = [
             columns[name] if name in columns else passages.batch.column(name)
@@ -273,10 +321,12 @@ class AddTransaction:
         ]
         self.checker.next_id += shift
 
-    def _next_version(self, latest: Manifest, segments: tuple[SegmentEntry, ...]) -> Manifest:
+    def _next_version(
+        self, latest: Manifest, segments: tuple[SegmentEntry, ...], operation: str
+    ) -> Manifest:
         staged = [entry for entry in self.segments.entries if entry.documents]
         return latest.next(
-            "add",
+            operation,
             schema=self.checker.schema(),
             segments=(*segments, *staged),
             next_id=max(self.checker.next_id, latest.next_id),

@@ -123,5 +123,6 @@ def placed(error: InvalidInputError, place: str) -> InvalidInputError:
 
 
 def _slice(rows: Rows, start: int, count: int) -> Rows:
-    vectors = None if rows.vectors is None else rows.vectors[start : start + count]
-    return Rows(rows.batch.slice(start, count), vectors, rows.numbers[start : start + count])
+    mask = np.zeros(len(rows.numbers), bool)
+    mask[start : start + count] = True
+    return rows.keep(mask)

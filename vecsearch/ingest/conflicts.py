@@ -54,7 +54,8 @@ class ConflictResolver:
 
     Args:
         on_conflict: "error" raises DuplicateIdError, "skip" keeps the first row of an id, and
-            "replace" the last.
+            "replace" the last. "update" replaces documents of the collection, and raises
+            DuplicateIdError for an id that is twice in the data.
         base: The version that the add began with.
         segments: The segments that the add has staged.
         id_column: The id column's name in the data, for messages.
@@ -69,7 +70,8 @@ class ConflictResolver:
         id_column: str,
         places: Places,
     ) -> None:
-        self.on_conflict = on_conflict
+        self.replaces = on_conflict in ("replace", "update")  # documents of the collection
+        self.on_conflict = "error" if on_conflict == "update" else on_conflict  # within the data
         self.base = base
         self.segments = segments
         self.id_column = id_column
@@ -101,7 +103,7 @@ class ConflictResolver:
         Raises:
             DuplicateIdError: Another writer added one of the ids, and on_conflict is "error".
         """
-        if self.on_conflict == "replace":
+        if self.replaces:
             return  # they are replaced like the others: delete_replaced looks at `latest`
         for number, entry in enumerate(self.segments.entries):
             segment = self.segments.open(entry)
@@ -124,7 +126,7 @@ class ConflictResolver:
         Returns:
             The segments of `latest` with their new tombstones, and how many documents were deleted.
         """
-        if self.on_conflict != "replace":
+        if not self.replaces:
             return latest.manifest.segments, 0
         positions = [
             latest.locate(self.segments.open(entry).column(ID))[1]
@@ -183,7 +185,7 @@ class ConflictResolver:
     def _in_collection(self, rows: Rows, keys: Keys) -> Mask:
         """The rows to leave out since the collection has their id."""
         stored = np.zeros(len(keys), bool)
-        if self.on_conflict == "replace":
+        if self.replaces:
             return stored
         ids = rows.batch.column(ID)
         owners, _ = self.base.locate(ids)
@@ -222,6 +224,10 @@ class ConflictResolver:
         raise DuplicateIdError(
             f"duplicate id {shown_id(id_value.as_py())} in the data: {where}, column "
             f"{self.id_column!r}",
-            hint='pass on_conflict="skip" to keep the first, or "replace" to keep the last',
-            command_hint="--on-conflict skip keeps the first, --on-conflict replace the last",
+            hint="give each id once"
+            if self.replaces
+            else 'pass on_conflict="skip" to keep the first, or "replace" to keep the last',
+            command_hint="give each id once"
+            if self.replaces
+            else "--on-conflict skip keeps the first, --on-conflict replace the last",
         )

@@ -39,18 +39,23 @@ class Rows:
         batch: Metadata, id and text included, in the collection's types.
         vectors: float32 (rows, dim); None where the data has no vectors.
         numbers: The number of each row in the data.
+        stored: The columns of the vectors as a segment stores them, of documents whose vectors
+            stay; else None.
     """
 
     batch: pa.RecordBatch
     vectors: Vectors | None
     numbers: npt.NDArray[np.int64]
+    stored: pa.RecordBatch | None = None
 
     def keep(self, mask: Mask) -> Rows:
         """The rows where the mask is true."""
         if mask.all():
             return self
+        kept = pa.array(mask)
         vectors = None if self.vectors is None else self.vectors[mask]
-        return Rows(self.batch.filter(pa.array(mask)), vectors, self.numbers[mask])
+        stored = None if self.stored is None else self.stored.filter(kept)
+        return Rows(self.batch.filter(kept), vectors, self.numbers[mask], stored)
 
 
 class RowChecker:
@@ -63,6 +68,8 @@ class RowChecker:
         id_column: The name of the id column in the data.
         text_column: The name of the text column in the data; None for the collection's own.
         project: Reduces given vectors of the embedder's full dimension; None without an embedder.
+        partial: Whether rows may lack columns that documents have, as those of an update do. Their
+            texts are then checked once they are known, by `check_texts`.
     """
 
     def __init__(
@@ -71,7 +78,10 @@ class RowChecker:
         id_column: str,
         text_column: str | None,
         project: Callable[[Vectors], Vectors] | None,
+        *,
+        partial: bool = False,
     ) -> None:
+        self.partial = partial
         self.manifest = manifest
         self.project = project
         self.id_column = id_column
@@ -117,10 +127,11 @@ class RowChecker:
         checked = pa.RecordBatch.from_arrays(arrays, schema=self.metadata)
         check_times(checked, first)
         self._check_ids(checked.column(ID), first)
-        if self.has_embedder and VECTOR not in batch.schema.names:
-            self._check_text(checked, first)
         vectors = self._vectors(batch, first)
-        return Rows(checked, vectors, np.arange(first, first + batch.num_rows))
+        rows = Rows(checked, vectors, np.arange(first, first + batch.num_rows))
+        if self.has_embedder and vectors is None and not self.partial:
+            check_texts(rows, str(self.manifest.text_column))
+        return rows
 
     def schema(self) -> pa.Schema:
         """The collection's schema with the metadata columns of the data."""
@@ -170,6 +181,12 @@ class RowChecker:
                         command_hint="remove it from the data, or add it to the collection in "
                         "Python first",
                     )
+        if self.partial:
+            if ID not in names:
+                raise InvalidInputError(
+                    "the data has no column 'id', so nothing says which documents to update"
+                )
+            return
         if VECTOR not in names and not self.has_embedder:
             raise InvalidInputError(
                 "the data has no column 'vector', and the collection has no embedder",
@@ -242,15 +259,6 @@ class RowChecker:
             if pc.any(empty).as_py():
                 raise row_error(first + first_true(empty), self.id_column, "the id is empty")
 
-    def _check_text(self, rows: pa.RecordBatch, first: int) -> None:
-        name = str(self.manifest.text_column)
-        text = rows.column(name)
-        if text.null_count:
-            raise row_error(first + first_true(text.is_null()), name, "the text is missing")
-        blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0)
-        if pc.any(blank).as_py():
-            raise row_error(first + first_true(blank), name, "the text is empty")
-
     def _vectors(self, batch: pa.RecordBatch, first: int) -> Vectors | None:
         if VECTOR not in batch.schema.names:
             return None
@@ -261,6 +269,17 @@ class RowChecker:
             return check_vectors(self.project(full), metric, first, dtype)
         matrix = vector_matrix(column, self.manifest.dim, first)
         return check_vectors(matrix, metric, first, dtype)
+
+
+def check_texts(rows: Rows, name: str) -> None:
+    """Raises InvalidInputError for a text that is missing or empty, where it is to be embedded."""
+    text = rows.batch.column(name)
+    if text.null_count:
+        row = int(rows.numbers[first_true(text.is_null())])
+        raise row_error(row, name, "the text is missing")
+    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0)
+    if pc.any(blank).as_py():
+        raise row_error(int(rows.numbers[first_true(blank)]), name, "the text is empty")
 
 
 def _id_type(kind: pa.DataType) -> pa.DataType:

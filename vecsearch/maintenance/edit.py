@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -12,15 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Positions
+from vecsearch.common.deadline import check_time
+from vecsearch.common.json_arrays import from_json, needs_type
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.rows import check_times
+from vecsearch.ingest.rows import RowChecker, check_times
 from vecsearch.ingest.sources.dicts import to_batch
 from vecsearch.ingest.sources.row_types import Block, Columns, row_name
-from vecsearch.query.selection import select_documents
+from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
-from vecsearch.storage.ids import as_ids
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
@@ -30,35 +34,77 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
 from vecsearch.storage.widening import is_widening
-from vecsearch.types import ID, VECTOR, DeleteResult, UpdateResult
+from vecsearch.types import ID, VECTOR, DeleteResult, Id, UpdateResult
 
 _KNOWN_TO_ARROW = (Decimal, dt.time, dt.timedelta)
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
+FIRST_IDS = 10  # that the result of a dry run names
+FIRST_ROWS = 1000  # in which they are looked for
 REWRITE_SHARE = 1 / 8
 """An update of at least this share of a segment rewrites it in place, so that an index still covers
 it. Other rows are copied to a new segment."""
 
 
-def delete(store: Store, ids: Any, where: str | pc.Expression | None) -> DeleteResult:
-    """Delete whole documents by id or by filter. Unknown ids are counted, not an error.
+def delete(
+    store: Store, ids: Any, where: str | pc.Expression | None, *, dry_run: bool = False
+) -> DeleteResult:
+    """Delete whole documents by id, by filter, or those to which both apply.
+
+    Unknown ids are counted, not an error. A dry run says what would be deleted.
 
     Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
     """
-    if (ids is None) == (where is None):
-        raise InvalidInputError("delete takes ids or a filter, one of them")
-    with store.locked() as latest, store.staging() as staging:
-        if ids is not None:
-            wanted = as_ids(ids, latest.manifest.schema.field(ID).type).unique()
-            owners, positions = latest.locate(wanted)
-            missing = len(wanted) - len(np.unique(owners))
-        else:
-            positions, missing = whole_documents(latest, select_documents(latest, where)), 0
+    if ids is None and where is None:
+        raise InvalidInputError(
+            "delete takes ids or a filter, or both to delete the documents to which both apply"
+        )
+    with changing(store, dry_run=dry_run) as (latest, staging):
+        positions, missing = _selected(latest, where, ids)
+        version = latest.manifest.version
+        if staging is None:
+            found = first_ids(latest, positions)
+            return DeleteResult(documents_of(latest, positions), missing, version, found)
         if not len(positions):
-            return DeleteResult(0, missing, latest.manifest.version)
+            return DeleteResult(0, missing, version)
         segments = delete_rows(latest, positions, staging)
-        version = latest.manifest.next("delete", segments=segments)
-        store.commit(staging, version)
-        return DeleteResult(latest.manifest.documents - version.documents, missing, version.version)
+        after = latest.manifest.next("delete", segments=segments)
+        check_time()
+        store.commit(staging, after)
+        return DeleteResult(latest.manifest.documents - after.documents, missing, after.version)
+
+
+@contextmanager
+def changing(store: Store, *, dry_run: bool) -> Iterator[tuple[Snapshot, Staging | None]]:
+    """The latest version, locked, and a place for new files; in a dry run neither."""
+    if dry_run:
+        yield store.snapshot(), None
+        return
+    with store.locked() as latest, store.staging() as staging:
+        yield latest, staging
+
+
+def _selected(
+    latest: Snapshot, where: str | pc.Expression | None, ids: Any
+) -> tuple[Positions, int]:
+    """The rows of documents that match, and how many of the ids no document has."""
+    selector, missing = Selector(latest), 0
+    if ids is not None:
+        ids = selector.as_ids(ids).unique()
+        missing = len(ids) - latest.documents_in(selector.select(None, ids))
+    return whole_documents(latest, selector.select_documents(where, ids)), missing
+
+
+def documents_of(latest: Snapshot, positions: Positions) -> int:
+    """How many documents these rows belong to."""
+    mask = np.zeros(latest.rows, bool)
+    mask[positions] = True
+    return latest.documents_in(RowSelection(mask, len(positions)))
+
+
+def first_ids(latest: Snapshot, positions: Positions) -> tuple[Id, ...]:
+    """The ids of the first few documents among rows, for the result of a dry run."""
+    ids = pc.unique(latest.take([ID], positions[:FIRST_ROWS]).column(0))
+    return tuple(ids[:FIRST_IDS].to_pylist())
 
 
 def whole_documents(snapshot: Snapshot, selection: RowSelection) -> Positions:
@@ -70,36 +116,130 @@ def whole_documents(snapshot: Snapshot, selection: RowSelection) -> Positions:
     return snapshot.locate(pc.unique(snapshot.take([ID], selection.rows).column(0)))[1]
 
 
+@dataclass(frozen=True)
+class NewValues:
+    """New values of columns.
+
+    Attributes:
+        columns: For each column an array, of one value for all documents, or one for each.
+        given: Which values of a column were given; a column that is not in it: all.
+        schema: The collection's columns, some of which may be wider for these values.
+    """
+
+    columns: Mapping[str, pa.Array]
+    given: Mapping[str, Mask]
+    schema: pa.Schema
+
+    def put(self, batch: pa.RecordBatch, rows: Positions, owners: Positions) -> pa.RecordBatch:
+        """`batch` with new values in `rows`; `owners` says which value each of them takes."""
+        for name, values in self.columns.items():
+            kept, chosen = rows, owners
+            if name in self.given:
+                mask = self.given[name][owners]
+                kept, chosen = rows[mask], owners[mask]
+            indices = np.arange(batch.num_rows)
+            indices[kept] = batch.num_rows + np.arange(len(kept))
+            at = batch.schema.names.index(name)
+            both = pa.concat_arrays([batch.column(at), values.take(pa.array(chosen))])
+            batch = batch.set_column(at, batch.schema.field(at), both.take(pa.array(indices)))
+        return batch
+
+
 def update(
-    store: Store, where: str | pc.Expression | None, values: Mapping[str, Any]
+    store: Store,
+    where: str | pc.Expression | None,
+    values: Mapping[str, Any],
+    ids: Any = None,
+    *,
+    dry_run: bool = False,
 ) -> UpdateResult:
     """Set metadata columns to constants in the documents for which `where` is true.
 
     Args:
         store: The collection.
-        where: A filter; None updates all documents.
+        where: A filter; None for all documents.
         values: The new value of each column.
+        ids: The ids of documents; None for all. Both must hold.
+        dry_run: Whether only to say what would be updated.
 
     Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
     """
-    with store.locked() as latest, store.staging() as staging:
-        scalars, schema = {}, latest.manifest.schema
+    with changing(store, dry_run=dry_run) as (latest, staging):
+        columns, schema = {}, latest.manifest.schema
         for name, value in values.items():
             array, field = _new_value(_changeable(latest.manifest, name), value)
-            scalars[name] = array
+            columns[name] = array
             schema = schema.set(schema.get_field_index(name), field)
-        positions = whole_documents(latest, select_documents(latest, where))
-        if not len(positions) or not scalars:
-            return UpdateResult(0, latest.manifest.version)
-        latest = _widen(latest, schema)
-        version, moved = _update_in_place(latest, positions, scalars, staging)
-        if len(moved):
-            version = _append_updated(latest, version, moved, scalars, staging)
-        store.commit(staging, version)
-        mask = np.zeros(latest.rows, bool)
-        mask[positions] = True
-        documents = latest.documents_in(RowSelection(mask, len(positions)))
-        return UpdateResult(documents, version.version)
+        positions, missing = _selected(latest, where, ids)
+        new = NewValues(columns, {}, schema)
+        owners = np.zeros(len(positions), np.int64)
+        return _put(store, latest, staging, positions, owners, new, missing)
+
+
+def update_each(
+    store: Store,
+    where: str | pc.Expression | None,
+    rows: pa.RecordBatch,
+    given: Mapping[str, Mask],
+    *,
+    dry_run: bool = False,
+) -> UpdateResult:
+    """Set metadata columns of some documents, each to a value of its own.
+
+    Args:
+        store: The collection.
+        where: A filter; documents that do not match stay as they are.
+        rows: The ids, each once, and the new values.
+        given: Which values of a column were given; a column that is not in it: all.
+        dry_run: Whether only to say what would be updated.
+
+    Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
+    """
+    with changing(store, dry_run=dry_run) as (latest, staging):
+        checker = RowChecker(latest.manifest, ID, None, None, partial=True)
+        checked = checker.check(rows, 0).batch
+        ids = checked.column(ID)
+        owners, positions = latest.locate(ids)
+        missing = len(ids) - int(np.count_nonzero(np.diff(owners, prepend=-1)))
+        if where is not None:
+            kept = np.flatnonzero(_mask(latest, where, ids)[positions])
+            owners, positions = owners[kept], positions[kept]
+        order = np.argsort(positions)
+        names = [name for name in rows.schema.names if name != ID]
+        columns = {name: checked.column(name) for name in names}
+        new = NewValues(columns, given, checker.schema())
+        return _put(store, latest, staging, positions[order], owners[order], new, missing)
+
+
+def _mask(latest: Snapshot, where: str | pc.Expression, ids: pa.Array) -> Mask:
+    mask = Selector(latest).select_documents(where, ids).mask
+    return np.ones(latest.rows, bool) if mask is None else mask
+
+
+def _put(
+    store: Store,
+    latest: Snapshot,
+    staging: Staging | None,
+    positions: Positions,
+    owners: Positions,
+    values: NewValues,
+    missing: int,
+) -> UpdateResult:
+    """Commit new values of rows; `owners` says which value each row takes."""
+    version = latest.manifest.version
+    wide = _widen(latest, values.schema) if len(positions) else latest
+    if staging is None:
+        documents = documents_of(latest, positions) if values.columns else 0
+        found = first_ids(latest, positions) if values.columns else ()
+        return UpdateResult(documents, version, missing, 0, found)
+    if not len(positions) or not values.columns:
+        return UpdateResult(0, version, missing)
+    after, left = _update_in_place(wide, positions, owners, values, staging)
+    if len(left):
+        after = _append_updated(wide, after, positions[left], owners[left], values, staging)
+    check_time()
+    store.commit(staging, after)
+    return UpdateResult(documents_of(latest, positions), after.version, missing)
 
 
 def _widen(latest: Snapshot, schema: pa.Schema) -> Snapshot:
@@ -111,21 +251,28 @@ def _widen(latest: Snapshot, schema: pa.Schema) -> Snapshot:
 
 
 def _update_in_place(
-    latest: Snapshot, positions: Positions, values: Mapping[str, pa.Array], staging: Staging
+    latest: Snapshot,
+    positions: Positions,
+    owners: Positions,
+    values: NewValues,
+    staging: Staging,
 ) -> tuple[Manifest, Positions]:
-    """Rewrite the segments of which a large share changes; also the positions that are left."""
+    """Rewrite the segments of which a large share changes.
+
+    Returns:
+        The version, and which of `positions` are left.
+    """
     segments = list(latest.manifest.segments)
     renamed: dict[str, str] = {}
     left = [np.empty(0, np.int64)]
-    for number, _, rows in latest.split(positions):
+    for number, indices, rows in latest.split(positions):
+        check_time()
         entry = segments[number]
         if len(rows) < REWRITE_SHARE * entry.rows:
-            left.append(rows + latest.starts[number])
+            left.append(indices)
             continue
-        mask = np.zeros(entry.rows, bool)
-        mask[rows] = True
         batch = latest.segments[number].select(latest.manifest.schema.names)
-        segments[number] = _rewrite(staging, entry, _with_values(batch, values, mask))
+        segments[number] = _rewrite(staging, entry, values.put(batch, rows, owners[indices]))
         renamed[entry.name] = segments[number].name
     version = latest.manifest.next(
         "update", segments=tuple(segments), indexes=_rename_covered(latest.manifest, renamed)
@@ -137,16 +284,18 @@ def _append_updated(
     latest: Snapshot,
     version: Manifest,
     positions: Positions,
-    values: Mapping[str, pa.Array],
+    owners: Positions,
+    values: NewValues,
     staging: Staging,
 ) -> Manifest:
     """Write updated copies of rows as a new segment, and delete the old rows."""
-    pieces = [
-        latest.segments[number].take(latest.manifest.schema.names, rows)
-        for number, _, rows in latest.split(positions)
-    ]
+    pieces, order = [], []
+    for number, indices, rows in latest.split(positions):
+        pieces.append(latest.segments[number].take(latest.manifest.schema.names, rows))
+        order.append(owners[indices])
     batch = pa.concat_batches(pieces)
-    updated = staging.write_segment(_with_values(batch, values, np.ones(batch.num_rows, bool)))
+    new = values.put(batch, np.arange(batch.num_rows), np.concatenate(order))
+    updated = staging.write_segment(new)
     after_delete = {entry.name: entry for entry in delete_rows(latest, positions, staging)}
     emptied = {entry.name for entry in latest.manifest.segments} - after_delete.keys()
     segments = [
@@ -183,9 +332,38 @@ def _new_value(field: pa.Field, value: Any) -> tuple[pa.Array, pa.Field]:
     """
     if value is None:
         return pa.nulls(1, field.type), field
-    array, wider = convert(_as_array(field, value), field, 0)
-    check_times(pa.record_batch([array], names=[field.name]), 0)
+    given = _as_array(field, value)
+    try:
+        array, wider = convert(given, field, 0)
+        check_times(pa.record_batch([array], names=[field.name]), 0)
+    except InvalidInputError as error:  # it is no row of data
+        error.args = (str(error.args[0]).removeprefix("row 0, "), *error.args[1:])
+        raise
     return array, wider
+
+
+def value_of_text(schema: pa.Schema, name: str, text: str) -> Any:
+    """A value that was typed: a text is as it is, others are as `export` writes them in JSON lines.
+
+    Raises InvalidInputError for another value, or where there is no such column.
+    """
+    if name not in schema.names:
+        return text  # the update says what is wrong with the name
+    kind = schema.field(name).type
+    if pa.types.is_large_string(kind):
+        return text
+    try:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text  # such as a date, which needs no quotes
+        if value is None or not needs_type(kind):
+            return value
+        return from_json([value], kind)[0].as_py()
+    except (ValueError, TypeError, AttributeError, KeyError, pa.ArrowException) as error:
+        raise InvalidInputError(
+            f"column {name!r}: {shown(text)} is not a value of {kind}", hint="write it as JSON"
+        ) from error
 
 
 def _as_array(field: pa.Field, value: Any) -> pa.Array:
@@ -209,19 +387,6 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
             f"column {field.name!r}: {shown[:60]}{'…' if len(shown) > 60 else ''} cannot be stored "
             f"as {field.type}: {error}"
         ) from error
-
-
-def _with_values(
-    batch: pa.RecordBatch, values: Mapping[str, pa.Array], mask: Mask
-) -> pa.RecordBatch:
-    """Rows with new values, each an array of one, in the rows of `mask`."""
-    rows = batch.num_rows
-    indices = pa.array(np.where(mask, rows, np.arange(rows)))
-    for name, value in values.items():
-        at = batch.schema.names.index(name)
-        changed = pa.concat_arrays([batch.column(at), value]).take(indices)
-        batch = batch.set_column(at, batch.schema.field(at), changed)
-    return batch
 
 
 def _rewrite(staging: Staging, entry: SegmentEntry, batch: pa.RecordBatch) -> SegmentEntry:

@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arguments import check_names
+from vecsearch.common.arrays import Positions
 from vecsearch.common.json_arrays import NotInJsonError, is_binary, to_json
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
+from vecsearch.maintenance.edit import whole_documents
 from vecsearch.maintenance.parquet import (
     export_parquet,
     rows_as_given,
@@ -27,10 +29,9 @@ from vecsearch.maintenance.parquet import (
     write_parquet,
 )
 from vecsearch.query.documents import documents_by_id
-from vecsearch.query.selection import Where, select_documents
+from vecsearch.query.selection import Selector
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import metadata_schema, vector_field
-from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.types import CHUNK, ID, VECTOR
 
@@ -42,8 +43,9 @@ def export(
     root: Path,
     target: Path,
     version: int | None = None,
-    where: Where | None = None,
+    where: str | pc.Expression | None = None,
     columns: Sequence[str] | None = None,
+    ids: Any = None,
 ) -> int:
     """Write a version to one file, whose ending names the format.
 
@@ -53,13 +55,14 @@ def export(
         version: The version to write; None writes the latest.
         where: The documents to write, as a filter; None for all.
         columns: The columns to write, in this order; None for all.
+        ids: The ids of documents to write; None for all. Both must hold.
 
     Returns:
         The number of rows written: documents, or in a Parquet file of all columns passages.
 
     Raises:
-        InvalidInputError: The ending is another, the format cannot hold a column, or a column does
-            not exist.
+        InvalidInputError: The ending is another, the format cannot hold a column, a column does not
+            exist, or an id has another type.
         FilterError: The filter is wrong.
         CollectionNotFoundError: There is no collection at `root`.
         VersionNotFoundError: It does not have this version.
@@ -73,10 +76,16 @@ def export(
             f"{target.name} ends in {target.suffix!r}, which is no format of export; "
             f"choose a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         )
+
+    def selected(snapshot: Snapshot) -> Positions:
+        if where is None and ids is None:
+            return snapshot.live.rows
+        return whole_documents(snapshot, Selector(snapshot).select_documents(where, ids))
+
     if ending == ".parquet" and columns is None:
-        return export_parquet(root, target, version, where)
+        return export_parquet(root, target, version, selected)
     snapshot = open_snapshot(root, OpenFiles(root), version)
-    selection = select_documents(snapshot, where)
+    chosen = selected(snapshot)
     schema = document_schema(snapshot)
     if columns is not None:
         schema = _chosen(schema, columns, snapshot)
@@ -84,7 +93,7 @@ def export(
 
     def write(path: Path) -> None:
         nonlocal rows
-        rows = _WRITERS[ending](path, schema, _documents(snapshot, schema, selection))
+        rows = _WRITERS[ending](path, schema, _documents(snapshot, schema, chosen))
 
     write_new_file(target, write)
     return rows
@@ -121,17 +130,15 @@ def _chosen(schema: pa.Schema, columns: Sequence[str], snapshot: Snapshot) -> pa
     return pa.schema([schema.field(name) for name in names])
 
 
-def _documents(
-    snapshot: Snapshot, schema: pa.Schema, selection: RowSelection
-) -> Iterator[pa.RecordBatch]:
-    """The selected documents, verified, in batches of a schema."""
+def _documents(snapshot: Snapshot, schema: pa.Schema, rows: Positions) -> Iterator[pa.RecordBatch]:
+    """The documents of rows, verified, in batches of a schema."""
     if not snapshot.manifest.chunked:
-        for batch in rows_as_given(snapshot, selection):
+        for batch in rows_as_given(snapshot, rows):
             yield batch.select(schema.names).cast(schema)
         return
     name = str(snapshot.manifest.text_column)
     text = schema.get_field_index(name)
-    for passages in rows_as_given(snapshot, selection, DOCUMENT_ROWS):
+    for passages in rows_as_given(snapshot, rows, DOCUMENT_ROWS):
         firsts = passages.filter(pc.equal(passages.column(CHUNK), 0))
         batch = firsts.select(schema.names)
         if text >= 0:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecsearch.common.arrays import Positions
 from vecsearch.common.batches import rebatch
 from vecsearch.common.json_arrays import (
     NotInJsonError,
@@ -24,7 +25,6 @@ from vecsearch.errors import (
     VecsearchError,
 )
 from vecsearch.maintenance.check import find_damage
-from vecsearch.query.selection import Where, select_documents
 from vecsearch.storage import disk, locks, log, manifest_json
 from vecsearch.storage.folders import new_collection_folder, part_path
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
@@ -37,17 +37,17 @@ from vecsearch.storage.schema import (
     vector_field,
     vector_view,
 )
-from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import NORM, VECTOR
 
 BATCH_ROWS = 8192  # rows of a Parquet row group, and rows in memory at a time
+Selected = Callable[[Snapshot], Positions]
 METADATA = b"vecsearch"  # key of the manifest in the metadata of a Parquet file
 
 
 def export_parquet(
-    root: Path, target: Path, version: int | None = None, where: Where | None = None
+    root: Path, target: Path, version: int | None = None, selected: Selected | None = None
 ) -> int:
     """Write the live rows of a version to one Parquet file.
 
@@ -58,7 +58,7 @@ def export_parquet(
         root: The collection.
         target: The file; it must not exist.
         version: The version to write; None writes the latest.
-        where: The documents to write, as a filter; None for all.
+        selected: Tells the rows to write; None writes all.
 
     Returns:
         The number of rows written.
@@ -74,13 +74,13 @@ def export_parquet(
     """
     snapshot = open_snapshot(root, OpenFiles(root), version)
     schema = _file_schema(snapshot.manifest)
-    selection = select_documents(snapshot, where)
+    rows = snapshot.live.rows if selected is None else selected(snapshot)
 
     def write(path: Path) -> None:
-        write_parquet(path, schema, rows_as_given(snapshot, selection))
+        write_parquet(path, schema, rows_as_given(snapshot, rows))
 
     write_new_file(target, write)
-    return selection.count
+    return len(rows)
 
 
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
@@ -174,13 +174,12 @@ def _without_empty_structs(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Recor
 
 
 def rows_as_given(
-    snapshot: Snapshot, selection: RowSelection, batch_rows: int = BATCH_ROWS
+    snapshot: Snapshot, rows: Positions, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """The selected rows, verified, with float32 vectors as they were given."""
+    """Rows, verified, with float32 vectors as they were given."""
     manifest = snapshot.manifest
     snapshot.verify()
     at = manifest.schema.get_field_index(VECTOR)
-    rows = selection.rows
     for start in range(0, len(rows), batch_rows):
         batch = snapshot.take_stored(manifest.schema.names, rows[start : start + batch_rows])
         vectors = vector_array(decode_vectors(batch))

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from vecsearch.common.arrays import Mask, Vectors
+from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import attach
 from vecsearch.index.kernels.loader import LOADER, Kernel
@@ -156,6 +157,7 @@ class Searcher:
         found: dict[int, Found] = {}
         for selection, numbers in groups.items():
             for start in range(0, len(numbers), BATCH_QUERIES):
+                check_time()
                 part = numbers[start : start + BATCH_QUERIES]
                 answers = self._group(queries[part], k, selection, recall, exact_search, threads)
                 found.update(zip(part, answers, strict=True))
@@ -209,6 +211,7 @@ class Searcher:
         k = min(k, selection.count or 1)
         width = min(k * OVERFETCH, selection.count)
         while True:
+            check_time()
             found = self.search(query, max(width, 1), selection, recall, exact_search)
             first: dict[object, int] = {}
             for rank, document in enumerate(self.snapshot.ids_at(found.positions)):

@@ -1,18 +1,21 @@
-"""The rows that a filter selects, remembered for the searches that follow."""
+"""The rows that a filter and ids select, remembered for the searches that follow."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
 from vecsearch.query.documents import whole_texts
 from vecsearch.query.filter import Filter, compile_filter
+from vecsearch.storage.ids import as_ids
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import ID, RESERVED
@@ -20,58 +23,80 @@ from vecsearch.types import ID, RESERVED
 Where: TypeAlias = "str | pc.Expression"
 DOCUMENTS = 4096  # whole texts that are filtered together
 CACHED_FILTERS = 64  # a cached mask takes one byte a row
+# Rows and bytes that a filter looks at between two looks at the clock, which is a few milliseconds
+# for numbers, and tens of them for LIKE on long texts.
+FILTER_ROWS, FILTER_BYTES = 131_072, 32 * 1024 * 1024
 
 
 class Selector:
-    """Turns filters into row selections of one snapshot. Thread-safe."""
+    """Turns filters and ids into row selections of one snapshot. Thread-safe."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self._selections: OrderedDict[str, RowSelection] = OrderedDict()
         self._lock = Lock()
 
-    def select(self, where: Where | None) -> RowSelection:
-        """The live rows for which the filter is true; all live rows without a filter.
+    def select(self, where: Where | None, ids: Any = None) -> RowSelection:
+        """The live rows for which the filter is true, of the documents with these ids.
 
-        The same filter returns the same object while it is cached. Raises FilterError.
+        Without a filter, and without ids, all live rows. The same filter and ids return the same
+        object while it is cached. Raises FilterError; InvalidInputError for ids of another type.
         """
-        if where is None:
+        if ids is None and where is None:
             return self.snapshot.live
-        compiled = None if isinstance(where, str) else compile_filter(where, self.schema)
-        key = (
-            f"text:{where}" if compiled is None else compiled.key
-        )  # a known text is not compiled again
+        key, compiled = self._key(where)
+        wanted = None if ids is None else self.as_ids(ids)
+        if wanted is not None:
+            key = f"ids:{_digest(wanted)} {key}"
         with self._lock:
             if key in self._selections:
                 self._selections.move_to_end(key)
                 return self._selections[key]
-        selection = self._evaluate(compiled or compile_filter(where, self.schema))
+        if wanted is not None:
+            selection = self.snapshot.select_ids(wanted)
+            selection = selection if where is None else _both(selection, self.select(where))
+        else:
+            assert where is not None
+            selection = self._evaluate(compiled or compile_filter(where, self.schema))
         with self._lock:
             self._selections[key] = selection
             if len(self._selections) > CACHED_FILTERS:
                 self._selections.popitem(last=False)
         return selection
 
-    def select_documents(self, where: Where | None) -> RowSelection:
-        """All live rows of the documents for which the filter is true.
+    def _key(self, where: Where | None) -> tuple[str, Filter | None]:
+        """What the rows of a filter are cached under; compiled, if it had to be for that."""
+        if where is None or isinstance(where, str):
+            return ("" if where is None else f"text:{where}"), None  # not compiled again
+        compiled = compile_filter(where, self.schema)
+        return compiled.key, compiled
+
+    def as_ids(self, ids: Any) -> pa.Array:
+        """Ids in the collection's type. Raises InvalidInputError for ids of another type."""
+        return as_ids(ids, self.snapshot.manifest.schema.field(ID).type)
+
+    def select_documents(self, where: Where | None, ids: Any = None) -> RowSelection:
+        """All live rows of the documents for which the filter is true, and that have these ids.
 
         In a collection with a chunker a filter on the text sees each document's whole text, put
-        together from its passages; `select` sees passages. Raises FilterError.
+        together from its passages; `select` sees passages. Raises what `select` does.
         """
         manifest = self.snapshot.manifest
         if where is None or not manifest.chunked:
-            return self.select(where)
+            return self.select(where, ids)
         compiled = compile_filter(where, self.schema)
         if manifest.text_column not in compiled.columns:
-            return self.select(where)
+            return self.select(where, ids)
         mask = np.zeros(self.snapshot.rows, bool)
-        ids = pc.unique(self.snapshot.take([ID], self.snapshot.live.rows).column(0))
-        for first in range(0, len(ids), DOCUMENTS):
-            owners, positions = self.snapshot.locate(ids.slice(first, DOCUMENTS))
+        among = self.select(None, ids).rows
+        documents = pc.unique(self.snapshot.take([ID], among).column(0))
+        for first in range(0, len(documents), DOCUMENTS):
+            check_time()
+            owners, positions = self.snapshot.locate(documents.slice(first, DOCUMENTS))
             starts = np.unique(owners, return_index=True)[1]
             batch = self.snapshot.take(list(compiled.columns), positions[starts])
             at = batch.schema.names.index(manifest.text_column)
-            texts = whole_texts(self.snapshot, ids.slice(first, DOCUMENTS))
+            texts = whole_texts(self.snapshot, documents.slice(first, DOCUMENTS))
             field = batch.schema.field(at)
             batch = batch.set_column(at, field, pa.array(texts, field.type))
             mask[positions[compiled.mask(batch)[owners]]] = True
@@ -85,14 +110,43 @@ class Selector:
         )
 
     def _evaluate(self, compiled: Filter) -> RowSelection:
-        segments = self.snapshot.segments
-        masks = [compiled.mask(segment.select(compiled.columns)) for segment in segments]
-        mask = np.concatenate(masks) if masks else np.empty(0, bool)
+        masks = [np.empty(0, bool)]
+        for segment in self.snapshot.segments:
+            batch = segment.select(compiled.columns)
+            step = _rows_at_once(batch)
+            for first in range(0, batch.num_rows, step):
+                check_time()
+                masks.append(compiled.mask(batch.slice(first, step)))
+        mask = np.concatenate(masks)
         if self.snapshot.live.mask is not None:
             mask &= self.snapshot.live.mask
         return RowSelection(mask, int(np.count_nonzero(mask)))
 
 
-def select_documents(snapshot: Snapshot, where: Where | None) -> RowSelection:
-    """All live rows of the documents for which a filter is true. Raises FilterError."""
-    return Selector(snapshot).select_documents(where)
+def _rows_at_once(batch: pa.RecordBatch) -> int:
+    """How many rows a filter looks at between two looks at the clock."""
+    width = batch.nbytes / max(batch.num_rows, 1)
+    return max(min(FILTER_ROWS, int(FILTER_BYTES / max(width, 1))), 1)
+
+
+def _both(left: RowSelection, right: RowSelection) -> RowSelection:
+    assert left.mask is not None and right.mask is not None
+    mask = left.mask & right.mask
+    return RowSelection(mask, int(np.count_nonzero(mask)))
+
+
+def _digest(ids: pa.Array) -> str:
+    """A digest of ids in their order; other lists of the same ids are another key."""
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch([ids], names=[ID])
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return hashlib.blake2b(sink.getvalue(), digest_size=16).hexdigest()
+
+
+def select_documents(snapshot: Snapshot, where: Where | None, ids: Any = None) -> RowSelection:
+    """All live rows of the documents for which a filter is true, and that have these ids.
+
+    Raises FilterError; InvalidInputError for ids of another type.
+    """
+    return Selector(snapshot).select_documents(where, ids)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from vecsearch.common.fork import importing
 from vecsearch.errors import CorruptedError, StorageError, VecsearchError
@@ -206,6 +208,15 @@ class CheckedFile:
         if last - first <= 1 and self._verified[first] and self._verified[last]:
             return
         self._verify_blocks(range(first, last + 1))
+
+    def verify_many(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
+        """`verify` for many ranges, none of which is empty."""
+        if self._all_verified or not len(starts):
+            return
+        count = len(self._verified) + 1
+        begins = np.bincount(starts // BLOCK, minlength=count)
+        ends = np.bincount((stops - 1) // BLOCK + 1, minlength=count)
+        self._verify_blocks(np.flatnonzero(np.cumsum(begins - ends)).tolist())
 
     def _verify_blocks(self, blocks: Iterable[int]) -> None:
         for block in blocks:

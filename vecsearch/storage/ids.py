@@ -8,7 +8,7 @@ returns candidates, which the caller compares with the ids themselves.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -84,17 +84,19 @@ class IdIndex:
 def listed_ids(values: Any, name: str = "ids") -> list[Any]:
     """One id or several, as a caller gave them, as a list of Python values.
 
+    One id, or any number of them: a list, tuple, set, range or generator, a numpy or Arrow array, a
+    pandas or polars Series.
+
     Raises InvalidInputError for what is neither; `name` is the argument's.
     """
-    if hasattr(values, "to_pylist"):  # an Arrow array
-        values = values.to_pylist()
-    elif hasattr(values, "tolist"):  # a numpy scalar or array, a Series
-        values = values.tolist()
-    elif hasattr(values, "as_py"):
-        values = values.as_py()
+    for convert in ("to_pylist", "tolist", "to_list", "as_py"):  # Arrow, numpy, polars, a scalar
+        if hasattr(values, convert):
+            values = getattr(values, convert)()
+            break
     if isinstance(values, str | int | uuid.UUID):
         values = [values]
-    if isinstance(values, bytes) or not isinstance(values, Iterable):
+    is_table = hasattr(values, "columns") or isinstance(values, Mapping)
+    if isinstance(values, bytes) or is_table or not isinstance(values, Iterable):
         raise InvalidInputError(f"{name} is {shown(values)}; it must be an id or a list of ids")
     return [_plain_id(item) for item in values]
 
@@ -103,16 +105,49 @@ def _plain_id(item: Any) -> Any:
     """An id as a Python value."""
     if isinstance(item, uuid.UUID):  # stored as text
         return str(item)
+    if hasattr(item, "as_py"):  # an Arrow scalar
+        return item.as_py()
     is_scalar = getattr(item, "shape", None) == () and hasattr(item, "item")
     return item.item() if is_scalar else item
 
 
 def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
-    """Ids given by a caller, as an array of the collection's id type.
+    """Ids given by a caller, as `listed_ids` takes them, as an array of the collection's id type.
 
     Raises InvalidInputError for ids of another type.
     """
-    items = listed_ids(values)
+    array = _ids_in_bulk(values, id_type)
+    if array is None:
+        items = listed_ids(values)
+        array = _ids_in_bulk(items, id_type)
+    return _checked_ids(items, id_type) if array is None else array
+
+
+def _ids_in_bulk(values: Any, id_type: pa.DataType) -> pa.Array | None:
+    """The ids, where Arrow or numpy can tell by themselves that all have the type; else None."""
+    try:
+        if (
+            isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iu"
+        ) or isinstance(values, list):
+            array = pa.array(values)
+        elif isinstance(values, pa.ChunkedArray):
+            array = values.combine_chunks()
+        elif isinstance(values, pa.Array):
+            array = values
+        else:
+            return None
+        array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        is_text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+        fits = pa.types.is_integer(array.type) if pa.types.is_integer(id_type) else is_text
+        return array.cast(id_type) if fits and not array.null_count else None
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _checked_ids(items: list[Any], id_type: pa.DataType) -> pa.Array:
+    """The ids, each looked at; the error names the first that has another type."""
     wanted = int if pa.types.is_integer(id_type) else str
     for number, item in enumerate(items):
         if not isinstance(item, wanted) or isinstance(item, bool):

@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 
+from vecsearch.common.deadline import check_time
 from vecsearch.errors import LockTimeoutError
 from vecsearch.storage.disk import storage_errors
 
@@ -89,6 +90,7 @@ def lock_exclusive(path: Path, timeout: float) -> FileLock:
     with storage_errors("locking", path):
         while (lock := try_lock_exclusive(path, create=True)) is None:
             if time.monotonic() >= deadline:
+                check_time()
                 raise LockTimeoutError(
                     f"another writer has held {path} for {timeout:g} s",
                     hint="wait for it, or pass a longer lock_timeout",

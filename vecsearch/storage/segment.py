@@ -24,6 +24,7 @@ from vecsearch.types import CHUNK, ID, VECTOR, Id
 
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
 IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in milliseconds, once
+FEW_ROWS = 64  # so few rows are verified faster one by one than by numpy
 WHOLE: Layout = (0, 0, None, 0)
 
 
@@ -101,11 +102,10 @@ class Segment:
 
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
         """Rows of columns, copied; only the blocks they are in are verified."""
-        listed: list[int] = rows.tolist()
-        unknown = set(names) - self._whole if listed else set()
+        unknown = set(names) - self._whole if len(rows) else set()
         for name in names:
             if name in unknown:
-                self._verify_rows(name, self.batch.column(name), listed)
+                self._verify_rows(name, self.batch.column(name), rows)
         taken = self._selected(tuple(names)).take(pa.array(rows))
         for name in unknown - self._whole:
             self._require_valid(name, taken.column(name))
@@ -124,7 +124,7 @@ class Segment:
             else:
                 self._id_values = array.to_numpy(), None
         if ID not in self._whole:
-            self._verify_rows(ID, self.batch.column(ID), rows.tolist())
+            self._verify_rows(ID, self.batch.column(ID), rows)
         values, text = self._id_values
         if text is None:
             found: list[Id] = values[rows].tolist()
@@ -169,7 +169,7 @@ class Segment:
             schema = self._schemas[names] = pa.schema([self.schema.field(name) for name in names])
         return schema
 
-    def _verify_rows(self, name: str, array: pa.Array, rows: list[int]) -> None:
+    def _verify_rows(self, name: str, array: pa.Array, rows: npt.NDArray[np.int64]) -> None:
         layout = self._layouts.get(name)
         if layout is None:
             layout = self._layouts[name] = self._layout(array)
@@ -179,10 +179,19 @@ class Segment:
         start, width, offsets, data_start = layout
         verify = self.file.verify
         after = width if offsets is not None else 0  # the next offset is the end of the row
-        for row in rows:
+        if len(rows) > FEW_ROWS:
+            at = start + rows * width
+            self.file.verify_many(at, at + width + after)
+            if offsets is not None:
+                stops = data_start + offsets[rows + 1]
+                begins = data_start + offsets[rows]
+                self.file.verify_many(begins[begins < stops], stops[begins < stops])
+            return
+        listed: list[int] = rows.tolist()
+        for row in listed:
             verify(start + row * width, start + (row + 1) * width + after)
         if offsets is not None:  # which are verified now
-            for row in rows:
+            for row in listed:
                 verify(data_start + int(offsets[row]), data_start + int(offsets[row + 1]))
 
     def _require_offsets(self, offsets: npt.NDArray[np.int64], data: pa.Buffer | None) -> None:

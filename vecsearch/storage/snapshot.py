@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
 from vecsearch.common.show import shown
@@ -35,6 +36,8 @@ from vecsearch.types import ID, NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
 FEW_ROWS = 256  # so few ids are read faster one by one than through Arrow
+PASS_ROWS = 1_000_000  # rows that are compared with many ids at a time, at least
+MANY_IDS = 16  # rows for one id, up to which a pass over all ids is faster than looking each up
 
 
 class Snapshot:
@@ -114,11 +117,15 @@ class Snapshot:
             position of one of its rows.
         """
         keys = id_keys(ids)
+        order = np.argsort(keys, kind="stable")  # sorted keys are found several times as fast
+        keys = keys[order]
         owners, positions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for number, entry in enumerate(self.manifest.segments):
-            owner, rows = self.files.ids(entry).find(keys)
+            found, rows = self.files.ids(entry).find(keys)
+            check_time()
             if not len(rows):
                 continue
+            owner = order[found]
             matches = ~np.isin(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
                 stored = self.segments[number].take([ID], rows).column(0)
@@ -127,8 +134,30 @@ class Snapshot:
             owners.append(owner[matches])
             positions.append(rows[matches] + self.starts[number])
         owner, position = np.concatenate(owners), np.concatenate(positions)
-        order = np.lexsort((position, owner))
-        return owner[order], position[order]
+        by_owner = np.lexsort((position, owner))
+        return owner[by_owner], position[by_owner]
+
+    def select_ids(self, ids: pa.Array) -> RowSelection:
+        """The live rows of some ids, of the collection's id type; unknown ids select nothing.
+
+        Few ids are found by their keys, many by one pass over the column of ids.
+        """
+        mask = np.zeros(self.rows, bool)
+        if len(ids) * MANY_IDS < self.rows:
+            mask[self.locate(ids)[1]] = True
+            return RowSelection(mask, int(np.count_nonzero(mask)))
+        waiting: list[pa.Array] = []  # a pass makes a table of the ids, so it takes many rows
+        done = 0
+        for entry, stop in zip(self.manifest.segments, self.starts[1:].tolist(), strict=True):
+            waiting.append(self.files.segment(entry).column(ID))
+            if stop - done >= max(len(ids), PASS_ROWS) or stop == self.rows:
+                found = pc.is_in(pa.chunked_array(waiting, ids.type), value_set=ids)
+                mask[done:stop] = found.to_numpy()
+                waiting, done = [], stop
+                check_time()
+        if self.live.mask is not None:
+            mask &= self.live.mask
+        return RowSelection(mask, int(np.count_nonzero(mask)))
 
     def split(self, positions: Positions) -> Iterator[tuple[int, Positions, Positions]]:
         """Group positions by segment.
@@ -199,6 +228,7 @@ class Snapshot:
         self.check_columns(names)
         rows = (self.live if selection is None else selection).rows
         for at in range(0, len(rows), batch_rows):
+            check_time()
             yield self.take(names, rows[at : at + batch_rows])
 
     def vectors_at(self, positions: Positions) -> npt.NDArray[np.float32]:

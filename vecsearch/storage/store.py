@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vecsearch.common.arguments import check_seconds
+from vecsearch.common.deadline import check_time, seconds_left
 from vecsearch.common.fork import Lock
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.storage import disk, garbage, locks, log
@@ -122,13 +123,17 @@ class Store:
     def locked(self) -> Iterator[Snapshot]:
         """Hold the writer's lock. Yields the latest version, which stays the latest.
 
-        Raises LockTimeoutError.
+        Raises LockTimeoutError; OperationTimeoutError if a time limit of the operation is shorter.
         """
         self.files.folder.check()
         timeout = min(self.lock_timeout, threading.TIMEOUT_MAX)
+        left = seconds_left()
+        if left is not None:
+            timeout = min(timeout, left + 0.001)
         deadline = time.monotonic() + timeout
         turn = _Turn(self._threads)
         if not turn.take(timeout):
+            check_time()
             raise LockTimeoutError(
                 f"another thread has been writing to {self.root} for {timeout:g} s",
                 hint="wait for it, or pass a longer lock_timeout",

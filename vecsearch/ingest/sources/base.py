@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -73,10 +73,12 @@ class Located:
     Attributes:
         batch: The rows.
         numbers: The line of each row, or the name of the file that each is.
+        given: The columns that each row has itself; None for those of the part.
     """
 
     batch: pa.RecordBatch
     numbers: Sequence[int | str]
+    given: Sequence[Collection[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,10 @@ def _stream(
                 at.note(found.batch.num_rows, file, found.numbers or rows)
                 batch = conform(found.batch, schema, part.name, at)
                 places.note(batch.num_rows, file, found.numbers or rows)
+                if reading.given is not None and found.given is not None:
+                    reading.note_given(found.given)
+                elif reading.given is not None:
+                    reading.given += [frozenset(part.schema.names)] * batch.num_rows
                 rows += batch.num_rows
                 yield batch
         except InvalidInputError as error:

@@ -175,9 +175,17 @@ def rows_part(
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks(enumerate(rows), batch_rows, row_name):
-            yield Located(*fitting_batch(block, schema, row_name, _noting(reading)))
+            yield _located(block, schema, reading)
 
     return Part(name, len(rows), schema, read)
+
+
+def _located(block: Block, schema: pa.Schema, reading: Reading) -> Located:
+    batch, numbers = fitting_batch(block, schema, row_name, _noting(reading))
+    if reading.given is None:
+        return Located(batch, numbers)
+    rows = dict(zip(block.numbers, block.rows, strict=True))
+    return Located(batch, numbers, [rows[number].keys() for number in numbers])
 
 
 def _noting(reading: Reading) -> Callable[[int, InvalidInputError], None]:
@@ -199,13 +207,13 @@ def iterator_part(
 
     def read(wanted: pa.Schema) -> Batches:
         if first.rows:
-            yield Located(*fitting_batch(first, schema, row_name, _noting(reading)))
+            yield _located(first, schema, reading)
         for block in stream:
             if not reading.skips:
                 _check_fits(block, schema)
             else:
                 block = _fitting(block, schema, reading)
-            yield Located(*fitting_batch(block, schema, row_name, _noting(reading)))
+            yield _located(block, schema, reading)
 
     return Part(name, None, schema, read)
 

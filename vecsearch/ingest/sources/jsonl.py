@@ -70,7 +70,8 @@ def read_jsonl(file: SourceFile) -> Part:
                 row for number, row in zip(block.numbers, block.rows, strict=True) if number in kept
             ]
             arrays += typed.arrays(rows)
-            yield Located(pa.RecordBatch.from_arrays(arrays, schema=whole), numbers)
+            found = pa.RecordBatch.from_arrays(arrays, schema=whole)
+            yield Located(found, numbers, [row.keys() for row in rows])
 
     firsts = {name: kinds.first_place() for name, kinds in columns.kinds.items()}
     known = {name: place for name, place in firsts.items() if place}

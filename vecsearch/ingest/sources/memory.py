@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.base import Batches, Part, blocks_of, conform, unified
+from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of, conform, unified
 from vecsearch.ingest.sources.dicts import to_array
 from vecsearch.ingest.sources.plain import is_text, plain_type
 from vecsearch.ingest.sources.row_types import Block, Columns, row_name
@@ -65,7 +65,8 @@ def frames_part(frames: Iterable[Any], name: str) -> Part:
         def read_all(wanted: pa.Schema) -> Batches:
             for part in parts:
                 for item in part.read(part.schema):
-                    yield conform(item, schema, part.name)
+                    batch = conform(item, schema, part.name)
+                    yield Located(batch, (), [part.schema.names] * batch.num_rows)
 
         return Part(name, sum(part.total or 0 for part in parts), schema, read_all)
     numbered = iter(enumerate(frames))

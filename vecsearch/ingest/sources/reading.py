@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -59,15 +59,19 @@ class Reading:
         encoding: The encoding of all text files; None finds it for each.
         csv: How CSV files are written.
         beir_id: Whether a column `_id` becomes `id` in data that has no `id`.
+        given: The columns that each row of the stream has, if they are wanted: a dict may lack
+            some that others have, and so may a file. None: they are not noted.
     """
 
     on_error: OnError = "raise"
     encoding: str | None = None
     csv: CsvOptions = field(default_factory=CsvOptions)
     beir_id: bool = False
+    given: list[frozenset[str]] | None = None
     _report: ReadReport = field(default_factory=ReadReport)
     _unread: Counter[str] = field(default_factory=Counter)
     _encodings: dict[str, str] = field(default_factory=dict)
+    _columns: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
 
     @property
     def skips(self) -> bool:
@@ -85,6 +89,12 @@ class Reading:
             reason = reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
             failures = (*failures, Failure(place.file, place.line, place.row, reason))
         self._report = replace(found, failed=found.failed + 1, failures=failures)
+
+    def note_given(self, columns: Iterable[Iterable[str]]) -> None:
+        """Note the columns of the next rows, equal sets of them once."""
+        assert self.given is not None
+        sets = map(frozenset, columns)
+        self.given.extend(self._columns.setdefault(each, each) for each in sets)
 
     def note_empty(self, name: str) -> None:
         """Note an empty file of a folder."""

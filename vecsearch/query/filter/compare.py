@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from functools import reduce
 from typing import Any
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.deadline import check_time
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.values import (
     Literal,
@@ -95,15 +96,17 @@ def constant_unless_null(value: Value, constant: bool) -> Value:
 
 
 def conjunction(conditions: Sequence[Value]) -> Value:
-    return boolean(
-        "AND", lambda batch: reduce(pc.and_kleene, (each.run(batch) for each in conditions))
-    )
+    return boolean("AND", lambda batch: reduce(pc.and_kleene, _results(conditions, batch)))
 
 
 def disjunction(conditions: Sequence[Value]) -> Value:
-    return boolean(
-        "OR", lambda batch: reduce(pc.or_kleene, (each.run(batch) for each in conditions))
-    )
+    return boolean("OR", lambda batch: reduce(pc.or_kleene, _results(conditions, batch)))
+
+
+def _results(conditions: Sequence[Value], batch: Any) -> Iterator[Any]:
+    for condition in conditions:
+        check_time()
+        yield condition.run(batch)
 
 
 def negation(condition: Value) -> Value:

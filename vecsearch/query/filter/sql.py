@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 from sqlglot import exp
 
+from vecsearch.common.deadline import check_time
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import (
@@ -118,6 +119,7 @@ class _Compiler:
 
     def operand(self, node: exp.Expression, depth: int) -> Operand:
         """A node compiled, whatever its type."""
+        check_time()
         handler, arguments = _HANDLERS.get(type(node), (None, ()))
         if handler is None or any(
             given and name not in arguments for name, given in node.args.items()

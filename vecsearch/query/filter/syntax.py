@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import pyarrow as pa
 from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 
-from vecsearch.errors import FilterError
+from vecsearch.common.deadline import check_time
+from vecsearch.errors import FilterError, VecsearchError
 from vecsearch.query.filter.values import Literal, number, shorten
 
+MAX_TERMS = 100_000  # constants in a where: about half a second to read
 MAX_TEXT = 16_000_000  # characters of a where, its lists of constants included
 # Characters without the lists of constants; sqlglot reads 100,000 to 200,000 per second.
 MAX_SYNTAX = 250_000
@@ -67,6 +70,7 @@ _WORDS = {
 }
 _MAY_PRECEDE_PARENTHESIS = {"AND", "OR", "NOT", "IN", "BETWEEN", "ANY", "LIKE", "ILIKE", "CAST"}
 _SYMBOLS = {*"()[],.=<>+-*/%$", "==", "!=", "<>", "<=", ">=", "&&", "@>", "::"}
+_CONSTANTS = (TokenType.STRING, TokenType.NUMBER)
 _FREE = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER)
 _QUOTED = r"""'(?:[^']|'')*+' | "(?:[^"]|"")*+" | `(?:[^`]|``)*+`"""
 _CONSTANT = (
@@ -89,6 +93,11 @@ class FilterDialect(DuckDB):
     class Tokenizer(DuckDB.Tokenizer):
         IDENTIFIERS = ['"', "`"]  # noqa: RUF012 (read by sqlglot's metaclass)
 
+    class Parser(DuckDB.Parser):  # type: ignore[misc,valid-type]
+        def _advance(self, times: int = 1) -> None:
+            check_time()  # at each token: sqlglot may need seconds for a long text
+            super()._advance(times)
+
 
 class Syntax:
     """The text of one filter, parsed.
@@ -108,6 +117,7 @@ class Syntax:
 
     def __init__(self, text: str, schema: pa.Schema) -> None:
         self._lists: list[str] = []
+        self._terms = 0  # constants in them
         self._words = _WORDS | {name.upper() for field in schema for name in _names_within(field)}
         try:
             text.encode()
@@ -163,6 +173,8 @@ class Syntax:
         if match["constants"] is None:
             return match[0]
         self._lists.append(match["constants"])
+        self._terms += _count_constants(match["constants"], MAX_TERMS - self._terms)
+        _check_terms(self._terms)
         return f"{match['before']}${len(self._lists)}"
 
     def _parse(self, syntax: str) -> exp.Expression:
@@ -171,6 +183,8 @@ class Syntax:
             tokens = dialect.tokenize(syntax)
             _check_nesting(tokens)
             _check_words(tokens, self._words)
+            found = sum(each.token_type in _CONSTANTS for each in tokens)
+            _check_terms(self._terms + found - len(self._lists))  # a placeholder looks like one
             trees = dialect.parser().parse_into(exp.Condition, tokens, syntax)
         except TokenError:
             raise FilterError(
@@ -178,7 +192,7 @@ class Syntax:
             ) from None
         except ParseError as error:
             raise self._syntax_error(error) from None
-        except (FilterError, RecursionError):
+        except (VecsearchError, RecursionError):
             raise
         except Exception as error:  # the parser may fail in any way on odd text
             raise FilterError(
@@ -208,6 +222,25 @@ def full_width_hint(text: str) -> str:
     bare = re.sub(_QUOTED, "", text[:MAX_SYNTAX], flags=re.VERBOSE)
     odd = next((character for character in bare if character in _FULL_WIDTH), None)
     return f" (the filter has a full-width {odd}, where SQL has {_FULL_WIDTH[odd]})" if odd else ""
+
+
+def _count_constants(text: str, room: int) -> int:
+    """The constants of a list; just `room` + 1 where there are more than `room`."""
+    if "'" not in text:
+        return text.count(",") + 1
+    constants = re.finditer(_CONSTANT, text, re.IGNORECASE)
+    return sum(1 for _ in islice(constants, room + 1))
+
+
+def _check_terms(count: int) -> None:
+    if count > MAX_TERMS:
+        raise FilterError(
+            f"the filter has more than {MAX_TERMS:,} constants, which is the most that SQL text "
+            "may hold",
+            hint="give long lists of ids as ids=, which takes millions, and other long lists as "
+            "pyarrow.compute.field(name).isin(values)",
+            command_hint="give long lists of ids with --ids FILE",
+        )
 
 
 def _check_nesting(tokens: Sequence[Token]) -> None:

@@ -1,0 +1,90 @@
+"""The time that an operation may take. Long work is done in pieces, and `check_time` comes between.
+
+A limit holds for what runs inside `time_limit` in the same thread, so that no function in between
+has to pass it on. Without a limit `check_time` costs 50 ns; it is called between pieces that take
+longer than that, never inside the search of one query.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from vecsearch.errors import OperationTimeoutError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When an operation must be done: `at` on the monotonic clock, `seconds` after its start."""
+
+    at: float
+    seconds: float
+
+    def check(self) -> None:
+        """Raises OperationTimeoutError once the time is over."""
+        if time.monotonic() >= self.at:
+            raise OperationTimeoutError(
+                f"the operation was not done within its time limit of {self.seconds:g} s, and "
+                "nothing was changed",
+                hint="give a longer timeout=, or narrow it with where= or ids=",
+                command_hint="give a longer --timeout, or narrow it with --where or --id",
+            )
+
+
+_current: ContextVar[Deadline | None] = ContextVar("_current", default=None)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[Deadline]:
+    """Let `check_time` raise an error in this thread once so many seconds have passed."""
+    deadline = Deadline(time.monotonic() + seconds, seconds)
+    outer = _current.get()
+    if outer is not None and outer.at < deadline.at:
+        deadline = outer
+    with until(deadline):
+        yield deadline
+
+
+@contextmanager
+def until(deadline: Deadline) -> Iterator[None]:
+    """Let `check_time` obey a limit that began earlier, as a generator does at each step."""
+    token = _current.set(deadline)
+    try:
+        deadline.check()
+        yield
+    finally:
+        _current.reset(token)
+
+
+def limited(items: Iterator[T], deadline: Deadline) -> Iterator[T]:
+    """The items of a generator, each of which must be asked for before the deadline."""
+
+    while True:
+        with until(deadline):
+            found = list(islice(items, 1))
+        if not found:
+            return
+        yield found[0]
+
+
+def check_time() -> None:
+    """Raises OperationTimeoutError once the time of the running operation is over, if it has any.
+
+    Between two calls lies work of a bounded size. Python also handles Ctrl-C there.
+    """
+    deadline = _current.get()
+    if deadline is not None:
+        deadline.check()
+
+
+def seconds_left() -> float | None:
+    """How long the running operation may still take; None for an operation without a limit."""
+    deadline = _current.get()
+    return None if deadline is None else max(deadline.at - time.monotonic(), 0)
