@@ -64,3 +64,11 @@ def test_an_index_stays_in_use_when_a_covered_segment_is_emptied(
             hits = c.search(vectors[5], k=10, recall=0.9)
         assert hits.plan.method == "index" and min(hits.ids) >= 200
         assert find_damage(root) == []
+
+
+def test_a_compacted_segment_holds_as_many_rows_as_the_limit_says(root: Path) -> None:
+    with vs.create(root, dim=4, limits=vs.Limits(compact_rows=3)) as c:
+        for row in clustered(7, 4):
+            c.add(row[None])
+        c.compact()
+        assert [entry.rows for entry in c._snapshot.manifest.segments] == [3, 3, 1]

@@ -214,8 +214,8 @@ NAMED = [
     Named(
         "Sn4",
         "vecsearch/query/selection.py",
-        'f"text:{where}" if compiled is None',
-        'f"text:{str(where).lower()}" if compiled is None',
+        'f"text:{where}"',
+        'f"text:{str(where).lower()}"',
         "tests/query/test_searcher.py",
     ),
     Named(

@@ -53,7 +53,7 @@ sys.path.insert(0, str(HERE))
 from modules import MODULES  # noqa: E402
 from named import NAMED  # noqa: E402
 from runner import PATIENCE, SECONDS, Job, run  # noqa: E402
-from sample import Fault, sample  # noqa: E402
+from sample import Fault, faults, sample  # noqa: E402
 
 
 class Report:
@@ -132,10 +132,13 @@ def chosen(module: str, text: str, given: argparse.Namespace) -> list[Fault]:
     known = stored(given.output)["modules"].get(module)
     if known is None or known["source"] != digest(text):
         raise SystemExit(f"{module} has changed since its faults were drawn: run them anew")
-    survivors = {item["change"] for item in known["survivors"]}
-    faults = sample(ROOT, module, 0, given.seed) if survivors else []
-    found = {change_of(text, fault.change(text)): fault for fault in faults}
-    return [found[change] for change in survivors]
+    survivors = {item["fault"] for item in known["survivors"]}
+    return [fault for fault in faults(ROOT, module) if name_of(fault) in survivors]
+
+
+def name_of(fault: Fault) -> str:
+    operator = fault.operator.removeprefix("core/")
+    return f"{fault.module}:{fault.line} {operator} {fault.occurrence}"
 
 
 def sampled_jobs(
@@ -152,7 +155,7 @@ def sampled_jobs(
         for fault in chosen(module, text, given):
             changed = fault.change(text)
             change = change_of(text, changed)
-            name = f"{module}:{fault.line} {fault.operator.removeprefix('core/')}"
+            name = name_of(fault)
             if (module, change) in equivalent:
                 report.add(module, name, "equivalent", change=change)
                 continue

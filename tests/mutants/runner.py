@@ -31,7 +31,7 @@ LIBRARIES = (
 )
 UNKNOWN = 1.0  # seconds, of a test that is newer than the durations
 PATIENCE = 10  # a run may take this many times the processor time it takes without a fault,
-SECONDS = 60  # and these seconds, before the fault counts as found
+SECONDS = 30  # and these seconds, before the fault counts as found
 
 
 @dataclass

@@ -20,6 +20,7 @@ USELESS = (
     "VariableReplacer",  # needs arguments
     "VariableInserter",
     "RemoveDecorator",  # of caches, which is no fault
+    "ExceptionReplacer",  # fails for the exceptions of a module, such as pa.ArrowInvalid
 )
 
 

@@ -30,7 +30,7 @@ EXPORTED = set(
     "EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError Limits LockTimeoutError Metric "
     "MissingExtraError OperationTimeoutError Failure ReadReport "
-    "Plan RecallReport RecipeError "
+    "Plan RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "

@@ -77,3 +77,10 @@ def test_a_long_id_is_shown_in_short(tmp_path: Path) -> None:
         with pytest.raises(vs.DuplicateIdError) as caught:
             c.add(data)
         assert len(str(caught.value)) < 1_000
+
+
+def test_a_text_that_is_no_unicode_is_no_id(root: Path) -> None:
+    with vs.create(root, dim=2) as c:
+        c.add([{"id": "a", "vector": [1.0, 2.0]}])
+        with pytest.raises(vs.InvalidInputError, match="an id cannot be stored as large_string"):
+            c.get(["\ud800"])

@@ -10,8 +10,9 @@ import pytest
 
 import vecsearch as vs
 from vecsearch.storage import log, manifest_json
+from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import CALIBRATION_KEY
-from vecsearch.storage.manifest import replace
+from vecsearch.storage.manifest import SegmentEntry, replace
 from vecsearch.storage.manifest_check import require_consistent
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -74,3 +75,21 @@ def test_an_operating_point_that_cannot_be_is_refused(
         else:
             with pytest.raises(ValueError, match=r"surface\[0\] is "):
                 require_consistent(replace(manifest, indexes=(changed,)))
+
+
+def test_what_a_manifest_should_not_have_is_refused(root: Path) -> None:
+    with vs.create(root, dim=2, limits=vs.Limits(smallest_index_rows=1)) as c:
+        c.add([{"id": number, "vector": [1.0, number]} for number in range(50)])
+        c.build_index("Flat")
+    text = max((root / "manifests").iterdir()).read_text(encoding="utf-8")
+    for place in (lambda body: body, lambda body: body["indexes"][0]):
+        body = json.loads(text)["body"]
+        assert manifest_json.from_json(manifest_json.sign(body), "m.json") == log.load(root)
+        place(body)["later"] = 1
+        with pytest.raises(vs.CorruptedError, match="later"):
+            manifest_json.from_json(manifest_json.sign(body), "m.json")
+
+
+def test_live_rows_are_those_not_deleted() -> None:
+    ref = FileRef("segments/a", 1, "")
+    assert [SegmentEntry(ref, ref, 5, 5, deleted).live for deleted in (0, 2, 5)] == [5, 3, 0]

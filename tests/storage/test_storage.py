@@ -367,7 +367,7 @@ def test_ids_of_rows_that_are_not_there_are_refused(tmp_path: Path) -> None:
     owners, found = index([2, 0, 1], 3).find(np.array([5, 1, 0]))
     assert (owners.tolist(), found.tolist()) == ([1, 2], [0, 2])
     assert index([], 0).find(np.array([5]))[0].tolist() == []
-    for rows in ([2, 0, 3], [3], [2**32 - 1]):
+    for rows in ([2, 0, 3], [3, 0, 1], [2**32 - 1, 0, 1]):
         with pytest.raises(vs.CorruptedError, match="rows that its segment of 3 does not have"):
             index(rows, 3)
 

@@ -7,7 +7,7 @@ text or vector changes is written again, as `add` with `on_conflict="update"` do
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -219,7 +219,8 @@ def _rows(values: Any, ids: Any, manifest: Manifest) -> RowValues | None:
         values = _table(values, each, len(found))
         ids = found
     elif not hasattr(values, "__arrow_c_stream__") and not _is_frame(values):
-        values = list(values) if hasattr(values, "__iter__") else values
+        listed = isinstance(values, Iterable) and getattr(values, "shape", None) != ()
+        values = list(values) if listed else values
         if not isinstance(values, list) or not all(isinstance(row, Mapping) for row in values):
             raise _no_values(values)
     read = _read(values, manifest)
