@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arguments import (
+    check_column_names,
     check_dim,
     check_k,
     check_keep_versions,
     check_min_score,
     check_one_of,
     check_recall,
-    check_text_column,
     parse_bytes,
     parse_metric,
 )
@@ -63,12 +63,14 @@ from vecsearch.storage.folders import folder_path, make_collection_folders, remo
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
+from vecsearch.storage.names import named_by_data
 from vecsearch.storage.schema import source_schema
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
     BEIR_ID,
     ID,
+    TEXT,
     AddResult,
     BuildResult,
     CollectionInfo,
@@ -103,7 +105,9 @@ def create(
     dim: int | None = None,
     metric: str | Metric = "cosine",
     dtype: str = "float32",
-    text_column: str = "text",
+    id_column: str | None = None,
+    text_column: str | None = None,
+    text_columns: Sequence[str] | None = None,
     chunker: Any = None,
     recall: float = 0.95,
     keep_versions: int = 16,
@@ -121,7 +125,12 @@ def create(
         dim: Without an embedder: the dimension of the ready-made vectors, 1 or more.
         metric: "cosine", "ip" (inner product) or "l2" (Euclidean distance).
         dtype: How vectors are stored: "float32" or "float16".
-        text_column: The column that is embedded.
+        id_column: Your name for the column of ids. None: the name in the first `add`, or else `id`.
+        text_column: Your name for the column that is embedded. None: the name in the first `add`,
+            or else `text`.
+        text_columns: Several columns to embed, such as ["title", "text"], instead of `text_column`.
+            Their texts are joined by an empty line, leaving out blank ones; with a chunker, each is
+            split for itself. Texts without a column name go to the last one.
         chunker: How long texts are split into passages: True, a maximum number of characters, a
             `Chunker`, or a function from a text to passages. None: one vector for each document.
         recall: The recall that searches deliver by default, above 0 and at most 1.
@@ -153,7 +162,7 @@ def create(
     check_recall(recall)
     check_keep_versions(keep_versions)
     check_count(sample_queries)
-    check_text_column(text_column)
+    texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(metric)
     model = resolve_embedder(embedder) if embedder is not None else None
     has_texts = model is not None and embeds_texts(model)
@@ -168,7 +177,8 @@ def create(
         dim=_dimension(dim, model),
         metric=parsed_metric,
         dtype=dtype,
-        text_column=text_column if has_texts else None,
+        id_column=id_column,
+        text_columns=texts if has_texts else (),
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
@@ -285,7 +295,7 @@ class Collection:
         data: object,
         *,
         on_conflict: OnConflict = "error",
-        id_column: str = "id",
+        id_column: str | None = None,
         text_column: str | None = None,
         on_error: OnError = "raise",
         encoding: str | None = None,
@@ -305,9 +315,10 @@ class Collection:
                 as typed metadata.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, or "replace" the old one.
-            id_column: The data's column that holds the ids; BEIR's `_id` is taken where there is
-                no `id`.
-            text_column: The data's column that holds the text. None: the collection's name for it.
+            id_column: The data's column that holds the ids. None: the collection's name for it; and
+                where that is `id`, BEIR's `_id` if there is no `id`. The first data names the
+                column, unless `create` did.
+            text_column: The same for the column that holds the text.
             on_error: "raise", or "skip" to leave out rows, files and pictures that cannot be
                 added; the result's `report` lists them. Empty files in folders are always left
                 out, and counted in the report. Ids that repeat are `on_conflict`'s.
@@ -339,12 +350,14 @@ class Collection:
         self._writable()
         # Another process may have moved the collection to another model.
         manifest = self.refresh()._snapshot.manifest
+        manifest = named_by_data(manifest, id_column, text_column)
         known = source_schema(manifest, id_column, text_column)
-        reading.beir_id = id_column == ID and BEIR_ID not in manifest.schema.names
+        reading.id_column = id_column or manifest.id_column
+        reading.beir_id = reading.id_column == ID and BEIR_ID not in manifest.schema.names
         with invalid_data():
             source = open_source(
                 data,
-                text_column=text_column or manifest.text_column or "text",
+                text_column=text_column or manifest.text_column or TEXT,
                 schema=known,
                 reading=reading,
             )

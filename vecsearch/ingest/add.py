@@ -21,14 +21,16 @@ from vecsearch.ingest.passages import Passages, PassageSplitter, Split
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.ingest.sources import Places, Reading
+from vecsearch.ingest.texts import joined_texts
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
-from vecsearch.storage.schema import ID_DECLARED, encode_vectors
+from vecsearch.storage.names import OPEN_SETTINGS, named_by_data
+from vecsearch.storage.schema import encode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
-from vecsearch.types import ID, AddResult, OnConflict
+from vecsearch.types import AddResult, OnConflict
 
 
 def add_documents(
@@ -38,7 +40,7 @@ def add_documents(
     on_conflict: OnConflict = "error",
     embedder: EmbedTexts | None = None,
     split: Split | None = None,
-    id_column: str = "id",
+    id_column: str | None = None,
     text_column: str | None = None,
     progress: Callable[[int], None] = lambda count: None,
     places: Places | None = None,
@@ -52,7 +54,7 @@ def add_documents(
         on_conflict: What to do with an id that exists: "error", "skip" or "replace".
         embedder: The collection's model; None for a collection of given vectors.
         split: The chunker's `split`; None keeps documents whole.
-        id_column: The name of the id column in the data.
+        id_column: The name of the id column in the data; None for the collection's own.
         text_column: The name of the text column in the data; None for the collection's own.
         progress: Called with the number of rows after each window.
         places: Where the rows come from, for messages; None calls them by their number.
@@ -122,7 +124,7 @@ class AddTransaction:
         on_conflict: OnConflict,
         embedder: EmbedTexts | None,
         split: Split | None,
-        id_column: str,
+        id_column: str | None,
         text_column: str | None,
         bad_rows: BadRows,
     ) -> Iterator[AddTransaction]:
@@ -139,13 +141,15 @@ class AddTransaction:
         project = None if embedder is None else embedder.project
         with store.staging() as staging:
             segments = SegmentBuffer(staging, store.limits)
+            manifest = named_by_data(base.manifest, id_column, text_column)
+            checker = RowChecker(manifest, id_column, text_column, project)
             yield cls(
                 store,
                 base,
                 segments,
-                RowChecker(base.manifest, id_column, text_column, project),
-                ConflictResolver(on_conflict, base, segments, id_column, bad_rows.places),
-                PassageSplitter(base.manifest, split),
+                checker,
+                ConflictResolver(on_conflict, base, segments, checker.id_source, bad_rows.places),
+                PassageSplitter(manifest, split),
                 None if embedder is None else DocumentEncoder(embedder, base, store.root),
                 bad_rows,
             )
@@ -199,9 +203,9 @@ class AddTransaction:
     def _embedded(self, rows: Rows, passages: Passages, *, keep: bool) -> Vectors:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""
         assert self.encoder is not None  # the checker refuses rows without vector or embedder
-        texts: list[str] = passages.batch.column(self.base.manifest.text_column).to_pylist()
+        texts = joined_texts(passages.batch, self.checker.manifest.text_columns)
         replace = self.conflicts.on_conflict == "replace"
-        replaced = rows.batch.column(ID) if replace else None
+        replaced = rows.ids if replace else None
         return self.encoder.encode(texts, replaced, keep=keep)
 
     def _given_vectors(self, rows: Rows, vectors: Vectors, passages: Passages) -> Vectors:
@@ -229,7 +233,14 @@ class AddTransaction:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _check_unchanged(self, latest: Manifest) -> None:
-        before = self.base.manifest
+        before, named = self.base.manifest, self.checker.manifest
+        own_names = named.id_column, named.text_columns
+        is_renamed = own_names != (latest.id_column, latest.text_columns)
+        if is_renamed and not latest.settings.get("open_schema"):
+            raise ConflictError(
+                "another writer named the columns of ids and texts while this add was running: run "
+                "it again"
+            )
         if (latest.schema, latest.embedder, latest.dim, latest.metric) != (
             before.schema,
             before.embedder,
@@ -258,17 +269,15 @@ class AddTransaction:
             "add",
             schema=self.checker.schema(),
             segments=(*segments, *staged),
+            text_column=self.checker.manifest.text_column,
             next_id=max(self.checker.next_id, latest.next_id),
             settings={
-                name: value
-                for name, value in latest.settings.items()
-                if name not in ("open_schema", ID_DECLARED)
+                name: value for name, value in latest.settings.items() if name not in OPEN_SETTINGS
             },
         )
 
 
 def _with_shifted_ids(staging: Staging, entry: SegmentEntry, shift: int) -> SegmentEntry:
     batch = staging.open_segment(entry).batch
-    column = batch.schema.get_field_index(ID)
-    ids = pa.array(batch.column(column).to_numpy() + shift)
-    return staging.write_segment(batch.set_column(column, batch.schema.field(column), ids))
+    ids = pa.array(batch.column(0).to_numpy() + shift)
+    return staging.write_segment(batch.set_column(0, batch.schema.field(0), ids))

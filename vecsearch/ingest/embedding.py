@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.ingest.texts import joined_texts
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.ingest.vector_column import check_vectors
 from vecsearch.storage.manifest import EmbedderEntry
@@ -55,7 +56,7 @@ class DocumentEncoder:
         """Vectors of `texts`.
 
         Args:
-            texts: The passages.
+            texts: The passages, or pictures.
             replaced: Ids of documents whose stored vectors may be reused; None for none.
             keep: Whether to write new vectors to the cache, for the case of an interruption.
 
@@ -94,8 +95,8 @@ class DocumentEncoder:
         _, positions = self.base.locate(ids)
         if not len(positions):
             return {}
-        text_column = self.base.manifest.text_column or ""
-        texts = self.base.take([text_column], positions).column(0).to_pylist()
+        columns = self.base.manifest.text_columns
+        texts = joined_texts(self.base.take(columns, positions), columns)
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
 

@@ -28,7 +28,7 @@ from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment, can_read_as
 from vecsearch.storage.snapshot import open_snapshot
-from vecsearch.types import CHUNK, ID
+from vecsearch.types import CHUNK
 
 MODEL_REMEDY = "restore a backup, or open the collection with the model itself: embedder=..."
 MANIFEST_REMEDY = (
@@ -297,12 +297,12 @@ def _compare_text(root: Path, number: int) -> None:
 
 def _compare_all_ids(root: Path, manifest: Manifest) -> None:
     """No two live rows have the same id, or where documents have passages, are the same passage."""
-    names = [ID, CHUNK] if manifest.chunked else [ID]
+    names = [manifest.id_column, *([CHUNK] if manifest.chunked else [])]
     snapshot = open_snapshot(root, OpenFiles(root), manifest.version)
     rows = pa.table(snapshot.take(names, snapshot.live.rows))
     counts = rows.group_by(names).aggregate([([], "count_all")])
     duplicates = counts.filter(pc.greater(counts["count_all"], 1))
     if len(duplicates):
         raise CorruptedError(
-            f"duplicate id {duplicates[ID][0].as_py()!r} in version {manifest.version}"
+            f"duplicate id {duplicates[names[0]][0].as_py()!r} in version {manifest.version}"
         )

@@ -29,7 +29,7 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
 from vecsearch.storage.widening import is_widening
-from vecsearch.types import ID, VECTOR, DeleteResult, UpdateResult
+from vecsearch.types import VECTOR, DeleteResult, UpdateResult
 
 _KNOWN_TO_ARROW = (Decimal, dt.time, dt.timedelta)
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
@@ -47,7 +47,7 @@ def delete(store: Store, ids: Any, where: str | pc.Expression | None) -> DeleteR
         raise InvalidInputError("delete takes ids or a filter, one of them")
     with store.locked() as latest, store.staging() as staging:
         if ids is not None:
-            wanted = as_ids(ids, latest.manifest.schema.field(ID).type).unique()
+            wanted = as_ids(ids, latest.manifest.id_type).unique()
             owners, positions = latest.locate(wanted)
             missing = len(wanted) - len(np.unique(owners))
         else:
@@ -66,7 +66,8 @@ def whole_documents(snapshot: Snapshot, selection: RowSelection) -> Positions:
         return selection.rows  # each document is one row
     if not selection.count:
         return selection.rows
-    return snapshot.locate(pc.unique(snapshot.take([ID], selection.rows).column(0)))[1]
+    ids = snapshot.take([snapshot.manifest.id_column], selection.rows).column(0)
+    return snapshot.locate(pc.unique(ids))[1]
 
 
 def update(

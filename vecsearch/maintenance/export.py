@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from vecsearch.common.json_arrays import NotInJsonError, is_binary, to_json
 from vecsearch.errors import InvalidInputError
 from vecsearch.maintenance.parquet import export_parquet, rows_as_given, write_new_file
-from vecsearch.query.documents import documents_by_id
+from vecsearch.query.documents import whole_texts
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import metadata_schema, vector_field
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import CHUNK, ID
+from vecsearch.types import CHUNK
 
 FORMATS = (".parquet", ".csv", ".jsonl", ".arrow")
 DOCUMENT_ROWS = 1024  # whole documents in memory at a time
@@ -82,12 +82,14 @@ def _documents(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         for batch in rows_as_given(snapshot):
             yield batch.select(schema.names).cast(schema)
         return
-    text = schema.get_field_index(str(snapshot.manifest.text_column))
+    names = snapshot.manifest.text_columns
     for passages in rows_as_given(snapshot, DOCUMENT_ROWS):
         firsts = passages.filter(pc.equal(passages.column(CHUNK), 0)).select(schema.names)
-        found = documents_by_id(snapshot, firsts.column(ID).to_pylist(), [ID, schema.names[text]])
-        whole = [document and document[schema.names[text]] for document in found]
-        yield firsts.set_column(text, schema.field(text), pa.array(whole, schema.field(text).type))
+        texts = whole_texts(snapshot, firsts.column(0), names)
+        for name, whole in zip(names, texts, strict=True):
+            at = schema.get_field_index(name)
+            firsts = firsts.set_column(at, schema.field(at), pa.array(whole, schema.field(at).type))
+        yield firsts
 
 
 def _write_arrow(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:

@@ -15,7 +15,7 @@ from vecsearch.query.documents import whole_texts
 from vecsearch.query.filter import Filter, compile_filter
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID, RESERVED
+from vecsearch.types import RESERVED
 
 Where: TypeAlias = "str | pc.Expression"
 DOCUMENTS = 4096  # whole texts that are filtered together
@@ -45,7 +45,12 @@ class Selector:
             if key in self._selections:
                 self._selections.move_to_end(key)
                 return self._selections[key]
-        selection = self._evaluate(compiled or compile_filter(where, self.schema))
+        compiled = compiled or compile_filter(where, self.schema)
+        manifest = self.snapshot.manifest
+        if manifest.chunked and len(manifest.text_columns) > 1:  # a passage has one of the texts
+            selection = self._select_documents(compiled)
+        else:
+            selection = self._evaluate(compiled)
         with self._lock:
             self._selections[key] = selection
             if len(self._selections) > CACHED_FILTERS:
@@ -62,18 +67,27 @@ class Selector:
         if where is None or not manifest.chunked:
             return self.select(where)
         compiled = compile_filter(where, self.schema)
-        if manifest.text_column not in compiled.columns:
+        if not set(manifest.text_columns) & set(compiled.columns):
             return self.select(where)
+        return self._select_documents(compiled)
+
+    def _select_documents(self, compiled: Filter) -> RowSelection:
+        """As `select_documents`."""
+        manifest = self.snapshot.manifest
+        names = [name for name in manifest.text_columns if name in compiled.columns]
+        if not names:
+            return self._evaluate(compiled)
         mask = np.zeros(self.snapshot.rows, bool)
-        ids = pc.unique(self.snapshot.take([ID], self.snapshot.live.rows).column(0))
+        ids = pc.unique(self.snapshot.take([manifest.id_column], self.snapshot.live.rows).column(0))
         for first in range(0, len(ids), DOCUMENTS):
             owners, positions = self.snapshot.locate(ids.slice(first, DOCUMENTS))
             starts = np.unique(owners, return_index=True)[1]
             batch = self.snapshot.take(list(compiled.columns), positions[starts])
-            at = batch.schema.names.index(manifest.text_column)
-            texts = whole_texts(self.snapshot, ids.slice(first, DOCUMENTS))
-            field = batch.schema.field(at)
-            batch = batch.set_column(at, field, pa.array(texts, field.type))
+            texts = whole_texts(self.snapshot, ids.slice(first, DOCUMENTS), names)
+            for name, values in zip(names, texts, strict=True):
+                at = batch.schema.names.index(name)
+                field = batch.schema.field(at)
+                batch = batch.set_column(at, field, pa.array(values, field.type))
             mask[positions[compiled.mask(batch)[owners]]] = True
         return RowSelection(mask, int(np.count_nonzero(mask)))
 

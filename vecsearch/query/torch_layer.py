@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.documents import Missing, document_vectors
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID, Id
+from vecsearch.types import Id
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,8 @@ def torch_embedding(
     import torch
 
     if ids is None:
-        listed = pc.unique(snapshot.take([ID], snapshot.live.rows).column(0)).to_pylist()
+        rows = snapshot.take([snapshot.manifest.id_column], snapshot.live.rows)
+        listed = pc.unique(rows.column(0)).to_pylist()
     else:
         listed = ids.to_pylist() if hasattr(ids, "to_pylist") else list(ids)
     unique = list(dict.fromkeys(item.item() if hasattr(item, "item") else item for item in listed))

@@ -39,6 +39,8 @@ def to_json(manifest: Manifest) -> str:
     body = _plain(manifest) | {"schema_text": types}  # for people; `schema` decides
     if not manifest.identity:  # formats 1 and 2 have none
         del body["identity"]
+    if not manifest.lead_columns:  # a field of collections with several columns of text
+        del body["lead_columns"]
     return sign(body)
 
 

@@ -7,7 +7,7 @@ A cosine collection stores unit vectors, and the length each had in the column `
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,8 +18,10 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit, resolve
-from vecsearch.types import CHUNK, END, ID, NORM, RESERVED, START, VECTOR, Metric
+from vecsearch.types import CHUNK, END, NORM, RESERVED, START, TEXT_NUMBER, VECTOR, Metric
 
+ID_TYPES: Final = (pa.int64(), pa.large_string())
+TEXT_TYPES: Final = (pa.large_string(), pa.large_binary())  # texts, paths of pictures; pictures
 ID_DECLARED: Final = "id_declared"  # a setting: the type of the ids is stated, not found
 DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
 UNIT_TOLERANCE: Final = 0.01  # how far float16 can move the squared length of a unit vector from 1
@@ -33,16 +35,26 @@ def metadata_schema(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
+def id_name(schema: pa.Schema) -> str:
+    """The column of ids: the first one."""
+    return str(schema.names[0])
+
+
+def source_schema(
+    manifest: Manifest, id_column: str | None, text_column: str | None
+) -> pa.Schema:
     """The user's columns as the data names them, for readers that must guess types."""
-    names = {ID: id_column, manifest.text_column: text_column or manifest.text_column}
+    names = {
+        manifest.id_column: id_column or manifest.id_column,
+        manifest.text_column: text_column or manifest.text_column,
+    }
     settings = manifest.settings
     id_is_open = settings.get("open_schema") and not settings.get(ID_DECLARED)
     return pa.schema(
         [
             field.with_name(names.get(field.name, field.name))
             for field in metadata_schema(manifest.schema)
-            if field.name != ID or not id_is_open
+            if field.name != manifest.id_column or not id_is_open
         ]
     )
 
@@ -89,14 +101,14 @@ def storable_type(name: str, kind: object) -> pa.DataType:
 
 
 def declare(
-    schema: pa.Schema, columns: pa.Schema | Mapping[str, object], text_column: str | None
+    schema: pa.Schema, columns: pa.Schema | Mapping[str, object], text_columns: Sequence[str]
 ) -> pa.Schema:
     """The schema of an empty collection with declared columns.
 
     Args:
         schema: The schema without them.
-        columns: The columns: names with Arrow types or their names. `id` may be among them.
-        text_column: The column of texts.
+        columns: The columns: names with Arrow types or their names. Ids and texts may be among them.
+        text_columns: The columns of texts.
 
     Raises:
         InvalidInputError: A name is reserved or empty, or a type cannot be stored.
@@ -113,8 +125,9 @@ def declare(
         stored = storable_type(name, kind)
         if name == VECTOR:
             raise InvalidInputError("schema: the column 'vector' is declared with dim= and dtype=")
-        if name in (ID, text_column):
-            allowed = (pa.int64(), pa.large_string()) if name == ID else (pa.large_string(),)
+        if name in (id_name(schema), *text_columns):
+            texts = TEXT_TYPES if len(text_columns) == 1 else TEXT_TYPES[:1]
+            allowed = ID_TYPES if name == id_name(schema) else texts
             if stored not in allowed:
                 raise InvalidInputError(f"schema: column {name!r} cannot be {stored}")
             at = schema.get_field_index(name)
@@ -173,19 +186,19 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.
         array = array.cast(given)
     elif array.type != given:
         array = array.cast(array.type.value_type).cast(given)
-    fixed = field.name == ID or not field.nullable
-    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
+    is_id = not field.nullable  # the vector apart, only the id has no missing values
+    if is_id and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
         wanted = "strings" if pa.types.is_large_string(field.type) else "integers"
         raise InvalidInputError(
-            f"row {first}, column 'id': ids of this collection are {wanted}, not {array.type}"
+            f"row {first}, column {field.name!r}: ids of this collection are {wanted}, not {array.type}"
         )
     if not len(array):
         return pa.nulls(0, field.type), field
     try:
-        kind = field.type if fixed else resolve(field.type, array)
+        kind = field.type if is_id else resolve(field.type, array)
         return exact_cast(array, kind), field.with_type(kind)
     except MisfitError as error:
-        raise _refused(array, field, first, fixed=fixed) from error
+        raise _refused(array, field, first, fixed=is_id) from error
 
 
 def _refused(array: pa.Array, field: pa.Field, first: int, *, fixed: bool) -> InvalidInputError:
@@ -219,13 +232,16 @@ def _other_column(field: pa.Field, given: pa.DataType) -> str:
     return f"convert it, or start with a new collection and --schema {field.name}:string"
 
 
-def system_fields(metric: Metric, dim: int, dtype: str, *, chunked: bool) -> list[pa.Field]:
+def system_fields(
+    metric: Metric, dim: int, dtype: str, *, chunked: bool, texts: int = 1
+) -> list[pa.Field]:
     """The columns that follow the user's own: vectors, and what vecsearch keeps about each row."""
     fields = [vector_field(dim, dtype)]
     if metric is Metric.COSINE:
         fields.append(pa.field(NORM, pa.float32(), nullable=False))
     if chunked:
-        fields += [pa.field(name, pa.int32(), nullable=False) for name in (CHUNK, START, END)]
+        names = (CHUNK, START, END, *((TEXT_NUMBER,) if texts > 1 else ()))
+        fields += [pa.field(name, pa.int32(), nullable=False) for name in names]
     return fields
 
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from vecsearch.common.json_arrays import from_json, is_binary, needs_type
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
-from vecsearch.types import BEIR_ID, ID, VECTOR
+from vecsearch.types import BEIR_ID, VECTOR
 
 Cell = str | None
 
@@ -118,21 +118,27 @@ class ColumnType:
 
     Args:
         name: The column.
+        id_column: The name of the id column.
         text_column: The name of the text column.
         known: The types of columns that are known already; a cell that does not fit is an error.
     """
 
-    def __init__(self, name: str, text_column: str, known: pa.Schema | None) -> None:
+    def __init__(
+        self, name: str, id_column: str, text_column: str, known: pa.Schema | None
+    ) -> None:
         self.known: pa.Field | None = None
         if known is not None and name in known.names:
             field = known.field(name)
             self.known = None if pa.types.is_null(field.type) else field
-        self.wider = [] if self.known is None or name == ID else _wider(self.known.type)
-        candidates = {ID: [_INT], BEIR_ID: [_INT], VECTOR: [_JSON], text_column: []}.get(
-            name, _CANDIDATES
-        )
+        self.wider = [] if self.known is None or name == id_column else _wider(self.known.type)
+        candidates = {
+            BEIR_ID: [_INT],
+            VECTOR: [_JSON],
+            text_column: [],
+            id_column: [_INT],
+        }.get(name, _CANDIDATES)
         self.candidates: list[Candidate] = list(candidates)
-        self.allows_markers = name not in (ID, BEIR_ID)  # NA and the like stand for a missing value
+        self.allows_markers = name not in (id_column, BEIR_ID)  # NA and the like stand for a missing value
         self.has_text = False  # any cell that is not empty
         self.has_value = False  # any cell that is not a marker either
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.pictures import is_picture, to_png
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of
 from vecsearch.ingest.sources.reading import Place, Reading
@@ -53,7 +54,8 @@ def _mappings(rows: Iterable[tuple[int, Any]], where: Where) -> Iterator[tuple[i
 
 
 def _chars(row: tuple[int, Row]) -> int:
-    return sum(len(value) for value in row[1].values() if isinstance(value, (str, bytes)))
+    texts = sum(len(value) for value in row[1].values() if isinstance(value, (str, bytes)))
+    return texts + sum(3 * p.width * p.height for p in row[1].values() if is_picture(p))
 
 
 def to_batch(block: Block, schema: pa.Schema, where: Where) -> pa.RecordBatch:
@@ -98,7 +100,11 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
     kinds = set(map(type, values))
     if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
-        values = [None if is_nan(value) else _for_arrow(value) for value in values]
+        try:
+            values = [None if is_nan(value) else _for_arrow(value) for value in values]
+        except InvalidInputError:
+            _name_picture(values, field, numbers, where)
+            raise
     try:
         return pa.array(values, field.type)
     except _CONVERSION_ERRORS as error:
@@ -110,6 +116,18 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
                     f"{where(number)}, column {field.name!r}: {_explained(reason)}"
                 ) from reason
         raise InvalidInputError(f"column {field.name!r}: {_explained(error)}") from error
+
+
+def _name_picture(
+    values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where
+) -> None:
+    """Raises InvalidInputError for a picture that cannot be stored, with its row."""
+    for number, value in zip(numbers, values, strict=True):
+        try:
+            _for_arrow(value)
+        except InvalidInputError as error:
+            error.args = (f"{where(number)}, column {field.name!r}: {error.message}", *error.args[1:])
+            raise
 
 
 def _for_arrow(value: Any) -> Any:
@@ -128,6 +146,8 @@ def _for_arrow(value: Any) -> Any:
         return value.astype(f"{kind}8[us]").item()
     if isinstance(value, uuid.UUID):
         return str(value)
+    if is_picture(value):
+        return to_png(value)
     if type(value) in (list, tuple):  # tuples stay, as the pairs of maps
         return type(value)(item if type(item) in _LEFT else _for_arrow(item) for item in value)
     if isinstance(value, Mapping):

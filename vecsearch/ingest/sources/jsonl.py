@@ -17,7 +17,7 @@ from vecsearch.ingest.sources.encoding import TextFile
 from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.sources.reading import Place
 from vecsearch.ingest.sources.row_types import Block, Columns, Row, Where
-from vecsearch.types import BEIR_ID, ID
+from vecsearch.types import BEIR_ID
 
 
 def read_jsonl(file: SourceFile) -> Part:
@@ -85,7 +85,7 @@ def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) ->
         found = dates[field.name].type() if is_text(field.type) else None
         stated = known.get(field.name, found)
         is_date = stated is not None and stated == found
-        special = field.name in (ID, BEIR_ID, file.text_column)
+        special = field.name in (file.reading.id_column, BEIR_ID, file.text_column)
         fields.append(field.with_type(found) if is_date and not special else field)
     return pa.schema(fields)
 

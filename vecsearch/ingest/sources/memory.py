@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Part, blocks_of, conform, unified
 from vecsearch.ingest.sources.dicts import to_array
@@ -148,9 +149,31 @@ def pandas_part(frame: Any) -> Part:
             frame = frame.reset_index()
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, TypeError, ValueError) as error:
+        pictures = [name for name, column in frame.items() if any(map(is_picture, column))]
+        if pictures:
+            return _with_pictures(frame, pictures)
         _explain_object_columns(frame)
         raise InvalidInputError(f"{name} cannot be read: {error}") from error
     return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
+
+
+def _with_pictures(frame: Any, pictures: list[Any]) -> Part:
+    """The part of a pandas.DataFrame some of whose columns hold PIL images."""
+    rest = pandas_part(frame.drop(columns=pictures).reset_index(drop=True))
+    batches = list(rest.read(rest.schema))
+    table = pa.Table.from_batches(batches, rest.schema) if len(rest.schema) else None
+    arrays = {
+        str(name): _object_column(str(name), [None if _is_nan(v) else v for v in frame[name]])
+        if name in pictures
+        else table[str(name)]
+        for name in frame.columns
+    }
+    table = pa.table(arrays)
+    return Part(rest.name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def _explain_object_columns(frame: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
 
 Row = Mapping[str, Any]
@@ -28,6 +29,7 @@ _SCALARS: dict[str, pa.DataType] = {
     "float": pa.float64(),
     "str": pa.string(),
     "bytes": pa.binary(),
+    "picture": pa.binary(),
     "date": pa.date32(),
     "datetime": pa.timestamp("us"),
     "datetime of nanoseconds": pa.timestamp("ns"),
@@ -44,6 +46,7 @@ _WIDER = {
     "datetime with a time zone": "datetime with a time zone and nanoseconds",
     "timedelta": "timedelta of nanoseconds",
     "UUID": "str",
+    "picture": "bytes",
 }
 _NUMBERS = {"int", "float16", "float32", "float"}
 PLAIN_KINDS: dict[type, str] = {
@@ -237,6 +240,8 @@ class Kinds:
             return "timedelta" + " of nanoseconds" * nanoseconds(value)
         if isinstance(value, decimal.Decimal):
             return self._see_decimal(value, number)
+        if is_picture(value):
+            return "picture"
         for base, kind in _BY_BASE:
             if isinstance(value, base):
                 return kind
