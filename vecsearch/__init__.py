@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         ReadReport,
         RecallReport,
         ReembedResult,
+        Span,
         UpdateResult,
         VersionInfo,
     )
@@ -107,6 +108,7 @@ __all__ = [
     "RecipeError",
     "ReembedResult",
     "Repair",
+    "Span",
     "StorageError",
     "UpdateResult",
     "VecsearchError",
@@ -145,6 +147,7 @@ _MODULES = {
         "ReadReport",
         "RecallReport",
         "ReembedResult",
+        "Span",
         "UpdateResult",
         "VersionInfo",
     ),

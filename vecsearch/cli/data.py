@@ -48,8 +48,16 @@ def ingest(
     chunk_chars: Annotated[
         int | None, typer.Option(help="The same, with passages of at most this many characters.")
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
-    id_column: Annotated[str, typer.Option(help="Column that holds the ids.")] = "id",
+    text_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that holds the text. Repeatable in a new collection, which then embeds "
+            "these columns together."
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="Column that holds the ids. Default: id.")
+    ] = None,
     schema: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME:TYPE", help="New collection: a column's type. Repeatable."),
@@ -99,7 +107,15 @@ def ingest(
         with removed_on_error(folder, [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
             collection, is_new = _open_or_create(
-                folder, embedder, dim, metric, chunker, width if is_ready_made else None, schema
+                folder,
+                embedder,
+                dim,
+                metric,
+                chunker,
+                width if is_ready_made else None,
+                schema,
+                id_column,
+                text_column,
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -107,7 +123,7 @@ def ingest(
                     data,
                     on_conflict=on_conflict,
                     id_column=id_column,
-                    text_column=text_column,
+                    text_column=text_column[0] if text_column and len(text_column) == 1 else None,
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
@@ -150,7 +166,8 @@ def delete(
     if bool(ids) == bool(where):
         raise typer.BadParameter("give ids, or --where with a filter", param_hint="'IDS'")
     with reporting(debug), open_for(folder) as collection:
-        integer_ids = collection.info().columns["id"] == "int64"
+        info = collection.info()
+        integer_ids = info.columns[info.id_column] == "int64"
         result = collection.delete(
             [_integer_or_text(item) for item in ids] if ids and integer_ids else ids, where=where
         )
@@ -219,6 +236,8 @@ def _open_or_create(
     chunker: int | bool | None,
     width: int | None,
     schema: list[str] | None,
+    id_column: str | None,
+    text_columns: list[str] | None,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -240,6 +259,8 @@ def _open_or_create(
             metric=metric or Metric.COSINE,
             chunker=chunker,
             schema=_declared(schema),
+            id_column=id_column,
+            text_columns=text_columns or None,
         )
         return new, True
     if schema:
@@ -249,6 +270,13 @@ def _open_or_create(
             param_hint="--schema",
         )
     info = collection.info()
+    several = tuple(text_columns or ())
+    if len(several) > 1 and several != info.text_columns:
+        raise typer.BadParameter(
+            f"{folder} embeds {', '.join(info.text_columns) or 'no text'}, which cannot change; "
+            "make a new collection",
+            param_hint="--text-column",
+        )
     for option, wanted, current in (("--metric", metric, info.metric), ("--dim", dim, info.dim)):
         if wanted is not None and wanted != current:
             raise typer.BadParameter(
@@ -265,7 +293,7 @@ def _open_or_create(
 
 def _ids_and_vectors(
     data: list[Path],
-    id_column: str,
+    id_column: str | None,
     on_error: OnError,
     encoding: str | None,
     csv: dict[str, Any],
@@ -282,7 +310,7 @@ def _ids_and_vectors(
 
     try:
         reading = reading_options(on_error, encoding, csv)
-        reading.beir_id = id_column == ID
+        reading.beir_id = id_column in (None, ID)
         batch = next(open_source(data, batch_rows=64, reading=reading).batches, None)
     except InvalidInputError:
         return None, None
@@ -290,7 +318,7 @@ def _ids_and_vectors(
         return None, None
     has_vectors = VECTOR in batch.schema.names
     width = vector_width(batch.column(VECTOR)) if has_vectors else None
-    return id_column in batch.schema.names, width
+    return (id_column or ID) in batch.schema.names, width
 
 
 def _integer_or_text(text: str) -> int | str:

@@ -188,7 +188,8 @@ def open_picture(item: Any, row: int) -> Image:
         return picture
     if not isinstance(item, pil.Image):
         raise InvalidInputError(
-            f"row {row}: a picture is a path, the bytes of a file or a PIL image, not {type(item).__name__}"
+            f"row {row}: a picture is a path, the bytes of a file or a PIL image, not "
+            f"{type(item).__name__}"
         )
     upright: Image = ops.exif_transpose(item).convert("RGB")
     return upright

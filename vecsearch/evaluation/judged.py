@@ -180,8 +180,8 @@ def _check_beir_ids(snapshot: Snapshot, judged: set[str], present: set[str]) -> 
     other = [(str(key), str(found)) for key, found in pairs if str(key) in judged]
     if len(other) >= len(present) and any(key != found for key, found in other):
         raise InvalidInputError(
-            f"the judged ids are in the column '_id' of the collection, not in {id_column!r}: other "
-            "documents would be judged",
+            f"the judged ids are in the column '_id' of the collection, not in {id_column!r}: "
+            "other documents would be judged",
             hint='make the collection again, and add the data with id_column="_id"',
             command_hint="make the collection again, and ingest the data with --id-column _id",
         )

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.texts import without_text
 from vecsearch.ingest.vector_column import (
     check_vectors,
     first_true,
@@ -23,7 +24,6 @@ from vecsearch.ingest.vector_column import (
     vector_matrix,
     vector_width,
 )
-from vecsearch.ingest.texts import without_text
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.names import TEXT_DECLARED
 from vecsearch.storage.schema import ID_DECLARED, TEXT_TYPES, convert, metadata_schema, storage_type
@@ -249,7 +249,8 @@ class RowChecker:
         text = manifest.text_column
         if text in batch.schema.names and self._takes_pictures():
             kind = storage_type(batch.schema.field(text).type)
-            fields = [f.with_type(kind) if f.name == text and kind in TEXT_TYPES else f for f in fields]
+            if kind in TEXT_TYPES:
+                fields[1] = fields[1].with_type(kind)  # it follows the id
         names = (VECTOR, *(field.name for field in fields))
         fields += [
             pa.field(field.name, storage_type(field.type))

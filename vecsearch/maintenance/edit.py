@@ -162,11 +162,11 @@ def _changeable(manifest: Manifest, name: str) -> pa.Field:
     changeable = [
         field.name
         for field in metadata_schema(manifest.schema)
-        if field.name not in (ID, manifest.text_column)
+        if field.name not in (manifest.id_column, *manifest.text_columns)
     ]
     if name in changeable:
         return manifest.schema.field(name)
-    if name in (ID, VECTOR, manifest.text_column):
+    if name in (manifest.id_column, VECTOR, *manifest.text_columns):
         raise InvalidInputError(
             f"column {name!r} cannot be changed in place: "
             'add the document again with on_conflict="replace"'

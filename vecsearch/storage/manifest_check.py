@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.layout import CALIBRATION_KEY, INDEXES, MODELS, SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
@@ -66,7 +64,9 @@ def _check_schema(manifest: Manifest) -> None:
     _require(len(schema) > 0, "schema: there are no columns")
     own_names = manifest.format > 2  # of the user, for the ids
     _require(own_names or schema.names[0] == ID, f"schema: the first column is not {ID!r}")
-    _require(manifest.id_type in ID_TYPES, f"schema: column {schema.names[0]!r} is {manifest.id_type}")
+    _require(
+        manifest.id_type in ID_TYPES, f"schema: column {schema.names[0]!r} is {manifest.id_type}"
+    )
     _require(not schema.field(0).nullable, f"schema: column {schema.names[0]!r} may have nulls")
     for name, kind in wanted.items():
         _require(name in schema.names, f"schema: there is no column {name!r}")

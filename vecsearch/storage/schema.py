@@ -40,9 +40,7 @@ def id_name(schema: pa.Schema) -> str:
     return str(schema.names[0])
 
 
-def source_schema(
-    manifest: Manifest, id_column: str | None, text_column: str | None
-) -> pa.Schema:
+def source_schema(manifest: Manifest, id_column: str | None, text_column: str | None) -> pa.Schema:
     """The user's columns as the data names them, for readers that must guess types."""
     names = {
         manifest.id_column: id_column or manifest.id_column,

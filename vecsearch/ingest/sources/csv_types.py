@@ -138,7 +138,10 @@ class ColumnType:
             id_column: [_INT],
         }.get(name, _CANDIDATES)
         self.candidates: list[Candidate] = list(candidates)
-        self.allows_markers = name not in (id_column, BEIR_ID)  # NA and the like stand for a missing value
+        self.allows_markers = name not in (
+            id_column,
+            BEIR_ID,
+        )  # NA and the like stand for a missing value
         self.has_text = False  # any cell that is not empty
         self.has_value = False  # any cell that is not a marker either
 

@@ -118,15 +118,16 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
         raise InvalidInputError(f"column {field.name!r}: {_explained(error)}") from error
 
 
-def _name_picture(
-    values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where
-) -> None:
+def _name_picture(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> None:
     """Raises InvalidInputError for a picture that cannot be stored, with its row."""
     for number, value in zip(numbers, values, strict=True):
         try:
             _for_arrow(value)
         except InvalidInputError as error:
-            error.args = (f"{where(number)}, column {field.name!r}: {error.message}", *error.args[1:])
+            error.args = (
+                f"{where(number)}, column {field.name!r}: {error.message}",
+                *error.args[1:],
+            )
             raise
 
 

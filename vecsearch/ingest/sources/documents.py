@@ -48,7 +48,9 @@ def documents_part(
     file: SourceFile, documents: Sequence[tuple[str, Path]], *, in_folder: bool = False
 ) -> Part:
     """Documents, each with its id."""
-    schema = pa.schema([(file.reading.id_column, pa.string()), (file.text_column, pa.large_string())])
+    schema = pa.schema(
+        [(file.reading.id_column, pa.string()), (file.text_column, pa.large_string())]
+    )
 
     def texts() -> Iterator[tuple[str, str, str]]:
         """The name, id and text of each document."""

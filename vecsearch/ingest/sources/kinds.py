@@ -77,7 +77,9 @@ class Opener:
         if hasattr(data, "__arrow_c_stream__"):
             return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
-            return [vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows, self.reading.id_column)]
+            return [
+                vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows, self.reading.id_column)
+            ]
         if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
             name = f"an index of {library}"
             return [vectors.hnswlib_part(data, name, self.batch_rows, self.reading.id_column)]
