@@ -51,6 +51,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
 from vecsearch.ingest.sources import open_source, reading_options
 from vecsearch.maintenance import compact, edit, versions
+from vecsearch.maintenance.update_texts import update_texts
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
@@ -409,9 +410,9 @@ class Collection:
         return self._changed(edit.delete(self._store, ids, where))
 
     def update(self, where: Where | None, values: Mapping[str, Any]) -> UpdateResult:
-        """Set metadata columns to constants.
+        """Set columns to constants. Where a text changes, the document is embedded again.
 
-        To change a text or a vector, add the document again with `on_conflict="replace"`.
+        To change a vector, add the document again with `on_conflict="replace"`.
 
         Args:
             where: The documents to change, as a filter; None for all. With a chunker, a filter on
@@ -425,12 +426,21 @@ class Collection:
             InvalidInputError: A column does not exist or cannot be updated, or a value does not
                 fit.
             FilterError: The filter is wrong.
+            ConflictError: Another writer changed the collection while texts were embedded.
 
         Example:
             >>> c.update("year < 2010", {"year": 2010}).updated
             2
+            >>> c.update("id = 'bus'", {"text": "a blue bus in town"}).updated
+            1
         """
         self._writable()
+        manifest = self.refresh()._snapshot.manifest
+        model = self._model_of(manifest)
+        names = set(values) if isinstance(values, Mapping) else set()
+        if model is not None and names & set(manifest.text_columns):
+            split = self._splitter(manifest)
+            return self._changed(update_texts(self._store, where, values, model, split))
         return self._changed(edit.update(self._store, where, values))
 
     def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:

@@ -185,9 +185,10 @@ def _texts(path: Path, column: str) -> Iterator[str]:
 
     if (path / MANIFESTS).is_dir():
         with open_collection(path) as collection:
-            columns = collection.info().text_columns or (column,)
-            for batch in collection.scan(columns):
-                yield from (text for text in joined_texts(batch, columns) if text)
+            names = collection.info().text_columns or (column,)
+            for batch in collection.scan(names):
+                texts = joined_texts(batch, names)
+                yield from (text for text in texts if isinstance(text, str) and text)
         return
     for batch in open_source(path, text_column=column).batches:
         if column not in batch.schema.names:

@@ -45,6 +45,8 @@ def add_documents(
     progress: Callable[[int], None] = lambda count: None,
     places: Places | None = None,
     reading: Reading | None = None,
+    operation: str = "add",
+    check_latest: Callable[[Manifest], None] = lambda latest: None,
 ) -> AddResult:
     """Add documents as one commit: all of them, or on any error none.
 
@@ -59,6 +61,8 @@ def add_documents(
         progress: Called with the number of rows after each window.
         places: Where the rows come from, for messages; None calls them by their number.
         reading: Whether bad rows are left out, and the report on them; None raises.
+        operation: What the list of versions calls this.
+        check_latest: Called with the latest version before the commit; it may raise.
 
     Returns:
         What was added, replaced, skipped and embedded, and the new version.
@@ -78,7 +82,7 @@ def add_documents(
         for window in rebatch(batches, store.limits.window_rows):
             transaction.write(window)
             progress(window.num_rows)
-        return transaction.commit()
+        return transaction.commit(operation, check_latest)
 
 
 class AddTransaction:
@@ -177,8 +181,15 @@ class AddTransaction:
         if rows.batch.num_rows:
             self.segments.append(batch)
 
-    def commit(self) -> AddResult:
-        """Move generated ids past those of other writers, resolve conflicts again, and commit."""
+    def commit(
+        self,
+        operation: str = "add",
+        check_latest: Callable[[Manifest], None] = lambda latest: None,
+    ) -> AddResult:
+        """Move generated ids past those of other writers, resolve conflicts again, and commit.
+
+        The arguments are those of `add_documents`.
+        """
         self.segments.flush()
         skipped, embedded = self.conflicts.skipped, self.encoder.embedded if self.encoder else 0
         if not self.segments.documents:
@@ -186,12 +197,13 @@ class AddTransaction:
             return AddResult(0, 0, skipped, embedded, unchanged, self.bad_rows.reading.report())
         with self.store.locked() as latest:
             self._check_unchanged(latest.manifest)
+            check_latest(latest.manifest)
             if latest.manifest.version != self.base.manifest.version:
                 require_exact(latest, self.checker.schema())
                 self._move_generated_ids(latest.manifest)
                 self.conflicts.recheck(latest)
             segments, replaced = self.conflicts.delete_replaced(latest)
-            version = self._next_version(latest.manifest, segments)
+            version = self._next_version(latest.manifest, segments, operation)
             version = merge_small(latest, version, self.segments.staging)
             self.store.commit(self.segments.staging, version)
         if self.encoder is not None:
@@ -263,10 +275,12 @@ class AddTransaction:
         ]
         self.checker.next_id += shift
 
-    def _next_version(self, latest: Manifest, segments: tuple[SegmentEntry, ...]) -> Manifest:
+    def _next_version(
+        self, latest: Manifest, segments: tuple[SegmentEntry, ...], operation: str
+    ) -> Manifest:
         staged = [entry for entry in self.segments.entries if entry.documents]
         return latest.next(
-            "add",
+            operation,
             schema=self.checker.schema(),
             segments=(*segments, *staged),
             text_column=self.checker.manifest.text_column,

@@ -22,7 +22,7 @@ def joined_texts(batch: pa.RecordBatch, columns: Sequence[str]) -> list[Any]:
     """
     values = [batch.column(name).to_pylist() for name in columns]
     if len(values) == 1:
-        return values[0]
+        return list(values[0])
     return list(map(joined, zip(*values, strict=True)))
 
 

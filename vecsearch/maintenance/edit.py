@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Positions
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import check_times
@@ -85,7 +86,7 @@ def update(
     with store.locked() as latest, store.staging() as staging:
         scalars, schema = {}, latest.manifest.schema
         for name, value in values.items():
-            array, field = _new_value(_changeable(latest.manifest, name), value)
+            array, field = new_value(changeable(latest.manifest, name), value)
             scalars[name] = array
             schema = schema.set(schema.get_field_index(name), field)
         positions = whole_documents(latest, select_documents(latest, where))
@@ -157,7 +158,7 @@ def _append_updated(
     return replace(version, segments=(*segments, updated))
 
 
-def _changeable(manifest: Manifest, name: str) -> pa.Field:
+def changeable(manifest: Manifest, name: str) -> pa.Field:
     """A column that may change in place. Raises InvalidInputError for any other name."""
     changeable = [
         field.name
@@ -176,14 +177,16 @@ def _changeable(manifest: Manifest, name: str) -> pa.Field:
     )
 
 
-def _new_value(field: pa.Field, value: Any) -> tuple[pa.Array, pa.Field]:
+def new_value(field: pa.Field, value: Any, *, fixed: bool = False) -> tuple[pa.Array, pa.Field]:
     """A value as its column stores it, and the column, which may become wider for it.
 
-    Raises InvalidInputError.
+    Raises InvalidInputError for a value that does not fit, or is not of the `fixed` type.
     """
     if value is None:
         return pa.nulls(1, field.type), field
     array, wider = convert(_as_array(field, value), field, 0)
+    if fixed and wider.type != field.type:
+        raise InvalidInputError(f"column {field.name!r}: {shown(value)} is not a {field.type}")
     check_times(pa.record_batch([array], names=[field.name]), 0)
     return array, wider
 
@@ -204,10 +207,8 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
     except InvalidInputError as error:
         raise InvalidInputError(str(error).removeprefix("row 0, ")) from error
     except _CONVERSION_ERRORS as error:
-        shown = repr(value)
         raise InvalidInputError(
-            f"column {field.name!r}: {shown[:60]}{'…' if len(shown) > 60 else ''} cannot be stored "
-            f"as {field.type}: {error}"
+            f"column {field.name!r}: {shown(value)} cannot be stored as {field.type}: {error}"
         ) from error
 
 
@@ -251,7 +252,7 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
         if name in manifest.schema.names or name == VECTOR:
             raise InvalidInputError(f"column {name!r} cannot be added: the name is taken")
         field = pa.field(name, storable_type(name, kind))
-        array, wider = _new_value(field, value)
+        array, wider = new_value(field, value)
         if wider.type != field.type:
             raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {field.type}")
         at = len(metadata_schema(manifest.schema))
@@ -284,7 +285,7 @@ def drop_column(store: Store, name: str) -> int:
     """
     with store.locked() as latest, store.staging() as staging:
         manifest = latest.manifest
-        _changeable(manifest, name)
+        changeable(manifest, name)
         schema = manifest.schema.remove(manifest.schema.get_field_index(name))
         segments, renamed = [], {}
         for segment, entry in zip(latest.segments, manifest.segments, strict=True):
@@ -309,7 +310,7 @@ def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
     """
     with store.locked() as latest, store.staging() as staging:
         manifest = latest.manifest
-        field = _changeable(manifest, name)
+        field = changeable(manifest, name)
         wanted = storable_type(name, kind)
         if not is_widening(field.type, wanted):
             raise InvalidInputError(

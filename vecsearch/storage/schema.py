@@ -105,7 +105,8 @@ def declare(
 
     Args:
         schema: The schema without them.
-        columns: The columns: names with Arrow types or their names. Ids and texts may be among them.
+        columns: The columns: names with Arrow types or their names. Ids and texts may be
+            among them.
         text_columns: The columns of texts.
 
     Raises:
@@ -188,7 +189,8 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.
     if is_id and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
         wanted = "strings" if pa.types.is_large_string(field.type) else "integers"
         raise InvalidInputError(
-            f"row {first}, column {field.name!r}: ids of this collection are {wanted}, not {array.type}"
+            f"row {first}, column {field.name!r}: ids of this collection are {wanted}, not "
+            f"{array.type}"
         )
     if not len(array):
         return pa.nulls(0, field.type), field

@@ -55,7 +55,9 @@ def _mappings(rows: Iterable[tuple[int, Any]], where: Where) -> Iterator[tuple[i
 
 def _chars(row: tuple[int, Row]) -> int:
     texts = sum(len(value) for value in row[1].values() if isinstance(value, (str, bytes)))
-    return texts + sum(3 * p.width * p.height for p in row[1].values() if is_picture(p))
+    for value in row[1].values():
+        texts += 3 * int(value.width * value.height) if is_picture(value) else 0
+    return texts
 
 
 def to_batch(block: Block, schema: pa.Schema, where: Where) -> pa.RecordBatch:

@@ -24,7 +24,8 @@ from vecsearch.ingest.sources.registry import suffix_of, suffixes
 MAX_PATH, MAX_NAME = 4096, 255  # characters of a path and of a name in it, on most file systems
 ACCEPTED = (
     "Data is an Arrow table, batch or reader, a pandas or polars frame, a list or iterator of "
-    "dicts, of texts (str), of PIL images or of vectors (1-D arrays), a matrix (rows, dim), or one or more paths"
+    "dicts, of texts (str), of PIL images or of vectors (1-D arrays), a matrix (rows, dim), or one "
+    "or more paths"
 )
 EXPLICIT = (
     "To be explicit, give paths as [Path(p) for p in …], and texts as [{'text': t} for t in …]"

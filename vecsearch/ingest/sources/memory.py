@@ -161,7 +161,7 @@ def _with_pictures(frame: Any, pictures: list[Any]) -> Part:
     """The part of a pandas.DataFrame some of whose columns hold PIL images."""
     rest = pandas_part(frame.drop(columns=pictures).reset_index(drop=True))
     batches = list(rest.read(rest.schema))
-    table = pa.Table.from_batches(batches, rest.schema) if len(rest.schema) else None
+    table = pa.Table.from_batches(batches, rest.schema)
     arrays = {
         str(name): _object_column(str(name), [None if _is_nan(v) else v for v in frame[name]])
         if name in pictures
