@@ -23,8 +23,7 @@ def to_png(picture: Any) -> bytes:
     Raises:
         InvalidInputError: PNG does not have the picture's mode, or its file is damaged.
     """
-    palette = getattr(picture.palette, "mode", "RGB") if picture.mode == "P" else "RGB"
-    if picture.mode not in LOSSLESS_MODES or palette != "RGB":
+    if picture.mode not in LOSSLESS_MODES:
         raise InvalidInputError(
             f"a picture of mode {picture.mode} cannot be stored as PNG without a loss",
             hint='convert it: picture.convert("RGB")',
