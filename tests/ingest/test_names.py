@@ -304,3 +304,17 @@ def test_texts_in_capitals_are_not_metadata(tmp_path: Path, name: str) -> None:
     d = vs.create(tmp_path / "d.vs", dim=2)  # without a model it is metadata like any other
     d.add([{"id": 5, name: "a boat", "vector": [1.0, 0.0]}])
     assert d.get(5) == [{"id": 5, name: "a boat"}]
+
+
+def test_damaged_id_files_are_made_again(books: vs.Collection) -> None:
+    from vecsearch.storage.manifest_json import from_json
+
+    newest = log.path_of(books.path, books.info().version)
+    (entry,) = from_json(newest.read_text(), "x").segments
+    books.close()
+    path = books.path / entry.ids.name
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    assert vs.repair(books.path).done
+    with vs.open(books.path) as again:
+        assert again.get("008") == [BOOKS[1]] and again.check() == []

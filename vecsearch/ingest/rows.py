@@ -165,10 +165,12 @@ class RowChecker:
     def _require_text_name(self, source: str) -> None:
         """Refuse one text column for a collection that embeds several."""
         texts = self.manifest.text_columns
-        if len(texts) > 1 and source not in texts:
+        if len(texts) > 1 and source != texts[-1]:
             raise InvalidInputError(
-                f"the collection embeds the columns {', '.join(map(repr, texts))}; {source!r} is "
-                "none of them: give the columns of the data these names"
+                f"the collection embeds the columns {', '.join(map(repr, texts))}, and not "
+                f"{source!r} alone: give the columns of the data these names",
+                hint="leave out text_column=",
+                command_hint="leave out --text-column",
             )
 
     def _check_special_names(self, names: Sequence[str]) -> None:
