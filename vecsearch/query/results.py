@@ -274,18 +274,38 @@ class Hits(Sequence[Hit]):
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The same as `to_arrow`, as a pandas DataFrame.
 
+        Integers beside missing values have a nullable type of pandas, such as Int64, so that large
+        ones stay exact.
+
         Args:
             columns: The columns. None: all but the vector.
 
         Raises:
+            InvalidInputError: A column does not exist, or pandas cannot hold its values.
             MissingExtraError: pandas is not installed.
 
         Example:
             >>> hits.to_pandas(["id"])["rank"].tolist()
             [1, 2]
         """
-        require("pandas", "pandas", "pandas", "to_pandas()")
-        return self.to_arrow(columns).to_pandas()
+        pandas = require("pandas", "pandas", "pandas", "to_pandas()")
+        table = self.to_arrow(columns)
+        data: dict[str, Any] = {}
+        for field, column in zip(table.schema, table.columns, strict=True):
+            nullable = {}
+            if pa.types.is_integer(field.type) and column.null_count:
+                width = f"Int{field.type.bit_width}"
+                name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
+                nullable[field.type] = pandas.api.types.pandas_dtype(name)
+            try:
+                data[field.name] = column.to_pandas(types_mapper=nullable.get)
+            except (pa.ArrowException, NotImplementedError) as error:
+                raise InvalidInputError(
+                    f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
+                    f"{error}",
+                    hint="to_arrow() gives them",
+                ) from error
+        return pandas.DataFrame(data)
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
         """The first k hits, leaving some documents out.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+UUID, BOOL8 = "arrow.uuid", "arrow.bool8"  # names of extension types
 MAX_VIEWED = 2**27  # values that the list views of one batch may hold together
 
 
@@ -16,6 +20,10 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
         KeyError, ValueError, pa.ArrowInvalid: The time zone of a timestamp is unknown.
     """
     types = pa.types
+    if _extension(kind) == UUID:
+        return pa.large_string()  # as in rows, so that it can be an id and be filtered
+    if _extension(kind) == BOOL8:
+        return pa.bool_()
     if isinstance(kind, pa.BaseExtensionType):
         return plain_type(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
@@ -39,6 +47,10 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     """The values as `kind`, which is plain. Raises pyarrow's errors where one does not fit."""
+    if _holds_uuids(array.type):
+        return pa.array([_uuids_as_text(value) for value in array.to_pylist()], kind)
+    if _extension(array.type) == BOOL8 and pa.types.is_boolean(kind):
+        return array.storage.cast(kind)
     if isinstance(array, pa.ExtensionArray):
         return plain_array(array.storage, kind)
     if pa.types.is_dictionary(array.type):
@@ -48,6 +60,28 @@ def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if _has_views(array.type):
         return _without_views(array, kind)
     return array if array.type == kind else array.cast(kind)
+
+
+def _extension(kind: pa.DataType) -> str:
+    return kind.extension_name if isinstance(kind, pa.BaseExtensionType) else ""
+
+
+def _holds_uuids(kind: pa.DataType) -> bool:
+    """Whether it is a UUID, or holds one at any depth."""
+    if pa.types.is_dictionary(kind):
+        return _holds_uuids(kind.value_type)
+    inner = (kind.field(number).type for number in range(kind.num_fields))
+    return _extension(kind) == UUID or any(map(_holds_uuids, inner))
+
+
+def _uuids_as_text(value: Any) -> Any:
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _uuids_as_text(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_uuids_as_text, value))
+    return value
 
 
 def is_text(kind: pa.DataType) -> bool:
