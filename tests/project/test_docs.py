@@ -33,7 +33,7 @@ EXPORTED = set(
     "Plan RecallReport RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning "
-    "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
+    "Damage Repair Span repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "create open".split()
 )
 
