@@ -32,8 +32,8 @@ EXPORTED = set(
     "MissingExtraError Failure ReadReport "
     "Plan RecallReport RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
-    "IndexAdvice RecallWarning "
-    "Damage Repair Span repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
+    "IndexAdvice RecallWarning Span "
+    "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "create open".split()
 )
 
