@@ -295,7 +295,7 @@ def test_update_and_add_column_keep_order_and_types(texts: vs.Collection) -> Non
     assert texts.count("array_contains(tags, 'a')") == 4
     texts.add([{"id": 9, "text": "new", "tags": ["b", "c"]}])
     assert texts.get([9])[0]["tags"] == ["b", "c"]
-    for bad in ({"id": 1}, {"vector": 1}, {"text": "x"}, {"yeer": 1}, {"year": "soon"}):
+    for bad in ({"id": 1}, {"vector": 1}, {"text": 5}, {"text": " "}, {"yeer": 1}, {"year": "x"}):
         with pytest.raises(vs.InvalidInputError):
             texts.update(None, bad)
     with pytest.raises(vs.InvalidInputError, match="taken"):
