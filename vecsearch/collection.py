@@ -27,6 +27,7 @@ from vecsearch.common.arguments import (
     parse_metric,
 )
 from vecsearch.common.invalid_data import invalid_data
+from vecsearch.common.json_column import to_pandas
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.optional import require
 from vecsearch.common.progress import progress_bar
@@ -1451,7 +1452,7 @@ class Collection:
             [1999, 2021, 2003]
         """
         require("pandas", "pandas", "pandas", "to_pandas()")
-        return self.to_arrow(columns, where=where).to_pandas()
+        return to_pandas(self.to_arrow(columns, where=where))
 
     def scan(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.json_column import python_rows
 from vecsearch.errors import IdNotFoundError, InvalidInputError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
@@ -38,7 +39,7 @@ def documents_by_id(
     owners, positions = snapshot.locate(wanted)
     text = snapshot.manifest.text_column
     extra = [START] if snapshot.manifest.chunked and START not in names else []
-    rows = snapshot.take([*names, *extra], positions).to_pylist()
+    rows = python_rows(snapshot.take([*names, *extra], positions))
     documents: list[dict[str, Any] | None] = [None] * len(wanted)
     for owner, row in zip(owners.tolist(), rows, strict=True):
         start = row.pop(START) if extra else row.get(START)

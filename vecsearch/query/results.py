@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.json_column import python_values, to_pandas
 from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.open_files import OpenFiles
@@ -203,7 +204,7 @@ class Hits(Sequence[Hit]):
         """
         values = self._columns.get(name) if isinstance(name, str) else None
         if values is None:
-            values = self._columns[name] = self._take([name]).column(0).to_pylist()
+            values = self._columns[name] = python_values(self._take([name]).column(0))
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
@@ -224,7 +225,7 @@ class Hits(Sequence[Hit]):
         """
         names = self._named(columns)
         batch = self._take(names)
-        self._columns |= {name: batch.column(at).to_pylist() for at, name in enumerate(names)}
+        self._columns |= {name: python_values(batch.column(at)) for at, name in enumerate(names)}
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -272,7 +273,7 @@ class Hits(Sequence[Hit]):
             [1, 2]
         """
         require("pandas", "pandas", "pandas", "to_pandas()")
-        return self.to_arrow(columns).to_pandas()
+        return to_pandas(self.to_arrow(columns))
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
         """The first k hits, leaving some documents out.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from vecsearch.common.json_column import type_name
 from vecsearch.errors import VersionNotFoundError
 from vecsearch.storage import log
 from vecsearch.storage.manifest import IndexEntry, Manifest
@@ -89,7 +90,7 @@ def describe(
         fingerprint=embedder.fingerprint if embedder else None,
         text_column=manifest.text_column,
         chunker=manifest.chunker,
-        columns={field.name: str(field.type) for field in manifest.schema},
+        columns={field.name: type_name(field.type) for field in manifest.schema},
         recall=manifest.recall,
         indexes=tuple(
             IndexInfo(
