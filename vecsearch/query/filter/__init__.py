@@ -52,9 +52,11 @@ import pyarrow as pa
 import pyarrow.acero as acero
 import pyarrow.compute as pc
 
+from vecsearch.common.json_column import is_json
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
+from vecsearch.query.filter.json_paths import DECODED_ROWS, DecodedRows
 from vecsearch.query.filter.values import is_vector, shorten
 
 # Characters. Only a few filters longer than this are cached, as one may take megabytes.
@@ -134,7 +136,24 @@ def _compile_text(text: str, schema: pa.Schema) -> Filter:
 
     condition, names = compile_text(text, schema)
     columns = tuple(name for name in schema.names if name in names)
-    return Filter(_key(text.strip().encode(), columns, schema), columns, text, condition.run)
+    run = condition.run
+    if any(is_json(schema.field(name).type) for name in columns):
+        run = _decoding(run)
+    return Filter(_key(text.strip().encode(), columns, schema), columns, text, run)
+
+
+def _decoding(run: Callable[[Any], Any]) -> Callable[[pa.RecordBatch], Any]:
+    """The condition over batches whose JSON is decoded, a number of rows at a time."""
+
+    def run_decoded(batch: pa.RecordBatch) -> Any:
+        masks = [
+            bits(run(DecodedRows(part)), part.num_rows)
+            for start in range(0, batch.num_rows, DECODED_ROWS)
+            for part in [batch.slice(start, DECODED_ROWS)]
+        ]
+        return pa.array(np.concatenate(masks) if masks else np.zeros(0, np.bool_))
+
+    return run_decoded
 
 
 _from_text = lru_cache(maxsize=512)(_compile_text)

@@ -225,14 +225,21 @@ def _check_nesting(tokens: Sequence[Token]) -> None:
 def _check_words(tokens: Sequence[Token], words: set[str]) -> None:
     """Check each token, what comes before each parenthesis, and the type of each cast."""
     followers = [each.text for each in tokens[1:]]
+    before = ""
     for token, following in zip(tokens, (*followers, ""), strict=False):
         text, is_free = token.text.upper(), token.token_type in _FREE
+        is_free = is_free or (before == "." and text[:1].isalpha())  # a key, such as metadata.type
+        before = token.text
         if not is_free and text not in words and text not in _SYMBOLS:
-            hints = {"WHERE": "leave out that word", "SELECT": "it has no sub-queries"}
+            hints = {
+                "WHERE": "leave out that word",
+                "SELECT": "it has no sub-queries",
+                **dict.fromkeys(("->", "->>"), "write metadata.key or metadata['key'][0]"),
+            }
             hint = hints.get(text, f'write "{token.text}" if it is a column. {ALLOWED}')
             raise FilterError(f"{token.text} is not allowed in a filter: {hint}")
         is_name = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) or (
-            text[:1].isalpha() and not is_free
+            text[:1].isalpha() and token.token_type not in _FREE
         )
         if (
             following == "("
