@@ -64,7 +64,7 @@ from vecsearch.storage.folders import folder_path, make_collection_folders, remo
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
-from vecsearch.storage.schema import source_schema
+from vecsearch.storage.schema import source_schema, with_json
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
@@ -110,6 +110,7 @@ def create(
     keep_versions: int = 16,
     sample_queries: int = 0,
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
+    json_columns: Sequence[str] | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -130,8 +131,10 @@ def create(
         sample_queries: How many queries to store as vectors, to measure recall with; see
             `Collection.sample_queries`.
         schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
-            type ("int64", "string", "timestamp[us]", ...). Columns that it does not name take
-            their types from the first `add`.
+            type ("int64", "string", "timestamp[us]", "json", ...). Columns that it does not name
+            take their types from the first `add`.
+        json_columns: Columns that hold JSON: objects whose keys and types differ from row to row.
+            The same as the type "json" in `schema`.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -174,7 +177,7 @@ def create(
         recall=recall,
         keep_versions=keep_versions,
         settings={SETTING: sample_queries} if sample_queries else {},
-        columns=schema,
+        columns=with_json(schema, json_columns),
     )
     with removed_on_error(root, []):
         make_collection_folders(root)
@@ -426,7 +429,8 @@ class Collection:
 
         Args:
             name: The column's name.
-            kind: A pyarrow type, or its name: "string", "int64", "double", "bool", "date32", ...
+            kind: A pyarrow type, or its name: "string", "int64", "double", "bool", "date32",
+                "json", ...
             value: The value in every row; None for no value.
 
         Returns:
@@ -466,6 +470,9 @@ class Collection:
 
     def alter_column(self, name: str, kind: pa.DataType | str) -> int:
         """Give a metadata column a wider type that holds each of its values exactly.
+
+        Any column of values that JSON has can become "json"; one of texts, if each is JSON text. A
+        column of JSON can become "string", which holds the JSON text.
 
         Args:
             name: The column.

@@ -182,6 +182,8 @@ def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, quer
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        value = json.dumps(_plain(value), ensure_ascii=False)
     return visible("" if value is None else str(_plain(value)))
 
 

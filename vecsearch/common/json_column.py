@@ -1,8 +1,8 @@
 """The type of JSON columns: text that is valid JSON, in Arrow's own extension type `arrow.json`.
 
-A value is anything that JSON has: an object, a list, a string, a number, a boolean. JSON's null is a
-missing value. What is stored is text: the text as it was given, or Python values as `dump` writes
-them. Object keys keep their order, and integers of any size are kept exactly.
+A value is anything that JSON has: an object, a list, a string, a number, a boolean. JSON's null is
+a missing value. What is stored is text: the text as it was given, or Python values as `dump`
+writes them. Object keys keep their order, and integers of any size are kept exactly.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ def is_json(kind: pa.DataType) -> bool:
 def type_name(kind: pa.DataType) -> str:
     """The type as `info` and messages name it: "json", or Arrow's own name."""
     return "json" if is_json(kind) else str(kind)
+
+
+def json_schema(names: Iterable[str]) -> pa.Schema:
+    """A schema of JSON columns."""
+    return pa.schema([(name, JSON) for name in names])
 
 
 def load(text: str) -> Any:

@@ -256,7 +256,9 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
         field = pa.field(name, storable_type(name, kind))
         array, wider = _new_value(field, value)
         if wider.type != field.type:
-            raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {type_name(field.type)}")
+            raise InvalidInputError(
+                f"column {name!r}: {value!r} cannot be stored as {type_name(field.type)}"
+            )
         at = len(metadata_schema(manifest.schema))
         segments, renamed = list(manifest.segments), {}
         if value is not None:

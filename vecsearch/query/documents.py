@@ -42,7 +42,7 @@ def documents_by_id(
     rows = python_rows(snapshot.take([*names, *extra], positions))
     documents: list[dict[str, Any] | None] = [None] * len(wanted)
     for owner, row in zip(owners.tolist(), rows, strict=True):
-        start = row.pop(START) if extra else row.get(START)
+        start: Any = row.pop(START) if extra else row.get(START)
         document = documents[owner]
         if document is None:
             documents[owner] = row

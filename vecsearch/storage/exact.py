@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.json_column import type_name
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.widening import MisfitError, can_lose, exact_cast, first_misfit
@@ -43,7 +42,7 @@ def _require_column(array: pa.Array, field: pa.Field, ids: pa.Array) -> None:
     except MisfitError as error:
         row = first_misfit(array, lambda part: exact_cast(part, field.type)) or 0
         raise InvalidInputError(
-            f"column {field.name!r} would become {type_name(field.type)}, which cannot hold the stored value "
+            f"column {field.name!r} would become {field.type}, which cannot hold the stored value "
             f"{array[row].as_py()!r} of id {ids[row].as_py()!r} exactly",
             hint=f"give values of type {array.type}, or start with a new collection and schema=",
             command_hint=f"give values of type {array.type}, or start with a new collection and "

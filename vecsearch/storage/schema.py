@@ -7,7 +7,7 @@ A cosine collection stores unit vectors, and the length each had in the column `
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -137,6 +137,39 @@ def declare(
         else:
             schema = schema.insert(len(metadata_schema(schema)), pa.field(name, stored))
     return schema
+
+
+def with_json(
+    columns: pa.Schema | Mapping[str, object] | None, names: object
+) -> pa.Schema | Mapping[str, object] | None:
+    """Declared columns, with those of some names as JSON.
+
+    Raises:
+        InvalidInputError: The names are no list of str, or one is declared as another type.
+    """
+    if names is None:
+        return columns
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InvalidInputError(
+            f"json_columns is {shown(names)}; it must be a list of names",
+            hint=f"give [{names!r}]" if isinstance(names, str) else "",
+        )
+    declared: dict[str, object] = {}
+    if isinstance(columns, pa.Schema):
+        declared = dict(zip(columns.names, columns.types, strict=True))
+    elif isinstance(columns, Mapping):
+        declared = dict(columns)
+    elif columns is not None:
+        return columns
+    for name in names:
+        check_column_name(name)
+        if name in declared and storable_type(name, declared[name]) != JSON:
+            raise InvalidInputError(
+                f"column {name!r} is among the JSON columns, but its declared type is "
+                f"{declared[name]}: give one of the two"
+            )
+        declared[name] = JSON
+    return declared
 
 
 def check_column_name(name: object) -> None:

@@ -244,8 +244,15 @@ def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]
 def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> FilterError:
     missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in", str(error))
     if missing is None:
+        texts = [field.name for field in schema if is_json(field.type)]
+        named = next((name for name in texts if name in str(expression)), None)
+        advice = (
+            f"; {named!r} is JSON, which pyarrow compares as little as it reads paths: write the "
+            f"filter as SQL text, such as \"{named}.key = 'value'\""
+        )
         return FilterError(
             f"the expression {shorten(str(expression), 200)} does not fit the columns: {error}"
+            f"{advice if named else ''}"
         )
     name = missing[1]
     return FilterError(f"there is no column {name!r}{did_you_mean(name, schema.names)}")

@@ -125,9 +125,7 @@ def _view(operand: Operand, kind: pa.DataType, convert: Callable[[Any], Any]) ->
     if not (isinstance(operand, Value) and is_json_value(operand)):
         return operand
     run = operand.run
-    return Value(
-        kind, operand.label, lambda rows: pa.array([convert(v) for v in run(rows)], kind)
-    )
+    return Value(kind, operand.label, lambda rows: pa.array([convert(v) for v in run(rows)], kind))
 
 
 def _float(value: Any) -> float | None:
