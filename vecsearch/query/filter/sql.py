@@ -305,7 +305,8 @@ class _Compiler:
         for step in steps:
             if not isinstance(step, exp.Identifier):
                 raise FilterError(
-                    f"{value.label} ({value.type}) takes no [{step!r}]: only JSON columns do"
+                    f"{self.syntax.written(node)} is not allowed in a filter: {value.label} "
+                    f"({value.type}) is not a JSON column. {ALLOWED}"
                 )
             if not pa.types.is_struct(value.type):
                 raise FilterError(
