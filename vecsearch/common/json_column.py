@@ -221,7 +221,7 @@ def _plain(value: Any, depth: int) -> Any:
         if not math.isfinite(value):
             raise NotJsonError(f"JSON has no {value}: make it None")
         return float(value)
-    if depth > DEEPEST:
+    if depth >= DEEPEST:
         raise NotJsonError(_TOO_DEEP)
     if isinstance(value, Mapping):
         for key in value:
