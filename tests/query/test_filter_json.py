@@ -298,11 +298,11 @@ def test_blocks_of_many_rows_are_put_together_and_slices_read() -> None:
 
 
 def test_each_text_is_decoded_once_for_a_filter(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vecsearch.query.filter import json_paths
+    from vecsearch.common import json_column
 
     calls: list[str] = []
-    load = json_paths.load
-    monkeypatch.setattr(json_paths, "load", lambda text: calls.append(text) or load(text))
+    load = json_column.load
+    monkeypatch.setattr(json_column, "load", lambda text: calls.append(text) or load(text))
     rows = batch([{"n": 1, "s": "a"}, None, {"n": 2}], y=[1, 2, 3])
     assert kept("m.n = 1 AND (m.s = 'a' OR m['n'] IN (1, 2)) AND m IS NOT NULL", rows) == [0]
     assert len(calls) == 2

@@ -161,10 +161,10 @@ def as_json(array: pa.Array) -> pa.Array:
 
 def python_values(array: pa.Array | pa.ChunkedArray) -> list[Any]:
     """The values of any column; those of a JSON column as dicts, lists and so on."""
-    values: list[Any] = array.to_pylist()
     if not is_json(array.type):
-        return values
-    return [None if text is None else load(text) for text in values]
+        return list(array.to_pylist())
+    texts = array.cast(pa.large_string()).to_pylist()
+    return [None if text is None else load(text) for text in texts]
 
 
 def to_pandas(table: pa.Table) -> Any:

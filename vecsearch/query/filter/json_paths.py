@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vecsearch.common.json_column import JSON, load
+from vecsearch.common.json_column import JSON, python_values
 from vecsearch.errors import FilterError
 from vecsearch.query.filter import compare as columns
 from vecsearch.query.filter import functions
@@ -27,7 +27,7 @@ from vecsearch.query.filter.values import Literal, Operand, Value
 
 Step = str | int
 Verdict = bool | None
-DECODED_ROWS = 8192  # rows whose JSON is in memory at a time
+DECODED_ROWS = 512  # decoded at a time: more objects at once cost the garbage collector time
 
 
 class DecodedRows:
@@ -49,9 +49,7 @@ class DecodedRows:
         """The values of a JSON column."""
         values = self._decoded.get(name)
         if values is None:
-            texts = self.batch.column(name).to_pylist()
-            values = [None if text is None else load(text) for text in texts]
-            self._decoded[name] = values
+            values = self._decoded[name] = python_values(self.batch.column(name))
         return values
 
 
