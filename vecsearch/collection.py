@@ -306,7 +306,8 @@ class Collection:
                 a float matrix (rows, dim), or paths of .parquet, .csv, .tsv, .jsonl, .arrow, .npy
                 or .hdf5 files or of folders of .txt and .md files. Columns are `id` (generated when
                 absent), the text column or a ready-made `vector`, and any others, which are stored
-                as typed metadata.
+                as typed metadata. In JSON columns, a str of a row is a JSON string, and a column of
+                texts (CSV, Arrow, pandas) holds JSON text.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, or "replace" the old one.
             id_column: The data's column that holds the ids; BEIR's `_id` is taken where there is

@@ -23,12 +23,15 @@ SQL text is the condition of DuckDB's WHERE, restricted to an allow-list (`ALLOW
   FALSE; of any other list it is NULL.
 - `'x' = ANY(tags)` compares with each element, so it is NULL where none is equal but one is NULL;
   a NULL list has no elements and is FALSE.
+- A path into a JSON column is `m.lang` or `m['a.b'][0]`, positions from 0. Types are JSON's: a
+  comparison with a value of another type is NULL, as is a path that leads nowhere.
 - Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions
   give float64.
 
 values.py     literals, typed values over columns, and how a literal compares with a column's values
 compare.py    SQL's logic of NULL, comparison, IN
 functions.py  LIKE, lists, text, arithmetic
+json_paths.py the same for paths into JSON columns
 syntax.py     text -> sqlglot's tree, after checks of size and words
 sql.py        tree -> condition, through an allow-list
 

@@ -4,7 +4,7 @@
 and the message quotes it.
 
 A quoted name is exact. An unquoted one is exact too if there is such a column; else it may differ
-in case, if only one column matches.
+in case, if only one column matches. Keys of JSON are exact.
 """
 
 from __future__ import annotations
