@@ -3,10 +3,11 @@
     python benchmarks/query_overhead.py [--rounds 10]
 
 The bare work is: the index's own search with the effort and depth that the collection chose, and
-one call that scores the candidates it proposed against the stored vectors. The same queries are
-asked both ways in blocks that take turns, so that noise and caches are shared fairly. The
-compiled kernels are switched off: with them a search takes less than these calls alone.
-Promises: at most 60 µs more a query, at most 150 µs for fetching 10 payload rows, an import of
+one call that computes the final scores of the candidates it proposed. The same queries are asked
+both ways in blocks that take turns, so that noise and caches are shared fairly. This is done with
+the compiled kernels, where one call does all of that, and without them (FAISS and numpy).
+Promises: at most 30 µs more a query with the kernels and 60 µs without, at most 150 µs for fetching
+10 payload rows, an import of
 vecsearch under 0.2 s, and exact search of a batch in at most 1/0.8 of the time of `faiss.knn` on
 the same vectors.
 """
@@ -36,11 +37,14 @@ import pyarrow as pa
 
 import vecsearch as vs
 from benchmarks import datasets, measure
+from vecsearch.index.kernels.loader import LOADER
+from vecsearch.index.kernels.numpy_scores import final_scores
 
 K = 10
 BLOCK = 200
 PROMISES = {
-    "search_added_us": 60.0,
+    "kernel_added_us": 30.0,
+    "faiss_added_us": 60.0,
     "payload_us": 150.0,
     "import_ms": 200.0,
     "exact_batch_times_knn": 1.25,
@@ -63,13 +67,15 @@ def main() -> None:
         .splitlines()[1:]
     )
     with tempfile.TemporaryDirectory(prefix="vecsearch-bench-") as work:
-        collection = made(Path(work) / "bench.vs", data.base, lines)
-        measured = compared(collection, data, rounds)
-        measured |= {
-            "exact_batch_times_knn": exact_batch(collection, data, rounds),
-            "import_ms": import_ms(),
-        }
-        collection.close()
+        path = Path(work) / "bench.vs"
+        with made(path, data.base, lines) as collection:
+            measured = compared(collection, data, rounds, bare_faiss(collection), "faiss")
+        del os.environ["VECSEARCH_COMPILED"]
+        LOADER.load()
+        with vs.open(path) as collection:
+            measured |= compared(collection, data, rounds, bare_kernel(collection), "kernel")
+            measured["exact_batch_times_knn"] = exact_batch(collection, data, rounds)
+    measured["import_ms"] = import_ms()
     for name, promise in PROMISES.items():
         print(f"{name}: {measured[name]:.2f} (promise: {promise:g} at most)")
     print(
@@ -90,10 +96,15 @@ def made(path: Path, base: datasets.Vectors, lines: Sequence[str]) -> Any:
     return collection
 
 
-def compared(collection: Any, data: datasets.Dataset, rounds: int) -> dict[str, float]:
+def compared(
+    collection: Any,
+    data: datasets.Dataset,
+    rounds: int,
+    bare: Callable[[datasets.Vectors], Any],
+    kernel: str,
+) -> dict[str, float]:
     """Medians in microseconds over all queries of all rounds."""
     faiss.omp_set_num_threads(1)
-    bare = bare_search(collection, data.base)
     # A search, and after it the payload of its hits: three columns of ten rows.
     ways: dict[str, Callable[[datasets.Vectors], Any]] = {
         "bare": bare,
@@ -110,28 +121,24 @@ def compared(collection: Any, data: datasets.Dataset, rounds: int) -> dict[str, 
             taken = _timed(ways[name], data.queries)
             if number:  # the first round warms up
                 seconds[name] += taken
-    micros = {f"{name}_us": statistics.median(taken) * 1e6 for name, taken in seconds.items()}
-    micros["search_added_us"] = micros["search_us"] - micros["bare_us"]
-    micros["payload_us"] = micros["search_and_payload_us"] - micros["search_us"]
+    micros = {f"{kernel}_{name}_us": statistics.median(s) * 1e6 for name, s in seconds.items()}
+    search = micros[f"{kernel}_search_us"]
+    micros[f"{kernel}_added_us"] = search - micros[f"{kernel}_bare_us"]
+    micros["payload_us"] = micros[f"{kernel}_search_and_payload_us"] - search
     return micros
 
 
-def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.Vectors], Any]:
-    """The FAISS calls that a search of this collection makes, with nothing around them.
+def bare_faiss(collection: Any) -> Callable[[datasets.Vectors], Any]:
+    """What a search of this collection does without the kernels, with nothing around it.
 
-    The index's own search, the projection of the query included (FAISS would do that inside the
-    call if it had the transform), and scoring the candidates.
+    FAISS's own search, the projection of the query included (FAISS would do that inside the call if
+    it had the transform), and the final scores of the candidates.
     """
-    searcher = collection._searching()
-    index = searcher.attached.index
-    chosen = collection.plan(k=K)
-    if index is None or chosen.method != "index":
-        raise SystemExit(f"the collection does not search by its index: {chosen}")
-    depth, dim = chosen.depth, base.shape[1]
-    collection.search(base[0], k=K)
-    parameters = index._parameters[chosen.effort]  # as that search left them
+    searcher, depth, effort = _planned(collection)
+    index, base = searcher.attached.index, searcher.scorer.vectors[0]
+    parameters = index._parameters[effort]  # as the first search left them
     distances, labels = np.empty((1, depth), np.float32), np.empty((1, depth), np.int64)
-    scores, pointer = np.empty(depth, np.float32), faiss.swig_ptr
+    pointer, code = faiss.swig_ptr, searcher.scorer.code
 
     def search(query: datasets.Vectors) -> None:
         asked = index._projection.queries(query[None])
@@ -139,11 +146,27 @@ def bare_search(collection: Any, base: datasets.Vectors) -> Callable[[datasets.V
             1, pointer(asked), depth, pointer(distances), pointer(labels), parameters
         )
         rows = labels if index._order is None else index._order[labels].astype(np.int64)
-        faiss.fvec_inner_products_by_idx(
-            pointer(scores), pointer(query), pointer(base), pointer(rows), dim, 1, depth
-        )
+        final_scores(base[rows[0]], query, code)
 
     return search
+
+
+def bare_kernel(collection: Any) -> Callable[[datasets.Vectors], Any]:
+    """The one call of compiled code that a search of this collection makes."""
+    searcher, _, _ = _planned(collection)
+    kernels, graph = LOADER.kernels(), searcher.attached.index.graph_search
+    state = searcher.states.of(searcher.selector.select(None))
+    request = state.request(K, collection.plan(k=K))
+    return lambda query: graph.search(kernels, query, K, request)
+
+
+def _planned(collection: Any) -> tuple[Any, int, int]:
+    """The collection's searcher after a first search, and its depth and effort."""
+    chosen = collection.plan(k=K)
+    if chosen.method != "index":
+        raise SystemExit(f"the collection does not search by its index: {chosen}")
+    collection.search(np.ones(collection.info().dim, np.float32), k=K)
+    return collection._searching(), chosen.depth, chosen.effort
 
 
 def exact_batch(collection: Any, data: datasets.Dataset, rounds: int) -> float:

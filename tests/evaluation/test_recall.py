@@ -41,9 +41,8 @@ class LineSearcher:
 
     def exact(
         self, queries: npt.NDArray[np.float32], k: int, selection: Any, threads: int
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        scores = np.tile(-np.arange(k, dtype=np.float32), (len(queries), 1))
-        return scores, np.stack([self.best(query, k) for query in queries])
+    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+        return [(-np.arange(k, dtype=np.float32), self.best(query, k)) for query in queries]
 
     def search(
         self, query: npt.NDArray[np.float32], k: int, selection: Any, recall: float, exact: bool

@@ -90,26 +90,6 @@ def test_scores_of_listed_rows_equal_numpy(metric: Metric) -> None:
         np.testing.assert_allclose(
             found, np.where(listed < 0, -np.inf, truth[listed]), rtol=1e-4, atol=1e-4
         )
-    some = rows[0][rows[0] >= 0]
-    for width in (3, len(some)):  # ties among them too: rows come twice
-        best = exact.best(exact.score_rows(vectors, asked[0], some, metric), some, width)
-        quick = exact.best_of(vectors, asked[0], some, width, metric)
-        np.testing.assert_array_equal(quick[1], best[1])
-        np.testing.assert_allclose(quick[0], best[0], rtol=1e-6)
-
-
-@pytest.mark.parametrize("metric", list(Metric))
-def test_a_tie_at_the_kth_place_goes_to_the_first_row(metric: Metric) -> None:
-    """Whatever order the rows are listed in, and whichever FAISS happens to keep."""
-    equal = np.ones((10, 4), np.float32)
-    listed = np.array([9, 5, 3, 7])
-    query = np.ones(4, np.float32)
-    for k, expected in ((1, [3]), (2, [3, 5]), (3, [3, 5, 7]), (4, [3, 5, 7, 9])):
-        assert exact.best_of(equal, query, listed, k, metric)[1].tolist() == expected
-    best_first = np.concatenate([equal, np.full((1, 4), 1.001, np.float32)])
-    if metric is not Metric.L2:
-        rows = exact.best_of(best_first, query, np.array([9, 10, 5, 3, 7]), 2, metric)[1]
-        assert rows.tolist() == [10, 3]
 
 
 @pytest.mark.parametrize("metric", list(Metric))

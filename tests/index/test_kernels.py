@@ -11,7 +11,7 @@ import sys
 import threading
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import faiss
 import numpy as np
@@ -21,8 +21,14 @@ from support.data import brute_force, clustered
 import vecsearch as vs
 from vecsearch.index.faiss import LOADER, train_index
 from vecsearch.index.faiss.graph_search import GraphSearch, table_of
-from vecsearch.index.kernels import loader, numpy_hnsw
-from vecsearch.index.kernels.arguments import NO_MASK, Request
+from vecsearch.index.kernels import loader, numpy_hnsw, numpy_scores
+from vecsearch.index.kernels.arguments import (
+    COSINE,
+    EUCLIDEAN,
+    INNER_PRODUCT,
+    NO_MASK,
+    Request,
+)
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import IndexRecipe
 
@@ -121,14 +127,13 @@ def test_numpy_kernels_equal_the_compiled_ones(
     if metric == "cosine":
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     gave_up = answered = 0
+    code = EUCLIDEAN if metric == "l2" else COSINE
     for mask in masks:
         for k, effort, depth in ((1, 8, 8), (10, 32, 25), (10, 300, 300), (50, 16, 100)):
             extra = np.sort(rng.choice(3000, 5, replace=False)) if k == 10 else np.empty(0, int)
             row_map = index.row_map(np.where(np.arange(3000) % 11 == 0, -1, np.arange(3000)))
             enough = 0 if k == 50 else k
-            request = Request(
-                row_map, mask, extra, *table, metric == "l2", effort, depth, depth // 2, enough
-            )
+            request = Request(row_map, mask, extra, *table, code, effort, depth, depth // 2, enough)
             nodes = np.flatnonzero(rng.random(3000) < 0.3).astype(np.int32)
             nodes = nodes[row_map[nodes] >= 0]
             for query in np.ascontiguousarray(queries, np.float32):
@@ -164,6 +169,69 @@ def test_a_query_has_one_code_however_it_is_summed(compiled: ModuleType, shift: 
     assert np.array_equal(batch, single)
     exact = queries.astype(np.float64) @ matrix.T.astype(np.float64) + offset
     assert np.array_equal(batch, np.clip(np.rint(exact), -127, 127))
+
+
+@pytest.mark.parametrize("metric", [INNER_PRODUCT, COSINE, EUCLIDEAN])
+@pytest.mark.parametrize("dim", [1, 2, 31, 32, 33, 64, 100, 384])
+def test_final_scores_are_the_same_bit_by_bit_whatever_computes_them(
+    compiled: ModuleType, metric: int, dim: int
+) -> None:
+    """Compiled and in numpy: sums in the order that `numpy_scores.py` states, and right."""
+    rng = np.random.default_rng(dim)
+    vectors = rng.normal(0, 1, (300, dim)).astype(np.float32)
+    vectors[1], vectors[2], vectors[3] = 0, vectors[2] * 1e18, vectors[0]
+    vectors[4] *= 1e-18
+    queries = np.concatenate([vectors[:5], rng.normal(0, 1, (3, dim)).astype(np.float32)])
+    rows = rng.integers(-1, 300, (len(queries), 40))
+    scores = np.full(rows.shape, -np.inf)
+    starts, addresses = np.array([0]), np.array([vectors.ctypes.data])
+    compiled.final(queries, rows, starts, addresses, metric, scores)
+    for query, listed, found in zip(queries, rows, scores, strict=True):
+        present = listed[listed >= 0]
+        assert (found[listed < 0] == -np.inf).all()
+        ours = numpy_scores.final_scores(vectors[present], query, metric)
+        assert ours.tolist() == found[listed >= 0].tolist()
+        assert ours.tolist() == [lane_score(vectors[row], query, metric) for row in present]
+        true = right_score(vectors[present].astype(np.float64), query.astype(np.float64), metric)
+        np.testing.assert_allclose(ours, np.where(np.abs(true) > LARGEST, -np.inf, true), 1e-9)
+
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def lane_score(vector: np.ndarray, query: np.ndarray, metric: int) -> float:
+    """The stated order of a sum, one term after the other in plain Python."""
+
+    def summed(terms: list[float]) -> float:
+        lanes = [0.0] * 16
+        for place, term in enumerate(terms):
+            lanes[place % 16] += term
+        while len(lanes) > 1:
+            half = len(lanes) // 2
+            lanes = [left + right for left, right in zip(lanes[:half], lanes[half:], strict=True)]
+        return lanes[0]
+
+    left, right = vector.astype(np.float64).tolist(), query.astype(np.float64).tolist()
+    pairs = list(zip(left, right, strict=True))
+    if metric == EUCLIDEAN:
+        score = 0.0 - summed([(a - b) * (a - b) for a, b in pairs])
+    else:
+        score = summed([a * b for a, b in pairs])
+    if metric == COSINE:
+        squares = summed([a * a for a in left]) * summed([b * b for b in right])
+        score = score / max(squares**0.5, float(np.finfo(np.float64).tiny))
+        return min(max(score, -1.0), 1.0)
+    return score * np.inf if abs(score) > LARGEST else score
+
+
+def right_score(vectors: np.ndarray, query: np.ndarray, metric: int) -> np.ndarray:
+    if metric == EUCLIDEAN:
+        return np.asarray(-((vectors - query) ** 2).sum(axis=1))
+    products = vectors @ query
+    if metric == COSINE:
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+        products = products / np.where(lengths > 0, lengths, 1)
+    return np.asarray(products)
 
 
 # -- one answer, whatever the process did before -----------------------------------------------
@@ -415,7 +483,7 @@ print("untouched")
 def test_a_broken_compiler_is_logged_once_and_faiss_serves(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, loader.MODULE, None)
+    monkeypatch.setitem(sys.modules, "vecsearch.index.kernels.numba_hnsw", None)
     ours = loader.Loader()
     with caplog.at_level(logging.WARNING, "vecsearch"):
         assert ours.load() is None and ours.load() is None
@@ -443,3 +511,30 @@ def test_few_queries_do_not_import_numba_and_a_process_that_loads_it_ends_well(
         )
         assert run.stderr == ""
         assert queries == "60" or run.stdout.strip() == "False"
+
+
+def test_compiled_code_is_kept_by_the_sources_of_all_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of any file asks for another folder; one that cannot be written is passed over."""
+    (tmp_path / "a.py").write_text("A = 1")
+    (tmp_path / "b.py").write_text("B = 1")
+    monkeypatch.setattr(loader, "FOLDER", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+
+    def folder(given: str = "") -> Path:
+        config = SimpleNamespace(CACHE_DIR=given)
+        with loader._cache_folder(config):
+            used = Path(config.CACHE_DIR)
+        assert given == config.CACHE_DIR and used.is_dir()
+        return used
+
+    first = folder()
+    assert first.parent == tmp_path / "__pycache__" and folder() == first
+    (tmp_path / "b.py").write_text("B = 2")
+    second = folder()
+    assert second.parent == first.parent and second != first
+    assert folder(str(tmp_path / "given")) == tmp_path / "given" / second.name
+    shutil.rmtree(tmp_path / "__pycache__")
+    (tmp_path / "__pycache__").write_text("not a folder")
+    assert folder() == tmp_path / "user" / "vecsearch" / second.name

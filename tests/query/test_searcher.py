@@ -40,6 +40,37 @@ def test_exact_batches_order_copies_of_a_row_as_single_calls_do(
                 assert pairs == sorted(pairs)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+def test_exact_search_among_near_duplicates_is_that_of_float64(
+    tmp_path: Path, metric: str, dtype: str
+) -> None:
+    """Groups of 150 rows that float32 scores cannot order, over the vectors as they are stored."""
+    rng = np.random.default_rng(3)
+    groups = np.repeat(rng.normal(size=(12, 64)), 150, 0)
+    spreads = np.repeat([0, 1e-4, 1e-3, 1e-2], 450)[:, None]
+    vectors = (groups + spreads * rng.normal(size=groups.shape)).astype(np.float32)
+    c = vs.create(tmp_path / "c", dim=64, metric=metric, dtype=dtype)
+    for part in np.array_split(vectors, 2):
+        c.add(part)
+    snapshot = c._snapshot
+    stored = np.concatenate([segment.vectors for segment in snapshot.segments]).astype(np.float64)
+    queries = vectors[::75] + rng.normal(0, 1e-3, (24, 64)).astype(np.float32)
+    encoded = QueryEncoder(snapshot.manifest, None).encode_many(queries).astype(np.float64)
+    batches = {k: c.search_batch(queries, k, exact=True) for k in (1, 10, 100)}
+    for number, query in enumerate(encoded):
+        right = -((stored - query) ** 2).sum(axis=1) if metric == "l2" else stored @ query
+        if metric == "cosine":
+            right /= np.linalg.norm(stored, axis=1) * np.linalg.norm(query)
+        ranked = np.sort(right)[::-1]
+        for k, batch in batches.items():
+            for hits in (c.search(queries[number], k, exact=True), batch[number]):
+                rows = np.array(hits.ids)
+                # Scores that differ by less than float64's own rounding may change places.
+                np.testing.assert_allclose(right[rows], ranked[:k], rtol=1e-12, atol=1e-13)
+                np.testing.assert_allclose(hits.scores, ranked[:k], rtol=1e-7)
+
+
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 def test_one_query_and_a_batch_are_encoded_alike(tmp_path: Path, metric: str) -> None:
     c, queries = with_copies(tmp_path / "c", metric)

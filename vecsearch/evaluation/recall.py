@@ -9,6 +9,7 @@ import numpy as np
 from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.errors import InvalidInputError, RecallWarning
 from vecsearch.evaluation.metrics import bootstrap_interval, recall_at_k
+from vecsearch.index.kernels.loader import LOADER
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import RecallReport
@@ -100,14 +101,13 @@ def recall_of_each(
     # One hit more than k, as a query row finds itself. Queries are searched one by one, like
     # `search`.
     width = min(k + (query_rows is not None), selection.count)
+    LOADER.kernels(len(queries))  # compiled, if there are many
     found = [searcher.search(query, width, selection, target, False) for query in queries]
-    exact_scores, exact_rows = searcher.scorer.search_final(
-        queries, width, selection, 1 if len(queries) == 1 else 2
-    )
+    exact = searcher.scorer.search_final(queries, width, selection, 1 if len(queries) == 1 else 2)
     recalls = []
     for number, hits in enumerate(found):
         query_row = -1 if query_rows is None else int(query_rows[number])
-        best, best_scores = _without(query_row, exact_rows[number], exact_scores[number], k)
+        best, best_scores = _without(query_row, exact[number][1], exact[number][0], k)
         if not len(best):
             continue
         rows, scores = _without(query_row, hits.positions, hits.scores, k)

@@ -36,7 +36,6 @@ from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import Metric
 
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
@@ -309,12 +308,12 @@ class Builder:
         if compiled is None or graph_search is None or table is None:
             return None
         row_map, none = index.row_map(labels), np.empty(0, np.int64)
-        euclidean = self.snapshot.manifest.metric is Metric.L2
+        metric = self.scorer.code
         return lambda query, depth, effort: graph_search.search(
             compiled,
             query,
             min(10, depth),
-            Request(row_map, NO_MASK, none, *table, euclidean, effort, depth, depth, 0),
+            Request(row_map, NO_MASK, none, *table, metric, effort, depth, depth, 0),
         )
 
     def _batches(self, rows: Positions) -> Iterator[Vectors]:

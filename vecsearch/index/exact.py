@@ -87,37 +87,6 @@ def score_rows(vectors: StoredVectors, query: Vectors, rows: Positions, metric: 
     return np.subtract(0, scores, out=scores) if metric is Metric.L2 else scores
 
 
-def best_of(
-    vectors: StoredVectors, query: Vectors, rows: Positions, k: int, metric: Metric
-) -> tuple[Scores, Positions]:
-    """The k best of listed rows for one query: `best(score_rows(...))`, in one call if possible."""
-    wanted = k + 1  # one more, to see whether the k-th is tied with the next
-    if vectors.dtype == np.float16 or len(rows) < wanted:
-        return best(score_rows(vectors, query, rows, metric), rows, k)
-    scores, found = np.empty(wanted, np.float32), np.empty(wanted, np.int64)
-    kernel = faiss.knn_L2sqr_by_idx if metric is Metric.L2 else faiss.knn_inner_products_by_idx
-    swig = faiss.swig_ptr
-    dim, width = len(query), len(rows)
-    kernel(
-        swig(query),
-        swig(vectors),
-        swig(rows),
-        dim,
-        1,
-        len(vectors),
-        width,
-        wanted,
-        swig(scores),
-        swig(found),
-        width,
-    )
-    if (scores[1:] == scores[:-1]).any():
-        return best(score_rows(vectors, query, rows, metric), rows, k)
-    if metric is Metric.L2:
-        np.subtract(0, scores, out=scores)
-    return scores[:k], found[:k]
-
-
 def score_lists(
     vectors: StoredVectors, queries: Vectors, rows: Positions, metric: Metric, threads: int
 ) -> Scores:
@@ -189,6 +158,8 @@ def search(
         Scores, float32, and rows, int64, both (nq, k), best first; padded with -inf and -1 if
         fewer rows are selected.
     """
+    if selected is None and vectors.dtype == np.float32 and 0 < k <= len(vectors) and len(queries):
+        return _knn(vectors, queries, k, metric, threads)
     listed = None if selected is None else np.flatnonzero(selected)
     width = min(k, len(vectors) if listed is None else len(listed))
     scores = np.full((len(queries), k), -np.inf, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -9,16 +10,18 @@ import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
 from vecsearch.index import exact
-from vecsearch.index.faiss import table_of
+from vecsearch.index.faiss import LOADER, table_of
+from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
+from vecsearch.index.kernels.numpy_scores import final_scores
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric
 
 # Rows fetched beyond k before the final scores order them: float32 may order near ties otherwise.
 SPARE = 8
+WIDE_BYTES = 16 * 1024 * 1024  # of vectors that are widened together
 LENGTH_ROWS = 4096  # of stored vectors whose lengths are computed together
-TINY = float(np.finfo(np.float64).tiny)
-FINAL_BYTES = 8 * 1024 * 1024  # of float64 vectors that are scored together
+CODES = {Metric.IP: INNER_PRODUCT, Metric.COSINE: COSINE, Metric.L2: EUCLIDEAN}
 
 
 class VectorScorer:
@@ -27,6 +30,7 @@ class VectorScorer:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.metric = snapshot.manifest.metric
+        self.code = CODES[self.metric]  # as the kernels take it
         self.float32 = snapshot.manifest.dtype == "float32"
 
     @cached_property
@@ -51,12 +55,6 @@ class VectorScorer:
             scores[indices] = exact.score_rows(self.vectors[number], query, local, self.metric)
         return scores
 
-    def best(self, query: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
-        """The k best of listed rows for one query; equal scores in the order of their rows."""
-        if len(self.vectors) == 1:
-            return exact.best_of(self.vectors[0], query, rows, k, self.metric)
-        return exact.best(self.score(query, rows), rows, k)
-
     def score_lists(self, queries: Vectors, rows: Positions, threads: int) -> Scores:
         """Scores of each query's own rows.
 
@@ -77,24 +75,13 @@ class VectorScorer:
     def search(
         self, queries: Vectors, k: int, selection: RowSelection, threads: int
     ) -> tuple[Scores, Positions]:
-        """The k best selected rows for each query, by scoring all of them.
+        """The k best selected rows for each query by float32 scores, by scoring all of them.
 
-        A query gets the same rows alone and in a batch. Equal scores are in the order of rows.
-        Returns scores and positions, both (nq, k), padded with -inf and -1.
+        Copies of the k-th row may take each other's place. Returns scores and positions, both
+        (nq, k), padded with -inf and -1.
         """
-        if k < 1 or selection.count <= k:
-            return self._search_segments(queries, k, selection, threads)
-        # One row more shows whether the k-th is tied with a row that was left out.
-        scores, rows = self._search_segments(queries, k + 1, selection, threads)
-        for number in np.flatnonzero(scores[:, k - 1] == scores[:, k]).tolist():
-            best = self.best(queries[number], selection.rows, k)
-            scores[number, :k], rows[number, :k] = best
-        return scores[:, :k], rows[:, :k]
-
-    def _search_segments(
-        self, queries: Vectors, k: int, selection: RowSelection, threads: int
-    ) -> tuple[Scores, Positions]:
-        """`search`, except that copies of the k-th row may take the place of earlier rows."""
+        if selection.mask is None and len(self.vectors) == 1 and k <= selection.count:
+            return exact.search(self.vectors[0], queries, k, self.metric, None, threads)
         padding = (
             np.full((len(queries), k), -np.inf, np.float32),
             np.full((len(queries), k), -1, np.int64),
@@ -119,39 +106,89 @@ class VectorScorer:
     def rounding_error(self, query: Vectors, score: float) -> float:
         """How far a float32 score near `score` may lie from the final score, at most.
 
-        Summing n products in float32 loses at most n * eps of the sum of their absolute values.
+        Summing n products loses at most n unit roundoffs of the sum of their absolute values,
+        whatever the order (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
         """
-        loss = (len(query) + 8) * float(np.finfo(np.float32).eps)
+        loss = (len(query) + 8) * 2.0**-24
         if self.metric is Metric.L2:  # a sum of squares: the loss is relative
             return loss * abs(score) + float(np.finfo(np.float32).tiny)
-        if self.metric is Metric.COSINE:
-            return loss * 1.01
+        if self.metric is Metric.COSINE:  # the float32 score is not divided by the length
+            return loss * 1.01 + (0.0 if self.float32 else self._length_error)
         return loss * float(np.linalg.norm(query.astype(np.float64))) * self._longest
 
     @cached_property
     def _longest(self) -> float:
-        """The largest length of a stored vector."""
-        longest = 0.0
+        """A bound of the lengths of the stored vectors."""
+        return 1.001 * max((lengths.max() for lengths in self._lengths()), default=0.0)
+
+    @cached_property
+    def _length_error(self) -> float:
+        """How far the length of a stored unit vector lies from 1, at most."""
+        error = max((np.abs(lengths - 1).max() for lengths in self._lengths()), default=0.0)
+        return float(error) + 1e-5
+
+    def _lengths(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Lengths of the stored vectors, block by block, with the errors of float32."""
         for vectors in self.vectors:
             for first in range(0, len(vectors), LENGTH_ROWS):
-                block = vectors[first : first + LENGTH_ROWS].astype(np.float64)
-                longest = max(longest, float(np.sqrt(np.vecdot(block, block).max())))
-        return longest
+                block = vectors[first : first + LENGTH_ROWS].astype(np.float32, copy=False)
+                yield np.sqrt(np.einsum("ij,ij->i", block, block))
+
+    # -- final scores --------------------------------------------------------------------------
 
     def search_final(
         self, queries: Vectors, k: int, selection: RowSelection, threads: int
-    ) -> tuple[Scores, Positions]:
-        """`search`, ordered by final scores."""
-        rows = self.search(queries, min(k + SPARE, max(selection.count, 1)), selection, threads)[1]
-        return self.final(queries, rows, k)
+    ) -> list[tuple[Scores, Positions]]:
+        """The k best selected rows for each query by final scores, as `final_one` gives them.
 
-    def final(self, queries: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
+        float32 scores choose k rows and SPARE more. If their errors might hide a better row, every
+        row within the errors is given its final score.
+        """
+        if not selection.count or not len(queries):
+            return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
+        width = min(k + SPARE, selection.count)
+        scores, rows = self.search(queries, width, selection, threads)
+        found = self.final(queries, rows, k)
+        if width == selection.count:
+            return found
+        return [
+            self._proven(query, k, selection, best, float(last))
+            for query, best, last in zip(queries, found, scores[:, -1], strict=True)
+        ]
+
+    def _proven(
+        self,
+        query: Vectors,
+        k: int,
+        selection: RowSelection,
+        found: tuple[Scores, Positions],
+        last: float,
+    ) -> tuple[Scores, Positions]:
+        """The k best of all selected rows; those that were not scored for `found` have a float32
+        score of at most `last`."""
+        kth = float(found[0][-1])
+        least = kth - self.rounding_error(query, kth)
+        if least > last:
+            return found
+        rows = selection.rows
+        return self.final_one(query, rows[self.score(query, rows) >= least], k)
+
+    def best_final(self, query: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
+        """`final_one` for many rows: those that float32 scores rule out are not scored again."""
+        if len(rows) > 2 * (k + SPARE):
+            scores = self.score(query, rows)
+            kth = float(np.partition(scores, len(scores) - k)[len(scores) - k])
+            if np.isfinite(kth):
+                rows = rows[scores >= kth - 2.02 * self.rounding_error(query, kth)]
+        return self.final_one(query, rows, k)
+
+    def final(self, queries: Vectors, rows: Positions, k: int) -> list[tuple[Scores, Positions]]:
         """The k best of each query's rows with the scores that users see.
 
-        Whatever found the rows, this one function scores them: in float64, each row by itself, so
-        that a row has the same score alone, in a batch, from an index and from exact search. Rows
-        are ordered by that score, then by position; then scores are rounded to float32. Cosines of
-        float32 vectors are divided by their lengths, which are near 1, and never exceed 1.
+        Whatever found the rows, one rule scores them (`index/kernels/numpy_scores.py`): in float64,
+        each row by itself, so that a row has the same score alone, in a batch, from an index and
+        from exact search. Rows are ordered by that score, then by position; then scores are rounded
+        to float32.
 
         Args:
             queries: float32 (nq, dim).
@@ -159,73 +196,50 @@ class VectorScorer:
             k: How many to keep.
 
         Returns:
-            Scores, float32, and rows, int64, both (nq, min(k, width)), padded with -inf and -1.
+            Scores, float32, and rows, int64, of each query, best first, at most k.
         """
-        width = rows.shape[1]
-        k = min(k, width)
-        scores, best = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.int64)
-        step = max(1, FINAL_BYTES // (8 * max(1, width) * queries.shape[1]))
-        for first in range(0, len(rows), step):
-            part = slice(first, first + step)
-            listed = rows[part]
-            wide = self.final_scores(queries[part], listed)
-            order = np.lexsort((listed, -wide), axis=1)[:, :k]
-            best[part] = np.take_along_axis(listed, order, 1)
-            scores[part] = rounded(np.take_along_axis(wide, order, 1))
-        return scores, best
+        scores = self._final_scores(queries, rows)
+        order = np.lexsort((rows, -scores), axis=1)[:, :k]
+        number = np.arange(len(rows))[:, None]
+        rows, best = rows[number, order], scores[number, order].astype(np.float32)
+        if rows.size and rows.min() < 0:
+            counts = np.count_nonzero(rows >= 0, axis=1).tolist()
+            return [(best[at, :count], rows[at, :count]) for at, count in enumerate(counts)]
+        return list(zip(best, rows, strict=True))
 
     def final_one(self, query: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
-        """`final` for one query: the same scores and rows, without padding."""
-        rows = rows[rows >= 0]
-        if not len(rows):
-            return np.empty(0, np.float32), rows
-        scores = self._compared(self._stored(rows), query.astype(np.float64))
+        """`final` for one query, float32 (dim,), and its rows, int64 (width,)."""
+        if LOADER.module is not None:
+            return self.final(query[None], rows[None], k)[0]
+        if len(rows) and rows.min() < 0:
+            rows = rows[rows >= 0]
+        scores = final_scores(self._stored(rows), query, self.code)
         order = np.lexsort((rows, -scores))[:k]
-        return rounded(scores[order]), rows[order]
+        return scores[order].astype(np.float32), rows[order]
 
-    def final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
+    def _final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
         """The scores of `final` before rounding: float64 (nq, width), -inf where a row is -1."""
-        flat = rows.ravel()
-        absent = flat < 0
-        if absent.any():
-            flat = np.where(absent, 0, flat)
-        if not rows.size or not self.snapshot.rows:
-            return np.full(rows.shape, -np.inf)
-        vectors = self._stored(flat).reshape(*rows.shape, -1)
-        scores = self._compared(vectors, queries.astype(np.float64)[:, None, :])
-        if absent.any():
-            scores[absent.reshape(rows.shape)] = -np.inf
+        kernels, table = LOADER.module, self.table
+        scores = np.full(rows.shape, -np.inf)
+        if kernels is None:
+            for query, listed, out in zip(queries, rows, scores, strict=True):
+                present = listed >= 0
+                out[present] = final_scores(self._stored(listed[present]), query, self.code)
+        elif table is not None:
+            kernels.final(queries, np.ascontiguousarray(rows), *table, self.code, scores)
+        else:  # the kernels read float32, so float16 is widened
+            step = max(1, WIDE_BYTES // (4 * queries.shape[1] * max(1, rows.shape[1])))
+            for first in range(0, len(rows), step):
+                listed = rows[first : first + step]
+                wide = self.snapshot.stored_vectors(np.maximum(listed, 0).ravel())
+                places = np.where(listed < 0, -1, np.arange(listed.size).reshape(listed.shape))
+                own = table_of([wide], np.zeros(1, np.int64))
+                assert own is not None
+                part = slice(first, first + step)
+                kernels.final(queries[part], places, *own, self.code, scores[part])
         return scores
 
-    def _stored(self, rows: Positions) -> npt.NDArray[np.float64]:
-        """The stored vectors of rows: float64 (number of rows, dim)."""
+    def _stored(self, rows: Positions) -> StoredVectors:
+        """The stored vectors of rows, (number of rows, dim)."""
         one = len(self.vectors) == 1
-        stored = self.vectors[0][rows] if one else self.snapshot.stored_vectors(rows)
-        return stored.astype(np.float64)
-
-    def _compared(
-        self, vectors: npt.NDArray[np.float64], query: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
-        """Final scores before rounding, each row by itself. Overwrites `vectors`.
-
-        Args:
-            vectors: (..., width, dim).
-            query: (dim,), or (..., 1, dim).
-        """
-        if self.metric is Metric.L2:
-            vectors -= query
-            return np.asarray(0.0 - np.vecdot(vectors, vectors))  # 0.0 rather than -0.0
-        scores = np.vecdot(vectors, query)
-        if self.metric is Metric.COSINE:
-            if self.float32:
-                lengths = np.sqrt(np.vecdot(vectors, vectors) * np.vecdot(query, query))
-                scores /= np.maximum(lengths, TINY)
-            np.minimum(scores, 1, out=scores)  # np.clip takes four times as long
-            np.maximum(scores, -1, out=scores)
-        return np.asarray(scores)
-
-
-def rounded(scores: npt.NDArray[np.float64]) -> Scores:
-    """Final scores as float32; what is too large becomes infinite."""
-    with np.errstate(over="ignore"):
-        return scores.astype(np.float32)
+        return self.vectors[0][rows] if one else self.snapshot.stored_vectors(rows)

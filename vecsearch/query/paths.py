@@ -1,7 +1,4 @@
-"""Access paths: how the rows for a query are found, by true scores of the stored vectors.
-
-Each returns up to `SPARE` rows more than k, as its float32 scores may order near ties otherwise
-than the final scores do; `Searcher` gives the rows their final scores and keeps k.
+"""Access paths: how the rows for a query are found, ranked by their final scores.
 
 `run` takes one query, float32 (dim,), `run_many` several, float32 (nq, dim); unit length for
 cosine. They return None where too few of the candidates are selected: then the caller scores
@@ -49,18 +46,14 @@ class ExactScan:
         self._scorer = scorer
 
     def run(self, query: Vectors, k: int, selection: RowSelection, plan: Plan) -> Found:
-        scores, rows = self._scorer.search(
-            query[None], min(k + SPARE, selection.count), selection, 1
-        )
-        return Found(rows[0], scores[0], plan)
+        ((scores, rows),) = self._scorer.search_final(query[None], k, selection, 1)
+        return Found(rows, scores, plan)
 
     def run_many(
         self, queries: Vectors, k: int, selection: RowSelection, plan: Plan, threads: int
     ) -> list[Found | None]:
-        scores, rows = self._scorer.search(
-            queries, min(k + SPARE, selection.count), selection, threads
-        )
-        return [Found(*found, plan) for found in zip(rows, scores, strict=True)]
+        found = self._scorer.search_final(queries, k, selection, threads)
+        return [Found(rows, scores, plan) for scores, rows in found]
 
 
 class FaissSearch:
@@ -87,7 +80,7 @@ class FaissSearch:
         listed = rows[passing]
         if plan.unindexed_rows:
             listed = np.concatenate([listed, state.unindexed])
-        scores, positions = self._scorer.best(query, listed, k + SPARE)
+        scores, positions = self._scorer.best_final(query, listed, k)
         return Found(positions, scores, plan)
 
     def run_many(
@@ -103,12 +96,11 @@ class FaissSearch:
             more = np.broadcast_to(state.unindexed, (len(listed), len(state.unindexed)))
             listed = np.concatenate([listed, more], axis=1)
         scores = self._scorer.score_lists(queries[enough], listed, threads)
-        scores, listed = exact.merge([(scores, listed)], k + SPARE)
+        _, listed = exact.merge([(scores, listed)], k + SPARE)
         found: list[Found | None] = [None] * len(queries)
-        for number, positions, score in zip(
-            np.flatnonzero(enough).tolist(), listed, scores, strict=True
-        ):
-            found[number] = Found(positions, score, plan)
+        finals = self._scorer.final(queries[enough], listed, k)
+        for number, (some, positions) in zip(np.flatnonzero(enough).tolist(), finals, strict=True):
+            found[number] = Found(positions, some, plan)
         return found
 
     def _candidates(self, queries: Vectors, plan: Plan, threads: int) -> Positions:
@@ -129,7 +121,7 @@ class KernelSearch:
         if kernels is None:
             return self._faiss.run(query, k, selection, plan)
         request = self._states.of(selection).request(k, plan)
-        found = self._graph.search(kernels, query, k + SPARE, request)
+        found = self._graph.search(kernels, query, k, request)
         return None if found is None else Found(found[0], found[1], plan)
 
     def run_many(
@@ -139,7 +131,7 @@ class KernelSearch:
         if kernels is None:
             return self._faiss.run_many(queries, k, selection, plan, threads)
         request = self._states.of(selection).request(k, plan)
-        found = self._graph.search_many(kernels, queries, k + SPARE, request, threads)
+        found = self._graph.search_many(kernels, queries, k, request, threads)
         return _each(*found, plan)
 
 
@@ -167,7 +159,7 @@ class CodeScan:
         if kernels is None:
             return self._by_numpy(query, k, selection, plan)
         request = state.request(k, plan)
-        found = self._graph.scan(kernels, query, k + SPARE, state.nodes, request)
+        found = self._graph.scan(kernels, query, k, state.nodes, request)
         return Found(*found, plan)
 
     def run_many(
@@ -178,7 +170,7 @@ class CodeScan:
         if kernels is None:
             return [self._by_numpy(query, k, selection, plan) for query in queries]
         request = state.request(k, plan)
-        found = self._graph.search_many(kernels, queries, k + SPARE, request, threads, state.nodes)
+        found = self._graph.search_many(kernels, queries, k, request, threads, state.nodes)
         return _each(*found, plan)
 
     def _by_numpy(self, query: Vectors, k: int, selection: RowSelection, plan: Plan) -> Found:
@@ -186,7 +178,7 @@ class CodeScan:
         assert row_map is not None
         nearest = self._graph.nearest_codes(query, plan.depth, state.nodes)
         listed = np.concatenate([row_map[nearest].astype(np.int64), state.unindexed])
-        scores, positions = self._scorer.best(query, listed, k + SPARE)
+        scores, positions = self._scorer.best_final(query, listed, k)
         return Found(positions, scores, plan)
 
 

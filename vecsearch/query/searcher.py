@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from vecsearch.common.arrays import Mask, Positions, Scores, Vectors
+from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.index.attached import attach
 from vecsearch.index.kernels.loader import LOADER, Kernel
 from vecsearch.index.scorer import VectorScorer
@@ -134,8 +134,7 @@ class Searcher:
         found = self.paths[plan.method].run(query, k, selection, plan)
         if found is None:
             found = self.exact.run(query, k, selection, self._too_few(plan, k, selection))
-        scores, rows = self.scorer.final_one(query, found.positions, k)
-        return Found(rows, scores, found.plan)
+        return found
 
     def batch(
         self,
@@ -187,19 +186,7 @@ class Searcher:
             for number, answer in zip(missing, answers, strict=True):
                 assert answer is not None
                 found[number] = answer if covered[number] else answer._replace(plan=outside)
-        return self._final(queries, [answer for answer in found if answer is not None], k)
-
-    def _final(self, queries: Vectors, found: list[Found], k: int) -> list[Found]:
-        """What was found for each query with its final scores."""
-        width = max((len(answer.positions) for answer in found), default=0)
-        rows = np.full((len(found), width), -1, np.int64)
-        for number, answer in enumerate(found):
-            rows[number, : len(answer.positions)] = answer.positions
-        scores, rows = self.scorer.final(queries, rows, k)
-        return [
-            _without_padding(row, score, answer.plan)
-            for row, score, answer in zip(rows, scores, found, strict=True)
-        ]
+        return [answer for answer in found if answer is not None]
 
     def within(self, query: Vectors, min_score: float, selection: RowSelection) -> Found:
         """Every selected row that scores at least `min_score`, best first, by exact search."""
@@ -244,8 +231,3 @@ class Searcher:
             self.documents(query, k, selection, recall, exact_search)
             for query, selection in zip(queries, selections, strict=True)
         ]
-
-
-def _without_padding(rows: Positions, scores: Scores, plan: Plan) -> Found:
-    count = int(np.count_nonzero(rows >= 0))
-    return Found(rows[:count], scores[:count], plan)

@@ -15,7 +15,7 @@ from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.plan import Stats
 from vecsearch.query.selection import CACHED_FILTERS
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import Metric, Plan
+from vecsearch.types import Plan
 
 PLANS = 1024  # remembered for each selection
 
@@ -87,7 +87,7 @@ class SelectionState:
             NO_MASK if mask is None else np.require(mask, bool, ["C", "W"]),
             np.require(self.unindexed, np.int64, ["C", "W"]),
             *self._scorer.table,
-            self._scorer.metric is Metric.L2,
+            self._scorer.code,
             plan.effort,
             plan.depth,
             self.window(plan),

@@ -67,6 +67,7 @@ class Segment:
         self._layouts: dict[str, Layout] = {}
         self._id_values: tuple[npt.NDArray[np.int64], memoryview | None] | None = None
         self._schemas: dict[tuple[str, ...], pa.Schema] = {}
+        self._selections: dict[tuple[str, ...], pa.RecordBatch] = {}
 
     def read_as(self, schema: pa.Schema) -> Segment:
         """The same file with the columns of a later version: cast as they are read.
@@ -115,15 +116,11 @@ class Segment:
 
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
         """Rows of columns, copied; only the blocks they are in are verified."""
-        indices = pa.array(rows)
         listed: list[int] = rows.tolist()
-        arrays = []
         for name in names:
-            array = self.batch.column(name)
             if name not in self._whole and listed:
-                self._verify_rows(name, array, listed)
-            arrays.append(array.take(indices))
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
+                self._verify_rows(name, self.batch.column(name), listed)
+        return self._selected(tuple(names)).take(pa.array(rows))
 
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
         """The ids of a few rows as Python values, faster than `take`."""
@@ -153,6 +150,12 @@ class Segment:
     def count_documents(self, live: Mask) -> int:
         """Documents with a row in `live`, bool (rows,)."""
         return count_documents(self.select({CHUNK} & set(self.schema.names)), live)
+
+    def _selected(self, names: tuple[str, ...]) -> pa.RecordBatch:
+        batch = self._selections.get(names)
+        if batch is None:
+            batch = self._selections[names] = self.batch.select(list(names))
+        return batch
 
     def _schema_of(self, names: tuple[str, ...]) -> pa.Schema:
         schema = self._schemas.get(names)

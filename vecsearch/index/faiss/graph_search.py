@@ -80,19 +80,19 @@ class GraphSearch:
     def search(
         self, kernels: ModuleType, query: Vectors, k: int, request: Request
     ) -> tuple[Positions, Scores] | None:
-        """The k best rows for one query, float32 (dim,), best first, with their true scores.
+        """The k best rows for one query, float32 (dim,), best first, with their final scores.
 
         Returns at most k positions (int64) and scores (float32), or None if fewer than
         `request.enough` of the first `request.candidate_window` candidates match.
         """
-        rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
+        rows, scores = np.empty(k, np.int64), np.empty(k)
         size = request.effort if request.effort > request.depth else request.depth
         found = kernels.search(
             query, self._codes, self._graph, request, self._scratch_for(size), rows, scores
         )
         if found == k:
-            return rows, scores
-        return (rows[:found], scores[:found]) if found >= 0 else None
+            return rows, scores.astype(np.float32)
+        return (rows[:found], scores[:found].astype(np.float32)) if found >= 0 else None
 
     def scan(
         self, kernels: ModuleType, query: Vectors, k: int, nodes: Nodes, request: Request
@@ -101,10 +101,10 @@ class GraphSearch:
 
         Codes choose `request.depth` of them, which the vectors rank. Returns what `search` returns.
         """
-        rows, scores = np.empty(k, np.int64), np.empty(k, np.float32)
+        rows, scores = np.empty(k, np.int64), np.empty(k)
         scratch = self._scratch_for(request.depth)
         found = kernels.scan(query, self._codes, nodes, request, scratch, rows, scores)
-        return (rows, scores) if found == k else (rows[:found], scores[:found])
+        return rows[:found], scores[:found].astype(np.float32)
 
     def search_many(
         self,
@@ -121,7 +121,7 @@ class GraphSearch:
         -1 where `search` returns None.
         """
         rows = np.full((len(queries), k), -1, np.int64)
-        scores = np.full((len(queries), k), -np.inf, np.float32)
+        scores = np.full((len(queries), k), -np.inf)
         counts = np.empty(len(queries), np.int64)
         run = kernels.search_many if nodes is None else kernels.scan_many
         source = self._graph if nodes is None else nodes
@@ -132,7 +132,7 @@ class GraphSearch:
             run(queries[part], self._codes, source, request, scratch, *found)
 
         _in_parts(run_part, len(queries), threads)
-        return rows, scores, counts
+        return rows, scores.astype(np.float32), counts
 
     def nearest_codes(self, query: Vectors, count: int, nodes: Nodes) -> Labels:
         """The `count` of listed nodes whose codes are nearest to a query, without numba."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Vectors
 from vecsearch.index.faiss.graph_search import codes_of, graph_of, is_byte_graph, parts_of
 from vecsearch.index.kernels.arguments import Scratch, new_scratch
-from vecsearch.index.kernels.loader import LOADER
+from vecsearch.index.kernels.loader import LOADER, compiled_module
 
 # Nodes of a batch do not see each other. So a batch is at most this share of the nodes in the
 # graph.
@@ -37,9 +37,7 @@ def growing(index: Any, rows: int, *, seed: int, threads: int) -> Any:
     """
     if not is_byte_graph(index) or LOADER.for_rows(rows) is None:
         return index
-    from vecsearch.index.kernels import numba_links
-
-    return GrowingGraph(index, numba_links, seed=seed, threads=threads)
+    return GrowingGraph(index, compiled_module("numba_links"), seed=seed, threads=threads)
 
 
 class GrowingGraph:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Vectors
 
+INNER_PRODUCT, COSINE, EUCLIDEAN = 0, 1, 2  # of a request: what its scores are
+LANES = 16  # partial sums of a score; see `numpy_scores.py`
 CHUNK = 8  # entries of a pool that one vector instruction changes
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)
@@ -63,7 +65,7 @@ class Request(NamedTuple):
         unindexed: Positions that are scored in any case, int64.
         starts: First position of each segment, int64.
         addresses: Address of each segment's float32 vectors, int64.
-        euclidean: Whether the score is the negative squared distance; else the inner product.
+        metric: What the scores are: INNER_PRODUCT, COSINE or EUCLIDEAN.
         effort: Size of the pool (efSearch).
         depth: Candidates that are scored by their vectors.
         candidate_window: See `enough`.
@@ -75,7 +77,7 @@ class Request(NamedTuple):
     unindexed: Positions
     starts: Positions
     addresses: Positions
-    euclidean: bool
+    metric: int
     effort: int
     depth: int
     candidate_window: int

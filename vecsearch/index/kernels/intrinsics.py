@@ -1,6 +1,6 @@
 """What the compiled kernels need of the processor and numba lacks, written in LLVM's terms.
 
-Distances of codes, prefetching, raw addresses, and the insertion into a sorted array.
+Distances of codes, sums in a fixed order, prefetching, and the insertion into a sorted array.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from vecsearch.index.kernels.arguments import CHUNK
+from vecsearch.index.kernels.arguments import CHUNK, LANES
 
 BLOCK = 32  # code bytes compared at a time; a code is a whole number of blocks
 CACHE_LINE = 64
@@ -85,13 +85,15 @@ def prefetch(_context: Any, address: Any, size: Any) -> Any:
 
 
 @intrinsic
-def float_pointer(_context: Any, address: Any) -> Any:
-    """An address as a pointer to float32."""
+def sum_of_products(_context: Any, left: Any, right: Any, count: Any) -> Any:
+    """Σ left[i] * right[i] of float32 at two addresses, in float64, in the order of `scores.py`."""
+    return types.float64(left, right, count), _lane_sum(_product)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(types.float32)(address), generate
+@intrinsic
+def sum_of_squares(_context: Any, left: Any, right: Any, count: Any) -> Any:
+    """Σ (left[i] - right[i])² of float32 at two addresses, as `sum_of_products`."""
+    return types.float64(left, right, count), _lane_sum(_squared_difference)
 
 
 @intrinsic
@@ -120,6 +122,67 @@ def insert_into_chunk(_context: Any, pool: Any, first: Any, key: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(pool, types.int64, types.int64), generate
+
+
+def _product(builder: Any, left: Any, right: Any) -> Any:
+    return builder.fmul(left, right)
+
+
+def _squared_difference(builder: Any, left: Any, right: Any) -> Any:
+    difference = builder.fsub(left, right)
+    return builder.fmul(difference, difference)
+
+
+def _lane_sum(term: Any) -> Any:
+    """Code that sums `term` over two arrays: (address, address, int64 count) -> float64."""
+    floats, doubles = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.DoubleType()))
+    number = ir.IntType(64)
+    zeros = ir.Constant(floats, [0.0] * LANES)
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        sources = [builder.inttoptr(at, ir.FloatType().as_pointer()) for at in arguments[:2]]
+        count, lanes = arguments[2], ir.Constant(number, LANES)
+        total = cgutils.alloca_once_value(builder, ir.Constant(doubles, [0.0] * LANES))
+
+        def add(parts: list[Any]) -> None:
+            wide = [builder.fpext(part, doubles) for part in parts]
+            builder.store(builder.fadd(builder.load(total), term(builder, *wide)), total)
+
+        with cgutils.for_range(builder, builder.udiv(count, lanes)) as loop:
+            start = builder.mul(loop.index, lanes)
+            starts = [builder.gep(source, [start]) for source in sources]
+            add([builder.load(builder.bitcast(at, floats.as_pointer()), align=4) for at in starts])
+        rest = builder.urem(count, lanes)
+        with builder.if_then(builder.icmp_unsigned(">", rest, ir.Constant(number, 0))):
+            tails = [cgutils.alloca_once_value(builder, zeros) for _ in sources]
+            for tail, source in zip(tails, sources, strict=True):
+                builder.store(zeros, tail)
+                places = builder.bitcast(tail, ir.FloatType().as_pointer())
+                with cgutils.for_range(builder, rest) as loop:
+                    at = builder.add(builder.sub(count, rest), loop.index)
+                    value = builder.load(builder.gep(source, [at]))
+                    builder.store(value, builder.gep(places, [loop.index]))
+            add([builder.load(tail) for tail in tails])
+        return _halved(builder, builder.load(total))
+
+    return generate
+
+
+def _halved(builder: Any, lanes: Any) -> Any:
+    """The sum of a vector's lanes: its two halves are added until one number is left."""
+    size = lanes.type.count
+    while size > 1:
+        size //= 2
+        undefined, index = (
+            ir.Constant(lanes.type, ir.Undefined),
+            ir.VectorType(ir.IntType(32), size),
+        )
+        first, second = (
+            builder.shuffle_vector(lanes, undefined, ir.Constant(index, list(part)))
+            for part in (range(size), range(size, 2 * size))
+        )
+        lanes = builder.fadd(first, second)
+    return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
 
 
 def _row_address(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:

@@ -3,16 +3,23 @@
 Loading numba takes about half a second, and the first time on a machine, when the kernels are
 compiled, some seconds more. So the numpy kernels answer first. The compiled ones are loaded in a
 thread of their own once a process has asked some queries, and at once for a large batch or build.
+
+Compiled code is kept in a folder that is named after the sources of all kernels. Numba itself looks
+only at the file of the function it compiles, and would go on using code from before a change of
+another file.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -22,7 +29,7 @@ AFTER_QUERIES = 50  # index queries in this process, then the compiled kernels a
 LARGE_BATCH = 200  # queries; answering so many in numpy takes longer than loading
 LARGE_BUILD = 20_000  # rows; building over so many takes longer than loading
 SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment switches the compiled kernels off
-MODULE = "vecsearch.index.kernels.numba_hnsw"
+FOLDER = Path(__file__).parent
 Kernel = Literal["numba", "faiss"]
 
 
@@ -64,7 +71,7 @@ class Loader:
                 # sys.stdout and so undoes a redirection that another thread made.
                 os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
                 try:
-                    self.module = importlib.import_module(MODULE)
+                    self.module = compiled_module("numba_hnsw")
                 except Exception as error:  # whatever a broken compiler raises
                     self._failed = True
                     logging.getLogger("vecsearch").warning(
@@ -85,6 +92,41 @@ class Loader:
 
 
 LOADER = Loader()
+_importing = threading.Lock()
+
+
+def compiled_module(name: str) -> ModuleType:
+    """A module of compiled kernels, `numba_hnsw` or `numba_links`. Raises what numba raises."""
+    import numba
+
+    with _importing, _cache_folder(numba.config):
+        return importlib.import_module(f"vecsearch.index.kernels.{name}")
+
+
+@contextlib.contextmanager
+def _cache_folder(config: Any) -> Iterator[None]:
+    """Let numba keep compiled code in our folder while our modules are imported.
+
+    That is a folder in NUMBA_CACHE_DIR if it is set; else beside the kernels, or in the user's
+    cache where that cannot be written.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(FOLDER.glob("*.py")):
+        digest.update(source.read_bytes())
+    before = config.CACHE_DIR
+    home = os.path.expanduser("~")  # noqa: PTH111, which raises where there is no home
+    user = os.environ.get("XDG_CACHE_HOME") or Path(home, ".cache")
+    for folder in [before] if before else [FOLDER / "__pycache__", Path(user, "vecsearch")]:
+        target = Path(folder) / f"kernels-{digest.hexdigest()[:16]}"
+        with contextlib.suppress(OSError):
+            target.mkdir(parents=True, exist_ok=True)
+            if os.access(target, os.W_OK):
+                config.CACHE_DIR = str(target)
+                break
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
 
 
 def kernel_for(recipe: Mapping[str, Any], metric: str, dtype: str) -> Kernel:

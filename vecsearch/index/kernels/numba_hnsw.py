@@ -29,12 +29,12 @@ from numba import types
 from vecsearch.index.kernels.arguments import CHUNK, FULL, Codes, Graph, Request, Scratch
 from vecsearch.index.kernels.intrinsics import (
     BLOCK,
-    float_pointer,
     insert_into_chunk,
     prefetch,
     prefetch_row,
     squared_distance,
 )
+from vecsearch.index.kernels.numba_scores import address_of, rank, score_lists
 
 AHEAD = 8  # listed codes that are prefetched before their turn
 EMPTY = np.int64(2**63 - 1)
@@ -55,15 +55,17 @@ def entry_point(function: Any) -> Any:
 
 
 FLOATS, FLOAT_ROWS = array_type(types.float32), array_type(types.float32, 2)
-INT32, INT64, SHORTS = (array_type(kind) for kind in (types.int32, types.int64, types.int16))
+INT32, INT64, SHORTS, DOUBLES = (
+    array_type(kind) for kind in (types.int32, types.int64, types.int16, types.float64)
+)
 BYTES, BYTE_ROWS = array_type(types.uint8), array_type(types.uint8, 2)
 QUERY, QUERIES = (array_type(types.float32, number, readonly=True) for number in (1, 2))
 CODES = types.NamedTuple((FLOAT_ROWS, FLOATS, types.float64, types.float64, BYTE_ROWS), Codes)
 GRAPH = types.NamedTuple((INT32, INT64, INT64, types.int64, types.int64), Graph)
 REQUEST = types.NamedTuple(
     (
-        *(INT32, array_type(types.boolean), INT64, INT64, INT64, types.boolean),
-        *(types.int64, types.int64, types.int64, types.int64),
+        *(INT32, array_type(types.boolean), INT64, INT64, INT64),
+        *(types.int64, types.int64, types.int64, types.int64, types.int64),
     ),
     Request,
 )
@@ -224,63 +226,6 @@ def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scra
     return _search_level(codes, graph, level, start, query, size, scratch)
 
 
-# -- scores --
-
-
-@inline
-def _address(row: Any, request: Any, dim: Any) -> Any:
-    """Address of the vector of a position."""
-    segment = 0
-    while segment + 1 < request.starts.shape[0] and request.starts[segment + 1] <= row:
-        segment += 1
-    return request.addresses[segment] + (row - request.starts[segment]) * (4 * dim)
-
-
-@inline
-def _score(address: Any, query: Any, euclidean: Any) -> Any:
-    """The score of a vector, summed in float64 so that it does not depend on the order of terms."""
-    vector = numba.carray(float_pointer(address), (query.shape[0],))
-    total = np.float64(0)
-    if euclidean:
-        for column in range(query.shape[0]):
-            difference = np.float64(vector[column]) - np.float64(query[column])
-            total -= difference * difference
-    else:
-        for column in range(query.shape[0]):
-            total += np.float64(vector[column]) * np.float64(query[column])
-    return np.float32(total)
-
-
-@inline
-def _keep_best(rows: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
-    """Insert a row among the best, equal scores in the order of their rows: how many there are."""
-    place = count
-    if count == rows.shape[0]:
-        place = count - 1
-        if score < scores[place] or (score == scores[place] and row > rows[place]):
-            return count
-    while place > 0 and (
-        scores[place - 1] < score or (scores[place - 1] == score and rows[place - 1] > row)
-    ):
-        scores[place], rows[place] = scores[place - 1], rows[place - 1]
-        place -= 1
-    scores[place], rows[place] = score, row
-    return min(count + 1, rows.shape[0])
-
-
-@inline
-def _rank(query: Any, candidates: Any, request: Any, rows: Any, scores: Any) -> Any:
-    """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many."""
-    found, dim = 0, query.shape[0]
-    for row in candidates:
-        score = _score(_address(row, request, dim), query, request.euclidean)
-        found = _keep_best(rows, scores, found, row, score)
-    for row in request.unindexed:
-        score = _score(_address(row, request, dim), query, request.euclidean)
-        found = _keep_best(rows, scores, found, row, score)
-    return found
-
-
 # -- entry points --
 
 
@@ -291,17 +236,17 @@ def _search(
     size = max(request.effort, request.depth)
     count, _ = search_graph(codes.codes, graph, 0, scratch.code, size, scratch)
     candidates = scratch.pool[CHUNK:]  # positions overwrite the keys they are read from
-    mask, matching, early = request.mask, 0, 0
+    mask, matching, early, dim = request.mask, 0, 0, query.shape[0]
     for number in range(min(request.depth, count)):
         row = np.int64(request.row_map[node_of(candidates[number])])
         if row >= 0 and (mask.shape[0] == 0 or mask[row]):
             candidates[matching] = row
             matching += 1
             early += number < request.candidate_window
-            prefetch(_address(row, request, query.shape[0]), 4 * query.shape[0])
+            prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
     if early < request.enough:
         return -1
-    return _rank(query, candidates[:matching], request, rows, scores)
+    return rank(query, candidates[:matching], request, rows, scores)
 
 
 def _scan(
@@ -318,14 +263,15 @@ def _scan(
         if key < pool[end - 1]:
             insert(pool, used, end - 1, key)
             used += 1
-    candidates = pool[CHUNK : min(used, end)]
+    candidates, dim = pool[CHUNK : min(used, end)], query.shape[0]
     for number in range(candidates.shape[0]):
-        candidates[number] = request.row_map[node_of(candidates[number])]
-        prefetch(_address(candidates[number], request, query.shape[0]), 4 * query.shape[0])
-    return _rank(query, candidates, request, rows, scores)
+        row = np.int64(request.row_map[node_of(candidates[number])])
+        candidates[number] = row
+        prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    return rank(query, candidates, request, rows, scores)
 
 
-_ARGUMENTS = REQUEST, SCRATCH, INT64, FLOATS
+_ARGUMENTS = REQUEST, SCRATCH, INT64, DOUBLES
 _compiled_search = numba.njit(types.int64(QUERY, CODES, GRAPH, *_ARGUMENTS), **OPTIONS)(_search)
 _compiled_scan = numba.njit(types.int64(QUERY, CODES, INT32, *_ARGUMENTS), **OPTIONS)(_scan)
 
@@ -377,13 +323,14 @@ def _propose(
     return compared
 
 
-_MANY = REQUEST, SCRATCH, array_type(types.int64, 2), FLOAT_ROWS, INT64
+POSITIONS, SCORES = array_type(types.int64, 2), array_type(types.float64, 2)
+_MANY = REQUEST, SCRATCH, POSITIONS, SCORES, INT64
 
 search = entry_point(_compiled_search)
 """search(query, codes, graph, request, scratch, rows, scores): the best rows for one query.
 
-Writes them into `rows` (int64) and `scores` (float32), and returns how many; -1 if fewer than
-`request.enough` of the first `request.candidate_window` candidates match.
+Writes them into `rows` (int64) and `scores` (float64, see `numpy_scores.py`), and returns how many;
+-1 if fewer than `request.enough` of the first `request.candidate_window` candidates match.
 """
 scan = entry_point(_compiled_scan)
 """scan(query, codes, nodes, request, scratch, rows, scores): the best of listed nodes (int32).
@@ -402,7 +349,7 @@ propose = entry_point(
     numba.njit(
         types.int64(
             *(QUERIES, CODES, GRAPH, INT32, types.int64, SCRATCH),
-            array_type(types.int64, 2),
+            POSITIONS,
         ),
         **OPTIONS,
     )(_propose)
@@ -411,4 +358,14 @@ propose = entry_point(
 
 Writes positions into `rows`, int64 (nq, depth), padded with -1; returns how many nodes were
 compared.
+"""
+final = entry_point(
+    numba.njit(
+        types.void(QUERIES, POSITIONS, INT64, INT64, types.int64, SCORES),
+        **OPTIONS | {"fastmath": False},
+    )(score_lists.py_func)
+)
+"""final(queries, rows, starts, addresses, metric, scores): final scores of each query's rows.
+
+Writes them into `scores`, float64 (nq, width), but where a row is -1.
 """

@@ -14,8 +14,9 @@ from bisect import bisect_left
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Labels, Positions, Scores, Vectors
+from vecsearch.common.arrays import Labels, Positions, Vectors
 from vecsearch.index.kernels.arguments import Codes, Graph, Request, Scratch
+from vecsearch.index.kernels.numpy_scores import Wide, final_scores
 from vecsearch.index.kernels.query_codes import encode_queries
 
 VISITED = 1  # the lowest bit of a key
@@ -30,7 +31,7 @@ def search(
     request: Request,
     _scratch: Scratch | None,
     rows: Positions,
-    scores: Scores,
+    scores: Wide,
 ) -> int:
     """The best rows for one query, as `numba_hnsw.search`."""
     keys = _search_graph(_encode(query, codes), codes, graph, max(request.effort, request.depth))
@@ -51,7 +52,7 @@ def scan(
     request: Request,
     _scratch: Scratch | None,
     rows: Positions,
-    scores: Scores,
+    scores: Wide,
 ) -> int:
     """The best of listed nodes for one query, as `numba_hnsw.scan`."""
     nearest = scan_nodes(query, codes, nodes, request.depth)
@@ -66,7 +67,7 @@ def search_many(
     request: Request,
     scratch: Scratch | None,
     rows: Positions,
-    scores: Scores,
+    scores: Wide,
     counts: Positions,
 ) -> None:
     """`search` for each query."""
@@ -81,7 +82,7 @@ def scan_many(
     request: Request,
     scratch: Scratch | None,
     rows: Positions,
-    scores: Scores,
+    scores: Wide,
     counts: Positions,
 ) -> None:
     """`scan` for each query."""
@@ -166,7 +167,7 @@ def _search_graph(
 
 
 def _rank(
-    query: Vectors, candidates: Positions, request: Request, rows: Positions, scores: Scores
+    query: Vectors, candidates: Positions, request: Request, rows: Positions, scores: Wide
 ) -> int:
     """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many."""
     listed = np.concatenate([candidates, request.unindexed])
@@ -174,13 +175,8 @@ def _rank(
     size = 4 * len(query)
     addresses = request.addresses[segments] + (listed - request.starts[segments]) * size
     stored = b"".join(ctypes.string_at(address, size) for address in addresses.tolist())
-    vectors = np.frombuffer(stored, np.float32).reshape(-1, len(query)).astype(np.float64)
-    if request.euclidean:
-        vectors -= query
-        true_scores = -np.einsum("ij,ij->i", vectors, vectors)
-    else:
-        true_scores = vectors @ query.astype(np.float64)
-    found = true_scores.astype(np.float32)
+    vectors = np.frombuffer(stored, np.float32).reshape(-1, len(query))
+    found = final_scores(vectors, query, request.metric)
     order = np.lexsort((listed, -found))[: len(rows)]
     rows[: len(order)], scores[: len(order)] = listed[order], found[order]
     return len(order)
