@@ -6,6 +6,8 @@ import datetime as dt
 import json
 import math
 import pickle
+import random
+import struct
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -121,6 +123,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
             "m": pl.Series(VALUES, dtype=pl.Object),
         }
     ),
+    "polars JSON": lambda folder: pl.from_arrow(table(pa.array(texts()).cast(JSON))),
     "polars text": lambda folder: pl.from_arrow(table(pa.array(texts()))),
     "frames": lambda folder: [pd.DataFrame(rows()[:9]), pd.DataFrame(rows()[9:])],
 }
@@ -135,7 +138,7 @@ def test_what_goes_in_comes_back_equal(source: str, c: vs.Collection, tmp_path: 
     assert c.info().columns["m"] == "json"
 
 
-@pytest.mark.parametrize("source", ["Arrow JSON", "Parquet", "DuckDB's Parquet"])
+@pytest.mark.parametrize("source", ["Arrow JSON", "Parquet", "DuckDB's Parquet", "polars JSON"])
 def test_the_type_of_the_data_makes_a_json_column(source: str, root: Path, tmp_path: Path) -> None:
     with vs.create(root, dim=2) as c:
         c.add(SOURCES[source](tmp_path))
@@ -147,8 +150,8 @@ def test_files_of_several_kinds_go_into_one_json_column(c: vs.Collection, tmp_pa
     parts = [tmp_path / name for name in ("a.jsonl", "b.csv", "c.parquet")]
     parts[0].write_text('{"id": 1, "vector": [1, 1], "m": {"a": 1}}\n')
     parts[1].write_text('id,vector,m\n2,"[1, 2]","{""a"": ""x""}"\n')
-    struct = pa.table({"id": [3], "vector": [[1.0, 3.0]], "m": [{"b": [1]}]})
-    pq.write_table(struct, parts[2])
+    structs = pa.table({"id": [3], "vector": [[1.0, 3.0]], "m": [{"b": [1]}]})
+    pq.write_table(structs, parts[2])
     c.add([str(part) for part in parts])
     assert stored(c) == [{"a": 1}, {"a": "x"}, {"b": [1]}]
 
@@ -167,6 +170,50 @@ def test_arrow_values_that_are_no_text_are_values(c: vs.Collection) -> None:
         ids = [2 * number, 2 * number + 1]
         c.add(pa.table({"id": ids, "vector": [[1.0, 0.0]] * 2, "m": array}))
     assert same(stored(c), [value for _, values in arrays for value in values])
+
+
+def test_a_struct_of_polars_has_all_its_keys(c: vs.Collection) -> None:
+    kind = pl.Struct({"a": pl.Int64, "b": pl.String})
+    column = pl.Series([{"a": 1}, {"b": "x"}], dtype=kind)
+    frame = pl.DataFrame({"id": [0, 1], "vector": [[1.0, 0.0]] * 2, "m": column})
+    c.add(frame)
+    assert same(stored(c), [{"a": 1, "b": None}, {"a": None, "b": "x"}])
+
+
+def random_value(rng: random.Random, depth: int) -> Any:
+    kind = rng.randrange(8 if depth else 6)
+    if kind == 0:
+        return rng.choice([None, True, False])
+    if kind == 1:
+        return rng.choice([-1, 1]) * rng.getrandbits(rng.choice([1, 31, 53, 63, 64, 65, 200]))
+    if kind == 2:
+        return struct.unpack("d", struct.pack("Q", rng.getrandbits(62)))[0]
+    if kind in (3, 4):
+        return "".join(chr(rng.choice([0, 9, 34, 92, 233, 0x591C, 0x1F600, 65])) for _ in range(4))
+    if kind == 5:
+        return round(rng.uniform(-1e6, 1e6), 3)
+    if kind == 6:
+        return [random_value(rng, depth - 1) for _ in range(rng.randrange(4))]
+    return {str(rng.random()): random_value(rng, depth - 1) for _ in range(rng.randrange(4))}
+
+
+@pytest.mark.parametrize("way", ["dicts", "JSON lines", "text"])
+def test_random_values_come_back_equal(way: str, c: vs.Collection, tmp_path: Path) -> None:
+    rng = random.Random(5)
+    values = [random_value(rng, 4) for _ in range(400)]
+    if way == "dicts":
+        c.add(rows(values))
+    elif way == "JSON lines":
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows(values)))
+        c.add(str(path))
+    else:
+        ids = range(len(values))
+        vectors = [[1.0, float(at)] for at in ids]
+        c.add(pa.table({"id": ids, "vector": vectors, "m": list(map(json.dumps, values))}))
+    assert same(stored(c), values)
+    column = c.to_arrow(["m"])["m"].cast(pa.large_string()).to_pylist()
+    assert same([None if text is None else json.loads(text) for text in column], values)
 
 
 def test_numpy_values_and_missing_ones_in_rows(c: vs.Collection) -> None:
