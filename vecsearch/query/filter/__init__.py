@@ -28,12 +28,13 @@ SQL text is the condition of DuckDB's WHERE, restricted to an allow-list (`ALLOW
 - Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions
   give float64.
 
-values.py     literals, typed values over columns, and how a literal compares with a column's values
-compare.py    SQL's logic of NULL, comparison, IN
-functions.py  LIKE, lists, text, arithmetic
-json_paths.py the same for paths into JSON columns
-syntax.py     text -> sqlglot's tree, after checks of size and words
-sql.py        tree -> condition, through an allow-list
+values.py      literals, typed values over columns, and how a literal compares with a column's values
+compare.py     SQL's logic of NULL, comparison, IN
+functions.py   LIKE, lists, text, arithmetic
+json_paths.py  the same for paths into JSON columns
+path_syntax.py the names, keys and positions of a path
+syntax.py      text -> sqlglot's tree, after checks of size and words
+sql.py         tree -> condition, through an allow-list
 
 A pyarrow Expression follows Arrow's rules instead; there, for example, NaN equals nothing.
 """

@@ -18,7 +18,6 @@ from sqlglot import exp
 from vecsearch.common.json_column import is_json
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
-from vecsearch.query.filter import json_paths
 from vecsearch.query.filter.compare import (
     conjunction,
     disjunction,
@@ -48,6 +47,7 @@ from vecsearch.query.filter.json_paths import (
     membership,
     membership_in_list,
 )
+from vecsearch.query.filter.path_syntax import json_path, path_steps
 from vecsearch.query.filter.syntax import (
     ALLOWED,
     DATE_WORDS,
@@ -108,7 +108,7 @@ class _Compiler:
         self.columns: set[str] = set()
 
     def refused(self, node: exp.Expression) -> FilterError:
-        return FilterError(f"{self.syntax.written(node)} is not allowed in a filter. {ALLOWED}")
+        return self.syntax.refused(node)
 
     def condition(self, node: exp.Expression, depth: int) -> Value:
         """A node that must be a condition: TRUE, FALSE or NULL for each row."""
@@ -293,14 +293,14 @@ class _Compiler:
 
     def column(self, node: exp.Expression, depth: int) -> Operand:
         """A column, a field of a struct column, `a.b`, or a path into JSON, `a.b['c'][0]`."""
-        first, *steps = self._path(node)
+        first, *steps = path_steps(node, self.syntax)
         assert isinstance(first, exp.Identifier)
         path = [first, *(step for step in steps if isinstance(step, exp.Identifier))]
         index = self._find(first, self.schema.names, path)
         field = self.schema.field(index)
         self.columns.add(field.name)
         if is_json(field.type):
-            return _json_path(field.name, steps)
+            return json_path(field.name, steps)
         value = column(field.name, field.type)
         for step in steps:
             if not isinstance(step, exp.Identifier):
@@ -323,39 +323,6 @@ class _Compiler:
                 "with a vector instead"
             )
         return Literal(None, value.label) if pa.types.is_null(value.type) else value
-
-    def _path(self, node: exp.Expression) -> list[exp.Identifier | str | int]:
-        """The names, keys and positions of a path; the first is the column's name."""
-        if isinstance(node, exp.Bracket):
-            return [*self._path(node.this), self._subscript(node)]
-        parts = [node.args.get(part) for part in ("catalog", "db", "table", "this")]
-        path = [part for part in parts if part is not None]
-        if isinstance(node, exp.Dot):
-            path = [*self._path(node.this), node.args["expression"]]
-        if not path or not all(isinstance(part, exp.Identifier | str | int) for part in path):
-            raise self.refused(node)
-        return path
-
-    def _subscript(self, node: exp.Bracket) -> str | int:
-        """The key in ['key'], or the position in [0]."""
-        (inner,) = node.expressions if len(node.expressions) == 1 else (None,)
-        if isinstance(inner, exp.Column):
-            raise FilterError(
-                f"{self.syntax.written(inner)} in [...] is a column: a key goes in single quotes, "
-                f"['{inner.name}']"
-            )
-        if isinstance(inner, exp.Literal) and inner.is_string:
-            return str(inner.this)
-        sign = -1 if isinstance(inner, exp.Neg) else 1
-        digits = inner.this if isinstance(inner, exp.Neg) else inner
-        if not isinstance(digits, exp.Literal) or digits.is_string or not digits.this.isdigit():
-            raise FilterError(
-                f"{self.syntax.written(node)}: [...] takes a key in single quotes, or a position "
-                "from 0"
-            )
-        # sqlglot counts from 0; it takes DuckDB's subscripts to count from 1, which those of JSON
-        # do not.
-        return sign * int(digits.this) + 1
 
     def _find(
         self, identifier: exp.Identifier, names: list[str], path: list[exp.Identifier]
@@ -390,14 +357,6 @@ class _Compiler:
             if len(path) > 1 and whole in self.schema.names
             else ""
         )
-
-
-def _json_path(name: str, steps: list[exp.Identifier | str | int]) -> Value:
-    keys = [step.name if isinstance(step, exp.Identifier) else step for step in steps]
-    written = [
-        f".{step.name}" if isinstance(step, exp.Identifier) else f"[{step!r}]" for step in steps
-    ]
-    return json_paths.path(name, keys, name + "".join(written))
 
 
 _Handler = Callable[[_Compiler, Any, int], Operand]

@@ -143,6 +143,10 @@ class Syntax:
                 constants.append(Literal(None if item.upper() == "NULL" else number(item), item))
         return constants
 
+    def refused(self, node: exp.Expression) -> FilterError:
+        """The error about a part of the tree that no filter may have."""
+        return FilterError(f"{self.written(node)} is not allowed in a filter. {ALLOWED}")
+
     def written(self, node: exp.Expression) -> str:
         """A part of the tree as SQL, for a message."""
         try:
