@@ -28,7 +28,7 @@ SQL text is the condition of DuckDB's WHERE, restricted to an allow-list (`ALLOW
 - Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions
   give float64.
 
-values.py      literals, typed values over columns, and how a literal compares with a column's values
+values.py      literals, typed values over columns, how a literal compares with a column's values
 compare.py     SQL's logic of NULL, comparison, IN
 functions.py   LIKE, lists, text, arithmetic
 json_paths.py  the same for paths into JSON columns

@@ -17,6 +17,8 @@ def path_steps(node: exp.Expression, syntax: Syntax) -> list[exp.Identifier | st
 
     The first is the column's name. Raises FilterError.
     """
+    if isinstance(node, exp.Identifier):
+        return [node]
     if isinstance(node, exp.Bracket):
         return [*path_steps(node.this, syntax), _subscript(node, syntax)]
     parts = [node.args.get(part) for part in ("catalog", "db", "table", "this")]
