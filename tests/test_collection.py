@@ -455,6 +455,50 @@ def test_wrong_queries_are_refused(texts: vs.Collection, tmp_path: Path) -> None
         plain.search("text")
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("~/x.vs", "give '/home/ann/x.vs', or './~/x.vs'"),
+        ("~", "give '/home/ann'"),
+        (Path("~/x.vs"), "home folder"),
+        ("file:///tmp/x.vs", "is a URL.*give '/tmp/x.vs'"),
+        ("s3://bucket/x.vs", "is a URL"),
+        ("https://example.org/x.vs", "is a URL"),
+        ("C:\\data\\x.vs", "path of Windows"),
+        ("", "the path is empty"),
+    ],
+)
+def test_paths_that_mean_another_place_elsewhere_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | Path, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+    for call in (lambda: vs.create(path, dim=2), lambda: vs.open(path)):
+        with pytest.raises(vs.InvalidInputError, match=says):
+            call()
+    assert list(tmp_path.iterdir()) == []
+    c = vs.create("./~/x.vs", dim=np.int64(2))  # a folder of that name
+    assert c.info().dim == 2 and vs.open(tmp_path / "~" / "x.vs").path == c.path
+    with pytest.raises(vs.InvalidInputError, match=says):
+        c.backup(path)
+
+
+def test_vectors_beyond_what_float32_can_square_are_named_as_such(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2)
+    c.add([[1.0, 2.0]])
+    for vector, says in (
+        ([1e-23, 1e-23], "too small"),
+        ([1e20, 1.0], "squares are too large for float32"),
+        ([1e39, 1.0], "numbers too large for float32"),
+        ([0.0, 0.0], "a zero vector"),
+    ):
+        with pytest.raises(vs.InvalidInputError, match=f"row 0, column 'vector'.*{says}"):
+            c.add([vector])
+    # A query needs its direction only.
+    for query in ([1e-23, 1e-23], [1e20, 1e20]):
+        assert c.search(query).scores == pytest.approx([3 / 10**0.5], abs=1e-6)
+
+
 def test_create_refuses_wrong_arguments_and_taken_paths(tmp_path: Path) -> None:
     for options in (
         {},
@@ -465,6 +509,10 @@ def test_create_refuses_wrong_arguments_and_taken_paths(tmp_path: Path) -> None:
         {"dim": 3, "chunker": True},
         {"dim": 3, "embedder": "toy:4"},
         {"dim": 3, "keep_versions": 0},
+        {"dim": 3, "keep_versions": 2**63},
+        {"dim": 3.0},
+        {"dim": True},
+        {"dim": "3"},
     ):
         with pytest.raises(vs.InvalidInputError):
             vs.create(tmp_path / "x.vs", **options)

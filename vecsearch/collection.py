@@ -27,9 +27,7 @@ from vecsearch.common.arguments import (
     parse_metric,
 )
 from vecsearch.common.invalid_data import invalid_data
-from vecsearch.common.json_column import to_pandas
 from vecsearch.common.memory import trim_heap
-from vecsearch.common.optional import require
 from vecsearch.common.progress import progress_bar
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
@@ -55,7 +53,7 @@ from vecsearch.maintenance import compact, edit, versions
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.results import Hits
+from vecsearch.query.results import Hits, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
@@ -1448,19 +1446,22 @@ class Collection:
     def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
         """The same as `to_arrow`, as a pandas DataFrame.
 
+        Integers beside missing values have a nullable type of pandas, such as Int64, so that large
+        ones stay exact. Values of JSON columns are Python's.
+
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
 
         Raises:
+            InvalidInputError: A column does not exist, or pandas cannot hold its values.
             MissingExtraError: pandas is not installed.
 
         Example:
             >>> c.to_pandas(["id", "year"])["year"].tolist()
             [1999, 2021, 2003]
         """
-        require("pandas", "pandas", "pandas", "to_pandas()")
-        return to_pandas(self.to_arrow(columns, where=where))
+        return frame_of(self.to_arrow(columns, where=where))
 
     def scan(
         self,

@@ -475,3 +475,27 @@ def test_control_characters_of_documents_are_shown_not_sent(tmp_path: Path) -> N
         shown = stdout_of("search", tmp_path / "n.vs", "a", *options)
         assert not set("\x1b\x07\x9b") & set(shown)
     assert "\\x1b]0;title" in stdout_of("search", tmp_path / "n.vs", "a")
+
+
+def test_columns_called_as_a_hits_own_have_another_heading(tmp_path: Path) -> None:
+    with vs.create(tmp_path / "c.vs", embedder="toy:8", chunker=True) as c:
+        c.add([{"id": 1, "text": "a boat", "score": 321, "rank": 7, "span": "s", "year": 2}])
+    found = ok("search", tmp_path / "c.vs", "a boat", "--columns", "score,rank,span,year").out
+    assert found.splitlines()[0].split() == [
+        "rank", "score", "score_", "rank_", "span_", "year", "document"
+    ]  # fmt: skip
+    assert found.splitlines()[1].split()[:7] == ["1", "1.000", "321", "7", "s", "2", "1"]
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-8-sig", "utf-16"])
+def test_questions_are_read_in_the_encodings_of_data(tmp_path: Path, encoding: str) -> None:
+    with vs.create(tmp_path / "c.vs", embedder="toy:8") as c:
+        c.add(["怎么退货"])
+    questions = tmp_path / "q.txt"
+    questions.write_bytes("這本書的價格\n向量檢索的準確率\n".encode(encoding))
+    found = ok("search", tmp_path / "c.vs", "--queries", questions).out
+    assert "1  這本書的價格" in found and "2  向量檢索的準確率" in found
+    questions.write_bytes("Müller\n".encode("latin-1"))
+    for command in ("search", "measure", "build"):
+        words = fails(command, tmp_path / "c.vs", "--queries", questions)
+        assert "q.txt: byte 1 is not UTF-8" in words

@@ -90,3 +90,19 @@ def test_the_info_of_an_index_is_short(tmp_path: Path) -> None:
     answer = ok("info", tmp_path / "t.vs", "--json")
     (index,) = answer.json["indexes"]
     assert index["calibration"]["queries"] > 0 and len(answer.out) < 2000
+
+
+def test_a_first_ingest_of_nothing_leaves_nothing(tmp_path: Path) -> None:
+    folder, place = tmp_path / "docs", tmp_path / "c.vs"
+    folder.mkdir()
+    (folder / "空.txt").write_text("\u3000\n")
+    (folder / "a.docx").write_text("a")
+    message = fails("ingest", folder, place, "--embedder", "toy:8")
+    assert "no document to add" in message and "空.txt" in message and "1 .docx" in message
+    (tmp_path / "no_rows.csv").write_text("id,text\n")
+    fails("ingest", tmp_path / "no_rows.csv", place, "--embedder", "toy:8")
+    assert not place.exists()
+    (folder / "b.txt").write_text("你好")
+    ok("ingest", folder, place, "--embedder", "toy:16")
+    ok("ingest", tmp_path / "no_rows.csv", place)
+    assert vs.open(place).get("b.txt")[0]["text"] == "你好"

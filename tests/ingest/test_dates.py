@@ -93,3 +93,37 @@ def test_one_cell_that_is_no_date_keeps_a_column_text_and_ordering_warns(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert c.count(f"day_{suffix} = '2024/3/5'") == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2024/3/5",
+        "2024年3月5日",
+        "2024-3-5",
+        "2024.3.5",
+        "2024年 3月 5号",
+        "2024年3月",
+        "２０２４年３月５日",
+        "3/5/2024",
+        "05.03.2024 8:00",
+    ],
+)
+def test_each_collection_of_dates_as_text_warns(tmp_path: Path, written: str) -> None:
+    """Compiled filters are shared by collections, and their warnings are not used up."""
+    for number in range(2):
+        c = vs.create(tmp_path / f"{number}.vs", embedder="toy:16")
+        c.add([{"id": 1, "text": "a", "day_of_text": written}])
+        with pytest.warns(RuntimeWarning, match="day_of_text holds texts that look like dates"):
+            c.count("day_of_text > '2024-02-01'")
+
+
+@pytest.mark.parametrize("text", ["2024-03-05", "2024-03-05 08:00", "1.2.3", "12/34", "x 2024/3/5"])
+def test_texts_that_sort_as_they_mean_do_not_warn(c: vs.Collection, text: str) -> None:
+    c.add([{"id": 1, "text": "a", "value": text}])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        c.count("value > '2024-02-01'")
+    if text.startswith("2024"):
+        with pytest.warns(RuntimeWarning, match="letter by letter"):
+            c.count("value > '2024/2/1'")

@@ -471,6 +471,12 @@ def test_a_chunked_collection_and_another_model(root: Path, tmp_path: Path) -> N
         assert same([json.loads(line)["m"] for line in lines], VALUES)
 
 
+def test_integers_beside_missing_values_are_exact_in_a_frame_of_a_collection(root: Path) -> None:
+    with vs.create(root, dim=2) as c:
+        c.add([{"id": at, "vector": [1, at], "n": n} for at, n in ((1, 2**53 + 1), (2, None))])
+        assert c.to_pandas()["n"][0] == 2**53 + 1
+
+
 # -- alter_column
 
 

@@ -160,3 +160,53 @@ def test_frames_in_lists_and_chunks_and_datasets_are_read(tmp_path: Path) -> Non
     assert rows(mixed) == [{"a": 1.0, "b": None}, {"a": 1.5, "b": "x"}]
     refused(iter(mixed), "item 1 of an iterator", "'b'")
     refused([frame, 5], "item 1 of a list is a int")
+
+
+def test_uuids_are_text_however_they_come(tmp_path: Path) -> None:
+    keys = [uuid.UUID(int=n) for n in (1, 2)]
+    stored = pa.array([key.bytes for key in keys], pa.uuid())
+    columns = {"id": keys, "text": ["a", "b"], "at": keys}
+    for number, data in enumerate(
+        [
+            pa.table({"id": stored, "text": ["a", "b"], "at": stored}),
+            pd.DataFrame(columns),
+            pl.DataFrame(columns),
+            pd.DataFrame(columns).to_dict("records"),
+        ]
+    ):
+        c = vs.create(tmp_path / f"{number}.vs", embedder="toy:16")
+        c.add(data)
+        expected = {"id": str(keys[0]), "text": "a", "at": str(keys[0])}
+        assert c.get(keys[0]) == c.get([keys[0]]) == [expected]
+        assert c.count(f"at = '{keys[1]}'") == 1
+        assert c.delete(keys[1:]).deleted == 1
+
+
+def test_nested_uuids_and_booleans_of_one_byte_are_read() -> None:
+    key = uuid.UUID(int=3)
+    one = pa.array([key.bytes, None], pa.uuid())
+    data = pa.table(
+        {
+            "s": pa.StructArray.from_arrays([one], ["k"]),
+            "l": pa.ListArray.from_arrays([0, 1, 2], one),
+            "flag": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())),
+        }
+    )
+    assert rows(data) == [
+        {"s": {"k": str(key)}, "l": [str(key)], "flag": True},
+        {"s": {"k": None}, "l": [None], "flag": None},
+    ]
+
+
+def test_periods_are_refused_with_advice() -> None:
+    frame = pd.DataFrame({"text": ["a"], "month": pd.PeriodIndex(["2020-03"], freq="M")})
+    refused(frame, "'month'", "to_timestamp()")
+
+
+def test_masked_values_are_missing(c: vs.Collection) -> None:
+    c.add([{"id": 1, "text": "a", "n": np.ma.masked_array([1, 2, 3], mask=[0, 1, 0])}])
+    assert c.get(1)[0]["n"] == [1, None, 3]
+    with pytest.raises(vs.InvalidInputError, match=r"row 0.*a number is missing"):
+        c.add(
+            [{"id": 2, "text": "a", "vector": np.ma.masked_array(np.ones(16), mask=[1, *[0] * 15])}]
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sources import Write, refused, rows, table, types
 
+import vecsearch as vs
 from vecsearch.ingest.sources import open_source
 
 
@@ -240,3 +242,39 @@ def test_csv_text_comes_back_as_it_was(
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("text", "也"), *pairs])
     found = rows(path, batch_rows, schema=pa.schema([("也", pa.string())]))
     assert found == [{"text": text or None, "也": also or None} for text, also in pairs]
+
+
+@pytest.mark.parametrize("code", ["007", "+5", "05.5", "+1.5"])
+@pytest.mark.parametrize("number", ["1", "1.5"])
+def test_csv_codes_never_become_numbers_of_a_known_column(
+    write: Write, tmp_path: Path, number: str, code: str
+) -> None:
+    """A number with leading zeros or a plus is a code: together text, apart refused."""
+    one = write("one.csv", f"id,text,x\n1,a,{number}\n")
+    two = write("two.csv", f"id,text,x\n2,b,{code}\n")
+    apart = vs.create(tmp_path / "apart.vs", embedder="toy:8")
+    apart.add(one)
+    before = apart.info().columns["x"]
+    with pytest.raises(vs.InvalidInputError, match=r"two\.csv, line 2, column 'x': '.*' is not"):
+        apart.add(two)
+    assert (len(apart), apart.info().columns["x"]) == (1, before)
+    assert [row["x"] for row in rows([one, two])] == [number, code]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("1", 1), ("2.5", 2.5), ("true", True), ("2024/3/5", dt.date(2024, 3, 5)), ("abc", "abc")],
+)
+def test_csv_markers_mean_the_same_in_one_file_and_in_several(
+    write: Write, cell: str, value: object, order: int
+) -> None:
+    header = "id,x\n"
+    halves = [f"1,{cell}\n", "2,NA\n"][::order]
+    whole = rows(write("whole.csv", header + "".join(halves)))
+    parts = [write(f"part{n}.csv", header + half) for n, half in enumerate(halves)]
+    assert rows(parts) == whole
+    assert sorted(whole, key=lambda row: row["id"]) == [
+        {"id": 1, "x": value},
+        {"id": 2, "x": "NA" if cell == "abc" else None},
+    ]

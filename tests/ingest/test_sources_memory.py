@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from support.sources import TABLE, refused, rows, table, types
 
+import vecsearch as vs
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources import open_source
 
@@ -87,7 +90,8 @@ def test_tensors_become_vectors() -> None:
         (np.ones((2, 2, 2)), "(2, 2, 2)"),
         (np.ones((2, 0)), "(2, 0)"),
         (np.ones((2, 2), complex), "complex"),
-        (np.ones((2, 2), bool), "bool"),
+        (np.ma.masked_array(np.ones((2, 2)), mask=[[0, 0], [0, 1]]), "masked values"),
+        ([np.ones(2), np.ma.masked_array(np.ones(2), mask=[0, 1])], "row 1 is a vector with mask"),
     ],
 )
 def test_an_object_that_is_not_data_is_refused_by_its_type(data: object, says: str) -> None:
@@ -102,3 +106,20 @@ def test_empty_data_has_no_batches(data: object) -> None:
 def test_batch_rows_must_be_positive() -> None:
     with pytest.raises(InvalidInputError, match="batch_rows is 0"):
         open_source([], batch_rows=0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.eye(2, dtype=bool),
+        list(np.eye(2, dtype=bool)),
+        np.eye(4, dtype=bool)[::2, ::2],
+        [{"vector": [True, False]}, {"vector": [False, True]}],
+        pa.table({"vector": pa.array([[True, False], [False, True]])}),
+    ],
+)
+def test_booleans_are_the_numbers_0_and_1_as_in_queries(tmp_path: Path, data: object) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2, metric="l2")
+    c.add(data)
+    assert [c.vector(id).tolist() for id in (0, 1)] == [[1, 0], [0, 1]]
+    assert c.search(np.array([True, False])).scores.tolist() == [0, -2]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 import vecsearch as vs
@@ -224,3 +225,40 @@ def test_numpy_and_arrow_ids_are_ids(points: vs.Collection) -> None:
     assert points.delete(np.array([2, 3])).deleted == 2
     with pytest.raises(vs.InvalidInputError):
         points.get(1.5)  # type: ignore[arg-type]
+
+
+def test_integers_beside_missing_values_stay_exact_in_pandas(root: Path) -> None:
+    c = vs.create(root, dim=2)
+    large = [2**53 + 1, None, 2**63 - 1]
+    unsigned = pa.array([2**64 - 1, None, 0], pa.uint64())
+    c.add(
+        pa.table({"vector": [[1.0, i] for i in (0, 1, 2)], "n": large, "u": unsigned, "k": [1] * 3})
+    )
+    frame = c.search([1, 0]).to_pandas()
+    assert [None if pd.isna(n) else int(n) for n in frame["n"]] == large
+    assert [None if pd.isna(n) else int(n) for n in frame["u"]] == unsigned.to_pylist()
+    assert list(map(str, frame.dtypes[["n", "u", "k", "score"]])) == [
+        "Int64",
+        "UInt64",
+        "int64",
+        "float32",
+    ]
+    assert list(c.search([1, 0], where="k = 0").to_pandas()) == list(frame)
+
+
+def test_what_pandas_cannot_hold_is_an_input_error(root: Path) -> None:
+    c = vs.create(root, dim=2)
+    union = pa.UnionArray.from_sparse(
+        pa.array([0], pa.int8()), [pa.array([1]), pa.array(["a"], pa.string())]
+    )
+    times = pa.array([1], pa.time64("ns"))
+    c.add(pa.table({"id": [1], "vector": [[1.0, 2.0]], "t": times, "u": union, "y": [1]}))
+    for name in "tu":
+        with pytest.raises(vs.InvalidInputError, match=f"column '{name}'.*pandas cannot hold"):
+            c.search([1, 2]).to_pandas([name])
+    assert c.search([1, 2]).to_pandas(["y"])["y"].tolist() == [1]
+    # The union stands beside the columns that a filter reads.
+    for where in ("y = 1", pc.field("y") == 1):
+        assert c.count(where) == len(c.search([1, 2], where=where)) == 1
+    with pytest.raises(vs.FilterError, match=r"column 'u' is sparse_union.*no filter reads"):
+        c.count(pc.field("u") == 1)

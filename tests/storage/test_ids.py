@@ -67,3 +67,13 @@ def test_ids_with_equal_keys_of_a_rival_are_no_conflict(root: Path, colliding_ke
             assert (result.added, result.skipped) == (10, 2)
             assert content(c) == {row["id"]: row["text"] for row in rows(NAMES)}
             assert find_damage(root) == []
+
+
+def test_a_long_id_is_shown_in_short(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", embedder="toy:8")
+    row = {"id": "x" * 1_000_000, "text": "a"}
+    c.add([row])
+    for data in ([row], [row | {"id": "y" * 1_000_000}] * 2):
+        with pytest.raises(vs.DuplicateIdError) as caught:
+            c.add(data)
+        assert len(str(caught.value)) < 1_000

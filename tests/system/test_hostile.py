@@ -168,7 +168,7 @@ def test_long_strings(root: Path) -> None:
 
 def test_vectors_of_too_many_numbers(root: Path, tmp_path: Path) -> None:
     for dim in (100_000, 10**9, 2**63, -1):
-        with pytest.raises(vs.InvalidInputError, match="must be from 1 to"):
+        with pytest.raises(vs.InvalidInputError, match="must be a whole number from 1 to"):
             vs.create(tmp_path / "x.vs", dim=dim)
     c = vs.create(root, dim=3)
     long = np.ones(100_000, np.float32)

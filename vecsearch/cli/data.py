@@ -93,6 +93,7 @@ def ingest(
 ) -> None:
     """Add documents to a collection; create it if need be."""
     with reporting(debug):
+        from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
 
         chunker = chunk_chars or chunk or None
@@ -124,6 +125,11 @@ def ingest(
                     csv=csv,
                 )
                 documents = len(collection)
+            if is_new and not result.added:
+                raise InvalidInputError(
+                    "there is no document to add, so no collection was made"
+                    + "".join(f"; {line.strip()}" for line in result.report.lines())
+                )
         if is_ready_made and info.embedder is None and not before:
             warnings.warn(
                 "the vectors are ready-made, so no embedder is recorded: search by vectors, or "

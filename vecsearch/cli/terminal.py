@@ -163,8 +163,9 @@ def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, quer
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
+    headings = hits.output_names(columns)
     for name in columns:
-        table.add_column(visible(name), overflow="fold")
+        table.add_column(visible(headings[name]), overflow="fold")
     table.add_column("document", overflow="fold")
     room = SNIPPET_LINES * max(out.width - 20 - 12 * len(columns), 40)
     for hit in hits:

@@ -6,7 +6,7 @@ import math
 import operator
 import re
 from numbers import Real
-from typing import Any
+from typing import Any, SupportsIndex
 
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
@@ -96,16 +96,23 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
 
 
 def check_dim(dim: Any, largest: int) -> int:
-    """A dimension; it must be from 1 to `largest`."""
-    if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= largest:
-        raise InvalidInputError(f"dim is {dim!r}; it must be from 1 to {largest:,}")
-    return dim
+    """A dimension as an int; it must be from 1 to `largest`."""
+    number = 0
+    if isinstance(dim, SupportsIndex) and not isinstance(dim, bool):
+        number = operator.index(dim)
+    if not 1 <= number <= largest:
+        raise InvalidInputError(
+            f"dim is {shown(dim)}; it must be a whole number from 1 to {largest:,}"
+        )
+    return number
 
 
 def check_keep_versions(count: Any) -> None:
     """Check how many older versions a collection keeps."""
     if not isinstance(count, int) or count < 1:
         raise InvalidInputError(f"keep_versions is {count!r}; it must be a whole number, 1 or more")
+    if count >= 2**63:
+        raise InvalidInputError(f"keep_versions is {shown(count)}; it must be below 2**63")
 
 
 def check_text_column(name: Any) -> None:

@@ -167,17 +167,6 @@ def python_values(array: pa.Array | pa.ChunkedArray) -> list[Any]:
     return [None if text is None else load(text) for text in texts]
 
 
-def to_pandas(table: pa.Table) -> Any:
-    """The table as a frame of pandas; values of JSON columns as dicts, lists and so on."""
-    frame = table.to_pandas()
-    for field in table.schema:
-        if is_json(field.type):
-            values = np.empty(len(table), object)
-            values[:] = python_values(table.column(field.name))
-            frame[field.name] = values
-    return frame
-
-
 def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     """The rows as dicts, like `to_pylist`; values of JSON columns as dicts, lists and so on."""
     rows: list[dict[str, Any]] = batch.to_pylist()

@@ -114,7 +114,10 @@ def read_sample(folder: Path, dim: int, kind: str) -> tuple[int, Vectors]:
         missing, damaged or of another kind.
     """
     with contextlib.suppress(Exception):  # a damaged file may raise anything
-        with np.load(folder / SAMPLE, allow_pickle=False) as arrays:
+        with (
+            (folder / SAMPLE).open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             seen, vectors = int(arrays["seen"]), arrays["vectors"]
             stored_kind = str(arrays["kind"])
         fits = (

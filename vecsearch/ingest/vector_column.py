@@ -34,22 +34,23 @@ def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floa
     """The column as a matrix.
 
     Args:
-        column: Lists of `dim` integers or floating-point numbers.
+        column: Lists of `dim` integers, floating-point numbers, or booleans for 0 and 1.
         dim: The length that each must have.
         first: The number of the column's first row in the data, for messages.
 
     Returns:
-        (rows, dim), float64 for integers and else of the column's own type.
+        (rows, dim), float64 for integers and booleans, and else of the column's own type.
 
     Raises:
         InvalidInputError: The type is another, or a vector is missing, has a missing number, or
             has another length. The message names the row.
     """
-    kind = column.type
+    kind, types = column.type, pa.types
     expected = f"it must hold lists of {dim} numbers"
     if not is_list_column(kind):
         raise InvalidInputError(f"column 'vector' is {kind}: {expected}")
-    if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+    inner = kind.value_type
+    if not any(test(inner) for test in (types.is_floating, types.is_integer, types.is_boolean)):
         raise InvalidInputError(f"column 'vector' holds lists of {kind.value_type}: {expected}")
     if column.null_count:
         raise row_error(first + first_true(column.is_null()), VECTOR, "the vector is missing")
@@ -66,7 +67,7 @@ def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floa
     values = column.flatten()
     if values.null_count:
         raise row_error(first + first_true(values.is_null()) // dim, VECTOR, "a number is missing")
-    if pa.types.is_integer(values.type):
+    if not types.is_floating(values.type):
         values = values.cast(pa.float64(), safe=False)
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), dim)
 
@@ -101,18 +102,21 @@ def check_vectors(
             row = int(np.argmax(largest > LARGEST_FLOAT16))
             raise row_error(first + row, VECTOR, "a number is too large for float16 storage")
     if metric is Metric.COSINE and not squares.all():
-        raise row_error(
-            first + int(np.argmin(squares)),
-            VECTOR,
-            "a zero vector has no direction, and so no cosine similarity",
-        )
+        row = int(np.argmin(squares))
+        zero = "a zero vector has no direction, and so no cosine similarity"
+        small = "the numbers of the vector are too small: the squares of all are 0 in float32"
+        raise row_error(first + row, VECTOR, small if vectors[row].any() else zero)
     return out
 
 
 def _defect(vector: npt.NDArray[np.floating]) -> str:
     if np.isnan(vector).any():
         return "a NaN"
-    return "an infinite number" if np.isinf(vector).any() else "numbers too large for float32"
+    if np.isinf(vector).any():
+        return "an infinite number"
+    if np.abs(vector).max() > np.finfo(np.float32).max:
+        return "numbers too large for float32"
+    return "numbers whose squares are too large for float32"
 
 
 def row_error(row: int, column: str, problem: str) -> InvalidInputError:

@@ -17,7 +17,7 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.types import Metric
 
 LARGEST_SQUARE = float(np.finfo(np.float32).max)  # of a vector's length
-NOT_FINITE = "has a NaN or an infinite number, or numbers too large for float32"
+NOT_FINITE = "has a NaN or an infinite number, or numbers or squares too large for float32"
 ZERO = "is a zero vector: it has no direction, so no cosine"
 
 

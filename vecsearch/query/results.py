@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
-from vecsearch.common.json_column import python_values, to_pandas
+from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.open_files import OpenFiles
@@ -36,6 +36,35 @@ def output_names(columns: Sequence[str]) -> dict[str, str]:
                 name += "_"
         names[column] = name
     return names
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A table as a frame of pandas, with integers exact and JSON as Python values.
+
+    Raises:
+        InvalidInputError: pandas cannot hold a value.
+        MissingExtraError: pandas is not installed.
+    """
+    pandas = require("pandas", "pandas", "pandas", "to_pandas()")
+    data: dict[str, Any] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if is_json(field.type):
+            data[field.name] = pandas.Series(python_values(column), dtype=object)
+            continue
+        nullable = {}
+        if pa.types.is_integer(field.type) and column.null_count:
+            width = f"Int{field.type.bit_width}"
+            name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
+            nullable[field.type] = pandas.api.types.pandas_dtype(name)
+        try:
+            data[field.name] = column.to_pandas(types_mapper=nullable.get)
+        except (pa.ArrowException, NotImplementedError) as error:
+            raise InvalidInputError(
+                f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
+                f"{error}",
+                hint="to_arrow() gives them",
+            ) from error
+    return pandas.DataFrame(data)
 
 
 class Hit:
@@ -262,18 +291,21 @@ class Hits(Sequence[Hit]):
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The same as `to_arrow`, as a pandas DataFrame.
 
+        Integers beside missing values have a nullable type of pandas, such as Int64, so that large
+        ones stay exact. Values of JSON columns are Python's.
+
         Args:
             columns: The columns. None: all but the vector.
 
         Raises:
+            InvalidInputError: A column does not exist, or pandas cannot hold its values.
             MissingExtraError: pandas is not installed.
 
         Example:
             >>> hits.to_pandas(["id"])["rank"].tolist()
             [1, 2]
         """
-        require("pandas", "pandas", "pandas", "to_pandas()")
-        return to_pandas(self.to_arrow(columns))
+        return frame_of(self.to_arrow(columns))
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
         """The first k hits, leaving some documents out.

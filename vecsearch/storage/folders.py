@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -104,8 +105,10 @@ def removed_on_error(
 def folder_path(path: str | os.PathLike[str]) -> Path:
     """The absolute path of a folder or file, which `os.chdir` does not change.
 
-    Raises InvalidInputError for a path that no file system holds.
+    Raises InvalidInputError for a path that no file system holds, and for what a shell, a browser
+    or Windows reads as another place than this file system does.
     """
+    _refuse_other_places(path)
     try:
         root = Path(os.path.abspath(path))  # noqa: PTH100  keeps symbolic links
         root.exists()
@@ -114,6 +117,29 @@ def folder_path(path: str | os.PathLike[str]) -> Path:
     if "\0" in str(root):
         raise InvalidInputError(f"{str(path)[:80]!r} is not a path: it has a NUL character")
     return root
+
+
+def _refuse_other_places(path: str | os.PathLike[str]) -> None:
+    if not isinstance(path, str | os.PathLike):
+        return
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        return
+    if not name:
+        raise InvalidInputError("the path is empty")
+    home = os.path.expanduser(name)  # noqa: PTH111  keeps the path as it is otherwise
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", name)
+    if home != name:
+        raise InvalidInputError(
+            f"{name[:80]!r} begins with ~, which is the home folder in a shell only",
+            hint=f"give {home[:160]!r}, or './{name[:80]}' for a folder of that name",
+        )
+    if scheme or re.match(r"[A-Za-z]:\\", name):
+        kind = "a URL" if scheme else "a path of Windows"
+        raise InvalidInputError(
+            f"{name[:80]!r} is {kind}; a path of this machine is needed",
+            hint=f"give {name[7:80]!r}" if name.startswith("file:///") else "",
+        )
 
 
 def make_collection_folders(root: Path) -> None:

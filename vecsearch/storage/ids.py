@@ -7,6 +7,7 @@ returns candidates, which the caller compares with the ids themselves.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
@@ -79,7 +80,7 @@ def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
         values = values.tolist()
     elif hasattr(values, "as_py"):
         values = values.as_py()
-    if isinstance(values, str | int):
+    if isinstance(values, str | int | uuid.UUID):
         values = [values]
     if isinstance(values, bytes) or not isinstance(values, Iterable):
         raise InvalidInputError(f"ids is {shown(values)}; it must be an id or a list of ids")
@@ -88,6 +89,8 @@ def as_ids(values: Any, id_type: pa.DataType) -> pa.Array:
     for number, item in enumerate(items):
         if hasattr(item, "item"):  # a numpy scalar
             item = items[number] = item.item()
+        if isinstance(item, uuid.UUID):  # stored as text
+            item = items[number] = str(item)
         if not isinstance(item, wanted) or isinstance(item, bool):
             raise InvalidInputError(
                 f"id number {number} is {shown(item)}; ids of this collection are {wanted.__name__}"

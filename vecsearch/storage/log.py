@@ -99,7 +99,7 @@ def _require_readable(text: str, manifest: Manifest) -> None:
     try:
         from_json(text, f"version {manifest.version}")
     except CorruptedError as error:
-        raise InvalidInputError(f"this cannot be stored: {error}") from error
+        raise InvalidInputError(f"this cannot be stored: {error.message}") from error
 
 
 def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:

@@ -89,6 +89,8 @@ class Part:
             part uses them, the rows of the others are cast afterwards.
         untyped: Whether the columns are text until they are read (CSV).
         is_file: Whether it is a file or folder, whose rows messages call by its name.
+        only_markers: Columns that hold nothing but markers such as NA: missing values where another
+            part has values of a type, and texts otherwise.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Part:
     read: Callable[[pa.Schema], Batches]
     untyped: bool = False
     is_file: bool = False
+    only_markers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,9 @@ def require_unique(names: Sequence[str], part_name: str) -> None:
 
 
 def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType:
+    typed = [(part, kind) for part, kind in held if name not in part.only_markers]
+    if not all(pa.types.is_null(kind) or is_text(kind) for _, kind in typed):
+        held = typed
     first, common = held[0]
     if any(is_json(kind) for _, kind in held):
         return JSON

@@ -110,7 +110,10 @@ def _part(table: _Table, file: SourceFile) -> Part:
             arrays = [cells.converted(number, field) for number, field in enumerate(wanted)]
             yield Located(pa.RecordBatch.from_arrays(arrays, schema=wanted), cells.lines)
 
-    return Part(table.file.name, total, schema, read, untyped=True)
+    markers = frozenset(
+        name for name, column in zip(names, columns, strict=True) if column.only_markers
+    )
+    return Part(table.file.name, total, schema, read, untyped=True, only_markers=markers)
 
 
 def _fitting(cells: Cells, columns: Sequence[ColumnType], noting: Reading | None) -> Cells:

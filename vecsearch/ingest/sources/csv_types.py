@@ -3,7 +3,8 @@
 A column is an integer (or number, bool, date, time) only if each of its cells is one, written as it
 would be written out again. "007", "+86" and numbers with more digits than a type holds are text, as
 is everything mixed. An empty cell is null. NA, NaN, null, None and #N/A are null in a column that
-otherwise is not text; in a text column they are text.
+otherwise is not text; in a text column they are text. Where several files are read together, all
+their cells decide.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ _INT = Candidate(pa.int64(), r"^(0|-?[1-9]\d{0,18})$")
 # every longer one.
 _FLOAT = Candidate(pa.float64(), r"^-?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?[12]?\d{1,2})?$")
 _BOOL = Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$")
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WHOLE = re.compile(r"-?[0-9]+")
+# A number of a column that is known to hold numbers; with leading zeros or a plus it is a code.
+_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _JSON = Candidate(pa.list_(pa.float64()), r"^\s*\[(?s:.*)\]\s*$")
 _CANDIDATES = [
     _INT,
@@ -179,6 +182,11 @@ class ColumnType:
                 return
             raise
 
+    @property
+    def only_markers(self) -> bool:
+        """Whether all cells are empty or a marker such as NA, which other files make null."""
+        return self.known is None and self.has_text and not self.has_value and bool(self.candidates)
+
     def type(self) -> pa.DataType:
         """The type that all cells have; the null type for a column without any cell."""
         if self.known is not None:
@@ -228,6 +236,8 @@ def _is_exact(text: str, value: float) -> bool:
     """Whether a float is the number that a cell writes, as far as floats have its digits."""
     if math.isinf(value):
         return text.strip().lower().lstrip("+-") in ("inf", "infinity")
+    if not _NUMBER.fullmatch(text):
+        return False
     return not _WHOLE.fullmatch(text) or int(text) == value
 
 

@@ -118,7 +118,11 @@ class Opener:
             if hasattr(data, "detach"):  # a torch tensor, maybe on a GPU or with a gradient
                 data = data.detach().cpu()
                 data = data.float() if str(data.dtype) == "torch.bfloat16" else data
+            if np.ma.is_masked(data):
+                raise InvalidInputError(f"{name} has masked values: fill them")
             matrix = np.asarray(data)
+        except InvalidInputError:
+            raise
         except (TypeError, ValueError, RuntimeError) as error:
             raise InvalidInputError(f"{name} cannot be read as an array: {error}") from error
         if matrix.ndim == 1 and matrix.dtype.kind in "OU":

@@ -164,6 +164,12 @@ def pandas_part(frame: Any, known: pa.Schema | None) -> Part:
     except (pa.ArrowException, TypeError, ValueError) as error:
         _explain_object_columns(frame)
         raise InvalidInputError(f"{name} cannot be read: {error}") from error
+    for field in table.schema:
+        if getattr(field.type, "extension_name", "") == "pandas.period":
+            raise InvalidInputError(
+                f"column {field.name!r} of {name} holds periods, which are no points in time",
+                hint=f"convert them with frame[{field.name!r}].dt.to_timestamp() or .astype(str)",
+            )
     return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
 
 
@@ -236,6 +242,8 @@ def matrix_part(matrix: Matrix, name: str, batch_rows: int) -> Part:
             f"{name} has the shape {matrix.shape}; vectors are given as a matrix (rows, dim)"
             f"{advice}"
         )
+    if matrix.dtype.kind == "b":  # codes of 0 and 1
+        matrix = matrix.view(np.uint8)
     if matrix.dtype.kind not in "iuf" or matrix.dtype.itemsize > 8:
         raise InvalidInputError(
             f"{name} holds {matrix.dtype}; vectors hold floating-point numbers, such as float32"
@@ -278,11 +286,13 @@ def vectors_part(
 
 
 def _vector(value: Any, number: int) -> Matrix:
+    if np.ma.is_masked(value):
+        raise InvalidInputError(f"{row_name(number)} is a vector with masked values: fill them")
     try:
         vector = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInputError(f"{row_name(number)} is not a vector: {error}") from error
-    if vector.ndim != 1 or not len(vector) or vector.dtype.kind not in "iuf":
+    if vector.ndim != 1 or not len(vector) or vector.dtype.kind not in "biuf":
         raise InvalidInputError(
             f"{row_name(number)} is not a vector of numbers: a {type(value).__name__} of shape "
             f"{vector.shape} and {vector.dtype}"

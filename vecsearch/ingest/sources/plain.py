@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.json_column import JSON, NotJsonError, as_json, is_json
 
+UUID, BOOL8 = "arrow.uuid", "arrow.bool8"  # names of extension types
 MAX_VIEWED = 2**27  # values that the list views of one batch may hold together
 
 
@@ -22,6 +26,10 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def _without_encoding(kind: pa.DataType) -> pa.DataType:
     types = pa.types
+    if _extension(kind) == UUID:
+        return pa.large_string()  # as in rows, so that it can be an id and be filtered
+    if _extension(kind) == BOOL8:
+        return pa.bool_()
     if isinstance(kind, pa.BaseExtensionType):
         return _without_encoding(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
@@ -49,6 +57,10 @@ def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array
     if is_json(kind):
         return _as_json_text(array)
+    if _holds_uuids(array.type):
+        return pa.array([_uuids_as_text(value) for value in array.to_pylist()], kind)
+    if _extension(array.type) == BOOL8 and pa.types.is_boolean(kind):
+        return array.storage.cast(kind)
     if isinstance(array, pa.ExtensionArray):
         return plain_array(array.storage, kind)
     if pa.types.is_dictionary(array.type):
@@ -62,7 +74,7 @@ def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _as_json_text(array: pa.Array) -> pa.Array:
     """A column as JSON; only values that are not text are converted, the text is checked later."""
-    if isinstance(array, pa.ExtensionArray):
+    if is_json(array.type):
         array = array.storage
     kind = plain_type(array.type)
     if is_text(kind):
@@ -71,6 +83,28 @@ def _as_json_text(array: pa.Array) -> pa.Array:
         return as_json(plain_array(array, kind))
     except NotJsonError as error:
         raise pa.ArrowInvalid(str(error)) from error
+
+
+def _extension(kind: pa.DataType) -> str:
+    return kind.extension_name if isinstance(kind, pa.BaseExtensionType) else ""
+
+
+def _holds_uuids(kind: pa.DataType) -> bool:
+    """Whether it is a UUID, or holds one at any depth."""
+    if pa.types.is_dictionary(kind):
+        return _holds_uuids(kind.value_type)
+    inner = (kind.field(number).type for number in range(kind.num_fields))
+    return _extension(kind) == UUID or any(map(_holds_uuids, inner))
+
+
+def _uuids_as_text(value: Any) -> Any:
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _uuids_as_text(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_uuids_as_text, value))
+    return value
 
 
 def is_text(kind: pa.DataType) -> bool:

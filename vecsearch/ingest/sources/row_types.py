@@ -72,8 +72,12 @@ _BY_BASE: list[tuple[type, str]] = [
 def plain_value(value: Any) -> Any:
     """Tensors, Series and arrays of other libraries as numpy arrays, one value as itself.
 
+    Masked values of a masked array become None.
+
     Other values are returned as they are.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        return value.tolist() if np.ma.getmaskarray(value).any() else value.data
     if isinstance(value, (str, bytes, list, tuple, dict, np.ndarray, np.generic)):
         return value
     if isinstance(value, array.array):

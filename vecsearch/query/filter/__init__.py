@@ -226,7 +226,8 @@ def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]
 
     Arrow has no function that tells them.
     """
-    empty = schema.empty_table()
+    readable = [field for field in schema if _can_be_read(field.type)]
+    empty = pa.schema(readable).empty_table()
     try:
         result = _evaluate(expression, empty)
     except pa.ArrowException as error:
@@ -237,12 +238,21 @@ def _columns_of(expression: pc.Expression, schema: pa.Schema) -> tuple[str, ...]
             "boolean"
         )
     columns = []
-    for name in schema.names:
+    for name in empty.column_names:
         try:
             _evaluate(expression, empty.drop_columns([name]))
         except pa.ArrowException:
             columns.append(name)
     return tuple(columns)
+
+
+def _can_be_read(kind: pa.DataType) -> bool:
+    """Whether Arrow makes an array of this type, which it does not of unions."""
+    try:
+        pa.array([], kind)
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
 
 
 def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> FilterError:
@@ -259,4 +269,6 @@ def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> F
             f"{advice if named else ''}"
         )
     name = missing[1]
+    if name in schema.names:
+        return FilterError(f"column {name!r} is {schema.field(name).type}, which no filter reads")
     return FilterError(f"there is no column {name!r}{did_you_mean(name, schema.names)}")

@@ -138,24 +138,26 @@ def compare(op: str, left: Operand, right: Operand) -> Value:
     if left.kind in ("text", "boolean"):
         kernel, constant = COMPARISONS[op], plain_constants(left, [right])[0]
         if left.kind == "text" and op not in ("=", "<>"):
-            left = warning_of_dates(left)
+            left = warning_of_dates(left, str(right.value))
         return boolean(label, lambda batch: kernel(left.run(batch), constant))
     if left.kind in ("list", "other"):
         raise mismatch(left, right)
     return _compare_on_grid(op, left, right, label)
 
 
-def warning_of_dates(value: Value) -> Value:
-    """The value; the first batch that has texts such as 2024/3/5 gives a warning."""
-    warned = False
+def warning_of_dates(value: Value, literal: str) -> Value:
+    """The value; batches that have texts such as 2024/3/5 give a warning.
+
+    So do texts such as 2024-03-05 when they are compared with a literal of the other kind. It is
+    given each time, because compiled filters are shared by collections.
+    """
+    mixed = looks_like_a_date(literal)
 
     def run(batch: Any) -> Any:
-        nonlocal warned
         texts = value.run(batch)
-        if not warned and isinstance(texts, pa.Array):
+        if isinstance(texts, pa.Array):
             for text in texts[:SAMPLED_TEXTS].to_pylist():
-                if text and looks_like_a_date(text):
-                    warned = True
+                if text and (looks_like_a_date(text) or (mixed and text[:10].count("-") == 2)):
                     warnings.warn(
                         f"{value.label} holds texts that look like dates ({shorten(text)!r}); as "
                         "texts they are compared letter by letter, not by day: store them as dates",

@@ -57,6 +57,12 @@ _WRITTEN = re.compile(
     r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))"
     r"([0-9]{4})(?:/|-|年)([0-9]{1,2})(?:/|-|月)([0-9]{1,2})(?:日|(?![0-9]))[T ]*(.*)"
 )
+_LIKE_A_DATE = re.compile(
+    r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))"
+    r"(\d{4} ?[-/.] ?\d{1,2} ?[-/.] ?\d{1,2}(?!\d)"
+    r"|\d{4} ?年 ?\d{1,2} ?月"
+    r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +243,12 @@ def _iso(text: str) -> str:
 
 
 def looks_like_a_date(text: str) -> bool:
-    """Whether a text begins like a date whose letters do not sort as its days do: 2024/3/5."""
-    return _WRITTEN.match(text) is not None
+    """Whether a text begins like a date whose letters do not sort as its days do: 2024/3/5.
+
+    Also those that are never read as dates: 2024.3.5, 2024年3月, 2024年3月5号, 5/3/2024, and dates
+    in full-width digits.
+    """
+    return _LIKE_A_DATE.match(text) is not None
 
 
 def _offset(text: str | None) -> timedelta | None:
