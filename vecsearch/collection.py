@@ -28,7 +28,6 @@ from vecsearch.common.arguments import (
 )
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
-from vecsearch.common.optional import require
 from vecsearch.common.progress import progress_bar
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
@@ -55,7 +54,7 @@ from vecsearch.maintenance.update_texts import update_texts
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.results import Hits
+from vecsearch.query.results import Hits, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
@@ -65,7 +64,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.schema import source_schema
+from vecsearch.storage.schema import source_schema, with_json
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
@@ -114,6 +113,7 @@ def create(
     keep_versions: int = 16,
     sample_queries: int = 0,
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
+    json_columns: Sequence[str] | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -139,8 +139,10 @@ def create(
         sample_queries: How many queries to store as vectors, to measure recall with; see
             `Collection.sample_queries`.
         schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
-            type ("int64", "string", "timestamp[us]", ...). Columns that it does not name take
-            their types from the first `add`.
+            type ("int64", "string", "timestamp[us]", "json", ...). Columns that it does not name
+            take their types from the first `add`.
+        json_columns: Columns that hold JSON: objects whose keys and types differ from row to row.
+            The same as the type "json" in `schema`.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -184,7 +186,7 @@ def create(
         recall=recall,
         keep_versions=keep_versions,
         settings={SETTING: sample_queries} if sample_queries else {},
-        columns=schema,
+        columns=with_json(schema, json_columns),
     )
     with removed_on_error(root, []):
         make_collection_folders(root)
@@ -313,7 +315,8 @@ class Collection:
                 a float matrix (rows, dim), or paths of .parquet, .csv, .tsv, .jsonl, .arrow, .npy
                 or .hdf5 files or of folders of .txt and .md files. Columns are `id` (generated when
                 absent), the text column or a ready-made `vector`, and any others, which are stored
-                as typed metadata.
+                as typed metadata. In JSON columns, a str of a row is a JSON string, and a column of
+                texts (CSV, Arrow, pandas) holds JSON text.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, or "replace" the old one.
             id_column: The data's column that holds the ids. None: the collection's name for it; and
@@ -448,7 +451,8 @@ class Collection:
 
         Args:
             name: The column's name.
-            kind: A pyarrow type, or its name: "string", "int64", "double", "bool", "date32", ...
+            kind: A pyarrow type, or its name: "string", "int64", "double", "bool", "date32",
+                "json", ...
             value: The value in every row; None for no value.
 
         Returns:
@@ -488,6 +492,9 @@ class Collection:
 
     def alter_column(self, name: str, kind: pa.DataType | str) -> int:
         """Give a metadata column a wider type that holds each of its values exactly.
+
+        Any column of values that JSON has can become "json"; one of texts, if each is JSON text. A
+        column of JSON can become "string", which holds the JSON text.
 
         Args:
             name: The column.
@@ -1462,19 +1469,22 @@ class Collection:
     def to_pandas(self, columns: Sequence[str] | None = None, *, where: Where | None = None) -> Any:
         """The same as `to_arrow`, as a pandas DataFrame.
 
+        Integers beside missing values have a nullable type of pandas, such as Int64, so that large
+        ones stay exact. Values of JSON columns are Python's.
+
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
 
         Raises:
+            InvalidInputError: A column does not exist, or pandas cannot hold its values.
             MissingExtraError: pandas is not installed.
 
         Example:
             >>> c.to_pandas(["id", "year"])["year"].tolist()
             [1999, 2021, 2003]
         """
-        require("pandas", "pandas", "pandas", "to_pandas()")
-        return self.to_arrow(columns, where=where).to_pandas()
+        return frame_of(self.to_arrow(columns, where=where))
 
     def scan(
         self,

@@ -188,6 +188,8 @@ def _text_of(hit: Hit, columns: Sequence[str]) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        value = json.dumps(_plain(value), ensure_ascii=False)
     return visible("" if value is None else str(_plain(value)))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.json_column import NotJsonError, as_json, is_json
 from vecsearch.errors import CorruptedError, VecsearchError, VersionNotFoundError
 from vecsearch.index.derived import DERIVED
 from vecsearch.storage import disk, locks, log, manifest_json
@@ -260,12 +261,21 @@ def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> Non
     for item in segment.schema:
         nulls = segment.batch.column(item.name).null_count
         _require(item.nullable or not nulls, f"column {item.name!r} has nulls")
+        if is_json(item.type):
+            _require_json(segment.batch.column(item.name), item.name)
     check_encoded(segment.batch, manifest.metric)
     if entry.tombstones is None:
         _require(
             entry.documents == count_documents(segment.batch),
             "it has another number of documents than the manifest says",
         )
+
+
+def _require_json(column: pa.Array, name: str) -> None:
+    try:
+        as_json(column)
+    except NotJsonError as error:
+        raise CorruptedError(f"column {name!r}, row {error.row}, is not JSON: {error}") from error
 
 
 def _compare_tombstones(root: Path, entry: SegmentEntry) -> None:

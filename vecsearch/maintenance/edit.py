@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Positions
+from vecsearch.common.json_column import NotJsonError, as_json, is_json, type_name
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import check_times
-from vecsearch.ingest.sources.dicts import to_batch
+from vecsearch.ingest.sources.dicts import to_array, to_batch
 from vecsearch.ingest.sources.row_types import Block, Columns, row_name
 from vecsearch.query.selection import select_documents
 from vecsearch.storage.exact import require_exact
@@ -198,6 +199,8 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
             return pa.array([value.as_py()], value.type)
         if isinstance(value, pa.Array | pa.ChunkedArray):
             value = value.to_pylist()
+        if is_json(field.type):
+            return to_array([value], field, [0], row_name)
         if pa.types.is_map(field.type) or isinstance(value, _KNOWN_TO_ARROW):
             guessed = None if not pa.types.is_map(field.type) else field.type
             return pa.array([value], guessed)
@@ -208,7 +211,8 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
         raise InvalidInputError(str(error).removeprefix("row 0, ")) from error
     except _CONVERSION_ERRORS as error:
         raise InvalidInputError(
-            f"column {field.name!r}: {shown(value)} cannot be stored as {field.type}: {error}"
+            f"column {field.name!r}: {shown(value)} cannot be stored as {type_name(field.type)}: "
+            f"{error}"
         ) from error
 
 
@@ -254,7 +258,9 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
         field = pa.field(name, storable_type(name, kind))
         array, wider = new_value(field, value)
         if wider.type != field.type:
-            raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {field.type}")
+            raise InvalidInputError(
+                f"column {name!r}: {value!r} cannot be stored as {type_name(field.type)}"
+            )
         at = len(metadata_schema(manifest.schema))
         segments, renamed = list(manifest.segments), {}
         if value is not None:
@@ -304,7 +310,8 @@ def drop_column(store: Store, name: str) -> int:
 def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
     """Give a column a wider type that holds all its values; the version committed.
 
-    Only the manifest changes: older segments are cast as they are read.
+    Only the manifest changes: older segments are cast as they are read. A column that becomes JSON
+    is written again.
 
     Raises InvalidInputError, LockTimeoutError, StorageError.
     """
@@ -312,16 +319,55 @@ def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
         manifest = latest.manifest
         field = changeable(manifest, name)
         wanted = storable_type(name, kind)
-        if not is_widening(field.type, wanted):
-            raise InvalidInputError(
-                f"column {name!r} is {field.type}, which cannot become {wanted}: a column takes a "
-                "wider type only, such as double for int64"
-            )
         at = manifest.schema.get_field_index(name)
         schema = manifest.schema.set(at, field.with_type(wanted))
-        if schema.equals(manifest.schema):
+        if wanted == field.type:
             return manifest.version
+        if is_json(wanted):
+            version = _as_json(latest, at, schema, staging)
+            store.commit(staging, version)
+            return version.version
+        if not is_widening(field.type, wanted):
+            raise InvalidInputError(
+                f"column {name!r} is {type_name(field.type)}, which cannot become "
+                f"{type_name(wanted)}: a column takes a wider type only, such as double for int64"
+            )
         require_exact(latest, schema)
         version = manifest.next("alter_column", schema=schema)
         store.commit(staging, version)
         return version.version
+
+
+def _as_json(latest: Snapshot, at: int, schema: pa.Schema, staging: Staging) -> Manifest:
+    """The next version, with a column as JSON in segments that are written again.
+
+    Raises InvalidInputError for a value that is no JSON; the message names its id.
+    """
+    manifest = latest.manifest
+    segments, renamed = [], {}
+    for start, segment, entry in zip(
+        latest.starts, latest.segments, manifest.segments, strict=False
+    ):
+        batch = segment.select(manifest.schema.names)
+        column = batch.column(at)
+        if latest.live.mask is not None:  # deleted values, which nobody reads, may be anything
+            rows = np.arange(entry.rows)
+            dead = ~latest.live.mask[start : start + entry.rows]
+            column = column.take(pa.array(rows, mask=dead))
+        try:
+            column = as_json(column)
+        except NotJsonError as error:
+            raise InvalidInputError(
+                f"column {schema.names[at]!r} cannot become json: its value "
+                f"{shown(column[error.row].as_py())} of id {batch.column(0)[error.row].as_py()!r} "
+                f"is not JSON: {error}"
+            ) from error
+        batch = batch.set_column(at, schema.field(at), column)
+        segments.append(_rewrite(staging, entry, batch))
+        renamed[entry.name] = segments[-1].name
+    return manifest.next(
+        "alter_column",
+        schema=schema,
+        segments=tuple(segments),
+        indexes=_rename_covered(manifest, renamed),
+    )

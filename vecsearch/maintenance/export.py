@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.json_arrays import NotInJsonError, is_binary, to_json
+from vecsearch.common.json_column import is_json, python_values
 from vecsearch.errors import InvalidInputError
 from vecsearch.maintenance.parquet import export_parquet, rows_as_given, write_new_file
 from vecsearch.query.documents import whole_texts
@@ -105,7 +106,12 @@ def _write_jsonl(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch
     rows = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for batch in batches:
-            columns = [_json_column(batch, name, "JSON lines") for name in schema.names]
+            columns = [
+                python_values(batch.column(name))
+                if is_json(schema.field(name).type)
+                else _json_column(batch, name, "JSON lines")
+                for name in schema.names
+            ]
             for values in zip(*columns, strict=True):
                 row = dict(zip(schema.names, values, strict=True))
                 file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
@@ -131,6 +137,10 @@ def _write_line(file: IO[str], cells: Iterable[str]) -> None:
 
 def _csv_column(batch: pa.RecordBatch, name: str) -> list[str]:
     """The cells of a column: text in quotes, nested values as JSON text, nothing for a null."""
+    if is_json(batch.schema.field(name).type):
+        at = batch.schema.get_field_index(name)
+        text = pa.field(name, pa.large_string())
+        batch = batch.set_column(at, text, batch.column(at).cast(text.type))
     kind = batch.schema.field(name).type
     values = _json_column(batch, name, "CSV")
     if pa.types.is_nested(kind):

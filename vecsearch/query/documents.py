@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.json_column import python_rows
 from vecsearch.errors import IdNotFoundError, InvalidInputError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
@@ -37,20 +38,15 @@ def documents_by_id(
     snapshot.check_columns(names)
     wanted = as_ids(ids, snapshot.manifest.id_type)
     owners, positions = snapshot.locate(wanted)
-    batch = snapshot.take(names, positions)
+    rows = python_rows(snapshot.take(names, positions))
     documents: list[dict[str, Any] | None] = [None] * len(wanted)
     if not snapshot.manifest.chunked:
-        for owner, row in zip(owners.tolist(), batch.to_pylist(), strict=True):
+        for owner, row in zip(owners.tolist(), rows, strict=True):
             documents[owner] = row
         return documents
     starts = snapshot.take([START], positions).column(0).to_pylist()
-    for owner, row, start, column in zip(
-        owners.tolist(),
-        batch.to_pylist(),
-        starts,
-        passage_columns(snapshot, positions),
-        strict=True,
-    ):
+    passages = passage_columns(snapshot, positions)
+    for owner, row, start, column in zip(owners.tolist(), rows, starts, passages, strict=True):
         document = documents[owner]
         if document is None:
             documents[owner] = row

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
+from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.documents import passage_columns, with_whole_texts
@@ -38,6 +39,35 @@ def output_names(columns: Sequence[str]) -> dict[str, str]:
                 name += "_"
         names[column] = name
     return names
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A table as a frame of pandas, with integers exact and JSON as Python values.
+
+    Raises:
+        InvalidInputError: pandas cannot hold a value.
+        MissingExtraError: pandas is not installed.
+    """
+    pandas = require("pandas", "pandas", "pandas", "to_pandas()")
+    data: dict[str, Any] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if is_json(field.type):
+            data[field.name] = pandas.Series(python_values(column), dtype=object)
+            continue
+        nullable = {}
+        if pa.types.is_integer(field.type) and column.null_count:
+            width = f"Int{field.type.bit_width}"
+            name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
+            nullable[field.type] = pandas.api.types.pandas_dtype(name)
+        try:
+            data[field.name] = column.to_pandas(types_mapper=nullable.get)
+        except (pa.ArrowException, NotImplementedError) as error:
+            raise InvalidInputError(
+                f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
+                f"{error}",
+                hint="to_arrow() gives them",
+            ) from error
+    return pandas.DataFrame(data)
 
 
 class Hit:
@@ -219,7 +249,7 @@ class Hits(Sequence[Hit]):
         """
         values = self._columns.get(name) if isinstance(name, str) else None
         if values is None:
-            values = self._columns[name] = self._take([name]).column(0).to_pylist()
+            values = self._columns[name] = python_values(self._take([name]).column(0))
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
@@ -240,7 +270,7 @@ class Hits(Sequence[Hit]):
         """
         names = self._named(columns)
         batch = self._take(names)
-        self._columns |= {name: batch.column(at).to_pylist() for at, name in enumerate(names)}
+        self._columns |= {name: python_values(batch.column(at)) for at, name in enumerate(names)}
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -275,7 +305,7 @@ class Hits(Sequence[Hit]):
         """The same as `to_arrow`, as a pandas DataFrame.
 
         Integers beside missing values have a nullable type of pandas, such as Int64, so that large
-        ones stay exact.
+        ones stay exact. Values of JSON columns are Python's.
 
         Args:
             columns: The columns. None: all but the vector.
@@ -288,24 +318,7 @@ class Hits(Sequence[Hit]):
             >>> hits.to_pandas(["id"])["rank"].tolist()
             [1, 2]
         """
-        pandas = require("pandas", "pandas", "pandas", "to_pandas()")
-        table = self.to_arrow(columns)
-        data: dict[str, Any] = {}
-        for field, column in zip(table.schema, table.columns, strict=True):
-            nullable = {}
-            if pa.types.is_integer(field.type) and column.null_count:
-                width = f"Int{field.type.bit_width}"
-                name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
-                nullable[field.type] = pandas.api.types.pandas_dtype(name)
-            try:
-                data[field.name] = column.to_pandas(types_mapper=nullable.get)
-            except (pa.ArrowException, NotImplementedError) as error:
-                raise InvalidInputError(
-                    f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
-                    f"{error}",
-                    hint="to_arrow() gives them",
-                ) from error
-        return pandas.DataFrame(data)
+        return frame_of(self.to_arrow(columns))
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
         """The first k hits, leaving some documents out.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from vecsearch.common.json_column import type_name
 from vecsearch.errors import VersionNotFoundError
 from vecsearch.storage import log
 from vecsearch.storage.manifest import IndexEntry, Manifest
@@ -110,7 +111,7 @@ def describe(
         text_columns=manifest.text_columns,
         id_column=manifest.id_column,
         chunker=manifest.chunker,
-        columns={field.name: str(field.type) for field in manifest.schema},
+        columns={field.name: type_name(field.type) for field in manifest.schema},
         recall=manifest.recall,
         indexes=tuple(
             IndexInfo(

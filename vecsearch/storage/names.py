@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from vecsearch.common.json_column import type_name
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.schema import ID_DECLARED, ID_TYPES, TEXT_TYPES, check_column_name
@@ -89,4 +90,4 @@ def check_special_name(option: str, name: Any) -> None:
 def _require_special_type(name: str, kind: pa.DataType, *, is_id: bool) -> None:
     if kind not in (ID_TYPES if is_id else TEXT_TYPES):
         what = "ids are integers or strings" if is_id else "a text is a string"
-        raise InvalidInputError(f"column {name!r} was declared as {kind}, but {what}")
+        raise InvalidInputError(f"column {name!r} was declared as {type_name(kind)}, but {what}")

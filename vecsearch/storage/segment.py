@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Mask
+from vecsearch.common.json_column import is_json
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.schema import count_documents, id_name, vector_view
@@ -193,6 +194,8 @@ class Segment:
             The start of the column in the file and the bytes of a row; for texts, those of their
             offsets, then the offsets and the start of the characters. `WHOLE` for other columns.
         """
+        if is_json(array.type):
+            array = array.storage
         base = self.file.buffer.address
         validity, *rest = array.buffers()
         if validity is not None and validity.size:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vecsearch.common.json_column import type_name
 from vecsearch.common.pca import principal_axes
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows, number_of
@@ -104,8 +105,8 @@ def _fit_column(table: pa.Table, name: str, most_categories: int) -> Column:
     )
     if not (numeric or pa.types.is_temporal(kind)):
         raise InvalidInputError(
-            f"column '{name}' is {kind}; only numbers, dates, booleans and strings can be used: "
-            "leave it out"
+            f"column '{name}' is {type_name(kind)}; only numbers, dates, booleans and strings can "
+            "be used: leave it out"
         )
     values = np.array(
         [

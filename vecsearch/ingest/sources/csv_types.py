@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.json_arrays import from_json, is_binary, needs_type
+from vecsearch.common.json_column import as_json, is_json
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
 from vecsearch.types import BEIR_ID, VECTOR
@@ -270,6 +271,8 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     if is_binary(kind):
         return from_json(list(values), kind)
     array = pa.array(values, pa.large_string())
+    if is_json(kind):
+        return as_json(array)
     if not is_text(kind):
         array = pc.if_else(pc.is_in(array, _MISSING), pa.scalar(None, pa.large_string()), array)
     if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
@@ -304,6 +307,8 @@ def iso_dates(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _in_words(kind: pa.DataType) -> str:
+    if is_json(kind):
+        return 'JSON, such as {"lang": "en"} or "text"'
     if pa.types.is_nested(kind):
         return f"JSON text of {kind}, such as [0.1, 0.2]"
     if is_binary(kind):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.json_column import NotJsonError, is_json, json_array
 from vecsearch.common.pictures import is_picture, to_png
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of
@@ -100,6 +101,8 @@ def fitting_batch(
 
 def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> pa.Array:
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
+    if is_json(field.type):
+        return _json_column(values, field, numbers, where)
     kinds = set(map(type, values))
     if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
         try:
@@ -131,6 +134,19 @@ def _name_picture(values: list[Any], field: pa.Field, numbers: Sequence[int], wh
                 *error.args[1:],
             )
             raise
+
+
+def _json_column(
+    values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where
+) -> pa.Array:
+    try:
+        return json_array(
+            None if is_nan(value) or is_missing(value) else plain_value(value) for value in values
+        )
+    except NotJsonError as error:
+        raise InvalidInputError(
+            f"{where(numbers[error.row])}, column {field.name!r}: {error}"
+        ) from error
 
 
 def _for_arrow(value: Any) -> Any:
@@ -177,7 +193,7 @@ def rows_part(
     rows: Sequence[Any], name: str, batch_rows: int, known: pa.Schema | None, reading: Reading
 ) -> Part:
     """A list of dicts. All of them are read for the types before the first is converted."""
-    columns = Columns(row_name)
+    columns = Columns(row_name, known)
     for block in blocks(enumerate(rows), batch_rows, row_name):
         columns.see(block)
     schema = columns.schema(known, first_kind=reading.skips)
@@ -202,7 +218,7 @@ def iterator_part(
     """
     stream = blocks(enumerate(rows), batch_rows, row_name)
     first = next(stream, Block([], []))
-    columns = Columns(row_name)
+    columns = Columns(row_name, known)
     columns.see(first)
     schema = columns.schema(known, first_kind=reading.skips)
 
@@ -220,7 +236,7 @@ def iterator_part(
 
 
 def _check_fits(block: Block, schema: pa.Schema) -> None:
-    later = Columns(row_name)
+    later = Columns(row_name, schema)
     later.see(block)
     for name, found in later.types(schema).items():
         known = schema.field(name).type if name in schema.names else pa.null()

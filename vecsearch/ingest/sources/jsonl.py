@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from vecsearch.common.json_arrays import from_json, is_binary, needs_type
+from vecsearch.common.json_column import unique_keys
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, SourceFile
 from vecsearch.ingest.sources.csv_types import DateColumn, iso_dates
@@ -37,7 +38,7 @@ def read_jsonl(file: SourceFile) -> Part:
         if not file.reading.skips:
             raise error
 
-    columns, total = Columns(where), 0
+    columns, total = Columns(where, file.known), 0
     typed = _Typed(file.known)
     dates: dict[str, DateColumn] = {}
     for block in blocks(_objects(text, noted), file.batch_rows, where):
@@ -174,13 +175,4 @@ def _object(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"duplicate key {repeated!r} in an object")
-    return row
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)

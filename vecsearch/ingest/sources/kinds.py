@@ -66,7 +66,7 @@ class Opener:
         if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
             return [memory.dataset_part(data, name)]
         if library == "pandas" and kind == "DataFrame":
-            return [memory.pandas_part(data)]
+            return [memory.pandas_part(data, self.known)]
         if library == "polars" and kind == "LazyFrame":
             return [memory.lazy_frame_part(data, self.batch_rows)]
         if isinstance(data, (pa.Array, pa.ChunkedArray)):
@@ -74,7 +74,7 @@ class Opener:
         if kind == "Series" and library in ("pandas", "polars"):
             return self._items(data.to_list())
         if kind == "DataFrame" and library == "polars":
-            return [memory.polars_part(data)]
+            return [memory.polars_part(data, self.known)]
         if hasattr(data, "__arrow_c_stream__"):
             return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
@@ -167,7 +167,7 @@ class Opener:
         if isinstance(first, (pa.Table, pa.RecordBatch)):
             return [memory.tables_part(first, items, name)]
         if type(first).__name__ == "DataFrame" and _library(first) in ("pandas", "polars"):
-            return [memory.frames_part(items, name)]
+            return [memory.frames_part(items, name, self.known)]
         if isinstance(first, (list, tuple)) or hasattr(first, "__array__"):
             return [memory.vectors_part(first, items, name, total, self.batch_rows)]
         raise InvalidInputError(f"data is {name} of {type(first).__name__}. {ACCEPTED}")
