@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,8 +111,9 @@ def ingest(
             "null": null or None,
         }
         declared = _declared(schema, json_column)
+        own_id, json_columns = _known_columns(folder, declared)
         has_ids, width = _ids_and_vectors(
-            data, id_column, on_error, encoding, csv, _json_columns(folder, declared)
+            data, id_column or own_id, on_error, encoding, csv, json_columns
         )
         is_new = False
         with removed_on_error(folder, [1], lambda: is_new):
@@ -252,18 +252,20 @@ def _declared(schema: list[str] | None, json_columns: list[str] | None) -> dict[
     return declared
 
 
-def _json_columns(folder: Path, declared: dict[str, str]) -> list[str]:
-    """The JSON columns of the collection, or of the new one."""
+def _known_columns(folder: Path, declared: dict[str, str]) -> tuple[str, list[str]]:
+    """The column of ids and the JSON columns of the collection, or of the new one."""
     from vecsearch.collection import open_collection
     from vecsearch.errors import CollectionNotFoundError
+    from vecsearch.types import ID
 
-    columns: Mapping[str, str] = declared
+    own_id, columns = ID, declared
     try:
         with open_collection(folder) as collection:
-            columns = collection.info().columns
+            info = collection.info()
+            own_id, columns = info.id_column, dict(info.columns)
     except CollectionNotFoundError:
         pass
-    return [name for name, kind in columns.items() if kind == "json"]
+    return own_id, [name for name, kind in columns.items() if kind == "json"]
 
 
 def _open_or_create(
@@ -331,7 +333,7 @@ def _open_or_create(
 
 def _ids_and_vectors(
     data: list[Path],
-    id_column: str | None,
+    id_column: str,
     on_error: OnError,
     encoding: str | None,
     csv: dict[str, Any],
@@ -350,7 +352,7 @@ def _ids_and_vectors(
 
     try:
         reading = reading_options(on_error, encoding, csv)
-        reading.beir_id = id_column in (None, ID)
+        reading.beir_id = id_column == ID
         batch = next(
             open_source(
                 data, batch_rows=64, schema=json_schema(json_columns), reading=reading
@@ -363,7 +365,7 @@ def _ids_and_vectors(
         return None, None
     has_vectors = VECTOR in batch.schema.names
     width = vector_width(batch.column(VECTOR)) if has_vectors else None
-    return (id_column or ID) in batch.schema.names, width
+    return id_column in batch.schema.names, width
 
 
 def _integer_or_text(text: str) -> int | str:
