@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         RecallReport,
         ReembedResult,
         RegionRecall,
+        Span,
         UpdateResult,
         VersionInfo,
     )
@@ -117,6 +118,7 @@ __all__ = [
     "ReembedResult",
     "RegionRecall",
     "Repair",
+    "Span",
     "StorageError",
     "UpdateResult",
     "VecsearchError",
@@ -156,6 +158,7 @@ _MODULES = {
         "RecallReport",
         "RegionRecall",
         "ReembedResult",
+        "Span",
         "UpdateResult",
         "VersionInfo",
     ),

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arguments import (
+    check_column_names,
     check_dim,
     check_k,
     check_keep_versions,
@@ -23,7 +24,6 @@ from vecsearch.common.arguments import (
     check_one_of,
     check_recall,
     check_regions,
-    check_text_column,
     check_timeout,
     check_whole,
     parse_bytes,
@@ -34,7 +34,6 @@ from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
-from vecsearch.common.optional import require
 from vecsearch.common.progress import progress_bar
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
@@ -60,7 +59,7 @@ from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.results import Hits
+from vecsearch.query.results import Hits, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
@@ -70,12 +69,14 @@ from vecsearch.storage.layout import SAMPLE_SETTING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
-from vecsearch.storage.schema import source_schema
+from vecsearch.storage.names import named_by_data
+from vecsearch.storage.schema import source_schema, with_json
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import (
     BEIR_ID,
     ID,
+    TEXT,
     AddResult,
     BuildResult,
     CollectionInfo,
@@ -112,12 +113,15 @@ def create(
     dim: int | None = None,
     metric: str | Metric = "cosine",
     dtype: str = "float32",
-    text_column: str = "text",
+    id_column: str | None = None,
+    text_column: str | None = None,
+    text_columns: Sequence[str] | None = None,
     chunker: Any = None,
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
+    json_columns: Sequence[str] | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -130,7 +134,12 @@ def create(
         dim: Without an embedder: the dimension of the ready-made vectors, 1 or more.
         metric: "cosine", "ip" (inner product) or "l2" (Euclidean distance).
         dtype: How vectors are stored: "float32" or "float16".
-        text_column: The column that is embedded.
+        id_column: Your name for the column of ids. None: the name in the first `add`, or else `id`.
+        text_column: Your name for the column that is embedded. None: the name in the first `add`,
+            or else `text`.
+        text_columns: Several columns to embed, such as ["title", "text"], instead of `text_column`.
+            Their texts are joined by an empty line, leaving out blank ones; with a chunker, each is
+            split for itself. Texts without a column name go to the last one.
         chunker: How long texts are split into passages: True, a maximum number of characters, a
             `Chunker`, or a function from a text to passages. None: one vector for each document.
         recall: The recall that searches deliver by default, above 0 and at most 1.
@@ -138,8 +147,10 @@ def create(
         sample_queries: How many queries to store as vectors, to measure recall with; see
             `Collection.sample_queries`.
         schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
-            type ("int64", "string", "timestamp[us]", ...). Columns that it does not name take
-            their types from the first `add`.
+            type ("int64", "string", "timestamp[us]", "json", ...). Columns that it does not name
+            take their types from the first `add`.
+        json_columns: Columns that hold JSON: objects whose keys and types differ from row to row.
+            The same as the type "json" in `schema`.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -162,7 +173,7 @@ def create(
     check_recall(recall)
     check_keep_versions(keep_versions)
     check_count(sample_queries)
-    check_text_column(text_column)
+    texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(metric)
     model = resolve_embedder(embedder) if embedder is not None else None
     has_texts = model is not None and embeds_texts(model)
@@ -177,12 +188,13 @@ def create(
         dim=_dimension(dim, model),
         metric=parsed_metric,
         dtype=dtype,
-        text_column=text_column if has_texts else None,
+        id_column=id_column,
+        text_columns=texts if has_texts else (),
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
         settings={SAMPLE_SETTING: sample_queries} if sample_queries else {},
-        columns=schema,
+        columns=with_json(schema, json_columns),
     )
     with removed_on_error(root, []):
         make_collection_folders(root)
@@ -296,7 +308,7 @@ class Collection:
         data: object,
         *,
         on_conflict: OnConflict = "error",
-        id_column: str = "id",
+        id_column: str | None = None,
         text_column: str | None = None,
         on_error: OnError = "raise",
         encoding: str | None = None,
@@ -313,13 +325,15 @@ class Collection:
                 a float matrix (rows, dim), or paths of .parquet, .csv, .tsv, .jsonl, .arrow, .npy
                 or .hdf5 files or of folders of .txt and .md files. Columns are `id` (generated when
                 absent), the text column or a ready-made `vector`, and any others, which are stored
-                as typed metadata.
+                as typed metadata. In JSON columns, a str of a row is a JSON string, and a column of
+                texts (CSV, Arrow, pandas) holds JSON text.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, "replace" the old one, or "update" the columns that the data gives (see
                 `upsert`).
-            id_column: The data's column that holds the ids; BEIR's `_id` is taken where there is
-                no `id`.
-            text_column: The data's column that holds the text. None: the collection's name for it.
+            id_column: The data's column that holds the ids. None: the collection's name for it; and
+                where that is `id`, BEIR's `_id` if there is no `id`. The first data names the
+                column, unless `create` did.
+            text_column: The same for the column that holds the text.
             on_error: "raise", or "skip" to leave out rows, files and pictures that cannot be
                 added; the result's `report` lists them. Empty files in folders are always left
                 out, and counted in the report. Ids that repeat are `on_conflict`'s.
@@ -354,12 +368,14 @@ class Collection:
         self._writable()
         # Another process may have moved the collection to another model.
         manifest = self.refresh()._snapshot.manifest
+        manifest = named_by_data(manifest, id_column, text_column)
         known = source_schema(manifest, id_column, text_column)
-        reading.beir_id = id_column == ID and BEIR_ID not in manifest.schema.names
+        reading.id_column = id_column or manifest.id_column
+        reading.beir_id = reading.id_column == ID and BEIR_ID not in manifest.schema.names
         with invalid_data():
             source = open_source(
                 data,
-                text_column=text_column or manifest.text_column or "text",
+                text_column=text_column or manifest.text_column or TEXT,
                 schema=known,
                 reading=reading,
             )
@@ -559,7 +575,8 @@ class Collection:
 
         Args:
             name: The column's name.
-            kind: A pyarrow type, or its name: "string", "int64", "double", "bool", "date32", ...
+            kind: A pyarrow type, or its name: "string", "int64", "double", "bool", "date32",
+                "json", ...
             value: The value in every row; None for no value.
 
         Returns:
@@ -599,6 +616,9 @@ class Collection:
 
     def alter_column(self, name: str, kind: pa.DataType | str) -> int:
         """Give a metadata column a wider type that holds each of its values exactly.
+
+        Any column of values that JSON has can become "json"; one of texts, if each is JSON text. A
+        column of JSON can become "string", which holds the JSON text.
 
         Args:
             name: The column.
@@ -1692,6 +1712,9 @@ class Collection:
     ) -> Any:
         """The same as `to_arrow`, as a pandas DataFrame.
 
+        Integers beside missing values have a nullable type of pandas, such as Int64, so that large
+        ones stay exact. Values of JSON columns are Python's.
+
         Args:
             columns: Columns to return. None: all of the user's, and the vector.
             where: A filter, as in `search`.
@@ -1699,14 +1722,14 @@ class Collection:
             timeout: Seconds that the call may take, as in `search`.
 
         Raises:
+            InvalidInputError: A column does not exist, or pandas cannot hold its values.
             MissingExtraError: pandas is not installed.
 
         Example:
             >>> c.to_pandas(["id", "year"])["year"].tolist()
             [1999, 2021, 2003]
         """
-        require("pandas", "pandas", "pandas", "to_pandas()")
-        return self.to_arrow(columns, where=where, ids=ids, timeout=timeout).to_pandas()
+        return frame_of(self.to_arrow(columns, where=where, ids=ids, timeout=timeout))
 
     def scan(
         self,

@@ -12,15 +12,17 @@ from vecsearch.errors import InvalidInputError
 Id = int | str
 OnConflict = Literal["error", "skip", "replace", "update"]
 OnError = Literal["raise", "skip"]
-# Columns that vecsearch adds to the user's. Names that begin with "_" are returned only on request.
-ID = "id"
+ID = "id"  # what the column of ids is called where the user does not name it
+TEXT = "text"  # the same for the column that is embedded
 BEIR_ID = "_id"  # what BEIR's files call the id
+# Columns that vecsearch adds to the user's. Names that begin with "_" are returned only on request.
 VECTOR = "vector"
 NORM = "_norm"  # length of the vector as given; cosine collections store the unit vector
 CHUNK = "_chunk"  # ordinal of the passage in its document, from 0
 START = "_start"  # span of the passage in its document, in characters
 END = "_end"
-RESERVED = (NORM, CHUNK, START, END)
+TEXT_NUMBER = "_text_number"  # which of several text columns the passage is of, from 0
+RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER)
 
 
 class Metric(StrEnum):
@@ -46,6 +48,28 @@ class Metric(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> Metric:
         raise InvalidInputError(f"metric is {value!r}; it must be one of {', '.join(cls)}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Where a passage is in its document, in `Hit.span`.
+
+    Attributes:
+        column: The text column that the passage is of.
+        start: Its first character in the whole text of that column, from 0.
+        end: The character after its last one.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64", text_columns=["title", "text"], chunker=100)
+        >>> _ = c.add([{"title": "Boats", "text": "A small boat on the lake."}])
+        >>> c.search("Boats", k=1)[0].span
+        Span(column='title', start=0, end=5)
+    """
+
+    column: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,7 +618,10 @@ class CollectionInfo:
         dtype: How vectors are stored: "float32" or "float16".
         embedder: Name of the model; None in a collection of ready-made vectors.
         fingerprint: Digest of the model's weights and settings; None without a model.
-        text_column: The column that is embedded; None without a model of texts.
+        text_column: The column that is embedded, the last one of several; None without a model of
+            texts.
+        text_columns: All columns that are embedded, in the order in which they are joined.
+        id_column: The column of ids.
         chunker: The chunker's parameters; None without a chunker.
         columns: Arrow type of each column, by name.
         recall: The recall that searches deliver by default.
@@ -620,6 +647,8 @@ class CollectionInfo:
     embedder: str | None
     fingerprint: str | None
     text_column: str | None
+    text_columns: tuple[str, ...]
+    id_column: str
     chunker: Mapping[str, Any] | None
     columns: Mapping[str, str]
     recall: float

@@ -99,9 +99,9 @@ def test_ingest_several_files_with_columns_of_other_names(tmp_path: Path) -> Non
     place = tmp_path / "c.vs"
     options = ("--id-column", "key", "--text-column", "words", "--embedder", "toy:16")
     ok("ingest", tmp_path / "one.csv", tmp_path / "two.csv", place, *options)
-    assert vs.open(place).get(["00one", "00two"], ["text"]) == [
-        {"text": "the one"},
-        {"text": "the two"},
+    assert vs.open(place).get(["00one", "00two"], ["words"]) == [
+        {"words": "the one"},
+        {"words": "the two"},
     ]
 
 

@@ -58,3 +58,51 @@ def test_a_schema_option_without_a_type_is_explained(tmp_path: Path, folder: str
     answer = run(app, ["ingest", data, folder, "--dim", "2", "--schema", "n"])
     assert answer.exit_code == 2
     assert "NAME:TYPE" in answer.stderr
+
+
+def test_json_columns_are_declared_filtered_and_shown(tmp_path: Path, folder: str) -> None:
+    data = tmp_path / "rows.jsonl"
+    lines = [
+        {"id": 1, "vector": [1, 0], "m": {"lang": "en", "n": [1, {"k": None}]}},
+        {"id": 2, "vector": [0, 1], "m": "en"},
+        {"id": 3, "vector": [1, 1]},
+    ]
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    refused = run(app, ["ingest", str(data), folder])
+    assert refused.exit_code == 1
+    assert "--json-column" in refused.stderr
+    # That the vectors are ready-made is found, though the column has two kinds of values.
+    done = run(app, ["ingest", str(data), folder, "--json-column", "m"])
+    assert done.exit_code == 0, done.stderr
+    shown = run(app, ["info", folder])
+    assert "m (json)" in shown.stdout
+    assert json.loads(run(app, ["info", folder, "--json"]).stdout)["columns"]["m"] == "json"
+    where = ["--where", "m.n[0] = 1 OR m = 'en'"]
+    answer = json.loads(run(app, ["search", folder, "[1, 0]", *where, "--json"]).stdout)
+    assert [hit["m"] for hit in answer["hits"]] == [lines[0]["m"], "en"]
+    table = run(app, ["search", folder, "[1, 0]", "--columns", "m"]).stdout
+    assert '{"lang": "en",' in table
+    again = ["ingest", str(data), folder, "--on-conflict", "replace", "--json-column"]
+    assert run(app, [*again, "m"]).exit_code == 0
+    assert run(app, [*again, "other"]).exit_code == 2
+
+
+def test_columns_are_added_and_changed_to_json(tmp_path: Path, folder: str) -> None:
+    run(app, ["ingest", write(tmp_path / "1.csv", 1, '"{""a"": 1}"'), folder, "--dim", "2"])
+    assert run(app, ["alter-column", folder, "n", "json"]).exit_code == 0
+    assert run(app, ["add-column", folder, "more", "json"]).exit_code == 0
+    bad = run(app, ["ingest", write(tmp_path / "2.csv", 2, "{a"), folder])
+    assert bad.exit_code == 1
+    assert "2.csv, line 2, column 'n'" in " ".join(bad.stderr.split())
+    with vs.open(folder) as collection:
+        assert collection.get([1])[0] == {"id": 1, "n": {"a": 1}, "more": None}
+        assert collection.count("n.a = 1") == 1
+
+
+def test_a_column_cannot_be_json_and_another_type(tmp_path: Path, folder: str) -> None:
+    data = write(tmp_path / "1.csv", 1, "10")
+    options = ["--dim", "2", "--schema", "n:int64", "--json-column", "n"]
+    answer = run(app, ["ingest", data, folder, *options])
+    assert answer.exit_code == 2
+    assert "--schema says that n is int64" in " ".join(answer.stderr.split())
+    assert not Path(folder).exists()

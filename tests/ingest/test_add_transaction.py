@@ -215,9 +215,9 @@ def test_stored_passages_overlap_as_the_chunker_says(root: Path) -> None:
     with vs.create(root, embedder="toy:32", chunker=chunker) as c:
         c.add(rows_of((1, text)), progress=False)
         hits = c.search("number", k=len(spans) + 5, passages=True)
-        assert sorted(hit.span for hit in hits) == expected
+        assert sorted(hit.span for hit in hits) == [vs.Span("text", *span) for span in expected]
         assert {hit.span: hit["text"] for hit in hits} == {
-            (start, end): text[start:end] for start, end in expected
+            vs.Span("text", start, end): text[start:end] for start, end in expected
         }
         assert c.get([1]) == [{"id": 1, "text": text}]
 

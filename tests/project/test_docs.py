@@ -32,7 +32,7 @@ EXPORTED = set(
     "MissingExtraError OperationTimeoutError Failure ReadReport "
     "Plan RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
-    "IndexAdvice RecallWarning "
+    "IndexAdvice RecallWarning Span "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "create open".split()
 )

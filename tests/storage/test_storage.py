@@ -177,9 +177,8 @@ def manifests(draw: st.DrawFn) -> Manifest:
         draw(st.sampled_from(["float32", "float16"])),
     )
     dim, text = draw(st.integers(1, 2)), draw(st.none() | st.just("文"))
-    schema = pa.schema(
-        {"id": pa.int64(), "文": pa.large_string(), "年": pa.timestamp("us", "Asia/Shanghai")}
-    )
+    schema = pa.schema({"文": pa.large_string(), "年": pa.timestamp("us", "Asia/Shanghai")})
+    schema = schema.insert(0, pa.field(draw(st.sampled_from(["id", "号"])), pa.int64(), False))
     schema = schema.append(pa.field("vector", vector_type(dim, dtype), nullable=False))
     if metric is Metric.COSINE:
         schema = schema.append(pa.field("_norm", pa.float32(), nullable=False))

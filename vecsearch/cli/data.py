@@ -61,11 +61,26 @@ def ingest(
     chunk_chars: Annotated[
         int | None, typer.Option(help="The same, with passages of at most this many characters.")
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
-    id_column: Annotated[str, typer.Option(help="Column that holds the ids.")] = "id",
+    text_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that holds the text. Repeatable in a new collection, which then embeds "
+            "these columns together."
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="Column that holds the ids. Default: id.")
+    ] = None,
     schema: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME:TYPE", help="New collection: a column's type. Repeatable."),
+    ] = None,
+    json_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="New collection: a column of JSON objects of any keys and types. Repeatable.",
+        ),
     ] = None,
     on_conflict: Annotated[
         OnConflict, typer.Option(help="What to do with an id that is already in the collection.")
@@ -108,12 +123,24 @@ def ingest(
             "comment": comment,
             "null": null or None,
         }
-        has_ids, width = _ids_and_vectors(data, id_column, on_error, encoding, csv)
+        declared = _declared(schema, json_column)
+        own_id, json_columns = _known_columns(folder, declared)
+        has_ids, width = _ids_and_vectors(
+            data, id_column or own_id, on_error, encoding, csv, json_columns
+        )
         is_new = False
         with removed_on_error(folder, [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
             collection, is_new = _open_or_create(
-                folder, embedder, dim, metric, chunker, width if is_ready_made else None, schema
+                folder,
+                embedder,
+                dim,
+                metric,
+                chunker,
+                width if is_ready_made else None,
+                declared,
+                id_column,
+                text_column,
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -121,7 +148,7 @@ def ingest(
                     data,
                     on_conflict=on_conflict,
                     id_column=id_column,
-                    text_column=text_column,
+                    text_column=text_column[0] if text_column and len(text_column) == 1 else None,
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
@@ -243,7 +270,9 @@ def _assigned(collection: Collection, texts: dict[str, str]) -> dict[str, Any]:
 def add_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
-    kind: Annotated[str, typer.Argument(metavar="TYPE", help="int64, double, string, date32, ...")],
+    kind: Annotated[
+        str, typer.Argument(metavar="TYPE", help="int64, double, string, date32, json, ...")
+    ],
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -281,14 +310,35 @@ def _print_column(as_json: bool, version: int, message: str) -> None:
     print_answer(as_json, {"version": version}, f"{message} (version {version})")
 
 
-def _declared(schema: list[str] | None) -> dict[str, str] | None:
-    """The columns of `--schema name:type`."""
-    if not schema:
-        return None
-    pairs = [item.partition(":") for item in schema]
+def _declared(schema: list[str] | None, json_columns: list[str] | None) -> dict[str, str]:
+    """The columns of `--schema name:type` and of `--json-column name`."""
+    pairs = [item.partition(":") for item in schema or ()]
     if not all(name and kind for name, _, kind in pairs):
         raise typer.BadParameter("write NAME:TYPE, such as year:int64", param_hint="--schema")
-    return {name: kind for name, _, kind in pairs}
+    declared = {name: kind for name, _, kind in pairs}
+    for name in json_columns or ():
+        if declared.get(name, "json") != "json":
+            raise typer.BadParameter(
+                f"--schema says that {name} is {declared[name]}", param_hint="--json-column"
+            )
+        declared[name] = "json"
+    return declared
+
+
+def _known_columns(folder: Path, declared: dict[str, str]) -> tuple[str, list[str]]:
+    """The column of ids and the JSON columns of the collection, or of the new one."""
+    from vecsearch.collection import open_collection
+    from vecsearch.errors import CollectionNotFoundError
+    from vecsearch.types import ID
+
+    own_id, columns = ID, declared
+    try:
+        with open_collection(folder) as collection:
+            info = collection.info()
+            own_id, columns = info.id_column, dict(info.columns)
+    except CollectionNotFoundError:
+        pass
+    return own_id, [name for name, kind in columns.items() if kind == "json"]
 
 
 def _open_or_create(
@@ -298,7 +348,9 @@ def _open_or_create(
     metric: Metric | None,
     chunker: int | bool | None,
     width: int | None,
-    schema: list[str] | None,
+    declared: dict[str, str],
+    id_column: str | None,
+    text_columns: list[str] | None,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -319,16 +371,25 @@ def _open_or_create(
             dim=dim,
             metric=metric or Metric.COSINE,
             chunker=chunker,
-            schema=_declared(schema),
+            schema=declared or None,
+            id_column=id_column,
+            text_columns=text_columns or None,
         )
         return new, True
-    if schema:
+    info = collection.info()
+    if any(kind != "json" or info.columns.get(name) != kind for name, kind in declared.items()):
         raise typer.BadParameter(
             f"{folder} exists already; change its columns with add-column, drop-column and "
             "alter-column",
             param_hint="--schema",
         )
-    info = collection.info()
+    several = tuple(text_columns or ())
+    if len(several) > 1 and several != info.text_columns:
+        raise typer.BadParameter(
+            f"{folder} embeds {', '.join(info.text_columns) or 'no text'}, which cannot change; "
+            "make a new collection",
+            param_hint="--text-column",
+        )
     for option, wanted, current in (("--metric", metric, info.metric), ("--dim", dim, info.dim)):
         if wanted is not None and wanted != current:
             raise typer.BadParameter(
@@ -349,11 +410,13 @@ def _ids_and_vectors(
     on_error: OnError,
     encoding: str | None,
     csv: dict[str, Any],
+    json_columns: list[str],
 ) -> tuple[bool | None, int | None]:
     """Whether the data has ids, and the length of its vectors, None without a column of them.
 
     (None, None) for data that cannot be read: adding it says what is wrong.
     """
+    from vecsearch.common.json_column import json_schema
     from vecsearch.errors import InvalidInputError
     from vecsearch.ingest.sources import open_source
     from vecsearch.ingest.sources.reading import reading_options
@@ -363,7 +426,12 @@ def _ids_and_vectors(
     try:
         reading = reading_options(on_error, encoding, csv)
         reading.beir_id = id_column == ID
-        batch = next(open_source(data, batch_rows=64, reading=reading).batches, None)
+        batch = next(
+            open_source(
+                data, batch_rows=64, schema=json_schema(json_columns), reading=reading
+            ).batches,
+            None,
+        )
     except InvalidInputError:
         return None, None
     if batch is None:

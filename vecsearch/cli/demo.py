@@ -125,7 +125,7 @@ def _answer(collection: Collection, question: Question, quiet: bool) -> dict[str
         out.print(f"\n{question.text}", style="bold")
         if question.where:
             out.print(f"where {question.where}", style="bold")
-        print_hits(hits, ["kind"], "text", question.text)
+        print_hits(hits, ["kind"], ["text"], question.text)
         out.print(f"{milliseconds:.0f} ms; {hits.plan}", style="dim", soft_wrap=True)
     return {
         "question": question.text,

@@ -84,7 +84,8 @@ def ids_of(
         except UnicodeDecodeError as error:
             raise typer.BadParameter(f"{file} is not UTF-8: {error}", param_hint="--ids") from error
         named += [line.strip() for line in lines if line.strip()]
-    if collection.info().columns["id"] != "int64":
+    info = collection.info()
+    if info.columns[info.id_column] != "int64":
         return [*named]
     return [int(text) if text.lstrip("-").isdecimal() else text for text in named]
 

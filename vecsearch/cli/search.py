@@ -69,10 +69,10 @@ def search(
     if question is not None and not question.strip():
         raise typer.BadParameter("the question is empty", param_hint="'QUESTION'")
     with reporting(debug), open_for(folder, version) as collection:
-        text_column = collection.info().text_column
+        text_columns = collection.info().text_columns
         questions = read_questions(queries) if queries else {"1": str(question)}
         found = collection.search_batch(
-            [text if text_column else vector_of(text) for text in questions.values()],
+            [text if text_columns else vector_of(text) for text in questions.values()],
             k,
             where=where,
             ids=ids_of(collection, one_id, ids),
@@ -84,18 +84,21 @@ def search(
         names = names_in(columns or None)
         for (key, text), hits in zip(questions.items(), found, strict=True):
             if as_json:
-                print_json(_as_json(key, text, hits, names))
+                id_column = collection.info().id_column
+                print_json(_as_json(key, text, hits, names, id_column))
                 continue
             if queries:
                 out.print(f"\n{key}  {text}", style="bold")
-            shown_columns = [name for name in names or [] if name != text_column]
-            print_hits(hits, shown_columns, text_column, text)
+            shown_columns = [name for name in names or [] if name not in text_columns]
+            print_hits(hits, shown_columns, text_columns, text)
             if plan:
                 out.print(str(hits.plan), style="dim", soft_wrap=True)
 
 
-def _as_json(key: str, text: str, hits: Hits, columns: list[str] | None) -> dict[str, Any]:
+def _as_json(
+    key: str, text: str, hits: Hits, columns: list[str] | None, id_column: str
+) -> dict[str, Any]:
     """One answer: rank, score and id of each hit, and the wanted columns (None: all but vector)."""
-    names = None if columns is None else ["id", *(name for name in columns if name != "id")]
+    names = None if columns is None else list(dict.fromkeys([id_column, *columns]))
     rows = [hit.to_dict(names) for hit in hits]
     return {"query_id": key, "query": text, "plan": str(hits.plan), "hits": rows}

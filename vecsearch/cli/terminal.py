@@ -24,7 +24,7 @@ from rich.text import Text
 from vecsearch.errors import RecallWarning, VecsearchError
 
 if TYPE_CHECKING:
-    from vecsearch.query.results import Hits
+    from vecsearch.query.results import Hit, Hits
     from vecsearch.types import BuildResult
 
 EXIT_ERROR = 1  # typer itself exits with 2 after a usage error
@@ -158,7 +158,7 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, query: str) -> None:
+def print_hits(hits: Hits, columns: Sequence[str], text_columns: Sequence[str], query: str) -> None:
     """Print ranked hits as a table: rank, score, some columns, the id and the text's beginning."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rank", justify="right")
@@ -170,19 +170,26 @@ def print_hits(hits: Hits, columns: Sequence[str], text_column: str | None, quer
     room = SNIPPET_LINES * max(out.width - 20 - 12 * len(columns), 40)
     for hit in hits:
         document = Text(visible(str(hit.id)), style="bold cyan")
-        if text_column:
-            document = Text.assemble(
-                document,
-                "\n",
-                _snippet(str(hit[text_column] or "").removeprefix(f"{hit.id}: "), query, room),
-            )
+        text = _text_of(hit, text_columns)
+        if text_columns:
+            snippet = _snippet(text.removeprefix(f"{hit.id}: "), query, room)
+            document = Text.assemble(document, "\n", snippet)
         table.add_row(
             str(hit.rank), f"{hit.score:.3f}", *(_shown(hit[name]) for name in columns), document
         )
     out.print(table if len(hits) else "no document matches")
 
 
+def _text_of(hit: Hit, columns: Sequence[str]) -> str:
+    """The passage of a hit, or its texts together; nothing of a picture."""
+    columns = columns if hit.span is None else [hit.span.column]
+    texts = [hit[name] for name in columns]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        value = json.dumps(_plain(value), ensure_ascii=False)
     return visible("" if value is None else str(_plain(value)))
 
 

@@ -180,13 +180,15 @@ def _texts(path: Path, column: str) -> Iterator[str]:
     from vecsearch.collection import open_collection
     from vecsearch.errors import InvalidInputError
     from vecsearch.ingest.sources import open_source
+    from vecsearch.ingest.texts import joined_texts
     from vecsearch.storage.layout import MANIFESTS
 
     if (path / MANIFESTS).is_dir():
         with open_collection(path) as collection:
-            column = collection.info().text_column or column
-            for batch in collection.scan([column]):
-                yield from (text for text in batch.column(0).to_pylist() if text)
+            names = collection.info().text_columns or (column,)
+            for batch in collection.scan(names):
+                texts = joined_texts(batch, names)
+                yield from (text for text in texts if isinstance(text, str) and text)
         return
     for batch in open_source(path, text_column=column).batches:
         if column not in batch.schema.names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, SupportsIndex
 
@@ -181,10 +182,36 @@ def check_keep_versions(count: Any) -> None:
     check_whole("keep_versions", count, 1)
 
 
-def check_text_column(name: Any) -> None:
-    """Check that a text column's name is free for the user's own column."""
-    if not isinstance(name, str) or name in ("", ID, VECTOR, *RESERVED):
+def check_column_names(id_column: Any, text_column: Any, text_columns: Any) -> list[str] | None:
+    """Check that names are free for the user's own columns; those of the texts.
+
+    Args:
+        id_column: The column of ids, or None.
+        text_column: The column of texts, or None.
+        text_columns: Several of them, or None.
+    """
+    if text_column is not None and text_columns is not None:
+        raise InvalidInputError("create takes text_column or text_columns, one of them")
+    if text_columns is None:
+        names, option = ([] if text_column is None else [text_column]), "text_column"
+    elif isinstance(text_columns, str) or not isinstance(text_columns, Sequence):
         raise InvalidInputError(
-            f"text_column is {shown(name)}; it must be the name of a column, and not one that "
-            "vecsearch uses itself"
+            f"text_columns is {shown(text_columns)}; it must be a list of column names"
         )
+    else:
+        names, option = list(text_columns), "text_columns"
+        if not names:
+            raise InvalidInputError("text_columns is empty; it must name a column")
+    given = [("id_column", id_column)] if id_column is not None else []
+    given += [(option, name) for name in names]
+    for which, name in given:
+        if not isinstance(name, str) or name in ("", VECTOR, *RESERVED):
+            raise InvalidInputError(
+                f"{which} is {name!r}; it must be the name of a column, and not one that "
+                "vecsearch uses itself"
+            )
+    for name in names:
+        if names.count(name) > 1 or name == (id_column or ID):
+            other = "is there twice" if names.count(name) > 1 else "holds the ids"
+            raise InvalidInputError(f"{option}: {name!r} {other}; name another column")
+    return names or None

@@ -2,12 +2,13 @@
 
 Specs: `image:efficientnet-lite0` (offline, the extra `image`), `image:timm/NAME` (any timm model,
 the extra `timm`), `clip:NAME` (a CLIP model that sentence-transformers can load; pictures need the
-extra `image`). A picture is a path or a PIL image.
+extra `image`). A picture is a path, the bytes of a file, or a PIL image.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class ImageEmbedder(BaseEmbedder):
         """Embed pictures.
 
         Args:
-            documents: Paths or PIL images.
+            documents: Paths, bytes of picture files, or PIL images.
 
         Returns:
             float32, shape (len(documents), dim).
@@ -146,7 +147,7 @@ class ClipEmbedder(SentenceTransformerEmbedder):
         """Embed pictures.
 
         Args:
-            documents: Paths or PIL images.
+            documents: Paths, bytes of picture files, or PIL images.
 
         Returns:
             float32, shape (len(documents), dim).
@@ -167,26 +168,28 @@ class ClipEmbedder(SentenceTransformerEmbedder):
 
 
 def open_picture(item: Any, row: int) -> Image:
-    """A path or PIL image as an upright RGB picture.
+    """A path, the bytes of a file, or a PIL image as an upright RGB picture.
 
     Raises:
-        InvalidInputError: It is neither, or cannot be read; the message names the row.
+        InvalidInputError: It is none of them, or cannot be read; the message names the row.
         MissingExtraError: The extra `image` is not installed.
     """
     pil = require("PIL.Image", "pillow", "image", "Reading pictures")
     ops = require("PIL.ImageOps", "pillow", "image", "Reading pictures")
-    if isinstance(item, str | Path):
+    if isinstance(item, str | Path | bytes):
+        shown = "" if isinstance(item, bytes) else f" '{item}'"
         try:
-            with pil.open(item) as file:
+            with pil.open(io.BytesIO(item) if isinstance(item, bytes) else item) as file:
                 picture: Image = ops.exif_transpose(file).convert("RGB")
         except (OSError, SyntaxError, ValueError, pil.DecompressionBombError) as error:
             raise InvalidInputError(
-                f"row {row}: the picture '{item}' cannot be read: {error}"
+                f"row {row}: the picture{shown} cannot be read: {error}"
             ) from error
         return picture
     if not isinstance(item, pil.Image):
         raise InvalidInputError(
-            f"row {row}: a picture is a path or a PIL image, not {type(item).__name__}"
+            f"row {row}: a picture is a path, the bytes of a file or a PIL image, not "
+            f"{type(item).__name__}"
         )
     upright: Image = ops.exif_transpose(item).convert("RGB")
     return upright

@@ -30,7 +30,7 @@ from vecsearch.evaluation.qrels import (
 from vecsearch.evaluation.quality import QualityReport, first_ids, mean_scores
 from vecsearch.query.results import Hits
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import BEIR_ID, ID, Id
+from vecsearch.types import BEIR_ID, Id
 
 DEPTHS = (10, 100)
 Search = Callable[[Any, int], Sequence[Hits]]
@@ -142,7 +142,7 @@ def _read(
 
 def _missing_documents(snapshot: Snapshot, documents: Sequence[str]) -> tuple[str, ...]:
     """Which documents are not in the collection; InvalidInputError if none of them is."""
-    kind = snapshot.manifest.schema.field(ID).type
+    kind = snapshot.manifest.id_type
     numeric = pa.types.is_integer(kind)
     possible = [name for name in documents if not numeric or _is_int64(name)]
     ids = pa.array([int(name) if numeric else name for name in possible], kind)
@@ -169,16 +169,17 @@ def _missing_documents(snapshot: Snapshot, documents: Sequence[str]) -> tuple[st
 
 
 def _check_beir_ids(snapshot: Snapshot, judged: set[str], present: set[str]) -> None:
-    """Refuse a collection whose column `_id` holds the judged ids, while `id` holds others."""
-    if BEIR_ID not in snapshot.manifest.schema.names:
+    """Refuse a collection whose column `_id` holds the judged ids, while the id holds others."""
+    id_column = snapshot.manifest.id_column
+    if BEIR_ID not in snapshot.manifest.schema.names or id_column == BEIR_ID:
         return
-    rows = snapshot.take([BEIR_ID, ID], snapshot.live.rows)
-    pairs = zip(rows.column(BEIR_ID).to_pylist(), rows.column(ID).to_pylist(), strict=True)
+    rows = snapshot.take([BEIR_ID, id_column], snapshot.live.rows)
+    pairs = zip(rows.column(BEIR_ID).to_pylist(), rows.column(id_column).to_pylist(), strict=True)
     other = [(str(key), str(found)) for key, found in pairs if str(key) in judged]
     if len(other) >= len(present) and any(key != found for key, found in other):
         raise InvalidInputError(
-            "the judged ids are in the column '_id' of the collection, not in 'id': other "
-            "documents would be judged",
+            f"the judged ids are in the column '_id' of the collection, not in {id_column!r}: "
+            "other documents would be judged",
             hint='make the collection again, and add the data with id_column="_id"',
             command_hint="make the collection again, and ingest the data with --id-column _id",
         )

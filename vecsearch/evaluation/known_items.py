@@ -25,8 +25,9 @@ cloze MRR@10 of .15, .26, .64, .74 and .85; with the real questions of XQuAD-en 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from vecsearch.evaluation.judged import Search
 from vecsearch.evaluation.metrics import mrr_at_k
 from vecsearch.evaluation.quality import QualityReport, mean_scores
 from vecsearch.ingest.sentences import Span, sentence_spans
+from vecsearch.ingest.texts import joined
 from vecsearch.query.documents import documents_by_id
 from vecsearch.query.results import Hits
 from vecsearch.storage.snapshot import Snapshot
@@ -110,10 +112,9 @@ def known_item_quality(
     questions = model.embed_queries([item.question for item in items])
     hits = search(questions, DEPTH)
     own_scores = _scores_without_question(items, questions, model, split, snapshot.manifest.metric)
-    text_column = snapshot.manifest.text_column or ""
     known_item, cloze = [], []
     for item, found, own_score in zip(items, hits, own_scores, strict=True):
-        ranked = _without_duplicates(item, found, text_column)
+        ranked = _without_duplicates(item, found, snapshot.manifest.text_columns)
         known_item.append([id for id, _ in ranked])
         better = [id for id, score in ranked if id != item.id and score > own_score]
         cloze.append([*better, item.id])
@@ -133,7 +134,7 @@ def _make_items(
     snapshot: Snapshot, rows: Positions, wanted: int, rng: np.random.Generator
 ) -> tuple[list[Item], int]:
     """Up to `wanted` questions of random documents, and how many documents were read for them."""
-    column = str(snapshot.manifest.text_column)
+    columns = snapshot.manifest.text_columns
     if snapshot.manifest.chunked and len(rows):
         first_passages = snapshot.take([CHUNK], rows).column(0).to_numpy() == 0
         rows = rows[first_passages]  # one row for each document
@@ -142,9 +143,9 @@ def _make_items(
     documents_read = 0
     for start in range(0, len(order), WINDOW):
         ids = snapshot.ids_at(order[start : start + WINDOW])
-        for id, document in zip(ids, documents_by_id(snapshot, ids, [column]), strict=True):
+        for id, document in zip(ids, documents_by_id(snapshot, ids, columns), strict=True):
             documents_read += 1
-            question = make_question((document or {}).get(column) or "", rng)
+            question = make_question(_text_of(document), rng)
             if question is not None:
                 items.append(Item(id, *question))
             if len(items) == wanted:
@@ -155,6 +156,12 @@ def _make_items(
             "more than a few words; give queries and qrels"
         )
     return items, documents_read
+
+
+def _text_of(document: Mapping[str, Any] | None) -> str:
+    """What is embedded of a document; nothing for a picture."""
+    texts = [text for text in (document or {}).values() if isinstance(text, str)]
+    return joined(texts) or ""
 
 
 def make_question(text: str, rng: np.random.Generator) -> tuple[str, str, bool] | None:
@@ -199,11 +206,12 @@ def _length(text: str) -> int:
     return weighted_length(text.strip(), CJK_WEIGHT)
 
 
-def _without_duplicates(item: Item, hits: Hits, text_column: str) -> list[tuple[Id, float]]:
+def _without_duplicates(
+    item: Item, hits: Hits, text_columns: Sequence[str]
+) -> list[tuple[Id, float]]:
     """(id, score) of the hits, without other documents that contain the very question."""
-    contains = [
-        isinstance(text, str) and item.question in text for text in hits.column(text_column)
-    ]
+    rows = zip(*map(hits.column, text_columns), strict=True)
+    contains = [item.question in (joined(texts) or "") for texts in rows]
     return [
         (id, score)
         for id, score, duplicate in zip(hits.ids, hits.scores.tolist(), contains, strict=True)

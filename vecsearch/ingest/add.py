@@ -24,15 +24,17 @@ from vecsearch.ingest.passages import Passages, PassageSplitter, Split
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.ingest.sources import Places, Reading
+from vecsearch.ingest.texts import joined_texts
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import merge_small
-from vecsearch.storage.schema import ID_DECLARED, encode_vectors
+from vecsearch.storage.names import OPEN_SETTINGS, named_by_data
+from vecsearch.storage.schema import encode_vectors
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
 from vecsearch.storage.widening import exact_cast, first_misfit
-from vecsearch.types import ID, AddResult, OnConflict
+from vecsearch.types import AddResult, OnConflict
 
 
 def add_documents(
@@ -42,7 +44,7 @@ def add_documents(
     on_conflict: OnConflict = "error",
     embedder: EmbedTexts | None = None,
     split: Split | None = None,
-    id_column: str = "id",
+    id_column: str | None = None,
     text_column: str | None = None,
     progress: Callable[[int], None] = lambda count: None,
     places: Places | None = None,
@@ -59,7 +61,7 @@ def add_documents(
             which needs `complete`.
         embedder: The collection's model; None for a collection of given vectors.
         split: The chunker's `split`; None keeps documents whole.
-        id_column: The name of the id column in the data.
+        id_column: The name of the id column in the data; None for the collection's own.
         text_column: The name of the text column in the data; None for the collection's own.
         progress: Called with the number of rows after each window.
         places: Where the rows come from, for messages; None calls them by their number.
@@ -153,7 +155,7 @@ class AddTransaction:
         on_conflict: OnConflict,
         embedder: EmbedTexts | None,
         split: Split | None,
-        id_column: str,
+        id_column: str | None,
         text_column: str | None,
         bad_rows: BadRows,
         complete: MakeCompleter | None = None,
@@ -172,14 +174,15 @@ class AddTransaction:
         with store.staging() as staging:
             segments = SegmentBuffer(staging, store.limits)
             partial = complete is not None
-            checker = RowChecker(base.manifest, id_column, text_column, project, partial=partial)
+            manifest = named_by_data(base.manifest, id_column, text_column)
+            checker = RowChecker(manifest, id_column, text_column, project, partial=partial)
             yield cls(
                 store,
                 base,
                 segments,
                 checker,
-                ConflictResolver(on_conflict, base, segments, id_column, bad_rows.places),
-                PassageSplitter(base.manifest, split),
+                ConflictResolver(on_conflict, base, segments, checker.id_source, bad_rows.places),
+                PassageSplitter(manifest, split),
                 None if embedder is None else DocumentEncoder(embedder, base, store.root),
                 bad_rows,
                 None if complete is None else complete(base, checker),
@@ -260,8 +263,8 @@ class AddTransaction:
     def _embedded(self, rows: Rows, passages: Passages, *, keep: bool) -> Vectors:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""
         assert self.encoder is not None  # the checker refuses rows without vector or embedder
-        texts: list[str] = passages.batch.column(self.base.manifest.text_column).to_pylist()
-        replaced = rows.batch.column(ID) if self.conflicts.replaces else None
+        texts = joined_texts(passages.batch, self.checker.manifest.text_columns)
+        replaced = rows.ids if self.conflicts.replaces else None
 
         def place_of(number: int) -> str:
             row = number if passages.spans is None else int(passages.spans[number, 0])
@@ -298,7 +301,14 @@ class AddTransaction:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _check_unchanged(self, latest: Manifest) -> None:
-        before = self.base.manifest
+        before, named = self.base.manifest, self.checker.manifest
+        own_names = named.id_column, named.text_columns
+        is_renamed = own_names != (latest.id_column, latest.text_columns)
+        if is_renamed and not latest.settings.get("open_schema"):
+            raise ConflictError(
+                "another writer named the columns of ids and texts while this add was running: run "
+                "it again"
+            )
         if (latest.schema, latest.embedder, latest.dim, latest.metric) != (
             before.schema,
             before.embedder,
@@ -329,11 +339,10 @@ class AddTransaction:
             operation,
             schema=self.checker.schema(),
             segments=(*segments, *staged),
+            text_column=self.checker.manifest.text_column,
             next_id=max(self.checker.next_id, latest.next_id),
             settings={
-                name: value
-                for name, value in latest.settings.items()
-                if name not in ("open_schema", ID_DECLARED)
+                name: value for name, value in latest.settings.items() if name not in OPEN_SETTINGS
             },
         )
 
@@ -344,6 +353,5 @@ def _cast_to(kind: pa.DataType, array: pa.Array) -> pa.Array:
 
 def _with_shifted_ids(staging: Staging, entry: SegmentEntry, shift: int) -> SegmentEntry:
     batch = staging.open_segment(entry).batch
-    column = batch.schema.get_field_index(ID)
-    ids = pa.array(batch.column(column).to_numpy() + shift)
-    return staging.write_segment(batch.set_column(column, batch.schema.field(column), ids))
+    ids = pa.array(batch.column(0).to_numpy() + shift)
+    return staging.write_segment(batch.set_column(0, batch.schema.field(0), ids))

@@ -17,10 +17,11 @@ from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.ingest.sources import Places
 from vecsearch.storage.ids import Keys, id_keys
 from vecsearch.storage.manifest import SegmentEntry
+from vecsearch.storage.schema import id_name
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import delete_rows
-from vecsearch.types import CHUNK, ID, OnConflict
+from vecsearch.types import CHUNK, OnConflict
 
 
 class SeenKeys:
@@ -88,7 +89,7 @@ class ConflictResolver:
         Raises:
             DuplicateIdError: An id repeats, and on_conflict is "error".
         """
-        keys = id_keys(rows.batch.column(ID))
+        keys = id_keys(rows.ids)
         for find_repeated in (self._in_window, self._in_add, self._in_collection):
             repeated = find_repeated(rows, keys)
             if repeated.any():
@@ -107,7 +108,7 @@ class ConflictResolver:
             return  # they are replaced like the others: delete_replaced looks at `latest`
         for number, entry in enumerate(self.segments.entries):
             segment = self.segments.open(entry)
-            ids = segment.column(ID)
+            ids = segment.column(id_name(segment.schema))
             owners, _ = latest.locate(ids)
             if not len(owners):
                 continue
@@ -129,8 +130,8 @@ class ConflictResolver:
         if not self.replaces:
             return latest.manifest.segments, 0
         positions = [
-            latest.locate(self.segments.open(entry).column(ID))[1]
-            for entry in self.segments.entries
+            latest.locate(segment.column(id_name(segment.schema)))[1]
+            for segment in map(self.segments.open, self.segments.entries)
         ]
         segments = delete_rows(latest, np.unique(np.concatenate(positions)), self.segments.staging)
         documents_left = sum(entry.documents for entry in segments)
@@ -142,7 +143,7 @@ class ConflictResolver:
         if len(np.unique(keys)) == len(keys):
             return repeated
         # Keys of text ids are digests: compare the ids themselves.
-        ids = rows.batch.column(ID)
+        ids = rows.ids
         codes = ids.dictionary_encode().indices.to_numpy()
         _, first = np.unique(codes, return_index=True)
         _, last = np.unique(codes[::-1], return_index=True)
@@ -163,11 +164,11 @@ class ConflictResolver:
         if not len(candidates):
             return repeated
         self.segments.flush()
-        ids = rows.batch.column(ID)
+        ids = rows.ids
         wanted = ids.take(pa.array(candidates))
         for number, entry in enumerate(self.segments.entries):
             segment = self.segments.open(entry)
-            found = pc.index_in(segment.column(ID), value_set=wanted)
+            found = pc.index_in(segment.column(id_name(segment.schema)), value_set=wanted)
             staged_rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
             if not len(staged_rows):
                 continue
@@ -187,7 +188,7 @@ class ConflictResolver:
         stored = np.zeros(len(keys), bool)
         if self.replaces:
             return stored
-        ids = rows.batch.column(ID)
+        ids = rows.ids
         owners, _ = self.base.locate(ids)
         stored[owners] = True
         if self.on_conflict == "error" and len(owners):

@@ -12,6 +12,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.show import shown
 from vecsearch.errors import EmbedderError
+from vecsearch.ingest.texts import joined_texts
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.ingest.vector_column import vector_defect
 from vecsearch.storage.manifest import EmbedderEntry
@@ -60,7 +61,7 @@ class DocumentEncoder:
         """Vectors of `texts`.
 
         Args:
-            texts: The passages.
+            texts: The passages, or pictures.
             place_of: Where a text, by its number, comes from; for messages.
             replaced: Ids of documents whose stored vectors may be reused; None for none.
             keep: Whether to write new vectors to the cache, for the case of an interruption.
@@ -105,8 +106,8 @@ class DocumentEncoder:
         _, positions = self.base.locate(ids)
         if not len(positions):
             return {}
-        text_column = self.base.manifest.text_column or ""
-        texts = self.base.take([text_column], positions).column(0).to_pylist()
+        columns = self.base.manifest.text_columns
+        texts = joined_texts(self.base.take(columns, positions), columns)
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.storage.manifest import Manifest
-from vecsearch.types import CHUNK, END, START
+from vecsearch.types import CHUNK, END, START, TEXT_NUMBER
 
 Split = Callable[[str], Sequence[tuple[int, int]]]
 
@@ -20,9 +20,12 @@ class Passages:
     """The rows to store.
 
     Attributes:
-        batch: One row per passage; the text column holds the passage, the others the document's.
-        spans: int64 (passages, 4): document row in the window, ordinal, start and end. None in a
-            collection without a chunker, where each document is one row.
+        batch: One row per passage; its text column holds the passage. Columns of metadata hold the
+            document's values. Of several text columns, the others are null, but for the blank ones
+            in the first row of a document.
+        spans: int64 (passages, 5): document row in the window, ordinal, start and end, and the
+            number of the text column. None in a collection without a chunker, where each document
+            is one row.
     """
 
     batch: pa.RecordBatch
@@ -32,8 +35,9 @@ class Passages:
         """The passage columns of a segment; none in a collection without a chunker."""
         if self.spans is None:
             return {}
-        ordinals, starts, ends = self.spans[:, 1:].astype(np.int32).T
-        return {CHUNK: pa.array(ordinals), START: pa.array(starts), END: pa.array(ends)}
+        names = (CHUNK, START, END, TEXT_NUMBER)
+        columns = self.spans[:, 1:].astype(np.int32).T
+        return {name: pa.array(column) for name, column in zip(names, columns, strict=True)}
 
     def first_split_document(self) -> int | None:
         """The window row of the first document with more than one passage, if there is one."""
@@ -52,25 +56,42 @@ class PassageSplitter:
     """
 
     def __init__(self, manifest: Manifest, split: Split | None) -> None:
-        chunked = CHUNK in manifest.schema.names
-        self.text_column = manifest.text_column if chunked else None
+        self.text_columns = manifest.text_columns if manifest.chunked else ()
         self.split_text = split
 
     def split(self, documents: pa.RecordBatch) -> Passages:
         """Split each document; the spans overlap where the chunker's do."""
-        if self.text_column is None:
+        if not self.text_columns:
             return Passages(documents, None)
-        spans: list[tuple[int, int, int, int]] = []
-        texts: list[str | None] = []
-        for row, text in enumerate(documents.column(self.text_column).to_pylist()):
-            for ordinal, (start, end) in enumerate(covering_spans(self.split_text, text)):
-                spans.append((row, ordinal, start, end))
-                texts.append(None if text is None else text[start:end])
-        table = np.array(spans, np.int64).reshape(-1, 4)
+        spans: list[tuple[int, int, int, int, int]] = []
+        columns: list[list[str | None]] = [[] for _ in self.text_columns]
+        rows = [documents.column(name).to_pylist() for name in self.text_columns]
+        for row, texts in enumerate(zip(*rows, strict=True)):
+            shown = _texts_to_split(texts)
+            passages = [
+                (number, start, end)
+                for number in shown
+                for start, end in covering_spans(self.split_text, texts[number])
+            ]
+            for ordinal, (number, start, end) in enumerate(passages):
+                spans.append((row, ordinal, start, end, number))
+                for other, text in enumerate(texts):
+                    if other == number:
+                        columns[other].append(None if text is None else text[start:end])
+                    else:
+                        columns[other].append(text if not ordinal and other not in shown else None)
+        table = np.array(spans, np.int64).reshape(-1, 5)
         batch = documents.take(pa.array(table[:, 0]))
-        column = batch.schema.get_field_index(self.text_column)
-        field = batch.schema.field(column)
-        return Passages(batch.set_column(column, field, pa.array(texts, pa.large_string())), table)
+        for name, values in zip(self.text_columns, columns, strict=True):
+            at = batch.schema.get_field_index(name)
+            array = pa.array(values, pa.large_string())
+            batch = batch.set_column(at, batch.schema.field(at), array)
+        return Passages(batch, table)
+
+
+def _texts_to_split(texts: Sequence[str | None]) -> list[int]:
+    """The numbers of the texts of a document that are not blank; the first one if all are."""
+    return [number for number, text in enumerate(texts) if text and text.strip()] or [0]
 
 
 def covering_spans(split: Split | None, text: str | None) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.texts import without_text
 from vecsearch.ingest.vector_column import (
     check_vectors,
     first_true,
@@ -25,8 +26,9 @@ from vecsearch.ingest.vector_column import (
     vector_width,
 )
 from vecsearch.storage.manifest import Manifest
-from vecsearch.storage.schema import ID_DECLARED, convert, metadata_schema, storage_type
-from vecsearch.types import ID, RESERVED, VECTOR
+from vecsearch.storage.names import TEXT_DECLARED
+from vecsearch.storage.schema import ID_DECLARED, TEXT_TYPES, convert, metadata_schema, storage_type
+from vecsearch.types import BEIR_ID, ID, RESERVED, TEXT, VECTOR
 
 LARGEST_ID = 2**63 - 1
 
@@ -48,6 +50,11 @@ class Rows:
     numbers: npt.NDArray[np.int64]
     stored: pa.RecordBatch | None = None
 
+    @property
+    def ids(self) -> pa.Array:
+        """The ids, the first column."""
+        return self.batch.column(0)
+
     def keep(self, mask: Mask) -> Rows:
         """The rows where the mask is true."""
         if mask.all():
@@ -65,7 +72,7 @@ class RowChecker:
 
     Args:
         manifest: The collection.
-        id_column: The name of the id column in the data.
+        id_column: The name of the id column in the data; None for the collection's own.
         text_column: The name of the text column in the data; None for the collection's own.
         project: Reduces given vectors of the embedder's full dimension; None without an embedder.
         partial: Whether rows may lack columns that documents have, as those of an update do. Their
@@ -75,7 +82,7 @@ class RowChecker:
     def __init__(
         self,
         manifest: Manifest,
-        id_column: str,
+        id_column: str | None,
         text_column: str | None,
         project: Callable[[Vectors], Vectors] | None,
         *,
@@ -84,7 +91,8 @@ class RowChecker:
         self.partial = partial
         self.manifest = manifest
         self.project = project
-        self.id_column = id_column
+        self.given = (id_column, text_column)
+        self.id_source = id_column or manifest.id_column
         self.text_source = text_column or manifest.text_column
         self.has_embedder = project is not None and manifest.text_column is not None
         self.generates_ids: bool | None = None
@@ -110,12 +118,12 @@ class RowChecker:
         self._check_names(batch.schema.names)
         if self.metadata is None:
             self.metadata = self._first_schema(batch)
-        has_ids = ID in batch.schema.names
+        has_ids = self.manifest.id_column in batch.schema.names
         if self.generates_ids is None:
             self.generates_ids = not has_ids
         arrays = []
         for number, field in enumerate(self.metadata):
-            if field.name == ID and not has_ids:
+            if number == 0 and not has_ids:
                 arrays.append(self._generate_ids(batch.num_rows, field.type))
             elif field.name in batch.schema.names:
                 array, wider = convert(batch.column(field.name), field, first)
@@ -126,11 +134,11 @@ class RowChecker:
                 arrays.append(pa.nulls(batch.num_rows, field.type))
         checked = pa.RecordBatch.from_arrays(arrays, schema=self.metadata)
         check_times(checked, first)
-        self._check_ids(checked.column(ID), first)
+        self._check_ids(checked.column(0), first)
         vectors = self._vectors(batch, first)
         rows = Rows(checked, vectors, np.arange(first, first + batch.num_rows))
         if self.has_embedder and vectors is None and not self.partial:
-            check_texts(rows, str(self.manifest.text_column))
+            check_texts(rows, self.manifest.text_columns, str(self.text_source))
         return rows
 
     def schema(self) -> pa.Schema:
@@ -150,20 +158,58 @@ class RowChecker:
             raise InvalidInputError(
                 f"the data has more than one column {repeated[0]!r}: rename one of them"
             )
-        renames = {self.id_column: ID}
+        renames = {self.id_source: self.manifest.id_column}
         if self.text_source and self.manifest.text_column:
+            self._require_text_name(self.text_source)
             renames[self.text_source] = self.manifest.text_column
         for source, target in renames.items():
-            if source != target and source not in names:
+            if source in self.given and source not in names:
                 raise InvalidInputError(
                     f"the data has no column {shown(source)}{did_you_mean(source, names)}"
                 )
             if source != target and target in names:
                 raise InvalidInputError(
-                    f"column {source!r} would become {target!r}, but the data has a column "
+                    f"the collection calls column {source!r} {target!r}, but the data has a column "
                     f"{target!r} too: rename or drop one of them"
                 )
         return batch.rename_columns([renames.get(name, name) for name in names])
+
+    def _require_text_name(self, source: str) -> None:
+        """Refuse one text column for a collection that embeds several."""
+        texts = self.manifest.text_columns
+        if len(texts) > 1 and source != texts[-1]:
+            raise InvalidInputError(
+                f"the collection embeds the columns {', '.join(map(repr, texts))}, and not "
+                f"{source!r} alone: give the columns of the data these names",
+                hint="leave out text_column=",
+                command_hint="leave out --text-column",
+            )
+
+    def _check_special_names(self, names: Sequence[str]) -> None:
+        """Refuse data whose ids or texts are in a column of another name."""
+        manifest = self.manifest
+        known = manifest.schema.names if self.metadata is None else self.metadata.names
+        unknown = [name for name in names if name not in (*known, VECTOR)]
+        if manifest.id_column not in names:
+            like = _named_like(manifest.id_column, (ID, BEIR_ID), unknown)
+            if like is not None:
+                raise InvalidInputError(
+                    f"the data has no column {manifest.id_column!r} of ids, but a column {like!r}",
+                    hint=f"did you mean id_column={like!r}? If it holds no ids, rename it",
+                    command_hint=f"did you mean --id-column {like}? If it holds no ids, rename it",
+                )
+        texts = [name for name in manifest.text_columns if name in names]
+        if self.partial or not manifest.text_columns or (texts and self.metadata is not None):
+            return
+        missing = next((name for name in manifest.text_columns if name not in names), None)
+        if missing is None or (VECTOR in names and _named_like(missing, (TEXT,), unknown) is None):
+            return
+        option = "text_column" if len(manifest.text_columns) == 1 else "text_columns"
+        raise InvalidInputError(
+            f"the data has no text column {missing!r}{did_you_mean(missing, names)}",
+            hint=f"name another with {option}=",
+            command_hint="name another with --text-column",
+        )
 
     def _check_names(self, names: Sequence[str]) -> None:
         for name in names:
@@ -171,6 +217,7 @@ class RowChecker:
                 raise InvalidInputError(
                     f"column name {name!r} is reserved for vecsearch: rename the column"
                 )
+        self._check_special_names(names)
         if self.metadata is not None:
             known = [*self.metadata.names, VECTOR]
             for name in names:
@@ -178,13 +225,14 @@ class RowChecker:
                     raise InvalidInputError(
                         f"column {name!r} is not in the collection{did_you_mean(name, known)}",
                         hint=f"to have it, call add_column({name!r}, type) first",
-                        command_hint="remove it from the data, or add it to the collection in "
-                        "Python first",
+                        command_hint="remove it from the data, or add it with "
+                        "`vecsearch add-column` first",
                     )
         if self.partial:
-            if ID not in names:
+            if self.manifest.id_column not in names:
                 raise InvalidInputError(
-                    "the data has no column 'id', so nothing says which documents to update"
+                    f"the data has no column {self.id_source!r}, so nothing says which documents "
+                    "to update"
                 )
             return
         if VECTOR not in names and not self.has_embedder:
@@ -195,49 +243,48 @@ class RowChecker:
                 command_hint=f"give vectors of {self.manifest.dim} numbers, or make a new "
                 "collection with --embedder",
             )
-        text = self.manifest.text_column
-        if VECTOR not in names and text and text not in names:
+        if self.generates_ids is False and self.manifest.id_column not in names:
             raise InvalidInputError(
-                f"the data has no text column {shown(text)}{did_you_mean(text, names)}",
-                hint="name another with text_column=",
-                command_hint="name another with --text-column",
+                f"the column {self.id_source!r} is missing in a later part of the data: give an id "
+                "to every row, or to none"
             )
-        if self.generates_ids is False and ID not in names:
-            raise InvalidInputError(
-                "the column 'id' is missing in a later part of the data: give an id to every row, "
-                "or to none"
-            )
-        if ID not in names and self.metadata is not None:
-            kind = self.metadata.field(ID).type
+        if self.manifest.id_column not in names and self.metadata is not None:
+            kind = self.metadata.field(0).type
             if not pa.types.is_integer(kind):
                 raise InvalidInputError(
-                    "the data has no column 'id', and the ids of this collection are strings: "
-                    "give an id to every row"
+                    f"the data has no column {self.id_source!r}, and the ids of this collection "
+                    "are strings: give an id to every row",
+                    hint="or name the column that holds them with id_column=",
+                    command_hint="or name the column that holds them with --id-column",
                 )
 
     def _first_schema(self, batch: pa.RecordBatch) -> pa.Schema:
         """The metadata columns of a new collection."""
-        has_ids = ID in batch.schema.names
-        id_type = _id_type(batch.schema.field(ID).type) if has_ids else pa.int64()
-        if self.manifest.settings.get(ID_DECLARED):
-            id_type = self.manifest.schema.field(ID).type
-        fields = [pa.field(ID, id_type, nullable=False)]
-        text = self.manifest.text_column
-        if text:
-            fields.append(pa.field(text, pa.large_string()))
-        declared = [
-            field
-            for field in metadata_schema(self.manifest.schema)
-            if field.name not in (ID, VECTOR, text)
-        ]
-        fields += declared
-        names = (ID, VECTOR, text, *(field.name for field in declared))
+        manifest = self.manifest
+        id_type = manifest.id_type
+        if manifest.id_column in batch.schema.names and not manifest.settings.get(ID_DECLARED):
+            kind = batch.schema.field(manifest.id_column).type
+            id_type = _id_type(self.id_source, kind)
+        declared = list(metadata_schema(manifest.schema))
+        fields = [declared[0].with_type(id_type), *declared[1:]]
+        text = manifest.text_column
+        if text in batch.schema.names and self._takes_pictures():
+            kind = storage_type(batch.schema.field(text).type)
+            if kind in TEXT_TYPES:
+                fields[1] = fields[1].with_type(kind)  # it follows the id
+        names = (VECTOR, *(field.name for field in fields))
         fields += [
             pa.field(field.name, storage_type(field.type))
             for field in batch.schema
             if field.name not in names
         ]
         return pa.schema(fields)
+
+    def _takes_pictures(self) -> bool:
+        """Whether the text column of an empty collection may become one of pictures."""
+        manifest = self.manifest
+        is_stated = manifest.settings.get(TEXT_DECLARED)
+        return len(manifest.text_columns) == 1 and not manifest.chunked and not is_stated
 
     def _generate_ids(self, count: int, kind: pa.DataType) -> pa.Array:
         if self.next_id + count > LARGEST_ID:
@@ -251,13 +298,13 @@ class RowChecker:
 
     def _check_ids(self, ids: pa.Array, first: int) -> None:
         if ids.null_count:
-            raise row_error(first + first_true(ids.is_null()), self.id_column, "the id is missing")
+            raise row_error(first + first_true(ids.is_null()), self.id_source, "the id is missing")
         if pa.types.is_integer(ids.type) and len(ids):
             self.next_id = max(self.next_id, pc.max(ids).as_py() + 1)
         elif len(ids):
             empty = pc.equal(pc.binary_length(ids), 0)
             if pc.any(empty).as_py():
-                raise row_error(first + first_true(empty), self.id_column, "the id is empty")
+                raise row_error(first + first_true(empty), self.id_source, "the id is empty")
 
     def _vectors(self, batch: pa.RecordBatch, first: int) -> Vectors | None:
         if VECTOR not in batch.schema.names:
@@ -271,24 +318,41 @@ class RowChecker:
         return check_vectors(matrix, metric, first, dtype)
 
 
-def check_texts(rows: Rows, name: str) -> None:
-    """Raises InvalidInputError for a text that is missing or empty, where it is to be embedded."""
-    text = rows.batch.column(name)
-    if text.null_count:
-        row = int(rows.numbers[first_true(text.is_null())])
-        raise row_error(row, name, "the text is missing")
-    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0)
-    if pc.any(blank).as_py():
-        raise row_error(int(rows.numbers[first_true(blank)]), name, "the text is empty")
+def check_texts(rows: Rows, columns: Sequence[str], source: str) -> None:
+    """Raises InvalidInputError for a row without anything to embed.
+
+    Args:
+        rows: Checked rows.
+        columns: The columns that are embedded.
+        source: What the data calls the last of them.
+    """
+    missing = without_text(rows.batch, columns)
+    if not pc.any(missing).as_py():
+        return
+    at = first_true(missing)
+    row = int(rows.numbers[at])
+    if len(columns) > 1:
+        names = " and ".join(map(repr, columns))
+        raise InvalidInputError(f"row {row}, columns {names}: no text to embed")
+    text = rows.batch.column(columns[0])
+    what = "picture" if pa.types.is_large_binary(text.type) else "text"
+    fault = "empty" if text.is_valid()[at].as_py() else "missing"
+    raise row_error(row, source, f"the {what} is {fault}")
 
 
-def _id_type(kind: pa.DataType) -> pa.DataType:
+def _id_type(name: str, kind: pa.DataType) -> pa.DataType:
     stored = storage_type(kind)
     if pa.types.is_integer(stored):
         return pa.int64()
     if pa.types.is_large_string(stored):
         return stored
-    raise InvalidInputError(f"column 'id' is {kind}: ids are integers or strings")
+    raise InvalidInputError(f"column {name!r} is {kind}: ids are integers or strings")
+
+
+def _named_like(name: str, usual: Sequence[str], others: Sequence[str]) -> str | None:
+    """A column that is called as `name` or a usual name is, but for capitals."""
+    looked_for = {name.casefold(), *usual}
+    return next((other for other in others if other.casefold() in looked_for), None)
 
 
 def check_times(batch: pa.RecordBatch, first: int) -> None:

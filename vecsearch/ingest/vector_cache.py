@@ -99,9 +99,10 @@ class VectorCache:
             self.folder.rmdir()
 
 
-def text_key(text: str) -> bytes:
-    """The 16 bytes that stand for a text."""
-    return blake2b(text.encode(), digest_size=16).digest()
+def text_key(text: str | bytes) -> bytes:
+    """The 16 bytes that stand for a text, or a picture."""
+    content = text.encode() if isinstance(text, str) else text
+    return blake2b(content, digest_size=16).digest()
 
 
 def digest(content: bytes | memoryview) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.json_column import NotJsonError, as_json, is_json
 from vecsearch.errors import CorruptedError, VecsearchError, VersionNotFoundError
 from vecsearch.index.derived import DERIVED
 from vecsearch.storage import disk, locks, log, manifest_json
@@ -28,7 +29,7 @@ from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment, can_read_as
 from vecsearch.storage.snapshot import open_snapshot
-from vecsearch.types import CHUNK, ID
+from vecsearch.types import CHUNK
 
 MODEL_REMEDY = "restore a backup, or open the collection with the model itself: embedder=..."
 MANIFEST_REMEDY = (
@@ -258,12 +259,24 @@ def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> Non
     )
     segment.whole()
     segment.batch.validate(full=True)
+    for item in segment.schema:
+        nulls = segment.batch.column(item.name).null_count
+        _require(item.nullable or not nulls, f"column {item.name!r} has nulls")
+        if is_json(item.type):
+            _require_json(segment.batch.column(item.name), item.name)
     check_encoded(segment.batch, manifest.metric)
     if entry.tombstones is None:
         _require(
             entry.documents == count_documents(segment.batch),
             "it has another number of documents than the manifest says",
         )
+
+
+def _require_json(column: pa.Array, name: str) -> None:
+    try:
+        as_json(column)
+    except NotJsonError as error:
+        raise CorruptedError(f"column {name!r}, row {error.row}, is not JSON: {error}") from error
 
 
 def _compare_tombstones(root: Path, entry: SegmentEntry) -> None:
@@ -286,12 +299,12 @@ def _compare_text(root: Path, number: int) -> None:
 
 def _compare_all_ids(root: Path, manifest: Manifest) -> None:
     """No two live rows have the same id, or where documents have passages, are the same passage."""
-    names = [ID, CHUNK] if manifest.chunked else [ID]
+    names = [manifest.id_column, *([CHUNK] if manifest.chunked else [])]
     snapshot = open_snapshot(root, OpenFiles(root), manifest.version)
     rows = pa.table(snapshot.take(names, snapshot.live.rows))
     counts = rows.group_by(names).aggregate([([], "count_all")])
     duplicates = counts.filter(pc.greater(counts["count_all"], 1))
     if len(duplicates):
         raise CorruptedError(
-            f"duplicate id {duplicates[ID][0].as_py()!r} in version {manifest.version}"
+            f"duplicate id {duplicates[names[0]][0].as_py()!r} in version {manifest.version}"
         )

@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
 from vecsearch.common.json_arrays import from_json, needs_type
+from vecsearch.common.json_column import NotJsonError, as_json, is_json, type_name
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import RowChecker, check_times
-from vecsearch.ingest.sources.dicts import to_batch
+from vecsearch.ingest.sources.dicts import to_array, to_batch
 from vecsearch.ingest.sources.row_types import Block, Columns, row_name
 from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
@@ -34,7 +35,7 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
 from vecsearch.storage.widening import is_widening
-from vecsearch.types import ID, VECTOR, DeleteResult, Id, UpdateResult
+from vecsearch.types import VECTOR, DeleteResult, Id, UpdateResult
 
 _KNOWN_TO_ARROW = (Decimal, dt.time, dt.timedelta)
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
@@ -103,7 +104,7 @@ def documents_of(latest: Snapshot, positions: Positions) -> int:
 
 def first_ids(latest: Snapshot, positions: Positions) -> tuple[Id, ...]:
     """The ids of the first few documents among rows, for the result of a dry run."""
-    ids = pc.unique(latest.take([ID], positions[:FIRST_ROWS]).column(0))
+    ids = pc.unique(latest.take([latest.manifest.id_column], positions[:FIRST_ROWS]).column(0))
     return tuple(ids[:FIRST_IDS].to_pylist())
 
 
@@ -113,7 +114,8 @@ def whole_documents(snapshot: Snapshot, selection: RowSelection) -> Positions:
         return selection.rows  # each document is one row
     if not selection.count:
         return selection.rows
-    return snapshot.locate(pc.unique(snapshot.take([ID], selection.rows).column(0)))[1]
+    ids = snapshot.take([snapshot.manifest.id_column], selection.rows).column(0)
+    return snapshot.locate(pc.unique(ids))[1]
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def update(
     with changing(store, dry_run=dry_run) as (latest, staging):
         columns, schema = {}, latest.manifest.schema
         for name, value in values.items():
-            array, field = _new_value(_changeable(latest.manifest, name), value)
+            array, field = new_value(changeable(latest.manifest, name), value)
             columns[name] = array
             schema = schema.set(schema.get_field_index(name), field)
         positions, missing = _selected(latest, where, ids)
@@ -196,16 +198,16 @@ def update_each(
     Raises InvalidInputError, FilterError, LockTimeoutError, StorageError.
     """
     with changing(store, dry_run=dry_run) as (latest, staging):
-        checker = RowChecker(latest.manifest, ID, None, None, partial=True)
+        checker = RowChecker(latest.manifest, None, None, None, partial=True)
         checked = checker.check(rows, 0).batch
-        ids = checked.column(ID)
+        ids = checked.column(0)
         owners, positions = latest.locate(ids)
         missing = len(ids) - int(np.count_nonzero(np.diff(owners, prepend=-1)))
         if where is not None:
             kept = np.flatnonzero(_mask(latest, where, ids)[positions])
             owners, positions = owners[kept], positions[kept]
         order = np.argsort(positions)
-        names = [name for name in rows.schema.names if name != ID]
+        names = [name for name in rows.schema.names if name != latest.manifest.id_column]
         columns = {name: checked.column(name) for name in names}
         new = NewValues(columns, given, checker.schema())
         return _put(store, latest, staging, positions[order], owners[order], new, missing)
@@ -306,16 +308,16 @@ def _append_updated(
     return replace(version, segments=(*segments, updated))
 
 
-def _changeable(manifest: Manifest, name: str) -> pa.Field:
+def changeable(manifest: Manifest, name: str) -> pa.Field:
     """A column that may change in place. Raises InvalidInputError for any other name."""
     changeable = [
         field.name
         for field in metadata_schema(manifest.schema)
-        if field.name not in (ID, manifest.text_column)
+        if field.name not in (manifest.id_column, *manifest.text_columns)
     ]
     if name in changeable:
         return manifest.schema.field(name)
-    if name in (ID, VECTOR, manifest.text_column):
+    if name in (manifest.id_column, VECTOR, *manifest.text_columns):
         raise InvalidInputError(
             f"column {name!r} cannot be changed in place: "
             'add the document again with on_conflict="replace"'
@@ -325,16 +327,18 @@ def _changeable(manifest: Manifest, name: str) -> pa.Field:
     )
 
 
-def _new_value(field: pa.Field, value: Any) -> tuple[pa.Array, pa.Field]:
+def new_value(field: pa.Field, value: Any, *, fixed: bool = False) -> tuple[pa.Array, pa.Field]:
     """A value as its column stores it, and the column, which may become wider for it.
 
-    Raises InvalidInputError.
+    Raises InvalidInputError for a value that does not fit, or is not of the `fixed` type.
     """
     if value is None:
         return pa.nulls(1, field.type), field
     given = _as_array(field, value)
     try:
         array, wider = convert(given, field, 0)
+        if fixed and wider.type != field.type:
+            raise InvalidInputError(f"column {field.name!r}: {shown(value)} is not a {field.type}")
         check_times(pa.record_batch([array], names=[field.name]), 0)
     except InvalidInputError as error:  # it is no row of data
         error.args = (str(error.args[0]).removeprefix("row 0, "), *error.args[1:])
@@ -373,6 +377,8 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
             return pa.array([value.as_py()], value.type)
         if isinstance(value, pa.Array | pa.ChunkedArray):
             value = value.to_pylist()
+        if is_json(field.type):
+            return to_array([value], field, [0], row_name)
         if pa.types.is_map(field.type) or isinstance(value, _KNOWN_TO_ARROW):
             guessed = None if not pa.types.is_map(field.type) else field.type
             return pa.array([value], guessed)
@@ -382,10 +388,9 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
     except InvalidInputError as error:
         raise InvalidInputError(str(error).removeprefix("row 0, ")) from error
     except _CONVERSION_ERRORS as error:
-        shown = repr(value)
         raise InvalidInputError(
-            f"column {field.name!r}: {shown[:60]}{'…' if len(shown) > 60 else ''} cannot be stored "
-            f"as {field.type}: {error}"
+            f"column {field.name!r}: {shown(value)} cannot be stored as {type_name(field.type)}: "
+            f"{error}"
         ) from error
 
 
@@ -416,9 +421,11 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
         if name in manifest.schema.names or name == VECTOR:
             raise InvalidInputError(f"column {name!r} cannot be added: the name is taken")
         field = pa.field(name, storable_type(name, kind))
-        array, wider = _new_value(field, value)
+        array, wider = new_value(field, value)
         if wider.type != field.type:
-            raise InvalidInputError(f"column {name!r}: {value!r} cannot be stored as {field.type}")
+            raise InvalidInputError(
+                f"column {name!r}: {value!r} cannot be stored as {type_name(field.type)}"
+            )
         at = len(metadata_schema(manifest.schema))
         segments, renamed = list(manifest.segments), {}
         if value is not None:
@@ -449,7 +456,7 @@ def drop_column(store: Store, name: str) -> int:
     """
     with store.locked() as latest, store.staging() as staging:
         manifest = latest.manifest
-        _changeable(manifest, name)
+        changeable(manifest, name)
         schema = manifest.schema.remove(manifest.schema.get_field_index(name))
         segments, renamed = [], {}
         for segment, entry in zip(latest.segments, manifest.segments, strict=True):
@@ -468,24 +475,64 @@ def drop_column(store: Store, name: str) -> int:
 def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
     """Give a column a wider type that holds all its values; the version committed.
 
-    Only the manifest changes: older segments are cast as they are read.
+    Only the manifest changes: older segments are cast as they are read. A column that becomes JSON
+    is written again.
 
     Raises InvalidInputError, LockTimeoutError, StorageError.
     """
     with store.locked() as latest, store.staging() as staging:
         manifest = latest.manifest
-        field = _changeable(manifest, name)
+        field = changeable(manifest, name)
         wanted = storable_type(name, kind)
-        if not is_widening(field.type, wanted):
-            raise InvalidInputError(
-                f"column {name!r} is {field.type}, which cannot become {wanted}: a column takes a "
-                "wider type only, such as double for int64"
-            )
         at = manifest.schema.get_field_index(name)
         schema = manifest.schema.set(at, field.with_type(wanted))
-        if schema.equals(manifest.schema):
+        if wanted == field.type:
             return manifest.version
+        if is_json(wanted):
+            version = _as_json(latest, at, schema, staging)
+            store.commit(staging, version)
+            return version.version
+        if not is_widening(field.type, wanted):
+            raise InvalidInputError(
+                f"column {name!r} is {type_name(field.type)}, which cannot become "
+                f"{type_name(wanted)}: a column takes a wider type only, such as double for int64"
+            )
         require_exact(latest, schema)
         version = manifest.next("alter_column", schema=schema)
         store.commit(staging, version)
         return version.version
+
+
+def _as_json(latest: Snapshot, at: int, schema: pa.Schema, staging: Staging) -> Manifest:
+    """The next version, with a column as JSON in segments that are written again.
+
+    Raises InvalidInputError for a value that is no JSON; the message names its id.
+    """
+    manifest = latest.manifest
+    segments, renamed = [], {}
+    for start, segment, entry in zip(
+        latest.starts, latest.segments, manifest.segments, strict=False
+    ):
+        batch = segment.select(manifest.schema.names)
+        column = batch.column(at)
+        if latest.live.mask is not None:  # deleted values, which nobody reads, may be anything
+            rows = np.arange(entry.rows)
+            dead = ~latest.live.mask[start : start + entry.rows]
+            column = column.take(pa.array(rows, mask=dead))
+        try:
+            column = as_json(column)
+        except NotJsonError as error:
+            raise InvalidInputError(
+                f"column {schema.names[at]!r} cannot become json: its value "
+                f"{shown(column[error.row].as_py())} of id {batch.column(0)[error.row].as_py()!r} "
+                f"is not JSON: {error}"
+            ) from error
+        batch = batch.set_column(at, schema.field(at), column)
+        segments.append(_rewrite(staging, entry, batch))
+        renamed[entry.name] = segments[-1].name
+    return manifest.next(
+        "alter_column",
+        schema=schema,
+        segments=tuple(segments),
+        indexes=_rename_covered(manifest, renamed),
+    )

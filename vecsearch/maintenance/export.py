@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from vecsearch.common.arguments import check_names
 from vecsearch.common.arrays import Positions
 from vecsearch.common.json_arrays import NotInJsonError, is_binary, to_json
+from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
@@ -28,12 +29,12 @@ from vecsearch.maintenance.parquet import (
     write_new_file,
     write_parquet,
 )
-from vecsearch.query.documents import documents_by_id
+from vecsearch.query.documents import whole_texts
 from vecsearch.query.selection import Selector
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import metadata_schema, vector_field
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import CHUNK, ID, VECTOR
+from vecsearch.types import CHUNK, VECTOR
 
 FORMATS = (".parquet", ".csv", ".jsonl", ".arrow")
 DOCUMENT_ROWS = 1024  # whole documents in memory at a time
@@ -136,17 +137,14 @@ def _documents(snapshot: Snapshot, schema: pa.Schema, rows: Positions) -> Iterat
         for batch in rows_as_given(snapshot, rows):
             yield batch.select(schema.names).cast(schema)
         return
-    name = str(snapshot.manifest.text_column)
-    text = schema.get_field_index(name)
+    texts = [name for name in snapshot.manifest.text_columns if name in schema.names]
     for passages in rows_as_given(snapshot, rows, DOCUMENT_ROWS):
         firsts = passages.filter(pc.equal(passages.column(CHUNK), 0))
         batch = firsts.select(schema.names)
-        if text >= 0:
-            found = documents_by_id(snapshot, firsts.column(ID).to_pylist(), [ID, name])
-            whole = pa.array(
-                [document and document[name] for document in found], schema.field(text).type
-            )
-            batch = batch.set_column(text, schema.field(text), whole)
+        ids = firsts.column(snapshot.manifest.id_column)
+        for name, whole in zip(texts, whole_texts(snapshot, ids, texts), strict=True):
+            at = schema.get_field_index(name)
+            batch = batch.set_column(at, schema.field(at), pa.array(whole, schema.field(at).type))
         yield batch
 
 
@@ -163,7 +161,12 @@ def _write_jsonl(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch
     rows = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for batch in batches:
-            columns = [_json_column(batch, name, "JSON lines") for name in schema.names]
+            columns = [
+                python_values(batch.column(name))
+                if is_json(schema.field(name).type)
+                else _json_column(batch, name, "JSON lines")
+                for name in schema.names
+            ]
             for values in zip(*columns, strict=True):
                 row = dict(zip(schema.names, values, strict=True))
                 file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
@@ -189,6 +192,10 @@ def _write_line(file: IO[str], cells: Iterable[str]) -> None:
 
 def _csv_column(batch: pa.RecordBatch, name: str) -> list[str]:
     """The cells of a column: text in quotes, nested values as JSON text, nothing for a null."""
+    if is_json(batch.schema.field(name).type):
+        at = batch.schema.get_field_index(name)
+        text = pa.field(name, pa.large_string())
+        batch = batch.set_column(at, text, batch.column(at).cast(text.type))
     kind = batch.schema.field(name).type
     values = _json_column(batch, name, "CSV")
     if pa.types.is_nested(kind):

@@ -21,7 +21,7 @@ from vecsearch.ingest.rows import RowChecker, Rows, check_texts
 from vecsearch.ingest.sources import Places, Reading
 from vecsearch.query.documents import whole_texts
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID, NORM, VECTOR, Id
+from vecsearch.types import NORM, VECTOR, Id
 
 FEW_IDS = 10  # that a result names
 
@@ -91,7 +91,7 @@ class DocumentMerger:
             InvalidInputError: A text or a vector that is needed is missing. The message names its
                 row.
         """
-        ids = rows.batch.column(ID)
+        ids = rows.ids
         owners, positions = self.base.locate(ids)
         found, starts, passages = np.unique(owners, return_index=True, return_counts=True)
         first = np.full(len(ids), -1, np.int64)  # of each document: the position of its first row
@@ -106,7 +106,7 @@ class DocumentMerger:
         if not len(first):
             return []
         is_old = first >= 0
-        ids = rows.batch.column(ID)
+        ids = rows.ids
         self._note(ids, is_old)
         batch, same_text = self._overlaid(rows, names, first)
         whole = Rows(batch, rows.vectors, rows.numbers)
@@ -153,43 +153,45 @@ class DocumentMerger:
     ) -> tuple[pa.RecordBatch, Mask]:
         """The rows with stored values where none was given, and which texts stay the same."""
         is_old = first >= 0
-        text = self.base.manifest.text_column
+        texts = self.checker.manifest.text_columns
         schema = rows.batch.schema
-        stored = self._stored(schema, first[is_old], rows.batch.column(ID).filter(pa.array(is_old)))
+        stored = self._stored(schema, first[is_old], rows.ids.filter(pa.array(is_old)))
         of_stored = np.cumsum(is_old) - 1 + len(first)
         arrays, same_text = [], np.ones(len(first), bool)
         for field in schema:
             column = rows.batch.column(field.name)
-            if field.name != ID:
+            if field.name != self.checker.manifest.id_column:
                 given = self._given(field.name, names, rows.numbers)
                 indices = np.where(is_old & ~given, of_stored, np.arange(len(first)))
                 both = pa.concat_arrays([column, stored.column(field.name)])
                 column = both.take(pa.array(indices))
-            if field.name == text and is_old.any():
+            if field.name in texts and is_old.any():
                 before = stored.column(field.name).to_pylist()
                 now = column.filter(pa.array(is_old)).to_pylist()
-                same_text[is_old] = [old == new for old, new in zip(before, now, strict=True)]
+                same_text[is_old] &= [old == new for old, new in zip(before, now, strict=True)]
             arrays.append(column)
         return pa.RecordBatch.from_arrays(arrays, schema=schema), same_text
 
     def _stored(self, schema: pa.Schema, first: Positions, ids: pa.Array) -> pa.RecordBatch:
         """The metadata and whole texts of documents, in the types of `schema`."""
-        base, text = self.base, self.base.manifest.text_column
+        base, texts = self.base, self.base.manifest.text_columns
         if not base.rows:
             return pa.RecordBatch.from_pylist([], schema=schema)
         if not self.checker.schema().equals(base.manifest.schema):
             base = base.read_as(self.checker.schema())
         batch = base.take(schema.names, first)
-        if base.manifest.chunked and text is not None:
-            at = schema.get_field_index(text)
-            texts = pa.array(whole_texts(base, ids), schema.field(at).type)
-            batch = batch.set_column(at, schema.field(at), texts)
+        if base.manifest.chunked:
+            for name, whole in zip(texts, whole_texts(base, ids, texts), strict=True):
+                at = schema.get_field_index(name)
+                batch = batch.set_column(
+                    at, schema.field(at), pa.array(whole, schema.field(at).type)
+                )
         return batch
 
     def _given(self, name: str, names: Sequence[str], numbers: npt.NDArray[np.int64]) -> Mask:
         """Which rows give a value for a column."""
         source = name
-        if name == self.base.manifest.text_column:
+        if name == self.checker.manifest.text_column:
             source = self.checker.text_source or name
         if source not in names:
             return np.zeros(len(numbers), bool)
@@ -200,10 +202,11 @@ class DocumentMerger:
     def _require_texts(self, rows: Rows) -> None:
         """These rows have no vector: their texts are embedded."""
         if self.checker.has_embedder:
-            check_texts(rows, str(self.base.manifest.text_column))
+            manifest = self.checker.manifest
+            check_texts(rows, manifest.text_columns, str(self.checker.text_source))
             return
         place = self.places.place(int(rows.numbers[0]))
-        new = shown_id(rows.batch.column(ID)[0].as_py())
+        new = shown_id(rows.ids[0].as_py())
         raise InvalidInputError(
             f"{place}, column 'vector': id {new} is new, and a new document needs a "
             "vector, as the collection has no embedder"

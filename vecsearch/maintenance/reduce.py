@@ -24,10 +24,10 @@ from vecsearch.maintenance.rewrite import SegmentRewriter, rewritten_schema
 from vecsearch.storage.folders import new_collection_folder
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import replace
-from vecsearch.storage.schema import decode_vectors
+from vecsearch.storage.schema import decode_vectors, id_name
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
-from vecsearch.types import ID, Metric
+from vecsearch.types import Metric
 
 
 def write_reduced(
@@ -99,7 +99,7 @@ def _project(rows: pa.RecordBatch, metric: Metric, projection: Projection) -> Ve
     projected = projection.apply(decode_vectors(rows))
     is_zero = ~projected.any(axis=1)
     if metric is Metric.COSINE and is_zero.any():
-        name = rows.column(ID)[int(np.argmax(is_zero))].as_py()
+        name = rows.column(id_name(rows.schema))[int(np.argmax(is_zero))].as_py()
         raise InvalidInputError(
             f"the vector of {name!r} has length zero in {projected.shape[1]} dimensions, which "
             "cosine cannot compare: keep more dimensions, or use method='pca'"

@@ -9,9 +9,11 @@ so that an interrupted run resumes when it is called again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.show import shown_id
@@ -19,13 +21,16 @@ from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.embedding import check_model_vectors
+from vecsearch.ingest.texts import joined_texts, without_text
 from vecsearch.ingest.vector_cache import VectorCache
+from vecsearch.ingest.vector_column import first_true
 from vecsearch.maintenance.rewrite import SegmentRewriter, rewritten_schema
 from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.schema import id_name
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
-from vecsearch.types import ID, ReembedResult
+from vecsearch.types import ReembedResult
 
 CATCH_UPS = 3  # rounds of catching up without the lock; the last round holds it
 
@@ -108,7 +113,7 @@ class _TextVectors:
 
     def __init__(self, store: Store, model: Model, base: Snapshot) -> None:
         self.model = model
-        self.column = base.manifest.text_column
+        self.columns = base.manifest.text_columns
         self.metric = base.manifest.metric
         self.several_windows = base.live.count > store.limits.window_rows
         self.embedded = 0
@@ -129,7 +134,7 @@ class _TextVectors:
             vectors = self.model.embed_documents(new)
 
             def place_of(number: int) -> str:
-                return f"document {shown_id(rows.column(ID)[texts.index(new[number])].as_py())}"
+                return f"document {shown_id(rows.column(0)[texts.index(new[number])].as_py())}"
 
             check_model_vectors(vectors, self.metric, new, place_of)
             self.embedded += len(new)
@@ -137,14 +142,14 @@ class _TextVectors:
             known |= dict(zip(new, vectors, strict=True))
         return np.stack([known[text] for text in texts])
 
-    def _texts(self, rows: pa.RecordBatch) -> list[str]:
-        texts: list[str] = []
-        for row, text in enumerate(rows.column(self.column).to_pylist()):
-            if text is None or not text.strip():
-                raise InvalidInputError(
-                    f"document {rows.column(ID)[row].as_py()!r} has a vector but no text in column "
-                    f"{self.column!r}, so no model can embed it: add it again with its text, "
-                    "or delete it"
-                )
-            texts.append(text)
-        return texts
+    def _texts(self, rows: pa.RecordBatch) -> list[Any]:
+        missing = without_text(rows, self.columns)
+        if pc.any(missing).as_py():
+            row = first_true(missing)
+            where = " or ".join(map(repr, self.columns))
+            raise InvalidInputError(
+                f"document {rows.column(id_name(rows.schema))[row].as_py()!r} has a vector but no "
+                f"text in column {where}, so no model can embed it: add it again with its text, or "
+                "delete it"
+            )
+        return joined_texts(rows, self.columns)

@@ -31,7 +31,7 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.schema import source_schema
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
-from vecsearch.types import ID, VECTOR, UpdateResult
+from vecsearch.types import VECTOR, UpdateResult
 
 Where: TypeAlias = "str | pc.Expression | None"
 ATTEMPTS = 50  # while other writers change the same documents
@@ -43,16 +43,18 @@ class RowValues:
     """Ids and new values, one row for each document.
 
     Attributes:
-        batch: The column `id`, and the new values.
+        batch: The column of ids, and the new values.
         given: The columns that each row has.
+        id_column: What the column of ids is called.
     """
 
     batch: pa.RecordBatch
     given: Sequence[frozenset[str]]
+    id_column: str
 
     @property
     def names(self) -> list[str]:
-        return [name for name in self.batch.schema.names if name != ID]
+        return [name for name in self.batch.schema.names if name != self.id_column]
 
     def masks(self) -> dict[str, Mask]:
         """Which values were given, of columns that some row lacks."""
@@ -63,8 +65,13 @@ class RowValues:
             if any(name not in each for each in sets)
         }
 
-    def without(self, name: str) -> RowValues:
-        return RowValues(self.batch.drop_columns([name]), self.given)
+    @property
+    def ids(self) -> pa.Array:
+        return self.batch.column(self.id_column)
+
+    def without(self, names: Sequence[str]) -> RowValues:
+        left = self.batch.drop_columns([name for name in names if name in self.names])
+        return RowValues(left, self.given, self.id_column)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def update(
         ids = list(ids)  # a generator can be read only once
     base = store.snapshot()
     rows, missing = _rows(values, ids, base.manifest), 0
-    encoded = (VECTOR, base.manifest.text_column)
+    encoded = (VECTOR, *base.manifest.text_columns)
     if rows is None:
         if not any(name in encoded for name in values):
             return edit.update(store, where, values, ids, dry_run=dry_run)
@@ -138,12 +145,12 @@ def _update_encoded(
     dry_run: bool,
 ) -> UpdateResult:
     """Update documents whose texts or vectors may change."""
-    text, mergers = base.manifest.text_column, []
+    texts, mergers = base.manifest.text_columns, []
 
     def merger(version: Snapshot, checker: RowChecker) -> DocumentMerger:
         among = None
         if where is not None:
-            ids = as_ids(rows.batch.column(ID), version.manifest.schema.field(ID).type)
+            ids = as_ids(rows.ids, version.manifest.id_type)
             among = Selector(version).select_documents(where, ids).mask
         made = DocumentMerger(version, checker, rows.given, Places(), adds=False, among=among)
         mergers.append(made)
@@ -152,11 +159,11 @@ def _update_encoded(
     model = models.embedder()
     embedder = None if model is None else _Remembering(model)
     project = None if embedder is None else embedder.project
-    checker = RowChecker(base.manifest, ID, None, project, partial=True)
+    checker = RowChecker(base.manifest, None, None, project, partial=True)
     trial = merger(base, checker)
     trial.complete(checker.check(rows.batch, 0), rows.batch.schema.names)
-    if VECTOR not in rows.names and not trial.changed_texts and text is not None:
-        only = rows.without(text)
+    if VECTOR not in rows.names and not trial.changed_texts and texts:
+        only = rows.without(texts)
         return edit.update_each(store, where, only.batch, only.masks(), dry_run=dry_run)
     if dry_run:
         found = tuple(trial.first_ids)
@@ -192,22 +199,24 @@ def _rows_of_all(
         ids = selector.as_ids(ids).unique()
         missing = len(ids) - base.documents_in(selector.select(None, ids))
     positions = edit.whole_documents(base, selector.select_documents(where, ids))
-    found = pc.unique(base.take([ID], positions).column(0))
+    name = base.manifest.id_column
+    found = pc.unique(base.take([name], positions).column(0))
     rows = [dict(values) for _ in range(max(len(found), 1))]  # one is read for its errors
     read = _read(rows, base.manifest)
-    batch = read.batch.slice(0, len(found)).append_column(pa.field(ID, found.type), found)
-    return RowValues(batch, read.given), missing
+    batch = read.batch.slice(0, len(found)).append_column(pa.field(name, found.type), found)
+    return RowValues(batch, read.given, name), missing
 
 
 def _rows(values: Any, ids: Any, manifest: Manifest) -> RowValues | None:
     """A row of values for each of some documents; None where `values` is one dict for all."""
     if values is None or isinstance(values, str | bytes | os.PathLike):
         raise _no_values(values)
+    id_column = manifest.id_column
     if isinstance(values, Mapping):
-        own_ids = ids is None and ID in values and _is_sequence(values[ID])
+        own_ids = ids is None and id_column in values and _is_sequence(values[id_column])
         if own_ids:
-            ids = values[ID]
-            values = {name: value for name, value in values.items() if name != ID}
+            ids = values[id_column]
+            values = {name: value for name, value in values.items() if name != id_column}
         if ids is None:
             return None
         each = {
@@ -215,7 +224,7 @@ def _rows(values: Any, ids: Any, manifest: Manifest) -> RowValues | None:
         }
         if not each and not own_ids:
             return None
-        found = as_ids(ids, manifest.schema.field(ID).type)
+        found = as_ids(ids, manifest.id_type)
         values = _table(values, each, len(found))
         ids = found
     elif not hasattr(values, "__arrow_c_stream__") and not _is_frame(values):
@@ -226,24 +235,25 @@ def _rows(values: Any, ids: Any, manifest: Manifest) -> RowValues | None:
     read = _read(values, manifest)
     batch = read.batch
     if ids is None:
-        if ID not in batch.schema.names:
+        if id_column not in batch.schema.names:
             raise InvalidInputError(
                 "nothing says which documents get these values: give ids=, or values with a column "
-                "'id'"
+                f"{id_column!r}"
             )
     else:
-        if ID in batch.schema.names:
+        if id_column in batch.schema.names:
             raise InvalidInputError(
-                "values has a column 'id', and ids= is given too: give one of them"
+                f"values has a column {id_column!r}, and ids= is given too: give one of them"
             )
-        found = as_ids(ids, manifest.schema.field(ID).type)
+        found = as_ids(ids, manifest.id_type)
         if len(found) != batch.num_rows:
             raise InvalidInputError(
                 f"values has {batch.num_rows:,} rows for {len(found):,} ids: give one for each"
             )
-        batch = batch.append_column(pa.field(ID, found.type), found)
-    _require_unique(batch.column(batch.schema.names.index(ID)))
-    return RowValues(batch, read.given)
+        batch = batch.append_column(pa.field(id_column, found.type), found)
+    rows = RowValues(batch, read.given, id_column)
+    _require_unique(rows.ids)
+    return rows
 
 
 def _no_values(values: Any) -> InvalidInputError:
@@ -256,16 +266,16 @@ def _no_values(values: Any) -> InvalidInputError:
 def _read(data: Any, manifest: Manifest) -> RowValues:
     """The rows of data as `add` reads them."""
     if isinstance(data, list) and not data:
-        return RowValues(pa.record_batch([], schema=pa.schema([])), [])
-    reading = Reading(given=[])
-    known = source_schema(manifest, ID, None)
+        return RowValues(pa.record_batch([], schema=pa.schema([])), [], manifest.id_column)
+    reading = Reading(given=[], id_column=manifest.id_column)
+    known = source_schema(manifest, None, None)
     text = manifest.text_column or "text"
     source = open_source(data, text_column=text, schema=known, reading=reading)
     batches = list(source.batches)
     assert reading.given is not None
     if not batches:
-        return RowValues(pa.record_batch([], schema=pa.schema([])), [])
-    return RowValues(pa.concat_batches(batches), reading.given)
+        return RowValues(pa.record_batch([], schema=pa.schema([])), [], manifest.id_column)
+    return RowValues(pa.concat_batches(batches), reading.given, manifest.id_column)
 
 
 def _require_unique(ids: pa.Array) -> None:

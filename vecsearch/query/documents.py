@@ -7,14 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vecsearch.common.arguments import check_names, check_one_of
-from vecsearch.common.arrays import Vectors
+from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.json_column import python_rows
 from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID, START, VECTOR
+from vecsearch.types import START, TEXT_NUMBER, VECTOR
 
 Missing = Literal["error", "zeros"]
 
@@ -36,32 +38,66 @@ def documents_by_id(
     if columns is not None:
         names = check_names("columns", columns)
     snapshot.check_columns(names)
-    wanted = as_ids(ids, snapshot.manifest.schema.field(ID).type)
+    wanted = as_ids(ids, snapshot.manifest.id_type)
     owners, positions = snapshot.locate(wanted)
-    text = snapshot.manifest.text_column
-    extra = [START] if snapshot.manifest.chunked and START not in names else []
-    columns_read = [*names, *extra]
     rows: list[dict[str, Any]] = [{} for _ in positions]
-    if columns_read:
-        rows = snapshot.take(columns_read, positions).to_pylist()
+    if names:
+        rows = python_rows(snapshot.take(names, positions))
     documents: list[dict[str, Any] | None] = [None] * len(wanted)
-    for owner, row in zip(owners.tolist(), rows, strict=True):
-        start: Any = row.pop(START) if extra else row.get(START)
+    if not snapshot.manifest.chunked:
+        for owner, row in zip(owners.tolist(), rows, strict=True):
+            documents[owner] = row
+        return documents
+    starts = snapshot.take([START], positions).column(0).to_pylist()
+    passages = passage_columns(snapshot, positions)
+    for owner, row, start, column in zip(owners.tolist(), rows, starts, passages, strict=True):
         document = documents[owner]
         if document is None:
             documents[owner] = row
-        elif text in names and row[text] is not None:
+        elif column in names and row[column] is not None:
             # The next passage; passages overlap, so only what is new is appended.
-            document[text] += row[text][len(document[text]) - start :]
+            before = document[column] or ""
+            document[column] = before + row[column][len(before) - start :]
     return documents
 
 
-def whole_texts(snapshot: Snapshot, ids: pa.Array) -> list[str | None]:
-    """The whole text of each document, in the order of `ids`, all of which must be there."""
-    column = snapshot.manifest.text_column
-    assert column is not None
-    found = documents_by_id(snapshot, ids.to_pylist(), [column])
-    return [None if document is None else document[column] for document in found]
+def passage_columns(snapshot: Snapshot, positions: Positions) -> list[str]:
+    """The text column that each passage is of."""
+    texts = snapshot.manifest.text_columns
+    if len(texts) == 1:
+        return [texts[0]] * len(positions)
+    numbers = snapshot.take([TEXT_NUMBER], positions).column(0)
+    return [texts[number] for number in numbers.to_pylist()]
+
+
+def with_whole_texts(
+    snapshot: Snapshot, rows: pa.RecordBatch, positions: Positions
+) -> pa.RecordBatch:
+    """Passages with the whole text of their document in the text columns that they are not of.
+
+    Args:
+        snapshot: The version that was read.
+        rows: Columns of passages, as `Snapshot.take` returns them.
+        positions: Where the passages are.
+    """
+    texts = snapshot.manifest.text_columns
+    names = [name for name in rows.schema.names if name in texts]
+    if not snapshot.manifest.chunked or len(texts) == 1 or not names:
+        return rows
+    owners = np.array(passage_columns(snapshot, positions), object)
+    ids = snapshot.take([snapshot.manifest.id_column], positions).column(0)
+    for name, whole in zip(names, whole_texts(snapshot, ids, names), strict=True):
+        at = rows.schema.names.index(name)
+        field, is_own = rows.schema.field(at), pa.array(owners == name, pa.bool_())
+        values = pc.if_else(is_own, rows.column(at), pa.array(whole, field.type))
+        rows = rows.set_column(at, field, values)
+    return rows
+
+
+def whole_texts(snapshot: Snapshot, ids: pa.Array, columns: Sequence[str]) -> list[list[Any]]:
+    """The whole text of each document in each column, in the order of `ids`."""
+    found = documents_by_id(snapshot, ids.to_pylist(), columns)
+    return [[None if row is None else row[column] for row in found] for column in columns]
 
 
 def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -> Vectors:
@@ -82,7 +118,7 @@ def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -
     check_one_of("missing", missing, ("error", "zeros"))
     wanted = as_ids(
         ids.to_pylist() if hasattr(ids, "to_pylist") else ids,
-        snapshot.manifest.schema.field(ID).type,
+        snapshot.manifest.id_type,
     )
     owners, positions = snapshot.locate(wanted)
     # `owners` is ascending, so the passages of a document are neighbors.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,18 +14,21 @@ import pyarrow as pa
 from vecsearch.common.arguments import check_k, check_names
 from vecsearch.common.arrays import Positions
 from vecsearch.common.gate import gate
+from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
+from vecsearch.query.documents import passage_columns, with_whole_texts
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import END, ID, START, VECTOR, Id, Plan
+from vecsearch.types import END, RESERVED, START, VECTOR, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
+SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 
 
 def output_names(columns: Sequence[str]) -> dict[str, str]:
@@ -40,6 +44,35 @@ def output_names(columns: Sequence[str]) -> dict[str, str]:
                 name += "_"
         names[column] = name
     return names
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """A table as a frame of pandas, with integers exact and JSON as Python values.
+
+    Raises:
+        InvalidInputError: pandas cannot hold a value.
+        MissingExtraError: pandas is not installed.
+    """
+    pandas = require("pandas", "pandas", "pandas", "to_pandas()")
+    data: dict[str, Any] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if is_json(field.type):
+            data[field.name] = pandas.Series(python_values(column), dtype=object)
+            continue
+        nullable = {}
+        if pa.types.is_integer(field.type) and column.null_count:
+            width = f"Int{field.type.bit_width}"
+            name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
+            nullable[field.type] = pandas.api.types.pandas_dtype(name)
+        try:
+            data[field.name] = column.to_pandas(types_mapper=nullable.get)
+        except (pa.ArrowException, NotImplementedError) as error:
+            raise InvalidInputError(
+                f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
+                f"{error}",
+                hint="to_arrow() gives them",
+            ) from error
+    return pandas.DataFrame(data)
 
 
 @gate
@@ -82,11 +115,11 @@ class Hit:
         return self._at + 1
 
     @property
-    def span(self) -> tuple[int, int] | None:
-        """Start and end of the passage, in characters of the document; None without a chunker."""
+    def span(self) -> Span | None:
+        """Where the passage is: its column, start and end; None without a chunker."""
         if not self._hits.chunked:
             return None
-        return self._hits.column(START)[self._at], self._hits.column(END)[self._at]
+        return self._hits.spans[self._at]
 
     def __getitem__(self, column: str) -> Any:
         """The value of a column, as a Python value.
@@ -113,7 +146,7 @@ class Hit:
         out: dict[str, Any] = {"rank": self.rank, "score": self.score}
         out |= {shown[name]: self[name] for name in names}
         if self.span is not None:
-            out["span"] = list(self.span)
+            out["span"] = asdict(self.span)
         return out
 
     def __repr__(self) -> str:
@@ -157,6 +190,8 @@ class Hits(Sequence[Hit]):
         self.scores = scores
         self.plan = plan
         self._columns: dict[str, list[Any]] = {}
+        self._ids: list[Id] | None = None
+        self._spans: list[Span] | None = None
         self._pickled: dict[str, Any] | None = None
 
     @property
@@ -172,15 +207,27 @@ class Hits(Sequence[Hit]):
     def chunked(self) -> bool:
         """Whether the hits are passages of documents."""
         if self._pickled is not None:
-            return START in self._pickled["rows"].schema.names
+            return self._pickled["spans"] is not None
         return self.snapshot.manifest.chunked
 
     @property
     def payload(self) -> list[str]:
         """The columns of the collection, without the vector."""
         if self._pickled is not None:
-            return [name for name in self._pickled["rows"].schema.names if name not in (START, END)]
+            return [name for name in self._pickled["rows"].schema.names if name not in RESERVED]
         return [name for name in self.snapshot.columns if name != VECTOR]
+
+    @property
+    def spans(self) -> list[Span]:
+        """Where each passage is; only with a chunker."""
+        if self._spans is None:
+            if self._pickled is not None:
+                self._spans = self._pickled["spans"]
+            else:
+                ends = self.snapshot.take([START, END], self.positions).to_pydict()
+                columns = passage_columns(self.snapshot, self.positions)
+                self._spans = list(map(Span, columns, ends[START], ends[END]))
+        return self._spans
 
     def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
         """The name of each column in dicts and tables, beside the hit's own rank and score."""
@@ -190,14 +237,13 @@ class Hits(Sequence[Hit]):
     @property
     def ids(self) -> list[Id]:
         """Ids of the documents found, as Python int or str."""
-        ids = self._columns.get(ID)
-        if ids is None:
-            ids = self._columns[ID] = (
+        if self._ids is None:
+            self._ids = (
                 self.snapshot.ids_at(self.positions)
                 if self._pickled is None
-                else self._take([ID]).column(0).to_pylist()
+                else self._pickled["rows"].column(0).to_pylist()
             )
-        return ids
+        return self._ids
 
     def column(self, name: str) -> list[Any]:
         """The values of a column for all hits, as Python values.
@@ -211,7 +257,7 @@ class Hits(Sequence[Hit]):
         """
         values = self._columns.get(name) if isinstance(name, str) else None
         if values is None:
-            values = self._columns[name] = self._take([name]).column(0).to_pylist()
+            values = self._columns[name] = python_values(self._take([name]).column(0))
         return values
 
     def fetch(self, columns: Sequence[str] | None = None) -> Hits:
@@ -232,14 +278,14 @@ class Hits(Sequence[Hit]):
         """
         names = self._named(columns)
         batch = self._take(names)
-        self._columns |= {name: batch.column(at).to_pylist() for at, name in enumerate(names)}
+        self._columns |= {name: python_values(batch.column(at)) for at, name in enumerate(names)}
         return self
 
     def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The hits as a pyarrow Table: `rank` (int32), `score` (float32), then columns.
 
-        In a collection with a chunker `span` follows: start and end, in characters. A column called
-        `rank`, `score` or `span` becomes `rank_`, `score_` or `span_`.
+        In a collection with a chunker `span` follows, a struct of column, start and end. A column
+        called `rank`, `score` or `span` becomes `rank_`, `score_` or `span_`.
 
         Args:
             columns: Columns to return. None: all but the vector.
@@ -252,25 +298,22 @@ class Hits(Sequence[Hit]):
             ['rank', 'score', 'id']
         """
         names = self._named(columns)
-        spans = [START, END] if self.chunked else []
-        batch = self._take([*names, *(name for name in spans if name not in names)])
+        batch = self._take(names)
         shown = self.output_names(names)
         ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32))
         arrays = [ranks, pa.array(self.scores), *(batch.column(name) for name in names)]
         fields = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
         fields += [batch.schema.field(name).with_name(shown[name]) for name in names]
-        if spans:
-            pairs = np.stack([batch.column(name).to_numpy() for name in spans], axis=1)
-            flat = pa.array(pairs.astype(np.int64).ravel())
-            arrays.append(pa.FixedSizeListArray.from_arrays(flat, 2))
-            fields.append(pa.field("span", arrays[-1].type))
+        if self.chunked:
+            arrays.append(pa.array([asdict(span) for span in self.spans], SPAN_TYPE))
+            fields.append(pa.field("span", SPAN_TYPE))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The same as `to_arrow`, as a pandas DataFrame.
 
         Integers beside missing values have a nullable type of pandas, such as Int64, so that large
-        ones stay exact.
+        ones stay exact. Values of JSON columns are Python's.
 
         Args:
             columns: The columns. None: all but the vector.
@@ -283,24 +326,7 @@ class Hits(Sequence[Hit]):
             >>> hits.to_pandas(["id"])["rank"].tolist()
             [1, 2]
         """
-        pandas = require("pandas", "pandas", "pandas", "to_pandas()")
-        table = self.to_arrow(columns)
-        data: dict[str, Any] = {}
-        for field, column in zip(table.schema, table.columns, strict=True):
-            nullable = {}
-            if pa.types.is_integer(field.type) and column.null_count:
-                width = f"Int{field.type.bit_width}"
-                name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
-                nullable[field.type] = pandas.api.types.pandas_dtype(name)
-            try:
-                data[field.name] = column.to_pandas(types_mapper=nullable.get)
-            except (pa.ArrowException, NotImplementedError) as error:
-                raise InvalidInputError(
-                    f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
-                    f"{error}",
-                    hint="to_arrow() gives them",
-                ) from error
-        return pandas.DataFrame(data)
+        return frame_of(self.to_arrow(columns))
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
         """The first k hits, leaving some documents out.
@@ -328,22 +354,23 @@ class Hits(Sequence[Hit]):
         if self._pickled is not None and set(names) <= set(self._pickled["rows"].schema.names):
             return self._pickled["rows"].select(list(names))
         self.snapshot.check_columns(names)
-        return self.snapshot.take(names, self.positions)
+        rows = self.snapshot.take(names, self.positions)
+        return with_whole_texts(self.snapshot, rows, self.positions)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self._pickled
         if state is None:
-            spans = [START, END] if self.chunked else []
             state = {
                 "root": self.snapshot.root.absolute(),
                 "version": self.snapshot.manifest.version,
-                "rows": self._take([*self.payload, *spans]),
+                "rows": self._take(self.payload),
+                "spans": self.spans if self.chunked else None,
             }
         return state | {"positions": self.positions, "scores": self.scores, "plan": self.plan}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Hits.__init__(self, None, state["positions"], state["scores"], state["plan"])
-        self._pickled = {name: state[name] for name in ("root", "version", "rows")}
+        self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans")}
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -18,7 +18,7 @@ from vecsearch.query.filter import Filter, compile_filter
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID, RESERVED
+from vecsearch.types import RESERVED
 
 Where: TypeAlias = "str | pc.Expression"
 DOCUMENTS = 4096  # whole texts that are filtered together
@@ -57,7 +57,12 @@ class Selector:
             selection = selection if where is None else _both(selection, self.select(where))
         else:
             assert where is not None
-            selection = self._evaluate(compiled or compile_filter(where, self.schema))
+            compiled = compiled or compile_filter(where, self.schema)
+            manifest = self.snapshot.manifest
+            if manifest.chunked and len(manifest.text_columns) > 1:  # a passage has one text
+                selection = self._select_documents(compiled, self.snapshot.live)
+            else:
+                selection = self._evaluate(compiled)
         with self._lock:
             self._selections[key] = selection
             if len(self._selections) > CACHED_FILTERS:
@@ -73,7 +78,7 @@ class Selector:
 
     def as_ids(self, ids: Any) -> pa.Array:
         """Ids in the collection's type. Raises InvalidInputError for ids of another type."""
-        return as_ids(ids, self.snapshot.manifest.schema.field(ID).type)
+        return as_ids(ids, self.snapshot.manifest.id_type)
 
     def select_documents(self, where: Where | None, ids: Any = None) -> RowSelection:
         """All live rows of the documents for which the filter is true, and that have these ids.
@@ -85,20 +90,28 @@ class Selector:
         if where is None or not manifest.chunked:
             return self.select(where, ids)
         compiled = compile_filter(where, self.schema)
-        if manifest.text_column not in compiled.columns:
+        if not set(manifest.text_columns) & set(compiled.columns):
             return self.select(where, ids)
+        return self._select_documents(compiled, self.select(None, ids))
+
+    def _select_documents(self, compiled: Filter, among: RowSelection) -> RowSelection:
+        """As `select_documents`, among some documents."""
+        manifest = self.snapshot.manifest
+        names = [name for name in manifest.text_columns if name in compiled.columns]
+        if not names:
+            return _both(among, self._evaluate(compiled))
         mask = np.zeros(self.snapshot.rows, bool)
-        among = self.select(None, ids).rows
-        documents = pc.unique(self.snapshot.take([ID], among).column(0))
+        documents = pc.unique(self.snapshot.take([manifest.id_column], among.rows).column(0))
         for first in range(0, len(documents), DOCUMENTS):
             check_time()
             owners, positions = self.snapshot.locate(documents.slice(first, DOCUMENTS))
             starts = np.unique(owners, return_index=True)[1]
             batch = self.snapshot.take(list(compiled.columns), positions[starts])
-            at = batch.schema.names.index(manifest.text_column)
-            texts = whole_texts(self.snapshot, documents.slice(first, DOCUMENTS))
-            field = batch.schema.field(at)
-            batch = batch.set_column(at, field, pa.array(texts, field.type))
+            texts = whole_texts(self.snapshot, documents.slice(first, DOCUMENTS), names)
+            for name, values in zip(names, texts, strict=True):
+                at = batch.schema.names.index(name)
+                field = batch.schema.field(at)
+                batch = batch.set_column(at, field, pa.array(values, field.type))
             mask[positions[compiled.mask(batch)[owners]]] = True
         return RowSelection(mask, int(np.count_nonzero(mask)))
 
@@ -138,7 +151,7 @@ def _both(left: RowSelection, right: RowSelection) -> RowSelection:
 def _digest(ids: pa.Array) -> str:
     """A digest of ids in their order; other lists of the same ids are another key."""
     sink = pa.BufferOutputStream()
-    batch = pa.record_batch([ids], names=[ID])
+    batch = pa.record_batch([ids], names=["id"])
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     return hashlib.blake2b(sink.getvalue(), digest_size=16).hexdigest()

@@ -11,7 +11,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.query.documents import Missing, document_vectors
 from vecsearch.storage.ids import as_ids, listed_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID, Id
+from vecsearch.types import Id
 
 if TYPE_CHECKING:
     import torch
@@ -35,9 +35,10 @@ def torch_embedding(
     import torch
 
     if ids is None:
-        listed = pc.unique(snapshot.take([ID], snapshot.live.rows).column(0)).to_pylist()
+        rows = snapshot.take([snapshot.manifest.id_column], snapshot.live.rows)
+        listed = pc.unique(rows.column(0)).to_pylist()
     else:
-        as_ids(ids, snapshot.manifest.schema.field(ID).type)
+        as_ids(ids, snapshot.manifest.id_type)
         listed = listed_ids(ids)
     unique = list(dict.fromkeys(listed))
     if not unique:

@@ -21,9 +21,9 @@ from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.ids import id_keys, read_ids, write_ids
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
+from vecsearch.storage.schema import id_name
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import ID
 
 IDS_SUFFIX = ".ids.arrow"
 
@@ -106,7 +106,8 @@ class IdFiles:
 
     def write(self, batch: pa.RecordBatch, writer: FileWriter) -> FileRef:
         """Write the ids of a new segment."""
-        return writer.write(SEGMENTS, IDS_SUFFIX, lambda path: write_ids(path, batch.column(ID)))
+        ids = batch.column(id_name(batch.schema))
+        return writer.write(SEGMENTS, IDS_SUFFIX, lambda path: write_ids(path, ids))
 
     def files(self, manifest: Manifest) -> Iterator[FileRef]:
         for entry in manifest.segments:
@@ -147,20 +148,21 @@ IDS = IdFiles()
 
 
 def _compare_ids(root: Path, entry: SegmentEntry) -> None:
-    keys = id_keys(Segment(root, entry.file, entry.rows).column(ID))
-    batch = read_ids(CheckedFile(root, entry.ids))
+    segment = Segment(root, entry.file, entry.rows)
+    keys = id_keys(segment.column(id_name(segment.schema)))
+    stored = read_ids(CheckedFile(root, entry.ids))
     order = np.argsort(keys, kind="stable")
     if not (
-        np.array_equal(batch.column("key"), keys[order])
-        and np.array_equal(batch.column("row"), order)
+        np.array_equal(stored.column("key"), keys[order])
+        and np.array_equal(stored.column("row"), order)
     ):
         raise CorruptedError(f"it does not agree with {entry.name}")
 
 
 def _rewrite_ids(root: Path, entry: SegmentEntry, writer: FileWriter) -> FileRef:
     """Write a segment's ids again: in the old place if the bytes are those that were lost."""
-    batch = Segment(root, entry.file, entry.rows).select([ID])
-    new = IDS.write(batch, writer)
+    segment = Segment(root, entry.file, entry.rows)
+    new = IDS.write(segment.select([id_name(segment.schema)]), writer)
     if (new.bytes, new.crc32) != (entry.ids.bytes, entry.ids.crc32):
         return new
     disk.move(writer.path_of(new), root / entry.ids.name)

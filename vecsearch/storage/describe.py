@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from vecsearch.common.json_column import type_name
 from vecsearch.errors import VersionNotFoundError
 from vecsearch.storage import log
 from vecsearch.storage.manifest import IndexEntry, Manifest
+from vecsearch.storage.names import ID_NAMED, TEXT_DECLARED, TEXT_NAMED
 from vecsearch.storage.schema import ID_DECLARED, declare, system_fields
 from vecsearch.types import (
     ID,
+    TEXT,
     CollectionInfo,
     IndexInfo,
     Metric,
@@ -26,7 +29,8 @@ def first_manifest(
     dim: int,
     metric: Metric,
     dtype: str,
-    text_column: str | None,
+    id_column: str | None,
+    text_columns: Sequence[str] | None,
     chunker: Mapping[str, Any] | None,
     recall: float,
     keep_versions: int,
@@ -35,27 +39,43 @@ def first_manifest(
 ) -> Manifest:
     """The manifest of an empty collection.
 
-    The first `add` decides the type of ids and of the metadata that `columns` does not declare.
+    The first `add` decides the type of ids and of the metadata that `columns` does not declare, and
+    what the ids and the text are called where the user has not named them.
+
+    Args:
+        id_column: The user's name for the ids; None leaves it to the first `add`.
+        text_columns: The same for the texts; an empty sequence for a collection without them.
     """
-    fields = [pa.field(ID, pa.int64(), nullable=False)]
-    if text_column is not None:
-        fields.append(pa.field(text_column, pa.large_string()))
-    fields += system_fields(metric, dim, dtype, chunked=chunker is not None)
+    id_field, texts = id_column or ID, (TEXT,) if text_columns is None else tuple(text_columns)
+    fields = [pa.field(id_field, pa.int64(), nullable=False)]
+    fields += [pa.field(name, pa.large_string()) for name in texts]
+    fields += system_fields(metric, dim, dtype, chunked=chunker is not None, texts=len(texts))
     schema = pa.schema(fields)
+    declared = [] if columns is None else _names(columns)
     if columns is not None:
-        schema = declare(schema, columns, text_column)
-        settings = {**settings, **({ID_DECLARED: True} if ID in _names(columns) else {})}
+        schema = declare(schema, columns, texts)
+    stated = {
+        ID_DECLARED: id_field in declared,
+        ID_NAMED: id_column is not None or id_field in declared,
+        TEXT_NAMED: text_columns is not None or TEXT in declared,
+        TEXT_DECLARED: bool(set(texts) & set(declared)),
+    }
     return Manifest(
         version=0,
         schema=schema,
         metric=metric,
         dim=dim,
         dtype=dtype,
-        text_column=text_column,
+        text_column=texts[-1] if texts else None,
+        lead_columns=texts[:-1],
         chunker=chunker,
         recall=recall,
         keep_versions=keep_versions,
-        settings={"open_schema": True, **settings},
+        settings={
+            "open_schema": True,
+            **{name: True for name, is_stated in stated.items() if is_stated},
+            **settings,
+        },
     ).next("create")
 
 
@@ -88,8 +108,10 @@ def describe(
         embedder=embedder.spec if embedder else None,
         fingerprint=embedder.fingerprint if embedder else None,
         text_column=manifest.text_column,
+        text_columns=manifest.text_columns,
+        id_column=manifest.id_column,
         chunker=manifest.chunker,
-        columns={field.name: str(field.type) for field in manifest.schema},
+        columns={field.name: type_name(field.type) for field in manifest.schema},
         recall=manifest.recall,
         indexes=tuple(
             IndexInfo(

@@ -8,7 +8,6 @@ import pyarrow as pa
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.widening import MisfitError, can_lose, exact_cast, first_misfit
-from vecsearch.types import ID
 
 
 def require_exact(snapshot: Snapshot, schema: pa.Schema) -> None:
@@ -31,9 +30,8 @@ def require_exact(snapshot: Snapshot, schema: pa.Schema) -> None:
                 if live is not None:
                     mask = live[start : start + segment.rows]
                 kept = pa.array(mask)
-                _require_column(
-                    segment.column(field.name).filter(kept), field, segment.column(ID).filter(kept)
-                )
+                ids = segment.column(snapshot.manifest.id_column).filter(kept)
+                _require_column(segment.column(field.name).filter(kept), field, ids)
 
 
 def _require_column(array: pa.Array, field: pa.Field, ids: pa.Array) -> None:

@@ -99,8 +99,9 @@ class EmbedderEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One version of a collection.
 
-    `schema` is the Arrow schema of its segments. `identity` is the same in all versions and copies
-    of a collection; it is "" in formats 1 and 2.
+    `schema` is the Arrow schema of its segments; its first column holds the ids. `text_column` is
+    the column that is embedded, `lead_columns` those that are embedded before it. `identity` is the
+    same in all versions and copies of a collection; it is "" in formats 1 and 2.
     """
 
     version: Count
@@ -121,6 +122,22 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Count = FORMAT
     settings: Mapping[str, Any] = {}
     identity: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
+    lead_columns: tuple[str, ...] = ()
+
+    @property
+    def id_column(self) -> str:
+        """The column of ids, under the user's name."""
+        return str(self.schema.names[0])
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """int64 or large_string."""
+        return self.schema.field(0).type
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that are embedded, in this order; none without a model of texts."""
+        return () if self.text_column is None else (*self.lead_columns, self.text_column)
 
     @property
     def documents(self) -> int:

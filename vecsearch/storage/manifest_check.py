@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.layout import (
     CALIBRATION_KEY,
@@ -24,8 +22,8 @@ from vecsearch.storage.layout import (
     SEGMENTS,
 )
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
-from vecsearch.storage.schema import DTYPES, system_fields
-from vecsearch.types import CHUNK, ID, NORM
+from vecsearch.storage.schema import DTYPES, ID_TYPES, TEXT_TYPES, system_fields
+from vecsearch.types import CHUNK, ID, NORM, TEXT_NUMBER
 
 LARGEST_DIM = 65_536
 LARGEST_EFFORT = 1 << 24  # a search effort sizes a heap
@@ -68,15 +66,21 @@ def _check_schema(manifest: Manifest) -> None:
     wanted = {
         field.name: field.type
         for field in system_fields(
-            manifest.metric, manifest.dim, manifest.dtype, chunked=manifest.chunker is not None
+            manifest.metric,
+            manifest.dim,
+            manifest.dtype,
+            chunked=manifest.chunker is not None,
+            texts=len(manifest.text_columns),
         )
     }
     _require(len(set(schema.names)) == len(schema.names), "schema: two columns have the same name")
-    _require(ID in schema.names, f"schema: there is no column {ID!r}")
+    _require(len(schema) > 0, "schema: there are no columns")
+    own_names = manifest.format > 2  # of the user, for the ids
+    _require(own_names or schema.names[0] == ID, f"schema: the first column is not {ID!r}")
     _require(
-        schema.field(ID).type in (pa.int64(), pa.large_string()),
-        f"schema: column {ID!r} is {schema.field(ID).type}",
+        manifest.id_type in ID_TYPES, f"schema: column {schema.names[0]!r} is {manifest.id_type}"
     )
+    _require(not schema.field(0).nullable, f"schema: column {schema.names[0]!r} may have nulls")
     for name, kind in wanted.items():
         _require(name in schema.names, f"schema: there is no column {name!r}")
         _require(
@@ -84,14 +88,16 @@ def _check_schema(manifest: Manifest) -> None:
             f"schema: column {name!r} is {schema.field(name).type}, not {kind}",
         )
         _require(not schema.field(name).nullable, f"schema: column {name!r} may have nulls")
-    for name in {NORM, CHUNK} & set(schema.names):
+    for name in {NORM, CHUNK, *((TEXT_NUMBER,) if own_names else ())} & set(schema.names):
         _require(name in wanted, f"schema: column {name!r} does not belong to such a collection")
-    text = manifest.text_column
-    _require(text is None or text in schema.names, f"text_column is {text!r}, which is no column")
-    _require(
-        text is None or schema.field(text).type == pa.large_string(),
-        f"text_column: {text!r} does not hold texts",
-    )
+    texts = manifest.text_columns
+    _require(bool(texts) or not manifest.lead_columns, "lead_columns without text_column")
+    _require(len({schema.names[0], *texts}) == len(texts) + 1, f"text columns repeat: {texts}")
+    for name in texts:
+        where = "text_column" if name == manifest.text_column else "lead_columns"
+        _require(name in schema.names, f"{where} is {name!r}, which is no column")
+        allowed = TEXT_TYPES if len(texts) == 1 else TEXT_TYPES[:1]
+        _require(schema.field(name).type in allowed, f"{where}: {name!r} does not hold texts")
 
 
 def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:

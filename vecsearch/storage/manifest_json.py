@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from vecsearch.common.json_column import type_name
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.manifest import FORMAT, Manifest
 from vecsearch.storage.manifest_check import require_consistent
@@ -35,10 +36,12 @@ MALFORMED = (
 
 def to_json(manifest: Manifest) -> str:
     """The text of a manifest file."""
-    types = {field.name: str(field.type) for field in manifest.schema}
+    types = {field.name: type_name(field.type) for field in manifest.schema}
     body = _plain(manifest) | {"schema_text": types}  # for people; `schema` decides
     if not manifest.identity:  # formats 1 and 2 have none
         del body["identity"]
+    if not manifest.lead_columns:  # a field of collections with several columns of text
+        del body["lead_columns"]
     return sign(body)
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Positions
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import CHUNK, ID
+from vecsearch.types import CHUNK
 
 COMPARED_ROWS = 16_384  # rows whose vectors are compared at a time
 
@@ -50,7 +50,7 @@ def rebase_positions(snapshot: Snapshot, latest: Snapshot, positions: Positions)
 
 def _find_moved(snapshot: Snapshot, latest: Snapshot, positions: Positions) -> Positions:
     """Find rows of merged or rewritten segments by id and passage, if their vector is the same."""
-    names = [ID, CHUNK] if snapshot.manifest.chunked else [ID]
+    names = [snapshot.manifest.id_column, *([CHUNK] if snapshot.manifest.chunked else [])]
     before = snapshot.take(names, positions)
     owners, candidates = latest.locate(before.column(0))
     if len(names) == 2:

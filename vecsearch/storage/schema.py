@@ -7,7 +7,7 @@ A cosine collection stores unit vectors, and the length each had in the column `
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,11 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.json_column import JSON, NotJsonError, as_json, is_json, type_name
+from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit, resolve
-from vecsearch.types import CHUNK, END, ID, NORM, RESERVED, START, VECTOR, Metric
+from vecsearch.types import CHUNK, END, NORM, RESERVED, START, TEXT_NUMBER, VECTOR, Metric
 
+ID_TYPES: Final = (pa.int64(), pa.large_string())
+TEXT_TYPES: Final = (pa.large_string(), pa.large_binary())  # texts, paths of pictures; pictures
 ID_DECLARED: Final = "id_declared"  # a setting: the type of the ids is stated, not found
 DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
 UNIT_TOLERANCE: Final = 0.01  # how far float16 can move the squared length of a unit vector from 1
@@ -33,16 +37,24 @@ def metadata_schema(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def source_schema(manifest: Manifest, id_column: str, text_column: str | None) -> pa.Schema:
+def id_name(schema: pa.Schema) -> str:
+    """The column of ids: the first one."""
+    return str(schema.names[0])
+
+
+def source_schema(manifest: Manifest, id_column: str | None, text_column: str | None) -> pa.Schema:
     """The user's columns as the data names them, for readers that must guess types."""
-    names = {ID: id_column, manifest.text_column: text_column or manifest.text_column}
+    names = {
+        manifest.id_column: id_column or manifest.id_column,
+        manifest.text_column: text_column or manifest.text_column,
+    }
     settings = manifest.settings
     id_is_open = settings.get("open_schema") and not settings.get(ID_DECLARED)
     return pa.schema(
         [
             field.with_name(names.get(field.name, field.name))
             for field in metadata_schema(manifest.schema)
-            if field.name != ID or not id_is_open
+            if field.name != manifest.id_column or not id_is_open
         ]
     )
 
@@ -53,6 +65,8 @@ def storage_type(kind: pa.DataType) -> pa.DataType:
     A column that has no value yet is stored as null, and takes its type from its first value.
     """
     types = pa.types
+    if is_json(kind):
+        return JSON
     if types.is_dictionary(kind):
         return storage_type(kind.value_type)
     if types.is_string(kind) or types.is_string_view(kind):
@@ -81,22 +95,34 @@ def storable_type(name: str, kind: object) -> pa.DataType:
     if not isinstance(kind, pa.DataType):
         raise InvalidInputError(
             f"column {name!r}: {str(kind)[:60]!r} is not the name of an Arrow type such as "
-            "'string', 'int64', 'date32'",
+            "'string', 'int64', 'date32', 'json'",
         )
+    if has_json_within(kind):
+        raise InvalidInputError(f"column {name!r}: JSON cannot be a part of another type")
     if pa.types.is_union(kind) or pa.types.is_interval(kind):
         raise InvalidInputError(f"column {name!r}: a column cannot be {kind}")
     return storage_type(kind)
 
 
+def has_json_within(kind: pa.DataType) -> bool:
+    """Whether JSON is a part of a type: of a list, a struct or a dictionary."""
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return is_json(kind.value_type) or has_json_within(kind.value_type)
+    fields = kind.num_fields if pa.types.is_nested(kind) else 0
+    inner = [kind.field(number).type for number in range(fields)]
+    return any(is_json(each) or has_json_within(each) for each in inner)
+
+
 def declare(
-    schema: pa.Schema, columns: pa.Schema | Mapping[str, object], text_column: str | None
+    schema: pa.Schema, columns: pa.Schema | Mapping[str, object], text_columns: Sequence[str]
 ) -> pa.Schema:
     """The schema of an empty collection with declared columns.
 
     Args:
         schema: The schema without them.
-        columns: The columns: names with Arrow types or their names. `id` may be among them.
-        text_column: The column of texts.
+        columns: The columns: names with Arrow types or their names. Ids and texts may be
+            among them.
+        text_columns: The columns of texts.
 
     Raises:
         InvalidInputError: A name is reserved or empty, or a type cannot be stored.
@@ -113,15 +139,49 @@ def declare(
         stored = storable_type(name, kind)
         if name == VECTOR:
             raise InvalidInputError("schema: the column 'vector' is declared with dim= and dtype=")
-        if name in (ID, text_column):
-            allowed = (pa.int64(), pa.large_string()) if name == ID else (pa.large_string(),)
+        if name in (id_name(schema), *text_columns):
+            texts = TEXT_TYPES if len(text_columns) == 1 else TEXT_TYPES[:1]
+            allowed = ID_TYPES if name == id_name(schema) else texts
             if stored not in allowed:
-                raise InvalidInputError(f"schema: column {name!r} cannot be {stored}")
+                raise InvalidInputError(f"schema: column {name!r} cannot be {type_name(stored)}")
             at = schema.get_field_index(name)
             schema = schema.set(at, schema.field(at).with_type(stored))
         else:
             schema = schema.insert(len(metadata_schema(schema)), pa.field(name, stored))
     return schema
+
+
+def with_json(
+    columns: pa.Schema | Mapping[str, object] | None, names: object
+) -> pa.Schema | Mapping[str, object] | None:
+    """Declared columns, with those of some names as JSON.
+
+    Raises:
+        InvalidInputError: The names are no list of str, or one is declared as another type.
+    """
+    if names is None:
+        return columns
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InvalidInputError(
+            f"json_columns is {shown(names)}; it must be a list of names",
+            hint=f"give [{names!r}]" if isinstance(names, str) else "",
+        )
+    declared: dict[str, object] = {}
+    if isinstance(columns, pa.Schema):
+        declared = dict(zip(columns.names, columns.types, strict=True))
+    elif isinstance(columns, Mapping):
+        declared = dict(columns)
+    elif columns is not None:
+        return columns
+    for name in names:
+        check_column_name(name)
+        if name in declared and storable_type(name, declared[name]) != JSON:
+            raise InvalidInputError(
+                f"column {name!r} is among the JSON columns, but its declared type is "
+                f"{declared[name]}: give one of the two"
+            )
+        declared[name] = JSON
+    return declared
 
 
 def check_column_name(name: object) -> None:
@@ -137,6 +197,8 @@ def check_column_name(name: object) -> None:
 def _named_type(name: str) -> object:
     """The type of that name; the name itself if there is none."""
     written = name.strip()
+    if written in ("json", str(JSON)):
+        return JSON
     if written.startswith("list<") and written.endswith(">"):
         inner = _named_type(written[5:-1].removeprefix("item: "))
         return pa.list_(inner) if isinstance(inner, pa.DataType) else name
@@ -169,23 +231,41 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.
         InvalidInputError: A value cannot be stored; the message names its row.
     """
     given = storage_type(array.type)
-    if array.type != given and not pa.types.is_dictionary(array.type):
+    if is_json(field.type) or (is_json(given) and pa.types.is_null(field.type)):
+        return _convert_json(array, field, first), field.with_type(JSON)
+    if is_json(given):
+        array = array.cast(pa.large_string()).cast(JSON)
+    elif array.type != given and not pa.types.is_dictionary(array.type):
         array = array.cast(given)
     elif array.type != given:
         array = array.cast(array.type.value_type).cast(given)
-    fixed = field.name == ID or not field.nullable
-    if field.name == ID and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
+    is_id = not field.nullable  # the vector apart, only the id has no missing values
+    if is_id and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
         wanted = "strings" if pa.types.is_large_string(field.type) else "integers"
         raise InvalidInputError(
-            f"row {first}, column 'id': ids of this collection are {wanted}, not {array.type}"
+            f"row {first}, column {field.name!r}: ids of this collection are {wanted}, not "
+            f"{type_name(array.type)}"
         )
     if not len(array):
         return pa.nulls(0, field.type), field
     try:
-        kind = field.type if fixed else resolve(field.type, array)
+        kind = field.type if is_id else resolve(field.type, array)
         return exact_cast(array, kind), field.with_type(kind)
     except MisfitError as error:
-        raise _refused(array, field, first, fixed=fixed) from error
+        raise _refused(array, field, first, fixed=is_id) from error
+
+
+def _convert_json(array: pa.Array, field: pa.Field, first: int) -> pa.Array:
+    """A column as JSON. Raises InvalidInputError that names the first row that is none."""
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    try:
+        return as_json(array)
+    except NotJsonError as error:
+        raise InvalidInputError(
+            f"row {first + error.row}, column {field.name!r}: "
+            f"{shown(array[error.row].as_py())} cannot be stored as JSON: {error}"
+        ) from error
 
 
 def _refused(array: pa.Array, field: pa.Field, first: int, *, fixed: bool) -> InvalidInputError:
@@ -200,7 +280,7 @@ def _refused(array: pa.Array, field: pa.Field, first: int, *, fixed: bool) -> In
         where, value = f"row {first + row}, {where}", _shown(array[row])
     return InvalidInputError(
         f"{where}: {value} cannot be stored as {field.type} without a change (it comes as "
-        f"{array.type})",
+        f"{type_name(array.type)})",
         hint=f"convert it, or create the collection with schema={{{field.name!r}: type}} of a type "
         "that holds all values",
         command_hint=_other_column(field, array.type),
@@ -219,13 +299,16 @@ def _other_column(field: pa.Field, given: pa.DataType) -> str:
     return f"convert it, or start with a new collection and --schema {field.name}:string"
 
 
-def system_fields(metric: Metric, dim: int, dtype: str, *, chunked: bool) -> list[pa.Field]:
+def system_fields(
+    metric: Metric, dim: int, dtype: str, *, chunked: bool, texts: int = 1
+) -> list[pa.Field]:
     """The columns that follow the user's own: vectors, and what vecsearch keeps about each row."""
     fields = [vector_field(dim, dtype)]
     if metric is Metric.COSINE:
         fields.append(pa.field(NORM, pa.float32(), nullable=False))
     if chunked:
-        fields += [pa.field(name, pa.int32(), nullable=False) for name in (CHUNK, START, END)]
+        names = (CHUNK, START, END, *((TEXT_NUMBER,) if texts > 1 else ()))
+        fields += [pa.field(name, pa.int32(), nullable=False) for name in names]
     return fields
 
 

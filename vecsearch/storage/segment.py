@@ -15,12 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Mask
+from vecsearch.common.json_column import is_json
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.arrow_file import read_batch
 from vecsearch.storage.disk import CheckedFile, FileRef
-from vecsearch.storage.schema import count_documents, vector_view
+from vecsearch.storage.schema import count_documents, id_name, vector_view
 from vecsearch.storage.widening import is_widening, widened
-from vecsearch.types import CHUNK, ID, VECTOR, Id
+from vecsearch.types import CHUNK, VECTOR, Id
 
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
 IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in milliseconds, once
@@ -114,7 +115,8 @@ class Segment:
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
         """The ids of a few rows as Python values, faster than `take`."""
         if self._id_values is None:
-            array = self.column(ID) if self.rows <= IDS_AT_ONCE else self.batch.column(ID)
+            name = id_name(self.schema)
+            array = self.column(name) if self.rows <= IDS_AT_ONCE else self.batch.column(name)
             _, *buffers = array.buffers()
             if pa.types.is_large_string(array.type):
                 self._id_values = (
@@ -123,8 +125,9 @@ class Segment:
                 )
             else:
                 self._id_values = array.to_numpy(), None
-        if ID not in self._whole:
-            self._verify_rows(ID, self.batch.column(ID), rows)
+        name = id_name(self.schema)
+        if name not in self._whole:
+            self._verify_rows(name, self.batch.column(name), rows)
         values, text = self._id_values
         if text is None:
             found: list[Id] = values[rows].tolist()
@@ -135,7 +138,9 @@ class Segment:
                 str(text[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)
             ]
         except UnicodeDecodeError as error:
-            raise CorruptedError(f"{self.file.path}, column {ID!r}: {error}") from error
+            raise CorruptedError(
+                f"{self.file.path}, column {id_name(self.schema)!r}: {error}"
+            ) from error
 
     def whole(self) -> pa.RecordBatch:
         """All columns, verified."""
@@ -207,6 +212,8 @@ class Segment:
             The start of the column in the file and the bytes of a row; for texts, those of their
             offsets, then the offsets and the start of the characters. `WHOLE` for other columns.
         """
+        if is_json(array.type):
+            array = array.storage
         base = self.file.buffer.address
         validity, *rest = array.buffers()
         if validity is not None and validity.size:
@@ -288,7 +295,7 @@ class WidenedSegment(Segment):
 def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:
     """Whether rows of one schema may be read as a later one: the same types or wider ones, and
     columns that were added."""
-    if not set(stored.names) <= set(schema.names):
+    if not set(stored.names) <= set(schema.names) or id_name(stored) != id_name(schema):
         return False
     for field in schema:
         if field.name not in stored.names:
@@ -298,7 +305,7 @@ def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:
         old = stored.field(field.name)
         if old.nullable != field.nullable or not is_widening(old.type, field.type):
             return False
-        if field.name == ID and old.type != field.type:
+        if field.name == id_name(schema) and old.type != field.type:
             return False
     return True
 

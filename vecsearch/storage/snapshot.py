@@ -32,7 +32,7 @@ from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_view
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import ID, NORM, RESERVED, VECTOR, Id, Metric
+from vecsearch.types import NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
 FEW_ROWS = 256  # so few ids are read faster one by one than through Arrow
@@ -128,7 +128,7 @@ class Snapshot:
             owner = order[found]
             matches = ~np.isin(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
-                stored = self.segments[number].take([ID], rows).column(0)
+                stored = self.segments[number].take([self.manifest.id_column], rows).column(0)
                 same = pc.equal(stored, ids.take(pa.array(owner)))
                 matches &= same.to_numpy(zero_copy_only=False)
             owners.append(owner[matches])
@@ -149,7 +149,7 @@ class Snapshot:
         waiting: list[pa.Array] = []  # a pass makes a table of the ids, so it takes many rows
         done = 0
         for entry, stop in zip(self.manifest.segments, self.starts[1:].tolist(), strict=True):
-            waiting.append(self.files.segment(entry).column(ID))
+            waiting.append(self.files.segment(entry).column(self.manifest.id_column))
             if stop - done >= max(len(ids), PASS_ROWS) or stop == self.rows:
                 found = pc.is_in(pa.chunked_array(waiting, ids.type), value_set=ids)
                 mask[done:stop] = found.to_numpy()
@@ -208,7 +208,7 @@ class Snapshot:
     def ids_at(self, positions: Positions) -> list[Id]:
         """The ids of some rows, as Python values."""
         if len(positions) > FEW_ROWS:
-            return list(self.take([ID], positions).column(0).to_pylist())
+            return list(self.take([self.manifest.id_column], positions).column(0).to_pylist())
         if len(self.manifest.segments) == 1:
             return self.segments[0].ids(positions)
         ids: list[Id] = [0] * len(positions)
@@ -249,7 +249,7 @@ class Snapshot:
             return selection.count
         if selection is self.live:
             return self.manifest.documents
-        return len(pc.unique(self.take([ID], selection.rows).column(0)))
+        return len(pc.unique(self.take([self.manifest.id_column], selection.rows).column(0)))
 
     def _stored_names(self, names: Sequence[str]) -> list[str]:
         stored = list(names)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.json_column import is_json
+
 types = pa.types
 _UNITS = ("s", "ms", "us", "ns")
 _LARGEST_INT = 19  # digits of a 64-bit integer; an unsigned one has 20
@@ -87,6 +89,10 @@ def exact_cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return array
     if types.is_null(given) or (len(array) and array.null_count == len(array)):
         return pa.nulls(len(array), kind)
+    if is_json(given):
+        if not types.is_large_string(kind):
+            raise MisfitError
+        return array.cast(kind)
     if _is_nested_pair(given, kind):
         return _rebuilt(array, kind, exact_cast)
     if not _same_family(given, kind):
@@ -115,6 +121,8 @@ def is_widening(old: pa.DataType, new: pa.DataType) -> bool:
     """Whether a column of the type `old` may be read as `new`."""
     if old == new or types.is_null(old):
         return True
+    if is_json(old):
+        return bool(types.is_large_string(new))
     if types.is_struct(old) and types.is_struct(new):
         inner = {field.name: field.type for field in new}
         return all(
@@ -127,7 +135,7 @@ def is_widening(old: pa.DataType, new: pa.DataType) -> bool:
 
 def can_lose(old: pa.DataType, new: pa.DataType) -> bool:
     """Whether some value of `old` has no equal in the wider type `new`, so that a look is due."""
-    if old == new or types.is_null(old):
+    if old == new or types.is_null(old) or is_json(old):
         return False
     if types.is_struct(old):
         return any(can_lose(field.type, new.field(field.name).type) for field in old)

@@ -9,6 +9,7 @@ import numpy as np
 
 from vecsearch.common.arguments import check_names, check_whole
 from vecsearch.common.gate import gated
+from vecsearch.common.json_column import type_name
 from vecsearch.common.pca import principal_axes
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
@@ -109,8 +110,8 @@ def _fit_column(table: pa.Table, name: str, most_categories: int) -> Column:
     )
     if not (numeric or pa.types.is_temporal(kind)):
         raise InvalidInputError(
-            f"column '{name}' is {kind}; only numbers, dates, booleans and strings can be used: "
-            "leave it out"
+            f"column '{name}' is {type_name(kind)}; only numbers, dates, booleans and strings can "
+            "be used: leave it out"
         )
     values = np.array(
         [

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from vecsearch.common.json_column import JSON, is_json
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
@@ -164,7 +165,8 @@ def unified(parts: Sequence[Part]) -> pa.Schema:
     """One schema for all parts: every column of any, in the order of their first appearance.
 
     A part without a column has nulls there. Numbers widen to a type that holds both; a column that
-    some CSV files show as numbers and others as text is text.
+    some CSV files show as numbers and others as text is text, and one that is JSON in a part is
+    JSON.
 
     Raises:
         InvalidInputError: Two types of a column have no common one. The message names the column,
@@ -199,6 +201,8 @@ def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType
     if not all(pa.types.is_null(kind) or is_text(kind) for _, kind in typed):
         held = typed
     first, common = held[0]
+    if any(is_json(kind) for _, kind in held):
+        return JSON
     for part, found in held[1:]:
         try:
             if found != common:

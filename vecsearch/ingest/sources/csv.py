@@ -93,7 +93,8 @@ def _lenient_rows(lines: list[str], delimiter: str, quote: str | None) -> list[l
 
 def _part(table: _Table, file: SourceFile) -> Part:
     names = table.names()
-    columns = [ColumnType(name, file.text_column, file.known) for name in names]
+    special = (file.reading.id_column, file.text_column)
+    columns = [ColumnType(name, *special, file.known) for name in names]
     total = 0
     for cells in table.blocks(names, noting=True):
         cells = _fitting(cells, columns, file.reading)

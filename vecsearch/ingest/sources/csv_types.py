@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.json_arrays import from_json, is_binary, needs_type
+from vecsearch.common.json_column import as_json, is_json
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
-from vecsearch.types import BEIR_ID, ID, VECTOR
+from vecsearch.types import BEIR_ID, VECTOR
 
 Cell = str | None
 
@@ -122,21 +123,30 @@ class ColumnType:
 
     Args:
         name: The column.
+        id_column: The name of the id column.
         text_column: The name of the text column.
         known: The types of columns that are known already; a cell that does not fit is an error.
     """
 
-    def __init__(self, name: str, text_column: str, known: pa.Schema | None) -> None:
+    def __init__(
+        self, name: str, id_column: str, text_column: str, known: pa.Schema | None
+    ) -> None:
         self.known: pa.Field | None = None
         if known is not None and name in known.names:
             field = known.field(name)
             self.known = None if pa.types.is_null(field.type) else field
-        self.wider = [] if self.known is None or name == ID else _wider(self.known.type)
-        candidates = {ID: [_INT], BEIR_ID: [_INT], VECTOR: [_JSON], text_column: []}.get(
-            name, _CANDIDATES
-        )
+        self.wider = [] if self.known is None or name == id_column else _wider(self.known.type)
+        candidates = {
+            BEIR_ID: [_INT],
+            VECTOR: [_JSON],
+            text_column: [],
+            id_column: [_INT],
+        }.get(name, _CANDIDATES)
         self.candidates: list[Candidate] = list(candidates)
-        self.allows_markers = name not in (ID, BEIR_ID)  # NA and the like stand for a missing value
+        self.allows_markers = name not in (
+            id_column,
+            BEIR_ID,
+        )  # NA and the like stand for a missing value
         self.has_text = False  # any cell that is not empty
         self.has_value = False  # any cell that is not a marker either
 
@@ -262,6 +272,8 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     if is_binary(kind):
         return from_json(list(values), kind)
     array = pa.array(values, pa.large_string())
+    if is_json(kind):
+        return as_json(array)
     if not is_text(kind):
         array = pc.if_else(pc.is_in(array, _MISSING), pa.scalar(None, pa.large_string()), array)
     if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
@@ -296,6 +308,8 @@ def iso_dates(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _in_words(kind: pa.DataType) -> str:
+    if is_json(kind):
+        return 'JSON, such as {"lang": "en"} or "text"'
     if pa.types.is_nested(kind):
         return f"JSON text of {kind}, such as [0.1, 0.2]"
     if is_binary(kind):

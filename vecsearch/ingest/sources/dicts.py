@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.json_column import NotJsonError, is_json, json_array
+from vecsearch.common.pictures import is_picture, to_png
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of
 from vecsearch.ingest.sources.reading import Place, Reading
@@ -54,7 +56,10 @@ def _mappings(rows: Iterable[tuple[int, Any]], where: Where) -> Iterator[tuple[i
 
 
 def _chars(row: tuple[int, Row]) -> int:
-    return sum(len(value) for value in row[1].values() if isinstance(value, (str, bytes)))
+    texts = sum(len(value) for value in row[1].values() if isinstance(value, (str, bytes)))
+    for value in row[1].values():
+        texts += 3 * int(value.width * value.height) if is_picture(value) else 0
+    return texts
 
 
 def to_batch(block: Block, schema: pa.Schema, where: Where) -> pa.RecordBatch:
@@ -97,9 +102,15 @@ def fitting_batch(
 
 def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> pa.Array:
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
+    if is_json(field.type):
+        return _json_column(values, field, numbers, where)
     kinds = set(map(type, values))
     if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
-        values = [None if is_nan(value) else _for_arrow(value) for value in values]
+        try:
+            values = [None if is_nan(value) else _for_arrow(value) for value in values]
+        except InvalidInputError:
+            _name_picture(values, field, numbers, where)
+            raise
         if "timestamp" in str(field.type):
             values = [_with_moments(value) for value in values]
     try:
@@ -113,6 +124,32 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
                     f"{where(number)}, column {field.name!r}: {_explained(reason)}"
                 ) from reason
         raise InvalidInputError(f"column {field.name!r}: {_explained(error)}") from error
+
+
+def _name_picture(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> None:
+    """Raises InvalidInputError for a picture that cannot be stored, with its row."""
+    for number, value in zip(numbers, values, strict=True):
+        try:
+            _for_arrow(value)
+        except InvalidInputError as error:
+            error.args = (
+                f"{where(number)}, column {field.name!r}: {error.message}",
+                *error.args[1:],
+            )
+            raise
+
+
+def _json_column(
+    values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where
+) -> pa.Array:
+    try:
+        return json_array(
+            None if is_nan(value) or is_missing(value) else plain_value(value) for value in values
+        )
+    except NotJsonError as error:
+        raise InvalidInputError(
+            f"{where(numbers[error.row])}, column {field.name!r}: {error}"
+        ) from error
 
 
 def _for_arrow(value: Any) -> Any:
@@ -131,6 +168,8 @@ def _for_arrow(value: Any) -> Any:
         return value.astype(f"{kind}8[us]").item()
     if isinstance(value, uuid.UUID):
         return str(value)
+    if is_picture(value):
+        return to_png(value)
     if type(value) in (list, tuple):  # tuples stay, as the pairs of maps
         return type(value)(item if type(item) in _LEFT else _for_arrow(item) for item in value)
     if isinstance(value, Mapping):
@@ -168,7 +207,7 @@ def rows_part(
     rows: Sequence[Any], name: str, batch_rows: int, known: pa.Schema | None, reading: Reading
 ) -> Part:
     """A list of dicts. All of them are read for the types before the first is converted."""
-    columns = Columns(row_name)
+    columns = Columns(row_name, known)
     for block in blocks(enumerate(rows), batch_rows, row_name):
         columns.see(block)
     schema = columns.schema(known, first_kind=reading.skips)
@@ -201,7 +240,7 @@ def iterator_part(
     """
     stream = blocks(enumerate(rows), batch_rows, row_name)
     first = next(stream, Block([], []))
-    columns = Columns(row_name)
+    columns = Columns(row_name, known)
     columns.see(first)
     schema = columns.schema(known, first_kind=reading.skips)
 
@@ -219,7 +258,7 @@ def iterator_part(
 
 
 def _check_fits(block: Block, schema: pa.Schema) -> None:
-    later = Columns(row_name)
+    later = Columns(row_name, schema)
     later.see(block)
     for name, found in later.types(schema).items():
         known = schema.field(name).type if name in schema.names else pa.null()

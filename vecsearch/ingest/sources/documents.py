@@ -13,7 +13,6 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, SourceFile, blocks_of
 from vecsearch.ingest.sources.reading import Place
 from vecsearch.ingest.sources.registry import DOCUMENTS, TABLES, suffix_of
-from vecsearch.types import ID
 
 
 def folder_part(file: SourceFile) -> Part:
@@ -49,7 +48,9 @@ def documents_part(
     file: SourceFile, documents: Sequence[tuple[str, Path]], *, in_folder: bool = False
 ) -> Part:
     """Documents, each with its id."""
-    schema = pa.schema([(ID, pa.string()), (file.text_column, pa.large_string())])
+    schema = pa.schema(
+        [(file.reading.id_column, pa.string()), (file.text_column, pa.large_string())]
+    )
 
     def texts() -> Iterator[tuple[str, str, str]]:
         """The name, id and text of each document."""

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from vecsearch.common.json_arrays import from_json, is_binary, needs_type
+from vecsearch.common.json_column import unique_keys
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, SourceFile
 from vecsearch.ingest.sources.csv_types import DateColumn, iso_dates
@@ -18,7 +19,7 @@ from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.sources.reading import Place
 from vecsearch.ingest.sources.row_types import Block, Columns, Row, Where
 from vecsearch.storage.widening import holds_days
-from vecsearch.types import BEIR_ID, ID
+from vecsearch.types import BEIR_ID
 
 
 def read_jsonl(file: SourceFile) -> Part:
@@ -38,7 +39,7 @@ def read_jsonl(file: SourceFile) -> Part:
         if not file.reading.skips:
             raise error
 
-    columns, total = Columns(where), 0
+    columns, total = Columns(where, file.known), 0
     typed = _Typed(file.known)
     dates: dict[str, DateColumn] = {}
     for block in blocks(_objects(text, noted), file.batch_rows, where):
@@ -91,7 +92,7 @@ def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) ->
         is_date = stated is not None and found is not None and holds_days(stated, found)
         if is_date and pa.types.is_date32(found):
             found = stated  # days in a column of moments
-        special = field.name in (ID, BEIR_ID, file.text_column)
+        special = field.name in (file.reading.id_column, BEIR_ID, file.text_column)
         fields.append(field.with_type(found) if is_date and not special else field)
     return pa.schema(fields)
 
@@ -180,13 +181,4 @@ def _object(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"duplicate key {repeated!r} in an object")
-    return row
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources import memory, vectors
 from vecsearch.ingest.sources.base import Part, SourceFile
@@ -23,7 +24,8 @@ from vecsearch.ingest.sources.registry import suffix_of, suffixes
 MAX_PATH, MAX_NAME = 4096, 255  # characters of a path and of a name in it, on most file systems
 ACCEPTED = (
     "Data is an Arrow table, batch or reader, a pandas or polars frame, a list or iterator of "
-    "dicts, of texts (str) or of vectors (1-D arrays), a matrix (rows, dim), or one or more paths"
+    "dicts, of texts (str), of PIL images or of vectors (1-D arrays), a matrix (rows, dim), or one "
+    "or more paths"
 )
 EXPLICIT = (
     "To be explicit, give paths as [Path(p) for p in …], and texts as [{'text': t} for t in …]"
@@ -64,7 +66,7 @@ class Opener:
         if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
             return [memory.dataset_part(data, name)]
         if library == "pandas" and kind == "DataFrame":
-            return [memory.pandas_part(data)]
+            return [memory.pandas_part(data, self.known)]
         if library == "polars" and kind == "LazyFrame":
             return [memory.lazy_frame_part(data, self.batch_rows)]
         if isinstance(data, (pa.Array, pa.ChunkedArray)):
@@ -72,13 +74,16 @@ class Opener:
         if kind == "Series" and library in ("pandas", "polars"):
             return self._items(data.to_list())
         if kind == "DataFrame" and library == "polars":
-            return [memory.polars_part(data)]
+            return [memory.polars_part(data, self.known)]
         if hasattr(data, "__arrow_c_stream__"):
             return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
-            return [vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows)]
+            return [
+                vectors.faiss_part(data, f"a FAISS {kind}", self.batch_rows, self.reading.id_column)
+            ]
         if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
-            return [vectors.hnswlib_part(data, f"an index of {library}", self.batch_rows)]
+            name = f"an index of {library}"
+            return [vectors.hnswlib_part(data, name, self.batch_rows, self.reading.id_column)]
         if hasattr(data, "num_embeddings") and hasattr(data, "weight"):  # torch.nn.Embedding
             return self._array(data.weight, f"the weight of a {kind}")
         if hasattr(data, "__array__") and hasattr(data, "ndim"):
@@ -154,10 +159,15 @@ class Opener:
             return self._paths(items)
         if isinstance(first, str):
             return [memory.texts_part(items, name, total, self.batch_rows, self.text_column)]
+        if is_picture(first):
+            rows = ({self.text_column: item} for item in items)
+            if is_list:
+                return [rows_part(list(rows), name, self.batch_rows, self.known, self.reading)]
+            return [iterator_part(rows, name, self.batch_rows, self.known, self.reading)]
         if isinstance(first, (pa.Table, pa.RecordBatch)):
             return [memory.tables_part(first, items, name)]
         if type(first).__name__ == "DataFrame" and _library(first) in ("pandas", "polars"):
-            return [memory.frames_part(items, name)]
+            return [memory.frames_part(items, name, self.known)]
         if isinstance(first, (list, tuple)) or hasattr(first, "__array__"):
             return [memory.vectors_part(first, items, name, total, self.batch_rows)]
         raise InvalidInputError(f"data is {name} of {type(first).__name__}. {ACCEPTED}")

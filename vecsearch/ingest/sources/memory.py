@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of, conform, unified
 from vecsearch.ingest.sources.dicts import to_array
 from vecsearch.ingest.sources.plain import is_text, plain_type
-from vecsearch.ingest.sources.row_types import Block, Columns, row_name
+from vecsearch.ingest.sources.row_types import Block, Columns, is_missing, is_nan, row_name
 from vecsearch.ingest.vector_column import is_list_column
 from vecsearch.types import VECTOR
 
@@ -52,14 +53,14 @@ def dataset_part(data: Any, name: str) -> Part:
     return Part(name, None, schema, lambda wanted: iter(data.to_batches()))
 
 
-def frames_part(frames: Iterable[Any], name: str) -> Part:
+def frames_part(frames: Iterable[Any], name: str, known: pa.Schema | None) -> Part:
     """Frames of pandas or polars one after the other, such as `pd.read_csv(chunksize=)` gives.
 
     The frames of a list may differ in columns and types as several files may; those of an iterator
     must fit the first, for each is read only once.
     """
     if isinstance(frames, Sequence):
-        parts = [_frame_part(frame, number, name) for number, frame in enumerate(frames)]
+        parts = [_frame_part(frame, number, name, known) for number, frame in enumerate(frames)]
         schema = unified(parts)
 
         def read_all(wanted: pa.Schema) -> Batches:
@@ -70,12 +71,12 @@ def frames_part(frames: Iterable[Any], name: str) -> Part:
 
         return Part(name, sum(part.total or 0 for part in parts), schema, read_all)
     numbered = iter(enumerate(frames))
-    first = _frame_part(next(numbered)[1], 0, name)
+    first = _frame_part(next(numbered)[1], 0, name, known)
 
     def read(wanted: pa.Schema) -> Batches:
         yield from first.read(wanted)
         for number, frame in numbered:
-            part = _frame_part(frame, number, name)
+            part = _frame_part(frame, number, name, known)
             late = [column for column in part.schema.names if column not in first.schema.names]
             if late:
                 raise InvalidInputError(
@@ -88,17 +89,17 @@ def frames_part(frames: Iterable[Any], name: str) -> Part:
     return Part(name, None, first.schema, read)
 
 
-def _frame_part(frame: Any, number: int, name: str) -> Part:
+def _frame_part(frame: Any, number: int, name: str, known: pa.Schema | None) -> Part:
     library = type(frame).__module__.split(".")[0]
     if type(frame).__name__ != "DataFrame" or library not in ("pandas", "polars"):
         raise InvalidInputError(
             f"item {number} of {name} is a {type(frame).__name__}; the items before it are frames"
         )
-    part = pandas_part(frame) if library == "pandas" else polars_part(frame)
+    part = pandas_part(frame, known) if library == "pandas" else polars_part(frame, known)
     return replace(part, name=f"item {number} of {name}")
 
 
-def polars_part(frame: Any) -> Part:
+def polars_part(frame: Any, known: pa.Schema | None) -> Part:
     """A polars.DataFrame. Columns of Python objects are converted as the values of dicts are."""
     name = "a polars.DataFrame"
     objects = [column.name for column in frame if str(column.dtype) == "Object"]
@@ -107,15 +108,15 @@ def polars_part(frame: Any) -> Part:
     table = pa.table(frame.drop(objects)) if len(frame.columns) > len(objects) else None
     arrays = dict(zip(table.schema.names, table.columns, strict=True)) if table else {}
     for column in objects:
-        arrays[column] = _object_column(column, frame[column].to_list())
+        arrays[column] = _object_column(column, frame[column].to_list(), known)
     table = pa.table({column: arrays[column] for column in frame.columns})
     return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
 
 
-def _object_column(name: str, values: list[Any]) -> pa.Array:
+def _object_column(name: str, values: list[Any], known: pa.Schema | None) -> pa.Array:
     """Python objects as an Arrow column, with paths as text; others are refused as in dicts."""
     values = [str(value) if isinstance(value, PurePath) else value for value in values]
-    columns = Columns(row_name)
+    columns = Columns(row_name, known)
     numbers = list(range(len(values)))
     columns.see(Block(numbers, [{name: value} for value in values]))
     return to_array(values, pa.field(name, columns.types()[name]), numbers, row_name)
@@ -141,14 +142,31 @@ def column_part(column: pa.Array | pa.ChunkedArray, name: str, text_column: str)
     return Part(name, len(table), table.schema, table_part(table).read)
 
 
-def pandas_part(frame: Any) -> Part:
-    """A pandas.DataFrame. A named index is a column like the others; one without is left out."""
+def pandas_part(frame: Any, known: pa.Schema | None) -> Part:
+    """A pandas.DataFrame. A named index is a column like the others; one without is left out.
+
+    Python objects of a JSON column are its values, as in rows of dicts; a column of nothing but
+    texts holds JSON text, as in an Arrow table.
+    """
     name = "a pandas.DataFrame"
     try:
         if any(level is not None for level in frame.index.names):
             frame = frame.reset_index()
-        table = pa.Table.from_pandas(frame, preserve_index=False)
+        values = {
+            column: _object_column(column, frame[column].to_list(), known)
+            for column in Columns(row_name, known).json
+            if column in frame and _holds_objects(frame[column])
+        }
+        table = pa.Table.from_pandas(frame.drop(columns=list(values)), preserve_index=False)
+        arrays = dict(zip(table.schema.names, table.columns, strict=True)) | values
+        if values:
+            table = pa.table({str(column): arrays[str(column)] for column in frame.columns})
+    except InvalidInputError:
+        raise
     except (pa.ArrowException, TypeError, ValueError) as error:
+        pictures = [name for name, column in frame.items() if any(map(is_picture, column))]
+        if pictures:
+            return _with_pictures(frame, pictures, known)
         _explain_object_columns(frame)
         raise InvalidInputError(f"{name} cannot be read: {error}") from error
     for field in table.schema:
@@ -158,6 +176,29 @@ def pandas_part(frame: Any) -> Part:
                 hint=f"convert them with frame[{field.name!r}].dt.to_timestamp() or .astype(str)",
             )
     return Part(name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
+
+
+def _with_pictures(frame: Any, pictures: list[Any], known: pa.Schema | None) -> Part:
+    """The part of a pandas.DataFrame some of whose columns hold PIL images."""
+    rest = pandas_part(frame.drop(columns=pictures).reset_index(drop=True), known)
+    batches = list(rest.read(rest.schema))
+    table = pa.Table.from_batches(batches, rest.schema)
+    arrays = {
+        str(name): _object_column(
+            str(name), [None if is_nan(value) else value for value in frame[name]], known
+        )
+        if name in pictures
+        else table[str(name)]
+        for name in frame.columns
+    }
+    table = pa.table(arrays)
+    return Part(rest.name, len(table), table.schema, lambda wanted: iter(table.to_batches()))
+
+
+def _holds_objects(column: Any) -> bool:
+    """Whether a column of a frame of pandas holds other Python objects than texts."""
+    kinds = {type(value) for value in column if not (is_nan(value) or is_missing(value))}
+    return column.dtype.kind == "O" and not kinds <= {str, type(None)}
 
 
 def _explain_object_columns(frame: Any) -> None:

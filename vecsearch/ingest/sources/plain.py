@@ -9,37 +9,43 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.json_column import JSON, NotJsonError, as_json, is_json
+
 UUID, BOOL8 = "arrow.uuid", "arrow.bool8"  # names of extension types
 MAX_VIEWED = 2**27  # values that the list views of one batch may hold together
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type without an encoding around it, at any depth.
+    """The type without an encoding around it, at any depth; JSON as a column stays JSON.
 
     Raises:
         KeyError, ValueError, pa.ArrowInvalid: The time zone of a timestamp is unknown.
     """
+    return JSON if is_json(kind) else _without_encoding(kind)
+
+
+def _without_encoding(kind: pa.DataType) -> pa.DataType:
     types = pa.types
     if _extension(kind) == UUID:
         return pa.large_string()  # as in rows, so that it can be an id and be filtered
     if _extension(kind) == BOOL8:
         return pa.bool_()
     if isinstance(kind, pa.BaseExtensionType):
-        return plain_type(kind.storage_type)
+        return _without_encoding(kind.storage_type)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type)
+        return _without_encoding(kind.value_type)
     if types.is_string_view(kind):
         return pa.large_string()
     if types.is_binary_view(kind):
         return pa.large_binary()
     if types.is_fixed_size_list(kind):
-        return pa.list_(plain_type(kind.value_type), kind.list_size)
+        return pa.list_(_without_encoding(kind.value_type), kind.list_size)
     if types.is_large_list(kind) or types.is_large_list_view(kind):
-        return pa.large_list(plain_type(kind.value_type))
+        return pa.large_list(_without_encoding(kind.value_type))
     if types.is_list(kind) or types.is_list_view(kind):
-        return pa.list_(plain_type(kind.value_type))
+        return pa.list_(_without_encoding(kind.value_type))
     if types.is_struct(kind):
-        return pa.struct([pa.field(field.name, plain_type(field.type)) for field in kind])
+        return pa.struct([pa.field(field.name, _without_encoding(field.type)) for field in kind])
     if types.is_timestamp(kind) and kind.tz is not None:
         pa.scalar(0, kind).as_py()  # refuse an unknown zone here, not when a value is read
     return kind
@@ -47,6 +53,10 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     """The values as `kind`, which is plain. Raises pyarrow's errors where one does not fit."""
+    if array.type == kind:
+        return array
+    if is_json(kind):
+        return _as_json_text(array)
     if _holds_uuids(array.type):
         return pa.array([_uuids_as_text(value) for value in array.to_pylist()], kind)
     if _extension(array.type) == BOOL8 and pa.types.is_boolean(kind):
@@ -60,6 +70,19 @@ def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
     if _has_views(array.type):
         return _without_views(array, kind)
     return array if array.type == kind else array.cast(kind)
+
+
+def _as_json_text(array: pa.Array) -> pa.Array:
+    """A column as JSON; only values that are not text are converted, the text is checked later."""
+    if is_json(array.type):
+        array = array.storage
+    kind = plain_type(array.type)
+    if is_text(kind):
+        return plain_array(array, pa.large_string()).cast(JSON)
+    try:
+        return as_json(plain_array(array, kind))
+    except NotJsonError as error:
+        raise pa.ArrowInvalid(str(error)) from error
 
 
 def _extension(kind: pa.DataType) -> str:

@@ -12,7 +12,7 @@ from vecsearch.common.arguments import check_one_of
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
-from vecsearch.types import Failure, OnError, ReadReport
+from vecsearch.types import ID, Failure, OnError, ReadReport
 
 MAX_LISTED = 100  # failures, empty files and encodings that a report names
 MAX_RUNS = 100_000  # entries of `Places` before it forgets
@@ -58,6 +58,7 @@ class Reading:
         on_error: "raise", or "skip" to leave out what is wrong and report it.
         encoding: The encoding of all text files; None finds it for each.
         csv: How CSV files are written.
+        id_column: The column of ids in the data.
         beir_id: Whether a column `_id` becomes `id` in data that has no `id`.
         given: The columns that each row of the stream has, if they are wanted: a dict may lack
             some that others have, and so may a file. None: they are not noted.
@@ -66,6 +67,7 @@ class Reading:
     on_error: OnError = "raise"
     encoding: str | None = None
     csv: CsvOptions = field(default_factory=CsvOptions)
+    id_column: str = ID
     beir_id: bool = False
     given: list[frozenset[str]] | None = None
     _report: ReadReport = field(default_factory=ReadReport)

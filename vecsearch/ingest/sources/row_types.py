@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.json_column import JSON, is_json
+from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
 
 Row = Mapping[str, Any]
@@ -28,6 +30,7 @@ _SCALARS: dict[str, pa.DataType] = {
     "float": pa.float64(),
     "str": pa.string(),
     "bytes": pa.binary(),
+    "picture": pa.binary(),
     "date": pa.date32(),
     "datetime": pa.timestamp("us"),
     "datetime of nanoseconds": pa.timestamp("ns"),
@@ -44,6 +47,7 @@ _WIDER = {
     "datetime with a time zone": "datetime with a time zone and nanoseconds",
     "timedelta": "timedelta of nanoseconds",
     "UUID": "str",
+    "picture": "bytes",
 }
 _NUMBERS = {"int", "float16", "float32", "float"}
 PLAIN_KINDS: dict[type, str] = {
@@ -110,10 +114,16 @@ class Block:
 
 
 class Columns:
-    """The columns of the rows seen so far, in order of appearance, and their values' kinds."""
+    """The columns of the rows seen so far, in order of appearance, and their values' kinds.
 
-    def __init__(self, where: Where) -> None:
+    Args:
+        where: What messages call a row.
+        known: Types of columns that are known already; those of JSON take any value.
+    """
+
+    def __init__(self, where: Where, known: pa.Schema | None = None) -> None:
         self.where = where
+        self.json = {field.name for field in known or () if is_json(field.type)}
         self.kinds: dict[str, Kinds] = {}
         self.first_row: int | None = None
 
@@ -136,6 +146,8 @@ class Columns:
             kinds = self.kinds.setdefault(
                 name, Kinds(f"column {name!r}", self.where, is_column=True)
             )
+            if name in self.json:
+                continue
             kinds.see([row.get(name) for row in block.rows], block.numbers)
 
     def types(
@@ -153,8 +165,9 @@ class Columns:
             InvalidInputError: A column has values of two kinds; the message names a row of each.
         """
         maps = {field.name: field.type for field in known or () if pa.types.is_map(field.type)}
+        stated = maps | dict.fromkeys(self.json, JSON)
         return {
-            name: maps[name] if name in maps else kinds.type(first_kind)
+            name: stated[name] if name in stated else kinds.type(first_kind)
             for name, kinds in self.kinds.items()
         }
 
@@ -241,6 +254,8 @@ class Kinds:
             return "timedelta" + " of nanoseconds" * nanoseconds(value)
         if isinstance(value, decimal.Decimal):
             return self._see_decimal(value, number)
+        if is_picture(value):
+            return "picture"
         for base, kind in _BY_BASE:
             if isinstance(value, base):
                 return kind
@@ -316,7 +331,9 @@ class Kinds:
             raise InvalidInputError(
                 f"{self.name} holds {kind} in {self.where(row)} and {other} in "
                 f"{self.where(other_row)}; one column holds one type, and None where there is no "
-                "value"
+                "value",
+                hint="a JSON column holds any: create(..., json_columns=[...])",
+                command_hint="a JSON column holds any: start with --json-column NAME",
             )
         if kinds == {"list"} and self.items is not None:
             return pa.list_(self.items.type(first_kind))

@@ -108,10 +108,10 @@ def read_faiss(file: SourceFile) -> Part:
         raise InvalidInputError(
             f"{file.name} is not a whole FAISS index of float vectors: {_reason(error)}"
         ) from error
-    return faiss_part(index, file.name, file.batch_rows)
+    return faiss_part(index, file.name, file.batch_rows, file.reading.id_column)
 
 
-def faiss_part(index: Any, name: str, batch_rows: int) -> Part:
+def faiss_part(index: Any, name: str, batch_rows: int, id_column: str = ID) -> Part:
     """The vectors and ids of a FAISS index.
 
     An index that compresses vectors gives approximate ones. One that rotates or reduces vectors
@@ -139,7 +139,8 @@ def faiss_part(index: Any, name: str, batch_rows: int) -> Part:
             f"{name} is a {type(inner).__name__}, which does not give its vectors back: "
             f"{_reason(error)}"
         ) from error
-    return _numbered(name, keys if ids is None else ids, int(inner.d), batch_rows, vectors)
+    numbers = keys if ids is None else ids
+    return _numbered(name, numbers, int(inner.d), batch_rows, vectors, id_column)
 
 
 def _keys(index: Any) -> Ids:
@@ -180,14 +181,14 @@ def _faiss_vectors(
         lists.set_direct_map_type(before)
 
 
-def hnswlib_part(index: Any, name: str, batch_rows: int) -> Part:
+def hnswlib_part(index: Any, name: str, batch_rows: int, id_column: str = ID) -> Part:
     """The vectors of an hnswlib.Index under their labels; in cosine space, of unit length."""
     ids = np.sort(np.asarray(index.get_ids_list(), dtype=np.int64))
 
     def items(start: int, count: int) -> npt.NDArray[np.float32]:
         return np.asarray(index.get_items(ids[start : start + count]), dtype=np.float32)
 
-    return _numbered(name, ids, int(index.dim), batch_rows, items)
+    return _numbered(name, ids, int(index.dim), batch_rows, items, id_column)
 
 
 def _numbered(
@@ -196,8 +197,9 @@ def _numbered(
     dim: int,
     batch_rows: int,
     vectors: Callable[[int, int], npt.NDArray[np.float32]],
+    id_column: str,
 ) -> Part:
-    schema = pa.schema([(ID, pa.int64()), (VECTOR, pa.list_(pa.float32(), dim))])
+    schema = pa.schema([(id_column, pa.int64()), (VECTOR, pa.list_(pa.float32(), dim))])
 
     def read(wanted: pa.Schema) -> Batches:
         for start in range(0, len(ids), batch_rows):

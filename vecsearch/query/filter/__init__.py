@@ -23,14 +23,18 @@ SQL text is the condition of DuckDB's WHERE, restricted to an allow-list (`ALLOW
   FALSE; of any other list it is NULL.
 - `'x' = ANY(tags)` compares with each element, so it is NULL where none is equal but one is NULL;
   a NULL list has no elements and is FALSE.
+- A path into a JSON column is `m.lang` or `m['a.b'][0]`, positions from 0. Types are JSON's: a
+  comparison with a value of another type is NULL, as is a path that leads nowhere.
 - Arithmetic of integers is exact within 64 bits, and an overflow is an error; `/` and fractions
   give float64.
 
-values.py     literals, typed values over columns, and how a literal compares with a column's values
-compare.py    SQL's logic of NULL, comparison, IN
-functions.py  LIKE, lists, text, arithmetic
-syntax.py     text -> sqlglot's tree, after checks of size and words
-sql.py        tree -> condition, through an allow-list
+values.py      literals, typed values over columns, how a literal compares with a column's values
+compare.py     SQL's logic of NULL, comparison, IN
+functions.py   LIKE, lists, text, arithmetic
+json_paths.py  the same for paths into JSON columns
+path_syntax.py the names, keys and positions of a path
+syntax.py      text -> sqlglot's tree, after checks of size and words
+sql.py         tree -> condition, through an allow-list
 
 A pyarrow Expression follows Arrow's rules instead; there, for example, NaN equals nothing.
 """
@@ -53,10 +57,12 @@ import pyarrow.acero as acero
 import pyarrow.compute as pc
 
 from vecsearch.common.fork import importing
+from vecsearch.common.json_column import is_json
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
+from vecsearch.query.filter.json_paths import DECODED_ROWS, DecodedRows
 from vecsearch.query.filter.values import is_vector, shorten
 
 # Characters. Only a few filters longer than this are cached, as one may take megabytes.
@@ -137,7 +143,24 @@ def _compile_text(text: str, schema: pa.Schema) -> Filter:
 
     condition, names = compile_text(text, schema)
     columns = tuple(name for name in schema.names if name in names)
-    return Filter(_key(text.strip().encode(), columns, schema), columns, text, condition.run)
+    run = condition.run
+    if any(is_json(schema.field(name).type) for name in columns):
+        run = _decoding(run)
+    return Filter(_key(text.strip().encode(), columns, schema), columns, text, run)
+
+
+def _decoding(run: Callable[[Any], Any]) -> Callable[[pa.RecordBatch], Any]:
+    """The condition over batches whose JSON is decoded, a number of rows at a time."""
+
+    def run_decoded(batch: pa.RecordBatch) -> Any:
+        masks = [
+            bits(run(DecodedRows(part)), part.num_rows)
+            for start in range(0, batch.num_rows, DECODED_ROWS)
+            for part in [batch.slice(start, DECODED_ROWS)]
+        ]
+        return pa.array(np.concatenate(masks) if masks else np.zeros(0, np.bool_))
+
+    return run_decoded
 
 
 _from_text = lru_cache(maxsize=512)(_compile_text)
@@ -238,8 +261,15 @@ def _can_be_read(kind: pa.DataType) -> bool:
 def _misfit(expression: pc.Expression, schema: pa.Schema, error: Exception) -> FilterError:
     missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in", str(error))
     if missing is None:
+        texts = [field.name for field in schema if is_json(field.type)]
+        named = next((name for name in texts if name in str(expression)), None)
+        advice = (
+            f"; {named!r} is JSON, which pyarrow compares as little as it reads paths: write the "
+            f"filter as SQL text, such as \"{named}.key = 'value'\""
+        )
         return FilterError(
             f"the expression {shorten(str(expression), 200)} does not fit the columns: {error}"
+            f"{advice if named else ''}"
         )
     name = missing[1]
     if name in schema.names:

@@ -47,7 +47,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": pc.greater,
     ">=": pc.greater_equal,
 }
-_PYTHON_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+PYTHON_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
     "<": operator.lt,
@@ -211,7 +211,7 @@ def _compare_literals(op: str, left: Literal, right: Literal, label: str) -> Val
             f"{label} compares a {left.kind} with a {right.kind} and reads no column: put a column "
             "on one side"
         )
-    return truth(_PYTHON_COMPARISONS[op](a, b), label)
+    return truth(PYTHON_COMPARISONS[op](a, b), label)
 
 
 def _compare_values(op: str, left: Value, right: Value, label: str) -> Value:

@@ -4,7 +4,7 @@
 and the message quotes it.
 
 A quoted name is exact. An unquoted one is exact too if there is such a column; else it may differ
-in case, if only one column matches.
+in case, if only one column matches. Keys of JSON are exact.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from vecsearch.common.deadline import check_time
+from vecsearch.common.json_column import is_json
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import (
-    compare,
     conjunction,
     disjunction,
-    is_null,
     is_truth,
-    membership,
-    membership_in_list,
     negation,
     truth,
 )
@@ -33,14 +30,25 @@ from vecsearch.query.filter.functions import (
     absolute,
     arithmetic,
     change_case,
-    equals_any,
     is_nan,
-    length,
     like,
+)
+from vecsearch.query.filter.json_paths import (
+    as_boolean,
+    as_integer,
+    as_number,
+    as_text,
+    compare,
+    equals_any,
+    is_null,
+    length,
     list_contains,
     list_has_all,
     list_has_any,
+    membership,
+    membership_in_list,
 )
+from vecsearch.query.filter.path_syntax import json_path, path_steps
 from vecsearch.query.filter.syntax import (
     ALLOWED,
     DATE_WORDS,
@@ -101,11 +109,11 @@ class _Compiler:
         self.columns: set[str] = set()
 
     def refused(self, node: exp.Expression) -> FilterError:
-        return FilterError(f"{self.syntax.written(node)} is not allowed in a filter. {ALLOWED}")
+        return self.syntax.refused(node)
 
     def condition(self, node: exp.Expression, depth: int) -> Value:
         """A node that must be a condition: TRUE, FALSE or NULL for each row."""
-        operand = self.operand(node, depth)
+        operand = as_boolean(self.operand(node, depth))
         if isinstance(operand, Literal) and (
             operand.value is None or isinstance(operand.value, bool)
         ):
@@ -179,7 +187,7 @@ class _Compiler:
 
     def like(self, node: exp.Expression, depth: int, escape: str = "") -> Value:
         value, pattern = (
-            self.operand(node.this, depth),
+            as_text(self.operand(node.this, depth)),
             self.operand(node.args["expression"], depth),
         )
         if isinstance(pattern, Literal) and pattern.value is None:
@@ -226,7 +234,7 @@ class _Compiler:
         operand = self.operand(node.this, depth)
         if isinstance(operand, Literal) and operand.kind == "number":
             return Literal(number(f"-{operand.value}".replace("--", "")), f"-{operand.label}")
-        return arithmetic("-", Literal(0, "0"), operand)
+        return arithmetic("-", Literal(0, "0"), as_number(operand))
 
     def dated(self, node: exp.Expression, depth: int) -> Literal:
         """DATE '...', TIMESTAMP '...' and TIMESTAMPTZ '...': casts of a text for sqlglot."""
@@ -286,19 +294,28 @@ class _Compiler:
         return needle
 
     def column(self, node: exp.Expression, depth: int) -> Operand:
-        """A column, or a field of a struct column: `a.b`."""
-        path = self._path(node)
-        index = self._find(path[0], self.schema.names, path)
+        """A column, a field of a struct column, `a.b`, or a path into JSON, `a.b['c'][0]`."""
+        first, *steps = path_steps(node, self.syntax)
+        assert isinstance(first, exp.Identifier)
+        path = [first, *(step for step in steps if isinstance(step, exp.Identifier))]
+        index = self._find(first, self.schema.names, path)
         field = self.schema.field(index)
         self.columns.add(field.name)
+        if is_json(field.type):
+            return json_path(field.name, steps)
         value = column(field.name, field.type)
-        for identifier in path[1:]:
+        for step in steps:
+            if not isinstance(step, exp.Identifier):
+                raise FilterError(
+                    f"{self.syntax.written(node)} is not allowed in a filter: {value.label} "
+                    f"({value.type}) is not a JSON column. {ALLOWED}"
+                )
             if not pa.types.is_struct(value.type):
                 raise FilterError(
-                    f"{value.label} ({value.type}) has no field {identifier.name!r}"
+                    f"{value.label} ({value.type}) has no field {step.name!r}"
                     f"{self._quoted_whole(path)}"
                 )
-            position = self._find(identifier, [inner.name for inner in value.type.fields], path)
+            position = self._find(step, [inner.name for inner in value.type.fields], path)
             value = struct_field(
                 value, position, f"{value.label}.{value.type.field(position).name}"
             )
@@ -308,15 +325,6 @@ class _Compiler:
                 "with a vector instead"
             )
         return Literal(None, value.label) if pa.types.is_null(value.type) else value
-
-    def _path(self, node: exp.Expression) -> list[exp.Identifier]:
-        parts = [node.args.get(part) for part in ("catalog", "db", "table", "this")]
-        path = [part for part in parts if part is not None]
-        if isinstance(node, exp.Dot):
-            path = [*self._path(node.this), node.args["expression"]]
-        if not all(isinstance(part, exp.Identifier) for part in path):
-            raise self.refused(node)
-        return path
 
     def _find(
         self, identifier: exp.Identifier, names: list[str], path: list[exp.Identifier]
@@ -373,9 +381,10 @@ _BINARY = ("this", "expression")
 
 
 def _operator(compiler: _Compiler, node: exp.Expression, depth: int) -> Operand:
+    as_numbers = as_integer if isinstance(node, exp.Mod) else as_number
     left, right = (
-        compiler.operand(node.this, depth),
-        compiler.operand(node.args["expression"], depth),
+        as_numbers(compiler.operand(node.this, depth)),
+        as_numbers(compiler.operand(node.args["expression"], depth)),
     )
     return arithmetic(_ARITHMETIC[type(node)], left, right)
 
@@ -416,12 +425,13 @@ _HANDLERS: dict[type[exp.Expression], tuple[_Handler, tuple[str, ...]]] = {
     exp.AtTimeZone: (_Compiler.zoned, ("this", "zone")),
     exp.Column: (_Compiler.column, ("this", "table", "db", "catalog")),
     exp.Dot: (_Compiler.column, _BINARY),
+    exp.Bracket: (_Compiler.column, ("this", "expressions")),
     **dict.fromkeys(_ARITHMETIC, (_operator, _BINARY)),
-    exp.Lower: _unary(lambda operand: change_case(operand, "lower")),
-    exp.Upper: _unary(lambda operand: change_case(operand, "upper")),
+    exp.Lower: _unary(lambda operand: change_case(as_text(operand), "lower")),
+    exp.Upper: _unary(lambda operand: change_case(as_text(operand), "upper")),
     exp.Length: _unary(length),
     exp.ArraySize: _unary(length),
-    exp.Abs: _unary(absolute),
+    exp.Abs: _unary(lambda operand: absolute(as_number(operand))),
     exp.IsNan: _unary(is_nan),
     exp.ArrayContains: (_Compiler.contains, _BINARY),
     exp.ArrayOverlaps: (_Compiler.contains_several, _BINARY),

@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import ClassVar
 
 import pyarrow as pa
 from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.duckdb import DuckDBParser
 
 from vecsearch.common.deadline import check_time
 from vecsearch.errors import FilterError, VecsearchError
@@ -68,6 +70,7 @@ _WORDS = {
     ),
     *("ISNULL", "NOTNULL", "ANY", "ARRAY", "AS", "WITH", "TIME", *DATE_WORDS),
 }
+_TYPE_WORDS = {"TIME", *DATE_WORDS}
 _MAY_PRECEDE_PARENTHESIS = {"AND", "OR", "NOT", "IN", "BETWEEN", "ANY", "LIKE", "ILIKE", "CAST"}
 _SYMBOLS = {*"()[],.=<>+-*/%$", "==", "!=", "<>", "<=", ">=", "&&", "@>", "::"}
 _CONSTANTS = (TokenType.STRING, TokenType.NUMBER)
@@ -93,7 +96,9 @@ class FilterDialect(DuckDB):
     class Tokenizer(DuckDB.Tokenizer):
         IDENTIFIERS = ['"', "`"]  # noqa: RUF012 (read by sqlglot's metaclass)
 
-    class Parser(DuckDB.Parser):  # type: ignore[misc,valid-type]
+    class Parser(DuckDBParser):
+        ARRAY_CONSTRUCTORS: ClassVar = {"ARRAY": exp.Array}  # list[0] is an item of a column
+
         def _advance(self, times: int = 1) -> None:
             check_time()  # at each token: sqlglot may need seconds for a long text
             super()._advance(times)
@@ -118,6 +123,7 @@ class Syntax:
     def __init__(self, text: str, schema: pa.Schema) -> None:
         self._lists: list[str] = []
         self._terms = 0  # constants in them
+        self._columns = {name.upper() for name in schema.names}
         self._words = _WORDS | {name.upper() for field in schema for name in _names_within(field)}
         try:
             text.encode()
@@ -145,6 +151,10 @@ class Syntax:
             else:
                 constants.append(Literal(None if item.upper() == "NULL" else number(item), item))
         return constants
+
+    def refused(self, node: exp.Expression) -> FilterError:
+        """The error about a part of the tree that no filter may have."""
+        return FilterError(f"{self.written(node)} is not allowed in a filter. {ALLOWED}")
 
     def written(self, node: exp.Expression) -> str:
         """A part of the tree as SQL, for a message."""
@@ -185,6 +195,7 @@ class Syntax:
             _check_words(tokens, self._words)
             found = sum(each.token_type in _CONSTANTS for each in tokens)
             _check_terms(self._terms + found - len(self._lists))  # a placeholder looks like one
+            _mark_names(tokens, self._columns - (_WORDS - _TYPE_WORDS))
             trees = dialect.parser().parse_into(exp.Condition, tokens, syntax)
         except TokenError:
             raise FilterError(
@@ -258,14 +269,21 @@ def _check_nesting(tokens: Sequence[Token]) -> None:
 def _check_words(tokens: Sequence[Token], words: set[str]) -> None:
     """Check each token, what comes before each parenthesis, and the type of each cast."""
     followers = [each.text for each in tokens[1:]]
+    before = ""
     for token, following in zip(tokens, (*followers, ""), strict=False):
         text, is_free = token.text.upper(), token.token_type in _FREE
+        is_free = is_free or (before == "." and text[:1].isalpha())  # a key, such as metadata.type
+        before = token.text
         if not is_free and text not in words and text not in _SYMBOLS:
-            hints = {"WHERE": "leave out that word", "SELECT": "it has no sub-queries"}
+            hints = {
+                "WHERE": "leave out that word",
+                "SELECT": "it has no sub-queries",
+                **dict.fromkeys(("->", "->>"), "write metadata.key or metadata['key'][0]"),
+            }
             hint = hints.get(text, f'write "{token.text}" if it is a column. {ALLOWED}')
             raise FilterError(f"{token.text} is not allowed in a filter: {hint}")
         is_name = token.token_type in (TokenType.VAR, TokenType.IDENTIFIER) or (
-            text[:1].isalpha() and not is_free
+            text[:1].isalpha() and token.token_type not in _FREE
         )
         if (
             following == "("
@@ -280,6 +298,21 @@ def _check_words(tokens: Sequence[Token], words: set[str]) -> None:
             raise FilterError(
                 f"a cast to {following or 'nothing'} is not allowed in a filter. {ALLOWED}"
             )
+
+
+def _mark_names(tokens: Sequence[Token], columns: set[str]) -> None:
+    """Make names of words of SQL that are keys, after a dot, or columns before a bracket or dot.
+
+    sqlglot would take `list[0]` for a type, and `metadata.select` for a statement.
+    """
+    followers = [each.text for each in tokens[1:]]
+    before = ""
+    for token, following in zip(tokens, (*followers, ""), strict=False):
+        if token.text[:1].isalpha() and token.token_type not in _FREE:
+            is_column = following in ("[", ".") and token.text.upper() in columns
+            if before == "." or is_column:
+                token.token_type = TokenType.IDENTIFIER
+        before = token.text
 
 
 def _names_within(field: pa.Field) -> Iterable[str]:

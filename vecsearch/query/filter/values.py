@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.json_column import is_json
 from vecsearch.errors import FilterError
 
 SECOND = 1_000_000_000
@@ -101,7 +102,8 @@ class Value:
         type: The type of its results.
         label: What messages call it.
         run: Takes a RecordBatch, or the flattened array if the value stands for the elements of a
-            list. Returns an Array, or a Scalar if it reads no column.
+            list. Returns an Array, or a Scalar if it reads no column; of the type JSON a list of
+            Python values.
     """
 
     type: pa.DataType
@@ -132,6 +134,7 @@ _KINDS: dict[str, Callable[[pa.DataType], bool]] = {
     "date": pa.types.is_date32,
     "timestamp": pa.types.is_timestamp,
     "decimal": pa.types.is_decimal,
+    "json": is_json,
     "list": lambda t: isinstance(t, LIST_TYPES) and not is_vector(t),
 }
 

@@ -1,0 +1,193 @@
+"""PIL images in rows: stored as PNG without a loss, embedded by a model of pictures."""
+
+from __future__ import annotations
+
+import io
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import vecsearch as vs
+from vecsearch.embedders.base import BaseEmbedder
+
+pytestmark = pytest.mark.skipif(find_spec("PIL") is None, reason="pillow is not installed")
+
+
+class MeanColor(BaseEmbedder):
+    """The mean of each channel, of paths, bytes and PIL images."""
+
+    def __init__(self) -> None:
+        super().__init__("mean-color", 3)
+
+    def embed_documents(self, documents: Any) -> Any:
+        from vecsearch.embedders.images import open_picture
+
+        means = [
+            np.asarray(open_picture(item, row), np.float32).mean(axis=(0, 1)) + 1
+            for row, item in enumerate(documents)
+        ]
+        return np.array(means, np.float32).reshape(-1, 3)
+
+    def _compute_fingerprint(self) -> str:
+        return "0c"
+
+
+def picture(mode: str = "RGB", seed: int = 0) -> Any:
+    from PIL import Image
+
+    values = np.random.default_rng(seed).integers(0, 256, (5, 7, 4), np.uint8)
+    if mode == "I;16":
+        return Image.fromarray(values[:, :, :2].copy().view(np.uint16)[:, :, 0])
+    return Image.fromarray(values, "RGBA").convert(mode)
+
+
+def solid(*color: int) -> Any:
+    from PIL import Image
+
+    return Image.new("RGB", (4, 3), color)
+
+
+def opened(content: bytes) -> Any:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(content))
+
+
+def create(root: Path) -> vs.Collection:
+    return vs.create(root, embedder=MeanColor(), text_column="picture", metric="l2")
+
+
+ROWS = [("red", (255, 0, 0)), ("green", (0, 255, 0)), ("blue", (0, 0, 255))]
+
+
+@pytest.mark.parametrize("kind", ["dicts", "iterator", "pandas", "polars", "list"])
+def test_pictures_in_rows_are_embedded_and_stored_as_png(tmp_path: Path, kind: str) -> None:
+    rows = [{"id": name, "picture": solid(*color)} for name, color in ROWS]
+    data: Any = {
+        "dicts": rows,
+        "iterator": iter(rows),
+        "pandas": pd.DataFrame(rows),
+        "polars": pl.DataFrame(
+            {
+                "id": [row["id"] for row in rows],
+                "picture": pl.Series([row["picture"] for row in rows], dtype=pl.Object),
+            }
+        ),
+        "list": [row["picture"] for row in rows],
+    }[kind]
+    c = create(tmp_path / "c.vs")
+    c.add(data)
+    ids = [0, 1, 2] if kind == "list" else ["red", "green", "blue"]
+    for (name, color), key in zip(ROWS, ids, strict=True):
+        stored = c.get(key)[0]
+        assert stored is not None and stored["id"] == key, name
+        again = opened(stored["picture"])
+        assert again.format == "PNG" and again.mode == "RGB" and again.size == (4, 3)
+        assert np.asarray(again).tolist() == np.asarray(solid(*color)).tolist()
+        np.testing.assert_array_equal(c.vector(key), np.array(color, np.float32) + 1)
+        assert c.search(solid(*color), k=1).ids == [key]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "P", "RGB", "RGBA"])
+def test_pixels_of_every_mode_of_png_come_back(tmp_path: Path, mode: str) -> None:
+    given = picture(mode)
+    c = vs.create(tmp_path / "c.vs", dim=1, metric="l2")
+    c.add([{"id": 1, "vector": [1.0], "p": given}, {"id": 2, "vector": [1.0], "p": None}])
+    first, second = c.get([1, 2], ["p"])
+    assert first is not None and second == {"p": None}
+    again = opened(first["p"])
+    assert again.size == given.size
+    if mode == "P":
+        given, again = given.convert("RGBA"), again.convert("RGBA")
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(given))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "LAB", "F", "I"])
+def test_modes_that_png_does_not_have_are_refused(tmp_path: Path, mode: str) -> None:
+    c = create(tmp_path / "c.vs")
+    rows = [{"picture": solid(1, 2, 3)}, {"picture": _in(mode)}]
+    for data in (rows, pd.DataFrame(rows)):
+        with pytest.raises(vs.InvalidInputError) as caught:
+            c.add(data)
+        assert f"row 1, column 'picture': a picture of mode {mode}" in str(caught.value)
+        assert 'convert("RGB")' in str(caught.value)
+    assert len(c) == 0
+    assert c.add(rows, on_error="skip").report.failures[0].row == 1 and len(c) == 1
+
+
+def _in(mode: str) -> Any:
+    from PIL import Image
+
+    return Image.new(mode, (3, 3))
+
+
+def test_a_turned_photo_stays_turned(tmp_path: Path) -> None:
+    from PIL import Image
+
+    photo = Image.new("RGB", (8, 4))
+    photo.getexif()[0x0112] = 6
+    photo.save(tmp_path / "turned.jpg", exif=photo.getexif())
+    c = create(tmp_path / "c.vs")
+    with Image.open(tmp_path / "turned.jpg") as given:
+        c.add([{"id": 1, "picture": given}])
+        stored = c.get(1)[0]
+        assert stored is not None
+        again = opened(stored["picture"])
+        assert again.getexif()[0x0112] == 6
+        np.testing.assert_array_equal(np.asarray(again), np.asarray(given))
+
+
+def test_bytes_of_files_are_stored_as_given(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    solid(10, 20, 30).save(sink, "PNG")
+    c = create(tmp_path / "c.vs")
+    c.add([{"id": 1, "picture": sink.getvalue()}])
+    c.add([{"id": 2, "picture": solid(200, 20, 30)}])
+    assert c.get(1) == [{"id": 1, "picture": sink.getvalue()}]
+    np.testing.assert_array_equal(c.vector(1), [11, 21, 31])
+    with pytest.raises(vs.InvalidInputError, match="the picture is empty"):
+        c.add([{"id": 3, "picture": b""}])
+    with pytest.raises(vs.InvalidInputError, match="row 0: the picture cannot be read"):
+        c.add([{"id": 3, "picture": b"no picture"}])
+    with pytest.raises(vs.InvalidInputError, match="column 'picture'"):
+        c.add([{"id": 3, "picture": "a/path.png"}])  # the column holds pictures, not paths
+    assert len(c) == 2 and vs.open(c.path, embedder=MeanColor()).search(solid(11, 20, 30)).ids == [
+        1,
+        2,
+    ]
+
+
+def test_pictures_survive_changes_and_exports(tmp_path: Path) -> None:
+    c = create(tmp_path / "c.vs")
+    c.add([{"id": name, "picture": solid(*color)} for name, color in ROWS])
+    c.update("id = 'red'", {"picture": solid(9, 9, 9)})
+    np.testing.assert_array_equal(c.vector("red"), [10, 10, 10])
+    before = c.get(["red", "green"])
+    c.compact()
+    for ending in ("jsonl", "csv", "arrow", "parquet"):
+        c.export(tmp_path / f"out.{ending}")
+        back = vs.create(
+            tmp_path / f"{ending}.vs",
+            embedder=MeanColor(),
+            metric="l2",
+            text_column="picture",
+            schema={"picture": "binary"},
+        )
+        back.add(tmp_path / f"out.{ending}")
+        assert back.get(["red", "green"]) == before
+    assert c.check() == []
+
+
+def test_a_model_of_texts_takes_no_pictures(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", embedder="toy:8")
+    with pytest.raises(vs.InvalidInputError, match="embeds strings, not bytes"):
+        c.add([{"text": solid(1, 2, 3)}])
+    assert len(c) == 0
+    c.add([{"text": "and a text is taken afterwards"}])
+    with pytest.raises(vs.InvalidInputError, match="column 'text'"):
+        c.add([{"text": solid(1, 2, 3)}])
