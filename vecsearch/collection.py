@@ -404,7 +404,7 @@ class Collection:
         self,
         data: object,
         *,
-        id_column: str = "id",
+        id_column: str | None = None,
         text_column: str | None = None,
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,

@@ -99,7 +99,8 @@ class Selector:
         manifest = self.snapshot.manifest
         names = [name for name in manifest.text_columns if name in compiled.columns]
         if not names:
-            return _both(among, self._evaluate(compiled))
+            selected = self._evaluate(compiled)
+            return selected if among.mask is None else _both(among, selected)
         mask = np.zeros(self.snapshot.rows, bool)
         documents = pc.unique(self.snapshot.take([manifest.id_column], among.rows).column(0))
         for first in range(0, len(documents), DOCUMENTS):
