@@ -237,3 +237,76 @@ def test_pictures_beside_json(tmp_path: Path, frame: bool) -> None:
     with pytest.raises(InvalidInputError, match="row 1, column 'metadata': JSON has no Image"):
         c.add(pd.DataFrame(bad) if frame else bad)
     assert len(c) == 2
+
+
+@pytest.mark.parametrize("kind", ["dicts", "iterator", "jsonl", "csv", "arrow", "pandas", "polars"])
+def test_texts_that_the_data_calls_as_a_json_column_are_texts(tmp_path: Path, kind: str) -> None:
+    c = vs.create(
+        tmp_path / "c.vs",
+        embedder="toy:64",
+        id_column="doc",
+        text_column="body",
+        json_columns=["m"],
+    )
+    c.add([{"doc": "x", "body": "a tram", "m": {"a": 1}}])
+    rows = [{"doc": "y", "m": "a small boat"}, {"doc": "z", "m": "{}"}]
+    file = tmp_path / f"rows.{kind}"
+    if kind == "csv":
+        pd.DataFrame(rows).to_csv(file, index=False)
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {
+        "dicts": rows,
+        "iterator": iter(rows),
+        "arrow": pa.Table.from_pylist(rows),
+        "pandas": pd.DataFrame(rows),
+        "polars": pl.DataFrame(rows),
+    }.get(kind, file)
+    c.add(data, text_column="m")
+    assert c.get(["y", "z"]) == [{"doc": row["doc"], "body": row["m"], "m": None} for row in rows]
+    c.add([{"m": "k", "body": "a bus"}], id_column="m")
+    assert c.get("k") == [{"doc": "k", "body": "a bus", "m": None}]
+
+
+def test_beirs_metadata_and_ids(tmp_path: Path) -> None:
+    rows = [
+        {"_id": "1", "title": "Boats", "text": "A boat.", "metadata": {}},
+        {"_id": "2", "title": "", "text": "A tram.", "metadata": {"url": "u", "year": "1990"}},
+        {"_id": "3", "title": "Cars", "text": "A car.", "metadata": {"year": 1990}},
+    ]
+    file = tmp_path / "corpus.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    c = vs.create(
+        tmp_path / "c.vs",
+        embedder="toy:64",
+        text_columns=["title", "text"],
+        json_columns=["metadata"],
+    )
+    c.add(file)
+    wanted = [{"id": row["_id"], **{k: v for k, v in row.items() if k != "_id"}} for row in rows]
+    assert c.get(["1", "2", "3"]) == wanted
+    assert c.search("car", where="metadata.year = 1990").ids == ["3"]
+
+
+@CHUNKERS
+def test_maintenance_keeps_names_and_json(tmp_path: Path, chunker: int | None) -> None:
+    c = collection(tmp_path / "c.vs", chunker)
+    for row in DOCS:
+        c.add([row])
+    wanted = c.get(IDS)
+    c.delete(["d"])
+    c.update("doc = 'a'", {"title": "Trams"})
+    wanted[0] = {**(wanted[0] or {}), "title": "Trams"}
+    wanted[3] = None
+    c.compact()
+    assert c.get(IDS) == wanted
+    assert c.check() == []
+    c.reembed("toy:32")
+    assert c.get(IDS) == wanted
+    c.alter_column("metadata", "string")
+    assert json.loads(c.get("b")[0]["metadata"]) == DOCS[1]["metadata"]
+    c.alter_column("metadata", "json")
+    c.drop_column("metadata")
+    c.add_column("metadata", "json", {"lang": "en"})
+    assert c.count("metadata.lang = 'en' AND title = 'Cars'") == 1
+    assert vs.open(tmp_path / "c.vs").check() == []

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Vectors
+from vecsearch.common.json_column import type_name
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
@@ -346,7 +347,7 @@ def _id_type(name: str, kind: pa.DataType) -> pa.DataType:
         return pa.int64()
     if pa.types.is_large_string(stored):
         return stored
-    raise InvalidInputError(f"column {name!r} is {kind}: ids are integers or strings")
+    raise InvalidInputError(f"column {name!r} is {type_name(kind)}: ids are integers or strings")
 
 
 def _named_like(name: str, usual: Sequence[str], others: Sequence[str]) -> str | None:

@@ -54,7 +54,9 @@ def source_schema(manifest: Manifest, id_column: str | None, text_column: str | 
         [
             field.with_name(names.get(field.name, field.name))
             for field in metadata_schema(manifest.schema)
-            if field.name != manifest.id_column or not id_is_open
+            if (field.name != manifest.id_column or not id_is_open)
+            # The data's column of this name holds the ids or the texts.
+            and (field.name in names or field.name not in names.values())
         ]
     )
 
