@@ -28,6 +28,7 @@ from vecsearch.maintenance.parquet import export_parquet, import_parquet
 from vecsearch.maintenance.repair import repair
 from vecsearch.storage import log, manifest_json
 from vecsearch.storage.garbage import collect
+from vecsearch.storage.manifest import replace
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.training.table import fit_table
 
@@ -251,3 +252,33 @@ def test_forged_names_are_refused(name: str, tmp_path: Path) -> None:
         vs.CorruptedError, match=r"not the name of a file in the collection|several folders"
     ):
         vs.open(root)
+
+
+def test_a_model_that_only_a_collection_names_is_not_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's collection names models of the hub; any connection fails the test."""
+    asked: list[Any] = []
+
+    def connect(self: Any, address: Any) -> None:
+        asked.append(address)
+        raise OSError("no network in this test")
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    for where in ("connect", "connect_ex"):
+        monkeypatch.setattr(f"socket.socket.{where}", connect)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *a, **k: connect(None, a))
+    names = ["somebody/a-model-of-a-stranger"]
+    names += ["model2vec:somebody/static"] if find_spec("model2vec") else []
+    names += ["image:timm/resnet18.a1_in1k"] if find_spec("timm") else []
+    for number, name in enumerate(names):
+        path = tmp_path / f"{number}.vs"
+        with vs.create(path, embedder="toy:8") as c:
+            c.add(["a text"])
+            made = c._snapshot.manifest
+        assert made.embedder is not None
+        forged = replace(made, embedder=replace(made.embedder, spec=name))
+        log.path_of(path, 2).write_text(manifest_json.to_json(forged), "utf-8")
+        with vs.open(path) as c, pytest.raises(vs.EmbedderError, match="not fetched"):
+            c.search("a question")
+        assert asked == [], name

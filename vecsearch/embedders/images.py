@@ -20,6 +20,7 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.common.optional import require
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.fingerprint import tensors_digest
+from vecsearch.embedders.network import hub_offline
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 from vecsearch.errors import EmbedderError, InvalidInputError
 
@@ -247,7 +248,8 @@ def _timm(name: str, device: str | None) -> ImageEmbedder:
     require("torchvision", "torchvision", "timm", what)
     timm = require("timm", "timm", "timm", what)
     try:
-        network = timm.create_model(name, pretrained=True, num_classes=0)
+        with hub_offline():
+            network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:
         raise EmbedderError(f"timm cannot load the model '{name}': {error}") from error
     settings = network.pretrained_cfg

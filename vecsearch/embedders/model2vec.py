@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.optional import require
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.inputs import strings
+from vecsearch.embedders.network import hub_offline
 from vecsearch.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ class Model2VecEmbedder(BaseEmbedder):
                 "missing"
             )
         try:
-            self.model: Any = model2vec.StaticModel.from_pretrained(
-                name_or_path, force_download=False
-            )
+            with hub_offline():
+                self.model: Any = model2vec.StaticModel.from_pretrained(
+                    name_or_path, force_download=False
+                )
         except Exception as error:
             raise EmbedderError(
                 f"cannot load the static model '{name_or_path}': {error}",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.fingerprint import model_fingerprint
 from vecsearch.embedders.inputs import strings
+from vecsearch.embedders.network import hub_offline, is_local_only
 from vecsearch.errors import CorruptedError, EmbedderError
 
 if TYPE_CHECKING:
@@ -237,9 +238,14 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
         )
     from sentence_transformers import SentenceTransformer
 
-    with no_progress_bars():
+    with no_progress_bars(), hub_offline():
         try:
-            return SentenceTransformer(source, device=device, trust_remote_code=False)
+            return SentenceTransformer(
+                source,
+                device=device,
+                trust_remote_code=False,
+                local_files_only=is_local_only(),
+            )
         except Exception as error:
             hint = (
                 'For this model without a network: pip install "vecsearch[offline]".'

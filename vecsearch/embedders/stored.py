@@ -13,6 +13,7 @@ from vecsearch.common.fork import Lock
 from vecsearch.common.kinds import is_encodable
 from vecsearch.common.show import cut, shown
 from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.network import SWITCH, this_machine_only
 from vecsearch.embedders.projected import ReducedEmbedder
 from vecsearch.embedders.registry import resolve_embedder
 from vecsearch.embedders.saved import lives_in_a_folder, save_copy
@@ -20,6 +21,7 @@ from vecsearch.errors import (
     CorruptedError,
     EmbedderError,
     EmbedderMismatchError,
+    MissingExtraError,
     VecsearchError,
 )
 from vecsearch.storage.disk import CheckedFile
@@ -95,7 +97,19 @@ class Model:
                 hint="open the collection with the model: vecsearch.open(path, embedder=...)",
                 command_hint="use the collection from Python, where its model can be given",
             )
-        return resolve_embedder(self.entry.spec)
+        try:
+            with this_machine_only():
+                return resolve_embedder(self.entry.spec)
+        except MissingExtraError:
+            raise
+        except EmbedderError as error:
+            raise EmbedderError(
+                f"{error.message} A model that only a collection names is looked for on this "
+                "machine and not fetched",
+                hint=f"vecsearch.open(path, embedder={self.entry.spec!r}) fetches it, if you trust "
+                "who made the collection",
+                command_hint=f"set {SWITCH}=1 to fetch it, if you trust who made the collection",
+            ) from error
 
     def _check(self, embedder: Embedder) -> None:
         if embedder.dim != self.dim:
