@@ -7,6 +7,7 @@ locked in the child for ever, and a module that another thread was importing wou
 from __future__ import annotations
 
 import contextlib
+import logging  # noqa: F401, before our handler: see `_before_fork`
 import os
 import threading
 import weakref
@@ -54,6 +55,11 @@ def importing() -> Iterator[None]:
 
 
 def _before_fork() -> None:
+    """Wait for imports of other threads.
+
+    Handlers run in the reverse order of their registration. logging's takes a lock that an import
+    may need, so it has to run after this one: logging must be imported earlier.
+    """
     _waited.append(_imports.acquire(timeout=IMPORT_SECONDS))
 
 
