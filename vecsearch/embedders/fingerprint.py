@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+
+from vecsearch.common.engines import engine_for
 
 if TYPE_CHECKING:
     import torch
@@ -72,8 +73,8 @@ def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
     The names are not hashed: libraries rename whole prefixes between releases, which changes no
     vector.
     """
-    with ThreadPoolExecutor(max_workers=2) as pool:  # hashing releases the GIL
-        digests = list(pool.map(lambda name: _tensor_digest(tensors[name]), sorted(tensors)))
+    engine = engine_for(2)  # hashing releases the interpreter's lock
+    digests = engine.map(lambda name: _tensor_digest(tensors[name]), sorted(tensors))
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.fork import importing
+from vecsearch.common.engines import engine_for
 from vecsearch.errors import CorruptedError, StorageError, VecsearchError
 
 BLOCKS_PER_THREAD = 64  # 16 MB: comparing fewer costs less than starting a thread
@@ -235,11 +235,7 @@ class CheckedFile:
         blocks = range(len(self._verified))
         threads = min(os.cpu_count() or 1, len(blocks) // BLOCKS_PER_THREAD)
         if threads > 1 and not self._all_verified:
-            with importing():
-                from concurrent.futures import ThreadPoolExecutor  # slow to import
-
             shares = [blocks[number::threads] for number in range(threads)]
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(self._verify_blocks, shares))
+            engine_for(threads).map(self._verify_blocks, shares)
         self._verify_blocks(blocks)
         self._all_verified = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Labels, Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.engines import engine_for
 from vecsearch.index.faiss.graph import links_of
 from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.kernels import numpy_hnsw
@@ -177,12 +177,9 @@ def parts_of(count: int, threads: int, least: int) -> list[slice]:
 
 
 def _in_parts(run: Callable[[slice], T], count: int, threads: int) -> list[T]:
-    """Run over parts of `count` queries, each on a thread of its own, and return their results."""
+    """Run over parts of `count` queries side by side, and return their results in order."""
     parts = parts_of(count, threads, QUERIES_A_THREAD)
-    if len(parts) == 1:
-        return [run(parts[0])]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(run, parts))
+    return engine_for(len(parts)).map(run, parts)
 
 
 def table_of(vectors: list[StoredVectors], starts: Positions) -> tuple[Positions, Positions] | None:

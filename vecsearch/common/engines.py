@@ -1,0 +1,65 @@
+"""Where independent pieces of work run: on threads of this process, or on another engine by name.
+
+What is given to an engine must not depend on the order in which pieces run, so that every engine
+gives the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from vecsearch.common.fork import importing
+from vecsearch.common.suggest import did_you_mean
+from vecsearch.errors import InvalidInputError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Engine(Protocol):
+    """Runs pieces of work side by side."""
+
+    def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """`work` of each item, in the order of the items. Raises the first error, in that order."""
+
+
+class ThreadEngine:
+    """Threads of this process; for work that releases the interpreter's lock.
+
+    Args:
+        workers: How many threads to use at most.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """As `Engine.map`. A single item, or a single worker, needs no thread."""
+        workers = min(self.workers, len(items))
+        if workers <= 1:
+            return [work(item) for item in items]
+        with importing():
+            from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(work, items))
+
+
+ENGINES: dict[str, Callable[[int], Engine]] = {"threads": ThreadEngine}
+"""Name -> what makes an engine for a number of workers."""
+
+
+def engine_for(workers: int, name: str = "threads") -> Engine:
+    """The engine of a name, for at most so many pieces at a time.
+
+    Raises:
+        InvalidInputError: There is no engine of that name.
+
+    Example:
+        >>> engine_for(2).map(len, ["a", "bb", "ccc"])
+        [1, 2, 3]
+    """
+    if name not in ENGINES:
+        raise InvalidInputError(f"there is no engine {name!r}{did_you_mean(name, ENGINES)}")
+    return ENGINES[name](workers)
