@@ -154,7 +154,7 @@ def raised(call: Callable[[], object]) -> str | None:
 
 
 class Tried:
-    """A small collection that is made anew after each change."""
+    """A small collection that is made again after each change."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

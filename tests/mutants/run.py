@@ -10,7 +10,7 @@ python tests/mutants/run.py [named] [sampled]     both if none is given
 
 `named` are faults that a person wrote (named.py), each with the tests that must fail. `sampled`
 are drawn from all that cosmic-ray's operators can do to the modules of modules.py. score.json says
-how many faults of each kind and module the tests found; a run replaces what it has measured anew.
+how many faults of each kind and module the tests found; a run replaces what it measured again.
 Faults that change nothing that anybody could see are listed in equivalent.json, with the reason.
 """
 
@@ -131,7 +131,7 @@ def chosen(module: str, text: str, given: argparse.Namespace) -> list[Fault]:
         return sample(ROOT, module, given.each, given.seed)
     known = stored(given.output)["modules"].get(module)
     if known is None or known["source"] != digest(text):
-        raise SystemExit(f"{module} has changed since its faults were drawn: run them anew")
+        raise SystemExit(f"{module} has changed since its faults were drawn: run them again")
     survivors = {item["fault"] for item in known["survivors"]}
     return [fault for fault in faults(ROOT, module) if name_of(fault) in survivors]
 
