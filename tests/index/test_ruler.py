@@ -34,6 +34,15 @@ def test_a_tolerance_covers_what_float32_does_to_a_score_and_little_more(
     assert share.max() > 0.02  # not so wide that differences that float32 can show are ties
 
 
+def test_tolerances_by_hand() -> None:
+    """d² = 4, so d = 2; |q| = 2 and |x| = 3: 2e-7 * (4 + 2 * 2 * 5), and 2e-7 * 2 * 3."""
+    scores, lengths, own = np.array([[-4.0, 0.0, 1e-9]]), np.full((1, 3), 3.0), np.array([2.0])
+    expected = [[2e-7 * 24, 0.0, 0.0]]
+    np.testing.assert_allclose(tolerances(Metric.L2, scores, lengths, own), expected, rtol=1e-12)
+    np.testing.assert_allclose(tolerances(Metric.IP, scores, lengths, own), [[1.2e-6] * 3])
+    assert tolerances(Metric.COSINE, scores).tolist() == [[2e-7] * 3]
+
+
 def score(metric: Metric, queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     if metric is Metric.L2:
         return np.asarray(-((queries - vectors) ** 2).sum(axis=1))

@@ -36,7 +36,7 @@ MODULES = {
     "index/builder.py": f"{BUILD} {GROW}",
     "index/costs.py": f"{PLAN} tests/index/test_costs.py",
     "index/exact.py": "tests/index/test_exact.py",
-    "index/scorer.py": f"tests/index/test_exact.py {SEARCHER} {VECTORS} {COLLECTION}",
+    "index/scorer.py": f"tests/index/test_exact.py {SEARCHER} {VECTORS} {COLLECTION} tests/index/test_scorer.py",
     "evaluation/recall.py": "tests/evaluation/test_recall.py",
     "query/plan.py": PLAN,
     "query/searcher.py": f"{SEARCHER} {STATES} {VECTORS} {FAR} {COLLECTION}",
