@@ -16,6 +16,7 @@ BACKUP = "tests/maintenance/test_backup.py"
 PURGE = "tests/storage/test_purge.py"
 GROW = "tests/index/test_grow.py"
 FAR = "tests/index/test_build.py::test_far_rows_and_far_queries_are_searched_exactly"
+SCORER = "tests/index/test_exact.py tests/index/test_scorer.py"
 BUILD = " ".join(  # not the whole file, which takes minutes
     f"tests/index/test_build.py::test_{name}"
     for name in (
@@ -36,7 +37,7 @@ MODULES = {
     "index/builder.py": f"{BUILD} {GROW}",
     "index/costs.py": f"{PLAN} tests/index/test_costs.py",
     "index/exact.py": "tests/index/test_exact.py",
-    "index/scorer.py": f"tests/index/test_exact.py {SEARCHER} {VECTORS} {COLLECTION} tests/index/test_scorer.py",
+    "index/scorer.py": f"{SCORER} {SEARCHER} {VECTORS} {COLLECTION}",
     "evaluation/recall.py": "tests/evaluation/test_recall.py",
     "query/plan.py": PLAN,
     "query/searcher.py": f"{SEARCHER} {STATES} {VECTORS} {FAR} {COLLECTION}",
