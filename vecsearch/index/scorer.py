@@ -191,10 +191,15 @@ class VectorScorer:
         own = np.sqrt(np.vecdot(wide, wide))
         return ruler.Truth(rows, scores, ruler.tolerances(self.metric, scores, lengths, own))
 
-    def best_final(self, query: Vectors, rows: Positions, k: int) -> tuple[Scores, Positions]:
-        """`final_one` for many rows: those that float32 scores rule out are not scored again."""
+    def best_final(
+        self, query: Vectors, rows: Positions, k: int, scores: Scores | None = None
+    ) -> tuple[Scores, Positions]:
+        """`final_one` for many rows: those that float32 scores rule out are not scored again.
+
+        scores: float32, of these rows, if they are known.
+        """
         if len(rows) > 2 * (k + SPARE):
-            scores = self.score(query, rows)
+            scores = self.score(query, rows) if scores is None else scores
             kth = float(np.partition(scores, len(scores) - k)[len(scores) - k])
             if np.isfinite(kth):
                 rows = rows[scores >= kth - 2.02 * self.rounding_error(query, kth)]

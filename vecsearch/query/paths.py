@@ -12,12 +12,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Scores, Vectors
-from vecsearch.index import exact
 from vecsearch.index.attached import AttachedIndex
 from vecsearch.index.faiss import FaissIndex
 from vecsearch.index.faiss.graph_search import GraphSearch
 from vecsearch.index.kernels.loader import LOADER
-from vecsearch.index.scorer import SPARE, VectorScorer
+from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.selection_state import SelectionStates
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Plan
@@ -96,11 +95,15 @@ class FaissSearch:
             more = np.broadcast_to(state.unindexed, (len(listed), len(state.unindexed)))
             listed = np.concatenate([listed, more], axis=1)
         scores = self._scorer.score_lists(queries[enough], listed, threads)
-        _, listed = exact.merge([(scores, listed)], k + SPARE)
         found: list[Found | None] = [None] * len(queries)
-        finals = self._scorer.final(queries[enough], listed, k)
-        for number, (some, positions) in zip(np.flatnonzero(enough).tolist(), finals, strict=True):
-            found[number] = Found(positions, some, plan)
+        for number, rows_of, scores_of in zip(
+            np.flatnonzero(enough).tolist(), listed, scores, strict=True
+        ):
+            there = rows_of >= 0
+            best, positions = self._scorer.best_final(
+                queries[number], rows_of[there], k, scores_of[there]
+            )
+            found[number] = Found(positions, best, plan)
         return found
 
     def _candidates(self, queries: Vectors, plan: Plan, threads: int) -> Positions:
