@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from vecsearch.errors import InvalidInputError
 
@@ -655,6 +655,30 @@ class CollectionInfo:
     indexes: tuple[IndexInfo, ...]
 
 
+class Ladder(NamedTuple):
+    """How far an index search goes on for one query; part of a `Plan`.
+
+    A query may stop at an effort if its candidate of rank `rank` stands out from the rows at large
+    by the contrast given there, and if so many candidates were scored that few hits are expected
+    among the others. Otherwise it goes on with the next effort, in the end with exact search.
+
+    Attributes:
+        efforts: Efforts, ascending.
+        contrasts: The least contrast at each of them, in standard deviations of the scores of the
+            query with all rows.
+        rank: The rank, counted from 1.
+        farthest: A query whose candidate still scores lower at the second effort is unlike all that
+            the index was measured with, and is not searched so.
+        recall: The share of hits to be found, 0 to 1.
+    """
+
+    efforts: tuple[int, ...]
+    contrasts: tuple[float, ...]
+    rank: int
+    farthest: float
+    recall: float
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a search runs, and why. `str` says it in words.
@@ -672,6 +696,8 @@ class Plan:
             filter, the search falls back to exact search. Equals k if every row matches.
         unindexed_rows: Matching rows outside the index; they are scored exactly.
         steps: What happened during the search, such as a fallback, in words.
+        ladder: How far the search goes on for a hard query; None for exact search and for indexes
+            of older versions.
 
     Example:
         >>> import vecsearch as vs
@@ -690,6 +716,7 @@ class Plan:
     candidate_window: int = 0
     unindexed_rows: int = 0
     steps: tuple[str, ...] = field(default=())
+    ladder: Ladder | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         if self.method == "empty":

@@ -27,18 +27,22 @@ from vecsearch.index.faiss import (
     NO_MASK,
     FaissIndex,
     Request,
+    fixed_effort,
     resume_growing,
     train_index,
 )
 from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.scorer import VectorScorer
+from vecsearch.index.unlike import unlike_queries
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import Metric
 
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
+MADE_OF = 1000  # rows that made queries are made of
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
 OWN_QUERIES = "the user's own queries"
 HELD_OUT_ROWS = "held-out rows"
@@ -264,6 +268,8 @@ class Builder:
         mask[labels[labels >= 0]] = True
         present = int(np.count_nonzero(mask))
         selection = RowSelection(mask, present)
+        promised = len(queries)
+        queries, kinds = self._with_made(queries, np.flatnonzero(mask))
         truth = Answers.of(
             queries,
             present,
@@ -275,6 +281,7 @@ class Builder:
         points = calibrate_index(
             index,
             queries,
+            kinds,
             truth,
             score,
             present,
@@ -288,8 +295,19 @@ class Builder:
             code_points=tuple(codes),
             code_micros_per_row=code_micros(index.code_bytes),
             calibrated_on=calibrated_on,
-            queries=len(queries),
+            queries=promised,
         )
+
+    def _with_made(self, queries: Vectors, rows: Positions) -> tuple[Vectors, Positions]:
+        """These queries and made ones, evenly mixed, and the kind of each."""
+        rng = np.random.default_rng(self.seed)
+        sample = np.sort(rng.choice(rows, min(MADE_OF, len(rows)), replace=False))
+        unit = self.scorer.metric is Metric.COSINE
+        parts = [queries, *unlike_queries(self.snapshot.stored_vectors(sample), unit, rng)]
+        places = [(np.arange(len(part)) + 0.5) / max(len(part), 1) for part in parts]
+        kinds = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        order = np.argsort(np.concatenate(places), kind="stable")
+        return np.concatenate(parts)[order], kinds[order]
 
     def _score_lists(self, labels: Positions) -> ScoreLists:
         row_map = np.append(labels, -1)  # of the label -1 too
@@ -308,12 +326,13 @@ class Builder:
             return None
         row_map, none = index.row_map(labels), np.empty(0, np.int64)
         metric = self.scorer.code
-        return lambda query, depth, effort: graph_search.search(
-            compiled,
-            query,
-            min(10, depth),
-            Request(row_map, NO_MASK, none, *table, metric, effort, depth, depth, 0),
-        )
+
+        def search(query: Scores, depth: int, effort: int) -> object:
+            settings = fixed_effort(max(effort, depth))
+            request = Request(row_map, NO_MASK, none, *table, metric, settings, depth, depth, 0)
+            return graph_search.search(compiled, query, min(10, depth), request)
+
+        return search
 
     def _batches(self, rows: Positions) -> Iterator[Vectors]:
         step = self.limits.index_batch_rows

@@ -2,23 +2,27 @@
 
 Recall is |found ∩ exact| / min(k, matching rows), by the rule of `ruler.py`. Queries
 are rows held out of the index while it is measured (so that no query finds itself in the index),
-or better the user's own. An operating point promises the lower end of a one-sided 99% confidence
-interval of its mean recall.
+or better the user's own, and beside them queries made to be unlike the rows. An operating point
+promises the lower end of a one-sided 99% confidence interval of the mean recall of the former.
+
+Each effort is measured once, for all queries. `adaptive.py` then works out what searches would find
+that stop at the effort which each query needs.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.index.adaptive import AIMS, Outcome, Tried, best_point, outcome_of
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
-from vecsearch.index.ruler import Truth, Wide, found_within
+from vecsearch.index.ruler import Truth, Wide
 
 # A search for another k uses the next larger one. 12 and 15 serve k=10 if a filter drops few rows.
 KS = (
@@ -26,13 +30,11 @@ KS = (
     *(100, 120, 150, 200, 300, 500, 700, 1000),
 )
 COMMON_K = 100  # all queries take part up to this k; the best 1,000 of all rows take far longer
-DEPTHS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # candidates, as multiples of k
-ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
 FEW_CANDIDATES = 8  # re-scored to separate the cost of a candidate from that of finding it
 TIMED_QUERIES = 50  # queries run one at a time to time an effort, or
 TIMED_CANDIDATES = 10_000  # fewer, if together they have this many candidates
 MIN_TIMED = 5
-MAX_CANDIDATES = 300_000  # re-scored for each effort: high efforts are measured with fewer queries
+MAX_CANDIDATES = 1_000_000  # scored for each effort: high efforts are measured with fewer queries
 CODE_CANDIDATES = 400  # candidates of a query, to measure a scan of all codes
 CODE_QUERIES = 400  # queries for that
 WIDE_QUERIES = 200  # queries for k above COMMON_K; each looks for hundreds of rows
@@ -80,6 +82,7 @@ class Answers:
 def calibrate_index(
     index: FaissIndex,
     queries: Vectors,
+    kinds: Positions,
     truth: Answers,
     score: ScoreLists,
     rows: int,
@@ -91,7 +94,9 @@ def calibrate_index(
 
     Args:
         index: The index to measure.
-        queries: float32 (nq, dim).
+        queries: float32 (nq, dim), in an order that mixes their kinds.
+        kinds: int64 (nq,): 0 for the queries of which recall is promised, other numbers for each
+            kind of made queries.
         truth: The exact answers of these queries.
         score: Maps queries and labels (nq, width) to the final scores, float64 (nq, width), of
             each query's own labels; -inf for the label -1.
@@ -104,78 +109,66 @@ def calibrate_index(
     Returns:
         For each k the points that no other beats in both cost and recall, cheapest first.
     """
-    points: list[OperatingPoint] = []
     ks = [k for k in KS if k <= truth.wide.rows.shape[1]]
+    outcomes: dict[int, list[Outcome]] = {k: [] for k in ks}
+    whole = exact_micros(rows, row_micros)
     for effort in index.efforts():
-        depth = min(max(effort, 8), index.n)
-        part = queries[: max(WIDE_QUERIES, MAX_CANDIDATES // depth)]
-        labels, cost = index.estimated(part, depth, effort, threads)
-        if cost > WORTH * exact_micros(rows, row_micros) and points:
+        pool = max(index.pool(effort), min(8, index.n))
+        part = queries[: max(WIDE_QUERIES, MAX_CANDIDATES // pool)]
+        labels, near, cost = index.estimated(part, pool, effort, threads)
+        if cost > WORTH * whole and any(outcomes.values()):
             break
-        latency, candidate_latency = _latency(index, queries, depth, effort, score, timed_search)
+        latency = _latency(index, queries, pool, effort, score, timed_search)
         scores = score(part, labels)
+        tried = Tried(effort, cost, *latency, near, scores, pool == index.n)
         done = True
-        for k in (k for k in ks if k <= depth):
-            for width, mean, low in _recalls(scores, truth.at(k, len(part)), k):
-                micros, seen = cost + row_micros * width, latency + candidate_latency * width
-                points.append(
-                    OperatingPoint(effort, width, k, mean, low, round(micros, 2), round(seen, 1))
-                )
-            done &= mean >= ENOUGH
-        if done and max(ks) <= depth:
+        for k in (k for k in ks if k <= pool):
+            contrast = index.contrast(part, scores[:, k - 1])
+            outcome = outcome_of(tried, truth.at(k, len(part)), k, contrast)
+            outcomes[k].append(outcome)
+            done &= outcome.mean >= ENOUGH
+        if done and max(ks) <= pool:
             break
+    points = [
+        point
+        for k in ks
+        for aim in AIMS
+        if (point := best_point(outcomes[k], kinds, k, aim, row_micros, whole)) is not None
+    ]
     return _frontiers(points)
 
 
 def calibrate_codes(
     index: FaissIndex, queries: Vectors, truth: Answers, score: ScoreLists, threads: int
 ) -> list[OperatingPoint]:
-    """Measure a scan of all codes: the recall of each number of candidates.
+    """Measure a scan of all codes.
 
-    A filter leaves fewer rows, which mostly lie farther apart: its k best are as easy to tell.
+    A query whose first `CODE_CANDIDATES` candidates do not settle it is searched exactly here.
     The arguments are those of `calibrate_index`.
 
     Returns:
         For each k the points, fewest candidates first; none for kinds without such a scan.
     """
     part = queries[:CODE_QUERIES]
-    labels = index.by_codes(part, CODE_CANDIDATES, threads)
-    if labels is None:
+    found = index.by_codes(part, CODE_CANDIDATES, threads)
+    if found is None:
         return []
-    scores = score(part, labels)
-    most = min(COMMON_K, truth.common.rows.shape[1], labels.shape[1])
-    points = [
-        OperatingPoint(0, width, k, mean, low, float(width))
-        for k in KS
-        if k <= most
-        for width, mean, low in _recalls(scores, truth.at(k, len(part)), k)
-    ]
+    labels, near = found
+    pool = labels.shape[1]
+    tried = Tried(pool, 0.0, 0.0, 0.0, near, score(part, labels), pool == index.n)
+    most = min(COMMON_K, truth.common.rows.shape[1], pool)
+    points = []
+    for k in (k for k in KS if k <= most):
+        outcomes = [outcome_of(tried, truth.at(k, len(part)), k, None)]
+        kinds = np.zeros(len(part), np.int64)
+        for aim in AIMS:
+            point = best_point(outcomes, kinds, k, aim, 1.0, 0.0)
+            points += [] if point is None else [point]
     return _frontiers(points)
 
 
 def _frontiers(points: list[OperatingPoint]) -> list[OperatingPoint]:
     return [point for k in KS for point in frontier(point for point in points if point.k == k)]
-
-
-def _recalls(scores: Wide, truth: Truth, k: int) -> list[tuple[int, float, float]]:
-    """Recall@k of re-scoring only the first candidates, for several numbers of them.
-
-    Args:
-        scores: float64 (nq, depth), final scores of each query's candidates.
-        truth: The k best of the first queries.
-        k: Rows to find.
-
-    Returns:
-        For each number of candidates: that number, the mean recall, and its lower bound.
-    """
-    widths = sorted({min(scores.shape[1], max(k, round(k * factor))) for factor in DEPTHS})
-    recalls = found_within(scores[: len(truth.rows)], truth, k, widths) / k
-    means, spreads = recalls.mean(axis=0), recalls.std(axis=0)
-    lows = means - ONE_SIDED_99 * spreads / len(recalls) ** 0.5
-    return [
-        (width, round(float(mean), 5), round(float(low), 5))
-        for width, mean, low in zip(widths, means, lows, strict=True)
-    ]
 
 
 def _latency(
@@ -213,5 +206,5 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
     return (time.perf_counter() - start) * 1e6
 
 
-def _median(values: list[float]) -> float:
+def _median(values: Sequence[float]) -> float:
     return float(np.median(values))

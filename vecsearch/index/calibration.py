@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
+from vecsearch.types import Ladder
+
 DEFAULT_ROW_MICROS = 0.25  # used where a manifest names no cost
 DEFAULT_CODE_MICROS = 0.02
+STEPS = 9  # the place of the steps in a point as it is stored
 POINTS_KEY = "surface"  # the key of the operating points in a manifest
 
 
@@ -23,6 +26,13 @@ class OperatingPoint:
         low: Lower end of a one-sided 99% confidence interval of the recall.
         micros: Cost of a query in microseconds, estimated from what is compared.
         latency: Measured time of a query in microseconds; 0 if it was not measured.
+        aim: The recall that hard queries are searched on for, 0 to 1; 0 in older versions, where
+            all queries are searched alike.
+        farthest: Lowest score of the k-th best row, over the queries it was measured with.
+        steps: Efforts that hard queries go on to, ascending from `effort`, each with the least
+            contrast of a query that may stop there.
+
+    `effort` and `depth` are what a query gets at least; `depth`, `micros` and `latency` are means.
     """
 
     effort: int
@@ -32,6 +42,17 @@ class OperatingPoint:
     low: float
     micros: float
     latency: float = 0.0
+    aim: float = 0.0
+    farthest: float = 0.0
+    steps: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def ladder(self) -> Ladder | None:
+        """How far a search goes on for one query; None in older versions."""
+        if not self.steps:
+            return None
+        efforts, contrasts = zip(*self.steps, strict=True)
+        return Ladder(efforts, contrasts, self.k, self.farthest, self.aim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +169,14 @@ def describe_recall(calibration: Calibration) -> str:
 
 
 def _read_points(stored: Mapping[str, Any]) -> tuple[OperatingPoint, ...]:
-    return tuple(OperatingPoint(*row) for row in stored.get(POINTS_KEY, ()))
+    return tuple(_read_point(row) for row in stored.get(POINTS_KEY, ()))
+
+
+def _read_point(row: Sequence[Any]) -> OperatingPoint:
+    point = OperatingPoint(*row[:STEPS])
+    if len(row) <= STEPS:
+        return point
+    return replace(point, steps=tuple((effort, least) for effort, least in row[STEPS]))
 
 
 def _cheapest(points: Sequence[OperatingPoint], low: float) -> OperatingPoint | None:
@@ -156,16 +184,29 @@ def _cheapest(points: Sequence[OperatingPoint], low: float) -> OperatingPoint | 
 
 
 def _safer(one: OperatingPoint, other: OperatingPoint) -> OperatingPoint:
-    """The larger effort, depth and cost of two points of the same k, and the smaller recall."""
+    """The larger effort, depth, contrasts and cost of two points of one k, the smaller recall."""
+    effort = max(one.effort, other.effort)
+    steps: tuple[tuple[int, float], ...] = ()
+    if one.steps and other.steps:
+        efforts = sorted({step for step, _ in (*one.steps, *other.steps) if step >= effort})
+        steps = tuple((step, max(_contrast(one, step), _contrast(other, step))) for step in efforts)
     return OperatingPoint(
-        effort=max(one.effort, other.effort),
+        effort=effort,
         depth=max(one.depth, other.depth),
         k=one.k,
         recall=min(one.recall, other.recall),
         low=min(one.low, other.low),
         micros=max(one.micros, other.micros),
         latency=max(one.latency, other.latency),
+        aim=max(one.aim, other.aim),
+        farthest=min(one.farthest, other.farthest),
+        steps=steps,
     )
+
+
+def _contrast(point: OperatingPoint, effort: int) -> float:
+    """The least contrast at which a query may stop at an effort of the point or a larger one."""
+    return [least for step, least in point.steps if step <= effort][-1]
 
 
 def _micros(point: OperatingPoint) -> float:

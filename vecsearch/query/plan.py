@@ -26,14 +26,15 @@ from dataclasses import dataclass
 
 from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.costs import exact_micros, window_for
-from vecsearch.types import Plan
+from vecsearch.types import Ladder, Plan
 
 # Filtered-out rows expected among the first k of a query, up to which they are ignored.
 FEW_MISSING = 0.01
-# A filtered scan takes more candidates than were measured without a filter, because rows far
-# from the query differ less: in the farthest of 40 clusters of 49,000 sentence vectors, recall
-# .99 took 13, 33 and 310 candidates for k=1, 10 and 100; without a filter 6, 27 and 170.
-CODES_MARGIN, CODES_EXTRA = 2.5, 8
+# A filtered scan looks through more candidates than were scored without a filter, because rows far
+# from the query differ less. How many are scored follows from each query.
+CODES_MARGIN, CODES_EXTRA = 4, 64
+CODES_STEP = 8  # times as many where these do not suffice
+CODES_MARGIN_OF_OLD, CODES_EXTRA_OF_OLD = 2.5, 8  # where the number is the same for all queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +89,11 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     usable = [point for point in stats.points if point.k >= needed and point.low >= recall]
     by_index = min(usable, key=lambda item: item.micros, default=None)
     index_cost = by_index.micros if by_index else math.inf
-    by_codes = min(
-        (point for point in stats.codes if point.k >= k and point.low >= recall),
-        key=_depth,
-        default=None,
-    )
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
-    if by_codes is not None:
-        depth = min(math.ceil(by_codes.depth * CODES_MARGIN) + CODES_EXTRA, stats.indexed_kept)
-        cost = (
-            exact_micros(stats.indexed_kept, stats.code_micros_per_row)
-            + depth * stats.exact_micros_per_row
-        )
-        if cost < min(exact_cost, index_cost):
-            reason = (
-                "cheaper here than the graph, and measured to reach recall "
-                f"{recall:g}{_share(stats)}"
-            )
-            return Plan("scan", reason, stats.kept, by_codes.low, 0, depth, k, stats.unindexed)
+    by_codes = _cheapest_scan(k, recall, stats)
+    if by_codes is not None and _scan_micros(by_codes, stats) < min(exact_cost, index_cost):
+        reason = f"cheaper here than the graph, and measured to reach recall {recall:g}"
+        return _scan(by_codes, k, recall, stats, reason + _share(stats))
     if by_index is None:
         return exact_plan(
             stats, _unmeasured(k, recall, needed, max(point.k for point in stats.points))
@@ -123,9 +111,63 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
         expected_recall=by_index.low,
         effort=by_index.effort,
         depth=by_index.depth,
-        candidate_window=min(candidate_window, by_index.depth),
+        candidate_window=(
+            candidate_window if by_index.steps else min(candidate_window, by_index.depth)
+        ),
         unindexed_rows=stats.unindexed,
+        ladder=_aimed(by_index.ladder, recall),
     )
+
+
+def _aimed(ladder: Ladder | None, recall: float) -> Ladder | None:
+    """A ladder measured for a larger k may have aimed at less than is asked of this one."""
+    return ladder and ladder._replace(recall=max(ladder.recall, recall))
+
+
+def scan_plan(k: int, recall: float, stats: Stats, reason: str) -> Plan | None:
+    """A scan of all codes, for a query that the graph does not serve.
+
+    None if the index has no such scan, or if it costs more than exact search.
+    """
+    point = _cheapest_scan(k, recall, stats)
+    exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)
+    if point is None or not point.steps or _scan_micros(point, stats) >= exact_cost:
+        return None
+    return _scan(point, k, recall, stats, reason)
+
+
+def _cheapest_scan(k: int, recall: float, stats: Stats) -> OperatingPoint | None:
+    usable = (point for point in stats.codes if point.k >= k and point.low >= recall)
+    return min(usable, key=_depth, default=None)
+
+
+def _scan(point: OperatingPoint, k: int, recall: float, stats: Stats, reason: str) -> Plan:
+    depth, ladder = _scan_depth(point, stats.indexed_kept)
+    return Plan(
+        "scan",
+        reason,
+        stats.kept,
+        point.low,
+        depth=depth,
+        candidate_window=k,
+        unindexed_rows=stats.unindexed,
+        ladder=_aimed(ladder, recall),
+    )
+
+
+def _scan_micros(point: OperatingPoint, stats: Stats) -> float:
+    depth, _ = _scan_depth(point, stats.indexed_kept)
+    compared = exact_micros(stats.indexed_kept, stats.code_micros_per_row)
+    return compared + depth * stats.exact_micros_per_row
+
+
+def _scan_depth(point: OperatingPoint, rows: int) -> tuple[int, Ladder | None]:
+    """Candidates that a scan is expected to score, and how many it looks through."""
+    if not point.steps:
+        return min(math.ceil(point.depth * CODES_MARGIN_OF_OLD) + CODES_EXTRA_OF_OLD, rows), None
+    few = min(point.depth * CODES_MARGIN + CODES_EXTRA, rows)
+    pools = tuple(sorted({few, min(few * CODES_STEP, rows)}))
+    return min(point.depth, rows), Ladder(pools, (-math.inf,) * len(pools), 1, -math.inf, point.aim)
 
 
 def _depth(point: OperatingPoint) -> int:

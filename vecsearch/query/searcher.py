@@ -24,8 +24,9 @@ from vecsearch.query.paths import (
     FaissSearch,
     Found,
     KernelSearch,
+    Unanswered,
 )
-from vecsearch.query.plan import Stats, exact_plan, plan
+from vecsearch.query.plan import Stats, exact_plan, plan, scan_plan
 from vecsearch.query.selection import Selector
 from vecsearch.query.selection_state import SelectionStates
 from vecsearch.storage.selection import RowSelection
@@ -69,9 +70,7 @@ class Searcher:
         paths["index"] = faiss
         graph, compiled = index.graph_search, self.kernel == "numba"
         if graph is not None:
-            paths["scan"] = CodeScan(
-                graph, self.attached, self.scorer, self.states, compiled=compiled
-            )
+            paths["scan"] = CodeScan(graph, self.states, compiled=compiled)
             if compiled:
                 paths["index"] = KernelSearch(graph, self.states, faiss)
         return paths
@@ -97,15 +96,27 @@ class Searcher:
         reason = "the query is longer or farther than anything the index was trained on"
         return exact_plan(self.stats(selection), reason)
 
-    def _too_few(self, tried: Plan, k: int, selection: RowSelection) -> Plan:
-        reason = (
-            f"fewer than {k} of the first {tried.candidate_window:,} candidates match the filter, "
-            "so every matching row was scored"
-        )
-        return replace(
-            exact_plan(self.stats(selection), reason),
-            steps=(f"index tried first (effort {tried.effort})",),
-        )
+    def _instead(
+        self, tried: Plan, why: Unanswered, k: int, recall: float, selection: RowSelection
+    ) -> Plan:
+        """How to search for what a plan did not find."""
+        stats, window = self.stats(selection), tried.candidate_window
+        reason = {
+            Unanswered.TOO_FEW: (
+                f"fewer than {k} of the first {window:,} candidates match the filter, "
+                "so every matching row was scored"
+            ),
+            Unanswered.UNSURE: "the codes of the index do not tell the query's hits apart",
+            Unanswered.FAR: "the query is farther from the rows than any the index was measured on",
+        }[why]
+        scanned = None
+        if why is not Unanswered.TOO_FEW and tried.method == "index":
+            scanned = scan_plan(k, recall, stats, reason)
+        instead = scanned or exact_plan(stats, reason)
+        step = f"index tried first (effort {tried.effort})"
+        if tried.method == "scan":
+            step = f"codes tried first ({tried.depth} candidates)"
+        return replace(instead, steps=(*tried.steps, step))
 
     def _covered(self, queries: Vectors, plan: Plan) -> Mask:
         """Which queries a plan is for: an index was fitted to a range of vectors."""
@@ -133,8 +144,9 @@ class Searcher:
         if self._has_range and not self._covered(query[None], plan).all():
             plan = self._out_of_range(selection)
         found = self.paths[plan.method].run(query, k, selection, plan)
-        if found is None:
-            found = self.exact.run(query, k, selection, self._too_few(plan, k, selection))
+        while isinstance(found, Unanswered):
+            plan = self._instead(plan, found, k, recall, selection)
+            found = self.paths[plan.method].run(query, k, selection, plan)
         return found
 
     def batch(
@@ -176,19 +188,21 @@ class Searcher:
         plan = self.plan(k, recall, exact_search, selection)
         k = min(k, selection.count or 1)
         covered = self._covered(queries, plan)
-        found: list[Found | None] = [None] * len(queries)
-        inside = queries[covered]
-        answers = self.paths[plan.method].run_many(inside, k, selection, plan, threads)
-        for number, answer in zip(np.flatnonzero(covered).tolist(), answers, strict=True):
-            found[number] = answer
-        missing = [number for number, answer in enumerate(found) if answer is None]
-        if missing:
-            too_few, outside = self._too_few(plan, k, selection), self._out_of_range(selection)
-            answers = self.exact.run_many(queries[missing], k, selection, too_few, threads)
-            for number, answer in zip(missing, answers, strict=True):
-                assert answer is not None
-                found[number] = answer if covered[number] else answer._replace(plan=outside)
-        return [answer for answer in found if answer is not None]
+        found: dict[int, Found] = {}
+        waiting = {plan: np.flatnonzero(covered).tolist()}
+        if not covered.all():
+            waiting[self._out_of_range(selection)] = np.flatnonzero(~covered).tolist()
+        while waiting:
+            plan, numbers = waiting.popitem()
+            path = self.paths[plan.method]
+            answers = path.run_many(queries[numbers], k, selection, plan, threads)
+            for number, answer in zip(numbers, answers, strict=True):
+                if isinstance(answer, Unanswered):
+                    instead = self._instead(plan, answer, k, recall, selection)
+                    waiting.setdefault(instead, []).append(number)
+                else:
+                    found[number] = answer
+        return [found[number] for number in range(len(queries))]
 
     def within(self, query: Vectors, min_score: float, selection: RowSelection) -> Found:
         """Every selected row that scores at least `min_score`, best first, by exact search."""

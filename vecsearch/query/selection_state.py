@@ -9,12 +9,13 @@ from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import AttachedIndex
-from vecsearch.index.faiss import NO_MASK, Request
+from vecsearch.index.faiss import NO_MASK, Effort, Request, fixed_effort
+from vecsearch.index.kernels.misses import allowed_misses, first_depth
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.plan import Stats
 from vecsearch.query.selection import CACHED_FILTERS
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import Plan
+from vecsearch.types import Ladder, Plan
 
 PLANS = 1024  # remembered for each selection
 
@@ -30,7 +31,7 @@ class SelectionState:
         self.stats = _stats(selection, attached, scorer)
         self._attached = attached
         self._scorer = scorer
-        self._requests: dict[tuple[int, int, int, int], Request] = {}
+        self._requests: dict[tuple[int, int, int, int, Ladder | None], list[Request]] = {}
 
     @lazy
     def unindexed(self) -> Positions:
@@ -62,36 +63,56 @@ class SelectionState:
 
     def window(self, plan: Plan) -> int:
         """How many of the first candidates must hold `enough(k)` selected ones."""
-        return plan.depth if self.selection.mask is None else plan.candidate_window
+        if plan.ladder is None and self.selection.mask is None:
+            return plan.depth
+        return plan.candidate_window
 
     def enough(self, k: int) -> int:
         """How many candidates must be selected for the measured recall to hold."""
         return min(k, self.stats.indexed_kept)
 
-    def request(self, k: int, plan: Plan) -> Request:
-        """The plan as the kernels take it."""
-        key = (k, plan.effort, plan.depth, plan.candidate_window)
-        request = self._requests.get(key)
-        if request is None:
+    def requests(self, k: int, plan: Plan) -> list[Request]:
+        """The plan as the kernels take it: one request after the other, for harder queries."""
+        key = (k, plan.effort, plan.depth, plan.candidate_window, plan.ladder)
+        requests = self._requests.get(key)
+        if requests is None:
             if len(self._requests) >= PLANS:
                 self._requests = {}
-            request = self._requests[key] = self._new_request(k, plan)
-        return request
+            requests = self._requests[key] = self._new_requests(k, plan)
+        return requests
 
-    def _new_request(self, k: int, plan: Plan) -> Request:
+    def _new_requests(self, k: int, plan: Plan) -> list[Request]:
         assert self._scorer.table is not None
         mask = self.selection.mask
-        return Request(
-            self._attached.row_map,
-            NO_MASK if mask is None else np.require(mask, bool, ["C", "W"]),
-            np.require(self.unindexed, np.int64, ["C", "W"]),
-            *self._scorer.table,
-            self._scorer.code,
-            plan.effort,
-            plan.depth,
-            self.window(plan),
-            self.enough(k),
-        )
+        return [
+            Request(
+                self._attached.row_map,
+                NO_MASK if mask is None else np.require(mask, bool, ["C", "W"]),
+                np.require(self.unindexed, np.int64, ["C", "W"]),
+                *self._scorer.table,
+                self._scorer.code,
+                effort,
+                plan.depth if plan.ladder is None else first_depth(k),
+                self.window(plan),
+                self.enough(k),
+            )
+            for effort in efforts_of(plan, k)
+        ]
+
+
+def efforts_of(plan: Plan, k: int) -> list[Effort]:
+    """How far to search for k rows; a later one is for queries that one before does not settle."""
+    ladder = plan.ladder
+    if ladder is None:
+        return [fixed_effort(max(plan.effort, plan.depth))]
+    efforts, contrasts = np.array(ladder.efforts), np.array(ladder.contrasts)
+    misses = allowed_misses(k, ladder.recall)
+    if plan.method != "scan":
+        return [Effort(efforts, contrasts, ladder.rank, ladder.farthest, misses)]
+    return [
+        Effort(efforts[at : at + 1], contrasts[at : at + 1], ladder.rank, ladder.farthest, misses)
+        for at in range(len(efforts))
+    ]
 
 
 class SelectionStates:

@@ -28,7 +28,8 @@ from vecsearch.types import CHUNK, ID, NORM, TEXT_NUMBER
 LARGEST_DIM = 65_536
 LARGEST_EFFORT = 1 << 24  # a search effort sizes a heap
 MOST_POINTS = 10_000  # operating points of an index; a build measures some hundred
-POINT_VALUES = (6, 7)  # effort, depth, k, recall, low, micros, and in most also latency
+POINT_VALUES = (6, 7, 9)  # effort, depth, k, recall, low, micros; latency; aim, farthest
+MOST_STEPS = 100  # efforts of a point
 
 
 def require_consistent(manifest: Manifest) -> None:
@@ -146,14 +147,26 @@ def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, 
     _require(fits, f"{where}.surface is {points!r:.80}")
     for number, point in enumerate(points):
         message = f"{where}.surface[{number}] is {point!r:.80}"
-        _require(
-            isinstance(point, list) and len(point) in POINT_VALUES and all(map(_is_number, point)),
-            message,
-        )
+        _require(isinstance(point, list), message)
+        if len(point) == POINT_VALUES[-1] + 1:
+            *point, steps = point
+            _check_steps(steps, point[0], message)
+        _require(len(point) in POINT_VALUES and all(map(_is_number, point)), message)
         effort, depth, k = point[:3]
         _require(all(type(value) is int for value in (effort, depth, k)), message)
         _require(least_effort <= effort <= LARGEST_EFFORT, message)
         _require(0 < k <= depth <= max(rows, 1), message)
+
+
+def _check_steps(steps: Any, effort: Any, message: str) -> None:
+    """The efforts of a point, ascending from its own, each with a contrast."""
+    _require(isinstance(steps, list) and 0 < len(steps) <= MOST_STEPS, message)
+    last = effort
+    for step in steps:
+        _require(isinstance(step, list) and len(step) == 2 and all(map(_is_number, step)), message)
+        _require(type(step[0]) is int and _is_number(last), message)
+        _require(last <= step[0] <= LARGEST_EFFORT, message)
+        last = step[0]
 
 
 def _is_number(value: Any) -> bool:

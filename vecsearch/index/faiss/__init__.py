@@ -19,15 +19,17 @@ from __future__ import annotations
 from vecsearch.index.faiss.graph_search import RowMap, table_of
 from vecsearch.index.faiss.index import FaissIndex, read_index
 from vecsearch.index.faiss.train import resume_growing, train_index
-from vecsearch.index.kernels.arguments import NO_MASK, Request
+from vecsearch.index.kernels.arguments import NO_MASK, Effort, Request, fixed_effort
 from vecsearch.index.kernels.loader import LOADER
 
 __all__ = [
     "LOADER",
     "NO_MASK",
+    "Effort",
     "FaissIndex",
     "Request",
     "RowMap",
+    "fixed_effort",
     "read_index",
     "resume_growing",
     "table_of",

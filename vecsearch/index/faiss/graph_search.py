@@ -12,13 +12,21 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Labels, Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.arrays import Positions, Scores, StoredVectors, Vectors
 from vecsearch.common.engines import engine_for
 from vecsearch.index.faiss.graph import links_of
 from vecsearch.index.faiss.projection import Projection
-from vecsearch.index.kernels import numpy_hnsw
-from vecsearch.index.kernels.arguments import CHUNK, Codes, Graph, Request, Scratch, new_scratch
+from vecsearch.index.kernels.arguments import (
+    CHUNK,
+    Codes,
+    Graph,
+    Moments,
+    Request,
+    Scratch,
+    new_scratch,
+)
 
+ZERO = 128  # what stands for 0 in FAISS's unsigned codes
 QUERIES_A_THREAD = 16  # of a batch at least, for a thread to be worth its start
 T = TypeVar("T")
 RowMap = npt.NDArray[np.int32] | npt.NDArray[np.int64] | None
@@ -57,8 +65,8 @@ class GraphSearch:
     It holds views of FAISS's memory, so the index must outlive it and must not grow.
     """
 
-    def __init__(self, index: Any, projection: Projection) -> None:
-        """index: an IndexHNSWSQ for which `fits` is true."""
+    def __init__(self, index: Any, projection: Projection, metric: int) -> None:
+        """index: an IndexHNSWSQ for which `fits` is true. metric: COSINE or EUCLIDEAN."""
         assert projection.matrix is not None
         matrix = np.require(projection.matrix, np.float32, ["C", "W"])
         self._index = index
@@ -67,6 +75,7 @@ class GraphSearch:
             np.require(projection.offset, np.float32, ["C", "W"]),
             *projection.precision,
             codes_of(index),
+            moments_of(projection, metric),
         )
         self._graph = graph_of(index)
         self._width = int(index.hnsw.nb_neighbors(0))
@@ -78,33 +87,29 @@ class GraphSearch:
         return is_byte_graph(index) and index.ntotal > 0
 
     def search(
-        self, kernels: ModuleType, query: Vectors, k: int, request: Request
-    ) -> tuple[Positions, Scores] | None:
+        self,
+        kernels: ModuleType,
+        query: Vectors,
+        k: int,
+        request: Request,
+        nodes: Nodes | None = None,
+    ) -> tuple[Positions, Scores, int]:
         """The k best rows for one query, float32 (dim,), best first, with their final scores.
 
-        Returns at most k positions (int64) and scores (float32), or None if fewer than
-        `request.enough` of the first `request.candidate_window` candidates match.
+        With `nodes`, which all must have a position, their codes are compared instead of searching
+        the graph.
+
+        Returns at most k positions (int64) and scores (float32), and how many were found, or
+        TOO_FEW or UNSURE.
         """
         rows, scores = np.empty(k, np.int64), np.empty(k)
-        size = request.effort if request.effort > request.depth else request.depth
-        found = kernels.search(
-            query, self._codes, self._graph, request, self._scratch_for(size), rows, scores
-        )
+        scratch = self._scratch_for(int(request.effort.sizes[-1]))
+        run = kernels.search if nodes is None else kernels.scan
+        source = self._graph if nodes is None else nodes
+        found = run(query, self._codes, source, request, scratch, rows, scores)
         if found == k:
-            return rows, scores.astype(np.float32)
-        return (rows[:found], scores[:found].astype(np.float32)) if found >= 0 else None
-
-    def scan(
-        self, kernels: ModuleType, query: Vectors, k: int, nodes: Nodes, request: Request
-    ) -> tuple[Positions, Scores]:
-        """The k best of listed nodes, all of which have a position.
-
-        Codes choose `request.depth` of them, which the vectors rank. Returns what `search` returns.
-        """
-        rows, scores = np.empty(k, np.int64), np.empty(k)
-        scratch = self._scratch_for(request.depth)
-        found = kernels.scan(query, self._codes, nodes, request, scratch, rows, scores)
-        return rows[:found], scores[:found].astype(np.float32)
+            return rows, scores.astype(np.float32), found
+        return rows[: max(found, 0)], scores[: max(found, 0)].astype(np.float32), found
 
     def search_many(
         self,
@@ -115,10 +120,10 @@ class GraphSearch:
         threads: int,
         nodes: Nodes | None = None,
     ) -> tuple[Positions, Scores, Positions]:
-        """`search` for many queries, float32 (nq, dim), on threads; `scan` if nodes are given.
+        """`search` for many queries, float32 (nq, dim), on threads.
 
         Returns positions int64 and scores float32, (nq, k), and how many were found for each query,
-        -1 where `search` returns None.
+        int64 (nq,).
         """
         rows = np.full((len(queries), k), -1, np.int64)
         scores = np.full((len(queries), k), -np.inf)
@@ -127,16 +132,12 @@ class GraphSearch:
         source = self._graph if nodes is None else nodes
 
         def run_part(part: slice) -> None:
-            scratch = self._scratch_for(max(request.effort, request.depth))
+            scratch = self._scratch_for(int(request.effort.sizes[-1]))
             found = rows[part], scores[part], counts[part]
             run(queries[part], self._codes, source, request, scratch, *found)
 
         _in_parts(run_part, len(queries), threads)
         return rows, scores.astype(np.float32), counts
-
-    def nearest_codes(self, query: Vectors, count: int, nodes: Nodes) -> Labels:
-        """The `count` of listed nodes whose codes are nearest to a query, without numba."""
-        return numpy_hnsw.scan_nodes(query, self._codes, nodes, count)
 
     def candidates(
         self,
@@ -146,20 +147,21 @@ class GraphSearch:
         effort: int,
         threads: int,
         row_map: RowMap,
-    ) -> tuple[Positions, int]:
+    ) -> tuple[Positions, npt.NDArray[np.float64], int]:
         """Candidates before they are scored, as `FaissIndex.candidates`.
 
         Returns what `row_map` makes of the nodes, int64 (nq, depth), nearest first, padded with -1;
-        and how many nodes were compared in all.
+        their distances; and how many nodes were compared in all.
         """
-        rows = np.empty((len(queries), depth), np.int64)
+        rows, distances = np.empty((2, len(queries), depth), np.int64)
 
         def run_part(part: slice) -> int:
             scratch = self._scratch_for(max(effort, depth))
             arguments = self._codes, self._graph, row_map, effort, scratch
-            return int(kernels.propose(queries[part], *arguments, rows[part]))
+            return int(kernels.propose(queries[part], *arguments, rows[part], distances[part]))
 
-        return rows, sum(_in_parts(run_part, len(queries), threads))
+        compared = sum(_in_parts(run_part, len(queries), threads))
+        return rows, distances.astype(np.float64), compared
 
     def _scratch_for(self, size: int) -> Scratch:
         """This thread's working memory, grown to hold `size` candidates."""
@@ -167,6 +169,21 @@ class GraphSearch:
         if scratch is None or len(scratch.pool) < size + 2 * CHUNK:
             scratch = self._threads.scratch = new_scratch(self._codes.codes, size, self._width)
         return scratch
+
+
+def moments_of(projection: Projection, metric: int) -> Moments:
+    """What the kernels need to know of the rows; an empty mean if it is not known."""
+    if projection.mean is None or projection.variances is None:
+        return Moments(np.empty(0, np.float32), np.empty(0), np.empty(0), 0.0, 0.0, 0.0, 0.0)
+    return Moments(
+        np.require(projection.mean, np.float32, ["C", "W"]),
+        projection.variances.astype(np.float64),
+        projection.zero_codes(metric) + ZERO,
+        1 / projection.scale,
+        projection.rest,
+        projection.own_mean,
+        projection.own_variance,
+    )
 
 
 def parts_of(count: int, threads: int, least: int) -> list[slice]:

@@ -25,6 +25,7 @@ from vecsearch.index.faiss.graph_search import GraphSearch, RowMap
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.projection import Projection
 from vecsearch.index.faiss.sound import require_sound
+from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.recipe import IndexRecipe, stored_recipe
 from vecsearch.storage.disk import storage_errors
@@ -34,7 +35,10 @@ EFFORTS = (
     *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256),
     *(384, 512, 768, 1024, 1536, 2048, 3072, 4096),
 )
+LISTED = 400  # candidates of an inverted file or a scan
+METRICS = {"cosine": COSINE, "ip": INNER_PRODUCT, "l2": EUCLIDEAN}  # as the kernels take them
 FORMAT = 1
+Distances = npt.NDArray[np.float64]
 TRAILER = b"VECSIDX1"  # last 8 bytes of an index file, after the 8-byte length of the npz before
 
 
@@ -169,44 +173,64 @@ class FaissIndex:
             labels = row_map[labels].astype(np.int64)
         return labels, distances
 
-    def by_codes(self, queries: Vectors, depth: int, threads: int = 1) -> Labels | None:
+    def by_codes(
+        self, queries: Vectors, depth: int, threads: int = 1
+    ) -> tuple[Labels, Distances] | None:
         """Find the rows with the nearest codes by comparing all codes.
 
         Returns:
-            Labels, int64 (nq, depth), nearest first, padded with -1; None for kinds without
-            a compiled search.
+            What `candidates` returns; None for kinds without a compiled search.
         """
         if self.graph_search is None or self._order is None:
             return None
         projected = np.ascontiguousarray(self._projection.queries(queries), np.float32)
         with omp_threads(threads):
             storage = faiss.downcast_index(self._index.storage)
-            _, rows = storage.search(projected, min(depth, self.n))
-        labels: Labels = self._order[rows].astype(np.int64)
-        return labels
+            distances, rows = storage.search(projected, min(depth, self.n))
+        return self._order[rows].astype(np.int64), distances.astype(np.float64)
+
+    def pool(self, effort: int) -> int:
+        """How many candidates a search with this effort looks through."""
+        graph = isinstance(inner_index(self._index), faiss.IndexHNSW)
+        return min(self.n, effort if graph else max(effort, LISTED))
+
+    def contrast(self, queries: Vectors, scores: Distances) -> Distances | None:
+        """How far candidates stand out from the rows at large; see `kernels/contrast.py`.
+
+        Args:
+            queries: float32 (nq, dim).
+            scores: The score of one candidate of each query, (nq,).
+
+        Returns:
+            float64 (nq,); None for indexes of older versions.
+        """
+        if self._projection.mean is None:
+            return None
+        means, spreads = self._projection.scores_at_large(queries, METRICS[self.metric])
+        return np.asarray((scores - means) / spreads)
 
     @lazy
     def graph_search(self) -> GraphSearch | None:
         """The compiled search over this index as it is now, for kinds that have one."""
         return (
-            GraphSearch(self._index, self._projection)
+            GraphSearch(self._index, self._projection, METRICS[self.metric])
             if self._order is not None and GraphSearch.fits(self._index)
             else None
         )
 
     def estimated(
         self, queries: Vectors, depth: int, effort: int, threads: int = 1
-    ) -> tuple[Labels, float]:
-        """The labels that `candidates` returns, and the estimated cost of a query in microseconds.
+    ) -> tuple[Labels, Distances, float]:
+        """What `candidates` returns, and the estimated cost of a query in microseconds.
 
         The estimate is made from the number of distances computed, which is the same in every run.
         FAISS counts a search by another thread at the same time too.
         """
         if self.graph_search is not None and (compiled := LOADER.for_rows(self.n)) is not None:
-            labels, compared = self.graph_search.candidates(
+            labels, wide, compared = self.graph_search.candidates(
                 compiled, queries, depth, effort, threads, self._order
             )
-            return labels, graph_micros(compared / len(queries), self.code_bytes)
+            return labels, wide, graph_micros(compared / len(queries), self.code_bytes)
         inner = inner_index(self._index)
         graph = isinstance(inner, faiss.IndexHNSW)
         counts = (
@@ -218,9 +242,10 @@ class FaissIndex:
         )
         if counts is not None:
             counts.reset()
-        labels, _ = self.candidates(queries, depth, effort, threads)
-        distances = counts.ndis / len(queries) if counts is not None and counts.ndis else self.n
-        return labels, (graph_micros if graph else list_micros)(distances, self.code_bytes)
+        labels, near = self.candidates(queries, depth, effort, threads)
+        compared = counts.ndis / len(queries) if counts is not None and counts.ndis else self.n
+        cost = (graph_micros if graph else list_micros)(compared, self.code_bytes)
+        return labels, near.astype(np.float64), cost
 
     @property
     def code_bytes(self) -> int:
@@ -281,6 +306,8 @@ class FaissIndex:
             self._projection.matrix,
             self._projection.offset,
             self._projection.center,
+            self._projection.mean,
+            self._projection.variances,
         )
         return _faiss_bytes(self._index) + sum(
             array.nbytes for array in arrays if array is not None
@@ -353,6 +380,11 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
             scale=float(rest["scale"]),
             max_radius=float(rest["max_radius"]),
             max_error=float(rest["max_error"]),
+            mean=rest.get("mean"),
+            variances=rest.get("variances"),
+            rest=float(rest.get("rest", 0.0)),
+            own_mean=float(rest.get("own_mean", 0.0)),
+            own_variance=float(rest.get("own_variance", 0.0)),
         )
         order, outliers = rest.get("order"), rest["outliers"]
         require_sound(recipe, metadata["metric"], projection, index, order, outliers)

@@ -16,12 +16,15 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.lazy import lazy
 from vecsearch.common.pca import principal_axes
+from vecsearch.index.kernels.arguments import EUCLIDEAN
+from vecsearch.index.kernels.contrast import SMALLEST
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import REDUCED_STEP, IndexRecipe
 
 BYTE = np.float32(127)  # codes run from -127 to 127
 RANGE_SHARE = 0.9999  # share of the training components inside the byte range; the rest is clipped
 RADIUS_MARGIN = 1.05  # vectors up to this multiple of the longest training distance are covered,
+MOMENT_ROWS = 20_000  # of the training sample, for means and variances
 ERROR_MARGIN = 1.25  # and those up to this multiple of the coding error
 ERROR_SHARE = 0.999  # that this share of the training sample stays below
 
@@ -39,6 +42,10 @@ class Projection:
         scale: Codes per unit of length; 0 if codes are floats.
         max_radius: Longest distance from the center that is covered.
         max_error: Longest distance between a vector and what its code stands for that is covered.
+        mean: float32 (dim,), mean of the training sample; None in indexes of older versions.
+        variances: float32 (components,), variance of the sample along each axis.
+        rest: Mean variance along the other axes.
+        own_mean, own_variance: Of the squared distance of rows from the mean.
     """
 
     inner_product: bool
@@ -48,6 +55,11 @@ class Projection:
     scale: float
     max_radius: float
     max_error: float
+    mean: Vectors | None = None
+    variances: Vectors | None = None
+    rest: float = 0.0
+    own_mean: float = 0.0
+    own_variance: float = 0.0
 
     @property
     def dim_out(self) -> int:
@@ -88,6 +100,43 @@ class Projection:
         """
         assert self.matrix is not None
         return rounding_error(self.matrix), float(np.linalg.norm(self.center))
+
+    def zero_codes(self, metric: int) -> npt.NDArray[np.float64]:
+        """The components, as they are stored, from which those of a query are counted.
+
+        Those of zero, or for `EUCLIDEAN` of the mean: float64 (components,).
+        """
+        assert self.mean is not None
+        zero = self.mean if metric == EUCLIDEAN else np.zeros_like(self.mean)
+        return np.asarray(self.raw(zero[None])[0].astype(np.float64))
+
+    def scores_at_large(
+        self, queries: Vectors, metric: int
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Mean and standard deviation of the scores of queries with all rows; see `contrast.py`.
+
+        Args:
+            queries: float32 (nq, dim).
+            metric: INNER_PRODUCT, COSINE or EUCLIDEAN.
+
+        Returns:
+            float64 (nq,), twice.
+        """
+        assert self.mean is not None and self.variances is not None
+        wide, mean = queries.astype(np.float64), self.mean.astype(np.float64)
+        from_mean = np.square(wide - mean).sum(axis=1)
+        squares = from_mean if metric == EUCLIDEAN else np.square(wide).sum(axis=1)
+        coded = self.scale and not self.inner_product
+        stored = self.queries(queries) if coded else self.raw(queries)
+        parts = np.square((stored - self.zero_codes(metric)) / (self.scale or 1.0))
+        others = self.rest * np.maximum(squares - parts.sum(axis=1), 0)
+        variances = parts @ self.variances.astype(np.float64) + others
+        if metric == EUCLIDEAN:
+            means = -(from_mean + self.own_mean)
+            variances = 4 * variances + self.own_variance
+        else:
+            means = wide @ mean
+        return means, np.sqrt(np.maximum(variances, SMALLEST))
 
     def covers(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
         """Which vectors are like those the projection was fitted to: bool (rows,)."""
@@ -158,8 +207,19 @@ def fit_projection(sample: Vectors, recipe: IndexRecipe, metric: str) -> Project
 
 def _with_bounds(projection: Projection, sample: Vectors) -> Projection:
     radius, error = _radius_and_error(projection, sample)
+    rows = sample[:MOMENT_ROWS].astype(np.float64)
+    mean = rows.mean(axis=0)
+    squares = np.square(rows - mean).sum(axis=1)
+    kept = projection.raw(sample[:MOMENT_ROWS]).astype(np.float64) / (projection.scale or 1.0)
+    variances = kept.var(axis=0)
+    others = max(sample.shape[1] - np.count_nonzero(variances), 1)
     return replace(
         projection,
+        mean=mean.astype(np.float32),
+        variances=variances.astype(np.float32),
+        rest=max(float(squares.mean() - variances.sum()), 0.0) / others,
+        own_mean=float(squares.mean()),
+        own_variance=float(squares.var()),
         max_radius=float(radius.max()) * RADIUS_MARGIN,
         max_error=float(np.quantile(error, ERROR_SHARE)) * ERROR_MARGIN,
     )

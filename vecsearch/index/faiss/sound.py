@@ -88,7 +88,20 @@ def _require_projection(projection: Projection, metric: str) -> None:
     _require(matrix is not None or not projection.scale, "it has a scale without a projection")
     for part in (center, offset, *([] if matrix is None else [matrix])):
         _require(bool(np.isfinite(part).all()), "its projection has numbers that are not finite")
-    for value in (projection.scale, projection.max_radius, projection.max_error):
+    mean, variances = projection.mean, projection.variances
+    _require((mean is None) == (variances is None), "it has a mean without variances")
+    if mean is not None and variances is not None:
+        fits = _is(mean, np.float32, 1) and len(mean) == len(center)
+        _require(fits, "its mean has another shape")
+        fits = _is(variances, np.float32, 1) and len(variances) == projection.dim_out
+        _require(fits, "its variances have another shape")
+        _require(bool(np.isfinite(mean).all()), "its mean has numbers that are not finite")
+        fits = bool(np.isfinite(variances).all() and (variances >= 0).all())
+        _require(fits, "its variances are no variances")
+    for value in (
+        *(projection.scale, projection.max_radius, projection.max_error),
+        *(projection.rest, projection.own_mean, projection.own_variance),
+    ):
         _require(bool(np.isfinite(value)) and value >= 0, f"its projection has the bound {value}")
 
 

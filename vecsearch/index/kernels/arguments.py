@@ -16,8 +16,33 @@ from vecsearch.common.arrays import Mask, Positions, Vectors
 INNER_PRODUCT, COSINE, EUCLIDEAN = 0, 1, 2  # of a request: what its scores are
 LANES = 16  # partial sums of a score; see `numpy_scores.py`
 CHUNK = 8  # entries of a pool that one vector instruction changes
+SPARE = 1 << 15  # nodes without a place in the pool that a search remembers, to go on with them
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)
+TOO_FEW = -1  # what a search returns if too few of its candidates match,
+UNSURE = -2  # if the query is too hard for the efforts it was given,
+FAR = -3  # and if it is farther from the rows than any query of calibration
+
+
+class Moments(NamedTuple):
+    """Mean and variances of the rows, from which the contrast of a candidate is computed.
+
+    Attributes:
+        mean: float32 (dim,); empty if nothing is known, in indexes of older versions.
+        variances: Along each axis of the projection, float64 (code bytes,).
+        offsets: The code of a component of 0 (for l2: of the mean's), float64 (code bytes,).
+        unit: The component that one step of a code stands for.
+        rest: Mean variance along all other axes.
+        own_mean, own_variance: Of the squared distance of rows from the mean.
+    """
+
+    mean: Vectors
+    variances: npt.NDArray[np.float64]
+    offsets: npt.NDArray[np.float64]
+    unit: float
+    rest: float
+    own_mean: float
+    own_variance: float
 
 
 class Codes(NamedTuple):
@@ -29,6 +54,7 @@ class Codes(NamedTuple):
         rounding: Bound of the float32 rounding error of a projection, for each unit of length.
         center_length: Length of the center of the data, which adds to that error.
         codes: uint8 (nodes, code bytes); 128 stands for 0.
+        moments: Mean and variances of the rows.
     """
 
     matrix: Vectors
@@ -36,6 +62,7 @@ class Codes(NamedTuple):
     rounding: float
     center_length: float
     codes: npt.NDArray[np.uint8]
+    moments: Moments
 
 
 class Graph(NamedTuple):
@@ -56,6 +83,30 @@ class Graph(NamedTuple):
     top: int
 
 
+class Effort(NamedTuple):
+    """How far a search goes.
+
+    Attributes:
+        sizes: Sizes of the pool (efSearch) to search with, ascending, int64.
+        contrasts: With which contrast a query may stop at each of them, float64.
+        rank: Contrast is that of the candidate of this rank, counted from 1.
+        farthest: A query whose candidate of that rank scores lower is given up.
+        misses: Scoring stops when no more hits are expected among the other candidates; infinite
+            to score `Request.depth` candidates, whatever they are.
+    """
+
+    sizes: npt.NDArray[np.int64]
+    contrasts: npt.NDArray[np.float64]
+    rank: int
+    farthest: float
+    misses: float
+
+
+def fixed_effort(size: int) -> Effort:
+    """The same effort for every query, and a fixed number of candidates."""
+    return Effort(np.array([size]), np.array([-np.inf]), 1, -np.inf, np.inf)
+
+
 class Request(NamedTuple):
     """What a search takes beside its query; the same for all queries with one plan.
 
@@ -66,8 +117,8 @@ class Request(NamedTuple):
         starts: First position of each segment, int64.
         addresses: Address of each segment's float32 vectors, int64.
         metric: What the scores are: INNER_PRODUCT, COSINE or EUCLIDEAN.
-        effort: Size of the pool (efSearch).
-        depth: Candidates that are scored by their vectors.
+        effort: How far to search.
+        depth: Candidates that are scored by their vectors, at least.
         candidate_window: See `enough`.
         enough: A search gives up if fewer of its first `candidate_window` candidates match.
     """
@@ -78,7 +129,7 @@ class Request(NamedTuple):
     starts: Positions
     addresses: Positions
     metric: int
-    effort: int
+    effort: Effort
     depth: int
     candidate_window: int
     enough: int
@@ -93,6 +144,8 @@ class Scratch(NamedTuple):
         seen: A mark for each node, uint8; a node is visited if it has the mark in use.
         mark: The mark in use, int64 (1,).
         waiting: Neighbors of a node that are not visited yet, int32.
+        positions, distances: Of the candidates that match, int64, as many as a pool.
+        spare: Nodes that were compared and have no place in the pool, int64 (SPARE,).
     """
 
     code: npt.NDArray[np.int16]
@@ -100,6 +153,9 @@ class Scratch(NamedTuple):
     seen: npt.NDArray[np.uint8]
     mark: npt.NDArray[np.int64]
     waiting: npt.NDArray[np.int32]
+    positions: Positions
+    distances: Positions
+    spare: npt.NDArray[np.int64]
 
 
 def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int) -> Scratch:
@@ -110,4 +166,7 @@ def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int) -> Scratch:
         np.zeros(len(codes), np.uint8),
         np.zeros(1, np.int64),
         np.empty(width, np.int32),
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
+        np.empty(SPARE, np.int64),
     )

@@ -26,7 +26,20 @@ import numba
 import numpy as np
 from numba import types
 
-from vecsearch.index.kernels.arguments import CHUNK, FULL, Codes, Graph, Request, Scratch
+from vecsearch.index.kernels.arguments import (
+    CHUNK,
+    FAR,
+    FULL,
+    SPARE,
+    TOO_FEW,
+    UNSURE,
+    Codes,
+    Effort,
+    Graph,
+    Moments,
+    Request,
+    Scratch,
+)
 from vecsearch.index.kernels.intrinsics import (
     BLOCK,
     insert_into_chunk,
@@ -34,10 +47,19 @@ from vecsearch.index.kernels.intrinsics import (
     prefetch_row,
     squared_distance,
 )
-from vecsearch.index.kernels.numba_scores import address_of, rank, score_lists
+from vecsearch.index.kernels.misses import next_stage
+from vecsearch.index.kernels.numba_scores import (
+    address_of,
+    at_large,
+    rank,
+    score_lists,
+    score_of,
+    strict,
+)
 
 AHEAD = 8  # listed codes that are prefetched before their turn
 EMPTY = np.int64(2**63 - 1)
+FORGOTTEN = np.int64(-1)  # in place of how many nodes are spared: they were too many
 VISITED = np.int64(1)
 
 inline = numba.njit(nogil=True, boundscheck=False, fastmath=True)
@@ -60,16 +82,20 @@ INT32, INT64, SHORTS, DOUBLES = (
 )
 BYTES, BYTE_ROWS = array_type(types.uint8), array_type(types.uint8, 2)
 QUERY, QUERIES = (array_type(types.float32, number, readonly=True) for number in (1, 2))
-CODES = types.NamedTuple((FLOAT_ROWS, FLOATS, types.float64, types.float64, BYTE_ROWS), Codes)
+MOMENTS = types.NamedTuple((FLOATS, DOUBLES, DOUBLES, *([types.float64] * 4)), Moments)
+CODES = types.NamedTuple(
+    (FLOAT_ROWS, FLOATS, types.float64, types.float64, BYTE_ROWS, MOMENTS), Codes
+)
 GRAPH = types.NamedTuple((INT32, INT64, INT64, types.int64, types.int64), Graph)
+EFFORT = types.NamedTuple((INT64, DOUBLES, types.int64, types.float64, types.float64), Effort)
 REQUEST = types.NamedTuple(
     (
         *(INT32, array_type(types.boolean), INT64, INT64, INT64),
-        *(types.int64, types.int64, types.int64, types.int64, types.int64),
+        *(types.int64, EFFORT, types.int64, types.int64, types.int64),
     ),
     Request,
 )
-SCRATCH = types.NamedTuple((SHORTS, INT64, BYTES, INT64, INT32), Scratch)
+SCRATCH = types.NamedTuple((SHORTS, INT64, BYTES, INT64, INT32, INT64, INT64, INT64), Scratch)
 
 
 # -- codes and pools --
@@ -175,19 +201,43 @@ def _descend(codes: Any, graph: Any, bottom: Any, query: Any) -> Any:
 
 
 @inline
-def _search_level(
-    codes: Any, graph: Any, level: Any, start: Any, query: Any, size: Any, scratch: Any
+def _begin(codes: Any, graph: Any, level: Any, query: Any, size: Any, scratch: Any) -> Any:
+    """Empty the pool for the nearest `size` nodes, but for the one nearest from above."""
+    start = _descend(codes, graph, level, query)
+    clear(scratch.pool, size)
+    distance = squared_distance(codes, start, query, query.shape[0] // BLOCK)
+    scratch.pool[CHUNK] = key_of(distance, start)
+    scratch.seen[start] = next_mark(scratch)
+
+
+@inline
+def _extend(
+    codes: Any,
+    graph: Any,
+    level: Any,
+    query: Any,
+    size: Any,
+    used: Any,
+    spared: Any,
+    scratch: Any,
 ) -> Any:
-    """Fill the pool with the nearest nodes of a level: how many, and how many were compared."""
+    """Search until the neighbors of all nodes in a pool of `size` are visited.
+
+    Args:
+        used: The end of the used entries.
+        spared: How many nodes without a place in the pool are in `scratch.spare`; -1 if they are
+            not to be remembered.
+
+    Returns:
+        The end of the used entries, no more than the pool's; `spared`; and how many nodes were
+        compared.
+    """
     links, pool, seen, waiting = graph.links, scratch.pool, scratch.seen, scratch.waiting
     skip, width = graph.levels[level], graph.levels[level + 1] - graph.levels[level]
-    mark = next_mark(scratch)
-    blocks, end, compared = query.shape[0] // BLOCK, CHUNK + size, 1
-    clear(pool, size)
-    pool[CHUNK] = key_of(squared_distance(codes, start, query, blocks), start)
-    seen[start] = mark
-    used, place = CHUNK + 1, CHUNK
-    while place < end:
+    mark, blocks, compared = np.uint8(scratch.mark[0]), query.shape[0] // BLOCK, 0
+    end, spare = CHUNK + size, scratch.spare
+    place = _next_unvisited(pool, CHUNK, min(used, end))
+    while place < min(used, end):
         first = graph.offsets[node_of(pool[place])] + skip
         pool[place] |= VISITED
         new = 0
@@ -202,10 +252,18 @@ def _search_level(
                 prefetch_row(codes, other, query.shape[0])
         place += 1
         compared += new
+        remember = spared >= 0
+        if remember and spared + new > SPARE:
+            spared = FORGOTTEN
+            remember = False
         for number in range(new):
             other = waiting[number]
             key = key_of(squared_distance(codes, other, query, blocks), other)
-            if key < pool[end - 1]:
+            last = pool[end - 1]
+            if remember:
+                spare[spared] = max(key, last)
+                spared += max(key, last) != EMPTY
+            if key < last:
                 place = min(place, insert(pool, used, end - 1, key))
                 used += 1
         taken = min(used, end)
@@ -214,39 +272,122 @@ def _search_level(
             if ahead < taken:
                 prefetch_row(links, graph.offsets[node_of(pool[ahead])] + skip, 4 * width)
                 ahead = _next_unvisited(pool, ahead + 1, taken)
-        if place == taken:
-            break
-    return min(used, end) - CHUNK, compared
+    return min(used, end), spared, compared
+
+
+@inline
+def _widen(size: Any, used: Any, spared: Any, scratch: Any) -> Any:
+    """Make the pool hold `size` nodes, with those that had no place: `used` and `spared`.
+
+    A search that goes on so finds what it would have found with the larger pool from the start.
+    """
+    pool, spare, end, left = scratch.pool, scratch.spare, CHUNK + size, 0
+    pool[used : end + CHUNK] = EMPTY
+    for number in range(spared):
+        key, last = spare[number], pool[end - 1]
+        spare[left] = max(key, last)
+        left += max(key, last) != EMPTY
+        if key < last:
+            insert(pool, used, end - 1, key)
+            used += 1
+    return min(used, end), left
 
 
 @inline
 def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scratch: Any) -> Any:
-    """Search a level from the entry point, as `_search_level`. codes: uint8 (n, bytes)."""
-    start = _descend(codes, graph, level, query)
-    return _search_level(codes, graph, level, start, query, size, scratch)
+    """Fill the pool with the nearest nodes of a level: how many, and how many were compared.
+
+    codes: uint8 (n, bytes).
+    """
+    _begin(codes, graph, level, query, size, scratch)
+    used, _, compared = _extend(codes, graph, level, query, size, CHUNK + 1, FORGOTTEN, scratch)
+    return used - CHUNK, compared + 1
 
 
 # -- entry points --
+
+higher_stage = strict(next_stage)
+
+
+@inline
+def _row_of_rank(pool: Any, rank_: Any, count: Any, row_map: Any) -> Any:
+    """The position of the candidate of a rank, or of the next that is not deleted; -1 if none."""
+    for place in range(rank_ - 1, count):
+        row = np.int64(row_map[node_of(pool[CHUNK + place])])
+        if row >= 0:
+            return row
+    return np.int64(-1)
+
+
+@inline
+def _list_matching(count: Any, request: Any, scratch: Any, dim: Any) -> Any:
+    """List positions and distances of the candidates that match: how many, how many early."""
+    pool, mask, matching, early = scratch.pool, request.mask, 0, 0
+    for number in range(count):
+        key = pool[CHUNK + number]
+        row = np.int64(request.row_map[node_of(key)])
+        if row >= 0 and (mask.shape[0] == 0 or mask[row]):
+            scratch.positions[matching] = row
+            scratch.distances[matching] = key >> 32
+            matching += 1
+            early += number < request.candidate_window
+            if matching <= request.depth:
+                prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    return matching, early
 
 
 def _search(
     query: Any, codes: Any, graph: Any, request: Any, scratch: Any, rows: Any, scores: Any
 ) -> Any:
     _encode(query, codes, scratch.code)
-    size = max(request.effort, request.depth)
-    count, _ = search_graph(codes.codes, graph, 0, scratch.code, size, scratch)
-    candidates = scratch.pool[CHUNK:]  # positions overwrite the keys they are read from
-    mask, matching, early, dim = request.mask, 0, 0, query.shape[0]
-    for number in range(min(request.depth, count)):
-        row = np.int64(request.row_map[node_of(candidates[number])])
-        if row >= 0 and (mask.shape[0] == 0 or mask[row]):
-            candidates[matching] = row
-            matching += 1
-            early += number < request.candidate_window
-            prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
-    if early < request.enough:
-        return -1
-    return rank(query, candidates[:matching], request, rows, scores)
+    efforts, code, stored, dim = request.effort.sizes, scratch.code, codes.codes, query.shape[0]
+    stages, stage, before, used = efforts.shape[0], 0, -1, CHUNK + 1
+    spared = 0 if stages > 1 else FORGOTTEN
+    _begin(stored, graph, 0, code, efforts[0], scratch)
+    contrast, known = np.inf, codes.moments.mean.shape[0] > 0
+    mean, deviation = 0.0, 1.0
+    if known:
+        mean, deviation = at_large(query, code, codes.moments, request.metric)
+    while stage < stages:
+        size = efforts[stage]
+        if before >= 0 and spared >= 0:
+            used, spared = _widen(size, used, spared, scratch)
+        elif before >= 0:
+            _begin(stored, graph, 0, code, size, scratch)
+            used = CHUNK + 1
+        before = stage
+        used, spared, _ = _extend(stored, graph, 0, code, size, used, spared, scratch)
+        count = used - CHUNK
+        row = np.int64(-1)
+        if known:
+            row = _row_of_rank(scratch.pool, request.effort.rank, count, request.row_map)
+        if row >= 0:
+            score = score_of(query, row, request)
+            if score < request.effort.farthest:
+                if stage > 0 or stages == 1:
+                    return FAR
+                stage = higher_stage(stage, efforts)
+                continue
+            contrast = (score - mean) / deviation
+        if contrast < request.effort.contrasts[stage]:
+            if stage == stages - 1:
+                return UNSURE
+            stage += 1
+            while stage < stages - 1 and contrast < request.effort.contrasts[stage]:
+                stage += 1
+            continue
+        if np.isinf(request.effort.misses):
+            count = min(count, request.depth)
+        matching, early = _list_matching(count, request, scratch, dim)
+        if early < request.enough:
+            return TOO_FEW
+        complete = count == stored.shape[0]
+        positions, distances = scratch.positions[:matching], scratch.distances[:matching]
+        found = rank(query, positions, distances, complete, request, rows, scores)
+        if found != UNSURE:
+            return found
+        stage = higher_stage(stage, efforts)
+    return UNSURE
 
 
 def _scan(
@@ -254,8 +395,9 @@ def _scan(
 ) -> Any:
     _encode(query, codes, scratch.code)
     code, pool, stored = scratch.code, scratch.pool, codes.codes
-    blocks, used, end = code.shape[0] // BLOCK, CHUNK, CHUNK + request.depth
-    clear(pool, request.depth)
+    size = request.effort.sizes[-1]
+    blocks, used, end = code.shape[0] // BLOCK, CHUNK, CHUNK + size
+    clear(pool, size)
     for number in range(nodes.shape[0]):
         if number + AHEAD < nodes.shape[0]:
             prefetch_row(stored, nodes[number + AHEAD], code.shape[0])
@@ -263,12 +405,11 @@ def _scan(
         if key < pool[end - 1]:
             insert(pool, used, end - 1, key)
             used += 1
-    candidates, dim = pool[CHUNK : min(used, end)], query.shape[0]
-    for number in range(candidates.shape[0]):
-        row = np.int64(request.row_map[node_of(candidates[number])])
-        candidates[number] = row
-        prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
-    return rank(query, candidates, request, rows, scores)
+    count, dim = min(used, end) - CHUNK, query.shape[0]
+    matching, _ = _list_matching(count, request, scratch, dim)
+    complete = count == nodes.shape[0]
+    positions, distances = scratch.positions[:matching], scratch.distances[:matching]
+    return rank(query, positions, distances, complete, request, rows, scores)
 
 
 _ARGUMENTS = REQUEST, SCRATCH, INT64, DOUBLES
@@ -309,7 +450,14 @@ def _scan_many(
 
 
 def _propose(
-    queries: Any, codes: Any, graph: Any, row_map: Any, effort: Any, scratch: Any, rows: Any
+    queries: Any,
+    codes: Any,
+    graph: Any,
+    row_map: Any,
+    effort: Any,
+    scratch: Any,
+    rows: Any,
+    distances: Any,
 ) -> Any:
     depth, compared = rows.shape[1], 0
     for number in range(queries.shape[0]):
@@ -318,8 +466,9 @@ def _propose(
         count, visited = search_graph(codes.codes, graph, 0, scratch.code, size, scratch)
         compared += visited
         for place in range(depth):
-            node = node_of(scratch.pool[CHUNK + place])
-            rows[number, place] = row_map[node] if place < count else -1
+            key = scratch.pool[CHUNK + place]
+            rows[number, place] = row_map[node_of(key)] if place < count else -1
+            distances[number, place] = key >> 32
     return compared
 
 
@@ -330,12 +479,15 @@ search = entry_point(_compiled_search)
 """search(query, codes, graph, request, scratch, rows, scores): the best rows for one query.
 
 Writes them into `rows` (int64) and `scores` (float64, see `numpy_scores.py`), and returns how many;
--1 if fewer than `request.enough` of the first `request.candidate_window` candidates match.
+TOO_FEW if fewer than `request.enough` of the first `request.candidate_window` candidates match,
+FAR if the candidate of rank `request.effort.rank` scores too low, UNSURE if the query is too hard
+for the largest of `request.effort.sizes`.
 """
 scan = entry_point(_compiled_scan)
 """scan(query, codes, nodes, request, scratch, rows, scores): the best of listed nodes (int32).
 
-All of them must have a position. The nearest `request.depth` by code are scored. As `search`.
+All of them must have a position. Candidates are the nearest by code, as many as the largest of
+`request.effort.sizes`. As `search`.
 """
 search_many = entry_point(
     numba.njit(types.void(QUERIES, CODES, GRAPH, *_MANY), **OPTIONS)(_search_many)
@@ -349,15 +501,15 @@ propose = entry_point(
     numba.njit(
         types.int64(
             *(QUERIES, CODES, GRAPH, INT32, types.int64, SCRATCH),
-            POSITIONS,
+            *(POSITIONS, POSITIONS),
         ),
         **OPTIONS,
     )(_propose)
 )
-"""propose(queries, codes, graph, row_map, effort, scratch, rows): candidates without their scores.
+"""propose(queries, codes, graph, row_map, effort, scratch, rows, distances): mere candidates.
 
-Writes positions into `rows`, int64 (nq, depth), padded with -1; returns how many nodes were
-compared.
+Writes positions into `rows`, int64 (nq, depth), padded with -1, and distances of the codes into
+`distances`, int64 (nq, depth); returns how many nodes were compared.
 """
 final = entry_point(
     numba.njit(

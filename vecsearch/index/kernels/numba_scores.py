@@ -10,11 +10,14 @@ from typing import Any
 import numba
 import numpy as np
 
-from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN
+from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, UNSURE
+from vecsearch.index.kernels.contrast import spread_at_large
 from vecsearch.index.kernels.intrinsics import sum_of_products, sum_of_squares
+from vecsearch.index.kernels.misses import LEAST, expected_misses, next_depth
 from vecsearch.index.kernels.numpy_scores import LARGEST, TINY
 
 strict = numba.njit(nogil=True, boundscheck=False, fastmath=False)
+misses, deeper, spread = strict(expected_misses), strict(next_depth), strict(spread_at_large)
 
 
 @strict
@@ -58,16 +61,75 @@ def score_lists(
 
 
 @strict
-def rank(query: Any, candidates: Any, request: Any, rows: Any, scores: Any) -> Any:
-    """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many."""
-    found, dim, target = 0, query.shape[0], query.ctypes.data
+def at_large(query: Any, code: Any, moments: Any, metric: Any) -> Any:
+    """Mean and standard deviation of the scores of a query with all rows; see `contrast.py`."""
+    target, center = query.ctypes.data, moments.mean.ctypes.data
+    dim = query.shape[0]
+    if metric == EUCLIDEAN:
+        square = sum_of_squares(center, target, dim)
+        mean = 0.0 - (square + moments.own_mean)
+    else:
+        square = sum_of_products(target, target, dim)
+        mean = sum_of_products(center, target, dim)
+    return mean, spread(code, moments, square, metric)
+
+
+@strict
+def score_of(query: Any, row: Any, request: Any) -> Any:
+    """The final score of one position."""
+    dim, target = query.shape[0], query.ctypes.data
     square = sum_of_products(target, target, dim)
-    for listed in (candidates, request.unindexed):
-        for row in listed:
+    vector = address_of(row, request.starts, request.addresses, dim)
+    return _score(vector, target, dim, request.metric, square)
+
+
+@strict
+def rank(
+    query: Any,
+    positions: Any,
+    distances: Any,
+    complete: Any,
+    request: Any,
+    rows: Any,
+    scores: Any,
+) -> Any:
+    """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many.
+
+    Candidates are scored in their order until no more than `request.effort.misses` hits are
+    expected among the others; UNSURE if more are expected when all are scored, unless they are
+    `complete`, all that there are.
+    """
+    found, dim, target, k = 0, query.shape[0], query.ctypes.data, rows.shape[0]
+    square = sum_of_products(target, target, dim)
+    for row in request.unindexed:
+        vector = address_of(row, request.starts, request.addresses, dim)
+        score = _score(vector, target, dim, request.metric, square)
+        found = _keep_best(rows, scores, found, row, score)
+    fixed, count = np.isinf(request.effort.misses), positions.shape[0]
+    done, until, first = 0, min(request.depth, count), 0.0
+    x, y, xx, xy, yy = 0.0, 0.0, 0.0, 0.0, 0.0
+    while True:
+        for number in range(done, until):
+            row = positions[number]
             vector = address_of(row, request.starts, request.addresses, dim)
             score = _score(vector, target, dim, request.metric, square)
             found = _keep_best(rows, scores, found, row, score)
-    return found
+            if number == 0:
+                first = score
+            near, high = np.float64(distances[number] - distances[0]), score - first
+            x, y = x + near, y + high
+            xx, xy, yy = xx + near * near, xy + near * high, yy + high * high
+        done = until
+        if fixed or (complete and done == count):
+            return found
+        if found == k and done >= LEAST:
+            middle = np.float64(distances[done - 1 - done // 2] - distances[0])
+            end, kth = np.float64(distances[done - 1] - distances[0]), scores[k - 1] - first
+            if misses(done, x, y, xx, xy, yy, middle, end, kth) <= request.effort.misses:
+                return found
+        if done == count:
+            return UNSURE
+        until = min(deeper(done), count)
 
 
 @strict

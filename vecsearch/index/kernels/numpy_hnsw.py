@@ -2,20 +2,33 @@
 
 They answer while the compiled kernels are not loaded, in a few milliseconds a query. The
 algorithms and the order of equal distances (by node) are those of `numba_hnsw.py`, and a test
-compares them, so an answer does not depend on which kernel gave it. `scan_nodes` also serves
-where numba is missing.
+compares them, so an answer does not depend on which kernel gave it. `scan` also serves where numba
+is missing.
 """
 
 from __future__ import annotations
 
 import ctypes
 from bisect import bisect_left
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Labels, Positions, Vectors
-from vecsearch.index.kernels.arguments import Codes, Graph, Request, Scratch
+from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.index.kernels.arguments import (
+    EUCLIDEAN,
+    FAR,
+    INNER_PRODUCT,
+    TOO_FEW,
+    UNSURE,
+    Codes,
+    Graph,
+    Request,
+    Scratch,
+)
+from vecsearch.index.kernels.contrast import spread_at_large
+from vecsearch.index.kernels.misses import LEAST, expected_misses, next_depth, next_stage
 from vecsearch.index.kernels.numpy_scores import Wide, final_scores
 from vecsearch.index.kernels.query_codes import encode_queries
 
@@ -34,15 +47,39 @@ def search(
     scores: Wide,
 ) -> int:
     """The best rows for one query, as `numba_hnsw.search`."""
-    keys = _search_graph(_encode(query, codes), codes, graph, max(request.effort, request.depth))
-    nodes = np.array([_node(key) for key in keys[: request.depth]], np.int64)
-    found = request.row_map[nodes].astype(np.int64)
-    matching = found >= 0
-    if len(request.mask):
-        matching &= request.mask[found]
-    if np.count_nonzero(matching[: request.candidate_window]) < request.enough:
-        return -1
-    return _rank(query, found[matching], request, rows, scores)
+    code, efforts = _encode(query, codes), request.effort.sizes.tolist()
+    search = _GraphSearch(code, codes, graph, efforts[-1])
+    stage, contrast, at_large = 0, np.inf, scores_at_large(query, code, codes, request.metric)
+    while stage < len(efforts):
+        keys = search.extend(efforts[stage])
+        rows_left = _positions(keys[request.effort.rank - 1 :], request)
+        rows_left = rows_left[rows_left >= 0]
+        if at_large is not None and len(rows_left):
+            score = _scores_at(query, rows_left[:1], request)[0]
+            if score < request.effort.farthest:
+                if stage > 0 or len(efforts) == 1:
+                    return FAR
+                stage = next_stage(stage, efforts)
+                continue
+            contrast = (score - at_large[0]) / at_large[1]
+        if contrast < request.effort.contrasts[stage]:
+            if stage == len(efforts) - 1:
+                return UNSURE
+            stage += 1
+            while stage < len(efforts) - 1 and contrast < request.effort.contrasts[stage]:
+                stage += 1
+            continue
+        complete = len(keys) == len(codes.codes)
+        if np.isinf(request.effort.misses):
+            keys = keys[: request.depth]
+        found, distances, early = _matching(keys, request)
+        if early < request.enough:
+            return TOO_FEW
+        count = _rank(query, found, distances, complete, request, rows, scores)
+        if count != UNSURE:
+            return count
+        stage = next_stage(stage, efforts)
+    return UNSURE
 
 
 def scan(
@@ -55,9 +92,29 @@ def scan(
     scores: Wide,
 ) -> int:
     """The best of listed nodes for one query, as `numba_hnsw.scan`."""
-    nearest = scan_nodes(query, codes, nodes, request.depth)
-    candidates = request.row_map[nearest].astype(np.int64)
-    return _rank(query, candidates, request, rows, scores)
+    keys = _nearest_keys(query, codes, nodes, int(request.effort.sizes[-1]))
+    found, distances, _ = _matching(keys.tolist(), request)
+    complete = len(keys) == len(nodes)
+    return _rank(query, found, distances, complete, request, rows, scores)
+
+
+def scores_at_large(
+    query: Vectors, code: npt.NDArray[np.float64], codes: Codes, metric: int
+) -> tuple[float, float] | None:
+    """Mean and standard deviation of a query's scores with all rows, as `numba_scores.at_large`.
+
+    None if nothing is known of the rows.
+    """
+    moments = codes.moments
+    if not len(moments.mean):
+        return None
+    if metric == EUCLIDEAN:
+        square = -float(final_scores(moments.mean[None], query, EUCLIDEAN)[0])
+        mean = 0.0 - (square + moments.own_mean)
+    else:
+        square = float(final_scores(query[None], query, INNER_PRODUCT)[0])
+        mean = float(final_scores(moments.mean[None], query, INNER_PRODUCT)[0])
+    return mean, float(spread_at_large(code.tolist(), moments, square, metric))
 
 
 def search_many(
@@ -90,8 +147,8 @@ def scan_many(
         counts[number] = scan(query, codes, nodes, request, scratch, rows[number], scores[number])
 
 
-def scan_nodes(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> Labels:
-    """The `count` of some nodes whose codes are nearest to a query, nearest first."""
+def _nearest_keys(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> npt.NDArray[np.int64]:
+    """Keys of the `count` of some nodes whose codes are nearest to a query, nearest first."""
     code = _encode(query, codes)
     step = max(1, BLOCK_BYTES // codes.codes.shape[1])
     best = np.empty(0, np.int64)
@@ -104,7 +161,23 @@ def scan_nodes(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> Labels
         if len(best) > count:
             best = np.partition(best, count - 1)[:count]
         best.sort()
-    return (best & 0xFFFFFFFF) >> 1
+    return best
+
+
+def _positions(keys: list[int], request: Request) -> Positions:
+    nodes = (np.array(keys, np.int64) & 0xFFFFFFFF) >> 1
+    return np.asarray(request.row_map[nodes].astype(np.int64))
+
+
+def _matching(keys: list[int], request: Request) -> tuple[Positions, Positions, int]:
+    """Positions and distances of the candidates that match, and how many are early."""
+    listed = np.array(keys, np.int64)
+    found = _positions(keys, request)
+    matching = found >= 0
+    if len(request.mask):
+        matching &= request.mask[found]
+    early = int(np.count_nonzero(matching[: request.candidate_window]))
+    return found[matching], listed[matching] >> 32, early
 
 
 def _encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
@@ -133,50 +206,138 @@ def _neighbors(graph: Graph, node: int, level: int) -> list[int]:
     return links[: links.index(-1)] if links and links[-1] < 0 else links
 
 
-def _search_graph(
-    code: npt.NDArray[np.float64], codes: Codes, graph: Graph, size: int
-) -> list[int]:
-    """The keys of the `size` nearest nodes that the search finds, nearest first."""
-    pool: list[int] = _keys(code, codes, np.array([graph.entry], np.int32)).tolist()
-    for level in range(graph.top, 0, -1):
-        moved = True
-        while moved:
-            nodes = _neighbors(graph, _node(pool[0]), level)
-            keys = _keys(code, codes, np.array(nodes, np.int32)) if nodes else np.empty(0, np.int64)
-            # Of neighbors at one distance the first one listed is taken, as in the compiled kernel.
-            nearest = int(keys[np.argmin(keys >> 32)]) if len(keys) else pool[0]
-            moved = nearest >> 32 < pool[0] >> 32
-            if moved:
-                pool = [nearest]
-    seen, place = {_node(pool[0])}, 0
-    while place < len(pool):
-        node = _node(pool[place])
-        pool[place] |= VISITED
-        new = [other for other in _neighbors(graph, node, 0) if other not in seen]
-        if new:
-            seen.update(new)
-            for key in _keys(code, codes, np.array(new, np.int32)).tolist():
-                if len(pool) < size or key < pool[-1]:
-                    index = bisect_left(pool, key)
-                    pool.insert(index, key)
-                    place = min(place, index)
-                    del pool[size:]
-        while place < len(pool) and pool[place] & VISITED:
-            place += 1
-    return pool
+class _GraphSearch:
+    """A search of a graph that can go on with more effort, as `numba_hnsw._extend`."""
+
+    def __init__(
+        self, code: npt.NDArray[np.float64], codes: Codes, graph: Graph, size: int
+    ) -> None:
+        self._code, self._codes, self._graph, self._size = code, codes, graph, size
+        self._pool: list[int] = [self._descend()]
+        self._seen = {_node(self._pool[0])}
+
+    def _keys_of(self, nodes: list[int]) -> npt.NDArray[np.int64]:
+        return _keys(self._code, self._codes, np.array(nodes, np.int32))
+
+    def _descend(self) -> int:
+        """The key of the node that is nearest on the levels above the lowest."""
+        graph = self._graph
+        best = int(self._keys_of([graph.entry])[0])
+        for level in range(graph.top, 0, -1):
+            moved = True
+            while moved:
+                keys = self._keys_of(_neighbors(graph, _node(best), level))
+                # Of neighbors at one distance the first listed is taken, as in compiled code.
+                nearest = int(keys[np.argmin(keys >> 32)]) if len(keys) else best
+                moved = nearest >> 32 < best >> 32
+                best = nearest if moved else best
+        return best
+
+    def extend(self, effort: int) -> list[int]:
+        """The keys of the `effort` nearest nodes that the search finds, nearest first."""
+        pool, seen, place = self._pool, self._seen, 0
+        while place < min(len(pool), effort):
+            if pool[place] & VISITED:
+                place += 1
+                continue
+            node = _node(pool[place])
+            pool[place] |= VISITED
+            new = [other for other in _neighbors(self._graph, node, 0) if other not in seen]
+            if new:
+                seen.update(new)
+                for key in self._keys_of(new).tolist():
+                    if len(pool) < self._size or key < pool[-1]:
+                        index = bisect_left(pool, key)
+                        pool.insert(index, key)
+                        place = min(place, index)
+                        del pool[self._size :]
+        return pool[:effort]
 
 
 def _rank(
-    query: Vectors, candidates: Positions, request: Request, rows: Positions, scores: Wide
+    query: Vectors,
+    candidates: Positions,
+    distances: Positions,
+    complete: bool,
+    request: Request,
+    rows: Positions,
+    scores: Wide,
 ) -> int:
-    """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many."""
-    listed = np.concatenate([candidates, request.unindexed])
+    """The best of the candidates and the unindexed rows, as `numba_scores.rank`."""
+    best = rank_candidates(
+        lambda listed: _scores_at(query, listed, request),
+        candidates,
+        distances.astype(np.float64),
+        request.unindexed,
+        complete,
+        request.effort.misses,
+        request.depth,
+        len(rows),
+    )
+    if best is None:
+        return UNSURE
+    rows[: len(best[0])], scores[: len(best[0])] = best
+    return len(best[0])
+
+
+def rank_candidates(
+    score: Callable[[Positions], Wide],
+    candidates: Positions,
+    distances: Wide,
+    unindexed: Positions,
+    complete: bool,
+    misses: float,
+    depth: int,
+    k: int,
+) -> tuple[Positions, Wide] | None:
+    """The k best of some candidates and of the unindexed rows, as `numba_scores.rank`.
+
+    Args:
+        score: Maps positions to their final scores.
+        candidates: int64, nearest first.
+        distances: Of their codes.
+        unindexed: Positions that are scored in any case.
+        complete: Whether the candidates are all that there are.
+        misses, depth: As in `Request`.
+        k: Rows to find.
+
+    Returns:
+        Positions and scores, best first; None if more candidates are needed than there are.
+    """
+    count, done, until = len(candidates), 0, min(depth, len(candidates))
+    outside, high = score(unindexed), np.empty(0)
+    while True:
+        high = np.concatenate([high, score(candidates[done:until])])
+        done = until
+        listed = np.concatenate([candidates[:done], unindexed])
+        found = np.concatenate([high, outside])
+        order = np.lexsort((listed, -found))[:k]
+        enough = bool(np.isinf(misses)) or (complete and done == count)
+        if not enough and len(order) == k and done >= LEAST:
+            kth = found[order[-1]]
+            enough = _expected(distances[:done], high, kth) <= misses
+        if enough:
+            return listed[order], found[order]
+        if done == count:
+            return None
+        until = min(next_depth(done), count)
+
+
+def _expected(distances: Wide, scores: Wide, kth: float) -> float:
+    near, high = distances - distances[0], scores - scores[0]
+    sums = np.stack([near, high, near * near, near * high, high * high])
+    sums = np.add.accumulate(sums, axis=1)[:, -1]  # one after the other, as compiled code adds
+    last = len(near) - 1
+    middle = near[last - len(near) // 2]
+    x, y, xx, xy, yy = sums
+    return float(expected_misses(len(near), x, y, xx, xy, yy, middle, near[last], kth - scores[0]))
+
+
+def _scores_at(query: Vectors, listed: Positions, request: Request) -> Wide:
+    """Final scores of some positions."""
     segments = np.searchsorted(request.starts, listed, "right") - 1
     size = 4 * len(query)
     addresses = request.addresses[segments] + (listed - request.starts[segments]) * size
     stored = b"".join(ctypes.string_at(address, size) for address in addresses.tolist())
     vectors = np.frombuffer(stored, np.float32).reshape(-1, len(query))
-    found = final_scores(vectors, query, request.metric)
-    order = np.lexsort((listed, -found))[: len(rows)]
-    rows[: len(order)], scores[: len(order)] = listed[order], found[order]
-    return len(order)
+    return final_scores(vectors, query, request.metric)

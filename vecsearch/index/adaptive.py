@@ -1,0 +1,350 @@
+"""Works out what searches find that stop at the effort which each query needs.
+
+An operating point is a ladder of efforts. A query stops at the first one where two things hold:
+
+* its k-th candidate stands out from the rows at large (its contrast, `kernels/contrast.py`) by as
+  much as that effort needs. Queries whose hits stand out less are missed more often: the share that
+  a search misses falls with the contrast like a logistic function, fitted for each effort.
+* few hits are expected among the candidates that were not scored (`kernels/misses.py`).
+
+A query whose hits score lower than those of any query of calibration is not searched so, nor is one
+that the largest effort does not settle: the codes of all rows are compared, or all rows scored. That effort follows from each query's own
+distances is the idea of DARTH (arXiv:2505.19001) and of Ada-ef (arXiv:2512.06636).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.index.calibration import OperatingPoint
+from vecsearch.index.kernels.misses import (
+    LEAST,
+    allowed_misses,
+    expected_misses,
+    first_depth,
+    next_depth,
+)
+from vecsearch.index.ruler import Truth, Wide, found_within
+
+AIMS = (
+    *(0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.98),
+    *(0.985, 0.99, 0.9925, 0.995, 0.9975, 0.999),
+)
+ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
+# Of the share that the aim allows to miss, the part that a query may be expected to miss: the first
+# with which the mean reaches the aim. Some queries miss more than others, so the mean misses less.
+TOLERANCES = (1.5, 1.25, 1.0, 0.7, 0.5, 0.35, 0.25)
+ALL_TRIED = 3  # of them are tried in any case, and the cheapest is taken
+MADE_SLACK = 0.005  # by which the recall of made queries, which are few, may fall short
+MANY_STOP = 0.1  # share of the queries that must be able to stop at the first effort
+BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
+STEP_MICROS = 2.0  # cost of going on with another effort
+ANY_CONTRAST = -1e9  # of an effort that every query may stop at
+Mask = npt.NDArray[np.bool_]
+
+
+class Tried(NamedTuple):
+    """All queries searched with one effort.
+
+    Attributes:
+        effort: The effort.
+        micros: Estimated cost of finding the candidates of a query.
+        latency: Measured microseconds for that,
+        candidate_latency: and for scoring one of them.
+        distances: Of the candidates' codes, nearest first, float64 (nq, pool).
+        scores: Their final scores, float64 (nq, pool), -inf for none.
+        complete: Whether the candidates are all rows.
+    """
+
+    effort: int
+    micros: float
+    latency: float
+    candidate_latency: float
+    distances: Wide
+    scores: Wide
+    complete: bool
+
+
+@dataclass
+class Outcome:
+    """What one effort finds of the k best, for each query and number of candidates.
+
+    Attributes:
+        tried: The effort.
+        kth: Score of the k-th best row, float64 (nq,).
+        contrast: Its contrast, float64 (nq,); None if it is not known.
+        depths: Numbers of candidates, ascending; the last is all of them.
+        recalls: Recall of scoring so many, float64 (nq, depths).
+        misses: Hits expected among the others, float64 (nq, depths).
+    """
+
+    tried: Tried
+    kth: Wide
+    contrast: Wide | None
+    depths: npt.NDArray[np.int64]
+    recalls: Wide
+    misses: Wide
+    _curve: tuple[float, float] | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean recall if all candidates are scored."""
+        return float(self.recalls[:, -1].mean())
+
+    def farthest(self, kinds: npt.NDArray[np.int64]) -> float:
+        """The lowest score of the k-th best row of a query of which recall is promised."""
+        return float(self.kth[kinds[: len(self.kth)] == 0].min(initial=np.inf))
+
+    def curve(self, kinds: npt.NDArray[np.int64]) -> tuple[float, float]:
+        """Level and slope by which the share that is missed falls with the contrast."""
+        if self._curve is None:
+            assert self.contrast is not None
+            near = self.kth >= self.farthest(kinds)
+            self._curve = _fit_logistic(self.contrast[near], 1 - self.recalls[near, -1])
+        return self._curve
+
+    def stops(self, allowed: float) -> npt.NDArray[np.int64]:
+        """At which of the depths each query stops; -1 if at none."""
+        enough = self.misses <= allowed
+        if self.tried.complete:
+            enough[:, -1] = True
+        return np.where(enough.any(axis=1), enough.argmax(axis=1), -1)
+
+
+def outcome_of(tried: Tried, truth: Truth, k: int, contrast: Wide | None) -> Outcome:
+    """Work out what an effort finds.
+
+    Args:
+        tried: The effort, at least k candidates.
+        truth: The k best of the first queries.
+        k: Rows to find.
+        contrast: Of each query's k-th candidate.
+    """
+    count = len(truth.rows)
+    distances, scores = tried.distances[:count], tried.scores[:count]
+    depths = list(_depths(k, scores.shape[1]))
+    return Outcome(
+        tried,
+        truth.scores[:, k - 1],
+        None if contrast is None else contrast[:count],
+        np.array(depths),
+        found_within(scores, truth, k, depths) / k,
+        _expected(distances, scores, k, depths),
+    )
+
+
+def _depths(k: int, pool: int) -> Iterator[int]:
+    depth = first_depth(k)
+    while depth < pool:
+        yield depth
+        depth = next_depth(depth)
+    yield pool
+
+
+def _expected(distances: Wide, scores: Wide, k: int, depths: Sequence[int]) -> Wide:
+    near = distances - distances[:, :1]
+    present = np.isfinite(scores)
+    high = np.where(present, scores, scores[:, :1]) - scores[:, :1]
+    sums = [np.cumsum(part, axis=1) for part in (near, high, near * near, near * high, high * high)]
+    expected = np.full((len(scores), len(depths)), np.inf)
+    for place, depth in enumerate(depths):
+        if depth < max(k, LEAST):
+            continue
+        kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - scores[:, 0]
+        last = depth - 1
+        x, y, xx, xy, yy = (part[:, last] for part in sums)
+        middle = near[:, last - depth // 2]
+        found = expected_misses(depth, x, y, xx, xy, yy, middle, near[:, last], kth)
+        expected[:, place] = np.where(present[:, last], found, np.inf)
+    return expected
+
+
+def best_point(
+    outcomes: Sequence[Outcome],
+    kinds: npt.NDArray[np.int64],
+    k: int,
+    aim: float,
+    row_micros: float,
+    whole_micros: float,
+) -> OperatingPoint | None:
+    """The cheapest ladder of efforts whose mean recall reaches `aim` by its lower bound.
+
+    Made queries are to reach it too, each kind on average. If no ladder does, the most careful one.
+
+    Args:
+        outcomes: Of each effort, ascending; later ones may be of fewer queries.
+        kinds: What each query is, 0 for those of which recall is promised.
+        k: Rows to find.
+        aim: The recall to reach, 0 to 1.
+        row_micros: Cost of scoring a candidate.
+        whole_micros: Cost of an exact search.
+    """
+    if not outcomes:
+        return None
+    ladder = _Ladder(outcomes, kinds, k, aim, row_micros, whole_micros)
+    runs: list[_Run] = []
+    for number, tolerance in enumerate(TOLERANCES):
+        runs += ladder.runs(tolerance)
+        reached = [run for run in runs if run.point.low >= aim]
+        good = [run for run in reached if run.made >= aim - MADE_SLACK]
+        if good and number >= ALL_TRIED - 1:
+            return min(good, key=lambda run: run.point.micros).point
+    if reached:
+        return max(reached, key=lambda run: run.made).point
+    return max(runs, key=lambda run: run.point.low).point
+
+
+class _Run(NamedTuple):
+    point: OperatingPoint
+    made: float  # the least mean recall of a kind of made queries
+    stopped: float  # share of the queries that stopped at the first effort
+
+
+class _Ladder:
+    """Simulates searches for k rows with one aim."""
+
+    def __init__(
+        self,
+        outcomes: Sequence[Outcome],
+        kinds: npt.NDArray[np.int64],
+        k: int,
+        aim: float,
+        row_micros: float,
+        whole: float,
+    ) -> None:
+        self._outcomes, self._k, self._aim = outcomes, k, aim
+        self._row_micros, self._whole = row_micros, whole
+        self._kinds = kinds[: len(outcomes[0].kth)]
+        allowed = allowed_misses(k, aim)
+        self._stops = [one.stops(allowed) for one in outcomes]
+        self._found = [
+            one.recalls[np.arange(len(stops)), stops]
+            for one, stops in zip(outcomes, self._stops, strict=True)
+        ]
+        self._depths = [one.depths[stops] for one, stops in zip(outcomes, self._stops, strict=True)]
+
+    def runs(self, tolerance: float) -> list[_Run]:
+        """Searches from each effort on at which some queries stop."""
+        least: list[float] = []
+        for one in self._outcomes:  # what suffices for an effort suffices for a larger one
+            least.append(min(self._contrast(one, tolerance), *least[-1:], np.inf))
+        found = []
+        for start in range(len(self._outcomes)):
+            run = self.run(start, least)
+            if run.stopped >= MANY_STOP or start + 1 == len(self._outcomes):
+                found.append(run)
+            if run.stopped > 1 - MANY_STOP / 2:
+                break
+        return found
+
+    def _contrast(self, one: Outcome, tolerance: float) -> float:
+        """The least contrast at which so few are missed by an effort."""
+        if one.contrast is None:
+            return ANY_CONTRAST
+        level, slope = one.curve(self._kinds)
+        share = min(tolerance * (1 - self._aim), 0.9)
+        return float((level - np.log(share / (1 - share))) / slope)
+
+    def run(self, start: int, least: Sequence[float]) -> _Run:
+        """Search with all efforts from one on."""
+        outcomes = self._outcomes
+        count = len(outcomes[start].kth)
+        kinds = self._kinds[:count]
+        farthest = outcomes[start].farthest(kinds)
+        recalls, micros, latencies = np.ones(count), np.zeros(count), np.zeros(count)
+        depths = np.zeros(count)
+        live = outcomes[start].kth >= farthest
+        micros[~live] = outcomes[start].tried.micros + self._whole
+        stopped, steps = 0.0, []
+        for place in range(start, len(outcomes)):
+            one = outcomes[place]
+            here = min(count, len(one.kth))
+            if here < count:  # not searched with this effort: they end at the one before
+                before = self._at_end(place - 1, count)
+                late = live & (np.arange(count) >= here)
+                recalls[late] = before[late]
+                live &= ~late
+            steps.append((one.tried.effort, round(least[place], 3)))
+            fine = self._stops[place][:here] >= 0
+            if one.contrast is not None:
+                fine &= one.contrast[:here] >= least[place]
+            stop = np.zeros(count, bool)
+            stop[:here] = live[:here] & fine
+            recalls[stop] = self._found[place][:here][stop[:here]]
+            depths[stop] = self._depths[place][:here][stop[:here]]
+            on = STEP_MICROS if place > start else 0.0
+            micros[live], latencies[live] = one.tried.micros + on, one.tried.latency + on
+            latencies[stop] += one.tried.candidate_latency * depths[stop]
+            live &= ~stop
+            stopped = stopped if place > start else float(stop[kinds == 0].mean())
+        micros[live] += self._whole
+        real = kinds == 0
+        mean, spread = recalls[real].mean(), recalls[real].std()
+        low = mean - ONE_SIDED_99 * spread / np.count_nonzero(real) ** 0.5
+        made = [recalls[kinds == kind].mean() for kind in np.unique(kinds[kinds > 0])]
+        depth = max(self._k, round(float(depths[real].mean())))
+        cost = float(micros[real].mean()) + self._row_micros * depth
+        point = OperatingPoint(
+            effort=outcomes[start].tried.effort,
+            depth=min(depth, int(outcomes[start].depths[-1])),
+            k=self._k,
+            recall=round(float(mean), 5),
+            low=round(float(low), 5),
+            micros=round(cost, 2),
+            latency=round(float(latencies[real].mean()), 1),
+            aim=self._aim,
+            farthest=farthest,
+            steps=tuple(steps),
+        )
+        return _Run(point, float(min(made, default=1.0)), stopped)
+
+    def _at_end(self, place: int, count: int) -> Wide:
+        """Recall of each query if all candidates of an effort are scored."""
+        found = np.zeros(count)
+        known = self._outcomes[place].recalls[:count, -1]
+        found[: len(known)] = known
+        return found
+
+
+def _fit_logistic(contrast: Wide, missed: Wide) -> tuple[float, float]:
+    """Level and slope of the share that is missed: 1 / (1 + exp(slope * contrast - level)).
+
+    Logistic regression by Newton's method with halved steps, held to a slope of at least a tenth.
+    Rare contrasts count for more than their number, so that the fit also holds where few queries
+    are.
+    """
+    bins = np.floor(contrast / BIN).astype(np.int64)
+    _, inverse, counts = np.unique(bins, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[inverse])
+    weights *= len(contrast) / weights.sum()
+    middle = float(np.average(contrast, weights=weights))
+    columns = np.stack([np.ones_like(contrast), middle - contrast], axis=1)
+    prior = np.array([1e-3, 1e-2])
+
+    def cost(at: Wide) -> float:
+        exponents = columns @ at
+        losses = np.logaddexp(0, exponents) - missed * exponents
+        return float(weights @ losses + 0.5 * prior @ np.square(at - start))
+
+    share = float(np.clip(np.average(missed, weights=weights), 1e-4, 1 - 1e-4))
+    start = np.array([np.log(share / (1 - share)), 1.0])
+    fitted, now = start, cost(start)
+    for _ in range(30):
+        shares = 1 / (1 + np.exp(-np.clip(columns @ fitted, -30, 30)))
+        curvature = weights * shares * (1 - shares)
+        gradient = columns.T @ (weights * (missed - shares)) - prior * (fitted - start)
+        step = np.linalg.solve(
+            columns.T @ (columns * curvature[:, None]) + np.diag(prior), gradient
+        )
+        while (after := cost(fitted + step)) > now and np.abs(step).max() > 1e-6:
+            step = step / 2
+        fitted, now = fitted + step, after
+        if np.abs(step).max() < 1e-4:
+            break
+    slope = max(float(fitted[1]), 0.1)
+    return float(fitted[0]) + slope * middle, slope
