@@ -8,7 +8,8 @@ An operating point is a ladder of efforts. A query stops at the first one where 
 * few hits are expected among the candidates that were not scored (`kernels/misses.py`).
 
 A query whose hits score lower than those of any query of calibration is not searched so, nor is one
-that the largest effort does not settle: the codes of all rows are compared, or all rows scored. That effort follows from each query's own
+that the largest effort does not settle: the codes of all rows are compared, or all rows scored.
+That effort follows from each query's own
 distances is the idea of DARTH (arXiv:2505.19001) and of Ada-ef (arXiv:2512.06636).
 """
 
@@ -21,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.lazy import lazy
 from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.kernels.misses import (
     LEAST,
@@ -31,24 +33,23 @@ from vecsearch.index.kernels.misses import (
 )
 from vecsearch.index.ruler import Truth, Wide, found_within
 
-AIMS = (
-    *(0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.965, 0.975, 0.98),
-    *(0.985, 0.99, 0.9925, 0.995, 0.9975, 0.999),
-)
+AIMS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.965, 0.98, 0.99, 0.995, 0.999)
 ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
 # Of the share that the aim allows to miss, the part that a query may be expected to miss: the first
 # with which the mean reaches the aim. Some queries miss more than others, so the mean misses less.
-TOLERANCES = (1.5, 1.25, 1.0, 0.7, 0.5, 0.35, 0.25)
-ALL_TRIED = 3  # of them are tried in any case, and the cheapest is taken
+TOLERANCES = (1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 MADE_SLACK = 0.005  # by which the recall of made queries, which are few, may fall short
+STARTS = 6  # efforts that are tried as the first one
 MANY_STOP = 0.1  # share of the queries that must be able to stop at the first effort
+MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 STEP_MICROS = 2.0  # cost of going on with another effort
 ANY_CONTRAST = -1e9  # of an effort that every query may stop at
 Mask = npt.NDArray[np.bool_]
 
 
-class Tried(NamedTuple):
+@dataclass(frozen=True)
+class Tried:
     """All queries searched with one effort.
 
     Attributes:
@@ -68,6 +69,16 @@ class Tried(NamedTuple):
     distances: Wide
     scores: Wide
     complete: bool
+
+    @lazy
+    def sums(self) -> tuple[Wide, ...]:
+        """What `expected_misses` takes, for each number of candidates: float64 (nq, pool)."""
+        near = self.distances - self.distances[:, :1]
+        high = np.where(np.isfinite(self.scores), self.scores, self.scores[:, :1])
+        high = high - self.scores[:, :1]
+        return tuple(
+            np.cumsum(part, axis=1) for part in (near, high, near * near, near * high, high * high)
+        )
 
 
 @dataclass
@@ -126,7 +137,7 @@ def outcome_of(tried: Tried, truth: Truth, k: int, contrast: Wide | None) -> Out
         contrast: Of each query's k-th candidate.
     """
     count = len(truth.rows)
-    distances, scores = tried.distances[:count], tried.scores[:count]
+    scores = tried.scores[:count]
     depths = list(_depths(k, scores.shape[1]))
     return Outcome(
         tried,
@@ -134,33 +145,32 @@ def outcome_of(tried: Tried, truth: Truth, k: int, contrast: Wide | None) -> Out
         None if contrast is None else contrast[:count],
         np.array(depths),
         found_within(scores, truth, k, depths) / k,
-        _expected(distances, scores, k, depths),
+        _expected(tried, count, k, depths),
     )
 
 
 def _depths(k: int, pool: int) -> Iterator[int]:
+    """Numbers of candidates to look at. A search looks at more of them where few do not suffice."""
     depth = first_depth(k)
-    while depth < pool:
+    while depth < min(pool, MANY_DEEP * k + DEEP):
         yield depth
         depth = next_depth(depth)
     yield pool
 
 
-def _expected(distances: Wide, scores: Wide, k: int, depths: Sequence[int]) -> Wide:
-    near = distances - distances[:, :1]
-    present = np.isfinite(scores)
-    high = np.where(present, scores, scores[:, :1]) - scores[:, :1]
-    sums = [np.cumsum(part, axis=1) for part in (near, high, near * near, near * high, high * high)]
-    expected = np.full((len(scores), len(depths)), np.inf)
+def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Wide:
+    """Hits expected among the candidates behind each number of them, (nq, depths)."""
+    distances, scores = tried.distances[:count], tried.scores[:count]
+    expected = np.full((count, len(depths)), np.inf)
     for place, depth in enumerate(depths):
         if depth < max(k, LEAST):
             continue
-        kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - scores[:, 0]
         last = depth - 1
-        x, y, xx, xy, yy = (part[:, last] for part in sums)
-        middle = near[:, last - depth // 2]
-        found = expected_misses(depth, x, y, xx, xy, yy, middle, near[:, last], kth)
-        expected[:, place] = np.where(present[:, last], found, np.inf)
+        kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - scores[:, 0]
+        x, y, xx, xy, yy = (part[:count, last] for part in tried.sums)
+        middle, end = (distances[:, at] - distances[:, 0] for at in (last - depth // 2, last))
+        found = expected_misses(depth, x, y, xx, xy, yy, middle, end, kth)
+        expected[:, place] = np.where(np.isfinite(scores[:, last]), found, np.inf)
     return expected
 
 
@@ -192,7 +202,7 @@ def best_point(
         runs += ladder.runs(tolerance)
         reached = [run for run in runs if run.point.low >= aim]
         good = [run for run in reached if run.made >= aim - MADE_SLACK]
-        if good and number >= ALL_TRIED - 1:
+        if good and number:  # two are tried, and the cheapest is taken
             return min(good, key=lambda run: run.point.micros).point
     if reached:
         return max(reached, key=lambda run: run.made).point
@@ -202,7 +212,6 @@ def best_point(
 class _Run(NamedTuple):
     point: OperatingPoint
     made: float  # the least mean recall of a kind of made queries
-    stopped: float  # share of the queries that stopped at the first effort
 
 
 class _Ladder:
@@ -233,14 +242,20 @@ class _Ladder:
         least: list[float] = []
         for one in self._outcomes:  # what suffices for an effort suffices for a larger one
             least.append(min(self._contrast(one, tolerance), *least[-1:], np.inf))
-        found = []
-        for start in range(len(self._outcomes)):
-            run = self.run(start, least)
-            if run.stopped >= MANY_STOP or start + 1 == len(self._outcomes):
-                found.append(run)
-            if run.stopped > 1 - MANY_STOP / 2:
+        found: list[_Run] = []
+        for start, one in enumerate(self._outcomes):
+            stopped = self._fine(start, least)[self._kinds[: len(one.kth)] == 0].mean()
+            if stopped >= MANY_STOP or start + 1 == len(self._outcomes):
+                found.append(self.run(start, least))
+            if stopped > 1 - MANY_STOP / 2 or len(found) == STARTS:
                 break
         return found
+
+    def _fine(self, place: int, least: Sequence[float]) -> Mask:
+        """Which queries may stop at an effort."""
+        one = self._outcomes[place]
+        fine = self._stops[place] >= 0
+        return fine if one.contrast is None else fine & (one.contrast >= least[place])
 
     def _contrast(self, one: Outcome, tolerance: float) -> float:
         """The least contrast at which so few are missed by an effort."""
@@ -260,7 +275,7 @@ class _Ladder:
         depths = np.zeros(count)
         live = outcomes[start].kth >= farthest
         micros[~live] = outcomes[start].tried.micros + self._whole
-        stopped, steps = 0.0, []
+        steps = []
         for place in range(start, len(outcomes)):
             one = outcomes[place]
             here = min(count, len(one.kth))
@@ -270,18 +285,18 @@ class _Ladder:
                 recalls[late] = before[late]
                 live &= ~late
             steps.append((one.tried.effort, round(least[place], 3)))
-            fine = self._stops[place][:here] >= 0
-            if one.contrast is not None:
-                fine &= one.contrast[:here] >= least[place]
             stop = np.zeros(count, bool)
-            stop[:here] = live[:here] & fine
+            stop[:here] = live[:here] & self._fine(place, least)[:here]
             recalls[stop] = self._found[place][:here][stop[:here]]
             depths[stop] = self._depths[place][:here][stop[:here]]
             on = STEP_MICROS if place > start else 0.0
             micros[live], latencies[live] = one.tried.micros + on, one.tried.latency + on
             latencies[stop] += one.tried.candidate_latency * depths[stop]
             live &= ~stop
-            stopped = stopped if place > start else float(stop[kinds == 0].mean())
+            if not live.any() and place > start + 1:
+                least_left = range(place + 1, len(outcomes))
+                steps += [(outcomes[at].tried.effort, round(least[at], 3)) for at in least_left]
+                break
         micros[live] += self._whole
         real = kinds == 0
         mean, spread = recalls[real].mean(), recalls[real].std()
@@ -301,7 +316,7 @@ class _Ladder:
             farthest=farthest,
             steps=tuple(steps),
         )
-        return _Run(point, float(min(made, default=1.0)), stopped)
+        return _Run(point, float(min(made, default=1.0)))
 
     def _at_end(self, place: int, count: int) -> Wide:
         """Recall of each query if all candidates of an effort are scored."""

@@ -112,6 +112,7 @@ def calibrate_index(
     ks = [k for k in KS if k <= truth.wide.rows.shape[1]]
     outcomes: dict[int, list[Outcome]] = {k: [] for k in ks}
     whole = exact_micros(rows, row_micros)
+    at_large = index.scores_at_large(queries)
     for effort in index.efforts():
         pool = max(index.pool(effort), min(8, index.n))
         part = queries[: max(WIDE_QUERIES, MAX_CANDIDATES // pool)]
@@ -123,7 +124,9 @@ def calibrate_index(
         tried = Tried(effort, cost, *latency, near, scores, pool == index.n)
         done = True
         for k in (k for k in ks if k <= pool):
-            contrast = index.contrast(part, scores[:, k - 1])
+            contrast = None
+            if at_large is not None:
+                contrast = (scores[:, k - 1] - at_large[0][: len(part)]) / at_large[1][: len(part)]
             outcome = outcome_of(tried, truth.at(k, len(part)), k, contrast)
             outcomes[k].append(outcome)
             done &= outcome.mean >= ENOUGH

@@ -143,9 +143,10 @@ class FaissSearch:
         present = tail >= 0  # the next candidate stands for one that is deleted
         first = tail[np.arange(len(tail)), present.argmax(axis=1)]
         scores = self._scorer.final_scores(queries, first[:, None])[:, 0]
-        contrasts = self._index.contrast(queries, scores)
-        if contrasts is None:
+        at_large = self._index.scores_at_large(queries)
+        if at_large is None:
             return unknown, unknown
+        contrasts = (scores - at_large[0]) / at_large[1]
         missing = ~present.any(axis=1)
         return np.where(missing, np.inf, scores), np.where(missing, np.inf, contrasts)
 

@@ -194,20 +194,17 @@ class FaissIndex:
         graph = isinstance(inner_index(self._index), faiss.IndexHNSW)
         return min(self.n, effort if graph else max(effort, LISTED))
 
-    def contrast(self, queries: Vectors, scores: Distances) -> Distances | None:
-        """How far candidates stand out from the rows at large; see `kernels/contrast.py`.
+    def scores_at_large(self, queries: Vectors) -> tuple[Distances, Distances] | None:
+        """Mean and standard deviation of the scores of queries with all rows, float64 (nq,).
+
+        See `kernels/contrast.py`. None for indexes of older versions.
 
         Args:
             queries: float32 (nq, dim).
-            scores: The score of one candidate of each query, (nq,).
-
-        Returns:
-            float64 (nq,); None for indexes of older versions.
         """
         if self._projection.mean is None:
             return None
-        means, spreads = self._projection.scores_at_large(queries, METRICS[self.metric])
-        return np.asarray((scores - means) / spreads)
+        return self._projection.scores_at_large(queries, METRICS[self.metric])
 
     @lazy
     def graph_search(self) -> GraphSearch | None:
