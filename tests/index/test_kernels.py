@@ -27,8 +27,13 @@ from vecsearch.index.kernels.arguments import (
     EUCLIDEAN,
     INNER_PRODUCT,
     NO_MASK,
+    TOO_FEW,
+    UNSURE,
+    Effort,
     Request,
+    fixed_effort,
 )
+from vecsearch.index.kernels.misses import allowed_misses
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import IndexRecipe
 
@@ -126,33 +131,63 @@ def test_numpy_kernels_equal_the_compiled_ones(
     queries = np.concatenate([vectors[::100], clustered(20, 40, seed=seed + 50)])
     if metric == "cosine":
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    gave_up = answered = 0
+    answered, gave_up = 0, set()
+    far = float(np.median(queries @ vectors.T)) if metric == "cosine" else -1e9
     code = EUCLIDEAN if metric == "l2" else COSINE
     for mask in masks:
         for k, effort, depth in ((1, 8, 8), (10, 32, 25), (10, 300, 300), (50, 16, 100)):
             extra = np.sort(rng.choice(3000, 5, replace=False)) if k == 10 else np.empty(0, int)
             row_map = index.row_map(np.where(np.arange(3000) % 11 == 0, -1, np.arange(3000)))
             enough = 0 if k == 50 else k
-            request = Request(row_map, mask, extra, *table, code, effort, depth, depth // 2, enough)
             nodes = np.flatnonzero(rng.random(3000) < 0.3).astype(np.int32)
             nodes = nodes[row_map[nodes] >= 0]
-            for query in np.ascontiguousarray(queries, np.float32):
-                ours = search.search(numpy_hnsw, query, k, request)
-                theirs = search.search(compiled, query, k, request)
-                gave_up += theirs is None
-                answered += theirs is not None
-                assert (ours is None) == (theirs is None)
-                pairs = [] if ours is None or theirs is None else [(ours, theirs)]
-                pairs.append(
-                    (
-                        search.scan(numpy_hnsw, query, k, nodes, request),
-                        search.scan(compiled, query, k, nodes, request),
-                    )
+            ladders = [
+                fixed_effort(max(effort, depth)),
+                Effort(
+                    np.array([depth, depth + 9, 2 * depth, 300 + depth]),
+                    np.array([4.0, 3.5, 3.0, 2.0]),
+                    min(k, depth),
+                    far,
+                    allowed_misses(k, 0.95),
+                ),
+            ]
+            for number, query in enumerate(np.ascontiguousarray(queries, np.float32)):
+                request = Request(
+                    *(row_map, mask, extra, *table, code),
+                    ladders[number % 2],
+                    depth,
+                    depth // 2,
+                    enough,
                 )
-                for (rows, scores), (their_rows, their_scores) in pairs:
-                    assert rows.tolist() == their_rows.tolist()
-                    assert scores.tolist() == their_scores.tolist()
-    assert gave_up > 20 and answered > 100
+                for source in (None, nodes):
+                    ours = search.search(numpy_hnsw, query, k, request, source)
+                    theirs = search.search(compiled, query, k, request, source)
+                    answered += theirs[2] >= 0
+                    gave_up |= {theirs[2]} if theirs[2] < 0 else set()
+                    assert ours[2] == theirs[2]
+                    assert ours[0].tolist() == theirs[0].tolist()
+                    assert ours[1].tolist() == theirs[1].tolist()
+    assert answered > 100 and {TOO_FEW, UNSURE} <= gave_up
+
+
+def test_a_search_that_goes_on_finds_what_a_larger_one_finds(compiled: ModuleType) -> None:
+    """Also when more nodes were compared than are remembered."""
+    vectors = clustered(20_000, 16, seed=3)
+    recipe = IndexRecipe("graph", "hnsw", code="sq8", M=24, ef_construction=40, seed=1)
+    index = train_index(recipe, "l2", 16, lambda: iter([vectors]), len(vectors), vectors)
+    search, table = index.graph_search, table_of([vectors], np.array([0, len(vectors)]))
+    assert search is not None and table is not None
+    row_map = index.row_map(np.arange(len(vectors)))
+    found = []
+    for sizes in ((1500,), (16, 1500), (16, 20, 64, 1500), (1200, 1500)):
+        # The contrast is never reached before the last effort, and always there.
+        contrasts = np.array([1e9] * (len(sizes) - 1) + [-1e9])
+        effort = Effort(np.array(sizes), contrasts, 10, -np.inf, np.inf)
+        request = Request(row_map, NO_MASK, NO_ROWS, *table, EUCLIDEAN, effort, 1500, 10, 10)
+        for kernels in (compiled, numpy_hnsw):
+            answers = [search.search(kernels, query, 1500, request) for query in vectors[:3] + 0.1]
+            found.append([(rows.tolist(), count) for rows, _, count in answers])
+    assert all(one == found[0] for one in found)
 
 
 @pytest.mark.parametrize("shift", [0.0, 300.0])

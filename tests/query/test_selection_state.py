@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from support.data import clustered
 
 import vecsearch as vs
 from vecsearch.query import selection_state
+from vecsearch.query.paths import Found
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import Plan
+from vecsearch.types import Ladder, Plan
 
 INDEXED, ADDED = 600, 50
 SMALL = vs.Limits(smallest_index_rows=100)
@@ -83,21 +85,33 @@ def test_without_a_filter_all_candidates_are_the_window(searcher: Searcher) -> N
 def test_a_request_holds_the_plan_and_is_made_once(searcher: Searcher) -> None:
     state = searcher.states.of(searcher.selector.select("n < 10"))
     plan = Plan("index", "", 9, effort=16, depth=40, candidate_window=25)
-    request = state.request(5, plan)
-    assert request[6:] == (16, 40, 25, 5)
-    assert (
-        request[5] == searcher.scorer.code
-        and request.mask.sum() == 9
-        and not len(request.unindexed)
-    )
-    assert state.request(5, plan) is request
-    assert state.request(6, plan) is not request and state.request(60, plan).enough == 9
+    (request,) = state.requests(5, plan)
+    assert request[7:] == (40, 25, 5) and request.effort.sizes.tolist() == [40]
+    assert request.effort.misses == np.inf and request.effort.contrasts.tolist() == [-np.inf]
+    assert request.metric == searcher.scorer.code
+    assert request.mask.sum() == 9 and not len(request.unindexed)
+    assert state.requests(5, plan)[0] is request
+    assert state.requests(6, plan)[0] is not request and state.requests(60, plan)[0].enough == 9
     for other in (
         Plan("index", "", 9, effort=17, depth=40, candidate_window=25),
         Plan("index", "", 9, effort=16, depth=41, candidate_window=25),
         Plan("index", "", 9, effort=16, depth=40, candidate_window=24),
     ):
-        assert state.request(5, other) is not request
+        assert state.requests(5, other)[0] is not request
+
+
+def test_a_ladder_is_one_request_of_a_graph_and_several_of_a_scan(searcher: Searcher) -> None:
+    state = searcher.states.of(searcher.selector.select("n < 10"))
+    ladder = Ladder((16, 64), (4.0, 3.0), 12, 0.25, 0.95)
+    plan = Plan("index", "", 9, effort=16, depth=40, candidate_window=25, ladder=ladder)
+    (request,) = state.requests(5, plan)
+    assert request.effort.sizes.tolist() == [16, 64]
+    assert request.effort.contrasts.tolist() == [4.0, 3.0]
+    assert request.effort[2:4] == (12, 0.25)
+    assert request.effort.misses == pytest.approx(0.05 * 5 * 0.5 * 5 / 9)
+    assert request[7:] == (16, 25, 5)  # at least 16 candidates are scored, whatever the plan says
+    scans = state.requests(5, replace(plan, method="scan"))
+    assert [scan.effort.sizes.tolist() for scan in scans] == [[16], [64]]
 
 
 def test_plans_requests_and_states_are_remembered_but_not_without_end(
@@ -119,10 +133,10 @@ def test_plans_requests_and_states_are_remembered_but_not_without_end(
     state.remember((9, 0.9, False), Plan("exact", "9", 5))
     assert [plan.reason for plan in state.plans.values()] == ["9"]
     plan = Plan("index", "", 9, effort=16, depth=40, candidate_window=25)
-    requests = [state.request(k, plan) for k in (1, 2, 3)]
-    assert [state.request(k, plan) for k in (1, 2, 3)] == requests
-    state.request(4, plan)
-    assert state.request(1, plan) is not requests[0]
+    requests = [state.requests(k, plan)[0] for k in (1, 2, 3)]
+    assert [state.requests(k, plan)[0] for k in (1, 2, 3)] == requests
+    state.requests(4, plan)
+    assert state.requests(1, plan)[0] is not requests[0]
 
 
 @pytest.mark.parametrize("where", FILTERS)
@@ -148,7 +162,7 @@ def test_searches_by_index_find_the_selected_rows_alone_and_in_a_batch(
         many = path.run_many(queries, k, selection, plan, 2)
         for query, together in zip(queries, many, strict=True):
             alone = path.run(query, k, selection, plan)
-            assert alone is not None and together is not None
+            assert isinstance(alone, Found) and isinstance(together, Found)
             positions = together.positions[together.positions >= 0]  # without padding
             assert np.array_equal(alone.positions, positions)
             scores = -((vectors[rows] - query.astype(np.float64)) ** 2).sum(axis=1)
@@ -168,12 +182,12 @@ def test_too_few_selected_candidates_are_no_answer(searcher: Searcher) -> None:
         plan = Plan("index", "", 5, effort=64, depth=depth, candidate_window=window)
         alone = path.run(query[0], k, selection, plan)
         (together,) = path.run_many(query, k, selection, plan, 1)
-        assert (alone is None) == (together is None)
-        return alone is not None
+        assert isinstance(alone, Found) == isinstance(together, Found)
+        return isinstance(alone, Found)
 
     everything = Plan("index", "", 5, effort=INDEXED, depth=60, candidate_window=60)
     state = searcher.states.of(selection)
-    order = path._candidates(query, everything, 1)[0]  # type: ignore[attr-defined]
+    order = path._candidates(query, everything, INDEXED, 1)[0][0]  # type: ignore[attr-defined]
     counts = np.cumsum(state.passing(order))
     for window in (10, 20, 30):
         here = int(counts[window - 1])
@@ -203,7 +217,7 @@ def test_a_scan_of_all_codes_finds_the_selected_rows(
         ):
             alone = path.run(query, 10, selection, plan)
             exact = searcher.exact.run(query, 10, selection, plan)
-            assert alone is not None and together is not None
+            assert isinstance(alone, Found) and isinstance(together, Found)
             assert np.array_equal(alone.positions, together.positions)
             assert alone.positions.tolist() == exact.positions[: len(alone.positions)].tolist()
             assert len(alone.positions) == min(len(rows), 10)
@@ -211,7 +225,7 @@ def test_a_scan_of_all_codes_finds_the_selected_rows(
     few = Plan("scan", "", 585, depth=12, candidate_window=10)
     for query in queries:  # of 12 candidates and the rows outside the index, the best
         found = path.run(query, 10, searcher.snapshot.live, few)
-        assert found is not None and len(found.positions) == 10
+        assert isinstance(found, Found) and len(found.positions) == 10
         best = searcher.exact.run(query, 1, searcher.snapshot.live, few).positions[0]
         assert found.positions[0] == best
 

@@ -9,8 +9,8 @@ An operating point is a ladder of efforts. A query stops at the first one where 
 
 A query whose hits score lower than those of any query of calibration is not searched so, nor is one
 that the largest effort does not settle: the codes of all rows are compared, or all rows scored.
-That effort follows from each query's own
-distances is the idea of DARTH (arXiv:2505.19001) and of Ada-ef (arXiv:2512.06636).
+That effort follows from each query's own distances is the idea of DARTH (arXiv:2505.19001) and of
+Ada-ef (arXiv:2512.06636).
 """
 
 from __future__ import annotations
@@ -299,8 +299,7 @@ class _Ladder:
                 break
         micros[live] += self._whole
         real = kinds == 0
-        mean, spread = recalls[real].mean(), recalls[real].std()
-        low = mean - ONE_SIDED_99 * spread / np.count_nonzero(real) ** 0.5
+        mean, low = promise(recalls[real])
         made = [recalls[kinds == kind].mean() for kind in np.unique(kinds[kinds > 0])]
         depth = max(self._k, round(float(depths[real].mean())))
         cost = float(micros[real].mean()) + self._row_micros * depth
@@ -308,8 +307,8 @@ class _Ladder:
             effort=outcomes[start].tried.effort,
             depth=min(depth, int(outcomes[start].depths[-1])),
             k=self._k,
-            recall=round(float(mean), 5),
-            low=round(float(low), 5),
+            recall=mean,
+            low=low,
             micros=round(cost, 2),
             latency=round(float(latencies[real].mean()), 1),
             aim=self._aim,
@@ -324,6 +323,13 @@ class _Ladder:
         known = self._outcomes[place].recalls[:count, -1]
         found[: len(known)] = known
         return found
+
+
+def promise(recalls: Wide) -> tuple[float, float]:
+    """Mean recall of some queries, and the lower end of its one-sided 99% confidence interval."""
+    mean = float(recalls.mean())
+    low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
+    return round(mean, 5), round(low, 5)
 
 
 def _fit_logistic(contrast: Wide, missed: Wide) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,7 @@ from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.plan import Stats
 from vecsearch.query.selection import CACHED_FILTERS
 from vecsearch.storage.selection import RowSelection
-from vecsearch.types import Ladder, Plan
+from vecsearch.types import Plan
 
 PLANS = 1024  # remembered for each selection
 
@@ -31,7 +33,7 @@ class SelectionState:
         self.stats = _stats(selection, attached, scorer)
         self._attached = attached
         self._scorer = scorer
-        self._requests: dict[tuple[int, int, int, int, Ladder | None], list[Request]] = {}
+        self._requests: dict[tuple[Any, ...], list[Request]] = {}
 
     @lazy
     def unindexed(self) -> Positions:
@@ -73,7 +75,7 @@ class SelectionState:
 
     def requests(self, k: int, plan: Plan) -> list[Request]:
         """The plan as the kernels take it: one request after the other, for harder queries."""
-        key = (k, plan.effort, plan.depth, plan.candidate_window, plan.ladder)
+        key = (k, plan.method, plan.effort, plan.depth, plan.candidate_window, plan.ladder)
         requests = self._requests.get(key)
         if requests is None:
             if len(self._requests) >= PLANS:

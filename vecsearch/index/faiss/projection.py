@@ -43,7 +43,8 @@ class Projection:
         max_radius: Longest distance from the center that is covered.
         max_error: Longest distance between a vector and what its code stands for that is covered.
         mean: float32 (dim,), mean of the training sample; None in indexes of older versions.
-        variances: float32 (components,), variance of the sample along each axis.
+        variances: float32 (components,), variance of the sample along each axis; for inner product
+            its mean square.
         rest: Mean variance along the other axes.
         own_mean, own_variance: Of the squared distance of rows from the mean.
     """
@@ -131,11 +132,11 @@ class Projection:
         parts = np.square((stored - self.zero_codes(metric)) / (self.scale or 1.0))
         others = self.rest * np.maximum(squares - parts.sum(axis=1), 0)
         variances = parts @ self.variances.astype(np.float64) + others
+        means = -(from_mean + self.own_mean) if metric == EUCLIDEAN else wide @ mean
         if metric == EUCLIDEAN:
-            means = -(from_mean + self.own_mean)
             variances = 4 * variances + self.own_variance
-        else:
-            means = wide @ mean
+        if self.inner_product:  # its axes are those of the vectors themselves, not of the rest
+            variances = variances - np.square(means)
         return means, np.sqrt(np.maximum(variances, SMALLEST))
 
     def covers(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
@@ -212,6 +213,8 @@ def _with_bounds(projection: Projection, sample: Vectors) -> Projection:
     squares = np.square(rows - mean).sum(axis=1)
     kept = projection.raw(sample[:MOMENT_ROWS]).astype(np.float64) / (projection.scale or 1.0)
     variances = kept.var(axis=0)
+    if projection.inner_product:
+        squares, variances = np.square(rows).sum(axis=1), np.square(kept).mean(axis=0)
     others = max(sample.shape[1] - np.count_nonzero(variances), 1)
     return replace(
         projection,

@@ -76,7 +76,7 @@ def expected_misses(
     rest = np.maximum(yy + 2.0 * slope * xy + slope * slope * xx, 0.0)
     spread = np.maximum(np.sqrt(rest / (count - 1)), SMALLEST)
     ahead = (kth - (y + slope * (x - end * count)) / count) / spread
-    far = np.abs(ahead)
+    far = np.minimum(np.abs(ahead), 1e6)
     tail = np.exp(-0.5 * np.minimum(far * far, 1400.0)) / ROOT_TWO_PI
     # Q(x) = φ(x) / (.661 x + .339 √(x² + 5.51)) within 0.3% (Börjesson and Sundberg, 1979)
     beyond = tail * (1.0 - far / (0.661 * far + 0.339 * np.sqrt(far * far + 5.51)))

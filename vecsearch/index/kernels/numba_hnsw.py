@@ -64,6 +64,7 @@ VISITED = np.int64(1)
 
 inline = numba.njit(nogil=True, boundscheck=False, fastmath=True)
 OPTIONS = {"nogil": True, "boundscheck": False, "fastmath": True, "cache": True}
+EXACT = OPTIONS | {"fastmath": False}  # where numbers may be infinite
 
 
 def array_type(kind: Any, dimensions: int = 1, *, readonly: bool = False) -> Any:
@@ -413,8 +414,8 @@ def _scan(
 
 
 _ARGUMENTS = REQUEST, SCRATCH, INT64, DOUBLES
-_compiled_search = numba.njit(types.int64(QUERY, CODES, GRAPH, *_ARGUMENTS), **OPTIONS)(_search)
-_compiled_scan = numba.njit(types.int64(QUERY, CODES, INT32, *_ARGUMENTS), **OPTIONS)(_scan)
+_compiled_search = numba.njit(types.int64(QUERY, CODES, GRAPH, *_ARGUMENTS), **EXACT)(_search)
+_compiled_scan = numba.njit(types.int64(QUERY, CODES, INT32, *_ARGUMENTS), **EXACT)(_scan)
 
 
 def _search_many(
@@ -514,7 +515,7 @@ Writes positions into `rows`, int64 (nq, depth), padded with -1, and distances o
 final = entry_point(
     numba.njit(
         types.void(QUERIES, POSITIONS, INT64, INT64, types.int64, SCORES),
-        **OPTIONS | {"fastmath": False},
+        **EXACT,
     )(score_lists.py_func)
 )
 """final(queries, rows, starts, addresses, metric, scores): final scores of each query's rows.

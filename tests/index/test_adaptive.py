@@ -1,0 +1,212 @@
+"""Which effort a query needs: expected misses by simulation, contrast by moments, ladders."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vecsearch.index import adaptive
+from vecsearch.index.adaptive import Outcome, Tried, _fit_logistic, best_point, outcome_of
+from vecsearch.index.calibration import Calibration, OperatingPoint, merge_points
+from vecsearch.index.faiss.projection import fit_projection
+from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
+from vecsearch.index.kernels.misses import (
+    allowed_misses,
+    expected_misses,
+    first_depth,
+    next_depth,
+    next_stage,
+)
+from vecsearch.index.recipe import IndexRecipe
+from vecsearch.index.ruler import Truth
+from vecsearch.index.unlike import unlike_queries
+
+
+def expected_after(distances: np.ndarray, scores: np.ndarray, k: int) -> float:
+    """`expected_misses` behind some candidates, by sums in numpy."""
+    count, near = len(distances), distances - distances[0]
+    high = scores - scores[0]
+    sums = [float(np.sum(part)) for part in (near, high, near * near, near * high, high * high)]
+    kth = float(np.sort(high)[::-1][k - 1])
+    x, y, xx, xy, yy = sums
+    middle, end = float(near[count - 1 - count // 2]), float(near[-1])
+    return float(expected_misses(count, x, y, xx, xy, yy, middle, end, kth))
+
+
+@pytest.mark.parametrize("noise", [0.5, 2.0, 8.0])
+def test_expected_misses_are_those_of_rows_that_differ_by_noise(noise: float) -> None:
+    """Rows at distances 0, 1, 2, ...: how many of the 10 best lie behind the first 40, on average
+    over a thousand collections, beside what each collection's first 40 say."""
+    rng, k, depth = np.random.default_rng(1), 10, 40
+    distances = np.arange(400.0)
+    missed, expected = [], []
+    for _ in range(1000):
+        scores = -distances + rng.normal(0, noise, 400)
+        kth = np.sort(scores[:depth])[::-1][k - 1]
+        missed.append(np.count_nonzero(scores[depth:] > kth))
+        expected.append(expected_after(distances[:depth], scores[:depth], k))
+    assert np.mean(expected) == pytest.approx(np.mean(missed), rel=0.35, abs=0.02)
+
+
+def test_rows_that_codes_tell_apart_need_few_candidates_and_others_all() -> None:
+    rng = np.random.default_rng(2)
+    distances = np.sort(rng.random(100))
+    assert expected_after(distances[:16], -distances[:16], 10) == 0.0
+    blind = rng.normal(size=100)  # the scores have nothing to do with the codes
+    assert expected_after(distances[:50], blind[:50], 10) > 5
+    equal = np.zeros(50)
+    assert expected_after(equal, blind[:50], 10) > 1e6  # codes of copies say nothing at all
+
+
+def test_depths_and_stages_grow_by_shares() -> None:
+    assert [first_depth(k) for k in (1, 10, 11, 100)] == [16, 16, 17, 106]
+    assert [next_depth(depth) for depth in (16, 40, 100)] == [21, 51, 126]
+    sizes = np.array([16, 20, 24, 32, 48, 512])
+    assert [next_stage(stage, sizes) for stage in range(6)] == [2, 3, 4, 4, 5, 6]
+    assert allowed_misses(1, 0.9) == pytest.approx(0.01)  # a tenth of what the recall allows
+    assert allowed_misses(100, 0.9) == pytest.approx(10 * 0.5 * 100 / 104)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "ip"])
+@pytest.mark.parametrize("code", ["sq8", "float32"])
+def test_scores_at_large_are_mean_and_deviation_of_the_scores_with_all_rows(
+    metric: str, code: str
+) -> None:
+    """Against the scores of 3,000 rows, computed one by one in float64."""
+    rng = np.random.default_rng(4)
+    rows = rng.normal(0, 1, (3000, 24)) @ np.diag(0.8 ** np.arange(24)) + 0.3
+    queries = np.concatenate([rows[:20], rng.normal(0, 1, (20, 24))])
+    if metric == "cosine":
+        rows, queries = (part / np.linalg.norm(part, axis=1)[:, None] for part in (rows, queries))
+    rows, queries = rows.astype(np.float32), queries.astype(np.float32)
+    recipe = IndexRecipe("graph", "hnsw", code=code, M=8, ef_construction=40, reduced=16)
+    projection = fit_projection(rows, recipe, metric)
+    kind = {"cosine": COSINE, "l2": EUCLIDEAN, "ip": INNER_PRODUCT}[metric]
+    means, spreads = projection.scores_at_large(queries, kind)
+    wide = queries.astype(np.float64)
+    if metric == "l2":
+        scores = -((wide[:, None] - rows[None].astype(np.float64)) ** 2).sum(axis=2)
+    else:
+        scores = wide @ rows.T.astype(np.float64)
+    np.testing.assert_allclose(means, scores.mean(axis=1), rtol=0.02, atol=0.01)
+    np.testing.assert_allclose(spreads, scores.std(axis=1), rtol=0.2)
+
+
+def test_the_fit_is_a_logistic_function_where_the_data_is_one() -> None:
+    rng = np.random.default_rng(5)
+    contrast = rng.normal(4, 1, 5000)
+    share = 1 / (1 + np.exp(1.5 * contrast - 4.0))
+    level, slope = _fit_logistic(contrast, (rng.random((5000, 10)) < share[:, None]).mean(axis=1))
+    assert (level, slope) == (pytest.approx(4.0, abs=0.3), pytest.approx(1.5, abs=0.1))
+    for missed in (np.zeros(200), np.ones(200)):  # nothing to fit: no error, and a slope
+        level, slope = _fit_logistic(contrast[:200], missed)
+        assert math.isfinite(level) and slope >= 0.1
+
+
+def outcomes(queries: int, efforts: tuple[int, ...], k: int) -> list[Outcome]:
+    """Rows at random scores; an effort misses each hit with a share that falls with contrast."""
+    rng = np.random.default_rng(6)
+    contrast = rng.normal(4, 0.8, queries)
+    best = -np.sort(rng.random((queries, 600)), axis=1)
+    truth = Truth(np.zeros((queries, k), np.int64), best[:, :k], np.full((queries, k), 2e-7))
+    made = []
+    for number, effort in enumerate(efforts):
+        share = 1 / (1 + np.exp(1.5 * contrast - 4.5 + 0.8 * number))
+        missed = rng.random((queries, 600)) < share[:, None]
+        order = np.argsort(missed, axis=1, kind="stable")[:, :effort]  # those it finds, in order
+        scores = np.take_along_axis(best, order, axis=1)
+        tried = Tried(effort, 10.0 * effort, 0.0, 0.0, -scores, scores, complete=False)
+        made.append(outcome_of(tried, truth, k, contrast))
+    return made
+
+
+@pytest.mark.parametrize("aim", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("k", [1, 10])
+def test_a_point_delivers_what_it_promises(aim: float, k: int) -> None:
+    """The ladder of the point is walked in plain Python for each query, and costs less than the
+    smallest effort whose mean reaches the aim for all of them."""
+    efforts = (32, 48, 64, 96, 128, 192, 256)
+    made, kinds = outcomes(800, efforts, k), np.zeros(800, np.int64)
+    point = best_point(made, kinds, k, aim, 0.0, 1e5)
+    assert point is not None and point.low >= aim and point.aim == aim
+    ladder, by_effort = point.steps, {one.tried.effort: one for one in made}
+    allowed = allowed_misses(k, aim)
+    recalls, costs = [], []
+    for query in range(800):
+        recall, cost = 1.0, point.micros
+        for effort, least in ladder:
+            one = by_effort[effort]
+            assert one.contrast is not None
+            enough = [at for at in range(len(one.depths)) if one.misses[query, at] <= allowed]
+            cost = one.tried.micros
+            if one.contrast[query] >= least and enough:
+                recall = one.recalls[query, enough[0]]
+                break
+        recalls.append(recall)
+        costs.append(cost)
+    assert np.mean(recalls) == pytest.approx(point.recall, abs=0.003)
+    fixed = [one.tried.micros for one in made if adaptive.promise(one.recalls[:, -1])[1] >= aim]
+    assert np.mean(costs) < min(fixed)
+    contrasts = [least for _, least in ladder]
+    assert contrasts == sorted(contrasts, reverse=True)
+    assert [effort for effort, _ in ladder] == sorted(effort for effort, _ in ladder)
+
+
+def test_hard_queries_get_their_recall_too() -> None:
+    """Those of the lowest tenth of contrast, on which a fixed effort fails."""
+    made, kinds = outcomes(2000, (32, 48, 64, 96, 128, 192, 256), 10), np.zeros(2000, np.int64)
+    point = best_point(made, kinds, 10, 0.9, 0.0, 1e5)
+    assert point is not None
+    contrast = made[0].contrast
+    assert contrast is not None
+    hard = contrast < np.quantile(contrast, 0.1)
+    fixed = next(one for one in made if adaptive.promise(one.recalls[:, -1])[1] >= 0.9)
+    assert fixed.recalls[hard, -1].mean() < 0.85
+    found = []
+    for query in np.flatnonzero(hard):
+        one = next(
+            (one for one in made if contrast[query] >= dict(point.steps)[one.tried.effort]), None
+        )
+        found.append(1.0 if one is None else one.recalls[query, -1])
+    assert np.mean(found) >= 0.89
+
+
+def test_queries_farther_than_all_others_are_not_searched_so() -> None:
+    made, kinds = outcomes(400, (64, 128), 10), np.zeros(400, np.int64)
+    kinds[::4] = 1
+    for one in made:
+        one.kth[kinds == 1] = -9.0
+        one.recalls[kinds == 1] = 0.0
+    point = best_point(made, kinds, 10, 0.8, 0.0, 1e5)
+    assert point is not None
+    assert point.farthest == made[0].kth[kinds == 0].min() > -9
+    assert point.low >= 0.8
+
+
+def test_merged_ladders_take_the_larger_contrast() -> None:
+    steps: Any = (((16, 5.0), (32, 3.0), (64, 2.0)), ((24, 4.0), (64, 2.5)))
+    one, other = (
+        OperatingPoint(step[0][0], 20, 10, 0.96, 0.95, 50.0, 0.0, aim, far, step)
+        for step, aim, far in zip(steps, (0.9, 0.95), (0.3, 0.2), strict=True)
+    )
+    (merged,) = merge_points([one], [other])
+    assert merged.steps == ((24, 5.0), (32, 4.0), (64, 2.5))
+    assert (merged.effort, merged.aim, merged.farthest) == (24, 0.95, 0.2)
+    assert Calibration.from_mapping(Calibration((merged,)).to_mapping()).points == (merged,)
+
+
+def test_made_queries_are_means_and_differences_of_rows() -> None:
+    rows = np.random.default_rng(7).normal(0, 1, (300, 8)).astype(np.float32)
+    means, differences = unlike_queries(rows, False, np.random.default_rng(8))
+    assert means.shape == differences.shape == (200, 8) and means.dtype == np.float32
+    assert np.linalg.norm(means, axis=1).mean() < np.linalg.norm(rows, axis=1).mean()
+    sums = differences[:, None] + rows[None]  # each is one row minus another
+    nearest = np.abs(sums[:, :, None] - rows[None, None]).max(axis=3).min(axis=(1, 2))
+    assert nearest.max() < 1e-5
+    for made in unlike_queries(rows, True, np.random.default_rng(8)):
+        np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1, rtol=1e-5)
+    few = unlike_queries(rows[:1], True, np.random.default_rng(8))
+    assert [len(part) for part in few] == [1, 0]  # a row minus itself has no direction
