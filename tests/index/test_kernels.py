@@ -85,6 +85,13 @@ def build_collection(path: Path, metric: str) -> None:
         c.build_index(recipe="low-latency", recall=0.9)
 
 
+def near_rows(count: int, seed: int) -> np.ndarray:
+    """Queries near some rows: others are unlike all that the index was measured with."""
+    rng, rows = np.random.default_rng(seed), clustered(ROWS, DIM)
+    chosen = rows[rng.choice(ROWS, count, replace=False)]
+    return np.asarray(chosen + rng.normal(0, 0.1, chosen.shape), np.float32)
+
+
 def answer_with(monkeypatch: pytest.MonkeyPatch, kernels: ModuleType | None) -> None:
     """Queries are answered by these kernels; None: by FAISS."""
     monkeypatch.setattr(LOADER, "kernels", lambda queries=1: kernels)
@@ -279,7 +286,7 @@ def test_answers_are_the_same_before_and_after_loading(
     metric: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    c, queries = collection, clustered(12, DIM, seed=5)
+    c, queries = collection, near_rows(12, seed=5)
     methods = set()
     for step in ("built", "added", "deleted", "compacted"):
         change_rows(c, step)
@@ -303,7 +310,7 @@ def test_a_batch_gives_what_single_calls_give(
     kernel: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    c, queries = collection, clustered(60, DIM, seed=8)
+    c, queries = collection, near_rows(60, seed=8)
     queries[7] *= 100  # outside what the index was fitted to, for l2
     change_rows(c, "added")
     change_rows(c, "deleted")
@@ -338,7 +345,7 @@ print(json.dumps([c.info().indexes[0].kernel, "numba" in sys.modules, found]))
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 def test_plans_and_ids_do_not_depend_on_numba(collection: vs.Collection, tmp_path: Path) -> None:
     """In processes with and without the compiled kernels; codes of these rows do not tie."""
-    np.save(tmp_path / "queries.npy", clustered(15, DIM, seed=3))
+    np.save(tmp_path / "queries.npy", near_rows(15, seed=3))
     found = {}
     for switch in ("0", "1"):
         line = [sys.executable, "-c", SCRIPT, str(collection.path), str(tmp_path / "queries.npy")]
@@ -361,7 +368,7 @@ def test_kernels_find_what_faiss_finds(
     compiled: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    c, queries = collection, clustered(30, DIM, seed=5)
+    c, queries = collection, near_rows(30, seed=5)
     for step in ("built", "added", "deleted", "compacted"):
         change_rows(c, step)
         same = total = searched = 0
@@ -405,7 +412,7 @@ def test_hundreds_of_searches_on_two_threads_equal_a_batch(
     collection: vs.Collection, compiled: ModuleType
 ) -> None:
     """Marks of visited nodes are cleared every 255 searches, and each thread has its own."""
-    queries = clustered(700, DIM, seed=6)
+    queries = near_rows(700, seed=6)
     found: dict[int, vs.Hits] = {}
 
     def work(first: int) -> None:
