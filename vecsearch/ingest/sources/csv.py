@@ -102,7 +102,7 @@ def _part(table: _Table, file: SourceFile) -> Part:
         for number, column in enumerate(columns):
             if column.known is None:  # the others were seen above
                 column.see(cells, number)
-    schema = pa.schema([(name, column.type()) for name, column in zip(names, columns, strict=True)])
+    schema = pa.schema([column.field() for column in columns])
 
     def read(wanted: pa.Schema) -> Batches:
         for cells in table.blocks(names, noting=False):
@@ -111,10 +111,7 @@ def _part(table: _Table, file: SourceFile) -> Part:
             arrays = [cells.converted(number, field) for number, field in enumerate(wanted)]
             yield Located(pa.RecordBatch.from_arrays(arrays, schema=wanted), cells.lines)
 
-    markers = frozenset(
-        name for name, column in zip(names, columns, strict=True) if column.only_markers
-    )
-    return Part(table.file.name, total, schema, read, untyped=True, only_markers=markers)
+    return Part(table.file.name, total, schema, read, untyped=True)
 
 
 def _fitting(cells: Cells, columns: Sequence[ColumnType], noting: Reading | None) -> Cells:
