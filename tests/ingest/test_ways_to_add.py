@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def stored(collection: vs.Collection) -> tuple[str, list[Any]]:
 
 def by_one_file(make: Make, write: Write, files: list[list[str]]) -> tuple[str, list[Any]]:
     collection = make()
-    collection.add(write("whole.csv", csv_text(sum(files, []), 0)))
+    collection.add(write("whole.csv", csv_text(list(chain.from_iterable(files)), 0)))
     return stored(collection)
 
 
@@ -108,7 +109,7 @@ def test_what_makes_one_file_text_is_refused_by_a_later_command(
     make: Make, write: Write, files: list[list[str]], bad: str
 ) -> None:
     files = [[f'"{cell}"' if "," in cell else cell for cell in cells] for cells in files]
-    cells = [cell.strip('"') or None for cell in sum(files, [])]
+    cells = [cell.strip('"') or None for cell in list(chain.from_iterable(files))]
     for way in (by_one_file, by_one_command):
         assert way(make, write, files) == ("large_string", cells), way.__name__
     with pytest.raises(vs.InvalidInputError) as caught:
@@ -168,7 +169,7 @@ def test_json_numbers_beyond_floats_are_refused_by_line(
 ) -> None:
     good = '{"id": 1, "vector": [1, 2], "x": %s}\n'
     path = write("a.jsonl", good % "1e300" + good % number)
-    with pytest.raises(vs.InvalidInputError, match="a.jsonl, line 2: .* outside the range"):
+    with pytest.raises(vs.InvalidInputError, match=r"a\.jsonl, line 2: .* outside the range"):
         make().add(path)
 
 

@@ -252,6 +252,12 @@ def _stream(
             reading.fail(error, Place(file))
 
 
+def conform_item(item: pa.RecordBatch | Located, schema: pa.Schema, name: str) -> Located:
+    """What a part gave, in that schema: see `conform`."""
+    found = item if isinstance(item, Located) else Located(item, ())
+    return replace(found, batch=conform(found.batch, schema, name))
+
+
 def conform(
     batch: pa.RecordBatch, schema: pa.Schema, name: str, places: Places | None = None
 ) -> pa.RecordBatch:

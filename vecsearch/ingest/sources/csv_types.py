@@ -260,6 +260,8 @@ def _require_exact(texts: pa.Array, floats: pa.Array) -> None:
         if math.isinf(value) and "inf" not in text.lower():
             raise ValueError("a number is beyond the range of floats")
         mantissa, _, exponent = text.lower().partition("e")
+        if text.lstrip("-").isdigit() and not -(2**63) <= int(text) < 2**63:
+            raise ValueError("an integer beyond 64 bits does not become a float")
         if value == 0 and mantissa.strip("-0."):
             raise ValueError("a number is too close to zero for a float")
         if not exponent and math.isfinite(value) and Decimal(mantissa) != Decimal(value):

@@ -41,7 +41,7 @@ def read_jsonl(file: SourceFile) -> Part:
         if not file.reading.skips:
             raise error
 
-    columns, total = Columns(where, file.known), 0
+    columns, total = Columns(where, file.known, lenient=file.reading.skips), 0
     typed = _Typed(file.known)
     dates: dict[str, DateColumn] = {}
     for block in blocks(_objects(text, noted), file.batch_rows, where):
@@ -61,7 +61,7 @@ def read_jsonl(file: SourceFile) -> Part:
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks(_objects(text, read_before), file.batch_rows, where):
-            batch, numbers = fitting_batch(block, schema, where, noted)
+            batch, numbers = fitting_batch(block, schema, where, noted, columns.bad)
             arrays = [
                 column
                 if column.type == field.type
