@@ -194,7 +194,7 @@ def test_tsv_with_unpaired_quotes_is_read_without_quoting(write: Write) -> None:
     ("content", "says"),
     [
         ("id,text\n1,a\n2,b,c\n", ("line 3", "3 cells where the header has 2")),
-        ('id,text\n1,"a\nb"\n2\n', ("line 4", "1 cells")),
+        ('id,text\n1,"a\nb"\n2\n', ("line 4", "1 cell ")),
         ("id,id\n1,2\n", ("t.csv", "duplicate column name 'id'")),
         ("id,text\n1,a\x00b\n", ("line 2", "NUL")),
         ('id,text\n1,a\n2,"b"c\n', ("starts in line 3", "quote")),

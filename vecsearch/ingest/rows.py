@@ -38,7 +38,7 @@ from vecsearch.storage.schema import (
     metadata_schema,
     storage_type,
 )
-from vecsearch.types import BEIR_ID, ID, RESERVED, TEXT, VECTOR
+from vecsearch.types import BEIR_ID, ID, RESERVED, TEXT, VECTOR, counted
 
 LARGEST_ID = 2**63 - 1
 
@@ -251,9 +251,11 @@ class RowChecker:
         if VECTOR not in names and not self.has_embedder:
             raise InvalidInputError(
                 "the data has no column 'vector', and the collection has no embedder",
-                hint=f"give vectors of {self.manifest.dim} numbers, or create the collection with "
+                hint=f"give vectors of {counted(self.manifest.dim, 'number')}, or create the "
+                "collection with "
                 "embedder=",
-                command_hint=f"give vectors of {self.manifest.dim} numbers, or make a new "
+                command_hint=f"give vectors of {counted(self.manifest.dim, 'number')}, or make a "
+                "new "
                 "collection with --embedder",
             )
         if self.generates_ids is False and self.manifest.id_column not in names:

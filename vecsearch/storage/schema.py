@@ -148,12 +148,19 @@ def declare(
         check_column_name(name)
         stored = storable_type(name, kind)
         if name == VECTOR:
-            raise InvalidInputError("schema: the column 'vector' is declared with dim= and dtype=")
+            raise InvalidInputError(
+                "column 'vector' holds the vectors, whose type cannot be declared",
+                hint="dim= and dtype= say what they are",
+                command_hint="--dim says how many numbers each has",
+            )
         if name in (id_name(schema), *text_columns):
             texts = TEXT_TYPES if len(text_columns) == 1 else TEXT_TYPES[:1]
             allowed = ID_TYPES if name == id_name(schema) else texts
             if stored not in allowed:
-                raise InvalidInputError(f"schema: column {name!r} cannot be {type_name(stored)}")
+                what = "ids: integers or strings" if name == id_name(schema) else "texts to embed"
+                raise InvalidInputError(
+                    f"column {name!r} holds the {what}; it cannot be {type_name(stored)}"
+                )
             at = schema.get_field_index(name)
             schema = schema.set(at, schema.field(at).with_type(stored))
         else:

@@ -26,6 +26,7 @@ from vecsearch.ingest.sources.base import (
 from vecsearch.ingest.sources.csv_types import Cells, ColumnType
 from vecsearch.ingest.sources.encoding import MAX_TEXT, TextFile
 from vecsearch.ingest.sources.reading import CsvOptions, Place, Reading
+from vecsearch.types import counted
 
 SNIFFED = 100  # lines that tell what separates the cells
 
@@ -175,7 +176,8 @@ class _Table:
                 yield line, row
                 continue
             error = InvalidInputError(
-                f"{self.file.name}, line {line}: {len(row)} cells where the header has {width} "
+                f"{self.file.name}, line {line}: {counted(len(row), 'cell')} where the header "
+                f"has {width} "
                 f"(separated by {self.delimiter!r}); quote cells that contain the separator",
                 hint='csv={"delimiter": ...} names another separator',
                 command_hint="--delimiter names another separator",
@@ -208,7 +210,7 @@ class _Table:
                     problem = InvalidInputError(
                         f"{self.file.name}, in the row that starts in line {first_line}: {error}; "
                         "a quote inside a cell is doubled, every opened quote is closed, and a "
-                        f"cell has at most {MAX_TEXT:,} characters"
+                        f"cell has at most {counted(MAX_TEXT, 'character')}"
                     )
                     problem.__cause__ = error
                     self._leave_out(problem, first_line, noting)

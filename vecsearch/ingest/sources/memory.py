@@ -23,7 +23,7 @@ from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.row_types import Block
 from vecsearch.ingest.sources.values import row_name
 from vecsearch.ingest.vector_column import is_list_column
-from vecsearch.types import VECTOR
+from vecsearch.types import VECTOR, counted
 
 Matrix = npt.NDArray[Any]
 
@@ -181,7 +181,7 @@ def _vector(value: Any, number: int, dim: int | None = None) -> Matrix:
         )
     if dim is not None and len(vector) != dim:
         raise InvalidInputError(
-            f"{row_name(number)}: a vector of {len(vector)} numbers; the first has {dim}"
+            f"{row_name(number)}: a vector of {counted(len(vector), 'number')}; the first has {dim}"
         )
     return vector
 
