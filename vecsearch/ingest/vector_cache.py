@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.storage import disk
+from vecsearch.storage.arrow_header import require_uncompressed
 from vecsearch.storage.layout import STAGING, VECTOR_CACHE
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.own_files import folder_name
@@ -39,7 +40,7 @@ class VectorCache:
         if not self.folder.is_dir():
             return
         for path in sorted(self.folder.glob("*.arrow")):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 self._load(path, dim)
             self._files.append(path)
 
@@ -51,6 +52,7 @@ class VectorCache:
             content = file.read_buffer()
         if digest(memoryview(content)) != path.stem:
             return  # torn by a crash: its texts are embedded again
+        require_uncompressed(content)
         batch = pa.ipc.open_file(content).get_batch(0)
         vectors = vector_view(batch.column("vector"), dim)
         self._vectors.update(zip(batch.column("key").to_pylist(), vectors, strict=True))
