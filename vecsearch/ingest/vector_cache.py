@@ -20,7 +20,7 @@ from vecsearch.storage import disk
 from vecsearch.storage.arrow_header import require_uncompressed
 from vecsearch.storage.layout import STAGING, VECTOR_CACHE
 from vecsearch.storage.manifest import EmbedderEntry
-from vecsearch.storage.own_files import folder_name
+from vecsearch.storage.own_files import Removal, folder_name
 from vecsearch.storage.schema import vector_array, vector_view
 
 
@@ -93,10 +93,11 @@ class VectorCache:
             self._files.append(path)
 
     def clear(self) -> None:
-        """Remove the cached vectors after the commit; errors are ignored, since it is done."""
+        """Remove the cached vectors after the commit; a warning names those that stay."""
+        removal = Removal()
         for path in self._files:
-            with contextlib.suppress(OSError):
-                disk.remove(path)
+            removal.remove(path)
+        removal.warn()
         with contextlib.suppress(OSError):  # absent, or in use by another add
             self.folder.rmdir()
 
