@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import uuid
@@ -20,7 +21,6 @@ from vecsearch.storage import disk
 from vecsearch.storage.layout import MANIFESTS
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.manifest_json import from_json, to_json
-from vecsearch.storage.own_files import Removal
 
 
 def path_of(root: Path, version: int) -> Path:
@@ -131,6 +131,5 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
             f"another writer committed version {manifest.version} of {root} first: try again"
         ) from error
     finally:
-        removal = Removal()
-        removal.remove(temporary)
-        removal.warn()
+        with contextlib.suppress(OSError):  # garbage collection tries again, and names it
+            temporary.unlink(missing_ok=True)
