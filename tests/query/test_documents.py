@@ -262,9 +262,9 @@ def test_a_passage_comes_with_the_whole_of_the_other_texts(tmp_path: Path) -> No
     }
     c = vs.create(tmp_path / "c.vs", embedder="toy:32", text_columns=["title", "text"], chunker=32)
     c.add([document, {"id": 2, "title": "Cats", "text": "Mice"}])
-    hits = c.search("boats and water", k=20)
     seen = set()
-    for hit in hits:
+    queries = ["Boats of the north", "east and west", "Water is wide", "deep and cold in winter"]
+    for hit in [hit for query in queries for hit in c.search(query, k=20)]:
         (whole,) = c.get([hit.id])
         assert whole is not None and hit.span is not None
         own, other = hit.span.column, {"title": "text", "text": "title"}[hit.span.column]
