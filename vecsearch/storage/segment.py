@@ -42,17 +42,25 @@ class Segment:
 
     Attributes:
         rows: Rows in the file, deleted ones included.
+        file: The mapped file; the first of several.
         batch: The mapped record batch.
     """
 
-    def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
+    def __init__(self, root: Path, ref: FileRef, rows: int | None) -> None:
+        """Map a file.
+
+        Args:
+            root: The collection.
+            ref: The file.
+            rows: How many rows it has; None if that is not known before.
+        """
         self.file = CheckedFile(root, ref)
         self.batch = read_batch(self.file)
-        if self.batch.num_rows != rows:
+        if rows is not None and self.batch.num_rows != rows:
             raise CorruptedError(
                 f"{self.file.path} has {self.batch.num_rows} rows where the manifest says {rows}"
             )
-        self.rows = rows
+        self.rows: int = self.batch.num_rows
         self.schema: pa.Schema = self.batch.schema
         self._whole: set[str] = set()
         self._read_to: dict[str, int] = {}  # rows of a column read from the first on, verified
@@ -169,6 +177,10 @@ class Segment:
     def whole(self) -> pa.RecordBatch:
         """All columns, verified."""
         return self.select(self.schema.names)
+
+    def verify_all(self) -> None:
+        """Compare every block with its checksum. Raises CorruptedError."""
+        self.file.verify_all()
 
     def count_documents(self, live: Mask) -> int:
         """Documents with a row in `live`, bool (rows,)."""
@@ -325,6 +337,10 @@ class WidenedSegment(Segment):
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
         """The ids of a few rows as Python values; their type never changes."""
         return self.stored.ids(rows)
+
+    def verify_all(self) -> None:
+        """Compare every block of the segment with its checksum."""
+        self.stored.verify_all()
 
     def whole(self) -> pa.RecordBatch:
         """All columns, verified and cast."""

@@ -95,7 +95,7 @@ class Snapshot:
     def verify(self) -> None:
         """Compare all segments with their checksums. Raises CorruptedError."""
         for segment in self.segments:
-            segment.file.verify_all()
+            segment.verify_all()
 
     @lazy
     def live(self) -> RowSelection:
