@@ -132,6 +132,13 @@ class NewValues:
     given: Mapping[str, Mask]
     schema: pa.Schema
 
+    def of_all(self) -> pa.RecordBatch | None:
+        """The values as one row, if they are the same for all documents."""
+        if self.given or any(len(array) != 1 for array in self.columns.values()):
+            return None
+        schema = pa.schema([self.schema.field(name) for name in self.columns])
+        return pa.RecordBatch.from_arrays(list(self.columns.values()), schema=schema)
+
     def put(self, batch: pa.RecordBatch, rows: Positions, owners: Positions) -> pa.RecordBatch:
         """`batch` with new values in `rows`; `owners` says which value each of them takes."""
         for name, values in self.columns.items():
@@ -273,8 +280,10 @@ def _update_in_place(
         if len(rows) < REWRITE_SHARE * entry.rows:
             left.append(indices)
             continue
-        batch = latest.segments[number].select(values.columns)
-        new = values.put(batch, rows, owners[indices])
+        new = values.of_all() if len(rows) == entry.rows else None
+        if new is None:
+            batch = latest.segments[number].select(values.columns)
+            new = values.put(batch, rows, owners[indices])
         segments[number] = staging.write_columns(entry, new)
         renamed[entry.name] = segments[number].name
     version = latest.manifest.next(
