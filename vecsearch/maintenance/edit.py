@@ -42,7 +42,7 @@ _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 FIRST_IDS = 10  # that the result of a dry run names
 FIRST_ROWS = 1000  # in which they are looked for
 REWRITE_SHARE = 1 / 8
-"""An update of at least this share of a segment writes its columns anew, so that an index still
+"""An update of at least this share of a segment writes its columns again, so that an index still
 covers it. Other rows are copied to a new segment."""
 
 
