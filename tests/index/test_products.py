@@ -127,6 +127,13 @@ def test_a_damaged_vector_hides_no_other(bad: float) -> None:
             assert one is not None and other is not None
             assert set(best) <= set(one)
             assert set(best) - {row} <= set(other), (row, number)
+    if np.isnan(bad):  # more of them than rows are wanted
+        spoiled = vectors.copy()
+        spoiled[:40] = bad
+        found = products.candidates([(spoiled, 0, None)], queries, 5, _errors, False, 1)
+        for number, rows in enumerate(found):
+            best = 40 + np.argsort(-(vectors[40:].astype(np.float64) @ queries[number]))[:5]
+            assert rows is not None and set(best) <= set(rows)
 
 
 def test_a_time_limit_holds_in_a_batch(tmp_path: Path) -> None:

@@ -151,7 +151,8 @@ class _Nearest:
         """Take products, float32 (queries, rows of a block)."""
         count, width = products.shape
         if not self._kept and not self._new and width > self.k:  # a first bound
-            kth = np.partition(products, width - self.k, axis=1)[:, width - self.k]
+            known = np.where(np.isnan(products), np.float32(-np.inf), products)
+            kth = np.partition(known, width - self.k, axis=1)[:, width - self.k]
             self._raise(np.arange(count), kth)
         whole = width - width % self.part
         tiles = products[:, :whole].reshape(count, -1, self.part)
