@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,24 @@ def test_a_range_is_not_copied(tmp_path: Path, given: pa.RecordBatch) -> None:
     for column in read.columns:
         for buffer in column.buffers():
             assert buffer is None or start <= buffer.address < start + segment.file.buffer.size
+
+
+def test_what_is_handed_out_is_not_pickled_with_the_rest_of_its_file(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(2).normal(size=(ROWS, 8)).astype(np.float32)
+    table = pa.Table.from_batches([_batch()]).append_column(
+        "vector", pa.FixedSizeListArray.from_arrays(vectors.ravel(), 8)
+    )
+    for metric in ("l2", "cosine"):
+        c = vecsearch.create(tmp_path / f"{metric}.vs", dim=8, metric=metric)
+        c.add(table)
+        for batch in c.scan(batch_rows=1_000):
+            assert len(pickle.dumps(batch)) < 1.5 * batch.nbytes + 20_000
+        few = c.to_arrow(where="id < 500")
+        assert len(few) == 500 and len(pickle.dumps(few)) < 1.5 * few.nbytes + 20_000
+        everything = c.to_arrow()
+        assert len(pickle.dumps(everything)) < 2.5 * everything.nbytes
+        again = pickle.loads(pickle.dumps(everything))
+        assert again.drop_columns(["vector"]).equals(everything.drop_columns(["vector"]))
 
 
 def test_no_range_holds_a_damaged_byte(tmp_path: Path, given: pa.RecordBatch) -> None:

@@ -26,6 +26,7 @@ from vecsearch.types import CHUNK, VECTOR, Id
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
 IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in milliseconds, once
 FEW_ROWS = 64  # so few rows are verified faster one by one than by numpy
+FEW_BYTES = 4096  # beside a batch, which are no reason to copy it
 WHOLE: Layout = (0, 0, None, 0)
 
 
@@ -355,6 +356,17 @@ def is_run(rows: npt.NDArray[np.int64]) -> bool:
         and int(rows[-1]) - int(rows[0]) == count - 1
         and bool((rows[1:] - rows[:-1] == 1).all())
     )
+
+
+def without_unused(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, copied if it is a small part of a mapped file.
+
+    A slice is pickled with all of the column that it is of, and keeps the file on the disk.
+    """
+    if batch.get_total_buffer_size() <= 2 * batch.nbytes + FEW_BYTES:
+        return batch
+    columns = [pa.concat_arrays([column]) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:

@@ -30,7 +30,7 @@ from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_view
-from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment import Segment, without_unused
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import NORM, RESERVED, VECTOR, Id, Metric
 
@@ -191,7 +191,7 @@ class Snapshot:
     def take(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
         """Columns of rows, in the order of `positions`. Vectors are returned as they were given."""
         batch = self.take_stored(self._stored_names(names), positions)
-        return self._as_given(names, batch)
+        return without_unused(self._as_given(names, batch))
 
     def take_stored(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
         """Columns of rows as they are stored, in the order of `positions`."""
