@@ -16,6 +16,8 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import ctypes
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,7 +27,6 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
 from vecsearch.common.deadline import check_time
 from vecsearch.common.engines import engine_for
-from vecsearch.common.fork import Lock
 
 LEAST_QUERIES = 4  # from so many queries on, products are faster than one query after another
 MOST_K = 2048  # for more, what is kept of the products is most of the work
@@ -216,7 +217,7 @@ class _Blas:
     """The library that numpy multiplies matrices with, if it is the OpenBLAS of numpy's wheels."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._users = 0
         self._before = 1
         self._library: ctypes.CDLL | None = None
@@ -245,8 +246,20 @@ class _Blas:
             if self._library is not None and self._users == 0:
                 self._library.scipy_openblas_set_num_threads64_(self._before)
 
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork(self) -> None:
+        self._lock.release()
+
 
 _BLAS = _Blas()
+# A fork waits while the number of threads is set: the child would find OpenBLAS's own lock taken.
+os.register_at_fork(
+    before=_BLAS.before_fork,
+    after_in_parent=_BLAS.after_fork,
+    after_in_child=_BLAS.after_fork,
+)
 
 
 @contextlib.contextmanager

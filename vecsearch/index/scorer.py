@@ -149,7 +149,8 @@ class VectorScorer:
         """
         if not selection.count or not len(queries):
             return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
-        if len(queries) >= products.LEAST_QUERIES and k <= products.MOST_K:
+        many = len(queries) >= products.LEAST_QUERIES and k <= products.MOST_K
+        if many and not exact.is_forked():  # a lock of OpenBLAS may be held there for ever
             return self._search_by_products(queries, k, selection, threads)
         return self._search_by_scores(queries, k, selection, threads)
 
