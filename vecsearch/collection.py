@@ -1700,7 +1700,9 @@ class Collection:
         names = snapshot.columns if columns is None else check_names("columns", columns)
         snapshot.check_columns(names)
         return pa.Table.from_batches(
-            snapshot.scan(names, self._searching().selector.select(where, ids)),
+            snapshot.scan(
+                names, self._searching().selector.select(where, ids), snapshot.table_rows(names)
+            ),
             schema=snapshot.schema_of(names),
         )
 

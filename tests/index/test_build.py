@@ -211,7 +211,7 @@ def test_held_out_rows_are_not_in_the_index_while_it_is_measured(
     assert extended.how == "extended"
     (before, after) = measured
     assert before[:2] == (ROWS - 600, 600)
-    assert after[0] == extended.rows - after[1] and after[1] == (extended.rows - ROWS) // 2
+    assert after[0] == extended.rows - after[1] and after[1] == builder.MIN_QUERIES
     assert min(before[2], after[2]) > 0.01
 
 
