@@ -1787,6 +1787,7 @@ class Collection:
             self.path,
             manifest,
             lambda entry: kernel_for(entry.recipe, manifest.metric, manifest.dtype),
+            self._store.files.calibration,
         )
 
     def versions(self) -> list[VersionInfo]:

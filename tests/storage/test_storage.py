@@ -164,8 +164,15 @@ INDEXES = st.builds(
     st.just(("segments/a",)),
     st.integers(20, 30),
     st.just({"kind": "hnsw"}),
-    st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}),
     st.none() | FILES,
+)
+CALIBRATED = st.one_of(
+    st.builds(lambda index, file: replace(index, calibration=file), INDEXES, FILES),
+    st.builds(
+        replace,
+        INDEXES,
+        inline_calibration=st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}),
+    ),
 )
 
 
@@ -191,7 +198,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         text_column=text,
         embedder=draw(st.builds(EmbedderEntry, TEXTS, st.text("0af"))) if text else None,
         segments=tuple(draw(st.lists(SEGMENTS, max_size=3))),
-        indexes=tuple(draw(st.lists(INDEXES, max_size=2))),
+        indexes=tuple(draw(st.lists(CALIBRATED, max_size=2))),
     )
 
 
@@ -323,7 +330,9 @@ def test_eight_newest_small_segments_are_due_for_a_merge() -> None:
 
     def run(*rows: int, covered: int = 0) -> slice | None:
         segments = entries(*rows)
-        index = IndexEntry("i", (), tuple(item.name for item in segments[:covered]), 1, {}, {})
+        index = IndexEntry(
+            "i", (), tuple(item.name for item in segments[:covered]), 1, {}, None, None, {}
+        )
         return due(replace(manifest, segments=segments, indexes=(index,) if covered else ()))
 
     assert run(*[1] * 7) is None

@@ -66,6 +66,12 @@ def labels(rows: Any) -> Forgery:
     return arrow(lambda root: log.load(root).indexes[0].labels, {"row": rows})
 
 
+def calibration(content: bytes) -> Forgery:
+    return lambda root: forge.replace_file(
+        root, log.load(root).indexes[0].calibration.name, content
+    )
+
+
 def whole_segment(change: Callable[[pa.RecordBatch], bytes]) -> Forgery:
     def forgery(root: Path) -> None:
         name = segment(root).file.name
@@ -195,6 +201,11 @@ EXACT: dict[str, Forgery] = {  # derived data: a warning, and exact search
     "a radius that is a list": part(max_radius=np.arange(3)),
     "facts that are no JSON": part(facts=np.frombuffer(b"\xff[[[", np.uint8)),
     "facts too deep": part(facts=np.frombuffer(b"[" * 100_000, np.uint8)),
+    "a calibration that is no JSON": calibration(b"\xff[[["),
+    "a calibration too deep": calibration(b"[" * 100_000),
+    "a calibration that is a list": calibration(b"[]"),
+    "a calibration without end": calibration(b'{"surface": [[1e999, 1, 1, 1, 1, 1]]}'),
+    "a point deeper than the index": calibration(b'{"surface": [[8, 99, 10, 0.5, 0.4, 2.5]]}'),
     "links outside": graph("neighbors", slice(None), INDEXED),
     "a link far outside": graph("neighbors", 3, 2 * 10**9),
     "a link below -1": graph("neighbors", 3, -5),
@@ -283,8 +294,16 @@ def test_mutated_files_end_no_process(whole: Path, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     latest = log.load(whole)
     entry, index = latest.segments[0], latest.indexes[0]
-    assert entry.tombstones is not None and index.labels is not None
-    refs = (entry.file, entry.ids, entry.tombstones, index.labels, *index.files * 3)
+    assert entry.tombstones is not None
+    assert index.labels is not None and index.calibration is not None
+    refs = (
+        entry.file,
+        entry.ids,
+        entry.tombstones,
+        index.labels,
+        index.calibration,
+        *index.files * 3,
+    )
     roots = []
     for number in range(len(refs) * (100 if SOAK else 3)):
         name = refs[number % len(refs)].name

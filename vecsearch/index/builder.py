@@ -187,7 +187,7 @@ class Builder:
         few rows are new, the previous calibration is kept as it is.
         """
         entry, new_rows = extension.entry, extension.new_rows
-        previous = Calibration.from_mapping(entry.calibration)
+        previous = self.attached.calibration
         few = len(new_rows) < MIN_NEW
         held_out = new_rows[:0]
         if not few:

@@ -64,7 +64,9 @@ class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             these segments.
         rows: Rows in the index.
         recipe: How it was built.
-        calibration: The recall and the cost that were measured.
+        calibration: The file that says which recall and cost were measured; None in manifests that
+            hold that themselves. `OpenFiles.calibration` reads both.
+        inline_calibration: What older manifests hold themselves; None where there is a file.
         labels: An Arrow file that gives the row of each label, -1 for a deleted row; None if
             label i is row i.
     """
@@ -74,8 +76,9 @@ class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     covers: tuple[str, ...]
     rows: Count
     recipe: Mapping[str, Any]
-    calibration: Mapping[str, Any] = msgspec.field(name=CALIBRATION_KEY)
     labels: FileRef | None = None
+    calibration: FileRef | None = None
+    inline_calibration: Mapping[str, Any] | None = msgspec.field(name=CALIBRATION_KEY, default=None)
 
 
 class EmbedderEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +185,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 yield f"indexes[{number}].files[{file_number}]", ref
             if index.labels is not None:
                 yield f"indexes[{number}].labels", index.labels
+            if index.calibration is not None:
+                yield f"indexes[{number}].calibration", index.calibration
         for file_number, ref in enumerate(self.embedder.files if self.embedder else ()):
             yield f"embedder.files[{file_number}]", ref
 

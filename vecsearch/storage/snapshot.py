@@ -61,6 +61,11 @@ class Snapshot:
         """Whether the manifest that this snapshot holds is still the file at its path."""
         return self._lock.is_in_place()
 
+    def is_latest(self) -> bool:
+        """Whether this is still the latest version, and the manifest it holds in its place."""
+        newest = log.versions(self.root)[-1:]
+        return newest == [self.manifest.version] and self.is_in_place()
+
     def read_as(self, schema: pa.Schema) -> Snapshot:
         """The same rows with wider columns, for the change that is about to be committed.
 

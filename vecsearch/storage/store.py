@@ -23,7 +23,8 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vecsearch.common.arguments import check_seconds
@@ -83,14 +84,19 @@ class Store:
         self.files = OpenFiles(root)
         self.lock_timeout = check_seconds("lock_timeout", lock_timeout)
         self.limits = limits
+        self._opened: Callable[[], Snapshot | None] = lambda: None  # the latest version, as opened
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it
 
     def snapshot(self, version: int | None = None) -> Snapshot:
-        """Open one version, or the latest."""
+        """Open one version, or the latest; the same object while it is in use and is the latest."""
         require_real_folders(self.root)
-        opened = open_snapshot(self.root, self.files, version)
+        opened = self._opened() if version is None else None
+        if opened is None or not opened.is_latest():
+            opened = open_snapshot(self.root, self.files, version)
         self.files.folder.check(opened.manifest)
+        if version is None:
+            self._opened = weakref.ref(opened)
         return opened
 
     @contextlib.contextmanager
