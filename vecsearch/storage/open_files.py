@@ -20,12 +20,17 @@ from vecsearch.storage.ids import IdIndex
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.opened_folder import OpenedFolder
 from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment_masks import SegmentMasks
 
 T = TypeVar("T")
 
 
 class OpenFiles:
-    """Open files by name. A name is never used twice, so all snapshots share them. Thread-safe."""
+    """Open files by name. A name is never used twice, so all snapshots share them. Thread-safe.
+
+    Attributes:
+        masks: Which rows of the segments the filters used last keep.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -33,6 +38,7 @@ class OpenFiles:
         self._lock = Lock()
         self._open: dict[str, Any] = {}
         self._remembered: dict[str, tuple[tuple[Any, ...], Any]] = {}
+        self.masks = SegmentMasks()
 
     def get(self, name: str, open_file: Callable[[], T]) -> T:
         """The open file of this name; `open_file` opens it if it is not open yet."""
@@ -86,6 +92,7 @@ class OpenFiles:
     def keep_only(self, manifests: Iterable[Manifest]) -> None:
         """Close the files that none of these versions names."""
         names = {ref.name for version in manifests for ref in version.files()}
+        self.masks.keep_only(names)
         with self._lock:
             self._open = {name: item for name, item in self._open.items() if name in names}
             self._remembered = {
