@@ -21,7 +21,7 @@ from vecsearch.storage.snapshot import Snapshot
 
 class CoveredRows:
     """An index and where its rows are. It holds for all versions that have the covered segments in
-    the same places, so that a commit does not make it anew. Thread-safe.
+    the same places, so that a commit does not make it again. Thread-safe.
 
     Attributes:
         index: The index.

@@ -35,7 +35,7 @@ json_paths.py  the same for paths into JSON columns
 path_syntax.py the names, keys and positions of a path
 syntax.py      text -> sqlglot's tree, after checks of size and words
 sql.py         tree -> condition, through an allow-list
-simple.py      comparisons joined by AND, without sqlglot
+simple.py      simple conditions joined by AND, without sqlglot
 
 A pyarrow Expression follows Arrow's rules instead; there, for example, NaN equals nothing.
 """

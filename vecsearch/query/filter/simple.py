@@ -1,8 +1,9 @@
-"""Comparisons joined by AND, compiled without sqlglot, whose import takes longer than most filters.
+"""Conditions joined by AND, compiled without sqlglot, whose import takes longer than most filters.
 
-Only what can be read in one way is taken: `name op constant`, where the name is exactly that of a
-column, and in double quotes or no word of SQL. All else is left to `sql.py`; so is what cannot be
-compiled, as errors are the same then. A test compares both on many texts.
+Only what can be read in one way is taken: `name op constant`, `name LIKE 'text'`, and `name IN
+(constants)`, where the name is exactly that of a column, and in double quotes or no word of SQL.
+All else is left to `sql.py`; so is what cannot be compiled, as errors are the same then. A test
+compares both on many texts.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ import pyarrow as pa
 
 from vecsearch.common.json_column import is_json
 from vecsearch.errors import FilterError
-from vecsearch.query.filter.compare import compare, conjunction
+from vecsearch.query.filter.compare import compare, conjunction, membership
+from vecsearch.query.filter.functions import like
 from vecsearch.query.filter.values import Literal, Value, column, is_vector, number, shorten
 
 MOST_CHARACTERS: Final = 1000
 _SPACE = r"[ \t\r\n]"
 _QUOTED = r"\\\x00-\x1f\ud800-\udfff"  # what may not be within quotes
+_CONSTANT = rf"""(?: -?[0-9]+ (?: \.[0-9]+ )? (?! [\w.] ) | '[^'{_QUOTED}]*' (?! ['\w] ) )"""
 _TERM = re.compile(
     rf"""{_SPACE}*
     (?: (?P<name> [A-Za-z_][A-Za-z0-9_]* ) | "(?P<quoted> [^"{_QUOTED}]+ )" ) {_SPACE}*
-    (?P<op> <= | >= | <> | != | = | < | > ) {_SPACE}*
-    (?: (?P<number> -?[0-9]+ (?: \.[0-9]+ )? ) (?! [\w.] )
-      | '(?P<text> [^'{_QUOTED}]* )' (?! ['\w] ) ) {_SPACE}*""",
-    re.VERBOSE,
+    (?: (?P<op> <= | >= | <> | != | = | < | > ) {_SPACE}* (?P<constant> {_CONSTANT} )
+      | (?<! \w ) (?P<like> I?LIKE ) {_SPACE}* (?P<pattern> (?=') {_CONSTANT} )
+      | (?<! \w ) IN {_SPACE}*
+        \( {_SPACE}* (?P<list> {_CONSTANT} (?: {_SPACE}*,{_SPACE}* {_CONSTANT} )* ) {_SPACE}* \)
+    ) {_SPACE}*""",
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-_AND = re.compile(rf"AND(?={_SPACE})", re.IGNORECASE)
+_AND = re.compile(rf"AND(?={_SPACE})", re.IGNORECASE | re.ASCII)
 # Every word that sqlglot knows, whether or not it would take it for a column here.
 WORDS: Final = frozenset(
     """
@@ -74,7 +79,8 @@ def compile_simple(text: str, schema: pa.Schema) -> tuple[Value, set[str]] | Non
     if terms is None:
         return None
     conditions, names = [], set()
-    for name, op, literal in terms:
+    for term in terms:
+        name = term["name"] or term["quoted"]
         if schema.names.count(name) != 1:
             return None
         kind = schema.field(name).type
@@ -82,14 +88,14 @@ def compile_simple(text: str, schema: pa.Schema) -> tuple[Value, set[str]] | Non
             return None
         names.add(name)
         try:
-            conditions.append(compare(op, column(name, kind), _constant(literal)))
+            conditions.append(_condition(term, column(name, kind)))
         except FilterError:
             return None
     return (conditions[0] if len(conditions) == 1 else conjunction(conditions)), names
 
 
-def _terms(text: str) -> list[tuple[str, str, str]] | None:
-    """The name, the operator and the constant of each comparison; None for any other text."""
+def _terms(text: str) -> list[re.Match[str]] | None:
+    """The conditions that AND joins; None if there is something else in the text."""
     if len(text) > MOST_CHARACTERS:
         return None
     terms, at = [], 0
@@ -97,9 +103,7 @@ def _terms(text: str) -> list[tuple[str, str, str]] | None:
         term = _TERM.match(text, at)
         if term is None or (term["name"] or "").upper() in WORDS:
             return None
-        op = "<>" if term["op"] == "!=" else term["op"]
-        constant = term["number"] if term["text"] is None else f"'{term['text']}"
-        terms.append((term["name"] or term["quoted"], op, constant))
+        terms.append(term)
         at = term.end()
         if at == len(text):
             return terms
@@ -109,7 +113,16 @@ def _terms(text: str) -> list[tuple[str, str, str]] | None:
         at = joined.end()
 
 
+def _condition(term: re.Match[str], value: Value) -> Value:
+    if term["like"]:
+        return like(value, term["pattern"][1:-1], "", ignore_case=term["like"].upper() == "ILIKE")
+    if term["list"]:
+        constants = re.findall(_CONSTANT, term["list"], re.VERBOSE | re.ASCII)
+        return membership(value, [_constant(written) for written in constants])
+    return compare("<>" if term["op"] == "!=" else term["op"], value, _constant(term["constant"]))
+
+
 def _constant(written: str) -> Literal:
     if written[0] == "'":
-        return Literal(written[1:], f"'{shorten(written[1:])}'")
+        return Literal(written[1:-1], f"'{shorten(written[1:-1])}'")
     return Literal(number(written), shorten(written))
