@@ -62,6 +62,10 @@ def dead(rows: Any) -> Forgery:
     return arrow(lambda root: segment(root).tombstones, {"row": rows})
 
 
+def dead_bits(mask: Any) -> Forgery:
+    return arrow(lambda root: segment(root).tombstones, {"deleted": mask})
+
+
 def labels(rows: Any) -> Forgery:
     return arrow(lambda root: log.load(root).indexes[0].labels, {"row": rows})
 
@@ -163,6 +167,11 @@ REFUSED: dict[str, Forgery] = {  # data: an error that names the file
     "deleted rows below 0": dead(np.array([-1])),
     "deleted rows that are no numbers": dead(np.array([np.nan])),
     "deleted rows that are null": dead(pa.array([None], pa.uint32())),
+    "too few bits": dead_bits(np.arange(ROWS - 1) == 0),
+    "too many bits": dead_bits(np.arange(ROWS + 1) == 0),
+    "two deleted, not one": dead_bits(np.arange(ROWS) < 2),
+    "bits that are null": dead_bits(pa.array([None] + [True] * (ROWS - 1))),
+    "bits that are numbers": dead_bits(np.zeros(ROWS, np.uint32)),
     "a compressed segment": whole_segment(lambda batch: forge.arrow_bytes(batch, "zstd")),
     "fewer rows": whole_segment(lambda batch: forge.arrow_bytes(batch.slice(0, 5))),
     "ids of another type": whole_segment(with_column("id", pa.array(range(ROWS)))),

@@ -24,11 +24,12 @@ from vecsearch.storage.derived import Comparison
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.layout import MANIFESTS
 from vecsearch.storage.manifest import Manifest, SegmentEntry
-from vecsearch.storage.open_files import OpenFiles, read_tombstones
+from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment, can_read_as
 from vecsearch.storage.snapshot import open_snapshot
+from vecsearch.storage.tombstones import read_tombstones
 from vecsearch.types import CHUNK
 
 MODEL_REMEDY = "restore a backup, or open the collection with the model itself: embedder=..."

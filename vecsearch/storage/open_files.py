@@ -21,6 +21,7 @@ from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.opened_folder import OpenedFolder
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.segment_masks import SegmentMasks
+from vecsearch.storage.tombstones import read_tombstones
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ class OpenFiles:
 
 
 def read_rows(root: Path, ref: disk.FileRef, kind: pa.DataType) -> Positions:
-    """A file of row numbers: tombstones (uint32) or labels (int64). Returns int64.
+    """A file of row numbers of this type. Returns int64.
 
     Raises CorruptedError.
     """
@@ -111,21 +112,3 @@ def read_rows(root: Path, ref: disk.FileRef, kind: pa.DataType) -> Positions:
     file.verify_all()
     numbers = read_numbers(file, {"row": kind}).column(0).to_numpy()
     return np.asarray(numbers).astype(np.int64)
-
-
-def read_tombstones(root: Path, ref: disk.FileRef, entry: SegmentEntry) -> Positions:
-    """The deleted rows of a segment: int64, ascending. Raises CorruptedError."""
-    rows, path = read_rows(root, ref, pa.uint32()), root / ref.name
-    if len(rows) != entry.deleted:
-        raise CorruptedError(
-            f"{path} has {len(rows)} rows where the manifest says {entry.deleted}: "
-            "see `vecsearch check`"
-        )
-    if (np.diff(rows) <= 0).any():
-        raise CorruptedError(f"{path}: its rows are not ascending: see `vecsearch check`")
-    if len(rows) and rows[-1] >= entry.rows:
-        raise CorruptedError(
-            f"{path} names rows that its segment of {entry.rows} does not have: "
-            "see `vecsearch check`"
-        )
-    return rows

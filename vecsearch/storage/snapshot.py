@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
@@ -131,7 +131,7 @@ class Snapshot:
             if not len(rows):
                 continue
             owner = order[found]
-            matches = ~np.isin(rows, self.files.tombstones(entry))
+            matches = ~_among(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
                 stored = self.segments[number].take([self.manifest.id_column], rows).column(0)
                 same = pc.equal(stored, ids.take(pa.array(owner)))
@@ -273,6 +273,15 @@ class Snapshot:
             at = batch.schema.names.index(VECTOR)
             batch = batch.set_column(at, batch.schema.field(at), vector_array(vectors))
         return batch.select(list(names))
+
+
+def _among(rows: Positions, sorted_rows: Positions) -> Mask:
+    """Which of a few rows are among many ascending ones."""
+    if not len(sorted_rows):
+        return np.zeros(len(rows), bool)
+    nearest = np.minimum(np.searchsorted(sorted_rows, rows), len(sorted_rows) - 1)
+    found: Mask = sorted_rows[nearest] == rows
+    return found
 
 
 class _Segments(Sequence[Segment]):

@@ -18,10 +18,10 @@ from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
-from vecsearch.storage.open_files import read_tombstones
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.tombstones import read_tombstones, tombstone_batch
 from vecsearch.types import VECTOR
 
 
@@ -66,7 +66,7 @@ class Staging:
         return entry
 
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
-        """Write a file of row numbers (tombstones: uint32; labels: int64)."""
+        """Write a file of row numbers (labels: int64)."""
         return self.write(
             place, suffix, lambda path: write_batch(path, pa.record_batch({"row": rows}))
         )
@@ -84,13 +84,14 @@ class Staging:
         self, entry: SegmentEntry, segment: Segment, rows: Positions
     ) -> SegmentEntry:
         """The entry of a segment after more of its rows are deleted."""
-        deleted = np.union1d(self._tombstones(entry), rows)
         live = np.ones(entry.rows, bool)
-        live[deleted] = False
+        live[self._tombstones(entry)] = False
+        live[rows] = False
+        batch = tombstone_batch(np.flatnonzero(~live), entry.rows)
         return replace(
             entry,
-            tombstones=self.write_rows(SEGMENTS, ".dead.arrow", deleted.astype(np.uint32)),
-            deleted=len(deleted),
+            tombstones=self.write(SEGMENTS, ".dead.arrow", lambda path: write_batch(path, batch)),
+            deleted=entry.rows - int(np.count_nonzero(live)),
             documents=segment.count_documents(live),
         )
 
