@@ -218,7 +218,14 @@ def _run(kind: str, comparison: Comparison, findings: dict[str, Finding]) -> Non
 
 
 def _files(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
-    """Every file a version names, with its kind."""
+    """Every file a version names, with its kind; those of checksums before what they are of."""
+    for kind, ref in _described_files(manifest):
+        if ref.checksum_file is not None:
+            yield kind, ref.checksum_file
+        yield kind, ref
+
+
+def _described_files(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
     for entry in manifest.segments:
         yield "segment", entry.file
         if entry.tombstones is not None:

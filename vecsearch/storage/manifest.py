@@ -174,7 +174,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [ref for _, ref in self.located_files()]
 
     def located_files(self) -> Iterator[tuple[str, FileRef]]:
-        """Every file this version needs, each after the path of its entry in the manifest."""
+        """Every file this version needs, each after the path of its entry in the manifest.
+
+        The file of a large file's checksums follows it.
+        """
+        for path, ref in self._described_files():
+            yield path, ref
+            if ref.checksum_file is not None:
+                yield f"{path}.sums", ref.checksum_file
+
+    def _described_files(self) -> Iterator[tuple[str, FileRef]]:
         for number, segment in enumerate(self.segments):
             yield f"segments[{number}].file", segment.file
             yield f"segments[{number}].ids", segment.ids

@@ -180,7 +180,8 @@ def _check_file(ref: FileRef, where: str) -> None:
         in_place and not {"", ".", ".."} & set(parts) and not {"\\", "\0"} & set(ref.name),
         f"{where}: {ref.name!r} is not the name of a file in the collection",
     )
-    wanted = 8 * -(-ref.bytes // BLOCK)
+    _require(not (ref.crc32 and ref.sums), f"{where} ({ref.name}): it has checksums twice")
+    wanted = 0 if ref.sums else 8 * -(-ref.bytes // BLOCK)
     _require(
         len(ref.crc32) == wanted,
         f"{where} ({ref.name}): {ref.bytes} bytes have {wanted} digits of checksums",

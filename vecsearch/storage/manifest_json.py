@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from vecsearch.common.json_column import type_name
 from vecsearch.errors import CorruptedError
+from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import CALIBRATION_KEY
 from vecsearch.storage.manifest import FORMAT, IndexEntry, Manifest
 from vecsearch.storage.manifest_check import require_consistent
@@ -122,6 +123,8 @@ def _plain(value: Any) -> Any:
     }
     if isinstance(value, IndexEntry):  # it has one of the two
         del plain[CALIBRATION_KEY if value.inline_calibration is None else "calibration"]
+    elif isinstance(value, FileRef) and not value.sums:
+        del plain["sums"]
     return plain
 
 

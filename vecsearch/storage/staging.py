@@ -41,7 +41,10 @@ class Staging:
         disk.write_file(path, write)
         final = f"{place}/{name}"
         self._staged[final] = path
-        return disk.describe(self.root, path, final)
+        ref = disk.put_sums_apart(disk.describe(self.root, path, final), path)
+        if ref.checksum_file is not None:
+            self._staged[ref.checksum_file.name] = path.with_name(path.name + disk.SUMS_SUFFIX)
+        return ref
 
     def write_model(self, prefix: str, save: Callable[[Path], None]) -> tuple[FileRef, ...]:
         """Let `save` write and sync a new folder that will be in "models"; the files in it."""
