@@ -164,3 +164,40 @@ def test_what_a_manifest_should_not_have_is_refused(root: Path) -> None:
 def test_live_rows_are_those_not_deleted() -> None:
     ref = FileRef("segments/a", 1, "")
     assert [SegmentEntry(ref, ref, 5, 5, deleted).live for deleted in (0, 2, 5)] == [5, 3, 0]
+
+
+def test_a_commit_reads_one_manifest_and_parses_what_it_writes(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def counted(name: str) -> None:
+        original = getattr(log, name)
+
+        def counting(*args: object) -> object:
+            calls.append(name)
+            return original(*args)
+
+        monkeypatch.setattr(log, name, counting)
+
+    with vs.create(root, dim=2, keep_versions=2) as c:
+        c.add([[1.0, 2.0]])
+        counted("_read")
+        counted("from_json")
+        for change in (
+            lambda: c.add([[2.0, 1.0]]),
+            lambda: c.delete([0]),
+            lambda: c.add([[0.0, 1.0]], on_conflict="replace"),
+        ):
+            calls.clear()
+            change()
+            assert sorted(calls) == ["_read", "from_json"]
+        calls.clear()
+        c.search([1.0, 1.0], k=1)
+        c.refresh()
+        assert calls == []
+        for _ in range(12):
+            calls.clear()
+            c.add([[2.0, 1.0]])
+            assert calls.count("from_json") == 1  # also where old versions are removed
+        assert len(log.versions(root)) < 12

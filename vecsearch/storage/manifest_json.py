@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -118,14 +119,18 @@ def _plain(value: Any) -> Any:
     """A struct or a schema as JSON has it."""
     if isinstance(value, pa.Schema):
         return base64.b64encode(value.serialize().to_pybytes()).decode()
-    plain = {
-        field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)
-    }
+    plain = {on_disk: getattr(value, name) for on_disk, name in _fields(type(value))}
     if isinstance(value, IndexEntry):  # it has one of the two
         del plain[CALIBRATION_KEY if value.inline_calibration is None else "calibration"]
     elif isinstance(value, FileRef) and not value.sums:
         del plain["sums"]
     return plain
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """The names of a struct's fields on disk and in Python."""
+    return [(field.encode_name, field.name) for field in msgspec.structs.fields(kind)]
 
 
 def _decode_schema(_: type, text: Any) -> pa.Schema:
