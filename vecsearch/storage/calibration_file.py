@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from vecsearch.errors import CorruptedError
-from vecsearch.storage.disk import CheckedFile
-from vecsearch.storage.manifest import IndexEntry
+from vecsearch.storage.disk import CheckedFile, FileRef
+from vecsearch.storage.layout import INDEXES
+from vecsearch.storage.manifest import IndexEntry, Manifest, replace
 from vecsearch.storage.manifest_check import check_calibration
 
 SUFFIX: Final = ".calibration.json"
@@ -42,3 +43,25 @@ def read_calibration(root: Path, entry: IndexEntry) -> Mapping[str, Any]:
             "repair builds the index again."
         ) from error
     return stored
+
+
+def put_calibrations_apart(
+    version: Manifest, write: Callable[[str, str, Callable[[Path], None]], FileRef]
+) -> Manifest:
+    """The version with a file for each calibration that an older manifest held itself.
+
+    Args:
+        version: A version that is about to be committed.
+        write: `Staging.write`.
+    """
+    if all(entry.inline_calibration is None for entry in version.indexes):
+        return version
+
+    def apart(entry: IndexEntry) -> IndexEntry:
+        stored = entry.inline_calibration
+        if stored is None:
+            return entry
+        ref = write(INDEXES, SUFFIX, lambda path: write_calibration(path, stored))
+        return replace(entry, calibration=ref, inline_calibration=None)
+
+    return replace(version, indexes=tuple(map(apart, version.indexes)))

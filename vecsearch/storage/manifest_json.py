@@ -119,7 +119,7 @@ def _plain(value: Any) -> Any:
     """A struct or a schema as JSON has it."""
     if isinstance(value, pa.Schema):
         return base64.b64encode(value.serialize().to_pybytes()).decode()
-    plain = {on_disk: getattr(value, name) for on_disk, name in _fields(type(value))}
+    plain = {on_disk: getattr(value, name) for on_disk, name in _fields(value.__class__)}
     if isinstance(value, IndexEntry):  # it has one of the two
         del plain[CALIBRATION_KEY if value.inline_calibration is None else "calibration"]
     elif isinstance(value, FileRef) and not value.sums:

@@ -32,6 +32,7 @@ from vecsearch.common.deadline import check_time, seconds_left
 from vecsearch.common.fork import Lock
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.storage import disk, garbage, locks, log
+from vecsearch.storage.calibration_file import put_calibrations_apart
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.locks import FileLock
@@ -157,6 +158,8 @@ class Store:
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version, all of it or nothing. The caller holds the lock."""
         self.files.folder.check(version)
+        if staging is not None:
+            version = put_calibrations_apart(version, staging.write)
         try:
             changed = staging.publish(version) if staging is not None else set()
             log.commit(self.root, version, changed)
