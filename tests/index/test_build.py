@@ -433,7 +433,7 @@ def test_advice_says_what_building_again_would_do(
     assert advice.micros - advice.micros_after == outside + 1500
     assert str(advice).startswith(
         "extending the index is worthwhile: 1,5"
-    ) and f"rows were deleted; a search takes about {advice.micros:,.0f}" in str(advice)
+    ) and f"rows deleted; a search takes about {advice.micros:,.0f}" in str(advice)
     assert c.build_index(recipe="IVF32,Flat").how == "extended"
     c.delete(where="id < 3000")
     advice = c.index_advice()

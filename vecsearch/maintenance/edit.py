@@ -23,7 +23,8 @@ from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import RowChecker, check_times
 from vecsearch.ingest.sources.dicts import to_array, to_batch
-from vecsearch.ingest.sources.row_types import Block, Columns, row_name
+from vecsearch.ingest.sources.row_types import Block, Columns
+from vecsearch.ingest.sources.values import row_name
 from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.layout import SEGMENTS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
+from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
@@ -124,12 +123,10 @@ class Staging:
 
     def withdraw(self) -> None:
         """Remove what `publish` moved, because the version was not committed."""
+        removal = Removal()
         for path in self._moved:
-            with contextlib.suppress(OSError):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    disk.remove(path)
+            removal.remove(path)
+        removal.warn()
 
 
 def delete_rows(
