@@ -1791,6 +1791,7 @@ class Collection:
             self.path,
             manifest,
             lambda entry: kernel_for(entry.recipe, manifest.metric, manifest.dtype),
+            self._store.files.calibration,
         )
 
     def versions(self) -> list[VersionInfo]:

@@ -154,7 +154,7 @@ def _manifest_body() -> str:
         (SegmentEntry(ref, ref, 4, 3, 1, ref),),
         (
             IndexEntry(
-                "b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, manifest, index
+                "b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, index, None, manifest
             ),
         ),
     )

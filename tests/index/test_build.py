@@ -15,8 +15,9 @@ from support.data import brute_force, clustered
 import vecsearch as vs
 from vecsearch.evaluation.metrics import bootstrap_interval
 from vecsearch.index import builder
+from vecsearch.index.attached import CoveredRows
 from vecsearch.index.auto import training_rows
-from vecsearch.index.calibration import OperatingPoint
+from vecsearch.index.calibration import Calibration, OperatingPoint
 from vecsearch.index.faiss import FaissIndex
 from vecsearch.index.growth import Growth
 from vecsearch.storage.manifest import IndexEntry
@@ -224,9 +225,10 @@ def test_builds_are_reproducible_whatever_the_threads(
         c = vs.create(tmp_path / f"{threads}.vs", dim=DIM)
         c.add(vectors[:ROWS])
         c.build_index(recipe="low-latency", seed=3, threads=threads)
-        index, entry = c._searching().attached.index, c._searching().attached.entry
-        assert index is not None and entry is not None
-        points = [point[:6] for point in entry.calibration["surface"]]  # without the latency
+        index = c._searching().attached.index
+        assert index is not None
+        surface = c.info().indexes[0].calibration["surface"]
+        points = [point[:6] for point in surface]  # without the latency
         found = [
             c.search(query, k, recall=recall)
             for k, recall in ((1, 0.9), (10, 0.95), (50, 0.99))
@@ -460,8 +462,8 @@ def test_an_index_whose_recipe_holds_the_removed_key_rescore_is_extended() -> No
     changes = Growth(indexed=1000, new=10, deleted=0)
 
     def reason(**stored: object) -> str:
-        entry = IndexEntry("a", (), (), 1000, asdict(recipe) | stored, {"seed": 0})
-        return changes.why_rebuild(entry, recipe, 0)
+        entry = IndexEntry("a", (), (), 1000, asdict(recipe) | stored)
+        return changes.why_rebuild(entry, Calibration(), recipe, 0)
 
     assert reason(rescore=True) == reason(rescore=False) == reason() == ""
     assert reason(description="other words") == ""
@@ -505,3 +507,40 @@ def test_range_search_equals_numpy(root: Path, data: tuple[np.ndarray, np.ndarra
     assert c.search_range(queries[0], 0.0).ids == []
     with pytest.raises(vs.InvalidInputError, match="min_score"):
         c.search_range(queries[0], float("nan"))
+
+
+def test_what_belongs_to_an_index_survives_commits_that_leave_its_rows_in_place(
+    root: Path, data: tuple[np.ndarray, np.ndarray]
+) -> None:
+    vectors, _ = data
+    with vs.create(root, dim=DIM) as c:
+        c.add(table(vectors[:2000]))
+        c.build_index(recipe="IVF16,Flat")
+        indexed: list[list[Any]] = []  # the ids of the labels, each time
+
+        def checked() -> CoveredRows:
+            """What is attached, after comparing it with the rows of the index one by one."""
+            attached, rows = c._searching().attached, c._snapshot.rows
+            assert attached.covered is not None and attached.index is not None
+            labels = np.arange(2000) if attached.labels is None else attached.labels
+            assert attached.unindexed_rows.tolist() == sorted({*range(rows)} - {*labels.tolist()})
+            assert attached.has_gaps == (-1 in labels)
+            ids = c._snapshot.ids_at(labels[labels >= 0])
+            indexed.append([number for number in ids if number != 7])
+            assert indexed[-1] == indexed[0]
+            return attached.covered
+
+        first = checked()
+        c.add(table(vectors[2000:2010], 2000))
+        assert checked() is first
+        c.delete([7, 2003])
+        assert checked() is first
+        with vs.open(root, version=3) as older:
+            assert older._searching().attached.unindexed_rows.tolist() == []
+        c.compact()
+        moved = checked()
+        assert moved is not first and moved.has_gaps
+        c.add(table(vectors[2010:2020], 2010))
+        assert checked() is moved
+        c.build_index(recipe="IVF8,Flat")
+        assert c._searching().attached.covered is not moved

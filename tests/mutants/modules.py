@@ -10,9 +10,12 @@ VECTORS = "tests/query/test_vectors.py"
 COLLECTION = "tests/test_collection.py"
 STORAGE = "tests/storage/test_storage.py"
 ADD = "tests/ingest/test_add.py tests/ingest/test_add_transaction.py"
-FILTER = "tests/query/test_filter.py tests/query/test_filter_lists.py"
+FILTER = (
+    "tests/query/test_filter_simple.py tests/query/test_filter.py tests/query/test_filter_lists.py"
+)
 COMPACT = "tests/maintenance/test_compact.py"
 BACKUP = "tests/maintenance/test_backup.py"
+SUMS = "tests/storage/test_sums_apart.py"
 PURGE = "tests/storage/test_purge.py"
 WIDENING = "tests/storage/test_widening.py tests/cli/test_columns.py"
 GROW = "tests/index/test_grow.py"
@@ -43,7 +46,7 @@ MODULES = {
     "query/plan.py": PLAN,
     "query/searcher.py": f"{SEARCHER} {STATES} {VECTORS} {FAR} {COLLECTION}",
     "query/paths.py": f"tests/query/test_paths.py {STATES} {SEARCHER} {VECTORS}",
-    "query/selection.py": f"{SEARCHER} {VECTORS}",
+    "query/selection.py": f"tests/query/test_selection.py {SEARCHER} {VECTORS}",
     "query/selection_state.py": f"{STATES} {SEARCHER} {VECTORS}",
     "query/documents.py": f"tests/query/test_documents.py {COLLECTION}",
     "ingest/add.py": f"{ADD} {COLLECTION} tests/ingest/test_on_error.py",
@@ -63,11 +66,14 @@ MODULES = {
     "storage/store.py": f"{STORAGE} {PURGE} {COLLECTION}",
     "storage/ids.py": f"tests/storage/test_ids.py {COLLECTION}",
     "storage/rebase.py": f"{STORAGE} {ADD} {COMPACT}",
-    "storage/merge.py": f"{COMPACT} {ADD} {COLLECTION}",
+    "storage/merge.py": f"tests/storage/test_merge.py {COMPACT} {ADD} {COLLECTION}",
     "storage/segment.py": f"{STORAGE} {COLLECTION} tests/system/test_corruption.py",
     "storage/manifest.py": f"tests/storage/test_manifest.py {STORAGE} tests/golden/test_golden.py",
     "storage/garbage.py": f"{PURGE} {STORAGE} tests/storage/test_own_files.py {COLLECTION}",
-    "storage/disk.py": f"{STORAGE} tests/system/test_corruption.py {PURGE}",
+    "storage/disk.py": f"{STORAGE} {SUMS} tests/system/test_corruption.py {PURGE}",
+    "storage/tombstones.py": "tests/storage/test_tombstones.py",
+    "storage/segment_masks.py": "tests/query/test_selection.py",
+    "storage/parsed.py": "tests/storage/test_manifest.py",
     "storage/locks.py": f"tests/storage/test_locks.py {STORAGE}",
     "query/filter/__init__.py": FILTER,
     "query/filter/compare.py": FILTER,
@@ -75,4 +81,5 @@ MODULES = {
     "query/filter/sql.py": FILTER,
     "query/filter/syntax.py": FILTER,
     "query/filter/values.py": FILTER,
+    "query/filter/simple.py": "tests/query/test_filter_simple.py",
 }

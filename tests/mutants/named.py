@@ -26,7 +26,7 @@ _ADD_HELD_OUT = """        if index.can_extend:
 """
 _VERIFIED_COPY = """    source.verify_all()
     disk.write_bytes(copy, memoryview(source.buffer))
-    if disk.describe(part, copy, ref.name) != ref:
+    if disk.describe(part, copy, ref.name).crc32 != source.sums.hex():
 """
 NAMED = [
     Named(

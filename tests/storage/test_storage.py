@@ -21,7 +21,6 @@ from vecsearch.storage import disk, filesystem, locks, log, manifest_json
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.ids import IdIndex, id_keys, write_ids
 from vecsearch.storage.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry, replace
-from vecsearch.storage.merge import due
 from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import vector_array, vector_type, vector_view
 from vecsearch.storage.segment import Segment, write_batch
@@ -165,8 +164,15 @@ INDEXES = st.builds(
     st.just(("segments/a",)),
     st.integers(20, 30),
     st.just({"kind": "hnsw"}),
-    st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}),
     st.none() | FILES,
+)
+CALIBRATED = st.one_of(
+    st.builds(lambda index, file: replace(index, calibration=file), INDEXES, FILES),
+    st.builds(
+        replace,
+        INDEXES,
+        inline_calibration=st.just({"surface": [[8, 16, 10, 0.5, 0.4, 2.5]], "seed": 3}),
+    ),
 )
 
 
@@ -192,7 +198,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         text_column=text,
         embedder=draw(st.builds(EmbedderEntry, TEXTS, st.text("0af"))) if text else None,
         segments=tuple(draw(st.lists(SEGMENTS, max_size=3))),
-        indexes=tuple(draw(st.lists(INDEXES, max_size=2))),
+        indexes=tuple(draw(st.lists(CALIBRATED, max_size=2))),
     )
 
 
@@ -310,31 +316,6 @@ def test_leftovers_of_a_dead_writer_are_removed(root: Path) -> None:
         for _ in range(12):
             c.add(np.ones((1, 2)))
         assert not dead.exists() and not orphan.exists() and alive.exists()
-
-
-def entries(*rows: int) -> tuple[SegmentEntry, ...]:
-    return tuple(
-        SegmentEntry(FileRef(f"segments/{n}", 1, ""), FileRef("segments/i", 1, ""), r, r)
-        for n, r in enumerate(rows)
-    )
-
-
-def test_eight_newest_small_segments_are_due_for_a_merge() -> None:
-    manifest = Manifest(1, pa.schema([]), Metric.L2, 1, "float32", None)
-
-    def run(*rows: int, covered: int = 0) -> slice | None:
-        segments = entries(*rows)
-        index = IndexEntry("i", (), tuple(item.name for item in segments[:covered]), 1, {}, {})
-        return due(replace(manifest, segments=segments, indexes=(index,) if covered else ()))
-
-    assert run(*[1] * 7) is None
-    assert run(*[1] * 8) == slice(0, 8)
-    assert run(100_000, *[1] * 8) == slice(1, 9)
-    assert run(*[5000] * 8) == slice(0, 8)
-    assert run(*[5000] * 7, *[1] * 7) == slice(0, 14)
-    assert run(*[300_000] * 20) is None
-    assert run(*[1] * 10, covered=3) is None
-    assert run(*[1] * 11, covered=3) == slice(3, 11)
 
 
 def test_damage_in_the_middle_block_of_a_column_is_found(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -49,6 +50,13 @@ def change_manifest(root: Path, change: Callable[[dict[str, Any]], None]) -> Non
     body = json.loads(manifest_json.to_json(latest))["body"]
     change(body)
     log.path_of(root, latest.version).write_text(manifest_json.sign(body))
+
+
+def older_manifest(signed: bytes) -> bytes:
+    """A manifest as it was first written: indented, with a checksum that no white space changes."""
+    body = json.dumps(json.loads(signed)["body"], ensure_ascii=False, sort_keys=True, indent=1)
+    checksum = hashlib.sha256(body.encode()).hexdigest()
+    return f'{{"checksum": "{checksum}",\n"body": {body}}}\n'.encode()
 
 
 def replace_file(root: Path, name: str, content: bytes) -> None:

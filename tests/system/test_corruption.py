@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from support.data import clustered
+from support.forge import older_manifest
 
 import vecsearch as vs
 from vecsearch.maintenance.check import Damage, find_damage
@@ -56,7 +57,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ".dead",
         ".columns",
     }
-    assert {path.suffixes[0] for path in (root / "indexes").iterdir()} == {".faiss", ".labels"}
+    assert {path.suffixes[0] for path in (root / "indexes").iterdir()} == {
+        *(".faiss", ".labels", ".calibration")
+    }
     assert find_damage(root) == []
     return root
 
@@ -113,7 +116,11 @@ def damages(content: bytes, rng: random.Random) -> dict[str, bytes]:
 
 def test_a_blank_of_a_manifest_that_changed_is_found(copy: Path) -> None:
     path = max((copy / "manifests").iterdir())
-    content = path.read_bytes()
+    signed = path.read_bytes()
+    path.write_bytes(signed.replace(b',"', b', "', 1))
+    (damage,) = find_damage(copy)
+    assert damage.file == f"manifests/{path.name}" and "its checksum differs" in damage.what
+    content = older_manifest(signed)
     path.write_bytes(content.replace(b"\n ", b"\t ", 1))
     (damage,) = find_damage(copy)
     assert (
@@ -380,7 +387,7 @@ def test_id_files_are_written_again(copy: Path) -> None:
     assert content_of(copy).equals(before)
 
 
-@pytest.mark.parametrize("suffix", [".faiss", ".labels.arrow"])
+@pytest.mark.parametrize("suffix", [".faiss", ".labels.arrow", ".calibration.json"])
 def test_damaged_indexes_are_built_again(copy: Path, suffix: str) -> None:
     before = content_of(copy)
     with vs.open(copy) as c:
@@ -388,7 +395,7 @@ def test_damaged_indexes_are_built_again(copy: Path, suffix: str) -> None:
     (name,) = {
         ref.name
         for index in log.load(copy).indexes
-        for ref in (*index.files, index.labels)
+        for ref in (*index.files, index.labels, index.calibration)
         if ref and ref.name.endswith(suffix)
     }
     spoil(copy / name)
@@ -407,13 +414,13 @@ def test_damaged_indexes_are_built_again(copy: Path, suffix: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*damaged:RuntimeWarning")
-@pytest.mark.parametrize("suffix", [".faiss", ".labels.arrow"])
+@pytest.mark.parametrize("suffix", [".faiss", ".labels.arrow", ".calibration.json"])
 def test_a_damaged_index_is_not_carried_on_by_a_compaction(copy: Path, suffix: str) -> None:
     """Its labels cannot be mapped without knowing them."""
     before = content_of(copy)
     (index,) = log.load(copy).indexes
-    assert index.labels is not None
-    spoil(copy / (index.labels if suffix == ".labels.arrow" else index.files[0]).name)
+    refs = (*index.files, index.labels, index.calibration)
+    spoil(next(copy / ref.name for ref in refs if ref and ref.name.endswith(suffix)))
     with vs.open(copy) as c:
         version = c.compact()
         assert c.info().indexes == () and content_of(copy).equals(before)

@@ -62,8 +62,18 @@ def dead(rows: Any) -> Forgery:
     return arrow(lambda root: segment(root).tombstones, {"row": rows})
 
 
+def dead_bits(mask: Any) -> Forgery:
+    return arrow(lambda root: segment(root).tombstones, {"deleted": mask})
+
+
 def labels(rows: Any) -> Forgery:
     return arrow(lambda root: log.load(root).indexes[0].labels, {"row": rows})
+
+
+def calibration(content: bytes) -> Forgery:
+    return lambda root: forge.replace_file(
+        root, log.load(root).indexes[0].calibration.name, content
+    )
 
 
 def whole_segment(change: Callable[[pa.RecordBatch], bytes]) -> Forgery:
@@ -157,6 +167,11 @@ REFUSED: dict[str, Forgery] = {  # data: an error that names the file
     "deleted rows below 0": dead(np.array([-1])),
     "deleted rows that are no numbers": dead(np.array([np.nan])),
     "deleted rows that are null": dead(pa.array([None], pa.uint32())),
+    "too few bits": dead_bits(np.arange(ROWS - 1) == 0),
+    "too many bits": dead_bits(np.arange(ROWS + 1) == 0),
+    "two deleted, not one": dead_bits(np.arange(ROWS) < 2),
+    "bits that are null": dead_bits(pa.array([None] + [True] * (ROWS - 1))),
+    "bits that are numbers": dead_bits(np.zeros(ROWS, np.uint32)),
     "a compressed segment": whole_segment(lambda batch: forge.arrow_bytes(batch, "zstd")),
     "fewer rows": whole_segment(lambda batch: forge.arrow_bytes(batch.slice(0, 5))),
     "ids of another type": whole_segment(with_column("id", pa.array(range(ROWS)))),
@@ -195,6 +210,11 @@ EXACT: dict[str, Forgery] = {  # derived data: a warning, and exact search
     "a radius that is a list": part(max_radius=np.arange(3)),
     "facts that are no JSON": part(facts=np.frombuffer(b"\xff[[[", np.uint8)),
     "facts too deep": part(facts=np.frombuffer(b"[" * 100_000, np.uint8)),
+    "a calibration that is no JSON": calibration(b"\xff[[["),
+    "a calibration too deep": calibration(b"[" * 100_000),
+    "a calibration that is a list": calibration(b"[]"),
+    "a calibration without end": calibration(b'{"surface": [[1e999, 1, 1, 1, 1, 1]]}'),
+    "a point deeper than the index": calibration(b'{"surface": [[8, 99, 10, 0.5, 0.4, 2.5]]}'),
     "links outside": graph("neighbors", slice(None), INDEXED),
     "a link far outside": graph("neighbors", 3, 2 * 10**9),
     "a link below -1": graph("neighbors", 3, -5),
@@ -283,8 +303,16 @@ def test_mutated_files_end_no_process(whole: Path, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     latest = log.load(whole)
     entry, index = latest.segments[0], latest.indexes[0]
-    assert entry.tombstones is not None and index.labels is not None
-    refs = (entry.file, entry.ids, entry.tombstones, index.labels, *index.files * 3)
+    assert entry.tombstones is not None
+    assert index.labels is not None and index.calibration is not None
+    refs = (
+        entry.file,
+        entry.ids,
+        entry.tombstones,
+        index.labels,
+        index.calibration,
+        *index.files * 3,
+    )
     roots = []
     for number in range(len(refs) * (100 if SOAK else 3)):
         name = refs[number % len(refs)].name

@@ -597,8 +597,19 @@ def forgeable(tmp_path_factory: pytest.TempPathFactory) -> Path:
         c.add([{"id": "late", "text": "late", "n": 0}, {"id": "gone", "text": "gone", "n": 0}])
         c.delete(["gone"])
     (entry,) = log.load(root).indexes
-    assert entry.labels is not None and entry.calibration["surface"]
+    assert entry.labels is not None and entry.calibration is not None
     return root
+
+
+def body_of(forgeable: Path, *, inline: bool = False) -> dict[str, Any]:
+    """What the manifest says; `inline` has the calibration in it, as those of before did."""
+    latest = log.load(forgeable)
+    body: dict[str, Any] = json.loads(manifest_json.to_json(latest))["body"]
+    if inline:
+        (entry,) = body["indexes"]
+        entry["facts"] = json.loads((forgeable / entry.pop("calibration")["name"]).read_text())
+        assert entry["facts"]["surface"]
+    return body
 
 
 def use_forged(body: dict[str, Any], forgeable: Path, root: Path) -> list[str]:
@@ -664,7 +675,10 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
     (("indexes", 0, "covers"), ["segments/other"], "segments that the version does not have"),
     (("indexes", 0, "rows"), 39, "40 rows where the manifest says 39"),
     (("indexes", 0, "labels"), "x", "indexes[0].labels: expected `object | null`, got `str`"),
-    (("indexes", 0, "facts"), [], "indexes[0].facts: expected `object`, got `array`"),
+    (("indexes", 0, "calibration"), {}, "indexes[0].calibration: object missing required field"),
+    (("indexes", 0, "calibration"), None, "indexes[0] has no calibration"),
+    (("indexes", 0, "facts"), {}, "indexes[0] has more than one calibration"),
+    (("indexes", 0, "facts"), [], "indexes[0].facts: expected `object | null`, got `array`"),
     (("indexes", 0, "facts", "seed"), "x", "indexes[0].facts.seed"),
     (("indexes", 0, "facts", "surface"), [["a", 1, 2]], "indexes[0].facts.surface[0]"),
     (
@@ -702,7 +716,7 @@ WRONG: list[tuple[tuple[Any, ...], Any, str]] = [
 def test_a_forged_value_is_named(
     path: tuple[Any, ...], value: Any, message: str, forgeable: Path, tmp_path: Path
 ) -> None:
-    body = json.loads(manifest_json.to_json(log.load(forgeable)))["body"]
+    body = body_of(forgeable, inline="facts" in path and value != {})
     holder = body
     for name in path[:-1]:
         holder = holder[name]
@@ -716,7 +730,7 @@ def test_a_forged_value_is_named(
 def test_manifests_with_anything_in_them(
     forgeable: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    body = json.loads(manifest_json.to_json(log.load(forgeable)))["body"]
+    body = body_of(forgeable, inline=data.draw(st.booleans()))
     for _ in range(data.draw(st.integers(1, 2))):
         *path, last = data.draw(st.sampled_from(places(body)))
         holder = body

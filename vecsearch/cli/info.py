@@ -98,7 +98,10 @@ def _shown_columns(info: CollectionInfo) -> list[str]:
 
 def _shown_index(index: IndexInfo) -> str:
     calibration = index.calibration
-    measured = f"measured with {calibration['queries']:,} queries ({calibration['calibrated_on']})"
+    measured = "its calibration is damaged"
+    if calibration:
+        queries, source = calibration["queries"], calibration["calibrated_on"]
+        measured = f"measured with {queries:,} queries ({source})"
     return (
         f"{index.recipe['name']}, {counted(index.rows, 'row')}, {shown_bytes(index.bytes)}, "
         f"{measured}"

@@ -20,11 +20,11 @@ Action = Literal["extend", "rebuild", "none"]
 
 def advise(snapshot: Snapshot) -> IndexAdvice:
     """Whether building is worthwhile, judged by a search for 10 rows without a filter."""
-    entry, changes = attach(snapshot).entry, growth(snapshot)
-    if entry is None:
+    attached, changes = attach(snapshot), growth(snapshot)
+    if attached.entry is None:
         return _without_index(changes)
     action: Action = "rebuild" if changes.outgrown() else "extend" if changes.new else "none"
-    calibration = Calibration.from_mapping(entry.calibration)
+    calibration = attached.calibration
     before, rebuilt = _index_micros(calibration, snapshot.manifest.recall, changes)
     micros = before + changes.new * calibration.exact_micros_per_row
     after = rebuilt if action == "rebuild" else before

@@ -20,6 +20,43 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import counted
 
 
+class CoveredRows:
+    """An index and where its rows are. It holds for all versions that have the covered segments in
+    the same places, so that a commit does not make it again. Thread-safe.
+
+    Attributes:
+        index: The index.
+        labels: Position of each label, int64, -1 for deleted rows; None if label i is position i.
+        stop: The positions of the covered segments are below this.
+        calibration: What was measured of the index.
+    """
+
+    def __init__(
+        self, index: FaissIndex, labels: Positions | None, stop: int, calibration: Calibration
+    ) -> None:
+        self.index = index
+        self.labels = labels
+        self.stop = stop
+        self.calibration = calibration
+
+    @lazy
+    def row_map(self) -> RowMap:
+        return self.index.row_map(self.labels)
+
+    @lazy
+    def has_gaps(self) -> bool:
+        return self.labels is not None and bool((self.labels < 0).any())
+
+    @lazy
+    def outside(self) -> Positions:
+        """Positions below `stop` of rows that are not in the index."""
+        if self.labels is None:
+            return np.arange(self.index.n, self.stop)
+        mask = np.ones(self.stop, bool)
+        mask[self.labels[self.labels >= 0] if self.has_gaps else self.labels] = False
+        return np.flatnonzero(mask)
+
+
 class AttachedIndex:
     """The last index of a snapshot's manifest, attached to the snapshot's rows. Thread-safe.
 
@@ -31,7 +68,7 @@ class AttachedIndex:
         # Not the snapshot: it holds this object, and a cycle would delay the release of its lock.
         self._root, self._manifest = snapshot.root, snapshot.manifest
         self._files, self._starts = snapshot.files, snapshot.starts
-        self._labels: Positions | None = None  # set by `entry`, which `labels` reads first
+        self._covered: CoveredRows | None = None  # set by `entry`, which the others read first
 
     @lazy
     def entry(self) -> IndexEntry | None:
@@ -40,8 +77,7 @@ class AttachedIndex:
             return None
         entry = self._manifest.indexes[-1]
         try:
-            self._labels = self._read_labels(entry)
-            Calibration.from_mapping(entry.calibration)
+            self._covered = self._cover(entry)
         except CorruptedError as error:
             warnings.warn(f"{error} Until then searches are exact.", RuntimeWarning, stacklevel=2)
             return None
@@ -56,40 +92,61 @@ class AttachedIndex:
         return entry
 
     @lazy
+    def covered(self) -> CoveredRows | None:
+        """The index in use and where its rows are."""
+        return self._covered if self.entry else None
+
+    @property
     def calibration(self) -> Calibration:
         """What was measured of the index; empty without one."""
-        return Calibration.from_mapping(self.entry.calibration if self.entry else {})
+        return self.covered.calibration if self.covered else Calibration()
 
-    @lazy
+    @property
     def index(self) -> FaissIndex | None:
-        return self._open(self.entry) if self.entry else None
+        return self.covered.index if self.covered else None
 
     @property
     def labels(self) -> Positions | None:
         """Position of each label, int64, -1 for deleted rows; None if label i is position i."""
-        return self._labels if self.entry else None
+        return self.covered.labels if self.covered else None
 
-    @lazy
+    @property
     def row_map(self) -> RowMap:
         """Maps the index's own row numbers to positions."""
-        return self.index.row_map(self.labels) if self.index else None
+        return self.covered.row_map if self.covered else None
 
-    @lazy
+    @property
     def has_gaps(self) -> bool:
         """Whether the index holds rows that the snapshot no longer has."""
-        return self.labels is not None and bool((self.labels < 0).any())
+        return self.covered is not None and self.covered.has_gaps
 
     @lazy
     def unindexed_rows(self) -> Positions:
         """Positions of the rows outside the index, deleted ones included."""
-        if self.entry is None:
-            return np.arange(int(self._starts[-1]))
-        mask = np.ones(int(self._starts[-1]), bool)
-        if self.labels is None:
-            mask[: self.entry.rows] = False
-        else:
-            mask[self.labels[self.labels >= 0] if self.has_gaps else self.labels] = False
-        return np.flatnonzero(mask)
+        rows = int(self._starts[-1])
+        if self.covered is None:
+            return np.arange(rows)
+        return np.concatenate([self.covered.outside, np.arange(self.covered.stop, rows)])
+
+    def _cover(self, entry: IndexEntry) -> CoveredRows:
+        """The index with its rows; remembered, because most commits leave them where they are."""
+        places = {
+            segment.name: (start, segment.rows)
+            for segment, start in zip(self._manifest.segments, self._starts.tolist(), strict=False)
+        }
+        covered = tuple((name, *places.get(name, ())) for name in entry.covers)
+        others = tuple(ref.name for ref in (entry.labels, entry.calibration) if ref)
+
+        def cover() -> CoveredRows:
+            labels = self._read_labels(entry)
+            calibration = Calibration.from_mapping(self._files.calibration(entry))
+            stops = [start + rows for start, rows in (places[name] for name in entry.covers)]
+            return CoveredRows(self._open(entry), labels, max(stops, default=0), calibration)
+
+        if entry.calibration is None:
+            return cover()
+        key = (entry.files[0].name, entry.rows, others, covered)
+        return self._files.remembered("index", key, cover)
 
     def _open(self, entry: IndexEntry) -> FaissIndex:
         def open_index() -> FaissIndex:

@@ -206,7 +206,7 @@ class Builder:
         instead of 0.3). So an extension may ask for a little more effort, never for too little.
         """
         entry, new_rows = extension.entry, extension.new_rows
-        previous = Calibration.from_mapping(entry.calibration)
+        previous = self.attached.calibration
         few = len(new_rows) < MIN_NEW
         held_out = new_rows[:0]
         if not few:

@@ -11,6 +11,8 @@ from vecsearch.errors import ConflictError
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.faiss import FaissIndex, read_index
 from vecsearch.index.recipe import IndexRecipe
+from vecsearch.storage.calibration_file import SUFFIX as CALIBRATION_SUFFIX
+from vecsearch.storage.calibration_file import write_calibration
 from vecsearch.storage.disk import require_space
 from vecsearch.storage.layout import INDEXES
 from vecsearch.storage.manifest import IndexEntry
@@ -56,6 +58,10 @@ def commit_index(store: Store, snapshot: Snapshot, built: BuiltIndex) -> tuple[I
     with store.staging() as staging:
         require_space(staging.folder, built.index.memory_bytes())
         file = staging.write(INDEXES, ".faiss", built.index.write)
+        measured = built.calibration.to_mapping()
+        calibration = staging.write(
+            INDEXES, CALIBRATION_SUFFIX, lambda path: write_calibration(path, measured)
+        )
         read_index(staging.path_of(file))  # what a search will check, before it is published
         with store.locked() as latest:
             _require_same_model(snapshot, latest)
@@ -68,8 +74,8 @@ def commit_index(store: Store, snapshot: Snapshot, built: BuiltIndex) -> tuple[I
                 covers=tuple(item.name for item in latest.manifest.segments),
                 rows=len(labels),
                 recipe=asdict(built.recipe),
-                calibration=built.calibration.to_mapping(),
                 labels=None if in_order else staging.write_rows(INDEXES, ".labels.arrow", labels),
+                calibration=calibration,
             )
             following = latest.manifest.next(
                 "build_index", indexes=(entry,), recall=built.calibration.target

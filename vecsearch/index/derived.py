@@ -12,6 +12,7 @@ import pyarrow as pa
 from vecsearch.errors import CorruptedError
 from vecsearch.index.attached import attach
 from vecsearch.index.faiss import read_index
+from vecsearch.storage.calibration_file import read_calibration
 from vecsearch.storage.derived import IDS, Comparison, DerivedFiles, FileWriter
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import INDEXES
@@ -23,7 +24,7 @@ LABELS_SUFFIX = ".labels.arrow"
 
 
 class IndexFiles:
-    """The FAISS file of each index, and its labels."""
+    """The FAISS file of each index, its labels, and its calibration."""
 
     kind = "index"
     remedy = "repair builds it again; until then searches are exact"
@@ -72,7 +73,8 @@ DERIVED: tuple[DerivedFiles, ...] = (IDS, IndexFiles())
 
 
 def _files_of(entry: IndexEntry) -> tuple[FileRef, ...]:
-    return entry.files if entry.labels is None else (*entry.files, entry.labels)
+    others = (entry.labels, entry.calibration)
+    return (*entry.files, *(ref for ref in others if ref is not None))
 
 
 def _relabel(
@@ -95,6 +97,7 @@ def _compare(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
     rows = {segment.name: segment.rows for segment in manifest.segments}
     _require(set(entry.covers) <= set(rows), "it covers segments that the version does not have")
     covered = sum(rows[name] for name in entry.covers)
+    read_calibration(root, entry)
     index = read_index(root / entry.files[0].name)
     _require(index.n == entry.rows, f"it has {index.n} rows where the manifest says {entry.rows}")
     if entry.labels is None:

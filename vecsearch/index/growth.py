@@ -37,11 +37,13 @@ class Growth:
     new: int
     deleted: int
 
-    def why_rebuild(self, entry: IndexEntry, recipe: IndexRecipe, seed: int) -> str:
+    def why_rebuild(
+        self, entry: IndexEntry, calibration: Calibration, recipe: IndexRecipe, seed: int
+    ) -> str:
         """Why an index is rebuilt instead of extended; "" if it is extended."""
         if _comparable(entry) != replace(recipe, description=""):
             return "the recipe differs from that of the existing index"
-        if Calibration.from_mapping(entry.calibration).seed != seed:
+        if calibration.seed != seed:
             return "the seed differs from that of the existing index"
         if not self.new:
             return self.outgrown() or "no rows were added since the last build"
@@ -116,7 +118,7 @@ def decide_extension(
     if entry is None:
         return ExtendDecision("there was no index")
     changes = growth(snapshot)
-    why = changes.why_rebuild(entry, recipe, seed)
+    why = changes.why_rebuild(entry, attached.calibration, recipe, seed)
     if why:
         return ExtendDecision(why)
     index = read_index(snapshot.root / entry.files[0].name, mmap=False)

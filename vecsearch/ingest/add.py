@@ -27,7 +27,7 @@ from vecsearch.ingest.sources import Places, Reading
 from vecsearch.ingest.texts import joined_texts
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
-from vecsearch.storage.merge import merge_small
+from vecsearch.storage.merge import SmallMerge
 from vecsearch.storage.names import OPEN_SETTINGS, named_by_data
 from vecsearch.storage.schema import encode_vectors
 from vecsearch.storage.snapshot import Snapshot
@@ -241,6 +241,9 @@ class AddTransaction:
         if not self.segments.documents:
             unchanged = self.base.manifest.version
             return AddResult(0, 0, skipped, embedded, unchanged, self.bad_rows.reading.report())
+        staging = self.segments.staging
+        # What the add replaces is known under the lock only, and may be in the segments to merge.
+        merge = None if self.conflicts.replaces else SmallMerge(self.store.snapshot(), staging)
         with self.store.locked() as latest:
             self._check_unchanged(latest.manifest)
             if latest.manifest.version != self.base.manifest.version:
@@ -251,9 +254,9 @@ class AddTransaction:
                     self.completer.recheck(latest)
             segments, replaced = self.conflicts.delete_replaced(latest)
             version = self._next_version(latest.manifest, segments, operation)
-            version = merge_small(latest, version, self.segments.staging)
+            version = (merge or SmallMerge(latest, staging, version)).apply(version)
             check_time()
-            self.store.commit(self.segments.staging, version)
+            self.store.commit(staging, version)
         if self.encoder is not None:
             self.encoder.clear_cache()
         added = self.segments.documents - replaced

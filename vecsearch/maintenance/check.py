@@ -25,11 +25,12 @@ from vecsearch.storage.derived import Comparison
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.layout import MANIFESTS
 from vecsearch.storage.manifest import Manifest, SegmentEntry
-from vecsearch.storage.open_files import OpenFiles, read_tombstones
+from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment, can_read_as
 from vecsearch.storage.snapshot import open_snapshot
+from vecsearch.storage.tombstones import read_tombstones
 from vecsearch.types import CHUNK
 
 MODEL_REMEDY = "restore a backup, or open the collection with the model itself: embedder=..."
@@ -218,7 +219,14 @@ def _run(kind: str, comparison: Comparison, findings: dict[str, Finding]) -> Non
 
 
 def _files(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
-    """Every file a version names, with its kind."""
+    """Every file a version names, with its kind; those of checksums before what they are of."""
+    for kind, ref in _described_files(manifest):
+        if ref.checksum_file is not None:
+            yield kind, ref.checksum_file
+        yield kind, ref
+
+
+def _described_files(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
     for entry in manifest.segments:
         for ref in entry.files:
             yield "segment", ref

@@ -29,6 +29,7 @@ from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
+from vecsearch.storage.merge import SmallMerge
 from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
 from vecsearch.storage.segment import write_batch
 from vecsearch.storage.selection import RowSelection
@@ -247,6 +248,7 @@ def _put(
     after, left = _update_in_place(wide, positions, owners, values, staging)
     if len(left):
         after = _append_updated(wide, after, positions[left], owners[left], values, staging)
+        after = SmallMerge(wide, staging, after).apply(after)
     check_time()
     store.commit(staging, after)
     return UpdateResult(documents_of(latest, positions), after.version, missing)

@@ -85,11 +85,13 @@ def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> 
         before = log.load(root)
         with store.staging() as staging:
             after, repaired = _repair_derived(root, staging, held.good, before)
+            seeds = {index.name: _seed_of(store, index) for index in before.indexes}
             if after is not before:
                 store.commit(staging, after.next("repair"))
     remaining = {index.name for index in after.indexes}
+    dropped = [index for index in before.indexes if index.name not in remaining]
     done += repaired
-    done += [_rebuild(store, index) for index in before.indexes if index.name not in remaining]
+    done += [_rebuild(store, index, seeds[index.name]) for index in dropped]
     return Repair(tuple(done), tuple(find_damage(root)), log.load(root).version)
 
 
@@ -140,7 +142,15 @@ def _set_aside(root: Path, held: HeldVersions) -> str:
     return f"moved to {DAMAGED}: {', '.join(path.name for path in aside)}"
 
 
-def _rebuild(store: Store, entry: IndexEntry) -> str:
+def _seed_of(store: Store, entry: IndexEntry) -> int:
+    """The seed an index was built with; 0 if its calibration is damaged."""
+    try:
+        return int(store.files.calibration(entry).get("seed", 0))
+    except CorruptedError:
+        return 0
+
+
+def _rebuild(store: Store, entry: IndexEntry, seed: int) -> str:
     """Rebuild an index that was dropped; what was done."""
     try:
         build_index(
@@ -149,7 +159,7 @@ def _rebuild(store: Store, entry: IndexEntry) -> str:
             recall=None,
             memory=None,
             queries=None,
-            seed=int(entry.calibration.get("seed", 0)),
+            seed=seed,
             threads=None,
         )
     except VecsearchError as error:

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.arrays import Mask
 from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
 from vecsearch.query.documents import whole_texts
 from vecsearch.query.filter import Filter, compile_filter
 from vecsearch.storage.ids import as_ids
+from vecsearch.storage.segment import Segment
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import RESERVED
@@ -124,17 +126,28 @@ class Selector:
         )
 
     def _evaluate(self, compiled: Filter) -> RowSelection:
-        masks = [np.empty(0, bool)]
-        for segment in self.snapshot.segments:
-            batch = segment.select(compiled.columns)
-            step = _rows_at_once(batch)
-            for first in range(0, batch.num_rows, step):
-                check_time()
-                masks.append(compiled.mask(batch.slice(first, step)))
-        mask = np.concatenate(masks)
+        """As `select`, one segment after the other: those that were filtered before are known."""
+        mask, remembered = np.empty(self.snapshot.rows, bool), self.snapshot.files.masks
+        starts = self.snapshot.starts.tolist()
+        for number, entry in enumerate(self.snapshot.manifest.segments):
+            known = remembered.get(compiled.key, entry.name, entry.rows)
+            if known is None:
+                known = _mask_of(self.snapshot.segments[number], compiled)
+                remembered.put(compiled.key, entry.name, known)
+            mask[starts[number] : starts[number + 1]] = known
         if self.snapshot.live.mask is not None:
             mask &= self.snapshot.live.mask
         return RowSelection(mask, int(np.count_nonzero(mask)))
+
+
+def _mask_of(segment: Segment, compiled: Filter) -> Mask:
+    """Which rows of a segment the filter keeps, deleted ones included."""
+    batch, masks = segment.select(compiled.columns), [np.empty(0, bool)]
+    step = _rows_at_once(batch)
+    for first in range(0, batch.num_rows, step):
+        check_time()
+        masks.append(compiled.mask(batch.slice(first, step)))
+    return np.concatenate(masks)
 
 
 def _rows_at_once(batch: pa.RecordBatch) -> int:

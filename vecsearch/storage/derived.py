@@ -163,7 +163,7 @@ def _rewrite_ids(root: Path, entry: SegmentEntry, writer: FileWriter) -> FileRef
     """Write a segment's ids again: in the old place if the bytes are those that were lost."""
     segment = Segment(root, entry.file, entry.rows)
     new = IDS.write(segment.select([id_name(segment.schema)]), writer)
-    if (new.bytes, new.crc32) != (entry.ids.bytes, entry.ids.crc32):
+    if new.sums or (new.bytes, new.crc32) != (entry.ids.bytes, entry.ids.crc32):
         return new
     disk.move(writer.path_of(new), root / entry.ids.name)
     disk.sync_folder(root / SEGMENTS)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from vecsearch.common.json_column import type_name
-from vecsearch.errors import VersionNotFoundError
+from vecsearch.errors import CorruptedError, VersionNotFoundError
 from vecsearch.storage import log
 from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.names import ID_NAMED, TEXT_DECLARED, TEXT_NAMED
@@ -84,7 +87,10 @@ def _names(columns: pa.Schema | Mapping[str, object]) -> list[str]:
 
 
 def describe(
-    root: Path, manifest: Manifest, kernel: Callable[[IndexEntry], Literal["numba", "faiss"]]
+    root: Path,
+    manifest: Manifest,
+    kernel: Callable[[IndexEntry], Literal["numba", "faiss"]],
+    calibration: Callable[[IndexEntry], Mapping[str, Any]],
 ) -> CollectionInfo:
     """What one version of a collection holds.
 
@@ -92,6 +98,7 @@ def describe(
         root: The collection's folder.
         manifest: The version.
         kernel: What searches an index in this process.
+        calibration: What was measured of an index.
     """
     embedder = manifest.embedder
     return CollectionInfo(
@@ -110,21 +117,30 @@ def describe(
         text_column=manifest.text_column,
         text_columns=manifest.text_columns,
         id_column=manifest.id_column,
-        chunker=manifest.chunker,
+        chunker=deepcopy(manifest.chunker),  # manifests are shared: nobody may change them
         columns={field.name: type_name(field.type) for field in manifest.schema},
         recall=manifest.recall,
         indexes=tuple(
             IndexInfo(
                 entry.name,
-                entry.recipe,
+                deepcopy(entry.recipe),
                 entry.rows,
                 sum(ref.bytes for ref in entry.files),
-                entry.calibration,
+                _measured(partial(calibration, entry)),
                 kernel(entry),
             )
             for entry in manifest.indexes
         ),
     )
+
+
+def _measured(calibration: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A copy of a calibration; empty, with a warning, if it is damaged."""
+    try:
+        return deepcopy(calibration())
+    except CorruptedError as error:
+        warnings.warn(str(error), RuntimeWarning, stacklevel=4)
+        return {}
 
 
 def list_versions(root: Path) -> list[VersionInfo]:

@@ -23,6 +23,9 @@ from vecsearch.errors import CorruptedError, StorageError, VecsearchError
 
 BLOCKS_PER_THREAD = 64  # 16 MB: comparing fewer costs less than starting a thread
 BLOCK = 256 * 1024  # bytes covered by one checksum
+# A file of more blocks has its checksums beside it: each commit writes those of the others again.
+INLINE_BLOCKS = 64
+SUMS_SUFFIX = ".crc32"
 
 
 class FileRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,12 +34,22 @@ class FileRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: Its path below the collection, with "/".
         bytes: Its size.
-        crc32: A CRC-32 for each `BLOCK` bytes of it, 8 hexadecimal digits each, without separators.
+        crc32: A CRC-32 for each `BLOCK` bytes of it, 8 hexadecimal digits each, without separators;
+            "" if they are in a file of their own.
+        sums: The `crc32` of that file, `checksum_file`; "" if there is none.
     """
 
     name: str
     bytes: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     crc32: str
+    sums: str = ""
+
+    @property
+    def checksum_file(self) -> FileRef | None:
+        """The file of the checksums of a large file: 4 bytes each, the highest first."""
+        if not self.sums:
+            return None
+        return FileRef(self.name + SUMS_SUFFIX, 4 * -(-self.bytes // BLOCK), self.sums)
 
 
 @contextlib.contextmanager
@@ -155,6 +168,18 @@ def describe(root: Path, path: Path, final_name: str) -> FileRef:
         return FileRef(final_name, size, checksums(memoryview(file.read_buffer())))
 
 
+def put_sums_apart(ref: FileRef, path: Path) -> FileRef:
+    """Write the checksums of a large file, which is at `path`, to a file beside it, and sync that.
+
+    The description of a small one is returned as it is.
+    """
+    if len(ref.crc32) <= 8 * INLINE_BLOCKS:
+        return ref
+    sums = bytes.fromhex(ref.crc32)
+    write_bytes(path.with_name(path.name + SUMS_SUFFIX), sums)
+    return FileRef(ref.name, ref.bytes, "", checksums(memoryview(sums)))
+
+
 class CheckedFile:
     """A file mapped into memory. Each block is compared with its checksum before it is first used.
 
@@ -184,7 +209,7 @@ class CheckedFile:
         self._view = memoryview(self.buffer)
         self._all_verified = False
         try:
-            self._expected = bytes.fromhex(ref.crc32)
+            self._expected = _read_sums(root, ref)
         except ValueError as error:
             raise CorruptedError(
                 f"{self.path}: the checksums in the manifest are not hexadecimal"
@@ -196,6 +221,11 @@ class CheckedFile:
             )
         self.verify(0, 1)
         self.verify(size - 1, size)
+
+    @property
+    def sums(self) -> bytes:
+        """The checksums of its blocks."""
+        return self._expected
 
     def verify(self, start: int, stop: int) -> None:
         """Compare the blocks of the bytes `start` to `stop` with their checksums.
@@ -239,3 +269,13 @@ class CheckedFile:
             engine_for(threads).map(self._verify_blocks, shares)
         self._verify_blocks(blocks)
         self._all_verified = True
+
+
+def _read_sums(root: Path, ref: FileRef) -> bytes:
+    """The checksums of a file: those of the manifest, or of the file beside it."""
+    beside = ref.checksum_file
+    if beside is None:
+        return bytes.fromhex(ref.crc32)
+    file = CheckedFile(root, beside)
+    file.verify_all()
+    return bytes(file._view)

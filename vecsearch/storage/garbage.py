@@ -51,6 +51,9 @@ def collect(
     require_real_folders(root)
     held = _remove_versions(root, log.versions(root)[:-keep_versions], removal)
     remaining = [log.load(root, version) for version in log.versions(root)]
+    # First: the last one who lets go of a large file waits until its memory is given back, and
+    # Python's own threads wait with the one that unmaps it, but not with the one that removes it.
+    files.keep_only(remaining)
     _remove_files(root, remaining, removal)
     for path in own(root, MANIFESTS):
         if path.suffix == ".tmp":
@@ -61,7 +64,6 @@ def collect(
         # a build of these rows can still resume
         if folder.name.startswith(BUILD_CACHE) and _rows_of_build(folder) != row_state:
             _remove_abandoned(folder, removal)
-    files.keep_only(remaining)
     return held
 
 

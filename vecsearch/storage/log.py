@@ -21,6 +21,7 @@ from vecsearch.storage import disk
 from vecsearch.storage.layout import MANIFESTS
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.manifest_json import from_json, to_json
+from vecsearch.storage.parsed import PARSED
 
 
 def path_of(root: Path, version: int) -> Path:
@@ -82,13 +83,10 @@ def _wanted(root: Path, version: int | None) -> int:
 
 
 def _read(content: bytes, path: Path, version: int) -> Manifest:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise CorruptedError(
-            f"{path} is damaged: {error}; open an older version, or restore a backup"
-        ) from error
-    manifest = from_json(text, str(path))
+    manifest = PARSED.get(content)
+    if manifest is None:
+        manifest = _parse(content, path)
+        PARSED.put(content, manifest)
     if manifest.version != version:
         raise CorruptedError(
             f"{path} says it is version {manifest.version}: it was renamed or replaced"
@@ -96,10 +94,20 @@ def _read(content: bytes, path: Path, version: int) -> Manifest:
     return manifest
 
 
-def _require_readable(text: str, manifest: Manifest) -> None:
-    """What is written must pass what a reader checks. Raises InvalidInputError."""
+def _parse(content: bytes, path: Path) -> Manifest:
     try:
-        from_json(text, f"version {manifest.version}")
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise CorruptedError(
+            f"{path} is damaged: {error}; open an older version, or restore a backup"
+        ) from error
+    return from_json(text, str(path))
+
+
+def _require_readable(text: str, manifest: Manifest) -> Manifest:
+    """What a reader will read, who checks it. Raises InvalidInputError."""
+    try:
+        return from_json(text, f"version {manifest.version}")
     except CorruptedError as error:
         raise InvalidInputError(f"this cannot be stored: {error.message}") from error
 
@@ -119,7 +127,7 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
         ConflictError: Another writer committed the same number first.
     """
     text = to_json(manifest)
-    _require_readable(text, manifest)
+    PARSED.put(text.encode(), _require_readable(text, manifest))
     for folder in changed:
         disk.sync_folder(root / folder)
     temporary = root / MANIFESTS / f".{manifest.version:08d}-{uuid.uuid4().hex}.tmp"

@@ -85,7 +85,9 @@ class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             these segments.
         rows: Rows in the index.
         recipe: How it was built.
-        calibration: The recall and the cost that were measured.
+        calibration: The file that says which recall and cost were measured; None in manifests that
+            hold that themselves. `OpenFiles.calibration` reads both.
+        inline_calibration: What older manifests hold themselves; None where there is a file.
         labels: An Arrow file that gives the row of each label, -1 for a deleted row; None if
             label i is row i.
     """
@@ -95,8 +97,9 @@ class IndexEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     covers: tuple[str, ...]
     rows: Count
     recipe: Mapping[str, Any]
-    calibration: Mapping[str, Any] = msgspec.field(name=CALIBRATION_KEY)
     labels: FileRef | None = None
+    calibration: FileRef | None = None
+    inline_calibration: Mapping[str, Any] | None = msgspec.field(name=CALIBRATION_KEY, default=None)
 
 
 class EmbedderEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,7 +195,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [ref for _, ref in self.located_files()]
 
     def located_files(self) -> Iterator[tuple[str, FileRef]]:
-        """Every file this version needs, each after the path of its entry in the manifest."""
+        """Every file this version needs, each after the path of its entry in the manifest.
+
+        The file of a large file's checksums follows it.
+        """
+        for path, ref in self._described_files():
+            yield path, ref
+            if ref.checksum_file is not None:
+                yield f"{path}.sums", ref.checksum_file
+
+    def _described_files(self) -> Iterator[tuple[str, FileRef]]:
         for number, segment in enumerate(self.segments):
             yield f"segments[{number}].file", segment.file
             for file_number, part in enumerate(segment.columns):
@@ -205,6 +217,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 yield f"indexes[{number}].files[{file_number}]", ref
             if index.labels is not None:
                 yield f"indexes[{number}].labels", index.labels
+            if index.calibration is not None:
+                yield f"indexes[{number}].calibration", index.calibration
         for file_number, ref in enumerate(self.embedder.files if self.embedder else ()):
             yield f"embedder.files[{file_number}]", ref
 

@@ -136,34 +136,43 @@ def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:
 
 def _check_index(entry: IndexEntry, where: str) -> None:
     _require(bool(entry.files), f"{where}.files is empty")
-    _check_calibration(entry.calibration, entry.rows, f"{where}.{CALIBRATION_KEY}")
+    inline = entry.inline_calibration
+    _require(
+        (inline is None) != (entry.calibration is None),
+        f"{where} has {'no' if inline is None else 'more than one'} calibration",
+    )
+    if inline is not None:
+        check_calibration(inline, entry.rows, f"{where}.{CALIBRATION_KEY}.")
 
 
-def _check_calibration(calibration: Mapping[str, Any], rows: int, where: str) -> None:
-    """The planner reads these values, and a search allocates arrays of the sizes they give."""
+def check_calibration(calibration: Mapping[str, Any], rows: int, where: str) -> None:
+    """The planner reads these values, and a search allocates arrays of the sizes they give.
+
+    Raises ValueError naming the value, after `where`.
+    """
     for name in ("seed", "queries", "threads", "memory_bytes"):
         value = calibration.get(name, 0)
-        _require(type(value) is int and 0 <= value < 2**63, f"{where}.{name} is {value!r}")
+        _require(type(value) is int and 0 <= value < 2**63, f"{where}{name} is {value!r}")
     target, words = calibration.get("target", 0.0), calibration.get("calibrated_on", "")
-    _require(_is_number(target) and 0 <= target <= 1, f"{where}.target is {target!r:.80}")
-    _require(isinstance(words, str), f"{where}.calibrated_on is {words!r:.80}")
+    _require(_is_number(target) and 0 <= target <= 1, f"{where}target is {target!r:.80}")
+    _require(isinstance(words, str), f"{where}calibrated_on is {words!r:.80}")
     micros = calibration.get("exact_micros_per_row", 0.25)
-    _require(_is_number(micros) and micros >= 0, f"{where}.exact_micros_per_row is {micros!r}")
+    _require(_is_number(micros) and micros >= 0, f"{where}exact_micros_per_row is {micros!r}")
     _check_points(calibration, rows, 1, where)
     codes = calibration.get("codes", {})
-    _require(isinstance(codes, dict), f"{where}.codes is {codes!r:.80}")
+    _require(isinstance(codes, dict), f"{where}codes is {codes!r:.80}")
     micros = codes.get("micros_per_row", 0.02)
-    _require(_is_number(micros) and micros >= 0, f"{where}.codes.micros_per_row is {micros!r}")
-    _check_points(codes, rows, 0, f"{where}.codes")
+    _require(_is_number(micros) and micros >= 0, f"{where}codes.micros_per_row is {micros!r}")
+    _check_points(codes, rows, 0, f"{where}codes.")
 
 
 def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, where: str) -> None:
     """The operating points of an index."""
     points = calibration.get("surface", [])
     fits = isinstance(points, list) and len(points) <= MOST_POINTS
-    _require(fits, f"{where}.surface is {points!r:.80}")
+    _require(fits, f"{where}surface is {points!r:.80}")
     for number, point in enumerate(points):
-        message = f"{where}.surface[{number}] is {point!r:.80}"
+        message = f"{where}surface[{number}] is {point!r:.80}"
         _require(isinstance(point, list), message)
         if len(point) == POINT_VALUES[-1] + 1:
             *point, steps = point
@@ -201,7 +210,8 @@ def _check_file(ref: FileRef, where: str) -> None:
         in_place and not {"", ".", ".."} & set(parts) and not {"\\", "\0"} & set(ref.name),
         f"{where}: {ref.name!r} is not the name of a file in the collection",
     )
-    wanted = 8 * -(-ref.bytes // BLOCK)
+    _require(not (ref.crc32 and ref.sums), f"{where} ({ref.name}): it has checksums twice")
+    wanted = 0 if ref.sums else 8 * -(-ref.bytes // BLOCK)
     _require(
         len(ref.crc32) == wanted,
         f"{where} ({ref.name}): {ref.bytes} bytes have {wanted} digits of checksums",

@@ -1,7 +1,9 @@
 """Write a manifest as JSON, and read it back.
 
-A file holds `{"checksum": SHA-256 of the body, "body": {...}}`; the body has its keys sorted and is
-indented by one space.
+A file holds `{"checksum": C, "body": {...}}`. C is the SHA-256 of the bytes of the body as they are
+in the file. The body is compact, because Python's encoder is many times slower with an indent.
+Older manifests have a body indented by one space; one of them that was formatted again has its
+checksum, too.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -18,9 +21,14 @@ import pyarrow as pa
 
 from vecsearch.common.json_column import type_name
 from vecsearch.errors import CorruptedError
-from vecsearch.storage.manifest import FORMAT, Manifest, SegmentEntry
+from vecsearch.storage.disk import FileRef
+from vecsearch.storage.layout import CALIBRATION_KEY
+from vecsearch.storage.manifest import FORMAT, IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.manifest_check import require_consistent
 
+_WRITTEN = re.compile(
+    r'\{"checksum": "(?P<checksum>[0-9a-f]{64})",\n"body": (?P<body>\{.*\})\}\n', re.DOTALL
+)
 MALFORMED = (
     KeyError,
     TypeError,
@@ -47,13 +55,21 @@ def to_json(manifest: Manifest) -> str:
 
 def sign(body: Mapping[str, Any]) -> str:
     """The text of a manifest file with this body."""
-    text = _canonical(body)
+    text = json.dumps(
+        body,
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+        default=_plain,
+    )
     return f'{{"checksum": "{_checksum(text)}",\n"body": {text}}}\n'
 
 
 def is_as_written(text: str) -> bool:
-    """Whether every byte of a readable manifest is as written; reading ignores white space."""
-    return sign(json.loads(text)["body"]) == text
+    """Whether every byte of a readable manifest is as written."""
+    found = _WRITTEN.fullmatch(text)
+    return found is not None and _checksum(found["body"]) == found["checksum"]
 
 
 def from_json(text: str, where: str) -> Manifest:
@@ -70,7 +86,7 @@ def from_json(text: str, where: str) -> Manifest:
     try:
         outer = json.loads(text)
         body = outer["body"]
-        if _checksum(_canonical(body)) != outer["checksum"]:
+        if not is_as_written(text) and _checksum(_indented(body)) != outer["checksum"]:
             raise CorruptedError(
                 f"{where} is damaged: its checksum differs; "
                 "open an older version, or restore a backup"
@@ -90,10 +106,9 @@ def from_json(text: str, where: str) -> Manifest:
     return manifest
 
 
-def _canonical(body: Any) -> str:
-    return json.dumps(
-        body, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False, default=_plain
-    )
+def _indented(body: Any) -> str:
+    """The body as older versions wrote it and computed its checksum."""
+    return json.dumps(body, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
 
 
 def _checksum(text: str) -> str:
@@ -104,14 +119,20 @@ def _plain(value: Any) -> Any:
     """A struct or a schema as JSON has it."""
     if isinstance(value, pa.Schema):
         return base64.b64encode(value.serialize().to_pybytes()).decode()
-    plain = {
-        field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)
-    }
-    if (
-        isinstance(value, SegmentEntry) and not value.columns
-    ):  # a field of segments in several files
+    plain = {on_disk: getattr(value, name) for on_disk, name in _fields(value.__class__)}
+    if isinstance(value, IndexEntry):  # it has one of the two
+        del plain[CALIBRATION_KEY if value.inline_calibration is None else "calibration"]
+    elif isinstance(value, FileRef) and not value.sums:
+        del plain["sums"]
+    elif isinstance(value, SegmentEntry) and not value.columns:  # of segments in several files
         del plain["columns"]
     return plain
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """The names of a struct's fields on disk and in Python."""
+    return [(field.encode_name, field.name) for field in msgspec.structs.fields(kind)]
 
 
 def _decode_schema(_: type, text: Any) -> pa.Schema:

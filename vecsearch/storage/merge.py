@@ -1,13 +1,15 @@
-"""Merge small segments, so that one-row adds in a loop leave few of them.
+"""Merge small segments, so that adds in a loop leave few of them and copy each row a few times.
 
-Segments are in tiers by their live rows (powers of 8 from 4,096). When there are 8 newest segments
-of one tier or lower, they become one: each row is copied once for each tier, and a collection has
-at most about 24 small segments.
+Segments are in tiers by their live rows: 1 to 7, 8 to 63, 64 to 511, ... Eight of one tier become
+one of the next, so a row is copied once for each tier that it rises. Only neighbors are merged, as
+rows keep their order; smaller ones that stand between them go along. A segment never joins others
+that have less than an eighth of its rows in sum. One of the highest tier, or of 64 MB, joins none,
+so that a merge writes 512 MB at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,28 +18,63 @@ from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 
-TIERS = (4096, 32_768, 262_144)
 FAN_OUT = 8
+TIERS = 6
+LARGE_BYTES = 64 * 1024 * 1024
+# So many small segments are too many, whatever their tiers are: then fewer than eight are merged.
+# Adds of very different sizes lead there, as small segments are left between larger ones.
+MANY = 48
 
 
-def tier(entry: SegmentEntry) -> int:
-    return sum(entry.live >= limit for limit in TIERS)
+def tier(live: int) -> int:
+    """The tier of a segment by its live rows, 0 to `TIERS`."""
+    return min(max(live.bit_length() - 1, 0) // 3, TIERS)
 
 
-def due(manifest: Manifest) -> slice | None:
-    """The newest segments to merge now, or None. `compact` merges those that an index covers."""
+def due(manifest: Manifest, kept: Container[SegmentEntry] | None = None) -> slice | None:
+    """The neighboring segments to merge now, or None. Those that an index covers stay.
+
+    If `kept` is given, so do those that are not in it.
+    """
     covered = {name for index in manifest.indexes for name in index.covers}
-    for level in range(len(TIERS)):
-        first = len(manifest.segments)
-        while (
-            first
-            and tier(manifest.segments[first - 1]) <= level
-            and manifest.segments[first - 1].name not in covered
-        ):
-            first -= 1
-        if len(manifest.segments) - first >= FAN_OUT:
-            return slice(first, len(manifest.segments))
+
+    def stays(entry: SegmentEntry) -> bool:
+        live_bytes = entry.file.bytes * entry.live // max(entry.rows, 1)
+        changes = kept is not None and entry not in kept
+        return changes or entry.name in covered or live_bytes >= LARGE_BYTES
+
+    return due_of([None if stays(entry) else entry.live for entry in manifest.segments])
+
+
+def due_of(sizes: Sequence[int | None]) -> slice | None:
+    """`due` by the live rows of segments; None stands for a segment that stays as it is."""
+    tiers = [TIERS if rows is None else tier(rows) for rows in sizes]
+    small = sum(each < TIERS for each in tiers)
+    if small < FAN_OUT:
+        return None
+    for level in range(TIERS):
+        for run in _runs(tiers, level):
+            if tiers[run].count(level) >= FAN_OUT:
+                return run
+    if small > MANY:
+        for level in range(TIERS):
+            for run in _runs(tiers, level):
+                rows = [size for size in sizes[run] if size is not None]
+                if len(rows) > 1 and max(rows) <= FAN_OUT * (sum(rows) - max(rows)):
+                    return run
     return None
+
+
+def _runs(tiers: Sequence[int], level: int) -> Iterator[slice]:
+    """The longest runs of neighbors of this tier or lower ones, the newest first."""
+    stop = len(tiers)
+    while stop:
+        start = stop
+        while start and tiers[start - 1] <= level:
+            start -= 1
+        if start < stop:
+            yield slice(start, stop)
+        stop = max(start - 1, 0)
 
 
 def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> SegmentEntry | None:
@@ -58,18 +95,42 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
     return staging.write_segment(batches[0] if len(batches) == 1 else pa.concat_batches(batches))
 
 
-def merge_small(latest: Snapshot, version: Manifest, staging: Staging) -> Manifest:
-    """Merge small segments if there are many. New segments of this version wait for a later one."""
-    before = replace(
-        version,
-        segments=tuple(entry for entry in version.segments if entry in latest.manifest.segments),
-    )
-    run = due(before)
-    if run is None:
-        return version
-    small = before.segments[run]
-    numbers = [latest.manifest.segments.index(entry) for entry in small]
-    merged = merge_segments(latest, numbers, staging)
-    at = version.segments.index(small[0])
-    others = [entry for entry in version.segments if entry not in small]
-    return replace(version, segments=(*others[:at], *([merged] if merged else []), *others[at:]))
+class SmallMerge:
+    """A merge of small segments, written ahead of a commit: this needs no writer's lock.
+
+    Args:
+        base: The version whose segments are merged, if merging them is due.
+        staging: Where the merged segment is written.
+        version: The version to come, if it is known. Segments that it changes are not merged.
+    """
+
+    def __init__(self, base: Snapshot, staging: Staging, version: Manifest | None = None) -> None:
+        self._parts: tuple[SegmentEntry, ...] = ()
+        self._merged: SegmentEntry | None = None
+        run = due(base.manifest, None if version is None else version.segments)
+        if run is not None:
+            self._parts = base.manifest.segments[run]
+            numbers = range(len(base.manifest.segments))[run]
+            self._merged = merge_segments(base, numbers, staging)
+
+    def apply(self, version: Manifest) -> Manifest:
+        """The version with the merged segment in place of its parts.
+
+        If another writer changed one of them meanwhile, or put an index over them, the version
+        stays as it is, and a later commit merges them.
+        """
+        at = _place_of(self._parts, version.segments)
+        covered = {name for index in version.indexes for name in index.covers}
+        if at is None or any(entry.name in covered for entry in self._parts):
+            return version
+        after = version.segments[at + len(self._parts) :]
+        merged = () if self._merged is None else (self._merged,)
+        return replace(version, segments=(*version.segments[:at], *merged, *after))
+
+
+def _place_of(parts: Sequence[SegmentEntry], segments: Sequence[SegmentEntry]) -> int | None:
+    """Where the parts follow one another, unchanged; None if they do not, or there are none."""
+    if not parts or parts[0] not in segments:
+        return None
+    at = segments.index(parts[0])
+    return at if tuple(segments[at : at + len(parts)]) == tuple(parts) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,24 +14,33 @@ from vecsearch.common.fork import Lock
 from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
 from vecsearch.storage.arrow_file import read_numbers
+from vecsearch.storage.calibration_file import read_calibration
 from vecsearch.storage.column_files import open_segment
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.ids import IdIndex
-from vecsearch.storage.manifest import Manifest, SegmentEntry
+from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.opened_folder import OpenedFolder
 from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment_masks import SegmentMasks
+from vecsearch.storage.tombstones import read_tombstones
 
 T = TypeVar("T")
 
 
 class OpenFiles:
-    """Open files by name. A name is never used twice, so all snapshots share them. Thread-safe."""
+    """Open files by name. A name is never used twice, so all snapshots share them. Thread-safe.
+
+    Attributes:
+        masks: Which rows of the segments the filters used last keep.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.folder = OpenedFolder(root)
         self._lock = Lock()
         self._open: dict[str, Any] = {}
+        self._remembered: dict[str, tuple[tuple[Any, ...], Any]] = {}
+        self.masks = SegmentMasks()
 
     def get(self, name: str, open_file: Callable[[], T]) -> T:
         """The open file of this name; `open_file` opens it if it is not open yet."""
@@ -61,15 +70,45 @@ class OpenFiles:
             return np.empty(0, np.int64)
         return self.get(ref.name, lambda: read_tombstones(self.root, ref, entry))
 
+    def calibration(self, entry: IndexEntry) -> Mapping[str, Any]:
+        """What was measured of an index."""
+        if entry.calibration is None:
+            return read_calibration(self.root, entry)
+        return self.get(entry.calibration.name, lambda: read_calibration(self.root, entry))
+
+    def remembered(self, kind: str, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What was made of some files last, if it was made of the same; else `make` makes it.
+
+        Args:
+            kind: What it is; one of each kind is remembered.
+            key: What it is made of. It begins with the name of a file.
+            make: Makes it. It may use this object.
+        """
+        with self._lock:
+            before = self._remembered.get(kind)
+        if before is not None and before[0] == key:
+            known: T = before[1]
+            return known
+        made = make()
+        with self._lock:
+            self._remembered[kind] = key, made
+        return made
+
     def keep_only(self, manifests: Iterable[Manifest]) -> None:
         """Close the files that none of these versions names."""
         names = {ref.name for version in manifests for ref in version.files()}
+        self.masks.keep_only(names)
         with self._lock:
             self._open = {name: item for name, item in self._open.items() if name in names}
+            self._remembered = {
+                kind: (key, made)
+                for kind, (key, made) in self._remembered.items()
+                if key[0] in names
+            }
 
 
 def read_rows(root: Path, ref: disk.FileRef, kind: pa.DataType) -> Positions:
-    """A file of row numbers: tombstones (uint32) or labels (int64). Returns int64.
+    """A file of row numbers of this type. Returns int64.
 
     Raises CorruptedError.
     """
@@ -77,21 +116,3 @@ def read_rows(root: Path, ref: disk.FileRef, kind: pa.DataType) -> Positions:
     file.verify_all()
     numbers = read_numbers(file, {"row": kind}).column(0).to_numpy()
     return np.asarray(numbers).astype(np.int64)
-
-
-def read_tombstones(root: Path, ref: disk.FileRef, entry: SegmentEntry) -> Positions:
-    """The deleted rows of a segment: int64, ascending. Raises CorruptedError."""
-    rows, path = read_rows(root, ref, pa.uint32()), root / ref.name
-    if len(rows) != entry.deleted:
-        raise CorruptedError(
-            f"{path} has {len(rows)} rows where the manifest says {entry.deleted}: "
-            "see `vecsearch check`"
-        )
-    if (np.diff(rows) <= 0).any():
-        raise CorruptedError(f"{path}: its rows are not ascending: see `vecsearch check`")
-    if len(rows) and rows[-1] >= entry.rows:
-        raise CorruptedError(
-            f"{path} names rows that its segment of {entry.rows} does not have: "
-            "see `vecsearch check`"
-        )
-    return rows

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
@@ -61,6 +61,11 @@ class Snapshot:
     def is_in_place(self) -> bool:
         """Whether the manifest that this snapshot holds is still the file at its path."""
         return self._lock.is_in_place()
+
+    def is_latest(self) -> bool:
+        """Whether this is still the latest version, and the manifest it holds in its place."""
+        newest = log.versions(self.root)[-1:]
+        return newest == [self.manifest.version] and self.is_in_place()
 
     def read_as(self, schema: pa.Schema) -> Snapshot:
         """The same rows with wider columns, for the change that is about to be committed.
@@ -127,7 +132,7 @@ class Snapshot:
             if not len(rows):
                 continue
             owner = order[found]
-            matches = ~np.isin(rows, self.files.tombstones(entry))
+            matches = ~_among(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
                 stored = self.segments[number].take([self.manifest.id_column], rows).column(0)
                 same = pc.equal(stored, ids.take(pa.array(owner)))
@@ -276,6 +281,15 @@ class Snapshot:
             at = batch.schema.names.index(VECTOR)
             batch = batch.set_column(at, batch.schema.field(at), vector_array(vectors))
         return batch.select(list(names))
+
+
+def _among(rows: Positions, sorted_rows: Positions) -> Mask:
+    """Which of a few rows are among many ascending ones."""
+    if not len(sorted_rows):
+        return np.zeros(len(rows), bool)
+    nearest = np.minimum(np.searchsorted(sorted_rows, rows), len(sorted_rows) - 1)
+    found: Mask = sorted_rows[nearest] == rows
+    return found
 
 
 class _Segments(Sequence[Segment]):

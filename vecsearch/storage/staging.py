@@ -17,11 +17,11 @@ from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import ColumnsEntry, Manifest, SegmentEntry, replace
-from vecsearch.storage.open_files import read_tombstones
 from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.tombstones import read_tombstones, tombstone_batch
 from vecsearch.types import VECTOR
 
 
@@ -41,7 +41,10 @@ class Staging:
         disk.write_file(path, write)
         final = f"{place}/{name}"
         self._staged[final] = path
-        return disk.describe(self.root, path, final)
+        ref = disk.put_sums_apart(disk.describe(self.root, path, final), path)
+        if ref.checksum_file is not None:
+            self._staged[ref.checksum_file.name] = path.with_name(path.name + disk.SUMS_SUFFIX)
+        return ref
 
     def write_model(self, prefix: str, save: Callable[[Path], None]) -> tuple[FileRef, ...]:
         """Let `save` write and sync a new folder that will be in "models"; the files in it."""
@@ -83,7 +86,7 @@ class Staging:
         return replace(entry, columns=still_read((*entry.columns, part)))
 
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
-        """Write a file of row numbers (tombstones: uint32; labels: int64)."""
+        """Write a file of row numbers (labels: int64)."""
         return self.write(
             place, suffix, lambda path: write_batch(path, pa.record_batch({"row": rows}))
         )
@@ -101,13 +104,14 @@ class Staging:
         self, entry: SegmentEntry, segment: Segment, rows: Positions
     ) -> SegmentEntry:
         """The entry of a segment after more of its rows are deleted."""
-        deleted = np.union1d(self._tombstones(entry), rows)
         live = np.ones(entry.rows, bool)
-        live[deleted] = False
+        live[self._tombstones(entry)] = False
+        live[rows] = False
+        batch = tombstone_batch(np.flatnonzero(~live), entry.rows)
         return replace(
             entry,
-            tombstones=self.write_rows(SEGMENTS, ".dead.arrow", deleted.astype(np.uint32)),
-            deleted=len(deleted),
+            tombstones=self.write(SEGMENTS, ".dead.arrow", lambda path: write_batch(path, batch)),
+            deleted=entry.rows - int(np.count_nonzero(live)),
             documents=segment.count_documents(live),
         )
 

@@ -21,7 +21,8 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vecsearch.common.arguments import check_seconds
@@ -29,6 +30,7 @@ from vecsearch.common.deadline import check_time, seconds_left
 from vecsearch.common.fork import Lock
 from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
 from vecsearch.storage import disk, garbage, locks, log
+from vecsearch.storage.calibration_file import put_calibrations_apart
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.locks import FileLock
@@ -81,14 +83,19 @@ class Store:
         self.files = OpenFiles(root)
         self.lock_timeout = check_seconds("lock_timeout", lock_timeout)
         self.limits = limits
+        self._opened: Callable[[], Snapshot | None] = lambda: None  # the latest version, as opened
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it
 
     def snapshot(self, version: int | None = None) -> Snapshot:
-        """Open one version, or the latest."""
+        """Open one version, or the latest; the same object while it is in use and is the latest."""
         require_real_folders(self.root)
-        opened = open_snapshot(self.root, self.files, version)
+        opened = self._opened() if version is None else None
+        if opened is None or not opened.is_latest():
+            opened = open_snapshot(self.root, self.files, version)
         self.files.folder.check(opened.manifest)
+        if version is None:
+            self._opened = weakref.ref(opened)
         return opened
 
     @contextlib.contextmanager
@@ -151,6 +158,8 @@ class Store:
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version, all of it or nothing. The caller holds the lock."""
         self.files.folder.check(version)
+        if staging is not None:
+            version = put_calibrations_apart(version, staging.write)
         try:
             changed = staging.publish(version) if staging is not None else set()
             log.commit(self.root, version, changed)

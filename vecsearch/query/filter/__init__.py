@@ -35,6 +35,7 @@ json_paths.py  the same for paths into JSON columns
 path_syntax.py the names, keys and positions of a path
 syntax.py      text -> sqlglot's tree, after checks of size and words
 sql.py         tree -> condition, through an allow-list
+simple.py      simple conditions joined by AND, without sqlglot
 
 A pyarrow Expression follows Arrow's rules instead; there, for example, NaN equals nothing.
 """
@@ -63,6 +64,7 @@ from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import FilterError
 from vecsearch.query.filter.compare import bits
 from vecsearch.query.filter.json_paths import DECODED_ROWS, DecodedRows
+from vecsearch.query.filter.simple import compile_simple
 from vecsearch.query.filter.values import is_vector, shorten
 
 # Characters. Only a few filters longer than this are cached, as one may take megabytes.
@@ -138,10 +140,13 @@ def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
 
 
 def _compile_text(text: str, schema: pa.Schema) -> Filter:
-    with importing():
-        from vecsearch.query.filter.sql import compile_text  # imports sqlglot, which takes long
+    compiled = compile_simple(text, schema)
+    if compiled is None:
+        with importing():
+            from vecsearch.query.filter.sql import compile_text  # imports sqlglot: 0.2 s
 
-    condition, names = compile_text(text, schema)
+        compiled = compile_text(text, schema)
+    condition, names = compiled
     columns = tuple(name for name in schema.names if name in names)
     run = condition.run
     if any(is_json(schema.field(name).type) for name in columns):

@@ -26,6 +26,7 @@ from vecsearch.query.filter.values import (
     Literal,
     Operand,
     Value,
+    cost_of,
     float_constant,
     grid_constant,
     grid_limits,
@@ -36,6 +37,8 @@ from vecsearch.query.filter.values import (
     unit_ns,
 )
 
+SLOW = 8  # comparisons of numbers: what costs so much is computed last in an AND
+FEW_SHARE = 0.5  # of the rows: copying more of them costs about what it saves
 SAMPLED_TEXTS = 20  # texts of a batch that are looked at for dates
 
 NULL = pa.scalar(None, pa.bool_())
@@ -78,29 +81,91 @@ def bits(result: Any, rows: int) -> npt.NDArray[np.bool_]:
     return mask if validity is None or result.null_count == 0 else mask & unpacked(validity)
 
 
-def boolean(label: str, run: Callable[[Any], Any]) -> Value:
-    return Value(pa.bool_(), label, run)
+def boolean(label: str, run: Callable[[Any], Any], cost: int | None = None) -> Value:
+    return Value(pa.bool_(), label, run, cost)
 
 
 def truth(value: bool | None, label: str) -> Value:
     """A condition that is the same for every row."""
     scalar = pa.scalar(value, pa.bool_())
-    return boolean(label, lambda batch: scalar)
+    return boolean(label, lambda batch: scalar, 0)
 
 
 def constant_unless_null(value: Value, constant: bool) -> Value:
     """`constant` where the value is not NULL, else NULL: a comparison that is the same for all."""
-    if constant:
-        return boolean(value.label, lambda batch: pc.or_kleene(pc.is_valid(value.run(batch)), NULL))
-    return boolean(value.label, lambda batch: pc.and_kleene(pc.is_null(value.run(batch)), NULL))
+
+    def run(batch: Any) -> Any:
+        array = value.run(batch)
+        if constant:
+            return pc.or_kleene(pc.is_valid(array), NULL)
+        return pc.and_kleene(pc.is_null(array), NULL)
+
+    return boolean(value.label, run, cost_of([value], 1))
+
+
+class SomeRows:
+    """Some rows of a batch; each column is copied when it is read."""
+
+    def __init__(self, batch: Any, rows: npt.NDArray[np.int64]) -> None:
+        self.num_rows = len(rows)
+        self._batch = batch
+        self._rows = pa.array(rows)
+        self._columns: dict[str, pa.Array] = {}
+
+    def column(self, name: str) -> pa.Array:
+        array = self._columns.get(name)
+        if array is None:
+            array = self._columns[name] = self._batch.column(name).take(self._rows)
+        return array
 
 
 def conjunction(conditions: Sequence[Value]) -> Value:
-    return boolean("AND", lambda batch: reduce(pc.and_kleene, _results(conditions, batch)))
+    """AND. Conditions that cost much are computed last, for the rows that may still be TRUE."""
+    slow = sorted(
+        (each for each in conditions if each.cost is not None and each.cost >= SLOW),
+        key=lambda each: each.cost or 0,
+    )
+    quick = [each for each in conditions if each.cost is None or each.cost < SLOW]
+
+    def run(batch: Any) -> Any:
+        if not slow or not isinstance(batch, pa.RecordBatch | SomeRows):
+            return reduce(pc.and_kleene, _results(conditions, batch))
+        result = reduce(pc.and_kleene, _results(quick, batch)) if quick else pa.scalar(True)
+        for condition in slow:
+            check_time()
+            result = _and_of_rest(result, condition, batch)
+        return result
+
+    return boolean("AND", run, cost_of(conditions))
+
+
+def _and_of_rest(result: Any, condition: Value, batch: Any) -> Any:
+    """`result AND condition`; where few rows are not FALSE so far, it is computed for just them."""
+    rest = np.flatnonzero(~bits(pc.invert(result), batch.num_rows))
+    if len(rest) > FEW_SHARE * batch.num_rows:
+        return pc.and_kleene(result, condition.run(batch))
+    if not len(rest):
+        return result
+    found = condition.run(SomeRows(batch, rest))
+    true, known = np.zeros((2, batch.num_rows), bool)
+    true[rest] = bits(found, len(rest))
+    known[rest] = bits(pc.is_valid(found), len(rest))
+    known |= ~_as_mask(rest, batch.num_rows)  # they are FALSE already
+    return pc.and_kleene(result, pa.array(true, mask=~known))
+
+
+def _as_mask(rows: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(count, bool)
+    mask[rows] = True
+    return mask
 
 
 def disjunction(conditions: Sequence[Value]) -> Value:
-    return boolean("OR", lambda batch: reduce(pc.or_kleene, _results(conditions, batch)))
+    return boolean(
+        "OR",
+        lambda batch: reduce(pc.or_kleene, _results(conditions, batch)),
+        cost_of(conditions),
+    )
 
 
 def _results(conditions: Sequence[Value], batch: Any) -> Iterator[Any]:
@@ -110,17 +175,21 @@ def _results(conditions: Sequence[Value], batch: Any) -> Iterator[Any]:
 
 
 def negation(condition: Value) -> Value:
-    return boolean("NOT", lambda batch: pc.invert(condition.run(batch)))
+    return boolean("NOT", lambda batch: pc.invert(condition.run(batch)), condition.cost)
 
 
 def is_null(value: Value) -> Value:
-    return boolean(value.label, lambda batch: pc.is_null(value.run(batch)))
+    return boolean(value.label, lambda batch: pc.is_null(value.run(batch)), cost_of([value], 1))
 
 
 def is_truth(condition: Value, wanted: bool) -> Value:
     """IS TRUE and IS FALSE: never NULL."""
     inner = condition if wanted else negation(condition)
-    return boolean(condition.label, lambda batch: pc.coalesce(inner.run(batch), pa.scalar(False)))
+    return boolean(
+        condition.label,
+        lambda batch: pc.coalesce(inner.run(batch), pa.scalar(False)),
+        condition.cost,
+    )
 
 
 def compare(op: str, left: Operand, right: Operand) -> Value:
@@ -142,7 +211,8 @@ def compare(op: str, left: Operand, right: Operand) -> Value:
         kernel, constant = COMPARISONS[op], plain_constants(left, [right])[0]
         if left.kind == "text" and op not in ("=", "<>"):
             left = warning_of_dates(left, str(right.value))
-        return boolean(label, lambda batch: kernel(left.run(batch), constant))
+        cost = cost_of([left], 2)
+        return boolean(label, lambda batch: kernel(left.run(batch), constant), cost)
     if left.kind in ("list", "other"):
         raise mismatch(left, right)
     return _compare_on_grid(op, left, right, label)
@@ -186,7 +256,7 @@ def _compare_on_grid(op: str, value: Value, literal: Literal, label: str) -> Val
             return constant_unless_null(value, op == "<>")
         op = "<=" if op in ("<", "<=") else ">"
     kernel, constant = COMPARISONS[op], pa.scalar(grid_constant(value.type, units), value.type)
-    return boolean(label, lambda batch: kernel(value.run(batch), constant))
+    return boolean(label, lambda batch: kernel(value.run(batch), constant), cost_of([value], 1))
 
 
 def _compare_with_float(op: str, value: Value, literal: Literal, label: str) -> Value:
@@ -197,9 +267,11 @@ def _compare_with_float(op: str, value: Value, literal: Literal, label: str) -> 
     run, constant = value.run, pa.scalar(number, value.type)
     if op in (">", ">="):  # by the opposite, so that NaN counts as greater
         opposite = pc.less_equal if op == ">" else pc.less
-        return boolean(label, lambda batch: pc.invert(opposite(run(batch), constant)))
+        return boolean(
+            label, lambda batch: pc.invert(opposite(run(batch), constant)), cost_of([value], 1)
+        )
     kernel = COMPARISONS[op]
-    return boolean(label, lambda batch: kernel(run(batch), constant))
+    return boolean(label, lambda batch: kernel(run(batch), constant), cost_of([value], 1))
 
 
 def _compare_literals(op: str, left: Literal, right: Literal, label: str) -> Value:
@@ -365,4 +437,4 @@ def membership(left: Operand, items: Sequence[Operand]) -> Value:
             return pc.or_kleene(hits, NULL)
         return hits if array.null_count == 0 else pc.if_else(pc.is_valid(array), hits, NULL)
 
-    return boolean(left.label, run)
+    return boolean(left.label, run, cost_of([left], 4))

@@ -33,6 +33,7 @@ from vecsearch.query.filter.values import (
     Literal,
     Operand,
     Value,
+    cost_of,
     elements,
     number,
     shorten,
@@ -51,7 +52,7 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
     label = f"{value.label} LIKE '{shorten(pattern)}'"
     parts = _like_parts(pattern, escape)
     if ignore_case:
-        text_value = _with_kernel(pc.utf8_lower, text_value, "lower")
+        text_value = _with_kernel(pc.utf8_lower, text_value, "lower", 20)
         parts = [(kind, pc.utf8_lower(pa.scalar(text)).as_py()) for kind, text in parts]
     run = text_value.run
     kinds, text = [kind for kind, _ in parts], "".join(text for _, text in parts)
@@ -76,7 +77,7 @@ def like(value: Operand, pattern: str, escape: str, *, ignore_case: bool) -> Val
         kernel(pa.array(["-"]), text)  # the first use compiles the regular expression
     except pa.ArrowInvalid:
         raise FilterError(f"{label}: the pattern is too long") from None
-    return boolean(label, lambda batch: kernel(run(batch), text))
+    return boolean(label, lambda batch: kernel(run(batch), text), cost_of([text_value], 20))
 
 
 def _like_parts(pattern: str, escape: str) -> list[tuple[str, str]]:
@@ -171,7 +172,8 @@ def list_has_any(lists: Operand, literals: Sequence[Literal]) -> Value:
         flat, offsets = _flattened(array, missing)
         return pa.array(_any_within(offsets, bits(equal.run(flat), len(flat))), mask=missing)
 
-    return boolean(value.label, run)
+    can_take = isinstance(value.type, pa.ListType | pa.LargeListType)  # which Arrow cannot of views
+    return boolean(value.label, run, cost_of([value, equal], 20) if can_take else None)
 
 
 def _has_elements(lists: Any) -> Any:
@@ -230,12 +232,16 @@ def change_case(value: Operand, to: str) -> Operand:
         changed = kernel(pa.scalar(value.value)).as_py()
         return Literal(changed, f"'{shorten(changed)}'")
     inner = _text_value(value, f"{to}()")
-    return _with_kernel(kernel, inner, to)
+    return _with_kernel(kernel, inner, to, 20)
 
 
-def _with_kernel(kernel: Callable[[Any], Any], value: Value, name: str) -> Value:
+def _with_kernel(
+    kernel: Callable[[Any], Any], value: Value, name: str, cost: int | None = None
+) -> Value:
+    """What a kernel makes of a value; `cost` is that of a kernel that never fails."""
     dtype = kernel(pa.array([], value.type)).type
-    return Value(dtype, f"{name}({value.label})", lambda batch: kernel(value.run(batch)))
+    whole = None if cost is None else cost_of([value], cost)
+    return Value(dtype, f"{name}({value.label})", lambda batch: kernel(value.run(batch)), whole)
 
 
 def length(value: Operand) -> Value:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -114,11 +114,14 @@ class Value:
         run: Takes a RecordBatch, or the flattened array if the value stands for the elements of a
             list. Returns an Array, or a Scalar if it reads no column; of the type JSON a list of
             Python values.
+        cost: About what it costs, in comparisons of numbers. None for what may raise an error, give
+            a warning or cost anything: it is computed for all rows.
     """
 
     type: pa.DataType
     label: str
     run: Callable[[Any], Any]
+    cost: int | None = None
 
     @property
     def kind(self) -> str:
@@ -126,6 +129,12 @@ class Value:
 
 
 Operand = Value | Literal
+
+
+def cost_of(values: Sequence[Value], own: int = 0) -> int | None:
+    """What values cost together, and what is computed from them; None if that of one is unknown."""
+    costs = [value.cost for value in values]
+    return None if None in costs else own + sum(cost or 0 for cost in costs)
 
 
 def kind_of(dtype: pa.DataType) -> str:
@@ -174,7 +183,8 @@ def as_type(array: Any, dtype: pa.DataType) -> Any:
 def column(name: str, declared: pa.DataType) -> Value:
     """The column `name` of a batch."""
     target = comparable_type(declared)
-    return Value(target, name, lambda batch: as_type(batch.column(name), target))
+    cost = 0 if target == declared else None  # a cast may fail
+    return Value(target, name, lambda batch: as_type(batch.column(name), target), cost)
 
 
 def struct_field(value: Value, index: int, label: str) -> Value:
@@ -188,7 +198,8 @@ def struct_field(value: Value, index: int, label: str) -> Value:
 def elements(lists: Value) -> Value:
     """The elements of a list; its `run` takes the flattened array."""
     target = comparable_type(lists.type.value_type)
-    return Value(target, f"an element of {lists.label}", lambda flat: as_type(flat, target))
+    cost = 0 if target == lists.type.value_type else None
+    return Value(target, f"an element of {lists.label}", lambda flat: as_type(flat, target), cost)
 
 
 def number(text: str) -> int | Decimal:
