@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from benchmarks.datasets import Dataset, Vectors
 from benchmarks.peers import Where
-from vecsearch.evaluation.metrics import recall_at_k
+from vecsearch.index import ruler
+from vecsearch.types import Metric
 
 SHARES = {"50%": 0.5, "10%": 0.1, "1%": 0.01, "0.1%": 0.001}
 """Random filters: the share of rows each keeps. Its column says 1 on those rows and 0 elsewhere."""
@@ -29,6 +30,7 @@ one (the farthest).
 UNFILTERED, CORRELATED, ANTI_CORRELATED = "no filter", "2.5% correlated", "2.5% anti-correlated"
 CASES = (UNFILTERED, *SHARES, CORRELATED, ANTI_CORRELATED)
 
+SPARE = 100  # rows that float32 finds beyond those wanted: it cannot order near-duplicates
 Columns = Mapping[str, npt.NDArray[np.int64]]
 
 
@@ -101,20 +103,28 @@ def true_scores(data: Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
     """
     scores = np.full(rows.shape, -np.inf)
     for i, line in enumerate(rows):
-        valid = line >= 0
-        vectors = data.base[line[valid]].astype(np.float64)
-        query = data.queries[i].astype(np.float64)
-        scores[i, valid] = (
-            -((vectors - query) ** 2).sum(axis=1) if data.metric == "l2" else vectors @ query
-        )
+        scores[i, line >= 0] = true_scores_of(data, i, line[line >= 0])
     return scores
+
+
+def true_scores_of(
+    data: Dataset, query: int, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """The scores of some rows for one query, in float64."""
+    vectors, wide = data.base[rows].astype(np.float64), data.queries[query].astype(np.float64)
+    if data.metric == "l2":
+        return np.asarray(-((vectors - wide) ** 2).sum(axis=1))
+    scores = vectors @ wide
+    if data.metric == "cosine":
+        scores = scores / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(wide))
+    return np.asarray(scores)
 
 
 def judge(
     data: Dataset, case: Case, columns: Columns, found: Sequence[Sequence[int]], k: int
 ) -> tuple[npt.NDArray[np.float64], int]:
-    """Recall@k of each query, and how many hits broke the filter. A hit outside the filter is not
-    found.
+    """Recall@k of each query by the library's own rule (`vecsearch.index.ruler`), and how many hits
+    broke the filter. A hit outside the filter is not found, and a row found twice counts once.
     """
     rows = np.full((len(found), k), -1, dtype=np.int64)
     for i, line in enumerate(found):
@@ -125,11 +135,30 @@ def judge(
             outside = (rows[i] >= 0) & (columns[where[0]][rows[i]] != where[1])
             broken += int(outside.sum())
             rows[i, outside] = -1
-    exact = case.rows[: len(found), :k]
-    matching = case.matching[: len(found)]
-    return recall_at_k(
-        rows, true_scores(data, rows), exact, true_scores(data, exact), k, matching
-    ), broken
+    for line in rows:
+        line[np.setdiff1d(np.arange(k), np.unique(line, return_index=True)[1])] = -1
+    matching = np.minimum(case.matching[: len(found)], k)
+    scores, exact = true_scores(data, rows), true_scores(data, case.rows[: len(found), :k])
+    recalls = np.ones(len(found))
+    for wanted in np.unique(matching[matching > 0]).tolist():
+        those = np.flatnonzero(matching == wanted)
+        truth = ruler.Truth(
+            case.rows[those, :wanted], exact[those, :wanted], _slack(data, case, those, wanted)
+        )
+        hits = ruler.found_within(scores[those], truth, wanted, [k])
+        recalls[those] = hits[:, 0] / wanted
+    return recalls, broken
+
+
+def _slack(
+    data: Dataset, case: Case, queries: npt.NDArray[np.int64], k: int
+) -> npt.NDArray[np.float64]:
+    """How far below each exact score another is a tie with it: float64 (q, k)."""
+    rows = case.rows[queries, :k]
+    exact = np.stack([true_scores_of(data, int(query), case.rows[query, :k]) for query in queries])
+    lengths = np.linalg.norm(data.base.astype(np.float64), axis=1)[rows]
+    own = np.linalg.norm(data.queries[queries].astype(np.float64), axis=1)
+    return ruler.tolerances(Metric(data.metric), exact, lengths, own)
 
 
 def _wheres(name: str, queries: Vectors, columns: Columns, centroids: Vectors) -> list[Where]:
@@ -147,6 +176,11 @@ def _wheres(name: str, queries: Vectors, columns: Columns, centroids: Vectors) -
 
 
 def _exact(queries: Vectors, base: Vectors, k: int, metric: str) -> npt.NDArray[np.int64]:
+    """The k best rows: float32 finds some more, and float64 orders them."""
     kind = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
-    rows: npt.NDArray[np.int64] = faiss.knn(queries, base, k, metric=kind)[1]
-    return rows
+    rows: npt.NDArray[np.int64] = faiss.knn(queries, base, min(k + SPARE, len(base)), metric=kind)[
+        1
+    ]
+    some = Dataset("", base, queries, metric, held_out=True)
+    order = np.argsort(-true_scores(some, rows), axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(rows, order, axis=1)
