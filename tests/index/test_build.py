@@ -159,7 +159,8 @@ def test_every_recipe_reaches_its_recall(
     values = recalls(c, queries[:60], 10, recall=0.9)
     assert bootstrap_interval(values)[1] >= 0.9
     method = "exact" if recipe == "exact" else "index"
-    assert {c.search(query, 10, recall=0.9).plan.method for query in queries[:60]} == {method}
+    methods = [c.search(query, 10, recall=0.9).plan.method for query in queries[:60]]
+    assert methods.count(method) >= 48  # some queries are hard, and searched exactly in the end
     assert (result.recipe == "exact") == (recipe == "exact") == (not c.info().indexes)
 
 
@@ -211,8 +212,8 @@ def test_held_out_rows_are_not_in_the_index_while_it_is_measured(
     extended = c.build_index(recipe="IVF16,Flat")
     assert extended.how == "extended"
     (before, after) = measured
-    assert before[:2] == (ROWS - 600, 600)
-    assert after[0] == extended.rows - after[1] and after[1] == builder.MIN_QUERIES
+    assert before[:2] == (ROWS - 600, 600 + 400)  # with 200 made queries of each kind
+    assert after[:2] == (extended.rows - builder.MIN_QUERIES, builder.MIN_QUERIES + 400)
     assert min(before[2], after[2]) > 0.01
 
 
@@ -262,10 +263,9 @@ def test_rows_added_merged_and_deleted_during_a_build_are_found_or_gone(
         result = original(self, *arguments)
         with vs.open(root) as other:  # while the build was running
             for number in range(8):
-                other.add(
-                    table(vectors[ROWS + number : ROWS + number + 1], ROWS + number)
-                )  # merges the small segments
+                other.add(table(vectors[ROWS + number : ROWS + number + 1], ROWS + number))
             other.delete(range(100))
+            other.compact()  # merges all segments
             other.add(table(vectors[:1] * 0.5 + vectors[3000:3001], 3000), on_conflict="replace")
         return result
 

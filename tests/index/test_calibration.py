@@ -401,10 +401,10 @@ def test_the_true_scores_are_searched_for_as_many_rows_as_there_are() -> None:
 
     queries = np.zeros((250, 1), np.float32)
     truth = Answers.of(queries, 5000, exact)
-    assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 100), (200, 1000))
+    assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 100), (200, 1250))
     truth = Answers.of(queries, 30, exact)
     assert (truth.common.rows.shape, truth.wide.rows.shape) == ((250, 30), (200, 30))
-    assert asked == [(200, 1000), (50, 100), (200, 30), (50, 30)]
+    assert asked == [(200, 1250), (50, 100), (200, 30), (50, 30)]
 
 
 def test_the_cheapest_point_serves_the_recall_and_any_smaller_k() -> None:

@@ -115,8 +115,11 @@ class Outcome:
         """Level and slope by which the share that is missed falls with the contrast."""
         if self._curve is None:
             assert self.contrast is not None
-            near = self.kth >= self.farthest(kinds)
-            self._curve = _fit_logistic(self.contrast[near], 1 - self.recalls[near, -1])
+            near = (self.kth >= self.farthest(kinds)) & np.isfinite(self.contrast)
+            if near.any():
+                self._curve = _fit_logistic(self.contrast[near], 1 - self.recalls[near, -1])
+            else:  # this effort finds fewer than k rows, and no query stops at it
+                self._curve = 0.0, 1.0
         return self._curve
 
     def stops(self, allowed: float) -> npt.NDArray[np.int64]:

@@ -148,7 +148,9 @@ class FaissSearch:
             return unknown, unknown
         contrasts = (scores - at_large[0]) / at_large[1]
         missing = ~present.any(axis=1)
-        return np.where(missing, np.inf, scores), np.where(missing, np.inf, contrasts)
+        whole = np.count_nonzero(rows >= 0, axis=1) == self._index.n
+        without = np.where(whole, np.inf, -np.inf)  # fewer than `rank` of many were found
+        return np.where(missing, np.inf, scores), np.where(missing, without, contrasts)
 
     def _rank(
         self,

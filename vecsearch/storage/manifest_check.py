@@ -185,8 +185,8 @@ def _check_points(calibration: Mapping[str, Any], rows: int, least_effort: int, 
 
 
 def _check_steps(steps: Any, effort: Any, message: str) -> None:
-    """The efforts of a point, ascending from its own, each with a contrast."""
-    _require(isinstance(steps, list) and 0 < len(steps) <= MOST_STEPS, message)
+    """The efforts of a point, ascending from its own, each with a contrast; none in old points."""
+    _require(isinstance(steps, list) and len(steps) <= MOST_STEPS, message)
     last = effort
     for step in steps:
         _require(isinstance(step, list) and len(step) == 2 and all(map(_is_number, step)), message)
