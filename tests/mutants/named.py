@@ -31,9 +31,9 @@ _VERIFIED_COPY = """    source.verify_all()
 NAMED = [
     Named(
         "C1",
-        "vecsearch/index/calibrate.py",
-        "lows = means - ONE_SIDED_99 * spreads / len(recalls) ** 0.5",
-        "lows = means",
+        "vecsearch/index/adaptive.py",
+        "low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5",
+        "low = mean",
         "tests/index/test_calibration.py",
     ),
     Named(

@@ -47,7 +47,10 @@ def test_a_small_grid_keeps_the_promise(tmp_path: Path, monkeypatch: pytest.Monk
     stages = ["after build", "after adding 20%", "after deleting 20%", "after compact"]
     assert list(dict.fromkeys(cell["stage"] for cell in report["cells"])) == stages
     unfiltered = [cell for cell in report["cells"] if cell["filter"] == "no filter"]
-    assert all(cell["methods"]["index"] > 50 and cell["recall"] > 0.85 for cell in unfiltered)
+    for cell in unfiltered:
+        by_codes = cell["methods"].get("index", 0) + cell["methods"].get("scan", 0)
+        assert by_codes > 45 and cell["recall"] > 0.85
+        assert 0 <= cell["below_target"] <= 1 and cell["worst_tenth"] <= cell["recall"]
     page = (tmp_path / "tiny.md").read_text()
     assert (
         "28 of 28 cells keep the promise" in page

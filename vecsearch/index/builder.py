@@ -342,7 +342,7 @@ class Builder:
         row_map, none = index.row_map(labels), np.empty(0, np.int64)
         metric = self.scorer.code
 
-        def search(query: Scores, depth: int, effort: int) -> object:
+        def search(query: Vectors, depth: int, effort: int) -> object:
             settings = fixed_effort(max(effort, depth))
             request = Request(row_map, NO_MASK, none, *table, metric, settings, depth, depth, 0)
             return graph_search.search(compiled, query, min(10, depth), request)

@@ -76,7 +76,7 @@ def distill(
         raise InvalidInputError(
             f"teacher is {shown(teacher)}; it must be a SentenceTransformerEmbedder"
         )
-    check_whole("words", words, 1)
+    check_whole("words", words, 0)
     check_whole("min_count", min_count, 1)
     if target.exists() and any(target.iterdir()):
         raise InvalidInputError(f"'{target}' is in use; give a new folder for the static model")
