@@ -7,8 +7,8 @@ An operating point is a ladder of efforts. A query stops at the first one where 
   a search misses falls with the contrast like a logistic function, fitted for each effort.
 * few hits are expected among the candidates that were not scored (`kernels/misses.py`).
 
-A query whose hits score lower than those of any query of calibration is not searched so, nor is one
-that the largest effort does not settle: the codes of all rows are compared, or all rows scored.
+A query whose hits score lower than those of any query of calibration is searched exactly. For one
+that the largest effort does not settle the codes of all rows are compared, then all rows scored.
 That effort follows from each query's own distances is the idea of DARTH (arXiv:2505.19001) and of
 Ada-ef (arXiv:2512.06636).
 """

@@ -110,7 +110,7 @@ class Searcher:
             Unanswered.FAR: "the query is farther from the rows than any the index was measured on",
         }[why]
         scanned = None
-        if why is not Unanswered.TOO_FEW and tried.method == "index":
+        if why is Unanswered.UNSURE and tried.method == "index":
             scanned = scan_plan(k, recall, stats, reason)
         instead = scanned or exact_plan(stats, reason)
         step = f"index tried first (effort {tried.effort})"
