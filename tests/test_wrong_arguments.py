@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import logging
 import pickle
 import re
 import shutil
@@ -344,6 +345,8 @@ def test_tuning_and_distilling_with_a_wrong_argument_raise_a_vecsearch_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+    # what is logged of a path with half a character cannot be sent between pytest's workers
     tiny = make_model(tmp_path / "tiny")
     teacher = SentenceTransformerEmbedder(tiny, "cpu")
     given: list[tuple[Callable[..., Any], dict[str, Any]]] = [
