@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import io
 import json
 import tempfile
@@ -71,8 +70,7 @@ def _recipe(data: bytes) -> None:
 
 def signed(body: Any) -> str:
     """A manifest with the checksum that its body asks for."""
-    text = manifest_json._canonical(body)
-    return f'{{"checksum": "{hashlib.sha256(text.encode()).hexdigest()}", "body": {text}}}'
+    return manifest_json.sign(body)
 
 
 def _manifest(data: bytes) -> None:

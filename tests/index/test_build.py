@@ -103,7 +103,9 @@ def test_recall_reaches_the_target_after_every_kind_of_change(
     c.compact()
     assert c.info().segments == 1 and c.info().indexes[0].rows == ROWS
     after = [hits.ids for hits in c.search_batch(queries[:40], k=10, recall=0.9)]
-    assert after == before
+    # The effort may differ: the vectors of deleted rows are gone, and others stand for them.
+    same = [len(set(one) & set(other)) for one, other in zip(after, before, strict=True)]
+    assert sum(same) >= 0.98 * 10 * len(before)
     check("compacted")
     assert used > 20  # the index did the work, not exact search in its place
 

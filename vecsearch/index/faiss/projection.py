@@ -91,7 +91,8 @@ class Projection:
             return self.raw(vectors)
         if not self.inner_product:
             return encode_queries(vectors, self.matrix, self.offset, *self.precision)
-        out = self.raw(vectors)
+        # One by one: the sums of a batch are rounded in another way, and a code may differ.
+        out = np.concatenate([self.raw(vector[None]) for vector in vectors] or [self.raw(vectors)])
         out *= BYTE / np.maximum(np.abs(out).max(axis=1, keepdims=True), np.float32(1e-30))
         return _to_bytes(out)
 
