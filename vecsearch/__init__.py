@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
+    from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.types import (
@@ -97,6 +98,7 @@ __all__ = [
     "EmbedderMismatchError",
     "Failure",
     "FilterError",
+    "Highlight",
     "Hit",
     "Hits",
     "IdNotFoundError",
@@ -139,6 +141,7 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.query.results": ("Hit", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),

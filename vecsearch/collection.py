@@ -59,9 +59,11 @@ from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
+from vecsearch.query.highlight import Question
 from vecsearch.query.results import Hits, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
+from vecsearch.query.vectors import texts_of
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
@@ -1137,7 +1139,8 @@ class Collection:
             found = searcher.documents(vector, k, selection, target, exact)
         if self._monitor is not None:
             self._monitor.note(searcher, vector[None], k, selection, target, exact=exact)
-        return Hits(snapshot, found.positions, found.scores, found.plan)
+        question = self._question(query, vector, snapshot.manifest)
+        return Hits(snapshot, found.positions, found.scores, found.plan, question)
 
     def search_batch(
         self,
@@ -1202,7 +1205,15 @@ class Collection:
             found = searcher.documents_batch(vectors, k, selections, target, exact)
         if self._monitor is not None and len(vectors):
             self._monitor.note(searcher, vectors, k, selections[0], target, exact=exact)
-        return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
+        texts = texts_of(queries) or [""] * len(found)
+        questions = (
+            self._question(text, vector, snapshot.manifest)
+            for text, vector in zip(texts, vectors, strict=True)
+        )
+        return [
+            Hits(snapshot, item.positions, item.scores, item.plan, question)
+            for item, question in zip(found, questions, strict=True)
+        ]
 
     def search_range(
         self,
@@ -1244,7 +1255,8 @@ class Collection:
         min_score = check_min_score(min_score, snapshot.manifest.metric)
         vector = self._encoder(snapshot.manifest).encode(query)
         found = searcher.within(vector, min_score, searcher.selector.select(where, ids))
-        return Hits(snapshot, found.positions, found.scores, found.plan)
+        question = self._question(query, vector, snapshot.manifest)
+        return Hits(snapshot, found.positions, found.scores, found.plan, question)
 
     def measure_recall(
         self,
@@ -1432,7 +1444,7 @@ class Collection:
 
         Example:
             >>> print(c.plan(where="year > 2000"))
-            exact search over 2 rows: there is no index
+            exact search over 2 rows (an index pays from 4,096 rows on)
         """
         searcher = self._searching()
         selection = searcher.selector.select(where, ids)
@@ -1453,6 +1465,14 @@ class Collection:
             encoder = QueryEncoder(manifest, self._model_of(manifest))
             self._last_encoder = encoder
         return encoder
+
+    def _question(
+        self, query: Any, vector: npt.NDArray[np.float32], manifest: Manifest
+    ) -> Question:
+        """What a search was for, with which its hits say what they have in common with it."""
+        text = query if isinstance(query, str) else ""
+        model = self._model_of(manifest) if manifest.text_columns else None
+        return Question(text, vector, model, manifest.metric)
 
     def _questions(
         self, queries: Any, manifest: Manifest
