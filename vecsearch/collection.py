@@ -57,7 +57,7 @@ from vecsearch.ingest.sources import open_source, reading_options
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
-from vecsearch.query.documents import document_vectors, documents_by_id
+from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.highlight import Question
 from vecsearch.query.results import Hits, frame_of
@@ -1516,6 +1516,36 @@ class Collection:
             [{'year': 2021}, None]
         """
         return documents_by_id(self._snapshot, ids, columns)
+
+    def head(
+        self,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """The first documents, whole, in the order in which they were added.
+
+        Args:
+            k: Maximum number of documents.
+            where: A filter. With a chunker, a filter on the text sees whole documents here.
+            ids: Only documents with one of these ids, as in `search`.
+            columns: Columns to return. None: all but the vector.
+
+        Returns:
+            A dict for each document.
+
+        Raises:
+            InvalidInputError: A column does not exist, or an id has the wrong type.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.head(1, columns=["id", "year"])
+            [{'id': 'boat', 'year': 1999}]
+        """
+        selection = self._searching().selector.select_documents(where, ids)
+        return first_documents(self._snapshot, selection, check_k(k), columns)
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of a document, or of a text as a query.

@@ -702,9 +702,18 @@ class CollectionInfo(Shown):
     indexes: tuple[IndexInfo, ...]
 
     def __repr__(self) -> str:
-        return text_fields(self._shown_fields())
+        return text_fields(self.fields())
 
     def _shown_fields(self) -> dict[str, object]:
+        return self.fields()
+
+    def fields(self) -> dict[str, object]:
+        """What is shown of it: names and values for people; None where there is nothing to say.
+
+        Example:
+            >>> info.fields()["vectors"]
+            '2 × float32, l2'
+        """
         segments = counted(self.segments, "segment")
         return {
             "collection": self.path,

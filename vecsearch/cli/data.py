@@ -11,6 +11,8 @@ import typer
 
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
+    DOCUMENTS,
+    START,
     Debug,
     DryRun,
     Folder,
@@ -19,6 +21,7 @@ from vecsearch.cli.options import (
     OneId,
     Timeout,
     Where,
+    examples,
     ids_of,
     open_for,
 )
@@ -28,11 +31,17 @@ from vecsearch.types import Id, Metric, OnConflict, OnError, counted
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
-PANEL = "Documents"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch ingest ~/notes notes.vs",
+        "vecsearch ingest papers.csv papers.vs --text-column abstract --id-column doi",
+        "vecsearch ingest new.jsonl papers.vs --on-conflict replace",
+    ),
+)
 def ingest(
     data: Annotated[
         list[Path],
@@ -181,7 +190,13 @@ def ingest(
         )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch delete notes.vs old.md draft.md",
+        'vecsearch delete notes.vs --where "year < 2000" --dry-run',
+    ),
+)
 def delete(
     folder: Folder,
     ids: Annotated[
@@ -208,7 +223,13 @@ def delete(
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch update notes.vs --id plan.md --set year=2026",
+        'vecsearch update notes.vs --where "lang IS NULL" --set lang=en',
+    ),
+)
 def update(
     folder: Folder,
     values: Annotated[
@@ -266,7 +287,12 @@ def _assigned(collection: Collection, texts: dict[str, str]) -> dict[str, Any]:
     return {name: value_of_text(schema, name, text) for name, text in texts.items()}
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch add-column notes.vs year int64",
+    ),
+)
 def add_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -281,7 +307,12 @@ def add_column(
         _print_column(as_json, collection.add_column(name, kind), f"column {name} added")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch drop-column notes.vs draft",
+    ),
+)
 def drop_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -293,7 +324,12 @@ def drop_column(
         _print_column(as_json, collection.drop_column(name), f"column {name} removed")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch alter-column notes.vs price double",
+    ),
+)
 def alter_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],

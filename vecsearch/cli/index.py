@@ -7,22 +7,36 @@ from typing import Annotated
 
 import typer
 
-from vecsearch.cli.options import Debug, Folder, Json, Queries, Recall, open_for
+from vecsearch.cli.options import (
+    Debug,
+    Folder,
+    INDEX,
+    Json,
+    Queries,
+    Recall,
+    examples,
+    open_for,
+)
 from vecsearch.cli.questions import measuring_queries
+from vecsearch.cli.tables import print_table, shown_build
 from vecsearch.cli.terminal import (
     out,
     print_answer,
     print_json,
-    print_table,
     reporting,
-    shown_build,
 )
 
-PANEL = "Index"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=INDEX,
+    epilog=examples(
+        "vecsearch build notes.vs",
+        "vecsearch build notes.vs --recall 0.99 --memory 2GB",
+        "vecsearch build notes.vs --recipe low-memory",
+    ),
+)
 def build(
     folder: Folder,
     recipe: Annotated[
@@ -52,7 +66,13 @@ def build(
         print_answer(as_json, result, shown_build(result))
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=INDEX,
+    epilog=examples(
+        "vecsearch bench notes.vs",
+        "vecsearch bench notes.vs auto low-memory IVF1024,SQ8 --output report",
+    ),
+)
 def bench(
     folder: Folder,
     recipes: Annotated[

