@@ -222,9 +222,7 @@ class Shown:
     def _shown_fields(self) -> dict[str, object]:
         """Names and values for people; those of a dataclass, if it says no other."""
         names = getattr(type(self), "__dataclass_fields__", {})
-        return {
-            name.replace("_", " "): getattr(self, name) for name in names if names[name].repr
-        }
+        return {name.replace("_", " "): getattr(self, name) for name in names if names[name].repr}
 
     def _repr_html_(self) -> str:
         values: dict[str, Any] = {}

@@ -403,6 +403,22 @@ class DimensionReport(Shown):
             )
         return head, rows
 
+    def cheapest(self, recall: float) -> int | None:
+        """The number of the point with the fewest bytes whose recall reaches a target.
+
+        The lower end of its interval counts. None if only all dimensions do.
+
+        Example:
+            >>> c.dimensions([4]).cheapest(0.999) is None
+            True
+        """
+        enough = [
+            at
+            for at, each in enumerate(self.points)
+            if each.method != "full" and each.low >= recall
+        ]
+        return min(enough, key=lambda at: self.points[at].bytes, default=None)
+
     def note(self) -> str:
         """How it was measured, in words."""
         judged = self.points[0].ndcg is not None

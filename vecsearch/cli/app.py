@@ -9,7 +9,7 @@ Exit codes: 0 done, 1 error, 2 usage error, 130 interrupted.
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -26,11 +26,20 @@ from vecsearch.cli import (
     search,
     training,
 )
-from vecsearch.cli.options import examples
+from vecsearch.cli.options import (
+    DOCUMENTS,
+    INDEX,
+    MODELS,
+    QUALITY,
+    SAFETY,
+    START,
+    examples,
+)
 from vecsearch.cli.terminal import accept_all_characters, out, remember_options
 
 # What an option takes, by the type of its value, where it does not say so itself.
-_VALUES = {"int": "NUMBER", "integer": "NUMBER", "float": "NUMBER", "path": "PATH", "str": "TEXT"}
+_VALUES = {"int": "NUMBER", "float": "NUMBER", "path": "PATH", "str": "TEXT"}
+PANELS = (START, DOCUMENTS, QUALITY, INDEX, MODELS, SAFETY)
 
 
 class Commands(TyperGroup):
@@ -42,15 +51,30 @@ class Commands(TyperGroup):
         if command is not None and "_is_ready" not in vars(command):
             command._is_ready = True
             command.collect_usage_pieces = partial(_usage, command)
-            for parameter in command.params:
-                _in_upper_case(parameter)
+            paragraphs = (command.help or "").split("\n\n")
+            command.help = "\n\n".join(" ".join(each.split()) for each in paragraphs)
         return command
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands, panel by panel."""
+        return sorted(super().list_commands(ctx), key=self._panel_of)
+
+    def _panel_of(self, name: str) -> int:
+        panel = getattr(self.commands[name], "rich_help_panel", None)
+        return PANELS.index(panel) if panel in PANELS else len(PANELS)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after `vecsearch`."""
+        for parameter in self.get_params(ctx):
+            _in_upper_case(parameter)
+        return super().collect_usage_pieces(ctx)
 
 
 def _usage(command: Any, context: Any) -> list[str]:
     """The words after a command's name: COLLECTION [QUESTION] [OPTIONS]."""
     words = []
     for parameter in command.get_params(context):
+        _in_upper_case(parameter)
         if parameter.param_type_name == "argument":
             word = parameter.metavar or parameter.name.upper()
             word += "..." if parameter.nargs != 1 else ""
@@ -69,9 +93,14 @@ def _in_upper_case(parameter: Any) -> None:
         parameter.metavar = ""
         return
     descriptor = getattr(parameter, "type_descriptor", None)
-    kind = getattr(descriptor, "annotation", None)
-    name = getattr(kind, "__name__", "") or getattr(getattr(parameter, "type", None), "name", "")
-    parameter.metavar = _VALUES.get(name.lower())
+    if descriptor is None:
+        return  # an older Typer has words of its own, in upper case
+    if descriptor.is_choice:
+        parameter.metavar = parameter.display_type(None).strip("<>")
+        return
+    kind = descriptor.annotation
+    kind = (get_args(kind) or (kind,))[0]
+    parameter.metavar = _VALUES.get(getattr(kind, "__name__", "").lower())
 
 
 app = typer.Typer(
@@ -89,11 +118,11 @@ app = typer.Typer(
 )
 # In this order the panels of `vecsearch --help` and the commands in them appear.
 for group in (
+    documents,
     data,
     search,
     info,
     demo,
-    documents,
     evaluation,
     index,
     models,

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
+    START,
     Debug,
     Json,
-    START,
     examples,
 )
 from vecsearch.cli.stdlib_docs import Row, stdlib_docs

@@ -125,9 +125,7 @@ def list_documents(
 
 @app.command(
     rich_help_panel=DOCUMENTS,
-    epilog=examples(
-        "vecsearch count notes.vs", "vecsearch count papers.vs --where \"year > 2000\""
-    ),
+    epilog=examples("vecsearch count notes.vs", 'vecsearch count papers.vs --where "year > 2000"'),
 )
 def count(
     folder: Folder,

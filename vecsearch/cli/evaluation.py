@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecsearch.cli.options import (
+    QUALITY,
     Debug,
     Exact,
     Folder,
     Json,
     JudgedQueries,
-    QUALITY,
     Qrels,
     Queries,
     Recall,
+    RowLimit,
     Version,
     Where,
     examples,
@@ -64,7 +65,14 @@ def evaluate(
     queries: JudgedQueries = None,
     qrels: Qrels = None,
     k: Annotated[
-        str, typer.Option("-k", "--limit", "--k", metavar="NUMBER,...", help="Depths to cut at, separated by commas.")
+        str,
+        typer.Option(
+            "-k",
+            "--limit",
+            "--k",
+            metavar="NUMBER,...",
+            help="Depths to cut at, separated by commas.",
+        ),
     ] = "10,100",
     where: Where = None,
     recall: Recall = None,
@@ -124,7 +132,7 @@ def evaluate(
 )
 def measure(
     folder: Folder,
-    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    k: RowLimit = 10,
     n_queries: Annotated[int, typer.Option(help="How many queries to run.")] = 500,
     where: Where = None,
     recall: Recall = None,

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from vecsearch.cli import complete
 from vecsearch.cli.options import (
+    INDEX,
     Debug,
     Folder,
-    INDEX,
     Json,
     Queries,
     Recall,
+    RowLimit,
     examples,
     open_for,
 )
@@ -40,11 +42,16 @@ app = typer.Typer()
 def build(
     folder: Folder,
     recipe: Annotated[
-        str, typer.Option(help="Name of a recipe, a .toml file, or a FAISS factory string.")
+        str,
+        typer.Option(
+            metavar="RECIPE",
+            help="Name of a recipe, a .toml file, or a FAISS factory string.",
+            autocompletion=complete.recipes,
+        ),
     ] = "auto",
     recall: Recall = None,
     memory: Annotated[
-        str | None, typer.Option(help='Memory the index may take, such as "2GB".')
+        str | None, typer.Option(metavar="SIZE", help='Memory the index may take, such as "2GB".')
     ] = None,
     queries: Queries = None,
     seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the build.")] = 0,
@@ -77,21 +84,33 @@ def bench(
     folder: Folder,
     recipes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RECIPE", help="Recipes to compare.", show_default="four"),
+        typer.Argument(
+            metavar="RECIPE",
+            help="Recipes to compare.",
+            show_default="four",
+            autocompletion=complete.recipes,
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    k: RowLimit = 10,
     queries: Queries = None,
     seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the builds.")] = 0,
     output: Annotated[
-        Path | None, typer.Option(help="Write the report to OUTPUT.json and OUTPUT.png.")
+        Path | None,
+        typer.Option(metavar="OUTPUT", help="Write the report to OUTPUT.json and OUTPUT.png."),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Compare index recipes: recall, cost, memory and build time."""
     with reporting(debug), open_for(folder) as collection:
-        from vecsearch.evaluation.bench import RECIPES, table, write_json, write_plot
+        from vecsearch.common.optional import require
+        from vecsearch.evaluation.bench import RECIPES, cheapest, table, write_json, write_plot
 
+        if output is not None:  # what cannot be written is found out before measuring
+            require("matplotlib.figure", "matplotlib", "bench", "The plot")
+            output.parent.mkdir(parents=True, exist_ok=True)
+            for ending in (".json", ".png"):
+                output.with_suffix(ending).touch()
         report = collection.bench(
             recipes or list(RECIPES),
             k=k,
@@ -105,7 +124,7 @@ def bench(
             print_json(report)
         else:
             head = ["recipe", "build", "memory", "recall .90", "recall .95", "recall .99"]
-            print_table(head, table(report))
+            print_table(head, table(report), best=cheapest(report, collection.info().recall))
             out.print(
                 f"k={k}, {report['rows']:,} rows, one thread; measured with {report['queries']}",
                 style="dim",

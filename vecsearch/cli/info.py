@@ -9,11 +9,11 @@ from datetime import datetime
 import typer
 
 from vecsearch.cli.options import (
+    SAFETY,
+    START,
     Debug,
     Folder,
     Json,
-    SAFETY,
-    START,
     Version,
     examples,
     open_for,

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from vecsearch.cli.options import (
-    Columns,
     DOCUMENTS,
+    SAFETY,
+    Columns,
     Debug,
     Folder,
     IdsFile,
     Json,
     OneId,
-    SAFETY,
     Version,
     Where,
     examples,

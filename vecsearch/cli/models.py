@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Literal
 
 import typer
 
+from vecsearch.cli import complete
 from vecsearch.cli.options import (
+    MODELS,
+    QUALITY,
     Debug,
     Folder,
     Json,
-    MODELS,
-    QUALITY,
     Qrels,
+    RowLimit,
     Version,
     examples,
     open_for,
@@ -26,7 +29,7 @@ from vecsearch.cli.terminal import (
     print_json,
     reporting,
 )
-from vecsearch.types import counted, shown_bytes
+from vecsearch.types import DimensionPoint, counted, shown_bytes
 
 app = typer.Typer()
 
@@ -47,7 +50,13 @@ class Method(StrEnum):
 def reembed(
     folder: Folder,
     embedder: Annotated[
-        str, typer.Argument(metavar="MODEL", help="The model to move to.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="The model to move to.",
+            show_default=False,
+            autocompletion=complete.models,
+        ),
     ],
     as_json: Json = False,
     debug: Debug = False,
@@ -94,7 +103,7 @@ def dimensions(
         ),
     ] = None,
     qrels: Qrels = None,
-    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    k: RowLimit = 10,
     n_queries: Annotated[
         int, typer.Option(help="Without --queries: how many rows to hold out as queries.")
     ] = 500,
@@ -115,8 +124,12 @@ def dimensions(
         if as_json:
             print_json(report)
         else:
-            print_table(*report.table())
+            target = collection.info().recall
+            best = report.cheapest(target)
+            print_table(*report.table(), best=best)
             out.print(report.note(), style="dim", soft_wrap=True)
+            if best is not None:
+                out.print(_advice(folder, report.points[best], target), soft_wrap=True)
 
 
 @app.command(
@@ -153,3 +166,11 @@ def reduce(
         sizes = f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)}"
         shown = f"{target}: {documents} in {counted(after.dim, 'dimension')}, {sizes}"
         print_answer(as_json, after, shown)
+
+
+def _advice(folder: Path, point: DimensionPoint, target: float) -> str:
+    """What to do with a measurement of dimensions."""
+    method = "" if point.method == Method.PCA else f" --method {point.method}"
+    small = folder.with_name(f"{folder.stem}-{point.dim}{folder.suffix}")
+    command = f"vecsearch reduce {quote(str(folder))} {quote(str(small))} {point.dim}{method}"
+    return f"{point.dim} dimensions keep recall {target:g}: {command}"

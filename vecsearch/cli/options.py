@@ -35,9 +35,7 @@ Folder = Annotated[
 ]
 Version = Annotated[
     int | None,
-    typer.Option(
-        "--version", metavar="NUMBER", help="Read an older version of the collection."
-    ),
+    typer.Option("--version", metavar="NUMBER", help="Read an older version of the collection."),
 ]
 Where = Annotated[
     str | None,
@@ -47,6 +45,9 @@ Where = Annotated[
 ]
 Limit = Annotated[
     int, typer.Option("-k", "--limit", metavar="NUMBER", help="How many documents to find.")
+]
+RowLimit = Annotated[
+    int, typer.Option("-k", "--limit", metavar="NUMBER", help="How many rows to find.")
 ]
 Columns = Annotated[
     str | None,
@@ -89,14 +90,12 @@ Queries = Annotated[
     typer.Option(
         metavar="FILE",
         help='File of queries to measure with, or "sampled" for stored ones. '
-        "Default: rows of the collection."
+        "Default: rows of the collection.",
     ),
 ]
 JudgedQueries = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help='Queries: .jsonl as in BEIR, or lines of "id<tab>text".'
-    ),
+    typer.Option(metavar="FILE", help='Queries: .jsonl as in BEIR, or lines of "id<tab>text".'),
 ]
 Qrels = Annotated[
     Path | None,

@@ -139,6 +139,14 @@ def print_answer(as_json: bool, value: object, *lines: str) -> None:
         out.print(line, soft_wrap=True)
 
 
+def print_above_bar(line: str) -> None:
+    """Print a line while a progress bar is shown: above it, if both go to a terminal."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        sys.stdout.write(visible(line) + "\n")  # the bar puts itself in place of this stream
+    else:
+        out.print(line, soft_wrap=True)
+
+
 def plain(value: object) -> object:
     """A value as JSON types: dates in ISO 8601, bytes in base64, NaN and infinities as null."""
     if dataclasses.is_dataclass(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from vecsearch.cli.options import (
+    MODELS,
     Debug,
     Json,
-    MODELS,
     examples,
 )
 from vecsearch.cli.terminal import (
     EXIT_INTERRUPTED,
-    out,
+    print_above_bar,
     print_answer,
     reporting,
 )
@@ -88,7 +89,13 @@ def tune(
         def show_epoch(epoch: int, score: float) -> None:
             if not as_json:
                 stage = f"epoch {epoch}" if epoch else "before"
-                out.print(f"{stage}: held-out nDCG@{K} {score:.4f}")
+                print_above_bar(f"{stage}: held-out nDCG@{K} {score:.4f}")
+            if not epoch and score >= 1:
+                warnings.warn(
+                    "the model answers every held-out query already, so none can do better: give "
+                    "more or harder queries",
+                    stacklevel=1,
+                )
 
         with _progress("tuning") as progress:
             report = tune_model(

@@ -29,7 +29,9 @@ _COMMON = frozenset(
     "me my no not of on or our so than that the their them there these they this to was we were "
     "what when where which who whom whose why will with would you your".split()
 )
-_COMMON_PAIRS = frozenset("什么 怎么 如何 哪里 哪个 哪些 为什 多少 是否 可以 我们 你们 怎样".split())
+_COMMON_PAIRS = frozenset(
+    "什么 怎么 如何 哪里 哪个 哪些 为什 多少 是否 可以 我们 你们 怎样".split()
+)
 
 Offsets = tuple[int, int]
 """Start and end in a text, in characters from 0."""

@@ -19,6 +19,7 @@ from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError, VecsearchError
 from vecsearch.query.documents import passage_columns, with_whole_texts
+from vecsearch.query.highlight import Highlight, Passage, Question, highlights
 from vecsearch.query.hits_display import (
     SHOWN_HITS,
     hit_html,
@@ -26,7 +27,6 @@ from vecsearch.query.hits_display import (
     hits_html,
     hits_text,
 )
-from vecsearch.query.highlight import Highlight, Passage, Question, highlights
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
