@@ -11,7 +11,8 @@ COLLECTION = "tests/test_collection.py"
 STORAGE = "tests/storage/test_storage.py"
 ADD = "tests/ingest/test_add.py tests/ingest/test_add_transaction.py"
 FILTER = (
-    "tests/query/test_filter_simple.py tests/query/test_filter.py tests/query/test_filter_lists.py"
+    "tests/query/test_filter_edges.py tests/query/test_filter_simple.py "
+    "tests/query/test_filter.py tests/query/test_filter_lists.py"
 )
 COMPACT = "tests/maintenance/test_compact.py"
 BACKUP = "tests/maintenance/test_backup.py"
