@@ -460,8 +460,8 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
 def drop_column(store: Store, name: str) -> int:
     """Remove a metadata column from every row; the version committed.
 
-    The segments are written again without it, so that a column of this name that is added later
-    starts empty.
+    Segments that hold the column get a mark that it is gone, so that a column of this name that is
+    added later starts empty. Nothing else is written: `compact` removes the values.
 
     Raises InvalidInputError, LockTimeoutError, StorageError.
     """
@@ -469,10 +469,12 @@ def drop_column(store: Store, name: str) -> int:
         manifest = latest.manifest
         changeable(manifest, name)
         schema = manifest.schema.remove(manifest.schema.get_field_index(name))
-        segments, renamed = [], {}
-        for segment, entry in zip(latest.segments, manifest.segments, strict=True):
-            segments.append(_rewrite(staging, entry, segment.select(schema.names)))
-            renamed[entry.name] = segments[-1].name
+        gone = pa.record_batch({name: pa.nulls(1)})
+        segments, renamed = list(manifest.segments), {}
+        for number, entry in enumerate(manifest.segments):
+            if name in latest.segments[number].stored_names():
+                segments[number] = staging.write_columns(entry, gone)
+                renamed[entry.name] = segments[number].name
         version = manifest.next(
             "drop_column",
             schema=schema,

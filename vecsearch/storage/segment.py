@@ -84,6 +84,10 @@ class Segment:
             )
         return WidenedSegment(self, schema)
 
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return list(self.schema.names)
+
     @property
     def vectors(self) -> npt.NDArray[np.floating]:
         """All vectors, not verified: a read-only (rows, dim) view, float32 or float16."""
@@ -307,6 +311,10 @@ class WidenedSegment(Segment):
         self.file, self.batch, self.rows = stored.file, stored.batch, stored.rows
         self.schema = schema
         self._schemas = {}
+
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return self.stored.stored_names()
 
     def column(self, name: str) -> pa.Array:
         """A whole column, verified and cast."""
