@@ -193,9 +193,11 @@ def test_a_simple_filter_does_not_import_sqlglot() -> None:
         import pyarrow as pa
         from vecsearch.query.filter import compile_filter
         batch = pa.record_batch({"year": [1999, 2000, None], "lang": ["en", "fr", "en"]})
-        simple = compile_filter("year >= 2000 AND NOT lang = 'x'", batch.schema).mask(batch).tolist()
+        def kept(where):
+            return compile_filter(where, batch.schema).mask(batch).tolist()
+        simple = kept("year >= 2000 AND NOT lang = 'x'")
         early = "sqlglot" in sys.modules
-        other = compile_filter("year < 2000 AND lower(lang) > 'a'", batch.schema).mask(batch).tolist()
+        other = kept("year < 2000 AND lower(lang) > 'a'")
         print(json.dumps([simple, early, other, "sqlglot" in sys.modules]))"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert json.loads(done.stdout) == [[False, True, False], False, [True, False, False], True]
