@@ -795,6 +795,7 @@ class Collection:
             if self._monitor is not None:
                 self._monitor.forget()
             self._store.purge()
+        trim_heap()
         return version
 
     def rollback(self, version: int) -> int:

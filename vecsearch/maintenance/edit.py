@@ -31,7 +31,7 @@ from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.merge import SmallMerge
 from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
-from vecsearch.storage.segment import write_batch
+from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows

@@ -30,12 +30,6 @@ FEW_BYTES = 4096  # beside a batch, which are no reason to copy it
 WHOLE: Layout = (0, 0, None, 0)
 
 
-def write_batch(path: Path, batch: pa.RecordBatch) -> None:
-    """Write one record batch as an Arrow IPC file at `path`; the caller syncs and names it."""
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-
-
 class Segment:
     """A segment opened for reading. Thread-safe: only the record of verified blocks changes.
 
