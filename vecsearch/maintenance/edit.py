@@ -27,11 +27,9 @@ from vecsearch.ingest.sources.row_types import Block, Columns
 from vecsearch.ingest.sources.values import row_name
 from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
-from vecsearch.storage.layout import SEGMENTS
-from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
+from vecsearch.storage.manifest import IndexEntry, Manifest, replace
 from vecsearch.storage.merge import SmallMerge
 from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
-from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
@@ -405,12 +403,6 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
             f"column {field.name!r}: {shown(value)} cannot be stored as {type_name(field.type)}: "
             f"{error}"
         ) from error
-
-
-def _rewrite(staging: Staging, entry: SegmentEntry, batch: pa.RecordBatch) -> SegmentEntry:
-    """The same rows in the same order with other metadata: ids, tombstones and labels still fit."""
-    file = staging.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
-    return replace(entry, file=file, columns=())
 
 
 def _rename_covered(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[IndexEntry, ...]:

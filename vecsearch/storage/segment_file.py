@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -44,16 +45,14 @@ def placeholder(rows: int, dim: int, dtype: str) -> pa.FixedSizeListArray:
     return vector_array(np.frombuffer(pages, kind).reshape(rows, dim))
 
 
-class _Sink:
+class _Sink(io.RawIOBase):
     """A file for Arrow's writer that puts `pieces` in the place of a buffer."""
-
-    closed = False
 
     def __init__(self, file: BinaryIO, replaced: pa.Buffer, pieces: Pieces) -> None:
         self._file, self._replaced, self._pieces = file, replaced, pieces
         self.missing: int = replaced.size
 
-    def write(self, data: bytes | pa.Buffer) -> int:
+    def write(self, data: Any) -> int:
         if not isinstance(data, pa.Buffer):
             return self._file.write(data)
         if data.address != self._replaced.address:
@@ -63,20 +62,8 @@ class _Sink:
             self.missing -= piece.nbytes
         return int(data.size)
 
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self.closed = True
-
     def writable(self) -> bool:
         return True
 
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
+    def tell(self) -> int:
+        return self._file.tell()
