@@ -1,14 +1,15 @@
 """The forward pass of a BERT encoder in numpy, so that a text is embedded without PyTorch.
 
-Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (2019). Texts of a batch stand
-one after another without padding. A text's vector does not depend on the other texts of its batch:
-every operation treats a row of its own, and matrix products get no fewer than `MIN_ROWS` rows,
-because BLAS libraries sum in another order below a few.
+Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (2019). Texts of a batch
+stand one after another without padding. A text's vector does not depend on the other texts of its
+batch: every operation treats a row of its own, and matrix products get no fewer than `MIN_ROWS`
+rows, because BLAS libraries sum in another order below a few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -16,9 +17,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.blas import one_blas_thread
+from vecsearch.common.engines import engine_for
+
 Array = npt.NDArray[np.float32]
 MIN_ROWS = 16
-BATCH_TOKENS = 4096  # tokens that go through a layer together
+BATCH_TOKENS = 2048  # tokens that go through a layer together
+LEAST_TOKENS = 256  # fewer are not divided among threads
 SCORES = 1 << 17  # attention scores at a time: they stay in the processor's cache
 BLOCK = 1 << 13  # numbers of GELU at a time, for the same reason
 SAFE_SCORE = 60.0  # e**60 and e**-60 are normal float32, so softmax needs no shift up to here
@@ -123,18 +128,15 @@ class BertEncoder:
             float32, shape (len(texts), dim), in the given order.
         """
         out = np.empty((len(texts), self.dim), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
-        start = 0
-        while start < len(order):
-            stop, tokens = start, 0
-            while stop < len(order) and (
-                stop == start or tokens + len(texts[order[stop]]) <= BATCH_TOKENS
-            ):
-                tokens += len(texts[order[stop]])
-                stop += 1
-            rows = order[start:stop]
+        workers = os.cpu_count() or 1
+        share = -(-sum(map(len, texts)) // workers)
+        batches = list(_batches(texts, min(BATCH_TOKENS, max(share, LEAST_TOKENS))))
+
+        def embed(rows: list[int]) -> None:
             out[rows] = self._batch([texts[row] for row in rows])
-            start = stop
+
+        with one_blas_thread():
+            engine_for(workers).map(embed, batches)
         return out
 
     def _batch(self, texts: list[Sequence[int]]) -> Array:
@@ -177,7 +179,7 @@ class BertEncoder:
             pooled /= lengths[:, None].astype(np.float32)
         if self._normalize:
             pooled /= np.maximum(np.sqrt(_squares(pooled)), np.float32(1e-12))[:, None]
-        return pooled
+        return np.asarray(pooled, dtype=np.float32)
 
     def _normalized(self, x: Array, norm: tuple[Array, Array]) -> Array:
         """Layer normalization, in place."""
@@ -213,6 +215,20 @@ class BertEncoder:
             start = stop
 
 
+def _batches(texts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """The rows of texts in batches of about so many tokens, the longest texts first."""
+    batch: list[int] = []
+    tokens = 0
+    for row in sorted(range(len(texts)), key=lambda row: -len(texts[row])):
+        if batch and tokens + len(texts[row]) > size:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(row)
+        tokens += len(texts[row])
+    if batch:
+        yield batch
+
+
 def gelu(x: Array) -> None:
     """GELU of a contiguous array, in place: x * Phi(x), Phi the normal distribution.
 
@@ -224,22 +240,22 @@ def gelu(x: Array) -> None:
     """
     flat = x.reshape(-1)
     square, logit = np.empty((2, BLOCK), dtype=np.float32)
-    for start in range(0, flat.size, BLOCK):
-        part = flat[start : start + BLOCK]
-        z, p = square[: len(part)], logit[: len(part)]
-        np.multiply(part, part, out=z)
-        np.minimum(z, _LARGEST_SQUARE, out=z)
-        np.multiply(z, _LOGIT[-1], out=p)
-        for coefficient in _LOGIT[-2:0:-1]:
-            p += coefficient
-            p *= z
-        p += _LOGIT[0]
-        p *= part
-        np.negative(p, out=p)
-        np.minimum(p, np.float32(80), out=p)  # e**89 is no float32
-        np.exp(p, out=p)
-        p += np.float32(1)
-        part /= p
+    with np.errstate(over="ignore"):  # infinity is what has to come of numbers far from 0
+        for start in range(0, flat.size, BLOCK):
+            part = flat[start : start + BLOCK]
+            z, p = square[: len(part)], logit[: len(part)]
+            np.multiply(part, part, out=z)
+            np.minimum(z, _LARGEST_SQUARE, out=z)
+            np.multiply(z, _LOGIT[-1], out=p)
+            for coefficient in _LOGIT[-2:0:-1]:
+                p += coefficient
+                p *= z
+            p += _LOGIT[0]
+            p *= part
+            np.negative(p, out=p)
+            np.exp(p, out=p)
+            p += np.float32(1)
+            part /= p
 
 
 def exponentials(scores: Array) -> Array:

