@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.common.arrays import Mask
+from vecsearch.common.arrays import Mask, numbers_in_arrow, numbers_in_numpy
 from vecsearch.common.json_column import is_json
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.arrow_file import read_batch
@@ -120,7 +120,7 @@ class Segment:
         for name in names:
             if name in unknown:
                 self._verify_rows(name, rows)
-        taken = self._selected(tuple(names)).take(pa.array(rows))
+        taken = self._selected(tuple(names)).take(numbers_in_arrow(rows))
         for name in unknown - self._whole:
             self._require_valid(name, taken.column(name))
         return taken
@@ -155,7 +155,7 @@ class Segment:
                     memoryview(buffers[1] or b""),
                 )
             else:
-                self._id_values = array.to_numpy(), None
+                self._id_values = numbers_in_numpy(array), None
         name = id_name(self.schema)
         if name not in self._whole:
             self._verify_rows(name, rows)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.arrays import Mask, Positions
+from vecsearch.common.arrays import Mask, Positions, numbers_in_arrow
 from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
@@ -135,7 +135,7 @@ class Snapshot:
             matches = ~_among(rows, self.files.tombstones(entry))
             if not pa.types.is_integer(ids.type):  # keys are digests: compare the ids themselves
                 stored = self.segments[number].take([self.manifest.id_column], rows).column(0)
-                same = pc.equal(stored, ids.take(pa.array(owner)))
+                same = pc.equal(stored, ids.take(numbers_in_arrow(owner)))
                 matches &= same.to_numpy(zero_copy_only=False)
             owners.append(owner[matches])
             positions.append(rows[matches] + self.starts[number])
@@ -211,7 +211,7 @@ class Snapshot:
         joined, places = pa.concat_batches(pieces), np.concatenate(order)
         if (places[1:] > places[:-1]).all():
             return joined
-        return joined.take(pa.array(np.argsort(places, kind="stable")))
+        return joined.take(numbers_in_arrow(np.argsort(places, kind="stable")))
 
     def ids_at(self, positions: Positions) -> list[Id]:
         """The ids of some rows, as Python values."""
