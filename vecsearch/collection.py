@@ -53,7 +53,7 @@ from vecsearch.evaluation.search_monitor import SearchMonitor, search_monitor
 from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
-from vecsearch.ingest.sources import open_source, reading_options
+from vecsearch.ingest.sources import open_source, reading_options, takes_pictures
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
@@ -314,6 +314,7 @@ class Collection:
         on_error: OnError = "raise",
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,
+        exclude: str | Sequence[str] = (),
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -323,11 +324,14 @@ class Collection:
 
         Args:
             data: A pyarrow Table or reader, a pandas or polars frame, a list of dicts or of texts,
-                a float matrix (rows, dim), or paths of .parquet, .csv, .tsv, .jsonl, .arrow, .npy
-                or .hdf5 files or of folders of .txt and .md files. Columns are `id` (generated when
+                a float matrix (rows, dim), an address (https://...), or paths: of tables (.parquet,
+                .csv, .tsv, .json, .jsonl, .arrow, .xlsx), of vectors (.npy, .hdf5, .faiss), of
+                documents (.txt, .md, .rst, .html, .pdf, .docx, .pptx, .epub, .eml, .mbox, .ipynb,
+                .srt, source code), and of folders of these. Columns are `id` (generated when
                 absent), the text column or a ready-made `vector`, and any others, which are stored
-                as typed metadata. In JSON columns, a str of a row is a JSON string, and a column of
-                texts (CSV, Arrow, pandas) holds JSON text.
+                as typed metadata; documents have `title`, `modified`, `source` (where the file is)
+                and `digest` (of its bytes). In JSON columns, a str of a row is a JSON string, and a
+                column of texts (CSV, Arrow, pandas) holds JSON text.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, "replace" the old one, or "update" the columns that the data gives (see
                 `upsert`).
@@ -336,13 +340,16 @@ class Collection:
                 column, unless `create` did.
             text_column: The same for the column that holds the text.
             on_error: "raise", or "skip" to leave out rows, files and pictures that cannot be
-                added; the result's `report` lists them. Empty files in folders are always left
-                out, and counted in the report. Ids that repeat are `on_conflict`'s.
+                added; the result's `report` lists them. What cannot be read in a folder is always
+                left out and listed: empty and damaged files, archives, hidden files, and files
+                larger than 100 MB. Ids that repeat are `on_conflict`'s.
             encoding: The encoding of text files, such as "latin-1". None: UTF-8, UTF-16 with a
                 byte order mark, or GB18030 or Big5 where that is sure.
             csv: How CSV files are written: "delimiter", "quote" ("" for none), "comment" (lines
                 that begin with it are left out) and "null" (cells that mean a missing value, as a
                 list). What is not given is found, or is as usual.
+            exclude: Patterns of files in folders to leave out, written as in `.gitignore`, beside
+                those in the folders' own `.gitignore` and `.vecsearchignore` files.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
@@ -362,7 +369,7 @@ class Collection:
             1
         """
         check_one_of("on_conflict", on_conflict, ("error", "skip", "replace", "update"))
-        reading = reading_options(on_error, encoding, csv)
+        reading = reading_options(on_error, encoding, csv, exclude)
         updates = on_conflict == "update"
         if updates:
             reading = noting_columns(reading)
@@ -373,6 +380,8 @@ class Collection:
         known = source_schema(manifest, id_column, text_column)
         reading.id_column = id_column or manifest.id_column
         reading.beir_id = reading.id_column == ID and BEIR_ID not in manifest.schema.names
+        reading.columns = None if manifest.settings.get("open_schema") else frozenset(known.names)
+        reading.pictures = takes_pictures(manifest)
         with invalid_data():
             source = open_source(
                 data,
