@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from vecsearch.errors import InvalidInputError
 
 Id = int | str
-OnConflict = Literal["error", "skip", "replace", "update"]
+OnConflict = Literal["error", "skip", "replace", "update", "refresh"]
 OnError = Literal["raise", "skip"]
 ID = "id"  # what the column of ids is called where the user does not name it
 TEXT = "text"  # the same for the column that is embedded
@@ -227,6 +227,7 @@ class AddResult:
         embedded: Passages (without a chunker: documents) embedded by the model.
         version: The version that was committed.
         report: Rows and files that were left out for other reasons, and encodings.
+        unchanged: Documents left out because they are the same as before (`"refresh"`).
 
     Example:
         >>> import vecsearch as vs
@@ -244,6 +245,7 @@ class AddResult:
     embedded: int
     version: int
     report: ReadReport = field(default_factory=ReadReport)
+    unchanged: int = 0
 
     @property
     def failed(self) -> int:
@@ -251,11 +253,50 @@ class AddResult:
         return self.report.failed
 
     def __repr__(self) -> str:
-        failed = f", failed={self.failed}" if self.failed else ""
+        failed = f", unchanged={self.unchanged}" if self.unchanged else ""
+        failed += f", failed={self.failed}" if self.failed else ""
         return (
             f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
             f"embedded={self.embedded}, version={self.version}{failed})"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What `Collection.sync` did; with `dry_run=True`, what it would do.
+
+    Attributes:
+        added: Documents that are new. In a dry run, files.
+        replaced: Documents that changed. In a dry run, files.
+        deleted: Documents whose file is gone, or does not hold them any more.
+        unchanged: Documents that the folder brought in and that stay. In a dry run, files.
+        embedded: Passages embedded by the model.
+        version: The version after it.
+        report: Files that were left out, and encodings.
+        new_files: In a dry run, the files that are new.
+        changed_files: In a dry run, those that changed.
+        gone_files: In a dry run, those that are gone.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> from pathlib import Path
+        >>> Path("memos").mkdir()
+        >>> _ = Path("memos/a.txt").write_text("buy bread")
+        >>> c = vs.create("memos.vs", embedder="toy:16")
+        >>> c.sync("memos", dry_run=True).new_files
+        ('a.txt',)
+    """
+
+    added: int
+    replaced: int
+    deleted: int
+    unchanged: int
+    embedded: int
+    version: int
+    report: ReadReport = field(default_factory=ReadReport, repr=False)
+    new_files: tuple[str, ...] = ()
+    changed_files: tuple[str, ...] = ()
+    gone_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -81,7 +81,9 @@ def test_ingest_makes_a_collection_and_counts(tmp_path: Path, data: Path) -> Non
 
 
 def test_ingest_again_skips_replaces_or_refuses(folder: Path, data: Path) -> None:
-    assert "boat" in fails("ingest", data, folder)
+    assert "boat" in fails("ingest", data, folder, "--on-conflict", "error")
+    same = ok("ingest", data, folder, "--json").json
+    assert (same["added"], same["replaced"], same["unchanged"]) == (0, 0, 4)
     assert len(vs.open(folder)) == 4
     skipped = ok("ingest", data, folder, "--on-conflict", "skip", "--json").json
     assert (skipped["added"], skipped["replaced"], skipped["skipped"]) == (0, 0, 4)
@@ -465,7 +467,7 @@ def test_version_and_help() -> None:
     shown = ok("--help").out
     groups = [group.typer_instance for group in app.app.registered_groups]
     commands = [command for group in groups for command in group.registered_commands]
-    assert len(commands) == 27
+    assert len(commands) == 28
     assert all(f" {command.callback.__name__.replace('_', '-')} " in shown for command in commands)
 
 

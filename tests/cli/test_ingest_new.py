@@ -68,6 +68,9 @@ def test_a_second_ingest_without_ids_warns(tmp_path: Path) -> None:
     data, place = vectors(tmp_path / "v.npy"), tmp_path / "v.vs"
     assert "no ids" not in ok("ingest", data, place).err
     answer = ok("ingest", data, place)
+    assert "5 unchanged" in answer.out and answer.err == ""
+    np.save(data, -np.load(data))
+    answer = ok("ingest", data, place)
     assert "no ids" in answer.err and "5 documents" in answer.err and "rollback" in answer.err
     rows = tmp_path / "r.jsonl"
     rows.write_text(json.dumps({"id": 10, "vector": [1.0] * 16}) + "\n")

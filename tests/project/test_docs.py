@@ -29,7 +29,7 @@ EXPORTED = set(
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError Limits LockTimeoutError Metric "
-    "MissingExtraError OperationTimeoutError Failure ReadReport "
+    "MissingExtraError OperationTimeoutError Failure ReadReport SkippedFile SyncResult "
     "Plan RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning Span "

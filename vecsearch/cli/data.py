@@ -92,8 +92,12 @@ def ingest(
         ),
     ] = None,
     on_conflict: Annotated[
-        OnConflict, typer.Option(help="What to do with an id that is already in the collection.")
-    ] = "error",
+        OnConflict,
+        typer.Option(
+            help="What to do with an id that is already in the collection. refresh replaces "
+            "documents that changed and leaves out those that did not."
+        ),
+    ] = "refresh",
     on_error: Annotated[
         OnError,
         typer.Option(help="What to do with a row, file or picture that cannot be added."),
@@ -142,7 +146,7 @@ def ingest(
         is_new = False
         with removed_on_error(folder, [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
-            collection, is_new = _open_or_create(
+            collection, is_new = open_or_create(
                 folder,
                 embedder,
                 dim,
@@ -179,16 +183,18 @@ def ingest(
             )
         if before and result.added and has_ids is False:
             warnings.warn(
-                f"the data has no ids, so {counted(result.added, 'document')} were added to the "
-                f"{before:,} that were there, whether or not they are the same; give the data a "
-                "column of ids to avoid duplicates, or undo it with `vecsearch rollback`",
+                f"the data has no ids: {counted(result.added, 'document')} that the collection did "
+                f"not have were added to its {before:,}, and none was replaced; give the data a "
+                "column of ids to replace rows that change, or undo it with `vecsearch rollback`",
                 stacklevel=1,
             )
+        same = f", {result.unchanged:,} unchanged" if result.unchanged else ""
         print_answer(
             as_json,
             result,
             f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
-            f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})",
+            f"{result.skipped:,} skipped{same}; {folder} holds {documents:,} "
+            f"(version {result.version})",
             *result.report.lines(),
         )
 
@@ -372,7 +378,7 @@ def _known_columns(folder: Path, declared: dict[str, str]) -> tuple[str, list[st
     return own_id, [name for name, kind in columns.items() if kind == "json"]
 
 
-def _open_or_create(
+def open_or_create(
     folder: Path,
     embedder: str | None,
     dim: int | None,

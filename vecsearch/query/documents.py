@@ -16,7 +16,7 @@ from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import PAGE_END, START, TEXT_NUMBER, VECTOR, Id, Span
+from vecsearch.types import CHUNK, PAGE_END, START, TEXT_NUMBER, VECTOR, Id, Span
 
 Missing = Literal["error", "zeros"]
 
@@ -98,6 +98,16 @@ def whole_texts(snapshot: Snapshot, ids: pa.Array, columns: Sequence[str]) -> li
     """The whole text of each document in each column, in the order of `ids`."""
     found = documents_by_id(snapshot, ids.to_pylist(), columns)
     return [[None if row is None else row[column] for row in found] for column in columns]
+
+
+def first_rows(snapshot: Snapshot) -> Positions:
+    """The position of the first row of each document."""
+    positions = snapshot.live.rows
+    if not snapshot.manifest.chunked:
+        return positions
+    ordinals = snapshot.take_stored([CHUNK], positions).column(0).to_numpy()
+    firsts: Positions = positions[np.asarray(ordinals == 0)]
+    return firsts
 
 
 def pages_and_lines(

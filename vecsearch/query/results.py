@@ -146,7 +146,7 @@ class Hit:
         Markdown and source code. None in texts with pages, and for pictures and given vectors.
 
         Example:
-            >>> hits[0].line
+            >>> hit.line
             1
         """
         return self._hits.pages_and_lines[self._at][1]

@@ -45,6 +45,8 @@ FILE_COLUMNS = pa.schema(
     ]
 )
 
+TAKEN = "the collection has a document with this id that did not come from the folder"
+
 
 @dataclass(frozen=True)
 class FileToRead:
@@ -131,7 +133,7 @@ def documents_part(
             try:
                 require_unicode(each.key, name)
                 digest = digest_of(each.file)
-                if in_folder and _is_unchanged(each, digest):
+                if _is_unchanged(each, digest):
                     continue
                 written = 0
                 for document in _documents(each.file):
@@ -140,6 +142,9 @@ def documents_part(
                         reading.note_empty(each.key)
                         continue
                     key = f"{each.key}#{document.key}" if document.key else each.key
+                    if key in reading.taken:
+                        reading.note_skipped(key, TAKEN)
+                        continue
                     yield _Row(name, key, document.text, each.columns(digest, document.title))
                 if in_folder and not written:
                     reading.note_empty(each.key)
@@ -261,18 +266,26 @@ def _in_folder(part: Part, each: FileToRead, digest: str) -> Part:
                 _require_unique(keys, seen, file.name)
             texts = batch.column(file.text_column)
             blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0).fill_null(True)
-            kept_rows = [row for row, is_blank in enumerate(blank.to_pylist()) if not is_blank]
-            if note:
-                for row in sorted({*range(batch.num_rows)} - {*kept_rows}):
-                    file.reading.note_empty(f"{each.key}#{keys[row]}")
+            names = [f"{each.key}#{key}" for key in keys]
+            is_blank = blank.to_pylist()
+            kept_rows = [
+                row
+                for row, name in enumerate(names)
+                if not is_blank[row] and name not in file.reading.taken
+            ]
+            for row in sorted({*range(batch.num_rows)} - {*kept_rows}) if note else ():
+                if is_blank[row]:
+                    file.reading.note_empty(names[row])
+                else:
+                    file.reading.note_skipped(names[row], TAKEN)
             batch = batch.take(pa.array(kept_rows, pa.int64()))
-            ids = pa.array([f"{each.key}#{keys[row]}" for row in kept_rows], pa.large_string())
+            ids = pa.array([names[row] for row in kept_rows], pa.large_string())
             arrays = [ids, *(batch.column(field.name) for field in own)]
             arrays += [pa.array([about[f.name]] * len(kept_rows), f.type) for f in kept]
             fields = [schema.field(0), *(batch.schema.field(field.name) for field in own), *kept]
-            names = [f"{file.name}, row {rows[row]}" for row in kept_rows]
+            places = [f"{file.name}, row {rows[row]}" for row in kept_rows]
             if kept_rows:
-                yield Located(pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)), names)
+                yield Located(pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)), places)
 
     def read(wanted: pa.Schema) -> Batches:
         try:

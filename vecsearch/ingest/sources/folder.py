@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources.document import address_of
 from vecsearch.ingest.sources.ignore import Ignored
 from vecsearch.ingest.sources.reading import Reading
 from vecsearch.ingest.sources.registry import ARCHIVES, DOCUMENTS, PICTURES, TABLES, suffix_of
@@ -31,6 +32,7 @@ def files_to_read(folder: Path, reading: Reading) -> list[tuple[str, Path]]:
             if reason is None:
                 found.append((relative, path))
             else:
+                reading.files[f"{address_of(folder)}/{relative}"] = None
                 reading.note_skipped(relative, reason)
         elif suffix in ARCHIVES:
             reading.note_skipped(relative, "archive")
@@ -79,6 +81,8 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
                 for name in sorted(names):
                     relative = f"{prefix}/{name}" if prefix else name
                     reason = "hidden" if name.startswith(".") else None
+                    if is_folder and _is_collection(Path(base, name)):
+                        reason = "a collection"
                     excluded = reason or ignored.reason(relative, is_folder=is_folder)
                     if excluded is None:
                         kept.append(name)
@@ -90,6 +94,10 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
             yield from (
                 (f"{prefix}/{name}" if prefix else name, Path(base, name)) for name in files
             )
+
+
+def _is_collection(folder: Path) -> bool:
+    return (folder / "manifests").is_dir() and (folder / "segments").is_dir()
 
 
 _OWN_HIDDEN = (".gitignore", ".vecsearchignore", ".DS_Store")  # nobody misses them

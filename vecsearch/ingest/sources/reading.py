@@ -16,7 +16,7 @@ from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.patterns import Pattern, parsed_patterns
 from vecsearch.storage.manifest import Manifest
-from vecsearch.types import ID, Failure, OnError, ReadReport, SkippedFile
+from vecsearch.types import ID, Failure, Id, OnError, ReadReport, SkippedFile
 
 MAX_LISTED = 100  # failures, empty files and encodings that a report names
 MAX_RUNS = 100_000  # entries of `Places` before it forgets
@@ -74,6 +74,7 @@ class Reading:
         stored: The files that need not be read if they are the same: path -> digest and number of
             documents.
         files: The files of folders that were met: path -> digest, None for one that was not read.
+        taken: Ids that the documents of folders may not have.
         unchanged: Documents of files that were not read since they are the same.
     """
 
@@ -88,6 +89,7 @@ class Reading:
     pictures: bool = False
     stored: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     files: dict[str, str | None] = field(default_factory=dict)
+    taken: frozenset[Id] = frozenset()
     unchanged: int = 0
     _report: ReadReport = field(default_factory=ReadReport)
     _unread: Counter[str] = field(default_factory=Counter)
@@ -98,6 +100,16 @@ class Reading:
     def skips(self) -> bool:
         """Whether what is wrong is left out."""
         return self.on_error == "skip"
+
+    def anew(self) -> Reading:
+        """The same options with an empty report."""
+        return Reading(
+            self.on_error,
+            self.encoding,
+            self.csv,
+            exclude=self.exclude,
+            taken=self.taken,
+        )
 
     def fail(self, error: InvalidInputError, place: Place) -> None:
         """Note what is left out because of an error; raise the error unless asked to skip."""

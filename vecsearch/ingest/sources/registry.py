@@ -47,9 +47,9 @@ TABLES: dict[str, Callable[[SourceFile], Part]] = {
 }
 # Source code: text that is split at functions and classes.
 CODE = tuple(
-    ".py .pyi .js .mjs .cjs .jsx .ts .tsx .vue .svelte .java .kt .kts .scala .groovy .c .h .cc .cpp "
-    ".cxx .hh .hpp .hxx .m .mm .cs .fs .go .rs .swift .zig .nim .dart .rb .php .pl .pm .lua .r .jl "
-    ".ex .exs .erl .hs .ml .clj .el .sh .bash .zsh .ps1 .sql".split()
+    ".py .pyi .js .mjs .cjs .jsx .ts .tsx .vue .svelte .java .kt .kts .scala .groovy .c .h .cc "
+    ".cpp .cxx .hh .hpp .hxx .m .mm .cs .fs .go .rs .swift .zig .nim .dart .rb .php .pl .pm .lua "
+    ".r .jl .ex .exs .erl .hs .ml .clj .el .sh .bash .zsh .ps1 .sql".split()
 )
 # Files of documents, which may also be given as a folder.
 DOCUMENTS: dict[str, Reader] = {
