@@ -530,13 +530,13 @@ class Collection:
 
         Example:
             >>> from pathlib import Path
-            >>> Path("notes").mkdir()
-            >>> _ = Path("notes/boat.txt").write_text("a boat on the lake")
-            >>> notes = vs.create("notes.vs", embedder="toy:64")
-            >>> notes.sync("notes").added
+            >>> Path("memos").mkdir()
+            >>> _ = Path("memos/boat.txt").write_text("a boat on the lake")
+            >>> memos = vs.create("memos.vs", embedder="toy:64")
+            >>> memos.sync("memos").added
             1
-            >>> _ = Path("notes/ship.txt").write_text("a ship at sea")
-            >>> done = notes.sync("notes")
+            >>> _ = Path("memos/ship.txt").write_text("a ship at sea")
+            >>> done = memos.sync("memos")
             >>> done.added, done.unchanged
             (1, 1)
         """

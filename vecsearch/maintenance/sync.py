@@ -123,18 +123,19 @@ class FolderSync:
         report = self.reading.report()
         if reads:
             self.reading.taken = frozenset(self._elsewhere(before, inside))
-            fresh = self.reading.anew()
+            fresh = self.reading.restarted()
             done = self.add(fresh)
             seen, report = fresh.files, fresh.report()
         after = stored_files(self.snapshot())
         ids: list[Id] = []
         for name, file in after.items():
-            if name.startswith(inside) and name not in seen:
+            if not name.startswith(inside):
+                continue
+            digest = seen.get(name)
+            if name not in seen:
                 ids += file.ids
-            elif (
-                name.startswith(inside) and seen[name] is not None and file.digests != {seen[name]}
-            ):
-                ids += self._outdated(name, seen[name])
+            elif digest is not None and file.digests != {digest}:
+                ids += self._outdated(name, digest)
         version = self.delete(ids) if ids else done.version
         same = (
             sum(len(file.ids) for name, file in before.items() if name.startswith(inside))

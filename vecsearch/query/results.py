@@ -146,7 +146,9 @@ class Hit:
         Markdown and source code. None in texts with pages, and for pictures and given vectors.
 
         Example:
-            >>> hit.line
+            >>> c = vs.create("lines.vs", embedder="toy:16")
+            >>> _ = c.add(["one line"])
+            >>> c.search("one line", k=1)[0].line
             1
         """
         return self._hits.pages_and_lines[self._at][1]

@@ -98,7 +98,7 @@ def open_zip(file: SourceFile) -> zipfile.ZipFile:
             head = opened.read(8)
         if head == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
             raise InvalidInputError(
-                f"{file.name} is encrypted, or is of the old format of Office: save it anew"
+                f"{file.name} is encrypted, or is of the old format of Office: save it again"
             ) from error
         raise InvalidInputError(f"{file.name} is damaged: {error}") from error
     total = 0

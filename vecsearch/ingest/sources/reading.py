@@ -101,7 +101,7 @@ class Reading:
         """Whether what is wrong is left out."""
         return self.on_error == "skip"
 
-    def anew(self) -> Reading:
+    def restarted(self) -> Reading:
         """The same options with an empty report."""
         return Reading(
             self.on_error,
