@@ -152,10 +152,9 @@ def _wrapped(line: str, room: int) -> list[str]:
     lines, rest = [], line
     while width_of(rest) > room:
         end = used = 0
-        for end, character in enumerate(rest):
-            used += width_of(character)
-            if used > room:
-                break
+        while used + width_of(rest[end]) <= room:
+            used += width_of(rest[end])
+            end += 1
         blank = rest.rfind(" ", 1, end + 1)
         end = blank if blank > 0 else max(end, 1)
         lines.append(rest[:end].rstrip())

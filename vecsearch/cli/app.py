@@ -24,6 +24,7 @@ from vecsearch.cli import (
     maintenance,
     models,
     search,
+    sync,
     training,
 )
 from vecsearch.cli.options import (
@@ -123,6 +124,7 @@ for group in (
     search,
     info,
     demo,
+    sync,
     evaluation,
     index,
     models,
