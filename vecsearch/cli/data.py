@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecsearch.cli import complete
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
@@ -255,6 +256,7 @@ def update(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
+            autocompletion=complete.assignments,
             help="A column's new value: text as it is, other types as in JSON lines, such as null. "
             "Repeatable.",
         ),

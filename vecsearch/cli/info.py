@@ -95,7 +95,8 @@ _OPERATIONS = {
 
 def _version_rows(found: Sequence[VersionInfo]) -> list[tuple[str, ...]]:
     """Number, local time, operation, documents with their change, and size of each version."""
-    rows, before = [], None
+    rows: list[tuple[str, ...]] = []
+    before: int | None = None
     for item in found:
         try:
             moment = datetime.fromisoformat(item.created).astimezone()

@@ -83,8 +83,13 @@ def print_hits(hits: Hits, columns: Sequence[str]) -> None:
     marks = hits.highlights(MOST_SENTENCES) if hits.text_columns else [None] * len(hits)
     for hit, mark in zip(hits, marks, strict=True):
         document = Text(one_line(str(hit.id)), style="bold cyan")
-        if mark is not None:
-            document = Text.assemble(document, "\n", snippet(mark, f"{hit.id}: ", room))
+        if hit.page is not None:
+            document = Text.assemble(document, f"  page {hit.page}")
+        for name in hits.text_columns if mark is not None else ():
+            if mark is not None and name == mark.span.column:
+                document = Text.assemble(document, "\n", snippet(mark, f"{hit.id}: ", room))
+            elif hit.span is None and isinstance(hit[name], str):
+                document = Text.assemble(document, "\n", one_line(hit[name], room // 2))
         table.add_row(
             str(hit.rank), f"{hit.score:.3f}", *(_shown(hit[name]) for name in columns), document
         )

@@ -33,6 +33,10 @@ _ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud
 class _SafeConsole(Console):
     """A console that shows the control characters of texts instead of sending them."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._width = None  # the variable COLUMNS counts when something is printed
+
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(it) if isinstance(it, str) else it for it in objects), **options)
 
@@ -96,14 +100,16 @@ def remember_options(context: typer.Context) -> None:
     group: Any = context.command
     command = group.get_command(context, context.invoked_subcommand)
     options = {
-        parameter.name: max(
-            (name for name in parameter.opts if name.startswith("-")),
-            key=len,
-            default=parameter.name.upper(),  # an argument
-        )
-        for parameter in (command.params if command else ())
+        parameter.name: _as_typed(parameter) for parameter in (command.params if command else ())
     }
     _option_names.set(options)
+
+
+def _as_typed(parameter: Any) -> str:
+    """An option such as --n-queries or -k, or the name of an argument."""
+    options = [name for name in parameter.opts if name.startswith("-")]
+    short = f"-{parameter.name}"
+    return short if short in options else max(options, key=len, default=parameter.name.upper())
 
 
 def with_option_names(message: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from vecsearch.display import (
     WIDTH,
     html_fields,
@@ -28,13 +31,12 @@ class Hits(Protocol):
     """What is shown of hits: a `vecsearch.Hits`."""
 
     plan: Plan
+    scores: npt.NDArray[np.float32]
 
     @property
     def ids(self) -> list[Id]: ...
     @property
     def ranks(self) -> list[int]: ...
-    @property
-    def scores(self) -> Sequence[float]: ...
     @property
     def id_column(self) -> str: ...
     @property

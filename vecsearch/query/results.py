@@ -99,11 +99,12 @@ def polars_frame_of(table: pa.Table) -> pl.DataFrame:
             text = pa.field(field.name, pa.large_string(), field.nullable)
             table = table.set_column(at, text, table.column(at).cast(text.type))
     try:
-        return polars.from_arrow(table)
+        frame: pl.DataFrame = polars.from_arrow(table)
     except Exception as error:  # of polars, and of its Rust code
         raise InvalidInputError(
             f"polars cannot hold these columns: {error}", hint="to_arrow() gives them"
         ) from error
+    return frame
 
 
 @gate
