@@ -2043,7 +2043,9 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed", hint="open it again with vecsearch.open"
+                f"the collection {self.path} was closed",
+                hint="open it again with vecsearch.open",
+                command_hint="run the command again",
             )
         return searcher
 
@@ -2057,6 +2059,8 @@ class Collection:
             raise InvalidInputError(
                 f"the collection was opened at version {self._pinned}, which is history",
                 hint=f"open it without version= to change it, or rollback({self._pinned}) there",
+                command_hint="leave --version out to change it, or make that version the latest "
+                f"with `vecsearch rollback {self.path} {self._pinned}`",
             )
         return self._snapshot
 

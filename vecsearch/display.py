@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -70,7 +71,10 @@ def width_of(text: str) -> int:
 
 
 def value_text(value: object) -> str:
-    """A value of a column, as a cell shows it: nothing for None, JSON for nested values."""
+    """A value of a column, as a cell shows it: nothing for None, JSON for nested values.
+
+    Times are shown to the minute.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
@@ -81,6 +85,8 @@ def value_text(value: object) -> str:
         return str(value)
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e15 else str(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, Mapping | list | tuple):
         try:
             return json.dumps(value, ensure_ascii=False, default=str)

@@ -69,7 +69,9 @@ def get(
         if form is Format.JSON:
             print_json({"documents": documents, "missing": missing})
         elif documents:
-            print_documents(form, documents, names or list(documents[0]))
+            print_documents(
+                form, documents, names or list(documents[0]), collection.info().text_columns
+            )
         for each in missing:
             err.print(f"no document has the id {visible(str(each))}", soft_wrap=True)
         if missing:
@@ -117,7 +119,8 @@ def list_documents(
 
                 names = [name for name in names if name not in FOR_PROGRAMS]
         if form is Format.CSV or documents:
-            print_documents(Format.CSV if form is Format.CSV else Format.TABLE, documents, names)
+            shape = Format.CSV if form is Format.CSV else Format.TABLE
+            print_documents(shape, documents, names, info.text_columns)
         if form is not Format.CSV and (total > len(documents) or not documents):
             more = f"{len(documents):,} of {counted(total, 'document')}; -k shows more"
             out.print(more if documents else "no document matches", style="dim")

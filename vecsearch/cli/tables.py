@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vecsearch.cli.terminal import out, plain
-from vecsearch.display import field_text, one_line, visible, width_of
+from vecsearch.display import field_text, one_line, value_text, visible, width_of
 from vecsearch.types import counted, shown_bytes
 
 if TYPE_CHECKING:
@@ -26,8 +26,15 @@ if TYPE_CHECKING:
 
 SNIPPET_LINES = 2
 MOST_SENTENCES = 24  # sentences of all hits together that the model compares with a question
-LONGEST_CELL = 48  # cells of a value in a table of one line for each document
+LONGEST_CELL = 20  # cells of a value in a table of one line for each document
+LEAST_TEXT = 24  # cells of a text in it
 SENTENCE, WORD = "bold", "underline"
+
+
+class Figure(str):
+    """A number that is written already."""
+
+    __slots__ = ()
 
 
 class Format(StrEnum):
@@ -138,8 +145,9 @@ def print_hit_lines(hits: Hits, columns: Sequence[str] | None) -> None:
     """Print hits as a table of one line each."""
     names = _columns_of(hits, columns)
     titles = hits.output_names(names)
-    rows = [[hit.rank, f"{hit.score:.3f}", *(hit[name] for name in names)] for hit in hits]
-    print_lines(["rank", "score", *(titles[name] for name in names)], rows, {0, 1})
+    rows = [[hit.rank, Figure(f"{hit.score:.3f}"), *(hit[name] for name in names)] for hit in hits]
+    texts = [titles[name] for name in hits.text_columns]
+    print_lines(["rank", "score", *(titles[name] for name in names)], rows, texts)
 
 
 def print_hits_csv(
@@ -167,20 +175,44 @@ def _columns_of(hits: Hits, columns: Sequence[str] | None) -> list[str]:
 
 
 def print_lines(
-    head: Sequence[str], rows: Sequence[Sequence[object]], right: set[int] | None = None
+    head: Sequence[str], rows: Sequence[Sequence[object]], texts: Sequence[str] = ()
 ) -> None:
-    """Print a table of one line for each row; long values are cut."""
+    """Print a table of one line for each row: the columns that have room, long values cut.
+
+    Args:
+        head: The names of the columns.
+        rows: Their values.
+        texts: The columns that take the room that the others leave.
+    """
+    columns = [[row[at] for row in rows] for at in range(len(head))]
+    cells = [
+        [
+            one_line(value_text(value), LEAST_TEXT if name in texts else LONGEST_CELL)
+            for value in values
+        ]
+        for name, values in zip(head, columns, strict=True)
+    ]
+    widths = [max(map(width_of, [name, *part])) + 2 for name, part in zip(head, cells, strict=True)]
+    room, chosen = out.width + 2, []
+    for at, width in enumerate(widths):
+        is_empty = rows and not any(cells[at])
+        if (width <= room and not is_empty) or not chosen:
+            chosen.append(at)
+            room -= width
     table = _plain_table()
-    for at, name in enumerate(head):
-        numbers = at in (right or set()) or _are_numbers([row[at] for row in rows])
+    for at in chosen:
+        is_text = head[at] in texts
         table.add_column(
-            visible(name),
-            justify="right" if numbers else "left",
-            overflow="ellipsis",
+            visible(head[at]),
+            justify="right" if _are_numbers(columns[at]) else "left",
             no_wrap=True,
+            overflow="ellipsis",
+            min_width=None if is_text else widths[at] - 2,
         )
-    for row in rows:
-        table.add_row(*(one_line(_text_of(cell), LONGEST_CELL) for cell in row))
+        if is_text:
+            cells[at] = [one_line(value_text(value), out.width) for value in columns[at]]
+    for number in range(len(rows)):
+        table.add_row(*(cells[at][number] for at in chosen))
     print_block(table)
 
 
@@ -195,14 +227,24 @@ def print_csv(head: Sequence[str] | None, rows: Iterable[Sequence[object]]) -> N
 
 
 def print_documents(
-    form: Format, documents: Sequence[Mapping[str, Any]], columns: Sequence[str]
+    form: Format,
+    documents: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    texts: Sequence[str],
 ) -> None:
-    """Print whole documents: as fields, one below the other, or as a table or CSV."""
+    """Print whole documents: as fields, one below the other, or as a table or CSV.
+
+    Args:
+        form: How to print them.
+        documents: The documents.
+        columns: Their columns, in this order.
+        texts: The columns that are texts.
+    """
     rows = [[document[name] for name in columns] for document in documents]
     if form is Format.CSV:
         print_csv(columns, rows)
     elif form is Format.TABLE:
-        print_lines(columns, rows)
+        print_lines(columns, rows, texts)
     else:
         for number, document in enumerate(documents):
             if number:
@@ -212,7 +254,8 @@ def print_documents(
 
 def _are_numbers(values: Sequence[object]) -> bool:
     given = [value for value in values if value is not None]
-    numbers = (isinstance(value, int | float) and not isinstance(value, bool) for value in given)
+    kinds = int | float | Figure
+    numbers = (isinstance(value, kinds) and not isinstance(value, bool) for value in given)
     return bool(given) and all(numbers)
 
 
@@ -272,7 +315,7 @@ def print_fields(fields: Mapping[str, Any]) -> None:
         if value is not None:
             nested = isinstance(value, Mapping | list | tuple)
             text = _text_of(value) if nested else field_text(plain(value))
-            table.add_row(visible(name), many_lines(text))
+            table.add_row(visible(name), many_lines(text).rstrip("\n"))
     print_block(table)
 
 

@@ -91,6 +91,8 @@ def _columns(hits: Hits) -> tuple[list[str], list[list[str]], list[int]]:
     titles = hits.output_names(hits.payload)
     for name in shown_columns(hits):
         values = hits.column(name)
+        if all(value is None for value in values):
+            continue
         cells = [one_line(value_text(value), LONGEST_VALUE) for value in values]
         used += _width([titles[name], *cells]) + 2
         if used > WIDTH:
