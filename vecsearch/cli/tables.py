@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from rich.table import Table
@@ -182,7 +182,7 @@ def print_lines(
     Args:
         head: The names of the columns.
         rows: Their values.
-        texts: The columns that take the room that the others leave.
+        texts: Columns of texts; the first takes the room that the others leave.
     """
     columns = [[row[at] for row in rows] for at in range(len(head))]
     cells = [
@@ -193,24 +193,22 @@ def print_lines(
         for name, values in zip(head, columns, strict=True)
     ]
     widths = [max(map(width_of, [name, *part])) + 2 for name, part in zip(head, cells, strict=True)]
-    room, chosen = out.width + 2, []
+    room = out.width + 2
+    chosen: list[int] = []
     for at, width in enumerate(widths):
         is_empty = rows and not any(cells[at])
         if (width <= room and not is_empty) or not chosen:
             chosen.append(at)
             room -= width
+    for at in chosen:
+        if head[at] in texts:
+            longest = min(widths[at] - 2, LEAST_TEXT) + room
+            cells[at] = [one_line(value_text(value), longest) for value in columns[at]]
+            break
     table = _plain_table()
     for at in chosen:
-        is_text = head[at] in texts
-        table.add_column(
-            visible(head[at]),
-            justify="right" if _are_numbers(columns[at]) else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None if is_text else widths[at] - 2,
-        )
-        if is_text:
-            cells[at] = [one_line(value_text(value), out.width) for value in columns[at]]
+        justify: Literal["left", "right"] = "right" if _are_numbers(columns[at]) else "left"
+        table.add_column(visible(head[at]), justify=justify, no_wrap=True, overflow="ellipsis")
     for number in range(len(rows)):
         table.add_row(*(cells[at][number] for at in chosen))
     print_block(table)
