@@ -22,7 +22,10 @@ CHUNK = "_chunk"  # ordinal of the passage in its document, from 0
 START = "_start"  # span of the passage in its document, in characters
 END = "_end"
 TEXT_NUMBER = "_text_number"  # which of several text columns the passage is of, from 0
-RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER)
+HEAD = "_passage_head"  # what stands over the passage, and is embedded with it; null for nothing
+RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER, HEAD)
+WHOLE = -1  # the TEXT_NUMBER of a document of several texts that is one row
+TO_END = -1  # the END of a document that is one row, where its length is not written
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.show import shown
 from vecsearch.errors import EmbedderError
-from vecsearch.ingest.texts import joined_texts
+from vecsearch.ingest.passages import embedded_columns, embedded_texts
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.ingest.vector_column import vector_defect
 from vecsearch.storage.manifest import EmbedderEntry
@@ -106,8 +106,9 @@ class DocumentEncoder:
         _, positions = self.base.locate(ids)
         if not len(positions):
             return {}
-        columns = self.base.manifest.text_columns
-        texts = joined_texts(self.base.take(columns, positions), columns)
+        manifest = self.base.manifest
+        columns = embedded_columns(manifest.schema, manifest.text_columns)
+        texts = embedded_texts(self.base.take(columns, positions), manifest.text_columns)
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
 

@@ -18,11 +18,11 @@ from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.query.documents import passage_columns, with_whole_texts
+from vecsearch.query.documents import passage_heads, passage_spans, with_whole_texts
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import END, RESERVED, START, VECTOR, Id, Plan, Span
+from vecsearch.types import RESERVED, VECTOR, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,6 +123,14 @@ class Hit:
             return None
         return self._hits.spans[self._at]
 
+    @property
+    def head(self) -> str | None:
+        """What stands over the passage and was embedded with it; None for nothing.
+
+        The headings of its section, and the header row of a table that was cut.
+        """
+        return self._hits.heads[self._at]
+
     def __getitem__(self, column: str) -> Any:
         """The value of a column, as a Python value.
 
@@ -194,6 +202,7 @@ class Hits(Sequence[Hit]):
         self._columns: dict[str, list[Any]] = {}
         self._ids: list[Id] | None = None
         self._spans: list[Span] | None = None
+        self._heads: list[str | None] | None = None
         self._pickled: dict[str, Any] | None = None
 
     @property
@@ -226,10 +235,19 @@ class Hits(Sequence[Hit]):
             if self._pickled is not None:
                 self._spans = self._pickled["spans"]
             else:
-                ends = self.snapshot.take([START, END], self.positions).to_pydict()
-                columns = passage_columns(self.snapshot, self.positions)
-                self._spans = list(map(Span, columns, ends[START], ends[END]))
+                self._spans = passage_spans(self.snapshot, self.positions)
         return self._spans
+
+    @property
+    def heads(self) -> list[str | None]:
+        """What stands over each passage: headings, and the header row of a table."""
+        if self._heads is None:
+            self._heads = (
+                self._pickled["heads"]
+                if self._pickled is not None
+                else passage_heads(self.snapshot, self.positions)
+            )
+        return self._heads
 
     def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
         """The name of each column in dicts and tables, beside the hit's own rank and score."""
@@ -367,12 +385,13 @@ class Hits(Sequence[Hit]):
                 "version": self.snapshot.manifest.version,
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
+                "heads": self.heads,
             }
         return state | {"positions": self.positions, "scores": self.scores, "plan": self.plan}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Hits.__init__(self, None, state["positions"], state["scores"], state["plan"])
-        self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans")}
+        self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans", "heads")}
 
     def __len__(self) -> int:
         return len(self.positions)
