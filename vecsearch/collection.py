@@ -54,8 +54,8 @@ from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
-from vecsearch.ingest.passages import Splitting
 from vecsearch.ingest.sources import open_source, reading_options
+from vecsearch.ingest.splitting import Splitting
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query

@@ -24,6 +24,7 @@ END = "_end"
 TEXT_NUMBER = "_text_number"  # which of several text columns the passage is of, from 0
 HEAD = "_passage_head"  # what stands over the passage, and is embedded with it; null for nothing
 RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER, HEAD)
+AUTO = "auto"  # the kind of the chunker that splits only what a model does not read
 WHOLE = -1  # the TEXT_NUMBER of a document of several texts that is one row
 TO_END = -1  # the END of a document that is one row, where its length is not written
 

@@ -20,10 +20,11 @@ from vecsearch.errors import ConflictError, InvalidInputError
 from vecsearch.ingest.bad_rows import BadRows, placed
 from vecsearch.ingest.conflicts import ConflictResolver
 from vecsearch.ingest.embedding import DocumentEncoder, EmbedTexts
-from vecsearch.ingest.passages import Passages, PassageSplitter, Splitting
+from vecsearch.ingest.passages import Passages, PassageSplitter
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.ingest.sources import Places, Reading
+from vecsearch.ingest.splitting import Splitting
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import SmallMerge

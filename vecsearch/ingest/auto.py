@@ -11,7 +11,7 @@ from vecsearch.ingest.heads import Heads, with_head
 from vecsearch.ingest.packing import Packer
 from vecsearch.ingest.sentences import Span, trimmed_spans
 from vecsearch.ingest.windows import Window
-from vecsearch.storage.manifest import AUTO
+from vecsearch.types import AUTO
 
 _HEAD_SHARE: Final = 1 / 3  # the most of a window that goes to what stands over a passage
 _TRIES: Final = 4
@@ -95,4 +95,3 @@ class AutoChunker:
             if max(measure.sizes(texts)) <= limit:
                 break
         return parts
-

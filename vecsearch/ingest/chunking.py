@@ -23,10 +23,9 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.heads import Heads
 from vecsearch.ingest.packing import Packer, Weighted
-from vecsearch.ingest.passages import Splitting
 from vecsearch.ingest.sentences import Span, trimmed_spans
-from vecsearch.storage.manifest import AUTO
-from vecsearch.types import counted
+from vecsearch.ingest.splitting import Splitting
+from vecsearch.types import AUTO, counted
 
 SMALLEST_MAX_CHARS = 32
 LARGEST_CJK_WEIGHT = 8
@@ -72,7 +71,7 @@ class Chunker:
             raise InvalidInputError(
                 f"chunker: a passage of {counted(self.max_chars, 'character')} is too short",
                 hint=f"max_chars must be at least {SMALLEST_MAX_CHARS}",
-                command_hint=f"--chunker takes auto, none, or at least {SMALLEST_MAX_CHARS} characters",
+                command_hint=f"--chunker takes auto, none, or {SMALLEST_MAX_CHARS} or more",
             )
         if not 0 <= self.overlap <= self.max_chars // 2:
             raise InvalidInputError(

@@ -72,6 +72,8 @@ class DocumentEncoder:
         Raises:
             EmbedderError: The model failed, or returned a vector that cannot be compared.
         """
+        if not texts:
+            return np.empty((0, self.base.manifest.dim), np.float32)
         if self._cache is None:
             manifest = self.base.manifest
             self._cache = VectorCache(self.root, self.model.entry, manifest.dim)

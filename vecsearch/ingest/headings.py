@@ -1,7 +1,7 @@
 """The headings of a text: Markdown's (both kinds), reStructuredText's, and Chinese ones.
 
-Chinese headings carry a number and no mark: 第一章 …, 第二节 …, 一、…, （一）…. Lines with such numbers
-that follow each other are a list.
+Chinese headings carry a number and no mark: 第一章 …, 第二节 …, 一、…, （一）…. Lines with such
+numbers that follow each other are a list.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _UNDERLINED = re.compile(
 )
 _UNDERLINE_LEVELS = {"=": 1, "-": 2, "~": 3}
 _NUMBER = "[一二三四五六七八九十百零〇两]{1,5}"
+_CHAPTER = rf"第(?:{_NUMBER}|\d{{1,4}})"
 _NUMBERED = re.compile(
-    rf"^[ \u3000]{{0,8}}(?:(第(?:{_NUMBER}|\d{{1,4}})[章篇部卷编編])|(第(?:{_NUMBER}|\d{{1,4}})[节節回])"
+    rf"^[ \u3000]{{0,8}}(?:({_CHAPTER}[章篇部卷编編])|({_CHAPTER}[节節回])"
     rf"|({_NUMBER}、)|([（(]{_NUMBER}[）)]))[^\n]{{0,40}}$",
     re.MULTILINE,
 )
 _NO_HEADING_END = tuple("。；，、;,.!！?？…")
-_FIRST_NUMBERED_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)

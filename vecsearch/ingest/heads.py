@@ -6,31 +6,16 @@ is embedded. They are not a part of the passage, whose span stays that of its ow
 
 from __future__ import annotations
 
-import csv
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from vecsearch.ingest.headings import Heading, find_headings
 from vecsearch.ingest.sentences import line_ends
+from vecsearch.ingest.tables import find_tables
 
 LONGEST_HEAD = 400  # characters
 LONGEST_TITLE = 120
 SEPARATOR = " > "
-_DELIMITER_ROW = re.compile(r"^ {0,3}\|? *:?-+:? *(\| *:?-+:? *)*\|? *$")
-_SEPARATORS = "\t;,"
-_FEWEST_ROWS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of a text: where it is, where its rows after the header begin, and the header."""
-
-    start: int
-    body: int
-    end: int
-    header: str
 
 
 class Heads:
@@ -58,7 +43,7 @@ class Heads:
         self.headings = find_headings(lines)
         self._starts = [heading.start for heading in self.headings]
         self._over = list(_stacks(self.headings))
-        self.tables = list(_tables(lines))
+        self.tables = find_tables(lines)
 
     def __bool__(self) -> bool:
         return bool(self.title or self.headings or self.tables)
@@ -78,9 +63,8 @@ class Heads:
             for first in range(len(titles) + 1):
                 parts = [SEPARATOR.join(titles[first:]), last]
                 head = "\n".join(part for part in parts if part)
-                if len(head) <= LONGEST_HEAD and (not head or self._fits(head)):
-                    if head or not titles:
-                        return head
+                if head and len(head) <= LONGEST_HEAD and self._fits(head):
+                    return head
         return ""
 
     def _titles(self, start: int) -> Sequence[str]:
@@ -124,50 +108,3 @@ def _stacks(headings: Sequence[Heading]) -> Iterator[tuple[Heading, ...]]:
             stack.pop()
         yield tuple(stack)
         stack.append(heading)
-
-
-def _tables(text: str) -> Iterator[_Table]:
-    """Markdown tables, and blocks of lines with the same number of cells."""
-    start = 0
-    block: list[tuple[int, str]] = []
-    for line in [*text.split("\n"), ""]:
-        if line.strip():
-            block.append((start, line))
-        elif block:
-            yield from _tables_of(block)
-            block = []
-        start += len(line) + 1
-
-
-def _tables_of(block: Sequence[tuple[int, str]]) -> Iterator[_Table]:
-    """The tables in a block of lines without an empty one."""
-    for number, (_, line) in enumerate(block[1:], 1):
-        if _DELIMITER_ROW.match(line) and "|" in block[number - 1][1] and "-" in line:
-            last = number + 1
-            while last < len(block) and "|" in block[last][1]:
-                last += 1
-            if last > number + 1:
-                header = block[number - 1][1].strip()
-                end = block[last - 1][0] + len(block[last - 1][1])
-                yield _Table(block[number - 1][0], block[number + 1][0], end, header)
-    if len(block) < _FEWEST_ROWS or "|" in block[0][1]:
-        return
-    for separator in _SEPARATORS:
-        if _is_separated([line for _, line in block], separator):
-            end = block[-1][0] + len(block[-1][1])
-            yield _Table(block[0][0], block[1][0], end, block[0][1].strip())
-            return
-
-
-def _is_separated(lines: Sequence[str], separator: str) -> bool:
-    """Whether lines are rows of one table: as many cells in each, and no sentences."""
-    header = lines[0]
-    if separator not in header or re.search(r"[.!?。！？]\s*$", header):
-        return False
-    if f"{separator} " in header and (header.count(separator) < 2 or len(lines) < 4):
-        return False  # a comma and a space are also in sentences and verses
-    try:
-        counts = {len(row) for row in csv.reader(lines, delimiter=separator)}
-    except csv.Error:
-        return False
-    return len(counts) == 1

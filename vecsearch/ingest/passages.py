@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,31 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.ingest.heads import LONGEST_TITLE, Heads, with_head
+from vecsearch.ingest.splitting import Split, Splitting
 from vecsearch.ingest.texts import joined_texts
 from vecsearch.storage.manifest import Manifest
 from vecsearch.types import CHUNK, END, HEAD, START, TEXT_NUMBER, WHOLE
 
-Split = Callable[[str], Sequence[tuple[int, int]]]
 _COLUMNS: Final = (CHUNK, START, END, TEXT_NUMBER)
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """How the texts of a collection are split.
-
-    Attributes:
-        split: The chunker's `split`.
-        below: The same for a text that has a title in another column; None for the same.
-        fits: Tells which texts stay whole, those of several columns joined; None asks `split` of
-            each column.
-        heads: Finds what stands over the passages of a text, below a title of the document; None
-            if that is not embedded with them.
-    """
-
-    split: Split
-    below: Callable[[str, str], Sequence[tuple[int, int]]] | None = None
-    fits: Callable[[Sequence[str | None]], Sequence[bool]] | None = None
-    heads: Callable[[str, str], Heads] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,8 +106,9 @@ class PassageSplitter:
         heads: list[str | None] = []
         for row, (is_whole, *texts) in enumerate(zip(stays, *rows, strict=True)):
             if is_whole:
-                number = 0 if len(texts) == 1 else WHOLE
-                spans.append((row, 0, 0, len(texts[-1] or ""), number))
+                filled = _texts_to_split(texts)
+                number = filled[0] if len(filled) == 1 else WHOLE
+                spans.append((row, 0, 0, len(texts[number] or ""), number))
                 heads.append(None)
                 for column, text in zip(columns, texts, strict=True):
                     column.append(text)
@@ -138,9 +120,7 @@ class PassageSplitter:
                 for number in shown
                 for start, end in self._spans(texts[number], title if number else "")
             ]
-            over = [
-                self._heads(text, title if number else "") for number, text in enumerate(texts)
-            ]
+            over = [self._heads(text, title if number else "") for number, text in enumerate(texts)]
             for ordinal, (number, start, end) in enumerate(passages):
                 spans.append((row, ordinal, start, end, number))
                 found = over[number]

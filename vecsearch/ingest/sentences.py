@@ -18,6 +18,7 @@ from itertools import pairwise
 
 from vecsearch.common.scripts import CJK_LETTERS
 from vecsearch.ingest.headings import Heading, find_headings
+from vecsearch.ingest.tables import Table, find_tables
 
 Span = tuple[int, int]
 """A passage as (start, end), in Python characters of the text."""
@@ -71,6 +72,7 @@ def mark_boundaries(text: str) -> tuple[str, list[Heading]]:
     """The marked text for cutting into passages, and the headings of the text."""
     text = _BLANK_LINE.sub(lambda m: m[1] + "\n", _mark_lines(text))
     headings = find_headings(text)
+    text = _joined_headers(text, find_tables(text))
     text = _QUESTION_START.sub("\x1d", text)
     text = _QUESTION_END.sub(_joined_question, text)
     return _mark_sentences(_joined_headings(text, headings)), headings
@@ -80,6 +82,15 @@ def _joined_question(match: re.Match[str]) -> str:
     """A question that does not end before its answer."""
     start = match.start(1) - match.start()
     return match[0][:start] + _MASK * len(match[1]) + " " * len(match[2])
+
+
+def _joined_headers(text: str, tables: Sequence[Table]) -> str:
+    """The header of a table stays with its first row."""
+    parts, at = [], 0
+    for table in tables:
+        parts += [text[at : table.start], text[table.start : table.body].replace("\n", " ")]
+        at = table.body
+    return "".join([*parts, text[at:]])
 
 
 def _joined_headings(text: str, headings: Sequence[Heading]) -> str:

@@ -391,7 +391,9 @@ class Hits(Sequence[Hit]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Hits.__init__(self, None, state["positions"], state["scores"], state["plan"])
-        self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans", "heads")}
+        self._pickled = {
+            name: state[name] for name in ("root", "version", "rows", "spans", "heads")
+        }
 
     def __len__(self) -> int:
         return len(self.positions)

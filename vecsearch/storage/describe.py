@@ -14,10 +14,11 @@ import pyarrow as pa
 from vecsearch.common.json_column import type_name
 from vecsearch.errors import CorruptedError, VersionNotFoundError
 from vecsearch.storage import log
-from vecsearch.storage.manifest import AUTO, IndexEntry, Manifest
+from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.names import ID_NAMED, TEXT_DECLARED, TEXT_NAMED
 from vecsearch.storage.schema import ID_DECLARED, declare, system_fields
 from vecsearch.types import (
+    AUTO,
     ID,
     TEXT,
     CollectionInfo,

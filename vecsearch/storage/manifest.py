@@ -21,7 +21,6 @@ from vecsearch.storage.layout import CALIBRATION_KEY
 from vecsearch.types import CHUNK, Metric
 
 FORMAT: Final = 3
-AUTO: Final = "auto"  # the kind of the chunker that splits only what a model does not read
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 

@@ -23,9 +23,9 @@ from vecsearch.storage.layout import (
     SAMPLE_SETTING,
     SEGMENTS,
 )
-from vecsearch.storage.manifest import AUTO, IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.schema import DTYPES, ID_TYPES, TEXT_TYPES, system_fields
-from vecsearch.types import CHUNK, HEAD, ID, NORM, TEXT_NUMBER
+from vecsearch.types import AUTO, CHUNK, HEAD, ID, NORM, TEXT_NUMBER
 
 LARGEST_DIM = 65_536
 LARGEST_EFFORT = 1 << 24  # a search effort sizes a heap
