@@ -71,7 +71,7 @@ class Chunker:
             raise InvalidInputError(
                 f"chunker: a passage of {counted(self.max_chars, 'character')} is too short",
                 hint=f"max_chars must be at least {SMALLEST_MAX_CHARS}",
-                command_hint=f"--chunker takes auto, none, or {SMALLEST_MAX_CHARS} or more",
+                command_hint=f"--chunker takes auto, none, or at least {SMALLEST_MAX_CHARS}",
             )
         if not 0 <= self.overlap <= self.max_chars // 2:
             raise InvalidInputError(
