@@ -62,6 +62,10 @@ class AutoChunker:
         packer = Packer(text, window.measure, limit, reserve=lambda at: self._size(heads.at(at)))
         return self._fitting(packer, packer.spans(), heads, limit)
 
+    def split_below(self, title: str, text: str) -> list[Span]:
+        """As `split`, with room for a title above each passage."""
+        return self.split(text, title)
+
     def heads(self, text: str, title: str = "") -> Heads:
         """What stands over the passages of a document, as far as it leaves room for them."""
         limit = self.window.limit

@@ -158,6 +158,8 @@ class FunctionChunker:
         [(0, 10), (11, 22)]
     """
 
+    outlines = False  # what it says of pages and source code counts
+
     def __init__(self, function: Callable[[str], Sequence[Any]]) -> None:
         self.function = function
         module = getattr(function, "__module__", "")
@@ -276,8 +278,10 @@ def resolve_chunker(
 def splitting_of(chunker: AnyChunker) -> Splitting:
     """How a collection with this chunker splits its texts."""
     if isinstance(chunker, AutoChunker):
-        return Splitting(chunker.split, chunker.split, chunker.fits, chunker.heads)
-    return Splitting(chunker.split, heads=chunker.heads if isinstance(chunker, Chunker) else None)
+        return Splitting(chunker.split, chunker.split_below, chunker.fits, chunker.heads)
+    if isinstance(chunker, Chunker):
+        return Splitting(chunker.split, heads=chunker.heads)
+    return Splitting(chunker.split, outlines=chunker.outlines)
 
 
 def _describe(function: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.ingest.heads import LONGEST_TITLE, Heads, with_head
+from vecsearch.ingest.outline import is_code, outlined_spans
 from vecsearch.ingest.splitting import Split, Splitting
 from vecsearch.ingest.texts import joined_texts
 from vecsearch.storage.manifest import Manifest
@@ -101,6 +103,7 @@ class PassageSplitter:
             return Passages(documents, None)
         self.chunked = True
         rows = [documents.column(name).to_pylist() for name in self.text_columns]
+        ids = documents.column(0).to_pylist()
         columns: list[list[str | None]] = [[] for _ in self.text_columns]
         spans: list[tuple[int, int, int, int, int]] = []
         heads: list[str | None] = []
@@ -118,9 +121,12 @@ class PassageSplitter:
             passages = [
                 (number, start, end)
                 for number in shown
-                for start, end in self._spans(texts[number], title if number else "")
+                for start, end in self._spans(ids[row], texts[number], title if number else "")
             ]
-            over = [self._heads(text, title if number else "") for number, text in enumerate(texts)]
+            over = [
+                self._heads(ids[row], text, title if number else "")
+                for number, text in enumerate(texts)
+            ]
             for ordinal, (number, start, end) in enumerate(passages):
                 spans.append((row, ordinal, start, end, number))
                 found = over[number]
@@ -136,7 +142,7 @@ class PassageSplitter:
             at = batch.schema.get_field_index(name)
             array = pa.array(values, pa.large_string())
             batch = batch.set_column(at, batch.schema.field(at), array)
-        return Passages(batch, table, heads if self.stores_heads else None)
+        return Passages(batch, table, self._fitting(heads, batch) if self.stores_heads else None)
 
     def _stays_whole(self, documents: pa.RecordBatch, whole: bool) -> Sequence[bool]:
         """Which documents are one row."""
@@ -151,11 +157,14 @@ class PassageSplitter:
             return [True] * count  # pictures
         return self.splitting.fits(joined_texts(documents, self.text_columns))
 
-    def _spans(self, text: str | None, title: str) -> list[tuple[int, int]]:
-        below = None if self.splitting is None else self.splitting.below
-        if title and below is not None:
-            return covering_spans(lambda text: below(text, title), text)
-        return covering_spans(self.split_text, text)
+    def _spans(self, name: object, text: str | None, title: str) -> list[tuple[int, int]]:
+        """The passages of a text of the document with this id."""
+        split = self.split_text
+        if title and self.splitting is not None and self.splitting.below is not None:
+            split = partial(self.splitting.below, title)
+        if split is not None and self.splitting is not None and self.splitting.outlines:
+            split = partial(outlined_spans, split, name)
+        return covering_spans(split, text)
 
     def _title(self, texts: Sequence[str | None]) -> str:
         """The first of several texts, where it is short; it stands over the passages of others."""
@@ -164,9 +173,25 @@ class PassageSplitter:
         title = texts[0] or ""
         return title if len(texts) > 1 and len(title) <= LONGEST_TITLE else ""
 
-    def _heads(self, text: str | None, title: str) -> Heads | None:
-        """What stands over passages of a text."""
-        return self.heads(text, title) if self.heads and text is not None else None
+    def _heads(self, name: object, text: str | None, title: str) -> Heads | None:
+        """What stands over passages of a text of the document with this id."""
+        if self.heads is None or text is None or is_code(name):
+            return None
+        return self.heads(text, title)
+
+    def _fitting(self, heads: list[str | None], batch: pa.RecordBatch) -> list[str | None]:
+        """The heads without those that do not fit above their passages, such as the headings of
+        pages before."""
+        fits = None if self.splitting is None else self.splitting.fits
+        if fits is None or not any(heads):
+            return heads
+        texts = joined_texts(batch, self.text_columns)
+        at = [row for row, head in enumerate(heads) if head]
+        fitting = list(heads)
+        short = fits([with_head(heads[row], texts[row]) for row in at])
+        for row, is_short in zip(at, short, strict=True):
+            fitting[row] = heads[row] if is_short else None
+        return fitting
 
 
 def _texts_to_split(texts: Sequence[str | None]) -> list[int]:
