@@ -1623,6 +1623,7 @@ class Collection:
         *,
         where: Where | None = None,
         ids: Ids | None = None,
+        exclude: Ids | None = None,
         query: Any = None,
         min_score: float | None = None,
         bins: Any = None,
@@ -1636,6 +1637,7 @@ class Collection:
             where: A filter, as in `search`. With a chunker and without a query, a filter on the
                 text sees whole documents.
             ids: As in `search`.
+            exclude: As in `search`.
             query: Count only documents that score at least `min_score` with this text or vector.
             min_score: The lowest score; a query needs it, for every document has some score.
             bins: Count ranges of values instead: a number of equal bins, a list of edges, or for
@@ -1681,6 +1683,9 @@ class Collection:
                 selection = searcher.selector.select(where, ids)
                 vector = self._encoder(snapshot.manifest).encode(query)
                 rows = np.sort(searcher.within(vector, lowest, selection).positions)
+            excluded = excluded_rows(snapshot, exclude)
+            if excluded is not None:
+                rows = rows[~np.isin(rows, excluded)]
             rows = rows if passages else document_rows(snapshot, rows)
             return facets(snapshot, rows, columns, bins)
 

@@ -28,7 +28,7 @@ EXPORTED = set(
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError "
-    "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError Limits LockTimeoutError Metric "
+    "Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError Limits LockTimeoutError Metric "
     "MissingExtraError OperationTimeoutError Failure ReadReport "
     "Plan RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "

@@ -17,6 +17,7 @@ from vecsearch.common.show import shown, shown_id
 from vecsearch.errors import IdNotFoundError, InvalidInputError
 from vecsearch.query.documents import document_vectors
 from vecsearch.query.encode import QueryEncoder
+from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Id, Metric
 
@@ -99,17 +100,14 @@ class ExampleReader:
 
         Raises InvalidInputError, IdNotFoundError.
         """
-        if not isinstance(half_life, Real) or not half_life > 0:
-            raise InvalidInputError(
-                f"half_life is {shown(half_life)}; it must be a number above 0, in the unit of ages"
-            )
-        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        entries = _as_list(values)
+        if not isinstance(entries, list):
             raise InvalidInputError(
                 f"history is {shown(values)}; it must be a list of ids, or of tuples of id, "
                 "weight and perhaps age"
             )
         weighted: list[tuple[Id, float]] = []
-        for number, item in enumerate(_as_list(values)):
+        for number, item in enumerate(entries):
             entry = tuple(item) if isinstance(item, tuple | list) else (item,)
             weight, age = (*entry[1:], *(1.0, 0.0)[len(entry) - 1 :])[:2] if entry else (1.0, 0.0)
             if not 1 <= len(entry) <= 3 or not _is_number(weight) or not _is_number(age):
@@ -162,7 +160,7 @@ class ExampleReader:
             raise IdNotFoundError(f"{name}: {error.message}") from error
 
     def _known(self, ids: Sequence[str]) -> set[str]:
-        owners, _ = self._snapshot.locate(pa.array(ids, self._snapshot.manifest.id_type))
+        owners, _ = self._snapshot.locate(as_ids(ids, self._snapshot.manifest.id_type))
         return {ids[owner] for owner in np.unique(owners).tolist()}
 
     def _kind(self, item: Any, name: str) -> tuple[str, Any]:
@@ -200,6 +198,10 @@ def read_examples(
         InvalidInputError: An example is wrong, or there is none.
         IdNotFoundError: No document has an id.
     """
+    if not _is_number(half_life) or half_life <= 0:
+        raise InvalidInputError(
+            f"half_life is {shown(half_life)}; it must be a number above 0, in the unit of ages"
+        )
     wanted = [(each, 1.0) for each in reader.read(positive, "positive")]
     unwanted = [(each, 1.0) for each in reader.read(negative, "negative")]
     past = [] if history is None else reader.read_history(history, half_life)
@@ -225,12 +227,12 @@ def read_context(
         IdNotFoundError: No document has an id.
     """
     goal = [] if target is None else reader.read([target], "target")
-    if isinstance(context, str | Mapping) or not isinstance(context, Iterable):
+    pairs = _as_list(context)
+    if not isinstance(pairs, list):
         raise InvalidInputError(
             f"context is {shown(context)}; it must be a list of pairs of a positive and a negative "
             "example"
         )
-    pairs = list(context)
     for number, pair in enumerate(pairs):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidInputError(
@@ -274,7 +276,13 @@ def _as_list(values: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number that a float can hold."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def cosine_direction(total: npt.NDArray[np.float64], metric: Metric) -> npt.NDArray[np.float64]:

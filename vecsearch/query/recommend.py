@@ -122,7 +122,7 @@ def _best_score(positive: Matrix, negative: Matrix) -> Formula:
         worst = np.max(unwanted, axis=0, initial=-np.inf)
         if not len(negative):
             return np.asarray(best)
-        return np.where(best > worst, best, -np.square(worst))
+        return np.asarray(np.where(best > worst, best, -np.square(worst)))
 
     return formula
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +157,8 @@ class Hit:
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f})"
 
 
-class HitGroup(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HitGroup:
     """The hits of a search with `group_by` that share a value, in `Hits.groups`.
 
     Attributes:
@@ -391,7 +392,7 @@ class Hits(Sequence[Hit]):
         return [HitGroup(values[each[0]], self._some(each)) for each in places.values()]
 
     def _some(self, places: Sequence[int]) -> Hits:
-        """Some of the hits, ranked anew."""
+        """Some of the hits, ranked from 1."""
         chosen = np.array(places, np.int64)
         return Hits(self.snapshot, self.positions[chosen], self.scores[chosen], self.plan)
 

@@ -47,8 +47,9 @@ class Shape:
     @property
     def is_plain(self) -> bool:
         """Whether the first k of a ranking are wanted, as they are."""
-        plain = self.min_score is self.group_by is None
-        return plain and not self.diversity and not self.order
+        if self.min_score is not None or self.group_by is not None:
+            return False
+        return not self.diversity and not self.order
 
     @property
     def width(self) -> int:
@@ -85,13 +86,14 @@ def check_shape(
         InvalidInputError: An argument is wrong, or two do not go together.
     """
     k = check_k(k)
-    if min_score is group_by is order_by is None and diversity == 0.0 and group_size == 1:
+    is_default = type(diversity) is float and type(group_size) is int
+    is_default = is_default and diversity == 0.0 and group_size == 1
+    if is_default and min_score is None and group_by is None and order_by is None:
         return Shape(k)  # most searches
     if min_score is not None:
         metric = snapshot.manifest.metric
         min_score = check_min_score(min_score, metric) if scores else _any_score(min_score)
-    if diversity != 0.0:
-        diversity = check_within("diversity", diversity, 0.0, 1.0)
+    diversity = check_within("diversity", diversity, 0.0, 1.0)
     group_size = check_whole("group_size", group_size, 1)
     if group_by is not None:
         check_group_column(snapshot, group_by)
