@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
+    from vecsearch.embedders.catalog import KnownModel, models
     from vecsearch.errors import (
         CallError,
         CollectionClosedError,
@@ -68,7 +69,9 @@ if TYPE_CHECKING:
         RecallReport,
         ReembedResult,
         RegionRecall,
+        SkippedFile,
         Span,
+        SyncResult,
         UpdateResult,
         VersionInfo,
     )
@@ -106,6 +109,7 @@ __all__ = [
     "IndexRecipe",
     "InternalError",
     "InvalidInputError",
+    "KnownModel",
     "Limits",
     "LockTimeoutError",
     "Metric",
@@ -119,14 +123,17 @@ __all__ = [
     "ReembedResult",
     "RegionRecall",
     "Repair",
+    "SkippedFile",
     "Span",
     "StorageError",
+    "SyncResult",
     "UpdateResult",
     "VecsearchError",
     "VersionInfo",
     "VersionNotFoundError",
     "analogy",
     "create",
+    "models",
     "open",
     "repair",
     "restore",
@@ -137,6 +144,7 @@ _MODULES = {
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
+    "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
@@ -159,7 +167,9 @@ _MODULES = {
         "RecallReport",
         "RegionRecall",
         "ReembedResult",
+        "SkippedFile",
         "Span",
+        "SyncResult",
         "UpdateResult",
         "VersionInfo",
     ),

@@ -22,6 +22,7 @@ from vecsearch.cli import (
     models,
     recommend,
     search,
+    sync,
     training,
 )
 from vecsearch.cli.terminal import out, remember_options
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for group in (
     data,
+    sync,
     search,
     recommend,
     index,
