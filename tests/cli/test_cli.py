@@ -471,7 +471,7 @@ def test_version_and_help() -> None:
     shown = ok("--help").out
     groups = [group.typer_instance for group in app.app.registered_groups]
     commands = [command for group in groups for command in group.registered_commands]
-    assert len(commands) == 29
+    assert len(commands) == 33
     assert all(f" {command.callback.__name__.replace('_', '-')} " in shown for command in commands)
 
 
