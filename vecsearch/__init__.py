@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
     from vecsearch.query.highlight import Highlight
-    from vecsearch.query.results import Hit, Hits
+    from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.types import (
         AddResult,
@@ -103,6 +103,7 @@ __all__ = [
     "FilterError",
     "Highlight",
     "Hit",
+    "HitGroup",
     "Hits",
     "IdNotFoundError",
     "IndexAdvice",
@@ -150,7 +151,7 @@ _MODULES = {
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
     "vecsearch.query.highlight": ("Highlight",),
-    "vecsearch.query.results": ("Hit", "Hits"),
+    "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
     "vecsearch.types": (

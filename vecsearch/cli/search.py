@@ -15,13 +15,21 @@ from vecsearch.cli.options import (
     Columns,
     Csv,
     Debug,
+    Diversity,
     Exact,
+    Exclude,
     Folder,
+    GroupBy,
+    GroupSize,
     IdsFile,
     Json,
     Limit,
+    MinScore,
     OneId,
+    OrderBy,
+    Passages,
     Recall,
+    ShowPlan,
     Table,
     Timeout,
     Version,
@@ -40,8 +48,10 @@ from vecsearch.cli.tables import (
     print_hits_csv,
 )
 from vecsearch.cli.terminal import out, print_json, reporting
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
+    from vecsearch.collection import Collection
     from vecsearch.query.results import Hits
 
 PROMPT = "question> "
@@ -73,11 +83,19 @@ def search(
     ids: IdsFile = None,
     recall: Recall = None,
     exact: Exact = False,
-    passages: Annotated[
-        bool, typer.Option("--passages", help="Find passages, not whole documents.")
-    ] = False,
+    passages: Passages = False,
+    exclude: Exclude = None,
+    min_score: MinScore = None,
+    diversity: Diversity = 0.0,
+    group_by: GroupBy = None,
+    group_size: GroupSize = 1,
+    order_by: OrderBy = None,
+    page: Annotated[
+        int | None,
+        typer.Option(help="Show this page of all matches, from 1; -k is the size of a page."),
+    ] = None,
     columns: Columns = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Explain how the search was done.")] = False,
+    plan: ShowPlan = False,
     queries: Annotated[
         Path | None,
         typer.Option(
@@ -114,33 +132,33 @@ def search(
             typed = chain([first], typed)
     with reporting(debug), open_for(folder, version) as collection:
         info = collection.info()
-        texts, names = info.text_columns, names_in(columns or None)
-        chosen = ids_of(collection, one_id, ids)
+        options: dict[str, Any] = {
+            "where": where,
+            "ids": ids_of(collection, one_id, ids),
+            "exclude": ids_of(collection, exclude, None),
+            "min_score": min_score,
+            "group_by": group_by,
+            "group_size": group_size,
+            "order_by": order_by or None,
+            "recall": recall,
+            "exact": exact,
+            "passages": passages,
+            "timeout": timeout,
+        }
 
         def find(questions: list[str]) -> list[Hits]:
-            return collection.search_batch(
-                [text if texts else vector_of(text) for text in questions],
-                k,
-                where=where,
-                ids=chosen,
-                recall=recall,
-                exact=exact,
-                passages=passages,
-                timeout=timeout,
-            )
+            asked = [text if info.text_columns else vector_of(text) for text in questions]
+            if page is None:
+                return collection.search_batch(asked, k, diversity=diversity, **options)
+            check_page(page, diversity)
+            return [page_of(collection.pages(each, k, **options), page) for each in asked]
 
         def show(key: str, text: str, hits: Hits, number: int) -> None:
-            if form is Format.JSON:
-                print_json(_as_json(key, text, hits, names, info.id_column))
-            elif form is Format.CSV:
+            if form is Format.CSV:
                 asked = (key, text) if question is None else None
-                print_hits_csv(hits, names, asked, head=number == 0)
-            elif form is Format.TABLE:
-                print_hit_lines(hits, names)
+                print_hits_csv(hits, names_in(columns or None), asked, head=number == 0)
             else:
-                print_hits(hits, [name for name in names or [] if name not in texts])
-            if plan and form in (Format.LIST, Format.TABLE):
-                out.print(str(hits.plan), style="dim", soft_wrap=True)
+                print_answers(collection, key, text, hits, columns, form=form, plan=plan)
 
         if question is None and queries is None:
             for number, text in enumerate(typed):
@@ -152,6 +170,59 @@ def search(
             if queries and form in (Format.LIST, Format.TABLE):
                 out.print(f"\n{key}  {text}", style="bold")
             show(key, text, hits, number)
+
+
+def check_page(page: int, diversity: float) -> None:
+    """Raises BadParameter for a page that there cannot be."""
+    if page < 1:
+        raise typer.BadParameter("pages are counted from 1", param_hint="--page")
+    if diversity:
+        raise typer.BadParameter(
+            "--diversity chooses among the best hits, and pages hold all of them",
+            param_hint="--page",
+        )
+
+
+def page_of(pages: Iterator[Hits], number: int) -> Hits:
+    """One page, from 1. Raises InvalidInputError behind the last one."""
+    from vecsearch.errors import InvalidInputError
+
+    count = 0
+    for count, hits in enumerate(pages, 1):
+        if count == number:
+            return hits
+    raise InvalidInputError(f"page is {number}, and there are {counted(count, 'page')}")
+
+
+def print_answers(
+    collection: Collection,
+    key: str,
+    text: str,
+    hits: Hits,
+    columns: str | None,
+    *,
+    form: Format,
+    plan: bool,
+) -> None:
+    """One answer as JSON, as a list or as a table; with one of them for each group."""
+    info, names = collection.info(), names_in(columns or None)
+    if form is Format.JSON:
+        print_json(_as_json(key, text, hits, names, info.id_column))
+        return
+
+    def show(found: Hits) -> None:
+        if form is Format.TABLE:
+            print_hit_lines(found, names)
+        else:
+            print_hits(found, [name for name in names or [] if name not in info.text_columns])
+
+    for group in hits.groups:
+        out.print(f"\n{hits.group_by}: {group.value}", style="bold", soft_wrap=True)
+        show(group.hits)
+    if not hits.groups:
+        show(hits)
+    if plan:
+        out.print(str(hits.plan), style="dim", soft_wrap=True)
 
 
 def _typed() -> Iterator[str]:
@@ -183,9 +254,8 @@ def _as_json(
 ) -> dict[str, Any]:
     """One answer: rank, score and id of each hit, and the wanted columns (None: all but vector)."""
     names = None if columns is None else list(dict.fromkeys([id_column, *columns]))
-    return {
-        "query_id": key,
-        "query": text,
-        "plan": hits.plan.to_dict(),
-        "hits": hits.to_list(names),
-    }
+    rows = hits.to_list(names)
+    answer = {"query_id": key, "query": text, "plan": hits.plan.to_dict(), "hits": rows}
+    if hits.group_by is not None:
+        answer["groups"] = [{"value": group.value, "ids": group.hits.ids} for group in hits.groups]
+    return answer

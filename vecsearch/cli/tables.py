@@ -46,7 +46,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def format_of(as_json: bool, as_csv: bool, as_table: bool) -> Format:
+def format_of(as_json: bool, as_csv: bool = False, as_table: bool = False) -> Format:
     """The format of the options `--json`, `--csv` and `--table`."""
     if as_json + as_csv + as_table > 1:
         raise typer.BadParameter("give one of --json, --csv and --table", param_hint="--json")

@@ -153,6 +153,8 @@ def highlights(
     similar = _similarities(question, [found[number][:MOST_SENTENCES] for number in wanted])
     by_hit = dict(zip(wanted, similar, strict=True))
     terms = shared_terms(question.text)
+    if not wanted and not terms.words and not terms.pairs:  # nothing to compare with
+        found = [sentences and [_whole(sentences[0].passage)] for sentences in found]
     return [
         _best(terms, sentences, by_hit.get(number)) if sentences else None
         for number, sentences in enumerate(found)
@@ -168,6 +170,10 @@ class _Sentence:
     @property
     def text(self) -> str:
         return self.passage.text[self.start : self.end]
+
+
+def _whole(passage: Passage) -> _Sentence:
+    return _Sentence(passage, 0, len(passage.text))
 
 
 def _sentences(passages: Sequence[Passage]) -> list[_Sentence]:

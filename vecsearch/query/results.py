@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
@@ -18,7 +18,13 @@ from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError, VecsearchError
-from vecsearch.query.documents import pages_and_lines, passage_columns, with_whole_texts
+from vecsearch.query.documents import (
+    pages_and_lines,
+    passage_heads,
+    passage_spans,
+    with_whole_texts,
+)
+from vecsearch.query.group_keys import group_keys
 from vecsearch.query.highlight import Highlight, Passage, Question, highlights
 from vecsearch.query.hits_display import (
     SHOWN_HITS,
@@ -30,13 +36,14 @@ from vecsearch.query.hits_display import (
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import END, RESERVED, START, VECTOR, Id, Plan, Span
+from vecsearch.types import RESERVED, VECTOR, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
+LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0}  # older pickles lack these
 SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 
 
@@ -143,7 +150,7 @@ class Hit:
 
     @property
     def rank(self) -> int:
-        """1 for the best hit."""
+        """1 for the best hit; on later pages, counted from the first hit of the first page."""
         return self._hits.ranks[self._at]
 
     @property
@@ -152,6 +159,14 @@ class Hit:
         if not self._hits.chunked:
             return None
         return self._hits.spans[self._at]
+
+    @property
+    def head(self) -> str | None:
+        """What stands over the passage and was embedded with it; None for nothing.
+
+        The headings of its section, and the header row of a table that was cut.
+        """
+        return self._hits.heads[self._at]
 
     @property
     def page(self) -> int | None:
@@ -241,6 +256,28 @@ class Hit:
         return hit_html(self._hits, self._at)
 
 
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    """The hits of a search with `group_by` that share a value, in `Hits.groups`.
+
+    Attributes:
+        value: The value of the column.
+        hits: The hits with this value, best first.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", dim=2)
+        >>> rows = [([1, 0], "en"), ([1, 1], "en"), ([0, 1], "zh")]
+        >>> _ = c.add([{"id": n, "vector": v, "lang": lang} for n, (v, lang) in enumerate(rows)])
+        >>> hits = c.search([1, 0], k=2, group_by="lang", group_size=2)
+        >>> [(group.value, group.hits.ids) for group in hits.groups]
+        [('en', [0, 1]), ('zh', [2])]
+    """
+
+    value: Any
+    hits: Hits
+
+
 @gate
 class Hits(Sequence[Hit]):
     """The ranked hits of a search, best first; fewer than k if fewer documents match.
@@ -253,6 +290,8 @@ class Hits(Sequence[Hit]):
         ids: Ids of the documents, as Python int or str.
         scores: float32, shape (number of hits,), in descending order.
         plan: How the search ran, and why.
+        group_by: The column that the hits are grouped by, or None; see `groups`.
+        before: How many hits the pages before this one have.
 
     Example:
         >>> import vecsearch as vs
@@ -272,25 +311,30 @@ class Hits(Sequence[Hit]):
         positions: Positions,
         scores: npt.NDArray[np.float32],
         plan: Plan,
-        question: Question | None = None,
+        *,
+        group_by: str | None = None,
+        before: int = 0,
     ) -> None:
         self._snapshot = snapshot
-        self._question = question or Question()
+        self.group_by = group_by
+        self.before = before
+        self.question = Question()  # what the search was for; `Collection` says it
         self.positions = positions
         self.scores = scores
         self.plan = plan
         self._columns: dict[str, list[Any]] = {}
         self._ids: list[Id] | None = None
         self._spans: list[Span] | None = None
+        self._heads: list[str | None] | None = None
         self._places: list[tuple[int | None, int | None]] | None = None
         self._pickled: dict[str, Any] | None = None
-        self._ranks: list[int] | None = None  # None: from 1
+        self._ranks: list[int] | None = None  # None: one after another
 
     @property
     def ranks(self) -> list[int]:
-        """The rank of each hit: 1 for the best one of the search."""
+        """The rank of each hit, as `Hit.rank`."""
         if self._ranks is None:
-            self._ranks = list(range(1, len(self) + 1))
+            self._ranks = list(range(self.before + 1, self.before + len(self) + 1))
         return self._ranks
 
     @property
@@ -320,7 +364,7 @@ class Hits(Sequence[Hit]):
     def text_columns(self) -> tuple[str, ...]:
         """The columns that are embedded; none in a collection of ready-made vectors."""
         if self._pickled is not None:
-            return tuple(self._pickled.get("texts", ()))
+            return tuple(self._pickled["texts"] or ())
         return self.snapshot.manifest.text_columns
 
     @property
@@ -372,7 +416,7 @@ class Hits(Sequence[Hit]):
             >>> print(hits.highlights()[0])
             [a *large* *ship*]
         """
-        return highlights(self._question, self._passages(), most)
+        return highlights(self.question, self._passages(), most)
 
     @property
     def spans(self) -> list[Span]:
@@ -381,10 +425,19 @@ class Hits(Sequence[Hit]):
             if self._pickled is not None:
                 self._spans = self._pickled["spans"]
             else:
-                ends = self.snapshot.take([START, END], self.positions).to_pydict()
-                columns = passage_columns(self.snapshot, self.positions)
-                self._spans = list(map(Span, columns, ends[START], ends[END]))
+                self._spans = passage_spans(self.snapshot, self.positions)
         return self._spans
+
+    @property
+    def heads(self) -> list[str | None]:
+        """What stands over each passage: headings, and the header row of a table."""
+        if self._heads is None:
+            self._heads = (
+                self._pickled["heads"]
+                if self._pickled is not None
+                else passage_heads(self.snapshot, self.positions)
+            )
+        return self._heads
 
     @property
     def pages_and_lines(self) -> list[tuple[int | None, int | None]]:
@@ -541,25 +594,36 @@ class Hits(Sequence[Hit]):
         k = check_k(k)
         excluded = {item for item in listed_ids(ids) if isinstance(item, int | str)}
         left = [number for number, found in enumerate(self.ids) if found not in excluded]
-        first = np.array(left[:k], np.int64)
-        found = self._some(first)
-        found._ranks = None
-        return found
+        return self._some(left[:k])
 
-    def _some(self, chosen: npt.NDArray[np.int64]) -> Hits:
-        """Some of the hits, with the ranks that they have here."""
-        some = Hits(
-            self._snapshot, self.positions[chosen], self.scores[chosen], self.plan, self._question
-        )
+    @property
+    def groups(self) -> list[HitGroup]:
+        """The hits of a search with `group_by`, one `HitGroup` for each value, best first.
+
+        Without `group_by` there are none.
+        """
+        if self.group_by is None:
+            return []
+        places: dict[Any, list[int]] = {}
+        values = self.column(self.group_by)
+        for at, key in enumerate(group_keys(self._take([self.group_by]).column(0))):
+            places.setdefault(key, []).append(at)
+        return [HitGroup(values[each[0]], self._some(each)) for each in places.values()]
+
+    def _some(self, places: Sequence[int], *, keep_ranks: bool = False) -> Hits:
+        """Some of the hits, ranked from 1 or with the ranks that they have here."""
+        chosen = np.array(places, np.int64)
+        some = Hits(self._snapshot, self.positions[chosen], self.scores[chosen], self.plan)
+        some.question = self.question
         if self._pickled is not None:
-            spans = self._pickled["spans"]
-            some._pickled = self._pickled | {
-                "rows": self._pickled["rows"].take(pa.array(chosen)),
-                "spans": None if spans is None else [spans[at] for at in chosen],
-            }
-        some._ranks = [self.ranks[at] for at in chosen]
+            some._pickled = self._pickled | {"rows": self._pickled["rows"].take(pa.array(chosen))}
+            for name in ("spans", "heads"):
+                listed = self._pickled.get(name)
+                some._pickled[name] = None if listed is None else [listed[at] for at in places]
+        if keep_ranks:
+            some._ranks = [self.ranks[at] for at in places]
         some._columns = {
-            name: [values[at] for at in chosen] for name, values in self._columns.items()
+            name: [values[at] for at in places] for name, values in self._columns.items()
         }
         return some
 
@@ -583,22 +647,19 @@ class Hits(Sequence[Hit]):
                 "version": self.snapshot.manifest.version,
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
+                "heads": self.heads,
                 "texts": self.text_columns,
             }
-        return state | {
-            "positions": self.positions,
-            "scores": self.scores,
-            "plan": self.plan,
-            "question": self._question,
-            "ranks": self._ranks,
-        }
+        own = ("positions", "scores", "plan", "group_by", "before", "question", "_ranks")
+        return state | {name: getattr(self, name) for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        positions, scores, plan = state["positions"], state["scores"], state["plan"]
-        Hits.__init__(self, None, positions, scores, plan, state.get("question"))
-        self._ranks = state.get("ranks")
-        names = ("root", "version", "rows", "spans", "texts")
-        self._pickled = {name: state[name] for name in names if name in state}
+        own = {name: state.get(name, default) for name, default in LATER_STATE.items()}
+        Hits.__init__(self, None, state["positions"], state["scores"], state["plan"], **own)
+        self.question = state.get("question", self.question)
+        self._ranks = state.get("_ranks")
+        pickled = ("root", "version", "rows", "spans", "heads", "texts")
+        self._pickled = {name: state.get(name) for name in pickled}
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -614,7 +675,7 @@ class Hits(Sequence[Hit]):
                 hint='hits[0]["title"] is a value of the first one, hits.column("title") of each',
             )
         if isinstance(at, slice):
-            return self._some(np.arange(len(self), dtype=np.int64)[at])
+            return self._some(range(len(self))[at], keep_ranks=True)
         if not -len(self) <= at < len(self):
             raise IndexError(f"hit {at} of {len(self)}")
         return Hit(self, at % len(self))
@@ -630,3 +691,10 @@ class Hits(Sequence[Hit]):
 
     def _repr_html_(self) -> str:
         return hits_html(self[:SHOWN_HITS], len(self))
+
+
+def asked(pages: Iterable[Hits], question: Question) -> Iterator[Hits]:
+    """The pages of hits, each with what the search was for."""
+    for hits in pages:
+        hits.question = question
+        yield hits
