@@ -5,15 +5,32 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from vecsearch.common.accepted import (
+    ArrowArray,
+    ArrowStream,
+    CsvOptions,
+    Data,
+    DtypeName,
+    Examples,
+    Ids,
+    Judgments,
+    MetricName,
+    Queries,
+    Query,
+    Questions,
+    Schema,
+    TypeName,
+    Values,
+    Where,
+)
 from vecsearch.common.arguments import (
     check_column_names,
     check_dim,
@@ -54,7 +71,7 @@ from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
-from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.chunking import AnyChunker, FunctionChunker, resolve_chunker, splitting_of
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
 from vecsearch.ingest.splitting import Splitting
@@ -97,7 +114,6 @@ from vecsearch.types import (
     DimensionReport,
     Id,
     IndexAdvice,
-    Metric,
     OnConflict,
     OnError,
     Plan,
@@ -115,8 +131,9 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
 
 T = TypeVar("T")
-Where: TypeAlias = "str | pc.Expression"
-Ids: TypeAlias = "Iterable[Id] | Id"
+Chunking: TypeAlias = (
+    "Literal['auto', 'default'] | bool | int | AnyChunker | Callable[[str], Sequence[Any]] | None"
+)
 LOCK_TIMEOUT = 60.0
 
 
@@ -126,16 +143,16 @@ def create(
     *,
     embedder: str | Embedder | None = None,
     dim: int | None = None,
-    metric: str | Metric = "cosine",
-    dtype: str = "float32",
+    metric: MetricName = "cosine",
+    dtype: DtypeName = "float32",
     id_column: str | None = None,
     text_column: str | None = None,
     text_columns: Sequence[str] | None = None,
-    chunker: Any = "auto",
+    chunker: Chunking = "auto",
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
-    schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
+    schema: Schema | None = None,
     json_columns: Sequence[str] | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
@@ -232,7 +249,7 @@ def open_collection(
     *,
     version: int | None = None,
     embedder: str | Embedder | None = None,
-    chunker: Any = None,
+    chunker: Chunking = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -301,7 +318,7 @@ class Collection:
         *,
         version: int | None = None,
         embedder: str | Embedder | None = None,
-        chunker: Any = None,
+        chunker: Chunking = None,
         lock_timeout: float = LOCK_TIMEOUT,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -324,14 +341,14 @@ class Collection:
 
     def add(
         self,
-        data: object,
+        data: Data,
         *,
         on_conflict: OnConflict = "error",
         id_column: str | None = None,
         text_column: str | None = None,
         on_error: OnError = "raise",
         encoding: str | None = None,
-        csv: Mapping[str, Any] | None = None,
+        csv: CsvOptions | None = None,
         exclude: str | Sequence[str] = (),
         progress: bool | None = None,
     ) -> AddResult:
@@ -396,7 +413,7 @@ class Collection:
 
     def _add(
         self,
-        data: object,
+        data: Data,
         reading: Reading,
         on_conflict: OnConflict = "error",
         id_column: str | None = None,
@@ -449,12 +466,12 @@ class Collection:
 
     def upsert(
         self,
-        data: object,
+        data: Data,
         *,
         id_column: str | None = None,
         text_column: str | None = None,
         encoding: str | None = None,
-        csv: Mapping[str, Any] | None = None,
+        csv: CsvOptions | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents with new ids, and update those whose ids are there, as one commit.
@@ -624,7 +641,7 @@ class Collection:
     def update(
         self,
         where: Where | None = None,
-        values: Any = None,
+        values: Values | None = None,
         *,
         ids: Ids | None = None,
         dry_run: bool = False,
@@ -689,7 +706,7 @@ class Collection:
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
         return self._changed(done)
 
-    def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
+    def add_column(self, name: str, kind: TypeName, value: object = None) -> int:
         """Add a metadata column.
 
         Args:
@@ -736,7 +753,7 @@ class Collection:
         self._writable()
         return self._changed(edit.drop_column(self._store, name))
 
-    def alter_column(self, name: str, kind: pa.DataType | str) -> int:
+    def alter_column(self, name: str, kind: TypeName) -> int:
         """Give a metadata column a wider type that holds each of its values exactly.
 
         Any column of values that JSON has can become "json"; one of texts, if each is JSON text. A
@@ -767,7 +784,7 @@ class Collection:
         *,
         recall: float | None = None,
         memory: int | str | None = None,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         threads: int | None = None,
         progress: bool | None = None,
@@ -842,7 +859,7 @@ class Collection:
         recipes: Sequence[str],
         *,
         k: int = 10,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         progress: bool | None = None,
     ) -> dict[str, Any]:
@@ -1082,8 +1099,8 @@ class Collection:
         dims: Sequence[int] | None = None,
         *,
         k: int = 10,
-        queries: Any = None,
-        qrels: Any = None,
+        queries: Questions | Queries | None = None,
+        qrels: Judgments | None = None,
         n_queries: int = 500,
         seed: int = 0,
         progress: bool | None = None,
@@ -1198,7 +1215,7 @@ class Collection:
 
     def search(
         self,
-        query: Any,
+        query: Query,
         k: int = 10,
         *,
         where: Where | None = None,
@@ -1296,7 +1313,7 @@ class Collection:
 
     def search_batch(
         self,
-        queries: Sequence[Any] | npt.NDArray[np.floating],
+        queries: Queries,
         k: int = 10,
         *,
         where: Where | Sequence[Where | None] | None = None,
@@ -1388,7 +1405,7 @@ class Collection:
 
     def search_range(
         self,
-        query: Any,
+        query: Query,
         min_score: float,
         *,
         where: Where | None = None,
@@ -1498,8 +1515,8 @@ class Collection:
 
     def recommend(
         self,
-        positive: Any = None,
-        negative: Any = None,
+        positive: Examples | None = None,
+        negative: Examples | None = None,
         *,
         history: Iterable[Any] | None = None,
         strategy: Literal["average", "best_score", "sum_scores"] = "average",
@@ -1593,8 +1610,8 @@ class Collection:
 
     def discover(
         self,
-        target: Any = None,
-        context: Iterable[tuple[Any, Any]] = (),
+        target: Query | None = None,
+        context: Iterable[tuple[Query, Query]] = (),
         *,
         k: int = 10,
         where: Where | None = None,
@@ -1669,7 +1686,7 @@ class Collection:
 
     def pages(
         self,
-        query: Any,
+        query: Query,
         size: int = 20,
         *,
         where: Where | None = None,
@@ -1748,9 +1765,9 @@ class Collection:
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
-        query: Any = None,
+        query: Query | None = None,
         min_score: float | None = None,
-        bins: Any = None,
+        bins: object = None,
         passages: bool = False,
         timeout: float | None = None,
     ) -> dict[str, pa.Table]:
@@ -1821,7 +1838,7 @@ class Collection:
         where: Where | None = None,
         ids: Ids | None = None,
         recall: float | None = None,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         regions: int = 10,
     ) -> RecallReport:
@@ -1914,8 +1931,8 @@ class Collection:
 
     def evaluate(
         self,
-        queries: Any = None,
-        qrels: Any = None,
+        queries: Questions | None = None,
+        qrels: Judgments | None = None,
         *,
         k: int | Sequence[int] | None = None,
         where: Where | None = None,
@@ -1973,7 +1990,7 @@ class Collection:
 
     def plan(
         self,
-        query: Any = None,
+        query: Query | None = None,
         k: int = 10,
         *,
         where: Where | None = None,
@@ -2136,7 +2153,7 @@ class Collection:
         return np.asarray(document_vectors(snapshot, [id])[0], np.float32)
 
     def features(
-        self, ids: Any, *, missing: Literal["error", "zeros"] = "error"
+        self, ids: Ids | ArrowArray | ArrowStream, *, missing: Literal["error", "zeros"] = "error"
     ) -> npt.NDArray[np.float32]:
         """The vectors of many documents, as input of another model.
 
