@@ -27,6 +27,7 @@ from vecsearch.index.kernels.arguments import (
     EUCLIDEAN,
     INNER_PRODUCT,
     NO_MASK,
+    NOTHING_OUTSIDE,
     Request,
 )
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
@@ -120,9 +121,16 @@ def test_numpy_kernels_equal_the_compiled_ones(
     index = train_index(recipe, metric, 40, lambda: iter([vectors]), len(vectors), vectors)
     search = index.graph_search
     assert search is not None
-    table = table_of([vectors], np.array([0, len(vectors)]))
+    more = clustered(400, 40, seed=seed + 70)
+    more[:100] = vectors[:2000:20]  # as near as rows of the graph
+    if metric == "cosine":
+        more /= np.linalg.norm(more, axis=1, keepdims=True)
+    table = table_of([vectors, more], np.array([0, 3000, 3400]))
     assert table is not None
-    masks = [NO_MASK, rng.random(3000) < 0.5, rng.random(3000) < 0.05]
+    positions = np.where(rng.random(400) < 0.2, -1, np.arange(3000, 3400)).astype(np.int32)
+    rows_outside = NOTHING_OUTSIDE if seed == 0 else (index.codes(more), positions)
+    seen_outside = 0
+    masks = [NO_MASK, rng.random(3400) < 0.5, rng.random(3400) < 0.05]
     queries = np.concatenate([vectors[::100], clustered(20, 40, seed=seed + 50)])
     if metric == "cosine":
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
@@ -133,7 +141,8 @@ def test_numpy_kernels_equal_the_compiled_ones(
             extra = np.sort(rng.choice(3000, 5, replace=False)) if k == 10 else np.empty(0, int)
             row_map = index.row_map(np.where(np.arange(3000) % 11 == 0, -1, np.arange(3000)))
             enough = 0 if k == 50 else k
-            request = Request(row_map, mask, extra, *table, code, effort, depth, depth // 2, enough)
+            sizes = effort, depth, depth // 2, enough
+            request = Request(row_map, mask, extra, *rows_outside, *table, code, *sizes)
             nodes = np.flatnonzero(rng.random(3000) < 0.3).astype(np.int32)
             nodes = nodes[row_map[nodes] >= 0]
             for query in np.ascontiguousarray(queries, np.float32):
@@ -152,6 +161,8 @@ def test_numpy_kernels_equal_the_compiled_ones(
                 for (rows, scores), (their_rows, their_scores) in pairs:
                     assert rows.tolist() == their_rows.tolist()
                     assert scores.tolist() == their_scores.tolist()
+                    seen_outside += int(np.count_nonzero(rows >= 3000))
+    assert (seen_outside > 500) == (seed != 0)
     assert gave_up > 20 and answered > 100
 
 

@@ -25,6 +25,7 @@ from vecsearch.index.costs import code_micros, row_micros
 from vecsearch.index.faiss import (
     LOADER,
     NO_MASK,
+    NOTHING_OUTSIDE,
     FaissIndex,
     Request,
     resume_growing,
@@ -312,7 +313,10 @@ class Builder:
             compiled,
             query,
             min(10, depth),
-            Request(row_map, NO_MASK, none, *table, metric, effort, depth, depth, 0),
+            Request(
+                *(row_map, NO_MASK, none, *NOTHING_OUTSIDE, *table),
+                *(metric, effort, depth, depth, 0),
+            ),
         )
 
     def _batches(self, rows: Positions) -> Iterator[Vectors]:

@@ -9,7 +9,7 @@ from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import AttachedIndex
-from vecsearch.index.faiss import NO_MASK, Request
+from vecsearch.index.faiss import NO_MASK, NOTHING_OUTSIDE, Request
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.plan import Stats
 from vecsearch.query.selection import CACHED_FILTERS
@@ -85,6 +85,7 @@ class SelectionState:
             self._attached.row_map,
             NO_MASK if mask is None else np.require(mask, bool, ["C", "W"]),
             np.require(self.unindexed, np.int64, ["C", "W"]),
+            *NOTHING_OUTSIDE,
             *self._scorer.table,
             self._scorer.code,
             plan.effort,

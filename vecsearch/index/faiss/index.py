@@ -235,6 +235,13 @@ class FaissIndex:
         """
         return self._projection.covers(vectors)
 
+    def codes(self, vectors: Vectors) -> npt.NDArray[np.uint8]:
+        """Codes of rows as a graph of signed bytes holds them: uint8 (rows, code bytes).
+
+        They can be compared with those of the index; 128 stands for 0.
+        """
+        return (self._projection.rows(vectors) + np.float32(128)).astype(np.uint8)
+
     def add(self, vectors: Vectors, *, threads: int = 1) -> None:
         """Append rows, labeled from `n` on.
 

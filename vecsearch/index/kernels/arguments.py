@@ -18,6 +18,7 @@ LANES = 16  # partial sums of a score; see `numpy_scores.py`
 CHUNK = 8  # entries of a pool that one vector instruction changes
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)
+NOTHING_OUTSIDE = np.empty((0, 0), np.uint8), np.empty(0, np.int32)
 
 
 class Codes(NamedTuple):
@@ -63,11 +64,14 @@ class Request(NamedTuple):
         row_map: Maps nodes to positions, int32; -1 marks a deleted row.
         mask: Which positions may be found, bool; NO_MASK for all.
         unindexed: Positions that are scored in any case, int64.
+        outside_codes: Codes of rows outside the graph, uint8 (rows, code bytes): compared in any
+            case.
+        outside_rows: Their positions, int32; -1 marks one that may not be found.
         starts: First position of each segment, int64.
         addresses: Address of each segment's float32 vectors, int64.
         metric: What the scores are: INNER_PRODUCT, COSINE or EUCLIDEAN.
         effort: Size of the pool (efSearch).
-        depth: Candidates that are scored by their vectors.
+        depth: Candidates that are scored by their vectors: of the graph, and of the rows outside.
         candidate_window: See `enough`.
         enough: A search gives up if fewer of its first `candidate_window` candidates match.
     """
@@ -75,6 +79,8 @@ class Request(NamedTuple):
     row_map: Any
     mask: Mask
     unindexed: Positions
+    outside_codes: npt.NDArray[np.uint8]
+    outside_rows: npt.NDArray[np.int32]
     starts: Positions
     addresses: Positions
     metric: int

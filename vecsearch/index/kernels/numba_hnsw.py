@@ -64,7 +64,7 @@ CODES = types.NamedTuple((FLOAT_ROWS, FLOATS, types.float64, types.float64, BYTE
 GRAPH = types.NamedTuple((INT32, INT64, INT64, types.int64, types.int64), Graph)
 REQUEST = types.NamedTuple(
     (
-        *(INT32, array_type(types.boolean), INT64, INT64, INT64),
+        *(INT32, array_type(types.boolean), INT64, BYTE_ROWS, INT32, INT64, INT64),
         *(types.int64, types.int64, types.int64, types.int64, types.int64),
     ),
     Request,
@@ -226,6 +226,31 @@ def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scra
     return _search_level(codes, graph, level, start, query, size, scratch)
 
 
+# -- rows outside the graph --
+
+
+@inline
+def _insert_outside(request: Any, codes: Any, code: Any, pool: Any, size: Any, count: Any) -> Any:
+    """Insert the codes outside the graph among the `count` nearest nodes: how many there are then.
+
+    The pool then holds the nearest `size`, and `request.depth` more. Rows outside have the node
+    numbers after those of the graph.
+    """
+    outside, last = request.outside_codes, CHUNK + size + request.depth - 1
+    if outside.shape[0] == 0:
+        return count
+    blocks, used, first = code.shape[0] // BLOCK, CHUNK + count, codes.shape[0]
+    pool[used : last + 1 + CHUNK] = EMPTY
+    for number in range(outside.shape[0]):
+        if request.outside_rows[number] < 0:
+            continue
+        key = key_of(squared_distance(outside, number, code, blocks), first + number)
+        if key < pool[last]:
+            insert(pool, used, last, key)
+            used += 1
+    return min(used, last + 1) - CHUNK
+
+
 # -- entry points --
 
 
@@ -235,15 +260,29 @@ def _search(
     _encode(query, codes, scratch.code)
     size = max(request.effort, request.depth)
     count, _ = search_graph(codes.codes, graph, 0, scratch.code, size, scratch)
+    count = _insert_outside(request, codes.codes, scratch.code, scratch.pool, size, count)
     candidates = scratch.pool[CHUNK:]  # positions overwrite the keys they are read from
     mask, matching, early, dim = request.mask, 0, 0, query.shape[0]
-    for number in range(min(request.depth, count)):
-        row = np.int64(request.row_map[node_of(candidates[number])])
-        if row >= 0 and (mask.shape[0] == 0 or mask[row]):
-            candidates[matching] = row
-            matching += 1
-            early += number < request.candidate_window
-            prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    inside, outside, nodes = 0, 0, codes.codes.shape[0]
+    listed = count if request.outside_codes.shape[0] else min(request.depth, count)
+    for number in range(listed):
+        node = node_of(candidates[number])
+        if node >= nodes:
+            outside += 1
+            if outside > request.depth:
+                continue
+            row = np.int64(request.outside_rows[node - nodes])
+        else:
+            inside += 1
+            if inside > request.depth:
+                continue
+            row = np.int64(request.row_map[node])
+            if row < 0 or (mask.shape[0] != 0 and not mask[row]):
+                continue
+            early += inside <= request.candidate_window
+        candidates[matching] = row
+        matching += 1
+        prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
     if early < request.enough:
         return -1
     return rank(query, candidates[:matching], request, rows, scores)
@@ -263,9 +302,14 @@ def _scan(
         if key < pool[end - 1]:
             insert(pool, used, end - 1, key)
             used += 1
-    candidates, dim = pool[CHUNK : min(used, end)], query.shape[0]
+    count = _insert_outside(request, stored, code, pool, request.depth, min(used, end) - CHUNK)
+    candidates, dim, first = pool[CHUNK : CHUNK + count], query.shape[0], stored.shape[0]
     for number in range(candidates.shape[0]):
-        row = np.int64(request.row_map[node_of(candidates[number])])
+        node = node_of(candidates[number])
+        if node < first:
+            row = np.int64(request.row_map[node])
+        else:
+            row = np.int64(request.outside_rows[node - first])
         candidates[number] = row
         prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
     return rank(query, candidates, request, rows, scores)

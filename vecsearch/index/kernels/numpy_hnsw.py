@@ -34,15 +34,16 @@ def search(
     scores: Wide,
 ) -> int:
     """The best rows for one query, as `numba_hnsw.search`."""
-    keys = _search_graph(_encode(query, codes), codes, graph, max(request.effort, request.depth))
-    nodes = np.array([_node(key) for key in keys[: request.depth]], np.int64)
-    found = request.row_map[nodes].astype(np.int64)
+    code, size = _encode(query, codes), max(request.effort, request.depth)
+    keys = np.array(_search_graph(code, codes, graph, size), np.int64)
+    found, outside = _with_outside(code, codes, request, keys, size)
+    found, outside = found[: request.depth], outside[: request.depth]
     matching = found >= 0
     if len(request.mask):
         matching &= request.mask[found]
     if np.count_nonzero(matching[: request.candidate_window]) < request.enough:
         return -1
-    return _rank(query, found[matching], request, rows, scores)
+    return _rank(query, np.concatenate([found[matching], outside]), request, rows, scores)
 
 
 def scan(
@@ -55,9 +56,10 @@ def scan(
     scores: Wide,
 ) -> int:
     """The best of listed nodes for one query, as `numba_hnsw.scan`."""
-    nearest = scan_nodes(query, codes, nodes, request.depth)
-    candidates = request.row_map[nearest].astype(np.int64)
-    return _rank(query, candidates, request, rows, scores)
+    code = _encode(query, codes)
+    keys = _nearest_keys(code, codes.codes, nodes, request.depth)
+    both = _with_outside(code, codes, request, keys, request.depth)
+    return _rank(query, np.concatenate(both), request, rows, scores)
 
 
 def search_many(
@@ -92,8 +94,38 @@ def scan_many(
 
 def scan_nodes(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> Labels:
     """The `count` of some nodes whose codes are nearest to a query, nearest first."""
-    code = _encode(query, codes)
-    step = max(1, BLOCK_BYTES // codes.codes.shape[1])
+    return _nodes(_nearest_keys(_encode(query, codes), codes.codes, nodes, count))
+
+
+def _with_outside(
+    code: npt.NDArray[np.float64],
+    codes: Codes,
+    request: Request,
+    keys: npt.NDArray[np.int64],
+    size: int,
+) -> tuple[Positions, Positions]:
+    """Rows of the nearest nodes of the graph, and rows outside it that are as near.
+
+    They are the nearest `size` by code, and `request.depth` more if there are rows outside.
+    """
+    first = len(codes.codes)
+    outside = np.empty(0, np.int64)
+    if len(request.outside_codes):
+        allowed = np.flatnonzero(request.outside_rows >= 0).astype(np.int32)
+        most = size + request.depth
+        outside = _nearest_keys(code, request.outside_codes, allowed, most) + (first << 1)
+        keys = np.sort(np.concatenate([keys & ~VISITED, outside]))[:most]
+    nodes = _nodes(keys)
+    inside = nodes[nodes < first]
+    rows = request.row_map[inside].astype(np.int64)
+    return rows, request.outside_rows[nodes[nodes >= first] - first].astype(np.int64)
+
+
+def _nearest_keys(
+    code: npt.NDArray[np.float64], codes: npt.NDArray[np.uint8], nodes: Nodes, count: int
+) -> npt.NDArray[np.int64]:
+    """The keys of the `count` of some nodes whose codes are nearest to a code, nearest first."""
+    step = max(1, BLOCK_BYTES // codes.shape[1])
     best = np.empty(0, np.int64)
     for start in range(0, len(nodes), step):
         part = nodes[start : start + step]
@@ -104,7 +136,11 @@ def scan_nodes(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> Labels
         if len(best) > count:
             best = np.partition(best, count - 1)[:count]
         best.sort()
-    return (best & 0xFFFFFFFF) >> 1
+    return best
+
+
+def _nodes(keys: npt.NDArray[np.int64]) -> Labels:
+    return (keys & 0xFFFFFFFF) >> 1
 
 
 def _encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
@@ -114,9 +150,11 @@ def _encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
     return np.asarray(encoded[0] + np.float64(128))
 
 
-def _keys(code: npt.NDArray[np.float64], codes: Codes, nodes: Nodes) -> npt.NDArray[np.int64]:
+def _keys(
+    code: npt.NDArray[np.float64], codes: npt.NDArray[np.uint8], nodes: Nodes
+) -> npt.NDArray[np.int64]:
     """Distance and node of each node as one integer, as in a pool of the compiled kernels."""
-    difference = codes.codes[nodes] - code  # float64 holds the sums of squares exactly
+    difference = codes[nodes] - code  # float64 holds the sums of squares exactly
     distance = np.einsum("ij,ij->i", difference, difference).astype(np.int64)
     return np.asarray(distance << 32 | nodes.astype(np.int64) << 1)
 
@@ -137,12 +175,12 @@ def _search_graph(
     code: npt.NDArray[np.float64], codes: Codes, graph: Graph, size: int
 ) -> list[int]:
     """The keys of the `size` nearest nodes that the search finds, nearest first."""
-    pool: list[int] = _keys(code, codes, np.array([graph.entry], np.int32)).tolist()
+    pool: list[int] = _keys(code, codes.codes, np.array([graph.entry], np.int32)).tolist()
     for level in range(graph.top, 0, -1):
         moved = True
         while moved:
             nodes = _neighbors(graph, _node(pool[0]), level)
-            keys = _keys(code, codes, np.array(nodes, np.int32)) if nodes else np.empty(0, np.int64)
+            keys = _keys(code, codes.codes, np.array(nodes, np.int32)) if nodes else np.empty(0, np.int64)
             # Of neighbors at one distance the first one listed is taken, as in the compiled kernel.
             nearest = int(keys[np.argmin(keys >> 32)]) if len(keys) else pool[0]
             moved = nearest >> 32 < pool[0] >> 32
@@ -155,7 +193,7 @@ def _search_graph(
         new = [other for other in _neighbors(graph, node, 0) if other not in seen]
         if new:
             seen.update(new)
-            for key in _keys(code, codes, np.array(new, np.int32)).tolist():
+            for key in _keys(code, codes.codes, np.array(new, np.int32)).tolist():
                 if len(pool) < size or key < pool[-1]:
                     index = bisect_left(pool, key)
                     pool.insert(index, key)
