@@ -163,6 +163,9 @@ class AddResult:
         embedded: Passages (without a chunker: documents) embedded by the model.
         version: The version that was committed.
         report: Rows and files that were left out for other reasons, and encodings.
+        indexed_rows: Rows that entered an index before the call returned; rows that were added
+            earlier may be among them.
+        index_bytes: Bytes of the index files that were written for that.
 
     Example:
         >>> import vecsearch as vs
@@ -180,6 +183,8 @@ class AddResult:
     embedded: int
     version: int
     report: ReadReport = field(default_factory=ReadReport)
+    indexed_rows: int = 0
+    index_bytes: int = 0
 
     @property
     def failed(self) -> int:
@@ -188,6 +193,7 @@ class AddResult:
 
     def __repr__(self) -> str:
         failed = f", failed={self.failed}" if self.failed else ""
+        failed += f", indexed_rows={self.indexed_rows}" if self.indexed_rows else ""
         return (
             f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
             f"embedded={self.embedded}, version={self.version}{failed})"
@@ -670,7 +676,9 @@ class Plan:
         depth: Number of candidates the index proposes; 0 without an index.
         candidate_window: If fewer than k of the first `candidate_window` candidates match the
             filter, the search falls back to exact search. Equals k if every row matches.
-        unindexed_rows: Matching rows outside the index; they are scored exactly.
+        unindexed_rows: Matching rows outside the index; each of them is compared with the query.
+        parts: Where the rows are in several indexes: the plan of each. The other attributes are
+            those of the main index then, and `expected_recall` is the lowest.
         steps: What happened during the search, such as a fallback, in words.
 
     Example:
@@ -690,6 +698,7 @@ class Plan:
     candidate_window: int = 0
     unindexed_rows: int = 0
     steps: tuple[str, ...] = field(default=())
+    parts: tuple[Plan, ...] = field(default=())
 
     def __str__(self) -> str:
         if self.method == "empty":
@@ -707,5 +716,8 @@ class Plan:
                 f"{self.reason}"
             )
         if self.method in ("index", "scan") and self.unindexed_rows:
-            head += f"; {self.unindexed_rows:,} rows outside the index scored exactly"
+            head += f"; {self.unindexed_rows:,} rows outside the index compared one by one"
+        if self.parts:
+            more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
+            head += f"; together with indexes of {more} later rows"
         return "; ".join((head, *self.steps))

@@ -9,6 +9,7 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
+from vecsearch.index.outside import Outside
 from vecsearch.query import selection_state
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
@@ -84,9 +85,9 @@ def test_a_request_holds_the_plan_and_is_made_once(searcher: Searcher) -> None:
     state = searcher.states.of(searcher.selector.select("n < 10"))
     plan = Plan("index", "", 9, effort=16, depth=40, candidate_window=25)
     request = state.request(5, plan)
-    assert request[6:] == (16, 40, 25, 5)
+    assert request[8:] == (16, 40, 25, 5)
     assert (
-        request[5] == searcher.scorer.code
+        request.metric == searcher.scorer.code
         and request.mask.sum() == 9
         and not len(request.unindexed)
     )
@@ -105,7 +106,9 @@ def test_plans_requests_and_states_are_remembered_but_not_without_end(
 ) -> None:
     monkeypatch.setattr(selection_state, "PLANS", 3)
     monkeypatch.setattr(selection_state, "CACHED_FILTERS", 3)
-    states = selection_state.SelectionStates(searcher.attached, searcher.scorer)
+    states = selection_state.SelectionStates(
+        searcher.attached, searcher.scorer, Outside(searcher.snapshot, searcher.attached)
+    )
     selections = [RowSelection(None, searcher.snapshot.rows) for _ in range(4)]
     first = [states.of(selection) for selection in selections[:3]]
     assert [states.of(selection) for selection in selections[:3]] == first

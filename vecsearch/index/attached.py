@@ -1,4 +1,7 @@
-"""The index that serves a snapshot: which rows it holds, and where they are now."""
+"""The indexes that serve a snapshot: which rows they hold, and where these are now.
+
+The first index of a manifest is the main one. Tails, indexes of rows that were added later, follow.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import warnings
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import CorruptedError
 from vecsearch.index.calibration import Calibration
@@ -20,24 +23,29 @@ from vecsearch.storage.snapshot import Snapshot
 
 
 class AttachedIndex:
-    """The last index of a snapshot's manifest, attached to the snapshot's rows. Thread-safe.
+    """One index of a snapshot's manifest, attached to the snapshot's rows. Thread-safe.
 
-    Without a usable index `entry` and `index` are None, and searches are exact. Use `attach`, which
-    attaches once for each snapshot.
+    Without a usable index `entry` and `index` are None, and its rows are searched exactly. Use
+    `attach`, which attaches once for each snapshot.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, number: int = 0) -> None:
+        """number: of the index in the manifest; 0 is the main one."""
         # Not the snapshot: it holds this object, and a cycle would delay the release of its lock.
-        self._root, self._manifest = snapshot.root, snapshot.manifest
+        self._root, self._manifest, self._number = snapshot.root, snapshot.manifest, number
         self._files, self._starts = snapshot.files, snapshot.starts
         self._labels: Positions | None = None  # set by `entry`, which `labels` reads first
+        self._others = tuple(
+            AttachedIndex(snapshot, other)
+            for other in range(1, len(self._manifest.indexes) if number == 0 else 0)
+        )
 
     @lazy
     def entry(self) -> IndexEntry | None:
         """The index in use; None if there is none, or if its files are damaged or missing."""
-        if not self._manifest.indexes:
+        if self._number >= len(self._manifest.indexes):
             return None
-        entry = self._manifest.indexes[-1]
+        entry = self._manifest.indexes[self._number]
         try:
             self._labels = self._read_labels(entry)
             Calibration.from_mapping(entry.calibration)
@@ -79,16 +87,67 @@ class AttachedIndex:
         return self.labels is not None and bool((self.labels < 0).any())
 
     @lazy
-    def unindexed_rows(self) -> Positions:
-        """Positions of the rows outside the index, deleted ones included."""
+    def tails(self) -> tuple[AttachedIndex, ...]:
+        """The usable indexes of later rows; only the main index has any."""
         if self.entry is None:
-            return np.arange(int(self._starts[-1]))
-        mask = np.ones(int(self._starts[-1]), bool)
-        if self.labels is None:
-            mask[: self.entry.rows] = False
-        else:
-            mask[self.labels[self.labels >= 0] if self.has_gaps else self.labels] = False
+            return ()
+        usable, taken = [], self._mask_of_own()
+        for other in self._others:
+            if other.entry is None:
+                continue
+            own = other._mask_of_own()
+            if (taken & own).any():
+                warnings.warn(
+                    f"the index {other.entry.name} has rows of another index: repair builds it "
+                    "again. Until then these rows are searched exactly.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                continue
+            usable.append(other)
+            taken |= own
+        return tuple(usable)
+
+    @lazy
+    def parts(self) -> tuple[AttachedIndex, ...]:
+        """This index and its tails; none without a usable index."""
+        return () if self.entry is None else (self, *self.tails)
+
+    @lazy
+    def own_rows(self) -> Positions:
+        """Positions of the rows in this index, ascending; rows deleted since may be among them."""
+        return np.flatnonzero(self._mask_of_own())
+
+    @lazy
+    def unindexed_rows(self) -> Positions:
+        """Positions of the rows in no index, deleted ones included.
+
+        For a tail there are none: the search of the main index takes them.
+        """
+        if self._number:
+            return np.empty(0, np.int64)
+        if not self.tails:
+            return self.later_rows
+        mask = np.zeros(int(self._starts[-1]), bool)
+        mask[self.later_rows] = True
+        for tail in self.tails:
+            mask[tail.own_rows] = False
         return np.flatnonzero(mask)
+
+    @lazy
+    def later_rows(self) -> Positions:
+        """Positions of the rows outside this index, deleted ones included."""
+        return np.flatnonzero(~self._mask_of_own())
+
+    def _mask_of_own(self) -> Mask:
+        mask = np.zeros(int(self._starts[-1]), bool)
+        if self.entry is None:
+            return mask
+        if self.labels is None:
+            mask[: self.entry.rows] = True
+        else:
+            mask[self.labels[self.labels >= 0] if self.has_gaps else self.labels] = True
+        return mask
 
     def _open(self, entry: IndexEntry) -> FaissIndex:
         def open_index() -> FaissIndex:
@@ -147,7 +206,7 @@ class AttachedIndex:
 
 
 def attach(snapshot: Snapshot) -> AttachedIndex:
-    """The attached index of a snapshot, the same object for every caller."""
+    """The attached main index of a snapshot, the same object for every caller."""
     return snapshot.memo("index", lambda: AttachedIndex(snapshot))
 
 

@@ -34,12 +34,14 @@ from vecsearch.index.faiss import (
 from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.scorer import VectorScorer
+from vecsearch.index.verify import still_holds
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
+CHECKED_ROWS = 400  # of the new rows, to see whether the previous calibration holds
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
 OWN_QUERIES = "the user's own queries"
 HELD_OUT_ROWS = "held-out rows"
@@ -99,7 +101,7 @@ class Builder:
         """Extend the existing index with the rows added since, or build one over all `rows`."""
         if queries is not None:
             return self.run(rows, queries, query_source, "calibrating on given queries")
-        decision = decide_extension(self.snapshot, rows, self.recipe, self.seed, self._batches)
+        decision = decide_extension(self.snapshot, rows, self.recipe, self.seed, self.batches)
         if decision.extension is None:
             return self.run(rows, None, query_source, decision.reason)
         return self.extend(decision.extension, decision.reason)
@@ -128,9 +130,9 @@ class Builder:
         calibrated_on = " and ".join(name for name, part in sources if len(part))
         calibration = self.calibrate(index, base, queries, calibrated_on)
         if index.can_extend:
-            self._add(index, held_out)
+            self.add(index, held_out)
             base = np.concatenate([base, held_out])
-        return self._built(index, base, calibration, reason, resumed)
+        return self.built(index, base, calibration, reason, resumed)
 
     def _hold_out(self, rows: Positions, wanted: int) -> Positions:
         most = max(1, int(len(rows) * HELD_OUT_SHARE))
@@ -148,7 +150,7 @@ class Builder:
             self.recipe,
             str(manifest.metric),
             manifest.dim,
-            lambda: self._batches(base),
+            lambda: self.batches(base),
             len(base),
             self.snapshot.stored_vectors(sample[:1] if start else sample),
             threads=self.threads,
@@ -180,32 +182,42 @@ class Builder:
             "faiss": version("faiss-cpu"),
         }
 
-    def extend(self, extension: Extension, reason: str = "") -> BuiltIndex:
+    def extend(
+        self, extension: Extension, reason: str = "", *, keep_if_it_holds: bool = False
+    ) -> BuiltIndex:
         """Add the new rows to the existing index.
 
         Some new rows are held out to calibrate the grown index. The result is merged with the
         previous calibration, which still holds for queries like those it was measured with. If
         few rows are new, the previous calibration is kept as it is.
+
+        Args:
+            extension: The index and the new rows.
+            reason: Why it is extended, in words.
+            keep_if_it_holds: Keep the previous calibration too if a check with some new rows shows
+                that it holds.
         """
         entry, new_rows = extension.entry, extension.new_rows
         previous = Calibration.from_mapping(entry.calibration)
         few = len(new_rows) < MIN_NEW
         held_out = new_rows[:0]
         if not few:
-            size = min(HELD_OUT, len(new_rows) // 2)
+            size = min(CHECKED_ROWS if keep_if_it_holds else HELD_OUT, len(new_rows) // 2)
             held_out = np.sort(self.rng.choice(new_rows, size, replace=False))
         labels = np.arange(entry.rows) if self.attached.labels is None else self.attached.labels
         base = np.concatenate([labels, np.setdiff1d(new_rows, held_out, assume_unique=True)])
         index, resumed = self._extend_to(base, extension)
         if few:
-            return self._built(index, base, previous, reason, resumed, extended=True)
+            return self.built(index, base, previous, reason, resumed, extended=True)
         before = previous.calibrated_on.removesuffix(OLD_NEW_ROWS).removesuffix(NEW_ROWS)
         queries = self.snapshot.stored_vectors(held_out)
-        measured = self.calibrate(index, base, queries, before + NEW_ROWS)
-        self._add(index, held_out)
+        calibration = previous
+        if not (keep_if_it_holds and self.still_holds(index, base, queries, previous)):
+            measured = self.calibrate(index, base, queries, before + NEW_ROWS)
+            calibration = measured.merged_with(previous)
+        self.add(index, held_out)
         base = np.concatenate([base, held_out])
-        calibration = measured.merged_with(previous)
-        return self._built(index, base, calibration, reason, resumed, extended=True)
+        return self.built(index, base, calibration, reason, resumed, extended=True)
 
     def _extend_to(self, base: Positions, extension: Extension) -> tuple[FaissIndex, int]:
         """Add the rows of `base` that the index lacks.
@@ -219,32 +231,34 @@ class Builder:
         if part is not None:
             resumed = part.n - index.n
             index = resume_growing(part, resumed)
-        self._add(index, base[index.n :], checkpoint, len(base))
+        self.add(index, base[index.n :], checkpoint, len(base))
         return index, resumed
 
-    def _add(
+    def add(
         self,
         index: FaissIndex,
         rows: Positions,
         checkpoint: Checkpoint | None = None,
         total: int = 0,
     ) -> None:
-        for batch in self._batches(rows):
+        """Add rows to an index, a batch at a time."""
+        for batch in self.batches(rows):
             index.add(batch, threads=self.threads)
             self.progress(len(batch))
             if checkpoint:
                 checkpoint.offer(index, total)
 
-    def _built(
+    def built(
         self,
         index: FaissIndex,
         labels: Positions,
         calibration: Calibration,
         reason: str,
-        resumed: int,
+        resumed: int = 0,
         *,
         extended: bool = False,
     ) -> BuiltIndex:
+        """The finished index, with what is known of its build."""
         if resumed:
             reason += f"; resumed an interrupted build at row {resumed:,}"
         calibration = replace(
@@ -292,6 +306,14 @@ class Builder:
             queries=len(queries),
         )
 
+    def still_holds(
+        self, index: FaissIndex, labels: Positions, queries: Vectors, calibration: Calibration
+    ) -> bool:
+        """Whether queries that are not in an index reach what a calibration promises."""
+        return still_holds(
+            self.scorer, index, labels, queries, calibration, self.target, self.threads
+        )
+
     def _score_lists(self, labels: Positions) -> ScoreLists:
         row_map = np.append(labels, -1)  # of the label -1 too
         return lambda queries, found: self.scorer.final_scores(queries, row_map[found])
@@ -319,7 +341,8 @@ class Builder:
             ),
         )
 
-    def _batches(self, rows: Positions) -> Iterator[Vectors]:
+    def batches(self, rows: Positions) -> Iterator[Vectors]:
+        """The stored vectors of rows."""
         step = self.limits.index_batch_rows
         for first in range(0, len(rows), step):
             yield self.snapshot.stored_vectors(rows[first : first + step])

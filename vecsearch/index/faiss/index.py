@@ -90,7 +90,12 @@ class FaissIndex:
     @property
     def can_extend(self) -> bool:
         """Whether `add` works: not on a mapped index, nor on a kind that is built in one step."""
-        return not self._mapped and not isinstance(inner_index(self._index), faiss.IndexNSG)
+        return not self._mapped and self.grows
+
+    @property
+    def grows(self) -> bool:
+        """Whether rows can be added to an index of this kind."""
+        return not isinstance(inner_index(self._index), faiss.IndexNSG)
 
     def efforts(self) -> tuple[int, ...]:
         """Efforts worth measuring, cheapest first.

@@ -180,7 +180,11 @@ def _search_graph(
         moved = True
         while moved:
             nodes = _neighbors(graph, _node(pool[0]), level)
-            keys = _keys(code, codes.codes, np.array(nodes, np.int32)) if nodes else np.empty(0, np.int64)
+            keys = (
+                _keys(code, codes.codes, np.array(nodes, np.int32))
+                if nodes
+                else np.empty(0, np.int64)
+            )
             # Of neighbors at one distance the first one listed is taken, as in the compiled kernel.
             nearest = int(keys[np.argmin(keys >> 32)]) if len(keys) else pool[0]
             moved = nearest >> 32 < pool[0] >> 32
