@@ -1965,16 +1965,17 @@ class Collection:
         if not wanted or seconds_left() is not None:
             return None
         try:
-            indexed = index_changes(self._store, progress)
+            indexed = index_changes(self._store, self._snapshot, progress)
         except (VecsearchError, OSError) as error:
             warnings.warn(
                 f"the change was committed, but its rows were not indexed: {error}",
                 RuntimeWarning,
                 stacklevel=4,
             )
-            indexed = None
-        if indexed is not None:
-            trim_heap()
+            return None
+        if indexed is None:
+            return None
+        trim_heap()
         return self._changed(indexed)
 
     def _splitter(self, manifest: Manifest) -> Any:

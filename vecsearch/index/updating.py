@@ -50,11 +50,14 @@ def indexes_changes(manifest: Manifest) -> bool:
     return bool(manifest.settings.get(AUTO_INDEX_SETTING, True))
 
 
-def index_changes(store: Store, progress: bool | None = None) -> Indexed | None:
+def index_changes(
+    store: Store, snapshot: Snapshot, progress: bool | None = None
+) -> Indexed | None:
     """Index the rows that changes left outside the indexes, if there are enough of them.
 
     Args:
         store: The collection.
+        snapshot: Its latest version.
         progress: Whether to show a progress bar; None shows it where stderr is a terminal.
 
     Returns:
@@ -65,7 +68,6 @@ def index_changes(store: Store, progress: bool | None = None) -> Indexed | None:
         LockTimeoutError: Another process held the lock for too long.
         ConflictError: The collection was moved to another model meanwhile.
     """
-    snapshot = store.snapshot()
     manifest = snapshot.manifest
     if manifest.settings.get(NO_INDEX_SETTING) or _changed_little(snapshot, RULES):
         return None

@@ -230,25 +230,46 @@ def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scra
 
 
 @inline
-def _insert_outside(request: Any, codes: Any, code: Any, pool: Any, size: Any, count: Any) -> Any:
-    """Insert the codes outside the graph among the `count` nearest nodes: how many there are then.
+def _nearest_outside(request: Any, code: Any, pool: Any, count: Any) -> Any:
+    """The rows outside that are as near as the first `request.depth` nodes of the pool.
 
-    The pool then holds the nearest `size`, and `request.depth` more. Rows outside have the node
-    numbers after those of the graph.
+    count: nodes in the pool. If there are fewer than `request.depth`, all rows outside are near.
+    The keys of the nearest, at most `request.depth`, follow in the pool, with the numbers of the
+    rows as nodes. Returns where they begin, and how many there are.
     """
-    outside, last = request.outside_codes, CHUNK + size + request.depth - 1
+    outside, depth = request.outside_codes, request.depth
+    first = (CHUNK + count + CHUNK - 1) // CHUNK * CHUNK + CHUNK
     if outside.shape[0] == 0:
-        return count
-    blocks, used, first = code.shape[0] // BLOCK, CHUNK + count, codes.shape[0]
-    pool[used : last + 1 + CHUNK] = EMPTY
+        return first, 0
+    limit = pool[CHUNK + depth - 1] >> 32 if count >= depth else EMPTY
+    pool[first - CHUNK : first] = -1
+    pool[first : first + depth + CHUNK] = EMPTY
+    blocks, used, last = code.shape[0] // BLOCK, first, first + depth - 1
+    lead = (blocks + 1) // 2  # the components with most of the variance come first
     for number in range(outside.shape[0]):
         if request.outside_rows[number] < 0:
             continue
-        key = key_of(squared_distance(outside, number, code, blocks), first + number)
-        if key < pool[last]:
+        if squared_distance(outside, number, code, lead) > limit:
+            continue  # whatever the other components are
+        distance = squared_distance(outside, number, code, blocks)
+        key = key_of(distance, number)
+        if distance <= limit and key < pool[last]:
             insert(pool, used, last, key)
             used += 1
-    return min(used, last + 1) - CHUNK
+            limit = min(limit, pool[last] >> 32)
+    return first, min(used, last + 1) - first
+
+
+@inline
+def _take_outside(
+    request: Any, pool: Any, first: Any, count: Any, candidates: Any, taken: Any, dim: Any
+) -> Any:
+    """Add the positions of rows outside to the candidates: how many there are then."""
+    for number in range(count):
+        row = np.int64(request.outside_rows[node_of(pool[first + number])])
+        candidates[taken + number] = row
+        prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    return taken + count
 
 
 # -- entry points --
@@ -260,31 +281,20 @@ def _search(
     _encode(query, codes, scratch.code)
     size = max(request.effort, request.depth)
     count, _ = search_graph(codes.codes, graph, 0, scratch.code, size, scratch)
-    count = _insert_outside(request, codes.codes, scratch.code, scratch.pool, size, count)
-    candidates = scratch.pool[CHUNK:]  # positions overwrite the keys they are read from
-    mask, matching, early, dim = request.mask, 0, 0, query.shape[0]
-    inside, outside, nodes = 0, 0, codes.codes.shape[0]
-    listed = count if request.outside_codes.shape[0] else min(request.depth, count)
-    for number in range(listed):
-        node = node_of(candidates[number])
-        if node >= nodes:
-            outside += 1
-            if outside > request.depth:
-                continue
-            row = np.int64(request.outside_rows[node - nodes])
-        else:
-            inside += 1
-            if inside > request.depth:
-                continue
-            row = np.int64(request.row_map[node])
-            if row < 0 or (mask.shape[0] != 0 and not mask[row]):
-                continue
-            early += inside <= request.candidate_window
-        candidates[matching] = row
-        matching += 1
-        prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    pool, dim = scratch.pool, query.shape[0]
+    first, outside = _nearest_outside(request, scratch.code, pool, count)
+    candidates = pool[CHUNK:]  # positions overwrite the keys they are read from
+    mask, matching, early = request.mask, 0, 0
+    for number in range(min(request.depth, count)):
+        row = np.int64(request.row_map[node_of(candidates[number])])
+        if row >= 0 and (mask.shape[0] == 0 or mask[row]):
+            candidates[matching] = row
+            matching += 1
+            early += number < request.candidate_window
+            prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
     if early < request.enough:
         return -1
+    matching = _take_outside(request, pool, first, outside, candidates, matching, dim)
     return rank(query, candidates[:matching], request, rows, scores)
 
 
@@ -302,17 +312,15 @@ def _scan(
         if key < pool[end - 1]:
             insert(pool, used, end - 1, key)
             used += 1
-    count = _insert_outside(request, stored, code, pool, request.depth, min(used, end) - CHUNK)
-    candidates, dim, first = pool[CHUNK : CHUNK + count], query.shape[0], stored.shape[0]
-    for number in range(candidates.shape[0]):
-        node = node_of(candidates[number])
-        if node < first:
-            row = np.int64(request.row_map[node])
-        else:
-            row = np.int64(request.outside_rows[node - first])
+    count, dim = min(used, end) - CHUNK, query.shape[0]
+    first, outside = _nearest_outside(request, code, pool, count)
+    candidates = pool[CHUNK:]
+    for number in range(count):
+        row = np.int64(request.row_map[node_of(candidates[number])])
         candidates[number] = row
         prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
-    return rank(query, candidates, request, rows, scores)
+    count = _take_outside(request, pool, first, outside, candidates, count, dim)
+    return rank(query, candidates[:count], request, rows, scores)
 
 
 _ARGUMENTS = REQUEST, SCRATCH, INT64, DOUBLES

@@ -35,14 +35,14 @@ def search(
 ) -> int:
     """The best rows for one query, as `numba_hnsw.search`."""
     code, size = _encode(query, codes), max(request.effort, request.depth)
-    keys = np.array(_search_graph(code, codes, graph, size), np.int64)
-    found, outside = _with_outside(code, codes, request, keys, size)
-    found, outside = found[: request.depth], outside[: request.depth]
+    keys = np.array(_search_graph(code, codes, graph, size)[: request.depth], np.int64)
+    found = request.row_map[_nodes(keys)].astype(np.int64)
     matching = found >= 0
     if len(request.mask):
         matching &= request.mask[found]
     if np.count_nonzero(matching[: request.candidate_window]) < request.enough:
         return -1
+    outside = _nearest_outside(code, request, keys)
     return _rank(query, np.concatenate([found[matching], outside]), request, rows, scores)
 
 
@@ -58,8 +58,9 @@ def scan(
     """The best of listed nodes for one query, as `numba_hnsw.scan`."""
     code = _encode(query, codes)
     keys = _nearest_keys(code, codes.codes, nodes, request.depth)
-    both = _with_outside(code, codes, request, keys, request.depth)
-    return _rank(query, np.concatenate(both), request, rows, scores)
+    found = request.row_map[_nodes(keys)].astype(np.int64)
+    outside = _nearest_outside(code, request, keys)
+    return _rank(query, np.concatenate([found, outside]), request, rows, scores)
 
 
 def search_many(
@@ -97,28 +98,20 @@ def scan_nodes(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> Labels
     return _nodes(_nearest_keys(_encode(query, codes), codes.codes, nodes, count))
 
 
-def _with_outside(
-    code: npt.NDArray[np.float64],
-    codes: Codes,
-    request: Request,
-    keys: npt.NDArray[np.int64],
-    size: int,
-) -> tuple[Positions, Positions]:
-    """Rows of the nearest nodes of the graph, and rows outside it that are as near.
+def _nearest_outside(
+    code: npt.NDArray[np.float64], request: Request, keys: npt.NDArray[np.int64]
+) -> Positions:
+    """Positions of the nearest rows outside, at most `request.depth`.
 
-    They are the nearest `size` by code, and `request.depth` more if there are rows outside.
+    keys: of the first `request.depth` nodes, nearest first. None but rows as near as these count.
     """
-    first = len(codes.codes)
-    outside = np.empty(0, np.int64)
-    if len(request.outside_codes):
-        allowed = np.flatnonzero(request.outside_rows >= 0).astype(np.int32)
-        most = size + request.depth
-        outside = _nearest_keys(code, request.outside_codes, allowed, most) + (first << 1)
-        keys = np.sort(np.concatenate([keys & ~VISITED, outside]))[:most]
-    nodes = _nodes(keys)
-    inside = nodes[nodes < first]
-    rows = request.row_map[inside].astype(np.int64)
-    return rows, request.outside_rows[nodes[nodes >= first] - first].astype(np.int64)
+    allowed = np.flatnonzero(request.outside_rows >= 0).astype(np.int32)
+    if not len(allowed):
+        return np.empty(0, np.int64)
+    outside = _nearest_keys(code, request.outside_codes, allowed, request.depth)
+    if len(keys) == request.depth:
+        outside = outside[outside >> 32 <= keys[-1] >> 32]
+    return request.outside_rows[_nodes(outside)].astype(np.int64)
 
 
 def _nearest_keys(
