@@ -202,7 +202,9 @@ class Builder:
         few = len(new_rows) < MIN_NEW
         held_out = new_rows[:0]
         if not few:
-            size = min(CHECKED_ROWS if keep_if_it_holds else HELD_OUT, len(new_rows) // 2)
+            size = min(HELD_OUT, len(new_rows) // 2)
+            if keep_if_it_holds:
+                size = min(CHECKED_ROWS, len(new_rows) // 8)
             held_out = np.sort(self.rng.choice(new_rows, size, replace=False))
         labels = np.arange(entry.rows) if self.attached.labels is None else self.attached.labels
         base = np.concatenate([labels, np.setdiff1d(new_rows, held_out, assume_unique=True)])

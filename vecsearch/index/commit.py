@@ -12,6 +12,7 @@ from vecsearch.common.arrays import Positions
 from vecsearch.errors import ConflictError
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.faiss import FaissIndex, read_index
+from vecsearch.index.labels import within_segments
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.disk import FileRef, require_space
 from vecsearch.storage.layout import INDEXES, NO_INDEX_SETTING
@@ -114,7 +115,7 @@ def _entry(
     _require_same_model(snapshot, latest)
     labels = rebase_positions(snapshot, latest, built.labels)
     labels[built.index.out_of_range] = -1  # searched exactly, like rows added since
-    covers, labels = within_segments(latest, labels)
+    covers, labels = within_segments(latest.manifest, labels)
     in_order = np.array_equal(labels, np.arange(len(labels)))
     return IndexEntry(
         name=file.name,
@@ -125,23 +126,6 @@ def _entry(
         calibration=built.calibration.to_mapping(),
         labels=None if in_order else staging.write_rows(INDEXES, ".labels.arrow", labels),
     )
-
-
-def within_segments(latest: Snapshot, labels: Positions) -> tuple[tuple[str, ...], Positions]:
-    """The segments that hold rows of an index, and its labels counted within them.
-
-    labels: positions in `latest`, -1 for no row.
-    """
-    present, segments = labels >= 0, latest.manifest.segments
-    numbers = np.unique(np.searchsorted(latest.starts, labels[present], "right") - 1)
-    removed = np.ones(len(segments), bool)  # rows of the segments without rows of the index
-    removed[numbers] = False
-    sizes = np.array([entry.rows for entry in segments], np.int64)
-    shift = np.cumsum(np.where(removed, sizes, 0))
-    within = labels.copy()
-    owner = np.searchsorted(latest.starts, labels[present], "right") - 1
-    within[present] -= shift[owner]
-    return tuple(segments[number].name for number in numbers.tolist()), within
 
 
 def commit_without_index(store: Store, target: float, *, wanted: bool) -> int:

@@ -12,7 +12,9 @@ from vecsearch.common.arrays import Mask, Positions, StoredVectors
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import AttachedIndex
 from vecsearch.index.faiss import NOTHING_OUTSIDE, FaissIndex
+from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import Metric
 
 MOST_CODES = 131_072  # rows outside; the codes of more would take long to compute, and much memory
 BLOCK_ROWS = 4096  # whose codes are computed together
@@ -86,3 +88,10 @@ def _coded(index: FaissIndex, vectors: StoredVectors) -> tuple[Codes, Mask]:
         codes.append(index.codes(block))
         fits.append(index.covers(block))
     return np.concatenate(codes), np.concatenate(fits)
+
+
+def has_codes(manifest: Manifest, entry: IndexEntry | None) -> bool:
+    """Whether searches compare the codes of rows outside an index, with numba or without."""
+    recipe = {} if entry is None else entry.recipe
+    fits = (recipe.get("kind"), recipe.get("code")) == ("hnsw", "sq8")
+    return fits and manifest.dtype == "float32" and manifest.metric is not Metric.IP

@@ -15,6 +15,7 @@ from vecsearch.index.commit import BuiltIndex
 from vecsearch.index.faiss import FaissIndex, read_index, train_index
 from vecsearch.index.growth import DELETED_SHARE
 
+HELD_OUT_MOST = 1 / 8  # of the new rows: without more of them a tail would be easier to search
 CHECK_QUERIES = 200  # half of them new rows, half rows of the main index
 
 
@@ -34,7 +35,9 @@ def build_tail(builder: Builder, taken: Sequence[AttachedIndex], outside: Positi
     more = [tail.own_rows for tail in taken if tail is not start]
     later = np.concatenate([*more, outside])
     later = np.sort(later if live.mask is None else later[live.mask[later]])
-    held_out = np.sort(rng.choice(outside, min(CHECK_QUERIES // 2, len(outside) // 2), False))
+    held_out = np.sort(
+        rng.choice(outside, min(CHECK_QUERIES // 2, int(HELD_OUT_MOST * len(outside))), False)
+    )
     rows = np.setdiff1d(later, held_out, assume_unique=True)
     if start is None:
         index, labels = _new(builder, rows), rows
@@ -88,12 +91,18 @@ def _calibration(
     own = main.own_rows
     own = own if builder.snapshot.live.mask is None else own[builder.snapshot.live.mask[own]]
     sample = np.sort(rng.choice(own, min(CHECK_QUERIES // 2, len(own)), replace=False))
-    queries = builder.snapshot.stored_vectors(np.concatenate([held_out, sample]))
+    # Apart from each other: the rows of a tail may be closer together than all others.
+    groups = [builder.snapshot.stored_vectors(rows) for rows in (held_out, sample) if len(rows)]
     inherited = _for_rows(main.calibration, int(np.count_nonzero(labels >= 0)))
-    if builder.still_holds(index, labels, queries, inherited):
+    if all(builder.still_holds(index, labels, queries, inherited) for queries in groups):
         return inherited
     before = main.calibration.calibrated_on.removesuffix(NEW_ROWS)
-    return builder.calibrate(index, labels, queries, before + NEW_ROWS)
+    first, *others = (
+        builder.calibrate(index, labels, queries, before + NEW_ROWS) for queries in groups
+    )
+    for other in others:
+        first = first.merged_with(other)
+    return first
 
 
 def _for_rows(calibration: Calibration, rows: int) -> Calibration:

@@ -17,7 +17,8 @@ from vecsearch.index.builder import Builder
 from vecsearch.index.commit import commit_part
 from vecsearch.index.faiss import read_index
 from vecsearch.index.growth import Extension
-from vecsearch.index.outside import Outside
+from vecsearch.index.merging import merge_newest
+from vecsearch.index.outside import Outside, has_codes
 from vecsearch.index.policy import RULES, PartSizes, Rules, Step, next_step, outside_limit
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.index.tails import build_tail
@@ -26,7 +27,6 @@ from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.open_files import read_rows
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
-from vecsearch.types import Metric
 
 BLOCK_ROWS = 4096  # of vectors that are compared with what an index was trained for
 
@@ -50,9 +50,7 @@ def indexes_changes(manifest: Manifest) -> bool:
     return bool(manifest.settings.get(AUTO_INDEX_SETTING, True))
 
 
-def index_changes(
-    store: Store, snapshot: Snapshot, progress: bool | None = None
-) -> Indexed | None:
+def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None) -> Indexed | None:
     """Index the rows that changes left outside the indexes, if there are enough of them.
 
     Args:
@@ -86,7 +84,14 @@ def index_changes(
         return _build(store, attached.entry, seed, threads, progress)
     if step.action == "none":
         return None
-    return _extend(store, snapshot, waiting, step, threads, progress)
+    merge_newest(store)
+    merged = store.snapshot()
+    if [entry.name for entry in merged.manifest.indexes] != [
+        entry.name for entry in manifest.indexes
+    ]:
+        return None  # another writer indexed the rows
+    waiting, _ = _waiting(merged, attach(merged))
+    return _extend(store, merged, waiting, step, threads, progress)
 
 
 def _build(
@@ -165,7 +170,7 @@ def _waiting(snapshot: Snapshot, attached: AttachedIndex) -> tuple[Positions, in
     assert index is not None
     rows = attached.unindexed_rows
     rows = rows if live.mask is None else rows[live.mask[rows]]
-    if _has_codes(snapshot.manifest, attached.entry):
+    if has_codes(snapshot.manifest, attached.entry):
         coded = Outside(snapshot, attached).codes.coded  # computed once for each segment
         fitting = np.intersect1d(coded, rows, assume_unique=True)
         if len(coded) or not len(rows):
@@ -188,7 +193,7 @@ def _sizes(snapshot: Snapshot, attached: AttachedIndex, outside: int, unlike: in
         tails=[live.count_in(tail.own_rows) for tail in attached.tails],
         outside=outside,
         unlike=unlike,
-        has_codes=_has_codes(snapshot.manifest, entry),
+        has_codes=has_codes(snapshot.manifest, entry),
         has_tails=index.kind == "hnsw",
         can_extend=index.grows,
     )
@@ -201,7 +206,7 @@ def _changed_little(snapshot: Snapshot, rules: Rules) -> bool:
         return manifest.rows - manifest.deleted < rules.first
     main, *tails = (_rows_of(snapshot, entry) for entry in manifest.indexes)
     first = manifest.indexes[0]
-    sizes = PartSizes(first.rows, tails=tails, has_codes=_has_codes(manifest, first))
+    sizes = PartSizes(first.rows, tails=tails, has_codes=has_codes(manifest, first))
     outside = manifest.rows - main - sum(tails)
     deleted = first.rows - main + manifest.deleted
     most = replace(sizes, outside=outside, deleted=deleted, unlike=outside)
@@ -213,10 +218,3 @@ def _rows_of(snapshot: Snapshot, entry: IndexEntry) -> int:
     if entry.labels is None:
         return entry.rows
     return int(np.count_nonzero(read_rows(snapshot.root, entry.labels, pa.int64()) >= 0))
-
-
-def _has_codes(manifest: Manifest, entry: IndexEntry | None) -> bool:
-    """Whether searches compare the codes of rows outside an index, with numba or without."""
-    recipe = {} if entry is None else entry.recipe
-    fits = (recipe.get("kind"), recipe.get("code")) == ("hnsw", "sq8")
-    return fits and manifest.dtype == "float32" and manifest.metric is not Metric.IP

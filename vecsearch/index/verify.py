@@ -44,14 +44,15 @@ def still_holds(
     mask = np.zeros(scorer.snapshot.rows, bool)
     mask[labels[labels >= 0]] = True
     selection = RowSelection(mask, int(np.count_nonzero(mask)))
-    most = min(max(CHECKED_KS), selection.count)
+    points = _points_in_use(calibration, target, selection.count)
+    most = max((point.k for point in points), default=1)
     truth = scorer.truth(queries, most, selection, threads)
     row_map = np.append(labels, -1)
     found: dict[tuple[int, int], Positions] = {}
-    for point in _points_in_use(calibration, target, selection.count):
+    for point in points:
         key = point.effort, point.depth
         if key not in found:
-            found[key] = index.estimated(queries, point.depth, point.effort, threads)[0]
+            found[key] = _candidates(index, queries, point, threads)
         scores = scorer.final_scores(queries, row_map[found[key]])
         recalls = found_within(scores, truth, point.k, [point.depth])[:, 0] / point.k
         chance = ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
@@ -60,12 +61,27 @@ def still_holds(
     return True
 
 
+def _candidates(
+    index: FaissIndex, queries: Vectors, point: OperatingPoint, threads: int
+) -> Positions:
+    """Labels of a search at an operating point; one without effort is a scan of all codes."""
+    if point.effort:
+        return index.estimated(queries, point.depth, point.effort, threads)[0]
+    labels = index.by_codes(queries, point.depth, threads)
+    assert labels is not None
+    return labels
+
+
 def _points_in_use(calibration: Calibration, target: float, rows: int) -> list[OperatingPoint]:
     """The points that the checked searches would use."""
     points: dict[OperatingPoint, None] = {}
     for k in CHECKED_KS:
         for recall in (target, *CHECKED_RECALLS):
-            point = calibration.cheapest(k, recall)
-            if point is not None and point.k <= rows and point.depth <= rows:
-                points[point] = None
+            usable = [
+                point for point in calibration.code_points if point.k >= k and point.low >= recall
+            ]
+            by_codes = min(usable, key=lambda point: point.depth, default=None)
+            for point in (calibration.cheapest(k, recall), by_codes):
+                if point is not None and point.k <= rows and point.depth <= rows:
+                    points[point] = None
     return list(points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> 
                 store.commit(staging, after.next("repair"))
     remaining = {index.name for index in after.indexes}
     done += repaired
-    done += [_rebuild(store, index) for index in before.indexes if index.name not in remaining]
+    done += _rebuild(store, [item for item in before.indexes if item.name not in remaining])
     return Repair(tuple(done), tuple(find_damage(root)), log.load(root).version)
 
 
@@ -140,18 +140,22 @@ def _set_aside(root: Path, held: HeldVersions) -> str:
     return f"moved to {DAMAGED}: {', '.join(path.name for path in aside)}"
 
 
-def _rebuild(store: Store, entry: IndexEntry) -> str:
-    """Rebuild an index that was dropped; what was done."""
+def _rebuild(store: Store, dropped: Sequence[IndexEntry]) -> list[str]:
+    """Index the rows of indexes that were dropped; what was done with each."""
+    if not dropped:
+        return []
     try:
         build_index(
             store,
-            stored_recipe(entry.recipe),
+            stored_recipe(dropped[0].recipe),
             recall=None,
             memory=None,
             queries=None,
-            seed=int(entry.calibration.get("seed", 0)),
+            seed=int(dropped[0].calibration.get("seed", 0)),
             threads=None,
         )
     except VecsearchError as error:
-        return f"{entry.name} is damaged and was dropped; building it again failed: {error}"
-    return f"{entry.name} was damaged and dropped, and built again"
+        done = f"is damaged and was dropped; building it again failed: {error}"
+    else:
+        done = "was damaged and dropped, and built again"
+    return [f"{entry.name} {done}" for entry in dropped]

@@ -87,7 +87,7 @@ class GraphSearch:
         """
         rows, scores = np.empty(k, np.int64), np.empty(k)
         size = request.effort if request.effort > request.depth else request.depth
-        size += request.depth + 3 * CHUNK  # for rows outside the graph
+        size += len(request.outside_rows)
         found = kernels.search(
             query, self._codes, self._graph, request, self._scratch_for(size), rows, scores
         )
@@ -103,7 +103,7 @@ class GraphSearch:
         Codes choose `request.depth` of them, which the vectors rank. Returns what `search` returns.
         """
         rows, scores = np.empty(k, np.int64), np.empty(k)
-        scratch = self._scratch_for(2 * request.depth + 3 * CHUNK)
+        scratch = self._scratch_for(request.depth + len(request.outside_rows))
         found = kernels.scan(query, self._codes, nodes, request, scratch, rows, scores)
         return rows[:found], scores[:found].astype(np.float32)
 
@@ -128,7 +128,7 @@ class GraphSearch:
         source = self._graph if nodes is None else nodes
 
         def run_part(part: slice) -> None:
-            size = max(request.effort, request.depth) + request.depth + 3 * CHUNK
+            size = max(request.effort, request.depth) + len(request.outside_rows)
             scratch = self._scratch_for(size)
             found = rows[part], scores[part], counts[part]
             run(queries[part], self._codes, source, request, scratch, *found)

@@ -71,7 +71,8 @@ class Request(NamedTuple):
         addresses: Address of each segment's float32 vectors, int64.
         metric: What the scores are: INNER_PRODUCT, COSINE or EUCLIDEAN.
         effort: Size of the pool (efSearch).
-        depth: Candidates that are scored by their vectors: of the graph, and of the rows outside.
+        depth: Candidates of the graph that are scored by their vectors. So are the rows outside
+            with codes as near as the last of these.
         candidate_window: See `enough`.
         enough: A search gives up if fewer of its first `candidate_window` candidates match.
     """

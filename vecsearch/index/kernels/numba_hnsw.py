@@ -230,46 +230,31 @@ def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scra
 
 
 @inline
-def _nearest_outside(request: Any, code: Any, pool: Any, count: Any) -> Any:
-    """The rows outside that are as near as the first `request.depth` nodes of the pool.
-
-    count: nodes in the pool. If there are fewer than `request.depth`, all rows outside are near.
-    The keys of the nearest, at most `request.depth`, follow in the pool, with the numbers of the
-    rows as nodes. Returns where they begin, and how many there are.
-    """
-    outside, depth = request.outside_codes, request.depth
-    first = (CHUNK + count + CHUNK - 1) // CHUNK * CHUNK + CHUNK
-    if outside.shape[0] == 0:
-        return first, 0
-    limit = pool[CHUNK + depth - 1] >> 32 if count >= depth else EMPTY
-    pool[first - CHUNK : first] = -1
-    pool[first : first + depth + CHUNK] = EMPTY
-    blocks, used, last = code.shape[0] // BLOCK, first, first + depth - 1
-    lead = (blocks + 1) // 2  # the components with most of the variance come first
-    for number in range(outside.shape[0]):
-        if request.outside_rows[number] < 0:
-            continue
-        if squared_distance(outside, number, code, lead) > limit:
-            continue  # whatever the other components are
-        distance = squared_distance(outside, number, code, blocks)
-        key = key_of(distance, number)
-        if distance <= limit and key < pool[last]:
-            insert(pool, used, last, key)
-            used += 1
-            limit = min(limit, pool[last] >> 32)
-    return first, min(used, last + 1) - first
+def _limit(pool: Any, count: Any, depth: Any) -> Any:
+    """The distance of the last of the first `depth` of `count` nodes, none if they are fewer."""
+    return pool[CHUNK + depth - 1] >> 32 if count >= depth else EMPTY
 
 
 @inline
 def _take_outside(
-    request: Any, pool: Any, first: Any, count: Any, candidates: Any, taken: Any, dim: Any
+    request: Any, code: Any, limit: Any, candidates: Any, taken: Any, dim: Any
 ) -> Any:
-    """Add the positions of rows outside to the candidates: how many there are then."""
-    for number in range(count):
-        row = np.int64(request.outside_rows[node_of(pool[first + number])])
-        candidates[taken + number] = row
-        prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
-    return taken + count
+    """Add the rows outside whose codes are within a distance: how many candidates there are then.
+
+    All of them: they may be closer together than codes can tell apart.
+    """
+    outside = request.outside_codes
+    blocks = code.shape[0] // BLOCK
+    lead = (blocks + 1) // 2  # the components with most of the variance come first
+    for number in range(outside.shape[0]):
+        row = np.int64(request.outside_rows[number])
+        if row < 0 or squared_distance(outside, number, code, lead) > limit:
+            continue
+        if squared_distance(outside, number, code, blocks) <= limit:
+            candidates[taken] = row
+            taken += 1
+            prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    return taken
 
 
 # -- entry points --
@@ -281,10 +266,9 @@ def _search(
     _encode(query, codes, scratch.code)
     size = max(request.effort, request.depth)
     count, _ = search_graph(codes.codes, graph, 0, scratch.code, size, scratch)
-    pool, dim = scratch.pool, query.shape[0]
-    first, outside = _nearest_outside(request, scratch.code, pool, count)
-    candidates = pool[CHUNK:]  # positions overwrite the keys they are read from
-    mask, matching, early = request.mask, 0, 0
+    limit = _limit(scratch.pool, count, request.depth)
+    candidates = scratch.pool[CHUNK:]  # positions overwrite the keys they are read from
+    mask, matching, early, dim = request.mask, 0, 0, query.shape[0]
     for number in range(min(request.depth, count)):
         row = np.int64(request.row_map[node_of(candidates[number])])
         if row >= 0 and (mask.shape[0] == 0 or mask[row]):
@@ -294,7 +278,7 @@ def _search(
             prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
     if early < request.enough:
         return -1
-    matching = _take_outside(request, pool, first, outside, candidates, matching, dim)
+    matching = _take_outside(request, scratch.code, limit, candidates, matching, dim)
     return rank(query, candidates[:matching], request, rows, scores)
 
 
@@ -313,13 +297,12 @@ def _scan(
             insert(pool, used, end - 1, key)
             used += 1
     count, dim = min(used, end) - CHUNK, query.shape[0]
-    first, outside = _nearest_outside(request, code, pool, count)
-    candidates = pool[CHUNK:]
+    limit, candidates = _limit(pool, count, request.depth), pool[CHUNK:]
     for number in range(count):
         row = np.int64(request.row_map[node_of(candidates[number])])
         candidates[number] = row
         prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
-    count = _take_outside(request, pool, first, outside, candidates, count, dim)
+    count = _take_outside(request, code, limit, candidates, count, dim)
     return rank(query, candidates[:count], request, rows, scores)
 
 

@@ -42,7 +42,7 @@ def search(
         matching &= request.mask[found]
     if np.count_nonzero(matching[: request.candidate_window]) < request.enough:
         return -1
-    outside = _nearest_outside(code, request, keys)
+    outside = _near_outside(code, request, keys)
     return _rank(query, np.concatenate([found[matching], outside]), request, rows, scores)
 
 
@@ -59,7 +59,7 @@ def scan(
     code = _encode(query, codes)
     keys = _nearest_keys(code, codes.codes, nodes, request.depth)
     found = request.row_map[_nodes(keys)].astype(np.int64)
-    outside = _nearest_outside(code, request, keys)
+    outside = _near_outside(code, request, keys)
     return _rank(query, np.concatenate([found, outside]), request, rows, scores)
 
 
@@ -98,20 +98,19 @@ def scan_nodes(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> Labels
     return _nodes(_nearest_keys(_encode(query, codes), codes.codes, nodes, count))
 
 
-def _nearest_outside(
+def _near_outside(
     code: npt.NDArray[np.float64], request: Request, keys: npt.NDArray[np.int64]
 ) -> Positions:
-    """Positions of the nearest rows outside, at most `request.depth`.
+    """Positions of the rows outside whose codes are as near as those of some nodes.
 
-    keys: of the first `request.depth` nodes, nearest first. None but rows as near as these count.
+    keys: of the first `request.depth` nodes, nearest first; if they are fewer, all rows are near.
     """
+    rows = request.outside_rows[request.outside_rows >= 0].astype(np.int64)
+    if len(keys) < request.depth or not len(rows):
+        return rows
     allowed = np.flatnonzero(request.outside_rows >= 0).astype(np.int32)
-    if not len(allowed):
-        return np.empty(0, np.int64)
-    outside = _nearest_keys(code, request.outside_codes, allowed, request.depth)
-    if len(keys) == request.depth:
-        outside = outside[outside >> 32 <= keys[-1] >> 32]
-    return request.outside_rows[_nodes(outside)].astype(np.int64)
+    near = _keys(code, request.outside_codes, allowed) >> 32 <= keys[-1] >> 32
+    return np.asarray(rows[near])
 
 
 def _nearest_keys(
