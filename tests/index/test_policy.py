@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from vecsearch.index.policy import RULES, PartSizes, Rules, Step, next_step, outside_limit
@@ -13,22 +14,27 @@ SMALL = Rules(first=500, least=8, share=1 / 50, most=16, beside_tails=8, join=1 
 class Life:
     """The parts of a collection to which rows are added, by the rule alone."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, most: int) -> None:
         self.rules = rules
         self.main = 0
         self.tails: list[int] = []
         self.outside = 0
-        self.linked = np.zeros(0, np.int64)  # how often each row entered a graph
+        self.total = 0
+        self._linked = np.zeros(most, np.int8)  # how often each row entered a graph
         self.written = 0  # rows of the index files that were written
         self.tails_at_most = self.outside_at_most = 0
 
+    @property
+    def linked(self) -> npt.NDArray[np.int8]:
+        return self._linked[: self.total]
+
     def add(self, rows: int) -> None:
-        self.linked = np.append(self.linked, np.zeros(rows, np.int64))
+        self.total += rows
         self.outside += rows
         step = next_step(PartSizes(self.main, 0, self.tails, self.outside), self.rules)
-        total = len(self.linked)
+        total = self.total
         if step.action == "build":
-            self.linked += 1
+            self.linked[:] += 1
             self.main, self.tails, self.outside = total, [], 0
             self.written += total
         elif step.action == "join":
@@ -58,7 +64,7 @@ class Life:
 @pytest.mark.parametrize("rules", [RULES, SMALL])
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 def test_a_row_enters_a_graph_a_few_times_in_a_thousand_commits(rules: Rules, rows: int) -> None:
-    life = Life(rules)
+    life = Life(rules, rules.first + 1000 * rows)
     life.add(rules.first)
     for _ in range(1000):
         life.add(rows)
@@ -70,7 +76,7 @@ def test_a_row_enters_a_graph_a_few_times_in_a_thousand_commits(rules: Rules, ro
 def test_a_large_collection_keeps_few_tails_and_writes_little() -> None:
     """Five million rows, then a million more, in hundreds and in tens of thousands."""
     for rows, written in ((100, 120), (20_000, 80)):
-        life = Life(RULES)
+        life = Life(RULES, 6_000_000)
         life.add(5_000_000)
         before = life.written
         for _ in range(1_000_000 // rows):
