@@ -195,6 +195,26 @@ def test_a_query_amid_the_rows_of_a_tail_finds_all_of_them(
     assert len(hits[0].plan.parts) == 2 and "later rows" in str(hits[0].plan)
 
 
+def test_rows_outside_do_not_crowd_each_other_out(
+    root: Path, vectors: FloatRows, small_exact: None
+) -> None:
+    """Forty new rows that codes cannot tell apart, in no index."""
+    rng = np.random.default_rng(0)
+    near = vectors.copy()
+    near[FIRST : FIRST + 40] = vectors[17] + rng.normal(0, 0.003, (40, DIM))
+    c = vs.create(root, dim=DIM, metric="l2", recall=0.95)
+    c.add(table(near, np.arange(FIRST)))
+    c.add(table(near, np.arange(FIRST, FIRST + 40)))
+    assert part_rows(c) == [FIRST]
+    searcher = c._searching()
+    codes = searcher.states.of(searcher.snapshot.live).request(10, c.plan(k=10)).outside_codes
+    assert len(codes) == 40 and len(np.unique(codes, axis=0)) < 30
+    assert (recalls(c, near, np.arange(FIRST + 40), near[FIRST : FIRST + 40], 10, 0.95) == 1).all()
+    where = f"n >= {FIRST - 100}"
+    some = np.arange(FIRST - 100, FIRST + 40)
+    assert (recalls(c, near, some, near[FIRST : FIRST + 40], 10, 0.95, where) == 1).all()
+
+
 def test_what_an_index_contains_follows_from_the_commits(
     tmp_path: Path, vectors: FloatRows
 ) -> None:

@@ -157,19 +157,17 @@ class IndexUnion:
         return shares
 
     def _divide(self, selection: RowSelection) -> list[Share]:
-        rows = self._scorer.snapshot.rows
+        rows, left = self._scorer.snapshot.rows, selection.count
         whole = np.ones(rows, bool) if selection.mask is None else selection.mask.copy()
         divided = []
         for searcher in self._parts[1:]:
             own = searcher.attached.own_rows
+            own = own[whole[own]]
             mask = np.zeros(rows, bool)
-            mask[own] = whole[own]
-            whole[own] = False
-            divided.append((searcher, mask))
-        selections = [
-            (searcher, RowSelection(mask, int(np.count_nonzero(mask))))
-            for searcher, mask in ((self._parts[0], whole), *divided)
-        ]
+            mask[own], whole[own] = True, False
+            divided.append((searcher, RowSelection(mask, len(own))))
+            left -= len(own)
+        selections = [(self._parts[0], RowSelection(whole, left)), *divided]
         return [
             Share(searcher, part, part.count / selection.count)
             for searcher, part in selections
