@@ -48,13 +48,14 @@ def main() -> None:
     LOADER.load()
     with tempfile.TemporaryDirectory(prefix="vecsearch-bench-") as work:
         collection = vs.create(Path(work) / "bench.vs", dim=vectors.shape[1], keep_versions=2)
-        results = list(stages(collection, vectors, data.queries, arguments.rows))
-    base = results[0]["search_us"]
-    for result in results:
-        result["times"] = result["search_us"] / base
-        print(", ".join(f"{name} {value:.4g}" for name, value in result["numbers"].items()))
-        print(f"{result['stage']}: {result['search_us']:.1f} µs ({result['times']:.2f}), ", end="")
-        print(f"recall {result['recall']:.4f}, parts {result['parts']}")
+        results: list[dict[str, Any]] = []
+        for result in stages(collection, vectors, data.queries, arguments.rows):
+            results.append(result)
+            result["times"] = result["search_us"] / results[0]["search_us"]
+            print(", ".join(f"{name} {value:.4g}" for name, value in result["numbers"].items()))
+            found = f"recall {result['recall']:.4f}, parts {result['parts']}"
+            times = f"{result['search_us']:.1f} µs ({result['times']:.2f})"
+            print(f"{result['stage']}: {times}, {found}", flush=True)
     print(measure.save("updates", {"rows": arguments.rows, "stages": results}, PACKAGES))
     sys.exit(any(result["times"] > MOST for result in results))
 

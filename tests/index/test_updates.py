@@ -279,6 +279,20 @@ def test_an_error_while_indexing_is_a_warning_for_the_rows_are_there(
     assert c.add(table(vectors, np.arange(FIRST, FIRST + 1))).indexed_rows == FIRST + 1
 
 
+def test_what_is_damaged_is_not_indexed(root: Path, vectors: FloatRows) -> None:
+    c = vs.create(root, dim=DIM)
+    c.add(table(vectors, np.arange(FIRST)), auto_index=False)
+    c.close()
+    (segment,) = log.load(root).segments
+    with (root / segment.name).open("r+b") as file:
+        file.seek(segment.file.bytes // 2)
+        file.write(b"damage")
+    with vs.open(root) as damaged:
+        with pytest.warns(RuntimeWarning, match="not indexed.*checksum differs"):
+            done = damaged.add(table(vectors, np.arange(FIRST, FIRST + 1)))
+        assert done.added == 1 and done.indexed_rows == 0 and part_rows(damaged) == []
+
+
 def test_damaged_tails_are_left_out_and_built_again(root: Path, vectors: FloatRows) -> None:
     c = vs.create(root, dim=DIM)
     c.add(table(vectors, np.arange(FIRST)))

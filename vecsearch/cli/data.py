@@ -187,7 +187,8 @@ def ingest(
             as_json,
             result,
             f"{count(result.added, 'document')} added, {result.replaced:,} replaced, "
-            f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})",
+            f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})"
+            + (f"; {count(result.indexed_rows, 'row')} indexed" if result.indexed_rows else ""),
             *result.report.lines(),
         )
 

@@ -65,6 +65,7 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
         StorageError: The disk is full or cannot be written.
         LockTimeoutError: Another process held the lock for too long.
         ConflictError: The collection was moved to another model meanwhile.
+        CorruptedError: A segment that would be indexed is damaged.
     """
     manifest = snapshot.manifest
     if manifest.settings.get(NO_INDEX_SETTING) or _changed_little(snapshot, RULES):
@@ -76,11 +77,13 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
     if attached.entry is None:
         if next_step(PartSizes(0, outside=snapshot.live.count), RULES).action == "none":
             return None
+        snapshot.verify()  # never trains on what is damaged
         return _build(store, "auto", 0, threads, progress)
     waiting, unlike = _waiting(snapshot, attached)
     step = next_step(_sizes(snapshot, attached, len(waiting), unlike), RULES)
     if step.action == "build":
         seed = attached.calibration.seed
+        snapshot.verify()
         return _build(store, attached.entry, seed, threads, progress)
     if step.action == "none":
         return None
@@ -91,6 +94,8 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
     ]:
         return None  # another writer indexed the rows
     waiting, _ = _waiting(merged, attach(merged))
+    for number, _, _ in merged.split(waiting):
+        merged.segments[number].file.verify_all()
     return _extend(store, merged, waiting, step, threads, progress)
 
 
