@@ -104,6 +104,8 @@ class AttachedIndex:
                     stacklevel=2,
                 )
                 continue
+            if self.index is not None and other.index is not None:
+                other.index.share_projection(self.index)
             usable.append(other)
             taken |= own
         return tuple(usable)

@@ -11,6 +11,8 @@ of all, more may be, and it is searched again for k.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,9 +71,7 @@ class Share(NamedTuple):
 
     def wanted(self, k: int) -> int:
         """How many of the k best rows of all this part holds at most, with high probability."""
-        spread = WANTED_SIGMAS * math.sqrt(k * self.share * (1 - self.share))
-        likely = math.ceil(k * self.share + spread) + 1
-        return min(k, likely, self.selection.count)
+        return min(k, _likely(k, self.share), self.selection.count)
 
     def may_hold_more(self, k: int, found: Found, best: Positions) -> bool:
         """Whether all rows that were wanted are among the best, and more could have been."""
@@ -79,6 +79,13 @@ class Share(NamedTuple):
         if wanted == min(k, self.selection.count) or len(found.positions) < wanted:
             return False
         return bool((best == found.positions[-1]).any())
+
+
+@functools.lru_cache(maxsize=1024)
+def _likely(k: int, share: float) -> int:
+    """The number of `Share.wanted`, rows apart."""
+    spread = WANTED_SIGMAS * math.sqrt(k * share * (1 - share))
+    return math.ceil(k * share + spread) + 1
 
 
 class IndexUnion:
@@ -89,12 +96,25 @@ class IndexUnion:
         self._parts = tuple(parts)
         self._scorer = scorer
         self._shares: dict[RowSelection, list[Share]] = {}
+        self._chosen: dict[tuple[int, float, RowSelection], Plan] = {}
         self._plans: dict[tuple[int, ...], tuple[tuple[Plan, ...], Plan]] = {}
         self._lock = Lock()
 
     def plan(self, k: int, recall: float, selection: RowSelection) -> Plan:
         """How a search for k rows runs. Without `parts` it is one exact search of all rows."""
-        shares, k = self.shares(selection), min(k, selection.count or 1)
+        k = min(k, selection.count or 1)
+        key = k, recall, selection
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            chosen = self._choose(k, recall, selection)
+            with self._lock:
+                if len(self._chosen) >= PLANS:
+                    self._chosen = {}
+                self._chosen[key] = chosen
+        return chosen
+
+    def _choose(self, k: int, recall: float, selection: RowSelection) -> Plan:
+        shares = self.shares(selection)
         plans = [
             share.searcher.plan(share.wanted(k), recall, False, share.selection) for share in shares
         ]
@@ -176,14 +196,18 @@ class IndexUnion:
 
     def _merged(self, query: Vectors, k: int, found: Sequence[Found]) -> Found:
         """The k best rows of all parts, with the scores and in the order of `scorer.final`."""
-        rows = np.concatenate([part.positions for part in found])
-        scores = np.concatenate([part.scores for part in found])
-        order = np.lexsort((rows, -scores))[: k + 1]
-        best = scores[order]
-        if (best[1:] == best[:-1]).any():  # rounded to float32; before, they may have differed
-            scores, rows = self._scorer.final_one(query, rows, k)
+        ranked = sorted(  # Python is faster than numpy for so few
+            (-score, row)
+            for part in found
+            for score, row in zip(part.scores.tolist(), part.positions.tolist(), strict=True)
+        )[: k + 1]
+        if any(one[0] == other[0] for one, other in itertools.pairwise(ranked)):
+            # Rounded to float32 they are equal; before, they may have differed.
+            every = np.concatenate([part.positions for part in found])
+            scores, rows = self._scorer.final_one(query, every, k)
         else:
-            scores, rows = best[:k], rows[order[:k]]
+            rows = np.array([row for _, row in ranked[:k]], np.int64)
+            scores = np.array([-score for score, _ in ranked[:k]], np.float32)
         return Found(rows, scores, self._whole([part.plan for part in found]))
 
     def _whole(self, plans: Sequence[Plan]) -> Plan:

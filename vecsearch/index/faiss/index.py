@@ -82,6 +82,18 @@ class FaissIndex:
         """The projection, and FAISS's own index: for this package only."""
         return self._projection, self._index
 
+    def share_projection(self, other: FaissIndex) -> None:
+        """Use the arrays of another index if they are equal: they stay in the processor's cache."""
+        own, theirs = self._projection, other._projection
+        if own.matrix is None or theirs.matrix is None or "graph_search" in self.__dict__:
+            return
+        pairs = [(own.matrix, theirs.matrix), (own.offset, theirs.offset)]
+        pairs += [(own.center, theirs.center)]
+        numbers = own.scale, own.max_radius, own.max_error, own.inner_product
+        same = numbers == (theirs.scale, theirs.max_radius, theirs.max_error, theirs.inner_product)
+        if same and all(np.array_equal(one, two) for one, two in pairs):
+            self._projection = theirs
+
     @property
     def kind(self) -> str:
         """The recipe's kind."""
