@@ -23,11 +23,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from test_sentence_transformers import make_model
 
 import vecsearch as vs
 from vecsearch.common.gate import LIBRARIES, OTHER_NAMES
 from vecsearch.embedders import resolve_embedder
+from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 from vecsearch.query.searcher import Searcher
+from vecsearch.training.contrastive import Settings
 from vecsearch.training.distill import distill
 from vecsearch.training.doc2vec import train_doc2vec
 from vecsearch.training.fasttext import train_fasttext
@@ -329,6 +332,50 @@ def test_training_with_a_wrong_argument_raises_a_vecsearch_error(
             failed = raised(functools.partial(function, **(given | {argument: WRONG[label]})))
             if failed is not None:
                 wrong.append(f"{argument} = {label}: {failed[:300]}")
+    assert not wrong, "\n".join(wrong)
+
+
+QUICK = Settings(epochs=1, batch_size=4, held_out=0.3, learning_rate=5e-3)
+ANSWERS = [{"query": f"parse {n}", "document": f"date {n}"} for n in range(12)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tuning_and_distilling_with_a_wrong_argument_raise_a_vecsearch_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny = make_model(tmp_path / "tiny")
+    teacher = SentenceTransformerEmbedder(tiny, "cpu")
+    given: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+        (
+            tune,
+            {"model": tiny, "pairs": ANSWERS, "output": "x", "settings": QUICK, "device": "cpu"},
+        ),
+        (distill, {"teacher": teacher, "folder": "x", "corpus": TEXTS, "dim": 4, "words": 5}),
+    ]
+    wrong = []
+    for function, right in given:
+        for argument in arguments(function):
+            for label, value in wrong_values(argument):
+                if argument == "model" and isinstance(value, str) and value.isalnum():
+                    continue  # would be looked for in the internet
+                if argument in ("progress", "scored") and value is int:
+                    continue  # the caller's own function fails
+                call = functools.partial(function, **(right | {argument: value}))
+                failed = raised(call)
+                if failed is not None:
+                    wrong.append(f"{function.__name__}: {argument} = {label}: {failed[:300]}")
+                shutil.rmtree(tmp_path / "x", ignore_errors=True)
+    for field in dataclasses.fields(Settings):
+        for label, value in WRONG.items():
+            call = functools.partial(
+                tune,
+                **(given[0][1] | {"settings": dataclasses.replace(QUICK, **{field.name: value})}),
+            )
+            failed = raised(call)
+            if failed is not None:
+                wrong.append(f"Settings: {field.name} = {label}: {failed[:300]}")
+            shutil.rmtree(tmp_path / "x", ignore_errors=True)
     assert not wrong, "\n".join(wrong)
 
 

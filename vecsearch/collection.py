@@ -96,6 +96,7 @@ from vecsearch.types import (
     ReembedResult,
     UpdateResult,
     VersionInfo,
+    counted,
 )
 
 if TYPE_CHECKING:
@@ -1224,7 +1225,8 @@ class Collection:
         wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
         if len(wheres) != len(vectors):
             raise InvalidInputError(
-                f"{len(wheres)} filters for {len(vectors)} queries: give one for all, or one a "
+                f"{counted(len(wheres), 'filter')} for "
+                f"{counted(len(vectors), 'query', 'queries')}: give one for all, or one a "
                 "query"
             )
         ids = None if ids is None else searcher.selector.as_ids(ids)
@@ -1734,7 +1736,9 @@ class Collection:
         names = snapshot.columns if columns is None else check_names("columns", columns)
         snapshot.check_columns(names)
         return pa.Table.from_batches(
-            snapshot.scan(names, self._searching().selector.select(where, ids)),
+            snapshot.scan(
+                names, self._searching().selector.select(where, ids), snapshot.table_rows(names)
+            ),
             schema=snapshot.schema_of(names),
         )
 
@@ -2009,7 +2013,7 @@ def _dimension(dim: int | None, model: Embedder | None) -> int:
     if model is not None:
         if dim is not None and dim != model.dim:
             raise InvalidInputError(
-                f"dim is {dim}, but {model.name} makes vectors of {model.dim} numbers",
+                f"dim is {dim}, but {model.name} makes vectors of {counted(model.dim, 'number')}",
                 hint="leave dim= out",
                 command_hint="leave --dim out",
             )

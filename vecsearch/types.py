@@ -25,6 +25,22 @@ TEXT_NUMBER = "_text_number"  # which of several text columns the passage is of,
 RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun.
+
+    Example:
+        >>> from vecsearch.types import counted
+        >>> counted(1, "row"), counted(2000, "row"), counted(0, "query", "queries")
+        ('1 row', '2,000 rows', '0 queries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def were(number: int) -> str:
+    """The verb after a number of things: "was" after one."""
+    return "was" if number == 1 else "were"
+
+
 class Metric(StrEnum):
     """How two vectors are compared. A larger score is always better.
 
@@ -380,8 +396,9 @@ class DimensionReport:
         """How it was measured, in words."""
         judged = self.points[0].ndcg is not None
         return (
-            f"{self.metric}; recall over {self.rows:,} rows, measured with {self.queries:,} "
-            f"{self.query_source}; components fitted on {self.fitted_on:,} other rows"
+            f"{self.metric}; recall over {counted(self.rows, 'row')}, measured with "
+            f"{self.queries:,} "
+            f"{self.query_source}; components fitted on {counted(self.fitted_on, 'other row')}"
             + ("; nDCG over all rows, with components fitted on them" if judged else "")
         )
 
@@ -704,19 +721,21 @@ class Plan:
         if self.method == "empty":
             return f"nothing to search: {self.reason}"
         if self.method == "exact":
-            head = f"exact search over {self.rows:,} rows: {self.reason}"
+            head = f"exact search over {counted(self.rows, 'row')}: {self.reason}"
         elif self.method == "scan":
             head = (
-                f"scan of the codes of {self.rows:,} rows ({self.depth} candidates): {self.reason}"
+                f"scan of the codes of {counted(self.rows, 'row')} "
+                f"({counted(self.depth, 'candidate')}): {self.reason}"
             )
         else:
             head = (
-                f"index search over {self.rows:,} rows (effort {self.effort}, "
-                f"{self.depth} candidates, measured recall {self.expected_recall:.3f}): "
+                f"index search over {counted(self.rows, 'row')} (effort {self.effort}, "
+                f"{counted(self.depth, 'candidate')}, measured recall {self.expected_recall:.3f}): "
                 f"{self.reason}"
             )
         if self.method in ("index", "scan") and self.unindexed_rows:
-            head += f"; {self.unindexed_rows:,} rows outside the index compared one by one"
+            outside = counted(self.unindexed_rows, "row")
+            head += f"; {outside} outside the index compared one by one"
         if self.parts:
             more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
             head += f"; together with indexes of {more} later rows"

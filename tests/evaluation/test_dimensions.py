@@ -312,7 +312,7 @@ def test_unusable_queries_and_judgements_are_refused(tmp_path: Path) -> None:
             c.dimensions([4], **cast(Any, options))
     with vs.create(tmp_path / "small", dim=4) as small:
         small.add(clustered(10, 4))
-        with pytest.raises(vs.InvalidInputError, match="10 rows are too few"):
+        with pytest.raises(vs.InvalidInputError, match="10 rows, too few"):
             small.dimensions()
     assert [point.dim for point in c.dimensions(n_queries=5).points] == [32, 16, 16, 8, 8]
 

@@ -129,7 +129,7 @@ def test_recall_is_1_where_nothing_matches() -> None:
     ("arguments", "message"),
     [
         (([[0]], [[1.0]], [[0]], [[1.0]], 0), "k must be"),
-        (([[0]], [[1.0]], [[0], [1]], [[1.0], [1.0]], 1), "1 queries"),
+        (([[0]], [[1.0]], [[0], [1]], [[1.0], [1.0]], 1), "1 query"),
         (([[0]], [[1.0]], [[0]], [[1.0, 2.0]], 1), "exact_scores has shape"),
         (([[0]], [[1.0, 2.0]], [[0]], [[1.0]], 1), "found_scores has shape"),
         (([0], [1.0], [[0]], [[1.0]], 1), "found_rows must be"),

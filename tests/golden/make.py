@@ -1,5 +1,5 @@
 """Make the golden collections of the current format: `python tests/golden/make.py`, once for each
-new format, never again.
+new format, never again. `python tests/golden/make.py NAME` adds a collection that is new here.
 
 They stay as they are: every later version of vecsearch must open them and give the answers in
 `expected.json`.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,32 @@ def trained(root: Path) -> None:
         c.reembed(truncated(words, 2))
 
 
+def named(root: Path) -> None:
+    """The user's own names of ids and texts, several texts, passages, JSON, a column of nothing but
+    NA, and one that became wider.
+    """
+    columns = ["title", "body"]
+    with vs.create(
+        root,
+        embedder="toy:8",
+        id_column="isbn",
+        text_columns=columns,
+        chunker=80,
+        json_columns=["meta"],
+    ) as c:
+        rows = [
+            {"title": "Boats", "body": "A boat crosses the wide sea. " * 5, "meta": {"lang": "en"}},
+            {"title": "猫", "body": "猫在夜里抓老鼠。" * 12, "meta": {"lang": "zh", "n": [1, "a"]}},
+            {"title": "Gone", "body": "to be deleted", "meta": None},
+        ]
+        c.add([{"isbn": f"97{n}", "pages": n, **row} for n, row in enumerate(rows)])
+        c.add_column("later", "null")
+        c.delete(["972"])
+        c.add([{"isbn": "979", "title": "More", "body": "short", "pages": 0.5, "meta": "x"}])
+
+
 COLLECTIONS = {
+    "named": named,
     "texts": texts,
     "halves": halves,
     "indexed": indexed,
@@ -127,15 +153,16 @@ def answers(root: Path) -> dict[str, Any]:
 
 def main() -> None:
     folder = HERE / f"format{FORMAT}"
-    folder.mkdir()
-    expected = {}
-    for name, make in COLLECTIONS.items():
-        make(folder / name)
+    folder.mkdir(exist_ok=True)
+    stored = folder / "expected.json"
+    expected = json.loads(stored.read_text(encoding="utf-8")) if stored.exists() else {}
+    for name in sys.argv[1:] or COLLECTIONS:
+        COLLECTIONS[name](folder / name)
         (folder / name / "LOCK").unlink()
         (folder / name / "staging").rmdir()
         expected[name] = answers(folder / name)
     text = json.dumps(expected, ensure_ascii=False, indent=1)
-    (folder / "expected.json").write_text(text + "\n", encoding="utf-8")
+    stored.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -62,13 +62,16 @@ def test_a_golden_collection_can_be_changed(folder: Path, name: str, tmp_path: P
     shutil.copytree(folder / name, root)
     with vs.open(root) as c:
         before = c.to_arrow()
-        dim, kind = c.info().dim, c.info().columns["id"]
+        info = c.info()
+        dim, kind = info.dim, info.columns[info.id_column]
         key: Any = 10**6 if kind == "int64" else "new"
         c.add(
             [
-                {"id": key, "text": "new", "vector": np.ones(dim)}
-                if c.info().embedder
-                else {"id": key, "vector": np.ones(dim)}
+                {
+                    info.id_column: key,
+                    "vector": np.ones(dim),
+                    **dict.fromkeys(info.text_columns[-1:], "new"),
+                }
             ]
         )
         c.compact(purge=True)

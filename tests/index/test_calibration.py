@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vecsearch.index import calibrate
+from vecsearch.index.builder import extension_queries
 from vecsearch.index.calibrate import (
     CODE_CANDIDATES,
     CODE_QUERIES,
@@ -473,3 +474,21 @@ def test_a_grown_index_promises_no_more_than_before() -> None:
     assert merged.points == (OperatingPoint(32, 20, 10, 0.96, 0.95, 90.0),)
     assert merged.code_points == (OperatingPoint(0, 50, 10, 0.96, 0.95, 50.0),)
     assert merged.queries == 9
+
+
+@pytest.mark.parametrize(
+    ("new", "indexed", "queries"),
+    [
+        (400, 4_000, 200),  # half of the new rows go in first
+        (800, 8_000, 400),
+        (20_000, 200_000, 400),
+        (100_000, 1_000_000, 400),
+        (500_000, 1_000_000, 666),
+        (10_000_000, 20_000_000, 666),
+    ],
+)
+def test_an_extension_is_calibrated_with_queries_for_its_own_rows(
+    new: int, indexed: int, queries: int
+) -> None:
+    """Each query passes over all rows, so their number follows the share of new ones."""
+    assert extension_queries(new, indexed) == queries

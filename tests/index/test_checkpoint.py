@@ -26,6 +26,7 @@ from vecsearch.index.faiss import FaissIndex, graph
 from vecsearch.index.faiss import train as faiss_build
 from vecsearch.storage.garbage import collect, remove_build_checkpoints
 from vecsearch.storage.layout import BUILD_INFO
+from vecsearch.storage.own_files import Removal
 
 ROWS, DIM = 33_000, 8  # some blocks of 10,000 rows
 RECIPES = {
@@ -312,12 +313,12 @@ def test_two_builds_at_once_do_not_share_a_checkpoint(
             mine.offer(index, index.n)
             rival.offer(index, index.n)
             assert (mine.saved_rows, rival.saved_rows) == (index.n, 0) and rival.load() is None
-            remove_build_checkpoints(copy)
+            remove_build_checkpoints(copy, Removal())
             assert left_over(copy)  # its owner is alive
         with checkpoints.Checkpoint(copy, identity) as later:
             again = later.load()
         assert again is not None and again.n == index.n
-        remove_build_checkpoints(copy)
+        remove_build_checkpoints(copy, Removal())
         assert not left_over(copy)
 
 

@@ -272,6 +272,21 @@ def test_vectors_unlike_the_training_sample_are_not_covered(metric: str, name: s
     assert list(index.out_of_range) == [*before, *(2900 + np.flatnonzero(~covered))]
 
 
+def test_no_unit_vector_like_the_sample_is_out_of_range() -> None:
+    """Rows outside are scored in each search: with many lengths of code errors they were many."""
+    random = np.random.default_rng(8)
+    vectors = random.normal(size=(20_000, 64)) * np.arange(1, 65) ** -1.0
+    vectors[::2000, 32:] *= 5  # a few have more of what the codes leave out
+    vectors = (vectors / np.linalg.norm(vectors, axis=1)[:, None]).astype(np.float32)
+    fitted = fit_projection(vectors[:10_000], GRAPH, "cosine")
+    assert fitted.covers(vectors[:10_000]).all()
+    assert fitted.covers(vectors[10_000:]).mean() > 0.9995
+    assert not fit_projection(vectors[:10_000], GRAPH, "l2").covers(vectors).all()
+    unlike = np.zeros((1, 64), np.float32)
+    unlike[0, -1] = 1  # the direction with the least of all vectors
+    assert not fitted.covers(unlike)[0]
+
+
 def test_rows_unlike_the_training_sample_are_out_of_range() -> None:
     vectors = clustered(N, "l2")
     vectors[[5, 2800]] *= 30

@@ -56,3 +56,16 @@ def test_segments_end_at_the_limits(root: Path) -> None:
         assert rows == [6, 6, 6, 2, 5, 5, 5, 5]
         stored = np.stack(c.to_arrow(["vector"])["vector"].to_numpy())
         np.testing.assert_allclose(stored, np.concatenate([vectors, vectors]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [0, 3, 4, 9])
+def test_an_empty_or_missing_id_is_named_in_any_window(tmp_path: Path, bad: int) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=1, metric="l2", limits=vs.Limits(window_rows=4))
+    ids: list[str | None] = [f"id {n}" for n in range(10)]
+    for fault, value in (("empty", ""), ("missing", None)):
+        ids[bad] = value
+        with pytest.raises(
+            vs.InvalidInputError, match=f"row {bad}, column 'id': the id is {fault}"
+        ):
+            c.add([{"id": each, "vector": [1.0]} for each in ids])
+        assert len(c) == 0

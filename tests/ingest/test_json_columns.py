@@ -351,13 +351,19 @@ def test_the_line_of_a_file_is_named_and_can_be_left_out(c: vs.Collection, tmp_p
     ("arguments", "message"),
     [
         ({"json_columns": "m"}, "it must be a list of names"),
-        ({"json_columns": ["id"]}, "column 'id' cannot be json"),
-        ({"json_columns": ["vector"]}, "dim="),
+        (
+            {"json_columns": ["id"]},
+            "ids: integers or strings; it cannot be json",
+        ),
+        ({"json_columns": ["vector"]}, "column 'vector' holds the vectors"),
         ({"json_columns": [""]}, "cannot be the name"),
         ({"json_columns": ["m"], "schema": {"m": "int64"}}, "its declared type is int64"),
         ({"schema": {"m": pa.list_(pa.json_())}}, "JSON cannot be a part"),
         ({"schema": {"m": pa.struct([("a", pa.json_())])}}, "JSON cannot be a part"),
-        ({"schema": {"text": "json"}, "embedder": "toy:8", "dim": None}, "cannot be json"),
+        (
+            {"schema": {"text": "json"}, "embedder": "toy:8", "dim": None},
+            "texts to embed; it cannot be",
+        ),
     ],
 )
 def test_what_cannot_be_a_json_column(arguments: dict[str, Any], message: str, root: Path) -> None:

@@ -318,3 +318,13 @@ def test_damaged_id_files_are_made_again(books: vs.Collection) -> None:
     assert vs.repair(books.path).done
     with vs.open(books.path) as again:
         assert again.get("008") == [BOOKS[1]] and again.check() == []
+
+
+def test_several_texts_take_the_name_of_the_last_alone(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", embedder="toy:4", text_columns=["title", "body"])
+    row = {"id": 1, "title": "a", "body": "b"}
+    c.add([row], text_column="body")
+    for name in ("title", "other"):
+        with pytest.raises(vs.InvalidInputError, match=f"and not '{name}' alone"):
+            c.add([row | {"id": 2, "other": "c"}], text_column=name)
+    assert c.get([1]) == [row]

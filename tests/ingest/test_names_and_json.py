@@ -176,7 +176,7 @@ def test_a_text_column_that_becomes_json_names_the_document(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["doc", "title", "body"])
 def test_ids_and_texts_cannot_be_json(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidInputError, match=f"column '{name}' cannot be json"):
+    with pytest.raises(InvalidInputError, match=f"column '{name}' holds the .* cannot be json"):
         vs.create(
             tmp_path / "c.vs",
             embedder="toy:64",

@@ -12,6 +12,7 @@ import pytest
 from support.sources import Write
 
 import vecsearch as vs
+from vecsearch.ingest.bad_rows import placed
 
 
 @pytest.fixture
@@ -160,3 +161,34 @@ def test_errors_about_columns_are_never_left_out(c: vs.Collection) -> None:
         c.add([{"title": "a"}], on_error="skip")
     with pytest.raises(vs.InvalidInputError, match="on_error is"):
         c.add([{"text": "a"}], on_error="ignore")
+
+
+def test_documents_that_cannot_be_embedded_are_left_out_and_the_others_stay(
+    tmp_path: Path,
+) -> None:
+    """A document with one vector and a text of several passages fails late, when it is stored."""
+    c = vs.create(tmp_path / "c.vs", embedder="toy:4", chunker=32)
+    long = "Ships cross the sea. Boats cross the river. Rafts cross the lake."
+    rows = [
+        {"id": n, "text": long if n in (1, 4) else f"short {n}", "vector": [1.0, n, 0, 0]}
+        for n in range(6)
+    ]
+    with pytest.raises(vs.InvalidInputError, match=r"row 1, column 'vector': .* several passages"):
+        c.add(rows)
+    result = c.add(rows, on_error="skip")
+    assert [failure.row for failure in result.report.failures] == [1, 4]
+    assert c.to_arrow()["id"].to_pylist() == [0, 2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("row 3, column 'x': bad", "a.csv, line 5, column 'x': bad"),
+        ("column 'x' of row 3 is bad", "column 'x' of a.csv, line 5 is bad"),
+        ("column 'x' is bad", "a.csv, line 5: column 'x' is bad"),
+        ("a.csv, line 5: bad", "a.csv, line 5: bad"),
+        ("row 3 differs from row 4", "a.csv, line 5 differs from row 4"),
+    ],
+)
+def test_an_error_about_a_row_names_its_place_once(message: str, expected: str) -> None:
+    assert str(placed(vs.InvalidInputError(message), "a.csv, line 5")) == expected

@@ -94,7 +94,7 @@ def test_csv_ids_are_integers_only_if_all_are(write: Write, cells: list[str], ki
     assert [str(value) for value in found["id"].to_pylist()] == cells
 
 
-@pytest.mark.parametrize("digits", [16, 17, 18])
+@pytest.mark.parametrize("digits", [17, 18])
 def test_csv_numbers_of_many_digits_beside_fractions_stay_text(write: Write, digits: int) -> None:
     """A double cannot hold them: as a number, 12345678901234567 would become ...568."""
     number = "1234567890123456789"[:digits]
@@ -117,9 +117,9 @@ def test_csv_commas_win_over_other_separators(write: Write) -> None:
 def test_csv_markers_of_missing_values_are_text_in_text(write: Write) -> None:
     path = write("t.csv", "country,n,only\nNA,NA,NA\nDE,1,\nNaN,null,NA\n")
     assert rows(path) == [
-        {"country": "NA", "n": None, "only": "NA"},
+        {"country": "NA", "n": None, "only": None},
         {"country": "DE", "n": 1, "only": None},
-        {"country": "NaN", "n": None, "only": "NA"},
+        {"country": "NaN", "n": None, "only": None},
     ]
 
 
@@ -194,7 +194,7 @@ def test_tsv_with_unpaired_quotes_is_read_without_quoting(write: Write) -> None:
     ("content", "says"),
     [
         ("id,text\n1,a\n2,b,c\n", ("line 3", "3 cells where the header has 2")),
-        ('id,text\n1,"a\nb"\n2\n', ("line 4", "1 cells")),
+        ('id,text\n1,"a\nb"\n2\n', ("line 4", "1 cell ")),
         ("id,id\n1,2\n", ("t.csv", "duplicate column name 'id'")),
         ("id,text\n1,a\x00b\n", ("line 2", "NUL")),
         ('id,text\n1,a\n2,"b"c\n', ("starts in line 3", "quote")),

@@ -16,6 +16,7 @@ import pytest
 import vecsearch as vs
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.ingest.sources import open_source
+from vecsearch.ingest.vector_column import vector_matrix
 
 VECTORS = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
 OWN_IDS = (np.random.default_rng(1).permutation(400) * 7 + 1000).astype(np.int64)
@@ -248,3 +249,48 @@ def test_reading_sources_does_not_load_faiss_or_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "metric", "largest", "refused"),
+    [
+        ("float16", "l2", 65504.0, 65536.0),
+        ("float16", "ip", 65504.0, 1e6),
+        ("float16", "cosine", 60000.0, None),
+        ("float32", "l2", 1e15, 1e30),
+        ("float32", "ip", 65536.0, 1e30),
+    ],
+)
+def test_numbers_up_to_the_largest_of_the_stored_type_are_taken(
+    tmp_path: Path, dtype: str, metric: str, largest: float, refused: float | None
+) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2, metric=metric, dtype=dtype)
+    c.add([[1.0, 0.5], [-largest, largest]])
+    stored = c.to_arrow()["vector"].to_pylist()
+    np.testing.assert_allclose(stored, [[1.0, 0.5], [-largest, largest]], rtol=1e-3)
+    if refused is not None:
+        with pytest.raises(vs.InvalidInputError, match=r"row 1, column 'vector': .*too large"):
+            c.add([[1.0, 0.5], [0.0, -refused], [refused, 0.0]])
+    assert len(c) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "read_as"),
+    [
+        (pa.int64(), np.float64),
+        (pa.uint8(), np.float64),
+        (pa.bool_(), np.float64),
+        (pa.float16(), np.float16),
+        (pa.float32(), np.float32),
+        (pa.float64(), np.float64),
+    ],
+)
+def test_vectors_of_a_column_keep_their_numbers(kind: pa.DataType, read_as: type) -> None:
+    """Integers of 64 bits are rounded once, to float64, before they become float32."""
+    rows = [[1, 0], [0, 1]]
+    for outer in (pa.list_(kind), pa.list_(kind, 2), pa.large_list(kind)):
+        flat = pa.array([1, 0, 0, 1]).cast(pa.float32()).cast(kind)
+        array = pa.ListArray.from_arrays(pa.array([0, 2, 4], pa.int32()), flat).cast(outer)
+        matrix = vector_matrix(array, 2, 0)
+        assert matrix.dtype == read_as
+        assert matrix.tolist() == rows

@@ -66,6 +66,15 @@ def test_an_older_version_can_be_backed_up(texts: vs.Collection, tmp_path: Path)
     assert not (tmp_path / "c2.vs").exists()
 
 
+def test_restoring_tells_how_many_rows_are_live(root: Path, tmp_path: Path) -> None:
+    with vs.create(root, dim=2, metric="l2") as c:
+        c.add([{"id": n, "vector": [1.0, n]} for n in range(5)])
+        c.delete([1, 3])
+        c.backup(tmp_path / "copy.vs")
+    assert vs.restore(tmp_path / "copy.vs", tmp_path / "again.vs") == 3
+    assert len(vs.open(tmp_path / "again.vs")) == 3
+
+
 def test_a_backup_restores_a_lost_collection(texts: vs.Collection, tmp_path: Path) -> None:
     before = everything(texts.path)
     write_backup(texts.path, tmp_path / "b.vs")

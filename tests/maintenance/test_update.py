@@ -269,7 +269,7 @@ def test_what_is_ambiguous_or_wrong_is_refused(counted: tuple[vs.Collection, Cou
     c, _ = counted
     before = c.info().version
     wrong: list[tuple[Callable[[], Any], str]] = [
-        (lambda: c.update(ids=[1, 2], values=[{"year": 1}]), "1 rows for 2 ids"),
+        (lambda: c.update(ids=[1, 2], values=[{"year": 1}]), "1 row for 2 ids"),
         (lambda: c.update(ids=[1, 2], values={"year": [1, 2, 3]}), "3 values for 2 ids"),
         (lambda: c.update(values=[{"year": 1}]), "ids="),
         (lambda: c.update(ids=[1], values=[{"id": 2, "year": 1}]), "one of them"),

@@ -14,6 +14,7 @@ FILTER = "tests/query/test_filter.py tests/query/test_filter_lists.py"
 COMPACT = "tests/maintenance/test_compact.py"
 BACKUP = "tests/maintenance/test_backup.py"
 PURGE = "tests/storage/test_purge.py"
+WIDENING = "tests/storage/test_widening.py tests/cli/test_columns.py"
 GROW = "tests/index/test_grow.py"
 FAR = "tests/index/test_build.py::test_far_rows_and_far_queries_are_searched_exactly"
 SCORER = "tests/index/test_exact.py tests/index/test_scorer.py"
@@ -46,14 +47,14 @@ MODULES = {
     "query/selection_state.py": f"{STATES} {SEARCHER} {VECTORS}",
     "query/documents.py": f"tests/query/test_documents.py {COLLECTION}",
     "ingest/add.py": f"{ADD} {COLLECTION} tests/ingest/test_on_error.py",
-    "ingest/rows.py": f"{ADD} tests/ingest/test_sources_dicts.py {COLLECTION}",
+    "ingest/rows.py": f"{ADD} tests/ingest/test_names.py {COLLECTION}",
     "ingest/conflicts.py": f"{ADD} {COLLECTION} tests/query/test_documents.py",
-    "ingest/packing.py": f"{ADD} {COLLECTION}",
+    "ingest/packing.py": "tests/ingest/test_chunking.py",
     "ingest/passages.py": f"tests/query/test_documents.py {ADD} {COLLECTION}",
     "ingest/bad_rows.py": f"tests/ingest/test_on_error.py {ADD}",
     "ingest/vector_column.py": f"tests/ingest/test_sources_vectors.py {ADD}",
     "ingest/chunking.py": "tests/ingest/test_chunking.py",
-    "maintenance/edit.py": f"{COLLECTION} tests/maintenance/test_versions.py {COMPACT} {PURGE}",
+    "maintenance/edit.py": f"{COLLECTION} tests/maintenance/test_versions.py {WIDENING}",
     "maintenance/compact.py": f"{COMPACT} {COLLECTION} {PURGE}",
     "maintenance/rewrite.py": f"{COMPACT} {COLLECTION} {GROW} {PURGE}",
     "maintenance/versions.py": f"tests/maintenance/test_versions.py {COLLECTION} {PURGE}",

@@ -256,8 +256,8 @@ NAMED = [
     Named(
         "So1",
         "vecsearch/ingest/sources/csv_types.py",
-        "[1-9]\\d{0,14})(",
-        "[1-9]\\d{0,17})(",
+        "{16: 3, 32: 7, 64: 15}",
+        "{16: 3, 32: 7, 64: 18}",
         "tests/ingest/test_sources_csv.py",
     ),
     Named(

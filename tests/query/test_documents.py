@@ -251,3 +251,25 @@ def test_analogies_of_texts_under_a_word_model(tmp_path: Path) -> None:
         assert vs.analogy(c, ["国王", "woman"], ["man"], k=2).ids == ["queen", "王后"]
         assert c.search(c.vector("国王") - c.vector(text="man woman") + c.vector("woman"), k=3).ids
         np.testing.assert_allclose(c.vector(text="man woman"), [0, 0.5, 0.5])
+
+
+def test_a_passage_comes_with_the_whole_of_the_other_texts(tmp_path: Path) -> None:
+    """In its own column stands the passage, in the others the text of the document."""
+    document = {
+        "id": 1,
+        "title": "Boats of the north. Ships of the south. Rafts of the east and west.",
+        "text": "Water is wide. Rivers are long. Lakes are deep and cold in winter.",
+    }
+    c = vs.create(tmp_path / "c.vs", embedder="toy:32", text_columns=["title", "text"], chunker=32)
+    c.add([document, {"id": 2, "title": "Cats", "text": "Mice"}])
+    seen = set()
+    queries = ["Boats of the north", "east and west", "Water is wide", "deep and cold in winter"]
+    for hit in [hit for query in queries for hit in c.search(query, k=20)]:
+        (whole,) = c.get([hit.id])
+        assert whole is not None and hit.span is not None
+        own, other = hit.span.column, {"title": "text", "text": "title"}[hit.span.column]
+        assert hit[own] == whole[own][hit.span.start : hit.span.end]
+        assert hit[other] == whole[other]
+        seen.add((hit.id, own, hit.span.start > 0))
+    assert {(1, "title", True), (1, "text", True), (2, "title", False)} <= seen
+    assert c.get([1]) == [document]

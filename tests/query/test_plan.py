@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vecsearch.index.calibrate import KS
 from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.query.plan import Stats, plan
@@ -179,3 +181,15 @@ def test_a_filter_that_drops_few_rows_is_planned_for_the_candidate_window(
         if (point.effort, point.depth) == (chosen.effort, chosen.depth) and point.low >= recall
     )
     assert promised >= (k if expected_missing <= 0.01 else window)
+
+
+@pytest.mark.parametrize("missing", [0, 11, 347, 10_000, 100_000])
+def test_a_thousand_rows_are_found_by_index_where_some_are_missing(missing: int) -> None:
+    """What is calibrated reaches beyond 1,000, for deleted rows and those outside the index."""
+    rows = 1_000_000
+    points = [OperatingPoint(2048, 2 * k, k, 0.97, 0.96, 900.0 + k) for k in KS]
+    chosen = plan(1000, 0.95, False, Stats(rows, rows, rows - missing, points))
+    window = window_for(1000, rows - missing, rows)
+    assert chosen.method == "index"
+    assert chosen.depth >= window and chosen.depth in (2000, 2500)
+    assert (chosen.depth == 2500) == (1000 * missing > 0.01 * (rows - missing))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vecsearch.errors import LockTimeoutError
 from vecsearch.storage import locks
 
 TRY = """
@@ -35,3 +36,46 @@ def test_a_forked_child_cannot_release_the_lock_of_its_parent(tmp_path: Path) ->
     free = locks.try_lock_exclusive(path)
     assert free is not None
     free.release()
+
+
+def test_trying_a_lock_makes_no_file_unless_asked(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        locks.try_lock_exclusive(tmp_path / "LOCK")
+    assert not (tmp_path / "LOCK").exists()
+    made = locks.try_lock_exclusive(tmp_path / "LOCK", create=True)
+    assert made is not None
+    made.release()
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.5, 3.0])
+def test_a_lock_is_waited_for_as_long_as_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float
+) -> None:
+    """At first often, for a writer that is nearly done, later so that waiting costs little."""
+    clock = Clock()
+    monkeypatch.setattr(locks, "time", clock)
+    with (
+        locks.lock_exclusive(tmp_path / "LOCK", 1),
+        pytest.raises(LockTimeoutError, match=f"for {timeout:g} s"),
+    ):
+        locks.lock_exclusive(tmp_path / "LOCK", timeout)
+    waited = clock.now - 1000.0
+    assert timeout <= waited < timeout + 0.1
+    assert len(clock.pauses) <= 10 + 20 * timeout
+    assert all(pause <= 0.05 for pause in clock.pauses)
+    assert not clock.pauses or clock.pauses[0] <= 0.005

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 import vecsearch as vs
 from vecsearch.evaluation.query_sample import read_sample
 from vecsearch.storage import locks
+from vecsearch.storage.folders import removed_on_error
 
 FOLDERS = ["manifests", "segments", "indexes", "models", "staging", "queries", "damaged"]
 
@@ -94,6 +98,92 @@ def test_a_purge_names_what_it_could_not_remove(
     with pytest.raises(vs.StorageError, match=victim.name):
         c.compact(purge=True)
     assert not [path for path in (root / "segments").iterdir() if path != victim]
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes files of some name impossible to remove, also for root."""
+    real = os.unlink
+
+    def hold(name: str) -> None:
+        def unlink(path: str | Path, *, dir_fd: int | None = None) -> None:
+            if name and name in Path(path).name:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
+            real(path, dir_fd=dir_fd)
+
+        monkeypatch.setattr(os, "unlink", unlink)
+
+    return hold
+
+
+def leftover(folder: Path) -> Path:
+    """What a killed writer left in its folder."""
+    folder.mkdir(parents=True)
+    (folder / "good.arrow").write_bytes(b"x")
+    (folder / "held.arrow").write_bytes(b"x")
+    return folder
+
+
+def test_a_change_names_what_it_could_not_remove(root: Path, held: Callable[[str], None]) -> None:
+    c = fill(root)
+    dead = leftover(root / "staging" / f"work-{'a' * 32}")
+    held("held.arrow")
+    with pytest.warns(RuntimeWarning, match=f"could not be removed: .*{dead.name}/held.arrow: Op"):
+        c.add([{"id": 5, "vector": [1.0, 0, 0, 0]}])
+    assert [path.name for path in dead.iterdir()] == ["held.arrow"]  # the others are gone
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # told once
+        c.add([{"id": 6, "vector": [1.0, 0, 0, 0]}])
+    held("")
+    vs.open(root).add([{"id": 7, "vector": [1.0, 0, 0, 0]}])
+    assert not dead.exists()
+
+
+def test_old_versions_that_cannot_be_removed_are_named(
+    root: Path, held: Callable[[str], None]
+) -> None:
+    c = fill(root)
+    held("00000001.json")
+    with pytest.warns(RuntimeWarning, match=r"00000001\.json: Operation not permitted"):
+        for n in range(20):
+            c.add([{"id": 1, "vector": [2.0, n, 0, 0]}], on_conflict="replace")
+    assert (root / "manifests" / "00000001.json").exists()
+    with pytest.raises(vs.StorageError, match=r"00000001\.json: Operation not permitted"):
+        c.compact(purge=True)
+
+
+def test_leftovers_of_a_backup_that_cannot_be_removed_are_named(
+    root: Path, tmp_path: Path, held: Callable[[str], None]
+) -> None:
+    c = fill(root)
+    left = leftover(tmp_path / f".copy.vs-{'b' * 32}.part")
+    held("held.arrow")
+    with pytest.warns(RuntimeWarning, match=f"{left.name}/held.arrow: Operation not permitted"):
+        c.backup(tmp_path / "copy.vs")
+    assert len(vs.open(tmp_path / "copy.vs")) == len(c)
+
+
+def test_what_a_failed_first_add_leaves_is_named(
+    tmp_path: Path, held: Callable[[str], None]
+) -> None:
+    held("LOCK")
+    with (
+        pytest.raises(vs.VecsearchError),
+        pytest.warns(RuntimeWarning, match="LOCK: Operation not permitted"),
+        removed_on_error(tmp_path / "c.vs", [1]),
+    ):
+        fill(tmp_path / "c.vs", 0)
+        raise vs.InvalidInputError("stop")
+
+
+def test_vectors_of_a_finished_add_that_cannot_be_removed_are_named(
+    root: Path, held: Callable[[str], None]
+) -> None:
+    c = vs.create(root, embedder="toy:4", limits=vs.Limits(window_rows=2))
+    held(".arrow")
+    with pytest.warns(RuntimeWarning, match=r"staging/vectors-.*\.arrow: Operation not permitted"):
+        c.add([{"id": n, "text": f"text {n}"} for n in range(6)])
+    assert len(c) == 6
 
 
 def test_folders_of_killed_writers_go_at_the_next_change(root: Path) -> None:

@@ -13,9 +13,10 @@ from support.data import clustered
 
 import vecsearch as vs
 from vecsearch.embedders.toy import ToyEmbedder
+from vecsearch.embedders.words import WordEmbedder
 from vecsearch.index.faiss import read_index
 from vecsearch.maintenance.check import find_damage
-from vecsearch.storage import log
+from vecsearch.storage import disk, log
 from vecsearch.storage.ids import as_ids
 
 ROWS, DIM, GONE = 300, 32, 123
@@ -187,3 +188,24 @@ def test_a_purge_removes_the_sample_of_queries(c: vs.Collection) -> None:
     with vs.open(c.path) as again:
         again.compact(purge=True)
     assert query.tobytes() not in content(c.path)
+
+
+def test_a_purge_syncs_every_folder_that_it_removed_from(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was removed would come back after a power loss otherwise."""
+    words = WordEmbedder(["a", "b"], np.eye(2, dtype=np.float32))
+    synced: list[str] = []
+    real = disk.sync_folder
+
+    def sync(folder: Path) -> None:
+        synced.append(Path(folder).name)
+        real(folder)
+
+    with vs.create(root, embedder=words) as c:
+        c.add([{"id": 1, "text": "a"}, {"id": 2, "text": "b"}])
+        c.delete([1])
+        monkeypatch.setattr(disk, "sync_folder", sync)
+        c.compact(purge=True)
+    last = synced[-4:]
+    assert set(last) == {"segments", "indexes", "staging", "models"}

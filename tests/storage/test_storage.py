@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import warnings
 from pathlib import Path
@@ -435,3 +436,16 @@ def test_garbage_that_cannot_be_removed_is_warned_of_once(
         assert ": busy" in str(caught[0].message) and len(c) == 3 * SLACK_VERSIONS + 7
         c.add(np.ones((1, 2)))  # goes when it can be removed
         assert len(c.versions()) == 2  # what this collection read last, and the new one
+
+
+@pytest.mark.parametrize("size", [1, disk.BLOCK - 1, disk.BLOCK, disk.BLOCK + 1, 2 * disk.BLOCK])
+def test_a_file_of_any_length_has_a_checksum_for_each_block(tmp_path: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "a.arrow").write_bytes(content[:size])
+    ref = disk.describe(tmp_path, tmp_path / "a.arrow", "a.arrow")
+    assert len(ref.crc32) == 8 * math.ceil(size / disk.BLOCK)
+    file = disk.CheckedFile(tmp_path, ref)
+    file.verify_all()
+    assert bytes(file.buffer) == content[:size]
+    with pytest.raises(vs.CorruptedError, match="checksums"):
+        disk.CheckedFile(tmp_path, replace(ref, crc32=ref.crc32 + "0" * 8))

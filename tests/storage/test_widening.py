@@ -260,3 +260,12 @@ def test_a_float32_column_that_becomes_wider_keeps_its_values_and_shows_their_di
     assert collection.count("x = 0.1") == 1
     assert collection.count("x BETWEEN 0.0999999 AND 0.1000001") == 2
     assert collection.check() == []
+
+
+def test_deleting_by_a_filter_misses_no_id(tmp_path: Path) -> None:
+    collection = vs.create(tmp_path / "c.vs", dim=1, metric="l2")
+    collection.add([{"id": n, "vector": [1.0]} for n in range(6)])
+    assert collection.delete(where="id < 2", dry_run=True).missing == 0
+    assert (collection.delete(where="id < 2").deleted, len(collection)) == (2, 4)
+    result = collection.delete([2, 77, 78, 77], where="id < 5")
+    assert (result.deleted, result.missing, len(collection)) == (1, 2, 3)

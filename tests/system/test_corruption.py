@@ -45,12 +45,16 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         c.build_index("HNSW8")
         c.delete([f"文{n}" for n in (3, 40)])
         c.compact()
+        c.add_column("flag", "int64", 7)
+        c.add_column("mark", "string", "标记")
+        c.update("n >= 20", {"flag": 8})
         c.add([{"id": f"late{n}", "text": f"late text {n}", "n": n} for n in range(5)])
         c.delete(["late1", "文7"])
     assert {path.suffixes[0] for path in (root / "segments").iterdir()} == {
         ".arrow",
         ".ids",
         ".dead",
+        ".columns",
     }
     assert {path.suffixes[0] for path in (root / "indexes").iterdir()} == {".faiss", ".labels"}
     assert find_damage(root) == []
@@ -77,12 +81,13 @@ def answers(root: Path, version: int | None = None) -> list[Callable[[], Any]]:
         return [(hit.id, round(hit.score, 5)) for hit in found]
 
     return [
-        ask(lambda c: c.to_arrow(["id", "text", "n", "tags", "vector"])),
+        ask(lambda c: c.to_arrow(["id", "text", "n", "tags", "flag", "mark", "vector"])),
         ask(lambda c: hits(c.search("text number 20", k=3))),
         ask(lambda c: hits(c.search("text number 20", k=3, exact=True))),
         ask(lambda c: hits(c.search("late", k=100, exact=True, where="n < 30"))),
         ask(lambda c: c.get(["文5", "late2", "文7", "late1"])),
         ask(lambda c: c.search("text number 60", k=1)[0]["text"]),
+        ask(lambda c: (c.count("flag = 8"), c.count("mark = '标记'"), c.get(["文30"], ["flag"]))),
         ask(lambda c: (len(c), c.count("array_contains(tags, 'a')"), c.info().bytes)),
     ]
 

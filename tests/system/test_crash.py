@@ -74,6 +74,14 @@ def make_base(root: Path) -> None:
         c.delete(["文-3", "文-21"])
 
 
+def make_columns(root: Path) -> None:
+    """Segments with columns in files of their own, some of one value."""
+    make_base(root)
+    with vs.open(root, limits=SMALL) as c:
+        c.add_column("tag", "string", "x")
+        c.update("n > 5", {"n": -1})
+
+
 def make_many_small(root: Path) -> None:
     with vs.create(root, embedder="toy:8", keep_versions=KEEP, limits=SMALL) as c:
         c.add(rows(0, 6))
@@ -157,6 +165,10 @@ SCENARIOS = {
     "update few": Scenario(make_base, changing(lambda c: c.update("n = 4", {"n": -1}))),
     "update all": Scenario(make_base, changing(lambda c: c.update(None, {"n": -1}))),
     "add a column": Scenario(make_base, changing(lambda c: c.add_column("tag", "string", "x"))),
+    "update columns again": Scenario(
+        make_columns, changing(lambda c: c.update(None, {"n": -2, "tag": "y"}))
+    ),
+    "purge columns": Scenario(make_columns, changing(lambda c: c.compact(purge=True))),
     "compact": Scenario(make_base, changing(lambda c: c.compact())),
     "purge": Scenario(make_base, changing(lambda c: c.compact(purge=True))),
     "restore": Scenario(make_base, changing(lambda c: c.rollback(2))),

@@ -217,13 +217,18 @@ def test_a_long_filter_is_read_in_pieces(clock: Clock) -> None:
 def test_exact_search_of_many_queries_is_done_in_pieces(
     root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vecsearch.index import exact
+    from vecsearch.index import exact, products
 
     c = vs.create(root, dim=6)
     c.add(VECTORS)
     queries = np.repeat(VECTORS, 5, axis=0)
     expected = [hits.ids for hits in c.search_batch(queries, k=3)]
     monkeypatch.setattr(exact, "KERNEL_WORK", 6 * 90 * 7)
+    clock.now = 0
+    monkeypatch.setattr(products, "BLOCK_ROWS", 7)
+    assert [hits.ids for hits in c.search_batch(queries, k=3, timeout=10**6)] == expected
+    assert clock.now > 20
+    monkeypatch.setattr(products, "LEAST_QUERIES", 10**6)  # of FAISS, as in a forked process
     clock.now = 0
     assert [hits.ids for hits in c.search_batch(queries, k=3, timeout=10**6)] == expected
     assert clock.now > 20

@@ -279,7 +279,7 @@ def test_table_queries_may_lack_columns_and_the_embedder_survives_saving(tmp_pat
         ({"a": [[1], [2]]}, {}, "column 'a' is list"),
         ({"a": [1, 1], "b": ["x", "x"]}, {}, "no column of a, b varies"),
         ({"a": [1.0, float("inf")]}, {}, "row 1, column 'a': inf is not a finite number"),
-        ({"a": [1, 2]}, {"dim": 2}, "these columns have 1 dimensions"),
+        ({"a": [1, 2]}, {"dim": 2}, "these columns have 1 dimension"),
     ],
 )
 def test_unusable_tables_are_refused(

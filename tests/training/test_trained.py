@@ -70,7 +70,7 @@ def test_an_exception_in_progress_stops_training() -> None:
 def test_a_corpus_without_frequent_words_is_refused() -> None:
     for train in (train_word2vec, train_fasttext, train_doc2vec):
         with pytest.raises(
-            InvalidInputError, match=r"of 2 distinct words in 1 documents none occurs 5 times"
+            InvalidInputError, match=r"of 2 distinct words in 1 document none occurs 5 times"
         ):
             train(["two words"], min_count=5)
 

@@ -22,8 +22,8 @@ from vecsearch.cli.options import (
     ids_of,
     open_for,
 )
-from vecsearch.cli.terminal import count, print_answer, reporting
-from vecsearch.types import Id, Metric, OnConflict, OnError
+from vecsearch.cli.terminal import print_answer, reporting
+from vecsearch.types import Id, Metric, OnConflict, OnError, counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -178,7 +178,7 @@ def ingest(
             )
         if before and result.added and has_ids is False:
             warnings.warn(
-                f"the data has no ids, so {count(result.added, 'document')} were added to the "
+                f"the data has no ids, so {counted(result.added, 'document')} were added to the "
                 f"{before:,} that were there, whether or not they are the same; give the data a "
                 "column of ids to avoid duplicates, or undo it with `vecsearch rollback`",
                 stacklevel=1,
@@ -186,9 +186,9 @@ def ingest(
         print_answer(
             as_json,
             result,
-            f"{count(result.added, 'document')} added, {result.replaced:,} replaced, "
+            f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
             f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})"
-            + (f"; {count(result.indexed_rows, 'row')} indexed" if result.indexed_rows else ""),
+            + (f"; {counted(result.indexed_rows, 'row')} indexed" if result.indexed_rows else ""),
             *result.report.lines(),
         )
 
@@ -215,7 +215,7 @@ def delete(
             ids_of(collection, ids, ids_file), where=where, dry_run=dry_run, timeout=timeout
         )
         missing = f"; {result.missing:,} not found" if result.missing else ""
-        done = f"{count(result.deleted, 'document')} {'would be ' * dry_run}deleted{missing}"
+        done = f"{counted(result.deleted, 'document')} {'would be ' * dry_run}deleted{missing}"
         lines = _ids_line(result.ids, result.deleted)
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
 
@@ -259,7 +259,7 @@ def update(
             timeout=timeout,
         )
         missing = f"; {result.missing:,} not found" if result.missing else ""
-        done = f"{count(result.updated, 'document')} {'would be ' * dry_run}updated{missing}"
+        done = f"{counted(result.updated, 'document')} {'would be ' * dry_run}updated{missing}"
         lines = _ids_line(result.ids, result.updated)
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from vecsearch.cli.options import DEFAULT_EMBEDDER, Debug, Json
 from vecsearch.cli.stdlib_docs import Row, stdlib_docs
 from vecsearch.cli.terminal import out, print_hits, print_json, reporting, shown_build
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -98,7 +99,7 @@ def run(
         f"{number:,} {PLURAL[kind]}"
         for kind, number in Counter(row["kind"] for row in rows).most_common()
     ]
-    screen.print(f"{len(rows):,} documents: {', '.join(kinds)}.")
+    screen.print(f"{counted(len(rows), 'document')}: {', '.join(kinds)}.")
     try:
         collection = open_collection(folder)
     except CollectionNotFoundError:
@@ -109,7 +110,7 @@ def run(
         start = time.perf_counter()
         added = collection.add(rows, on_conflict="replace")
         seconds = time.perf_counter() - start
-        screen.print(f"{added.embedded:,} texts embedded in {seconds:.0f} s.")
+        screen.print(f"{counted(added.embedded, 'text')} embedded in {seconds:.0f} s.")
         screen.print(f"Index {shown_build(collection.build_index())}.")
         answers = [_answer(collection, question, quiet) for question in QUESTIONS]
     screen.print(next_steps(folder))

@@ -26,13 +26,13 @@ from vecsearch.cli.options import (
 from vecsearch.cli.questions import measuring_queries
 from vecsearch.cli.terminal import (
     EXIT_ERROR,
-    count,
     out,
     print_answer,
     print_json,
     print_table,
     reporting,
 )
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
     from vecsearch.evaluation.quality import QualityReport
@@ -140,7 +140,8 @@ def measure(
             report,
             f"recall@{report.k} {report.recall:.4f} "
             f"(99% interval {report.low:.4f} to {report.high:.4f}), target {report.target:g}; "
-            f"{report.queries:,} queries ({report.query_source})\n{_spread(report)}",
+            f"{counted(report.queries, 'query', 'queries')} "
+            f"({report.query_source})\n{_spread(report)}",
         )
     if report.high < report.target:
         raise typer.Exit(EXIT_ERROR)
@@ -155,8 +156,8 @@ def _spread(report: RecallReport) -> str:
     if report.regions:
         worst = report.regions[0]
         line += (
-            f"; the worst of {count(len(report.regions), 'region')} has {worst.recall:.4f} "
-            f"({count(worst.queries, 'query', 'queries')})"
+            f"; the worst of {counted(len(report.regions), 'region')} has {worst.recall:.4f} "
+            f"({counted(worst.queries, 'query', 'queries')})"
         )
     return line
 
@@ -181,7 +182,7 @@ def sample(
     """
     with reporting(debug), open_for(folder) as collection:
         version = collection.sample_queries(size)
-        stored = f"at most {count(size, 'query', 'queries')}" if size else "no queries"
+        stored = f"at most {counted(size, 'query', 'queries')}" if size else "no queries"
         print_answer(
             as_json,
             {"sample_queries": size, "version": version},
@@ -194,7 +195,7 @@ def _print_report(report: QualityReport) -> None:
         (name, f"{score.mean:.4f}", f"{score.low:.4f} to {score.high:.4f}")
         for name, score in report.scores.items()
     ]
-    print_table([count(report.queries, "query", "queries"), "mean", "95% interval"], rows)
+    print_table([counted(report.queries, "query", "queries"), "mean", "95% interval"], rows)
     for note in report.notes:
         out.print(note, style="dim", soft_wrap=True)
 

@@ -9,7 +9,6 @@ import typer
 
 from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
 from vecsearch.cli.terminal import (
-    count,
     out,
     print_fields,
     print_json,
@@ -17,7 +16,7 @@ from vecsearch.cli.terminal import (
     reporting,
     shown_bytes,
 )
-from vecsearch.types import CollectionInfo, IndexInfo
+from vecsearch.types import CollectionInfo, IndexInfo, counted
 
 PANEL = "Documents"
 app = typer.Typer()
@@ -51,7 +50,7 @@ def versions(folder: Folder, as_json: Json = False, debug: Debug = False) -> Non
 
 
 def _print_info(info: CollectionInfo) -> None:
-    segments = count(info.segments, "segment")
+    segments = counted(info.segments, "segment")
     print_fields(
         {
             "collection": info.path,
@@ -100,4 +99,7 @@ def _shown_columns(info: CollectionInfo) -> list[str]:
 def _shown_index(index: IndexInfo) -> str:
     calibration = index.calibration
     measured = f"measured with {calibration['queries']:,} queries ({calibration['calibrated_on']})"
-    return f"{index.recipe['name']}, {index.rows:,} rows, {shown_bytes(index.bytes)}, {measured}"
+    return (
+        f"{index.recipe['name']}, {counted(index.rows, 'row')}, {shown_bytes(index.bytes)}, "
+        f"{measured}"
+    )

@@ -20,7 +20,8 @@ from vecsearch.cli.options import (
     names_in,
     open_for,
 )
-from vecsearch.cli.terminal import EXIT_ERROR, count, print_answer, reporting, shown_bytes
+from vecsearch.cli.terminal import EXIT_ERROR, print_answer, reporting, shown_bytes
+from vecsearch.types import counted
 
 PANEL = "Maintenance"
 app = typer.Typer()
@@ -53,8 +54,8 @@ def compact(
         print_answer(
             as_json,
             {"before": before, "after": after},
-            f"{count(before.segments, 'segment')} → {after.segments:,}, "
-            f"{count(before.deleted_rows, 'deleted row')} dropped, "
+            f"{counted(before.segments, 'segment')} → {after.segments:,}, "
+            f"{counted(before.deleted_rows, 'deleted row')} dropped, "
             f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)} (version {after.version})",
         )
 
@@ -71,7 +72,9 @@ def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
 
         damages = find_damage(folder)
         lines = [str(damage) for damage in damages]
-        lines = lines or [f"no damage in {count(len(log.versions(folder)), 'version')} of {folder}"]
+        lines = lines or [
+            f"no damage in {counted(len(log.versions(folder)), 'version')} of {folder}"
+        ]
         print_answer(as_json, {"damages": damages}, *lines)
         if damages:
             raise typer.Exit(EXIT_ERROR)
@@ -137,7 +140,7 @@ def restore(
         from vecsearch.maintenance.backup import restore as restore_backup
 
         rows = restore_backup(source, target)
-        shown = f"{target} holds the {count(rows, 'row')} of {source}"
+        shown = f"{target} holds the {counted(rows, 'row')} of {source}"
         print_answer(as_json, {"rows": rows, "collection": str(target)}, shown)
 
 
@@ -166,7 +169,7 @@ def rollback(
             as_json,
             {"version": latest, "documents": documents},
             f"rolled back to version {version}, as version {latest}: "
-            f"{count(documents, 'document')}",
+            f"{counted(documents, 'document')}",
         )
 
 
@@ -190,5 +193,5 @@ def export(
     with reporting(debug), open_for(folder, version) as collection:
         chosen = ids_of(collection, one_id, ids)
         rows = collection.export(target, where=where, columns=names_in(columns), ids=chosen)
-        shown = f"{count(rows, 'row')} of {folder} written to {target}"
+        shown = f"{counted(rows, 'row')} of {folder} written to {target}"
         print_answer(as_json, {"rows": rows, "file": str(target)}, shown)

@@ -17,7 +17,6 @@ from vecsearch.cli.options import (
     open_for,
 )
 from vecsearch.cli.terminal import (
-    count,
     out,
     print_answer,
     print_json,
@@ -25,6 +24,7 @@ from vecsearch.cli.terminal import (
     reporting,
     shown_bytes,
 )
+from vecsearch.types import counted
 
 PANEL = "Models"
 app = typer.Typer()
@@ -56,8 +56,8 @@ def reembed(
         print_answer(
             as_json,
             result,
-            f"{count(result.documents, 'document')} embedded by {embedder}, "
-            f"{count(result.embedded, 'text')} just now (version {result.version})",
+            f"{counted(result.documents, 'document')} embedded by {embedder}, "
+            f"{counted(result.embedded, 'text')} just now (version {result.version})",
         )
         if had_index and result.embedded and not as_json:
             out.print(
@@ -132,7 +132,7 @@ def reduce(
         name: Literal["pca", "truncate"] = "pca" if method is Method.PCA else "truncate"
         with collection.reduce(target, dim, method=name, seed=seed) as reduced:
             after = reduced.info()
-        documents = count(after.documents, "document")
+        documents = counted(after.documents, "document")
         sizes = f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)}"
-        shown = f"{target}: {documents} in {after.dim:,} dimensions, {sizes}"
+        shown = f"{target}: {documents} in {counted(after.dim, 'dimension')}, {sizes}"
         print_answer(as_json, after, shown)

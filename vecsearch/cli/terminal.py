@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vecsearch.errors import RecallWarning, VecsearchError
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
     from vecsearch.query.results import Hit, Hits
@@ -243,11 +244,6 @@ def shown_build(done: BuildResult) -> str:
     """A build's result on one line."""
     if not done.rows:
         return done.promise
-    size = f"{done.rows:,} rows, {shown_bytes(done.bytes)}"
+    size = f"{counted(done.rows, 'row')}, {shown_bytes(done.bytes)}"
     how = f"{done.how} in {done.seconds:.1f} s ({done.why})"
     return f"{done.recipe}: {done.promise}; {size}, {how}; measured with {done.calibrated_on}"
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """A number and its noun: "1 document", "2 documents"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

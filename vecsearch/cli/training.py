@@ -18,6 +18,7 @@ from vecsearch.cli.terminal import (
     shown_bytes,
 )
 from vecsearch.common.progress import progress_bar
+from vecsearch.types import counted
 
 PANEL = "Models"
 app = typer.Typer()
@@ -143,7 +144,9 @@ def distill(
             "dim": dim,
             "bytes": size,
         }
-        shown = f"{name}: {dim} dimensions, {shown_bytes(size)}; use it as --embedder {name}"
+        shown = (
+            f"{name}: {counted(dim, 'dimension')}, {shown_bytes(size)}; use it as --embedder {name}"
+        )
         print_answer(as_json, answer, shown)
 
 

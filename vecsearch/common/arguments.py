@@ -116,6 +116,16 @@ def check_names(name: str, value: Any) -> list[str]:
     return names
 
 
+def check_share(name: str, value: Any, *, such_as: float) -> float:
+    """An argument between 0 and 1, without both."""
+    number = _as_float(value)
+    if not 0.0 < number < 1.0:
+        raise InvalidInputError(
+            f"{name} is {shown(value)}; it must lie between 0 and 1, such as {such_as:g}"
+        )
+    return number
+
+
 def check_timeout(seconds: Any) -> float:
     """A time limit in seconds, above 0."""
     number = _as_float(seconds)

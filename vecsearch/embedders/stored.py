@@ -29,6 +29,7 @@ from vecsearch.storage.layout import MODELS, place_of
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.own_files import folder_name
 from vecsearch.storage.staging import Staging
+from vecsearch.types import counted
 
 LONGEST_REASON = 200  # characters of another exception's message
 
@@ -114,7 +115,8 @@ class Model:
     def _check(self, embedder: Embedder) -> None:
         if embedder.dim != self.dim:
             raise EmbedderMismatchError(
-                f"{embedder.name} makes vectors of {embedder.dim} numbers; those of the collection "
+                f"{embedder.name} makes vectors of {counted(embedder.dim, 'number')}; those of "
+                "the collection "
                 f"have {self.dim} and were made by {self.entry.spec}"
             )
         fingerprint = embedder.fingerprint()

@@ -17,6 +17,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import CorruptedError, EmbedderError
+from vecsearch.types import counted
 
 File: TypeAlias = io.BufferedReader | gzip.GzipFile
 FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model (.bin)
@@ -153,7 +154,8 @@ def _parse(lines: list[bytes], dim: int, words: list[str], source: Path) -> Vect
         except ValueError as error:
             number = len(words) + 1
             raise CorruptedError(
-                f"'{source}': word {number} ({word[:40]!r}) does not have {dim} numbers: {error}"
+                f"'{source}': word {number} ({word[:40]!r}) does not have "
+                f"{counted(dim, 'number')}: {error}"
             ) from error
         words.append(word.decode("utf-8", errors="ignore"))
     return out

@@ -28,6 +28,7 @@ from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
+from vecsearch.types import counted
 
 EXACT_TIMED = 20  # exact searches timed
 RECIPES = ("auto", "low-latency", "fast-build", "low-memory")
@@ -86,7 +87,8 @@ def compare_recipes(
     smallest = store.limits.smallest_index_rows
     if len(rows) < smallest:
         raise InvalidInputError(
-            f"the collection has {len(rows):,} rows: below {smallest:,} exact search is fastest, "
+            f"the collection has {counted(len(rows), 'row')}: below {smallest:,} exact search is "
+            "fastest, "
             "so there is nothing to compare"
         )
     threads = os.cpu_count() or 1

@@ -35,7 +35,7 @@ from vecsearch.evaluation.qrels import (
 from vecsearch.index import exact
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import DimensionPoint, DimensionReport, Metric
+from vecsearch.types import DimensionPoint, DimensionReport, Metric, counted
 
 BLOCK_ROWS = 16_384  # rows in memory at a time
 HELD_OUT_SHARE = 0.2  # of a small collection at most this share become queries
@@ -77,7 +77,9 @@ def measure_dimensions(
     rows = snapshot.live.rows
     if len(rows) < FEWEST_ROWS:
         raise InvalidInputError(
-            f"{len(rows)} rows are too few to measure with: add at least {FEWEST_ROWS}"
+            f"the collection has {counted(len(rows), 'row')}, too few to measure with: add at "
+            "least "
+            f"{FEWEST_ROWS}"
         )
     query_source = "given queries" if queries is not None else "held-out rows"
     if queries is None:

@@ -44,7 +44,7 @@ from vecsearch.ingest.texts import joined
 from vecsearch.query.documents import documents_by_id
 from vecsearch.query.results import Hits
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import CHUNK, Id, Metric
+from vecsearch.types import CHUNK, Id, Metric, counted
 
 K = 10
 DEPTH = 3 * K  # hits asked for, as other documents with the same sentence are skipped
@@ -152,7 +152,8 @@ def _make_items(
                 return items, documents_read
     if not items:
         raise InvalidInputError(
-            f"no question can be made: {documents_read:,} documents match, and none has a text of "
+            f"no question can be made: {counted(documents_read, 'document')} match, and none has "
+            "a text of "
             "more than a few words; give queries and qrels"
         )
     return items, documents_read
@@ -268,7 +269,7 @@ def _measures(
 
 def _notes(items: Sequence[Item], documents_read: int) -> tuple[str, ...]:
     runs = sum(not item.sentence for item in items)
-    origin = f"questions are sentences of {len(items):,} random documents"
+    origin = f"questions are sentences of {counted(len(items), 'random document')}"
     if runs:
         origin += f" ({runs:,} of them runs of words, where a text is one sentence)"
     if documents_read > len(items):

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.index.ruler import TOLERANCE
+from vecsearch.types import counted
 
 FloatArray = npt.NDArray[np.float64]
 RowArray = npt.NDArray[np.int64]
@@ -73,7 +74,8 @@ def recall_at_k(
     truth = _scores(exact_scores, "exact_scores", np.shape(exact_rows))[:, :k]
     if len(exact) != len(found):
         raise InvalidInputError(
-            f"found_rows has {len(found)} queries, but exact_rows has {len(exact)}"
+            f"found_rows has {counted(len(found), 'query', 'queries')}, but exact_rows has "
+            f"{len(exact)}"
         )
     valid = exact >= 0
     wanted = _wanted(matching, valid, k)

@@ -23,6 +23,7 @@ from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.encoding import TextFile
 from vecsearch.storage.folders import folder_path
+from vecsearch.types import counted
 
 Qrels = dict[str, dict[str, int]]
 
@@ -139,7 +140,8 @@ def read_qrels(path: Path) -> Qrels:
             continue
         if len(fields) not in (3, 4):
             raise InvalidInputError(
-                f"{path}, line {number}: {len(fields)} columns; expected query-id, corpus-id, "
+                f"{path}, line {number}: {counted(len(fields), 'column')}; expected query-id, "
+                "corpus-id, "
                 "score (BEIR) or query, 0, document, grade (TREC)"
             )
         query, document = fields[0], fields[-2]

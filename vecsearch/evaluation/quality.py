@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecsearch.evaluation.metrics import bootstrap_interval
+from vecsearch.types import counted
 
 CONFIDENCE = 0.95
 SHOWN_IDS = 5
@@ -71,7 +72,10 @@ class QualityReport:
     missing_documents: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        head = f"{self.queries:,} queries, {self.documents:,} documents, {self.method}"
+        head = (
+            f"{counted(self.queries, 'query', 'queries')}, "
+            f"{counted(self.documents, 'document')}, {self.method}"
+        )
         lines = [
             f"{name:22} {score.mean:.4f}  [{score.low:.4f}, {score.high:.4f}]"
             for name, score in self.scores.items()

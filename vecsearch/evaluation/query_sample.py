@@ -15,6 +15,7 @@ import time
 import uuid
 import warnings
 import weakref
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,9 @@ def read_sample(folder: Path, dim: int, kind: str) -> tuple[int, Vectors]:
             (folder / SAMPLE).open("rb") as file,
             np.load(file, allow_pickle=False) as arrays,
         ):
+            parts = arrays.zip.infolist()
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+                return 0, np.empty((0, dim), np.float32)  # a forged one may unpack to anything
             seen, vectors = int(arrays["seen"]), arrays["vectors"]
             stored_kind = str(arrays["kind"])
         fits = (

@@ -11,7 +11,7 @@ from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.index.growth import DELETED_SHARE, Growth, growth
 from vecsearch.index.outside import has_codes
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import IndexAdvice
+from vecsearch.types import IndexAdvice, counted
 
 WORTHWHILE = 1.25  # a search now costs at least this many times what it would after building
 TYPICAL_K = 10
@@ -40,7 +40,7 @@ def advise(snapshot: Snapshot) -> IndexAdvice:
 
 
 def _without_index(changes: Growth) -> IndexAdvice:
-    rows = f"{changes.new:,} rows and no index"
+    rows = f"{counted(changes.new, 'row')} and no index"
     if changes.new < EXACT_BELOW:
         reason = f"{rows}: exact search is fastest for so few rows"
         return IndexAdvice("none", False, reason, 0, changes.new, 0)
@@ -73,8 +73,8 @@ def _describe(changes: Growth, action: Action, micros: float, after: float) -> s
     if not changes.new and not changes.deleted:
         return "the index holds every row"
     parts = [
-        f"{changes.new:,} new rows are not in the main index, "
-        f"{changes.deleted:,} of its {changes.indexed:,} rows were deleted",
+        f"{counted(changes.new, 'new row')} outside the main index, "
+        f"{changes.deleted:,} of its {counted(changes.indexed, 'row')} deleted",
         f"a search takes about {micros:,.0f} µs, and about {after:,.0f} µs after building",
     ]
     if action == "rebuild":

@@ -20,6 +20,7 @@ from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.open_files import read_rows
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import counted
 
 
 class AttachedIndex:
@@ -172,9 +173,13 @@ class AttachedIndex:
         index, rows = self._open(entry), sum(segments[number].rows for number in numbers)
         dim = self._manifest.dim
         _require(
-            index.n == entry.rows, entry, f"has {index.n} rows where the manifest says {entry.rows}"
+            index.n == entry.rows,
+            entry,
+            f"has {counted(index.n, 'row')} where the manifest says {entry.rows}",
         )
-        _require(index.dim == dim, entry, f"is of vectors of {index.dim} numbers, not {dim}")
+        _require(
+            index.dim == dim, entry, f"is of vectors of {counted(index.dim, 'number')}, not {dim}"
+        )
         metric = str(self._manifest.metric)
         _require(index.metric == metric, entry, f"compares by {index.metric}, not {metric}")
         _require(
@@ -188,7 +193,9 @@ class AttachedIndex:
         labels = None if entry.labels is None else read_rows(self._root, entry.labels, pa.int64())
         if labels is not None:
             _require(
-                len(labels) == entry.rows, entry, f"has {entry.rows} rows and {len(labels)} labels"
+                len(labels) == entry.rows,
+                entry,
+                f"has {counted(entry.rows, 'row')} and {len(labels)} labels",
             )
             present = labels[labels >= 0]
             _require(

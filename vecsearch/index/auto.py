@@ -27,6 +27,7 @@ from vecsearch.index.recipe import (
     wanted_lists,
 )
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import counted
 
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
 TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
@@ -141,7 +142,8 @@ def auto_recipe(
             return recipe
     least = estimated_bytes(choices[-1], n, dim)
     raise RecipeError(
-        f"no index of {n:,} rows fits in {memory_budget_bytes:,} bytes; the smallest needs about "
+        f"no index of {counted(n, 'row')} fits in {memory_budget_bytes:,} bytes; the smallest "
+        "needs about "
         f"{least:,}. "
         f"Give more memory, or search without an index (recipe='exact')"
     )

@@ -22,6 +22,7 @@ from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.manifest import IndexEntry
+from vecsearch.storage.own_files import Removal
 from vecsearch.storage.store import Store
 from vecsearch.types import BuildResult
 
@@ -96,7 +97,9 @@ def build_index(
             _require_memory(chosen, built.calibration.memory_bytes, memory, "takes")
         entry, version = commit_index(store, snapshot, built)
     with contextlib.suppress(OSError):  # the index is committed; a later commit tidies up
-        remove_build_checkpoints(store.root)
+        removal = Removal()
+        remove_build_checkpoints(store.root, removal)
+        removal.warn()
     return _result(built, entry, version, time.perf_counter() - started)
 
 

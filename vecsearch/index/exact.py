@@ -39,6 +39,11 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
+def is_forked() -> bool:
+    """Whether this is a forked child, in which no library may use the threads of its parent."""
+    return _forked
+
+
 @contextlib.contextmanager
 def omp_threads(threads: int) -> Iterator[None]:
     """Run FAISS with `threads` OpenMP threads, then restore the caller's setting.

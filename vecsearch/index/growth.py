@@ -15,6 +15,7 @@ from vecsearch.index.faiss import FaissIndex, read_index
 from vecsearch.index.recipe import IndexRecipe, stored_recipe
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.types import counted, were
 
 MIN_NEW = 400  # new rows needed to calibrate an extension on some of them
 FEW_SHARE = 0.05  # with fewer new rows than that, and than this share, the old calibration holds
@@ -48,10 +49,11 @@ class Growth:
 
     def outgrown(self) -> str:
         """Why the changes are too many to extend the index; "" if they are not."""
-        added = f"{self.new:,} rows were added to {self.indexed:,} indexed rows"
+        indexed = counted(self.indexed, "indexed row")
+        added = f"{counted(self.new, 'row')} {were(self.new)} added to {indexed}"
         if self.deleted > DELETED_SHARE * self.indexed:
             return (
-                f"{self.deleted:,} of {self.indexed:,} indexed rows were deleted, "
+                f"{self.deleted:,} of {indexed} {were(self.deleted)} deleted, "
                 "and deleted rows still slow down every search"
             )
         if self.new > NEW_SHARE * self.indexed:
@@ -124,9 +126,11 @@ def decide_extension(
     new_rows = later[np.concatenate(covered)]  # the others stay outside the index
     if not len(new_rows):
         return ExtendDecision(
-            f"the {changes.new:,} rows outside the index are unlike those it was trained on"
+            f"what is outside the index, {counted(changes.new, 'row')}, is unlike what it was "
+            "trained on"
         )
-    reason = f"{len(new_rows):,} new rows were added to the existing index"
+    added = counted(len(new_rows), "new row")
+    reason = f"{added} {were(len(new_rows))} added to the existing index"
     return ExtendDecision(reason, Extension(entry, index, new_rows))
 
 

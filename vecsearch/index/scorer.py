@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
 from vecsearch.common.lazy import lazy
-from vecsearch.index import exact, ruler
+from vecsearch.index import exact, products, ruler
 from vecsearch.index.faiss import LOADER, table_of
 from vecsearch.index.kernels import numpy_scores
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
@@ -19,6 +19,8 @@ from vecsearch.types import Metric
 
 # Rows fetched beyond k before the final scores order them: float32 may order near ties otherwise.
 SPARE = 8
+PRODUCT_QUERIES = 1024  # of a batch whose candidates are in memory together
+FINAL_QUERIES = 64  # whose candidates are given their final scores together
 WIDE_BYTES = 16 * 1024 * 1024  # of vectors that are widened together
 LENGTH_ROWS = 4096  # of stored vectors whose lengths are computed together
 CODES = {Metric.IP: INNER_PRODUCT, Metric.COSINE: COSINE, Metric.L2: EUCLIDEAN}
@@ -141,11 +143,20 @@ class VectorScorer:
     ) -> list[tuple[Scores, Positions]]:
         """The k best selected rows for each query by final scores, as `final_one` gives them.
 
-        float32 scores choose k rows and SPARE more. If their errors might hide a better row, every
-        row within the errors is given its final score.
+        One by one, float32 scores choose k rows and SPARE more. If their errors might hide a better
+        row, every row within the errors is given its final score. In a batch, all rows within the
+        errors of products of matrices are (`products`). Both give the same rows and scores.
         """
         if not selection.count or not len(queries):
             return [(np.empty(0, np.float32), np.empty(0, np.int64)) for _ in queries]
+        many = len(queries) >= products.LEAST_QUERIES and k <= products.MOST_K
+        if many and not exact.is_forked():  # a lock of OpenBLAS may be held there for ever
+            return self._search_by_products(queries, k, selection, threads)
+        return self._search_by_scores(queries, k, selection, threads)
+
+    def _search_by_scores(
+        self, queries: Vectors, k: int, selection: RowSelection, threads: int
+    ) -> list[tuple[Scores, Positions]]:
         width = min(k + SPARE, selection.count)
         scores, rows = self.search(queries, width, selection, threads)
         found = self.final(queries, rows, k)
@@ -155,6 +166,67 @@ class VectorScorer:
             self._proven(query, k, selection, best, float(last))
             for query, best, last in zip(queries, found, scores[:, -1], strict=True)
         ]
+
+    def _search_by_products(
+        self, queries: Vectors, k: int, selection: RowSelection, threads: int
+    ) -> list[tuple[Scores, Positions]]:
+        starts = self.snapshot.starts.tolist()
+        parts: list[tuple[StoredVectors, int, Mask | None]] = []
+        for vectors, start in zip(self.vectors, starts, strict=False):
+            mask = None if selection.mask is None else selection.mask[start : start + len(vectors)]
+            if len(vectors) and (mask is None or mask.any()):
+                parts.append((vectors, start, None if mask is None or mask.all() else mask))
+        euclidean = self.metric is Metric.L2
+        found: list[tuple[Scores, Positions] | None] = [None] * len(queries)
+        for first in range(0, len(queries), PRODUCT_QUERIES):
+            part = slice(first, first + PRODUCT_QUERIES)
+            listed = products.candidates(
+                parts, queries[part], k, self.product_errors, euclidean, threads
+            )
+            self._finish(queries[part], listed, k, found, first)
+        alone = [number for number, answer in enumerate(found) if answer is None]
+        if alone:
+            answers = self._search_by_scores(queries[alone], k, selection, threads)
+            for number, answer in zip(alone, answers, strict=True):
+                found[number] = answer
+        return [answer for answer in found if answer is not None]
+
+    def _finish(
+        self,
+        queries: Vectors,
+        listed: products.Candidates,
+        k: int,
+        found: list[tuple[Scores, Positions] | None],
+        first: int,
+    ) -> None:
+        """The final scores of candidates; queries with like numbers of them together."""
+        widths = np.array([-1 if rows is None else len(rows) for rows in listed])
+        order = np.argsort(widths, kind="stable")
+        order = order[widths[order] >= 0]
+        for at in range(0, len(order), FINAL_QUERIES):
+            chosen = order[at : at + FINAL_QUERIES]
+            rows = np.full((len(chosen), int(widths[chosen[-1]])), -1, np.int64)
+            for line, number in zip(rows, chosen.tolist(), strict=True):
+                line[: widths[number]] = listed[number]
+            answers = self.final(queries[chosen], rows, k)
+            for number, answer in zip(chosen.tolist(), answers, strict=True):
+                found[first + number] = answer
+
+    def product_errors(self, queries: Vectors, longest: float) -> npt.NDArray[np.float64]:
+        """How far the products of `products.candidates` may lie from the scores, at most.
+
+        The bound of `rounding_error` holds for any order of summation, so for products of matrices
+        too. Half of a squared length has the same relative error; the subtraction adds one more.
+        """
+        if self.metric is Metric.COSINE:
+            return np.full(len(queries), self.rounding_error(queries[0], 1.0))
+        wide = queries.astype(np.float64)
+        lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        loss = (queries.shape[1] + 8) * 2.0**-24
+        if self.metric is Metric.IP:
+            return np.asarray(loss * lengths * self._longest)
+        bound = loss * (lengths * longest + longest**2)
+        return np.asarray(bound + float(np.finfo(np.float32).tiny))
 
     def _proven(
         self,

@@ -95,7 +95,7 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
         return None  # another writer indexed the rows
     waiting, _ = _waiting(merged, attach(merged))
     for number, _, _ in merged.split(waiting):
-        merged.segments[number].file.verify_all()
+        merged.segments[number].verify_all()
     return _extend(store, merged, waiting, step, threads, progress)
 
 

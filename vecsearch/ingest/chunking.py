@@ -23,6 +23,7 @@ from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.packing import Packer
 from vecsearch.ingest.sentences import Span, trimmed_spans
+from vecsearch.types import counted
 
 SMALLEST_MAX_CHARS = 32
 LARGEST_CJK_WEIGHT = 8
@@ -66,7 +67,7 @@ class Chunker:
                 raise InvalidInputError(f"chunker: {name} is {value!r}; it must be a whole number")
         if self.max_chars < SMALLEST_MAX_CHARS:
             raise InvalidInputError(
-                f"chunker: {self.max_chars} characters are too few for a passage",
+                f"chunker: a passage of {counted(self.max_chars, 'character')} is too short",
                 hint=f"max_chars must be at least {SMALLEST_MAX_CHARS}",
                 command_hint=f"--chunk-chars must be at least {SMALLEST_MAX_CHARS}",
             )
@@ -189,7 +190,8 @@ class FunctionChunker:
             if not 0 <= start <= end <= len(text) or (spans and start < spans[-1][0]):
                 raise InvalidInputError(
                     f"the chunker {self.name} returned the span ({start}, {end}) as passage "
-                    f"{number} of a text of {len(text)} characters; spans must lie inside the text "
+                    f"{number} of a text of {counted(len(text), 'character')}; spans must lie "
+                    "inside the text "
                     "and come in order"
                 )
             spans.append((start, end))

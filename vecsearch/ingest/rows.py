@@ -18,6 +18,7 @@ from vecsearch.common.json_column import type_name
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.texts import without_text
 from vecsearch.ingest.vector_column import (
     check_vectors,
@@ -28,8 +29,16 @@ from vecsearch.ingest.vector_column import (
 )
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.names import TEXT_DECLARED
-from vecsearch.storage.schema import ID_DECLARED, TEXT_TYPES, convert, metadata_schema, storage_type
-from vecsearch.types import BEIR_ID, ID, RESERVED, TEXT, VECTOR
+from vecsearch.storage.schema import (
+    ID_DECLARED,
+    MARKED,
+    TEXT_TYPES,
+    convert,
+    is_marked,
+    metadata_schema,
+    storage_type,
+)
+from vecsearch.types import BEIR_ID, ID, RESERVED, TEXT, VECTOR, counted
 
 LARGEST_ID = 2**63 - 1
 
@@ -127,8 +136,11 @@ class RowChecker:
             if number == 0 and not has_ids:
                 arrays.append(self._generate_ids(batch.num_rows, field.type))
             elif field.name in batch.schema.names:
+                _require_no_marker(field, batch, first)
                 array, wider = convert(batch.column(field.name), field, first)
-                if wider.type != field.type:
+                if is_marked(batch.schema.field(field.name)) and pa.types.is_null(wider.type):
+                    wider = wider.with_metadata(MARKED)
+                if not wider.equals(field, check_metadata=True):
                     self.metadata = self.metadata.set(number, wider)
                 arrays.append(array)
             else:
@@ -239,9 +251,11 @@ class RowChecker:
         if VECTOR not in names and not self.has_embedder:
             raise InvalidInputError(
                 "the data has no column 'vector', and the collection has no embedder",
-                hint=f"give vectors of {self.manifest.dim} numbers, or create the collection with "
+                hint=f"give vectors of {counted(self.manifest.dim, 'number')}, or create the "
+                "collection with "
                 "embedder=",
-                command_hint=f"give vectors of {self.manifest.dim} numbers, or make a new "
+                command_hint=f"give vectors of {counted(self.manifest.dim, 'number')}, or make a "
+                "new "
                 "collection with --embedder",
             )
         if self.generates_ids is False and self.manifest.id_column not in names:
@@ -275,7 +289,9 @@ class RowChecker:
                 fields[1] = fields[1].with_type(kind)  # it follows the id
         names = (VECTOR, *(field.name for field in fields))
         fields += [
-            pa.field(field.name, storage_type(field.type))
+            pa.field(
+                field.name, storage_type(field.type), metadata=MARKED if is_marked(field) else None
+            )
             for field in batch.schema
             if field.name not in names
         ]
@@ -339,6 +355,26 @@ def check_texts(rows: Rows, columns: Sequence[str], source: str) -> None:
     what = "picture" if pa.types.is_large_binary(text.type) else "text"
     fault = "empty" if text.is_valid()[at].as_py() else "missing"
     raise row_error(row, source, f"the {what} is {fault}")
+
+
+def _require_no_marker(field: pa.Field, batch: pa.RecordBatch, first: int) -> None:
+    """Raises InvalidInputError for texts of a column that held nothing but NA and the like before.
+
+    In one file all of them would be texts; what became a missing value cannot be one any more.
+    """
+    texts = batch.column(field.name)
+    if is_marked(field) and is_text(texts.type) and texts.null_count < len(texts):
+        row = first_true(texts.is_valid())
+        name = shown(field.name)
+        raise InvalidInputError(
+            f"row {first + row}, column {field.name!r}: {shown(texts[row].as_py())} is a text, but "
+            "NA and the like, which are all that the column held before, were read as missing "
+            "values",
+            hint=f"alter_column({name}, 'string') keeps them missing; to have them as texts, start "
+            f"with create(..., schema={{{name}: 'string'}})",
+            command_hint=f"`vecsearch alter-column` to string keeps them missing; to have them as "
+            f"texts, start with --schema {field.name}:string",
+        )
 
 
 def _id_type(name: str, kind: pa.DataType) -> pa.DataType:

@@ -17,9 +17,10 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.storage import disk
+from vecsearch.storage.arrow_header import require_uncompressed
 from vecsearch.storage.layout import STAGING, VECTOR_CACHE
 from vecsearch.storage.manifest import EmbedderEntry
-from vecsearch.storage.own_files import folder_name
+from vecsearch.storage.own_files import Removal, folder_name
 from vecsearch.storage.schema import vector_array, vector_view
 
 
@@ -39,7 +40,7 @@ class VectorCache:
         if not self.folder.is_dir():
             return
         for path in sorted(self.folder.glob("*.arrow")):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 self._load(path, dim)
             self._files.append(path)
 
@@ -51,6 +52,7 @@ class VectorCache:
             content = file.read_buffer()
         if digest(memoryview(content)) != path.stem:
             return  # torn by a crash: its texts are embedded again
+        require_uncompressed(content)
         batch = pa.ipc.open_file(content).get_batch(0)
         vectors = vector_view(batch.column("vector"), dim)
         self._vectors.update(zip(batch.column("key").to_pylist(), vectors, strict=True))
@@ -91,10 +93,11 @@ class VectorCache:
             self._files.append(path)
 
     def clear(self) -> None:
-        """Remove the cached vectors after the commit; errors are ignored, since it is done."""
+        """Remove the cached vectors after the commit; a warning names those that stay."""
+        removal = Removal()
         for path in self._files:
-            with contextlib.suppress(OSError):
-                disk.remove(path)
+            removal.remove(path)
+        removal.warn()
         with contextlib.suppress(OSError):  # absent, or in use by another add
             self.folder.rmdir()
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import InvalidInputError
-from vecsearch.types import VECTOR, Metric
+from vecsearch.types import VECTOR, Metric, counted
 
 LARGEST_FLOAT16 = 65504
 
@@ -46,7 +46,7 @@ def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floa
             has another length. The message names the row.
     """
     kind, types = column.type, pa.types
-    expected = f"it must hold lists of {dim} numbers"
+    expected = f"it must hold lists of {counted(dim, 'number')}"
     if not is_list_column(kind):
         raise InvalidInputError(f"column 'vector' is {kind}: {expected}")
     inner = kind.value_type
@@ -62,7 +62,8 @@ def vector_matrix(column: pa.Array, dim: int, first: int) -> npt.NDArray[np.floa
             raise row_error(
                 first + row,
                 VECTOR,
-                f"{lengths[row].as_py()} numbers where the collection has dimension {dim}",
+                f"{counted(lengths[row].as_py(), 'number')} where the collection has dimension "
+                f"{dim}",
             )
     values = column.flatten()
     if values.null_count:

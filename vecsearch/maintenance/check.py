@@ -20,6 +20,7 @@ from vecsearch.common.json_column import NotJsonError, as_json, is_json
 from vecsearch.errors import CorruptedError, VecsearchError, VersionNotFoundError
 from vecsearch.index.derived import DERIVED
 from vecsearch.storage import disk, locks, log, manifest_json
+from vecsearch.storage.column_files import open_segment
 from vecsearch.storage.derived import Comparison
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.layout import MANIFESTS
@@ -219,7 +220,8 @@ def _run(kind: str, comparison: Comparison, findings: dict[str, Finding]) -> Non
 def _files(manifest: Manifest) -> Iterator[tuple[str, FileRef]]:
     """Every file a version names, with its kind."""
     for entry in manifest.segments:
-        yield "segment", entry.file
+        for ref in entry.files:
+            yield "segment", ref
         if entry.tombstones is not None:
             yield "tombstones", entry.tombstones
     for derived in DERIVED:
@@ -233,9 +235,10 @@ def _comparisons(root: Path, manifest: Manifest) -> Iterator[tuple[str, Comparis
     """How the files of a version must agree, each with the kind of file that is blamed."""
     for entry in manifest.segments:
         run = partial(_compare_segment, root, manifest, entry)
-        yield "segment", Comparison((entry.name,), run)
+        files = tuple(ref.name for ref in reversed(entry.files))
+        yield "segment", Comparison(files, run)
         if entry.tombstones is not None:
-            names = (entry.tombstones.name, entry.name)
+            names = (entry.tombstones.name, entry.file.name)
             yield "tombstones", Comparison(names, partial(_compare_tombstones, root, entry))
     for derived in DERIVED:
         for comparison in derived.check(root, manifest):
@@ -252,22 +255,22 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
-    segment = Segment(root, entry.file, entry.rows)
+    segment = open_segment(root, entry)
     _require(
         can_read_as(segment.schema, manifest.schema),
         "its columns are not those the manifest names",
     )
-    segment.whole()
-    segment.batch.validate(full=True)
+    batch = segment.whole()
+    batch.validate(full=True)
     for item in segment.schema:
-        nulls = segment.batch.column(item.name).null_count
-        _require(item.nullable or not nulls, f"column {item.name!r} has nulls")
+        column = batch.column(item.name)
+        _require(item.nullable or not column.null_count, f"column {item.name!r} has nulls")
         if is_json(item.type):
-            _require_json(segment.batch.column(item.name), item.name)
-    check_encoded(segment.batch, manifest.metric)
+            _require_json(column, item.name)
+    check_encoded(batch, manifest.metric)
     if entry.tombstones is None:
         _require(
-            entry.documents == count_documents(segment.batch),
+            entry.documents == count_documents(batch),
             "it has another number of documents than the manifest says",
         )
 

@@ -25,9 +25,10 @@ def compact(store: Store, purge: bool) -> int:
         manifest = latest.manifest
         segments: list[SegmentEntry] = []
         for run in _runs(manifest, store.limits):
-            is_older = isinstance(latest.segments[run[0]], WidenedSegment)
-            if len(run) == 1 and not manifest.segments[run[0]].deleted and not is_older:
-                segments.append(manifest.segments[run[0]])
+            first = manifest.segments[run[0]]
+            is_older = isinstance(latest.segments[run[0]], WidenedSegment) or first.columns
+            if len(run) == 1 and not first.deleted and not is_older:
+                segments.append(first)
             else:
                 merged = merge_segments(latest, run, staging)
                 segments += [merged] if merged else []

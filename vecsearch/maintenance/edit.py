@@ -23,7 +23,8 @@ from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import RowChecker, check_times
 from vecsearch.ingest.sources.dicts import to_array, to_batch
-from vecsearch.ingest.sources.row_types import Block, Columns, row_name
+from vecsearch.ingest.sources.row_types import Block, Columns
+from vecsearch.ingest.sources.values import row_name
 from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.layout import SEGMENTS
@@ -42,8 +43,8 @@ _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 FIRST_IDS = 10  # that the result of a dry run names
 FIRST_ROWS = 1000  # in which they are looked for
 REWRITE_SHARE = 1 / 8
-"""An update of at least this share of a segment rewrites it in place, so that an index still covers
-it. Other rows are copied to a new segment."""
+"""An update of at least this share of a segment writes its columns again, so that an index still
+covers it. Other rows are copied to a new segment."""
 
 
 def delete(
@@ -131,6 +132,13 @@ class NewValues:
     columns: Mapping[str, pa.Array]
     given: Mapping[str, Mask]
     schema: pa.Schema
+
+    def of_all(self) -> pa.RecordBatch | None:
+        """The values as one row, if they are the same for all documents."""
+        if self.given or any(len(array) != 1 for array in self.columns.values()):
+            return None
+        schema = pa.schema([self.schema.field(name) for name in self.columns])
+        return pa.RecordBatch.from_arrays(list(self.columns.values()), schema=schema)
 
     def put(self, batch: pa.RecordBatch, rows: Positions, owners: Positions) -> pa.RecordBatch:
         """`batch` with new values in `rows`; `owners` says which value each of them takes."""
@@ -259,7 +267,7 @@ def _update_in_place(
     values: NewValues,
     staging: Staging,
 ) -> tuple[Manifest, Positions]:
-    """Rewrite the segments of which a large share changes.
+    """Write the changed columns of the segments of which a large share changes.
 
     Returns:
         The version, and which of `positions` are left.
@@ -273,8 +281,11 @@ def _update_in_place(
         if len(rows) < REWRITE_SHARE * entry.rows:
             left.append(indices)
             continue
-        batch = latest.segments[number].select(latest.manifest.schema.names)
-        segments[number] = _rewrite(staging, entry, values.put(batch, rows, owners[indices]))
+        new = values.of_all() if len(rows) == entry.rows else None
+        if new is None:
+            batch = latest.segments[number].select(values.columns)
+            new = values.put(batch, rows, owners[indices])
+        segments[number] = staging.write_columns(entry, new)
         renamed[entry.name] = segments[number].name
     version = latest.manifest.next(
         "update", segments=tuple(segments), indexes=_rename_covered(latest.manifest, renamed)
@@ -397,7 +408,7 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
 def _rewrite(staging: Staging, entry: SegmentEntry, batch: pa.RecordBatch) -> SegmentEntry:
     """The same rows in the same order with other metadata: ids, tombstones and labels still fit."""
     file = staging.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
-    return replace(entry, file=file)
+    return replace(entry, file=file, columns=())
 
 
 def _rename_covered(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[IndexEntry, ...]:
@@ -411,7 +422,8 @@ def _rename_covered(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[Ind
 def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> int:
     """Add a metadata column that holds `value` in every row; the version committed.
 
-    Without a value only the manifest changes: rows of older segments have none.
+    One value a segment is written, and nothing else. Without a value only the manifest changes:
+    rows of older segments have none.
 
     Raises InvalidInputError, LockTimeoutError, StorageError.
     """
@@ -429,12 +441,9 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
         at = len(metadata_schema(manifest.schema))
         segments, renamed = list(manifest.segments), {}
         if value is not None:
-            for number, (segment, entry) in enumerate(
-                zip(latest.segments, manifest.segments, strict=True)
-            ):
-                batch = segment.select(manifest.schema.names)
-                column = array.take(pa.array(np.zeros(batch.num_rows, np.int64)))
-                segments[number] = _rewrite(staging, entry, batch.add_column(at, field, column))
+            column = pa.RecordBatch.from_arrays([array], schema=pa.schema([field]))
+            for number, entry in enumerate(manifest.segments):
+                segments[number] = staging.write_columns(entry, column)
                 renamed[entry.name] = segments[number].name
         version = manifest.next(
             "add_column",
@@ -513,8 +522,7 @@ def _as_json(latest: Snapshot, at: int, schema: pa.Schema, staging: Staging) -> 
     for start, segment, entry in zip(
         latest.starts, latest.segments, manifest.segments, strict=False
     ):
-        batch = segment.select(manifest.schema.names)
-        column = batch.column(at)
+        column = segment.column(manifest.schema.names[at])
         if latest.live.mask is not None:  # deleted values, which nobody reads, may be anything
             rows = np.arange(entry.rows)
             dead = ~latest.live.mask[start : start + entry.rows]
@@ -524,11 +532,12 @@ def _as_json(latest: Snapshot, at: int, schema: pa.Schema, staging: Staging) -> 
         except NotJsonError as error:
             raise InvalidInputError(
                 f"column {schema.names[at]!r} cannot become json: its value "
-                f"{shown(column[error.row].as_py())} of id {batch.column(0)[error.row].as_py()!r} "
+                f"{shown(column[error.row].as_py())} of id "
+                f"{segment.column(manifest.id_column)[error.row].as_py()!r} "
                 f"is not JSON: {error}"
             ) from error
-        batch = batch.set_column(at, schema.field(at), column)
-        segments.append(_rewrite(staging, entry, batch))
+        batch = pa.RecordBatch.from_arrays([column], schema=pa.schema([schema.field(at)]))
+        segments.append(staging.write_columns(entry, batch))
         renamed[entry.name] = segments[-1].name
     return manifest.next(
         "alter_column",

@@ -107,7 +107,7 @@ class SegmentRewriter:
     def _parts(self, snapshot: Snapshot, number: int) -> Iterator[_Part]:
         """Write the live rows of one segment as new segments of bounded size."""
         entry = snapshot.manifest.segments[number]
-        snapshot.segments[number].file.verify_all()
+        snapshot.segments[number].verify_all()
         deleted = snapshot.files.tombstones(entry)
         rows = np.setdiff1d(np.arange(entry.rows), deleted, assume_unique=True)
         windows = self._windows(snapshot, number, rows)

@@ -31,7 +31,7 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.schema import source_schema
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
-from vecsearch.types import VECTOR, UpdateResult
+from vecsearch.types import VECTOR, UpdateResult, counted
 
 Where: TypeAlias = "str | pc.Expression | None"
 ATTEMPTS = 50  # while other writers change the same documents
@@ -248,7 +248,8 @@ def _rows(values: Any, ids: Any, manifest: Manifest) -> RowValues | None:
         found = as_ids(ids, manifest.id_type)
         if len(found) != batch.num_rows:
             raise InvalidInputError(
-                f"values has {batch.num_rows:,} rows for {len(found):,} ids: give one for each"
+                f"values has {counted(batch.num_rows, 'row')} for {counted(len(found), 'id')}: "
+                "give one for each"
             )
         batch = batch.append_column(pa.field(id_column, found.type), found)
     rows = RowValues(batch, read.given, id_column)
@@ -326,7 +327,8 @@ def _table(values: Mapping[str, Any], each: Mapping[str, Any], count: int) -> An
     for name, value in each.items():
         if len(value) != count:
             raise InvalidInputError(
-                f"column {name!r} has {len(value):,} values for {count:,} ids: give one for each"
+                f"column {name!r} has {counted(len(value), 'value')} for {counted(count, 'id')}: "
+                "give one for each"
             )
     arrays = {name: _array(value) for name, value in each.items()}
     if len(each) == len(values) and all(array is not None for array in arrays.values()):

@@ -14,7 +14,7 @@ from vecsearch.embedders.stored import Model
 from vecsearch.errors import EmbedderError, InvalidInputError
 from vecsearch.query.vectors import many_queries, one_query
 from vecsearch.storage.manifest import Manifest
-from vecsearch.types import Metric
+from vecsearch.types import Metric, counted
 
 LARGEST_SQUARE = float(np.finfo(np.float32).max)  # of a vector's length
 NOT_FINITE = "has a NaN or an infinite number, or numbers or squares too large for float32"
@@ -62,7 +62,7 @@ class QueryEncoder:
             if not self._full_dim or vector.shape != (self._full_dim,):
                 raise InvalidInputError(
                     f"the query has shape {vector.shape}; "
-                    f"vectors of this collection have {self._dim} numbers"
+                    f"vectors of this collection have {counted(self._dim, 'number')}"
                 )
             vector = self._project(vector[None])[0]
         # In float64, so that a query has the same length alone and in a batch.
@@ -117,7 +117,8 @@ class QueryEncoder:
                     )
             raise EmbedderError(
                 "this collection has no embedder, so it is searched by vector",
-                hint=f"give a list or array of {self._dim} numbers, or embed the text with the "
+                hint=f"give a list or array of {counted(self._dim, 'number')}, or embed the text "
+                "with the "
                 "model that made the vectors",
                 command_hint=VECTOR_HINT,
             )

@@ -65,7 +65,9 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
             name = width if pa.types.is_signed_integer(field.type) else f"U{width}"
             nullable[field.type] = pandas.api.types.pandas_dtype(name)
         try:
-            data[field.name] = column.to_pandas(types_mapper=nullable.get)
+            # As a table: a column by itself would make a Python object of each text.
+            part = pa.table({"values": column}).to_pandas(types_mapper=nullable.get)
+            data[field.name] = part["values"]
         except (pa.ArrowException, NotImplementedError) as error:
             raise InvalidInputError(
                 f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
+from vecsearch.types import counted
 
 NUMBERS = "biuf"
 TEXTS = "UOT"
@@ -36,7 +37,8 @@ def one_query(query: Any) -> Any:
     if array.size == 1:
         return array.reshape(-1)[0]
     raise InvalidInputError(
-        f"the query holds {array.size:,} values that are not numbers: search takes one query",
+        f"the query holds {counted(array.size, 'value')} that are not numbers: search takes one "
+        "query",
         hint="search_batch takes several",
     )
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import pyarrow as pa
 
 from vecsearch.errors import CorruptedError
+from vecsearch.storage.arrow_header import require_uncompressed
 from vecsearch.storage.disk import CheckedFile
 
 
 def read_batch(file: CheckedFile) -> pa.RecordBatch:
     """The record batch of a mapped file. Raises CorruptedError."""
     try:
+        require_uncompressed(file.buffer)
         reader = pa.ipc.open_file(pa.BufferReader(file.buffer))
         if reader.num_record_batches != 1:
             raise CorruptedError(

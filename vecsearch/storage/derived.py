@@ -115,7 +115,7 @@ class IdFiles:
 
     def check(self, root: Path, manifest: Manifest) -> Iterator[Comparison]:
         for entry in manifest.segments:
-            yield Comparison((entry.ids.name, entry.name), partial(_compare_ids, root, entry))
+            yield Comparison((entry.ids.name, entry.file.name), partial(_compare_ids, root, entry))
 
     def merge(
         self, latest: Snapshot, version: Manifest, writer: FileWriter, *, purge: bool
@@ -134,7 +134,7 @@ class IdFiles:
             entry.ids.name: entry
             for version in versions.values()
             for entry in version.segments
-            if entry.ids.name in damaged and entry.name not in damaged
+            if entry.ids.name in damaged and entry.file.name not in damaged
         }
         new = {name: _rewrite_ids(root, entry, writer) for name, entry in repairable.items()}
         segments = tuple(
@@ -156,7 +156,7 @@ def _compare_ids(root: Path, entry: SegmentEntry) -> None:
         np.array_equal(stored.column("key"), keys[order])
         and np.array_equal(stored.column("row"), order)
     ):
-        raise CorruptedError(f"it does not agree with {entry.name}")
+        raise CorruptedError(f"it does not agree with {entry.file.name}")
 
 
 def _rewrite_ids(root: Path, entry: SegmentEntry, writer: FileWriter) -> FileRef:

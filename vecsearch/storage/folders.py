@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from vecsearch.common.show import cut, shown
 from vecsearch.errors import CollectionExistsError, ConflictError, InvalidInputError
 from vecsearch.storage import disk, filesystem, locks, log
 from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
+from vecsearch.storage.own_files import Removal
 
 
 @contextlib.contextmanager
@@ -43,7 +43,9 @@ def new_collection_folder(target: Path) -> Iterator[Path]:
         disk.move(part, target)
         disk.sync_path(target)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        removal = Removal()
+        removal.remove(part)
+        removal.warn()
         if lock is not None:
             lock.release()
 
@@ -54,23 +56,21 @@ def part_path(target: Path) -> Path:
     A living writer holds a lock on its file or folder.
     """
     pattern = rf"\.{re.escape(target.name)}-[0-9a-f]{{32}}\.part"
+    removal = Removal()
     with contextlib.suppress(OSError):
         for path in target.parent.iterdir():
             if re.fullmatch(pattern, path.name) and not path.is_symlink():
                 with contextlib.suppress(OSError):
-                    _remove_unlocked(path)
+                    _remove_unlocked(path, removal)
+    removal.warn()
     return target.with_name(f".{target.name}-{uuid.uuid4().hex}.part")
 
 
-def _remove_unlocked(path: Path) -> None:
+def _remove_unlocked(path: Path, removal: Removal) -> None:
     lock = locks.try_lock_exclusive(path)
-    if lock is None:
-        return
-    with lock:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    if lock is not None:
+        with lock:
+            removal.remove(path)
 
 
 @contextlib.contextmanager
@@ -97,7 +97,9 @@ def whole_folder(target: Path) -> Iterator[Path]:
     finally:
         if old.exists() and not target.exists():
             old.rename(target)
-        shutil.rmtree(work, ignore_errors=True)
+        removal = Removal()
+        removal.remove(work)
+        removal.warn()
 
 
 @contextlib.contextmanager
@@ -124,11 +126,10 @@ def removed_on_error(
         raise  # another process created it
     except Exception:
         if is_ours and created() and root.is_dir() and log.versions(root) in ([], versions):
-            for path in root.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+            removal = Removal()
+            for path in list(root.iterdir()):
+                removal.remove(path)
+            removal.warn()
             with contextlib.suppress(OSError):  # a folder that is not empty stays
                 for path in [] if was_there else [root, *parents]:
                     path.rmdir()

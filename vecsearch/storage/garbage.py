@@ -117,11 +117,11 @@ def remove_dead_work(root: Path, removal: Removal) -> None:
             _remove_abandoned(folder, removal)
 
 
-def remove_build_checkpoints(root: Path, removal: Removal | None = None) -> None:
+def remove_build_checkpoints(root: Path, removal: Removal) -> None:
     """Remove what interrupted index builds left; a running build keeps its own."""
     for folder in own(root, STAGING):
         if folder.name.startswith(BUILD_CACHE):
-            _remove_abandoned(folder, removal or Removal())
+            _remove_abandoned(folder, removal)
 
 
 def remove_query_sample(root: Path) -> None:

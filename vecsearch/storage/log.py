@@ -131,5 +131,5 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
             f"another writer committed version {manifest.version} of {root} first: try again"
         ) from error
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # garbage collection tries again, and names it
             temporary.unlink(missing_ok=True)

@@ -25,6 +25,18 @@ FORMAT: Final = 3
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
+class ColumnsEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Columns of a segment that were added or changed after it was written.
+
+    Attributes:
+        file: An Arrow file of these columns: all rows of the segment, or one that stands for all.
+        names: Its columns, in their order.
+    """
+
+    file: FileRef
+    names: tuple[str, ...]
+
+
 class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A segment and what is deleted of it.
 
@@ -35,6 +47,8 @@ class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         documents: Documents that are not deleted.
         deleted: Deleted rows.
         tombstones: The file that lists the deleted rows; None if there are none.
+        columns: Files of columns, oldest first. They take the place of columns in `file` and in
+            earlier ones.
     """
 
     file: FileRef
@@ -43,10 +57,17 @@ class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     documents: Count
     deleted: Count = 0
     tombstones: FileRef | None = None
+    columns: tuple[ColumnsEntry, ...] = ()
 
     @property
     def name(self) -> str:
-        return self.file.name
+        """The name of its newest file: two entries of a name hold the same values."""
+        return self.columns[-1].file.name if self.columns else self.file.name
+
+    @property
+    def files(self) -> tuple[FileRef, ...]:
+        """The files of its rows."""
+        return (self.file, *(part.file for part in self.columns))
 
     @property
     def live(self) -> int:
@@ -174,6 +195,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Every file this version needs, each after the path of its entry in the manifest."""
         for number, segment in enumerate(self.segments):
             yield f"segments[{number}].file", segment.file
+            for file_number, part in enumerate(segment.columns):
+                yield f"segments[{number}].columns[{file_number}].file", part.file
             yield f"segments[{number}].ids", segment.ids
             if segment.tombstones is not None:
                 yield f"segments[{number}].tombstones", segment.tombstones

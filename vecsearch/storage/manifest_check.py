@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.layout import (
     CALIBRATION_KEY,
@@ -63,16 +65,7 @@ def _require(condition: bool, message: str) -> None:
 
 def _check_schema(manifest: Manifest) -> None:
     schema = manifest.schema
-    wanted = {
-        field.name: field.type
-        for field in system_fields(
-            manifest.metric,
-            manifest.dim,
-            manifest.dtype,
-            chunked=manifest.chunker is not None,
-            texts=len(manifest.text_columns),
-        )
-    }
+    wanted = _system_fields(manifest)
     _require(len(set(schema.names)) == len(schema.names), "schema: two columns have the same name")
     _require(len(schema) > 0, "schema: there are no columns")
     own_names = manifest.format > 2  # of the user, for the ids
@@ -100,12 +93,36 @@ def _check_schema(manifest: Manifest) -> None:
         _require(schema.field(name).type in allowed, f"{where}: {name!r} does not hold texts")
 
 
+def _system_fields(manifest: Manifest) -> dict[str, pa.DataType]:
+    """The columns that are vecsearch's own."""
+    return {
+        field.name: field.type
+        for field in system_fields(
+            manifest.metric,
+            manifest.dim,
+            manifest.dtype,
+            chunked=manifest.chunker is not None,
+            texts=len(manifest.text_columns),
+        )
+    }
+
+
 def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:
     vector_bytes = entry.rows * manifest.dim * DTYPES[manifest.dtype].bit_width // 8
     _require(
         vector_bytes <= entry.file.bytes,
         f"{where}.rows: {entry.rows} rows do not fit into {entry.file.bytes} bytes",
     )
+    names = [ref.name for ref in entry.files]
+    _require(len(set(names)) == len(names), f"{where}.columns: {names[-1]!r} is there twice")
+    fixed = {manifest.id_column, *_system_fields(manifest)}
+    for number, part in enumerate(entry.columns):
+        _require(
+            bool(part.names)
+            and len(set(part.names)) == len(part.names)
+            and set(part.names) <= set(manifest.schema.names) - fixed,
+            f"{where}.columns[{number}].names are {part.names!r:.80}",
+        )
     _require(entry.deleted <= entry.rows, f"{where}.deleted: {entry.deleted} of {entry.rows} rows")
     _require(
         entry.documents <= entry.live, f"{where}.documents: {entry.documents} in {entry.live} rows"

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from vecsearch.common.json_column import type_name
 from vecsearch.errors import CorruptedError
-from vecsearch.storage.manifest import FORMAT, Manifest
+from vecsearch.storage.manifest import FORMAT, Manifest, SegmentEntry
 from vecsearch.storage.manifest_check import require_consistent
 
 MALFORMED = (
@@ -104,9 +104,14 @@ def _plain(value: Any) -> Any:
     """A struct or a schema as JSON has it."""
     if isinstance(value, pa.Schema):
         return base64.b64encode(value.serialize().to_pybytes()).decode()
-    return {
+    plain = {
         field.encode_name: getattr(value, field.name) for field in msgspec.structs.fields(value)
     }
+    if (
+        isinstance(value, SegmentEntry) and not value.columns
+    ):  # a field of segments in several files
+        del plain["columns"]
+    return plain
 
 
 def _decode_schema(_: type, text: Any) -> pa.Schema:

@@ -45,7 +45,7 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
     batches = []
     for number in run:
         segment, entry = snapshot.segments[number], snapshot.manifest.segments[number]
-        segment.file.verify_all()
+        segment.verify_all()
         batch = segment.whole()
         if entry.deleted:
             mask = np.ones(entry.rows, bool)

@@ -14,6 +14,7 @@ from vecsearch.common.fork import Lock
 from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
 from vecsearch.storage.arrow_file import read_numbers
+from vecsearch.storage.column_files import open_segment
 from vecsearch.storage.disk import CheckedFile
 from vecsearch.storage.ids import IdIndex
 from vecsearch.storage.manifest import Manifest, SegmentEntry
@@ -45,7 +46,10 @@ class OpenFiles:
             return opened
 
     def segment(self, entry: SegmentEntry) -> Segment:
-        return self.get(entry.name, lambda: Segment(self.root, entry.file, entry.rows))
+        first = self.get(entry.file.name, lambda: Segment(self.root, entry.file, entry.rows))
+        if not entry.columns:
+            return first
+        return self.get(entry.name, lambda: open_segment(self.root, entry, first))
 
     def ids(self, entry: SegmentEntry) -> IdIndex:
         return self.get(entry.ids.name, lambda: IdIndex(self.root, entry.ids, entry.rows))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import re
 import shutil
+import sys
+import warnings
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -22,7 +24,7 @@ from vecsearch.storage.layout import (
 )
 
 FOLDERS = (MANIFESTS, SEGMENTS, INDEXES, MODELS, STAGING, QUERIES, DAMAGED)
-_FILE = r"[0-9a-f]{32}(\.ids|\.dead|\.labels)?\.(arrow|faiss)"
+_FILE = r"[0-9a-f]{32}(\.ids|\.dead|\.labels|\.columns)?\.(arrow|faiss)"
 _VERSION = r"[0-9]{8,}\.json"
 _MODEL = r"[0-9a-f]{1,16}-[0-9a-f]{8}"
 _NAMES = {
@@ -84,11 +86,30 @@ class Removal:
 
     def remove(self, path: Path) -> None:
         """Remove a file, or a folder with all that is in it."""
+        before = len(self.failures)
+
+        def failed(function: object, name: str, error: BaseException) -> None:
+            is_left = isinstance(error, OSError) and error.errno == errno.ENOTEMPTY
+            if isinstance(error, FileNotFoundError) or (is_left and len(self.failures) > before):
+                return
+            self.failures.append(f"{name}: {getattr(error, 'strerror', None) or error}")
+
         try:
             if path.is_dir() and not path.is_symlink():
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.rmtree(path)
+                if sys.version_info >= (3, 12):
+                    shutil.rmtree(path, onexc=failed)
+                else:
+                    shutil.rmtree(path, onerror=lambda call, at, info: failed(call, at, info[1]))
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            self.failures.append(f"{path}: {error.strerror or error}")
+            failed(None, str(path), error)
+
+    def warn(self) -> None:
+        """Name what is left in a RuntimeWarning, if anything is."""
+        if self.failures:
+            warnings.warn(
+                f"files that no version needs could not be removed: {'; '.join(self.failures)}",
+                RuntimeWarning,
+                stacklevel=3,
+            )

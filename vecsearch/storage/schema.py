@@ -25,6 +25,9 @@ from vecsearch.types import CHUNK, END, NORM, RESERVED, START, TEXT_NUMBER, VECT
 ID_TYPES: Final = (pa.int64(), pa.large_string())
 TEXT_TYPES: Final = (pa.large_string(), pa.large_binary())  # texts, paths of pictures; pictures
 ID_DECLARED: Final = "id_declared"  # a setting: the type of the ids is stated, not found
+# Of a column whose only cells so far were markers such as NA in CSV: where the column holds texts,
+# they are texts, and where it holds anything else they are missing values.
+MARKED: Final = {b"vecsearch.marked": b"1"}
 DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
 UNIT_TOLERANCE: Final = 0.01  # how far float16 can move the squared length of a unit vector from 1
 CHECKED_ROWS: Final = 65_536  # vectors converted to float32 at a time
@@ -59,6 +62,11 @@ def source_schema(manifest: Manifest, id_column: str | None, text_column: str | 
             and (field.name in names or field.name not in names.values())
         ]
     )
+
+
+def is_marked(field: pa.Field) -> bool:
+    """Whether a column held nothing so far but markers such as NA, which became missing values."""
+    return pa.types.is_null(field.type) and (field.metadata or {}).items() >= MARKED.items()
 
 
 def storage_type(kind: pa.DataType) -> pa.DataType:
@@ -140,12 +148,19 @@ def declare(
         check_column_name(name)
         stored = storable_type(name, kind)
         if name == VECTOR:
-            raise InvalidInputError("schema: the column 'vector' is declared with dim= and dtype=")
+            raise InvalidInputError(
+                "column 'vector' holds the vectors, whose type cannot be declared",
+                hint="dim= and dtype= say what they are",
+                command_hint="--dim says how many numbers each has",
+            )
         if name in (id_name(schema), *text_columns):
             texts = TEXT_TYPES if len(text_columns) == 1 else TEXT_TYPES[:1]
             allowed = ID_TYPES if name == id_name(schema) else texts
             if stored not in allowed:
-                raise InvalidInputError(f"schema: column {name!r} cannot be {type_name(stored)}")
+                what = "ids: integers or strings" if name == id_name(schema) else "texts to embed"
+                raise InvalidInputError(
+                    f"column {name!r} holds the {what}; it cannot be {type_name(stored)}"
+                )
             at = schema.get_field_index(name)
             schema = schema.set(at, schema.field(at).with_type(stored))
         else:

@@ -26,6 +26,7 @@ from vecsearch.types import CHUNK, VECTOR, Id
 Layout = tuple[int, int, npt.NDArray[np.int64] | None, int]
 IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in milliseconds, once
 FEW_ROWS = 64  # so few rows are verified faster one by one than by numpy
+FEW_BYTES = 4096  # beside a batch, which are no reason to copy it
 WHOLE: Layout = (0, 0, None, 0)
 
 
@@ -42,19 +43,28 @@ class Segment:
 
     Attributes:
         rows: Rows in the file, deleted ones included.
+        file: The mapped file; the first of several.
         batch: The mapped record batch.
     """
 
-    def __init__(self, root: Path, ref: FileRef, rows: int) -> None:
+    def __init__(self, root: Path, ref: FileRef, rows: int | None) -> None:
+        """Map a file.
+
+        Args:
+            root: The collection.
+            ref: The file.
+            rows: How many rows it has; None if that is not known before.
+        """
         self.file = CheckedFile(root, ref)
         self.batch = read_batch(self.file)
-        if self.batch.num_rows != rows:
+        if rows is not None and self.batch.num_rows != rows:
             raise CorruptedError(
                 f"{self.file.path} has {self.batch.num_rows} rows where the manifest says {rows}"
             )
-        self.rows = rows
+        self.rows: int = self.batch.num_rows
         self.schema: pa.Schema = self.batch.schema
         self._whole: set[str] = set()
+        self._read_to: dict[str, int] = {}  # rows of a column read from the first on, verified
         self._layouts: dict[str, Layout] = {}
         self._id_values: tuple[npt.NDArray[np.int64], memoryview | None] | None = None
         self._schemas: dict[tuple[str, ...], pa.Schema] = {}
@@ -102,15 +112,38 @@ class Segment:
         )
 
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
-        """Rows of columns, copied; only the blocks they are in are verified."""
+        """Rows of columns; only the blocks they are in are verified.
+
+        Rows that follow each other are not copied: they stay in the mapped file.
+        """
+        if is_run(rows):
+            return self._slice(names, int(rows[0]), len(rows))
         unknown = set(names) - self._whole if len(rows) else set()
         for name in names:
             if name in unknown:
-                self._verify_rows(name, self.batch.column(name), rows)
+                self._verify_rows(name, rows)
         taken = self._selected(tuple(names)).take(pa.array(rows))
         for name in unknown - self._whole:
             self._require_valid(name, taken.column(name))
         return taken
+
+    def _slice(self, names: Sequence[str], start: int, count: int) -> pa.RecordBatch:
+        """`count` rows of columns from `start` on, without a copy."""
+        stop = start + count
+        part = self._selected(tuple(names)).slice(start, count)
+        for at, name in enumerate(names):
+            if name in self._whole:
+                continue
+            self._verify_range(name, start, stop)
+            if name in self._whole:
+                continue
+            self._require_valid(name, part.column(at))
+            read_to = self._read_to.get(name, 0)
+            if start <= read_to < stop:
+                self._read_to[name] = stop
+                if stop == self.rows:  # each row was verified and found valid
+                    self._whole.add(name)
+        return part
 
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
         """The ids of a few rows as Python values, faster than `take`."""
@@ -127,7 +160,7 @@ class Segment:
                 self._id_values = array.to_numpy(), None
         name = id_name(self.schema)
         if name not in self._whole:
-            self._verify_rows(name, self.batch.column(name), rows)
+            self._verify_rows(name, rows)
         values, text = self._id_values
         if text is None:
             found: list[Id] = values[rows].tolist()
@@ -145,6 +178,10 @@ class Segment:
     def whole(self) -> pa.RecordBatch:
         """All columns, verified."""
         return self.select(self.schema.names)
+
+    def verify_all(self) -> None:
+        """Compare every block with its checksum. Raises CorruptedError."""
+        self.file.verify_all()
 
     def count_documents(self, live: Mask) -> int:
         """Documents with a row in `live`, bool (rows,)."""
@@ -174,10 +211,25 @@ class Segment:
             schema = self._schemas[names] = pa.schema([self.schema.field(name) for name in names])
         return schema
 
-    def _verify_rows(self, name: str, array: pa.Array, rows: npt.NDArray[np.int64]) -> None:
+    def _layout_of(self, name: str) -> Layout:
         layout = self._layouts.get(name)
         if layout is None:
-            layout = self._layouts[name] = self._layout(array)
+            layout = self._layouts[name] = self._layout(self.batch.column(name))
+        return layout
+
+    def _verify_range(self, name: str, first: int, stop: int) -> None:
+        layout = self._layout_of(name)
+        if layout is WHOLE:
+            self.column(name)
+            return
+        start, width, offsets, data_start = layout
+        after = width if offsets is not None else 0  # the next offset is the end of the row
+        self.file.verify(start + first * width, start + stop * width + after)
+        if offsets is not None:
+            self.file.verify(data_start + int(offsets[first]), data_start + int(offsets[stop]))
+
+    def _verify_rows(self, name: str, rows: npt.NDArray[np.int64]) -> None:
+        layout = self._layout_of(name)
         if layout is WHOLE:
             self.column(name)
             return
@@ -273,7 +325,7 @@ class WidenedSegment(Segment):
         )
 
     def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
-        """Rows of columns, copied and cast; only the blocks they are in are verified."""
+        """Rows of columns, cast; only the blocks they are in are verified."""
         stored = [name for name in names if name in self.stored.schema.names]
         batch = self.stored.take(stored, rows)
         arrays = []
@@ -287,9 +339,34 @@ class WidenedSegment(Segment):
         """The ids of a few rows as Python values; their type never changes."""
         return self.stored.ids(rows)
 
+    def verify_all(self) -> None:
+        """Compare every block of the segment with its checksum."""
+        self.stored.verify_all()
+
     def whole(self) -> pa.RecordBatch:
         """All columns, verified and cast."""
         return as_schema(self.stored.whole(), self.schema)
+
+
+def is_run(rows: npt.NDArray[np.int64]) -> bool:
+    """Whether these are many rows that follow each other."""
+    count = len(rows)
+    return (
+        count > FEW_ROWS
+        and int(rows[-1]) - int(rows[0]) == count - 1
+        and bool((rows[1:] - rows[:-1] == 1).all())
+    )
+
+
+def without_unused(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, copied if it is a small part of a mapped file.
+
+    A slice is pickled with all of the column that it is of, and keeps the file on the disk.
+    """
+    if batch.get_total_buffer_size() <= 2 * batch.nbytes + FEW_BYTES:
+        return batch
+    columns = [pa.concat_arrays([column]) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:

@@ -31,12 +31,13 @@ from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_view
-from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment import Segment, without_unused
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
 FEW_ROWS = 256  # so few ids are read faster one by one than through Arrow
+TABLE_ROWS, TABLE_BYTES = 65_536, 64 * 1024 * 1024  # read at a time for a table, at most
 PASS_ROWS = 1_000_000  # rows that are compared with many ids at a time, at least
 MANY_IDS = 16  # rows for one id, up to which a pass over all ids is faster than looking each up
 
@@ -95,7 +96,7 @@ class Snapshot:
     def verify(self) -> None:
         """Compare all segments with their checksums. Raises CorruptedError."""
         for segment in self.segments:
-            segment.file.verify_all()
+            segment.verify_all()
 
     @lazy
     def live(self) -> RowSelection:
@@ -191,7 +192,7 @@ class Snapshot:
     def take(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
         """Columns of rows, in the order of `positions`. Vectors are returned as they were given."""
         batch = self.take_stored(self._stored_names(names), positions)
-        return self._as_given(names, batch)
+        return without_unused(self._as_given(names, batch))
 
     def take_stored(self, names: Sequence[str], positions: Positions) -> pa.RecordBatch:
         """Columns of rows as they are stored, in the order of `positions`."""
@@ -203,8 +204,10 @@ class Snapshot:
             return pa.RecordBatch.from_pylist([], schema=self.schema_of(names))
         if len(pieces) == 1:
             return pieces[0]
-        indices = pa.array(np.argsort(np.concatenate(order), kind="stable"))
-        return pa.concat_batches(pieces).take(indices)
+        joined, places = pa.concat_batches(pieces), np.concatenate(order)
+        if (places[1:] > places[:-1]).all():
+            return joined
+        return joined.take(pa.array(np.argsort(places, kind="stable")))
 
     def ids_at(self, positions: Positions) -> list[Id]:
         """The ids of some rows, as Python values."""
@@ -240,6 +243,11 @@ class Snapshot:
         for at in range(0, len(rows), batch_rows):
             check_time()
             yield self.take(names, rows[at : at + batch_rows])
+
+    def table_rows(self, names: Sequence[str]) -> int:
+        """How many rows to read at a time for a table of all: few pieces, of bounded memory."""
+        width = 4 * self.manifest.dim if VECTOR in names else 0
+        return max(1024, min(TABLE_ROWS, TABLE_BYTES // max(1, width)))
 
     def vectors_at(self, positions: Positions) -> npt.NDArray[np.float32]:
         """Vectors as they were given: float32 (len(positions), dim)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +12,13 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
 from vecsearch.storage import disk
+from vecsearch.storage.column_files import still_read
 from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
-from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
+from vecsearch.storage.manifest import ColumnsEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.open_files import read_tombstones
+from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment, write_batch
 from vecsearch.storage.snapshot import Snapshot
@@ -65,6 +65,23 @@ class Staging:
         written.select([name for name in written.schema.names if name != VECTOR])
         return entry
 
+    def write_columns(self, entry: SegmentEntry, batch: pa.RecordBatch) -> SegmentEntry:
+        """Write new columns of a segment, or new values of columns, in a file of their own.
+
+        Args:
+            entry: The segment, whose rows, ids and tombstones stay.
+            batch: The columns: all rows of the segment, or one row that stands for all.
+
+        Returns:
+            The entry of the segment with these columns.
+        """
+        disk.require_space(self.folder, batch.nbytes)
+        file = self.write(SEGMENTS, ".columns.arrow", lambda path: write_batch(path, batch))
+        path = self._staged[file.name]
+        Segment(path.parent, replace(file, name=path.name), batch.num_rows).whole()
+        part = ColumnsEntry(file, tuple(batch.schema.names))
+        return replace(entry, columns=still_read((*entry.columns, part)))
+
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
         """Write a file of row numbers (tombstones: uint32; labels: int64)."""
         return self.write(
@@ -73,7 +90,7 @@ class Staging:
 
     def open_segment(self, entry: SegmentEntry) -> Segment:
         """Open a segment that is still in staging."""
-        path = self._staged[entry.name]
+        path = self._staged[entry.file.name]
         return Segment(path.parent, replace(entry.file, name=path.name), entry.rows)
 
     def path_of(self, ref: FileRef) -> Path:
@@ -120,12 +137,10 @@ class Staging:
 
     def withdraw(self) -> None:
         """Remove what `publish` moved, because the version was not committed."""
+        removal = Removal()
         for path in self._moved:
-            with contextlib.suppress(OSError):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    disk.remove(path)
+            removal.remove(path)
+        removal.warn()
 
 
 def delete_rows(

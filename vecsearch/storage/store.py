@@ -18,11 +18,9 @@ manifest.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,13 +96,15 @@ class Store:
         """A locked folder for files being written; what was not published is removed at the end."""
         self.files.folder.check()
         require_real_folders(self.root)
-        garbage.remove_dead_work(self.root, Removal())
+        removal = Removal()
+        garbage.remove_dead_work(self.root, removal)
         folder, lock = self._new_staging_folder()
         try:
             yield Staging(self.root, folder)
         finally:
             with lock:
-                shutil.rmtree(folder, ignore_errors=True)
+                removal.remove(folder)
+            self._warn_of(removal)
 
     def _new_staging_folder(self) -> tuple[Path, FileLock]:
         """A new folder with its lock; garbage collection may remove one that is not locked yet."""
@@ -168,13 +168,13 @@ class Store:
             garbage.collect(self.root, self.files, keep_versions, removal)
         except (OSError, CorruptedError) as error:
             removal.failures.append(str(error))
+        self._warn_of(removal)
+
+    def _warn_of(self, removal: Removal) -> None:
+        """Name what could not be removed, once for each collection that is open."""
         if removal.failures and not self._warned:
             self._warned = True
-            warnings.warn(
-                f"files that no version needs could not be removed: {'; '.join(removal.failures)}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            removal.warn()
 
     def purge(self) -> None:
         """Remove every version but the latest, interrupted work, and whatever only they needed.

@@ -20,15 +20,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.common.arguments import check_whole
 from vecsearch.common.gate import gated
+from vecsearch.common.show import shown
+from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 from vecsearch.errors import EmbedderError, InvalidInputError
-from vecsearch.storage.folders import whole_folder
+from vecsearch.storage.folders import folder_path, whole_folder
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-    from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 
 SIF = 1e-4  # a: tokens with a larger share of the text than this are weighted down
 _WINDOW = 8192  # texts counted, or tokens embedded, at a time
@@ -69,13 +70,20 @@ def distill(
         >>> teacher = SentenceTransformerEmbedder("all-MiniLM-L6-v2")  # doctest: +SKIP
         >>> distill(teacher, "static-model", dim=128)  # doctest: +SKIP
     """
+    folder_path(folder)
     target = Path(folder)
+    if not isinstance(teacher, SentenceTransformerEmbedder):
+        raise InvalidInputError(
+            f"teacher is {shown(teacher)}; it must be a SentenceTransformerEmbedder"
+        )
+    check_whole("words", words, 1)
+    check_whole("min_count", min_count, 1)
     if target.exists() and any(target.iterdir()):
         raise InvalidInputError(f"'{target}' is in use; give a new folder for the static model")
-    if not 1 <= dim <= teacher.dim:
+    if check_whole("dim", dim, 1) > teacher.dim:
         raise InvalidInputError(f"dim is {dim}; it must be from 1 to the teacher's {teacher.dim}")
     tokenizer = _tokenizer(teacher)
-    texts = None if corpus is None else list(corpus)
+    texts = None if corpus is None else _texts(corpus)
     if texts is not None:
         tokenizer = _with_words(tokenizer, texts, words, min_count)
     tokens = [
@@ -89,6 +97,26 @@ def distill(
     )
     _write(target, vectors, tokenizer, teacher.name, by_rank=texts is None)
     return target
+
+
+def _texts(corpus: Iterable[str]) -> list[str]:
+    try:
+        texts = list(corpus)
+    except TypeError as error:
+        raise InvalidInputError(f"corpus is {shown(corpus)}; it must be a list of texts") from error
+    for number, text in enumerate(texts):
+        if not isinstance(text, str) or (not text.isascii() and not _is_whole(text)):
+            raise InvalidInputError(f"document {number} is {shown(text)}; it must be a text")
+    return texts
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no character is half of one (a lone surrogate)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tokenizer(teacher: SentenceTransformerEmbedder) -> Any:

@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vecsearch.common.arguments import check_share, check_whole
 from vecsearch.common.gate import gated
+from vecsearch.common.show import shown
 from vecsearch.embedders.fingerprint import model_fingerprint
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder, no_progress_bars
 from vecsearch.errors import EmbedderError, InvalidInputError
 from vecsearch.evaluation.metrics import bootstrap_interval
-from vecsearch.storage.folders import whole_folder
+from vecsearch.storage.folders import folder_path, whole_folder
 from vecsearch.training import contrastive
 from vecsearch.training.contrastive import K, Settings, TrainingRun
 from vecsearch.training.pairs import Pairs, read_pairs, split_queries
@@ -106,8 +108,8 @@ def tune(
         >>> rows = [{"query": "reset password", "document": "How to choose a new password"}]
         >>> tune("all-MiniLM-L6-v2", rows, "my-model")  # doctest: +SKIP
     """
-    chosen = _checked_settings(settings or Settings())
-    target = Path(output)
+    chosen = _checked_settings(Settings() if settings is None else settings)
+    target = folder_path(output)
     _check_target(target, replace)
     data = pairs if isinstance(pairs, Pairs) else read_pairs(pairs)
     training, held_out = split_queries(data.relevant, chosen.held_out, chosen.seed)
@@ -122,7 +124,7 @@ def tune(
     low, high = bootstrap_interval(run.best - run.before, 0.95)
     report = TuneReport(
         model=model,
-        output=str(target),
+        output=str(Path(output)),
         before=float(run.before.mean()),
         after=float(run.best.mean()),
         low=low,
@@ -162,15 +164,12 @@ def _check_better(
 
 
 def _checked_settings(settings: Settings) -> Settings:
-    for name, least in (("epochs", 1), ("batch_size", 2), ("patience", 1)):
-        if getattr(settings, name) < least:
-            raise InvalidInputError(
-                f"{name} is {getattr(settings, name)}; it must be at least {least}"
-            )
-    if not 0.0 < settings.learning_rate < 1.0:
-        raise InvalidInputError(
-            f"learning_rate is {settings.learning_rate}; it must be above 0, such as 2e-5"
-        )
+    if not isinstance(settings, Settings):
+        raise InvalidInputError(f"settings is {shown(settings)}; it must be Settings, or None")
+    for name, least in (("epochs", 1), ("batch_size", 2), ("patience", 1), ("seed", 0)):
+        check_whole(name, getattr(settings, name), least)
+    check_share("learning_rate", settings.learning_rate, such_as=2e-5)
+    check_share("held_out", settings.held_out, such_as=0.2)
     return settings
 
 

@@ -19,6 +19,7 @@ from vecsearch.common.optional import gensim_models, require
 from vecsearch.common.show import shown
 from vecsearch.embedders import tokens
 from vecsearch.errors import InvalidInputError
+from vecsearch.types import counted
 
 LARGEST_SETTING = 1_000_000  # for vectors of so many numbers, for so many epochs
 LARGEST_SEED = 2**31 - 1
@@ -65,8 +66,9 @@ def tokenize_corpus(
     counts = Counter(word for document in words for word in document)
     if not counts or max(counts.values()) < min_count:
         raise InvalidInputError(
-            f"nothing to train on: of {len(counts)} distinct words in {len(words)} documents none "
-            f"occurs {min_count} times (min_count)"
+            f"nothing to train on: of {counted(len(counts), 'distinct word')} in "
+            f"{counted(len(words), 'document')} none "
+            f"occurs {counted(min_count, 'time')} (min_count)"
         )
     return words, cutting
 

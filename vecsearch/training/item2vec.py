@@ -17,6 +17,7 @@ from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.columns import id_column, require_column
 from vecsearch.training.gensim import Progress, check_settings, skip_gram
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,7 +96,7 @@ def train_item2vec(
     _, counts = np.unique(np.concatenate(sessions), return_counts=True)
     if counts.max() < min_count:
         raise InvalidInputError(
-            f"nothing to train on: no item occurs {min_count} times (min_count)"
+            f"nothing to train on: no item occurs {counted(min_count, 'time')} (min_count)"
         )
     keys, vectors = skip_gram(
         [items.tolist() for items in sessions],

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vecsearch.common.arguments import check_share
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 
@@ -55,8 +57,14 @@ def read_pairs(rows: Iterable[Mapping[str, Any]], name: str = "the pairs") -> Pa
     relevant: dict[str, dict[str, float]] = {}
     negatives: dict[str, dict[str, None]] = {}
     documents: dict[str, None] = {}
-    for number, row in enumerate(rows, start=1):
+    try:
+        numbered = enumerate(rows, start=1)
+    except TypeError as error:
+        raise InvalidInputError(f"{name}: give a list of dicts, not {shown(rows)}") from error
+    for number, row in numbered:
         where = f"{name}, row {number}"
+        if not isinstance(row, Mapping):
+            raise InvalidInputError(f"{where} is a {type(row).__name__}; it must be a dict")
         query, document = _text(row, QUERY, where), _text(row, DOCUMENT, where)
         score = _score(row, where)
         documents.setdefault(document)
@@ -97,8 +105,7 @@ def split_queries(queries: Iterable[str], share: float, seed: int) -> tuple[list
     Raises:
         InvalidInputError: The share is not between 0 and 1, or there are not two different queries.
     """
-    if not 0.0 < share < 1.0:
-        raise InvalidInputError(f"held_out is {share}; it must lie between 0 and 1, such as 0.2")
+    check_share("held_out", share, such_as=0.2)
     hashes = {query: _hash(query, seed) for query in queries}
     if len(set(hashes.values())) < 2:
         raise InvalidInputError(

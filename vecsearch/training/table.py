@@ -15,6 +15,7 @@ from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows, number_of
 from vecsearch.errors import InvalidInputError
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +73,9 @@ def fit_table(
         )
     width = sum(column.width for column in fitted)
     if dim is not None and check_whole("dim", dim, 1) > width:
-        raise InvalidInputError(f"dim is {shown(dim)}; these columns have {width} dimensions")
+        raise InvalidInputError(
+            f"dim is {shown(dim)}; these columns have {counted(width, 'dimension')}"
+        )
     encoded = encode_rows(fitted, table.select([column.name for column in fitted]).to_pylist())
     center = np.nanmean(encoded, axis=0)
     centered = np.where(np.isnan(encoded), 0.0, encoded - center)

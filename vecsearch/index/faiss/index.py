@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Labels, Vectors
+from vecsearch.common.faiss_errors import faiss_reason
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.index.costs import graph_micros, list_micros
@@ -337,7 +338,7 @@ class FaissIndex:
             codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
             code = next((code for code in codes if os.strerror(code) in str(error)), errno.EIO)
             with storage_errors("writing", path):
-                raise OSError(code, reason(error)) from error
+                raise OSError(code, faiss_reason(error)) from error
         rest = buffer.getvalue()
         with path.open("ab") as file:
             file.write(rest + len(rest).to_bytes(8, "little") + TRAILER)
@@ -389,7 +390,7 @@ def read_index(path: Path, mmap: bool = True) -> FaissIndex:
         raise CorruptedError(f"the index file {path} is missing. Build the index again") from error
     except Exception as error:  # numpy, json and FAISS may raise anything
         raise CorruptedError(
-            f"the index file {path} cannot be read: {reason(error)}. Build the index again"
+            f"the index file {path} cannot be read: {faiss_reason(error)}. Build the index again"
         ) from error
 
 
@@ -443,13 +444,3 @@ def _faiss_bytes(index: Any) -> int:
             stored = sum(-(-size // block) * block for size in sizes)
         return int(stored * inner.code_size + inner.ntotal * 8 + inner.nlist * inner.d * 4)
     return int(inner.ntotal * inner.sa_code_size())
-
-
-def is_faiss_error(error: RuntimeError) -> bool:
-    return str(error).startswith("Error in ")
-
-
-def reason(error: BaseException) -> str:
-    """The part of FAISS's error text that follows the source line."""
-    text = str(error).strip()
-    return text.rsplit("failed: ", 1)[-1].strip() or text or type(error).__name__

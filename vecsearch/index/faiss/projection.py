@@ -23,7 +23,8 @@ BYTE = np.float32(127)  # codes run from -127 to 127
 RANGE_SHARE = 0.9999  # share of the training components inside the byte range; the rest is clipped
 RADIUS_MARGIN = 1.05  # vectors up to this multiple of the longest training distance are covered,
 ERROR_MARGIN = 1.25  # and those up to this multiple of the coding error
-ERROR_SHARE = 0.999  # that this share of the training sample stays below
+ERROR_SHARE = 0.999  # that this share of the training sample stays below; with cosine, all of it:
+# no unit vector lies far out, and rows outside the index are scored in every search
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def fit_projection(sample: Vectors, recipe: IndexRecipe, metric: str) -> Project
             else sample.mean(axis=0, dtype=np.float64).astype(np.float32)
         )
         bare = Projection(inner_product, None, empty, center, 0.0, 0.0, 0.0)
-        return _with_bounds(bare, sample)
+        return _with_bounds(bare, sample, metric)
     mean, _, axes = principal_axes(sample, centered=not inner_product)
     center, rows = mean.astype(np.float32), axes[:keep]
     scale = 0.0
@@ -151,15 +152,15 @@ def fit_projection(sample: Vectors, recipe: IndexRecipe, metric: str) -> Project
         padding = -len(rows) % REDUCED_STEP  # FAISS's fast kernels take whole blocks
         rows = np.concatenate([rows * scale, np.zeros((padding, dim))])
     matrix = np.ascontiguousarray(rows, np.float32)
-    return _with_bounds(
-        Projection(inner_product, matrix, -(matrix @ center), center, scale, 0.0, 0.0), sample
-    )
+    fitted = Projection(inner_product, matrix, -(matrix @ center), center, scale, 0.0, 0.0)
+    return _with_bounds(fitted, sample, metric)
 
 
-def _with_bounds(projection: Projection, sample: Vectors) -> Projection:
+def _with_bounds(projection: Projection, sample: Vectors, metric: str) -> Projection:
     radius, error = _radius_and_error(projection, sample)
+    share = 1.0 if metric == "cosine" else ERROR_SHARE
     return replace(
         projection,
         max_radius=float(radius.max()) * RADIUS_MARGIN,
-        max_error=float(np.quantile(error, ERROR_SHARE)) * ERROR_MARGIN,
+        max_error=float(np.quantile(error, share)) * ERROR_MARGIN,
     )

@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Labels, Vectors
+from vecsearch.common.faiss_errors import faiss_reason, is_faiss_error
 from vecsearch.errors import InvalidInputError, RecipeError
 from vecsearch.index.exact import omp_threads
 from vecsearch.index.faiss.graph import BLOCK, add_in_order, link_back
 from vecsearch.index.faiss.grow import growing
-from vecsearch.index.faiss.index import FaissIndex, inner_index, is_faiss_error, reason
+from vecsearch.index.faiss.index import FaissIndex, inner_index
 from vecsearch.index.faiss.projection import Projection, fit_projection
 from vecsearch.index.recipe import IndexRecipe, nlist_rule
+from vecsearch.types import counted
 
 GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, a graph finds the nearest ones
 IVF_CODES = {"float32": "Flat", "fp16": "SQfp16", "sq8": "SQ8", "rabitq": "RaBitQfs"}
@@ -96,7 +98,8 @@ def train_index(
         if not is_faiss_error(error):
             raise  # from the caller's batches or progress
         raise RecipeError(
-            f"recipe '{recipe.name}' cannot be built on {n:,} rows of {dim}: {reason(error)}"
+            f"recipe '{recipe.name}' cannot be built on {counted(n, 'row')} of {dim}: "
+            f"{faiss_reason(error)}"
         ) from error
     if recipe.kind == "hnsw":
         link_back(index.hnsw, n)
@@ -160,7 +163,7 @@ def _fill(
     out_of_range, done = [np.empty(0, np.int64)], 0
     for block in blocks:
         if done + len(block) > n:
-            raise InvalidInputError(f"the data has more than the {n:,} rows announced")
+            raise InvalidInputError(f"the data has more than the {counted(n, 'row')} announced")
         out_of_range.append(np.flatnonzero(~projection.covers(block)) + done)
         stored = projection.rows(block)
         if in_bytes:
@@ -170,7 +173,7 @@ def _fill(
         done += len(block)
         progress(0 if in_bytes else len(block))
     if done != n:
-        raise InvalidInputError(f"the data has {done:,} rows; {n:,} were announced")
+        raise InvalidInputError(f"the data has {counted(done, 'row')}; {n:,} were announced")
     return add_in_order(index, codes, progress) if in_bytes else None, np.concatenate(out_of_range)
 
 

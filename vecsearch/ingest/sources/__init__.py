@@ -12,9 +12,9 @@ How to add a kind of file:
 4. Add a file of that kind, and a damaged one, to tests/ingest.
 
 Modules: kinds.py (which kind is it?), files.py (paths), documents.py (texts and folders), csv.py,
-csv_types.py, jsonl.py, arrow_files.py, vectors.py, memory.py (tables, frames, texts, matrices),
-dicts.py and row_types.py (rows of Python values), encoding.py (text files), reading.py (options,
-places and the report), base.py (parts -> one stream), plain.py (Arrow types).
+csv_types.py, jsonl.py, arrow_files.py, vectors.py, memory.py (tables, texts, matrices), frames.py,
+dicts.py, row_types.py and values.py (rows of Python values), encoding.py (text files), reading.py
+(options, places and the report), base.py (parts -> one stream), plain.py (Arrow types).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
 from vecsearch.ingest.sources.reading import Place, Places, Reading
+from vecsearch.storage.schema import MARKED, is_marked
 from vecsearch.storage.widening import MisfitError, first_misfit, holds_days, resolve
 from vecsearch.types import BEIR_ID, ID
 
@@ -95,8 +96,6 @@ class Part:
         untyped: Whether the columns are text until they are read (CSV).
         is_file: Whether it is a file or folder, whose rows messages call by its name.
         firsts: Where columns have their first value, for messages, if their types are of values.
-        only_markers: Columns that hold nothing but markers such as NA: missing values where another
-            part has values of a type, and texts otherwise.
     """
 
     name: str
@@ -106,7 +105,6 @@ class Part:
     untyped: bool = False
     is_file: bool = False
     firsts: Mapping[str, str] | None = None
-    only_markers: frozenset[str] = frozenset()
 
     def place_of(self, column: str) -> str:
         """Where a column has its first value, as well as that is known."""
@@ -184,7 +182,7 @@ def unified(parts: Sequence[Part]) -> pa.Schema:
         require_unique([name for name, _ in columns], part.name)
         for name, kind in columns:
             holders.setdefault(name, []).append((part, kind))
-    return pa.schema([pa.field(name, _common_type(name, held)) for name, held in holders.items()])
+    return pa.schema([_common_field(name, held) for name, held in holders.items()])
 
 
 def require_unique(names: Sequence[str], part_name: str) -> None:
@@ -196,10 +194,15 @@ def require_unique(names: Sequence[str], part_name: str) -> None:
         )
 
 
+def _common_field(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.Field:
+    common = _common_type(name, held)
+    marked = pa.types.is_null(common) and any(
+        is_marked(part.schema.field(name)) for part, _ in held
+    )
+    return pa.field(name, common, metadata=MARKED if marked else None)
+
+
 def _common_type(name: str, held: list[tuple[Part, pa.DataType]]) -> pa.DataType:
-    typed = [(part, kind) for part, kind in held if name not in part.only_markers]
-    if not all(pa.types.is_null(kind) or is_text(kind) for _, kind in typed):
-        held = typed
     first, common = held[0]
     if any(is_json(kind) for _, kind in held):
         return JSON
@@ -247,6 +250,12 @@ def _stream(
             if file is None:
                 raise
             reading.fail(error, Place(file))
+
+
+def conform_item(item: pa.RecordBatch | Located, schema: pa.Schema, name: str) -> Located:
+    """What a part gave, in that schema: see `conform`."""
+    found = item if isinstance(item, Located) else Located(item, ())
+    return replace(found, batch=conform(found.batch, schema, name))
 
 
 def conform(

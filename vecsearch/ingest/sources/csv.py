@@ -26,6 +26,7 @@ from vecsearch.ingest.sources.base import (
 from vecsearch.ingest.sources.csv_types import Cells, ColumnType
 from vecsearch.ingest.sources.encoding import MAX_TEXT, TextFile
 from vecsearch.ingest.sources.reading import CsvOptions, Place, Reading
+from vecsearch.types import counted
 
 SNIFFED = 100  # lines that tell what separates the cells
 
@@ -102,7 +103,7 @@ def _part(table: _Table, file: SourceFile) -> Part:
         for number, column in enumerate(columns):
             if column.known is None:  # the others were seen above
                 column.see(cells, number)
-    schema = pa.schema([(name, column.type()) for name, column in zip(names, columns, strict=True)])
+    schema = pa.schema([column.field() for column in columns])
 
     def read(wanted: pa.Schema) -> Batches:
         for cells in table.blocks(names, noting=False):
@@ -111,10 +112,7 @@ def _part(table: _Table, file: SourceFile) -> Part:
             arrays = [cells.converted(number, field) for number, field in enumerate(wanted)]
             yield Located(pa.RecordBatch.from_arrays(arrays, schema=wanted), cells.lines)
 
-    markers = frozenset(
-        name for name, column in zip(names, columns, strict=True) if column.only_markers
-    )
-    return Part(table.file.name, total, schema, read, untyped=True, only_markers=markers)
+    return Part(table.file.name, total, schema, read, untyped=True)
 
 
 def _fitting(cells: Cells, columns: Sequence[ColumnType], noting: Reading | None) -> Cells:
@@ -178,7 +176,8 @@ class _Table:
                 yield line, row
                 continue
             error = InvalidInputError(
-                f"{self.file.name}, line {line}: {len(row)} cells where the header has {width} "
+                f"{self.file.name}, line {line}: {counted(len(row), 'cell')} where the header "
+                f"has {width} "
                 f"(separated by {self.delimiter!r}); quote cells that contain the separator",
                 hint='csv={"delimiter": ...} names another separator',
                 command_hint="--delimiter names another separator",
@@ -211,7 +210,7 @@ class _Table:
                     problem = InvalidInputError(
                         f"{self.file.name}, in the row that starts in line {first_line}: {error}; "
                         "a quote inside a cell is doubled, every opened quote is closed, and a "
-                        f"cell has at most {MAX_TEXT:,} characters"
+                        f"cell has at most {counted(MAX_TEXT, 'character')}"
                     )
                     problem.__cause__ = error
                     self._leave_out(problem, first_line, noting)

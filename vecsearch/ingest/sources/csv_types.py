@@ -4,6 +4,7 @@ A column is an integer (or number, bool, date, time) only if each of its cells i
 would be written out again. "007", "+86" and numbers with more digits than a type holds are text, as
 is everything mixed, except days among moments, which are midnights. An empty cell is null. NA, NaN,
 null, None and #N/A are null in a column that otherwise is not text; in a text column they are text.
+A column of nothing else has no type until its first value comes.
 Where several files are read together, all their cells decide.
 """
 
@@ -11,9 +12,9 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,7 @@ from vecsearch.common.json_arrays import from_json, is_binary, needs_type
 from vecsearch.common.json_column import as_json, is_json
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
+from vecsearch.storage.schema import MARKED
 from vecsearch.types import BEIR_ID, VECTOR
 
 Cell = str | None
@@ -40,13 +42,11 @@ _DAY = r"\d{4}(-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|年\d{1,2}月\d{1,2}日)"
 _TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
 _MOMENT = rf"({_DAY}[T ]|\d{{4}}年\d{{1,2}}月\d{{1,2}}日){_TIME}"
 _INT = Candidate(pa.int64(), r"^(0|-?[1-9]\d{0,18})$")
-# At most 15 digits before the point: a double holds every integer of so many digits, but not
-# every longer one.
-_FLOAT = Candidate(pa.float64(), r"^-?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)([eE][+-]?[12]?\d{1,2})?$")
+_NUMBER = r"((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)"
+_FLOAT = Candidate(pa.float64(), rf"^-?({_NUMBER}([eE][+-]?[0-9]+)?|(?i:inf|infinity))$")
+# Digits before the point that a float of so many bits holds, whatever they are.
+_SAFE_DIGITS = {16: 3, 32: 7, 64: 15}
 _BOOL = Candidate(pa.bool_(), r"^(true|True|TRUE|false|False|FALSE)$")
-_WHOLE = re.compile(r"-?[0-9]+")
-# A number of a column that is known to hold numbers; with leading zeros or a plus it is a code.
-_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _JSON = Candidate(pa.list_(pa.float64()), r"^\s*\[(?s:.*)\]\s*$")
 _CANDIDATES = [
     _INT,
@@ -131,6 +131,7 @@ class ColumnType:
     def __init__(
         self, name: str, id_column: str, text_column: str, known: pa.Schema | None
     ) -> None:
+        self.name = name
         self.known: pa.Field | None = None
         if known is not None and name in known.names:
             field = known.field(name)
@@ -192,18 +193,19 @@ class ColumnType:
                 return
             raise
 
-    @property
-    def only_markers(self) -> bool:
-        """Whether all cells are empty or a marker such as NA, which other files make null."""
-        return self.known is None and self.has_text and not self.has_value and bool(self.candidates)
+    def field(self) -> pa.Field:
+        """The column with the type that all cells have.
 
-    def type(self) -> pa.DataType:
-        """The type that all cells have; the null type for a column without any cell."""
+        It is null where every cell is empty or a marker such as NA: the first value that comes
+        later decides.
+        """
         if self.known is not None:
-            return self.known.type
-        if not self.has_text:
-            return pa.null() if self.candidates else pa.string()
-        return self.candidates[0].type if self.candidates and self.has_value else pa.string()
+            return pa.field(self.name, self.known.type)
+        if not self.candidates:
+            return pa.field(self.name, pa.string())
+        if self.has_value:
+            return pa.field(self.name, self.candidates[0].type)
+        return pa.field(self.name, pa.null(), metadata=MARKED if self.has_text else None)
 
 
 class DateColumn:
@@ -242,23 +244,44 @@ def _wider(kind: pa.DataType) -> list[pa.DataType]:
     return [pa.float64()] if pa.types.is_floating(kind) else []
 
 
-def _is_exact(text: str, value: float) -> bool:
-    """Whether a float is the number that a cell writes, as far as floats have its digits."""
-    if math.isinf(value):
-        return text.strip().lower().lstrip("+-") in ("inf", "infinity")
-    if not _NUMBER.fullmatch(text):
-        return False
-    return not _WHOLE.fullmatch(text) or int(text) == value
+def _require_exact(texts: pa.Array, floats: pa.Array) -> None:
+    """Raises ValueError if a float is not the number that its cell writes, so far as it can be.
+
+    Leading zeros and a plus make a code, not a number. A number beyond the range of floats is none,
+    and one with many digits before the point must be a float's exactly.
+    """
+    more = _SAFE_DIGITS[floats.type.bit_width] - 1
+    plain = rf"^-?((0|[1-9]\d{{0,{more}}})(\.\d*)?|\.\d+)$"
+    if not _all_match(texts, _FLOAT.pattern):
+        raise ValueError("a number has no leading zeros and no plus")
+    unsure = pc.invert(pc.match_substring_regex(texts, plain)).fill_null(False)
+    pairs = zip(texts.filter(unsure).to_pylist(), floats.filter(unsure).to_pylist(), strict=True)
+    for text, value in pairs:
+        if math.isinf(value) and "inf" not in text.lower():
+            raise ValueError("a number is beyond the range of floats")
+        mantissa, _, exponent = text.lower().partition("e")
+        if text.lstrip("-").isdigit() and not -(2**63) <= int(text) < 2**63:
+            raise ValueError("an integer beyond 64 bits does not become a float")
+        if value == 0 and mantissa.strip("-0."):
+            raise ValueError("a number is too close to zero for a float")
+        if not exponent and math.isfinite(value) and Decimal(mantissa) != Decimal(value):
+            raise ValueError("a float does not hold this number")
+
+
+def _all_match(texts: pa.Array, pattern: str | None) -> bool:
+    return bool(pc.all(pc.match_substring_regex(texts, pattern), min_count=0).as_py())
 
 
 def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
-    if not pc.all(pc.match_substring_regex(array, candidate.pattern), min_count=0).as_py():
+    if not _all_match(array, candidate.pattern):
         return False
     if candidate is _JSON:
         return True
     try:
-        iso_dates(array, candidate.type).cast(candidate.type)
-    except pa.ArrowInvalid:  # the 30th of February, or an integer beyond 64 bits
+        converted = iso_dates(array, candidate.type).cast(candidate.type)
+        if candidate is _FLOAT:
+            _require_exact(array, converted)
+    except ValueError:  # the 30th of February, or a number beyond 64 bits
         return False
     return True
 
@@ -284,9 +307,7 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
         raise ValueError("a boolean is written true or false")
     converted = iso_dates(array, kind).cast(kind)
     if pa.types.is_floating(kind):
-        for text, value in zip(array.to_pylist(), converted.to_pylist(), strict=True):
-            if text is not None and not _is_exact(text, value):
-                raise ValueError("a float does not hold this number")
+        _require_exact(array, converted)
     return converted
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,43 +17,57 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of
 from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.row_types import (
+    LARGEST_UNSIGNED,
     PLAIN_KINDS,
     Block,
     Columns,
     Kinds,
     Row,
     Where,
+    type_fits,
+)
+from vecsearch.ingest.sources.values import (
+    array_items,
     is_missing,
     is_nan,
     nanoseconds,
     plain_value,
     row_name,
-    type_fits,
 )
 
 FROM_A_LIST = "give the rows as a list, or as a pyarrow.RecordBatchReader, which states its types"
 _LEFT = {type(None), bool, int, float, str, bytes}  # items of lists that need no conversion
+Failed = Callable[[int, InvalidInputError], None]
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
-def blocks(rows: Iterable[tuple[int, Any]], batch_rows: int, where: Where) -> Iterator[Block]:
+def blocks(
+    rows: Iterable[tuple[int, Any]], batch_rows: int, where: Where, failed: Failed | None = None
+) -> Iterator[Block]:
     """Numbered rows in blocks of batch_rows, or of fewer when they hold much text.
 
+    `failed` is called with rows that are no mappings, which are left out if it returns.
+
     Raises:
-        InvalidInputError: A row is not a mapping.
+        InvalidInputError: A row is not a mapping, and `failed` is None.
     """
-    for block in blocks_of(_mappings(rows, where), batch_rows, _chars):
+    for block in blocks_of(_mappings(rows, where, failed), batch_rows, _chars):
         yield Block([number for number, _ in block], [row for _, row in block])
 
 
-def _mappings(rows: Iterable[tuple[int, Any]], where: Where) -> Iterator[tuple[int, Row]]:
+def _mappings(
+    rows: Iterable[tuple[int, Any]], where: Where, failed: Failed | None
+) -> Iterator[tuple[int, Row]]:
     for number, row in rows:
-        if not isinstance(row, Mapping):
-            raise InvalidInputError(
-                f"{where(number)} is a {type(row).__name__}; the rows before it are dicts: "
-                "make it one"
-            )
-        yield number, row
+        if isinstance(row, Mapping):
+            yield number, row
+            continue
+        error = InvalidInputError(
+            f"{where(number)} is a {type(row).__name__}; the rows before it are dicts: make it one"
+        )
+        if failed is None:
+            raise error
+        failed(number, error)
 
 
 def _chars(row: tuple[int, Row]) -> int:
@@ -79,12 +94,23 @@ def fitting_batch(
     block: Block,
     schema: pa.Schema,
     where: Where,
-    failed: Callable[[int, InvalidInputError], None],
+    failed: Failed,
+    bad: Mapping[int, InvalidInputError] | None = None,
 ) -> tuple[pa.RecordBatch, list[int]]:
     """The rows that fit the schema, and their numbers.
 
-    `failed` is called with those that do not fit, which are left out if it returns.
+    `failed` is called with those that do not fit, which are left out if it returns. `bad` holds
+    the errors of rows that are known not to fit.
     """
+    bad = {} if bad is None else bad
+    left_out = bad.keys() & set(block.numbers) if bad else set()
+    for number in sorted(left_out):
+        failed(number, bad[number])
+    if left_out:
+        kept = [
+            pair for pair in zip(block.numbers, block.rows, strict=True) if pair[0] not in left_out
+        ]
+        block = Block([number for number, _ in kept], [row for _, row in kept])
     try:
         return to_batch(block, schema, where), block.numbers
     except InvalidInputError:
@@ -104,6 +130,7 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
     if is_json(field.type):
         return _json_column(values, field, numbers, where)
+    given = values
     kinds = set(map(type, values))
     if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
         try:
@@ -116,14 +143,22 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
     try:
         return pa.array(values, field.type)
     except _CONVERSION_ERRORS as error:
-        for number, value in zip(numbers, values, strict=True):
+        if pa.types.is_floating(field.type):  # Arrow takes no integers beyond 2**53, equal or not
+            floats = [_equal_float(value) for value in values]
+            if any(map(operator.is_not, floats, values)):
+                return to_array(floats, field, numbers, where)
+        for number, value, original in zip(numbers, values, given, strict=True):
             try:
                 pa.array([value], field.type)
             except _CONVERSION_ERRORS as reason:
+                Kinds(f"column {field.name!r}", where, is_column=True).see([original], number)
                 raise InvalidInputError(
-                    f"{where(number)}, column {field.name!r}: {_explained(reason)}"
+                    f"{where(number)}, column {field.name!r}: "
+                    f"{_explained(reason, original, field.type)}"
                 ) from reason
-        raise InvalidInputError(f"column {field.name!r}: {_explained(error)}") from error
+        raise InvalidInputError(
+            f"column {field.name!r}: {_explained(error, None, field.type)}"
+        ) from error
 
 
 def _name_picture(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> None:
@@ -175,11 +210,9 @@ def _for_arrow(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _for_arrow(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return (
-            value.astype(value.dtype.newbyteorder("="))
-            if value.dtype.kind in "iuf"
-            else value.tolist()
-        )
+        if value.dtype.kind in "iuf":
+            return value.astype(value.dtype.newbyteorder("="))
+        return [_for_arrow(item) for item in array_items(value)]
     return value
 
 
@@ -194,12 +227,20 @@ def _with_moments(value: Any) -> Any:
     return value
 
 
-def _explained(error: BaseException) -> str:
+def _equal_float(value: Any) -> Any:
+    """The float that a large integer equals; other values as they are."""
+    is_large = type(value) is int and 2**53 < abs(value) <= LARGEST_UNSIGNED
+    return float(value) if is_large and int(float(value)) == value else value
+
+
+def _explained(error: BaseException, value: Any, kind: pa.DataType) -> str:
     if isinstance(error, UnicodeEncodeError):
         letter = error.object[error.start]
         return f"the text has {letter!r}, half a character (a lone surrogate); replace it"
-    if isinstance(error, OverflowError):
-        return "the integer is outside the 64-bit range; make it a str"
+    if isinstance(value, (int, np.integer)):
+        return f"the integer {value} cannot be stored as {kind} without a change; make it a str"
+    if isinstance(error, OverflowError) or "PyLong is too large" in str(error):
+        return f"an integer is outside the range of {kind}; make it a str"
     return str(error)
 
 
@@ -207,28 +248,39 @@ def rows_part(
     rows: Sequence[Any], name: str, batch_rows: int, known: pa.Schema | None, reading: Reading
 ) -> Part:
     """A list of dicts. All of them are read for the types before the first is converted."""
-    columns = Columns(row_name, known)
-    for block in blocks(enumerate(rows), batch_rows, row_name):
+    columns = Columns(row_name, known, lenient=reading.skips)
+    for block in blocks(enumerate(rows), batch_rows, row_name, _passing(reading)):
         columns.see(block)
     schema = columns.schema(known, first_kind=reading.skips)
 
     def read(wanted: pa.Schema) -> Batches:
-        for block in blocks(enumerate(rows), batch_rows, row_name):
-            yield _located(block, schema, reading)
+        for block in blocks(enumerate(rows), batch_rows, row_name, _noting(reading)):
+            yield located(block, schema, reading, columns.bad)
 
     return Part(name, len(rows), schema, read)
 
 
-def _located(block: Block, schema: pa.Schema, reading: Reading) -> Located:
-    batch, numbers = fitting_batch(block, schema, row_name, _noting(reading))
+def located(
+    block: Block,
+    schema: pa.Schema,
+    reading: Reading,
+    bad: Mapping[int, InvalidInputError] | None = None,
+) -> Located:
+    """The rows that fit the schema; those that do not are noted, or raised."""
+    batch, numbers = fitting_batch(block, schema, row_name, _noting(reading), bad)
     if reading.given is None:
         return Located(batch, numbers)
     rows = dict(zip(block.numbers, block.rows, strict=True))
     return Located(batch, numbers, [rows[number].keys() for number in numbers])
 
 
-def _noting(reading: Reading) -> Callable[[int, InvalidInputError], None]:
+def _noting(reading: Reading) -> Failed:
     return lambda number, error: reading.fail(error, Place(row=number))
+
+
+def _passing(reading: Reading) -> Failed | None:
+    """What to do about a bad row in a first pass, if another notes it."""
+    return (lambda number, error: None) if reading.skips else None
 
 
 def iterator_part(
@@ -238,21 +290,21 @@ def iterator_part(
 
     The first batch decides columns and types; a later row that does not fit them is an error.
     """
-    stream = blocks(enumerate(rows), batch_rows, row_name)
+    stream = blocks(enumerate(rows), batch_rows, row_name, _noting(reading))
     first = next(stream, Block([], []))
-    columns = Columns(row_name, known)
+    columns = Columns(row_name, known, lenient=reading.skips)
     columns.see(first)
     schema = columns.schema(known, first_kind=reading.skips)
 
     def read(wanted: pa.Schema) -> Batches:
         if first.rows:
-            yield _located(first, schema, reading)
+            yield located(first, schema, reading, columns.bad)
         for block in stream:
             if not reading.skips:
                 _check_fits(block, schema)
             else:
                 block = _fitting(block, schema, reading)
-            yield _located(block, schema, reading)
+            yield located(block, schema, reading)
 
     return Part(name, None, schema, read)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -39,7 +41,7 @@ def read_jsonl(file: SourceFile) -> Part:
         if not file.reading.skips:
             raise error
 
-    columns, total = Columns(where, file.known), 0
+    columns, total = Columns(where, file.known, lenient=file.reading.skips), 0
     typed = _Typed(file.known)
     dates: dict[str, DateColumn] = {}
     for block in blocks(_objects(text, noted), file.batch_rows, where):
@@ -59,7 +61,7 @@ def read_jsonl(file: SourceFile) -> Part:
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks(_objects(text, read_before), file.batch_rows, where):
-            batch, numbers = fitting_batch(block, schema, where, noted)
+            batch, numbers = fitting_batch(block, schema, where, noted, columns.bad)
             arrays = [
                 column
                 if column.type == field.type
@@ -84,7 +86,9 @@ def _dated(schema: pa.Schema, dates: dict[str, DateColumn], file: SourceFile) ->
 
     Ids and texts to embed stay texts, and so do columns that are known to be.
     """
-    known = {} if file.known is None else {field.name: field.type for field in file.known}
+    known = {
+        field.name: field.type for field in file.known or () if not pa.types.is_null(field.type)
+    }
     fields = []
     for field in schema:
         found = dates[field.name].type() if is_text(field.type) else None
@@ -167,6 +171,8 @@ def _objects(
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
         row = _DECODER.decode(line)
+        if _LARGE_EXPONENT.search(line):
+            _CAREFUL_DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise InvalidInputError(
             f"{where}: not JSON: {error.msg} at column {error.colno}"
@@ -181,4 +187,14 @@ def _object(line: str, where: str) -> dict[str, Any]:
     return row
 
 
+def _exact_float(text: str) -> float:
+    """A number. Raises ValueError for one that Python would make infinity or zero."""
+    value = float(text)
+    if math.isinf(value) or (value == 0 and text.lower().partition("e")[0].strip("-0.")):
+        raise ValueError(f"the number {text} is outside the range of 64-bit floats")
+    return value
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
+_LARGE_EXPONENT = re.compile(r"\d[eE][+-]?\d{3}")
+_CAREFUL_DECODER = json.JSONDecoder(parse_float=_exact_float)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources import memory, vectors
+from vecsearch.ingest.sources import frames, memory, vectors
 from vecsearch.ingest.sources.base import Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
@@ -66,15 +66,15 @@ class Opener:
         if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
             return [memory.dataset_part(data, name)]
         if library == "pandas" and kind == "DataFrame":
-            return [memory.pandas_part(data, self.known)]
+            return [frames.pandas_part(data, self.known, self.reading)]
         if library == "polars" and kind == "LazyFrame":
-            return [memory.lazy_frame_part(data, self.batch_rows)]
+            return [frames.lazy_frame_part(data, self.batch_rows)]
         if isinstance(data, (pa.Array, pa.ChunkedArray)):
             return [memory.column_part(data, name, self.text_column)]
         if kind == "Series" and library in ("pandas", "polars"):
             return self._items(data.to_list())
         if kind == "DataFrame" and library == "polars":
-            return [memory.polars_part(data, self.known)]
+            return [frames.polars_part(data, self.known, self.reading)]
         if hasattr(data, "__arrow_c_stream__"):
             return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
@@ -158,7 +158,11 @@ class Opener:
         ):
             return self._paths(items)
         if isinstance(first, str):
-            return [memory.texts_part(items, name, total, self.batch_rows, self.text_column)]
+            return [
+                memory.texts_part(
+                    items, name, total, self.batch_rows, self.text_column, self.reading
+                )
+            ]
         if is_picture(first):
             rows = ({self.text_column: item} for item in items)
             if is_list:
@@ -167,9 +171,9 @@ class Opener:
         if isinstance(first, (pa.Table, pa.RecordBatch)):
             return [memory.tables_part(first, items, name)]
         if type(first).__name__ == "DataFrame" and _library(first) in ("pandas", "polars"):
-            return [memory.frames_part(items, name, self.known)]
+            return [frames.frames_part(items, name, self.known, self.reading)]
         if isinstance(first, (list, tuple)) or hasattr(first, "__array__"):
-            return [memory.vectors_part(first, items, name, total, self.batch_rows)]
+            return [memory.vectors_part(first, items, name, total, self.batch_rows, self.reading)]
         raise InvalidInputError(f"data is {name} of {type(first).__name__}. {ACCEPTED}")
 
     def _paths(self, items: Iterable[Any]) -> list[Part]:

@@ -46,6 +46,10 @@ def _without_encoding(kind: pa.DataType) -> pa.DataType:
         return pa.list_(_without_encoding(kind.value_type))
     if types.is_struct(kind):
         return pa.struct([pa.field(field.name, _without_encoding(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(
+            _without_encoding(kind.key_type), _without_encoding(kind.item_type), kind.keys_sorted
+        )
     if types.is_timestamp(kind) and kind.tz is not None:
         pa.scalar(0, kind).as_py()  # refuse an unknown zone here, not when a value is read
     return kind
@@ -67,8 +71,8 @@ def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return plain_array(array.dictionary, kind).take(array.indices)
     if pa.types.is_run_end_encoded(array.type):
         return plain_array(pc.run_end_decode(array), kind)
-    if _has_views(array.type):
-        return _without_views(array, kind)
+    if _has_encodings(array.type):
+        return _rebuilt(array, kind)
     return array if array.type == kind else array.cast(kind)
 
 
@@ -113,38 +117,58 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def _has_views(kind: pa.DataType) -> bool:
-    """Whether lists in it are views, at any depth."""
-    if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
+def _has_encodings(kind: pa.DataType) -> bool:
+    """Whether there is something in a nested type that Arrow's own cast does not convert."""
+    types = pa.types
+    if types.is_list_view(kind) or types.is_large_list_view(kind) or types.is_map(kind):
         return True
-    return any(_has_views(kind.field(number).type) for number in range(kind.num_fields))
+    inner = [kind.field(number).type for number in range(kind.num_fields)]
+    return any(
+        types.is_dictionary(each) or types.is_run_end_encoded(each) or _has_encodings(each)
+        for each in inner
+    )
 
 
-def _without_views(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The same values in plain lists, built from values and lengths.
+def _rebuilt(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The same nested values, built from their parts, of which each is made plain.
 
-    pyarrow's own cast leaves out the last offset. Views may overlap, so that a small array holds
-    many values: too many are refused.
+    List views may overlap, so that a small array holds many values: too many are refused.
     """
-    if pa.types.is_struct(array.type) and pa.types.is_struct(kind):
+    types = pa.types
+    mask = array.is_null()
+    if types.is_struct(array.type) and types.is_struct(kind):
         children = [
             plain_array(child, kind.field(number).type)
             for number, child in enumerate(array.flatten())
         ]
-        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null())
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=mask)
+    if types.is_fixed_size_list(array.type) and types.is_fixed_size_list(kind):
+        size = kind.list_size
+        values = array.values.slice(array.offset * size, len(array) * size)
+        values = plain_array(values, kind.value_type)
+        return pa.FixedSizeListArray.from_arrays(values, type=kind, mask=mask)
+    is_map = types.is_map(array.type) and types.is_map(kind)
+    if not (types.is_list(kind) or types.is_large_list(kind) or is_map):
         raise pa.ArrowInvalid(
-            f"{array.type} cannot be read as {kind}: convert the views to lists first"
+            f"{array.type} cannot be read as {kind}: convert what it holds to plain lists first"
         )
-    lengths = pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64)
+    if is_map:
+        lengths = np.where(mask, 0, np.diff(array.offsets)).astype(np.int64)
+    else:
+        lengths = pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64)
     if lengths.sum() > MAX_VIEWED:
         raise pa.ArrowInvalid(
-            f"its views hold {lengths.sum():,} values in {len(array):,} rows: "
-            "convert them to lists first"
+            f"its lists hold {lengths.sum():,} values in {len(array):,} rows: give fewer rows"
         )
-    large = pa.types.is_large_list(kind)
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    offsets = pa.array(ends, pa.int64() if large else pa.int32())
-    values = plain_array(array.flatten(), kind.value_type)
-    lists = pa.LargeListArray if large else pa.ListArray
-    return lists.from_arrays(offsets, values, type=kind, mask=array.is_null())
+    offsets = pa.array(ends, pa.int64() if types.is_large_list(kind) else pa.int32())
+    if is_map:
+        starts = array.offsets.to_numpy()[:-1]  # into keys and items, which slices share
+        entries = pa.array(np.repeat(starts - ends[:-1], lengths) + np.arange(ends[-1]))
+        keys = plain_array(array.keys, kind.key_type).take(entries)
+        items = plain_array(array.items, kind.item_type).take(entries)
+        return pa.MapArray.from_arrays(offsets, keys, items, type=kind, mask=mask)
+    lists = pa.LargeListArray if types.is_large_list(kind) else pa.ListArray
+    return lists.from_arrays(
+        offsets, plain_array(array.flatten(), kind.value_type), type=kind, mask=mask
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import array
+import copy
 import datetime as dt
 import decimal
 import uuid
@@ -16,7 +16,15 @@ import pyarrow as pa
 
 from vecsearch.common.json_column import JSON, is_json
 from vecsearch.common.pictures import is_picture
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources.values import (
+    array_items,
+    is_missing,
+    is_nan,
+    nanoseconds,
+    plain_value,
+)
 
 Row = Mapping[str, Any]
 Where = Callable[[int], str]
@@ -49,6 +57,7 @@ _WIDER = {
     "UUID": "str",
     "picture": "bytes",
 }
+LARGEST, LARGEST_UNSIGNED, LEAST = 2**63 - 1, 2**64 - 1, -(2**63)  # 64-bit integers
 _NUMBERS = {"int", "float16", "float32", "float"}
 PLAIN_KINDS: dict[type, str] = {
     type(None): "null",
@@ -72,39 +81,6 @@ _BY_BASE: list[tuple[type, str]] = [
 ]
 
 
-def plain_value(value: Any) -> Any:
-    """Tensors, Series and arrays of other libraries as numpy arrays, one value as itself.
-
-    Masked values of a masked array become None.
-
-    Other values are returned as they are.
-    """
-    if isinstance(value, np.ma.MaskedArray):
-        return value.tolist() if np.ma.getmaskarray(value).any() else value.data
-    if isinstance(value, (str, bytes, list, tuple, dict, np.ndarray, np.generic)):
-        return value
-    if isinstance(value, array.array):
-        return np.asarray(value)
-    if hasattr(value, "__array__") and hasattr(value, "shape"):
-        if hasattr(value, "detach"):  # a torch tensor, maybe on a GPU or with a gradient
-            value = value.detach().cpu()
-            value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-        found = np.asarray(value)
-        return found[()] if found.ndim == 0 else found
-    return value
-
-
-def nanoseconds(value: Any) -> bool:
-    """Whether a time or a difference of times is finer than microseconds."""
-    if isinstance(value, (np.datetime64, np.timedelta64)):
-        return bool(value.astype(f"{value.dtype.kind}8[us]") != value)
-    return bool(getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0))
-
-
-def row_name(number: int) -> str:
-    return f"row {number}"
-
-
 @dataclass
 class Block:
     """Consecutive rows, with their numbers."""
@@ -119,10 +95,18 @@ class Columns:
     Args:
         where: What messages call a row.
         known: Types of columns that are known already; those of JSON take any value.
+        lenient: Whether rows that hold what cannot be stored are collected, not raised.
+
+    Attributes:
+        bad: The errors of such rows, by the rows' numbers. They do not count for the types.
     """
 
-    def __init__(self, where: Where, known: pa.Schema | None = None) -> None:
+    def __init__(
+        self, where: Where, known: pa.Schema | None = None, *, lenient: bool = False
+    ) -> None:
         self.where = where
+        self.lenient = lenient
+        self.bad: dict[int, InvalidInputError] = {}
         self.json = {field.name for field in known or () if is_json(field.type)}
         self.kinds: dict[str, Kinds] = {}
         self.first_row: int | None = None
@@ -136,19 +120,43 @@ class Columns:
         self.first_row = block.numbers[0] if self.first_row is None else self.first_row
         for name in dict.fromkeys(chain.from_iterable(block.rows)):
             if not isinstance(name, str):
-                number = next(
-                    n for n, row in zip(block.numbers, block.rows, strict=True) if name in row
-                )
-                raise InvalidInputError(
+                self._refuse_name(block, name)
+                continue
+            kinds = self.kinds.setdefault(name, self._kinds_of(name))
+            if name in self.json:
+                continue
+            values = [row.get(name) for row in block.rows]
+            before = copy.deepcopy(kinds) if self.lenient else kinds
+            try:
+                kinds.see(values, block.numbers)
+            except InvalidInputError:
+                if not self.lenient:
+                    raise
+                self.kinds[name] = before
+                self._see_one_by_one(before, values, block.numbers)
+
+    def _kinds_of(self, name: str) -> Kinds:
+        return Kinds(f"column {name!r}", self.where, is_column=True)
+
+    def _refuse_name(self, block: Block, name: object) -> None:
+        for number, row in zip(block.numbers, block.rows, strict=True):
+            if name in row:
+                error = InvalidInputError(
                     f"{self.where(number)}: the column name {name!r} is a {type(name).__name__}; "
                     "it must be a str"
                 )
-            kinds = self.kinds.setdefault(
-                name, Kinds(f"column {name!r}", self.where, is_column=True)
-            )
-            if name in self.json:
-                continue
-            kinds.see([row.get(name) for row in block.rows], block.numbers)
+                if not self.lenient:
+                    raise error
+                self.bad.setdefault(number, error)
+
+    def _see_one_by_one(self, kinds: Kinds, values: list[Any], numbers: list[int]) -> None:
+        for number, value in zip(numbers, values, strict=True):
+            try:
+                Kinds(kinds.name, self.where, is_column=True).see([value], number)
+            except InvalidInputError as error:
+                self.bad.setdefault(number, error)
+            else:
+                kinds.see([value], number)
 
     def types(
         self, known: pa.Schema | None = None, *, first_kind: bool = False
@@ -212,10 +220,15 @@ class Kinds:
         self.items: Kinds | None = None
         self.fields: dict[str, Kinds] = {}
         self.digits = self.scale = 0  # of decimals: before and after the point
+        self.most = 0  # of integers
+        self.large_row: int | None = None  # of the first integer beyond int64
+        self.negative_row: int | None = None
 
     def see(self, values: Sequence[Any], numbers: Sequence[int] | int) -> None:
         """Look at values; `numbers` are the numbers of their rows, or the one row of them all."""
         plain = {PLAIN_KINDS.get(kind) for kind in set(map(type, values))}
+        if "int" in plain:
+            self._see_integers(values, numbers)
         if None not in plain and plain <= self.first.keys():
             return
         for index, value in enumerate(values):
@@ -226,6 +239,32 @@ class Kinds:
             if kind is None:
                 kind = self._look_inside(value, number)
             self.first.setdefault(kind, number)
+
+    def _see_integers(self, values: Sequence[Any], numbers: Sequence[int] | int) -> None:
+        """Note the range of the integers. Raises InvalidInputError for one beyond 64 bits."""
+        found = [value for value in values if type(value) is int]
+        least, most = min(found), max(found)
+        if least < 0 or most > LARGEST:
+            for index, value in enumerate(values):
+                if type(value) is int and (value < 0 or value > LARGEST):
+                    self._see_integer(
+                        value, numbers if isinstance(numbers, int) else numbers[index]
+                    )
+        self.most = max(self.most, most, -least)
+
+    def _see_integer(self, value: int, number: int) -> None:
+        if not LEAST <= value <= LARGEST_UNSIGNED:
+            raise InvalidInputError(
+                f"{self.where(number)}, {self.name}: the integer {shown(value)} is outside the "
+                "64-bit range; make it a str",
+                hint="or a value of a JSON column: create(..., json_columns=[...])",
+                command_hint="or a value of a JSON column: start with --json-column NAME",
+            )
+        self.most = max(self.most, abs(value))
+        if value < 0 and self.negative_row is None:
+            self.negative_row = number
+        if value > LARGEST and self.large_row is None:
+            self.large_row = number
 
     def _look_inside(self, value: Any, number: int) -> str:
         value = plain_value(value)
@@ -258,6 +297,8 @@ class Kinds:
             return "picture"
         for base, kind in _BY_BASE:
             if isinstance(value, base):
+                if kind == "int" and isinstance(value, (int, np.integer)):
+                    self._see_integer(int(value), number)
                 return kind
         raise InvalidInputError(
             f"{self.where(number)}, {self.name}: a value of type {type(value).__name__} cannot be "
@@ -288,14 +329,21 @@ class Kinds:
             )
         if value.dtype.kind in "iu" or value.dtype.name in ("float16", "float32", "float64"):
             kind = "int" if value.dtype.kind in "iu" else value.dtype.name.replace("64", "")
+            if kind == "int" and len(value):
+                self._of_items()._see_integer(int(value.min()), number)
+                self._of_items()._see_integer(int(value.max()), number)
             self._of_items().first.setdefault(kind, number)
         else:
-            self._of_items().see(value.tolist(), number)
+            self._of_items().see(array_items(value), number)
         return "list"
 
     def _of_items(self) -> Kinds:
         self.items = self.items or Kinds(f"the lists of {self.name}", self.where)
         return self.items
+
+    @property
+    def _holds(self) -> str:
+        return "hold" if self.name.startswith("the lists") else "holds"
 
     def first_place(self) -> str:
         """Where the first value is; "" where all are null."""
@@ -322,6 +370,11 @@ class Kinds:
             kinds.discard("date")  # days are midnights among datetimes
         if first_kind and len(kinds) > 1 and not kinds <= _NUMBERS:
             kinds = {next(kind for kind in self.first if kind != "null")}
+        if kinds == {"int"} and self.large_row is not None:
+            return self._large_integers(first_kind)
+        if kinds == {"decimal", "int"}:  # as decimals, which hold integers
+            self.digits = max(self.digits, len(str(self.most)))
+            kinds = {"decimal"}
         if len(kinds) > 1 and kinds <= _NUMBERS:
             return pa.float32() if kinds == {"float16", "float32"} else pa.float64()
         if len(kinds) > 1:
@@ -329,7 +382,7 @@ class Kinds:
                 (kind, row) for kind, row in self.first.items() if kind != "null"
             ][:2]
             raise InvalidInputError(
-                f"{self.name} holds {kind} in {self.where(row)} and {other} in "
+                f"{self.name} {self._holds} {kind} in {self.where(row)} and {other} in "
                 f"{self.where(other_row)}; one column holds one type, and None where there is no "
                 "value",
                 hint="a JSON column holds any: create(..., json_columns=[...])",
@@ -346,17 +399,17 @@ class Kinds:
             return (pa.decimal128 if digits <= 38 else pa.decimal256)(digits, self.scale)
         return _SCALARS[next(iter(kinds), "null")]
 
-
-def is_missing(value: Any) -> bool:
-    """Whether it is the missing value of pandas or numpy; pandas is not imported for it."""
-    return type(value).__name__ in ("NaTType", "NAType") or (
-        isinstance(value, (np.datetime64, np.timedelta64)) and bool(np.isnat(value))
-    )
-
-
-def is_nan(value: Any) -> bool:
-    """Whether it is NaN, which means a missing value in a column, as in a frame of pandas."""
-    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+    def _large_integers(self, first_kind: bool) -> pa.DataType:
+        """The type of integers beyond int64: without a sign."""
+        if self.negative_row is None or self.large_row is None:
+            return pa.uint64()
+        if first_kind:
+            return pa.int64() if self.negative_row < self.large_row else pa.uint64()
+        raise InvalidInputError(
+            f"{self.name} {self._holds} an integer beyond {LARGEST} in "
+            f"{self.where(self.large_row)} and a negative one in {self.where(self.negative_row)}, "
+            "and no type of integers holds both: make them str"
+        )
 
 
 def type_fits(found: pa.DataType, known: pa.DataType) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.faiss_errors import faiss_reason
 from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Part, SourceFile
@@ -106,7 +107,7 @@ def read_faiss(file: SourceFile) -> Part:
         index = faiss.read_index(str(file.path))
     except RuntimeError as error:
         raise InvalidInputError(
-            f"{file.name} is not a whole FAISS index of float vectors: {_reason(error)}"
+            f"{file.name} is not a whole FAISS index of float vectors: {faiss_reason(error)}"
         ) from error
     return faiss_part(index, file.name, file.batch_rows, file.reading.id_column)
 
@@ -137,7 +138,7 @@ def faiss_part(index: Any, name: str, batch_rows: int, id_column: str = ID) -> P
     except RuntimeError as error:
         raise InvalidInputError(
             f"{name} is a {type(inner).__name__}, which does not give its vectors back: "
-            f"{_reason(error)}"
+            f"{faiss_reason(error)}"
         ) from error
     numbers = keys if ids is None else ids
     return _numbered(name, numbers, int(inner.d), batch_rows, vectors, id_column)
@@ -209,8 +210,3 @@ def _numbered(
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return Part(name, len(ids), schema, read)
-
-
-def _reason(error: BaseException) -> str:
-    """The last part of a FAISS error; the parts before it name places in FAISS's source."""
-    return str(error).strip().rpartition("\n")[2].rpartition("Error: ")[2] or type(error).__name__

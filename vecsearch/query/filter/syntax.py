@@ -24,6 +24,7 @@ from sqlglot.parsers.duckdb import DuckDBParser
 from vecsearch.common.deadline import check_time
 from vecsearch.errors import FilterError, VecsearchError
 from vecsearch.query.filter.values import Literal, number, shorten
+from vecsearch.types import counted
 
 MAX_TERMS = 100_000  # constants in a where: about half a second to read
 MAX_TEXT = 16_000_000  # characters of a where, its lists of constants included
@@ -131,12 +132,14 @@ class Syntax:
             raise FilterError(f"the filter is not valid Unicode: {error}") from None
         if len(text) > MAX_TEXT:
             raise FilterError(
-                f"the filter has {len(text):,} characters; at most {MAX_TEXT:,} are allowed"
+                f"the filter has {counted(len(text), 'character')}; at most {MAX_TEXT:,} are "
+                "allowed"
             )
         syntax = _PIECES.sub(self._take_list, text)
         if len(syntax) > MAX_SYNTAX:
             raise FilterError(
-                f"the filter has {len(syntax):,} characters without its lists of constants; at "
+                f"the filter has {counted(len(syntax), 'character')} without its lists of "
+                "constants; at "
                 f"most {MAX_SYNTAX:,} are allowed: {FLATTER}"
             )
         self.tree = self._parse(syntax)
@@ -246,7 +249,8 @@ def _count_constants(text: str, room: int) -> int:
 def _check_terms(count: int) -> None:
     if count > MAX_TERMS:
         raise FilterError(
-            f"the filter has more than {MAX_TERMS:,} constants, which is the most that SQL text "
+            f"the filter has more than {counted(MAX_TERMS, 'constant')}, which is the most that "
+            "SQL text "
             "may hold",
             hint="give long lists of ids as ids=, which takes millions, and other long lists as "
             "pyarrow.compute.field(name).isin(values)",

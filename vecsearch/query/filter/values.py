@@ -57,11 +57,21 @@ _WRITTEN = re.compile(
     r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))"
     r"([0-9]{4})(?:/|-|年)([0-9]{1,2})(?:/|-|月)([0-9]{1,2})(?:日|(?![0-9]))[T ]*(.*)"
 )
+_HALF_WIDTH = str.maketrans("０１２３４５６７８９／－．", "0123456789/-.")
+_DAY, _MONTH = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
+_NAMED = "(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]{0,6}"
 _LIKE_A_DATE = re.compile(
-    r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))"
-    r"(\d{4} ?[-/.] ?\d{1,2} ?[-/.] ?\d{1,2}(?!\d)"
-    r"|\d{4} ?年 ?\d{1,2} ?月"
-    r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d))"
+    r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))(?:"
+    r"\d{4} ?[-/.] ?\d{1,2} ?[-/.] ?\d{1,2}(?!\d)"
+    r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d)"
+    # Years of two digits, in any order; 1.2.3 is more often a version.
+    rf"|(?=\d\d?[-/]|\d\d\.\d\d\.\d\d)(?:\d\d([-/.]){_MONTH}\1{_DAY}"
+    rf"|{_DAY}([-/.]){_MONTH}\2\d\d|{_MONTH}([-/.]){_DAY}\3\d\d)(?![-/.]?\d)"
+    r"|(?:民[国國]|令和|平成|昭和)? ?(?:\d{1,4}|元) ?年 ?\d{1,2} ?月"
+    rf"|(?:19|20)\d\d(?:/{_MONTH}|-[1-9])(?![-/\d])"
+    rf"|{_DAY}[- .]{{1,2}}{_NAMED}[-, .]{{1,2}}\d{{2,4}}|{_NAMED}[ .]{{1,2}}{_DAY},? \d{{4}}"
+    r")",
+    re.IGNORECASE,
 )
 
 
@@ -245,10 +255,10 @@ def _iso(text: str) -> str:
 def looks_like_a_date(text: str) -> bool:
     """Whether a text begins like a date whose letters do not sort as its days do: 2024/3/5.
 
-    Also those that are never read as dates: 2024.3.5, 2024年3月, 2024年3月5号, 5/3/2024, and dates
-    in full-width digits.
+    Also those that are never read as dates: 2024.3.5, 24/3/5, 2024/3, 2024年3月, 2024年3月5号,
+    5/3/2024, 5 Mar 2024, and dates in full-width characters.
     """
-    return _LIKE_A_DATE.match(text) is not None
+    return _LIKE_A_DATE.match(text.translate(_HALF_WIDTH)) is not None
 
 
 def _offset(text: str | None) -> timedelta | None:

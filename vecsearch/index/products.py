@@ -1,0 +1,275 @@
+"""The nearest rows of many queries at once, by products of matrices.
+
+A row is read once for hundreds of queries, which is four times as fast as query by query. The
+products are float32, so their errors differ from those of other ways to sum. So what is found here
+are candidates: every row that may be among the k best in exact arithmetic. The caller gives each
+its final score.
+
+Proof. Let E bound the error of a product. The k rows with the best products, the least of them t,
+have true scores of at least t - E. A row that is left out has a product below t - 2E, so its true
+score is below t - E: there are k better ones. While rows are still coming, the k-th best so far is
+at most t, so nothing is left out too early.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vectors
+from vecsearch.common.deadline import check_time
+from vecsearch.common.engines import engine_for
+
+LEAST_QUERIES = 4  # from so many queries on, products are faster than one query after another
+MOST_K = 2048  # for more, what is kept of the products is most of the work
+BLOCK_ROWS = 4096  # rows of a product: it stays in the cache of a core
+FEW_QUERIES = 48  # up to so many are multiplied from the other side, in two thirds of the time
+GROUP_QUERIES = 256  # queries of a product, at most
+GROUP_HITS = 262_144  # rows kept for the queries of a group: fewer queries for a larger k
+PART = 512  # products whose maximum is compared first
+LARGE_K, SMALL_PART = 256, 128  # a large k finds rows in most parts, so they are smaller
+CROWDED = 8  # a query for which so many times k rows are near the k-th is left to the caller
+CROWDED_ROWS = 4096  # and more than this
+
+Candidates = list[Positions | None]
+Wide = npt.NDArray[np.float64]
+Errors = Callable[[Vectors, float], Wide]
+
+
+def candidates(
+    parts: Sequence[tuple[StoredVectors, int, Mask | None]],
+    queries: Vectors,
+    k: int,
+    errors: Errors,
+    euclidean: bool,
+    threads: int,
+) -> Candidates:
+    """Every row that may be one of the k best, for each query.
+
+    Args:
+        parts: Vectors, float32 or float16 (n, dim); the position of the first; and which may be
+            found, None for all.
+        queries: float32 (nq, dim).
+        k: How many rows are wanted; fewer rows than that may be selected.
+        errors: Maps queries and a bound of the lengths of rows to how far a product may lie from
+            the true score, float64 (nq,). The score is the inner product, or if `euclidean` the
+            inner product less half of the squared length, which orders rows as distances do.
+            Only then a bound is given.
+        euclidean: Which of the two it is.
+        threads: How many threads to use.
+
+    Returns:
+        Positions, int64, in no order; None for a query with so many near its k-th that it is
+        better answered by itself.
+    """
+    size = max(8, min(GROUP_QUERIES, GROUP_HITS // k, -(-len(queries) // threads)))
+    groups = [slice(first, first + size) for first in range(0, len(queries), size)]
+
+    def work(item: tuple[contextvars.Context, slice]) -> Candidates:
+        context, part = item
+        return context.run(_group, parts, queries[part], k, errors, euclidean)
+
+    found: Candidates = []
+    with one_blas_thread():
+        items = [(contextvars.copy_context(), part) for part in groups]
+        for answers in engine_for(threads).map(work, items):
+            found += answers
+    return found
+
+
+def _group(
+    parts: Sequence[tuple[StoredVectors, int, Mask | None]],
+    queries: Vectors,
+    k: int,
+    errors: Errors,
+    euclidean: bool,
+) -> Candidates:
+    longest = 0.0
+    nearest = _Nearest(len(queries), k, errors(queries, longest))
+    out = np.empty((2, len(queries) * BLOCK_ROWS), np.float32)
+    queries = np.ascontiguousarray(queries)
+    turned = np.ascontiguousarray(queries.T)
+    for block, rows in _blocks(parts):
+        check_time()
+        size = len(queries) * len(block)
+        products = out[0, :size].reshape(len(queries), len(block))
+        with np.errstate(invalid="ignore"):  # a damaged vector may hold infinity
+            if len(queries) < FEW_QUERIES:
+                other = out[1, :size].reshape(len(block), len(queries))
+                np.copyto(products, np.matmul(block, turned, out=other).T)
+            else:
+                np.matmul(queries, block.T, out=products)
+            if euclidean:
+                squares = np.einsum("ij,ij->i", block, block)
+                products -= squares * np.float32(0.5)
+                length = 1.001 * float(np.fmax.reduce(squares)) ** 0.5
+                if length > longest:  # what was left out before was proven without this row
+                    longest = length
+                    nearest.slack = 2 * errors(queries, longest)
+        nearest.add(products, rows)
+    return nearest.result()
+
+
+def _blocks(
+    parts: Sequence[tuple[StoredVectors, int, Mask | None]],
+) -> Iterator[tuple[Vectors, Positions | int]]:
+    """Selected rows as float32, and their positions or that of the first, if none is missing."""
+    for vectors, start, mask in parts:
+        if mask is None:
+            for first in range(0, len(vectors), BLOCK_ROWS):
+                block = vectors[first : first + BLOCK_ROWS].astype(np.float32, copy=False)
+                yield block, start + first
+            continue
+        rows = np.flatnonzero(mask)
+        for first in range(0, len(rows), BLOCK_ROWS):
+            chosen = rows[first : first + BLOCK_ROWS]
+            yield vectors[chosen].astype(np.float32, copy=False), chosen + start
+
+
+class _Nearest:
+    """The rows near enough so far, for the queries of one group."""
+
+    def __init__(self, count: int, k: int, errors: Wide) -> None:
+        self.k = k
+        self.slack = 2 * errors  # may grow
+        self.least = np.full(count, -np.inf, np.float32)  # what a product must reach
+        self.crowded = np.zeros(count, bool)
+        self.part = PART if k <= LARGE_K else SMALL_PART
+        self._owners: list[Positions] = []
+        self._rows: list[Positions] = []
+        self._scores: list[Scores] = []
+        self._kept = self._new = 0
+
+    def add(self, products: Scores, rows: Positions | int) -> None:
+        """Take products, float32 (queries, rows of a block)."""
+        count, width = products.shape
+        if not self._kept and not self._new and width > self.k:  # a first bound
+            known = np.where(np.isnan(products), np.float32(-np.inf), products)
+            kth = np.partition(known, width - self.k, axis=1)[:, width - self.k]
+            self._raise(np.arange(count), kth)
+        whole = width - width % self.part
+        tiles = products[:, :whole].reshape(count, -1, self.part)
+        # A product that is not a number, of a damaged vector, must not hide the others.
+        owner, tile = np.nonzero(~(tiles.max(axis=2) < self.least[:, None]))
+        values = tiles[owner, tile]
+        hit, place = np.nonzero(values >= self.least[owner, None])
+        self._keep(owner[hit], tile[hit] * self.part + place, values[hit, place], rows)
+        if whole < width:
+            rest = products[:, whole:]
+            owner, place = np.nonzero(rest >= self.least[:, None])
+            self._keep(owner, place + whole, rest[owner, place], rows)
+        if self._new > max(count * self.k, 4 * PART):
+            self._prune()
+
+    def _keep(
+        self, owners: Positions, places: Positions, scores: Scores, rows: Positions | int
+    ) -> None:
+        self._owners.append(owners)
+        self._rows.append(places + rows if isinstance(rows, int) else rows[places])
+        self._scores.append(scores)
+        self._new += len(owners)
+
+    def _raise(self, owners: Positions, kth: Scores) -> None:
+        """The k-th best of some queries is known to be at least this."""
+        bound = kth.astype(np.float64) - self.slack[owners]
+        least = np.nextafter(bound.astype(np.float32), np.float32(-np.inf))
+        self.least[owners] = np.where(self.crowded[owners], np.float32(np.inf), least)
+
+    def _prune(self) -> None:
+        """Keep what is within the errors of the k-th best so far."""
+        owners, rows = np.concatenate(self._owners), np.concatenate(self._rows)
+        scores = np.concatenate(self._scores)
+        order = np.lexsort((-scores, owners))
+        owners, rows, scores = owners[order], rows[order], scores[order]
+        starts = np.searchsorted(owners, np.arange(len(self.least) + 1))
+        full = np.flatnonzero(np.diff(starts) >= self.k)
+        self._raise(full, scores[starts[full] + self.k - 1])
+        near = scores >= self.least[owners]
+        counts = np.bincount(owners[near], minlength=len(self.least))
+        crowded = counts > max(CROWDED * self.k, CROWDED_ROWS)
+        if crowded.any():
+            self.crowded |= crowded
+            self.least[crowded] = np.inf
+            near &= ~crowded[owners]
+        self._owners, self._rows, self._scores = [owners[near]], [rows[near]], [scores[near]]
+        self._kept, self._new = int(np.count_nonzero(near)), 0
+
+    def result(self) -> Candidates:
+        if not self._owners:
+            return [np.empty(0, np.int64) for _ in self.least]
+        self._prune()
+        starts = np.searchsorted(self._owners[0], np.arange(len(self.least) + 1))
+        return [
+            None if crowded else self._rows[0][start:stop]
+            for crowded, start, stop in zip(self.crowded, starts[:-1], starts[1:], strict=True)
+        ]
+
+
+class _Blas:
+    """The library that numpy multiplies matrices with, if it is the OpenBLAS of numpy's wheels."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 1
+        self._library: ctypes.CDLL | None = None
+        self._is_known = False
+
+    def _find(self) -> ctypes.CDLL | None:
+        folder = Path(np.__file__).parent.parent / "numpy.libs"
+        with contextlib.suppress(OSError, StopIteration):
+            library = ctypes.CDLL(str(next(folder.glob("libscipy_openblas64_*"))))
+            if hasattr(library, "scipy_openblas_set_num_threads64_"):
+                return library
+        return None
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._is_known:
+                self._library, self._is_known = self._find(), True
+            self._users += 1
+            if self._library is not None and self._users == 1:
+                self._before = int(self._library.scipy_openblas_get_num_threads64_())
+                self._library.scipy_openblas_set_num_threads64_(1)
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._library is not None and self._users == 0:
+                self._library.scipy_openblas_set_num_threads64_(self._before)
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork(self) -> None:
+        self._lock.release()
+
+
+_BLAS = _Blas()
+# A fork waits while the number of threads is set: the child would find OpenBLAS's own lock taken.
+os.register_at_fork(
+    before=_BLAS.before_fork,
+    after_in_parent=_BLAS.after_fork,
+    after_in_child=_BLAS.after_fork,
+)
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Multiply small matrices on the thread that asks: several would mostly wait for each other.
+
+    On two cores that others use too, the same products took 4 to 60 times the processor time.
+    """
+    _BLAS.enter()
+    try:
+        yield
+    finally:
+        _BLAS.leave()
