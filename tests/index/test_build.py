@@ -352,7 +352,7 @@ def test_building_again_extends_the_index(
     root: Path, data: tuple[np.ndarray, np.ndarray], small_exact: None
 ) -> None:
     vectors, queries = data
-    c = vs.create(root, dim=DIM)
+    c = vs.create(root, dim=DIM, auto_index=False)
     c.add(table(vectors[:ROWS]))
     c.build_index(recipe="low-latency", recall=0.9)
     c.delete(range(200))
