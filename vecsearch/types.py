@@ -179,6 +179,9 @@ class AddResult:
         embedded: Passages (without a chunker: documents) embedded by the model.
         version: The version that was committed.
         report: Rows and files that were left out for other reasons, and encodings.
+        indexed_rows: Rows that entered an index before the call returned; rows that were added
+            earlier may be among them.
+        index_bytes: Bytes of the index files that were written for that.
 
     Example:
         >>> import vecsearch as vs
@@ -196,6 +199,8 @@ class AddResult:
     embedded: int
     version: int
     report: ReadReport = field(default_factory=ReadReport)
+    indexed_rows: int = 0
+    index_bytes: int = 0
 
     @property
     def failed(self) -> int:
@@ -204,6 +209,7 @@ class AddResult:
 
     def __repr__(self) -> str:
         failed = f", failed={self.failed}" if self.failed else ""
+        failed += f", indexed_rows={self.indexed_rows}" if self.indexed_rows else ""
         return (
             f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
             f"embedded={self.embedded}, version={self.version}{failed})"
@@ -711,7 +717,9 @@ class Plan:
         depth: Number of candidates the index proposes; 0 without an index.
         candidate_window: If fewer than k of the first `candidate_window` candidates match the
             filter, the search falls back to exact search. Equals k if every row matches.
-        unindexed_rows: Matching rows outside the index; they are scored exactly.
+        unindexed_rows: Matching rows outside the index; each of them is compared with the query.
+        parts: Where the rows are in several indexes: the plan of each. The other attributes are
+            those of the main index then, and `expected_recall` is the lowest.
         steps: What happened during the search, such as a fallback, in words.
         ladder: How far the search goes on for a hard query; None for exact search and for indexes
             of older versions.
@@ -734,6 +742,7 @@ class Plan:
     unindexed_rows: int = 0
     steps: tuple[str, ...] = field(default=())
     ladder: Ladder | None = field(default=None, repr=False)
+    parts: tuple[Plan, ...] = field(default=())
 
     def __str__(self) -> str:
         if self.method == "empty":
@@ -752,5 +761,9 @@ class Plan:
                 f"{self.reason}"
             )
         if self.method in ("index", "scan") and self.unindexed_rows:
-            head += f"; {counted(self.unindexed_rows, 'row')} outside the index scored exactly"
+            outside = counted(self.unindexed_rows, "row")
+            head += f"; {outside} outside the index compared one by one"
+        if self.parts:
+            more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
+            head += f"; together with indexes of {more} later rows"
         return "; ".join((head, *self.steps))

@@ -10,6 +10,7 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
+from vecsearch.index.outside import Outside
 from vecsearch.query import selection_state
 from vecsearch.query.paths import Found
 from vecsearch.query.searcher import Searcher
@@ -119,7 +120,9 @@ def test_plans_requests_and_states_are_remembered_but_not_without_end(
 ) -> None:
     monkeypatch.setattr(selection_state, "PLANS", 3)
     monkeypatch.setattr(selection_state, "CACHED_FILTERS", 3)
-    states = selection_state.SelectionStates(searcher.attached, searcher.scorer)
+    states = selection_state.SelectionStates(
+        searcher.attached, searcher.scorer, Outside(searcher.snapshot, searcher.attached)
+    )
     selections = [RowSelection(None, searcher.snapshot.rows) for _ in range(4)]
     first = [states.of(selection) for selection in selections[:3]]
     assert [states.of(selection) for selection in selections[:3]] == first

@@ -108,6 +108,15 @@ def ingest(
         list[str] | None,
         typer.Option(help="CSV: a cell that means a missing value. Repeatable."),
     ] = None,
+    auto_index: Annotated[
+        bool | None,
+        typer.Option(
+            "--auto-index/--no-auto-index",
+            help="Whether to index the new rows before returning. With --no-auto-index a new "
+            "collection leaves this to `vecsearch build` for good. Default: yes.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -141,6 +150,7 @@ def ingest(
                 declared,
                 id_column,
                 text_column,
+                auto_index is not False,
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -152,6 +162,7 @@ def ingest(
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
+                    auto_index=auto_index,
                 )
                 documents = len(collection)
             if is_new and not result.added:
@@ -176,7 +187,8 @@ def ingest(
             as_json,
             result,
             f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
-            f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})",
+            f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})"
+            + (f"; {counted(result.indexed_rows, 'row')} indexed" if result.indexed_rows else ""),
             *result.report.lines(),
         )
 
@@ -351,6 +363,7 @@ def _open_or_create(
     declared: dict[str, str],
     id_column: str | None,
     text_columns: list[str] | None,
+    auto_index: bool,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -374,6 +387,7 @@ def _open_or_create(
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,
+            auto_index=auto_index,
         )
         return new, True
     info = collection.info()

@@ -106,7 +106,7 @@ def rank(
         score = _score(vector, target, dim, request.metric, square)
         found = _keep_best(rows, scores, found, row, score)
     fixed, count = np.isinf(request.effort.misses), positions.shape[0]
-    done, until, first = 0, min(request.depth, count), 0.0
+    done, until, first = 0, count if fixed else min(request.depth, count), 0.0
     x, y, xx, xy, yy = 0.0, 0.0, 0.0, 0.0, 0.0
     while True:
         for number in range(done, until):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from bisect import bisect_left
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ def search(
     scores: Wide,
 ) -> int:
     """The best rows for one query, as `numba_hnsw.search`."""
-    code, efforts = _encode(query, codes), request.effort.sizes.tolist()
+    code, efforts = encode(query, codes), request.effort.sizes.tolist()
     search = _GraphSearch(code, codes, graph, efforts[-1])
     stage, contrast, at_large = 0, np.inf, scores_at_large(query, code, codes, request.metric)
     while stage < len(efforts):
@@ -69,12 +70,16 @@ def search(
             while stage < len(efforts) - 1 and contrast < request.effort.contrasts[stage]:
                 stage += 1
             continue
-        complete = len(keys) == len(codes.codes)
+        size = efforts[stage]
         if np.isinf(request.effort.misses):
-            keys = keys[: request.depth]
+            size, keys = request.depth, keys[: request.depth]
+        complete = len(keys) == len(codes.codes)
+        limit = keys[-1] >> 32 if len(keys) == size and not complete else np.inf
         found, distances, early = _matching(keys, request)
         if early < request.enough:
             return TOO_FEW
+        outside = request.outside_codes, request.outside_rows
+        found, distances = with_outside(code, found, distances, limit, *outside)
         count = _rank(query, found, distances, complete, request, rows, scores)
         if count != UNSURE:
             return count
@@ -92,9 +97,13 @@ def scan(
     scores: Wide,
 ) -> int:
     """The best of listed nodes for one query, as `numba_hnsw.scan`."""
-    keys = _nearest_keys(query, codes, nodes, int(request.effort.sizes[-1]))
-    found, distances, _ = _matching(keys.tolist(), request)
+    code = encode(query, codes)
+    keys = _nearest_keys(code, codes.codes, nodes, int(request.effort.sizes[-1]))
     complete = len(keys) == len(nodes)
+    limit = np.inf if complete else int(keys[-1]) >> 32
+    found, distances, _ = _matching(keys.tolist(), request)
+    outside = request.outside_codes, request.outside_rows
+    found, distances = with_outside(code, found, distances, limit, *outside)
     return _rank(query, found, distances, complete, request, rows, scores)
 
 
@@ -147,10 +156,45 @@ def scan_many(
         counts[number] = scan(query, codes, nodes, request, scratch, rows[number], scores[number])
 
 
-def _nearest_keys(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> npt.NDArray[np.int64]:
-    """Keys of the `count` of some nodes whose codes are nearest to a query, nearest first."""
-    code = _encode(query, codes)
-    step = max(1, BLOCK_BYTES // codes.codes.shape[1])
+def with_outside(
+    code: npt.NDArray[np.float64],
+    found: Positions,
+    distances: npt.NDArray[Any],
+    limit: float,
+    outside_codes: npt.NDArray[np.uint8],
+    outside_rows: Nodes,
+) -> tuple[Positions, npt.NDArray[Any]]:
+    """Candidates and the rows outside that are within a distance, as `numba_hnsw._with_outside`.
+
+    Args:
+        code: Of the query.
+        found: Positions of the candidates, nearest first.
+        distances: Of their codes.
+        limit: The distance.
+        outside_codes, outside_rows: As in `Request`.
+    """
+    allowed = np.flatnonzero(outside_rows >= 0).astype(np.int32)
+    if not len(allowed):
+        return found, distances
+    step = max(1, BLOCK_BYTES // outside_codes.shape[1])
+    keys = np.concatenate(
+        [
+            _keys(code, outside_codes, allowed[first : first + step])
+            for first in range(0, len(allowed), step)
+        ]
+    )
+    keys = np.sort(keys[keys >> 32 <= limit])
+    rows = outside_rows[(keys & 0xFFFFFFFF) >> 1].astype(np.int64)
+    near = np.concatenate([distances, (keys >> 32).astype(distances.dtype)])
+    order = np.argsort(near, kind="stable")
+    return np.concatenate([found, rows])[order], near[order]
+
+
+def _nearest_keys(
+    code: npt.NDArray[np.float64], codes: npt.NDArray[np.uint8], nodes: Nodes, count: int
+) -> npt.NDArray[np.int64]:
+    """Keys of the `count` of some nodes whose codes are nearest to a code, nearest first."""
+    step = max(1, BLOCK_BYTES // codes.shape[1])
     best = np.empty(0, np.int64)
     for start in range(0, len(nodes), step):
         part = nodes[start : start + step]
@@ -180,16 +224,19 @@ def _matching(keys: list[int], request: Request) -> tuple[Positions, Positions, 
     return found[matching], listed[matching] >> 32, early
 
 
-def _encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
+def encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
+    """The query as a code; 128 stands for 0."""
     encoded = encode_queries(
         query[None], codes.matrix, codes.offset, codes.rounding, codes.center_length
     )
     return np.asarray(encoded[0] + np.float64(128))
 
 
-def _keys(code: npt.NDArray[np.float64], codes: Codes, nodes: Nodes) -> npt.NDArray[np.int64]:
+def _keys(
+    code: npt.NDArray[np.float64], codes: npt.NDArray[np.uint8], nodes: Nodes
+) -> npt.NDArray[np.int64]:
     """Distance and node of each node as one integer, as in a pool of the compiled kernels."""
-    difference = codes.codes[nodes] - code  # float64 holds the sums of squares exactly
+    difference = codes[nodes] - code  # float64 holds the sums of squares exactly
     distance = np.einsum("ij,ij->i", difference, difference).astype(np.int64)
     return np.asarray(distance << 32 | nodes.astype(np.int64) << 1)
 
@@ -217,7 +264,7 @@ class _GraphSearch:
         self._seen = {_node(self._pool[0])}
 
     def _keys_of(self, nodes: list[int]) -> npt.NDArray[np.int64]:
-        return _keys(self._code, self._codes, np.array(nodes, np.int32))
+        return _keys(self._code, self._codes.codes, np.array(nodes, np.int32))
 
     def _descend(self) -> int:
         """The key of the node that is nearest on the levels above the lowest."""
@@ -304,7 +351,8 @@ def rank_candidates(
     Returns:
         Positions and scores, best first; None if more candidates are needed than there are.
     """
-    count, done, until = len(candidates), 0, min(depth, len(candidates))
+    count, done, fixed = len(candidates), 0, bool(np.isinf(misses))
+    until = count if fixed else min(depth, count)
     outside, high = score(unindexed), np.empty(0)
     while True:
         high = np.concatenate([high, score(candidates[done:until])])
@@ -312,7 +360,7 @@ def rank_candidates(
         listed = np.concatenate([candidates[:done], unindexed])
         found = np.concatenate([high, outside])
         order = np.lexsort((listed, -found))[:k]
-        enough = bool(np.isinf(misses)) or (complete and done == count)
+        enough = fixed or (complete and done == count)
         if not enough and len(order) == k and done >= LEAST:
             kth = found[order[-1]]
             enough = _expected(distances[:done], high, kth) <= misses
