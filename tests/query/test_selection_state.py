@@ -87,7 +87,7 @@ def test_a_request_holds_the_plan_and_is_made_once(searcher: Searcher) -> None:
     state = searcher.states.of(searcher.selector.select("n < 10"))
     plan = Plan("index", "", 9, effort=16, depth=40, candidate_window=25)
     (request,) = state.requests(5, plan)
-    assert request[7:] == (40, 25, 5) and request.effort.sizes.tolist() == [40]
+    assert request[9:] == (40, 25, 5) and request.effort.sizes.tolist() == [40]
     assert request.effort.misses == np.inf and request.effort.contrasts.tolist() == [-np.inf]
     assert request.metric == searcher.scorer.code
     assert request.mask.sum() == 9 and not len(request.unindexed)
@@ -110,7 +110,7 @@ def test_a_ladder_is_one_request_of_a_graph_and_several_of_a_scan(searcher: Sear
     assert request.effort.contrasts.tolist() == [4.0, 3.0]
     assert request.effort[2:4] == (12, 0.25)
     assert request.effort.misses == pytest.approx(0.05 * 5 * 0.5 * 5 / 9)
-    assert request[7:] == (16, 25, 5)  # at least 16 candidates are scored, whatever the plan says
+    assert request[9:] == (16, 25, 5)  # at least 16 candidates are scored, whatever the plan says
     scans = state.requests(5, replace(plan, method="scan"))
     assert [scan.effort.sizes.tolist() for scan in scans] == [[16], [64]]
 

@@ -262,21 +262,6 @@ class AttachedIndex:
 
         return self._files.remembered(f"index {self._number}", key, cover) if known else cover()
 
-    @lazy
-    def later_rows(self) -> Positions:
-        """Positions of the rows outside this index, deleted ones included."""
-        return np.flatnonzero(~self._mask_of_own())
-
-    def _mask_of_own(self) -> Mask:
-        mask = np.zeros(int(self._starts[-1]), bool)
-        if self.entry is None:
-            return mask
-        if self.labels is None:
-            mask[: self.entry.rows] = True
-        else:
-            mask[self.labels[self.labels >= 0] if self.has_gaps else self.labels] = True
-        return mask
-
     def _open(self, entry: IndexEntry) -> FaissIndex:
         def open_index() -> FaissIndex:
             for ref in entry.files:

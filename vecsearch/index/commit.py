@@ -104,7 +104,7 @@ def commit_part(
 
 
 class _Files(NamedTuple):
-    index: FileRef
+    graph: FileRef
     calibration: FileRef
 
 
@@ -129,8 +129,8 @@ def _entry(
     covers, labels = within_segments(latest.manifest, labels)
     in_order = np.array_equal(labels, np.arange(len(labels)))
     return IndexEntry(
-        name=files.index.name,
-        files=(files.index,),
+        name=files.graph.name,
+        files=(files.graph,),
         covers=covers,
         rows=len(labels),
         recipe=asdict(built.recipe),

@@ -170,21 +170,21 @@ class FaissSearch:
             return Unanswered.TOO_FEW
         count = int(np.count_nonzero(distances < NONE_FOUND))
         complete = count == self._index.n
-        listed, near = rows[passing], distances[passing]
+        outside = state.uncoded
         if len(state.outside[1]):
             assert self._index.graph_search is not None
             limit = distances[-1] if count == len(rows) and not complete else np.inf
-            found = query, listed, near, limit, state.outside
-            listed, near = self._index.graph_search.with_outside(*found)
+            near = self._index.graph_search.near_outside(query, limit, state.outside)
+            outside = np.concatenate([outside, near])
         if plan.ladder is None:
-            listed = np.concatenate([listed, state.uncoded])
+            listed = np.concatenate([rows[passing], outside])
             scores, positions = self._scorer.best_final(query, listed, k)
             return Found(positions, scores, plan)
         best = rank_candidates(
             lambda listed: self._scorer.final_scores(query[None], listed[None])[0],
-            listed,
-            near,
-            state.uncoded,
+            rows[passing],
+            distances[passing],
+            outside,
             complete,
             allowed_misses(k, plan.ladder.recall),
             first_depth(k),

@@ -164,20 +164,17 @@ class GraphSearch:
         compared = sum(_in_parts(run_part, len(queries), threads))
         return rows, distances.astype(np.float64), compared
 
-    def with_outside(
+    def near_outside(
         self,
         query: Vectors,
-        found: Positions,
-        distances: npt.NDArray[np.float64],
         limit: float,
         outside: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]],
-    ) -> tuple[Positions, npt.NDArray[np.float64]]:
-        """Candidates of one query, float32 (dim,), and the rows outside within a distance.
+    ) -> Positions:
+        """Positions of the rows outside whose codes are near one query, float32 (dim,).
 
-        The arguments are those of `numpy_hnsw.with_outside`.
+        The last two arguments are those of `numpy_hnsw.near_outside`.
         """
-        code = numpy_hnsw.encode(query, self._codes)
-        return numpy_hnsw.with_outside(code, found, distances, limit, *outside)
+        return numpy_hnsw.near_outside(numpy_hnsw.encode(query, self._codes), limit, *outside)
 
     def _scratch_of(self, request: Request) -> Scratch:
         return self._scratch_for(int(request.effort.sizes[-1]), len(request.outside_rows))

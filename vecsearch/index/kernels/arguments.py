@@ -116,7 +116,7 @@ class Request(NamedTuple):
         mask: Which positions may be found, bool; NO_MASK for all.
         unindexed: Positions that are scored in any case, int64.
         outside_codes: Codes of rows outside the graph, uint8 (rows, code bytes). All that are as
-            near as the last candidate of the graph are candidates too.
+            near as the last candidate of the graph are scored.
         outside_rows: Their positions, int32; -1 marks one that may not be found.
         starts: First position of each segment, int64.
         addresses: Address of each segment's float32 vectors, int64.
@@ -150,10 +150,9 @@ class Scratch(NamedTuple):
         seen: A mark for each node, uint8; a node is visited if it has the mark in use.
         mark: The mark in use, int64 (1,).
         waiting: Neighbors of a node that are not visited yet, int32.
-        positions, distances: Of the candidates that match, int64, as many as a pool and the rows
-            outside.
+        positions, distances: Of the candidates that match, int64, as many as a pool.
         spare: Nodes that were compared and have no place in the pool, int64 (SPARE,).
-        outside: Keys of rows outside, int64: distance and number.
+        outside: Positions of rows outside that are scored, int64.
     """
 
     code: npt.NDArray[np.int16]
@@ -177,8 +176,8 @@ def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int, outside: in
         np.zeros(len(codes), np.uint8),
         np.zeros(1, np.int64),
         np.empty(width, np.int32),
-        np.empty(size + outside, np.int64),
-        np.empty(size + outside, np.int64),
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
         np.empty(SPARE, np.int64),
         np.empty(outside, np.int64),
     )

@@ -57,7 +57,6 @@ from vecsearch.index.kernels.numba_scores import (
     strict,
 )
 
-GAPS = (13_773, 4_592, 1_531, 701, 301, 132, 57, 23, 10, 4, 1)
 AHEAD = 8  # listed codes that are prefetched before their turn
 EMPTY = np.int64(2**63 - 1)
 FORGOTTEN = np.int64(-1)  # in place of how many nodes are spared: they were too many
@@ -310,61 +309,23 @@ def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scra
 
 
 @inline
-def _near_outside(request: Any, scratch: Any, limit: Any) -> Any:
-    """List keys of the rows outside that are within a distance, nearest first: how many."""
-    outside, code, found = request.outside_codes, scratch.code, 0
+def _take_outside(request: Any, scratch: Any, limit: Any, dim: Any) -> Any:
+    """List the positions of the rows outside whose codes are within a distance: how many.
+
+    All of them are scored: they may be closer together than codes can tell apart.
+    """
+    outside, code, taken = request.outside_codes, scratch.code, 0
     blocks = code.shape[0] // BLOCK
     lead = (blocks + 1) // 2  # the components with most of the variance come first
     for number in range(outside.shape[0]):
-        if request.outside_rows[number] < 0:
+        row = np.int64(request.outside_rows[number])
+        if row < 0 or squared_distance(outside, number, code, lead) > limit:
             continue
-        if squared_distance(outside, number, code, lead) > limit:
-            continue
-        distance = squared_distance(outside, number, code, blocks)
-        if distance <= limit:
-            scratch.outside[found] = key_of(distance, number)
-            found += 1
-    _sort(scratch.outside, found)
-    return found
-
-
-@inline
-def _sort(keys: Any, count: Any) -> None:
-    """Sort the first keys: Shell's method, by the gaps of Ciura (2001)."""
-    for gap in GAPS:
-        for number in range(gap, count):
-            key, place = keys[number], number
-            while place >= gap and keys[place - gap] > key:
-                keys[place] = keys[place - gap]
-                place -= gap
-            keys[place] = key
-
-
-@inline
-def _with_outside(matching: Any, limit: Any, request: Any, scratch: Any, dim: Any) -> Any:
-    """Merge the rows outside that are within a distance into the candidates: how many there are.
-
-    All of them: they may be closer together than codes can tell apart. At one distance nodes of the
-    graph come first.
-    """
-    if request.outside_rows.shape[0] == 0:
-        return matching
-    positions, distances, keys = scratch.positions, scratch.distances, scratch.outside
-    left, other = matching, _near_outside(request, scratch, limit)
-    total = matching + other
-    place = total
-    while other > 0:
-        place -= 1
-        if left > 0 and distances[left - 1] > keys[other - 1] >> 32:
-            left -= 1
-            positions[place], distances[place] = positions[left], distances[left]
-        else:
-            other -= 1
-            row = np.int64(request.outside_rows[node_of(keys[other])])
-            positions[place], distances[place] = row, keys[other] >> 32
-            if place < request.depth:
-                prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
-    return total
+        if squared_distance(outside, number, code, blocks) <= limit:
+            scratch.outside[taken] = row
+            taken += 1
+            prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    return taken
 
 
 # -- entry points --
@@ -449,9 +410,9 @@ def _search(
         matching, early = _list_matching(count, request, scratch, dim)
         if early < request.enough:
             return TOO_FEW
-        matching = _with_outside(matching, limit, request, scratch, dim)
+        near = scratch.outside[: _take_outside(request, scratch, limit, dim)]
         positions, distances = scratch.positions[:matching], scratch.distances[:matching]
-        found = rank(query, positions, distances, complete, request, rows, scores)
+        found = rank(query, positions, distances, near, complete, request, rows, scores)
         if found != UNSURE:
             return found
         stage = higher_stage(stage, efforts)
@@ -477,9 +438,9 @@ def _scan(
     complete = count == nodes.shape[0]
     limit = EMPTY if complete else pool[end - 1] >> 32
     matching, _ = _list_matching(count, request, scratch, dim)
-    matching = _with_outside(matching, limit, request, scratch, dim)
+    near = scratch.outside[: _take_outside(request, scratch, limit, dim)]
     positions, distances = scratch.positions[:matching], scratch.distances[:matching]
-    return rank(query, positions, distances, complete, request, rows, scores)
+    return rank(query, positions, distances, near, complete, request, rows, scores)
 
 
 _ARGUMENTS = REQUEST, SCRATCH, INT64, DOUBLES

@@ -88,13 +88,15 @@ def rank(
     query: Any,
     positions: Any,
     distances: Any,
+    outside: Any,
     complete: Any,
     request: Any,
     rows: Any,
     scores: Any,
 ) -> Any:
-    """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many.
+    """The best of the candidates and the rows outside, into `rows` and `scores`: how many.
 
+    Outside are `request.unindexed` and the positions of `outside`; all of them are scored.
     Candidates are scored in their order until no more than `request.effort.misses` hits are
     expected among the others; UNSURE if more are expected when all are scored, unless they are
     `complete`, all that there are.
@@ -105,8 +107,12 @@ def rank(
         vector = address_of(row, request.starts, request.addresses, dim)
         score = _score(vector, target, dim, request.metric, square)
         found = _keep_best(rows, scores, found, row, score)
+    for row in outside:
+        vector = address_of(row, request.starts, request.addresses, dim)
+        score = _score(vector, target, dim, request.metric, square)
+        found = _keep_best(rows, scores, found, row, score)
     fixed, count = np.isinf(request.effort.misses), positions.shape[0]
-    done, until, first = 0, count if fixed else min(request.depth, count), 0.0
+    done, until, first = 0, min(request.depth, count), 0.0
     x, y, xx, xy, yy = 0.0, 0.0, 0.0, 0.0, 0.0
     while True:
         for number in range(done, until):

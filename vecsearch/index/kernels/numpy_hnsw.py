@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,9 +77,8 @@ def search(
         found, distances, early = _matching(keys, request)
         if early < request.enough:
             return TOO_FEW
-        outside = request.outside_codes, request.outside_rows
-        found, distances = with_outside(code, found, distances, limit, *outside)
-        count = _rank(query, found, distances, complete, request, rows, scores)
+        outside = near_outside(code, limit, request.outside_codes, request.outside_rows)
+        count = _rank(query, found, distances, outside, complete, request, rows, scores)
         if count != UNSURE:
             return count
         stage = next_stage(stage, efforts)
@@ -102,9 +100,8 @@ def scan(
     complete = len(keys) == len(nodes)
     limit = np.inf if complete else int(keys[-1]) >> 32
     found, distances, _ = _matching(keys.tolist(), request)
-    outside = request.outside_codes, request.outside_rows
-    found, distances = with_outside(code, found, distances, limit, *outside)
-    return _rank(query, found, distances, complete, request, rows, scores)
+    outside = near_outside(code, limit, request.outside_codes, request.outside_rows)
+    return _rank(query, found, distances, outside, complete, request, rows, scores)
 
 
 def scores_at_large(
@@ -156,38 +153,25 @@ def scan_many(
         counts[number] = scan(query, codes, nodes, request, scratch, rows[number], scores[number])
 
 
-def with_outside(
+def near_outside(
     code: npt.NDArray[np.float64],
-    found: Positions,
-    distances: npt.NDArray[Any],
     limit: float,
     outside_codes: npt.NDArray[np.uint8],
     outside_rows: Nodes,
-) -> tuple[Positions, npt.NDArray[Any]]:
-    """Candidates and the rows outside that are within a distance, as `numba_hnsw._with_outside`.
+) -> Positions:
+    """Positions of the rows outside whose codes are within a distance of a query's code.
 
-    Args:
-        code: Of the query.
-        found: Positions of the candidates, nearest first.
-        distances: Of their codes.
-        limit: The distance.
-        outside_codes, outside_rows: As in `Request`.
+    The last two arguments are those of `Request`.
     """
     allowed = np.flatnonzero(outside_rows >= 0).astype(np.int32)
-    if not len(allowed):
-        return found, distances
+    if not len(allowed) or np.isinf(limit):
+        return outside_rows[allowed].astype(np.int64)
     step = max(1, BLOCK_BYTES // outside_codes.shape[1])
-    keys = np.concatenate(
-        [
-            _keys(code, outside_codes, allowed[first : first + step])
-            for first in range(0, len(allowed), step)
-        ]
-    )
-    keys = np.sort(keys[keys >> 32 <= limit])
-    rows = outside_rows[(keys & 0xFFFFFFFF) >> 1].astype(np.int64)
-    near = np.concatenate([distances, (keys >> 32).astype(distances.dtype)])
-    order = np.argsort(near, kind="stable")
-    return np.concatenate([found, rows])[order], near[order]
+    keys = [
+        _keys(code, outside_codes, allowed[first : first + step])
+        for first in range(0, len(allowed), step)
+    ]
+    return np.asarray(outside_rows[allowed[np.concatenate(keys) >> 32 <= limit]], np.int64)
 
 
 def _nearest_keys(
@@ -305,17 +289,18 @@ def _rank(
     query: Vectors,
     candidates: Positions,
     distances: Positions,
+    outside: Positions,
     complete: bool,
     request: Request,
     rows: Positions,
     scores: Wide,
 ) -> int:
-    """The best of the candidates and the unindexed rows, as `numba_scores.rank`."""
+    """The best of the candidates and the rows outside, as `numba_scores.rank`."""
     best = rank_candidates(
         lambda listed: _scores_at(query, listed, request),
         candidates,
         distances.astype(np.float64),
-        request.unindexed,
+        np.concatenate([request.unindexed, outside]),
         complete,
         request.effort.misses,
         request.depth,
@@ -351,8 +336,7 @@ def rank_candidates(
     Returns:
         Positions and scores, best first; None if more candidates are needed than there are.
     """
-    count, done, fixed = len(candidates), 0, bool(np.isinf(misses))
-    until = count if fixed else min(depth, count)
+    count, done, until = len(candidates), 0, min(depth, len(candidates))
     outside, high = score(unindexed), np.empty(0)
     while True:
         high = np.concatenate([high, score(candidates[done:until])])
@@ -360,7 +344,7 @@ def rank_candidates(
         listed = np.concatenate([candidates[:done], unindexed])
         found = np.concatenate([high, outside])
         order = np.lexsort((listed, -found))[:k]
-        enough = fixed or (complete and done == count)
+        enough = bool(np.isinf(misses)) or (complete and done == count)
         if not enough and len(order) == k and done >= LEAST:
             kth = found[order[-1]]
             enough = _expected(distances[:done], high, kth) <= misses
