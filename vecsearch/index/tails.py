@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -47,7 +46,7 @@ def build_tail(builder: Builder, taken: Sequence[AttachedIndex], outside: Positi
         labels = np.arange(index.n) if start.labels is None else start.labels
         builder.add(index, rows)
         labels = np.concatenate([labels, rows])
-    calibration = _calibration(builder, index, labels, held_out, rng)
+    calibration = _calibration(builder, start, index, labels, held_out, rng)
     builder.add(index, held_out)
     labels = np.concatenate([labels, held_out])
     return builder.built(index, labels, calibration, "later rows")
@@ -81,34 +80,33 @@ def _new(builder: Builder, rows: Positions) -> FaissIndex:
 
 def _calibration(
     builder: Builder,
+    start: AttachedIndex | None,
     index: FaissIndex,
     labels: Positions,
     held_out: Positions,
     rng: np.random.Generator,
 ) -> Calibration:
-    """That of the main index, if it holds for the tail; else what is measured of the tail."""
+    """That of the tail that was extended, if it holds; else what is measured.
+
+    That of the main index does not serve: among fewer rows, those found are farther from the query.
+    """
     main = builder.attached
     own = main.own_rows
     own = own if builder.snapshot.live.mask is None else own[builder.snapshot.live.mask[own]]
     sample = np.sort(rng.choice(own, min(CHECK_QUERIES // 2, len(own)), replace=False))
     # Apart from each other: the rows of a tail may be closer together than all others.
     groups = [builder.snapshot.stored_vectors(rows) for rows in (held_out, sample) if len(rows)]
-    inherited = _for_rows(main.calibration, int(np.count_nonzero(labels >= 0)))
-    if all(builder.still_holds(index, labels, queries, inherited) for queries in groups):
-        return inherited
-    before = main.calibration.calibrated_on.removesuffix(NEW_ROWS)
-    first, *others = (
-        builder.calibrate(index, labels, queries, before + NEW_ROWS) for queries in groups
-    )
+
+    def holds(calibration: Calibration) -> bool:
+        return all(builder.still_holds(index, labels, group, calibration) for group in groups)
+
+    if start is not None and holds(start.calibration):
+        return start.calibration
+    on = main.calibration.calibrated_on.removesuffix(NEW_ROWS) + NEW_ROWS
+    measured = builder.calibrate(index, labels, np.concatenate(groups), on)
+    if holds(measured):
+        return measured
+    first, *others = (builder.calibrate(index, labels, queries, on) for queries in groups)
     for other in others:
         first = first.merged_with(other)
     return first
-
-
-def _for_rows(calibration: Calibration, rows: int) -> Calibration:
-    """The points that an index of so many rows can have."""
-    return replace(
-        calibration,
-        points=tuple(point for point in calibration.points if point.depth <= rows),
-        code_points=tuple(point for point in calibration.code_points if point.depth <= rows),
-    )
