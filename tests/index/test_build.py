@@ -404,7 +404,7 @@ def test_advice_says_what_building_again_would_do(
     ]
     monkeypatch.setattr(builder, "calibrate_index", lambda *arguments: points)
     monkeypatch.setattr(builder, "row_micros", lambda dim: 1.0)
-    c = vs.create(root, dim=DIM)
+    c = vs.create(root, dim=DIM, auto_index=False)
     c.add(table(vectors[:3000]))
     assert (c.index_advice().action, c.index_advice().pays, c.index_advice().new) == (
         "none",
@@ -483,7 +483,7 @@ def test_the_promise_holds_after_adding_rows_that_are_easier_to_find(
     hard = rng.standard_normal((6200, 24)).astype(np.float32)
     heaps = np.repeat(rng.standard_normal((50, 24)), 40, axis=0).astype(np.float32)
     easy = heaps + rng.standard_normal((2000, 24)).astype(np.float32) * 1e-3
-    c = vs.create(root, dim=24)
+    c = vs.create(root, dim=24, auto_index=False)
     c.add(table(hard[:6000]))
     c.build_index(recipe="IVF64,Flat", recall=0.9)
     c.add(table(easy, 6000))
