@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
+    from vecsearch.embedders.catalog import KnownModel, models
     from vecsearch.errors import (
         CallError,
         CollectionClosedError,
@@ -105,6 +106,7 @@ __all__ = [
     "IndexRecipe",
     "InternalError",
     "InvalidInputError",
+    "KnownModel",
     "Limits",
     "LockTimeoutError",
     "Metric",
@@ -126,6 +128,7 @@ __all__ = [
     "VersionNotFoundError",
     "analogy",
     "create",
+    "models",
     "open",
     "repair",
     "restore",
@@ -136,6 +139,7 @@ _MODULES = {
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
+    "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.common.arrays import Mask
+from vecsearch.common.arrays import Mask, numbers_in_arrow, numbers_in_numpy
 from vecsearch.common.json_column import is_json
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.arrow_file import read_batch
@@ -28,12 +28,6 @@ IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in m
 FEW_ROWS = 64  # so few rows are verified faster one by one than by numpy
 FEW_BYTES = 4096  # beside a batch, which are no reason to copy it
 WHOLE: Layout = (0, 0, None, 0)
-
-
-def write_batch(path: Path, batch: pa.RecordBatch) -> None:
-    """Write one record batch as an Arrow IPC file at `path`; the caller syncs and names it."""
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
 
 
 class Segment:
@@ -84,6 +78,10 @@ class Segment:
             )
         return WidenedSegment(self, schema)
 
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return list(self.schema.names)
+
     @property
     def vectors(self) -> npt.NDArray[np.floating]:
         """All vectors, not verified: a read-only (rows, dim) view, float32 or float16."""
@@ -122,7 +120,7 @@ class Segment:
         for name in names:
             if name in unknown:
                 self._verify_rows(name, rows)
-        taken = self._selected(tuple(names)).take(pa.array(rows))
+        taken = self._selected(tuple(names)).take(numbers_in_arrow(rows))
         for name in unknown - self._whole:
             self._require_valid(name, taken.column(name))
         return taken
@@ -157,7 +155,7 @@ class Segment:
                     memoryview(buffers[1] or b""),
                 )
             else:
-                self._id_values = array.to_numpy(), None
+                self._id_values = numbers_in_numpy(array), None
         name = id_name(self.schema)
         if name not in self._whole:
             self._verify_rows(name, rows)
@@ -307,6 +305,10 @@ class WidenedSegment(Segment):
         self.file, self.batch, self.rows = stored.file, stored.batch, stored.rows
         self.schema = schema
         self._schemas = {}
+
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return self.stored.stored_names()
 
     def column(self, name: str) -> pa.Array:
         """A whole column, verified and cast."""
