@@ -67,16 +67,18 @@ from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.maintenance.refresh import refreshing
 from vecsearch.maintenance.sync import FolderSync, stored_digests
 from vecsearch.query.analogy import analogy_query
-from vecsearch.query.documents import document_vectors, documents_by_id
+from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
 from vecsearch.query.facets import document_rows, facets
+from vecsearch.query.highlight import Question
 from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
 from vecsearch.query.request import Request, answers
-from vecsearch.query.results import Hits, frame_of
+from vecsearch.query.results import Hits, asked, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.shape import OrderBy, check_shape, excluded_rows
 from vecsearch.query.torch_layer import torch_embedding
+from vecsearch.query.vectors import texts_of
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
@@ -1327,6 +1329,7 @@ class Collection:
                     request.recall,
                     exact=exact,
                 )
+            hits.question = self._question(query, vector, snapshot.manifest)
             return hits
 
     def search_batch(
@@ -1416,6 +1419,9 @@ class Collection:
                 self._monitor.note(
                     searcher, vectors, shape.k, selections[0], request.recall, exact=exact
                 )
+            texts = texts_of(queries) or [""] * len(found)
+            for hits, text, vector in zip(found, texts, vectors, strict=True):
+                hits.question = self._question(text, vector, snapshot.manifest)
             return found
 
     def search_range(
@@ -1458,7 +1464,9 @@ class Collection:
         min_score = check_min_score(min_score, snapshot.manifest.metric)
         vector = self._encoder(snapshot.manifest).encode(query)
         found = searcher.within(vector, min_score, searcher.selector.select(where, ids))
-        return Hits(snapshot, found.positions, found.scores, found.plan)
+        hits = Hits(snapshot, found.positions, found.scores, found.plan)
+        hits.question = self._question(query, vector, snapshot.manifest)
+        return hits
 
     def similar(
         self,
@@ -1767,7 +1775,8 @@ class Collection:
                 excluded_rows(snapshot, exclude),
             )
             vector = self._encoder(snapshot.manifest).encode(query)
-            found = request.pages(request.by_vector(vector), size)
+            question = self._question(query, vector, snapshot.manifest)
+            found = asked(request.pages(request.by_vector(vector), size), question)
             return found if deadline is None else limited(found, deadline)
 
     def facets(
@@ -2029,7 +2038,7 @@ class Collection:
 
         Example:
             >>> print(c.plan(where="year > 2000"))
-            exact search over 2 rows: there is no index
+            exact search over 2 rows (an index pays from 4,096 rows on)
         """
         searcher = self._searching()
         selection = searcher.selector.select(where, ids)
@@ -2050,6 +2059,14 @@ class Collection:
             encoder = QueryEncoder(manifest, self._model_of(manifest))
             self._last_encoder = encoder
         return encoder
+
+    def _question(
+        self, query: Any, vector: npt.NDArray[np.float32], manifest: Manifest
+    ) -> Question:
+        """What a search was for, with which its hits say what they have in common with it."""
+        text = query if isinstance(query, str) else ""
+        model = self._model_of(manifest) if manifest.text_columns else None
+        return Question(text, vector, model, manifest.metric)
 
     def _questions(
         self, queries: Any, manifest: Manifest
@@ -2093,6 +2110,36 @@ class Collection:
             [{'year': 2021}, None]
         """
         return documents_by_id(self._snapshot, ids, columns)
+
+    def head(
+        self,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """The first documents, whole, in the order in which they were added.
+
+        Args:
+            k: Maximum number of documents.
+            where: A filter. With a chunker, a filter on the text sees whole documents here.
+            ids: Only documents with one of these ids, as in `search`.
+            columns: Columns to return. None: all but the vector.
+
+        Returns:
+            A dict for each document.
+
+        Raises:
+            InvalidInputError: A column does not exist, or an id has the wrong type.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.head(1, columns=["id", "year"])
+            [{'id': 'boat', 'year': 1999}]
+        """
+        selection = self._searching().selector.select_documents(where, ids)
+        return first_documents(self._snapshot, selection, check_k(k), columns)
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of a document, or of a text as a query.
@@ -2481,7 +2528,9 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed", hint="open it again with vecsearch.open"
+                f"the collection {self.path} was closed",
+                hint="open it again with vecsearch.open",
+                command_hint="run the command again",
             )
         return searcher
 
@@ -2495,6 +2544,8 @@ class Collection:
             raise InvalidInputError(
                 f"the collection was opened at version {self._pinned}, which is history",
                 hint=f"open it without version= to change it, or rollback({self._pinned}) there",
+                command_hint="leave --version out to change it, or make that version the latest "
+                f"with `vecsearch rollback {self.path} {self._pinned}`",
             )
         return self._snapshot
 

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecsearch.cli import complete
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
+    DOCUMENTS,
+    START,
     Debug,
     DryRun,
     Folder,
@@ -21,6 +24,7 @@ from vecsearch.cli.options import (
     OneId,
     Timeout,
     Where,
+    examples,
     ids_of,
     open_for,
 )
@@ -30,7 +34,6 @@ from vecsearch.types import Id, Metric, OnConflict, OnError, counted
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
-PANEL = "Documents"
 DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
     ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
@@ -46,7 +49,14 @@ Exclude = Annotated[
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch ingest ~/notes notes.vs",
+        "vecsearch ingest papers.csv papers.vs --text-column abstract --id-column doi",
+        "vecsearch ingest new.jsonl papers.vs --on-conflict replace",
+    ),
+)
 def ingest(
     data: Annotated[
         list[str],
@@ -215,7 +225,13 @@ def ingest(
         )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch delete notes.vs old.md draft.md",
+        'vecsearch delete notes.vs --where "year < 2000" --dry-run',
+    ),
+)
 def delete(
     folder: Folder,
     ids: Annotated[
@@ -242,7 +258,13 @@ def delete(
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch update notes.vs --id plan.md --set year=2026",
+        'vecsearch update notes.vs --where "lang IS NULL" --set lang=en',
+    ),
+)
 def update(
     folder: Folder,
     values: Annotated[
@@ -250,6 +272,7 @@ def update(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
+            autocompletion=complete.assignments,
             help="A column's new value: text as it is, other types as in JSON lines, such as null. "
             "Repeatable.",
         ),
@@ -319,7 +342,12 @@ def _assigned(collection: Collection, texts: dict[str, str]) -> dict[str, Any]:
     return {name: value_of_text(schema, name, text) for name, text in texts.items()}
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch add-column notes.vs year int64",
+    ),
+)
 def add_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -334,7 +362,12 @@ def add_column(
         _print_column(as_json, collection.add_column(name, kind), f"column {name} added")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch drop-column notes.vs draft",
+    ),
+)
 def drop_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -346,7 +379,12 @@ def drop_column(
         _print_column(as_json, collection.drop_column(name), f"column {name} removed")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch alter-column notes.vs price double",
+    ),
+)
 def alter_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],

@@ -140,7 +140,7 @@ def check_timeout(seconds: Any) -> float:
     number = _as_float(seconds)
     if not number > 0:
         raise InvalidInputError(
-            f"timeout is {shown(seconds)}; it must be a number of seconds above 0, or None"
+            f"timeout is {shown(seconds)}; it must be a number of seconds above 0"
         )
     return number
 
@@ -171,6 +171,7 @@ def check_min_score(score: Any, metric: Metric) -> float:
             f"min_score is {shown(score)}, but an l2 score is a negative squared distance, "
             "at most 0",
             hint="for all rows within distance r give min_score=-r * r",
+            command_hint="for all rows within distance r give -r * r",
         )
     return number
 

@@ -17,6 +17,7 @@ from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import counted, were
 
+UP_TO_DATE = "up to date"
 MIN_NEW = 400  # new rows needed to calibrate an extension on some of them
 FEW_SHARE = 0.05  # with fewer new rows than that, and than this share, the old calibration holds
 NEW_SHARE = 0.5  # more new rows than this share need an index that is trained on them
@@ -72,6 +73,44 @@ def growth(snapshot: Snapshot) -> Growth:
     entry = attach(snapshot).entry
     indexed = entry.rows if entry else 0
     return Growth(indexed, new, indexed - (live.count - new))
+
+
+def unusual_rows(snapshot: Snapshot, most: int = 10_000) -> int:
+    """How many rows are outside the index because it was not fitted to vectors like theirs.
+
+    More than `most` rows outside are not looked at: 0.
+    """
+    attached = attach(snapshot)
+    live, outside = snapshot.live, attached.unindexed_rows
+    outside = outside if live.mask is None else outside[live.mask[outside]]
+    if attached.index is None or not 0 < len(outside) <= most:
+        return 0
+    return int(np.count_nonzero(~attached.index.covers(snapshot.stored_vectors(outside))))
+
+
+def is_up_to_date(
+    snapshot: Snapshot, recipe: IndexRecipe, seed: int, target: float, source: str
+) -> bool:
+    """Whether building would give the index that is there: nothing changed since it was built.
+
+    Args:
+        snapshot: The rows, and their index.
+        recipe: What is to be built.
+        seed: Seed of the build.
+        target: The recall to reach.
+        source: What the index is to be measured with first of all, in words.
+    """
+    attached = attach(snapshot)
+    entry, calibration = attached.entry, attached.calibration
+    if entry is None or _comparable(entry) != replace(recipe, description=""):
+        return False
+    measured = calibration.seed == seed and calibration.target == target
+    # Indexes of older versions have no steps: they are made again.
+    measured = measured and calibration.calibrated_on.startswith(source)
+    if not measured or not any(point.steps for point in calibration.points):
+        return False
+    changes = growth(snapshot)
+    return not changes.deleted and changes.new == unusual_rows(snapshot)
 
 
 @dataclass(frozen=True)
