@@ -249,6 +249,9 @@ class AddResult(Shown):
         version: The version that was committed.
         report: Rows and files that were left out for other reasons, and encodings.
         unchanged: Documents left out because they are the same as before (`"refresh"`).
+        indexed_rows: Rows that entered an index before the call returned; rows that were added
+            earlier may be among them.
+        index_bytes: Bytes of the index files that were written for that.
 
     Example:
         >>> import vecsearch as vs
@@ -267,6 +270,8 @@ class AddResult(Shown):
     version: int
     report: ReadReport = field(default_factory=ReadReport)
     unchanged: int = 0
+    indexed_rows: int = 0
+    index_bytes: int = 0
 
     @property
     def failed(self) -> int:
@@ -276,6 +281,7 @@ class AddResult(Shown):
     def __repr__(self) -> str:
         failed = f", unchanged={self.unchanged}" if self.unchanged else ""
         failed += f", failed={self.failed}" if self.failed else ""
+        failed += f", indexed_rows={self.indexed_rows}" if self.indexed_rows else ""
         return (
             f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
             f"embedded={self.embedded}, version={self.version}{failed})"
@@ -886,7 +892,9 @@ class Plan(Shown):
         depth: Number of candidates the index proposes; 0 without an index.
         candidate_window: If fewer than k of the first `candidate_window` candidates match the
             filter, the search falls back to exact search. Equals k if every row matches.
-        unindexed_rows: Matching rows outside the index; they are scored exactly.
+        unindexed_rows: Matching rows outside the index; each of them is compared with the query.
+        parts: Where the rows are in several indexes: the plan of each. The other attributes are
+            those of the main index then, and `expected_recall` is the lowest.
         steps: What happened during the search, such as a fallback, in words.
         ladder: How far the search goes on for a hard query; None for exact search and for indexes
             of older versions.
@@ -909,16 +917,22 @@ class Plan(Shown):
     unindexed_rows: int = 0
     steps: tuple[str, ...] = field(default=())
     ladder: Ladder | None = field(default=None, repr=False)
+    parts: tuple[Plan, ...] = field(default=())
 
     def __str__(self) -> str:
         head = self.summary()
         if self.method in ("index", "scan") and self.unindexed_rows:
-            rows = counted(self.unindexed_rows, "row")
-            return "; ".join(
-                (f"{head}: {self.reason}", f"{rows} outside the index scored exactly", *self.steps)
-            )
-        said = f"{head} ({self.reason})" if "(" not in head + self.reason else ""
-        return "; ".join((said or f"{head}: {self.reason}", *self.steps))
+            outside = counted(self.unindexed_rows, "row")
+            steps = (f"{outside} outside the index compared one by one", *self.steps)
+            said = f"{head}: {self.reason}"
+        else:
+            steps = self.steps
+            said = f"{head} ({self.reason})" if "(" not in head + self.reason else ""
+            said = said or f"{head}: {self.reason}"
+        if self.parts:
+            more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
+            said += f"; together with indexes of {more} later rows"
+        return "; ".join((said, *steps))
 
     def summary(self) -> str:
         """How the search runs, without the reason.

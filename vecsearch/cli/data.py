@@ -135,6 +135,15 @@ def ingest(
         list[str] | None,
         typer.Option(help="CSV: a cell that means a missing value. Repeatable."),
     ] = None,
+    auto_index: Annotated[
+        bool | None,
+        typer.Option(
+            "--auto-index/--no-auto-index",
+            help="Whether to index the new rows before returning. With --no-auto-index a new "
+            "collection leaves this to `vecsearch build` for good. Default: yes.",
+            show_default=False,
+        ),
+    ] = None,
     exclude: Exclude = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -170,6 +179,7 @@ def ingest(
                 declared,
                 id_column,
                 text_column,
+                auto_index is not False,
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -181,6 +191,7 @@ def ingest(
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
+                    auto_index=auto_index,
                     exclude=exclude or (),
                 )
                 documents = len(collection)
@@ -208,7 +219,8 @@ def ingest(
             result,
             f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
             f"{result.skipped:,} skipped{same}; {folder} holds {documents:,} "
-            f"(version {result.version})",
+            f"(version {result.version})"
+            + (f"; {counted(result.indexed_rows, 'row')} indexed" if result.indexed_rows else ""),
             *result.report.lines(),
         )
 
@@ -430,6 +442,7 @@ def open_or_create(
     declared: dict[str, str],
     id_column: str | None,
     text_columns: list[str] | None,
+    auto_index: bool = True,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -450,10 +463,11 @@ def open_or_create(
             embedder=model,
             dim=dim,
             metric=metric or Metric.COSINE,
-            chunker="auto" if chunker is None else chunker,
+            chunker="auto" if chunker in (None, "auto") else resolve_chunker(chunker),
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,
+            auto_index=auto_index,
         )
         return new, True
     info = collection.info()

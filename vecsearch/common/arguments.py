@@ -185,6 +185,12 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         )
 
 
+def check_flag(name: str, value: object) -> None:
+    """An argument that must be True or False."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be True or False")
+
+
 def check_dim(dim: Any, largest: int) -> int:
     """A dimension as an int; it must be from 1 to `largest`."""
     number = 0

@@ -15,6 +15,7 @@ from vecsearch.index.growth import (
     growth,
     unusual_rows,
 )
+from vecsearch.index.outside import has_codes
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import IndexAdvice, counted
 
@@ -34,7 +35,9 @@ def advise(snapshot: Snapshot) -> IndexAdvice:
     action: Action = "rebuild" if changes.outgrown() else "extend" if added else "none"
     calibration = attached.calibration
     before, rebuilt = _index_micros(calibration, snapshot.manifest.recall, changes)
-    micros = before + changes.new * calibration.exact_micros_per_row
+    parts = attach(snapshot)
+    outside = snapshot.live.count_in(parts.unindexed_rows)
+    micros = before * (1 + len(parts.tails)) + outside * _outside_micros(snapshot, calibration)
     after = rebuilt if action == "rebuild" else before
     many_deleted = changes.deleted > DELETED_SHARE * changes.indexed
     worthwhile = action != "none" and (micros > WORTHWHILE * after or many_deleted)
@@ -67,6 +70,13 @@ def _index_micros(calibration: Calibration, target: float, changes: Growth) -> t
     return costs[0], costs[1]
 
 
+def _outside_micros(snapshot: Snapshot, calibration: Calibration) -> float:
+    """Cost of comparing a row outside the indexes."""
+    if has_codes(snapshot.manifest, attach(snapshot).entry):
+        return calibration.code_micros_per_row
+    return calibration.exact_micros_per_row
+
+
 def _describe(changes: Growth, unusual: int, action: Action, micros: float, after: float) -> str:
     if not changes.deleted and action == "none":
         if not unusual:
@@ -74,7 +84,7 @@ def _describe(changes: Growth, unusual: int, action: Action, micros: float, afte
         are = "vector is" if unusual == 1 else "vectors are"
         return f"{UP_TO_DATE} ({unusual:,} unusual {are} compared one by one)"
     parts = [
-        f"{counted(changes.new, 'new row')} outside the index, "
+        f"{counted(changes.new, 'new row')} outside the main index, "
         f"{changes.deleted:,} of its {counted(changes.indexed, 'row')} deleted",
         f"a search takes about {micros:,.0f} µs, and about {after:,.0f} µs after building",
     ]

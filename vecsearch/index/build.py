@@ -41,6 +41,7 @@ def build_index(
     seed: int,
     threads: int | None,
     progress: Callable[[int], None] = lambda count: None,
+    extend: bool = True,
 ) -> BuildResult:
     """Build and calibrate an index over the live rows, and commit it.
 
@@ -58,6 +59,7 @@ def build_index(
         seed: Seed of the build.
         threads: Threads to build with; None for all.
         progress: Called with the number of rows just added.
+        extend: Extend the existing index where that is enough.
 
     Raises:
         RecipeError: If the recipe is invalid, or does not fit the data or `memory`.
@@ -74,7 +76,7 @@ def build_index(
     if chosen.kind == "exact" or len(rows) < store.limits.smallest_index_rows:
         by_recipe = chosen.kind == "exact" and recipe != "auto"
         why = "the recipe is exact search" if by_recipe else "exact search is fastest for few rows"
-        version = commit_without_index(store, target)
+        version = commit_without_index(store, target, wanted=by_recipe)
         seconds = time.perf_counter() - started
         return BuildResult("exact", 0, seconds, 0, 0, "", f"no index: {why}", version)
     if memory is not None:
@@ -93,7 +95,10 @@ def build_index(
         resumable=True,
         limits=store.limits,
     ) as builder:
-        built = builder.extend_or_run(rows, queries, query_source)
+        if extend:
+            built = builder.extend_or_run(rows, queries, query_source)
+        else:
+            built = builder.run(rows, queries, query_source, "the index was outgrown")
         if memory is not None:
             _require_memory(chosen, built.calibration.memory_bytes, memory, "takes")
         entry, version = commit_index(store, snapshot, built)

@@ -30,7 +30,7 @@ class Growth:
 
     Args:
         indexed: Rows the index was built over.
-        new: Live rows outside the index.
+        new: Live rows outside the main index: in its tails, or in none.
         deleted: Rows of the index that were deleted.
     """
 
@@ -67,10 +67,9 @@ class Growth:
 
 
 def growth(snapshot: Snapshot) -> Growth:
-    """Count what changed since the index of a snapshot was built; without an index all is new."""
+    """Count what changed since the main index was built; without an index all is new."""
     live = snapshot.live
-    unindexed = attach(snapshot).unindexed_rows
-    new = len(unindexed) if live.mask is None else int(np.count_nonzero(live.mask[unindexed]))
+    new = live.count_in(attach(snapshot).later_rows)
     entry = attach(snapshot).entry
     indexed = entry.rows if entry else 0
     return Growth(indexed, new, indexed - (live.count - new))
@@ -163,9 +162,9 @@ def decide_extension(
     index = read_index(snapshot.root / entry.files[0].name, mmap=False)
     if not index.can_extend:
         return ExtendDecision("an index of this kind cannot be extended")
-    unindexed = np.intersect1d(attached.unindexed_rows, rows)
-    covered = [index.covers(batch) for batch in batches(unindexed)]
-    new_rows = unindexed[np.concatenate(covered)]  # the others stay outside the index
+    later = np.intersect1d(attached.later_rows, rows)
+    covered = [index.covers(batch) for batch in batches(later)]
+    new_rows = later[np.concatenate(covered)]  # the others stay outside the index
     if not len(new_rows):
         return ExtendDecision(
             f"what is outside the index, {counted(changes.new, 'row')}, is unlike what it was "
