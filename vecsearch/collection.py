@@ -55,6 +55,7 @@ from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
+from vecsearch.display import html_fields
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, embeds_texts, entry_of
@@ -2539,6 +2540,11 @@ class Collection:
             f"Collection({str(self.path)!r}, version={manifest.version}, "
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
+
+    def _repr_html_(self) -> str:
+        if self._searcher is None:
+            return html_fields({"collection": f"{self.path} (closed)"})
+        return self.info()._repr_html_()
 
     def _searching(self) -> Searcher:
         """The searcher; raises CollectionClosedError if the collection was closed."""
