@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 from urllib.parse import quote, urlsplit
 
 from vecsearch import errors
-from vecsearch.common.gate import gate
+from vecsearch.common.gate import gate, gated
 from vecsearch.common.optional import require
 from vecsearch.types import Id, OnConflict
 
@@ -23,7 +23,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 NDJSON = "application/x-ndjson"
 
 
-@gate
+@gated
 def connect(address: str, *, key: str | None = None, timeout: float = 30.0) -> RemoteCollection:
     """Use a collection that `vecsearch serve` serves.
 

@@ -99,9 +99,11 @@ def test_the_client_does_what_a_collection_does(server: Server, root: Path) -> N
         with ThreadPoolExecutor(8) as pool:
             many = list(pool.map(lambda _: remote.search("a ship", k=2).ids, range(40)))
         assert many == [c.search("a ship", k=2).ids] * 40
-    with vs.connect(server.address.replace("notes", "nothing")) as remote:
-        with pytest.raises(vs.CollectionNotFoundError, match="known: notes"):
-            remote.info()
+    with (
+        vs.connect(server.address.replace("notes", "nothing")) as remote,
+        pytest.raises(vs.CollectionNotFoundError, match="known: notes"),
+    ):
+        remote.info()
     assert server.stop() == 0  # SIGTERM: all is closed
     with vs.connect(server.address) as remote, pytest.raises(vs.StorageError, match="reached"):
         remote.info()
@@ -131,9 +133,11 @@ def test_a_key_goes_to_its_server_only(
     keys.chmod(0o600)
     server = Server(root, "--api-key-file", str(keys))
     try:
-        with vs.connect(server.address) as remote:
-            with pytest.raises(vs.InvalidInputError, match="send a key"):
-                remote.info()
+        with (
+            vs.connect(server.address) as remote,
+            pytest.raises(vs.InvalidInputError, match="send a key"),
+        ):
+            remote.info()
         with vs.connect(server.address, key=KEY) as remote:
             assert len(remote) == 2
         monkeypatch.setenv("VECSEARCH_API_KEY", KEY)

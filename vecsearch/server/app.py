@@ -182,7 +182,8 @@ def _first_fault(error: RequestValidationError) -> str:
 
 
 def _served(request: Request, name: str) -> Served:
-    return request.app.state.collections[name]
+    collections: Collections = request.app.state.collections
+    return collections[name]
 
 
 ServedOne = Annotated[Served, Depends(_served)]

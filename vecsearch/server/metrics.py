@@ -72,8 +72,8 @@ class Metrics:
                 "bytes": info.bytes,
                 "recall_target": info.recall,
                 "recall_promised": served.collection.plan().expected_recall,
-                "recall_measured": measured and measured.recall,
-                "recall_low": measured and measured.low,
+                "recall_measured": measured.recall if measured else None,
+                "recall_low": measured.low if measured else None,
             }
             for name, value in values.items():
                 if value is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def serve(
     keys = Keys.read(api_key_file) if api_key_file is not None else None
     hosts = {*LOCAL_HOSTS, host, *allowed_hosts}
     app = create_app(folders, keys=keys, hosts=hosts)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -55,6 +56,17 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=30,
     )
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:  # uvicorn raises the signal again once all is answered
+        server.should_exit = True
+
+    before = [(each, signal.signal(each, stop)) for each in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        server.run()
+    finally:
+        for each, handler in before:
+            signal.signal(each, handler)
 
 
 def is_local(host: str) -> bool:

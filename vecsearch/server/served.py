@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -102,7 +103,7 @@ class Served:
             if not some:
                 continue
             try:
-                found = await self.call(lambda c, some=some: _searched(c, some, options))
+                found = await self.call(functools.partial(_searched, some, options))
             except BaseException as error:
                 found = [error] * len(some)
                 if not isinstance(error, Exception):
@@ -121,7 +122,7 @@ _TASKS: set[asyncio.Task[None]] = set()  # asyncio holds tasks weakly
 
 
 def _searched(
-    collection: Collection, waiting: Sequence[_Waiting], options: Mapping[str, Any]
+    waiting: Sequence[_Waiting], options: Mapping[str, Any], collection: Collection
 ) -> list[Hits | BaseException]:
     """Hits or an error for each query. A query that fails takes no other with it."""
     if len(waiting) > 1:
