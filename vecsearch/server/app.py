@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from vecsearch.server.answers import ARROW, JSON, as_arrow, as_json, hits_as_json, wants_arrow
-from vecsearch.server.bodies import DeleteBody, GetBody, SearchBody
+from vecsearch.server.bodies import DeleteBody, FacetsBody, GetBody, SearchBody, SimilarBody
 from vecsearch.server.gatekeeper import OPEN_PATHS, Gatekeeper
 from vecsearch.server.keys import Keys, Right
 from vecsearch.server.metrics import Metrics
@@ -27,6 +27,7 @@ from vecsearch.types import OnConflict
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection as OpenCollection
+    from vecsearch.query.results import Hits
 
 LOG = logging.getLogger("vecsearch.server")
 NDJSON = "application/x-ndjson"
@@ -194,6 +195,22 @@ def _json(value: Any) -> Response:
     return Response(as_json(value), media_type=JSON)
 
 
+async def _hits(
+    metrics: Metrics,
+    served: Served,
+    hits: Hits,
+    asked: SearchBody | SimilarBody,
+    accept: str | None,
+) -> Response:
+    """Hits as the client wants them."""
+    metrics.note_search(served.name, hits.plan.method)
+    if wants_arrow(accept):
+        table = await served.call(lambda c: hits.to_arrow(asked.columns))
+        return Response(as_arrow(table), media_type=ARROW)
+    content = await served.call(lambda c: hits_as_json(hits, asked.columns, plan=asked.plan))
+    return Response(content, media_type=JSON)
+
+
 def _routes(app: FastAPI) -> None:
     limits: ServerLimits = app.state.limits
     metrics: Metrics = app.state.metrics
@@ -233,22 +250,32 @@ def _routes(app: FastAPI) -> None:
     @app.post("/v1/collections/{name}/search", tags=["search"])
     async def search(served: ServedOne, asked: SearchBody, accept: Accept = None) -> Response:
         """The documents most similar to a text or a vector."""
-        options: dict[str, Any] = {
-            "k": asked.k,
-            "where": asked.where,
-            "ids": None if asked.ids is None else tuple(asked.ids),
-            "recall": asked.recall,
-            "exact": asked.exact,
-            "passages": asked.passages,
-            "timeout": limits.seconds,
-        }
-        hits = await served.search(asked.query, options)
-        metrics.note_search(served.name, hits.plan.method)
-        if wants_arrow(accept):
-            table = await served.call(lambda c: hits.to_arrow(asked.columns))
-            return Response(as_arrow(table), media_type=ARROW)
-        content = await served.call(lambda c: hits_as_json(hits, asked.columns, plan=asked.plan))
-        return Response(content, media_type=JSON)
+        hits = await served.search(asked.query, asked.options(limits.seconds))
+        return await _hits(metrics, served, hits, asked, accept)
+
+    @app.post("/v1/collections/{name}/similar", tags=["search"])
+    async def similar(served: ServedOne, asked: SimilarBody, accept: Accept = None) -> Response:
+        """The documents most similar to one that is there, without itself."""
+        options = asked.options(limits.seconds)
+        hits = await served.call(lambda c: c.similar(asked.id, **options))
+        return await _hits(metrics, served, hits, asked, accept)
+
+    @app.post("/v1/collections/{name}/facets", tags=["search"])
+    async def facets(served: ServedOne, asked: FacetsBody) -> Response:
+        """How many documents have each value of some columns."""
+        found = await served.call(
+            lambda c: c.facets(
+                asked.columns,
+                where=asked.where,
+                ids=asked.ids,
+                query=asked.query,
+                min_score=asked.min_score,
+                bins=asked.bins,
+                timeout=limits.seconds,
+            )
+        )
+        tables = {name: table[: asked.limit].to_pylist() for name, table in found.items()}
+        return _json({"facets": tables})
 
     @app.post("/v1/collections/{name}/get", tags=["documents"])
     async def get(served: ServedOne, asked: GetBody, accept: Accept = None) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,13 +25,20 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class SearchBody(_Body):
-    """A search."""
+class _Options(_Body):
+    """What searches of all kinds take."""
 
-    query: Text | Vector = Field(description="A text for the collection's model, or a vector.")
     k: Hits = Field(10, description="How many documents to find at most.")
     where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
     ids: Ids | None = Field(None, description="Only documents with these ids.")
+    exclude: Ids | None = Field(None, description="No documents with these ids.")
+    min_score: float | None = Field(None, description="The lowest score of a hit.")
+    diversity: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="From 0, only likeness counts, to 1: how different hits are to be."
+    )
+    group_by: str | None = Field(None, description="A column: few hits of each of its values.")
+    group_size: Hits = Field(1, description="How many hits of each value.")
+    order_by: str | None = Field(None, description="A column that orders the hits.")
     recall: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="The mean recall to deliver. Default: the collection's."
     )
@@ -39,6 +46,42 @@ class SearchBody(_Body):
     passages: bool = Field(False, description="Find passages instead of documents.")
     columns: Names | None = Field(None, description="Columns to return. Default: all but vectors.")
     plan: bool = Field(False, description="Also say how the search was done.")
+
+    def options(self, seconds: float) -> dict[str, Any]:
+        """The arguments of `Collection.search`, but for the query."""
+        own = ("query", "id", "columns", "plan")
+        given = {name: value for name, value in self if name not in own}
+        for name in ("ids", "exclude"):
+            given[name] = None if given[name] is None else tuple(given[name])
+        return given | {"timeout": seconds}
+
+
+class SearchBody(_Options):
+    """A search."""
+
+    query: Text | Vector = Field(description="A text for the collection's model, or a vector.")
+
+
+class SimilarBody(_Options):
+    """A search for documents like one that is there."""
+
+    id: Id = Field(description="The document's id.")
+
+
+class FacetsBody(_Body):
+    """Counts of the values of columns."""
+
+    columns: Names = Field(description="The columns.")
+    where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
+    ids: Ids | None = Field(None, description="Only documents with these ids.")
+    query: Text | Vector | None = Field(None, description="Only documents like this.")
+    min_score: float | None = Field(None, description="The lowest score of a document like it.")
+    bins: int | str | list[float] | None = Field(
+        None, description="Count ranges: a number of bins, edges, or `year`, `month`, …"
+    )
+    limit: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        100, description="How many values of a column to return."
+    )
 
 
 class GetBody(_Body):
