@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from vecsearch.cli.options import Debug
+from vecsearch.cli.options import START, Debug, examples
 from vecsearch.cli.terminal import err, reporting
 
 app = typer.Typer()
 
 
-@app.command(rich_help_panel="Search")
+@app.command(
+    rich_help_panel=START,
+    epilog=examples("vecsearch serve notes.vs", "vecsearch serve notes.vs papers.vs --port 8080"),
+)
 def serve(
     folders: Annotated[
         list[Path],

@@ -43,15 +43,19 @@ def as_arrow(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def hits_as_json(hits: Hits, columns: Sequence[str] | None, *, plan: bool) -> bytes:
-    """Rank, score and columns of each hit, and the plan if it is wanted."""
-    shown: dict[str, Any] = {"hits": [hit.to_dict(columns) for hit in hits]}
+def hits_as_json(
+    hits: Hits, columns: Sequence[str] | None, *, plan: bool, highlight: bool
+) -> bytes:
+    """Rank, score and columns of each hit, and the plan and highlights if they are wanted."""
+    rows = [hit.to_dict(columns) for hit in hits]
+    shown: dict[str, Any] = {"hits": rows}
     if plan:
-        shown["plan"] = {
-            "method": hits.plan.method,
-            "recall": hits.plan.expected_recall,
-            "text": str(hits.plan),
-        }
+        shown["plan"] = hits.plan.to_dict() | {"text": str(hits.plan)}
+    if highlight:
+        shown["highlights"] = [
+            each and {"text": each.text, "sentence": each.sentence, "words": each.words}
+            for each in hits.highlights()
+        ]
     return as_json(shown)
 
 

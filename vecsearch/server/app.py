@@ -207,7 +207,9 @@ async def _hits(
     if wants_arrow(accept):
         table = await served.call(lambda c: hits.to_arrow(asked.columns))
         return Response(as_arrow(table), media_type=ARROW)
-    content = await served.call(lambda c: hits_as_json(hits, asked.columns, plan=asked.plan))
+    content = await served.call(
+        lambda c: hits_as_json(hits, asked.columns, plan=asked.plan, highlight=asked.highlight)
+    )
     return Response(content, media_type=JSON)
 
 

@@ -46,10 +46,13 @@ class _Options(_Body):
     passages: bool = Field(False, description="Find passages instead of documents.")
     columns: Names | None = Field(None, description="Columns to return. Default: all but vectors.")
     plan: bool = Field(False, description="Also say how the search was done.")
+    highlight: bool = Field(
+        False, description="Also give the sentence of each hit that answers best, with its words."
+    )
 
     def options(self, seconds: float) -> dict[str, Any]:
         """The arguments of `Collection.search`, but for the query."""
-        own = ("query", "id", "columns", "plan")
+        own = ("query", "id", "columns", "plan", "highlight")
         given = {name: value for name, value in self if name not in own}
         for name in ("ids", "exclude"):
             given[name] = None if given[name] is None else tuple(given[name])
