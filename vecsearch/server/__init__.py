@@ -8,5 +8,6 @@ keys.py         who may read and write
 gatekeeper.py   host, origin, size and kind of a request, before it is read
 served.py       the open collections, and searches of one moment as one batch
 metrics.py      figures for Prometheus
+pages.py        the page to search with, in page/
 run.py          addresses, and the server itself
 """

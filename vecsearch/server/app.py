@@ -21,6 +21,7 @@ from vecsearch.server.bodies import DeleteBody, FacetsBody, GetBody, SearchBody,
 from vecsearch.server.gatekeeper import OPEN_PATHS, Gatekeeper
 from vecsearch.server.keys import Keys, Right
 from vecsearch.server.metrics import Metrics
+from vecsearch.server.pages import is_page, points, router
 from vecsearch.server.problems import RETRY_SECONDS, ProblemError, body, problem
 from vecsearch.server.served import Collections, Served
 from vecsearch.types import OnConflict
@@ -108,6 +109,7 @@ def create_app(
     app.state.collections, app.state.limits, app.state.metrics = collections, limits, metrics
     _answer_errors(app)
     _routes(app)
+    app.include_router(router())
     app.add_middleware(
         Gatekeeper,
         hosts=tuple(hosts),
@@ -116,7 +118,7 @@ def create_app(
         largest=lambda path: (
             limits.document_bytes if path.endswith("/documents") else limits.body_bytes
         ),
-        public=lambda path: path in OPEN_PATHS,
+        public=lambda path: path in OPEN_PATHS or is_page(path),
         note=metrics.note,
     )
     return app
@@ -248,6 +250,11 @@ def _routes(app: FastAPI) -> None:
     async def info(served: ServedOne) -> Response:
         """What a collection holds: columns, model, indexes, version, recall."""
         return _json(await served.call(lambda c: _described(served, c)))
+
+    @app.get("/v1/collections/{name}/map", tags=["collections"])
+    async def places(served: ServedOne) -> Response:
+        """Documents in two dimensions, for a picture: those near each other are alike."""
+        return _json({"points": await served.call(points)})
 
     @app.post("/v1/collections/{name}/search", tags=["search"])
     async def search(served: ServedOne, asked: SearchBody, accept: Accept = None) -> Response:
