@@ -218,13 +218,14 @@ function marked(highlight) {
   const edges = new Set([0, letters.length, start, end]);
   for (const [first, last] of highlight.words) { edges.add(first); edges.add(last); }
   const sorted = [...edges].sort((a, b) => a - b), paragraph = make("p", null, { class: "text", dir: "auto" });
+  const mark = make("mark");
   for (let i = 0; i + 1 < sorted.length; i += 1) {
     const [from, to] = [sorted[i], sorted[i + 1]];
     const text = letters.slice(from, to).join("");
-    let node = document.createTextNode(text);
-    if (highlight.words.some(([first, last]) => first <= from && to <= last)) node = make("b", text);
-    if (start <= from && to <= end) { const mark = make("mark"); mark.append(node); node = mark; }
-    paragraph.append(node);
+    const isWord = highlight.words.some(([first, last]) => first <= from && to <= last);
+    const inside = start <= from && to <= end;
+    if (inside && !paragraph.contains(mark)) paragraph.append(mark);
+    (inside ? mark : paragraph).append(isWord ? make("b", text) : text);
   }
   return paragraph;
 }
