@@ -86,6 +86,12 @@ class RemoteHits(Sequence[RemoteHit]):
 
     Attributes:
         plan: How the search was done.
+
+    Example:
+        >>> from vecsearch.client import RemoteHit, RemoteHits
+        >>> hits = RemoteHits([RemoteHit(1, 0.9, {"id": 7})], "exact search over 1 row")
+        >>> hits.ids, hits.scores, hits[0].rank
+        ([7], [0.9], 1)
     """
 
     def __init__(self, hits: Sequence[RemoteHit], plan: str) -> None:
@@ -123,6 +129,12 @@ class RemoteCollection:
     """A collection on a server; see `vecsearch.connect`. It may be used from several threads.
 
     Errors are those of `Collection`: the server names them, and they are raised here again.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> with vs.connect("http://localhost:8000/notes", key="a-key-of-the-server") as notes:
+        ...     print(notes.address)
+        http://localhost:8000/notes
     """
 
     def __init__(self, address: str, *, key: str | None = None, timeout: float = 30.0) -> None:
