@@ -221,12 +221,14 @@ class RemoteCollection:
         rows: Iterable[Mapping[str, Any]] | pa.Table,
         *,
         on_conflict: OnConflict = "error",
+        idempotency_key: str | None = None,
     ) -> dict[str, int]:
         """Add documents in one commit: dicts, or an Arrow table.
 
         Args:
             rows: The documents. Values of dicts are those of JSON.
             on_conflict: What to do with an id that is there, as in `Collection.add`.
+            idempotency_key: A name of this add, to send it again safely, as in `Collection.add`.
 
         Returns:
             How many were added, replaced, skipped and embedded, and the version.
@@ -245,7 +247,8 @@ class RemoteCollection:
             "POST",
             "/documents",
             content=content,
-            headers={"Content-Type": kind},
+            headers={"Content-Type": kind}
+            | ({"Idempotency-Key": idempotency_key} if idempotency_key else {}),
             params={"on_conflict": on_conflict},
         )
         return result

@@ -99,6 +99,13 @@ def test_documents_come_and_go(client: TestClient, root: Path) -> None:
     ).json()
     assert skipped["skipped"] == 50
 
+    keyed = headers | {"Idempotency-Key": "3f2a"}
+    line = b'{"id": "once", "text": "sent twice", "year": 90}'
+    answers = [
+        client.post(f"{NOTES}/documents", content=line, headers=keyed).json() for _ in range(2)
+    ]
+    assert answers[0] == answers[1] and answers[0]["added"] == 1
+
     table = pa.table({"id": ["x"], "text": ["from Arrow"], "year": [1]})
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -109,10 +116,10 @@ def test_documents_come_and_go(client: TestClient, root: Path) -> None:
     assert added["added"] == 1
 
     looked = client.post(f"{NOTES}/delete", json={"where": "year < 10", "dry_run": True}).json()
-    assert looked["deleted"] == 11 and len(vs.open(root)) == 54
+    assert looked["deleted"] == 11 and len(vs.open(root)) == 55
     assert client.post(f"{NOTES}/delete", json={"ids": ["x", "y"]}).json()["missing"] == 1
     assert client.post(f"{NOTES}/delete", json={"where": "year < 10"}).json()["deleted"] == 10
-    assert client.get(NOTES).json()["documents"] == len(vs.open(root)) == 43
+    assert client.get(NOTES).json()["documents"] == len(vs.open(root)) == 44
 
 
 def test_what_others_commit_is_seen(client: TestClient, root: Path) -> None:

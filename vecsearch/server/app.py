@@ -312,6 +312,7 @@ def _routes(app: FastAPI) -> None:
         served: ServedOne,
         on_conflict: Annotated[OnConflict, Query()] = "error",
         content_type: Annotated[str, Header()] = NDJSON,
+        idempotency_key: Annotated[str | None, Header()] = None,
     ) -> Response:
         """Add documents: one JSON object a line, or an Arrow stream. All of them, or none."""
         kind = content_type.partition(";")[0].strip().lower()
@@ -324,7 +325,7 @@ def _routes(app: FastAPI) -> None:
             with path.open("wb") as file:
                 async for part in request.stream():
                     file.write(part)
-            result = await served.call(lambda c: _add(c, path, on_conflict))
+            result = await served.call(lambda c: _add(c, path, on_conflict, idempotency_key))
         return _json(result)
 
     @app.post("/v1/collections/{name}/delete", tags=["documents"])
@@ -378,7 +379,10 @@ def _described(served: Served, collection: OpenCollection) -> dict[str, Any]:
     }
 
 
-def _add(collection: OpenCollection, path: Path, on_conflict: OnConflict) -> dict[str, Any]:
+def _add(
+    collection: OpenCollection, path: Path, on_conflict: OnConflict, key: str | None
+) -> dict[str, Any]:
+    data: Any = path
     if path.suffix == ".arrow":
         import pyarrow as pa
 
@@ -388,10 +392,8 @@ def _add(collection: OpenCollection, path: Path, on_conflict: OnConflict) -> dic
             raise ProblemError(
                 400, "InvalidInputError", f"the body is no Arrow stream: {error}"
             ) from None
-        with reader:
-            result = collection.add(reader, on_conflict=on_conflict, progress=False)
-    else:
-        result = collection.add(path, on_conflict=on_conflict, progress=False)
+        data = reader
+    result = collection.add(data, on_conflict=on_conflict, idempotency_key=key, progress=False)
     return {
         "added": result.added,
         "replaced": result.replaced,
