@@ -55,6 +55,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
 from vecsearch.ingest.sources import open_source, reading_options
 from vecsearch.maintenance import compact, edit, versions
+from vecsearch.maintenance.full_text import full_text_entry
 from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
@@ -123,6 +124,7 @@ def create(
     sample_queries: int = 0,
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
     json_columns: Sequence[str] | None = None,
+    full_text: Any = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -152,6 +154,9 @@ def create(
             take their types from the first `add`.
         json_columns: Columns that hold JSON: objects whose keys and types differ from row to row.
             The same as the type "json" in `schema`.
+        full_text: Whether texts are also found by their words (`mode="text"` and "hybrid" of
+            `search`): False, or the language of their endings, such as "german", or an `Analyzer`.
+            None and True: with the default analyzer, if texts are embedded.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -197,6 +202,7 @@ def create(
         settings={SAMPLE_SETTING: sample_queries} if sample_queries else {},
         columns=with_json(schema, json_columns),
     )
+    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_texts))
     with removed_on_error(root, []):
         make_collection_folders(root)
         store = Store(root, lock_timeout, limits)

@@ -703,7 +703,8 @@ class Plan:
     Attributes:
         method: "exact" (score every matching row), "index" (the index proposes candidates, which
             are scored by their true vectors), "scan" (as "index", but the candidates come from
-            comparing the compressed codes of all matching rows) or "empty" (no row matches).
+            comparing the compressed codes of all matching rows), "empty" (no row matches), "text"
+            (by words) or "hybrid" (by words and vectors).
         reason: Why this method, in words.
         rows: Rows that match the filter.
         expected_recall: Calibrated recall, a lower confidence bound; 1.0 for exact search.
@@ -724,7 +725,7 @@ class Plan:
         exact search over 2 rows: there is no index
     """
 
-    method: Literal["exact", "index", "scan", "empty"]
+    method: Literal["exact", "index", "scan", "empty", "text", "hybrid"]
     reason: str
     rows: int
     expected_recall: float = 1.0
@@ -738,7 +739,10 @@ class Plan:
     def __str__(self) -> str:
         if self.method == "empty":
             return f"nothing to search: {self.reason}"
-        if self.method == "exact":
+        if self.method in ("text", "hybrid"):
+            kind = "search by words" if self.method == "text" else "hybrid search"
+            head = f"{kind} over {counted(self.rows, 'row')}: {self.reason}"
+        elif self.method == "exact":
             head = f"exact search over {counted(self.rows, 'row')}: {self.reason}"
         elif self.method == "scan":
             head = (

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
+from vecsearch.storage.segment_texts import merged_texts
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 
@@ -92,7 +93,8 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
             batches.append(batch)
     if not batches:
         return None
-    return staging.write_segment(batches[0] if len(batches) == 1 else pa.concat_batches(batches))
+    batch = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+    return staging.write_segment(batch, merged_texts(snapshot, run))
 
 
 class SmallMerge:

@@ -1,0 +1,239 @@
+"""The best documents for a question in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vecsearch.common.arrays import Positions
+from vecsearch.common.deadline import check_time
+from vecsearch.common.lazy import lazy
+from vecsearch.common.show import shown
+from vecsearch.common.suggest import did_you_mean
+from vecsearch.errors import InvalidInputError
+from vecsearch.index.kernels import numpy_bm25
+from vecsearch.index.kernels.arguments import NO_MASK
+from vecsearch.index.kernels.loader import TEXT_LOADER
+from vecsearch.query.text.groups import Group, Groups, is_plain
+from vecsearch.query.text.matching import Matcher
+from vecsearch.query.text.statistics import K1, Doubles, Statistics
+from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
+from vecsearch.storage.selection import RowSelection
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.text.analyzer import Analyzer
+
+OVERFETCH = 4  # passages fetched for each document wanted; more if they do not suffice
+FEW = 0.25  # share of rows up to which the others are left out before they are scored
+LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
+MOST_TERMS = 10_000  # that are marked in texts
+
+
+class Ranking(NamedTuple):
+    """Rows, best first: positions int64, scores float64."""
+
+    positions: Positions
+    scores: Doubles
+
+
+class TextQuery:
+    """A question in words, read for one snapshot. Thread-safe.
+
+    Attributes:
+        clauses: The conditions.
+        groups: The words that count.
+        weights: Of each column.
+    """
+
+    def __init__(
+        self, statistics: Statistics, clauses: Clauses, weights: tuple[float, ...]
+    ) -> None:
+        self._statistics = statistics
+        self.clauses = clauses
+        self.weights = weights
+        self.groups = Groups(statistics.analyzer, statistics.columns).scored(clauses)
+
+    @property
+    def analyzer(self) -> Analyzer:
+        return self._statistics.analyzer
+
+    @lazy
+    def terms(self) -> frozenset[str]:
+        """All terms that the words stand for in this collection."""
+        found: set[str] = set()
+        for group in self.groups:
+            if group.kind == "term":
+                found.add(group.text)
+                continue
+            if group.kind == "prefix":
+                found.add(group.text)
+            for part in self._statistics.parts:
+                numbers = part.numbers(group)[0].tolist()
+                found.update(part.terms.text(number) for number in numbers[:MOST_TERMS])
+        return frozenset(found)
+
+
+class TextSearcher:
+    """Searches one snapshot by words. Thread-safe."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.statistics = Statistics(snapshot)
+
+    def read(self, text: Any, using: Any = None, *, syntax: bool) -> TextQuery:
+        """Read a question.
+
+        Args:
+            text: The question.
+            using: The columns to look in, some with a weight ("title^3"); None for all.
+            syntax: Whether signs such as quotation marks mean something.
+
+        Raises:
+            QueryError: The question cannot be read.
+            InvalidInputError: It is no text, or a column is not searched.
+        """
+        if not isinstance(text, str):
+            raise InvalidInputError(
+                f"the query is {shown(text)}; search by words takes a text",
+                hint="give the words as text=, and the vector as vector=",
+            )
+        if not text.strip():
+            raise InvalidInputError("the query is an empty text")
+        columns = self.statistics.columns
+        weights = self._weights(using)
+        if not syntax:
+            return TextQuery(self.statistics, plain(text), weights)
+        clauses, given = parse(text, columns)
+        weights = tuple(
+            weight * given.get(name, 1.0) for name, weight in zip(columns, weights, strict=True)
+        )
+        return TextQuery(self.statistics, clauses, weights)
+
+    def _weights(self, using: Any) -> tuple[float, ...]:
+        """The weight of each column; 0 for those that are left out."""
+        columns = self.statistics.columns
+        if using is None:
+            return (1.0,) * len(columns)
+        listed = [using] if isinstance(using, str) else using
+        if not isinstance(listed, Sequence) or not all(isinstance(item, str) for item in listed):
+            raise InvalidInputError(f"using is {shown(using)}; it must be a list of columns")
+        weights: dict[str, float] = {}
+        for item in listed:
+            name, mark, number = (item, "", "") if item in columns else item.rpartition("^")
+            name = name or item
+            if name not in columns:
+                raise InvalidInputError(
+                    f"column {shown(name)} is not searched by words"
+                    f"{did_you_mean(name, list(columns))}",
+                    hint=f"those searched are {', '.join(columns)}",
+                )
+            try:
+                weights[name] = float(number) if mark else 1.0
+            except ValueError:
+                weights[name] = 0.0
+            if not 0 < weights[name] <= LARGEST_BOOST:
+                raise InvalidInputError(
+                    f"using has {shown(item)}; a weight is a number above 0 and at most "
+                    f"{LARGEST_BOOST:g}, such as {name}^3"
+                )
+        if not weights:
+            raise InvalidInputError("using is empty; it must be a list of columns")
+        return tuple(weights.get(name, 0.0) for name in columns)
+
+    def rows(
+        self, query: TextQuery, k: int, selection: RowSelection, *, passages: bool
+    ) -> Ranking:
+        """The k best rows: passages, in a collection with a chunker.
+
+        Args:
+            query: The question.
+            k: How many.
+            selection: The rows that may be found.
+            passages: Whether conditions are about passages; else they are about documents.
+        """
+        if not query.groups or not selection.count:
+            return Ranking(np.empty(0, np.int64), np.empty(0))
+        known = [
+            (self.statistics.known(_bare(group), query.weights), group.factor)
+            for group in query.groups
+        ]
+        is_simple = is_plain(query.clauses)
+        positions, scores = [], []
+        for number, part in enumerate(self.statistics.parts):
+            check_time()
+            lists = [each.lists[number] for each, _ in known]
+            counts = [len(each.places) for each in lists]
+            if not any(counts):
+                continue
+            mask, early = NO_MASK, selection.count < FEW * self.snapshot.rows
+            if selection.mask is not None:
+                mask = selection.mask[part.first : part.first + part.rows]
+            if not is_simple:
+                matcher = Matcher(self.statistics, number, query.weights, passages=passages)
+                wanted = matcher.mask(query.clauses)
+                if wanted is not None:
+                    mask = wanted & mask if len(mask) else wanted
+            found = np.empty(min(k, part.rows), np.int64)
+            found_scores = np.empty(len(found))
+            kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
+            buffers = part.buffers.pop() if part.buffers else _zeros(part.rows)
+            count = (kernel or numpy_bm25).best_rows(
+                lists[0].places if len(lists) == 1 else np.concatenate([e.places for e in lists]),
+                lists[0].weights if len(lists) == 1 else np.concatenate([e.weights for e in lists]),
+                np.array([0, *np.cumsum(counts).tolist()], np.int64),
+                np.array([each.idf * factor for each, factor in known]),
+                part.postings.rows,
+                part.postings.counts,
+                self.statistics.norms[number],
+                K1,
+                mask,
+                int(early and len(mask) > 0),
+                *buffers,
+                found,
+                found_scores,
+            )
+            part.buffers.append(buffers)
+            positions.append(found[:count] + part.first)
+            scores.append(found_scores[:count])
+        if len(positions) == 1:
+            return Ranking(positions[0], scores[0])
+        if not positions:
+            return Ranking(np.empty(0, np.int64), np.empty(0))
+        joined, values = np.concatenate(positions), np.concatenate(scores)
+        best = np.lexsort((joined, -values))[:k]
+        return Ranking(joined[best], values[best])
+
+    def documents(self, query: TextQuery, k: int, selection: RowSelection) -> Ranking:
+        """The k best documents, each by its best passage."""
+        k = min(k, selection.count or 1)
+        width = min(k * OVERFETCH, selection.count)
+        while True:
+            ranking = self.rows(query, max(width, 1), selection, passages=False)
+            first: dict[object, int] = {}
+            for rank, document in enumerate(self.snapshot.ids_at(ranking.positions)):
+                first.setdefault(document, rank)
+            if len(first) >= k or width >= selection.count or len(ranking.positions) < width:
+                chosen = np.array(list(first.values())[:k], np.int64)
+                return Ranking(ranking.positions[chosen], ranking.scores[chosen])
+            width = min(width * OVERFETCH, selection.count)
+
+    def search(
+        self, query: TextQuery, k: int, selection: RowSelection, *, passages: bool
+    ) -> Ranking:
+        """The k best documents; with `passages`, or without a chunker, the k best rows."""
+        if passages or not self.snapshot.manifest.chunked:
+            return self.rows(query, min(k, selection.count or 1), selection, passages=True)
+        return self.documents(query, k, selection)
+
+
+def _bare(group: Group) -> Group:
+    """A group without its factor, under which it is known."""
+    if group.factor == 1:
+        return group
+    return Group(group.kind, group.text, group.edits, group.field)
+
+
+def _zeros(rows: int) -> tuple[Doubles, Doubles]:
+    return np.zeros(rows), np.zeros(rows)
+
