@@ -32,13 +32,13 @@ if TYPE_CHECKING:
         EmbedderError,
         EmbedderMismatchError,
         FilterError,
-        QueryError,
         IdNotFoundError,
         InternalError,
         InvalidInputError,
         LockTimeoutError,
         MissingExtraError,
         OperationTimeoutError,
+        QueryError,
         RecallWarning,
         RecipeError,
         StorageError,
@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
+    from vecsearch.query.fusion import Fusion
     from vecsearch.query.results import Hit, Hits
     from vecsearch.storage.limits import Limits
+    from vecsearch.text.analyzer import Analyzer
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -78,6 +80,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddResult",
+    "Analyzer",
     "BuildResult",
     "CallError",
     "Chunker",
@@ -98,7 +101,7 @@ __all__ = [
     "EmbedderMismatchError",
     "Failure",
     "FilterError",
-    "QueryError",
+    "Fusion",
     "Hit",
     "Hits",
     "IdNotFoundError",
@@ -113,6 +116,7 @@ __all__ = [
     "MissingExtraError",
     "OperationTimeoutError",
     "Plan",
+    "QueryError",
     "ReadReport",
     "RecallReport",
     "RecallWarning",
@@ -141,9 +145,11 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.results": ("Hit", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
+    "vecsearch.text.analyzer": ("Analyzer",),
     "vecsearch.types": (
         "AddResult",
         "BuildResult",

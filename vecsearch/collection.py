@@ -60,6 +60,17 @@ from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
+from vecsearch.query.fusion import Fusion
+from vecsearch.query.modes import (
+    Mode,
+    ModeSearch,
+    Question,
+    filters_for,
+    fusion_for,
+    only_with_words,
+    question,
+    questions,
+)
 from vecsearch.query.results import Hits, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.torch_layer import torch_embedding
@@ -74,6 +85,7 @@ from vecsearch.storage.names import named_by_data
 from vecsearch.storage.schema import source_schema, with_json
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
+from vecsearch.text.analyzer import Analyzer
 from vecsearch.types import (
     BEIR_ID,
     ID,
@@ -646,6 +658,47 @@ class Collection:
         self._writable()
         return self._changed(edit.alter_column(self._store, name, kind))
 
+    def build_text_index(
+        self,
+        columns: Sequence[str] | str | None = None,
+        analyzer: str | Mapping[str, Any] | Analyzer | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> int:
+        """Let documents be found by their words, with `mode="text"` and "hybrid" of `search`.
+
+        Collections whose texts are embedded are made so. This is for others, for other columns, and
+        for another analyzer. Documents that are added later are found at once.
+
+        Args:
+            columns: The columns of texts to search. None: those that are embedded.
+            analyzer: What makes words of texts: a language, whose endings are cut off, or an
+                `Analyzer`. None: the default, which knows English endings and reads Chinese,
+                Japanese and Korean by pairs of characters.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: There is no such column, or it does not hold texts.
+            MissingExtraError: What the analyzer needs is not installed.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> _ = c.add_column("title", "string", "Ships and buses")
+            >>> _ = c.build_text_index(["title", "text"])
+            >>> c.search("title:bus", k=1, mode="text").ids
+            ['boat']
+        """
+        from vecsearch.maintenance.full_text import build_text_index
+
+        self._writable()
+        rows = self.refresh()._snapshot.manifest.rows
+        with progress_bar("reading texts", rows, progress) as advance:
+            return self._changed(build_text_index(self._store, columns, analyzer, advance))
+
     def build_index(
         self,
         recipe: str | IndexRecipe = "auto",
@@ -1082,9 +1135,14 @@ class Collection:
 
     def search(
         self,
-        query: Any,
+        query: Any = None,
         k: int = 10,
         *,
+        text: str | None = None,
+        vector: Any = None,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         recall: float | None = None,
@@ -1092,11 +1150,22 @@ class Collection:
         passages: bool = False,
         timeout: float | None = None,
     ) -> Hits:
-        """Find the k documents most similar to a query.
+        """Find the k documents most similar to a query, or that have its words, or both.
 
         Args:
-            query: A text for the collection's embedder, or a vector: numbers of shape (dim,).
+            query: A text for the collection's embedder, or a vector: numbers of shape (dim,). With
+                mode "text", words; with "hybrid", a text that is both embedded and searched by its
+                words.
             k: Maximum number of hits. There are fewer if fewer documents match.
+            text: The words of a hybrid search, where they are not `query`.
+            vector: The vector of a hybrid search, or the text that is embedded for it, where it is
+                not `query`.
+            mode: "vector" finds similar documents; "text" documents with the words (BM25), in a
+                syntax of its own, such as '"large ship" -sea'; "hybrid" makes one list of both.
+            using: The columns to search by words, some with a weight, such as ["title^3", "text"].
+                None: all that are searched so.
+            fusion: How a hybrid search makes one list: "weighted", "rrf", "dbsf" or a `Fusion`.
+                None: what `tune_fusion` chose, or else "weighted".
             where: Only search documents for which this is true: SQL text such as
                 "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression. With a chunker, a
                 filter on the text sees the passages that are searched, not whole documents.
@@ -1114,6 +1183,7 @@ class Collection:
 
         Raises:
             InvalidInputError: The query, k, recall or an id is wrong.
+            QueryError: The words cannot be read, or the collection is not searched by words.
             FilterError: The filter is wrong.
             OperationTimeoutError: The search was not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
@@ -1125,12 +1195,42 @@ class Collection:
             ('ship', 2021)
             >>> c.search("ship", ids=["bus", "boat", "plane"]).ids
             ['bus', 'boat']
+            >>> c.search("sea OR lake -ship", mode="text").ids
+            ['boat']
         """
         if timeout is not None:
             with time_limit(check_timeout(timeout)):
                 return self.search(
-                    query, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+                    query,
+                    k,
+                    text=text,
+                    vector=vector,
+                    mode=mode,
+                    using=using,
+                    fusion=fusion,
+                    where=where,
+                    ids=ids,
+                    recall=recall,
+                    exact=exact,
+                    passages=passages,
                 )
+        if mode != "vector" or query is None or text is not None or vector is not None:
+            asked = question(query, text, vector, mode)
+            if mode != "vector":
+                return self._by_words(
+                    [asked],
+                    k,
+                    mode=mode,
+                    using=using,
+                    fusion=fusion,
+                    wheres=[where],
+                    ids=ids,
+                    recall=recall,
+                    exact=exact,
+                    passages=passages,
+                )[0]
+            query = asked.vector
+        only_with_words(using=using, fusion=fusion)
         searcher = self._searching()
         snapshot = searcher.snapshot
         vector = self._encoder(snapshot.manifest).encode(query)
@@ -1147,9 +1247,14 @@ class Collection:
 
     def search_batch(
         self,
-        queries: Sequence[Any] | npt.NDArray[np.floating],
+        queries: Sequence[Any] | npt.NDArray[np.floating] | None = None,
         k: int = 10,
         *,
+        texts: Sequence[str] | None = None,
+        vectors: Any = None,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         where: Where | Sequence[Where | None] | None = None,
         ids: Ids | None = None,
         recall: float | None = None,
@@ -1162,6 +1267,11 @@ class Collection:
         Args:
             queries: Texts, or a float matrix (n, dim).
             k: Maximum number of hits for each query.
+            texts: The words of hybrid searches, where they are not `queries`.
+            vectors: The vectors of hybrid searches, where they are not `queries`.
+            mode: "vector", "text" or "hybrid", as in `search`.
+            using: The columns to search by words, as in `search`.
+            fusion: How hybrid searches make one list, as in `search`.
             where: One filter for all queries, or a list with one for each (None: no filter).
             ids: The ids of documents to search, as in `search`, the same for all queries.
             recall: The mean recall to deliver. None: the collection's target.
@@ -1187,18 +1297,40 @@ class Collection:
         if timeout is not None:
             with time_limit(check_timeout(timeout)):
                 return self.search_batch(
-                    queries, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+                    queries,
+                    k,
+                    texts=texts,
+                    vectors=vectors,
+                    mode=mode,
+                    using=using,
+                    fusion=fusion,
+                    where=where,
+                    ids=ids,
+                    recall=recall,
+                    exact=exact,
+                    passages=passages,
                 )
+        if mode != "vector" or queries is None or texts is not None or vectors is not None:
+            asked = questions(queries, texts, vectors, mode)
+            if mode != "vector":
+                return self._by_words(
+                    asked,
+                    k,
+                    mode=mode,
+                    using=using,
+                    fusion=fusion,
+                    wheres=filters_for(where, len(asked)),
+                    ids=ids,
+                    recall=recall,
+                    exact=exact,
+                    passages=passages,
+                )
+            queries = vectors if vectors is not None else texts if queries is None else queries
+        only_with_words(using=using, fusion=fusion)
         searcher = self._searching()
         snapshot = searcher.snapshot
         vectors = self._encoder(snapshot.manifest).encode_many(queries)
-        wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
-        if len(wheres) != len(vectors):
-            raise InvalidInputError(
-                f"{counted(len(wheres), 'filter')} for "
-                f"{counted(len(vectors), 'query', 'queries')}: give one for all, or one a "
-                "query"
-            )
+        wheres = filters_for(where, len(vectors))
         ids = None if ids is None else searcher.selector.as_ids(ids)
         selections = [searcher.selector.select(item, ids) for item in wheres]
         k, target = check_k(k), self._target(recall, snapshot)
@@ -1209,6 +1341,36 @@ class Collection:
         if self._monitor is not None and len(vectors):
             self._monitor.note(searcher, vectors, k, selections[0], target, exact=exact)
         return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
+
+    def _by_words(
+        self,
+        asked: Sequence[Question],
+        k: int,
+        *,
+        mode: Mode,
+        using: Any,
+        fusion: Any,
+        wheres: Sequence[Where | None],
+        ids: Ids | None,
+        recall: float | None,
+        exact: bool,
+        passages: bool,
+    ) -> list[Hits]:
+        """The hits of searches by words, and of hybrid ones."""
+        searcher = self._searching()
+        manifest = searcher.snapshot.manifest
+        search = ModeSearch(
+            searcher,
+            self._encoder(manifest),
+            mode,
+            using,
+            fusion_for(manifest, fusion),
+            passages,
+        )
+        wanted = None if ids is None else searcher.selector.as_ids(ids)
+        selections = [searcher.selector.select(where, wanted) for where in wheres]
+        target, k = self._target(recall, searcher.snapshot), check_k(k)
+        return search.run(asked, k, selections, target, exact)
 
     def search_range(
         self,

@@ -22,6 +22,7 @@ from vecsearch.errors import InvalidInputError
 
 METHODS = ("rrf", "dbsf", "weighted")
 DEPTH = 100  # documents of each list, for up to as many hits
+LARGEST = 1e30  # a score that is larger, or infinite, counts as this
 Doubles = npt.NDArray[np.float64]
 
 
@@ -42,7 +43,7 @@ class Fusion:
     """
 
     method: Literal["weighted", "rrf", "dbsf"] = "weighted"
-    text: float = 0.5
+    text: float = 0.6
     k: float = 60.0
 
     def __post_init__(self) -> None:
@@ -77,11 +78,12 @@ class Fusion:
             return np.where(part.ranks > 0, 1 / (self.k + np.maximum(part.ranks, 1)), 0.0)
         if not len(part.listed):
             return np.zeros(len(part.scores))
-        mean, deviation = float(part.listed.mean()), float(part.listed.std())
+        listed = np.clip(part.listed, -LARGEST, LARGEST)
+        mean, deviation = float(listed.mean()), float(listed.std())
         if deviation <= 1e-9 * max(1.0, abs(mean)):
             standard = np.where(part.ranks > 0, 0.0, -1.0)
         else:
-            standard = (part.scores - mean) / deviation
+            standard = (np.clip(part.scores, -LARGEST, LARGEST) - mean) / deviation
         if self.method == "weighted":
             return np.asarray(standard)
         return np.where(part.ranks > 0, np.clip((standard + 3) / 6, 0.0, 1.0), 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,29 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     return pandas.DataFrame(data)
 
 
+class ListPlace(NamedTuple):
+    """The rank and the score of a hit in one of the lists of a hybrid search.
+
+    Attributes:
+        rank: From 1; None if the hit is not among the first ones of the list.
+        score: Its score there.
+    """
+
+    rank: int | None
+    score: float
+
+
+class FoundWords(Protocol):
+    """The words of a question, to be found in texts."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that were searched."""
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where a text has one of the words: spans of characters, in order."""
+
+
 @gate
 class Hit:
     """One hit of a search.
@@ -115,6 +138,32 @@ class Hit:
     def rank(self) -> int:
         """1 for the best hit."""
         return self._at + 1
+
+    @property
+    def parts(self) -> Mapping[str, ListPlace]:
+        """Of a hybrid search: the hit's rank and score by "vector" and by "text".
+
+        The rank is None for a hit that is not among the first ones of the list. Empty for other
+        searches.
+        """
+        return {} if self._hits.parts is None else self._hits.parts[self._at]
+
+    def matches(self) -> dict[str, list[tuple[int, int]]]:
+        """Where the words of a search by words are: for each text column spans of characters.
+
+        Spans are in the text that `hit[column]` gives. Empty for a search by vectors.
+
+        Example:
+            >>> by_words = c.search("ships", mode="text")
+            >>> by_words[0].matches()
+            {'text': [(8, 12)]}
+        """
+        words = self._hits.words
+        if words is None:
+            return {}
+        texts = {name: self[name] for name in words.columns}
+        found = {name: words.places(text) for name, text in texts.items() if text}
+        return {name: places for name, places in found.items() if places}
 
     @property
     def span(self) -> Span | None:
@@ -167,6 +216,8 @@ class Hits(Sequence[Hit]):
         ids: Ids of the documents, as Python int or str.
         scores: float32, shape (number of hits,), in descending order.
         plan: How the search ran, and why.
+        parts: Of a hybrid search: the rank and the score of each hit in both lists; else None.
+        words: Of a search by words: what finds its words in a text; else None.
 
     Example:
         >>> import vecsearch as vs
@@ -186,8 +237,13 @@ class Hits(Sequence[Hit]):
         positions: Positions,
         scores: npt.NDArray[np.float32],
         plan: Plan,
+        *,
+        parts: Sequence[Mapping[str, ListPlace]] | None = None,
+        words: FoundWords | None = None,
     ) -> None:
         self._snapshot = snapshot
+        self.parts = parts
+        self.words = words
         self.positions = positions
         self.scores = scores
         self.plan = plan
@@ -345,7 +401,15 @@ class Hits(Sequence[Hit]):
         excluded = {item for item in listed_ids(ids) if isinstance(item, int | str)}
         left = [number for number, found in enumerate(self.ids) if found not in excluded]
         first = np.array(left[:k], np.int64)
-        return Hits(self.snapshot, self.positions[first], self.scores[first], self.plan)
+        parts = None if self.parts is None else [self.parts[number] for number in left[:k]]
+        return Hits(
+            self.snapshot,
+            self.positions[first],
+            self.scores[first],
+            self.plan,
+            parts=parts,
+            words=self.words,
+        )
 
     def _named(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
@@ -368,10 +432,24 @@ class Hits(Sequence[Hit]):
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
             }
-        return state | {"positions": self.positions, "scores": self.scores, "plan": self.plan}
+        return state | {
+            "positions": self.positions,
+            "scores": self.scores,
+            "plan": self.plan,
+            "parts": self.parts,
+            "words": self.words,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Hits.__init__(self, None, state["positions"], state["scores"], state["plan"])
+        Hits.__init__(
+            self,
+            None,
+            state["positions"],
+            state["scores"],
+            state["plan"],
+            parts=state["parts"],
+            words=state["words"],
+        )
         self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans")}
 
     def __len__(self) -> int:

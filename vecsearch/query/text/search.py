@@ -50,13 +50,20 @@ class TextQuery:
         self, statistics: Statistics, clauses: Clauses, weights: tuple[float, ...]
     ) -> None:
         self._statistics = statistics
+        self.analyzer: Analyzer = statistics.analyzer
         self.clauses = clauses
         self.weights = weights
         self.groups = Groups(statistics.analyzer, statistics.columns).scored(clauses)
 
     @property
-    def analyzer(self) -> Analyzer:
-        return self._statistics.analyzer
+    def columns(self) -> list[str]:
+        """The columns that are searched."""
+        pairs = zip(self._statistics.columns, self.weights, strict=True)
+        return [name for name, weight in pairs if weight]
+
+    def found(self) -> WordsFound:
+        """What finds the words in texts."""
+        return WordsFound(self)
 
     @lazy
     def terms(self) -> frozenset[str]:
@@ -72,6 +79,36 @@ class TextQuery:
                 numbers = part.numbers(group)[0].tolist()
                 found.update(part.terms.text(number) for number in numbers[:MOST_TERMS])
         return frozenset(found)
+
+
+class WordsFound:
+    """Finds the words of a question in texts. It can be pickled.
+
+    Attributes:
+        columns: The columns that were searched.
+    """
+
+    def __init__(self, query: TextQuery) -> None:
+        self.columns = query.columns
+        self._query: TextQuery | None = query
+        self._analyzer = query.analyzer
+        self._terms: frozenset[str] | None = None
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """The terms that the words stand for."""
+        if self._terms is None:
+            assert self._query is not None
+            self._terms = self._query.terms
+        return self._terms
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where a text has one of the words: spans of characters, in order."""
+        return self._analyzer.places(text, self.terms)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {"columns": self.columns, "_analyzer": self._analyzer, "_terms": self.terms}
+        return state | {"_query": None}
 
 
 class TextSearcher:
@@ -217,6 +254,27 @@ class TextSearcher:
                 chosen = np.array(list(first.values())[:k], np.int64)
                 return Ranking(ranking.positions[chosen], ranking.scores[chosen])
             width = min(width * OVERFETCH, selection.count)
+
+    def scores_at(self, query: TextQuery, positions: Positions) -> Doubles:
+        """The scores of given rows, as `rows` gives them; 0 for rows without a word."""
+        scores = np.zeros(len(positions))
+        starts = self.snapshot.starts
+        owner = np.searchsorted(starts, positions, "right") - 1
+        for number in np.unique(owner).tolist():
+            at = np.flatnonzero(owner == number)
+            part, norms = self.statistics.parts[number], self.statistics.norms[number]
+            wanted = positions[at] - starts[number]
+            for group in query.groups:
+                known = self.statistics.known(_bare(group), query.weights)
+                sums = np.zeros(len(at))
+                places, weights = known.lists[number]
+                for (start, stop, field), weight in zip(places.tolist(), weights, strict=True):
+                    rows = part.postings.rows[start:stop]
+                    found = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+                    counts = np.where(rows[found] == wanted, part.postings.counts[start + found], 0)
+                    sums += weight * counts * norms[field][wanted]
+                scores[at] += known.idf * group.factor * sums / (K1 + sums)
+        return scores
 
     def search(
         self, query: TextQuery, k: int, selection: RowSelection, *, passages: bool
