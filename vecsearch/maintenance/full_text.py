@@ -55,7 +55,9 @@ def build_text_index(
         StorageError: Writing failed.
     """
     chosen = analyzer_of(analyzer).load()
-    names = None if columns is None else tuple(check_names("columns", columns))
+    names = None
+    if columns is not None:
+        names = tuple([columns] if isinstance(columns, str) else check_names("columns", columns))
     with store.staging() as staging:
         base = store.snapshot()
         entry = _entry(base.manifest, names, chosen.to_dict())
@@ -80,15 +82,6 @@ def build_text_index(
             version = replace(version, segments=tuple(segments))
             store.commit(staging, version)
             return version.version
-
-
-def drop_text_index(store: Store) -> int:
-    """Stop searching by words; the version that was committed."""
-    with store.locked() as latest, store.staging() as staging:
-        bare = tuple(replace(entry, text=None) for entry in latest.manifest.segments)
-        version = latest.manifest.next("drop_text_index", full_text=None, segments=bare)
-        store.commit(staging, version)
-        return version.version
 
 
 def _entry(

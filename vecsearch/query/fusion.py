@@ -121,8 +121,7 @@ def fusion_of(given: Any) -> Fusion:
         unknown = [name for name in given if name not in known]
         if unknown:
             raise InvalidInputError(
-                f"a fusion has no option {shown(unknown[0])}"
-                f"{did_you_mean(str(unknown[0]), known)}"
+                f"a fusion has no option {shown(unknown[0])}{did_you_mean(str(unknown[0]), known)}"
             )
         return Fusion(**given)
     raise InvalidInputError(

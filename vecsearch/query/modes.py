@@ -18,9 +18,9 @@ from vecsearch.query.paths import Found
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.text.search import TextQuery
+from vecsearch.query.vectors import many_queries
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
-from vecsearch.query.vectors import many_queries
 from vecsearch.types import Plan, counted
 
 Mode = Literal["vector", "text", "hybrid"]
@@ -93,10 +93,11 @@ def questions(queries: Any, texts: Any, vectors: Any, mode: str) -> list[Questio
     if len(set(counts.values())) > 1:
         numbers = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise InvalidInputError(f"there are {numbers}: give as many of each")
-    return [
-        question(*(None if values is None else values[at] for values in listed.values()), mode)
-        for at in range(next(iter(counts.values())))
-    ]
+    asked = []
+    for at in range(next(iter(counts.values()))):
+        query, text, vector = (None if each is None else each[at] for each in listed.values())
+        asked.append(question(query, text, vector, mode))
+    return asked
 
 
 def filters_for(where: Any, count: int) -> list[Any]:
@@ -184,9 +185,7 @@ class ModeSearch:
         found = self.vectors(vectors, k, selections, recall, exact)
         return [
             self.fused(query, vector, each, k, selection)
-            for query, vector, each, selection in zip(
-                read, vectors, found, selections, strict=True
-            )
+            for query, vector, each, selection in zip(read, vectors, found, selections, strict=True)
         ]
 
     def read(self, words: Any) -> TextQuery:
@@ -326,4 +325,3 @@ class _Merged:
         best = np.full(len(missing), -np.inf)
         np.maximum.at(best, owners, score(rows))
         return best
-

@@ -142,8 +142,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `schema` is the Arrow schema of its segments; its first column holds the ids. `text_column` is
     the column that is embedded, `lead_columns` those that are embedded before it. `identity` is the
-    same in all versions and copies of a collection; it is "" in formats 1 and 2. `full_text` is None
-    in a collection that is not searched by words.
+    same in all versions and copies of a collection; it is "" in formats 1 and 2. `full_text` is
+    None in a collection that is not searched by words.
     """
 
     version: Count

@@ -123,4 +123,4 @@ def merged_texts(snapshot: Snapshot, run: Sequence[int]) -> Callable[[], Posting
 
 def _is_much(batch: pa.RecordBatch, columns: Sequence[str]) -> bool:
     here = [name for name in columns if name in batch.schema.names]
-    return sum(batch.column(name).nbytes for name in here) > LITTLE_TEXT
+    return bool(sum(batch.column(name).nbytes for name in here) > LITTLE_TEXT)

@@ -180,10 +180,10 @@ def open_postings(snapshot: Snapshot, number: int) -> Postings:
                 )
         return postings_of_segment(snapshot.segments[number], snapshot.manifest)
 
-    if entry.text is not None:
-        return snapshot.files.get(entry.text.name, read)
-    key = entry.name, snapshot.manifest.full_text
-    return snapshot.files.remembered(f"text {entry.name}", key, read)
+    full_text = snapshot.manifest.full_text
+    assert full_text is not None
+    key = entry.name, entry.text, full_text.columns, dict(full_text.analyzer)
+    return snapshot.files.remembered(f"text of {entry.name}", key, read)
 
 
 class TextFiles:

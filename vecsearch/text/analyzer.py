@@ -56,7 +56,9 @@ class Analyzer:
             )
         for name in ("simplify", "pinyin"):
             if not isinstance(getattr(self, name), bool):
-                raise InvalidInputError(f"{name} is {shown(getattr(self, name))}; it must be a bool")
+                raise InvalidInputError(
+                    f"{name} is {shown(getattr(self, name))}; it must be a bool"
+                )
         if self.language is not None:
             known = _snowball().algorithms()
             if self.language not in known:
@@ -80,11 +82,6 @@ class Analyzer:
         """The terms of a document's text, in order, with repetitions."""
         stems = self.stems
         return [stems[word] for word in self.words(text)]
-
-    def query_terms(self, text: str) -> list[str]:
-        """The terms of a question. A run of characters has its pairs only, unless it is one."""
-        stems = self.stems
-        return [stems[word] for piece in self.split(text) for word in piece]
 
     def split(self, text: str) -> Iterable[list[str]]:
         """The words of each piece of a question, as `words` would give them without last ones."""

@@ -9,7 +9,6 @@ import pyarrow as pa
 from vecsearch.common.lazy import lazy
 
 Numbers = npt.NDArray[np.int64]
-MOST_EDITS = 2
 AFTER_ALL = b"\xff"  # no UTF-8 text begins so
 PART = 65_536  # words that are compared together
 

@@ -67,8 +67,8 @@ def best_rows(
             values = sums[part]
             scores[part] += idf[group] * values / (k1 + values)
             sums[part] = 0
-        touched += parts
-    listed = np.unique(np.concatenate(touched)).astype(np.int64)
+        touched.extend(np.asarray(part, np.int64) for part in parts)
+    listed = np.unique(np.concatenate(touched))
     values = scores[listed]
     scores[listed] = 0
     kept = values > 0
@@ -78,4 +78,3 @@ def best_rows(
     best = np.lexsort((listed, -values))[: len(found)]
     found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
     return len(best)
-

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from vecsearch.query.text.syntax import Clauses, Node, Word
 from vecsearch.text.analyzer import Analyzer
 from vecsearch.text.words import is_run
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Terms that count as one word.
 
     Attributes:
@@ -29,6 +28,11 @@ class Group:
     edits: int = 0
     field: int | None = None
     factor: float = 1.0
+
+    @property
+    def bare(self) -> Group:
+        """The group without its factor, under which it is known."""
+        return self if self.factor == 1 else self._replace(factor=1.0)
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,19 @@ class Groups:
         field = None if word.column is None else self._columns.index(word.column)
         groups: list[Group] = []
         pieces = list(self._analyzer.split(word.text))
+        if word.kind == "word" and field is None and word.boost == 1:
+            stems = self._analyzer.stems
+            return [
+                Group("prefix" if len(part) == 1 and is_run(part) else "term", stems[part])
+                for piece in pieces
+                for part in piece
+            ]
         for number, piece in enumerate(pieces):
             for part in piece:
                 last = number == len(pieces) - 1
-                group = replace(self._group(word, part, last=last), field=field, factor=word.boost)
+                group = self._group(word, part, last=last)
+                if field is not None or word.boost != 1:
+                    group = group._replace(field=field, factor=word.boost)
                 groups.append(group)
         return groups
 
@@ -87,11 +100,14 @@ class Groups:
 
     def scored(self, node: Node) -> list[Group]:
         """All groups that count, each once: those of words that are not unwanted."""
+        listed = list(self._all(node))
         found: dict[Group, float] = {}
-        for group in self._all(node):
-            key = replace(group, factor=1.0)
+        for group in listed:
+            key = group.bare
             found[key] = found.get(key, 0.0) + group.factor
-        return [replace(group, factor=factor) for group, factor in found.items()]
+        if len(found) == len(listed):
+            return listed
+        return [group._replace(factor=factor) for group, factor in found.items()]
 
     def _all(self, node: Node) -> Iterator[Group]:
         if isinstance(node, Word):
@@ -116,5 +132,3 @@ def is_plain(clauses: Clauses) -> bool:
             for each in clauses.should
         )
     )
-
-

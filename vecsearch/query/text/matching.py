@@ -76,8 +76,7 @@ class Matcher:
 
     def _rows(self, group: Group) -> Mask:
         mask = np.zeros(self._part.rows, bool)
-        bare = Group(group.kind, group.text, group.edits, group.field)
-        known = self._statistics.known(bare, self._weights)
+        known = self._statistics.known(group.bare, self._weights)
         mask[self._part.rows_of(known.lists[self._number])] = True
         return mask
 

@@ -16,7 +16,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.index.kernels import numpy_bm25
 from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
-from vecsearch.query.text.groups import Group, Groups, is_plain
+from vecsearch.query.text.groups import Groups, is_plain
 from vecsearch.query.text.matching import Matcher
 from vecsearch.query.text.statistics import K1, Doubles, Statistics
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
@@ -178,9 +178,7 @@ class TextSearcher:
             raise InvalidInputError("using is empty; it must be a list of columns")
         return tuple(weights.get(name, 0.0) for name in columns)
 
-    def rows(
-        self, query: TextQuery, k: int, selection: RowSelection, *, passages: bool
-    ) -> Ranking:
+    def rows(self, query: TextQuery, k: int, selection: RowSelection, *, passages: bool) -> Ranking:
         """The k best rows: passages, in a collection with a chunker.
 
         Args:
@@ -192,7 +190,7 @@ class TextSearcher:
         if not query.groups or not selection.count:
             return Ranking(np.empty(0, np.int64), np.empty(0))
         known = [
-            (self.statistics.known(_bare(group), query.weights), group.factor)
+            (self.statistics.known(group.bare, query.weights), group.factor)
             for group in query.groups
         ]
         is_simple = is_plain(query.clauses)
@@ -265,7 +263,7 @@ class TextSearcher:
             part, norms = self.statistics.parts[number], self.statistics.norms[number]
             wanted = positions[at] - starts[number]
             for group in query.groups:
-                known = self.statistics.known(_bare(group), query.weights)
+                known = self.statistics.known(group.bare, query.weights)
                 sums = np.zeros(len(at))
                 places, weights = known.lists[number]
                 for (start, stop, field), weight in zip(places.tolist(), weights, strict=True):
@@ -285,13 +283,5 @@ class TextSearcher:
         return self.documents(query, k, selection)
 
 
-def _bare(group: Group) -> Group:
-    """A group without its factor, under which it is known."""
-    if group.factor == 1:
-        return group
-    return Group(group.kind, group.text, group.edits, group.field)
-
-
 def _zeros(rows: int) -> tuple[Doubles, Doubles]:
     return np.zeros(rows), np.zeros(rows)
-

@@ -90,9 +90,7 @@ class Part:
             of_forms = self.postings.form_terms[first:stop].astype(np.int64)
             found = np.union1d(np.arange(*self.terms.beginning(group.text)), of_forms)
             return found, np.ones(len(found))
-        edits: dict[int, int] = {}
-        for number, distance in self.terms.near(group.text, group.edits):
-            edits[number] = distance
+        edits = dict(self.terms.near(group.text, group.edits))
         for number, distance in self.forms.near(group.text, group.edits):
             term = int(self.postings.form_terms[number])
             edits[term] = min(distance, edits.get(term, distance))

@@ -1,15 +1,15 @@
 """The syntax of questions in words.
 
-    ship sea            documents with one of the words, best first
-    +ship sea           "ship" must be there
-    ship -sea           "sea" must not be there; also NOT sea
-    ship AND (sea OR lake)
-    "large ship"        the words side by side
-    shi*                words that begin so
-    shipp~              words that are written much alike (a typo or two)
-    title:ship          only in this column
-    ship^3              counts three times as much
-    title^3 ship        what is in this column counts three times as much
+ship sea            documents with one of the words, best first
++ship sea           "ship" must be there
+ship -sea           "sea" must not be there; also NOT sea
+ship AND (sea OR lake)
+"large ship"        the words side by side
+shi*                words that begin so
+shipp~              words that are written much alike (a typo or two)
+title:ship          only in this column
+ship^3              counts three times as much
+title^3 ship        what is in this column counts three times as much
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from vecsearch.errors import QueryError
 DEEPEST = 40  # parentheses in parentheses
 MOST_WORDS = 4096
 LARGEST_BOOST = 1000.0
-_QUOTES = "\"“”„‟＂"
+_QUOTES = '"“”„‟＂'
 _OPEN, _CLOSE = "(（", ")）"
 _ENDINGS = re.compile(r"(?P<word>.*?)(?P<prefix>\*)?(?P<near>~[0-9]?)?(?:\^(?P<boost>[0-9.]+))?")
 _BOOST = re.compile(r"\^(?P<boost>[0-9.]+)")
+_SPECIAL = re.compile(rf"[{_QUOTES}{_OPEN}{_CLOSE}+*~^:：-]|\b(?:AND|OR|NOT)\b")
 OPERATORS = ("AND", "OR", "NOT")
 
 
@@ -92,6 +93,8 @@ def parse(text: str, columns: Sequence[str]) -> tuple[Clauses, dict[str, float]]
     Raises:
         QueryError: It cannot be read; the message says where.
     """
+    if not _SPECIAL.search(text):
+        return plain(text), {}
     reader = _Reader(_tokens(text, columns), text, columns)
     clauses = reader.clauses(0)
     if reader.token is not None:
@@ -164,7 +167,7 @@ def _word(text: str, at: int, tokens: list[_Token], columns: Sequence[str]) -> i
             return _phrase(text, stop, tokens, column)
         raise QueryError(
             f"the query has no word after {column + ':'!r}",
-            hint=f"write {column}:word, without a space, or {column}:\"some words\"",
+            hint=f'write {column}:word, without a space, or {column}:"some words"',
             command_hint=f"write {column}:word, without a space",
         )
     if word in OPERATORS and column is None:
