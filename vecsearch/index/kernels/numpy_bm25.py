@@ -22,7 +22,8 @@ def best_rows(
     lists: Numbers,
     weights: Doubles,
     groups: Numbers,
-    idf: Doubles,
+    factors: Doubles,
+    bounds: Doubles,
     rows: npt.NDArray[np.uint32],
     counts: npt.NDArray[np.uint16],
     norms: Doubles,
@@ -40,7 +41,8 @@ def best_rows(
         lists: int64 (lists, 3): where a list begins in `rows`, where it ends, and its field.
         weights: Of each list.
         groups: Where each group begins among the lists, and the number of lists.
-        idf: What each group counts.
+        factors: What each group counts: its idf, times what the question gives it.
+        bounds: The most that each group can add to a score; not needed here.
         rows: The rows of all lists, ascending in each.
         counts: How often a row has the term.
         norms: float64 (fields, rows): `1 / (1 - b + b * length / mean length)`.
@@ -53,7 +55,7 @@ def best_rows(
         found_scores: Takes their scores.
     """
     touched = [np.empty(0, np.int64)]
-    for group in range(len(idf)):
+    for group in range(len(factors)):
         parts = []
         for number in range(groups[group], groups[group + 1]):
             start, stop, field = lists[number].tolist()
@@ -65,7 +67,7 @@ def best_rows(
             parts.append(part)
         for part in parts:
             values = sums[part]
-            scores[part] += idf[group] * values / (k1 + values)
+            scores[part] += factors[group] * values / (k1 + values)
             sums[part] = 0
         touched.extend(np.asarray(part, np.int64) for part in parts)
     listed = np.unique(np.concatenate(touched))

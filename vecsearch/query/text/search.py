@@ -18,7 +18,7 @@ from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.text.groups import Groups, is_plain
 from vecsearch.query.text.matching import Matcher
-from vecsearch.query.text.statistics import K1, Doubles, Statistics
+from vecsearch.query.text.statistics import K1, Doubles, Known, Statistics
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -26,6 +26,7 @@ from vecsearch.text.analyzer import Analyzer
 
 OVERFETCH = 4  # passages fetched for each document wanted; more if they do not suffice
 FEW = 0.25  # share of rows up to which the others are left out before they are scored
+LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
 LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
 MOST_TERMS = 10_000  # that are marked in texts
 
@@ -54,6 +55,21 @@ class TextQuery:
         self.clauses = clauses
         self.weights = weights
         self.groups = Groups(statistics.analyzer, statistics.columns).scored(clauses)
+
+    @lazy
+    def known(self) -> list[tuple[Known, float, float]]:
+        """What is known of each group, what it counts, and the most that it adds to a score.
+
+        Those that can add most come first. Scores are summed in this order.
+        """
+        listed = []
+        for group in self.groups:
+            known = self._statistics.known(group.bare, self.weights)
+            factor = known.idf * group.factor
+            listed.append((known, factor, factor * known.most))
+        if len(listed) > 1:
+            listed.sort(key=lambda each: -each[2])
+        return listed
 
     @property
     def columns(self) -> list[str]:
@@ -189,17 +205,18 @@ class TextSearcher:
         """
         if not query.groups or not selection.count:
             return Ranking(np.empty(0, np.int64), np.empty(0))
-        known = [
-            (self.statistics.known(group.bare, query.weights), group.factor)
-            for group in query.groups
-        ]
+        known = query.known
+        factors = np.array([factor for _, factor, _ in known])
+        bounds = np.array([bound for _, _, bound in known]) * LOOSE
         is_simple = is_plain(query.clauses)
         positions, scores = [], []
         for number, part in enumerate(self.statistics.parts):
             check_time()
-            lists = [each.lists[number] for each, _ in known]
-            counts = [len(each.places) for each in lists]
-            if not any(counts):
+            lists = [each.lists[number] for each, _, _ in known]
+            groups = [0]
+            for each in lists:
+                groups.append(groups[-1] + len(each.places))
+            if not groups[-1]:
                 continue
             mask, early = NO_MASK, selection.count < FEW * self.snapshot.rows
             if selection.mask is not None:
@@ -216,8 +233,9 @@ class TextSearcher:
             count = (kernel or numpy_bm25).best_rows(
                 lists[0].places if len(lists) == 1 else np.concatenate([e.places for e in lists]),
                 lists[0].weights if len(lists) == 1 else np.concatenate([e.weights for e in lists]),
-                np.array([0, *np.cumsum(counts).tolist()], np.int64),
-                np.array([each.idf * factor for each, factor in known]),
+                np.array(groups, np.int64),
+                factors,
+                bounds,
                 part.postings.rows,
                 part.postings.counts,
                 self.statistics.norms[number],
@@ -262,8 +280,7 @@ class TextSearcher:
             at = np.flatnonzero(owner == number)
             part, norms = self.statistics.parts[number], self.statistics.norms[number]
             wanted = positions[at] - starts[number]
-            for group in query.groups:
-                known = self.statistics.known(group.bare, query.weights)
+            for known, factor, _ in query.known:
                 sums = np.zeros(len(at))
                 places, weights = known.lists[number]
                 for (start, stop, field), weight in zip(places.tolist(), weights, strict=True):
@@ -271,7 +288,7 @@ class TextSearcher:
                     found = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
                     counts = np.where(rows[found] == wanted, part.postings.counts[start + found], 0)
                     sums += weight * counts * norms[field][wanted]
-                scores[at] += known.idf * group.factor * sums / (K1 + sums)
+                scores[at] += factor * sums / (K1 + sums)
         return scores
 
     def search(

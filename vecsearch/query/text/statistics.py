@@ -39,9 +39,16 @@ class Lists(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of a group: its inverse document frequency, and its lists in each segment."""
+    """What is known of a group.
+
+    Attributes:
+        idf: Its inverse document frequency.
+        most: The most that it counts in any row, as a share of its idf.
+        lists: Its lists in each segment.
+    """
 
     idf: float
+    most: float
     lists: list[Lists]
 
 
@@ -181,8 +188,20 @@ class Statistics:
             found = sum(part.count(each) for part, each in zip(self.parts, lists, strict=True))
             documents = self.snapshot.manifest.documents
             idf = math.log1p((documents - found + 0.5) / (found + 0.5))
-            known = Known(idf, lists)
+            most = max(
+                (self._most(number, each) for number, each in enumerate(lists)), default=0.0
+            )
+            known = Known(idf, most, lists)
             if len(self._known) >= REMEMBERED:
                 self._known = {}
             self._known[key] = known
         return known
+
+    def _most(self, number: int, lists: Lists) -> float:
+        """The most that a group counts in a row of a segment, as a share of its idf."""
+        if len(lists.places) != 1:
+            return float(len(lists.places) > 0)
+        (start, stop, field), postings = lists.places[0].tolist(), self.parts[number].postings
+        rows, counts = postings.rows[start:stop], postings.counts[start:stop]
+        value = float((lists.weights[0] * counts * self.norms[number][field][rows]).max())
+        return value / (K1 + value)
