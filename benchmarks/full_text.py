@@ -82,9 +82,9 @@ def vecsearch_engine(
     }
     for share in SHARES:
         where = f"n < {len(texts) * share // 100}"
-        searches[f"{share}%"] = lambda query, where=where: c.search(
-            query, K, mode="text", where=where
-        ).ids
+        searches[f"{share}%"] = lambda query, where=where: (
+            c.search(query, K, mode="text", where=where).ids
+        )
     return c, searches
 
 

@@ -66,7 +66,6 @@ from vecsearch.query.modes import (
     ModeSearch,
     Question,
     filters_for,
-    fusion_for,
     only_with_words,
     question,
     questions,
@@ -1358,15 +1357,7 @@ class Collection:
     ) -> list[Hits]:
         """The hits of searches by words, and of hybrid ones."""
         searcher = self._searching()
-        manifest = searcher.snapshot.manifest
-        search = ModeSearch(
-            searcher,
-            self._encoder(manifest),
-            mode,
-            using,
-            fusion_for(manifest, fusion),
-            passages,
-        )
+        search = ModeSearch(searcher, self._encoder, mode, using, fusion, passages)
         wanted = None if ids is None else searcher.selector.as_ids(ids)
         selections = [searcher.selector.select(where, wanted) for where in wheres]
         target, k = self._target(recall, searcher.snapshot), check_k(k)

@@ -8,6 +8,7 @@ scores: how many standard deviations a score lies above the mean of its list.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -78,12 +79,17 @@ class Fusion:
             return np.where(part.ranks > 0, 1 / (self.k + np.maximum(part.ranks, 1)), 0.0)
         if not len(part.listed):
             return np.zeros(len(part.scores))
-        listed = np.clip(part.listed, -LARGEST, LARGEST)
-        mean, deviation = float(listed.mean()), float(listed.std())
+        listed, scores = part.listed, part.scores
+        if not max(abs(float(listed[0])), abs(float(listed[-1]))) <= LARGEST:
+            listed = np.clip(listed, -LARGEST, LARGEST)
+            scores = np.clip(scores, -LARGEST, LARGEST)
+        mean = float(listed.sum()) / len(listed)
+        around = listed - mean
+        deviation = math.sqrt(float(around.dot(around)) / len(listed))
         if deviation <= 1e-9 * max(1.0, abs(mean)):
             standard = np.where(part.ranks > 0, 0.0, -1.0)
         else:
-            standard = (np.clip(part.scores, -LARGEST, LARGEST) - mean) / deviation
+            standard = (scores - mean) / deviation
         if self.method == "weighted":
             return np.asarray(standard)
         return np.where(part.ranks > 0, np.clip((standard + 3) / 6, 0.0, 1.0), 0.0)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
-import pyarrow as pa
 
 from vecsearch.common.arguments import check_one_of
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.fusion import DEFAULT, Fusion, ListScores, depth_for, fusion_of
+from vecsearch.query.fusion import DEFAULT, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
@@ -27,8 +25,7 @@ Mode = Literal["vector", "text", "hybrid"]
 MODES = ("vector", "text", "hybrid")
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """One question, in the forms that its mode needs.
 
     Attributes:
@@ -135,25 +132,34 @@ def fusion_for(manifest: Manifest, given: Any) -> Fusion:
     return fusion_of(full_text.fusion)
 
 
-@dataclass(frozen=True)
 class ModeSearch:
     """Searches by words and vectors in one snapshot.
 
-    Attributes:
+    Args:
         searcher: The snapshot.
-        encoder: Makes vectors of queries.
+        encoder: Gives what makes vectors of queries.
         mode: "text" or "hybrid".
         using: The columns to search by words; None for all.
-        fusion: How two lists become one.
+        fusion: How two lists become one; None for the collection's way.
         passages: Whether hits are passages.
     """
 
-    searcher: Searcher
-    encoder: QueryEncoder
-    mode: str
-    using: Any
-    fusion: Fusion
-    passages: bool
+    def __init__(
+        self,
+        searcher: Searcher,
+        encoder: Callable[[Manifest], QueryEncoder],
+        mode: str,
+        using: Any,
+        fusion: Any,
+        passages: bool,
+    ) -> None:
+        manifest = searcher.snapshot.manifest
+        self.searcher = searcher
+        self.mode = mode
+        self._encoder = encoder
+        self._using = using
+        self._fusion = fusion_for(manifest, fusion)
+        self._by_document = manifest.chunked and not passages
 
     def run(
         self,
@@ -178,10 +184,11 @@ class ModeSearch:
             return [self.text(query, k, selection) for query, selection in pairs]
         if not asked:
             return []
+        encoder = self._encoder(self.searcher.snapshot.manifest)
         if len(asked) == 1:
-            vectors = self.encoder.encode(asked[0].vector)[None]
+            vectors = encoder.encode(asked[0].vector)[None]
         else:
-            vectors = self.encoder.encode_many([each.vector for each in asked])
+            vectors = encoder.encode_many([each.vector for each in asked])
         found = self.vectors(vectors, k, selections, recall, exact)
         return [
             self.fused(query, vector, each, k, selection)
@@ -190,11 +197,11 @@ class ModeSearch:
 
     def read(self, words: Any) -> TextQuery:
         """A question in words. In a hybrid search, all is plain words."""
-        return self.searcher.words.read(words, self.using, syntax=self.mode == "text")
+        return self.searcher.words.read(words, self._using, syntax=self.mode == "text")
 
     def text(self, query: TextQuery, k: int, selection: RowSelection) -> Hits:
         """The hits of a search by words."""
-        ranking = self.searcher.words.search(query, k, selection, passages=self.passages)
+        ranking = self.searcher.words.search(query, k, selection, passages=not self._by_document)
         words = counted(len(query.groups), "word")
         plan = Plan("text", f"BM25 of {words}", selection.count)
         return Hits(
@@ -215,12 +222,10 @@ class ModeSearch:
     ) -> list[Found]:
         """The best documents by vectors, as many as are fused."""
         depth = depth_for(k)
-        manifest = self.searcher.snapshot.manifest
-        by_document = manifest.chunked and not self.passages
         if len(queries) == 1:
-            search = self.searcher.documents if by_document else self.searcher.search
+            search = self.searcher.documents if self._by_document else self.searcher.search
             return [search(queries[0], depth, selections[0], recall, exact)]
-        batch = self.searcher.documents_batch if by_document else self.searcher.batch
+        batch = self.searcher.documents_batch if self._by_document else self.searcher.batch
         return batch(queries, depth, selections, recall, exact)
 
     def fused(
@@ -228,39 +233,61 @@ class ModeSearch:
     ) -> Hits:
         """The hits of a hybrid search, from the best by vectors."""
         words = self.searcher.words
-        ranking = words.search(query, depth_for(k), selection, passages=self.passages)
-        vector_scores = found.scores.astype(np.float64)
-        merged = _Merged(self.searcher, passages=self.passages)
-        documents = merged.candidates(ranking.positions, found.positions)
+        ranking = words.search(query, depth_for(k), selection, passages=not self._by_document)
+        merged = _Merged(self.searcher, ranking.positions, found.positions, self._by_document)
         by_text = merged.part(
-            ranking.positions, ranking.scores, lambda rows: words.scores_at(query, rows), selection
+            ranking.positions,
+            ranking.scores,
+            lambda rows: words.scores_at(query, rows),
+            selection,
         )
         by_vector = merged.part(
             found.positions,
-            vector_scores,
+            found.scores.astype(np.float64),
             lambda rows: self.searcher.scorer.final_scores(vector[None], rows[None])[0],
             selection,
         )
-        scores = self.fusion.fuse(by_text, by_vector)
-        best = np.lexsort((documents, -scores))[:k]
+        scores = self._fusion.fuse(by_text, by_vector)
+        best = np.lexsort((merged.candidates, -scores))[:k]
+        method = self._fusion.method
         plan = Plan(
             "hybrid",
-            f"{self.fusion.method} fusion of BM25 of {counted(len(query.groups), 'word')} and "
-            f"of vectors ({found.plan})",
+            f"{method} fusion with BM25 of {counted(len(query.groups), 'word')} ({found.plan.method} "
+            "search of vectors)",
             selection.count,
-            expected_recall=found.plan.expected_recall,
+            found.plan.expected_recall,
         )
         return Hits(
             self.searcher.snapshot,
-            documents[best],
+            merged.candidates[best],
             scores[best].astype(np.float32),
             plan,
-            parts=[
-                {"vector": _place(by_vector, at), "text": _place(by_text, at)}
-                for at in best.tolist()
-            ],
+            parts=Parts(by_vector, by_text, best),
             words=query.found(),
         )
+
+
+class Parts(Sequence[Mapping[str, ListPlace]]):
+    """The ranks and scores of hits in both lists, made when they are looked at."""
+
+    def __init__(self, vector: ListScores, text: ListScores, best: Positions) -> None:
+        self._lists = {"vector": vector, "text": text}
+        self._best = best
+
+    def __len__(self) -> int:
+        return len(self._best)
+
+    @overload
+    def __getitem__(self, at: int) -> Mapping[str, ListPlace]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Mapping[str, ListPlace]]: ...
+    def __getitem__(
+        self, at: int | slice
+    ) -> Mapping[str, ListPlace] | list[Mapping[str, ListPlace]]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(len(self))[at]]
+        number = int(self._best[at])
+        return {name: _place(part, number) for name, part in self._lists.items()}
 
 
 def _place(part: ListScores, at: int) -> ListPlace:
@@ -269,57 +296,61 @@ def _place(part: ListScores, at: int) -> ListPlace:
 
 
 class _Merged:
-    """The candidates of two lists. A document is in both lists by its best passages."""
+    """The candidates of two lists. A document is in both lists by its best passages.
 
-    def __init__(self, searcher: Searcher, *, passages: bool) -> None:
+    Attributes:
+        candidates: Where they are, each once: for a document, the passage that was found first.
+    """
+
+    def __init__(
+        self, searcher: Searcher, text: Positions, vector: Positions, by_document: bool
+    ) -> None:
         self._searcher = searcher
-        self._by_document = searcher.snapshot.manifest.chunked and not passages
-        self._positions: Positions = np.empty(0, np.int64)
-        self._numbers: dict[Any, int] = {}
-
-    def candidates(self, *lists: Positions) -> Positions:
-        """The candidates, each once: where its passage is that was found first."""
+        self._numbers: dict[Any, int] | None = None
+        if not by_document:
+            self.candidates = np.unique(np.concatenate([text, vector]))
+            return
+        self._numbers = {}
         found: list[int] = []
-        for positions in lists:
-            for key, position in zip(self._keys(positions), positions.tolist(), strict=True):
-                if key not in self._numbers:
-                    self._numbers[key] = len(found)
+        for positions in (text, vector):
+            ids = searcher.snapshot.ids_at(positions)
+            for name, position in zip(ids, positions.tolist(), strict=True):
+                if name not in self._numbers:
+                    self._numbers[name] = len(found)
                     found.append(position)
-        self._positions = np.array(found, np.int64)
-        return self._positions
-
-    def _keys(self, positions: Positions) -> Sequence[Any]:
-        if self._by_document:
-            return self._searcher.snapshot.ids_at(positions)
-        listed: list[int] = positions.tolist()
-        return listed
+        self.candidates = np.array(found, np.int64)
 
     def part(
         self,
         positions: Positions,
-        listed: Any,
-        score: Callable[[Positions], Any],
+        listed: Doubles,
+        score: Callable[[Positions], Doubles],
         selection: RowSelection,
     ) -> ListScores:
         """What one list says of all candidates; those that it lacks are scored."""
-        count = len(self._positions)
+        count = len(self.candidates)
         ranks, scores = np.zeros(count, np.int64), np.zeros(count)
-        at = np.array([self._numbers[key] for key in self._keys(positions)], np.int64)
+        if self._numbers is None:
+            at = np.searchsorted(self.candidates, positions)
+        else:
+            ids = self._searcher.snapshot.ids_at(positions)
+            at = np.array([self._numbers[name] for name in ids], np.int64)
         ranks[at], scores[at] = np.arange(1, len(at) + 1), listed
         missing = np.flatnonzero(ranks == 0)
         if len(missing):
-            scores[missing] = self._scored(missing, score, selection)
+            if self._numbers is None:
+                scores[missing] = score(self.candidates[missing])
+            else:
+                scores[missing] = self._of_documents(missing, score, selection)
         return ListScores(ranks, scores, listed)
 
-    def _scored(
-        self, missing: Positions, score: Callable[[Positions], Any], selection: RowSelection
-    ) -> Any:
-        """The scores of candidates: of documents, those of their best selected passages."""
-        if not self._by_document:
-            return score(self._positions[missing])
+    def _of_documents(
+        self, missing: Positions, score: Callable[[Positions], Doubles], selection: RowSelection
+    ) -> Doubles:
+        """The scores of documents: those of their best selected passages."""
         snapshot = self._searcher.snapshot
-        ids = snapshot.take([snapshot.manifest.id_column], self._positions[missing]).column(0)
-        owners, rows = snapshot.locate(pa.array(ids))
+        ids = snapshot.take([snapshot.manifest.id_column], self.candidates[missing]).column(0)
+        owners, rows = snapshot.locate(ids)
         if selection.mask is not None:
             owners, rows = owners[selection.mask[rows]], rows[selection.mask[rows]]
         best = np.full(len(missing), -np.inf)

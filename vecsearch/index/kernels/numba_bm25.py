@@ -109,9 +109,7 @@ def _best_rows(
             for other in range(group, factors.shape[0]):
                 rest += bounds[other]
             if rest < _sum_of(bounds, group):
-                threshold = _threshold(
-                    lists, first, rows, mask, scores, sums, found, found_scores
-                )
+                threshold = _threshold(lists, first, rows, mask, scores, sums, found, found_scores)
                 if rest < threshold:
                     last = group
                     break

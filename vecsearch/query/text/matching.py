@@ -8,7 +8,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Mask
 from vecsearch.common.deadline import check_time
-from vecsearch.query.text.groups import Group, Groups, Phrase
+from vecsearch.query.text.groups import Group, Phrase
 from vecsearch.query.text.statistics import Part, Statistics
 from vecsearch.query.text.syntax import Clauses, Node, Word
 
@@ -36,7 +36,7 @@ class Matcher:
         self._statistics = statistics
         self._number = number
         self._part: Part = statistics.parts[number]
-        self._groups = Groups(statistics.analyzer, statistics.columns)
+        self._groups = statistics.groups
         self._weights = weights
         self._passages = passages
 

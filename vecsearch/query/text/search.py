@@ -16,7 +16,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.index.kernels import numpy_bm25
 from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
-from vecsearch.query.text.groups import Groups, is_plain
+from vecsearch.query.text.groups import is_plain
 from vecsearch.query.text.matching import Matcher
 from vecsearch.query.text.statistics import K1, Doubles, Known, Statistics
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
@@ -54,7 +54,7 @@ class TextQuery:
         self.analyzer: Analyzer = statistics.analyzer
         self.clauses = clauses
         self.weights = weights
-        self.groups = Groups(statistics.analyzer, statistics.columns).scored(clauses)
+        self.groups = statistics.groups.scored(clauses)
 
     @lazy
     def known(self) -> list[tuple[Known, float, float]]:
@@ -273,22 +273,12 @@ class TextSearcher:
 
     def scores_at(self, query: TextQuery, positions: Positions) -> Doubles:
         """The scores of given rows, as `rows` gives them; 0 for rows without a word."""
+        mask = np.zeros(self.snapshot.rows, bool)
+        mask[positions] = True
+        found = self.rows(query, len(positions), RowSelection(mask, len(positions)), passages=True)
+        order = np.argsort(positions)
         scores = np.zeros(len(positions))
-        starts = self.snapshot.starts
-        owner = np.searchsorted(starts, positions, "right") - 1
-        for number in np.unique(owner).tolist():
-            at = np.flatnonzero(owner == number)
-            part, norms = self.statistics.parts[number], self.statistics.norms[number]
-            wanted = positions[at] - starts[number]
-            for known, factor, _ in query.known:
-                sums = np.zeros(len(at))
-                places, weights = known.lists[number]
-                for (start, stop, field), weight in zip(places.tolist(), weights, strict=True):
-                    rows = part.postings.rows[start:stop]
-                    found = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
-                    counts = np.where(rows[found] == wanted, part.postings.counts[start + found], 0)
-                    sums += weight * counts * norms[field][wanted]
-                scores[at] += factor * sums / (K1 + sums)
+        scores[order[np.searchsorted(positions, found.positions, sorter=order)]] = found.scores
         return scores
 
     def search(

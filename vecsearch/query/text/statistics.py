@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Mask
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import QueryError
-from vecsearch.query.text.groups import Group
+from vecsearch.query.text.groups import Group, Groups
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.text_files import open_postings, text_columns
 from vecsearch.text.analyzer import Analyzer, stored_analyzer
@@ -159,6 +159,7 @@ class Statistics:
         self.snapshot = snapshot
         self.analyzer: Analyzer = stored_analyzer(full_text.analyzer)
         self.columns = text_columns(snapshot.manifest)
+        self.groups = Groups(self.analyzer, self.columns)
         self._known: dict[tuple[Group, tuple[float, ...]], Known] = {}
 
     @lazy
@@ -188,9 +189,7 @@ class Statistics:
             found = sum(part.count(each) for part, each in zip(self.parts, lists, strict=True))
             documents = self.snapshot.manifest.documents
             idf = math.log1p((documents - found + 0.5) / (found + 0.5))
-            most = max(
-                (self._most(number, each) for number, each in enumerate(lists)), default=0.0
-            )
+            most = max((self._most(number, each) for number, each in enumerate(lists)), default=0.0)
             known = Known(idf, most, lists)
             if len(self._known) >= REMEMBERED:
                 self._known = {}
