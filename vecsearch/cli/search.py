@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+class SearchMode(StrEnum):
+    """How a collection is searched."""
+
+    VECTOR = "vector"
+    TEXT = "text"
+    HYBRID = "hybrid"
+
+
 @app.command(rich_help_panel="Search")
 def search(
     folder: Folder,
@@ -40,6 +49,16 @@ def search(
         typer.Argument(metavar="QUESTION", help="What to look for.", show_default=False),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many documents to find.")] = 10,
+    mode: Annotated[
+        SearchMode, typer.Option(help="Search by vectors, by words, or by both.")
+    ] = SearchMode.VECTOR,
+    using: Annotated[
+        list[str] | None,
+        typer.Option(help='A column to search by words, or "title^3" to weight it. Repeatable.'),
+    ] = None,
+    fusion: Annotated[
+        str | None, typer.Option(help="How hybrid search makes one list: weighted, rrf or dbsf.")
+    ] = None,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -72,8 +91,14 @@ def search(
         text_columns = collection.info().text_columns
         questions = read_questions(queries) if queries else {"1": str(question)}
         found = collection.search_batch(
-            [text if text_columns else vector_of(text) for text in questions.values()],
+            [
+                text if text_columns or mode is SearchMode.TEXT else vector_of(text)
+                for text in questions.values()
+            ],
             k,
+            mode=mode.value,
+            using=using or None,
+            fusion=fusion,
             where=where,
             ids=ids_of(collection, one_id, ids),
             recall=recall,

@@ -39,6 +39,9 @@ class Fusion:
         k: Only for "rrf": how little the first ranks count more than later ones.
 
     Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> _ = c.add([{"id": "boat", "text": "a boat"}, {"id": "ship", "text": "a large ship"}])
         >>> c.search("a large ship", k=1, mode="hybrid", fusion=vs.Fusion("rrf", k=10)).ids
         ['ship']
     """

@@ -252,8 +252,8 @@ class ModeSearch:
         method = self._fusion.method
         plan = Plan(
             "hybrid",
-            f"{method} fusion with BM25 of {counted(len(query.groups), 'word')} ({found.plan.method} "
-            "search of vectors)",
+            f"{method} fusion of BM25 of {counted(len(query.groups), 'word')} and of vectors "
+            f"({found.plan.method} search)",
             selection.count,
             found.plan.expected_recall,
         )

@@ -36,11 +36,12 @@ class Analyzer:
             `zh`).
 
     Example:
-        >>> Analyzer().terms("Running in the Straßen")
+        >>> import vecsearch as vs
+        >>> vs.Analyzer().terms("Running in the Straßen")
         ['run', 'in', 'the', 'strassen']
-        >>> Analyzer().terms("重置密碼")
+        >>> vs.Analyzer().terms("重置密碼")
         ['重置', '置密', '密码', '码']
-        >>> Analyzer(language=None).terms("running")
+        >>> vs.Analyzer(language=None).terms("running")
         ['running']
     """
 
