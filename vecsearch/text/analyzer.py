@@ -75,8 +75,6 @@ class Analyzer:
             _ = self._cut
         if self.pinyin:
             _ = self._pinyin_of
-        if self.simplify:
-            require("opencc", "opencc-python-reimplemented", "", "Folding Chinese characters")
         return self
 
     def terms(self, text: str) -> list[str]:
@@ -237,7 +235,9 @@ def _loaded(options: tuple[tuple[str, Any], ...]) -> Analyzer:
 
 
 def _snowball() -> Any:
-    return require("snowballstemmer", "snowballstemmer", "", "An analyzer of words")
+    import snowballstemmer
+
+    return snowballstemmer
 
 
 def _pairs(run: str) -> list[str]:

@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache
 
-from vecsearch.common.optional import require
 from vecsearch.common.scripts import HANGUL, IDEOGRAPHS
 
 # Letters and marks of scripts that are read by pairs of characters: Chinese, Japanese and Korean,
@@ -97,7 +96,8 @@ def _simplified() -> dict[int, str]:
     Phrases are not looked at: both sides of a comparison must change in the same way, whatever
     stands beside a character.
     """
-    opencc = require("opencc", "opencc-python-reimplemented", "", "Folding Chinese characters")
+    import opencc
+
     converter = opencc.OpenCC("t2s")
     codes = (*range(0x3400, 0x4DC0), *range(0x4E00, 0xA000), *range(0x20000, 0x2A6E0))
     table = {}

@@ -47,8 +47,8 @@ DATE_WORDS = {
 }
 ALLOWED = (
     "Allowed are = != < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, IS TRUE, "
-    "IS FALSE, + - * / %, array_contains, array_has_any, array_has_all, lower, upper, nfkc, length, "
-    "abs, isnan, DATE '...' and TIMESTAMP '...'"
+    "IS FALSE, + - * / %, array_contains, array_has_any, array_has_all, lower, upper, nfkc, "
+    "length, abs, isnan, DATE '...' and TIMESTAMP '...'"
 )
 FLATTER = (
     "a chain such as a = 1 OR a = 2 OR a = 3 needs no parentheses, and a IN (1, 2, 3) is shorter"
