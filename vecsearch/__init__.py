@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
+    from vecsearch.embedders.catalog import KnownModel, models
     from vecsearch.errors import (
         CallError,
         CollectionClosedError,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
     from vecsearch.query.fusion import Fusion
-    from vecsearch.query.results import Hit, Hits
+    from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.text.analyzer import Analyzer
     from vecsearch.types import (
@@ -71,7 +72,9 @@ if TYPE_CHECKING:
         RecallReport,
         ReembedResult,
         RegionRecall,
+        SkippedFile,
         Span,
+        SyncResult,
         UpdateResult,
         VersionInfo,
     )
@@ -103,6 +106,7 @@ __all__ = [
     "FilterError",
     "Fusion",
     "Hit",
+    "HitGroup",
     "Hits",
     "IdNotFoundError",
     "IndexAdvice",
@@ -110,6 +114,7 @@ __all__ = [
     "IndexRecipe",
     "InternalError",
     "InvalidInputError",
+    "KnownModel",
     "Limits",
     "LockTimeoutError",
     "Metric",
@@ -124,14 +129,17 @@ __all__ = [
     "ReembedResult",
     "RegionRecall",
     "Repair",
+    "SkippedFile",
     "Span",
     "StorageError",
+    "SyncResult",
     "UpdateResult",
     "VecsearchError",
     "VersionInfo",
     "VersionNotFoundError",
     "analogy",
     "create",
+    "models",
     "open",
     "repair",
     "restore",
@@ -142,11 +150,12 @@ _MODULES = {
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
+    "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
     "vecsearch.query.fusion": ("Fusion",),
-    "vecsearch.query.results": ("Hit", "Hits"),
+    "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
     "vecsearch.text.analyzer": ("Analyzer",),
@@ -166,7 +175,9 @@ _MODULES = {
         "RecallReport",
         "RegionRecall",
         "ReembedResult",
+        "SkippedFile",
         "Span",
+        "SyncResult",
         "UpdateResult",
         "VersionInfo",
     ),

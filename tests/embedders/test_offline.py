@@ -197,3 +197,13 @@ def test_a_published_static_model_with_a_quantized_vocabulary_loads() -> None:
     assert documents.shape == (2, 64)
     scores = static.embed_queries(["a puppy runs", "money and banks"]) @ documents.T
     assert scores.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_distilling_says_first_what_its_result_needs(
+    teacher: SentenceTransformerEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optional, "find_spec", lambda name: None)
+    monkeypatch.setattr(SentenceTransformerEmbedder, "embed_documents", None)  # before any work
+    with pytest.raises(MissingExtraError, match="A distilled model needs the package 'model2vec'"):
+        distill(teacher, tmp_path / "static")
+    assert not (tmp_path / "static").exists()

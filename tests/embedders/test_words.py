@@ -315,3 +315,13 @@ def test_packaged_vectors(spec: str, module: str, pairs: list[tuple[str, str]]) 
     assert isinstance(embedder, WordEmbedder) and embedder.name == spec
     for one, other in pairs:
         assert embedder.similarity(one, other) > 0.6
+
+
+@pytest.mark.parametrize("version", [2, 4, 5])
+def test_gensims_own_files_are_named_as_what_they_are(tmp_path: Path, version: int) -> None:
+    import pickle
+
+    path = tmp_path / "vectors.kv"
+    path.write_bytes(pickle.dumps({"a": 1}, protocol=version))
+    with pytest.raises(EmbedderError, match=r"is a pickle, such as gensim.*save_word2vec_format"):
+        resolve_embedder(f"words:{path}")

@@ -9,6 +9,7 @@ import pytest
 from support.data import clustered
 
 import vecsearch
+from vecsearch.common import blas as common_blas
 from vecsearch.common.deadline import time_limit
 from vecsearch.errors import OperationTimeoutError
 from vecsearch.index import products
@@ -144,12 +145,12 @@ def test_a_time_limit_holds_in_a_batch(tmp_path: Path) -> None:
 
 
 def test_numpy_gets_its_threads_back() -> None:
-    blas = products._BLAS
-    with products.one_blas_thread():
+    blas = common_blas._BLAS
+    with common_blas.one_blas_thread():
         if blas._library is None:
             pytest.skip("numpy has another library here")
         inside = blas._library.scipy_openblas_get_num_threads64_()
-        with products.one_blas_thread():
+        with common_blas.one_blas_thread():
             pass
         assert blas._library.scipy_openblas_get_num_threads64_() == inside == 1
     assert blas._library.scipy_openblas_get_num_threads64_() == blas._before

@@ -65,28 +65,34 @@ def test_empty_files_of_a_folder_are_left_out_and_counted(c: vs.Collection, writ
     write("docs/a.txt", "one")
     write("docs/空.txt", "")
     write("docs/sub/blank.md", "\u3000\n\t")
-    write("docs/x.docx", b"x")
-    write("docs/y.PDF", b"y")
-    write("docs/z.docx", b"z")
+    write("docs/x.odd", b"x")
+    write("docs/y.OTHER", b"y")
+    write("docs/z.odd", b"z")
     result = c.add(write("docs/b.md", "two").parent)
     assert (result.added, result.failed, result.report.empty) == (2, 0, 2)
     assert result.report.empty_files == ("sub/blank.md", "空.txt")
-    assert result.report.unread == {".docx": 2, ".pdf": 1}
+    assert result.report.unread == {".odd": 2, ".other": 1}
     with pytest.raises(vs.InvalidInputError, match=r"^blank\.md, column 'text': the text is empty"):
         c.add(write("blank.md", " "))
 
 
-def test_a_file_that_is_not_text_in_a_folder_is_named_or_left_out(
+def test_a_file_that_is_not_text_is_listed_in_a_folder_and_refused_alone(
     c: vs.Collection, write: Write
 ) -> None:
     write("docs/a.txt", "one")
     binary = write("docs/prog.txt", b"\x7fELF\xff\xfe\x00")
+    for on_error in ("raise", "skip"):
+        report = c.add(binary.parent, on_conflict="skip", on_error=on_error).report
+        (skipped,) = report.skipped_files
+        assert (report.failed, report.skipped, skipped.file) == (0, 1, "prog.txt")
+        assert skipped.reason.startswith("byte 4 is not UTF-8")
+    assert len(c) == 1
     with pytest.raises(vs.InvalidInputError, match=r"prog\.txt: byte 4 is not UTF-8"):
-        c.add(binary.parent)
-    result = c.add(binary.parent, on_error="skip")
-    assert (result.added, result.failed) == (1, 1)
+        c.add(binary)
+    result = c.add(binary, on_error="skip")
+    assert (result.added, result.failed) == (0, 1)
     failure = result.report.failures[0]
-    assert (failure.file, failure.line) == (str(binary), None)
+    assert (failure.file, failure.line) == ("prog.txt", None)
     assert "byte 4" in failure.reason
 
 
@@ -163,21 +169,19 @@ def test_errors_about_columns_are_never_left_out(c: vs.Collection) -> None:
         c.add([{"text": "a"}], on_error="ignore")
 
 
-def test_documents_that_cannot_be_embedded_are_left_out_and_the_others_stay(
-    tmp_path: Path,
-) -> None:
-    """A document with one vector and a text of several passages fails late, when it is stored."""
-    c = vs.create(tmp_path / "c.vs", embedder="toy:4", chunker=32)
-    long = "Ships cross the sea. Boats cross the river. Rafts cross the lake."
-    rows = [
-        {"id": n, "text": long if n in (1, 4) else f"short {n}", "vector": [1.0, n, 0, 0]}
-        for n in range(6)
-    ]
-    with pytest.raises(vs.InvalidInputError, match=r"row 1, column 'vector': .* several passages"):
+def test_documents_that_cannot_be_split_are_left_out_and_the_others_stay(tmp_path: Path) -> None:
+    """A text that the chunker fails on fails late, when it is stored."""
+
+    def halves(text: str) -> list[tuple[int, int]]:
+        return [(0, 9), (9, 99)] if "bad" in text else [(0, 2), (2, len(text))]
+
+    c = vs.create(tmp_path / "c.vs", embedder="toy:4", chunker=halves)
+    rows = [{"id": n, "text": f"bad {n}" if n in (1, 4) else f"short {n}"} for n in range(6)]
+    with pytest.raises(vs.InvalidInputError, match=r"returned the span \(0, 9\)"):
         c.add(rows)
     result = c.add(rows, on_error="skip")
     assert [failure.row for failure in result.report.failures] == [1, 4]
-    assert c.to_arrow()["id"].to_pylist() == [0, 2, 3, 5]
+    assert [row and row["id"] for row in c.get([0, 1, 2, 3, 4, 5])] == [0, None, 2, 3, None, 5]
 
 
 @pytest.mark.parametrize(

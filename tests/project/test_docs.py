@@ -28,13 +28,13 @@ EXPORTED = set(
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError Fusion QueryError "
-    "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError Limits LockTimeoutError Metric "
-    "MissingExtraError OperationTimeoutError Failure ReadReport "
-    "Plan RecallReport RegionRecall RecipeError "
+    "Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError KnownModel Limits "
+    "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "
+    "Plan SkippedFile SyncResult RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning Span "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
-    "create open".split()
+    "create models open".split()
 )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,19 +31,26 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
 PANEL = "Documents"
+DATA_HELP = (
+    "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
+    ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
+    ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss."
+)
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Leave out files of folders, as .gitignore does: drafts/, *.log. Repeatable.",
+    ),
+]
 app = typer.Typer()
 
 
 @app.command(rich_help_panel=PANEL)
 def ingest(
     data: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="DATA",
-            exists=True,
-            help="Files (.parquet, .csv, .tsv, .jsonl, .arrow), or folders of .txt and .md files.",
-            show_default=False,
-        ),
+        list[str],
+        typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False),
     ],
     folder: Folder,
     embedder: Annotated[
@@ -55,12 +64,16 @@ def ingest(
         Metric | None,
         typer.Option(help="New collection: how vectors are compared. Default: cosine."),
     ] = None,
-    chunk: Annotated[
-        bool, typer.Option("--chunk", help="New collection: split long texts into passages.")
-    ] = False,
-    chunk_chars: Annotated[
-        int | None, typer.Option(help="The same, with passages of at most this many characters.")
+    chunker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|N",
+            help="New collection: auto splits texts that are longer than the model reads, none "
+            "splits no text, a number makes passages of at most so many characters. Default: auto.",
+        ),
     ] = None,
+    chunk: Annotated[bool, typer.Option("--chunk", hidden=True)] = False,
+    chunk_chars: Annotated[int | None, typer.Option(hidden=True)] = None,
     text_column: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,8 +96,12 @@ def ingest(
         ),
     ] = None,
     on_conflict: Annotated[
-        OnConflict, typer.Option(help="What to do with an id that is already in the collection.")
-    ] = "error",
+        OnConflict,
+        typer.Option(
+            help="What to do with an id that is already in the collection. refresh replaces "
+            "documents that changed and leaves out those that did not."
+        ),
+    ] = "refresh",
     on_error: Annotated[
         OnError,
         typer.Option(help="What to do with a row, file or picture that cannot be added."),
@@ -108,15 +125,17 @@ def ingest(
         list[str] | None,
         typer.Option(help="CSV: a cell that means a missing value. Repeatable."),
     ] = None,
+    exclude: Exclude = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Add documents to a collection; create it if need be."""
+    paths = _paths(data)
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
 
-        chunker = chunk_chars or chunk or None
+        _refuse_old_options(chunk, chunk_chars)
         csv = {
             "delimiter": "\t" if delimiter == "\\t" else delimiter,
             "quote": quote,
@@ -126,12 +145,12 @@ def ingest(
         declared = _declared(schema, json_column)
         own_id, json_columns = _known_columns(folder, declared)
         has_ids, width = _ids_and_vectors(
-            data, id_column or own_id, on_error, encoding, csv, json_columns
+            paths, id_column or own_id, on_error, encoding, csv, json_columns
         )
         is_new = False
         with removed_on_error(folder, [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
-            collection, is_new = _open_or_create(
+            collection, is_new = open_or_create(
                 folder,
                 embedder,
                 dim,
@@ -145,13 +164,14 @@ def ingest(
             with collection:
                 before, info = len(collection), collection.info()
                 result = collection.add(
-                    data,
+                    paths,
                     on_conflict=on_conflict,
                     id_column=id_column,
                     text_column=text_column[0] if text_column and len(text_column) == 1 else None,
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
+                    exclude=exclude or (),
                 )
                 documents = len(collection)
             if is_new and not result.added:
@@ -167,16 +187,18 @@ def ingest(
             )
         if before and result.added and has_ids is False:
             warnings.warn(
-                f"the data has no ids, so {counted(result.added, 'document')} were added to the "
-                f"{before:,} that were there, whether or not they are the same; give the data a "
-                "column of ids to avoid duplicates, or undo it with `vecsearch rollback`",
+                f"the data has no ids: {counted(result.added, 'document')} that the collection did "
+                f"not have were added to its {before:,}, and none was replaced; give the data a "
+                "column of ids to replace rows that change, or undo it with `vecsearch rollback`",
                 stacklevel=1,
             )
+        same = f", {result.unchanged:,} unchanged" if result.unchanged else ""
         print_answer(
             as_json,
             result,
             f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
-            f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})",
+            f"{result.skipped:,} skipped{same}; {folder} holds {documents:,} "
+            f"(version {result.version})",
             *result.report.lines(),
         )
 
@@ -250,6 +272,25 @@ def update(
         done = f"{counted(result.updated, 'document')} {'would be ' * dry_run}updated{missing}"
         lines = _ids_line(result.ids, result.updated)
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
+
+
+def _paths(data: Sequence[str]) -> list[os.PathLike[str]]:
+    """The sources of a command line: files, folders, addresses, standard input."""
+    from vecsearch.ingest.sources.web import SCHEMES, StandardInput, WebAddress
+
+    if data.count("-") > 1:
+        raise typer.BadParameter("standard input can be read once", param_hint="DATA")
+    found: list[os.PathLike[str]] = []
+    for name in data:
+        if name == "-":
+            found.append(StandardInput(sys.stdin.buffer))
+        elif name.startswith(SCHEMES):
+            found.append(WebAddress(name))
+        elif not (inside := Path(name.partition("::")[0])).exists() and not Path(name).exists():
+            raise typer.BadParameter(f"Path '{inside}' does not exist.", param_hint="DATA")
+        else:
+            found.append(Path(name))
+    return found
 
 
 def _ids_line(ids: Sequence[Id], total: int) -> list[str]:
@@ -341,12 +382,12 @@ def _known_columns(folder: Path, declared: dict[str, str]) -> tuple[str, list[st
     return own_id, [name for name, kind in columns.items() if kind == "json"]
 
 
-def _open_or_create(
+def open_or_create(
     folder: Path,
     embedder: str | None,
     dim: int | None,
     metric: Metric | None,
-    chunker: int | bool | None,
+    chunker: str | None,
     width: int | None,
     declared: dict[str, str],
     id_column: str | None,
@@ -359,6 +400,7 @@ def _open_or_create(
     """
     from vecsearch.collection import create, open_collection
     from vecsearch.errors import CollectionNotFoundError
+    from vecsearch.ingest.chunking import resolve_chunker
 
     try:
         collection = open_collection(folder, embedder=embedder)
@@ -370,7 +412,7 @@ def _open_or_create(
             embedder=model,
             dim=dim,
             metric=metric or Metric.COSINE,
-            chunker=chunker,
+            chunker="auto" if chunker is None else chunker,
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,
@@ -396,16 +438,41 @@ def _open_or_create(
                 f"{folder} was made with {current}, which cannot change; make a new collection",
                 param_hint=option,
             )
-    if chunker and info.chunker is None:
-        raise typer.BadParameter(
-            f"{folder} was made without a chunker, which cannot change; make a new collection",
-            param_hint="--chunk",
-        )
+    if chunker is not None:
+        given = resolve_chunker(chunker)
+        if (None if given is None else given.to_dict()) != info.chunker:
+            raise typer.BadParameter(
+                f"{folder} was made with {_chunker_words(info.chunker)}, which cannot change; make "
+                "a new collection",
+                param_hint="--chunker",
+            )
     return collection, False
 
 
+def _refuse_old_options(chunk: bool, chunk_chars: int | None) -> None:
+    if chunk_chars is not None:
+        raise typer.BadParameter(
+            f"it is called --chunker now: --chunker {chunk_chars}", param_hint="--chunk-chars"
+        )
+    if chunk:
+        raise typer.BadParameter(
+            "long texts are split by default now (--chunker auto); --chunker 1000 is what --chunk "
+            "was",
+            param_hint="--chunk",
+        )
+
+
+def _chunker_words(chunker: Mapping[str, Any] | None) -> str:
+    """A collection's chunker as --chunker names it."""
+    if chunker is None:
+        return "--chunker none"
+    if chunker.get("kind") == "sentences":
+        return f"--chunker {chunker.get('max_chars')}"
+    return f"the chunker {chunker.get('name') or chunker.get('kind')}"
+
+
 def _ids_and_vectors(
-    data: list[Path],
+    data: Sequence[os.PathLike[str]],
     id_column: str,
     on_error: OnError,
     encoding: str | None,
@@ -414,15 +481,19 @@ def _ids_and_vectors(
 ) -> tuple[bool | None, int | None]:
     """Whether the data has ids, and the length of its vectors, None without a column of them.
 
-    (None, None) for data that cannot be read: adding it says what is wrong.
+    (None, None) for data that cannot be read: adding it says what is wrong. Documents have ids.
     """
     from vecsearch.common.json_column import json_schema
     from vecsearch.errors import InvalidInputError
     from vecsearch.ingest.sources import open_source
     from vecsearch.ingest.sources.reading import reading_options
+    from vecsearch.ingest.sources.registry import TABLES, suffix_of
     from vecsearch.ingest.vector_column import vector_width
     from vecsearch.types import ID, VECTOR
 
+    data = [path for path in data if isinstance(path, Path) and suffix_of(path) in TABLES]
+    if not data:
+        return True, None
     try:
         reading = reading_options(on_error, encoding, csv)
         reading.beir_id = id_column == ID

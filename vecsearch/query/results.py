@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
@@ -18,16 +18,24 @@ from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.query.documents import passage_columns, with_whole_texts
+from vecsearch.query.documents import (
+    pages_and_lines,
+    passage_heads,
+    passage_spans,
+    with_whole_texts,
+)
+from vecsearch.query.group_keys import group_keys
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import END, RESERVED, START, VECTOR, Id, Plan, Span
+from vecsearch.types import RESERVED, VECTOR, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
+# What older pickles lack.
+LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0, "parts": None, "words": None}
 SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 
 
@@ -136,8 +144,8 @@ class Hit:
 
     @property
     def rank(self) -> int:
-        """1 for the best hit."""
-        return self._at + 1
+        """1 for the best hit; on later pages, counted from the first hit of the first page."""
+        return self._hits.before + self._at + 1
 
     @property
     def parts(self) -> Mapping[str, ListPlace]:
@@ -172,6 +180,44 @@ class Hit:
             return None
         return self._hits.spans[self._at]
 
+    @property
+    def head(self) -> str | None:
+        """What stands over the passage and was embedded with it; None for nothing.
+
+        The headings of its section, and the header row of a table that was cut.
+        """
+        return self._hits.heads[self._at]
+
+    @property
+    def page(self) -> int | None:
+        """The page, or slide, on which the passage begins, from 1; None in texts without pages.
+
+        Pages of a text end with form feeds, as those of PDF files and presentations do.
+
+        Example:
+            >>> import vecsearch as vs
+            >>> c = vs.create("pages.vs", embedder="toy:16", chunker=True)
+            >>> _ = c.add(["The first page.\\fA second page."])
+            >>> c.search("a second page", k=1)[0].page
+            2
+        """
+        return self._hits.pages_and_lines[self._at][0]
+
+    @property
+    def line(self) -> int | None:
+        """The line of the document's text in which the passage begins, from 1.
+
+        It is the line of the file where the text is kept as it is in the file: plain text,
+        Markdown and source code. None in texts with pages, and for pictures and given vectors.
+
+        Example:
+            >>> c = vs.create("lines.vs", embedder="toy:16")
+            >>> _ = c.add(["one line"])
+            >>> c.search("one line", k=1)[0].line
+            1
+        """
+        return self._hits.pages_and_lines[self._at][1]
+
     def __getitem__(self, column: str) -> Any:
         """The value of a column, as a Python value.
 
@@ -204,6 +250,28 @@ class Hit:
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f})"
 
 
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    """The hits of a search with `group_by` that share a value, in `Hits.groups`.
+
+    Attributes:
+        value: The value of the column.
+        hits: The hits with this value, best first.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", dim=2)
+        >>> rows = [([1, 0], "en"), ([1, 1], "en"), ([0, 1], "zh")]
+        >>> _ = c.add([{"id": n, "vector": v, "lang": lang} for n, (v, lang) in enumerate(rows)])
+        >>> hits = c.search([1, 0], k=2, group_by="lang", group_size=2)
+        >>> [(group.value, group.hits.ids) for group in hits.groups]
+        [('en', [0, 1]), ('zh', [2])]
+    """
+
+    value: Any
+    hits: Hits
+
+
 @gate
 class Hits(Sequence[Hit]):
     """The ranked hits of a search, best first; fewer than k if fewer documents match.
@@ -218,6 +286,8 @@ class Hits(Sequence[Hit]):
         plan: How the search ran, and why.
         parts: Of a hybrid search: the rank and the score of each hit in both lists; else None.
         words: Of a search by words: what finds its words in a text; else None.
+        group_by: The column that the hits are grouped by, or None; see `groups`.
+        before: How many hits the pages before this one have.
 
     Example:
         >>> import vecsearch as vs
@@ -238,18 +308,24 @@ class Hits(Sequence[Hit]):
         scores: npt.NDArray[np.float32],
         plan: Plan,
         *,
+        group_by: str | None = None,
+        before: int = 0,
         parts: Sequence[Mapping[str, ListPlace]] | None = None,
         words: FoundWords | None = None,
     ) -> None:
         self._snapshot = snapshot
         self.parts = parts
         self.words = words
+        self.group_by = group_by
+        self.before = before
         self.positions = positions
         self.scores = scores
         self.plan = plan
         self._columns: dict[str, list[Any]] = {}
         self._ids: list[Id] | None = None
         self._spans: list[Span] | None = None
+        self._heads: list[str | None] | None = None
+        self._places: list[tuple[int | None, int | None]] | None = None
         self._pickled: dict[str, Any] | None = None
 
     @property
@@ -282,10 +358,27 @@ class Hits(Sequence[Hit]):
             if self._pickled is not None:
                 self._spans = self._pickled["spans"]
             else:
-                ends = self.snapshot.take([START, END], self.positions).to_pydict()
-                columns = passage_columns(self.snapshot, self.positions)
-                self._spans = list(map(Span, columns, ends[START], ends[END]))
+                self._spans = passage_spans(self.snapshot, self.positions)
         return self._spans
+
+    @property
+    def heads(self) -> list[str | None]:
+        """What stands over each passage: headings, and the header row of a table."""
+        if self._heads is None:
+            self._heads = (
+                self._pickled["heads"]
+                if self._pickled is not None
+                else passage_heads(self.snapshot, self.positions)
+            )
+        return self._heads
+
+    @property
+    def pages_and_lines(self) -> list[tuple[int | None, int | None]]:
+        """The page and line on which each hit begins, as `Hit.page` and `Hit.line`."""
+        if self._places is None:
+            spans = self.spans if self.chunked else None
+            self._places = pages_and_lines(self.snapshot, self.ids, spans)
+        return self._places
 
     def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
         """The name of each column in dicts and tables, beside the hit's own rank and score."""
@@ -358,7 +451,7 @@ class Hits(Sequence[Hit]):
         names = self._named(columns)
         batch = self._take(names)
         shown = self.output_names(names)
-        ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32))
+        ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32) + np.int32(self.before))
         arrays = [ranks, pa.array(self.scores), *(batch.column(name) for name in names)]
         fields = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
         fields += [batch.schema.field(name).with_name(shown[name]) for name in names]
@@ -400,14 +493,31 @@ class Hits(Sequence[Hit]):
         k = check_k(k)
         excluded = {item for item in listed_ids(ids) if isinstance(item, int | str)}
         left = [number for number, found in enumerate(self.ids) if found not in excluded]
-        first = np.array(left[:k], np.int64)
-        parts = None if self.parts is None else [self.parts[number] for number in left[:k]]
+        return self._some(left[:k])
+
+    @property
+    def groups(self) -> list[HitGroup]:
+        """The hits of a search with `group_by`, one `HitGroup` for each value, best first.
+
+        Without `group_by` there are none.
+        """
+        if self.group_by is None:
+            return []
+        places: dict[Any, list[int]] = {}
+        values = self.column(self.group_by)
+        for at, key in enumerate(group_keys(self._take([self.group_by]).column(0))):
+            places.setdefault(key, []).append(at)
+        return [HitGroup(values[each[0]], self._some(each)) for each in places.values()]
+
+    def _some(self, places: Sequence[int]) -> Hits:
+        """Some of the hits, ranked from 1."""
+        chosen = np.array(places, np.int64)
         return Hits(
             self.snapshot,
-            self.positions[first],
-            self.scores[first],
+            self.positions[chosen],
+            self.scores[chosen],
             self.plan,
-            parts=parts,
+            parts=None if self.parts is None else [self.parts[place] for place in places],
             words=self.words,
         )
 
@@ -431,26 +541,16 @@ class Hits(Sequence[Hit]):
                 "version": self.snapshot.manifest.version,
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
+                "heads": self.heads,
             }
-        return state | {
-            "positions": self.positions,
-            "scores": self.scores,
-            "plan": self.plan,
-            "parts": self.parts,
-            "words": self.words,
-        }
+        own = ("positions", "scores", "plan", "group_by", "before", "parts", "words")
+        return state | {name: getattr(self, name) for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Hits.__init__(
-            self,
-            None,
-            state["positions"],
-            state["scores"],
-            state["plan"],
-            parts=state["parts"],
-            words=state["words"],
-        )
-        self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans")}
+        own = {name: state.get(name, default) for name, default in LATER_STATE.items()}
+        Hits.__init__(self, None, state["positions"], state["scores"], state["plan"], **own)
+        pickled = ("root", "version", "rows", "spans", "heads")
+        self._pickled = {name: state[name] for name in pickled}
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -14,12 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.common.arrays import Mask
+from vecsearch.common.arrays import Mask, numbers_in_arrow, numbers_in_numpy
 from vecsearch.common.json_column import is_json
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.arrow_file import read_batch
 from vecsearch.storage.disk import CheckedFile, FileRef
-from vecsearch.storage.schema import count_documents, id_name, vector_view
+from vecsearch.storage.schema import (
+    WHOLE_DOCUMENT,
+    absent_column,
+    count_documents,
+    id_name,
+    vector_view,
+)
 from vecsearch.storage.widening import is_widening, widened
 from vecsearch.types import CHUNK, VECTOR, Id
 
@@ -28,12 +34,6 @@ IDS_AT_ONCE = 1_000_000  # ids of up to so many rows are verified together, in m
 FEW_ROWS = 64  # so few rows are verified faster one by one than by numpy
 FEW_BYTES = 4096  # beside a batch, which are no reason to copy it
 WHOLE: Layout = (0, 0, None, 0)
-
-
-def write_batch(path: Path, batch: pa.RecordBatch) -> None:
-    """Write one record batch as an Arrow IPC file at `path`; the caller syncs and names it."""
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
 
 
 class Segment:
@@ -84,6 +84,10 @@ class Segment:
             )
         return WidenedSegment(self, schema)
 
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return list(self.schema.names)
+
     @property
     def vectors(self) -> npt.NDArray[np.floating]:
         """All vectors, not verified: a read-only (rows, dim) view, float32 or float16."""
@@ -122,7 +126,7 @@ class Segment:
         for name in names:
             if name in unknown:
                 self._verify_rows(name, rows)
-        taken = self._selected(tuple(names)).take(pa.array(rows))
+        taken = self._selected(tuple(names)).take(numbers_in_arrow(rows))
         for name in unknown - self._whole:
             self._require_valid(name, taken.column(name))
         return taken
@@ -157,7 +161,7 @@ class Segment:
                     memoryview(buffers[1] or b""),
                 )
             else:
-                self._id_values = array.to_numpy(), None
+                self._id_values = numbers_in_numpy(array), None
         name = id_name(self.schema)
         if name not in self._whole:
             self._verify_rows(name, rows)
@@ -297,7 +301,8 @@ class Segment:
 
 
 class WidenedSegment(Segment):
-    """A segment of an older schema, read as a later one: missing columns are null.
+    """A segment of an older schema, read as a later one: missing columns are null, and documents
+    are one row each.
 
     What is verified and what is mapped is that of the segment itself.
     """
@@ -308,12 +313,16 @@ class WidenedSegment(Segment):
         self.schema = schema
         self._schemas = {}
 
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return self.stored.stored_names()
+
     def column(self, name: str) -> pa.Array:
         """A whole column, verified and cast."""
-        kind = self.schema.field(name).type
+        field = self.schema.field(name)
         if name not in self.stored.schema.names:
-            return pa.nulls(self.rows, kind)
-        return widened(self.stored.column(name), kind)
+            return absent_column(field, self.rows)
+        return widened(self.stored.column(name), field.type)
 
     def select(self, names: Iterable[str]) -> pa.RecordBatch:
         """Whole columns, verified and cast, as a record batch."""
@@ -330,9 +339,12 @@ class WidenedSegment(Segment):
         batch = self.stored.take(stored, rows)
         arrays = []
         for name in names:
-            kind = self.schema.field(name).type
-            there = name in stored
-            arrays.append(widened(batch.column(name), kind) if there else pa.nulls(len(rows), kind))
+            field, there = self.schema.field(name), name in stored
+            arrays.append(
+                widened(batch.column(name), field.type)
+                if there
+                else absent_column(field, len(rows))
+            )
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
 
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
@@ -376,7 +388,7 @@ def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:
         return False
     for field in schema:
         if field.name not in stored.names:
-            if not field.nullable:
+            if not field.nullable and field.name not in WHOLE_DOCUMENT:
                 return False
             continue
         old = stored.field(field.name)
@@ -394,7 +406,7 @@ def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     arrays = [
         widened(batch.column(field.name), field.type)
         if field.name in batch.schema.names
-        else pa.nulls(batch.num_rows, field.type)
+        else absent_column(field, batch.num_rows)
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

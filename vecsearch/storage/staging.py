@@ -19,7 +19,8 @@ from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import ColumnsEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import count_documents
-from vecsearch.storage.segment import Segment, write_batch
+from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment_file import Pieces, write_batch
 from vecsearch.storage.segment_texts import SegmentTexts
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.tombstones import read_tombstones, tombstone_batch
@@ -69,18 +70,22 @@ class Staging:
         )
 
     def write_segment(
-        self, batch: pa.RecordBatch, postings: Callable[[], Postings] | None = None
+        self,
+        batch: pa.RecordBatch,
+        pieces: Pieces | None = None,
+        postings: Callable[[], Postings] | None = None,
     ) -> SegmentEntry:
         """Write a segment, its ids and its postings.
 
         Args:
             batch: The rows.
+            pieces: As in `write_batch`.
             postings: Makes the postings of their texts, if that is less work than reading these.
 
         Raises StorageError at once if they will not fit.
         """
         disk.require_space(self.folder, batch.nbytes)
-        file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
+        file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch, pieces))
         documents = count_documents(batch)
         text = self._texts.write(file.name, batch, self, postings)
         entry = SegmentEntry(file, IDS.write(batch, self), batch.num_rows, documents, text=text)

@@ -23,7 +23,8 @@ from vecsearch.storage.derived import Comparison, FileWriter
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.layout import SEGMENTS
 from vecsearch.storage.manifest import FullTextEntry, Manifest, SegmentEntry, replace
-from vecsearch.storage.segment import Segment, write_batch
+from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.text.analyzer import Analyzer, stored_analyzer
 from vecsearch.text.postings import Postings, postings_of

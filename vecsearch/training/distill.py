@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from vecsearch.common.arguments import check_whole
 from vecsearch.common.gate import gated
+from vecsearch.common.optional import find_installed
 from vecsearch.common.show import shown
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
 from vecsearch.errors import EmbedderError, InvalidInputError
@@ -63,6 +64,7 @@ def distill(
 
     Raises:
         EmbedderError: The teacher has no fast tokenizer.
+        MissingExtraError: The extra `model2vec`, which loads what is written, is not installed.
         InvalidInputError: The folder is in use, or `dim` is out of range.
 
     Example:
@@ -76,6 +78,7 @@ def distill(
         raise InvalidInputError(
             f"teacher is {shown(teacher)}; it must be a SentenceTransformerEmbedder"
         )
+    find_installed("model2vec", "model2vec", "model2vec", "A distilled model")
     check_whole("words", words, 0)
     check_whole("min_count", min_count, 1)
     if target.exists() and any(target.iterdir()):

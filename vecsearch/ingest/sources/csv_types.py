@@ -57,7 +57,7 @@ _CANDIDATES = [
     Candidate(pa.timestamp("us"), f"^({_DAY}|{_MOMENT})$"),
     Candidate(pa.timestamp("us", "UTC"), rf"^{_MOMENT}(Z|[+-]\d{{2}}:?\d{{2}})$"),
 ]
-_MISSING = pa.array(["NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"])
+_MISSING = ["NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL", "None"]
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
@@ -165,7 +165,7 @@ class ColumnType:
         array = pa.array(cells.columns[number], pa.large_string()).drop_null()
         self.has_text = self.has_text or len(array) > 0
         if self.allows_markers:
-            array = array.filter(pc.invert(pc.is_in(array, _MISSING)))
+            array = array.filter(pc.invert(pc.is_in(array, pa.array(_MISSING))))
         self.has_value = self.has_value or len(array) > 0
         self.candidates = [
             candidate for candidate in self.candidates if _is_written_as(array, candidate)
@@ -298,7 +298,9 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     if is_json(kind):
         return as_json(array)
     if not is_text(kind):
-        array = pc.if_else(pc.is_in(array, _MISSING), pa.scalar(None, pa.large_string()), array)
+        array = pc.if_else(
+            pc.is_in(array, pa.array(_MISSING)), pa.scalar(None, pa.large_string()), array
+        )
     if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
         raise ValueError("an integer with a sign or leading zeros is not written out the same")
     if pa.types.is_time(kind) or pa.types.is_duration(kind):

@@ -54,7 +54,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.acero as acero
 import pyarrow.compute as pc
 
 from vecsearch.common.fork import importing
@@ -224,6 +223,9 @@ def _compile_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
 
 
 def _evaluate(expression: pc.Expression, table: pa.Table) -> pa.ChunkedArray:
+    with importing():
+        import pyarrow.acero as acero  # imports pandas, if that is installed
+
     source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
     project = acero.Declaration("project", acero.ProjectNodeOptions([expression], ["mask"]))
     return acero.Declaration.from_sequence([source, project]).to_table(use_threads=False).column(0)

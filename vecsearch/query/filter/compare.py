@@ -41,7 +41,7 @@ SLOW = 8  # comparisons of numbers: what costs so much is computed last in an AN
 FEW_SHARE = 0.5  # of the rows: copying more of them costs about what it saves
 SAMPLED_TEXTS = 20  # texts of a batch that are looked at for dates
 
-NULL = pa.scalar(None, pa.bool_())
+NULL = pa.nulls(1, pa.bool_())[0]
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": pc.equal,
     "<>": pc.not_equal,
