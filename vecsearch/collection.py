@@ -805,9 +805,9 @@ class Collection:
             StorageError: The disk is full or read-only.
 
         Example:
-            >>> _ = c.add_column("title", "string", "Ships and buses")
+            >>> _ = c.add_column("title", "string", "On ships")
             >>> _ = c.build_text_index(["title", "text"])
-            >>> c.search("title:bus", k=1, mode="text").ids
+            >>> c.search("title:ship", k=1, mode="text").ids
             ['boat']
         """
         from vecsearch.maintenance.full_text import build_text_index

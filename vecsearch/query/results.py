@@ -162,8 +162,9 @@ class Hit:
         Spans are in the text that `hit[column]` gives. Empty for a search by vectors.
 
         Example:
-            >>> by_words = c.search("ships", mode="text")
-            >>> by_words[0].matches()
+            >>> c = vs.create("notes.vs", embedder="toy:64")
+            >>> _ = c.add(["a large ship"])
+            >>> c.search("ships", mode="text")[0].matches()
             {'text': [(8, 12)]}
         """
         words = self._hits.words
