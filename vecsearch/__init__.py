@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
     from vecsearch.query.fusion import Fusion
+    from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.text.analyzer import Analyzer
@@ -105,6 +106,7 @@ __all__ = [
     "Failure",
     "FilterError",
     "Fusion",
+    "Highlight",
     "Hit",
     "HitGroup",
     "Hits",
@@ -155,6 +157,7 @@ _MODULES = {
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
     "vecsearch.query.fusion": ("Fusion",),
+    "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),

@@ -27,7 +27,7 @@ Mode = Literal["vector", "text", "hybrid"]
 MODES = ("vector", "text", "hybrid")
 
 
-class Question(NamedTuple):
+class Asked(NamedTuple):
     """One question, in the forms that its mode needs.
 
     Attributes:
@@ -39,7 +39,7 @@ class Question(NamedTuple):
     vector: Any = None
 
 
-def question(query: Any, text: Any, vector: Any, mode: str) -> Question:
+def question_of(query: Any, text: Any, vector: Any, mode: str) -> Asked:
     """What the arguments of a search ask for.
 
     Raises InvalidInputError for arguments that do not go together.
@@ -55,7 +55,7 @@ def question(query: Any, text: Any, vector: Any, mode: str) -> Question:
                 hint='mode="hybrid" takes a text and a vector',
                 command_hint="--mode hybrid takes a text and a vector",
             )
-        return Question(vector=given[0])
+        return Asked(vector=given[0])
     words = query if text is None else text
     if words is None or (text is not None and query is not None and vector is not None):
         raise InvalidInputError(
@@ -70,13 +70,13 @@ def question(query: Any, text: Any, vector: Any, mode: str) -> Question:
                 hint='mode="hybrid" takes a text and a vector',
                 command_hint="--mode hybrid takes a text and a vector",
             )
-        return Question(words=words)
+        return Asked(words=words)
     if vector is None:
         vector = query if query is not None else text
-    return Question(words, vector)
+    return Asked(words, vector)
 
 
-def questions(queries: Any, texts: Any, vectors: Any, mode: str) -> list[Question]:
+def questions_of(queries: Any, texts: Any, vectors: Any, mode: str) -> list[Asked]:
     """What the arguments of a batch of searches ask for.
 
     Raises InvalidInputError for arguments that do not go together.
@@ -88,14 +88,14 @@ def questions(queries: Any, texts: Any, vectors: Any, mode: str) -> list[Questio
     }
     counts = {name: len(values) for name, values in listed.items() if values is not None}
     if not counts:
-        question(None, None, None, mode)
+        question_of(None, None, None, mode)
     if len(set(counts.values())) > 1:
         numbers = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise InvalidInputError(f"there are {numbers}: give as many of each")
     asked = []
     for at in range(next(iter(counts.values()))):
         query, text, vector = (None if each is None else each[at] for each in listed.values())
-        asked.append(question(query, text, vector, mode))
+        asked.append(question_of(query, text, vector, mode))
     return asked
 
 
@@ -105,7 +105,7 @@ def only_one(queries: Any, texts: Any, vectors: Any) -> Any:
     if len(given) == 1:
         return given[0]
     query = "" if given else None
-    return question(query, query, None, "vector")
+    return question_of(query, query, None, "vector")
 
 
 def filters_for(where: Any, count: int) -> list[Any]:
@@ -186,9 +186,10 @@ class ModeSearch:
         """How many rows the snapshot has."""
         return self._searcher.snapshot.rows
 
-    def run(self, asked: Sequence[Question], selections: Sequence[RowSelection]) -> list[Hits]:
+    def run(self, asked: Sequence[Asked], selections: Sequence[RowSelection]) -> list[Hits]:
         """The hits of some questions, each among its own rows. Raises QueryError."""
         words = self._searcher.words
+        self.vectors: Sequence[Vectors | None] = [None] * len(asked)
         read = [words.read(each.words, self._using, syntax=self._mode == "text") for each in asked]
         if self._request.excluded is not None:
             rows = self._searcher.snapshot.rows
@@ -203,6 +204,7 @@ class ModeSearch:
             vectors = encoder.encode(asked[0].vector)[None]
         else:
             vectors = encoder.encode_many([each.vector for each in asked])
+        self.vectors = list(vectors)
         depth = depth_for(self._request.shape.width)
         found = self._by_vector(vectors, depth, selections)
         return [
