@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.fork import importing
 
 if TYPE_CHECKING:
+    from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         LockTimeoutError,
         MissingExtraError,
         OperationTimeoutError,
+        QueryError,
         RecallWarning,
         RecipeError,
         StorageError,
@@ -51,9 +53,11 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
+    from vecsearch.query.fusion import Fusion
     from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
+    from vecsearch.text.analyzer import Analyzer
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -81,6 +85,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddResult",
+    "Analyzer",
     "BuildResult",
     "CallError",
     "Chunker",
@@ -101,6 +106,7 @@ __all__ = [
     "EmbedderMismatchError",
     "Failure",
     "FilterError",
+    "Fusion",
     "Highlight",
     "Hit",
     "HitGroup",
@@ -118,12 +124,16 @@ __all__ = [
     "MissingExtraError",
     "OperationTimeoutError",
     "Plan",
+    "QueryError",
     "ReadReport",
     "RecallReport",
     "RecallWarning",
     "RecipeError",
     "ReembedResult",
     "RegionRecall",
+    "RemoteCollection",
+    "RemoteHit",
+    "RemoteHits",
     "Repair",
     "SkippedFile",
     "Span",
@@ -134,6 +144,7 @@ __all__ = [
     "VersionInfo",
     "VersionNotFoundError",
     "analogy",
+    "connect",
     "create",
     "models",
     "open",
@@ -142,6 +153,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "vecsearch.client": ("RemoteCollection", "RemoteHit", "RemoteHits", "connect"),
     "vecsearch.query.analogy": ("analogy",),
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
@@ -150,10 +162,12 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
+    "vecsearch.text.analyzer": ("Analyzer",),
     "vecsearch.types": (
         "AddResult",
         "BuildResult",
