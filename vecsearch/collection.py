@@ -97,7 +97,6 @@ from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
 from vecsearch.query.modes import (
     Asked,
-    Mode,
     ModeSearch,
     filters_for,
     only_one,
@@ -136,6 +135,7 @@ from vecsearch.types import (
     DimensionReport,
     Id,
     IndexAdvice,
+    Mode,
     OnConflict,
     OnError,
     Plan,
