@@ -37,7 +37,7 @@ from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.stored import Model, embeds_texts, entry_of
+from vecsearch.embedders.stored import Model, embeds_texts, entry_of, has_fingerprint
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
@@ -951,7 +951,7 @@ class Collection:
         with progress_bar("embedding again", manifest.rows - manifest.deleted, progress) as advance:
             result = self._changed(reembed_documents(self._store, model, advance))
         now = self._snapshot.manifest
-        if now.embedder is not None and now.embedder.fingerprint == model.fingerprint():
+        if now.embedder is not None and has_fingerprint(model, now.embedder.fingerprint):
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
         return result
 

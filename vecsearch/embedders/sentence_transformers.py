@@ -212,13 +212,17 @@ class SentenceTransformerEmbedder(BaseEmbedder):
     def _compute_fingerprint(self) -> str:
         if self._numpy is not None:
             return self._numpy.fingerprint(self.query_prompt, self.document_prompt)
-        return self.library_fingerprint()
+        return self._library_fingerprint()
 
-    def library_fingerprint(self) -> str:
-        """The fingerprint of the model as sentence-transformers loads it, whatever runs it here.
+    def is_same_model(self, fingerprint: str) -> bool:
+        """Whether a fingerprint is that of the model as sentence-transformers loads it.
 
-        It is `fingerprint()`, unless the installed sentence-transformers reads the files otherwise.
+        It is `fingerprint()`, unless the installed sentence-transformers reads the files otherwise
+        than they are read for numpy.
         """
+        return self._library_fingerprint() == fingerprint
+
+    def _library_fingerprint(self) -> str:
         model = self._from_library(self.name)
         with self._lock:  # hashing the tokenizer switches its padding off for a moment
             return model_fingerprint(model, self.query_prompt, self.document_prompt)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.show import shown_id
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.stored import Model, entry_of
+from vecsearch.embedders.stored import Model, entry_of, has_fingerprint
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.embedding import check_model_vectors
 from vecsearch.ingest.texts import joined_texts, without_text
@@ -57,7 +57,8 @@ def reembed_documents(
             f"{store.root} has no text column, only vectors that were given, so no model can embed "
             "it: create a collection with the model, and add the documents to it"
         )
-    if _has_model(base, embedder.fingerprint()):
+    entry = base.manifest.embedder
+    if entry is not None and has_fingerprint(embedder, entry.fingerprint):
         return ReembedResult(base.manifest.documents, 0, base.manifest.version)
     with store.staging() as staging:
         model = Model(store.root, entry_of(embedder, staging), embedder.dim, embedder)
