@@ -597,6 +597,9 @@ class Collection:
     def drop_column(self, name: str) -> int:
         """Remove a metadata column and its values. Older versions keep it.
 
+        The values are marked as gone; `compact` removes them from the files, and with `purge=True`
+        nothing of them is left.
+
         Args:
             name: The column; not the id, the text or the vector.
 
@@ -792,6 +795,7 @@ class Collection:
             if self._monitor is not None:
                 self._monitor.forget()
             self._store.purge()
+        trim_heap()
         return version
 
     def rollback(self, version: int) -> int:

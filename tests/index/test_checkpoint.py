@@ -187,6 +187,7 @@ def test_a_filled_index_that_was_not_calibrated_is_reused(
     with vs.open(copy) as c:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr("vecsearch.index.builder.calibrate_index", interrupted)
+            patch.setattr(checkpoints, "EVERY_SECONDS", 1e9)  # a fill that takes little time
             c.build_index(recipe, threads=1)
         assert sum(added) == ROWS - 2000 and not c.refresh().info().indexes
         added.clear()
@@ -222,7 +223,7 @@ def test_an_interrupted_extension_resumes(
                 manifest = json.loads((folder / BUILD_INFO).read_text())
                 assert (
                     manifest["extends"] == c.info().indexes[0].name
-                    and manifest["rows_added"] == 8000 + 2 * 700
+                    and manifest["rows_added"] == 8000 + 700  # two would be more than the index
                 )
             done = c.build_index(recipe, threads=1)
             assert (
@@ -329,7 +330,7 @@ def test_a_crash_while_a_checkpoint_is_written_costs_nothing_but_time(
     limits = vs.Limits(smallest_index_rows=20)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # the model stands in for it
     for module in (faiss_build, graph):
-        monkeypatch.setattr(module, "BLOCK", 20)
+        monkeypatch.setattr(module, "BLOCK", 10)
     recipe = vs.IndexRecipe("graph", "hnsw", code="sq8", M=4, ef_construction=20)
 
     def build(root: Path) -> vs.BuildResult:
@@ -348,8 +349,8 @@ def test_a_crash_while_a_checkpoint_is_written_costs_nothing_but_time(
         n for n, op in enumerate(recording.journal) if "build-" in f"{op.path} {op.target}"
     ]
     assert (
-        sum("rows-" in op.target for op in recording.journal if op.kind == "rename") == 3
-    )  # 20, 40 and all 54 rows
+        sum("rows-" in op.target for op in recording.journal if op.kind == "rename") == 2
+    )  # 10 and 20 of 54 rows; with a third of 40 they would be more than the index
     resumed = set()
     rng = random.Random(4)
     for at in sorted(
@@ -370,7 +371,7 @@ def test_a_crash_while_a_checkpoint_is_written_costs_nothing_but_time(
             assert np.array_equal(proposed(place(target)), whole), (at, how)
             shutil.rmtree(target)
     assert resumed >= {
+        "resumed an interrupted build at row 10",
         "resumed an interrupted build at row 20",
-        "resumed an interrupted build at row 54",
         "there was no index",
     }

@@ -203,6 +203,11 @@ def test_periods_are_refused_with_advice() -> None:
     refused(frame, "'month'", "to_timestamp()")
 
 
+def test_intervals_are_refused_with_advice() -> None:
+    ends = pd.arrays.IntervalArray.from_tuples([(0, 1)], closed="left")
+    refused(pd.DataFrame({"text": ["a"], "age": ends}), "'age'", "astype(str)")
+
+
 def test_masked_values_are_missing(c: vs.Collection) -> None:
     c.add([{"id": 1, "text": "a", "n": np.ma.masked_array([1, 2, 3], mask=[0, 1, 0])}])
     assert c.get(1)[0]["n"] == [1, None, 3]

@@ -193,6 +193,44 @@ def test_all_verbs_know_the_files(
     assert find_damage(root) == []
 
 
+def test_a_column_is_dropped_without_writing_vectors(root: Path) -> None:
+    everything = [{"id": n, "n": n % 100, "name": f"name {n}"} for n in range(ROWS)]
+    without = [{"id": row["id"], "n": row["n"]} for row in everything]
+    with vs.open(root) as c:
+        c.build_index("HNSW8")
+        before = c.info().version
+        with Written(root) as written:
+            c.drop_column("name")
+        assert written.bytes < 16_000, written.new
+        assert _rows(c) == without
+        assert c.info().indexes[0].rows == ROWS  # still covered
+        with pytest.raises(vs.FilterError, match="no column 'name'"):
+            c.count("name = 'name 7'")
+
+        c.add_column("name", "int64")
+        c.add([{"id": ROWS, "n": 1, "name": 5, "vector": np.ones(DIM)}])  # now it holds numbers
+        assert c.get(17)[0] == without[17] | {"name": None}
+        assert (c.count("name = 5"), c.count("name IS NULL")) == (1, ROWS)
+        c.delete([ROWS])
+        c.drop_column("name")
+        c.add_column("name", "string", "later")
+        assert c.count("name = 'later'") == ROWS
+        c.drop_column("name")
+        c.add_column("name", "string")
+        assert c.count("name IS NULL") == ROWS
+        version = c.info().version
+        c.rollback(before)
+        assert _rows(c) == everything
+        c.rollback(version)
+        assert _rows(c) == [row | {"name": None} for row in without]
+    assert find_damage(root) == []
+    with vs.open(root) as c:
+        assert _rows(c) == [row | {"name": None} for row in without]
+        c.compact(purge=True)
+        assert _rows(c) == [row | {"name": None} for row in without]
+    assert all(b"name 17" not in path.read_bytes() for path in (root / "segments").iterdir())
+
+
 def test_a_column_becomes_json_by_itself(root: Path) -> None:
     with vs.open(root) as c:
         with Written(root) as written:

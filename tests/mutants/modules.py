@@ -11,7 +11,8 @@ COLLECTION = "tests/test_collection.py"
 STORAGE = "tests/storage/test_storage.py"
 ADD = "tests/ingest/test_add.py tests/ingest/test_add_transaction.py"
 FILTER = (
-    "tests/query/test_filter_simple.py tests/query/test_filter.py tests/query/test_filter_lists.py"
+    "tests/query/test_filter_edges.py tests/query/test_filter_simple.py "
+    "tests/query/test_filter.py tests/query/test_filter_lists.py"
 )
 COMPACT = "tests/maintenance/test_compact.py"
 BACKUP = "tests/maintenance/test_backup.py"
@@ -59,13 +60,13 @@ MODULES = {
     "ingest/chunking.py": "tests/ingest/test_chunking.py",
     "maintenance/edit.py": f"{COLLECTION} tests/maintenance/test_versions.py {WIDENING}",
     "maintenance/compact.py": f"{COMPACT} {COLLECTION} {PURGE}",
-    "maintenance/rewrite.py": f"{COMPACT} {COLLECTION} {GROW} {PURGE}",
+    "maintenance/rewrite.py": f"tests/maintenance/test_reembed.py {COMPACT} {COLLECTION}",
     "maintenance/versions.py": f"tests/maintenance/test_versions.py {COLLECTION} {PURGE}",
     "maintenance/backup.py": BACKUP,
     "storage/snapshot.py": f"{STORAGE} tests/storage/test_ids.py {COLLECTION}",
     "storage/store.py": f"{STORAGE} {PURGE} {COLLECTION}",
     "storage/ids.py": f"tests/storage/test_ids.py {COLLECTION}",
-    "storage/rebase.py": f"{STORAGE} {ADD} {COMPACT}",
+    "storage/rebase.py": f"tests/storage/test_rebase.py {COMPACT}",
     "storage/merge.py": f"tests/storage/test_merge.py {COMPACT} {ADD} {COLLECTION}",
     "storage/segment.py": f"{STORAGE} {COLLECTION} tests/system/test_corruption.py",
     "storage/manifest.py": f"tests/storage/test_manifest.py {STORAGE} tests/golden/test_golden.py",

@@ -972,7 +972,7 @@ def test_texts_beyond_the_limits_are_refused(where: str) -> None:
 def test_a_filter_compiled_deep_in_the_stack_is_refused_rather_than_crashing() -> None:
     def down(levels: int) -> list[int]:
         return (
-            kept("(((((((((i = 1)))))))))", data().to_batches()[0])
+            kept("(((((((((i + 0 = 1)))))))))", data().to_batches()[0])
             if levels == 0
             else down(levels - 1)
         )
@@ -1138,7 +1138,7 @@ import sys, pyarrow as pa, pyarrow.compute as pc
 from vecsearch.query.filter import compile_filter
 compile_filter(pc.field("x") == 1, pa.schema({"x": pa.int64()}))
 before = "sqlglot" in sys.modules
-compile_filter("x = 1 OR x = 2", pa.schema({"x": pa.int64()}))
+compile_filter("x + 1 = 2", pa.schema({"x": pa.int64()}))
 print(before, "sqlglot" in sys.modules)
 """
     answer = subprocess.run(

@@ -71,6 +71,7 @@ CONSTANTS = [
 ]
 OPERATORS = ["=", "!=", "<>", "<", "<=", ">", ">=", "==", " = ", " >", "<\t", "< =", "=-", "->"]
 OPERATORS += [" LIKE ", " ilike", "LIKE ", " IN ", " in", "IN", " NOT IN ", " NOT LIKE "]
+OPERATORS += [" not\tilike ", "NOT IN", " NOTIN ", " BETWEEN ", " IS ", " IS NOT "]
 OPERATORS += [" L\u0131KE ", " \u0131n "]  # which re takes for an i
 
 
@@ -102,6 +103,10 @@ def test_each_comparison_is_compiled_as_by_sqlglot() -> None:
 
 SIMPLE = [
     *("year >= 2000", "lang='en'", "_n1 LIKE '%AND%'", "f<0.5", "small IN (1, 7)", '"date" = 5'),
+    *("year BETWEEN 1 AND 2000", "f not between -1 and 0.5", "lang IS NULL", "d is not null"),
+    *("lang BETWEEN 'a' AND 'f'", "NOT flag IS NULL", "(year = 1 OR small = 7)", "tags IS NULL"),
+    *("NOT lang = 'en'", "NOT(small IN (0, 7))", "small NOT IN (0, 7)", "lang NOT LIKE 'e%'"),
+    *("not not year > 1", "((year > 1))", "money NOT BETWEEN 1 AND 2", 'NOT "date" = 5'),
     *("day > '2023-01-01'", "money != 1.5", "lang in ('en', 'fr', 'x')", '"two words"<>3'),
 ]
 
@@ -109,6 +114,7 @@ SIMPLE = [
 def test_texts_of_random_words_are_compiled_as_by_sqlglot() -> None:
     rng = random.Random(7)
     joins = [" AND ", " and ", "\nAnd\t", " OR ", " AND", "AND ", " AND NOT ", ") AND (", " = "]
+    joins += [" OR ", " or ", " OR NOT ", " OR (", ") OR ", " AND (NOT "]
     taken = 0
     for _ in range(2000):
         text = ""
@@ -123,10 +129,38 @@ def test_texts_of_random_words_are_compiled_as_by_sqlglot() -> None:
     assert taken > 200
 
 
+def tree(rng: random.Random, depth: int) -> str:
+    """A condition of nested AND, OR, NOT and parentheses."""
+    if depth == 0 or rng.random() < 0.2:
+        return rng.choice(SIMPLE)
+    if rng.random() < 0.3:
+        return f"NOT ({tree(rng, depth - 1)})"
+    text = tree(rng, depth - 1)
+    for _ in range(rng.randint(0, 3)):
+        text += rng.choice([" AND ", " or ", " OR NOT "]) + tree(rng, depth - 1)
+    return f"({text})" if rng.random() < 0.7 else text
+
+
+def test_trees_of_conditions_are_compiled_as_by_sqlglot() -> None:
+    rng = random.Random(8)
+    texts = [tree(rng, 4) for _ in range(500)]
+    taken = [require_equal(text) for text in texts if len(text) <= 1000]
+    assert len(taken) > 200 and all(taken)
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        *("year = 1 OR year = 2", "NOT year = 1", "year = '1'", "date = 1", "YEAR = 1", "year"),
+        *(
+            "year = 1 OR",
+            "NOT",
+            "(year = 1",
+            "year = 1)",
+            "year = '1'",
+            "date = 1",
+            "YEAR = 1",
+            "year",
+        ),
         *("year = 1 AND", "AND year = 1", "", "   ", "year = 1;", "year = 1 -- x", "s = 1"),
         *(
             "tags = 'a'",
@@ -159,9 +193,11 @@ def test_a_simple_filter_does_not_import_sqlglot() -> None:
         import pyarrow as pa
         from vecsearch.query.filter import compile_filter
         batch = pa.record_batch({"year": [1999, 2000, None], "lang": ["en", "fr", "en"]})
-        simple = compile_filter("year >= 2000 AND lang = 'fr'", batch.schema).mask(batch).tolist()
+        def kept(where):
+            return compile_filter(where, batch.schema).mask(batch).tolist()
+        simple = kept("year >= 2000 AND NOT lang = 'x'")
         early = "sqlglot" in sys.modules
-        other = compile_filter("year < 2000 OR lang = 'x'", batch.schema).mask(batch).tolist()
+        other = kept("year < 2000 AND lower(lang) > 'a'")
         print(json.dumps([simple, early, other, "sqlglot" in sys.modules]))"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert json.loads(done.stdout) == [[False, True, False], False, [True, False, False], True]

@@ -12,7 +12,8 @@ import pytest
 import vecsearch
 from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
-from vecsearch.storage.segment import Segment, write_batch
+from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment_file import write_batch
 
 ROWS = 30_000
 

@@ -23,7 +23,8 @@ from vecsearch.storage.ids import IdIndex, id_keys, write_ids
 from vecsearch.storage.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import vector_array, vector_type, vector_view
-from vecsearch.storage.segment import Segment, write_batch
+from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.store import SLACK_VERSIONS
 from vecsearch.types import Metric
 

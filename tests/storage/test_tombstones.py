@@ -14,7 +14,7 @@ from vecsearch.storage import disk, log
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.manifest import SegmentEntry
 from vecsearch.storage.own_files import Removal
-from vecsearch.storage.segment import write_batch
+from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.tombstones import read_tombstones, tombstone_batch
 
 

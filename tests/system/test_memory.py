@@ -123,3 +123,57 @@ def test_a_collection_larger_than_the_memory(sizes: tuple[object, ...], tmp_path
     )
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)
+
+
+COMPACTED = """
+import resource, sys
+from pathlib import Path
+
+import numpy as np
+
+import vecsearch as vs
+
+ROWS, DIM, BUDGET = 100_000, 256, 40 << 20  # the vectors are 102 MB
+
+
+def data():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmData"))
+    return int(line.split()[1]) << 10
+
+
+with vs.create(sys.argv[1], dim=DIM, metric="l2") as c:
+    c.add(np.ones((1000, DIM), np.float32))  # loads what an add and a compaction need
+    c.delete([0])
+    c.compact()
+    for first in range(0, ROWS, 4096):
+        count = min(4096, ROWS - first)
+        numbers = np.arange(first, first + count, dtype=np.float32)
+        c.add([{"id": 1000 + i, "vector": v} for i, v in zip(range(first, first + count),
+              numbers[:, None] + np.arange(DIM, dtype=np.float32))])
+    c.delete(range(1001, 1000 + ROWS, 3))
+    resource.setrlimit(resource.RLIMIT_DATA, (data() + BUDGET,) * 2)
+    c.compact()
+    assert len(c) == 999 + ROWS - len(range(1001, 1000 + ROWS, 3))
+    for n in (0, 2, 50_000, 99_998):
+        expected = None if n % 3 == 1 else [n + k for k in range(DIM)]
+        found = c.to_arrow(["vector"], ids=[1000 + n])["vector"].to_pylist()
+        assert found == ([] if expected is None else [expected]), n
+    try:
+        np.ones(BUDGET)
+        raise SystemExit("the limit does not hold")
+    except MemoryError:
+        pass
+"""
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="RLIMIT_DATA counts mapped memory on Linux only"
+)
+def test_a_compaction_needs_no_memory_for_its_vectors(tmp_path: Path) -> None:
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+    command = [sys.executable, "-c", COMPACTED, str(tmp_path / "c.vs")]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

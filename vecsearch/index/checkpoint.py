@@ -4,6 +4,10 @@
 with its checksum and says what it is part of: recipe, seed, segments, number of rows. The key is a
 digest of all that decides what the index will be, so only a build of the same index finds it. An
 incomplete or damaged checkpoint is ignored.
+
+Each checkpoint holds at least twice the rows of the one before, and all together hold no more than
+the index: so a build writes at most twice its index, and an interruption repeats at most half of
+the longest part, and what comes after it.
 """
 
 from __future__ import annotations
@@ -50,6 +54,7 @@ class Checkpoint:
         key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         self.folder = root / STAGING / f"{BUILD_CACHE}{key}"
         self.saved_rows = 0
+        self._written_rows = 0
         self._lock: FileLock | None = None
         self._started = self._last = time.monotonic()
         self._pause = EVERY_SECONDS
@@ -89,7 +94,10 @@ class Checkpoint:
         """
         now = time.monotonic()
         whole = index.n == rows and now - self._started >= SHORT_SECONDS
-        if index.n <= self.saved_rows or not (whole or now - self._last >= self._pause):
+        doubled = index.n >= 2 * self.saved_rows and now - self._last >= self._pause
+        if index.n <= self.saved_rows or not (whole or doubled):
+            return
+        if self._written_rows + index.n > rows:
             return
         with contextlib.suppress(OSError):  # StorageError is one
             self._write(index)
@@ -113,6 +121,7 @@ class Checkpoint:
         disk.move(part, self.folder / BUILD_INFO)
         disk.sync_folder(self.folder)
         self.saved_rows = index.n
+        self._written_rows += index.n
         for path in self.folder.iterdir():
             if path.name not in (name, BUILD_INFO, "LOCK"):
                 disk.remove(path)

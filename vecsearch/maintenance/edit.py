@@ -27,11 +27,9 @@ from vecsearch.ingest.sources.row_types import Block, Columns
 from vecsearch.ingest.sources.values import row_name
 from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
-from vecsearch.storage.layout import SEGMENTS
-from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry, replace
+from vecsearch.storage.manifest import IndexEntry, Manifest, replace
 from vecsearch.storage.merge import SmallMerge
 from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
-from vecsearch.storage.segment import write_batch
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
@@ -407,12 +405,6 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
         ) from error
 
 
-def _rewrite(staging: Staging, entry: SegmentEntry, batch: pa.RecordBatch) -> SegmentEntry:
-    """The same rows in the same order with other metadata: ids, tombstones and labels still fit."""
-    file = staging.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
-    return replace(entry, file=file, columns=())
-
-
 def _rename_covered(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[IndexEntry, ...]:
     """The indexes after segments were rewritten under other names."""
     return tuple(
@@ -460,8 +452,8 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
 def drop_column(store: Store, name: str) -> int:
     """Remove a metadata column from every row; the version committed.
 
-    The segments are written again without it, so that a column of this name that is added later
-    starts empty.
+    Segments that hold the column get a mark that it is gone, so that a column of this name that is
+    added later starts empty. Nothing else is written: `compact` removes the values.
 
     Raises InvalidInputError, LockTimeoutError, StorageError.
     """
@@ -469,10 +461,12 @@ def drop_column(store: Store, name: str) -> int:
         manifest = latest.manifest
         changeable(manifest, name)
         schema = manifest.schema.remove(manifest.schema.get_field_index(name))
-        segments, renamed = [], {}
-        for segment, entry in zip(latest.segments, manifest.segments, strict=True):
-            segments.append(_rewrite(staging, entry, segment.select(schema.names)))
-            renamed[entry.name] = segments[-1].name
+        gone = pa.record_batch({name: pa.nulls(1)})
+        segments, renamed = list(manifest.segments), {}
+        for number, entry in enumerate(manifest.segments):
+            if name in latest.segments[number].stored_names():
+                segments[number] = staging.write_columns(entry, gone)
+                renamed[entry.name] = segments[number].name
         version = manifest.next(
             "drop_column",
             schema=schema,

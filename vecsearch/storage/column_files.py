@@ -2,7 +2,8 @@
 
 Adding a column, or changing one in many rows, writes that column and nothing else: the vectors stay
 where they are. A column file holds all rows of the segment, or one row that stands for all. A
-column is read from the last file that holds it.
+column is read from the last file that holds it; if it is of type null there, the segment has none,
+as after `drop_column`.
 """
 
 from __future__ import annotations
@@ -90,7 +91,12 @@ class ComposedSegment(Segment):
     def __init__(self, first: Segment, others: Sequence[Segment]) -> None:
         self.files = (first, *others)
         self.file, self.batch, self.rows = first.file, first.batch, first.rows
-        self._owners = {name: part for part in self.files for name in part.schema.names}
+        last = {name: part for part in self.files for name in part.schema.names}
+        self._owners = {
+            name: part
+            for name, part in last.items()
+            if part is first or not pa.types.is_null(part.schema.field(name).type)
+        }
         self.schema = pa.schema([part.schema.field(name) for name, part in self._owners.items()])
         self._schemas = {}
 

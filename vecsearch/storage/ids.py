@@ -21,7 +21,7 @@ from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.arrow_file import read_numbers
 from vecsearch.storage.disk import CheckedFile, FileRef
-from vecsearch.storage.segment import write_batch
+from vecsearch.storage.segment_file import write_batch
 
 Keys = npt.NDArray[np.int64]
 

@@ -121,7 +121,7 @@ def _check_segment(entry: SegmentEntry, manifest: Manifest, where: str) -> None:
         _require(
             bool(part.names)
             and len(set(part.names)) == len(part.names)
-            and set(part.names) <= set(manifest.schema.names) - fixed,
+            and not set(part.names) & fixed,
             f"{where}.columns[{number}].names are {part.names!r:.80}",
         )
     _require(entry.deleted <= entry.rows, f"{where}.deleted: {entry.deleted} of {entry.rows} rows")

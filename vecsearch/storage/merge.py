@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
+from vecsearch.storage.segment_file import placeholder
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
+from vecsearch.types import VECTOR
 
 FAN_OUT = 8
 TIERS = 6
@@ -24,6 +27,7 @@ LARGE_BYTES = 64 * 1024 * 1024
 # So many small segments are too many, whatever their tiers are: then fewer than eight are merged.
 # Adds of very different sizes lead there, as small segments are left between larger ones.
 MANY = 48
+VECTORS_AT_ONCE = 16_384  # rows whose vectors are copied at a time
 
 
 def tier(live: int) -> int:
@@ -78,21 +82,54 @@ def _runs(tiers: Sequence[int], level: int) -> Iterator[slice]:
 
 
 def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> SegmentEntry | None:
-    """Verify segments and write their live rows as one segment; None if there are none."""
-    batches = []
-    for number in run:
-        segment, entry = snapshot.segments[number], snapshot.manifest.segments[number]
-        segment.verify_all()
-        batch = segment.whole()
-        if entry.deleted:
-            mask = np.ones(entry.rows, bool)
-            mask[snapshot.files.tombstones(entry)] = False
-            batch = batch.filter(pa.array(mask))
-        if batch.num_rows:
-            batches.append(batch)
-    if not batches:
+    """Verify segments and write their live rows as one segment; None if there are none.
+
+    Columns are copied one after another, and vectors a few rows at a time as they are written, so
+    that no memory for the vectors of a whole segment is needed.
+    """
+    manifest = snapshot.manifest
+    live = [_live_rows(snapshot, number) for number in run]
+    count = sum(map(len, live))
+    if not count:
         return None
-    return staging.write_segment(batches[0] if len(batches) == 1 else pa.concat_batches(batches))
+    for number in run:
+        snapshot.segments[number].verify_all()
+    arrays = [
+        placeholder(count, manifest.dim, manifest.dtype)
+        if field.name == VECTOR
+        else _merged(snapshot, run, live, field.name)
+        for field in manifest.schema
+    ]
+
+    def pieces() -> Iterator[npt.NDArray[np.floating]]:
+        for number, rows in zip(run, live, strict=True):
+            vectors = snapshot.segments[number].vectors
+            for start in range(0, len(rows), VECTORS_AT_ONCE):
+                some = slice(start, start + VECTORS_AT_ONCE)
+                yield vectors[some if len(rows) == len(vectors) else rows[some]]
+
+    batch = pa.RecordBatch.from_arrays(arrays, schema=manifest.schema)
+    return staging.write_segment(batch, pieces)
+
+
+def _live_rows(snapshot: Snapshot, number: int) -> npt.NDArray[np.int64]:
+    """The rows of a segment that are not deleted, ascending."""
+    entry = snapshot.manifest.segments[number]
+    rows = np.arange(entry.rows)
+    if not entry.deleted:
+        return rows
+    return np.delete(rows, snapshot.files.tombstones(entry))
+
+
+def _merged(
+    snapshot: Snapshot, run: Sequence[int], live: Sequence[npt.NDArray[np.int64]], name: str
+) -> pa.Array:
+    """A column of the live rows of segments."""
+    parts = []
+    for number, rows in zip(run, live, strict=True):
+        column = snapshot.segments[number].column(name)
+        parts.append(column if len(rows) == len(column) else column.take(pa.array(rows)))
+    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
 
 class SmallMerge:

@@ -30,12 +30,6 @@ FEW_BYTES = 4096  # beside a batch, which are no reason to copy it
 WHOLE: Layout = (0, 0, None, 0)
 
 
-def write_batch(path: Path, batch: pa.RecordBatch) -> None:
-    """Write one record batch as an Arrow IPC file at `path`; the caller syncs and names it."""
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-
-
 class Segment:
     """A segment opened for reading. Thread-safe: only the record of verified blocks changes.
 
@@ -83,6 +77,10 @@ class Segment:
                 "see `vecsearch check`"
             )
         return WidenedSegment(self, schema)
+
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return list(self.schema.names)
 
     @property
     def vectors(self) -> npt.NDArray[np.floating]:
@@ -307,6 +305,10 @@ class WidenedSegment(Segment):
         self.file, self.batch, self.rows = stored.file, stored.batch, stored.rows
         self.schema = schema
         self._schemas = {}
+
+    def stored_names(self) -> list[str]:
+        """The columns that its files hold, whatever those of the version are."""
+        return self.stored.stored_names()
 
     def column(self, name: str) -> pa.Array:
         """A whole column, verified and cast."""

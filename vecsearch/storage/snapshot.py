@@ -29,7 +29,7 @@ from vecsearch.storage.ids import id_keys
 from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.open_files import OpenFiles
-from vecsearch.storage.schema import decode_vectors, vector_array, vector_view
+from vecsearch.storage.schema import decode_vectors, vector_array, vector_field, vector_view
 from vecsearch.storage.segment import Segment, without_unused
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import NORM, RESERVED, VECTOR, Id, Metric
@@ -272,14 +272,21 @@ class Snapshot:
 
     def schema_of(self, names: Sequence[str]) -> pa.Schema:
         """The schema of what `take` and `scan` return."""
-        return pa.schema([self.manifest.schema.field(name) for name in names])
+        return pa.schema([self._given_field(name) for name in names])
+
+    def _given_field(self, name: str) -> pa.Field:
+        """The field of a column as it was given. A cosine collection stores unit vectors: times
+        their length, numbers can be too large for float16."""
+        if name == VECTOR and self.manifest.metric is Metric.COSINE:
+            return vector_field(self.manifest.dim, "float32")
+        return self.manifest.schema.field(name)
 
     def _as_given(self, names: Sequence[str], batch: pa.RecordBatch) -> pa.RecordBatch:
         """Stored rows with their vectors as they were given."""
         if VECTOR in names and self.manifest.metric is Metric.COSINE:
-            vectors = decode_vectors(batch).astype(self.manifest.dtype, copy=False)
             at = batch.schema.names.index(VECTOR)
-            batch = batch.set_column(at, batch.schema.field(at), vector_array(vectors))
+            vectors = vector_array(decode_vectors(batch))
+            batch = batch.set_column(at, self._given_field(VECTOR), vectors)
         return batch.select(list(names))
 
 

@@ -19,7 +19,8 @@ from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import ColumnsEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import count_documents
-from vecsearch.storage.segment import Segment, write_batch
+from vecsearch.storage.segment import Segment
+from vecsearch.storage.segment_file import Pieces, write_batch
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.tombstones import read_tombstones, tombstone_batch
 from vecsearch.types import VECTOR
@@ -58,10 +59,13 @@ class Staging:
             for item in files
         )
 
-    def write_segment(self, batch: pa.RecordBatch) -> SegmentEntry:
-        """Write a segment and its ids. Raises StorageError at once if they will not fit."""
+    def write_segment(self, batch: pa.RecordBatch, pieces: Pieces | None = None) -> SegmentEntry:
+        """Write a segment and its ids; `pieces` as in `write_batch`.
+
+        Raises StorageError at once if they will not fit.
+        """
         disk.require_space(self.folder, batch.nbytes)
-        file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch))
+        file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch, pieces))
         documents = count_documents(batch)
         entry = SegmentEntry(file, IDS.write(batch, self), batch.num_rows, documents)
         written = self.open_segment(entry)  # what a reader will check, before it is published

@@ -214,6 +214,13 @@ def _pandas_part(frame: Any, objects: _Objects) -> Part:
                 f"column {column.name!r} of {name} holds periods, which are no points in time",
                 hint=f"convert them with frame[{column.name!r}].dt.to_timestamp() or .astype(str)",
             )
+        if getattr(column.type, "extension_name", "") == "pandas.interval":
+            raise InvalidInputError(
+                f"column {column.name!r} of {name} holds intervals, whose closed ends no column "
+                "can hold",
+                hint=f"convert them with frame[{column.name!r}].astype(str), or give both ends as "
+                "columns of their own",
+            )
     return objects.part(table, name)
 
 

@@ -1,9 +1,9 @@
-"""Conditions joined by AND, compiled without sqlglot, whose import takes longer than most filters.
+"""Simple conditions, compiled without sqlglot, whose import takes longer than most filters.
 
-Only what can be read in one way is taken: `name op constant`, `name LIKE 'text'`, and `name IN
-(constants)`, where the name is exactly that of a column, and in double quotes or no word of SQL.
-All else is left to `sql.py`; so is what cannot be compiled, as errors are the same then. A test
-compares both on many texts.
+Only what can be read in one way is taken: `name op constant`, and [NOT] LIKE, IN, BETWEEN and IS
+NULL, joined by AND, OR, NOT and parentheses. The name is exactly that of a column, and in double
+quotes or no word of SQL. All else is left to `sql.py`; so is what cannot be compiled, as errors are
+the same then. A test compares both on many texts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ import pyarrow as pa
 
 from vecsearch.common.json_column import is_json
 from vecsearch.errors import FilterError
-from vecsearch.query.filter.compare import compare, conjunction, membership
+from vecsearch.query.filter.compare import (
+    compare,
+    conjunction,
+    disjunction,
+    is_null,
+    membership,
+    negation,
+)
 from vecsearch.query.filter.functions import like
 from vecsearch.query.filter.values import Literal, Value, column, is_vector, number, shorten
 
@@ -27,13 +34,29 @@ _TERM = re.compile(
     rf"""{_SPACE}*
     (?: (?P<name> [A-Za-z_][A-Za-z0-9_]* ) | "(?P<quoted> [^"{_QUOTED}]+ )" ) {_SPACE}*
     (?: (?P<op> <= | >= | <> | != | = | < | > ) {_SPACE}* (?P<constant> {_CONSTANT} )
-      | (?<! \w ) (?P<like> I?LIKE ) {_SPACE}* (?P<pattern> (?=') {_CONSTANT} )
-      | (?<! \w ) IN {_SPACE}*
-        \( {_SPACE}* (?P<list> {_CONSTANT} (?: {_SPACE}*,{_SPACE}* {_CONSTANT} )* ) {_SPACE}* \)
+      | (?<! \w ) IS {_SPACE}+ (?P<given> NOT {_SPACE}+ )? (?P<null> NULL ) (?! \w )
+      | (?<! \w ) (?P<negated> NOT {_SPACE}+ )?
+        (?: (?P<like> I?LIKE ) {_SPACE}* (?P<pattern> (?=') {_CONSTANT} )
+          | BETWEEN {_SPACE}+ (?P<low> {_CONSTANT} )
+            {_SPACE}+ AND {_SPACE}+ (?P<high> {_CONSTANT} )
+          | IN {_SPACE}* \( {_SPACE}*
+            (?P<list> {_CONSTANT} (?: {_SPACE}*,{_SPACE}* {_CONSTANT} )* ) {_SPACE}* \)
+        )
     ) {_SPACE}*""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-_AND = re.compile(rf"AND(?={_SPACE})", re.IGNORECASE | re.ASCII)
+_NEXT = rf"(?= {_SPACE} | [(\"] )"
+_AND, _OR, _NOT, _OPEN, _CLOSE = (
+    re.compile(pattern, re.VERBOSE | re.IGNORECASE | re.ASCII)
+    for pattern in (
+        rf"AND {_NEXT}",
+        rf"OR {_NEXT}",
+        rf"{_SPACE}* NOT {_NEXT}",
+        rf"{_SPACE}* \(",
+        rf"\) {_SPACE}*",
+    )
+)
+DEEPEST: Final = 20  # nested parentheses and NOT
 # Every word that sqlglot knows, whether or not it would take it for a column here.
 WORDS: Final = frozenset(
     """
@@ -75,51 +98,89 @@ def compile_simple(text: str, schema: pa.Schema) -> tuple[Value, set[str]] | Non
         The condition, and the names of the columns that it reads; None if the text is another one,
         or does not fit the columns.
     """
-    terms = _terms(text)
-    if terms is None:
-        return None
-    conditions, names = [], set()
-    for term in terms:
-        name = term["name"] or term["quoted"]
-        if schema.names.count(name) != 1:
-            return None
-        kind = schema.field(name).type
-        if is_json(kind) or is_vector(kind) or pa.types.is_null(kind):
-            return None
-        names.add(name)
-        try:
-            conditions.append(_condition(term, column(name, kind)))
-        except FilterError:
-            return None
-    return (conditions[0] if len(conditions) == 1 else conjunction(conditions)), names
-
-
-def _terms(text: str) -> list[re.Match[str]] | None:
-    """The conditions that AND joins; None if there is something else in the text."""
     if len(text) > MOST_CHARACTERS:
         return None
-    terms, at = [], 0
-    while True:
-        term = _TERM.match(text, at)
+    parser = _Parser(text, schema)
+    try:
+        condition = parser.disjunction(0)
+    except (_OtherSyntaxError, FilterError, RecursionError):
+        return None
+    return (condition, parser.columns) if parser.at == len(text) else None
+
+
+class _OtherSyntaxError(Exception):
+    """The text is not a simple condition."""
+
+
+class _Parser:
+    """Reads a text from `at` on; `columns` are the names of the columns read so far."""
+
+    def __init__(self, text: str, schema: pa.Schema) -> None:
+        self.at = 0
+        self.columns: set[str] = set()
+        self._text = text
+        self._schema = schema
+
+    def disjunction(self, depth: int) -> Value:
+        """Conditions that OR joins; AND binds them more closely, and NOT most."""
+        conditions = [self._conjunction(depth)]
+        while self._take(_OR):
+            conditions.append(self._conjunction(depth))
+        return conditions[0] if len(conditions) == 1 else disjunction(conditions)
+
+    def _conjunction(self, depth: int) -> Value:
+        conditions = [self._single(depth)]
+        while self._take(_AND):
+            conditions.append(self._single(depth))
+        return conditions[0] if len(conditions) == 1 else conjunction(conditions)
+
+    def _single(self, depth: int) -> Value:
+        if depth > DEEPEST:
+            raise _OtherSyntaxError
+        if self._take(_NOT):
+            return negation(self._single(depth + 1))
+        if self._take(_OPEN):
+            condition = self.disjunction(depth + 1)
+            if not self._take(_CLOSE):
+                raise _OtherSyntaxError
+            return condition
+        term = self._take(_TERM)
         if term is None or (term["name"] or "").upper() in WORDS:
-            return None
-        terms.append(term)
-        at = term.end()
-        if at == len(text):
-            return terms
-        joined = _AND.match(text, at)
-        if joined is None:
-            return None
-        at = joined.end()
+            raise _OtherSyntaxError
+        return _condition(term, self._column(term["name"] or term["quoted"]))
+
+    def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        match = pattern.match(self._text, self.at)
+        if match is not None:
+            self.at = match.end()
+        return match
+
+    def _column(self, name: str) -> Value:
+        if self._schema.names.count(name) != 1:
+            raise _OtherSyntaxError
+        kind = self._schema.field(name).type
+        if is_json(kind) or is_vector(kind) or pa.types.is_null(kind):
+            raise _OtherSyntaxError
+        self.columns.add(name)
+        return column(name, kind)
 
 
 def _condition(term: re.Match[str], value: Value) -> Value:
+    if term["op"]:
+        op = "<>" if term["op"] == "!=" else term["op"]
+        return compare(op, value, _constant(term["constant"]))
+    if term["null"]:
+        return negation(is_null(value)) if term["given"] else is_null(value)
     if term["like"]:
-        return like(value, term["pattern"][1:-1], "", ignore_case=term["like"].upper() == "ILIKE")
-    if term["list"]:
+        ignore_case = term["like"].upper() == "ILIKE"
+        found = like(value, term["pattern"][1:-1], "", ignore_case=ignore_case)
+    elif term["list"]:
         constants = re.findall(_CONSTANT, term["list"], re.VERBOSE | re.ASCII)
-        return membership(value, [_constant(written) for written in constants])
-    return compare("<>" if term["op"] == "!=" else term["op"], value, _constant(term["constant"]))
+        found = membership(value, [_constant(written) for written in constants])
+    else:
+        low, high = _constant(term["low"]), _constant(term["high"])
+        found = conjunction([compare(">=", value, low), compare("<=", value, high)])
+    return negation(found) if term["negated"] else found
 
 
 def _constant(written: str) -> Literal:
