@@ -154,19 +154,37 @@ class SentenceTransformerEmbedder(BaseEmbedder):
             return self._numpy.count_tokens(texts)
         import numpy as np
 
-        tokenizer = getattr(self._from_library(self.name), "tokenizer", None)
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        if backend is None or not self._text_only:
+        tokenizer = self.tokenizer()
+        if tokenizer is None:
             return None
-        with self._lock:
-            backend.no_padding()  # the model sets padding and truncation again at every call
-            backend.no_truncation()
-            ids = [encoding.ids for encoding in backend.encode_batch_fast(list(texts))]
-        unknown = getattr(tokenizer, "unk_token_id", None)
+        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+        name = getattr(self._from_library(self.name).tokenizer, "unk_token", None)
+        unknown = None if name is None else tokenizer.token_to_id(str(name))
         return TokenCounts(
             np.array([len(each) for each in ids], dtype=np.int64),
             np.array([each.count(unknown) for each in ids], dtype=np.int64),
         )
+
+    def tokenizer(self) -> Any:
+        """A copy of the `tokenizers.Tokenizer` that neither pads nor cuts.
+
+        Returns:
+            The tokenizer; None if the model has one in Python, or takes other things than texts.
+        """
+        if self._numpy is not None:
+            backend = self._numpy.tokenizer
+        else:
+            model = self._from_library(self.name)
+            backend = getattr(getattr(model, "tokenizer", None), "backend_tokenizer", None)
+            if backend is None or not self._text_only:
+                return None
+        from tokenizers import Tokenizer
+
+        with self._lock:
+            copy = Tokenizer.from_str(backend.to_str())
+        copy.no_padding()
+        copy.no_truncation()
+        return copy
 
     def _from_library(self, name: str) -> SentenceTransformer:
         if self._library is None:
