@@ -52,10 +52,14 @@ from vecsearch.evaluation.recall import measure_recall
 from vecsearch.evaluation.search_monitor import SearchMonitor, search_monitor
 from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
+from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
-from vecsearch.ingest.sources import open_source, reading_options
+from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
+from vecsearch.ingest.sources.documents import FILE_COLUMNS
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.maintenance.merge import merging, noting_columns
+from vecsearch.maintenance.refresh import refreshing
+from vecsearch.maintenance.sync import FolderSync, stored_digests
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
@@ -90,6 +94,7 @@ from vecsearch.types import (
     Plan,
     RecallReport,
     ReembedResult,
+    SyncResult,
     UpdateResult,
     VersionInfo,
     counted,
@@ -314,6 +319,7 @@ class Collection:
         on_error: OnError = "raise",
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,
+        exclude: str | Sequence[str] = (),
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -323,26 +329,33 @@ class Collection:
 
         Args:
             data: A pyarrow Table or reader, a pandas or polars frame, a list of dicts or of texts,
-                a float matrix (rows, dim), or paths of .parquet, .csv, .tsv, .jsonl, .arrow, .npy
-                or .hdf5 files or of folders of .txt and .md files. Columns are `id` (generated when
+                a float matrix (rows, dim), an address (https://...), or paths: of tables (.parquet,
+                .csv, .tsv, .json, .jsonl, .arrow, .xlsx), of vectors (.npy, .hdf5, .faiss), of
+                documents (.txt, .md, .rst, .html, .pdf, .docx, .pptx, .epub, .eml, .mbox, .ipynb,
+                .srt, source code), and of folders of these. Columns are `id` (generated when
                 absent), the text column or a ready-made `vector`, and any others, which are stored
-                as typed metadata. In JSON columns, a str of a row is a JSON string, and a column of
-                texts (CSV, Arrow, pandas) holds JSON text.
+                as typed metadata; documents have `title`, `modified`, `source` (where the file is)
+                and `digest` (of its bytes). In JSON columns, a str of a row is a JSON string, and a
+                column of texts (CSV, Arrow, pandas) holds JSON text.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
-                document, "replace" the old one, or "update" the columns that the data gives (see
-                `upsert`).
+                document, "replace" the old one, "update" the columns that the data gives (see
+                `upsert`), or "refresh": "replace" those that changed, and leave out what is the
+                same. Rows without ids are then left out if the collection has the same row.
             id_column: The data's column that holds the ids. None: the collection's name for it; and
                 where that is `id`, BEIR's `_id` if there is no `id`. The first data names the
                 column, unless `create` did.
             text_column: The same for the column that holds the text.
             on_error: "raise", or "skip" to leave out rows, files and pictures that cannot be
-                added; the result's `report` lists them. Empty files in folders are always left
-                out, and counted in the report. Ids that repeat are `on_conflict`'s.
+                added; the result's `report` lists them. What cannot be read in a folder is always
+                left out and listed: empty and damaged files, archives, hidden files, and files
+                larger than 100 MB. Ids that repeat are `on_conflict`'s.
             encoding: The encoding of text files, such as "latin-1". None: UTF-8, UTF-16 with a
                 byte order mark, or GB18030 or Big5 where that is sure.
             csv: How CSV files are written: "delimiter", "quote" ("" for none), "comment" (lines
                 that begin with it are left out) and "null" (cells that mean a missing value, as a
                 list). What is not given is found, or is as usual.
+            exclude: Patterns of files in folders to leave out, written as in `.gitignore`, beside
+                those in the folders' own `.gitignore` and `.vecsearchignore` files.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
@@ -361,11 +374,23 @@ class Collection:
             >>> c.add([{"id": "boat", "text": "a rowing boat"}], on_conflict="replace").replaced
             1
         """
-        check_one_of("on_conflict", on_conflict, ("error", "skip", "replace", "update"))
-        reading = reading_options(on_error, encoding, csv)
-        updates = on_conflict == "update"
-        if updates:
+        choices = ("error", "skip", "replace", "update", "refresh")
+        check_one_of("on_conflict", on_conflict, choices)
+        reading = reading_options(on_error, encoding, csv, exclude)
+        if on_conflict == "update":
             reading = noting_columns(reading)
+        return self._add(data, reading, on_conflict, id_column, text_column, progress)
+
+    def _add(
+        self,
+        data: object,
+        reading: Reading,
+        on_conflict: OnConflict = "error",
+        id_column: str | None = None,
+        text_column: str | None = None,
+        progress: bool | None = None,
+    ) -> AddResult:
+        """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
         # Another process may have moved the collection to another model.
         manifest = self.refresh()._snapshot.manifest
@@ -373,6 +398,12 @@ class Collection:
         known = source_schema(manifest, id_column, text_column)
         reading.id_column = id_column or manifest.id_column
         reading.beir_id = reading.id_column == ID and BEIR_ID not in manifest.schema.names
+        reading.columns = None if manifest.settings.get("open_schema") else frozenset(known.names)
+        reading.pictures = takes_pictures(manifest)
+        complete: MakeCompleter | None = None
+        if on_conflict == "refresh":
+            reading.stored = stored_digests(self._snapshot)
+            complete = refreshing
         with invalid_data():
             source = open_source(
                 data,
@@ -380,6 +411,8 @@ class Collection:
                 schema=known,
                 reading=reading,
             )
+        if on_conflict == "update":
+            complete = merging(reading, source.places)
         with (
             invalid_data(),
             progress_bar(f"adding {source.name}", source.total, progress) as advance,
@@ -395,8 +428,8 @@ class Collection:
                 progress=advance,
                 places=source.places,
                 reading=reading,
-                complete=merging(reading, source.places) if updates else None,
-                operation="upsert" if updates else "add",
+                complete=complete,
+                operation="upsert" if on_conflict == "update" else "add",
             )
         self.refresh()
         return done
@@ -458,6 +491,78 @@ class Collection:
             csv=csv,
             progress=progress,
         )
+
+    def sync(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        exclude: str | Sequence[str] = (),
+        encoding: str | None = None,
+        delete_all: bool = False,
+        dry_run: bool = False,
+        progress: bool | None = None,
+    ) -> SyncResult:
+        """Bring the collection to what a folder of files holds now.
+
+        New files are added, those whose content changed are read again, and the documents of files
+        that are gone are deleted. Only documents that came from files in this folder are deleted or
+        replaced. Whether a file changed is seen by its content (the column `digest`), not its time.
+
+        Args:
+            folder: The folder.
+            exclude: As in `add`. Files that are left out now count as gone.
+            encoding: As in `add`.
+            delete_all: Delete even if the folder holds no file that is read, or if more than half
+                of what it brought in would go.
+            dry_run: Only say what would change.
+            progress: As in `add`.
+
+        Returns:
+            How many documents were added, replaced and deleted, and what was left out.
+
+        Raises:
+            InvalidInputError: There is no such folder, it holds no file that is read, or more than
+                half would be deleted.
+            EmbedderError: The model failed, or is not the collection's.
+            ConflictError: Another writer changed the columns or the model meanwhile.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> from pathlib import Path
+            >>> Path("memos").mkdir()
+            >>> _ = Path("memos/boat.txt").write_text("a boat on the lake")
+            >>> memos = vs.create("memos.vs", embedder="toy:64")
+            >>> memos.sync("memos").added
+            1
+            >>> _ = Path("memos/ship.txt").write_text("a ship at sea")
+            >>> done = memos.sync("memos")
+            >>> done.added, done.unchanged
+            (1, 1)
+        """
+        reading = reading_options("raise", encoding, None, exclude)
+        self._writable()
+        path = folder_path(folder)
+        if not dry_run:
+            self._need_file_columns()
+        reading.pictures = takes_pictures(self.refresh()._snapshot.manifest)
+        sync = FolderSync(
+            path,
+            reading,
+            lambda: self.refresh()._snapshot,
+            lambda fresh: self._add(path, fresh, "refresh", progress=progress),
+            lambda ids: self.delete(ids).version,
+        )
+        return sync.run(delete_all=delete_all, dry_run=dry_run)
+
+    def _need_file_columns(self) -> None:
+        """Add the columns of files to a collection that has others."""
+        manifest = self.refresh()._snapshot.manifest
+        if manifest.settings.get("open_schema"):
+            return
+        for field in FILE_COLUMNS:
+            if field.name not in manifest.schema.names:
+                self.add_column(field.name, field.type)
 
     def delete(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from vecsearch.errors import InvalidInputError
 
 Id = int | str
-OnConflict = Literal["error", "skip", "replace", "update"]
+OnConflict = Literal["error", "skip", "replace", "update", "refresh"]
 OnError = Literal["raise", "skip"]
 ID = "id"  # what the column of ids is called where the user does not name it
 TEXT = "text"  # the same for the column that is embedded
@@ -22,7 +22,12 @@ CHUNK = "_chunk"  # ordinal of the passage in its document, from 0
 START = "_start"  # span of the passage in its document, in characters
 END = "_end"
 TEXT_NUMBER = "_text_number"  # which of several text columns the passage is of, from 0
+# Of rows that come from files: see `vecsearch.ingest.sources.documents`.
+TITLE, MODIFIED, SOURCE, DIGEST = "title", "modified", "source", "digest"
+PAGE_END = "\f"  # ends each page of a text that has pages, and each slide
 RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER)
+
+_LINE = 160  # characters of a line of a report
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -117,6 +122,27 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file or folder that was not read, in `ReadReport.skipped_files`.
+
+    Attributes:
+        file: Its path from the folder that was given.
+        reason: Why it was not read, such as "hidden", or what is wrong with it.
+
+    Example:
+        >>> from vecsearch.types import SkippedFile
+        >>> print(SkippedFile("notes.zip", "archive"))
+        notes.zip (archive)
+    """
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file} ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True)
 class ReadReport:
     """What `Collection.add` left out, and in which encodings it read files. `str` says it.
 
@@ -125,6 +151,9 @@ class ReadReport:
         failures: The first 100 of them.
         empty: Empty files in folders; they are always left out.
         empty_files: The names of the first 100 of them.
+        skipped: Files in folders, and folders in them, that were left out: hidden, excluded by a
+            pattern, larger than 100 MB, archives, and those that cannot be read.
+        skipped_files: The first 100 of them, with the reason.
         unread: Files in folders of a kind that is not read there: suffix -> number of files.
         encodings: The files that are not UTF-8 -> the encoding they were read in; at most 100.
 
@@ -140,6 +169,8 @@ class ReadReport:
     failures: tuple[Failure, ...] = ()
     empty: int = 0
     empty_files: tuple[str, ...] = ()
+    skipped: int = 0
+    skipped_files: tuple[SkippedFile, ...] = ()
     unread: Mapping[str, int] = field(default_factory=dict)
     encodings: Mapping[str, str] = field(default_factory=dict)
 
@@ -150,10 +181,11 @@ class ReadReport:
         ]
         if len(self.encodings) > shown:
             lines.append(f"and {len(self.encodings) - shown:,} more files that are not UTF-8")
-        if self.empty:
-            names = ", ".join(self.empty_files[:shown])
-            more = f" and {self.empty - shown:,} more" if self.empty > shown else ""
-            lines.append(f"empty files left out ({self.empty:,}): {names}{more}")
+        lines += _skipped_lines(
+            [*(SkippedFile(name, "empty") for name in self.empty_files), *self.skipped_files],
+            self.empty + self.skipped,
+            shown,
+        )
         if self.unread:
             kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.unread.items())
             lines.append(f"files of other kinds left out: {kinds}")
@@ -168,6 +200,22 @@ class ReadReport:
         return "\n".join(self.lines())
 
 
+def _skipped_lines(files: Sequence[SkippedFile], total: int, shown: int) -> list[str]:
+    """The files that were not read: on one line if they are few, else a line for each reason."""
+    line = f"skipped: {', '.join(map(str, files))}"
+    if total <= shown and len(line) <= _LINE:
+        return [line] if files else []
+    by_reason: dict[str, list[str]] = {}
+    for file in files:
+        by_reason.setdefault(file.reason, []).append(file.file)
+    lines = [f"skipped ({total:,}):"]
+    for reason, names in list(by_reason.items())[: 2 * shown]:
+        more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+        lines.append(f"  {', '.join(names[:shown])}{more} ({reason})")
+    left = total - sum(len(names) for names in list(by_reason.values())[: 2 * shown])
+    return [*lines, f"  and {left:,} more"] if left else lines
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AddResult:
     """What `Collection.add` did.
@@ -179,6 +227,7 @@ class AddResult:
         embedded: Passages (without a chunker: documents) embedded by the model.
         version: The version that was committed.
         report: Rows and files that were left out for other reasons, and encodings.
+        unchanged: Documents left out because they are the same as before (`"refresh"`).
 
     Example:
         >>> import vecsearch as vs
@@ -196,6 +245,7 @@ class AddResult:
     embedded: int
     version: int
     report: ReadReport = field(default_factory=ReadReport)
+    unchanged: int = 0
 
     @property
     def failed(self) -> int:
@@ -203,11 +253,50 @@ class AddResult:
         return self.report.failed
 
     def __repr__(self) -> str:
-        failed = f", failed={self.failed}" if self.failed else ""
+        failed = f", unchanged={self.unchanged}" if self.unchanged else ""
+        failed += f", failed={self.failed}" if self.failed else ""
         return (
             f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
             f"embedded={self.embedded}, version={self.version}{failed})"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What `Collection.sync` did; with `dry_run=True`, what it would do.
+
+    Attributes:
+        added: Documents that are new. In a dry run, files.
+        replaced: Documents that changed. In a dry run, files.
+        deleted: Documents whose file is gone, or does not hold them any more.
+        unchanged: Documents that the folder brought in and that stay. In a dry run, files.
+        embedded: Passages embedded by the model.
+        version: The version after it.
+        report: Files that were left out, and encodings.
+        new_files: In a dry run, the files that are new.
+        changed_files: In a dry run, those that changed.
+        gone_files: In a dry run, those that are gone.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> from pathlib import Path
+        >>> Path("memos").mkdir()
+        >>> _ = Path("memos/a.txt").write_text("buy bread")
+        >>> c = vs.create("memos.vs", embedder="toy:16")
+        >>> c.sync("memos", dry_run=True).new_files
+        ('a.txt',)
+    """
+
+    added: int
+    replaced: int
+    deleted: int
+    unchanged: int
+    embedded: int
+    version: int
+    report: ReadReport = field(default_factory=ReadReport, repr=False)
+    new_files: tuple[str, ...] = ()
+    changed_files: tuple[str, ...] = ()
+    gone_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -81,7 +81,9 @@ def test_ingest_makes_a_collection_and_counts(tmp_path: Path, data: Path) -> Non
 
 
 def test_ingest_again_skips_replaces_or_refuses(folder: Path, data: Path) -> None:
-    assert "boat" in fails("ingest", data, folder)
+    assert "boat" in fails("ingest", data, folder, "--on-conflict", "error")
+    same = ok("ingest", data, folder, "--json").json
+    assert (same["added"], same["replaced"], same["unchanged"]) == (0, 0, 4)
     assert len(vs.open(folder)) == 4
     skipped = ok("ingest", data, folder, "--on-conflict", "skip", "--json").json
     assert (skipped["added"], skipped["replaced"], skipped["skipped"]) == (0, 0, 4)
@@ -465,7 +467,7 @@ def test_version_and_help() -> None:
     shown = ok("--help").out
     groups = [group.typer_instance for group in app.app.registered_groups]
     commands = [command for group in groups for command in group.registered_commands]
-    assert len(commands) == 27
+    assert len(commands) == 29
     assert all(f" {command.callback.__name__.replace('_', '-')} " in shown for command in commands)
 
 
@@ -479,19 +481,16 @@ def test_ingest_says_what_it_left_out_and_how_it_read(tmp_path: Path) -> None:
     (docs / "a.txt").write_text("fine")
     (docs / "b.txt").write_bytes("今天天气很好".encode("gbk"))
     (docs / "empty.txt").write_text("")
-    (docs / "c.docx").write_text("x")
+    (docs / "c.odd").write_text("x")
     (docs / "d.txt").write_bytes("Müller".encode("latin-1"))
-    message = fails("ingest", docs, tmp_path / "n.vs", "--embedder", "toy:16")
+    message = fails("ingest", docs / "d.txt", tmp_path / "n.vs", "--embedder", "toy:16")
     assert "d.txt: byte 1" in message
     assert "--encoding latin-1" in message
-    shown = stdout_of(
-        "ingest", docs, tmp_path / "n.vs", "--embedder", "toy:16", "--on-error", "skip"
-    )
+    shown = stdout_of("ingest", docs, tmp_path / "n.vs", "--embedder", "toy:16")
     assert "2 documents added" in shown
     assert "b.txt was read as GB18030 (GBK)" in shown
-    assert "empty files left out (1): empty.txt" in shown
-    assert "files of other kinds left out: 1 .docx" in shown
-    assert "d.txt: byte 1 is not UTF-8" in shown
+    assert "skipped: empty.txt (empty), d.txt (byte 1 is not UTF-8" in shown
+    assert "files of other kinds left out: 1 .odd" in shown
 
 
 def test_ingest_takes_csv_options(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def points(tmp_path: Path) -> Path:
         ("search nowhere.vs boat", "`vecsearch ingest`"),
         ("search POINTS boat", "searched by vector; give numbers"),
         ("search POINTS [1]", "2"),
-        ("ingest DATA FOLDER", "--on-conflict skip"),
+        ("ingest DATA FOLDER --on-conflict error", "--on-conflict skip"),
         ("ingest DATA new.vs --embedder toy:8 --dim 9", "leave --dim out"),
         ("ingest DATA new.vs --dim 9 --chunk", "give --embedder too"),
         ("ingest DATA new.vs --embedder toy:8 --text-column words", "no column 'words'"),

@@ -19,7 +19,7 @@ def vectors(path: Path, dim: int = 16) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["bad.jsonl", "page.html", "rows.json", "empty"])
+@pytest.mark.parametrize("name", ["bad.jsonl", "page.odd", "rows.json", "empty"])
 @pytest.mark.parametrize("place", ["x.vs", "new/deeper/x.vs"])
 def test_a_failed_first_ingest_leaves_nothing(tmp_path: Path, name: str, place: str) -> None:
     data = tmp_path / name
@@ -68,6 +68,9 @@ def test_a_second_ingest_without_ids_warns(tmp_path: Path) -> None:
     data, place = vectors(tmp_path / "v.npy"), tmp_path / "v.vs"
     assert "no ids" not in ok("ingest", data, place).err
     answer = ok("ingest", data, place)
+    assert "5 unchanged" in answer.out and answer.err == ""
+    np.save(data, -np.load(data))
+    answer = ok("ingest", data, place)
     assert "no ids" in answer.err and "5 documents" in answer.err and "rollback" in answer.err
     rows = tmp_path / "r.jsonl"
     rows.write_text(json.dumps({"id": 10, "vector": [1.0] * 16}) + "\n")
@@ -96,9 +99,9 @@ def test_a_first_ingest_of_nothing_leaves_nothing(tmp_path: Path) -> None:
     folder, place = tmp_path / "docs", tmp_path / "c.vs"
     folder.mkdir()
     (folder / "空.txt").write_text("\u3000\n")
-    (folder / "a.docx").write_text("a")
+    (folder / "a.odd").write_text("a")
     message = fails("ingest", folder, place, "--embedder", "toy:8")
-    assert "no document to add" in message and "空.txt" in message and "1 .docx" in message
+    assert "no document to add" in message and "空.txt" in message and "1 .odd" in message
     (tmp_path / "no_rows.csv").write_text("id,text\n")
     fails("ingest", tmp_path / "no_rows.csv", place, "--embedder", "toy:8")
     assert not place.exists()

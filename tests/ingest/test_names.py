@@ -161,7 +161,7 @@ def test_texts_paths_and_indexes_take_the_names(tmp_path: Path) -> None:
     (folder / "a.md").write_text("a boat")
     (folder / "b.txt").write_text("a ship")
     c.add(folder)
-    assert c.get(["a.md", "b.txt"]) == [
+    assert c.get(["a.md", "b.txt"], ["path", "body"]) == [
         {"path": "a.md", "body": "a boat"},
         {"path": "b.txt", "body": "a ship"},
     ]

@@ -65,28 +65,34 @@ def test_empty_files_of_a_folder_are_left_out_and_counted(c: vs.Collection, writ
     write("docs/a.txt", "one")
     write("docs/空.txt", "")
     write("docs/sub/blank.md", "\u3000\n\t")
-    write("docs/x.docx", b"x")
-    write("docs/y.PDF", b"y")
-    write("docs/z.docx", b"z")
+    write("docs/x.odd", b"x")
+    write("docs/y.OTHER", b"y")
+    write("docs/z.odd", b"z")
     result = c.add(write("docs/b.md", "two").parent)
     assert (result.added, result.failed, result.report.empty) == (2, 0, 2)
     assert result.report.empty_files == ("sub/blank.md", "空.txt")
-    assert result.report.unread == {".docx": 2, ".pdf": 1}
+    assert result.report.unread == {".odd": 2, ".other": 1}
     with pytest.raises(vs.InvalidInputError, match=r"^blank\.md, column 'text': the text is empty"):
         c.add(write("blank.md", " "))
 
 
-def test_a_file_that_is_not_text_in_a_folder_is_named_or_left_out(
+def test_a_file_that_is_not_text_is_listed_in_a_folder_and_refused_alone(
     c: vs.Collection, write: Write
 ) -> None:
     write("docs/a.txt", "one")
     binary = write("docs/prog.txt", b"\x7fELF\xff\xfe\x00")
+    for on_error in ("raise", "skip"):
+        report = c.add(binary.parent, on_conflict="skip", on_error=on_error).report
+        (skipped,) = report.skipped_files
+        assert (report.failed, report.skipped, skipped.file) == (0, 1, "prog.txt")
+        assert skipped.reason.startswith("byte 4 is not UTF-8")
+    assert len(c) == 1
     with pytest.raises(vs.InvalidInputError, match=r"prog\.txt: byte 4 is not UTF-8"):
-        c.add(binary.parent)
-    result = c.add(binary.parent, on_error="skip")
-    assert (result.added, result.failed) == (1, 1)
+        c.add(binary)
+    result = c.add(binary, on_error="skip")
+    assert (result.added, result.failed) == (0, 1)
     failure = result.report.failures[0]
-    assert (failure.file, failure.line) == (str(binary), None)
+    assert (failure.file, failure.line) == ("prog.txt", None)
     assert "byte 4" in failure.reason
 
 

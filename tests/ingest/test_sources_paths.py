@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.sources import Write, refused, rows
+from support.sources import Write, refused, rows, texts
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources import open_source, registry
 from vecsearch.ingest.sources.base import Part, SourceFile
+from vecsearch.ingest.sources.document import Document
 
 
 def test_a_folder_of_texts_becomes_documents_by_path(write: Write, tmp_path: Path) -> None:
@@ -33,8 +35,9 @@ def test_a_folder_of_texts_becomes_documents_by_path(write: Write, tmp_path: Pat
         {"id": "packed.txt.gz", "text": "packed"},
         {"id": "中/文.txt", "text": "你好"},
     ]
-    assert rows(tmp_path / "docs", batch_rows=3) == rows(str(tmp_path / "docs")) == expected
-    assert rows(tmp_path / "docs" / "a.TXT", text_column="body") == [{"id": "a.TXT", "body": "one"}]
+    assert texts(tmp_path / "docs", batch_rows=3) == texts(str(tmp_path / "docs")) == expected
+    named = texts(tmp_path / "docs" / "a.TXT", text_column="body")
+    assert named == [{"id": "a.TXT", "body": "one"}]
 
 
 def test_linked_folders_are_read_once(write: Write, tmp_path: Path) -> None:
@@ -46,27 +49,30 @@ def test_linked_folders_are_read_once(write: Write, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "back").symlink_to("../docs")
     assert [row["id"] for row in rows(tmp_path / "docs")] == ["out/y.txt", "real/x.txt"]
     (tmp_path / "docs" / "nowhere.txt").symlink_to("gone")
-    refused(tmp_path / "docs", "nowhere.txt")
+    source = open_source(tmp_path / "docs")
+    assert sum(batch.num_rows for batch in source.batches) == 2
+    (skipped,) = source.reading.report().skipped_files
+    assert skipped.file == "nowhere.txt" and "No such file" in skipped.reason
 
 
 def test_a_new_kind_of_file_is_one_line(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_shouted(file: SourceFile) -> str:
-        return file.path.read_text().upper()
+    def read_shouted(file: SourceFile) -> Iterator[Document]:
+        yield Document(file.path.read_text().upper())
 
     def read_words(file: SourceFile) -> Part:
         schema = pa.schema([("word", pa.string())])
         batch = pa.record_batch([file.path.read_text().split()], schema=schema)
         return Part(file.name, batch.num_rows, schema, lambda wanted: iter([batch]))
 
-    monkeypatch.setitem(registry.DOCUMENTS, ".rst", read_shouted)
+    monkeypatch.setitem(registry.DOCUMENTS, ".shout", read_shouted)
     monkeypatch.setitem(registry.TABLES, ".words", read_words)
-    document, words = write("a.rst", "one text"), write("b.words", "two words")
-    assert rows(document) == rows([str(document)]) == [{"id": "a.rst", "text": "ONE TEXT"}]
+    document, words = write("a.shout", "one text"), write("b.words", "two words")
+    assert texts(document) == texts([str(document)]) == [{"id": "a.shout", "text": "ONE TEXT"}]
     assert rows(words) == [{"word": "two"}, {"word": "words"}]
-    assert rows(tmp_path) == [{"id": "a.rst", "text": "ONE TEXT"}]
-    refused(write("c.xlsx", ""), ".rst")
+    assert texts(tmp_path) == [{"id": "a.shout", "text": "ONE TEXT"}]
+    refused(write("c.odd", ""), ".shout")
 
 
 def test_gzipped_files_of_binary_kinds_are_refused(write: Write) -> None:
@@ -77,15 +83,20 @@ def test_gzipped_files_of_binary_kinds_are_refused(write: Write) -> None:
 
 def test_a_folder_without_texts_is_refused(write: Write, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "holds no .txt or .md file")
-    write("tables/t.csv", "id\n1\n")
-    refused(tmp_path / "tables", "no .txt or .md file", ".csv files")
+    refused(tmp_path / "empty", "holds no ", ".txt, .md", "or code file")
+    write("others/t.odd", "id\n1\n")
+    refused(tmp_path / "others", "holds no ", "files of other kinds left out: 1 .odd")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are always Unicode")
 def test_a_file_name_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")).write_text("x")
-    refused(tmp_path, "not valid Unicode")
+    (tmp_path / "y.txt").write_text("y")
+    source = open_source(tmp_path)
+    assert sum(batch.num_rows for batch in source.batches) == 1
+    (skipped,) = source.reading.report().skipped_files
+    assert "not valid Unicode" in skipped.reason
+    refused(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")), "not valid Unicode")
 
 
 def test_a_missing_file_or_an_unknown_kind_is_refused(
@@ -99,9 +110,9 @@ def test_a_missing_file_or_an_unknown_kind_is_refused(
     refused("long " * 5000, "there is no file", "…")
     refused("nul\0.csv", "there is no file")
     refused(
-        write("t.xlsx", ""),
-        "t.xlsx",
-        ".parquet, .csv, .tsv, .jsonl, .ndjson, .arrow, .feather, .npy, .h5",
+        write("t.odd", ""),
+        "t.odd",
+        ".parquet, .csv, .tsv, .json, .jsonl, .ndjson, .arrow, .feather, .xlsx, .npy, .h5",
         ".txt, .md",
     )
     refused(write("t.json", "[]"), "t.json", ".jsonl")
@@ -122,7 +133,7 @@ def test_paths_of_mixed_kinds_are_read_together(write: Write, tmp_path: Path) ->
         {**nothing, "id": "c", "text": "t"},
         {**nothing, "id": "d.md", "text": "d"},
     ]
-    assert rows(paths) == rows(iter(paths), batch_rows=1) == expected
+    assert texts(paths) == texts(iter(paths), batch_rows=1) == expected
     assert rows([str(path) for path in paths[:3]]) == expected[:3]
     source = open_source(paths)
     assert (source.name, source.total) == ("4 files", 4)

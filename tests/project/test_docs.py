@@ -30,7 +30,7 @@ EXPORTED = set(
     "EmbedderMismatchError FilterError "
     "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError KnownModel Limits "
     "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "
-    "Plan RecallReport RegionRecall RecipeError "
+    "Plan SkippedFile SyncResult RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning Span "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "

@@ -135,6 +135,7 @@ def run_page(text: str, folder: Path, every_number: bool = False) -> Result:
             if not block.is_run:
                 continue
             if block.title is not None:
+                Path(block.title).parent.mkdir(parents=True, exist_ok=True)
                 Path(block.title).write_text(block.body, encoding="utf-8")
             elif block.language == "python":
                 printed = _run_python(block, names)

@@ -37,6 +37,13 @@ def rows(
     return found
 
 
+def texts(data: object, batch_rows: int = 4096, text_column: str = "text") -> list[dict[str, Any]]:
+    """The rows without what is known of the files they come from."""
+    known = ("title", "modified", "source", "digest")
+    found = rows(data, batch_rows, text_column)
+    return [{name: row[name] for name in row if name not in known} for row in found]
+
+
 def types(data: object, schema: pa.Schema | None = None) -> dict[str, str]:
     return {field.name: str(field.type) for field in table(data, schema=schema).schema}
 

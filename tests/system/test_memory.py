@@ -172,6 +172,7 @@ with vs.create(sys.argv[1], dim=DIM, metric="l2") as c:
 )
 def test_a_compaction_needs_no_memory_for_its_vectors(tmp_path: Path) -> None:
     environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", COMPACTED, str(tmp_path / "c.vs")]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=600, check=False

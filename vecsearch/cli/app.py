@@ -21,6 +21,7 @@ from vecsearch.cli import (
     maintenance,
     models,
     search,
+    sync,
     training,
 )
 from vecsearch.cli.terminal import out, remember_options
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (data, search, index, info, evaluation, maintenance, models, training, demo):
+for group in (data, sync, search, index, info, evaluation, maintenance, models, training, demo):
     app.add_typer(group.app)
 
 

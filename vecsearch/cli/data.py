@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,19 +31,26 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
 PANEL = "Documents"
+DATA_HELP = (
+    "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
+    ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
+    ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss."
+)
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Leave out files of folders, as .gitignore does: drafts/, *.log. Repeatable.",
+    ),
+]
 app = typer.Typer()
 
 
 @app.command(rich_help_panel=PANEL)
 def ingest(
     data: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="DATA",
-            exists=True,
-            help="Files (.parquet, .csv, .tsv, .jsonl, .arrow), or folders of .txt and .md files.",
-            show_default=False,
-        ),
+        list[str],
+        typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False),
     ],
     folder: Folder,
     embedder: Annotated[
@@ -83,8 +92,12 @@ def ingest(
         ),
     ] = None,
     on_conflict: Annotated[
-        OnConflict, typer.Option(help="What to do with an id that is already in the collection.")
-    ] = "error",
+        OnConflict,
+        typer.Option(
+            help="What to do with an id that is already in the collection. refresh replaces "
+            "documents that changed and leaves out those that did not."
+        ),
+    ] = "refresh",
     on_error: Annotated[
         OnError,
         typer.Option(help="What to do with a row, file or picture that cannot be added."),
@@ -108,10 +121,12 @@ def ingest(
         list[str] | None,
         typer.Option(help="CSV: a cell that means a missing value. Repeatable."),
     ] = None,
+    exclude: Exclude = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Add documents to a collection; create it if need be."""
+    paths = _paths(data)
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
@@ -126,12 +141,12 @@ def ingest(
         declared = _declared(schema, json_column)
         own_id, json_columns = _known_columns(folder, declared)
         has_ids, width = _ids_and_vectors(
-            data, id_column or own_id, on_error, encoding, csv, json_columns
+            paths, id_column or own_id, on_error, encoding, csv, json_columns
         )
         is_new = False
         with removed_on_error(folder, [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
-            collection, is_new = _open_or_create(
+            collection, is_new = open_or_create(
                 folder,
                 embedder,
                 dim,
@@ -145,13 +160,14 @@ def ingest(
             with collection:
                 before, info = len(collection), collection.info()
                 result = collection.add(
-                    data,
+                    paths,
                     on_conflict=on_conflict,
                     id_column=id_column,
                     text_column=text_column[0] if text_column and len(text_column) == 1 else None,
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
+                    exclude=exclude or (),
                 )
                 documents = len(collection)
             if is_new and not result.added:
@@ -167,16 +183,18 @@ def ingest(
             )
         if before and result.added and has_ids is False:
             warnings.warn(
-                f"the data has no ids, so {counted(result.added, 'document')} were added to the "
-                f"{before:,} that were there, whether or not they are the same; give the data a "
-                "column of ids to avoid duplicates, or undo it with `vecsearch rollback`",
+                f"the data has no ids: {counted(result.added, 'document')} that the collection did "
+                f"not have were added to its {before:,}, and none was replaced; give the data a "
+                "column of ids to replace rows that change, or undo it with `vecsearch rollback`",
                 stacklevel=1,
             )
+        same = f", {result.unchanged:,} unchanged" if result.unchanged else ""
         print_answer(
             as_json,
             result,
             f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
-            f"{result.skipped:,} skipped; {folder} holds {documents:,} (version {result.version})",
+            f"{result.skipped:,} skipped{same}; {folder} holds {documents:,} "
+            f"(version {result.version})",
             *result.report.lines(),
         )
 
@@ -250,6 +268,25 @@ def update(
         done = f"{counted(result.updated, 'document')} {'would be ' * dry_run}updated{missing}"
         lines = _ids_line(result.ids, result.updated)
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
+
+
+def _paths(data: Sequence[str]) -> list[os.PathLike[str]]:
+    """The sources of a command line: files, folders, addresses, standard input."""
+    from vecsearch.ingest.sources.web import SCHEMES, StandardInput, WebAddress
+
+    if data.count("-") > 1:
+        raise typer.BadParameter("standard input can be read once", param_hint="DATA")
+    found: list[os.PathLike[str]] = []
+    for name in data:
+        if name == "-":
+            found.append(StandardInput(sys.stdin.buffer))
+        elif name.startswith(SCHEMES):
+            found.append(WebAddress(name))
+        elif not (inside := Path(name.partition("::")[0])).exists() and not Path(name).exists():
+            raise typer.BadParameter(f"Path '{inside}' does not exist.", param_hint="DATA")
+        else:
+            found.append(Path(name))
+    return found
 
 
 def _ids_line(ids: Sequence[Id], total: int) -> list[str]:
@@ -341,7 +378,7 @@ def _known_columns(folder: Path, declared: dict[str, str]) -> tuple[str, list[st
     return own_id, [name for name, kind in columns.items() if kind == "json"]
 
 
-def _open_or_create(
+def open_or_create(
     folder: Path,
     embedder: str | None,
     dim: int | None,
@@ -405,7 +442,7 @@ def _open_or_create(
 
 
 def _ids_and_vectors(
-    data: list[Path],
+    data: Sequence[os.PathLike[str]],
     id_column: str,
     on_error: OnError,
     encoding: str | None,
@@ -414,15 +451,19 @@ def _ids_and_vectors(
 ) -> tuple[bool | None, int | None]:
     """Whether the data has ids, and the length of its vectors, None without a column of them.
 
-    (None, None) for data that cannot be read: adding it says what is wrong.
+    (None, None) for data that cannot be read: adding it says what is wrong. Documents have ids.
     """
     from vecsearch.common.json_column import json_schema
     from vecsearch.errors import InvalidInputError
     from vecsearch.ingest.sources import open_source
     from vecsearch.ingest.sources.reading import reading_options
+    from vecsearch.ingest.sources.registry import TABLES, suffix_of
     from vecsearch.ingest.vector_column import vector_width
     from vecsearch.types import ID, VECTOR
 
+    data = [path for path in data if isinstance(path, Path) and suffix_of(path) in TABLES]
+    if not data:
+        return True, None
     try:
         reading = reading_options(on_error, encoding, csv)
         reading.beir_id = id_column == ID

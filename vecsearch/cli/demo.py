@@ -154,7 +154,7 @@ From Python ({python}):
   for hit in c.search("split text into words", k=5):
       print(hit.rank, hit.score, hit.id, hit["signature"])
 
-Your own files (.csv, .jsonl, .parquet, or a folder of .txt and .md):
+Your own files (.pdf, .docx, .md, .csv and others, or a folder of them):
   {command} ingest notes/ notes.vs
   {command} search notes.vs "what did we decide about the budget"
 """

@@ -6,6 +6,7 @@ import io
 import sys
 from typing import Any
 
+from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
 
 LOSSLESS_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")  # those that PNG has
@@ -34,3 +35,19 @@ def to_png(picture: Any) -> bytes:
     except (OSError, SyntaxError, ValueError) as error:
         raise InvalidInputError(f"the picture cannot be read: {error}") from error
     return sink.getvalue()
+
+
+def require_picture(content: bytes) -> None:
+    """Check the bytes of a picture's file.
+
+    Raises:
+        OSError, SyntaxError, ValueError: They are damaged, of no kind that is known, or unpack to
+            too much.
+        MissingExtraError: Pillow is not installed.
+    """
+    pil = require("PIL.Image", "pillow", "image", "Reading pictures")
+    try:
+        with pil.open(io.BytesIO(content)) as picture:
+            picture.verify()
+    except pil.DecompressionBombError as error:
+        raise ValueError(str(error)) from error

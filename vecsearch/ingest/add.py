@@ -57,8 +57,8 @@ def add_documents(
     Args:
         store: The collection.
         batches: The rows, in batches of any size and one schema.
-        on_conflict: What to do with an id that exists: "error", "skip", "replace" or "update",
-            which needs `complete`.
+        on_conflict: What to do with an id that exists: "error", "skip", "replace", or "update" and
+            "refresh", which need `complete`.
         embedder: The collection's model; None for a collection of given vectors.
         split: The chunker's `split`; None keeps documents whole.
         id_column: The name of the id column in the data; None for the collection's own.
@@ -93,7 +93,14 @@ def add_documents(
 
 
 class Completer(Protocol):
-    """Completes rows that give some columns of documents, for `on_conflict="update"`."""
+    """Completes rows that give some columns of documents, for `on_conflict="update"`; leaves out
+    rows that change nothing, for "refresh".
+
+    Attributes:
+        unchanged: How many rows were left out since they change nothing.
+    """
+
+    unchanged: int
 
     def complete(self, rows: Rows, names: Sequence[str]) -> list[Rows]:
         """Whole documents; `names` are the columns of the data.
@@ -173,7 +180,7 @@ class AddTransaction:
         project = None if embedder is None else embedder.project
         with store.staging() as staging:
             segments = SegmentBuffer(staging, store.limits)
-            partial = complete is not None
+            partial = on_conflict == "update"
             manifest = named_by_data(base.manifest, id_column, text_column)
             checker = RowChecker(manifest, id_column, text_column, project, partial=partial)
             yield cls(
@@ -240,7 +247,8 @@ class AddTransaction:
         skipped, embedded = self.conflicts.skipped, self.encoder.embedded if self.encoder else 0
         if not self.segments.documents:
             unchanged = self.base.manifest.version
-            return AddResult(0, 0, skipped, embedded, unchanged, self.bad_rows.reading.report())
+            report = self.bad_rows.reading.report()
+            return AddResult(0, 0, skipped, embedded, unchanged, report, self._same())
         staging = self.segments.staging
         # What the add replaces is known under the lock only, and may be in the segments to merge.
         merge = None if self.conflicts.replaces else SmallMerge(self.store.snapshot(), staging)
@@ -261,7 +269,20 @@ class AddTransaction:
             self.encoder.clear_cache()
         added = self.segments.documents - replaced
         report = self.bad_rows.reading.report()
-        return AddResult(added, replaced, self.conflicts.skipped, embedded, version.version, report)
+        return AddResult(
+            added,
+            replaced,
+            self.conflicts.skipped,
+            embedded,
+            version.version,
+            report,
+            self._same(),
+        )
+
+    def _same(self) -> int:
+        """How many documents were left out since they are the same as before."""
+        left_out = 0 if self.completer is None else self.completer.unchanged
+        return left_out + self.bad_rows.reading.unchanged
 
     def _embedded(self, rows: Rows, passages: Passages, *, keep: bool) -> Vectors:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""

@@ -155,6 +155,8 @@ class FunctionChunker:
         [(0, 10), (11, 22)]
     """
 
+    outlines = False  # what it says of pages and source code counts
+
     def __init__(self, function: Callable[[str], Sequence[Any]]) -> None:
         self.function = function
         module = getattr(function, "__module__", "")

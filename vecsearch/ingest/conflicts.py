@@ -23,6 +23,8 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import delete_rows
 from vecsearch.types import CHUNK, OnConflict
 
+KEPT_ONCE = ("update", "refresh")  # they replace documents, and take each id once
+
 
 class SeenKeys:
     """Keys of the ids seen so far in one add.
@@ -56,7 +58,7 @@ class ConflictResolver:
     Args:
         on_conflict: "error" raises DuplicateIdError, "skip" keeps the first row of an id, and
             "replace" the last. "update" replaces documents of the collection, and raises
-            DuplicateIdError for an id that is twice in the data.
+            DuplicateIdError for an id that is twice in the data; so does "refresh".
         base: The version that the add began with.
         segments: The segments that the add has staged.
         id_column: The id column's name in the data, for messages.
@@ -71,8 +73,8 @@ class ConflictResolver:
         id_column: str,
         places: Places,
     ) -> None:
-        self.replaces = on_conflict in ("replace", "update")  # documents of the collection
-        self.on_conflict = "error" if on_conflict == "update" else on_conflict  # within the data
+        self.replaces = on_conflict in ("replace", *KEPT_ONCE)  # documents of the collection
+        self.on_conflict = "error" if on_conflict in KEPT_ONCE else on_conflict  # within the data
         self.base = base
         self.segments = segments
         self.id_column = id_column

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.ingest.outline import outlined_spans
 from vecsearch.storage.manifest import Manifest
 from vecsearch.types import CHUNK, END, START, TEXT_NUMBER
 
@@ -66,12 +68,13 @@ class PassageSplitter:
         spans: list[tuple[int, int, int, int, int]] = []
         columns: list[list[str | None]] = [[] for _ in self.text_columns]
         rows = [documents.column(name).to_pylist() for name in self.text_columns]
+        ids = documents.column(0).to_pylist()
         for row, texts in enumerate(zip(*rows, strict=True)):
             shown = _texts_to_split(texts)
             passages = [
                 (number, start, end)
                 for number in shown
-                for start, end in covering_spans(self.split_text, texts[number])
+                for start, end in covering_spans(self._splitter_of(ids[row]), texts[number])
             ]
             for ordinal, (number, start, end) in enumerate(passages):
                 spans.append((row, ordinal, start, end, number))
@@ -87,6 +90,13 @@ class PassageSplitter:
             array = pa.array(values, pa.large_string())
             batch = batch.set_column(at, batch.schema.field(at), array)
         return Passages(batch, table)
+
+    def _splitter_of(self, name: object) -> Split | None:
+        """What splits the texts of one document: pages and source code are split by themselves."""
+        split = self.split_text
+        if split is None or not getattr(getattr(split, "__self__", None), "outlines", True):
+            return split
+        return partial(outlined_spans, split, name)
 
 
 def _texts_to_split(texts: Sequence[str | None]) -> list[int]:

@@ -78,6 +78,7 @@ class DocumentMerger:
         self.adds = adds
         self.among = among
         self.missing = 0
+        self.unchanged = 0  # what stays the same is written again
         self.updated = 0
         self.changed_texts = 0
         self.first_ids: list[Id] = []

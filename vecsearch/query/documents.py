@@ -16,7 +16,7 @@ from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import START, TEXT_NUMBER, VECTOR
+from vecsearch.types import CHUNK, PAGE_END, START, TEXT_NUMBER, VECTOR, Id, Span
 
 Missing = Literal["error", "zeros"]
 
@@ -98,6 +98,47 @@ def whole_texts(snapshot: Snapshot, ids: pa.Array, columns: Sequence[str]) -> li
     """The whole text of each document in each column, in the order of `ids`."""
     found = documents_by_id(snapshot, ids.to_pylist(), columns)
     return [[None if row is None else row[column] for row in found] for column in columns]
+
+
+def first_rows(snapshot: Snapshot) -> Positions:
+    """The position of the first row of each document."""
+    positions = snapshot.live.rows
+    if not snapshot.manifest.chunked:
+        return positions
+    ordinals = snapshot.take_stored([CHUNK], positions).column(0).to_numpy()
+    firsts: Positions = positions[np.asarray(ordinals == 0)]
+    return firsts
+
+
+def pages_and_lines(
+    snapshot: Snapshot, ids: Sequence[Id], spans: Sequence[Span] | None
+) -> list[tuple[int | None, int | None]]:
+    """On which page of its document, and in which line of its text, each passage begins.
+
+    Pages and lines count from 1. Texts without form feeds, which end pages, have no pages, and
+    texts with pages no lines. Without `spans`, a passage is a whole text.
+    """
+    column = snapshot.manifest.text_column
+    if column is None or not ids:
+        return [(None, None)] * len(ids)
+    names = [span.column for span in spans] if spans is not None else [column] * len(ids)
+    starts = [span.start for span in spans] if spans is not None else [0] * len(ids)
+    found = documents_by_id(snapshot, list(ids), sorted(set(names)))
+    return [
+        (None, None) if row is None else _page_and_line(row[name], start)
+        for row, name, start in zip(found, names, starts, strict=True)
+    ]
+
+
+def _page_and_line(text: Any, start: int) -> tuple[int | None, int | None]:
+    if not isinstance(text, str):
+        return None, None  # a picture
+    rest = text[start:]
+    first = start + len(rest) - len(rest.lstrip())
+    before = text[: first if rest.strip() else start]
+    if PAGE_END in text:
+        return before.count(PAGE_END) + 1, None
+    return None, before.count("\n") + 1
 
 
 def document_vectors(snapshot: Snapshot, ids: Any, missing: Missing = "error") -> Vectors:

@@ -18,7 +18,7 @@ from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.query.documents import passage_columns, with_whole_texts
+from vecsearch.query.documents import pages_and_lines, passage_columns, with_whole_texts
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
@@ -123,6 +123,36 @@ class Hit:
             return None
         return self._hits.spans[self._at]
 
+    @property
+    def page(self) -> int | None:
+        """The page, or slide, on which the passage begins, from 1; None in texts without pages.
+
+        Pages of a text end with form feeds, as those of PDF files and presentations do.
+
+        Example:
+            >>> import vecsearch as vs
+            >>> c = vs.create("pages.vs", embedder="toy:16", chunker=True)
+            >>> _ = c.add(["The first page.\\fA second page."])
+            >>> c.search("a second page", k=1)[0].page
+            2
+        """
+        return self._hits.pages_and_lines[self._at][0]
+
+    @property
+    def line(self) -> int | None:
+        """The line of the document's text in which the passage begins, from 1.
+
+        It is the line of the file where the text is kept as it is in the file: plain text,
+        Markdown and source code. None in texts with pages, and for pictures and given vectors.
+
+        Example:
+            >>> c = vs.create("lines.vs", embedder="toy:16")
+            >>> _ = c.add(["one line"])
+            >>> c.search("one line", k=1)[0].line
+            1
+        """
+        return self._hits.pages_and_lines[self._at][1]
+
     def __getitem__(self, column: str) -> Any:
         """The value of a column, as a Python value.
 
@@ -194,6 +224,7 @@ class Hits(Sequence[Hit]):
         self._columns: dict[str, list[Any]] = {}
         self._ids: list[Id] | None = None
         self._spans: list[Span] | None = None
+        self._places: list[tuple[int | None, int | None]] | None = None
         self._pickled: dict[str, Any] | None = None
 
     @property
@@ -230,6 +261,14 @@ class Hits(Sequence[Hit]):
                 columns = passage_columns(self.snapshot, self.positions)
                 self._spans = list(map(Span, columns, ends[START], ends[END]))
         return self._spans
+
+    @property
+    def pages_and_lines(self) -> list[tuple[int | None, int | None]]:
+        """The page and line on which each hit begins, as `Hit.page` and `Hit.line`."""
+        if self._places is None:
+            spans = self.spans if self.chunked else None
+            self._places = pages_and_lines(self.snapshot, self.ids, spans)
+        return self._places
 
     def output_names(self, names: Sequence[str]) -> Mapping[str, str]:
         """The name of each column in dicts and tables, beside the hit's own rank and score."""

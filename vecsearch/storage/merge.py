@@ -27,7 +27,7 @@ LARGE_BYTES = 64 * 1024 * 1024
 # So many small segments are too many, whatever their tiers are: then fewer than eight are merged.
 # Adds of very different sizes lead there, as small segments are left between larger ones.
 MANY = 48
-VECTORS_AT_ONCE = 16_384  # rows whose vectors are copied at a time
+COPIED_BYTES = 4 << 20  # of vectors at a time
 
 
 def tier(live: int) -> int:
@@ -104,8 +104,9 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
     def pieces() -> Iterator[npt.NDArray[np.floating]]:
         for number, rows in zip(run, live, strict=True):
             vectors = snapshot.segments[number].vectors
-            for start in range(0, len(rows), VECTORS_AT_ONCE):
-                some = slice(start, start + VECTORS_AT_ONCE)
+            step = max(1, COPIED_BYTES // vectors[:1].nbytes)
+            for start in range(0, len(rows), step):
+                some = slice(start, start + step)
                 yield vectors[some if len(rows) == len(vectors) else rows[some]]
 
     batch = pa.RecordBatch.from_arrays(arrays, schema=manifest.schema)

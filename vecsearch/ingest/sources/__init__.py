@@ -5,14 +5,18 @@ How to add a kind of file:
 1. Write one module here with one function.
    A file of rows: `read_x(file: SourceFile) -> Part`, as in jsonl.py. It raises InvalidInputError
    that names `file.name` and the line or row, and holds no more than a batch in memory.
-   A file of one document: `read_x_text(file: SourceFile) -> str`, as `read_text` in registry.py.
-2. Add one line per suffix to TABLES or DOCUMENTS in registry.py. Documents are then found in
+   A file of documents: `read_x(file: SourceFile) -> Iterator[Document]`, as in office.py. Whatever
+   a library raises for a damaged file becomes an InvalidInputError by itself.
+2. Add one line per suffix to TABLES or DOCUMENTS in registry.py. Such files are then found in
    folders, too.
 3. Import an optional package inside the function, by `common.optional.require`.
 4. Add a file of that kind, and a damaged one, to tests/ingest.
 
-Modules: kinds.py (which kind is it?), files.py (paths), documents.py (texts and folders), csv.py,
-csv_types.py, jsonl.py, arrow_files.py, vectors.py, memory.py (tables, texts, matrices), frames.py,
+Modules: kinds.py (which kind is it?), files.py (paths), web.py (addresses, standard input),
+folder.py (which files of a folder?), ignore.py and patterns.py (those left out), documents.py
+(files of documents, alone and in folders), document.py (what one is), texts.py, markup.py (HTML),
+pdf.py, office.py, ebook.py, mail.py, csv.py, csv_types.py, json_files.py, jsonl.py,
+spreadsheets.py, arrow_files.py, vectors.py, memory.py (tables, texts, matrices), frames.py,
 dicts.py, row_types.py and values.py (rows of Python values), encoding.py (text files), reading.py
 (options, places and the report), base.py (parts -> one stream), plain.py (Arrow types).
 """
@@ -24,10 +28,24 @@ import pyarrow as pa
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Source, source_of, with_beir_id
 from vecsearch.ingest.sources.kinds import Opener
-from vecsearch.ingest.sources.reading import Place, Places, Reading, reading_options
+from vecsearch.ingest.sources.reading import (
+    Place,
+    Places,
+    Reading,
+    reading_options,
+    takes_pictures,
+)
 from vecsearch.types import BEIR_ID, ID
 
-__all__ = ["Place", "Places", "Reading", "Source", "open_source", "reading_options"]
+__all__ = [
+    "Place",
+    "Places",
+    "Reading",
+    "Source",
+    "open_source",
+    "reading_options",
+    "takes_pictures",
+]
 
 
 def open_source(
@@ -50,11 +68,14 @@ def open_source(
     - a matrix of vectors (rows, dim), a torch tensor, a torch.nn.Embedding, or a list or iterator
       of 1-D arrays, which become the column `vector`
     - a FAISS or hnswlib index: its ids become the column `id`, its vectors the column `vector`
-    - one path, or a list of paths of mixed kinds: .parquet, .csv, .tsv, .jsonl, .ndjson, .arrow,
-      .feather, .txt, .md, those of text also as .gz; a folder of .txt and .md files (columns `id`,
-      the path from the folder, and `text_column`); and of given vectors .npy, .h5 or .hdf5
-      (`file.h5::name` for one data set of several), .faiss or .index. CSV and JSON lines are read
-      once before the first batch, so that types hold for the whole file
+    - one path, or a list of paths of mixed kinds: tables (.parquet, .csv, .tsv, .json, .jsonl,
+      .ndjson, .arrow, .feather, .xlsx), documents (.txt, .md, .html, .pdf, .docx, source code, and
+      others of `registry.DOCUMENTS`; columns `id`, `text_column`, `title`, `modified`, `source`
+      and `digest`), those of text also as .gz; a folder of these, where `id` is the path from the
+      folder; and of given vectors .npy, .h5 or .hdf5 (`file.h5::name` for one data set of several),
+      .faiss or .index. CSV and JSON lines are read once before the first batch, so that types hold
+      for the whole file
+    - an address, http:// or https://, of such a file
 
     A str alone is a path, never a text. A Path is always a path. A list of str is a list of texts,
     unless every one names an existing file of a known kind; where some do, or all look as if they

@@ -6,13 +6,18 @@ from dataclasses import replace
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Part, SourceFile
-from vecsearch.ingest.sources.documents import documents_part, folder_part
-from vecsearch.ingest.sources.registry import DOCUMENTS, TABLES, suffix_of, suffixes
+from vecsearch.ingest.sources.documents import documents_part, folder_part, named_file
+from vecsearch.ingest.sources.registry import DOCUMENTS, PICTURES, TABLES, main_suffixes, suffix_of
 from vecsearch.ingest.sources.vectors import split_inside
 
 
-def path_part(file: SourceFile) -> Part:
+def path_part(file: SourceFile, key: str | None = None, source: str | None = None) -> Part:
     """One file or folder.
+
+    Args:
+        file: The file or folder.
+        key: The id of its document; None for its name.
+        source: Where it is, for the column `source`; None for its path.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -34,10 +39,14 @@ def path_part(file: SourceFile) -> Part:
     suffix = suffix_of(path)
     if suffix in TABLES:
         return TABLES[suffix](replace(file, path=path, inside=inside))
-    if suffix in DOCUMENTS:
-        return documents_part(replace(file, path=path), [(path.name, path)])
-    advice = "; JSON is read one object per line, as .jsonl" if suffix == ".json" else ""
+    if suffix in DOCUMENTS or (suffix in PICTURES and file.reading.pictures):
+        file = replace(file, path=path)
+        return documents_part(file, [named_file(file, key, source)])
+    if suffix in PICTURES:
+        raise InvalidInputError(
+            f"{file.name} is a picture, and the model of the collection reads texts"
+        )
     raise InvalidInputError(
-        f"{file.name} is of an unknown kind; known are {', '.join(suffixes())}, and folders of "
-        f"{' and '.join(DOCUMENTS)}{advice}"
+        f"{file.name} is of an unknown kind; known are {', '.join(main_suffixes())}, source code, "
+        "and folders of these"
     )

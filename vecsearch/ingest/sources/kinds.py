@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from os import PathLike, fspath
 from pathlib import Path
@@ -15,11 +16,18 @@ import pyarrow as pa
 from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources import frames, memory, vectors
-from vecsearch.ingest.sources.base import Part, SourceFile
+from vecsearch.ingest.sources.base import Batches, Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
 from vecsearch.ingest.sources.reading import Place, Reading
-from vecsearch.ingest.sources.registry import suffix_of, suffixes
+from vecsearch.ingest.sources.registry import main_suffixes, suffix_of, suffixes
+from vecsearch.ingest.sources.web import (
+    SCHEMES,
+    CopiedFile,
+    StandardInput,
+    fetched,
+    standard_input,
+)
 
 MAX_PATH, MAX_NAME = 4096, 255  # characters of a path and of a name in it, on most file systems
 ACCEPTED = (
@@ -60,7 +68,7 @@ class Opener:
         library = _library(data)
         name = f"a {library}.{kind}"
         if isinstance(data, (str, PathLike)):
-            return self._path(data, Path(data).name or str(data))
+            return self._path(data, Path(data).name or fspath(data))
         if isinstance(data, (pa.Table, pa.RecordBatch)):
             return [memory.table_part(data)]
         if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
@@ -84,6 +92,11 @@ class Opener:
         if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
             name = f"an index of {library}"
             return [vectors.hnswlib_part(data, name, self.batch_rows, self.reading.id_column)]
+        # A trained model of gensim, or its word vectors; a model of documents has two kinds.
+        words = data if hasattr(data, "dv") else getattr(data, "wv", data)
+        if hasattr(words, "index_to_key") and hasattr(words, "vectors"):
+            name = f"a {library}.{kind}"
+            return [vectors.gensim_part(words, name, self.batch_rows, self.reading.id_column)]
         if hasattr(data, "num_embeddings") and hasattr(data, "weight"):  # torch.nn.Embedding
             return self._array(data.weight, f"the weight of a {kind}")
         if hasattr(data, "__array__") and hasattr(data, "ndim"):
@@ -100,6 +113,11 @@ class Opener:
 
     def _path(self, path: str | PathLike[str], name: str) -> list[Part]:
         """The part that reads a path; none where it fails and failures are left out."""
+        if isinstance(path, StandardInput):
+            return self._copy(partial(standard_input, path.stream), "standard input", "stdin")
+        if fspath(path).startswith(SCHEMES):
+            address = fspath(path)
+            return self._copy(partial(fetched, address), address, address)
         file = SourceFile(
             Path(path), name, self.batch_rows, self.text_column, self.known, reading=self.reading
         )
@@ -117,6 +135,23 @@ class Opener:
             raise InvalidInputError(
                 f"there is no file or folder {_shown(path)!r}{advice}"
             ) from None
+
+    def _copy(self, copied: Callable[[], CopiedFile], name: str, source: str) -> list[Part]:
+        """The part that reads a copy of something that is no file."""
+        try:
+            copy = copied()
+            file = SourceFile(
+                copy.path, name, self.batch_rows, self.text_column, self.known, reading=self.reading
+            )
+            part = path_part(file, copy.name, source)
+        except InvalidInputError as error:
+            self.reading.fail(error, Place(name))
+            return []
+
+        def read(wanted: pa.Schema, copy: CopiedFile = copy) -> Batches:
+            yield from part.read(wanted)
+
+        return [replace(part, read=read, is_file=True)]
 
     def _array(self, data: Any, name: str) -> list[Part]:
         try:
@@ -183,7 +218,7 @@ class Opener:
                 raise InvalidInputError(
                     f"item {number} is a {type(item).__name__}; the items before it are paths"
                 )
-            parts += self._path(item, str(item))
+            parts += self._path(item, fspath(item))
         return parts
 
 
@@ -212,7 +247,8 @@ def _are_paths(texts: Iterable[Any], is_list: bool) -> bool:
         )
     if files:
         return True
-    if all(_names_file(text) and not any(map(str.isspace, text)) for text in strings):
+    usual = main_suffixes()  # "Node.js" is a text, unless there is such a file
+    if all(_names_file(text, usual) and not any(map(str.isspace, text)) for text in strings):
         raise InvalidInputError(
             f"there is no file {strings[0]!r}, though it looks like a path. {EXPLICIT}"
         )
@@ -233,9 +269,9 @@ def _shown(path: str | PathLike[str]) -> str:
     return f"{text[:50]} … {text[-30:]}"
 
 
-def _names_file(text: str) -> bool:
-    """Whether a text looks like the path of a file that can be read."""
-    has_suffix = text[-20:].lower().removesuffix(".gz").endswith(suffixes())
+def _names_file(text: str, kinds: tuple[str, ...] | None = None) -> bool:
+    """Whether a text looks like the path of a file that can be read, of one of these kinds."""
+    has_suffix = text[-20:].lower().removesuffix(".gz").endswith(kinds or suffixes())
     return has_suffix and len(text) < MAX_PATH and "\n" not in text
 
 

@@ -8,15 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from vecsearch.common.arguments import check_one_of
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
-from vecsearch.types import ID, Failure, OnError, ReadReport
+from vecsearch.ingest.sources.patterns import Pattern, parsed_patterns
+from vecsearch.storage.manifest import Manifest
+from vecsearch.types import ID, Failure, Id, OnError, ReadReport, SkippedFile
 
 MAX_LISTED = 100  # failures, empty files and encodings that a report names
 MAX_RUNS = 100_000  # entries of `Places` before it forgets
 MAX_REASON = 500  # characters of a failure's reason
+PICTURE_KINDS = ("image", "clip")  # of embedders
 
 
 class Place(NamedTuple):
@@ -62,6 +67,15 @@ class Reading:
         beir_id: Whether a column `_id` becomes `id` in data that has no `id`.
         given: The columns that each row of the stream has, if they are wanted: a dict may lack
             some that others have, and so may a file. None: they are not noted.
+        exclude: Patterns of files in folders that are left out.
+        columns: The columns that the data may have; None for any. Files then give those of theirs
+            that are among them.
+        pictures: Whether the texts are pictures: then folders give these, and no texts.
+        stored: The files that need not be read if they are the same: path -> digest and number of
+            documents.
+        files: The files of folders that were met: path -> digest, None for one that was not read.
+        taken: Ids that the documents of folders may not have.
+        unchanged: Documents of files that were not read since they are the same.
     """
 
     on_error: OnError = "raise"
@@ -70,6 +84,13 @@ class Reading:
     id_column: str = ID
     beir_id: bool = False
     given: list[frozenset[str]] | None = None
+    exclude: tuple[Pattern, ...] = ()
+    columns: frozenset[str] | None = None
+    pictures: bool = False
+    stored: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    files: dict[str, str | None] = field(default_factory=dict)
+    taken: frozenset[Id] = frozenset()
+    unchanged: int = 0
     _report: ReadReport = field(default_factory=ReadReport)
     _unread: Counter[str] = field(default_factory=Counter)
     _encodings: dict[str, str] = field(default_factory=dict)
@@ -79,6 +100,16 @@ class Reading:
     def skips(self) -> bool:
         """Whether what is wrong is left out."""
         return self.on_error == "skip"
+
+    def restarted(self) -> Reading:
+        """The same options with an empty report."""
+        return Reading(
+            self.on_error,
+            self.encoding,
+            self.csv,
+            exclude=self.exclude,
+            taken=self.taken,
+        )
 
     def fail(self, error: InvalidInputError, place: Place) -> None:
         """Note what is left out because of an error; raise the error unless asked to skip."""
@@ -105,6 +136,15 @@ class Reading:
         names = (*names, name) if len(names) < MAX_LISTED else names
         self._report = replace(found, empty=found.empty + 1, empty_files=names)
 
+    def note_skipped(self, name: str, reason: str) -> None:
+        """Note a file or folder in a folder that is not read."""
+        found = self._report
+        files = found.skipped_files
+        if len(files) < MAX_LISTED:
+            reason = reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
+            files = (*files, SkippedFile(name, reason))
+        self._report = replace(found, skipped=found.skipped + 1, skipped_files=files)
+
     def note_unread(self, suffix: str) -> None:
         """Note a file of a folder whose kind is not read there."""
         self._unread[suffix] += 1
@@ -120,8 +160,22 @@ class Reading:
         return replace(self._report, unread=unread, encodings=dict(self._encodings))
 
 
+def takes_pictures(manifest: Manifest) -> bool:
+    """Whether the texts of a collection are pictures."""
+    text, embedder = manifest.text_column, manifest.embedder
+    if text is None or embedder is None or len(manifest.text_columns) > 1:
+        return False
+    kind = manifest.schema.field(text).type
+    is_open = manifest.settings.get("open_schema") and not manifest.chunked
+    of_pictures = embedder.spec.partition(":")[0] in PICTURE_KINDS
+    return bool(pa.types.is_large_binary(kind) or (is_open and of_pictures))
+
+
 def reading_options(
-    on_error: OnError, encoding: str | None, csv: Mapping[str, Any] | None
+    on_error: OnError,
+    encoding: str | None,
+    csv: Mapping[str, Any] | None,
+    exclude: str | Sequence[str] = (),
 ) -> Reading:
     """The options of `Collection.add`, checked.
 
@@ -138,7 +192,12 @@ def reading_options(
                 f"encoding is {shown(encoding)}; it must be one that Python knows, such as "
                 '"utf-8", "latin-1", "gb18030", "big5" or "shift_jis"'
             ) from error
-    return Reading(on_error, encoding, _csv_options(dict(csv or {})))
+    patterns = [exclude] if isinstance(exclude, str) else list(exclude)
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise InvalidInputError(f"exclude is {shown(exclude)}; it must be a list of patterns, str")
+    options = Reading(on_error, encoding, _csv_options(dict(csv or {})))
+    options.exclude = tuple(parsed_patterns(patterns, "exclude"))
+    return options
 
 
 def _csv_options(csv: dict[str, Any]) -> CsvOptions:
