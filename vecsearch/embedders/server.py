@@ -101,6 +101,8 @@ class ServerEmbedder(BaseEmbedder):
         (1, 768)
     """
 
+    passage_chars = 1500  # most models read 512 tokens, and cut or refuse what is longer
+
     def __init__(
         self,
         model: str,
