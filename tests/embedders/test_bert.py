@@ -99,12 +99,18 @@ def test_the_fingerprint_is_what_it_was_with_sentence_transformers() -> None:
 
 @offline
 def test_a_text_has_one_vector_whatever_stands_beside_it() -> None:
+    """To the last bit where OpenBLAS has AVX-512; its kernels for AVX2 depend on a row's place."""
     embedder = SentenceTransformerEmbedder("all-MiniLM-L6-v2")
     together = embedder.embed_documents(VARIED)
-    np.testing.assert_array_equal(embedder.embed_documents(VARIED[::-1])[::-1], together)
-    np.testing.assert_array_equal(embedder.embed_documents(VARIED * 2), np.tile(together, (2, 1)))
-    for text, vector in zip(VARIED, together, strict=True):
-        np.testing.assert_array_equal(embedder.embed_queries([text])[0], vector)
+    others = (
+        embedder.embed_documents(VARIED[::-1])[::-1],
+        embedder.embed_documents(VARIED * 2)[: len(VARIED)],
+        embedder.embed_documents(VARIED * 2)[len(VARIED) :],
+        np.concatenate([embedder.embed_queries([text]) for text in VARIED]),
+    )
+    for other in others:
+        np.testing.assert_allclose(other, together, rtol=0, atol=5e-7)
+    np.testing.assert_array_equal(others[1], others[2])  # a repeated text is embedded once
 
 
 @offline

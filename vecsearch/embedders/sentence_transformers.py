@@ -65,12 +65,13 @@ class SentenceTransformerEmbedder(BaseEmbedder):
     normalizes them.
 
     On a processor a model that `bert_folder` reads runs in numpy; a text then gets the same vector
-    to the last bit, whichever texts stand beside it, as a query or as a document. PyTorch's vectors
-    of the same texts differ by less than 1e-6. Whoever takes `model` gets it, and all vectors from
-    then on, from sentence-transformers.
+    whichever texts stand beside it, as a query or as a document (to the last bit where OpenBLAS has
+    AVX-512, else within 1e-6). PyTorch's vectors of the same texts differ by less than 1e-6.
+    Whoever takes `model` gets it, and all vectors from then on, from sentence-transformers.
 
     Texts are sorted by their number of tokens and then cut into batches, so that batches pad
-    little: pass thousands of texts per call. Calls from several threads run one after another.
+    little: pass thousands of texts per call. Calls from several threads run side by side in numpy,
+    one after another in sentence-transformers.
 
     Args:
         name_or_path: A hub name or a folder.
@@ -259,8 +260,7 @@ class SentenceTransformerEmbedder(BaseEmbedder):
         """float32, shape (len(texts), dim), in the given order; each different text once."""
         given = strings(texts, self.name)
         rows = {text: row for row, text in enumerate(dict.fromkeys(given))}
-        with self._lock:
-            vectors = model.embed([prompt + text for text in rows])
+        vectors = model.embed([prompt + text for text in rows])  # by several threads at a time
         return vectors if len(rows) == len(given) else vectors[[rows[text] for text in given]]
 
     def _embed(
