@@ -59,6 +59,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
 from vecsearch.ingest.splitting import Splitting
@@ -347,6 +348,7 @@ class Collection:
         csv: Mapping[str, Any] | None = None,
         exclude: str | Sequence[str] = (),
         auto_index: bool | None = None,
+        idempotency_key: str | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -390,6 +392,9 @@ class Collection:
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
             auto_index: Whether to index the new rows before returning. False: leave it to
                 `build_index` or a later change. None: as `create` was told.
+            idempotency_key: A name of this add, such as a UUID. If one with this name was committed
+                already, nothing is done, and its result is returned: so an add may be sent again
+                when its answer was lost. The names of the last 100 such adds are kept.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
@@ -413,11 +418,15 @@ class Collection:
         check_one_of("on_conflict", on_conflict, choices)
         if auto_index is not None:
             check_flag("auto_index", auto_index)
+        if idempotency_key is not None:
+            check_key(idempotency_key)
         reading = reading_options(on_error, encoding, csv, exclude)
         if on_conflict == "update":
             reading = noting_columns(reading)
         columns = id_column, text_column
-        return self._add(data, reading, on_conflict, *columns, progress, auto_index)
+        return self._add(
+            data, reading, on_conflict, *columns, progress, auto_index, idempotency_key
+        )
 
     def _add(
         self,
@@ -428,6 +437,7 @@ class Collection:
         text_column: str | None = None,
         progress: bool | None = None,
         auto_index: bool | None = None,
+        request: str | None = None,
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -469,6 +479,7 @@ class Collection:
                 reading=reading,
                 complete=complete,
                 operation="upsert" if on_conflict == "update" else "add",
+                request=request,
             )
         self.refresh()
         indexed = self._index_changes(auto_index, progress)

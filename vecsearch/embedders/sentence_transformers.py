@@ -4,8 +4,8 @@
 that package, after their sha256 is checked. Code in a model's repository is never run.
 
 A model of the common form (BERT, see `bert_folder`) runs in numpy, without importing PyTorch: it is
-ready in a tenth of a second instead of several, and on a processor it is two to three times as
-fast. Others, and all on a graphics card, run in sentence-transformers.
+ready in a tenth of a second instead of several, and on a processor it is faster (three times for
+short texts). Others, and all on a graphics card, run in sentence-transformers.
 """
 
 from __future__ import annotations
