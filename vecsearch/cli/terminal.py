@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vecsearch.errors import RecallWarning, VecsearchError
+from vecsearch.errors import ModelWarning, RecallWarning, VecsearchError
 from vecsearch.types import counted
 
 if TYPE_CHECKING:
@@ -88,7 +88,11 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    text = message.for_terminal() if isinstance(message, RecallWarning) else str(message)
+    text = (
+        message.for_terminal()
+        if isinstance(message, ModelWarning | RecallWarning)
+        else str(message)
+    )
     _print_line("warning: ", "bold yellow", text)
 
 
