@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
-    from vecsearch.query.results import Hit, Hits
+    from vecsearch.query.highlight import Highlight
+    from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.types import (
         AddResult,
@@ -101,7 +102,9 @@ __all__ = [
     "EmbedderMismatchError",
     "Failure",
     "FilterError",
+    "Highlight",
     "Hit",
+    "HitGroup",
     "Hits",
     "IdNotFoundError",
     "IndexAdvice",
@@ -149,7 +152,8 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
-    "vecsearch.query.results": ("Hit", "Hits"),
+    "vecsearch.query.highlight": ("Highlight",),
+    "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
     "vecsearch.types": (

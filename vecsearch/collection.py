@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -17,6 +19,7 @@ import pyarrow.compute as pc
 from vecsearch.common.arguments import (
     check_column_names,
     check_dim,
+    check_flag,
     check_k,
     check_keep_versions,
     check_min_score,
@@ -29,7 +32,7 @@ from vecsearch.common.arguments import (
     parse_bytes,
     parse_metric,
 )
-from vecsearch.common.deadline import limited, time_limit
+from vecsearch.common.deadline import at_most, limited, seconds_left, time_limit
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
@@ -41,6 +44,7 @@ from vecsearch.embedders.stored import Model, embeds_texts, entry_of
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
+    VecsearchError,
     VersionNotFoundError,
 )
 from vecsearch.evaluation.query_sample import (
@@ -63,15 +67,22 @@ from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.maintenance.refresh import refreshing
 from vecsearch.maintenance.sync import FolderSync, stored_digests
 from vecsearch.query.analogy import analogy_query
-from vecsearch.query.documents import document_vectors, documents_by_id
+from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.results import Hits, frame_of
+from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
+from vecsearch.query.facets import document_rows, facets
+from vecsearch.query.highlight import Question
+from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
+from vecsearch.query.request import Request, answers
+from vecsearch.query.results import Hits, asked, frame_of
 from vecsearch.query.searcher import Searcher
+from vecsearch.query.shape import OrderBy, check_shape, excluded_rows
 from vecsearch.query.torch_layer import torch_embedding
+from vecsearch.query.vectors import texts_of
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
-from vecsearch.storage.layout import SAMPLE_SETTING
+from vecsearch.storage.layout import AUTO_INDEX_SETTING, SAMPLE_SETTING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -105,9 +116,11 @@ from vecsearch.types import (
 if TYPE_CHECKING:
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.index.recipe import IndexRecipe
+    from vecsearch.index.updating import Indexed
     from vecsearch.maintenance.check import Damage
 
 T = TypeVar("T")
+C = TypeVar("C", DeleteResult, UpdateResult)
 Where: TypeAlias = "str | pc.Expression"
 Ids: TypeAlias = "Iterable[Id] | Id"
 LOCK_TIMEOUT = 60.0
@@ -128,6 +141,7 @@ def create(
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
+    auto_index: bool = True,
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
     json_columns: Sequence[str] | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
@@ -156,6 +170,8 @@ def create(
         keep_versions: How many older versions stay readable, 1 or more.
         sample_queries: How many queries to store as vectors, to measure recall with; see
             `Collection.sample_queries`.
+        auto_index: Whether changes index the rows they add before they return, once there are
+            20,000 rows or an index; see `Collection.add`. False: only `build_index` does.
         schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
             type ("int64", "string", "timestamp[us]", "json", ...). Columns that it does not name
             take their types from the first `add`.
@@ -183,6 +199,10 @@ def create(
     check_recall(recall)
     check_keep_versions(keep_versions)
     check_count(sample_queries)
+    check_flag("auto_index", auto_index)
+    settings: dict[str, Any] = {SAMPLE_SETTING: sample_queries} if sample_queries else {}
+    if not auto_index:
+        settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(metric)
     model = resolve_embedder(embedder) if embedder is not None else None
@@ -205,7 +225,7 @@ def create(
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
-        settings={SAMPLE_SETTING: sample_queries} if sample_queries else {},
+        settings=settings,
         columns=with_json(schema, json_columns),
     )
     with removed_on_error(root, []):
@@ -326,12 +346,18 @@ class Collection:
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,
         exclude: str | Sequence[str] = (),
+        auto_index: bool | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
 
         One call is one commit. An interrupted call resumes when it is repeated: texts that were
         embedded already are not embedded again.
+
+        Searches stay fast: new rows are indexed before the call returns, as a second commit. Few
+        new rows, up to 2,048 or a 16th of the index, wait for later ones; searches compare their
+        codes meanwhile. A collection without an index gets one when it has 20,000 rows, unless
+        exact search was asked for (`build_index("exact")`).
 
         Args:
             data: A pyarrow Table or reader, a pandas or polars frame, a list of dicts or of texts,
@@ -362,10 +388,13 @@ class Collection:
                 list). What is not given is found, or is as usual.
             exclude: Patterns of files in folders to leave out, written as in `.gitignore`, beside
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
+            auto_index: Whether to index the new rows before returning. False: leave it to
+                `build_index` or a later change. None: as `create` was told.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
-            How many documents were added, replaced and skipped, and what was left out.
+            How many documents were added, replaced and skipped, what was left out, and what was
+            indexed.
 
         Raises:
             InvalidInputError: The data is wrong; the message names file, line or row, and column.
@@ -382,10 +411,13 @@ class Collection:
         """
         choices = ("error", "skip", "replace", "update", "refresh")
         check_one_of("on_conflict", on_conflict, choices)
+        if auto_index is not None:
+            check_flag("auto_index", auto_index)
         reading = reading_options(on_error, encoding, csv, exclude)
         if on_conflict == "update":
             reading = noting_columns(reading)
-        return self._add(data, reading, on_conflict, id_column, text_column, progress)
+        columns = id_column, text_column
+        return self._add(data, reading, on_conflict, *columns, progress, auto_index)
 
     def _add(
         self,
@@ -395,6 +427,7 @@ class Collection:
         id_column: str | None = None,
         text_column: str | None = None,
         progress: bool | None = None,
+        auto_index: bool | None = None,
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -438,7 +471,15 @@ class Collection:
                 operation="upsert" if on_conflict == "update" else "add",
             )
         self.refresh()
-        return done
+        indexed = self._index_changes(auto_index, progress)
+        if indexed is None:
+            return done
+        return dataclasses.replace(
+            done,
+            version=indexed.version,
+            indexed_rows=indexed.rows,
+            index_bytes=indexed.bytes,
+        )
 
     def upsert(
         self,
@@ -448,6 +489,7 @@ class Collection:
         text_column: str | None = None,
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,
+        auto_index: bool | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents with new ids, and update those whose ids are there, as one commit.
@@ -458,8 +500,8 @@ class Collection:
         and JSON lines, a key that a row lacks is not given; a null is, and sets the column to
         null. A text that stays the same is not embedded again.
 
-        It is the same as `add(..., on_conflict="update")`. Updated documents are outside the index
-        until the next `build_index`; `update` of metadata leaves them in it.
+        It is the same as `add(..., on_conflict="update")`. Updated documents are indexed like new
+        ones; `update` of metadata leaves them in the index.
 
         Args:
             data: Data of any kind that `add` takes, with ids.
@@ -467,6 +509,7 @@ class Collection:
             text_column: As in `add`.
             encoding: As in `add`.
             csv: As in `add`.
+            auto_index: As in `add`.
             progress: As in `add`.
 
         Returns:
@@ -495,6 +538,7 @@ class Collection:
             text_column=text_column,
             encoding=encoding,
             csv=csv,
+            auto_index=auto_index,
             progress=progress,
         )
 
@@ -612,7 +656,8 @@ class Collection:
             with time_limit(check_timeout(timeout)):
                 return self.delete(ids, where=where, dry_run=dry_run)
         self._writable()
-        return self._changed(edit.delete(self._store, ids, where, dry_run=dry_run))
+        done = edit.delete(self._store, ids, where, dry_run=dry_run)
+        return self._with_index(done, dry_run=dry_run)
 
     def update(
         self,
@@ -680,7 +725,7 @@ class Collection:
         models = Models(lambda: self._model_of(manifest), lambda: self._splitting(manifest))
         with invalid_data():
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
-        return self._changed(done)
+        return self._with_index(done, dry_run=dry_run)
 
     def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
         """Add a metadata column.
@@ -1196,6 +1241,12 @@ class Collection:
         *,
         where: Where | None = None,
         ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
@@ -1212,6 +1263,15 @@ class Collection:
             ids: Only search documents with one of these ids: an id, or a list, set, numpy array,
                 Arrow array or Series of them. Ids that no document has are left out in silence.
                 With `where`, both must hold.
+            exclude: Leave out the documents with these ids.
+            min_score: The lowest score of a hit.
+            diversity: How much hits shall differ from each other, from 0 to 1 (maximal marginal
+                relevance, among the 100 best or 4 k). They come in the order of choice.
+            group_by: A column. k is then the number of groups, of hits with the same value in this
+                column; `Hits.groups` lists them. Each is filled if the data has enough for it.
+            group_size: How many hits a group has at most.
+            order_by: Sort the k hits by a column instead of by score: "year", "year desc", or
+                several in a list. Missing values come last, equal ones by score.
             recall: The mean recall to deliver at the least cost. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents, in a collection with a chunker.
@@ -1234,25 +1294,43 @@ class Collection:
             ('ship', 2021)
             >>> c.search("ship", ids=["bus", "boat", "plane"]).ids
             ['bus', 'boat']
+            >>> c.search("ship", exclude="ship", order_by="year desc").column("year")
+            [2003, 1999]
         """
-        if timeout is not None:
-            with time_limit(check_timeout(timeout)):
-                return self.search(
-                    query, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+        with at_most(timeout):
+            searcher = self._searching()
+            snapshot = searcher.snapshot
+            vector = self._encoder(snapshot.manifest).encode(query)
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+            )
+            request = Request(
+                searcher,
+                searcher.selector.select(where, ids),
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude),
+            )
+            hits = request.search(vector)
+            if self._monitor is not None:
+                self._monitor.note(
+                    searcher,
+                    vector[None],
+                    shape.k,
+                    request.selection,
+                    request.recall,
+                    exact=exact,
                 )
-        searcher = self._searching()
-        snapshot = searcher.snapshot
-        vector = self._encoder(snapshot.manifest).encode(query)
-        selection = searcher.selector.select(where, ids)
-        target = self._target(recall, snapshot)
-        k = check_k(k)
-        if passages or not snapshot.manifest.chunked:
-            found = searcher.search(vector, k, selection, target, exact)
-        else:
-            found = searcher.documents(vector, k, selection, target, exact)
-        if self._monitor is not None:
-            self._monitor.note(searcher, vector[None], k, selection, target, exact=exact)
-        return Hits(snapshot, found.positions, found.scores, found.plan)
+            hits.question = self._question(query, vector, snapshot.manifest)
+            return hits
 
     def search_batch(
         self,
@@ -1261,6 +1339,12 @@ class Collection:
         *,
         where: Where | Sequence[Where | None] | None = None,
         ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
@@ -1273,6 +1357,12 @@ class Collection:
             k: Maximum number of hits for each query.
             where: One filter for all queries, or a list with one for each (None: no filter).
             ids: The ids of documents to search, as in `search`, the same for all queries.
+            exclude: As in `search`, the same for all queries.
+            min_score: As in `search`.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
             recall: The mean recall to deliver. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents.
@@ -1293,31 +1383,46 @@ class Collection:
             >>> [hits.ids for hits in c.search_batch(["ship at sea", "bus in town"], k=1)]
             [['ship'], ['bus']]
         """
-        if timeout is not None:
-            with time_limit(check_timeout(timeout)):
-                return self.search_batch(
-                    queries, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+        with at_most(timeout):
+            searcher = self._searching()
+            snapshot = searcher.snapshot
+            vectors = self._encoder(snapshot.manifest).encode_many(queries)
+            wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
+            if len(wheres) != len(vectors):
+                raise InvalidInputError(
+                    f"{counted(len(wheres), 'filter')} for "
+                    f"{counted(len(vectors), 'query', 'queries')}: give one for all, or one a "
+                    "query"
                 )
-        searcher = self._searching()
-        snapshot = searcher.snapshot
-        vectors = self._encoder(snapshot.manifest).encode_many(queries)
-        wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
-        if len(wheres) != len(vectors):
-            raise InvalidInputError(
-                f"{counted(len(wheres), 'filter')} for "
-                f"{counted(len(vectors), 'query', 'queries')}: give one for all, or one a "
-                "query"
+            ids = None if ids is None else searcher.selector.as_ids(ids)
+            selections = [searcher.selector.select(item, ids) for item in wheres]
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
             )
-        ids = None if ids is None else searcher.selector.as_ids(ids)
-        selections = [searcher.selector.select(item, ids) for item in wheres]
-        k, target = check_k(k), self._target(recall, snapshot)
-        if passages or not snapshot.manifest.chunked:
-            found = searcher.batch(vectors, k, selections, target, exact)
-        else:
-            found = searcher.documents_batch(vectors, k, selections, target, exact)
-        if self._monitor is not None and len(vectors):
-            self._monitor.note(searcher, vectors, k, selections[0], target, exact=exact)
-        return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
+            request = Request(
+                searcher,
+                snapshot.live,
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude),
+            )
+            found = answers(vectors, request, selections)
+            if self._monitor is not None and len(vectors):
+                self._monitor.note(
+                    searcher, vectors, shape.k, selections[0], request.recall, exact=exact
+                )
+            texts = texts_of(queries) or [""] * len(found)
+            for hits, text, vector in zip(found, texts, vectors, strict=True):
+                hits.question = self._question(text, vector, snapshot.manifest)
+            return found
 
     def search_range(
         self,
@@ -1359,7 +1464,392 @@ class Collection:
         min_score = check_min_score(min_score, snapshot.manifest.metric)
         vector = self._encoder(snapshot.manifest).encode(query)
         found = searcher.within(vector, min_score, searcher.selector.select(where, ids))
-        return Hits(snapshot, found.positions, found.scores, found.plan)
+        hits = Hits(snapshot, found.positions, found.scores, found.plan)
+        hits.question = self._question(query, vector, snapshot.manifest)
+        return hits
+
+    def similar(
+        self,
+        id: Id,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Hits:
+        """The k documents most similar to a document, without itself.
+
+        A document of several passages is compared by the mean of their vectors, as `vector` gives
+        it.
+
+        Args:
+            id: The document's id.
+            k: As in `search`.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: Ids of documents to leave out beside it.
+            min_score: As in `search`.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            timeout: As in `search`.
+
+        Raises:
+            IdNotFoundError: No document has the id.
+            InvalidInputError: An argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
+
+        Example:
+            >>> c.similar("ship").ids
+            ['boat', 'bus']
+        """
+        return self.recommend(
+            [{"id": id}],
+            k=k,
+            where=where,
+            ids=ids,
+            exclude=exclude,
+            min_score=min_score,
+            diversity=diversity,
+            group_by=group_by,
+            group_size=group_size,
+            order_by=order_by,
+            recall=recall,
+            exact=exact,
+            passages=passages,
+            timeout=timeout,
+        )
+
+    def recommend(
+        self,
+        positive: Any = None,
+        negative: Any = None,
+        *,
+        history: Iterable[Any] | None = None,
+        strategy: Literal["average", "best_score", "sum_scores"] = "average",
+        k: int = 10,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        exclude_seen: bool = True,
+        half_life: float = HALF_LIFE,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Hits:
+        """The k documents that examples speak for: more like these, less like those.
+
+        Args:
+            positive: What is wanted: ids, texts or vectors, one or several. A str is an id if a
+                document has it, or else a text; {"id": ...}, {"text": ...} or {"vector": ...}
+                says which is meant.
+            negative: What is not wanted, in the same way.
+            history: What a user had: ids, or tuples (id, weight) or (id, weight, age). A weight is
+                1 unless given, and halves with every `half_life` of age. Weights below 0 speak
+                against a document.
+            strategy: "average": the score with the mean of the positives, moved away from the mean
+                of the negatives. "best_score": the best score with a positive; it is minus the
+                square of the best score with a negative, where that is no less. "sum_scores": the
+                sum of the scores with positives less those with negatives.
+            k: How many documents to return.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: Ids of documents to leave out.
+            exclude_seen: Leave out the documents of the examples and of the history.
+            half_life: The age at which a weight has halved, in the same unit.
+            min_score: The lowest score of a hit, as the strategy gives it.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            timeout: As in `search`.
+
+        Returns:
+            Hits, best first; `plan` says whether every row was scored.
+
+        Raises:
+            IdNotFoundError: No document has the id of an example.
+            InvalidInputError: An argument is wrong, there is no example, or they cancel out.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.recommend(["boat", "a trip on the water"], negative="bus").ids
+            ['ship']
+            >>> c.recommend(history=[("boat", 1.0, 400), ("bus", 2.0)], half_life=365).ids
+            ['ship']
+        """
+        with at_most(timeout):
+            check_one_of("strategy", strategy, STRATEGIES)
+            snapshot = self._snapshot
+            reader = ExampleReader(snapshot, self._encoder(snapshot.manifest))
+            wanted, unwanted, seen = read_examples(reader, positive, negative, history, half_life)
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+                scores=strategy == "average",
+            )
+            request = Request(
+                self._searching(),
+                self._searching().selector.select(where, ids),
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
+            )
+            return request.answer(recommendation(strategy, wanted, unwanted, request))
+
+    def discover(
+        self,
+        target: Any = None,
+        context: Iterable[tuple[Any, Any]] = (),
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        exclude_seen: bool = True,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Hits:
+        """The k documents that lie on the right side of pairs of examples. Every row is scored.
+
+        With a target, documents are ranked by how many more pairs they are on the positive side of
+        than on the negative one, then by their similarity to the target (the part of the score
+        between 0 and 1). Without, by how far they are on the wrong side of pairs: 0 at best.
+
+        Args:
+            target: What to look for: an id, a text or a vector.
+            context: Pairs of a positive and a negative example, each an id, a text or a vector.
+            k: How many documents to return.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: Ids of documents to leave out.
+            exclude_seen: Leave out the documents of target and pairs.
+            min_score: The lowest score of a hit.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            passages: As in `search`.
+            timeout: As in `search`.
+
+        Raises:
+            IdNotFoundError: No document has the id of an example.
+            InvalidInputError: An argument is wrong, or there is neither target nor context.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.discover("a trip", context=[("boat", "bus")]).ids
+            ['ship']
+        """
+        with at_most(timeout):
+            snapshot = self._snapshot
+            reader = ExampleReader(snapshot, self._encoder(snapshot.manifest))
+            goal, wanted, unwanted, seen = read_context(reader, target, context)
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+                scores=False,
+            )
+            request = Request(
+                self._searching(),
+                self._searching().selector.select(where, ids),
+                1.0,
+                True,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
+            )
+            return request.answer(discovery(goal, wanted, unwanted, request))
+
+    def pages(
+        self,
+        query: Any,
+        size: int = 20,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Iterator[Hits]:
+        """All documents that match, in pages, best first. None comes twice and none is left out.
+
+        All pages are of the version that was open at the call. Later pages are searched for when
+        they are asked for. What an approximate search missed comes on a later page.
+
+        Args:
+            query: As in `search`.
+            size: Hits of a page; with `group_by` groups of a page.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: As in `search`.
+            min_score: The lowest score of a hit; pages end there.
+            group_by: As in `search`: each page has the next best groups.
+            group_size: As in `search`.
+            order_by: As in `search`, but all matches are in this order; it needs `min_score`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            timeout: Seconds from the call until the last page is asked for. None: no limit.
+
+        Returns:
+            An iterator of Hits. Their ranks go on from page to page.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`, here or at a page.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> [page.ids for page in c.pages("ship", size=2)]
+            [['ship', 'bus'], ['boat']]
+        """
+        with at_most(timeout) as deadline:
+            snapshot = self._snapshot
+            shape = check_shape(
+                snapshot,
+                1,
+                min_score=min_score,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+            )
+            request = Request(
+                self._searching(),
+                self._searching().selector.select(where, ids),
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude),
+            )
+            vector = self._encoder(snapshot.manifest).encode(query)
+            question = self._question(query, vector, snapshot.manifest)
+            found = asked(request.pages(request.by_vector(vector), size), question)
+            return found if deadline is None else limited(found, deadline)
+
+    def facets(
+        self,
+        columns: Sequence[str] | str,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        query: Any = None,
+        min_score: float | None = None,
+        bins: Any = None,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> dict[str, pa.Table]:
+        """How many documents have each value of some columns, over all that match.
+
+        Args:
+            columns: The columns. Each value of a list counts, once for a document.
+            where: A filter, as in `search`. With a chunker and without a query, a filter on the
+                text sees whole documents.
+            ids: As in `search`.
+            exclude: As in `search`.
+            query: Count only documents that score at least `min_score` with this text or vector.
+            min_score: The lowest score; a query needs it, for every document has some score.
+            bins: Count ranges of values instead: a number of equal bins, a list of edges, or for
+                dates "year", "quarter", "month", "week", "day", "hour", "minute" or "second". A
+                dict gives columns bins of their own.
+            passages: Count passages instead of documents, in a collection with a chunker.
+            timeout: As in `search`.
+
+        Returns:
+            For each column a pyarrow Table of `value` and `count`, most frequent first, then by
+            value. Missing values count as null. With bins, by value, with the upper edge as `end`;
+            the last of numbered bins has both its edges.
+
+        Raises:
+            InvalidInputError: A column does not exist, or an argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.facets("year", where="year > 2000")["year"].to_pydict()
+            {'value': [2003, 2021], 'count': [1, 1]}
+            >>> c.facets("year", bins=[1990, 2000, 2030])["year"]["count"].to_pylist()
+            [1, 2]
+        """
+        with at_most(timeout):
+            searcher = self._searching()
+            snapshot = searcher.snapshot
+            if (query is None) != (min_score is None):
+                raise InvalidInputError(
+                    "facets of a query need min_score, which says what matches, and min_score a "
+                    "query",
+                    hint="give query= and min_score=, or neither",
+                    command_hint="give --query and --min-score, or neither",
+                )
+            if query is None:
+                choose = searcher.selector.select
+                if not passages:
+                    choose = searcher.selector.select_documents
+                rows = choose(where, ids).rows
+            else:
+                lowest = check_min_score(min_score, snapshot.manifest.metric)
+                selection = searcher.selector.select(where, ids)
+                vector = self._encoder(snapshot.manifest).encode(query)
+                rows = np.sort(searcher.within(vector, lowest, selection).positions)
+            excluded = excluded_rows(snapshot, exclude)
+            if excluded is not None:
+                rows = rows[~np.isin(rows, excluded)]
+            rows = rows if passages else document_rows(snapshot, rows)
+            return facets(snapshot, rows, columns, bins)
 
     def measure_recall(
         self,
@@ -1548,7 +2038,7 @@ class Collection:
 
         Example:
             >>> print(c.plan(where="year > 2000"))
-            exact search over 2 rows: there is no index
+            exact search over 2 rows (an index pays from 4,096 rows on)
         """
         searcher = self._searching()
         selection = searcher.selector.select(where, ids)
@@ -1569,6 +2059,14 @@ class Collection:
             encoder = QueryEncoder(manifest, self._model_of(manifest))
             self._last_encoder = encoder
         return encoder
+
+    def _question(
+        self, query: Any, vector: npt.NDArray[np.float32], manifest: Manifest
+    ) -> Question:
+        """What a search was for, with which its hits say what they have in common with it."""
+        text = query if isinstance(query, str) else ""
+        model = self._model_of(manifest) if manifest.text_columns else None
+        return Question(text, vector, model, manifest.metric)
 
     def _questions(
         self, queries: Any, manifest: Manifest
@@ -1612,6 +2110,36 @@ class Collection:
             [{'year': 2021}, None]
         """
         return documents_by_id(self._snapshot, ids, columns)
+
+    def head(
+        self,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """The first documents, whole, in the order in which they were added.
+
+        Args:
+            k: Maximum number of documents.
+            where: A filter. With a chunker, a filter on the text sees whole documents here.
+            ids: Only documents with one of these ids, as in `search`.
+            columns: Columns to return. None: all but the vector.
+
+        Returns:
+            A dict for each document.
+
+        Raises:
+            InvalidInputError: A column does not exist, or an id has the wrong type.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.head(1, columns=["id", "year"])
+            [{'id': 'boat', 'year': 1999}]
+        """
+        selection = self._searching().selector.select_documents(where, ids)
+        return first_documents(self._snapshot, selection, check_k(k), columns)
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of a document, or of a text as a query.
@@ -2000,7 +2528,9 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed", hint="open it again with vecsearch.open"
+                f"the collection {self.path} was closed",
+                hint="open it again with vecsearch.open",
+                command_hint="run the command again",
             )
         return searcher
 
@@ -2014,6 +2544,8 @@ class Collection:
             raise InvalidInputError(
                 f"the collection was opened at version {self._pinned}, which is history",
                 hint=f"open it without version= to change it, or rollback({self._pinned}) there",
+                command_hint="leave --version out to change it, or make that version the latest "
+                f"with `vecsearch rollback {self.path} {self._pinned}`",
             )
         return self._snapshot
 
@@ -2028,6 +2560,40 @@ class Collection:
         """Pass on a result after reading the version that was committed."""
         self.refresh()
         return result
+
+    def _with_index(self, result: C, *, dry_run: bool) -> C:
+        """The result of a change, after what it left outside the indexes was indexed."""
+        self.refresh()
+        indexed = None if dry_run else self._index_changes(None, None)
+        if indexed is None:
+            return result
+        return dataclasses.replace(result, version=indexed.version)
+
+    def _index_changes(self, wanted: bool | None, progress: bool | None) -> Indexed | None:
+        """Index what a change left outside the indexes, unless that is not wanted.
+
+        The change is committed, so an error here is a warning. With a time limit nothing is
+        indexed: that is left to a later change.
+        """
+        from vecsearch.index.updating import index_changes, indexes_changes
+
+        if wanted is None:
+            wanted = indexes_changes(self._snapshot.manifest)
+        if not wanted or seconds_left() is not None:
+            return None
+        try:
+            indexed = index_changes(self._store, self._snapshot, progress)
+        except (VecsearchError, OSError) as error:
+            warnings.warn(
+                f"the change was committed, but its rows were not indexed: {error}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return None
+        if indexed is None:
+            return None
+        trim_heap()
+        return self._changed(indexed)
 
     def _splitting(self, manifest: Manifest) -> Splitting | None:
         """How texts are split into passages; None without a chunker."""

@@ -7,22 +7,56 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vecsearch.cli import complete
+
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
 DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
 
+# Panels of the list of commands, and what is in each.
+START, DOCUMENTS, QUALITY = "Start", "Documents", "Quality"
+INDEX, MODELS, SAFETY = "Index", "Models", "Safety"
+
+
+def examples(*lines: str) -> str:
+    """Examples for the end of a command's help."""
+    return "\n\n".join(["Examples:", *(line.replace("[", "\\[") for line in lines)])
+
+
 Folder = Annotated[
-    Path, typer.Argument(metavar="COLLECTION", help="The collection's folder.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="COLLECTION",
+        help="The collection's folder.",
+        show_default=False,
+        autocompletion=complete.collections,
+    ),
 ]
 Version = Annotated[
     int | None,
-    typer.Option("--version", help="Read an older version of the collection."),
+    typer.Option("--version", metavar="NUMBER", help="Read an older version of the collection."),
 ]
 Where = Annotated[
-    str | None, typer.Option(help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\".")
+    str | None,
+    typer.Option(
+        metavar="FILTER", help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\"."
+    ),
 ]
-Columns = Annotated[str | None, typer.Option(help="Columns, separated by commas.")]
+Limit = Annotated[
+    int, typer.Option("-k", "--limit", metavar="NUMBER", help="How many documents to find.")
+]
+RowLimit = Annotated[
+    int, typer.Option("-k", "--limit", metavar="NUMBER", help="How many rows to find.")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help="Columns, separated by commas.",
+        autocompletion=complete.columns,
+    ),
+]
 OneId = Annotated[
     list[str] | None,
     typer.Option("--id", metavar="ID", help="Only documents with this id. Repeatable."),
@@ -31,11 +65,31 @@ IdsFile = Annotated[
     Path | None,
     typer.Option(
         "--ids",
+        metavar="FILE",
         exists=True,
         dir_okay=False,
         help="Only documents whose ids a file has, by line.",
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="ID", help="Leave out this document. Repeatable."),
+]
+MinScore = Annotated[float | None, typer.Option(help="The lowest score of a hit.")]
+Diversity = Annotated[
+    float, typer.Option(help="How much hits shall differ from each other, 0 to 1.")
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Group hits by a column; -k is the number of groups."),
+]
+GroupSize = Annotated[int, typer.Option(help="How many hits a group has at most.")]
+OrderBy = Annotated[
+    list[str] | None,
+    typer.Option(help='Sort the hits by a column, such as "year desc". Repeatable.'),
+]
+Passages = Annotated[bool, typer.Option("--passages", help="Find passages, not whole documents.")]
+ShowPlan = Annotated[bool, typer.Option("--plan", help="Explain how the search was done.")]
 Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Give up after this time. Default: never.")
 ]
@@ -44,25 +98,35 @@ DryRun = Annotated[
 ]
 Recall = Annotated[
     float | None,
-    typer.Option(help="Share of the exact answer to deliver. Default: the collection's target."),
+    typer.Option(
+        metavar="SHARE",
+        help="Share of the exact answer to deliver. Default: the collection's target.",
+    ),
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Score every row (recall 1).")]
 Queries = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
         help='File of queries to measure with, or "sampled" for stored ones. '
-        "Default: rows of the collection."
+        "Default: rows of the collection.",
     ),
 ]
 JudgedQueries = Annotated[
     Path | None,
-    typer.Option(help='Queries: .jsonl as in BEIR, or lines of "id<tab>text".'),
+    typer.Option(metavar="FILE", help='Queries: .jsonl as in BEIR, or lines of "id<tab>text".'),
 ]
 Qrels = Annotated[
     Path | None,
-    typer.Option(help="Relevance judgments: .tsv as in BEIR, or TREC's four columns."),
+    typer.Option(
+        metavar="FILE", help="Relevance judgments: .tsv as in BEIR, or TREC's four columns."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Answer in CSV, one line for each document.")]
+Table = Annotated[
+    bool, typer.Option("--table", help="Answer in a table, one line for each document.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -88,6 +152,13 @@ def ids_of(
     if info.columns[info.id_column] != "int64":
         return [*named]
     return [int(text) if text.lstrip("-").isdecimal() else text for text in named]
+
+
+def id_of(collection: Collection, text: str) -> int | str:
+    """An id as the collection has it."""
+    found = ids_of(collection, [text], None)
+    assert found is not None
+    return found[0]
 
 
 def open_for(folder: Path, version: int | None = None) -> Collection:

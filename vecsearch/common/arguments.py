@@ -126,12 +126,21 @@ def check_share(name: str, value: Any, *, such_as: float) -> float:
     return number
 
 
+def check_within(name: str, value: Any, least: float, most: float) -> float:
+    """An argument that is a number from `least` to `most`."""
+    number = _as_float(value)
+    if not least <= number <= most:
+        bounds = f" from {least:g} to {most:g}" if math.isfinite(most) else ""
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be a number{bounds}")
+    return number
+
+
 def check_timeout(seconds: Any) -> float:
     """A time limit in seconds, above 0."""
     number = _as_float(seconds)
     if not number > 0:
         raise InvalidInputError(
-            f"timeout is {shown(seconds)}; it must be a number of seconds above 0, or None"
+            f"timeout is {shown(seconds)}; it must be a number of seconds above 0"
         )
     return number
 
@@ -162,6 +171,7 @@ def check_min_score(score: Any, metric: Metric) -> float:
             f"min_score is {shown(score)}, but an l2 score is a negative squared distance, "
             "at most 0",
             hint="for all rows within distance r give min_score=-r * r",
+            command_hint="for all rows within distance r give -r * r",
         )
     return number
 
@@ -173,6 +183,12 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise InvalidInputError(
             f"{name} is {shown(value)}; it must be {', '.join(words[:-1])} or {words[-1]}"
         )
+
+
+def check_flag(name: str, value: object) -> None:
+    """An argument that must be True or False."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be True or False")
 
 
 def check_dim(dim: Any, largest: int) -> int:
