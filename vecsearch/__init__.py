@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.fork import importing
 
 if TYPE_CHECKING:
-    from vecsearch.collection import Collection, create
+    from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
+    from vecsearch.collection import Collection, create, open_or_create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         ModelWarning,
         OperationTimeoutError,
+        QueryError,
         RecallWarning,
         RecipeError,
         StorageError,
@@ -52,9 +54,11 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
+    from vecsearch.query.fusion import Fusion
     from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
+    from vecsearch.text.analyzer import Analyzer
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -82,6 +86,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddResult",
+    "Analyzer",
     "BuildResult",
     "CallError",
     "Chunker",
@@ -102,6 +107,7 @@ __all__ = [
     "EmbedderMismatchError",
     "Failure",
     "FilterError",
+    "Fusion",
     "Highlight",
     "Hit",
     "HitGroup",
@@ -120,12 +126,16 @@ __all__ = [
     "ModelWarning",
     "OperationTimeoutError",
     "Plan",
+    "QueryError",
     "ReadReport",
     "RecallReport",
     "RecallWarning",
     "RecipeError",
     "ReembedResult",
     "RegionRecall",
+    "RemoteCollection",
+    "RemoteHit",
+    "RemoteHits",
     "Repair",
     "SkippedFile",
     "Span",
@@ -136,26 +146,31 @@ __all__ = [
     "VersionInfo",
     "VersionNotFoundError",
     "analogy",
+    "connect",
     "create",
     "models",
     "open",
+    "open_or_create",
     "repair",
     "restore",
 ]
 
 _MODULES = {
+    "vecsearch.client": ("RemoteCollection", "RemoteHit", "RemoteHits", "connect"),
     "vecsearch.query.analogy": ("analogy",),
     "vecsearch.ingest.chunking": ("Chunker",),
-    "vecsearch.collection": ("Collection", "create", "open"),
+    "vecsearch.collection": ("Collection", "create", "open_or_create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
+    "vecsearch.text.analyzer": ("Analyzer",),
     "vecsearch.types": (
         "AddResult",
         "BuildResult",

@@ -884,7 +884,8 @@ class Plan(Shown):
     Attributes:
         method: "exact" (score every matching row), "index" (the index proposes candidates, which
             are scored by their true vectors), "scan" (as "index", but the candidates come from
-            comparing the compressed codes of all matching rows) or "empty" (no row matches).
+            comparing the compressed codes of all matching rows), "empty" (no row matches), "text"
+            (by words) or "hybrid" (by words and vectors).
         reason: Why this method, in words.
         rows: Rows that match the filter.
         expected_recall: Calibrated recall, a lower confidence bound; 1.0 for exact search.
@@ -907,7 +908,7 @@ class Plan(Shown):
         exact search over 2 rows (an index pays from 4,096 rows on)
     """
 
-    method: Literal["exact", "index", "scan", "empty"]
+    method: Literal["exact", "index", "scan", "empty", "text", "hybrid"]
     reason: str
     rows: int
     expected_recall: float = 1.0
@@ -946,6 +947,8 @@ class Plan(Shown):
             return "nothing to search"
         if self.method == "exact":
             return f"exact search over {rows}"
+        if self.method in ("text", "hybrid"):
+            return f"{'search by words' if self.method == 'text' else 'hybrid search'} over {rows}"
         candidates = counted(self.depth, "candidate")
         if self.method == "scan":
             return f"scan of the codes of {rows} ({candidates})"
