@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from test_cli import Answer
 
-from tests.cli.test_cli import Answer
 from vecsearch.cli.language import fitting_model, is_foreign
 from vecsearch.cli.options import DEFAULT_EMBEDDER
 from vecsearch.embedders import catalog

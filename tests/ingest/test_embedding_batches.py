@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_auto_chunker import MINUTES, Counts, FewWords, tokens
 
 import vecsearch as vs
-from tests.ingest.test_auto_chunker import MINUTES, Counts, FewWords, tokens
 from vecsearch.embedders.toy import ToyEmbedder
 from vecsearch.ingest import embedding, vector_cache
 
