@@ -484,7 +484,7 @@ class Collection:
             idempotency_key: A name of this add, such as a UUID. If one with this name was committed
                 already, nothing is done, and its result is returned: so an add may be sent again
                 when its answer was lost. The names of the last 100 such adds are kept.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             How many documents were added, replaced and skipped, what was left out, and what was
@@ -916,7 +916,7 @@ class Collection:
             analyzer: What makes words of texts: a language, whose endings are cut off, or an
                 `Analyzer`. None: the default, which knows English endings and reads Chinese,
                 Japanese and Korean by pairs of characters.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             The version that was committed.
@@ -969,7 +969,7 @@ class Collection:
                 out of the index while it is measured.
             seed: Seed of the held-out rows and of the build.
             threads: Threads to use. None: all cores.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             What was built, and the recall it was measured to reach.
@@ -1034,7 +1034,7 @@ class Collection:
             k: Number of hits of each search.
             queries: Queries to measure with, as in `build_index`.
             seed: Seed of the held-out rows and of the builds.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             A report that can be written as JSON.
@@ -1228,7 +1228,7 @@ class Collection:
 
         Args:
             embedder: The new model's name, or an `Embedder`.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             How many documents there are, and how many passages were embedded.
@@ -1281,7 +1281,7 @@ class Collection:
             qrels: Relevance judgments: a file, or query id -> document id -> grade. None: no nDCG.
             n_queries: Number of rows to hold out.
             seed: Seed of the choice of rows.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             One point for each method and dimension.
@@ -1335,7 +1335,7 @@ class Collection:
             dim: Its dimension, from 1 to one less than the current one.
             method: "pca" (principal component analysis) or "truncate" (keep the first numbers).
             seed: Seed of the rows that PCA is fitted on.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             The new collection.

@@ -67,7 +67,8 @@ def ingest(
     embedder: Annotated[
         str | None,
         typer.Option(
-            help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER} (English); for texts in other scripts a multilingual one that is installed."
+            help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER} (English); for "
+            "texts in other scripts a multilingual one that is installed."
         ),
     ] = None,
     dim: Annotated[
