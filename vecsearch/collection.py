@@ -77,7 +77,6 @@ from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
 from vecsearch.query.modes import (
     Asked,
-    Mode,
     ModeSearch,
     filters_for,
     only_one,
@@ -117,6 +116,7 @@ from vecsearch.types import (
     Id,
     IndexAdvice,
     Metric,
+    Mode,
     OnConflict,
     OnError,
     Plan,
