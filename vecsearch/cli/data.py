@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vecsearch.cli import complete
+from vecsearch.cli.language import fitting_model
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
@@ -65,7 +66,10 @@ def ingest(
     folder: Folder,
     embedder: Annotated[
         str | None,
-        typer.Option(help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER}."),
+        typer.Option(
+            help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER} (English); for "
+            "texts in other scripts a multilingual one that is installed."
+        ),
     ] = None,
     dim: Annotated[
         int | None, typer.Option(help="New collection of ready-made vectors: their dimension.")
@@ -180,6 +184,7 @@ def ingest(
                 id_column,
                 text_column,
                 auto_index is not False,
+                default=lambda: fitting_model(paths, text_column or ()),
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -443,10 +448,12 @@ def open_or_create(
     id_column: str | None,
     text_columns: list[str] | None,
     auto_index: bool = True,
+    default: Callable[[], str] = lambda: DEFAULT_EMBEDDER,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
-    A new one takes `width` numbers a vector, without an embedder, unless it is None.
+    A new one takes `width` numbers a vector, without an embedder, unless it is None. `default`
+    chooses the model of a new one if none was named.
     Also returns whether it is new.
     """
     from vecsearch.collection import create, open_collection
@@ -457,7 +464,7 @@ def open_or_create(
         collection = open_collection(folder, embedder=embedder)
     except CollectionNotFoundError:
         dim = width if width is not None else dim
-        model = embedder or (DEFAULT_EMBEDDER if dim is None else None)
+        model = embedder or (default() if dim is None else None)
         new = create(
             folder,
             embedder=model,

@@ -13,6 +13,7 @@ from vecsearch.common.fork import Lock
 from vecsearch.common.kinds import is_encodable
 from vecsearch.common.show import cut, shown
 from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.catalog import multilingual_here
 from vecsearch.embedders.network import SWITCH, this_machine_only
 from vecsearch.embedders.projected import ReducedEmbedder
 from vecsearch.embedders.registry import resolve_embedder
@@ -85,6 +86,10 @@ class Model:
         if self._ready is not None or self.entry.files:
             return self.embedder
         return self._given or self.entry.spec
+
+    def multilingual(self) -> list[str]:
+        """Names of models of several languages that are on this machine, best first."""
+        return [model.name for model in multilingual_here()]
 
     def _stored(self) -> Embedder:
         """The model that the manifest names: the copy in the collection, or found by its name."""
