@@ -34,7 +34,8 @@ PANEL = "Documents"
 DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
     ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
-    ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss."
+    ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss. Other stores: chroma:PATH, "
+    "lancedb:PATH, qdrant:PATH, with ::NAME where they hold several collections."
 )
 Exclude = Annotated[
     list[str] | None,
@@ -272,6 +273,7 @@ def update(
 
 def _paths(data: Sequence[str]) -> list[os.PathLike[str]]:
     """The sources of a command line: files, folders, addresses, standard input."""
+    from vecsearch.ingest.sources.stores import OtherStore, is_store
     from vecsearch.ingest.sources.web import SCHEMES, StandardInput, WebAddress
 
     if data.count("-") > 1:
@@ -280,6 +282,8 @@ def _paths(data: Sequence[str]) -> list[os.PathLike[str]]:
     for name in data:
         if name == "-":
             found.append(StandardInput(sys.stdin.buffer))
+        elif is_store(name):
+            found.append(OtherStore(name))
         elif name.startswith(SCHEMES):
             found.append(WebAddress(name))
         elif not (inside := Path(name.partition("::")[0])).exists() and not Path(name).exists():
@@ -458,10 +462,15 @@ def _ids_and_vectors(
     from vecsearch.ingest.sources import open_source
     from vecsearch.ingest.sources.reading import reading_options
     from vecsearch.ingest.sources.registry import TABLES, suffix_of
+    from vecsearch.ingest.sources.stores import OtherStore
     from vecsearch.ingest.vector_column import vector_width
     from vecsearch.types import ID, VECTOR
 
-    data = [path for path in data if isinstance(path, Path) and suffix_of(path) in TABLES]
+    data = [
+        path
+        for path in data
+        if isinstance(path, OtherStore) or (isinstance(path, Path) and suffix_of(path) in TABLES)
+    ]
     if not data:
         return True, None
     try:

@@ -72,6 +72,8 @@ def bench(
     with reporting(debug), open_for(folder) as collection:
         from vecsearch.evaluation.bench import RECIPES, table, write_json, write_plot
 
+        if output is not None:  # before minutes of measuring
+            output.parent.mkdir(parents=True, exist_ok=True)
         report = collection.bench(
             recipes or list(RECIPES),
             k=k,
