@@ -17,6 +17,7 @@ from vecsearch.ingest.sources.encoding import refuse_gzip
 from vecsearch.ingest.sources.reading import Reading
 from vecsearch.ingest.sources.values import unmixed
 
+MAX_SHEET = 256 * 2**20  # bytes of a sheet, which is read row by row
 MAX_CELLS = 20_000_000  # of a workbook, empty ones between others included
 
 
@@ -28,7 +29,7 @@ def read_xlsx(file: SourceFile) -> Part:
     """
     refuse_gzip(file.path, file.name, "unpack it")
     openpyxl = require("openpyxl", "openpyxl", EXTRA, "Reading Excel files")
-    open_zip(file).close()
+    open_zip(file, MAX_SHEET).close()
     try:
         book = openpyxl.load_workbook(file.path, read_only=True, data_only=True)
         try:
