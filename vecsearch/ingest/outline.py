@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -90,7 +91,9 @@ def _python_cuts(code: str, depth: int) -> list[int] | None:
         return None
     lines = _line_starts(code)
     try:
-        body = ast.parse(_without_indentation(code)).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes such as "\\d" in the code of others
+            body = ast.parse(_without_indentation(code)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if depth:
