@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
-    from vecsearch.query.results import Hit, Hits
+    from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.types import (
         AddResult,
@@ -101,6 +101,7 @@ __all__ = [
     "Failure",
     "FilterError",
     "Hit",
+    "HitGroup",
     "Hits",
     "IdNotFoundError",
     "IndexAdvice",
@@ -147,7 +148,7 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
-    "vecsearch.query.results": ("Hit", "Hits"),
+    "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
     "vecsearch.types": (

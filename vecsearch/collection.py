@@ -29,7 +29,7 @@ from vecsearch.common.arguments import (
     parse_bytes,
     parse_metric,
 )
-from vecsearch.common.deadline import limited, time_limit
+from vecsearch.common.deadline import at_most, limited, time_limit
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
@@ -53,9 +53,11 @@ from vecsearch.evaluation.search_monitor import SearchMonitor, search_monitor
 from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
-from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
+from vecsearch.ingest.auto import AutoChunker
+from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
+from vecsearch.ingest.splitting import Splitting
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.maintenance.refresh import refreshing
@@ -63,8 +65,13 @@ from vecsearch.maintenance.sync import FolderSync, stored_digests
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id
 from vecsearch.query.encode import QueryEncoder
+from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
+from vecsearch.query.facets import document_rows, facets
+from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
+from vecsearch.query.request import Request, answers
 from vecsearch.query.results import Hits, frame_of
 from vecsearch.query.searcher import Searcher
+from vecsearch.query.shape import OrderBy, check_shape, excluded_rows
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
@@ -122,7 +129,7 @@ def create(
     id_column: str | None = None,
     text_column: str | None = None,
     text_columns: Sequence[str] | None = None,
-    chunker: Any = None,
+    chunker: Any = "auto",
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
@@ -146,7 +153,9 @@ def create(
         text_columns: Several columns to embed, such as ["title", "text"], instead of `text_column`.
             Their texts are joined by an empty line, leaving out blank ones; with a chunker, each is
             split for itself. Texts without a column name go to the last one.
-        chunker: How long texts are split into passages: True, a maximum number of characters, a
+        chunker: How long texts are split into passages. "auto" splits what is longer than the model
+            reads, or represents well, at headings, paragraphs and sentences; shorter texts, and
+            rows that bring their own vector, stay as they are. Or a maximum number of characters, a
             `Chunker`, or a function from a text to passages. None: one vector for each document.
         recall: The recall that searches deliver by default, above 0 and at most 1.
         keep_versions: How many older versions stay readable, 1 or more.
@@ -184,6 +193,8 @@ def create(
     model = resolve_embedder(embedder) if embedder is not None else None
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
+    if isinstance(splitter, AutoChunker) and not has_texts:
+        splitter = None
     if splitter is not None and not has_texts:
         raise InvalidInputError(
             "a chunker splits texts, so it needs an embedder",
@@ -422,7 +433,7 @@ class Collection:
                 source.batches,
                 on_conflict=on_conflict,
                 embedder=self._model_of(manifest),
-                split=self._splitter(manifest),
+                split=self._splitting(manifest),
                 id_column=id_column,
                 text_column=text_column,
                 progress=advance,
@@ -671,7 +682,7 @@ class Collection:
                 return self.update(where, values, ids=ids, dry_run=dry_run)
         self._writable()
         manifest = self.refresh()._snapshot.manifest
-        models = Models(lambda: self._model_of(manifest), lambda: self._splitter(manifest))
+        models = Models(lambda: self._model_of(manifest), lambda: self._splitting(manifest))
         with invalid_data():
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
         return self._changed(done)
@@ -1190,6 +1201,12 @@ class Collection:
         *,
         where: Where | None = None,
         ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
@@ -1206,6 +1223,15 @@ class Collection:
             ids: Only search documents with one of these ids: an id, or a list, set, numpy array,
                 Arrow array or Series of them. Ids that no document has are left out in silence.
                 With `where`, both must hold.
+            exclude: Leave out the documents with these ids.
+            min_score: The lowest score of a hit.
+            diversity: How much hits shall differ from each other, from 0 to 1 (maximal marginal
+                relevance, among the 100 best or 4 k). They come in the order of choice.
+            group_by: A column. k is then the number of groups, of hits with the same value in this
+                column; `Hits.groups` lists them. Each is filled if the data has enough for it.
+            group_size: How many hits a group has at most.
+            order_by: Sort the k hits by a column instead of by score: "year", "year desc", or
+                several in a list. Missing values come last, equal ones by score.
             recall: The mean recall to deliver at the least cost. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents, in a collection with a chunker.
@@ -1228,25 +1254,42 @@ class Collection:
             ('ship', 2021)
             >>> c.search("ship", ids=["bus", "boat", "plane"]).ids
             ['bus', 'boat']
+            >>> c.search("ship", exclude="ship", order_by="year desc").column("year")
+            [2003, 1999]
         """
-        if timeout is not None:
-            with time_limit(check_timeout(timeout)):
-                return self.search(
-                    query, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+        with at_most(timeout):
+            searcher = self._searching()
+            snapshot = searcher.snapshot
+            vector = self._encoder(snapshot.manifest).encode(query)
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+            )
+            request = Request(
+                searcher,
+                searcher.selector.select(where, ids),
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude),
+            )
+            hits = request.search(vector)
+            if self._monitor is not None:
+                self._monitor.note(
+                    searcher,
+                    vector[None],
+                    shape.k,
+                    request.selection,
+                    request.recall,
+                    exact=exact,
                 )
-        searcher = self._searching()
-        snapshot = searcher.snapshot
-        vector = self._encoder(snapshot.manifest).encode(query)
-        selection = searcher.selector.select(where, ids)
-        target = self._target(recall, snapshot)
-        k = check_k(k)
-        if passages or not snapshot.manifest.chunked:
-            found = searcher.search(vector, k, selection, target, exact)
-        else:
-            found = searcher.documents(vector, k, selection, target, exact)
-        if self._monitor is not None:
-            self._monitor.note(searcher, vector[None], k, selection, target, exact=exact)
-        return Hits(snapshot, found.positions, found.scores, found.plan)
+            return hits
 
     def search_batch(
         self,
@@ -1255,6 +1298,12 @@ class Collection:
         *,
         where: Where | Sequence[Where | None] | None = None,
         ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
@@ -1267,6 +1316,12 @@ class Collection:
             k: Maximum number of hits for each query.
             where: One filter for all queries, or a list with one for each (None: no filter).
             ids: The ids of documents to search, as in `search`, the same for all queries.
+            exclude: As in `search`, the same for all queries.
+            min_score: As in `search`.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
             recall: The mean recall to deliver. None: the collection's target.
             exact: Score every matching row (recall 1).
             passages: Find passages instead of documents.
@@ -1287,31 +1342,43 @@ class Collection:
             >>> [hits.ids for hits in c.search_batch(["ship at sea", "bus in town"], k=1)]
             [['ship'], ['bus']]
         """
-        if timeout is not None:
-            with time_limit(check_timeout(timeout)):
-                return self.search_batch(
-                    queries, k, where=where, ids=ids, recall=recall, exact=exact, passages=passages
+        with at_most(timeout):
+            searcher = self._searching()
+            snapshot = searcher.snapshot
+            vectors = self._encoder(snapshot.manifest).encode_many(queries)
+            wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
+            if len(wheres) != len(vectors):
+                raise InvalidInputError(
+                    f"{counted(len(wheres), 'filter')} for "
+                    f"{counted(len(vectors), 'query', 'queries')}: give one for all, or one a "
+                    "query"
                 )
-        searcher = self._searching()
-        snapshot = searcher.snapshot
-        vectors = self._encoder(snapshot.manifest).encode_many(queries)
-        wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
-        if len(wheres) != len(vectors):
-            raise InvalidInputError(
-                f"{counted(len(wheres), 'filter')} for "
-                f"{counted(len(vectors), 'query', 'queries')}: give one for all, or one a "
-                "query"
+            ids = None if ids is None else searcher.selector.as_ids(ids)
+            selections = [searcher.selector.select(item, ids) for item in wheres]
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
             )
-        ids = None if ids is None else searcher.selector.as_ids(ids)
-        selections = [searcher.selector.select(item, ids) for item in wheres]
-        k, target = check_k(k), self._target(recall, snapshot)
-        if passages or not snapshot.manifest.chunked:
-            found = searcher.batch(vectors, k, selections, target, exact)
-        else:
-            found = searcher.documents_batch(vectors, k, selections, target, exact)
-        if self._monitor is not None and len(vectors):
-            self._monitor.note(searcher, vectors, k, selections[0], target, exact=exact)
-        return [Hits(snapshot, item.positions, item.scores, item.plan) for item in found]
+            request = Request(
+                searcher,
+                snapshot.live,
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude),
+            )
+            found = answers(vectors, request, selections)
+            if self._monitor is not None and len(vectors):
+                self._monitor.note(
+                    searcher, vectors, shape.k, selections[0], request.recall, exact=exact
+                )
+            return found
 
     def search_range(
         self,
@@ -1354,6 +1421,388 @@ class Collection:
         vector = self._encoder(snapshot.manifest).encode(query)
         found = searcher.within(vector, min_score, searcher.selector.select(where, ids))
         return Hits(snapshot, found.positions, found.scores, found.plan)
+
+    def similar(
+        self,
+        id: Id,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Hits:
+        """The k documents most similar to a document, without itself.
+
+        A document of several passages is compared by the mean of their vectors, as `vector` gives
+        it.
+
+        Args:
+            id: The document's id.
+            k: As in `search`.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: Ids of documents to leave out beside it.
+            min_score: As in `search`.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            timeout: As in `search`.
+
+        Raises:
+            IdNotFoundError: No document has the id.
+            InvalidInputError: An argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
+
+        Example:
+            >>> c.similar("ship").ids
+            ['boat', 'bus']
+        """
+        return self.recommend(
+            [{"id": id}],
+            k=k,
+            where=where,
+            ids=ids,
+            exclude=exclude,
+            min_score=min_score,
+            diversity=diversity,
+            group_by=group_by,
+            group_size=group_size,
+            order_by=order_by,
+            recall=recall,
+            exact=exact,
+            passages=passages,
+            timeout=timeout,
+        )
+
+    def recommend(
+        self,
+        positive: Any = None,
+        negative: Any = None,
+        *,
+        history: Iterable[Any] | None = None,
+        strategy: Literal["average", "best_score", "sum_scores"] = "average",
+        k: int = 10,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        exclude_seen: bool = True,
+        half_life: float = HALF_LIFE,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Hits:
+        """The k documents that examples speak for: more like these, less like those.
+
+        Args:
+            positive: What is wanted: ids, texts or vectors, one or several. A str is an id if a
+                document has it, or else a text; {"id": ...}, {"text": ...} or {"vector": ...}
+                says which is meant.
+            negative: What is not wanted, in the same way.
+            history: What a user had: ids, or tuples (id, weight) or (id, weight, age). A weight is
+                1 unless given, and halves with every `half_life` of age. Weights below 0 speak
+                against a document.
+            strategy: "average": the score with the mean of the positives, moved away from the mean
+                of the negatives. "best_score": the best score with a positive; it is minus the
+                square of the best score with a negative, where that is no less. "sum_scores": the
+                sum of the scores with positives less those with negatives.
+            k: How many documents to return.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: Ids of documents to leave out.
+            exclude_seen: Leave out the documents of the examples and of the history.
+            half_life: The age at which a weight has halved, in the same unit.
+            min_score: The lowest score of a hit, as the strategy gives it.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            timeout: As in `search`.
+
+        Returns:
+            Hits, best first; `plan` says whether every row was scored.
+
+        Raises:
+            IdNotFoundError: No document has the id of an example.
+            InvalidInputError: An argument is wrong, there is no example, or they cancel out.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.recommend(["boat", "a trip on the water"], negative="bus").ids
+            ['ship']
+            >>> c.recommend(history=[("boat", 1.0, 400), ("bus", 2.0)], half_life=365).ids
+            ['ship']
+        """
+        with at_most(timeout):
+            check_one_of("strategy", strategy, STRATEGIES)
+            snapshot = self._snapshot
+            reader = ExampleReader(snapshot, self._encoder(snapshot.manifest))
+            wanted, unwanted, seen = read_examples(reader, positive, negative, history, half_life)
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+                scores=strategy == "average",
+            )
+            request = Request(
+                self._searching(),
+                self._searching().selector.select(where, ids),
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
+            )
+            return request.answer(recommendation(strategy, wanted, unwanted, request))
+
+    def discover(
+        self,
+        target: Any = None,
+        context: Iterable[tuple[Any, Any]] = (),
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        exclude_seen: bool = True,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Hits:
+        """The k documents that lie on the right side of pairs of examples. Every row is scored.
+
+        With a target, documents are ranked by how many more pairs they are on the positive side of
+        than on the negative one, then by their similarity to the target (the part of the score
+        between 0 and 1). Without, by how far they are on the wrong side of pairs: 0 at best.
+
+        Args:
+            target: What to look for: an id, a text or a vector.
+            context: Pairs of a positive and a negative example, each an id, a text or a vector.
+            k: How many documents to return.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: Ids of documents to leave out.
+            exclude_seen: Leave out the documents of target and pairs.
+            min_score: The lowest score of a hit.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            passages: As in `search`.
+            timeout: As in `search`.
+
+        Raises:
+            IdNotFoundError: No document has the id of an example.
+            InvalidInputError: An argument is wrong, or there is neither target nor context.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: The search was not done within `timeout`.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.discover("a trip", context=[("boat", "bus")]).ids
+            ['ship']
+        """
+        with at_most(timeout):
+            snapshot = self._snapshot
+            reader = ExampleReader(snapshot, self._encoder(snapshot.manifest))
+            goal, wanted, unwanted, seen = read_context(reader, target, context)
+            shape = check_shape(
+                snapshot,
+                k,
+                min_score=min_score,
+                diversity=diversity,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+                scores=False,
+            )
+            request = Request(
+                self._searching(),
+                self._searching().selector.select(where, ids),
+                1.0,
+                True,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
+            )
+            return request.answer(discovery(goal, wanted, unwanted, request))
+
+    def pages(
+        self,
+        query: Any,
+        size: int = 20,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        min_score: float | None = None,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: OrderBy | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Iterator[Hits]:
+        """All documents that match, in pages, best first. None comes twice and none is left out.
+
+        All pages are of the version that was open at the call. Later pages are searched for when
+        they are asked for. What an approximate search missed comes on a later page.
+
+        Args:
+            query: As in `search`.
+            size: Hits of a page; with `group_by` groups of a page.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: As in `search`.
+            min_score: The lowest score of a hit; pages end there.
+            group_by: As in `search`: each page has the next best groups.
+            group_size: As in `search`.
+            order_by: As in `search`, but all matches are in this order; it needs `min_score`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            timeout: Seconds from the call until the last page is asked for. None: no limit.
+
+        Returns:
+            An iterator of Hits. Their ranks go on from page to page.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`, here or at a page.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> [page.ids for page in c.pages("ship", size=2)]
+            [['ship', 'bus'], ['boat']]
+        """
+        with at_most(timeout) as deadline:
+            snapshot = self._snapshot
+            shape = check_shape(
+                snapshot,
+                1,
+                min_score=min_score,
+                group_by=group_by,
+                group_size=group_size,
+                order_by=order_by,
+            )
+            request = Request(
+                self._searching(),
+                self._searching().selector.select(where, ids),
+                self._target(recall, snapshot),
+                exact,
+                passages,
+                shape,
+                excluded_rows(snapshot, exclude),
+            )
+            vector = self._encoder(snapshot.manifest).encode(query)
+            found = request.pages(request.by_vector(vector), size)
+            return found if deadline is None else limited(found, deadline)
+
+    def facets(
+        self,
+        columns: Sequence[str] | str,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        query: Any = None,
+        min_score: float | None = None,
+        bins: Any = None,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> dict[str, pa.Table]:
+        """How many documents have each value of some columns, over all that match.
+
+        Args:
+            columns: The columns. Each value of a list counts, once for a document.
+            where: A filter, as in `search`. With a chunker and without a query, a filter on the
+                text sees whole documents.
+            ids: As in `search`.
+            exclude: As in `search`.
+            query: Count only documents that score at least `min_score` with this text or vector.
+            min_score: The lowest score; a query needs it, for every document has some score.
+            bins: Count ranges of values instead: a number of equal bins, a list of edges, or for
+                dates "year", "quarter", "month", "week", "day", "hour", "minute" or "second". A
+                dict gives columns bins of their own.
+            passages: Count passages instead of documents, in a collection with a chunker.
+            timeout: As in `search`.
+
+        Returns:
+            For each column a pyarrow Table of `value` and `count`, most frequent first, then by
+            value. Missing values count as null. With bins, by value, with the upper edge as `end`;
+            the last of numbered bins has both its edges.
+
+        Raises:
+            InvalidInputError: A column does not exist, or an argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> c.facets("year", where="year > 2000")["year"].to_pydict()
+            {'value': [2003, 2021], 'count': [1, 1]}
+            >>> c.facets("year", bins=[1990, 2000, 2030])["year"]["count"].to_pylist()
+            [1, 2]
+        """
+        with at_most(timeout):
+            searcher = self._searching()
+            snapshot = searcher.snapshot
+            if (query is None) != (min_score is None):
+                raise InvalidInputError(
+                    "facets of a query need min_score, which says what matches, and min_score a "
+                    "query",
+                    hint="give query= and min_score=, or neither",
+                    command_hint="give --query and --min-score, or neither",
+                )
+            if query is None:
+                choose = searcher.selector.select
+                if not passages:
+                    choose = searcher.selector.select_documents
+                rows = choose(where, ids).rows
+            else:
+                lowest = check_min_score(min_score, snapshot.manifest.metric)
+                selection = searcher.selector.select(where, ids)
+                vector = self._encoder(snapshot.manifest).encode(query)
+                rows = np.sort(searcher.within(vector, lowest, selection).positions)
+            excluded = excluded_rows(snapshot, exclude)
+            if excluded is not None:
+                rows = rows[~np.isin(rows, excluded)]
+            rows = rows if passages else document_rows(snapshot, rows)
+            return facets(snapshot, rows, columns, bins)
 
     def measure_recall(
         self,
@@ -1509,7 +1958,8 @@ class Collection:
         if queries is not None or qrels is not None:
             return judged_quality(snapshot, search, queries, qrels, k)
         rows = self._searching().selector.select(where, ids).rows
-        model, split = self._model_of(snapshot.manifest), self._splitter(snapshot.manifest)
+        model, splitting = self._model_of(snapshot.manifest), self._splitting(snapshot.manifest)
+        split = None if splitting is None else splitting.split
         return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
 
     def plan(
@@ -1965,8 +2415,8 @@ class Collection:
         model = None
         if manifest.embedder is not None and manifest.embedder.spec.endswith(":unsaved"):
             model = self._models[manifest.embedder].loaded_or_name()
-        chunker = self._given_chunker
-        chunker = chunker if isinstance(chunker, FunctionChunker) or callable(chunker) else None
+        given = self._given_chunker
+        chunker = given if isinstance(given, FunctionChunker) or callable(given) else None
         return _reopened, (
             self.path.absolute(),
             manifest.version,
@@ -2022,21 +2472,24 @@ class Collection:
         self.refresh()
         return result
 
-    def _splitter(self, manifest: Manifest) -> Any:
-        """The function that splits texts into passages; None without a chunker."""
+    def _splitting(self, manifest: Manifest) -> Splitting | None:
+        """How texts are split into passages; None without a chunker."""
         if manifest.chunker is None:
             return None
         given = self._given_chunker
         if given is None or given is False:
             given = manifest.chunker
-        chunker: Chunker | FunctionChunker | None = resolve_chunker(given)
+        chunker = resolve_chunker(given)
         if chunker is None or chunker.to_dict() != dict(manifest.chunker):
             raise InvalidInputError(
                 f"the collection was made with the chunker {dict(manifest.chunker)}",
                 hint="open it with that one (chunker=)",
                 command_hint="use this collection from Python, where the chunker can be given",
             )
-        return chunker.split
+        if isinstance(chunker, AutoChunker):
+            model = self._model_of(manifest)
+            chunker = AutoChunker(lambda: None if model is None else model.embedder)
+        return splitting_of(chunker)
 
 
 def _reopened(root: Path, version: int, pinned: bool, options: dict[str, Any]) -> Collection:

@@ -28,7 +28,7 @@ EXPORTED = set(
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError "
-    "Hit Hits IndexInfo IndexRecipe InternalError InvalidInputError KnownModel Limits "
+    "Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError KnownModel Limits "
     "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "
     "Plan SkippedFile SyncResult RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "

@@ -20,6 +20,7 @@ from vecsearch.cli import (
     info,
     maintenance,
     models,
+    recommend,
     search,
     sync,
     training,
@@ -33,7 +34,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (data, sync, search, index, info, evaluation, maintenance, models, training, demo):
+for group in (
+    data,
+    sync,
+    search,
+    recommend,
+    index,
+    info,
+    evaluation,
+    maintenance,
+    models,
+    training,
+    demo,
+):
     app.add_typer(group.app)
 
 

@@ -36,6 +36,25 @@ IdsFile = Annotated[
         help="Only documents whose ids a file has, by line.",
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="ID", help="Leave out this document. Repeatable."),
+]
+MinScore = Annotated[float | None, typer.Option(help="The lowest score of a hit.")]
+Diversity = Annotated[
+    float, typer.Option(help="How much hits shall differ from each other, 0 to 1.")
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Group hits by a column; -k is the number of groups."),
+]
+GroupSize = Annotated[int, typer.Option(help="How many hits a group has at most.")]
+OrderBy = Annotated[
+    list[str] | None,
+    typer.Option(help='Sort the hits by a column, such as "year desc". Repeatable.'),
+]
+Passages = Annotated[bool, typer.Option("--passages", help="Find passages, not whole documents.")]
+ShowPlan = Annotated[bool, typer.Option("--plan", help="Explain how the search was done.")]
 Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Give up after this time. Default: never.")
 ]
@@ -88,6 +107,13 @@ def ids_of(
     if info.columns[info.id_column] != "int64":
         return [*named]
     return [int(text) if text.lstrip("-").isdecimal() else text for text in named]
+
+
+def id_of(collection: Collection, text: str) -> int | str:
+    """An id as the collection has it."""
+    found = ids_of(collection, [text], None)
+    assert found is not None
+    return found[0]
 
 
 def open_for(folder: Path, version: int | None = None) -> Collection:

@@ -126,6 +126,15 @@ def check_share(name: str, value: Any, *, such_as: float) -> float:
     return number
 
 
+def check_within(name: str, value: Any, least: float, most: float) -> float:
+    """An argument that is a number from `least` to `most`."""
+    number = _as_float(value)
+    if not least <= number <= most:
+        bounds = f" from {least:g} to {most:g}" if math.isfinite(most) else ""
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be a number{bounds}")
+    return number
+
+
 def check_timeout(seconds: Any) -> float:
     """A time limit in seconds, above 0."""
     number = _as_float(seconds)

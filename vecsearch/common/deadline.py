@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from vecsearch.common.arguments import check_timeout
 from vecsearch.errors import OperationTimeoutError
 
 T = TypeVar("T")
+NO_LIMIT = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ def time_limit(seconds: float) -> Iterator[Deadline]:
         deadline = outer
     with until(deadline):
         yield deadline
+
+
+def at_most(timeout: Any) -> AbstractContextManager[Deadline | None]:
+    """`time_limit`, if there is a timeout. Raises InvalidInputError for one that is none."""
+    return NO_LIMIT if timeout is None else time_limit(check_timeout(timeout))
 
 
 @contextmanager

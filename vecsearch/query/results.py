@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
@@ -18,16 +18,23 @@ from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.query.documents import pages_and_lines, passage_columns, with_whole_texts
+from vecsearch.query.documents import (
+    pages_and_lines,
+    passage_heads,
+    passage_spans,
+    with_whole_texts,
+)
+from vecsearch.query.group_keys import group_keys
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import END, RESERVED, START, VECTOR, Id, Plan, Span
+from vecsearch.types import RESERVED, VECTOR, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
+LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0}  # older pickles lack these
 SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 
 
@@ -113,8 +120,8 @@ class Hit:
 
     @property
     def rank(self) -> int:
-        """1 for the best hit."""
-        return self._at + 1
+        """1 for the best hit; on later pages, counted from the first hit of the first page."""
+        return self._hits.before + self._at + 1
 
     @property
     def span(self) -> Span | None:
@@ -122,6 +129,14 @@ class Hit:
         if not self._hits.chunked:
             return None
         return self._hits.spans[self._at]
+
+    @property
+    def head(self) -> str | None:
+        """What stands over the passage and was embedded with it; None for nothing.
+
+        The headings of its section, and the header row of a table that was cut.
+        """
+        return self._hits.heads[self._at]
 
     @property
     def page(self) -> int | None:
@@ -185,6 +200,28 @@ class Hit:
         return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f})"
 
 
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    """The hits of a search with `group_by` that share a value, in `Hits.groups`.
+
+    Attributes:
+        value: The value of the column.
+        hits: The hits with this value, best first.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", dim=2)
+        >>> rows = [([1, 0], "en"), ([1, 1], "en"), ([0, 1], "zh")]
+        >>> _ = c.add([{"id": n, "vector": v, "lang": lang} for n, (v, lang) in enumerate(rows)])
+        >>> hits = c.search([1, 0], k=2, group_by="lang", group_size=2)
+        >>> [(group.value, group.hits.ids) for group in hits.groups]
+        [('en', [0, 1]), ('zh', [2])]
+    """
+
+    value: Any
+    hits: Hits
+
+
 @gate
 class Hits(Sequence[Hit]):
     """The ranked hits of a search, best first; fewer than k if fewer documents match.
@@ -197,6 +234,8 @@ class Hits(Sequence[Hit]):
         ids: Ids of the documents, as Python int or str.
         scores: float32, shape (number of hits,), in descending order.
         plan: How the search ran, and why.
+        group_by: The column that the hits are grouped by, or None; see `groups`.
+        before: How many hits the pages before this one have.
 
     Example:
         >>> import vecsearch as vs
@@ -216,14 +255,20 @@ class Hits(Sequence[Hit]):
         positions: Positions,
         scores: npt.NDArray[np.float32],
         plan: Plan,
+        *,
+        group_by: str | None = None,
+        before: int = 0,
     ) -> None:
         self._snapshot = snapshot
+        self.group_by = group_by
+        self.before = before
         self.positions = positions
         self.scores = scores
         self.plan = plan
         self._columns: dict[str, list[Any]] = {}
         self._ids: list[Id] | None = None
         self._spans: list[Span] | None = None
+        self._heads: list[str | None] | None = None
         self._places: list[tuple[int | None, int | None]] | None = None
         self._pickled: dict[str, Any] | None = None
 
@@ -257,10 +302,19 @@ class Hits(Sequence[Hit]):
             if self._pickled is not None:
                 self._spans = self._pickled["spans"]
             else:
-                ends = self.snapshot.take([START, END], self.positions).to_pydict()
-                columns = passage_columns(self.snapshot, self.positions)
-                self._spans = list(map(Span, columns, ends[START], ends[END]))
+                self._spans = passage_spans(self.snapshot, self.positions)
         return self._spans
+
+    @property
+    def heads(self) -> list[str | None]:
+        """What stands over each passage: headings, and the header row of a table."""
+        if self._heads is None:
+            self._heads = (
+                self._pickled["heads"]
+                if self._pickled is not None
+                else passage_heads(self.snapshot, self.positions)
+            )
+        return self._heads
 
     @property
     def pages_and_lines(self) -> list[tuple[int | None, int | None]]:
@@ -341,7 +395,7 @@ class Hits(Sequence[Hit]):
         names = self._named(columns)
         batch = self._take(names)
         shown = self.output_names(names)
-        ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32))
+        ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32) + np.int32(self.before))
         arrays = [ranks, pa.array(self.scores), *(batch.column(name) for name in names)]
         fields = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
         fields += [batch.schema.field(name).with_name(shown[name]) for name in names]
@@ -383,8 +437,26 @@ class Hits(Sequence[Hit]):
         k = check_k(k)
         excluded = {item for item in listed_ids(ids) if isinstance(item, int | str)}
         left = [number for number, found in enumerate(self.ids) if found not in excluded]
-        first = np.array(left[:k], np.int64)
-        return Hits(self.snapshot, self.positions[first], self.scores[first], self.plan)
+        return self._some(left[:k])
+
+    @property
+    def groups(self) -> list[HitGroup]:
+        """The hits of a search with `group_by`, one `HitGroup` for each value, best first.
+
+        Without `group_by` there are none.
+        """
+        if self.group_by is None:
+            return []
+        places: dict[Any, list[int]] = {}
+        values = self.column(self.group_by)
+        for at, key in enumerate(group_keys(self._take([self.group_by]).column(0))):
+            places.setdefault(key, []).append(at)
+        return [HitGroup(values[each[0]], self._some(each)) for each in places.values()]
+
+    def _some(self, places: Sequence[int]) -> Hits:
+        """Some of the hits, ranked from 1."""
+        chosen = np.array(places, np.int64)
+        return Hits(self.snapshot, self.positions[chosen], self.scores[chosen], self.plan)
 
     def _named(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
@@ -406,12 +478,16 @@ class Hits(Sequence[Hit]):
                 "version": self.snapshot.manifest.version,
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
+                "heads": self.heads,
             }
-        return state | {"positions": self.positions, "scores": self.scores, "plan": self.plan}
+        own = ("positions", "scores", "plan", "group_by", "before")
+        return state | {name: getattr(self, name) for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Hits.__init__(self, None, state["positions"], state["scores"], state["plan"])
-        self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans")}
+        own = {name: state.get(name, default) for name, default in LATER_STATE.items()}
+        Hits.__init__(self, None, state["positions"], state["scores"], state["plan"], **own)
+        pickled = ("root", "version", "rows", "spans", "heads")
+        self._pickled = {name: state[name] for name in pickled}
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -214,37 +214,3 @@ class Searcher:
         scores, rows = scores[hits], rows[hits]
         reason = f"every row that scores at least {min_score:g} was asked for"
         return Found(rows, scores, exact_plan(self.stats(selection), reason))
-
-    def documents(
-        self, query: Vectors, k: int, selection: RowSelection, recall: float, exact_search: bool
-    ) -> Found:
-        """The k best documents, each by its best passage.
-
-        Fetches more passages until they belong to k documents.
-        """
-        k = min(k, selection.count or 1)
-        width = min(k * OVERFETCH, selection.count)
-        while True:
-            check_time()
-            found = self.search(query, max(width, 1), selection, recall, exact_search)
-            first: dict[object, int] = {}
-            for rank, document in enumerate(self.snapshot.ids_at(found.positions)):
-                first.setdefault(document, rank)
-            if len(first) >= k or width >= selection.count:
-                chosen = np.array(list(first.values())[:k], np.int64)
-                return Found(found.positions[chosen], found.scores[chosen], found.plan)
-            width = min(width * OVERFETCH, selection.count)
-
-    def documents_batch(
-        self,
-        queries: Vectors,
-        k: int,
-        selections: Sequence[RowSelection],
-        recall: float,
-        exact_search: bool,
-    ) -> list[Found]:
-        """`documents` for many queries."""
-        return [
-            self.documents(query, k, selection, recall, exact_search)
-            for query, selection in zip(queries, selections, strict=True)
-        ]
