@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def papers(files: Path) -> vs.Collection:
-    c = vs.create(files.parent / "papers.vs", embedder="use:multilingual", chunker=300)
+    c = vs.create(files.parent / "papers.vs", embedder="use:multilingual")
     report = c.add(files).report
     assert report.empty_files == ("empty.txt",)
     assert {each.file: each.reason.split(":")[0][:25] for each in report.skipped_files} == {

@@ -47,6 +47,11 @@ def outlined_spans(split: Split, name: object, text: str) -> list[Span]:
     return list(split(text))
 
 
+def has_pages(text: str) -> bool:
+    """Whether a text has several pages, each of which is a passage at least."""
+    return PAGE_END in text.strip()
+
+
 def is_code(name: object) -> bool:
     """Whether a document is a file of source code, by its id."""
     return _suffix(name) in CODE
