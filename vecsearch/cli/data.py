@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -131,7 +133,7 @@ def ingest(
     debug: Debug = False,
 ) -> None:
     """Add documents to a collection; create it if need be."""
-    paths = _paths(data)
+    paths, started = _paths(data), time.monotonic()
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
@@ -193,15 +195,24 @@ def ingest(
                 "column of ids to replace rows that change, or undo it with `vecsearch rollback`",
                 stacklevel=1,
             )
-        same = f", {result.unchanged:,} unchanged" if result.unchanged else ""
-        print_answer(
-            as_json,
-            result,
-            f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
-            f"{result.skipped:,} skipped{same}; {folder} holds {documents:,} "
-            f"(version {result.version})",
-            *result.report.lines(),
-        )
+        lines = list(result.report.lines())
+        if is_new:
+            seconds = time.monotonic() - started
+            done = f"{counted(result.added, 'document')} added to {folder} in {seconds:.1f} s"
+            if info.embedder is not None:
+                lines.append(f'Next: vecsearch search {shlex.quote(str(folder))} "a question"')
+        else:
+            counts = (
+                (result.replaced, "replaced"),
+                (result.skipped, "skipped"),
+                (result.unchanged, "unchanged"),
+            )
+            others = "".join(f", {number:,} {what}" for number, what in counts if number)
+            done = (
+                f"{counted(result.added, 'document')} added{others}; {folder} holds "
+                f"{documents:,} (version {result.version})"
+            )
+        print_answer(as_json, result, done, *lines)
 
 
 @app.command(rich_help_panel=PANEL)
