@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecsearch.cli import complete
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
+    DOCUMENTS,
+    START,
     Debug,
     DryRun,
     Folder,
@@ -23,6 +26,7 @@ from vecsearch.cli.options import (
     OneId,
     Timeout,
     Where,
+    examples,
     ids_of,
     open_for,
 )
@@ -32,7 +36,6 @@ from vecsearch.types import Id, Metric, OnConflict, OnError, counted
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
-PANEL = "Documents"
 DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
     ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
@@ -49,7 +52,14 @@ Exclude = Annotated[
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch ingest ~/notes notes.vs",
+        "vecsearch ingest papers.csv papers.vs --text-column abstract --id-column doi",
+        "vecsearch ingest new.jsonl papers.vs --on-conflict replace",
+    ),
+)
 def ingest(
     data: Annotated[
         list[str],
@@ -128,6 +138,15 @@ def ingest(
         list[str] | None,
         typer.Option(help="CSV: a cell that means a missing value. Repeatable."),
     ] = None,
+    auto_index: Annotated[
+        bool | None,
+        typer.Option(
+            "--auto-index/--no-auto-index",
+            help="Whether to index the new rows before returning. With --no-auto-index a new "
+            "collection leaves this to `vecsearch build` for good. Default: yes.",
+            show_default=False,
+        ),
+    ] = None,
     exclude: Exclude = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -163,6 +182,7 @@ def ingest(
                 declared,
                 id_column,
                 text_column,
+                auto_index is not False,
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -174,6 +194,7 @@ def ingest(
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
+                    auto_index=auto_index,
                     exclude=exclude or (),
                 )
                 documents = len(collection)
@@ -196,6 +217,8 @@ def ingest(
                 stacklevel=1,
             )
         lines = list(result.report.lines())
+        if result.indexed_rows:
+            lines.append(f"{counted(result.indexed_rows, 'row')} indexed")
         if is_new:
             seconds = time.monotonic() - started
             done = f"{counted(result.added, 'document')} added to {folder} in {seconds:.1f} s"
@@ -215,7 +238,13 @@ def ingest(
         print_answer(as_json, result, done, *lines)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch delete notes.vs old.md draft.md",
+        'vecsearch delete notes.vs --where "year < 2000" --dry-run',
+    ),
+)
 def delete(
     folder: Folder,
     ids: Annotated[
@@ -242,7 +271,13 @@ def delete(
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch update notes.vs --id plan.md --set year=2026",
+        'vecsearch update notes.vs --where "lang IS NULL" --set lang=en',
+    ),
+)
 def update(
     folder: Folder,
     values: Annotated[
@@ -250,6 +285,7 @@ def update(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
+            autocompletion=complete.assignments,
             help="A column's new value: text as it is, other types as in JSON lines, such as null. "
             "Repeatable.",
         ),
@@ -322,7 +358,12 @@ def _assigned(collection: Collection, texts: dict[str, str]) -> dict[str, Any]:
     return {name: value_of_text(schema, name, text) for name, text in texts.items()}
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch add-column notes.vs year int64",
+    ),
+)
 def add_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -337,7 +378,12 @@ def add_column(
         _print_column(as_json, collection.add_column(name, kind), f"column {name} added")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch drop-column notes.vs draft",
+    ),
+)
 def drop_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -349,7 +395,12 @@ def drop_column(
         _print_column(as_json, collection.drop_column(name), f"column {name} removed")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch alter-column notes.vs price double",
+    ),
+)
 def alter_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -407,6 +458,7 @@ def open_or_create(
     declared: dict[str, str],
     id_column: str | None,
     text_columns: list[str] | None,
+    auto_index: bool = True,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -431,6 +483,7 @@ def open_or_create(
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,
+            auto_index=auto_index,
         )
         return new, True
     info = collection.info()
