@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.fork import importing
 
 if TYPE_CHECKING:
+    from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
@@ -124,6 +125,9 @@ __all__ = [
     "RecipeError",
     "ReembedResult",
     "RegionRecall",
+    "RemoteCollection",
+    "RemoteHit",
+    "RemoteHits",
     "Repair",
     "SkippedFile",
     "Span",
@@ -134,6 +138,7 @@ __all__ = [
     "VersionInfo",
     "VersionNotFoundError",
     "analogy",
+    "connect",
     "create",
     "models",
     "open",
@@ -142,6 +147,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "vecsearch.client": ("RemoteCollection", "RemoteHit", "RemoteHits", "connect"),
     "vecsearch.query.analogy": ("analogy",),
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),

@@ -49,6 +49,14 @@ Exclude = Annotated[
         help="Leave out files of folders, as .gitignore does: drafts/, *.log. Repeatable.",
     ),
 ]
+ChunkerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|none|N",
+        help="New collection: auto splits texts that are longer than the model reads, none "
+        "splits no text, a number makes passages of at most so many characters. Default: auto.",
+    ),
+]
 app = typer.Typer()
 
 
@@ -77,14 +85,7 @@ def ingest(
         Metric | None,
         typer.Option(help="New collection: how vectors are compared. Default: cosine."),
     ] = None,
-    chunker: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|none|N",
-            help="New collection: auto splits texts that are longer than the model reads, none "
-            "splits no text, a number makes passages of at most so many characters. Default: auto.",
-        ),
-    ] = None,
+    chunker: ChunkerOption = None,
     chunk: Annotated[bool, typer.Option("--chunk", hidden=True)] = False,
     chunk_chars: Annotated[int | None, typer.Option(hidden=True)] = None,
     text_column: Annotated[
