@@ -59,6 +59,9 @@ def test_a_search_is_that_of_the_collection(client: TestClient, root: Path) -> N
             {"query": "a ship", "where": "year < 2015"},
             {"query": "a ship", "ids": ["boat", "车", "no"]},
             {"query": c.vector(text="a boat").tolist(), "k": 2, "exact": True},
+            {"query": "large OR small", "mode": "text"},
+            {"query": "汽车", "mode": "hybrid", "fusion": "rrf"},
+            {"text": "large", "vector": c.vector("boat").tolist(), "mode": "hybrid"},
         ):
             answer = client.post(f"{NOTES}/search", json=asked).json()
             assert answer == {"hits": [hit.to_dict() for hit in c.search(**asked)]}
@@ -99,6 +102,13 @@ def test_documents_come_and_go(client: TestClient, root: Path) -> None:
     ).json()
     assert skipped["skipped"] == 50
 
+    keyed = headers | {"Idempotency-Key": "3f2a"}
+    line = b'{"id": "once", "text": "sent twice", "year": 90}'
+    answers = [
+        client.post(f"{NOTES}/documents", content=line, headers=keyed).json() for _ in range(2)
+    ]
+    assert answers[0] == answers[1] and answers[0]["added"] == 1
+
     table = pa.table({"id": ["x"], "text": ["from Arrow"], "year": [1]})
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -109,10 +119,10 @@ def test_documents_come_and_go(client: TestClient, root: Path) -> None:
     assert added["added"] == 1
 
     looked = client.post(f"{NOTES}/delete", json={"where": "year < 10", "dry_run": True}).json()
-    assert looked["deleted"] == 11 and len(vs.open(root)) == 54
+    assert looked["deleted"] == 11 and len(vs.open(root)) == 55
     assert client.post(f"{NOTES}/delete", json={"ids": ["x", "y"]}).json()["missing"] == 1
     assert client.post(f"{NOTES}/delete", json={"where": "year < 10"}).json()["deleted"] == 10
-    assert client.get(NOTES).json()["documents"] == len(vs.open(root)) == 43
+    assert client.get(NOTES).json()["documents"] == len(vs.open(root)) == 44
 
 
 def test_what_others_commit_is_seen(client: TestClient, root: Path) -> None:
@@ -125,7 +135,9 @@ def test_what_others_commit_is_seen(client: TestClient, root: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "word"),
     [
-        ({}, "query: Field required"),
+        ({}, "query"),
+        ({"query": "x", "mode": "magic"}, "mode"),
+        ({"query": "(large", "mode": "text"}, "("),
         ({"query": "x", "kk": 3}, "kk"),
         ({"query": "x", "k": 0}, "k: "),
         ({"query": "x", "k": 1001}, "k: "),

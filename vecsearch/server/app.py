@@ -259,7 +259,11 @@ def _routes(app: FastAPI) -> None:
     @app.post("/v1/collections/{name}/search", tags=["search"])
     async def search(served: ServedOne, asked: SearchBody, accept: Accept = None) -> Response:
         """The documents most similar to a text or a vector."""
-        hits = await served.search(asked.query, asked.options(limits.seconds))
+        options = asked.options(limits.seconds)
+        if asked.text is None and asked.vector is None:
+            hits = await served.search(asked.query, options)
+        else:
+            hits = await served.call(lambda c: c.search(asked.query, **options))
         return await _hits(metrics, served, hits, asked, accept)
 
     @app.post("/v1/collections/{name}/similar", tags=["search"])
@@ -312,6 +316,7 @@ def _routes(app: FastAPI) -> None:
         served: ServedOne,
         on_conflict: Annotated[OnConflict, Query()] = "error",
         content_type: Annotated[str, Header()] = NDJSON,
+        idempotency_key: Annotated[str | None, Header()] = None,
     ) -> Response:
         """Add documents: one JSON object a line, or an Arrow stream. All of them, or none."""
         kind = content_type.partition(";")[0].strip().lower()
@@ -324,7 +329,7 @@ def _routes(app: FastAPI) -> None:
             with path.open("wb") as file:
                 async for part in request.stream():
                     file.write(part)
-            result = await served.call(lambda c: _add(c, path, on_conflict))
+            result = await served.call(lambda c: _add(c, path, on_conflict, idempotency_key))
         return _json(result)
 
     @app.post("/v1/collections/{name}/delete", tags=["documents"])
@@ -354,6 +359,7 @@ def _described(served: Served, collection: OpenCollection) -> dict[str, Any]:
         "embedder": info.embedder,
         "id_column": info.id_column,
         "text_columns": info.text_columns,
+        "full_text": info.full_text,
         "columns": info.columns,
         "recall": {
             "target": info.recall,
@@ -378,7 +384,10 @@ def _described(served: Served, collection: OpenCollection) -> dict[str, Any]:
     }
 
 
-def _add(collection: OpenCollection, path: Path, on_conflict: OnConflict) -> dict[str, Any]:
+def _add(
+    collection: OpenCollection, path: Path, on_conflict: OnConflict, key: str | None
+) -> dict[str, Any]:
+    data: Any = path
     if path.suffix == ".arrow":
         import pyarrow as pa
 
@@ -388,10 +397,8 @@ def _add(collection: OpenCollection, path: Path, on_conflict: OnConflict) -> dic
             raise ProblemError(
                 400, "InvalidInputError", f"the body is no Arrow stream: {error}"
             ) from None
-        with reader:
-            result = collection.add(reader, on_conflict=on_conflict, progress=False)
-    else:
-        result = collection.add(path, on_conflict=on_conflict, progress=False)
+        data = reader
+    result = collection.add(data, on_conflict=on_conflict, idempotency_key=key, progress=False)
     return {
         "added": result.added,
         "replaced": result.replaced,
