@@ -261,7 +261,10 @@ def create(
         settings=settings,
         columns=with_json(schema, json_columns),
     )
-    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_texts))
+    has_words = has_texts and all(
+        pa.types.is_large_string(first.schema.field(name).type) for name in first.text_columns
+    )
+    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_words))
     with removed_on_error(root, []):
         make_collection_folders(root)
         store = Store(root, lock_timeout, limits)

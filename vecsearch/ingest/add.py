@@ -368,9 +368,13 @@ class AddTransaction:
         self, latest: Manifest, segments: tuple[SegmentEntry, ...], operation: str
     ) -> Manifest:
         staged = [entry for entry in self.segments.entries if entry.documents]
+        schema = self.checker.schema()
+        embedded = self.checker.manifest.text_columns
+        pictures = any(pa.types.is_large_binary(schema.field(name).type) for name in embedded)
         return latest.next(
             operation,
-            schema=self.checker.schema(),
+            schema=schema,
+            full_text=None if pictures else latest.full_text,  # pictures have no words
             segments=(*segments, *staged),
             text_column=self.checker.manifest.text_column,
             next_id=max(self.checker.next_id, latest.next_id),
