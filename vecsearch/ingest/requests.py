@@ -45,4 +45,5 @@ def remembering(settings: Mapping[str, Any], key: str, result: AddResult) -> dic
         result.embedded,
         result.version,
     ]
-    return {**settings, REQUESTS: dict(list(requests.items())[-MOST_REQUESTS:])}
+    newest = dict(list(requests.items())[-MOST_REQUESTS:])
+    return {**settings, REQUESTS: newest}
