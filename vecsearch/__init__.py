@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         LockTimeoutError,
         MissingExtraError,
         OperationTimeoutError,
+        QueryError,
         RecallWarning,
         RecipeError,
         StorageError,
@@ -52,9 +53,11 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
+    from vecsearch.query.fusion import Fusion
     from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
+    from vecsearch.text.analyzer import Analyzer
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -82,6 +85,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddResult",
+    "Analyzer",
     "BuildResult",
     "CallError",
     "Chunker",
@@ -102,6 +106,7 @@ __all__ = [
     "EmbedderMismatchError",
     "Failure",
     "FilterError",
+    "Fusion",
     "Highlight",
     "Hit",
     "HitGroup",
@@ -119,6 +124,7 @@ __all__ = [
     "MissingExtraError",
     "OperationTimeoutError",
     "Plan",
+    "QueryError",
     "ReadReport",
     "RecallReport",
     "RecallWarning",
@@ -156,10 +162,12 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
+    "vecsearch.text.analyzer": ("Analyzer",),
     "vecsearch.types": (
         "AddResult",
         "BuildResult",
