@@ -716,14 +716,17 @@ class Collection:
         reading = reading_options("raise", encoding, None, exclude)
         self._writable()
         path = folder_path(folder)
-        if not dry_run:
-            self._need_file_columns()
         reading.pictures = takes_pictures(self.refresh()._snapshot.manifest)
+
+        def add(fresh: Reading) -> AddResult:
+            self._need_file_columns()
+            return self._add(path, fresh, "refresh", progress=progress)
+
         sync = FolderSync(
             path,
             reading,
             lambda: self.refresh()._snapshot,
-            lambda fresh: self._add(path, fresh, "refresh", progress=progress),
+            add,
             lambda ids: self.delete(ids).version,
         )
         return sync.run(delete_all=delete_all, dry_run=dry_run)
