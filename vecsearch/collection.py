@@ -128,6 +128,7 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
+    from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.index.recipe import IndexRecipe
     from vecsearch.index.updating import Indexed
@@ -2123,6 +2124,61 @@ class Collection:
         model, splitting = self._model_of(snapshot.manifest), self._splitting(snapshot.manifest)
         split = None if splitting is None else splitting.split
         return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
+
+    def tune_fusion(
+        self,
+        queries: Any = None,
+        qrels: Any = None,
+        *,
+        recall: float | None = None,
+        n_queries: int = 500,
+        seed: int = 0,
+    ) -> FusionReport:
+        """Choose how hybrid searches make one list of words and vectors.
+
+        Methods, weights and k are chosen on one half of the queries (nDCG@10), and stored only if
+        the other half proves them better than what the collection has: if the 95% interval of the
+        difference lies above zero.
+
+        Args:
+            queries: As in `evaluate`, but texts. None: questions generated from the documents,
+                which favor words, because they are copied from the texts.
+            qrels: Relevance judgments, as in `evaluate`.
+            recall: The recall of the search by vectors. None: the collection's target.
+            n_queries: Without judgments: number of questions to generate.
+            seed: Seed of the halves.
+
+        Returns:
+            What was chosen, and whether it was kept.
+
+        Raises:
+            InvalidInputError: Queries or judgments are wrong, or there are fewer than 20.
+            QueryError: The collection is not searched by words.
+            LockTimeoutError: Another writer held the lock for too long.
+
+        Example:
+            >>> _ = c.add([{"id": f"note {n}", "text": f"about topic{n}"} for n in range(40)])
+            >>> queries = {str(n): f"topic{n}" for n in range(40)}
+            >>> report = c.tune_fusion(queries, {str(n): {f"note {n}": 1} for n in range(40)})
+            >>> report.kept
+            False
+        """
+        from vecsearch.evaluation.fusion import tune_fusion
+
+        self._writable()
+        searcher = self.refresh()._searching()
+        return self._changed(
+            tune_fusion(
+                self._store,
+                searcher,
+                self._encoder,
+                queries,
+                qrels,
+                self._target(recall, searcher.snapshot),
+                check_whole("n_queries", n_queries, 1),
+                check_whole("seed", seed, 0),
+            )
+        )
 
     def plan(
         self,
