@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.fork import importing
 
 if TYPE_CHECKING:
+    from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
@@ -132,6 +133,9 @@ __all__ = [
     "RecipeError",
     "ReembedResult",
     "RegionRecall",
+    "RemoteCollection",
+    "RemoteHit",
+    "RemoteHits",
     "Repair",
     "SkippedFile",
     "Span",
@@ -142,6 +146,7 @@ __all__ = [
     "VersionInfo",
     "VersionNotFoundError",
     "analogy",
+    "connect",
     "create",
     "models",
     "open",
@@ -150,6 +155,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "vecsearch.client": ("RemoteCollection", "RemoteHit", "RemoteHits", "connect"),
     "vecsearch.query.analogy": ("analogy",),
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),

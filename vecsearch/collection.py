@@ -59,6 +59,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
 from vecsearch.ingest.splitting import Splitting
@@ -76,7 +77,6 @@ from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
 from vecsearch.query.modes import (
     Asked,
-    Mode,
     ModeSearch,
     filters_for,
     only_one,
@@ -116,6 +116,7 @@ from vecsearch.types import (
     Id,
     IndexAdvice,
     Metric,
+    Mode,
     OnConflict,
     OnError,
     Plan,
@@ -367,6 +368,7 @@ class Collection:
         csv: Mapping[str, Any] | None = None,
         exclude: str | Sequence[str] = (),
         auto_index: bool | None = None,
+        idempotency_key: str | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -410,6 +412,9 @@ class Collection:
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
             auto_index: Whether to index the new rows before returning. False: leave it to
                 `build_index` or a later change. None: as `create` was told.
+            idempotency_key: A name of this add, such as a UUID. If one with this name was committed
+                already, nothing is done, and its result is returned: so an add may be sent again
+                when its answer was lost. The names of the last 100 such adds are kept.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
@@ -433,11 +438,15 @@ class Collection:
         check_one_of("on_conflict", on_conflict, choices)
         if auto_index is not None:
             check_flag("auto_index", auto_index)
+        if idempotency_key is not None:
+            check_key(idempotency_key)
         reading = reading_options(on_error, encoding, csv, exclude)
         if on_conflict == "update":
             reading = noting_columns(reading)
         columns = id_column, text_column
-        return self._add(data, reading, on_conflict, *columns, progress, auto_index)
+        return self._add(
+            data, reading, on_conflict, *columns, progress, auto_index, idempotency_key
+        )
 
     def _add(
         self,
@@ -448,6 +457,7 @@ class Collection:
         text_column: str | None = None,
         progress: bool | None = None,
         auto_index: bool | None = None,
+        request: str | None = None,
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -489,6 +499,7 @@ class Collection:
                 reading=reading,
                 complete=complete,
                 operation="upsert" if on_conflict == "update" else "add",
+                request=request,
             )
         self.refresh()
         indexed = self._index_changes(auto_index, progress)
@@ -1826,6 +1837,9 @@ class Collection:
         query: Any,
         size: int = 20,
         *,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
@@ -1846,6 +1860,9 @@ class Collection:
         Args:
             query: As in `search`.
             size: Hits of a page; with `group_by` groups of a page.
+            mode: "vector", "text" or "hybrid", as in `search`.
+            using: The columns to search by words, as in `search`.
+            fusion: How hybrid searches make one list, as in `search`.
             where: As in `search`.
             ids: As in `search`.
             exclude: As in `search`.
@@ -1880,7 +1897,9 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
+                scores=mode == "vector",
             )
+            wanted = question_of(query, None, None, mode)
             request = Request(
                 self._searching(),
                 self._searching().selector.select(where, ids),
@@ -1890,9 +1909,15 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude),
             )
-            vector = self._encoder(snapshot.manifest).encode(query)
-            question = self._question(query, vector, snapshot.manifest)
-            found = asked(request.pages(request.by_vector(vector), size), question)
+            if mode == "vector":
+                only_with_words(using=using, fusion=fusion)
+                vector = self._encoder(snapshot.manifest).encode(query)
+                question = self._question(query, vector, snapshot.manifest)
+                found = asked(request.pages(request.by_vector(vector), size), question)
+            else:
+                search = ModeSearch(request, self._encoder, mode, using, fusion)
+                found = request.pages(search.ranking(wanted), size)
+                found = asked(found, Question(str(wanted.words)))
             return found if deadline is None else limited(found, deadline)
 
     def facets(
@@ -1903,6 +1928,8 @@ class Collection:
         ids: Ids | None = None,
         exclude: Ids | None = None,
         query: Any = None,
+        mode: Literal["vector", "text"] = "vector",
+        using: str | Sequence[str] | None = None,
         min_score: float | None = None,
         bins: Any = None,
         passages: bool = False,
@@ -1916,8 +1943,12 @@ class Collection:
                 text sees whole documents.
             ids: As in `search`.
             exclude: As in `search`.
-            query: Count only documents that score at least `min_score` with this text or vector.
-            min_score: The lowest score; a query needs it, for every document has some score.
+            query: Count only documents that score at least `min_score` with this text or vector;
+                with `mode="text"`, those that have its words, as in `search`.
+            mode: "vector" or "text".
+            using: The columns to search by words, as in `search`.
+            min_score: The lowest score. A query of vectors needs it, for every document has some
+                score.
             bins: Count ranges of values instead: a number of equal bins, a list of edges, or for
                 dates "year", "quarter", "month", "week", "day", "hour", "minute" or "second". A
                 dict gives columns bins of their own.
@@ -1940,11 +1971,17 @@ class Collection:
             {'value': [2003, 2021], 'count': [1, 1]}
             >>> c.facets("year", bins=[1990, 2000, 2030])["year"]["count"].to_pylist()
             [1, 2]
+            >>> c.facets("year", query="ship OR bus", mode="text")["year"]["value"].to_pylist()
+            [2003, 2021]
         """
         with at_most(timeout):
             searcher = self._searching()
             snapshot = searcher.snapshot
-            if (query is None) != (min_score is None):
+            check_one_of("mode", mode, ("vector", "text"))
+            if mode == "vector":
+                only_with_words(using=using)
+            by_words = mode == "text" and query is not None
+            if (query is None) != (min_score is None) and not by_words:
                 raise InvalidInputError(
                     "facets of a query need min_score, which says what matches, and min_score a "
                     "query",
@@ -1956,6 +1993,19 @@ class Collection:
                 if not passages:
                     choose = searcher.selector.select_documents
                 rows = choose(where, ids).rows
+            elif by_words:
+                request = Request(
+                    searcher,
+                    searcher.selector.select(where, ids),
+                    self._target(None, snapshot),
+                    False,
+                    passages,
+                    check_shape(snapshot, 1, min_score=min_score, scores=False),
+                )
+                search = ModeSearch(request, self._encoder, mode, using, None)
+                ranking = search.ranking(question_of(query, None, None, mode))
+                lowest = -np.inf if request.shape.min_score is None else request.shape.min_score
+                rows = np.sort(ranking.matches(lowest).positions)
             else:
                 lowest = check_min_score(min_score, snapshot.manifest.metric)
                 selection = searcher.selector.select(where, ids)

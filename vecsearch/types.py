@@ -11,6 +11,7 @@ from vecsearch.display import Shown, html_table, text_fields, text_table
 from vecsearch.errors import InvalidInputError
 
 Id = int | str
+Mode = Literal["vector", "text", "hybrid"]
 OnConflict = Literal["error", "skip", "replace", "update", "refresh"]
 OnError = Literal["raise", "skip"]
 ID = "id"  # what the column of ids is called where the user does not name it
@@ -788,6 +789,7 @@ class CollectionInfo(Shown):
         columns: Arrow type of each column, by name.
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
+        full_text: The columns that are searched by words; empty if none are.
 
     Example:
         >>> import vecsearch as vs
@@ -815,6 +817,7 @@ class CollectionInfo(Shown):
     columns: Mapping[str, str]
     recall: float
     indexes: tuple[IndexInfo, ...]
+    full_text: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return text_fields(self.fields())

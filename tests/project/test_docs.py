@@ -31,6 +31,7 @@ EXPORTED = set(
     "Highlight Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError "
     "KnownModel Limits "
     "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "
+    "connect RemoteCollection RemoteHit RemoteHits "
     "Plan SkippedFile SyncResult RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning Span "

@@ -239,6 +239,8 @@ def test_hits_can_be_shaped(tmp_path: Path) -> None:
         by_year = c.search("ship", k=3, mode=mode, order_by="year asc")
         assert sorted(by_year.ids, reverse=True) == by_year.ids
         assert set(by_year.ids) == set(everything.ids[:3])
+        paged = [name for page in c.pages("ship", 3, mode=mode) for name in page.ids]
+        assert paged == everything.ids
         lowest = float(everything.scores[3])
         assert len(c.search("ship", k=8, mode=mode, min_score=lowest)) == 4
         diverse = c.search("ship", k=3, mode=mode, diversity=0.5)
@@ -260,3 +262,23 @@ def test_forms_of_words_do_not_depend_on_segments_or_deleted_rows(tmp_path: Path
         assert c.search("shipp*", mode="text").ids == []
         assert c.search("shippnig~", mode="text").ids == []
         c.compact()
+
+
+def test_facets_are_of_all_documents_with_the_words(tmp_path: Path) -> None:
+    for chunker in (None, 40):
+        c = vs.create(tmp_path / f"c{chunker}.vs", embedder="toy:16", chunker=chunker)
+        c.add(
+            [
+                {"id": n, "text": f"{'ship ' * (n % 3)}sea and more words, then others", "n": n % 4}
+                for n in range(40)
+            ],
+            progress=False,
+        )
+        counts = c.facets("n", query="ship -nothing", mode="text", where="n < 3")["n"]
+        wanted = [sum(n % 3 > 0 and n % 4 == value for n in range(40)) for value in range(3)]
+        found = dict(zip(counts["value"].to_pylist(), counts["count"].to_pylist(), strict=True))
+        assert found == dict(enumerate(wanted))
+        with pytest.raises(vs.InvalidInputError):
+            c.facets("n", query="ship")
+        with pytest.raises(vs.InvalidInputError):
+            c.facets("n", query="ship", mode="hybrid")

@@ -25,6 +25,7 @@ from vecsearch.cli import (
     models,
     recommend,
     search,
+    serve,
     sync,
     training,
 )
@@ -125,6 +126,7 @@ for group in (
     search,
     info,
     demo,
+    serve,
     recommend,
     sync,
     evaluation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fusion import DEFAULT, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
-from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
+from vecsearch.query.ranking import DocumentRanking, Ranking, VectorRanking, at_least
 from vecsearch.query.request import Request
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
@@ -23,7 +23,6 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Plan, counted
 
-Mode = Literal["vector", "text", "hybrid"]
 MODES = ("vector", "text", "hybrid")
 
 
@@ -211,6 +210,19 @@ class ModeSearch:
             self._hybrid(HybridRanking(self, *each, depth))
             for each in zip(read, vectors, selections, found, strict=True)
         ]
+
+    def ranking(self, asked: Asked) -> Ranking:
+        """All that matches a question, best first, as deep as somebody asks. Raises QueryError."""
+        words, selection = self._searcher.words, self._request.selection
+        if self._request.excluded is not None:
+            selection = without(selection, self._request.excluded, self.rows)
+        query = words.read(asked.words, self._using, syntax=self._mode == "text")
+        if self._mode == "text":
+            plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
+            by_passage = not self._by_document
+            return TextRanking(words, query, selection, plan, passages=by_passage)
+        vector = self._encoder(self._searcher.snapshot.manifest).encode(asked.vector)
+        return HybridRanking(self, query, vector, selection, None, 0)
 
     def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
         """The hits of a search by words."""

@@ -46,6 +46,15 @@ def require_consistent(manifest: Manifest) -> None:
         type(sample) is int and 0 <= sample <= LARGEST_SAMPLE,
         f"settings.{SAMPLE_SETTING} is {sample!r:.80}",
     )
+    requests = manifest.settings.get("requests", {})
+    _require(
+        isinstance(requests, Mapping)
+        and all(
+            isinstance(each, list) and len(each) == 5 and all(type(n) is int for n in each)
+            for each in requests.values()
+        ),
+        f"settings.requests is {requests!r:.80}",
+    )
     for path, ref in manifest.located_files():
         _check_file(ref, path)
     _check_schema(manifest)
