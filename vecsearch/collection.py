@@ -40,7 +40,7 @@ from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.stored import Model, embeds_texts, entry_of
+from vecsearch.embedders.stored import Model, embeds_texts, entry_of, has_fingerprint
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
@@ -94,7 +94,7 @@ from vecsearch.query.vectors import texts_of
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
-from vecsearch.storage.layout import AUTO_INDEX_SETTING, SAMPLE_SETTING
+from vecsearch.storage.layout import AUTO_INDEX_SETTING, MANIFESTS, SAMPLE_SETTING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -161,6 +161,7 @@ def create(
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
     json_columns: Sequence[str] | None = None,
     full_text: Any = None,
+    exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -197,6 +198,8 @@ def create(
         full_text: Whether texts are also found by their words (`mode="text"` and "hybrid" of
             `search`): False, or the language of their endings, such as "german", or an `Analyzer`.
             None and True: with the default analyzer, if texts are embedded.
+        exist_ok: Open a collection that is there already. Its model, dimension, metric and columns
+            must be those given here; what is left at its default is not compared.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -225,6 +228,17 @@ def create(
         settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(metric)
+    check_flag("exist_ok", exist_ok)
+    if exist_ok and (root / MANIFESTS).is_dir():
+        given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
+        opened = open_collection(
+            path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
+        )
+        wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
+        wanted |= {"metric": None if metric == "cosine" else str(parsed_metric)}
+        wanted |= {"dtype": None if dtype == "float32" else dtype}
+        _require_same(opened, embedder, wanted)
+        return opened
     model = resolve_embedder(embedder) if embedder is not None else None
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
@@ -248,7 +262,10 @@ def create(
         settings=settings,
         columns=with_json(schema, json_columns),
     )
-    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_texts))
+    has_words = has_texts and all(
+        pa.types.is_large_string(first.schema.field(name).type) for name in first.text_columns
+    )
+    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_words))
     with removed_on_error(root, []):
         make_collection_folders(root)
         store = Store(root, lock_timeout, limits)
@@ -258,6 +275,62 @@ def create(
     return Collection(
         root, embedder=model, chunker=splitter, lock_timeout=lock_timeout, limits=limits
     )
+
+
+def _require_same(
+    collection: Collection, embedder: str | Embedder | None, wanted: Mapping[str, Any]
+) -> None:
+    """Raise InvalidInputError where a collection differs from what `create` was asked for."""
+    try:
+        info = collection.info()
+        found = {name: getattr(info, name) for name in wanted}
+        named = embedder if isinstance(embedder, str) else getattr(embedder, "name", None)
+        if named is not None and info.embedder is None:
+            wanted, found = {**wanted, "embedder": named}, {**found, "embedder": None}
+        elif isinstance(embedder, str) and info.embedder != embedder:
+            model = collection._model_of(collection._snapshot.manifest)
+            assert model is not None
+            _ = model.embedder  # raises if it is another one
+        for name, value in wanted.items():
+            value = tuple(value) if isinstance(value, list) else value
+            is_open = name in ("id_column", "text_columns") and not info.documents
+            if value is not None and value != found[name] and not is_open:
+                raise InvalidInputError(
+                    f"{collection.path} is there already, with {name} {found[name]!r}, not "
+                    f"{value!r}",
+                    hint="leave it out, or choose another path",
+                    command_hint="choose another path",
+                )
+    except BaseException:
+        collection.close()
+        raise
+
+
+@gated
+def open_or_create(path: str | os.PathLike[str], **options: Any) -> Collection:
+    """Open a collection, or create it if there is none: `create` with `exist_ok=True`.
+
+    Args:
+        path: The folder.
+        **options: As in `create`.
+
+    Returns:
+        The collection, open for reading and writing.
+
+    Raises:
+        InvalidInputError: The collection that is there has another model, dimension, metric, type
+            or columns.
+        CollectionExistsError: The folder holds other files.
+        EmbedderError: The model cannot be found or loaded.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> with vs.open_or_create("notes.vs", embedder="toy:64") as c:
+        ...     _ = c.add([{"id": 1, "text": "a note"}])
+        >>> len(vs.open_or_create("notes.vs", embedder="toy:64"))
+        1
+    """
+    return create(path, **options, exist_ok=True)
 
 
 @gated
@@ -415,7 +488,7 @@ class Collection:
             idempotency_key: A name of this add, such as a UUID. If one with this name was committed
                 already, nothing is done, and its result is returned: so an add may be sent again
                 when its answer was lost. The names of the last 100 such adds are kept.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             How many documents were added, replaced and skipped, what was left out, and what was
@@ -847,7 +920,7 @@ class Collection:
             analyzer: What makes words of texts: a language, whose endings are cut off, or an
                 `Analyzer`. None: the default, which knows English endings and reads Chinese,
                 Japanese and Korean by pairs of characters.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             The version that was committed.
@@ -900,7 +973,7 @@ class Collection:
                 out of the index while it is measured.
             seed: Seed of the held-out rows and of the build.
             threads: Threads to use. None: all cores.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             What was built, and the recall it was measured to reach.
@@ -965,7 +1038,7 @@ class Collection:
             k: Number of hits of each search.
             queries: Queries to measure with, as in `build_index`.
             seed: Seed of the held-out rows and of the builds.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             A report that can be written as JSON.
@@ -1159,7 +1232,7 @@ class Collection:
 
         Args:
             embedder: The new model's name, or an `Embedder`.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             How many documents there are, and how many passages were embedded.
@@ -1183,7 +1256,7 @@ class Collection:
         with progress_bar("embedding again", manifest.rows - manifest.deleted, progress) as advance:
             result = self._changed(reembed_documents(self._store, model, advance))
         now = self._snapshot.manifest
-        if now.embedder is not None and now.embedder.fingerprint == model.fingerprint():
+        if now.embedder is not None and has_fingerprint(model, now.embedder.fingerprint):
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
         return result
 
@@ -1212,7 +1285,7 @@ class Collection:
             qrels: Relevance judgments: a file, or query id -> document id -> grade. None: no nDCG.
             n_queries: Number of rows to hold out.
             seed: Seed of the choice of rows.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             One point for each method and dimension.
@@ -1266,7 +1339,7 @@ class Collection:
             dim: Its dimension, from 1 to one less than the current one.
             method: "pca" (principal component analysis) or "truncate" (keep the first numbers).
             seed: Seed of the rows that PCA is fitted on.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             The new collection.

@@ -76,7 +76,8 @@ def folder(tmp_path: Path, data: Path) -> Path:
 def test_ingest_makes_a_collection_and_counts(tmp_path: Path, data: Path) -> None:
     place = tmp_path / "new.vs"
     answer = ok("ingest", data, place, "--embedder", "toy:32", "--metric", "l2")
-    assert answer.out.startswith("4 documents added, 0 replaced, 0 skipped;")
+    assert answer.out.startswith(f"4 documents added to {place} in ")
+    assert answer.out.endswith(f'Next: vecsearch search {place} "a question"\n')
     info = vs.open(place).info()
     assert (info.documents, info.dim, info.metric, info.embedder) == (4, 32, "l2", "toy:32")
 
