@@ -7,15 +7,34 @@ import dataclasses
 import functools
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from vecsearch.common.accepted import (
+    ArrowArray,
+    ArrowStream,
+    CsvOptions,
+    Data,
+    DtypeName,
+    Examples,
+    Ids,
+    Judgments,
+    MetricName,
+    Queries,
+    Query,
+    Questions,
+    Schema,
+    TypeName,
+    Values,
+    Vector,
+    Vectors,
+    Where,
+)
 from vecsearch.common.arguments import (
     check_column_names,
     check_dim,
@@ -38,6 +57,7 @@ from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
+from vecsearch.display import html_fields
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, embeds_texts, entry_of, has_fingerprint
@@ -58,7 +78,7 @@ from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
-from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.chunking import AnyChunker, FunctionChunker, resolve_chunker, splitting_of
 from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
@@ -115,7 +135,6 @@ from vecsearch.types import (
     DimensionReport,
     Id,
     IndexAdvice,
-    Metric,
     Mode,
     OnConflict,
     OnError,
@@ -137,8 +156,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 C = TypeVar("C", DeleteResult, UpdateResult)
-Where: TypeAlias = "str | pc.Expression"
-Ids: TypeAlias = "Iterable[Id] | Id"
+Chunking: TypeAlias = (
+    "Literal['auto', 'default'] | bool | int | AnyChunker | Callable[[str], Sequence[Any]] | None"
+)
 LOCK_TIMEOUT = 60.0
 
 
@@ -148,19 +168,19 @@ def create(
     *,
     embedder: str | Embedder | None = None,
     dim: int | None = None,
-    metric: str | Metric = "cosine",
-    dtype: str = "float32",
+    metric: MetricName = "cosine",
+    dtype: DtypeName = "float32",
     id_column: str | None = None,
     text_column: str | None = None,
     text_columns: Sequence[str] | None = None,
-    chunker: Any = "auto",
+    chunker: Chunking = "auto",
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
     auto_index: bool = True,
-    schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
+    schema: Schema | None = None,
     json_columns: Sequence[str] | None = None,
-    full_text: Any = None,
+    full_text: bool | str | Mapping[str, Any] | Analyzer | None = None,
     exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
@@ -339,7 +359,7 @@ def open_collection(
     *,
     version: int | None = None,
     embedder: str | Embedder | None = None,
-    chunker: Any = None,
+    chunker: Chunking = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -408,7 +428,7 @@ class Collection:
         *,
         version: int | None = None,
         embedder: str | Embedder | None = None,
-        chunker: Any = None,
+        chunker: Chunking = None,
         lock_timeout: float = LOCK_TIMEOUT,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -431,14 +451,14 @@ class Collection:
 
     def add(
         self,
-        data: object,
+        data: Data,
         *,
         on_conflict: OnConflict = "error",
         id_column: str | None = None,
         text_column: str | None = None,
         on_error: OnError = "raise",
         encoding: str | None = None,
-        csv: Mapping[str, Any] | None = None,
+        csv: CsvOptions | None = None,
         exclude: str | Sequence[str] = (),
         auto_index: bool | None = None,
         idempotency_key: str | None = None,
@@ -523,7 +543,7 @@ class Collection:
 
     def _add(
         self,
-        data: object,
+        data: Data,
         reading: Reading,
         on_conflict: OnConflict = "error",
         id_column: str | None = None,
@@ -587,12 +607,12 @@ class Collection:
 
     def upsert(
         self,
-        data: object,
+        data: Data,
         *,
         id_column: str | None = None,
         text_column: str | None = None,
         encoding: str | None = None,
-        csv: Mapping[str, Any] | None = None,
+        csv: CsvOptions | None = None,
         auto_index: bool | None = None,
         progress: bool | None = None,
     ) -> AddResult:
@@ -766,7 +786,7 @@ class Collection:
     def update(
         self,
         where: Where | None = None,
-        values: Any = None,
+        values: Values | None = None,
         *,
         ids: Ids | None = None,
         dry_run: bool = False,
@@ -831,7 +851,7 @@ class Collection:
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
         return self._with_index(done, dry_run=dry_run)
 
-    def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
+    def add_column(self, name: str, kind: TypeName, value: object = None) -> int:
         """Add a metadata column.
 
         Args:
@@ -878,7 +898,7 @@ class Collection:
         self._writable()
         return self._changed(edit.drop_column(self._store, name))
 
-    def alter_column(self, name: str, kind: pa.DataType | str) -> int:
+    def alter_column(self, name: str, kind: TypeName) -> int:
         """Give a metadata column a wider type that holds each of its values exactly.
 
         Any column of values that JSON has can become "json"; one of texts, if each is JSON text. A
@@ -950,7 +970,7 @@ class Collection:
         *,
         recall: float | None = None,
         memory: int | str | None = None,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         threads: int | None = None,
         progress: bool | None = None,
@@ -1025,7 +1045,7 @@ class Collection:
         recipes: Sequence[str],
         *,
         k: int = 10,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         progress: bool | None = None,
     ) -> dict[str, Any]:
@@ -1265,8 +1285,8 @@ class Collection:
         dims: Sequence[int] | None = None,
         *,
         k: int = 10,
-        queries: Any = None,
-        qrels: Any = None,
+        queries: Questions | Queries | None = None,
+        qrels: Judgments | None = None,
         n_queries: int = 500,
         seed: int = 0,
         progress: bool | None = None,
@@ -1381,11 +1401,11 @@ class Collection:
 
     def search(
         self,
-        query: Any = None,
+        query: Query | None = None,
         k: int = 10,
         *,
         text: str | None = None,
-        vector: Any = None,
+        vector: Vector | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, Any] | Fusion | None = None,
@@ -1505,11 +1525,11 @@ class Collection:
 
     def search_batch(
         self,
-        queries: Sequence[Any] | npt.NDArray[np.floating] | None = None,
+        queries: Queries | None = None,
         k: int = 10,
         *,
         texts: Sequence[str] | None = None,
-        vectors: Any = None,
+        vectors: Vectors | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, Any] | Fusion | None = None,
@@ -1626,7 +1646,7 @@ class Collection:
 
     def search_range(
         self,
-        query: Any,
+        query: Query,
         min_score: float,
         *,
         where: Where | None = None,
@@ -1736,8 +1756,8 @@ class Collection:
 
     def recommend(
         self,
-        positive: Any = None,
-        negative: Any = None,
+        positive: Examples | None = None,
+        negative: Examples | None = None,
         *,
         history: Iterable[Any] | None = None,
         strategy: Literal["average", "best_score", "sum_scores"] = "average",
@@ -1831,8 +1851,8 @@ class Collection:
 
     def discover(
         self,
-        target: Any = None,
-        context: Iterable[tuple[Any, Any]] = (),
+        target: Query | None = None,
+        context: Iterable[tuple[Query, Query]] = (),
         *,
         k: int = 10,
         where: Where | None = None,
@@ -1907,7 +1927,7 @@ class Collection:
 
     def pages(
         self,
-        query: Any,
+        query: Query,
         size: int = 20,
         *,
         mode: Mode = "vector",
@@ -2000,11 +2020,11 @@ class Collection:
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
-        query: Any = None,
+        query: Query | None = None,
         mode: Literal["vector", "text"] = "vector",
         using: str | Sequence[str] | None = None,
         min_score: float | None = None,
-        bins: Any = None,
+        bins: object = None,
         passages: bool = False,
         timeout: float | None = None,
     ) -> dict[str, pa.Table]:
@@ -2098,7 +2118,7 @@ class Collection:
         where: Where | None = None,
         ids: Ids | None = None,
         recall: float | None = None,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         regions: int = 10,
     ) -> RecallReport:
@@ -2191,8 +2211,8 @@ class Collection:
 
     def evaluate(
         self,
-        queries: Any = None,
-        qrels: Any = None,
+        queries: Questions | None = None,
+        qrels: Judgments | None = None,
         *,
         k: int | Sequence[int] | None = None,
         where: Where | None = None,
@@ -2305,7 +2325,7 @@ class Collection:
 
     def plan(
         self,
-        query: Any = None,
+        query: Query | None = None,
         k: int = 10,
         *,
         where: Where | None = None,
@@ -2468,7 +2488,7 @@ class Collection:
         return np.asarray(document_vectors(snapshot, [id])[0], np.float32)
 
     def features(
-        self, ids: Any, *, missing: Literal["error", "zeros"] = "error"
+        self, ids: Ids | ArrowArray | ArrowStream, *, missing: Literal["error", "zeros"] = "error"
     ) -> npt.NDArray[np.float32]:
         """The vectors of many documents, as input of another model.
 
@@ -2817,6 +2837,11 @@ class Collection:
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
 
+    def _repr_html_(self) -> str:
+        if self._searcher is None:
+            return html_fields({"collection": f"{self.path} (closed)"})
+        return self.info()._repr_html_()
+
     def _searching(self) -> Searcher:
         """The searcher; raises CollectionClosedError if the collection was closed."""
         searcher = self._searcher
@@ -2893,7 +2918,7 @@ class Collection:
         """How texts are split into passages; None without a chunker."""
         if manifest.chunker is None:
             return None
-        given = self._given_chunker
+        given: Any = self._given_chunker
         if given is None or given is False:
             given = manifest.chunker
         chunker = resolve_chunker(given)

@@ -487,7 +487,7 @@ def open_or_create(
             embedder=model,
             dim=dim,
             metric=metric or Metric.COSINE,
-            chunker="auto" if chunker is None else chunker,
+            chunker="auto" if chunker in (None, "auto") else resolve_chunker(chunker),
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,

@@ -35,7 +35,8 @@ class _SafeConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._width = None  # the variable COLUMNS counts when something is printed
+        if "width" not in options:
+            self._width = None  # the variable COLUMNS counts when something is printed
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(it) if isinstance(it, str) else it for it in objects), **options)

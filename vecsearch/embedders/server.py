@@ -323,6 +323,7 @@ def _address(what: str, given: str) -> str:
             f"{what} is {_without_key(given)!r}: an address without a key, as keys go into a "
             "variable of the environment",
             hint="name it by key_variable=",
+            command_hint="put the key into the model's variable, such as OPENAI_API_KEY",
         )
     host = "127.0.0.1" if parts.hostname == "0.0.0.0" else None  # where Ollama listens
     if host is not None:

@@ -17,6 +17,7 @@ from vecsearch.common.arguments import check_share, check_whole
 from vecsearch.common.gate import gated
 from vecsearch.common.optional import find_installed
 from vecsearch.common.show import shown
+from vecsearch.display import Shown
 from vecsearch.embedders.fingerprint import model_fingerprint
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder, no_progress_bars
 from vecsearch.errors import EmbedderError, InvalidInputError
@@ -31,7 +32,7 @@ REPORT_FILE = "tuning.json"
 
 
 @dataclass(frozen=True, slots=True)
-class TuneReport:
+class TuneReport(Shown):
     """The result of tuning; scores are mean nDCG@10 over the held-out queries.
 
     Attributes:
