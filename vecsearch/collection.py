@@ -2270,8 +2270,8 @@ class Collection:
 
     def tune_fusion(
         self,
-        queries: Any = None,
-        qrels: Any = None,
+        queries: Questions | None = None,
+        qrels: Judgments | None = None,
         *,
         recall: float | None = None,
         n_queries: int = 500,

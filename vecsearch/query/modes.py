@@ -397,10 +397,7 @@ class HybridRanking:
         if self._fused is None:
             self.fetch(1)
         assert self._fused is not None
-        fused = self._fused[0]
-        places = {position: at for at, position in enumerate(fused.candidates.tolist())}
-        at = np.array([places[position] for position in positions.tolist()], np.int64)
-        return Parts(fused.by_vector, fused.by_text, at)
+        return Parts(self._fused[0], positions)
 
 
 def without(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
@@ -422,12 +419,13 @@ def only(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
 class Parts(Sequence[Mapping[str, ListPlace]]):
     """The ranks and scores of hits in both lists, made when they are looked at."""
 
-    def __init__(self, vector: ListScores, text: ListScores, best: Positions) -> None:
-        self._lists = {"vector": vector, "text": text}
-        self._best = best
+    def __init__(self, fused: Fused, positions: Positions) -> None:
+        self._lists = {"vector": fused.by_vector, "text": fused.by_text}
+        self._candidates = fused.candidates
+        self._positions = positions
 
     def __len__(self) -> int:
-        return len(self._best)
+        return len(self._positions)
 
     @overload
     def __getitem__(self, at: int) -> Mapping[str, ListPlace]: ...
@@ -438,7 +436,7 @@ class Parts(Sequence[Mapping[str, ListPlace]]):
     ) -> Mapping[str, ListPlace] | list[Mapping[str, ListPlace]]:
         if isinstance(at, slice):
             return [self[number] for number in range(len(self))[at]]
-        number = int(self._best[at])
+        number = int(np.flatnonzero(self._candidates == self._positions[at])[0])
         return {name: _place(part, number) for name, part in self._lists.items()}
 
 
