@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         VecsearchError,
         VersionNotFoundError,
     )
+    from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.index.recipe import IndexRecipe
     from vecsearch.ingest.chunking import Chunker
     from vecsearch.maintenance.backup import restore
@@ -108,6 +109,7 @@ __all__ = [
     "Failure",
     "FilterError",
     "Fusion",
+    "FusionReport",
     "Highlight",
     "Hit",
     "HitGroup",
@@ -165,6 +167,7 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.evaluation.fusion": ("FusionReport",),
     "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
