@@ -53,9 +53,11 @@ from vecsearch.evaluation.search_monitor import SearchMonitor, search_monitor
 from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
-from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
+from vecsearch.ingest.auto import AutoChunker
+from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
+from vecsearch.ingest.splitting import Splitting
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.maintenance.refresh import refreshing
@@ -127,7 +129,7 @@ def create(
     id_column: str | None = None,
     text_column: str | None = None,
     text_columns: Sequence[str] | None = None,
-    chunker: Any = None,
+    chunker: Any = "auto",
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
@@ -151,7 +153,9 @@ def create(
         text_columns: Several columns to embed, such as ["title", "text"], instead of `text_column`.
             Their texts are joined by an empty line, leaving out blank ones; with a chunker, each is
             split for itself. Texts without a column name go to the last one.
-        chunker: How long texts are split into passages: True, a maximum number of characters, a
+        chunker: How long texts are split into passages. "auto" splits what is longer than the model
+            reads, or represents well, at headings, paragraphs and sentences; shorter texts, and
+            rows that bring their own vector, stay as they are. Or a maximum number of characters, a
             `Chunker`, or a function from a text to passages. None: one vector for each document.
         recall: The recall that searches deliver by default, above 0 and at most 1.
         keep_versions: How many older versions stay readable, 1 or more.
@@ -189,6 +193,8 @@ def create(
     model = resolve_embedder(embedder) if embedder is not None else None
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
+    if isinstance(splitter, AutoChunker) and not has_texts:
+        splitter = None
     if splitter is not None and not has_texts:
         raise InvalidInputError(
             "a chunker splits texts, so it needs an embedder",
@@ -427,7 +433,7 @@ class Collection:
                 source.batches,
                 on_conflict=on_conflict,
                 embedder=self._model_of(manifest),
-                split=self._splitter(manifest),
+                split=self._splitting(manifest),
                 id_column=id_column,
                 text_column=text_column,
                 progress=advance,
@@ -676,7 +682,7 @@ class Collection:
                 return self.update(where, values, ids=ids, dry_run=dry_run)
         self._writable()
         manifest = self.refresh()._snapshot.manifest
-        models = Models(lambda: self._model_of(manifest), lambda: self._splitter(manifest))
+        models = Models(lambda: self._model_of(manifest), lambda: self._splitting(manifest))
         with invalid_data():
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
         return self._changed(done)
@@ -1952,7 +1958,8 @@ class Collection:
         if queries is not None or qrels is not None:
             return judged_quality(snapshot, search, queries, qrels, k)
         rows = self._searching().selector.select(where, ids).rows
-        model, split = self._model_of(snapshot.manifest), self._splitter(snapshot.manifest)
+        model, splitting = self._model_of(snapshot.manifest), self._splitting(snapshot.manifest)
+        split = None if splitting is None else splitting.split
         return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
 
     def plan(
@@ -2408,8 +2415,8 @@ class Collection:
         model = None
         if manifest.embedder is not None and manifest.embedder.spec.endswith(":unsaved"):
             model = self._models[manifest.embedder].loaded_or_name()
-        chunker = self._given_chunker
-        chunker = chunker if isinstance(chunker, FunctionChunker) or callable(chunker) else None
+        given = self._given_chunker
+        chunker = given if isinstance(given, FunctionChunker) or callable(given) else None
         return _reopened, (
             self.path.absolute(),
             manifest.version,
@@ -2465,21 +2472,24 @@ class Collection:
         self.refresh()
         return result
 
-    def _splitter(self, manifest: Manifest) -> Any:
-        """The function that splits texts into passages; None without a chunker."""
+    def _splitting(self, manifest: Manifest) -> Splitting | None:
+        """How texts are split into passages; None without a chunker."""
         if manifest.chunker is None:
             return None
         given = self._given_chunker
         if given is None or given is False:
             given = manifest.chunker
-        chunker: Chunker | FunctionChunker | None = resolve_chunker(given)
+        chunker = resolve_chunker(given)
         if chunker is None or chunker.to_dict() != dict(manifest.chunker):
             raise InvalidInputError(
                 f"the collection was made with the chunker {dict(manifest.chunker)}",
                 hint="open it with that one (chunker=)",
                 command_hint="use this collection from Python, where the chunker can be given",
             )
-        return chunker.split
+        if isinstance(chunker, AutoChunker):
+            model = self._model_of(manifest)
+            chunker = AutoChunker(lambda: None if model is None else model.embedder)
+        return splitting_of(chunker)
 
 
 def _reopened(root: Path, version: int, pinned: bool, options: dict[str, Any]) -> Collection:

@@ -25,7 +25,11 @@ TEXT_NUMBER = "_text_number"  # which of several text columns the passage is of,
 # Of rows that come from files: see `vecsearch.ingest.sources.documents`.
 TITLE, MODIFIED, SOURCE, DIGEST = "title", "modified", "source", "digest"
 PAGE_END = "\f"  # ends each page of a text that has pages, and each slide
-RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER)
+HEAD = "_passage_head"  # what stands over the passage, and is embedded with it; null for nothing
+RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER, HEAD)
+AUTO = "auto"  # the kind of the chunker that splits only what a model does not read
+WHOLE = -1  # the TEXT_NUMBER of a document of several texts that is one row
+TO_END = -1  # the END of a document that is one row, where its length is not written
 
 _LINE = 160  # characters of a line of a report
 

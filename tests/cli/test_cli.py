@@ -118,7 +118,11 @@ def test_ingest_of_a_bad_row_leaves_the_collection_as_it_was(folder: Path, data:
 def test_ingest_refuses_to_change_what_is_fixed_at_creation(folder: Path, data: Path) -> None:
     assert "made with cosine" in fails("ingest", data, folder, "--metric", "l2", code=2)
     assert "made with 64" in fails("ingest", data, folder, "--dim", "3", code=2)
-    assert "without a chunker" in fails("ingest", data, folder, "--chunk", code=2)
+    assert "made with the chunker auto" in fails(
+        "ingest", data, folder, "--chunker", "none", code=2
+    )
+    assert "--chunker auto" in fails("ingest", data, folder, "--chunk", code=2)
+    assert "--chunker 500" in fails("ingest", data, folder, "--chunk-chars", 500, code=2)
     assert (
         ok(
             "ingest", data, folder, "--metric", "cosine", "--dim", "64", "--on-conflict", "skip"

@@ -90,7 +90,7 @@ def test_several_text_columns(tmp_path: Path) -> None:
     ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     both = ("--text-column", "title", "--text-column", "text")
-    ok("ingest", file, place, *both, "--embedder", "toy:64", "--chunk-chars", "60")
+    ok("ingest", file, place, *both, "--embedder", "toy:64", "--chunker", "60")
     assert vs.open(place).info().text_columns == ("title", "text")
     (hit,) = json.loads(ok("search", place, "Boats", "-k", "1", "--json").out)["hits"]
     assert hit["span"] == {"column": "title", "start": 0, "end": 5} and hit["id"] == "d1"

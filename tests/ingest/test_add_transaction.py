@@ -230,17 +230,25 @@ def test_covering_spans_cover_the_text_without_a_chunker_and_with_blank_ends() -
     assert covering_spans(None, None) == [(0, 0)]
 
 
-def test_a_given_vector_of_a_document_with_several_passages_is_refused(root: Path) -> None:
+def test_a_document_with_a_given_vector_is_one_row_whatever_the_chunker(root: Path) -> None:
     with vs.create(root, embedder="toy:4", chunker=str.split) as c:
         vector = [1.0, 0.0, 0.0, 0.0]
-        c.add([{"id": 1, "text": "word", "vector": vector}], progress=False)
-        data = [
-            {"id": 2, "text": "word", "vector": vector},
-            {"id": 3, "text": "two words", "vector": vector},
+        c.add(
+            [
+                {"id": 1, "text": "word", "vector": vector},
+                {"id": 2, "text": "two words", "vector": [0.0, 1.0, 0.0, 0.0]},
+            ],
+            progress=False,
+        )
+        c.add([{"id": 3, "text": "two words"}], progress=False)
+        assert [row and row["text"] for row in c.get([1, 2, 3])] == [
+            "word",
+            "two words",
+            "two words",
         ]
-        with pytest.raises(vs.InvalidInputError, match="row 1, column 'vector': the document has"):
-            c.add(data, progress=False)
-        assert stored(c) == {1: "word"}
+        assert c.info().rows == 4
+        hit = c.search([0.0, 1.0, 0.0, 0.0], k=1)[0]
+        assert (hit.id, hit.score, hit.span) == (2, 1.0, vs.Span("text", 0, 9))
 
 
 def test_ids_cannot_be_generated_past_the_largest_integer(root: Path) -> None:

@@ -19,11 +19,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vecsearch.common.scripts import weighted_length
-from vecsearch.errors import InvalidInputError, MissingExtraError
+from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import Chunker, FunctionChunker, resolve_chunker
 from vecsearch.ingest.sentences import sentence_spans
-
-pytest.importorskip("chonkie", reason="the extra `chunk` is not installed")
 
 
 def passages(chunker: Chunker | FunctionChunker, text: str) -> list[str]:
@@ -268,6 +267,88 @@ def test_what_is_read_as_one_character_is_not_cut(cluster: str) -> None:
     assert all(passage == cluster * (len(passage) // len(cluster)) for passage in found)
 
 
+def test_marks_that_belong_together_are_not_parted() -> None:
+    night = "她等了一夜——整整一夜——直到天亮。" * 3
+    found = passages(Chunker(max_chars=64, overlap=16), night)
+    assert not [passage for passage in found if passage.startswith("—")]
+    meeting = "会议于2024年3月5日14:30在三楼（大会议室）召开，他买了三斤苹果、两斤梨。" * 3
+    for size in range(32, 160, 4):
+        for passage in passages(Chunker(size), meeting) + passages(Chunker(size, size // 2), night):
+            assert passage[0] not in "）】」』，。、！？；："
+            assert passage[-1] not in "（【「『"
+    dots = "他说……然后……就走了……再也没有回来……" * 3
+    assert all(
+        len(passage) - len(passage.rstrip("…")) in (0, 2) and passage[0] != "…"
+        for size in range(32, 120, 4)
+        for passage in passages(Chunker(size), dots)
+    )
+
+
+def test_marks_without_a_space_end_a_chinese_sentence() -> None:
+    text = "好的!明天见?我等你!别忘了带伞?记得早点来!"
+    assert passages(Chunker(max_chars=48), text) == [
+        "好的!明天见?我等你!",
+        "别忘了带伞?记得早点来!",
+    ]
+    text = "好吧...走了~行吧～嗯．完"
+    assert [text[start:end] for start, end in sentence_spans(text)] == [
+        "好吧...",
+        "走了~",
+        "行吧～",
+        "嗯．",
+        "完",
+    ]
+    assert len(sentence_spans("版本３．１４和3~5天，见 http://a.b/?q=中文")) == 1
+
+
+def test_flags_and_half_width_kana_are_not_cut() -> None:
+    for text, unit in (("🇨🇳" * 40, "🇨🇳"), ("ﾊﾞ" * 40, "ﾊﾞ")):
+        found = passages(Chunker(max_chars=33), text)
+        assert len(found) > 1
+        assert all(passage == unit * (len(passage) // len(unit)) for passage in found)
+
+
+def test_chinese_headings_and_underlined_ones_begin_sections() -> None:
+    text = (
+        "一、项目背景\n\n检索的准确率不高。用户抱怨。\n\n二、目标\n\n提高检索准确率。三个月内完成。"
+    )
+    assert passages(Chunker(max_chars=100), text) == [
+        "一、项目背景\n\n检索的准确率不高。用户抱怨。",
+        "二、目标\n\n提高检索准确率。三个月内完成。",
+    ]
+    text = "First\n=====\n\nSome text is here.\n\nSecond\n------\n\nMore text is there."
+    assert passages(Chunker(max_chars=48), text) == [
+        "First\n=====\n\nSome text is here.",
+        "Second\n------\n\nMore text is there.",
+    ]
+    listed = "要买的东西：\n一、苹果\n二、香蕉\n三、梨"
+    assert passages(Chunker(max_chars=64), listed + "。" * 9)[0].startswith(
+        "要买的东西：\n一、苹果\n"
+    )
+
+
+def test_a_question_stays_with_its_answer() -> None:
+    pairs = [
+        "问：运费谁承担？\n答：由卖家承担。",
+        "问：多久能到？\n答：一般三天就到。",
+        "Q: Why?\nA: So.",
+    ]
+    for between in ("\n", "\n\n"):
+        text = between.join(pairs)
+        for size in (64, 72, 80, 96):
+            found = passages(Chunker(max_chars=size), text)
+            assert len(found) > 1
+            assert all(any(pair in passage for passage in found) for pair in pairs), (size, found)
+
+
+def test_the_header_of_a_table_stays_with_its_first_row() -> None:
+    text = "| name | price |\n|---|---|\n" + "\n".join(f"| item {n} | {n} |" for n in range(9))
+    assert passages(Chunker(max_chars=48), text)[:2] == [
+        "| name | price |\n|---|---|\n| item 0 | 0 |",
+        "| item 1 | 1 |\n| item 2 | 2 |\n| item 3 | 3 |",
+    ]
+
+
 def test_a_chinese_character_counts_as_four_unless_told() -> None:
     text = "字" * 100
     assert [len(p) for p in passages(Chunker(max_chars=200), text)] == [50, 50]
@@ -352,8 +433,11 @@ def test_an_invalid_setting_is_named(values: dict[str, object], says: str) -> No
 
 
 def test_each_way_to_name_a_chunker_gives_it() -> None:
-    assert resolve_chunker(None) is None
-    assert resolve_chunker(False) is None
+    assert resolve_chunker(None) is resolve_chunker("none") is resolve_chunker(False) is None
+    auto = resolve_chunker("auto")
+    assert isinstance(auto, AutoChunker)
+    assert resolve_chunker(auto) is auto
+    assert isinstance(resolve_chunker(auto.to_dict()), AutoChunker)
     assert resolve_chunker(True) == resolve_chunker("default") == Chunker()
     assert (
         resolve_chunker(300)
@@ -379,13 +463,6 @@ def test_the_key_follows_the_settings() -> None:
         len({Chunker().key, Chunker(500).key, Chunker(overlap=10).key, Chunker(cjk_weight=1).key})
         == 4
     )
-
-
-def test_a_missing_extra_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vecsearch.common.optional.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "vecsearch\[chunk\]"'):
-        resolve_chunker(True)
-    assert resolve_chunker(None) is None
 
 
 def test_importing_the_module_does_not_import_chonkie() -> None:

@@ -205,12 +205,16 @@ def test_changes_of_split_texts(stories: vs.Collection, tmp_path: Path) -> None:
     assert stories.get(2) == [now[1]]
 
 
-def test_ready_made_vectors_need_a_document_of_one_passage(tmp_path: Path) -> None:
+def test_a_document_with_a_ready_made_vector_is_one_row_with_all_its_texts(tmp_path: Path) -> None:
     c = vs.create(tmp_path / "c.vs", embedder="toy:2", text_columns=["a", "b"], chunker=50)
-    with pytest.raises(vs.InvalidInputError, match="several passages"):
-        c.add([{"a": "x", "b": "y", "vector": [1.0, 0.0]}])
     c.add([{"id": 1, "a": "", "b": "y", "vector": [1.0, 0.0]}, {"id": 2, "vector": [0.0, 1.0]}])
     assert c.get([1, 2]) == [{"id": 1, "a": "", "b": "y"}, {"id": 2, "a": None, "b": None}]
+    c.add([{"id": 3, "a": "x", "b": "yy", "vector": [-1.0, 0.0]}])
+    found = c.search([-1.0, 0.0], k=1)[0]
+    assert (found.id, found["a"], found["b"]) == (3, "x", "yy")
+    assert found.span == vs.Span("b", 0, 2)
+    assert c.get(3) == [{"id": 3, "a": "x", "b": "yy"}]
+    assert c.info().rows == 3
     assert c.search([1.0, 0.0], k=1)[0].span == vs.Span("b", 0, 1)
 
 

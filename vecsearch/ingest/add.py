@@ -20,11 +20,11 @@ from vecsearch.errors import ConflictError, InvalidInputError
 from vecsearch.ingest.bad_rows import BadRows, placed
 from vecsearch.ingest.conflicts import ConflictResolver
 from vecsearch.ingest.embedding import DocumentEncoder, EmbedTexts
-from vecsearch.ingest.passages import Passages, PassageSplitter, Split
+from vecsearch.ingest.passages import Passages, PassageSplitter
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.ingest.sources import Places, Reading
-from vecsearch.ingest.texts import joined_texts
+from vecsearch.ingest.splitting import Splitting
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
 from vecsearch.storage.merge import SmallMerge
@@ -43,7 +43,7 @@ def add_documents(
     *,
     on_conflict: OnConflict = "error",
     embedder: EmbedTexts | None = None,
-    split: Split | None = None,
+    split: Splitting | None = None,
     id_column: str | None = None,
     text_column: str | None = None,
     progress: Callable[[int], None] = lambda count: None,
@@ -60,7 +60,7 @@ def add_documents(
         on_conflict: What to do with an id that exists: "error", "skip", "replace", or "update" and
             "refresh", which need `complete`.
         embedder: The collection's model; None for a collection of given vectors.
-        split: The chunker's `split`; None keeps documents whole.
+        split: How texts are split; None keeps documents whole.
         id_column: The name of the id column in the data; None for the collection's own.
         text_column: The name of the text column in the data; None for the collection's own.
         progress: Called with the number of rows after each window.
@@ -161,7 +161,7 @@ class AddTransaction:
         store: Store,
         on_conflict: OnConflict,
         embedder: EmbedTexts | None,
-        split: Split | None,
+        split: Splitting | None,
         id_column: str | None,
         text_column: str | None,
         bad_rows: BadRows,
@@ -216,12 +216,15 @@ class AddTransaction:
         """Split and embed whole documents, and keep them for the next segment."""
 
         def stored(rows: Rows) -> pa.RecordBatch:
-            passages = self.splitter.split(rows.batch)
+            has_vectors = rows.stored is not None or rows.vectors is not None
+            passages = self.splitter.split(rows.batch, whole=has_vectors)
+            if self.splitter.chunked:
+                self.checker.add_passage_columns()
             if rows.stored is not None:
                 return self._with_vectors(passages, rows.stored)
             if rows.vectors is None:
                 return self._stored_batch(passages, self._embedded(rows, passages, keep=keep))
-            return self._stored_batch(passages, self._given_vectors(rows, rows.vectors, passages))
+            return self._stored_batch(passages, rows.vectors)
 
         rows, batch = self.bad_rows.encode(rows, stored)
         if rows.batch.num_rows:
@@ -287,7 +290,7 @@ class AddTransaction:
     def _embedded(self, rows: Rows, passages: Passages, *, keep: bool) -> Vectors:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""
         assert self.encoder is not None  # the checker refuses rows without vector or embedder
-        texts = joined_texts(passages.batch, self.checker.manifest.text_columns)
+        texts = passages.texts(self.checker.manifest.text_columns)
         replaced = rows.ids if self.conflicts.replaces else None
 
         def place_of(number: int) -> str:
@@ -295,18 +298,6 @@ class AddTransaction:
             return str(self.bad_rows.places.place(int(rows.numbers[row])))
 
         return self.encoder.encode(texts, replaced, place_of, keep=keep)
-
-    def _given_vectors(self, rows: Rows, vectors: Vectors, passages: Passages) -> Vectors:
-        """The vectors of the data; a document with one vector must be one passage."""
-        document = passages.first_split_document()
-        if document is not None:
-            place = self.bad_rows.places.place(int(rows.numbers[document]))
-            raise InvalidInputError(
-                f"{place}, column 'vector': the document has one vector, but the "
-                "chunker splits its text into several passages; give shorter texts, or use a "
-                "collection without a chunker"
-            )
-        return vectors
 
     def _stored_batch(self, passages: Passages, vectors: Vectors) -> pa.RecordBatch:
         """The rows as a segment stores them."""

@@ -14,16 +14,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, TypeAlias
 
 from vecsearch.common.gate import gate
-from vecsearch.common.optional import find_installed
 from vecsearch.common.scripts import weighted_length
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.packing import Packer
+from vecsearch.ingest.auto import AutoChunker
+from vecsearch.ingest.heads import Heads
+from vecsearch.ingest.packing import Packer, Weighted
 from vecsearch.ingest.sentences import Span, trimmed_spans
-from vecsearch.types import counted
+from vecsearch.ingest.splitting import Splitting
+from vecsearch.types import AUTO, counted
 
 SMALLEST_MAX_CHARS = 32
 LARGEST_CJK_WEIGHT = 8
@@ -69,7 +71,7 @@ class Chunker:
             raise InvalidInputError(
                 f"chunker: a passage of {counted(self.max_chars, 'character')} is too short",
                 hint=f"max_chars must be at least {SMALLEST_MAX_CHARS}",
-                command_hint=f"--chunk-chars must be at least {SMALLEST_MAX_CHARS}",
+                command_hint=f"--chunker takes auto, none, or at least {SMALLEST_MAX_CHARS}",
             )
         if not 0 <= self.overlap <= self.max_chars // 2:
             raise InvalidInputError(
@@ -109,7 +111,7 @@ class Chunker:
             )
         if kind != "sentences":
             raise InvalidInputError(
-                f"chunker: unknown kind {kind!r}; the kinds are 'sentences' and 'function'"
+                f"chunker: unknown kind {kind!r}; the kinds are 'auto', 'sentences' and 'function'"
             )
         unknown = sorted(values.keys() - asdict(cls()).keys())
         if unknown:
@@ -129,14 +131,15 @@ class Chunker:
             Spans (start, end) in order, as indices of Python characters. Together they cover every
             character that is not white space; none begins or ends with white space, and none is
             longer than `max_chars`. Blank text has none.
-
-        Raises:
-            MissingExtraError: The extra `chunk` is not installed, and the text is too long for one
-                passage.
         """
         if weighted_length(text, self.cjk_weight) <= self.max_chars:
             return trimmed_spans(text, [(0, len(text))])
-        return Packer(text, self.max_chars, self.overlap, self.cjk_weight).spans()
+        return Packer(text, Weighted(self.cjk_weight), self.max_chars, self.overlap).spans()
+
+    def heads(self, text: str, title: str = "") -> Heads:
+        """What stands over the passages of a document: at most a third of `max_chars`."""
+        longest = self.max_chars // 3
+        return Heads(text, title, lambda head: weighted_length(head, self.cjk_weight) <= longest)
 
 
 class FunctionChunker:
@@ -223,51 +226,62 @@ class FunctionChunker:
         )
 
 
+AnyChunker: TypeAlias = "AutoChunker | Chunker | FunctionChunker"
+
+
 def resolve_chunker(
     spec: bool
     | int
     | str
     | Mapping[str, Any]
+    | AutoChunker
     | Chunker
     | FunctionChunker
     | Callable[[str], Sequence[Any]]
     | None,
-) -> Chunker | FunctionChunker | None:
+) -> AnyChunker | None:
     """The chunker that the user means by `chunker=`.
 
     Args:
-        spec: None or False for whole documents; True or "default" for the default chunker; a
-            number, also as text, for that many characters at most; a mapping as from `to_dict`; a
-            Chunker; or a function (see FunctionChunker).
+        spec: "auto" to split what is longer than the model reads; None, False or "none" for whole
+            documents; True or "default" for the default Chunker; a number, also as text, for that
+            many characters at most; a mapping as from `to_dict`; a Chunker; or a function (see
+            FunctionChunker).
 
     Returns:
         The chunker, or None for whole documents.
 
     Raises:
         InvalidInputError: The value is none of these, or a setting is out of range.
-        MissingExtraError: The extra `chunk` is not installed.
     """
-    if spec is None or spec is False:
+    if spec is None or spec is False or (isinstance(spec, str) and spec == "none"):
         return None
-    if isinstance(spec, FunctionChunker):
+    if isinstance(spec, FunctionChunker | AutoChunker | Chunker):
         return spec
-    if isinstance(spec, Chunker):
-        chunker = spec
-    elif spec is True or (isinstance(spec, str) and spec == "default"):
-        chunker = Chunker()
-    elif isinstance(spec, int) or (isinstance(spec, str) and spec.isdecimal()):
-        chunker = Chunker(max_chars=int(spec))
-    elif isinstance(spec, Mapping):
-        chunker = Chunker.from_dict(spec)
-    elif callable(spec):
+    if isinstance(spec, str) and spec == AUTO:
+        return AutoChunker()
+    if spec is True or (isinstance(spec, str) and spec == "default"):
+        return Chunker()
+    if isinstance(spec, int) or (isinstance(spec, str) and spec.isdecimal()):
+        return Chunker(max_chars=int(spec))
+    if isinstance(spec, Mapping):
+        return AutoChunker() if dict(spec) == {"kind": AUTO} else Chunker.from_dict(spec)
+    if callable(spec):
         return FunctionChunker(spec)
-    else:
-        raise InvalidInputError(
-            f"chunker is {shown(spec)}; give True, a number of characters, a vecsearch.Chunker, "
-            "or a function"
-        )
-    find_installed("chonkie", "chonkie", "chunk", "Splitting long text")
-    return chunker
+    raise InvalidInputError(
+        f"chunker is {shown(spec)}",
+        hint='give "auto", None, a number of characters, a vecsearch.Chunker, or a function',
+        command_hint="give auto, none, or a number of characters",
+    )
+
+
+def splitting_of(chunker: AnyChunker) -> Splitting:
+    """How a collection with this chunker splits its texts."""
+    if isinstance(chunker, AutoChunker):
+        return Splitting(chunker.split, chunker.split_below, chunker.fits, chunker.heads)
+    if isinstance(chunker, Chunker):
+        return Splitting(chunker.split, heads=chunker.heads)
+    return Splitting(chunker.split, outlines=chunker.outlines)
 
 
 def _describe(function: Any) -> str:

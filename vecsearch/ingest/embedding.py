@@ -12,7 +12,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.show import shown
 from vecsearch.errors import EmbedderError
-from vecsearch.ingest.texts import joined_texts
+from vecsearch.ingest.passages import embedded_columns, embedded_texts
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.ingest.vector_column import vector_defect
 from vecsearch.storage.manifest import EmbedderEntry
@@ -72,6 +72,8 @@ class DocumentEncoder:
         Raises:
             EmbedderError: The model failed, or returned a vector that cannot be compared.
         """
+        if not texts:
+            return np.empty((0, self.base.manifest.dim), np.float32)
         if self._cache is None:
             manifest = self.base.manifest
             self._cache = VectorCache(self.root, self.model.entry, manifest.dim)
@@ -106,8 +108,9 @@ class DocumentEncoder:
         _, positions = self.base.locate(ids)
         if not len(positions):
             return {}
-        columns = self.base.manifest.text_columns
-        texts = joined_texts(self.base.take(columns, positions), columns)
+        manifest = self.base.manifest
+        columns = embedded_columns(manifest.schema, manifest.text_columns)
+        texts = embedded_texts(self.base.take(columns, positions), manifest.text_columns)
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
 

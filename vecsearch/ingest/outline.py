@@ -40,10 +40,19 @@ def outlined_spans(split: Split, name: object, text: str) -> list[Span]:
             for start, end in _pages(text)
             for first, last in split(text[start:end])
         ]
-    suffix = suffix_of(Path(name.partition("#")[0])) if isinstance(name, str) else ""
+    suffix = _suffix(name)
     if suffix in CODE:
         return _fitted(split, text, (0, len(text)), suffix in _PYTHON, 0)
     return list(split(text))
+
+
+def is_code(name: object) -> bool:
+    """Whether a document is a file of source code, by its id."""
+    return _suffix(name) in CODE
+
+
+def _suffix(name: object) -> str:
+    return suffix_of(Path(name.partition("#")[0])) if isinstance(name, str) else ""
 
 
 def _pages(text: str) -> list[Span]:

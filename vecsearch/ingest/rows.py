@@ -36,6 +36,7 @@ from vecsearch.storage.schema import (
     convert,
     is_marked,
     metadata_schema,
+    passage_fields,
     storage_type,
 )
 from vecsearch.types import BEIR_ID, ID, RESERVED, TEXT, VECTOR, counted
@@ -107,6 +108,7 @@ class RowChecker:
         self.has_embedder = project is not None and manifest.text_column is not None
         self.generates_ids: bool | None = None
         self.next_id = manifest.next_id
+        self.chunked = manifest.chunked
         self.metadata: pa.Schema | None = (
             None if manifest.settings.get("open_schema") else metadata_schema(manifest.schema)
         )
@@ -154,6 +156,10 @@ class RowChecker:
             check_texts(rows, self.manifest.text_columns, str(self.text_source))
         return rows
 
+    def add_passage_columns(self) -> None:
+        """Make room for passages in a collection whose documents were one row each until now."""
+        self.chunked = True
+
     def schema(self) -> pa.Schema:
         """The collection's schema with the metadata columns of the data."""
         fields = [
@@ -161,6 +167,8 @@ class RowChecker:
             for field in self.manifest.schema
             if field.name == VECTOR or field.name in RESERVED
         ]
+        if self.chunked and not self.manifest.chunked:
+            fields += passage_fields(len(self.manifest.text_columns), heads=True)
         return pa.schema([*(self.metadata or metadata_schema(self.manifest.schema)), *fields])
 
     def _rename(self, batch: pa.RecordBatch) -> pa.RecordBatch:

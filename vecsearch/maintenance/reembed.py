@@ -21,7 +21,8 @@ from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.embedding import check_model_vectors
-from vecsearch.ingest.texts import joined_texts, without_text
+from vecsearch.ingest.passages import embedded_texts
+from vecsearch.ingest.texts import without_text
 from vecsearch.ingest.vector_cache import VectorCache
 from vecsearch.ingest.vector_column import first_true
 from vecsearch.maintenance.rewrite import SegmentRewriter, rewritten_schema
@@ -152,4 +153,4 @@ class _TextVectors:
                 f"text in column {where}, so no model can embed it: add it again with its text, or "
                 "delete it"
             )
-        return joined_texts(rows, self.columns)
+        return embedded_texts(rows, self.columns)

@@ -20,9 +20,9 @@ from vecsearch.common.show import shown, shown_id
 from vecsearch.errors import ConflictError, DuplicateIdError, InvalidInputError
 from vecsearch.ingest.add import add_documents
 from vecsearch.ingest.embedding import EmbedTexts
-from vecsearch.ingest.passages import Split
 from vecsearch.ingest.rows import RowChecker
 from vecsearch.ingest.sources import Places, Reading, open_source
+from vecsearch.ingest.splitting import Splitting
 from vecsearch.maintenance import edit
 from vecsearch.maintenance.merge import DocumentMerger
 from vecsearch.query.selection import Selector
@@ -79,7 +79,7 @@ class Models:
     """What embeds and splits changed texts; loaded when they are needed."""
 
     embedder: Callable[[], EmbedTexts | None]
-    split: Callable[[], Split | None]
+    split: Callable[[], Splitting | None]
 
 
 class _Remembering:

@@ -16,7 +16,19 @@ from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import CHUNK, PAGE_END, START, TEXT_NUMBER, VECTOR, Id, Span
+from vecsearch.types import (
+    CHUNK,
+    END,
+    HEAD,
+    PAGE_END,
+    START,
+    TEXT_NUMBER,
+    TO_END,
+    VECTOR,
+    WHOLE,
+    Id,
+    Span,
+)
 
 Missing = Literal["error", "zeros"]
 
@@ -62,12 +74,34 @@ def documents_by_id(
 
 
 def passage_columns(snapshot: Snapshot, positions: Positions) -> list[str]:
-    """The text column that each passage is of."""
+    """The text column that each passage is of; the last one for a document that is one row."""
     texts = snapshot.manifest.text_columns
     if len(texts) == 1:
         return [texts[0]] * len(positions)
     numbers = snapshot.take([TEXT_NUMBER], positions).column(0)
     return [texts[number] for number in numbers.to_pylist()]
+
+
+def passage_spans(snapshot: Snapshot, positions: Positions) -> list[Span]:
+    """Where each passage is in its document."""
+    columns = passage_columns(snapshot, positions)
+    starts, ends = snapshot.take([START, END], positions).columns
+    spans = list(map(Span, columns, starts.to_pylist(), ends.to_pylist()))
+    texts: dict[str, list[Any]] = {}
+    for number, span in enumerate(spans):
+        if span.end == TO_END:  # its length was not written
+            if span.column not in texts:
+                texts[span.column] = snapshot.take([span.column], positions).column(0).to_pylist()
+            spans[number] = Span(span.column, 0, len(texts[span.column][number] or ""))
+    return spans
+
+
+def passage_heads(snapshot: Snapshot, positions: Positions) -> list[str | None]:
+    """What stands over each passage and was embedded with it; None for nothing."""
+    if HEAD not in snapshot.manifest.schema.names:
+        return [None] * len(positions)
+    heads: list[str | None] = snapshot.take([HEAD], positions).column(0).to_pylist()
+    return heads
 
 
 def with_whole_texts(
@@ -85,10 +119,11 @@ def with_whole_texts(
     if not snapshot.manifest.chunked or len(texts) == 1 or not names:
         return rows
     owners = np.array(passage_columns(snapshot, positions), object)
+    numbers = snapshot.take([TEXT_NUMBER], positions).column(0).to_numpy()
     ids = snapshot.take([snapshot.manifest.id_column], positions).column(0)
     for name, whole in zip(names, whole_texts(snapshot, ids, names), strict=True):
         at = rows.schema.names.index(name)
-        field, is_own = rows.schema.field(at), pa.array(owners == name, pa.bool_())
+        field, is_own = rows.schema.field(at), pa.array((owners == name) | (numbers == WHOLE))
         values = pc.if_else(is_own, rows.column(at), pa.array(whole, field.type))
         rows = rows.set_column(at, field, values)
     return rows

@@ -18,12 +18,17 @@ from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.query.documents import pages_and_lines, passage_columns, with_whole_texts
+from vecsearch.query.documents import (
+    pages_and_lines,
+    passage_heads,
+    passage_spans,
+    with_whole_texts,
+)
 from vecsearch.query.group_keys import group_keys
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import END, RESERVED, START, VECTOR, Id, Plan, Span
+from vecsearch.types import RESERVED, VECTOR, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +129,14 @@ class Hit:
         if not self._hits.chunked:
             return None
         return self._hits.spans[self._at]
+
+    @property
+    def head(self) -> str | None:
+        """What stands over the passage and was embedded with it; None for nothing.
+
+        The headings of its section, and the header row of a table that was cut.
+        """
+        return self._hits.heads[self._at]
 
     @property
     def page(self) -> int | None:
@@ -255,6 +268,7 @@ class Hits(Sequence[Hit]):
         self._columns: dict[str, list[Any]] = {}
         self._ids: list[Id] | None = None
         self._spans: list[Span] | None = None
+        self._heads: list[str | None] | None = None
         self._places: list[tuple[int | None, int | None]] | None = None
         self._pickled: dict[str, Any] | None = None
 
@@ -288,10 +302,19 @@ class Hits(Sequence[Hit]):
             if self._pickled is not None:
                 self._spans = self._pickled["spans"]
             else:
-                ends = self.snapshot.take([START, END], self.positions).to_pydict()
-                columns = passage_columns(self.snapshot, self.positions)
-                self._spans = list(map(Span, columns, ends[START], ends[END]))
+                self._spans = passage_spans(self.snapshot, self.positions)
         return self._spans
+
+    @property
+    def heads(self) -> list[str | None]:
+        """What stands over each passage: headings, and the header row of a table."""
+        if self._heads is None:
+            self._heads = (
+                self._pickled["heads"]
+                if self._pickled is not None
+                else passage_heads(self.snapshot, self.positions)
+            )
+        return self._heads
 
     @property
     def pages_and_lines(self) -> list[tuple[int | None, int | None]]:
@@ -455,6 +478,7 @@ class Hits(Sequence[Hit]):
                 "version": self.snapshot.manifest.version,
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
+                "heads": self.heads,
             }
         own = ("positions", "scores", "plan", "group_by", "before")
         return state | {name: getattr(self, name) for name in own}
@@ -462,7 +486,8 @@ class Hits(Sequence[Hit]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = {name: state.get(name, default) for name, default in LATER_STATE.items()}
         Hits.__init__(self, None, state["positions"], state["scores"], state["plan"], **own)
-        self._pickled = {name: state[name] for name in ("root", "version", "rows", "spans")}
+        pickled = ("root", "version", "rows", "spans", "heads")
+        self._pickled = {name: state[name] for name in pickled}
 
     def __len__(self) -> int:
         return len(self.positions)

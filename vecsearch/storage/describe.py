@@ -18,6 +18,7 @@ from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.names import ID_NAMED, TEXT_DECLARED, TEXT_NAMED
 from vecsearch.storage.schema import ID_DECLARED, declare, system_fields
 from vecsearch.types import (
+    AUTO,
     ID,
     TEXT,
     CollectionInfo,
@@ -52,7 +53,7 @@ def first_manifest(
     id_field, texts = id_column or ID, (TEXT,) if text_columns is None else tuple(text_columns)
     fields = [pa.field(id_field, pa.int64(), nullable=False)]
     fields += [pa.field(name, pa.large_string()) for name in texts]
-    fields += system_fields(metric, dim, dtype, chunked=chunker is not None, texts=len(texts))
+    fields += system_fields(metric, dim, dtype, **_passages(chunker), texts=len(texts))
     schema = pa.schema(fields)
     declared = [] if columns is None else _names(columns)
     if columns is not None:
@@ -80,6 +81,15 @@ def first_manifest(
             **settings,
         },
     ).next("create")
+
+
+def _passages(chunker: Mapping[str, Any] | None) -> dict[str, bool]:
+    """Whether rows are passages from the start, and whether what stands over them is stored.
+
+    "auto" adds these columns with the first document that it splits.
+    """
+    kind = None if chunker is None else chunker.get("kind")
+    return {"chunked": kind not in (None, AUTO), "heads": kind == "sentences"}
 
 
 def _names(columns: pa.Schema | Mapping[str, object]) -> list[str]:

@@ -25,7 +25,7 @@ from vecsearch.storage.layout import (
 )
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
 from vecsearch.storage.schema import DTYPES, ID_TYPES, TEXT_TYPES, system_fields
-from vecsearch.types import CHUNK, ID, NORM, TEXT_NUMBER
+from vecsearch.types import AUTO, CHUNK, HEAD, ID, NORM, TEXT_NUMBER
 
 LARGEST_DIM = 65_536
 LARGEST_EFFORT = 1 << 24  # a search effort sizes a heap
@@ -81,7 +81,8 @@ def _check_schema(manifest: Manifest) -> None:
             schema.field(name).type == kind,
             f"schema: column {name!r} is {schema.field(name).type}, not {kind}",
         )
-        _require(not schema.field(name).nullable, f"schema: column {name!r} may have nulls")
+        if name != HEAD:
+            _require(not schema.field(name).nullable, f"schema: column {name!r} may have nulls")
     for name in {NORM, CHUNK, *((TEXT_NUMBER,) if own_names else ())} & set(schema.names):
         _require(name in wanted, f"schema: column {name!r} does not belong to such a collection")
     texts = manifest.text_columns
@@ -94,6 +95,12 @@ def _check_schema(manifest: Manifest) -> None:
         _require(schema.field(name).type in allowed, f"{where}: {name!r} does not hold texts")
 
 
+def _is_chunked(manifest: Manifest) -> bool:
+    """Whether rows are passages; the chunker "auto" makes them so with the first long text."""
+    chunker = manifest.chunker
+    return chunker is not None and (chunker.get("kind") != AUTO or manifest.chunked)
+
+
 def _system_fields(manifest: Manifest) -> dict[str, pa.DataType]:
     """The columns that are vecsearch's own."""
     return {
@@ -102,8 +109,9 @@ def _system_fields(manifest: Manifest) -> dict[str, pa.DataType]:
             manifest.metric,
             manifest.dim,
             manifest.dtype,
-            chunked=manifest.chunker is not None,
+            chunked=_is_chunked(manifest),
             texts=len(manifest.text_columns),
+            heads=HEAD in manifest.schema.names,
         )
     }
 

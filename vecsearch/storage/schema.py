@@ -20,7 +20,19 @@ from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit, resolve
-from vecsearch.types import CHUNK, END, NORM, RESERVED, START, TEXT_NUMBER, VECTOR, Metric
+from vecsearch.types import (
+    CHUNK,
+    END,
+    HEAD,
+    NORM,
+    RESERVED,
+    START,
+    TEXT_NUMBER,
+    TO_END,
+    VECTOR,
+    WHOLE,
+    Metric,
+)
 
 ID_TYPES: Final = (pa.int64(), pa.large_string())
 TEXT_TYPES: Final = (pa.large_string(), pa.large_binary())  # texts, paths of pictures; pictures
@@ -30,6 +42,7 @@ ID_DECLARED: Final = "id_declared"  # a setting: the type of the ids is stated, 
 MARKED: Final = {b"vecsearch.marked": b"1"}
 DTYPES: Final = {"float32": pa.float32(), "float16": pa.float16()}
 UNIT_TOLERANCE: Final = 0.01  # how far float16 can move the squared length of a unit vector from 1
+WHOLE_DOCUMENT: Final = {CHUNK: 0, START: 0, END: TO_END, TEXT_NUMBER: WHOLE}
 CHECKED_ROWS: Final = 65_536  # vectors converted to float32 at a time
 
 
@@ -317,16 +330,40 @@ def _other_column(field: pa.Field, given: pa.DataType) -> str:
 
 
 def system_fields(
-    metric: Metric, dim: int, dtype: str, *, chunked: bool, texts: int = 1
+    metric: Metric, dim: int, dtype: str, *, chunked: bool, texts: int = 1, heads: bool = False
 ) -> list[pa.Field]:
-    """The columns that follow the user's own: vectors, and what vecsearch keeps about each row."""
+    """The columns that follow the user's own: vectors, and what vecsearch keeps about each row.
+
+    Args:
+        metric: How vectors are compared.
+        dim: Their dimension.
+        dtype: How they are stored.
+        chunked: Whether rows are passages of documents.
+        texts: How many columns are embedded.
+        heads: Whether what stands over a passage is stored with it.
+    """
     fields = [vector_field(dim, dtype)]
     if metric is Metric.COSINE:
         fields.append(pa.field(NORM, pa.float32(), nullable=False))
-    if chunked:
-        names = (CHUNK, START, END, *((TEXT_NUMBER,) if texts > 1 else ()))
-        fields += [pa.field(name, pa.int32(), nullable=False) for name in names]
-    return fields
+    return [*fields, *passage_fields(texts, heads=heads)] if chunked else fields
+
+
+def passage_fields(texts: int, *, heads: bool) -> list[pa.Field]:
+    """The columns that say which part of its document a passage is."""
+    names = (CHUNK, START, END, *((TEXT_NUMBER,) if texts > 1 else ()))
+    fields = [pa.field(name, pa.int32(), nullable=False) for name in names]
+    return [*fields, pa.field(HEAD, pa.large_string())] if heads else fields
+
+
+def absent_column(field: pa.Field, rows: int) -> pa.Array:
+    """What rows hold of a column that was added after they were written.
+
+    Documents of a collection in which no text was split until then are one row each.
+    """
+    value = WHOLE_DOCUMENT.get(field.name)
+    if value is None or field.nullable:
+        return pa.nulls(rows, field.type)
+    return pa.repeat(pa.scalar(value, field.type), rows)
 
 
 def count_documents(batch: pa.RecordBatch, live: npt.NDArray[np.bool_] | None = None) -> int:

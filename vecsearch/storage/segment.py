@@ -19,7 +19,13 @@ from vecsearch.common.json_column import is_json
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.arrow_file import read_batch
 from vecsearch.storage.disk import CheckedFile, FileRef
-from vecsearch.storage.schema import count_documents, id_name, vector_view
+from vecsearch.storage.schema import (
+    WHOLE_DOCUMENT,
+    absent_column,
+    count_documents,
+    id_name,
+    vector_view,
+)
 from vecsearch.storage.widening import is_widening, widened
 from vecsearch.types import CHUNK, VECTOR, Id
 
@@ -295,7 +301,8 @@ class Segment:
 
 
 class WidenedSegment(Segment):
-    """A segment of an older schema, read as a later one: missing columns are null.
+    """A segment of an older schema, read as a later one: missing columns are null, and documents
+    are one row each.
 
     What is verified and what is mapped is that of the segment itself.
     """
@@ -312,10 +319,10 @@ class WidenedSegment(Segment):
 
     def column(self, name: str) -> pa.Array:
         """A whole column, verified and cast."""
-        kind = self.schema.field(name).type
+        field = self.schema.field(name)
         if name not in self.stored.schema.names:
-            return pa.nulls(self.rows, kind)
-        return widened(self.stored.column(name), kind)
+            return absent_column(field, self.rows)
+        return widened(self.stored.column(name), field.type)
 
     def select(self, names: Iterable[str]) -> pa.RecordBatch:
         """Whole columns, verified and cast, as a record batch."""
@@ -332,9 +339,12 @@ class WidenedSegment(Segment):
         batch = self.stored.take(stored, rows)
         arrays = []
         for name in names:
-            kind = self.schema.field(name).type
-            there = name in stored
-            arrays.append(widened(batch.column(name), kind) if there else pa.nulls(len(rows), kind))
+            field, there = self.schema.field(name), name in stored
+            arrays.append(
+                widened(batch.column(name), field.type)
+                if there
+                else absent_column(field, len(rows))
+            )
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema_of(tuple(names)))
 
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
@@ -378,7 +388,7 @@ def can_read_as(stored: pa.Schema, schema: pa.Schema) -> bool:
         return False
     for field in schema:
         if field.name not in stored.names:
-            if not field.nullable:
+            if not field.nullable and field.name not in WHOLE_DOCUMENT:
                 return False
             continue
         old = stored.field(field.name)
@@ -396,7 +406,7 @@ def as_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     arrays = [
         widened(batch.column(field.name), field.type)
         if field.name in batch.schema.names
-        else pa.nulls(batch.num_rows, field.type)
+        else absent_column(field, batch.num_rows)
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
