@@ -62,7 +62,7 @@ def classify(units: Units, labels: Any, seed: int) -> Classification:
     number_of = {name: number for number, name in enumerate(names)}
     targets = np.array([number_of[label] for label in listed if label is not None], np.int64)
     counts = np.bincount(targets, minlength=len(names))
-    if (counts >= 2).sum() < 2:  # noqa: PLR2004
+    if (counts >= 2).sum() < 2:
         raise InvalidInputError(
             f"classify needs two labels with two documents each, and finds {len(names)} "
             f"label{'' if len(names) == 1 else 's'} in {has_label.sum():,} documents"
@@ -116,7 +116,7 @@ def _folds(targets: Numbers, counts: Numbers, seed: int) -> Numbers:
     """The fold of each labeled document, with about the same share of each label in all folds."""
     from sklearn.model_selection import StratifiedKFold
 
-    parts = int(min(FOLDS, max(2, counts[counts >= 2].min())))  # noqa: PLR2004
+    parts = int(min(FOLDS, max(2, counts[counts >= 2].min())))
     folds = np.empty(len(targets), np.int64)
     splitter = StratifiedKFold(parts, shuffle=True, random_state=seed)
     import warnings

@@ -30,7 +30,7 @@ def cluster(units: Units, count: int | None, seed: int) -> Clusters:
     total = len(units)
     if count is not None and count > total:
         raise InvalidInputError(f"clusters is {count:,}, and there are {total:,} documents")
-    if total < 2:  # noqa: PLR2004
+    if total < 2:
         raise InvalidInputError(f"cluster needs 2 documents, and there are {total}")
     vectors = units.vectors()
     tried = [count] if count is not None else _counts(total)
@@ -68,9 +68,7 @@ def cluster(units: Units, count: int | None, seed: int) -> Clusters:
         }
     )
     sizes = np.bincount(owners, minlength=len(centers)).tolist()
-    return Clusters(
-        table, tuple(labels), tuple(sizes), tuple(central), separated, count is None
-    )
+    return Clusters(table, tuple(labels), tuple(sizes), tuple(central), separated, count is None)
 
 
 def _counts(total: int) -> list[int]:
@@ -99,7 +97,7 @@ def _silhouette(vectors: Vectors, owners: Any, seed: int) -> float:
     if len(rows) > SILHOUETTE_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, SILHOUETTE_ROWS, replace=False))
     present = len(np.unique(owners[rows]))
-    if not 2 <= present < len(rows):  # noqa: PLR2004
+    if not 2 <= present < len(rows):
         return 0.0
     return float(silhouette_score(vectors[rows], owners[rows]))
 

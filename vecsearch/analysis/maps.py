@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from vecsearch.common.pca import principal_axes
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.searcher import Searcher
-from vecsearch.storage.disk import replaced_file
+from vecsearch.storage.disk import move, write_file
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Metric, counted
 
@@ -141,7 +142,7 @@ def _pca(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], flo
     """Points along the two principal axes, and the share of the variance that they keep."""
     center, squares, axes = principal_axes(vectors, centered=True)
     points = (vectors.astype(np.float64) - center) @ axes[:2].T
-    if points.shape[1] < 2:  # noqa: PLR2004
+    if points.shape[1] < 2:
         points = np.hstack([points, np.zeros((len(points), 1))])
     total = float(squares.sum())
     return points, float(squares[:2].sum() / total) if total else 1.0
@@ -149,7 +150,7 @@ def _pca(vectors: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], flo
 
 def _umap(vectors: npt.NDArray[np.float32], metric: Metric, seed: int) -> npt.NDArray[np.float64]:
     umap = require("umap", "umap-learn", "map", 'map(method="umap")')
-    if len(vectors) < 4:  # noqa: PLR2004
+    if len(vectors) < 4:
         raise InvalidInputError(
             f'map(method="umap") needs 4 documents, and there are {len(vectors)}',
             hint='take method="pca"',
@@ -168,19 +169,13 @@ def _umap(vectors: npt.NDArray[np.float32], metric: Metric, seed: int) -> npt.ND
 # -- pictures --------------------------------------------------------------------------------------
 
 
-def draw(
-    found: Map, path: Path, color: str | None, title: str | None, font: Any
-) -> None:
+def draw(found: Map, path: Path, color: str | None, title: str | None, font: Any) -> None:
     """As `Map.picture`."""
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InvalidInputError(f"a picture is a .png, .svg or .pdf file, and {path.name} is none")
-    require("matplotlib", "matplotlib", "map", "Drawing a map")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     x, y = (found.table[name].to_numpy() for name in ("x", "y"))
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _matplotlib("figure").Figure(figsize=(9, 7), layout="constrained")
+    _matplotlib("backends.backend_agg").FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     size = max(2.0, min(40.0, 6000 / max(len(x), 1)))
     texts = [title or ""]
@@ -194,8 +189,8 @@ def draw(
     if title:
         axes.set_title(title)
     _use_font(figure, "".join(texts), font)
-    with replaced_file(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150)
+    ending = path.suffix[1:].lower()
+    _replace(path, lambda target: figure.savefig(target, format=ending, dpi=150))
 
 
 def _colored(
@@ -216,11 +211,10 @@ def _colored(
         drawn = axes.scatter(x[~missing], y[~missing], s=size, c=numbers[~missing], linewidths=0)
         bar = figure.colorbar(drawn, ax=axes, label=color)
         if pa.types.is_temporal(kind):
-            from matplotlib.dates import AutoDateFormatter, AutoDateLocator
-
-            locator = AutoDateLocator()
+            dates = _matplotlib("dates")
+            locator = dates.AutoDateLocator()
             bar.ax.yaxis.set_major_locator(locator)
-            bar.ax.yaxis.set_major_formatter(AutoDateFormatter(locator))
+            bar.ax.yaxis.set_major_formatter(dates.AutoDateFormatter(locator))
         return []
     names = [str(value) if value is not None else None for value in values.to_pylist()]
     counts: dict[str, int] = {}
@@ -241,19 +235,15 @@ def _colored(
 def _as_number(value: Any) -> float:
     if isinstance(value, int | float):
         return float(value)
-    from matplotlib.dates import date2num
-
     try:
-        return float(date2num(value))
+        return float(_matplotlib("dates").date2num(value))
     except (TypeError, AttributeError, ValueError):
         return math.nan
 
 
 def _use_font(figure: Any, text: str, font: Any) -> None:
     """Let all texts of a figure be drawn in a font that has their characters."""
-    from matplotlib import font_manager
-    from matplotlib.text import Text
-
+    font_manager = _matplotlib("font_manager")
     if font is not None:
         file = Path(font)
         if not file.is_file():
@@ -272,7 +262,7 @@ def _use_font(figure: Any, text: str, font: Any) -> None:
             )
             return
         properties = font_manager.FontProperties(family=[name, "DejaVu Sans"])
-    for each in figure.findobj(Text):
+    for each in figure.findobj(_matplotlib("text").Text):
         before = each.get_fontsize()
         each.set_fontproperties(properties)
         each.set_fontsize(before)
@@ -280,19 +270,21 @@ def _use_font(figure: Any, text: str, font: Any) -> None:
 
 def _font_with(text: str) -> str | None:
     """The name of an installed font that has all characters of a text; well-known ones first."""
-    from matplotlib import font_manager
-    from matplotlib.ft2font import FT2Font
-
     needed = {ord(character) for character in text if not character.isspace()}
-    fonts = font_manager.fontManager.ttflist
+    fonts = _matplotlib("font_manager").fontManager.ttflist
     rank = {name: at for at, name in enumerate(("DejaVu Sans", *CJK_FONTS))}
     for entry in sorted(fonts, key=lambda it: (rank.get(it.name, len(rank)), it.name, it.fname)):
         try:
-            if needed <= set(FT2Font(entry.fname).get_charmap()):
+            if needed <= set(_matplotlib("ft2font").FT2Font(entry.fname).get_charmap()):
                 return str(entry.name)
         except (OSError, RuntimeError):
             continue
     return None
+
+
+def _matplotlib(module: str) -> Any:
+    """A module of matplotlib, which is imported only to draw."""
+    return require(f"matplotlib.{module}", "matplotlib", "map", "Drawing a map")
 
 
 # -- embedding-atlas -------------------------------------------------------------------------------
@@ -334,5 +326,16 @@ def write_atlas(found: Map, path: Path, neighbors: int) -> None:
         while free in columns:
             free += "_"
         columns[free] = values
-    with replaced_file(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    table = pa.table(columns)
+
+    def write(target: Path) -> None:
+        pq.write_table(table, target)
+
+    _replace(path, write)
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file, in the place of one that exists; on an error, that one stays."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_file(temporary, write)
+    move(temporary, path)

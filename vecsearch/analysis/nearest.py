@@ -13,7 +13,9 @@ from vecsearch.analysis.tables import Duplicates, Joined, Neighbors
 from vecsearch.analysis.units import Units, take_ids
 from vecsearch.common.arrays import Positions, Scores, Vectors
 from vecsearch.common.deadline import check_time
+from vecsearch.errors import InvalidInputError
 from vecsearch.query.searcher import OVERFETCH, Searcher
+from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
 
 BLOCK = 2048  # queries that are searched for together
@@ -107,9 +109,7 @@ class NearestUnits:
             waiting, width = np.array(left, np.int64), width * OVERFETCH
 
 
-def edges_of(
-    parts: Iterator[tuple[Positions, Positions, Scores]], most: int | None
-) -> Edges:
+def edges_of(parts: Iterator[tuple[Positions, Positions, Scores]], most: int | None) -> Edges:
     """Pairs of units from pairs of rows: each by its best score, at most `most` for a left one."""
     lists = [part for part in parts if len(part[0])]
     if not lists:
@@ -234,7 +234,7 @@ def join(
     edges = edges_of(parts(), k)
     if min_score is not None:
         good = edges.scores.astype(np.float64) >= min_score
-        edges = Edges(*(each[good] for each in edges))
+        edges = Edges(edges.left[good], edges.right[good], edges.scores[good], edges.ranks[good])
     table = pa.table(
         {
             "id": take_ids(left.ids, edges.left),
@@ -244,6 +244,23 @@ def join(
         }
     )
     return Joined(table, len(left), len(units), len(np.unique(edges.left)))
+
+
+def check_joinable(left: Manifest, right: Manifest) -> None:
+    """Raises InvalidInputError unless vectors of two collections can be compared."""
+    models = [
+        None if each.embedder is None else each.embedder.fingerprint for each in (left, right)
+    ]
+    for what, one, two in (
+        ("dimension", left.dim, right.dim),
+        ("metric", str(left.metric), str(right.metric)),
+        ("model", *models),
+    ):
+        if one != two:
+            raise InvalidInputError(
+                f"join compares vectors, and the {what} of this collection is {one}, of the other "
+                f"{two}"
+            )
 
 
 def _sample(count: int) -> Positions:

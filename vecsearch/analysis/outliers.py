@@ -32,7 +32,7 @@ def outliers(
             command_hint="create the collection with --metric cosine or l2",
         )
     count = len(units)
-    if count < 3:  # noqa: PLR2004
+    if count < 3:
         raise InvalidInputError(f"outliers needs 3 documents, and there are {count}")
     k = min(k, count - 1)
     edges, _ = neighbor_edges(searcher, selection, units, k, recall, exact)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from vecsearch.query.results import frame_of
 from vecsearch.types import counted
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 @dataclass(frozen=True)
 class TableReport:
-    """An Arrow table with a report. What takes Arrow tables takes this too: pyarrow, polars, DuckDB.
+    """An Arrow table with a report; pyarrow, polars and DuckDB take it as a table.
 
     Attributes:
         table: The rows.
@@ -28,7 +25,7 @@ class TableReport:
         """The table."""
         return self.table
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self) -> Any:
         """The table as a pandas DataFrame.
 
         Raises:
@@ -98,7 +95,9 @@ class Neighbors(TableReport):
         how = "all searched exactly"
         if self.measured_on:
             how = f"recall {self.recall:.3f} measured on {counted(self.measured_on, 'document')}"
-        return f"{counted(self.k, 'neighbor')} of each of {counted(self.documents, 'document')}, {how}"
+        return (
+            f"{counted(self.k, 'neighbor')} of each of {counted(self.documents, 'document')}, {how}"
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,8 @@ class Duplicates(TableReport):
     """Pairs of near-duplicates, from `Collection.duplicates`.
 
     Attributes:
-        table: `id` (the earlier row), `duplicate` (the later one) and `score` (float32), best first.
+        table: `id` (the earlier row), `duplicate` (the later one) and `score` (float32), best
+            first.
         threshold: The least score of a pair.
         documents: Documents that were compared.
         groups: Sets of documents that are connected by pairs.

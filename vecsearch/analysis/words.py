@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from vecsearch.common.scripts import CJK_LETTERS
 _WORD = re.compile(rf"[{CJK_LETTERS}]+|[^\W\d_{CJK_LETTERS}][^\W_{CJK_LETTERS}]+")
 _CJK = re.compile(f"[{CJK_LETTERS}]")
 # Characters that join words and mean little by themselves.
-_JOINING = frozenset("的了是在和与及或也就都而之其于以为有不我你他她它们这那个一上下中对从被把将让等着过到")
+LONGEST = 8  # characters of a word that is put together
+_JOINING = frozenset(
+    "的了是在和与及或也就都而之其于以为有不我你他她它们这那个一上下中对从被把将让等着过到"
+)
 
 
 def words_of(text: str) -> list[str]:
@@ -34,7 +38,9 @@ def words_of(text: str) -> list[str]:
     return found
 
 
-def cluster_words(texts: Sequence[str], clusters: np.ndarray, count: int, most: int = 3) -> list[str]:
+def cluster_words(
+    texts: Sequence[str], clusters: np.ndarray, count: int, most: int = 3
+) -> list[str]:
     """The words that tell each cluster from the others, joined by commas.
 
     A word weighs its documents in the cluster, times the logarithm of 1 + the mean number of words
@@ -59,24 +65,22 @@ def cluster_words(texts: Sequence[str], clusters: np.ndarray, count: int, most: 
 
 
 def _joined(words: list[str], counts: Counter[str]) -> list[str]:
-    """Words with pairs of characters that overlap put together: 光合, 合作, 作用 become 光合作用."""
-    chosen: list[str] = []
-    for word in words:
-        if not _CJK.match(word):
-            chosen.append(word)
-            continue
-        for at, other in enumerate(chosen):
-            if not _CJK.match(other) or len(other) >= 6:  # noqa: PLR2004
-                continue
-            if other in word or word in other:
-                break
-            often = counts[word] >= 0.8 * max(counts[other[-2:]], counts[other[:2]])
-            if often and other[-1] == word[0]:
-                chosen[at] = other + word[1:]
-                break
-            if often and word[-1] == other[0]:
-                chosen[at] = word + other[1:]
+    """Words with pairs that overlap put together: 光合, 合作 and 作用 become 光合作用."""
+    joined = list(words)
+    while True:
+        for first, second in permutations(range(len(joined)), 2):
+            if _overlaps(joined[first], joined[second], counts):
+                whole = joined[first] + joined[second][1:]
+                joined[min(first, second)] = whole
+                del joined[max(first, second)]
                 break
         else:
-            chosen.append(word)
-    return chosen
+            return joined
+
+
+def _overlaps(left: str, right: str, counts: Counter[str]) -> bool:
+    """Whether two parts of a word without spaces are about as frequent, and go on in each other."""
+    if not _CJK.match(left) or not _CJK.match(right) or left[-1] != right[0]:
+        return False
+    often = counts[left[-2:]], counts[right[:2]]
+    return len(left) + len(right) <= LONGEST and min(often) >= 0.8 * max(often)

@@ -93,6 +93,15 @@ def check_whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def check_seed(value: Any) -> int:
+    """A seed that numpy and scikit-learn take."""
+    if not _is_whole(value) or not 0 <= value < 2**32:
+        raise InvalidInputError(
+            f"seed is {shown(value)}; it must be a whole number from 0 to {2**32 - 1:,}"
+        )
+    return int(value)
+
+
 def check_seconds(name: str, value: Any) -> float:
     """An argument that is a time in seconds; a negative one becomes 0."""
     number = _as_float(value)
