@@ -156,7 +156,7 @@ def bare_kernel(collection: Any) -> Callable[[datasets.Vectors], Any]:
     searcher, _, _ = _planned(collection)
     kernels, graph = LOADER.kernels(), searcher.attached.index.graph_search
     state = searcher.states.of(searcher.selector.select(None))
-    request = state.request(K, collection.plan(k=K))
+    request = state.requests(K, collection.plan(k=K))[0]
     return lambda query: graph.search(kernels, query, K, request)
 
 

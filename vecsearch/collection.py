@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -31,6 +33,7 @@ from vecsearch.analysis.units import Units
 from vecsearch.common.arguments import (
     check_column_names,
     check_dim,
+    check_flag,
     check_k,
     check_keep_versions,
     check_min_score,
@@ -44,7 +47,7 @@ from vecsearch.common.arguments import (
     parse_bytes,
     parse_metric,
 )
-from vecsearch.common.deadline import at_most, limited, time_limit
+from vecsearch.common.deadline import at_most, limited, seconds_left, time_limit
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
@@ -56,6 +59,7 @@ from vecsearch.embedders.stored import Model, embeds_texts, entry_of
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
+    VecsearchError,
     VersionNotFoundError,
 )
 from vecsearch.evaluation.query_sample import (
@@ -78,20 +82,22 @@ from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.maintenance.refresh import refreshing
 from vecsearch.maintenance.sync import FolderSync, stored_digests
 from vecsearch.query.analogy import analogy_query
-from vecsearch.query.documents import document_vectors, documents_by_id
+from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
 from vecsearch.query.facets import document_rows, facets
+from vecsearch.query.highlight import Question
 from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
 from vecsearch.query.request import Request, answers
-from vecsearch.query.results import Hits, frame_of
+from vecsearch.query.results import Hits, asked, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.shape import OrderBy, check_shape, excluded_rows
 from vecsearch.query.torch_layer import torch_embedding
+from vecsearch.query.vectors import texts_of
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
-from vecsearch.storage.layout import SAMPLE_SETTING
+from vecsearch.storage.layout import AUTO_INDEX_SETTING, SAMPLE_SETTING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -126,9 +132,11 @@ from vecsearch.types import (
 if TYPE_CHECKING:
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.index.recipe import IndexRecipe
+    from vecsearch.index.updating import Indexed
     from vecsearch.maintenance.check import Damage
 
 T = TypeVar("T")
+C = TypeVar("C", DeleteResult, UpdateResult)
 Where: TypeAlias = "str | pc.Expression"
 Ids: TypeAlias = "Iterable[Id] | Id"
 LOCK_TIMEOUT = 60.0
@@ -149,6 +157,7 @@ def create(
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
+    auto_index: bool = True,
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
     json_columns: Sequence[str] | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
@@ -177,6 +186,8 @@ def create(
         keep_versions: How many older versions stay readable, 1 or more.
         sample_queries: How many queries to store as vectors, to measure recall with; see
             `Collection.sample_queries`.
+        auto_index: Whether changes index the rows they add before they return, once there are
+            20,000 rows or an index; see `Collection.add`. False: only `build_index` does.
         schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
             type ("int64", "string", "timestamp[us]", "json", ...). Columns that it does not name
             take their types from the first `add`.
@@ -204,6 +215,10 @@ def create(
     check_recall(recall)
     check_keep_versions(keep_versions)
     check_count(sample_queries)
+    check_flag("auto_index", auto_index)
+    settings: dict[str, Any] = {SAMPLE_SETTING: sample_queries} if sample_queries else {}
+    if not auto_index:
+        settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(metric)
     model = resolve_embedder(embedder) if embedder is not None else None
@@ -226,7 +241,7 @@ def create(
         chunker=splitter.to_dict() if splitter is not None else None,
         recall=recall,
         keep_versions=keep_versions,
-        settings={SAMPLE_SETTING: sample_queries} if sample_queries else {},
+        settings=settings,
         columns=with_json(schema, json_columns),
     )
     with removed_on_error(root, []):
@@ -347,12 +362,18 @@ class Collection:
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,
         exclude: str | Sequence[str] = (),
+        auto_index: bool | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
 
         One call is one commit. An interrupted call resumes when it is repeated: texts that were
         embedded already are not embedded again.
+
+        Searches stay fast: new rows are indexed before the call returns, as a second commit. Few
+        new rows, up to 2,048 or a 16th of the index, wait for later ones; searches compare their
+        codes meanwhile. A collection without an index gets one when it has 20,000 rows, unless
+        exact search was asked for (`build_index("exact")`).
 
         Args:
             data: A pyarrow Table or reader, a pandas or polars frame, a list of dicts or of texts,
@@ -383,10 +404,13 @@ class Collection:
                 list). What is not given is found, or is as usual.
             exclude: Patterns of files in folders to leave out, written as in `.gitignore`, beside
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
+            auto_index: Whether to index the new rows before returning. False: leave it to
+                `build_index` or a later change. None: as `create` was told.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
-            How many documents were added, replaced and skipped, and what was left out.
+            How many documents were added, replaced and skipped, what was left out, and what was
+            indexed.
 
         Raises:
             InvalidInputError: The data is wrong; the message names file, line or row, and column.
@@ -403,10 +427,13 @@ class Collection:
         """
         choices = ("error", "skip", "replace", "update", "refresh")
         check_one_of("on_conflict", on_conflict, choices)
+        if auto_index is not None:
+            check_flag("auto_index", auto_index)
         reading = reading_options(on_error, encoding, csv, exclude)
         if on_conflict == "update":
             reading = noting_columns(reading)
-        return self._add(data, reading, on_conflict, id_column, text_column, progress)
+        columns = id_column, text_column
+        return self._add(data, reading, on_conflict, *columns, progress, auto_index)
 
     def _add(
         self,
@@ -416,6 +443,7 @@ class Collection:
         id_column: str | None = None,
         text_column: str | None = None,
         progress: bool | None = None,
+        auto_index: bool | None = None,
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -459,7 +487,15 @@ class Collection:
                 operation="upsert" if on_conflict == "update" else "add",
             )
         self.refresh()
-        return done
+        indexed = self._index_changes(auto_index, progress)
+        if indexed is None:
+            return done
+        return dataclasses.replace(
+            done,
+            version=indexed.version,
+            indexed_rows=indexed.rows,
+            index_bytes=indexed.bytes,
+        )
 
     def upsert(
         self,
@@ -469,6 +505,7 @@ class Collection:
         text_column: str | None = None,
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,
+        auto_index: bool | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents with new ids, and update those whose ids are there, as one commit.
@@ -479,8 +516,8 @@ class Collection:
         and JSON lines, a key that a row lacks is not given; a null is, and sets the column to
         null. A text that stays the same is not embedded again.
 
-        It is the same as `add(..., on_conflict="update")`. Updated documents are outside the index
-        until the next `build_index`; `update` of metadata leaves them in it.
+        It is the same as `add(..., on_conflict="update")`. Updated documents are indexed like new
+        ones; `update` of metadata leaves them in the index.
 
         Args:
             data: Data of any kind that `add` takes, with ids.
@@ -488,6 +525,7 @@ class Collection:
             text_column: As in `add`.
             encoding: As in `add`.
             csv: As in `add`.
+            auto_index: As in `add`.
             progress: As in `add`.
 
         Returns:
@@ -516,6 +554,7 @@ class Collection:
             text_column=text_column,
             encoding=encoding,
             csv=csv,
+            auto_index=auto_index,
             progress=progress,
         )
 
@@ -633,7 +672,8 @@ class Collection:
             with time_limit(check_timeout(timeout)):
                 return self.delete(ids, where=where, dry_run=dry_run)
         self._writable()
-        return self._changed(edit.delete(self._store, ids, where, dry_run=dry_run))
+        done = edit.delete(self._store, ids, where, dry_run=dry_run)
+        return self._with_index(done, dry_run=dry_run)
 
     def update(
         self,
@@ -701,7 +741,7 @@ class Collection:
         models = Models(lambda: self._model_of(manifest), lambda: self._splitting(manifest))
         with invalid_data():
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
-        return self._changed(done)
+        return self._with_index(done, dry_run=dry_run)
 
     def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
         """Add a metadata column.
@@ -1305,6 +1345,7 @@ class Collection:
                     request.recall,
                     exact=exact,
                 )
+            hits.question = self._question(query, vector, snapshot.manifest)
             return hits
 
     def search_batch(
@@ -1394,6 +1435,9 @@ class Collection:
                 self._monitor.note(
                     searcher, vectors, shape.k, selections[0], request.recall, exact=exact
                 )
+            texts = texts_of(queries) or [""] * len(found)
+            for hits, text, vector in zip(found, texts, vectors, strict=True):
+                hits.question = self._question(text, vector, snapshot.manifest)
             return found
 
     def search_range(
@@ -1436,7 +1480,9 @@ class Collection:
         min_score = check_min_score(min_score, snapshot.manifest.metric)
         vector = self._encoder(snapshot.manifest).encode(query)
         found = searcher.within(vector, min_score, searcher.selector.select(where, ids))
-        return Hits(snapshot, found.positions, found.scores, found.plan)
+        hits = Hits(snapshot, found.positions, found.scores, found.plan)
+        hits.question = self._question(query, vector, snapshot.manifest)
+        return hits
 
     def similar(
         self,
@@ -1745,7 +1791,8 @@ class Collection:
                 excluded_rows(snapshot, exclude),
             )
             vector = self._encoder(snapshot.manifest).encode(query)
-            found = request.pages(request.by_vector(vector), size)
+            question = self._question(query, vector, snapshot.manifest)
+            found = asked(request.pages(request.by_vector(vector), size), question)
             return found if deadline is None else limited(found, deadline)
 
     def facets(
@@ -2316,7 +2363,7 @@ class Collection:
 
         Example:
             >>> print(c.plan(where="year > 2000"))
-            exact search over 2 rows: there is no index
+            exact search over 2 rows (an index pays from 4,096 rows on)
         """
         searcher = self._searching()
         selection = searcher.selector.select(where, ids)
@@ -2337,6 +2384,14 @@ class Collection:
             encoder = QueryEncoder(manifest, self._model_of(manifest))
             self._last_encoder = encoder
         return encoder
+
+    def _question(
+        self, query: Any, vector: npt.NDArray[np.float32], manifest: Manifest
+    ) -> Question:
+        """What a search was for, with which its hits say what they have in common with it."""
+        text = query if isinstance(query, str) else ""
+        model = self._model_of(manifest) if manifest.text_columns else None
+        return Question(text, vector, model, manifest.metric)
 
     def _questions(
         self, queries: Any, manifest: Manifest
@@ -2380,6 +2435,36 @@ class Collection:
             [{'year': 2021}, None]
         """
         return documents_by_id(self._snapshot, ids, columns)
+
+    def head(
+        self,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """The first documents, whole, in the order in which they were added.
+
+        Args:
+            k: Maximum number of documents.
+            where: A filter. With a chunker, a filter on the text sees whole documents here.
+            ids: Only documents with one of these ids, as in `search`.
+            columns: Columns to return. None: all but the vector.
+
+        Returns:
+            A dict for each document.
+
+        Raises:
+            InvalidInputError: A column does not exist, or an id has the wrong type.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.head(1, columns=["id", "year"])
+            [{'id': 'boat', 'year': 1999}]
+        """
+        selection = self._searching().selector.select_documents(where, ids)
+        return first_documents(self._snapshot, selection, check_k(k), columns)
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of a document, or of a text as a query.
@@ -2768,7 +2853,9 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed", hint="open it again with vecsearch.open"
+                f"the collection {self.path} was closed",
+                hint="open it again with vecsearch.open",
+                command_hint="run the command again",
             )
         return searcher
 
@@ -2782,6 +2869,8 @@ class Collection:
             raise InvalidInputError(
                 f"the collection was opened at version {self._pinned}, which is history",
                 hint=f"open it without version= to change it, or rollback({self._pinned}) there",
+                command_hint="leave --version out to change it, or make that version the latest "
+                f"with `vecsearch rollback {self.path} {self._pinned}`",
             )
         return self._snapshot
 
@@ -2796,6 +2885,40 @@ class Collection:
         """Pass on a result after reading the version that was committed."""
         self.refresh()
         return result
+
+    def _with_index(self, result: C, *, dry_run: bool) -> C:
+        """The result of a change, after what it left outside the indexes was indexed."""
+        self.refresh()
+        indexed = None if dry_run else self._index_changes(None, None)
+        if indexed is None:
+            return result
+        return dataclasses.replace(result, version=indexed.version)
+
+    def _index_changes(self, wanted: bool | None, progress: bool | None) -> Indexed | None:
+        """Index what a change left outside the indexes, unless that is not wanted.
+
+        The change is committed, so an error here is a warning. With a time limit nothing is
+        indexed: that is left to a later change.
+        """
+        from vecsearch.index.updating import index_changes, indexes_changes
+
+        if wanted is None:
+            wanted = indexes_changes(self._snapshot.manifest)
+        if not wanted or seconds_left() is not None:
+            return None
+        try:
+            indexed = index_changes(self._store, self._snapshot, progress)
+        except (VecsearchError, OSError) as error:
+            warnings.warn(
+                f"the change was committed, but its rows were not indexed: {error}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return None
+        if indexed is None:
+            return None
+        trim_heap()
+        return self._changed(indexed)
 
     def _splitting(self, manifest: Manifest) -> Splitting | None:
         """How texts are split into passages; None without a chunker."""

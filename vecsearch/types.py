@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
+from vecsearch.display import Shown, html_table, text_fields, text_table
 from vecsearch.errors import InvalidInputError
 
 Id = int | str
@@ -45,6 +46,22 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def shown_bytes(count: int) -> str:
+    """A size for people, in powers of 1024.
+
+    Example:
+        >>> from vecsearch.types import shown_bytes
+        >>> shown_bytes(1), shown_bytes(1536)
+        ('1 byte', '1.5 KB')
+    """
+    size = float(count)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1024:
+            return counted(count, "byte") if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} TB"
+
+
 def were(number: int) -> str:
     """The verb after a number of things: "was" after one."""
     return "was" if number == 1 else "were"
@@ -76,7 +93,7 @@ class Metric(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Shown):
     """Where a passage is in its document, in `Hit.span`.
 
     Attributes:
@@ -98,7 +115,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Shown):
     """A row or file that `add(..., on_error="skip")` left out, in `ReadReport.failures`.
 
     Attributes:
@@ -126,7 +143,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class SkippedFile:
+class SkippedFile(Shown):
     """A file or folder that was not read, in `ReadReport.skipped_files`.
 
     Attributes:
@@ -147,7 +164,7 @@ class SkippedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadReport:
+class ReadReport(Shown):
     """What `Collection.add` left out, and in which encodings it read files. `str` says it.
 
     Attributes:
@@ -221,7 +238,7 @@ def _skipped_lines(files: Sequence[SkippedFile], total: int, shown: int) -> list
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class AddResult:
+class AddResult(Shown):
     """What `Collection.add` did.
 
     Attributes:
@@ -232,6 +249,9 @@ class AddResult:
         version: The version that was committed.
         report: Rows and files that were left out for other reasons, and encodings.
         unchanged: Documents left out because they are the same as before (`"refresh"`).
+        indexed_rows: Rows that entered an index before the call returned; rows that were added
+            earlier may be among them.
+        index_bytes: Bytes of the index files that were written for that.
 
     Example:
         >>> import vecsearch as vs
@@ -250,6 +270,8 @@ class AddResult:
     version: int
     report: ReadReport = field(default_factory=ReadReport)
     unchanged: int = 0
+    indexed_rows: int = 0
+    index_bytes: int = 0
 
     @property
     def failed(self) -> int:
@@ -259,6 +281,7 @@ class AddResult:
     def __repr__(self) -> str:
         failed = f", unchanged={self.unchanged}" if self.unchanged else ""
         failed += f", failed={self.failed}" if self.failed else ""
+        failed += f", indexed_rows={self.indexed_rows}" if self.indexed_rows else ""
         return (
             f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
             f"embedded={self.embedded}, version={self.version}{failed})"
@@ -266,7 +289,7 @@ class AddResult:
 
 
 @dataclass(frozen=True, slots=True)
-class SyncResult:
+class SyncResult(Shown):
     """What `Collection.sync` did; with `dry_run=True`, what it would do.
 
     Attributes:
@@ -304,7 +327,7 @@ class SyncResult:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class DeleteResult:
+class DeleteResult(Shown):
     """What `Collection.delete` did.
 
     Attributes:
@@ -333,7 +356,7 @@ class DeleteResult:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class UpdateResult:
+class UpdateResult(Shown):
     """What `Collection.update` did.
 
     Attributes:
@@ -369,7 +392,7 @@ def _shown_result(result: Any, optional: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ReembedResult:
+class ReembedResult(Shown):
     """What `Collection.reembed` did.
 
     Attributes:
@@ -392,7 +415,7 @@ class ReembedResult:
 
 
 @dataclass(frozen=True, slots=True)
-class DimensionPoint:
+class DimensionPoint(Shown):
     """The size and quality of one way to reduce dimensions.
 
     Attributes:
@@ -422,7 +445,7 @@ class DimensionPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class DimensionReport:
+class DimensionReport(Shown):
     """What fewer dimensions cost in quality, from `Collection.dimensions`. `str` makes a table.
 
     Attributes:
@@ -479,6 +502,22 @@ class DimensionReport:
             )
         return head, rows
 
+    def cheapest(self, recall: float) -> int | None:
+        """The number of the point with the fewest bytes whose recall reaches a target.
+
+        The lower end of its interval counts. None if only all dimensions do.
+
+        Example:
+            >>> c.dimensions([4]).cheapest(0.999) is None
+            True
+        """
+        enough = [
+            at
+            for at, each in enumerate(self.points)
+            if each.method != "full" and each.low >= recall
+        ]
+        return min(enough, key=lambda at: self.points[at].bytes, default=None)
+
     def note(self) -> str:
         """How it was measured, in words."""
         judged = self.points[0].ndcg is not None
@@ -491,16 +530,15 @@ class DimensionReport:
 
     def __str__(self) -> str:
         head, rows = self.table()
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in [head, *rows]
-        ]
-        return "\n".join([*lines, self.note()])
+        return f"{text_table(head, rows, range(1, len(head)))}\n{self.note()}"
+
+    def _repr_html_(self) -> str:
+        head, rows = self.table()
+        return html_table(head, rows, range(1, len(head)), self.note())
 
 
 @dataclass(frozen=True, slots=True)
-class VersionInfo:
+class VersionInfo(Shown):
     """One committed version of a collection, as `Collection.versions` lists them.
 
     Attributes:
@@ -508,6 +546,7 @@ class VersionInfo:
         created: When it was committed: ISO 8601, UTC.
         operation: What made it, such as "add" or "compact".
         documents: Documents in it.
+        bytes: Size of its files; versions share most of them.
 
     Example:
         >>> import vecsearch as vs
@@ -520,10 +559,11 @@ class VersionInfo:
     created: str
     operation: str
     documents: int
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class IndexInfo:
+class IndexInfo(Shown):
     """One index of a collection, as `CollectionInfo.indexes` lists them.
 
     Attributes:
@@ -550,8 +590,20 @@ class IndexInfo:
     recipe: Mapping[str, Any]
     rows: int
     bytes: int
-    calibration: Mapping[str, Any]
+    calibration: Mapping[str, Any] = field(repr=False)
     kernel: Literal["numba", "faiss"] = "faiss"
+
+    def __str__(self) -> str:
+        name, rows = self.recipe.get("name"), counted(self.rows, "row")
+        return f"{name}, {rows}, {shown_bytes(self.bytes)}, {self.measured}"
+
+    @property
+    def measured(self) -> str:
+        """What its recall was measured with, in words."""
+        if not self.calibration:
+            return "its calibration is damaged"
+        queries, source = self.calibration.get("queries"), self.calibration.get("calibrated_on")
+        return f"measured with {queries:,} queries ({source})"
 
     def __repr__(self) -> str:
         measured = f"{self.calibration.get('queries')} {self.calibration.get('calibrated_on')}"
@@ -563,7 +615,7 @@ class IndexInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildResult:
+class BuildResult(Shown):
     """What `Collection.build_index` did.
 
     Attributes:
@@ -600,7 +652,7 @@ class BuildResult:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexAdvice:
+class IndexAdvice(Shown):
     """Whether it is worthwhile to build the index now. `str` says it in words.
 
     Attributes:
@@ -635,7 +687,7 @@ class IndexAdvice:
 
     def __str__(self) -> str:
         if self.action == "none":
-            return f"no build is needed: {self.reason}"
+            return self.reason if self.indexed else f"no build is needed: {self.reason}"
         task = {
             "build": "building an index",
             "extend": "extending the index",
@@ -646,7 +698,7 @@ class IndexAdvice:
 
 
 @dataclass(frozen=True, slots=True)
-class RegionRecall:
+class RegionRecall(Shown):
     """Recall of the queries in one region of the data: a cluster that k-means found.
 
     Attributes:
@@ -671,7 +723,7 @@ class RegionRecall:
 
 
 @dataclass(frozen=True, slots=True)
-class RecallReport:
+class RecallReport(Shown):
     """Recall of a collection against exact search, from `Collection.measure_recall`.
 
     Recall@k of a query is the share of its exact top k that the search found. The exact answer is
@@ -712,7 +764,7 @@ class RecallReport:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionInfo:
+class CollectionInfo(Shown):
     """A collection's documents, columns, embedder and indexes at one version.
 
     Attributes:
@@ -764,6 +816,42 @@ class CollectionInfo:
     recall: float
     indexes: tuple[IndexInfo, ...]
 
+    def __repr__(self) -> str:
+        return text_fields(self.fields())
+
+    def _shown_fields(self) -> dict[str, object]:
+        return self.fields()
+
+    def fields(self) -> dict[str, object]:
+        """What is shown of it: names and values for people; None where there is nothing to say.
+
+        Example:
+            >>> info.fields()["vectors"]
+            '2 × float32, l2'
+        """
+        segments = counted(self.segments, "segment")
+        return {
+            "collection": self.path,
+            "version": self.version,
+            "documents": self.documents,
+            "rows": f"{self.rows:,} in {segments}, {self.deleted_rows:,} deleted",
+            "on disk": shown_bytes(self.bytes),
+            "embedder": self.embedder,
+            "vectors": f"{self.dim} × {self.dtype}, {self.metric}",
+            "chunker": self.chunker,
+            "columns": ", ".join(self._shown_columns()),
+            "recall target": self.recall,
+            "index": "; ".join(map(str, self.indexes)) or "none: every search is exact",
+        }
+
+    def _shown_columns(self) -> list[str]:
+        """The user's columns with their types, without Arrow's "large_" prefix."""
+        return [
+            f"{name} ({kind.removeprefix('large_')})"
+            for name, kind in self.columns.items()
+            if name != VECTOR and not name.startswith("_")
+        ]
+
 
 class Ladder(NamedTuple):
     """How far an index search goes on for one query; part of a `Plan`.
@@ -790,7 +878,7 @@ class Ladder(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Shown):
     """How a search runs, and why. `str` says it in words.
 
     Attributes:
@@ -804,7 +892,9 @@ class Plan:
         depth: Number of candidates the index proposes; 0 without an index.
         candidate_window: If fewer than k of the first `candidate_window` candidates match the
             filter, the search falls back to exact search. Equals k if every row matches.
-        unindexed_rows: Matching rows outside the index; they are scored exactly.
+        unindexed_rows: Matching rows outside the index; each of them is compared with the query.
+        parts: Where the rows are in several indexes: the plan of each. The other attributes are
+            those of the main index then, and `expected_recall` is the lowest.
         steps: What happened during the search, such as a fallback, in words.
         ladder: How far the search goes on for a hard query; None for exact search and for indexes
             of older versions.
@@ -814,7 +904,7 @@ class Plan:
         >>> c = vs.create("c.vs", embedder="toy:64")
         >>> _ = c.add(["a boat", "a ship"])
         >>> print(c.plan("boat"))
-        exact search over 2 rows: there is no index
+        exact search over 2 rows (an index pays from 4,096 rows on)
     """
 
     method: Literal["exact", "index", "scan", "empty"]
@@ -827,23 +917,60 @@ class Plan:
     unindexed_rows: int = 0
     steps: tuple[str, ...] = field(default=())
     ladder: Ladder | None = field(default=None, repr=False)
+    parts: tuple[Plan, ...] = field(default=())
 
     def __str__(self) -> str:
-        if self.method == "empty":
-            return f"nothing to search: {self.reason}"
-        if self.method == "exact":
-            head = f"exact search over {counted(self.rows, 'row')}: {self.reason}"
-        elif self.method == "scan":
-            head = (
-                f"scan of the codes of {counted(self.rows, 'row')} "
-                f"({counted(self.depth, 'candidate')}): {self.reason}"
-            )
-        else:
-            head = (
-                f"index search over {counted(self.rows, 'row')} (effort {self.effort}, "
-                f"{counted(self.depth, 'candidate')}, measured recall {self.expected_recall:.3f}): "
-                f"{self.reason}"
-            )
+        head = self.summary()
         if self.method in ("index", "scan") and self.unindexed_rows:
-            head += f"; {counted(self.unindexed_rows, 'row')} outside the index scored exactly"
-        return "; ".join((head, *self.steps))
+            outside = counted(self.unindexed_rows, "row")
+            steps = (f"{outside} outside the index compared one by one", *self.steps)
+            said = f"{head}: {self.reason}"
+        else:
+            steps = self.steps
+            said = f"{head} ({self.reason})" if "(" not in head + self.reason else ""
+            said = said or f"{head}: {self.reason}"
+        if self.parts:
+            more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
+            said += f"; together with indexes of {more} later rows"
+        return "; ".join((said, *steps))
+
+    def summary(self) -> str:
+        """How the search runs, without the reason.
+
+        Example:
+            >>> c.plan("boat").summary()
+            'exact search over 2 rows'
+        """
+        rows = counted(self.rows, "row")
+        if self.method == "empty":
+            return "nothing to search"
+        if self.method == "exact":
+            return f"exact search over {rows}"
+        candidates = counted(self.depth, "candidate")
+        if self.method == "scan":
+            return f"scan of the codes of {rows} ({candidates})"
+        return (
+            f"index search over {rows} (effort {self.effort}, {candidates}, "
+            f"measured recall {self.expected_recall:.3f})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as a dict, for JSON: what does not apply to its method is left out.
+
+        Example:
+            >>> c.plan("boat").to_dict()["method"]
+            'exact'
+        """
+        values: dict[str, Any] = {
+            "method": self.method,
+            "rows": self.rows,
+            "recall": self.expected_recall,
+            "reason": self.reason,
+        }
+        if self.method in ("index", "scan"):
+            values |= {"effort": self.effort, "candidates": self.depth}
+            values["unindexed_rows"] = self.unindexed_rows
+        return values | ({"steps": list(self.steps)} if self.steps else {})
+
+    def _shown_fields(self) -> dict[str, object]:
+        return self.to_dict()

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import vecsearch as vs
 from vecsearch.cli import app, info, terminal
+from vecsearch.types import shown_bytes
 
 DOCUMENTS = [
     {"id": "boat", "text": "a small boat on the lake", "year": 1999, "tags": ["water"]},
@@ -380,6 +381,9 @@ def test_a_wrong_search_is_one_line(folder: Path, options: tuple[str, ...], mess
     [
         ("search", "c.vs"),
         ("search", "c.vs", "boat", "--queries", "q.txt"),
+        ("search", "c.vs", " "),
+        ("search", "c.vs", "boat", "--csv", "--json"),
+        ("get", "c.vs"),
         ("search", "c.vs", "boat", "-k", "many"),
         ("delete", "c.vs"),
         ("update", "c.vs", "--set", "a=1"),
@@ -463,7 +467,7 @@ def test_json_replaces_what_it_cannot_express(capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_sizes_for_people(size: int, shown: str) -> None:
-    assert terminal.shown_bytes(size) == shown
+    assert shown_bytes(size) == shown
 
 
 def test_version_and_help() -> None:
@@ -471,8 +475,9 @@ def test_version_and_help() -> None:
     shown = ok("--help").out
     groups = [group.typer_instance for group in app.app.registered_groups]
     commands = [command for group in groups for command in group.registered_commands]
-    assert len(commands) == 33
-    assert all(f" {command.callback.__name__.replace('_', '-')} " in shown for command in commands)
+    assert len(commands) == 36
+    names = [command.name or command.callback.__name__.replace("_", "-") for command in commands]
+    assert all(f" {name} " in shown for name in names)
 
 
 def stdout_of(*words: object) -> str:

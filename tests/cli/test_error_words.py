@@ -148,7 +148,7 @@ def test_a_damaged_manifest_is_described_without_python(folder: Path) -> None:
 
 def test_plans_and_advice_are_free_of_python(folder: Path) -> None:
     answer = ok("search", folder, "boat", "--plan")
-    assert "there is no index" in answer.out and not PYTHON.search(answer.out)
+    assert "an index pays from" in answer.out and not PYTHON.search(answer.out)
 
 
 def test_a_warning_is_one_line_in_command_line_words(

@@ -96,7 +96,7 @@ def same_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("resume") / "c.vs"
-    with vs.create(root, dim=DIM) as c:
+    with vs.create(root, dim=DIM, auto_index=False) as c:
         c.add(clustered(ROWS, DIM, seed=5))
     return root
 

@@ -27,6 +27,7 @@ from vecsearch.index.kernels.arguments import (
     EUCLIDEAN,
     INNER_PRODUCT,
     NO_MASK,
+    NOTHING_OUTSIDE,
     TOO_FEW,
     UNSURE,
     Effort,
@@ -132,9 +133,16 @@ def test_numpy_kernels_equal_the_compiled_ones(
     index = train_index(recipe, metric, 40, lambda: iter([vectors]), len(vectors), vectors)
     search = index.graph_search
     assert search is not None
-    table = table_of([vectors], np.array([0, len(vectors)]))
+    more = clustered(400, 40, seed=seed + 70)
+    more[:100] = vectors[:2000:20]  # as near as rows of the graph
+    if metric == "cosine":
+        more /= np.linalg.norm(more, axis=1, keepdims=True)
+    table = table_of([vectors, more], np.array([0, 3000, 3400]))
     assert table is not None
-    masks = [NO_MASK, rng.random(3000) < 0.5, rng.random(3000) < 0.05]
+    positions = np.where(rng.random(400) < 0.2, -1, np.arange(3000, 3400)).astype(np.int32)
+    rows_outside = NOTHING_OUTSIDE if seed == 0 else (index.codes(more), positions)
+    seen_outside = 0
+    masks = [NO_MASK, rng.random(3400) < 0.5, rng.random(3400) < 0.05]
     queries = np.concatenate([vectors[::100], clustered(20, 40, seed=seed + 50)])
     if metric == "cosine":
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
@@ -160,7 +168,7 @@ def test_numpy_kernels_equal_the_compiled_ones(
             ]
             for number, query in enumerate(np.ascontiguousarray(queries, np.float32)):
                 request = Request(
-                    *(row_map, mask, extra, *table, code),
+                    *(row_map, mask, extra, *rows_outside, *table, code),
                     ladders[number % 2],
                     depth,
                     depth // 2,
@@ -174,6 +182,8 @@ def test_numpy_kernels_equal_the_compiled_ones(
                     assert ours[2] == theirs[2]
                     assert ours[0].tolist() == theirs[0].tolist()
                     assert ours[1].tolist() == theirs[1].tolist()
+                    seen_outside += int(np.count_nonzero(ours[0] >= 3000))
+    assert (seen_outside > 500) == (seed != 0)
     assert answered > 100 and {TOO_FEW, UNSURE} <= gave_up
 
 
@@ -190,7 +200,9 @@ def test_a_search_that_goes_on_finds_what_a_larger_one_finds(compiled: ModuleTyp
         # The contrast is never reached before the last effort, and always there.
         contrasts = np.array([1e9] * (len(sizes) - 1) + [-1e9])
         effort = Effort(np.array(sizes), contrasts, 10, -np.inf, np.inf)
-        request = Request(row_map, NO_MASK, NO_ROWS, *table, EUCLIDEAN, effort, 1500, 10, 10)
+        request = Request(
+            row_map, NO_MASK, NO_ROWS, *NOTHING_OUTSIDE, *table, EUCLIDEAN, effort, 1500, 10, 10
+        )
         for kernels in (compiled, numpy_hnsw):
             answers = [search.search(kernels, query, 1500, request) for query in vectors[:3] + 0.1]
             found.append([(rows.tolist(), count) for rows, _, count in answers])

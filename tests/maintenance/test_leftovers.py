@@ -63,8 +63,8 @@ def test_a_segment_that_cannot_be_read_again_is_not_published(
         c.add(np.ones((3, 2)))
         right = staging.write_batch
 
-        def faulty(path: Path, batch: object) -> None:
-            right(path, batch)
+        def faulty(path: Path, *rest: object) -> None:
+            right(path, *rest)
             os.truncate(path, path.stat().st_size - 100)
 
         monkeypatch.setattr(staging, "write_batch", faulty)

@@ -10,6 +10,7 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
+from vecsearch.index.outside import Outside
 from vecsearch.query import selection_state
 from vecsearch.query.paths import Found
 from vecsearch.query.searcher import Searcher
@@ -86,7 +87,7 @@ def test_a_request_holds_the_plan_and_is_made_once(searcher: Searcher) -> None:
     state = searcher.states.of(searcher.selector.select("n < 10"))
     plan = Plan("index", "", 9, effort=16, depth=40, candidate_window=25)
     (request,) = state.requests(5, plan)
-    assert request[7:] == (40, 25, 5) and request.effort.sizes.tolist() == [40]
+    assert request[9:] == (40, 25, 5) and request.effort.sizes.tolist() == [40]
     assert request.effort.misses == np.inf and request.effort.contrasts.tolist() == [-np.inf]
     assert request.metric == searcher.scorer.code
     assert request.mask.sum() == 9 and not len(request.unindexed)
@@ -109,7 +110,7 @@ def test_a_ladder_is_one_request_of_a_graph_and_several_of_a_scan(searcher: Sear
     assert request.effort.contrasts.tolist() == [4.0, 3.0]
     assert request.effort[2:4] == (12, 0.25)
     assert request.effort.misses == pytest.approx(0.05 * 5 * 0.5 * 5 / 9)
-    assert request[7:] == (16, 25, 5)  # at least 16 candidates are scored, whatever the plan says
+    assert request[9:] == (16, 25, 5)  # at least 16 candidates are scored, whatever the plan says
     scans = state.requests(5, replace(plan, method="scan"))
     assert [scan.effort.sizes.tolist() for scan in scans] == [[16], [64]]
 
@@ -119,7 +120,9 @@ def test_plans_requests_and_states_are_remembered_but_not_without_end(
 ) -> None:
     monkeypatch.setattr(selection_state, "PLANS", 3)
     monkeypatch.setattr(selection_state, "CACHED_FILTERS", 3)
-    states = selection_state.SelectionStates(searcher.attached, searcher.scorer)
+    states = selection_state.SelectionStates(
+        searcher.attached, searcher.scorer, Outside(searcher.snapshot, searcher.attached)
+    )
     selections = [RowSelection(None, searcher.snapshot.rows) for _ in range(4)]
     first = [states.of(selection) for selection in selections[:3]]
     assert [states.of(selection) for selection in selections[:3]] == first

@@ -204,7 +204,7 @@ def spoil(path: Path, at: int | None = None) -> None:
 
 
 def test_damage_in_the_middle_of_a_large_file(root: Path) -> None:
-    c = vs.create(root, dim=32)
+    c = vs.create(root, dim=32, auto_index=False)
     c.add(
         pa.table(
             {

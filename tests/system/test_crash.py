@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,9 @@ from support.faults import Disk, Op, failing, recorded
 
 import vecsearch as vs
 from vecsearch.embedders.fasttext import FastTextEmbedder
+from vecsearch.index import updating
+from vecsearch.index.merging import merge_newest
+from vecsearch.index.policy import Rules
 from vecsearch.storage import log
 from vecsearch.storage.garbage import collect
 from vecsearch.storage.layout import place_of
@@ -92,6 +96,28 @@ def make_indexed(root: Path) -> None:
         c.delete([5])
 
 
+def make_outgrown(root: Path) -> None:
+    """An index, and later rows in no index."""
+    with vs.create(root, dim=4, keep_versions=KEEP, limits=SMALL, auto_index=False) as c:
+        c.add(clustered(60, 4, seed=3))
+        c.build_index("low-latency")
+        c.add(clustered(12, 4, seed=4))
+
+
+def indexing(join: float) -> Change:
+    """Index the later rows: they join the index if they are so large a share, or become a tail."""
+
+    def index(c: vs.Collection) -> object:
+        rules = Rules(first=10, least=10, share=0.01, most=10, join=join)
+        # Merging the segments is a change of its own.
+        with patch.multiple(updating, RULES=rules, merge_newest=lambda store: None):
+            done = updating.index_changes(c._store, c._snapshot)
+        assert done is not None and done.rows == 12
+        return done
+
+    return changing(index)
+
+
 def make_due_for_collection(root: Path) -> None:
     """One commit more, and old versions are collected."""
     make_base(root)
@@ -150,6 +176,9 @@ SCENARIOS = {
     "reembed with a trained model": Scenario(make_base, changing(lambda c: c.reembed(trained()))),
     "collect": Scenario(make_due_for_collection, changing(lambda c: c.delete(["文-7"]))),
     "build": Scenario(make_indexed, changing(lambda c: c.build_index("HNSW8"))),
+    "join the index": Scenario(make_outgrown, indexing(0.1)),
+    "make a tail": Scenario(make_outgrown, indexing(10)),
+    "merge indexed segments": Scenario(make_outgrown, changing(lambda c: merge_newest(c._store))),
 }
 
 

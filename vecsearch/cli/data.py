@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vecsearch.cli import complete
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
+    DOCUMENTS,
+    START,
     Debug,
     DryRun,
     Folder,
@@ -21,6 +24,7 @@ from vecsearch.cli.options import (
     OneId,
     Timeout,
     Where,
+    examples,
     ids_of,
     open_for,
 )
@@ -30,7 +34,6 @@ from vecsearch.types import Id, Metric, OnConflict, OnError, counted
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
-PANEL = "Documents"
 DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
     ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
@@ -46,7 +49,14 @@ Exclude = Annotated[
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch ingest ~/notes notes.vs",
+        "vecsearch ingest papers.csv papers.vs --text-column abstract --id-column doi",
+        "vecsearch ingest new.jsonl papers.vs --on-conflict replace",
+    ),
+)
 def ingest(
     data: Annotated[
         list[str],
@@ -125,6 +135,15 @@ def ingest(
         list[str] | None,
         typer.Option(help="CSV: a cell that means a missing value. Repeatable."),
     ] = None,
+    auto_index: Annotated[
+        bool | None,
+        typer.Option(
+            "--auto-index/--no-auto-index",
+            help="Whether to index the new rows before returning. With --no-auto-index a new "
+            "collection leaves this to `vecsearch build` for good. Default: yes.",
+            show_default=False,
+        ),
+    ] = None,
     exclude: Exclude = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -160,6 +179,7 @@ def ingest(
                 declared,
                 id_column,
                 text_column,
+                auto_index is not False,
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -171,6 +191,7 @@ def ingest(
                     on_error=on_error,
                     encoding=encoding,
                     csv=csv,
+                    auto_index=auto_index,
                     exclude=exclude or (),
                 )
                 documents = len(collection)
@@ -198,12 +219,19 @@ def ingest(
             result,
             f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
             f"{result.skipped:,} skipped{same}; {folder} holds {documents:,} "
-            f"(version {result.version})",
+            f"(version {result.version})"
+            + (f"; {counted(result.indexed_rows, 'row')} indexed" if result.indexed_rows else ""),
             *result.report.lines(),
         )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch delete notes.vs old.md draft.md",
+        'vecsearch delete notes.vs --where "year < 2000" --dry-run',
+    ),
+)
 def delete(
     folder: Folder,
     ids: Annotated[
@@ -230,7 +258,13 @@ def delete(
         print_answer(as_json, result, f"{done} (version {result.version})", *lines)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch update notes.vs --id plan.md --set year=2026",
+        'vecsearch update notes.vs --where "lang IS NULL" --set lang=en',
+    ),
+)
 def update(
     folder: Folder,
     values: Annotated[
@@ -238,6 +272,7 @@ def update(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
+            autocompletion=complete.assignments,
             help="A column's new value: text as it is, other types as in JSON lines, such as null. "
             "Repeatable.",
         ),
@@ -307,7 +342,12 @@ def _assigned(collection: Collection, texts: dict[str, str]) -> dict[str, Any]:
     return {name: value_of_text(schema, name, text) for name, text in texts.items()}
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch add-column notes.vs year int64",
+    ),
+)
 def add_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -322,7 +362,12 @@ def add_column(
         _print_column(as_json, collection.add_column(name, kind), f"column {name} added")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch drop-column notes.vs draft",
+    ),
+)
 def drop_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -334,7 +379,12 @@ def drop_column(
         _print_column(as_json, collection.drop_column(name), f"column {name} removed")
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch alter-column notes.vs price double",
+    ),
+)
 def alter_column(
     folder: Folder,
     name: Annotated[str, typer.Argument(help="The column.")],
@@ -392,6 +442,7 @@ def open_or_create(
     declared: dict[str, str],
     id_column: str | None,
     text_columns: list[str] | None,
+    auto_index: bool = True,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -416,6 +467,7 @@ def open_or_create(
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,
+            auto_index=auto_index,
         )
         return new, True
     info = collection.info()

@@ -17,9 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vecsearch.cli.options import DEFAULT_EMBEDDER, Debug, Json
+from vecsearch.cli.options import (
+    DEFAULT_EMBEDDER,
+    START,
+    Debug,
+    Json,
+    examples,
+)
 from vecsearch.cli.stdlib_docs import Row, stdlib_docs
-from vecsearch.cli.terminal import out, print_hits, print_json, reporting, shown_build
+from vecsearch.cli.tables import print_hits, shown_build
+from vecsearch.cli.terminal import out, print_json, reporting
 from vecsearch.types import counted
 
 if TYPE_CHECKING:
@@ -55,7 +62,13 @@ QUESTIONS = (
 )
 
 
-@app.command(rich_help_panel="Search")
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch demo",
+        'vecsearch search stdlib.vs "split text into words"',
+    ),
+)
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="COLLECTION", help="Where to keep the demo's collection.")
@@ -126,7 +139,7 @@ def _answer(collection: Collection, question: Question, quiet: bool) -> dict[str
         out.print(f"\n{question.text}", style="bold")
         if question.where:
             out.print(f"where {question.where}", style="bold")
-        print_hits(hits, ["kind"], ["text"], question.text)
+        print_hits(hits, ["kind"])
         out.print(f"{milliseconds:.0f} ms; {hits.plan}", style="dim", soft_wrap=True)
     return {
         "question": question.text,

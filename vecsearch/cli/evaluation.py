@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vecsearch.cli.options import (
+    QUALITY,
     Debug,
     Exact,
     Folder,
@@ -19,17 +20,19 @@ from vecsearch.cli.options import (
     Qrels,
     Queries,
     Recall,
+    RowLimit,
     Version,
     Where,
+    examples,
     open_for,
 )
 from vecsearch.cli.questions import measuring_queries
+from vecsearch.cli.tables import print_table
 from vecsearch.cli.terminal import (
     EXIT_ERROR,
     out,
     print_answer,
     print_json,
-    print_table,
     reporting,
 )
 from vecsearch.types import counted
@@ -38,11 +41,17 @@ if TYPE_CHECKING:
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.types import RecallReport
 
-PANEL = "Evaluation"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=QUALITY,
+    epilog=examples(
+        "vecsearch evaluate notes.vs",
+        "vecsearch evaluate papers.vs scifact/ -k 10",
+        "vecsearch evaluate papers.vs --queries q.jsonl --qrels qrels.tsv --per-query out.csv",
+    ),
+)
 def evaluate(
     folder: Folder,
     beir: Annotated[
@@ -56,7 +65,14 @@ def evaluate(
     queries: JudgedQueries = None,
     qrels: Qrels = None,
     k: Annotated[
-        str, typer.Option("-k", "--k", help="Depths to cut at, separated by commas.")
+        str,
+        typer.Option(
+            "-k",
+            "--limit",
+            "--k",
+            metavar="NUMBER,...",
+            help="Depths to cut at, separated by commas.",
+        ),
     ] = "10,100",
     where: Where = None,
     recall: Recall = None,
@@ -86,7 +102,7 @@ def evaluate(
         depths = [int(part) for part in k.split(",")]
     except ValueError:
         raise typer.BadParameter(
-            f"{k!r} is not whole numbers separated by commas", param_hint="--k"
+            f"{k!r} is not whole numbers separated by commas", param_hint="-k"
         ) from None
     with reporting(debug), open_for(folder, version) as collection:
         report = collection.evaluate(
@@ -107,10 +123,16 @@ def evaluate(
             _print_report(report)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=QUALITY,
+    epilog=examples(
+        "vecsearch measure notes.vs -k 10",
+        "vecsearch measure notes.vs --queries questions.txt",
+    ),
+)
 def measure(
     folder: Folder,
-    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    k: RowLimit = 10,
     n_queries: Annotated[int, typer.Option(help="How many queries to run.")] = 500,
     where: Where = None,
     recall: Recall = None,
@@ -162,7 +184,13 @@ def _spread(report: RecallReport) -> str:
     return line
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=QUALITY,
+    epilog=examples(
+        "vecsearch sample notes.vs 1000",
+        "vecsearch measure notes.vs --queries sampled",
+    ),
+)
 def sample(
     folder: Folder,
     size: Annotated[

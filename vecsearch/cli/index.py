@@ -7,30 +7,51 @@ from typing import Annotated
 
 import typer
 
-from vecsearch.cli.options import Debug, Folder, Json, Queries, Recall, open_for
+from vecsearch.cli import complete
+from vecsearch.cli.options import (
+    INDEX,
+    Debug,
+    Folder,
+    Json,
+    Queries,
+    Recall,
+    RowLimit,
+    examples,
+    open_for,
+)
 from vecsearch.cli.questions import measuring_queries
+from vecsearch.cli.tables import print_table, shown_build
 from vecsearch.cli.terminal import (
     out,
     print_answer,
     print_json,
-    print_table,
     reporting,
-    shown_build,
 )
 
-PANEL = "Index"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=INDEX,
+    epilog=examples(
+        "vecsearch build notes.vs",
+        "vecsearch build notes.vs --recall 0.99 --memory 2GB",
+        "vecsearch build notes.vs --recipe low-memory",
+    ),
+)
 def build(
     folder: Folder,
     recipe: Annotated[
-        str, typer.Option(help="Name of a recipe, a .toml file, or a FAISS factory string.")
+        str,
+        typer.Option(
+            metavar="RECIPE",
+            help="Name of a recipe, a .toml file, or a FAISS factory string.",
+            autocompletion=complete.recipes,
+        ),
     ] = "auto",
     recall: Recall = None,
     memory: Annotated[
-        str | None, typer.Option(help='Memory the index may take, such as "2GB".')
+        str | None, typer.Option(metavar="SIZE", help='Memory the index may take, such as "2GB".')
     ] = None,
     queries: Queries = None,
     seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the build.")] = 0,
@@ -52,26 +73,44 @@ def build(
         print_answer(as_json, result, shown_build(result))
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=INDEX,
+    epilog=examples(
+        "vecsearch bench notes.vs",
+        "vecsearch bench notes.vs auto low-memory IVF1024,SQ8 --output report",
+    ),
+)
 def bench(
     folder: Folder,
     recipes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RECIPE", help="Recipes to compare.", show_default="four"),
+        typer.Argument(
+            metavar="RECIPE",
+            help="Recipes to compare.",
+            show_default="four",
+            autocompletion=complete.recipes,
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    k: RowLimit = 10,
     queries: Queries = None,
     seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the builds.")] = 0,
     output: Annotated[
-        Path | None, typer.Option(help="Write the report to OUTPUT.json and OUTPUT.png.")
+        Path | None,
+        typer.Option(metavar="OUTPUT", help="Write the report to OUTPUT.json and OUTPUT.png."),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Compare index recipes: recall, cost, memory and build time."""
     with reporting(debug), open_for(folder) as collection:
-        from vecsearch.evaluation.bench import RECIPES, table, write_json, write_plot
+        from vecsearch.common.optional import require
+        from vecsearch.evaluation.bench import RECIPES, cheapest, table, write_json, write_plot
 
+        if output is not None:  # what cannot be written is found out before measuring
+            require("matplotlib.figure", "matplotlib", "bench", "The plot")
+            output.parent.mkdir(parents=True, exist_ok=True)
+            for ending in (".json", ".png"):
+                output.with_suffix(ending).touch()
         report = collection.bench(
             recipes or list(RECIPES),
             k=k,
@@ -85,7 +124,7 @@ def bench(
             print_json(report)
         else:
             head = ["recipe", "build", "memory", "recall .90", "recall .95", "recall .99"]
-            print_table(head, table(report))
+            print_table(head, table(report), best=cheapest(report, collection.info().recall))
             out.print(
                 f"k={k}, {report['rows']:,} rows, one thread; measured with {report['queries']}",
                 style="dim",

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import typer
 
-from vecsearch.cli.options import Debug, Folder, Json, Version, open_for
-from vecsearch.cli.terminal import (
-    out,
-    print_fields,
-    print_json,
-    print_table,
-    reporting,
-    shown_bytes,
+from vecsearch.cli.options import (
+    SAFETY,
+    START,
+    Debug,
+    Folder,
+    Json,
+    Version,
+    examples,
+    open_for,
 )
-from vecsearch.types import CollectionInfo, IndexInfo, counted
+from vecsearch.cli.tables import print_fields, print_table
+from vecsearch.cli.terminal import out, print_json, reporting
+from vecsearch.types import CollectionInfo, IndexAdvice, VersionInfo, counted, shown_bytes
 
-PANEL = "Documents"
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch info notes.vs",
+        "vecsearch info notes.vs --json | jq .documents",
+    ),
+)
 def info(
     folder: Folder, version: Version = None, as_json: Json = False, debug: Debug = False
 ) -> None:
@@ -32,12 +41,16 @@ def info(
         if as_json:
             print_json(_short(info))
             return
-        _print_info(info)
-        if info.indexes and version is None:
-            out.print(str(collection.index_advice()), style="dim", soft_wrap=True)
+        _print_info(info, collection.index_advice() if info.indexes else None)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples(
+        "vecsearch versions notes.vs",
+        'vecsearch search notes.vs "budget" --version 7',
+    ),
+)
 def versions(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
     """List the versions of a collection that can still be opened."""
     with reporting(debug), open_for(folder) as collection:
@@ -45,28 +58,64 @@ def versions(folder: Folder, as_json: Json = False, debug: Debug = False) -> Non
         if as_json:
             print_json({"versions": found})
         else:
-            rows = [(item.version, item.created, item.operation, item.documents) for item in found]
-            print_table(["version", "created", "operation", "documents"], rows)
+            head = ["version", "created", "operation", "documents", "change", "size"]
+            print_table(head, _version_rows(found))
 
 
-def _print_info(info: CollectionInfo) -> None:
-    segments = counted(info.segments, "segment")
-    print_fields(
-        {
-            "collection": info.path,
-            "version": info.version,
-            "documents": info.documents,
-            "rows": f"{info.rows:,} in {segments}, {info.deleted_rows:,} deleted",
-            "on disk": shown_bytes(info.bytes),
-            "embedder": info.embedder,
-            "vectors": f"{info.dim} × {info.dtype}, {info.metric}",
-            "chunker": info.chunker,
-            "columns": ", ".join(_shown_columns(info)),
-            "recall target": info.recall,
-            "index": "; ".join(_shown_index(index) for index in info.indexes)
-            or "none: every search is exact",
-        }
-    )
+def _print_info(info: CollectionInfo, advice: IndexAdvice | None) -> None:
+    fields = info.fields()
+    if advice is not None:
+        index = info.indexes[-1]
+        size = f"{counted(index.rows, 'row')}, {shown_bytes(index.bytes)}"
+        state = str(advice) if advice.action == "none" else "see below"
+        fields["index"] = f"{index.recipe['name']}, {size}, {state}"
+        fields["recall"] = index.measured
+    print_fields(fields)
+    if advice is not None and advice.action != "none":
+        out.print(str(advice), style="dim", soft_wrap=True)
+
+
+# What made a version, in words.
+_OPERATIONS = {
+    "create": "created",
+    "add": "documents added",
+    "upsert": "documents added or updated",
+    "delete": "documents deleted",
+    "update": "documents updated",
+    "build_index": "index built",
+    "compact": "compacted",
+    "reembed": "embedded again",
+    "add_column": "column added",
+    "drop_column": "column removed",
+    "alter_column": "column changed",
+    "sample_queries": "sampling changed",
+    "import": "imported",
+}
+
+
+def _version_rows(found: Sequence[VersionInfo]) -> list[tuple[str, ...]]:
+    """Number, local time, operation, documents with their change, and size of each version."""
+    rows: list[tuple[str, ...]] = []
+    before: int | None = None
+    for item in found:
+        try:
+            moment = datetime.fromisoformat(item.created).astimezone()
+            created = f"{moment:%Y-%m-%d %H:%M}"
+        except ValueError:
+            created = item.created
+        change = 0 if before is None else item.documents - before
+        before = item.documents
+        rows.append(
+            (
+                str(item.version),
+                created,
+                _OPERATIONS.get(item.operation, item.operation),
+                counted(item.documents, "document"),
+                f"{change:+,}".replace("-", "−") if change else "",
+                shown_bytes(item.bytes),
+            )
+        )
+    return rows
 
 
 def _short(info: CollectionInfo) -> CollectionInfo:
@@ -84,25 +133,4 @@ def _short(info: CollectionInfo) -> CollectionInfo:
             )
             for index in info.indexes
         ),
-    )
-
-
-def _shown_columns(info: CollectionInfo) -> list[str]:
-    """The user's columns with their types, without Arrow's "large_" prefix."""
-    return [
-        f"{name} ({kind.removeprefix('large_')})"
-        for name, kind in info.columns.items()
-        if name != "vector" and not name.startswith("_")
-    ]
-
-
-def _shown_index(index: IndexInfo) -> str:
-    calibration = index.calibration
-    measured = "its calibration is damaged"
-    if calibration:
-        queries, source = calibration["queries"], calibration["calibrated_on"]
-        measured = f"measured with {queries:,} queries ({source})"
-    return (
-        f"{index.recipe['name']}, {counted(index.rows, 'row')}, {shown_bytes(index.bytes)}, "
-        f"{measured}"
     )

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from vecsearch.cli.options import (
+    DOCUMENTS,
+    SAFETY,
     Columns,
     Debug,
     Folder,
@@ -16,14 +18,14 @@ from vecsearch.cli.options import (
     OneId,
     Version,
     Where,
+    examples,
     ids_of,
     names_in,
     open_for,
 )
-from vecsearch.cli.terminal import EXIT_ERROR, print_answer, reporting, shown_bytes
-from vecsearch.types import counted
+from vecsearch.cli.terminal import EXIT_ERROR, print_answer, reporting
+from vecsearch.types import counted, shown_bytes
 
-PANEL = "Maintenance"
 app = typer.Typer()
 Target = Annotated[
     Path,
@@ -33,7 +35,13 @@ Target = Annotated[
 ]
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples(
+        "vecsearch compact notes.vs",
+        "vecsearch compact notes.vs --purge",
+    ),
+)
 def compact(
     folder: Folder,
     purge: Annotated[
@@ -60,7 +68,12 @@ def compact(
         )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples(
+        "vecsearch check notes.vs",
+    ),
+)
 def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
     """Compare every file of every version with its checksum.
 
@@ -80,7 +93,12 @@ def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
             raise typer.Exit(EXIT_ERROR)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples(
+        "vecsearch repair notes.vs",
+    ),
+)
 def repair(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
     """Rebuild damaged id files and indexes from the documents.
 
@@ -99,7 +117,12 @@ def repair(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
             raise typer.Exit(EXIT_ERROR)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples(
+        "vecsearch backup notes.vs /backups/notes-monday.vs",
+    ),
+)
 def backup(
     folder: Folder,
     target: Target,
@@ -122,7 +145,12 @@ def backup(
         print_answer(as_json, {"version": copied, "backup": str(target)}, shown)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples(
+        "vecsearch restore /backups/notes-monday.vs notes.vs",
+    ),
+)
 def restore(
     source: Annotated[
         Path,
@@ -144,7 +172,13 @@ def restore(
         print_answer(as_json, {"rows": rows, "collection": str(target)}, shown)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples(
+        "vecsearch versions notes.vs",
+        "vecsearch rollback notes.vs 7",
+    ),
+)
 def rollback(
     folder: Folder,
     version: Annotated[
@@ -173,7 +207,13 @@ def rollback(
         )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch export notes.vs notes.parquet",
+        'vecsearch export notes.vs old.csv --where "year < 2000" --columns id,text',
+    ),
+)
 def export(
     folder: Folder,
     target: Target,

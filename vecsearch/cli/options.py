@@ -7,22 +7,56 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vecsearch.cli import complete
+
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
 DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
 
+# Panels of the list of commands, and what is in each.
+START, DOCUMENTS, QUALITY = "Start", "Documents", "Quality"
+INDEX, MODELS, SAFETY = "Index", "Models", "Safety"
+
+
+def examples(*lines: str) -> str:
+    """Examples for the end of a command's help."""
+    return "\n\n".join(["Examples:", *(line.replace("[", "\\[") for line in lines)])
+
+
 Folder = Annotated[
-    Path, typer.Argument(metavar="COLLECTION", help="The collection's folder.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="COLLECTION",
+        help="The collection's folder.",
+        show_default=False,
+        autocompletion=complete.collections,
+    ),
 ]
 Version = Annotated[
     int | None,
-    typer.Option("--version", help="Read an older version of the collection."),
+    typer.Option("--version", metavar="NUMBER", help="Read an older version of the collection."),
 ]
 Where = Annotated[
-    str | None, typer.Option(help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\".")
+    str | None,
+    typer.Option(
+        metavar="FILTER", help="SQL filter, such as \"year >= 2000 AND lang IN ('en', 'zh')\"."
+    ),
 ]
-Columns = Annotated[str | None, typer.Option(help="Columns, separated by commas.")]
+Limit = Annotated[
+    int, typer.Option("-k", "--limit", metavar="NUMBER", help="How many documents to find.")
+]
+RowLimit = Annotated[
+    int, typer.Option("-k", "--limit", metavar="NUMBER", help="How many rows to find.")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help="Columns, separated by commas.",
+        autocompletion=complete.columns,
+    ),
+]
 OneId = Annotated[
     list[str] | None,
     typer.Option("--id", metavar="ID", help="Only documents with this id. Repeatable."),
@@ -31,6 +65,7 @@ IdsFile = Annotated[
     Path | None,
     typer.Option(
         "--ids",
+        metavar="FILE",
         exists=True,
         dir_okay=False,
         help="Only documents whose ids a file has, by line.",
@@ -63,25 +98,35 @@ DryRun = Annotated[
 ]
 Recall = Annotated[
     float | None,
-    typer.Option(help="Share of the exact answer to deliver. Default: the collection's target."),
+    typer.Option(
+        metavar="SHARE",
+        help="Share of the exact answer to deliver. Default: the collection's target.",
+    ),
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Score every row (recall 1).")]
 Queries = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
         help='File of queries to measure with, or "sampled" for stored ones. '
-        "Default: rows of the collection."
+        "Default: rows of the collection.",
     ),
 ]
 JudgedQueries = Annotated[
     Path | None,
-    typer.Option(help='Queries: .jsonl as in BEIR, or lines of "id<tab>text".'),
+    typer.Option(metavar="FILE", help='Queries: .jsonl as in BEIR, or lines of "id<tab>text".'),
 ]
 Qrels = Annotated[
     Path | None,
-    typer.Option(help="Relevance judgments: .tsv as in BEIR, or TREC's four columns."),
+    typer.Option(
+        metavar="FILE", help="Relevance judgments: .tsv as in BEIR, or TREC's four columns."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Answer in CSV, one line for each document.")]
+Table = Annotated[
+    bool, typer.Option("--table", help="Answer in a table, one line for each document.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

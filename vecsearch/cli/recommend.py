@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vecsearch.cli.options import (
+    DOCUMENTS,
+    START,
     Columns,
     Debug,
     Diversity,
@@ -20,6 +22,7 @@ from vecsearch.cli.options import (
     GroupSize,
     IdsFile,
     Json,
+    Limit,
     MinScore,
     OneId,
     OrderBy,
@@ -29,18 +32,19 @@ from vecsearch.cli.options import (
     Timeout,
     Version,
     Where,
+    examples,
     id_of,
     ids_of,
     open_for,
 )
 from vecsearch.cli.questions import vector_of
 from vecsearch.cli.search import print_answers
-from vecsearch.cli.terminal import out, print_json, print_table, reporting
+from vecsearch.cli.tables import format_of, print_table
+from vecsearch.cli.terminal import out, print_json, reporting
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
-PANEL = "Search"
 app = typer.Typer()
 Like = Annotated[
     list[str] | None,
@@ -53,14 +57,18 @@ Unlike = Annotated[
 ShowSeen = Annotated[
     bool, typer.Option("--show-seen", help="Also find the documents of the examples.")
 ]
-K = Annotated[int, typer.Option("-k", help="How many documents to find.")]
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch similar notes.vs plan.md -k 5",
+    ),
+)
 def similar(
     folder: Folder,
     which: Annotated[str, typer.Argument(metavar="ID", help="A document.", show_default=False)],
-    k: K = 10,
+    k: Limit = 10,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -98,10 +106,15 @@ def similar(
             passages=passages,
             timeout=timeout,
         )
-        print_answers(collection, which, "", hits, columns, as_json=as_json, plan=plan)
+        print_answers(collection, which, "", hits, columns, form=format_of(as_json), plan=plan)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        "vecsearch recommend notes.vs --like plan.md --like budget.md --unlike draft.md",
+    ),
+)
 def recommend(
     folder: Folder,
     like: Like = None,
@@ -119,7 +132,7 @@ def recommend(
         float, typer.Option(help="The age at which a weight of the history has halved.")
     ] = 30.0,
     show_seen: ShowSeen = False,
-    k: K = 10,
+    k: Limit = 10,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -162,10 +175,15 @@ def recommend(
             passages=passages,
             timeout=timeout,
         )
-        print_answers(collection, "1", "", hits, columns, as_json=as_json, plan=plan)
+        print_answers(collection, "1", "", hits, columns, form=format_of(as_json), plan=plan)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        'vecsearch discover notes.vs "budget" --like plan.md --unlike draft.md',
+    ),
+)
 def discover(
     folder: Folder,
     target: Annotated[
@@ -174,7 +192,7 @@ def discover(
     like: Like = None,
     unlike: Unlike = None,
     show_seen: ShowSeen = False,
-    k: K = 10,
+    k: Limit = 10,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -219,10 +237,24 @@ def discover(
             passages=passages,
             timeout=timeout,
         )
-        print_answers(collection, "1", target or "", hits, columns, as_json=as_json, plan=plan)
+        print_answers(
+            collection,
+            "1",
+            target or "",
+            hits,
+            columns,
+            form=format_of(as_json),
+            plan=plan,
+        )
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples(
+        "vecsearch facets papers.vs year,lang",
+        "vecsearch facets papers.vs year --bins 10",
+    ),
+)
 def facets(
     folder: Folder,
     columns: Annotated[

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vecsearch.cli.options import (
+    START,
     Columns,
+    Csv,
     Debug,
     Diversity,
     Exact,
@@ -19,38 +23,61 @@ from vecsearch.cli.options import (
     GroupSize,
     IdsFile,
     Json,
+    Limit,
     MinScore,
     OneId,
     OrderBy,
     Passages,
     Recall,
     ShowPlan,
+    Table,
     Timeout,
     Version,
     Where,
+    examples,
     ids_of,
     names_in,
     open_for,
 )
 from vecsearch.cli.questions import read_questions, vector_of
-from vecsearch.cli.terminal import out, print_hits, print_json, reporting
+from vecsearch.cli.tables import (
+    Format,
+    format_of,
+    print_hit_lines,
+    print_hits,
+    print_hits_csv,
+)
+from vecsearch.cli.terminal import out, print_json, reporting
 from vecsearch.types import counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
     from vecsearch.query.results import Hits
 
+PROMPT = "question> "
 app = typer.Typer()
 
 
-@app.command(rich_help_panel="Search")
+@app.command(
+    rich_help_panel=START,
+    epilog=examples(
+        'vecsearch search notes.vs "what did we decide about the budget" -k 3',
+        'vecsearch search notes.vs "light" --where "year > 2000" --columns year',
+        "vecsearch search notes.vs",
+        'vecsearch search notes.vs "budget" --csv > found.csv',
+    ),
+)
 def search(
     folder: Folder,
     question: Annotated[
         str | None,
-        typer.Argument(metavar="QUESTION", help="What to look for.", show_default=False),
+        typer.Argument(
+            metavar="QUESTION",
+            help="What to look for. Without it, questions are read line by line.",
+            show_default=False,
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many documents to find.")] = 10,
+    k: Limit = 10,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -72,25 +99,39 @@ def search(
     queries: Annotated[
         Path | None,
         typer.Option(
-            help="File of many questions: .jsonl with id and text, or a text file with one a line."
+            metavar="FILE",
+            help="File of many questions: .jsonl with id and text, or a text file with one a line.",
         ),
     ] = None,
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,
+    as_csv: Csv = False,
+    as_table: Table = False,
     debug: Debug = False,
 ) -> None:
-    """Find the documents most similar to a question."""
-    if (question is None) == (queries is None):
+    """Find the documents most similar to a question.
+
+    Without a question it asks for one after another, until an empty line or Ctrl-D. The model is
+    loaded once.
+    """
+    if question is not None and queries is not None:
         raise typer.BadParameter(
             "give a question, or --queries with a file of them", param_hint="'QUESTION'"
         )
     if question is not None and not question.strip():
         raise typer.BadParameter("the question is empty", param_hint="'QUESTION'")
+    form = format_of(as_json, as_csv, as_table)
+    typed: Iterator[str] = iter(())
+    if question is None and queries is None:
+        typed = _typed()
+        if not sys.stdin.isatty():
+            first = next(typed, None)
+            if first is None:
+                raise typer.BadParameter("give a question", param_hint="'QUESTION'")
+            typed = chain([first], typed)
     with reporting(debug), open_for(folder, version) as collection:
-        text_columns = collection.info().text_columns
-        questions = read_questions(queries) if queries else {"1": str(question)}
-        asked = [text if text_columns else vector_of(text) for text in questions.values()]
+        info = collection.info()
         options: dict[str, Any] = {
             "where": where,
             "ids": ids_of(collection, one_id, ids),
@@ -104,15 +145,31 @@ def search(
             "passages": passages,
             "timeout": timeout,
         }
-        if page is None:
-            found = collection.search_batch(asked, k, diversity=diversity, **options)
-        else:
+
+        def find(questions: list[str]) -> list[Hits]:
+            asked = [text if info.text_columns else vector_of(text) for text in questions]
+            if page is None:
+                return collection.search_batch(asked, k, diversity=diversity, **options)
             check_page(page, diversity)
-            found = [page_of(collection.pages(each, k, **options), page) for each in asked]
-        for (key, text), hits in zip(questions.items(), found, strict=True):
-            if queries and not as_json:
+            return [page_of(collection.pages(each, k, **options), page) for each in asked]
+
+        def show(key: str, text: str, hits: Hits, number: int) -> None:
+            if form is Format.CSV:
+                asked = (key, text) if question is None else None
+                print_hits_csv(hits, names_in(columns or None), asked, head=number == 0)
+            else:
+                print_answers(collection, key, text, hits, columns, form=form, plan=plan)
+
+        if question is None and queries is None:
+            for number, text in enumerate(typed):
+                show(str(number + 1), text, find([text])[0], number)
+            return
+        questions = read_questions(queries) if queries else {"1": str(question)}
+        found = find(list(questions.values()))
+        for number, ((key, text), hits) in enumerate(zip(questions.items(), found, strict=True)):
+            if queries and form in (Format.LIST, Format.TABLE):
                 out.print(f"\n{key}  {text}", style="bold")
-            print_answers(collection, key, text, hits, columns, as_json=as_json, plan=plan)
+            show(key, text, hits, number)
 
 
 def check_page(page: int, diversity: float) -> None:
@@ -144,22 +201,52 @@ def print_answers(
     hits: Hits,
     columns: str | None,
     *,
-    as_json: bool,
+    form: Format,
     plan: bool,
 ) -> None:
-    """One answer as JSON, or as a table; with a table for each group."""
+    """One answer as JSON, as a list or as a table; with one of them for each group."""
     info, names = collection.info(), names_in(columns or None)
-    if as_json:
+    if form is Format.JSON:
         print_json(_as_json(key, text, hits, names, info.id_column))
         return
-    shown_columns = [name for name in names or [] if name not in info.text_columns]
+
+    def show(found: Hits) -> None:
+        if form is Format.TABLE:
+            print_hit_lines(found, names)
+        else:
+            print_hits(found, [name for name in names or [] if name not in info.text_columns])
+
     for group in hits.groups:
         out.print(f"\n{hits.group_by}: {group.value}", style="bold", soft_wrap=True)
-        print_hits(group.hits, shown_columns, info.text_columns, text)
+        show(group.hits)
     if not hits.groups:
-        print_hits(hits, shown_columns, info.text_columns, text)
+        show(hits)
     if plan:
         out.print(str(hits.plan), style="dim", soft_wrap=True)
+
+
+def _typed() -> Iterator[str]:
+    """Questions as they are typed, until an empty line or the end of the input."""
+    is_terminal = sys.stdin.isatty()
+    if is_terminal and sys.stdout.isatty():
+        import readline  # noqa: F401  lines can be edited, and earlier ones come back
+    while True:
+        try:
+            if is_terminal and sys.stdout.isatty():
+                line = input(PROMPT)
+            else:
+                if is_terminal:
+                    sys.stderr.write(PROMPT)
+                    sys.stderr.flush()
+                line = sys.stdin.readline()
+                if not line:
+                    return
+        except EOFError:
+            out.print("")
+            return
+        if not line.strip():
+            return
+        yield line.strip()
 
 
 def _as_json(
@@ -167,8 +254,8 @@ def _as_json(
 ) -> dict[str, Any]:
     """One answer: rank, score and id of each hit, and the wanted columns (None: all but vector)."""
     names = None if columns is None else list(dict.fromkeys([id_column, *columns]))
-    rows = [hit.to_dict(names) for hit in hits]
-    answer = {"query_id": key, "query": text, "plan": str(hits.plan), "hits": rows}
+    rows = hits.to_list(names)
+    answer = {"query_id": key, "query": text, "plan": hits.plan.to_dict(), "hits": rows}
     if hits.group_by is not None:
         answer["groups"] = [{"value": group.value, "ids": group.hits.ids} for group in hits.groups]
     return answer

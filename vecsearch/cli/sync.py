@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.cli.data import PANEL, Exclude, open_or_create
-from vecsearch.cli.options import DEFAULT_EMBEDDER, Debug, DryRun, Folder, Json, open_for
+from vecsearch.cli.data import Exclude, open_or_create
+from vecsearch.cli.options import (
+    DEFAULT_EMBEDDER,
+    DOCUMENTS,
+    Debug,
+    DryRun,
+    Folder,
+    Json,
+    examples,
+    open_for,
+)
 from vecsearch.cli.terminal import EXIT_ERROR, out, print_answer, reporting
 from vecsearch.types import SyncResult, counted
 
@@ -18,7 +27,10 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=DOCUMENTS,
+    epilog=examples("vecsearch sync ~/notes notes.vs", "vecsearch sync ~/notes notes.vs --watch"),
+)
 def sync(
     files: Annotated[
         Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,18 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
-from vecsearch.cli.options import Debug, Json
+from vecsearch.cli.options import (
+    MODELS,
+    Debug,
+    Json,
+    examples,
+)
 from vecsearch.cli.terminal import (
     EXIT_INTERRUPTED,
-    out,
+    print_above_bar,
     print_answer,
     reporting,
-    shown_bytes,
 )
 from vecsearch.common.progress import progress_bar
-from vecsearch.types import counted
+from vecsearch.types import counted, shown_bytes
 
-PANEL = "Models"
 app = typer.Typer()
 Model = Annotated[
     str,
@@ -32,7 +36,13 @@ Model = Annotated[
 ]
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch tune all-MiniLM-L6-v2 clicks.jsonl tuned/",
+        "vecsearch reembed notes.vs tuned/",
+    ),
+)
 def tune(
     model: Model,
     pairs: Annotated[
@@ -79,7 +89,13 @@ def tune(
         def show_epoch(epoch: int, score: float) -> None:
             if not as_json:
                 stage = f"epoch {epoch}" if epoch else "before"
-                out.print(f"{stage}: held-out nDCG@{K} {score:.4f}")
+                print_above_bar(f"{stage}: held-out nDCG@{K} {score:.4f}")
+            if not epoch and score >= 1:
+                warnings.warn(
+                    "the model answers every held-out query already, so none can do better: give "
+                    "more or harder queries",
+                    stacklevel=1,
+                )
 
         with _progress("tuning") as progress:
             report = tune_model(
@@ -102,7 +118,13 @@ def tune(
             raise typer.Exit(EXIT_INTERRUPTED)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(
+    rich_help_panel=MODELS,
+    epilog=examples(
+        "vecsearch distill all-MiniLM-L6-v2 fast/ --corpus notes.vs",
+        "vecsearch ingest ~/notes fast.vs --embedder model2vec:fast/",
+    ),
+)
 def distill(
     model: Model,
     output: Annotated[

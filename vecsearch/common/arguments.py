@@ -149,7 +149,7 @@ def check_timeout(seconds: Any) -> float:
     number = _as_float(seconds)
     if not number > 0:
         raise InvalidInputError(
-            f"timeout is {shown(seconds)}; it must be a number of seconds above 0, or None"
+            f"timeout is {shown(seconds)}; it must be a number of seconds above 0"
         )
     return number
 
@@ -180,6 +180,7 @@ def check_min_score(score: Any, metric: Metric) -> float:
             f"min_score is {shown(score)}, but an l2 score is a negative squared distance, "
             "at most 0",
             hint="for all rows within distance r give min_score=-r * r",
+            command_hint="for all rows within distance r give -r * r",
         )
     return number
 
@@ -191,6 +192,12 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise InvalidInputError(
             f"{name} is {shown(value)}; it must be {', '.join(words[:-1])} or {words[-1]}"
         )
+
+
+def check_flag(name: str, value: object) -> None:
+    """An argument that must be True or False."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name} is {shown(value)}; it must be True or False")
 
 
 def check_dim(dim: Any, largest: int) -> int:

@@ -175,6 +175,18 @@ def table(
     return rows
 
 
+def cheapest(report: dict[str, Any], target: float) -> int | None:
+    """The number of the row of `table` with the lowest cost at a recall; None if none was built.
+
+    Exact search is the last row.
+    """
+    curves = [Curve(**entry) for entry in report["curves"]]
+    costs = [curve.micros_at(target) for curve in curves]
+    costs.append(report["exact_micros"])
+    known = [cost for cost in costs if cost is not None]
+    return costs.index(min(known)) if curves else None
+
+
 def write_json(report: dict[str, Any], path: Path) -> None:
     """Write the report as a JSON file."""
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -71,11 +71,17 @@ class Tried:
     complete: bool
 
     @lazy
+    def first(self) -> Wide:
+        """The score of the first candidate that has one, float64 (nq, 1); 0 if none has."""
+        has = np.isfinite(self.scores)
+        first = np.take_along_axis(self.scores, has.argmax(axis=1)[:, None], axis=1)
+        return np.where(np.isfinite(first), first, 0.0)
+
+    @lazy
     def sums(self) -> tuple[Wide, ...]:
         """What `expected_misses` takes, for each number of candidates: float64 (nq, pool)."""
         near = self.distances - self.distances[:, :1]
-        high = np.where(np.isfinite(self.scores), self.scores, self.scores[:, :1])
-        high = high - self.scores[:, :1]
+        high = np.where(np.isfinite(self.scores), self.scores, self.first) - self.first
         return tuple(
             np.cumsum(part, axis=1) for part in (near, high, near * near, near * high, high * high)
         )
@@ -164,12 +170,13 @@ def _depths(k: int, pool: int) -> Iterator[int]:
 def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Wide:
     """Hits expected among the candidates behind each number of them, (nq, depths)."""
     distances, scores = tried.distances[:count], tried.scores[:count]
+    first = tried.first[:count, 0]
     expected = np.full((count, len(depths)), np.inf)
     for place, depth in enumerate(depths):
         if depth < max(k, LEAST):
             continue
         last = depth - 1
-        kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - scores[:, 0]
+        kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - first
         x, y, xx, xy, yy = (part[:count, last] for part in tried.sums)
         middle, end = (distances[:, at] - distances[:, 0] for at in (last - depth // 2, last))
         found = expected_misses(depth, x, y, xx, xy, yy, middle, end, kth)

@@ -143,9 +143,9 @@ def auto_recipe(
     least = estimated_bytes(choices[-1], n, dim)
     raise RecipeError(
         f"no index of {counted(n, 'row')} fits in {memory_budget_bytes:,} bytes; the smallest "
-        "needs about "
-        f"{least:,}. "
-        f"Give more memory, or search without an index (recipe='exact')"
+        f"needs about {least:,}",
+        hint="give more memory, or search without an index (recipe='exact')",
+        command_hint="give more memory, or search without an index (--recipe exact)",
     )
 
 

@@ -14,15 +14,18 @@ from collections.abc import Callable
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import RecipeError
+from vecsearch.index.attached import attach
 from vecsearch.index.auto import choose_recipe, estimated_bytes
-from vecsearch.index.builder import OWN_QUERIES, Builder
+from vecsearch.index.builder import HELD_OUT_ROWS, OWN_QUERIES, Builder
 from vecsearch.index.calibration import describe_recall
 from vecsearch.index.commit import BuiltIndex, commit_index, commit_without_index
 from vecsearch.index.faiss.size import factory_bytes
+from vecsearch.index.growth import UP_TO_DATE, is_up_to_date
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.own_files import Removal
+from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import BuildResult
 
@@ -38,10 +41,12 @@ def build_index(
     seed: int,
     threads: int | None,
     progress: Callable[[int], None] = lambda count: None,
+    extend: bool = True,
 ) -> BuildResult:
     """Build and calibrate an index over the live rows, and commit it.
 
-    An existing index of the same recipe and seed is extended if that is enough.
+    An existing index of the same recipe and seed is extended if that is enough, and left as it is
+    if nothing changed.
 
     Args:
         store: The collection to build for.
@@ -54,6 +59,7 @@ def build_index(
         seed: Seed of the build.
         threads: Threads to build with; None for all.
         progress: Called with the number of rows just added.
+        extend: Extend the existing index where that is enough.
 
     Raises:
         RecipeError: If the recipe is invalid, or does not fit the data or `memory`.
@@ -70,12 +76,14 @@ def build_index(
     if chosen.kind == "exact" or len(rows) < store.limits.smallest_index_rows:
         by_recipe = chosen.kind == "exact" and recipe != "auto"
         why = "the recipe is exact search" if by_recipe else "exact search is fastest for few rows"
-        version = commit_without_index(store, target)
+        version = commit_without_index(store, target, wanted=by_recipe)
         seconds = time.perf_counter() - started
         return BuildResult("exact", 0, seconds, 0, 0, "", f"no index: {why}", version)
     if memory is not None:
         needed = needed_bytes(chosen, len(rows), snapshot.manifest.dim)
         _require_memory(chosen, needed, memory, "needs about")
+    if queries is None and is_up_to_date(snapshot, chosen, seed, target, HELD_OUT_ROWS):
+        return _as_it_is(snapshot, chosen, memory, time.perf_counter() - started)
     threads = threads or os.cpu_count() or 1
     with Builder(
         snapshot,
@@ -87,7 +95,10 @@ def build_index(
         resumable=True,
         limits=store.limits,
     ) as builder:
-        built = builder.extend_or_run(rows, queries, query_source)
+        if extend:
+            built = builder.extend_or_run(rows, queries, query_source)
+        else:
+            built = builder.run(rows, queries, query_source, "the index was outgrown")
         if memory is not None:
             _require_memory(chosen, built.calibration.memory_bytes, memory, "takes")
         entry, version = commit_index(store, snapshot, built)
@@ -113,6 +124,28 @@ def _require_memory(recipe: IndexRecipe, needed: int, memory: int, verb: str) ->
             hint='give more memory, or build "auto", which chooses an index that fits',
             command_hint="give more memory, or build the recipe auto, which chooses one that fits",
         )
+
+
+def _as_it_is(
+    snapshot: Snapshot, recipe: IndexRecipe, memory: int | None, seconds: float
+) -> BuildResult:
+    """The result of a build that has nothing to do."""
+    attached = attach(snapshot)
+    entry, calibration = attached.entry, attached.calibration
+    assert entry is not None
+    if memory is not None:
+        _require_memory(recipe, calibration.memory_bytes, memory, "takes")
+    return BuildResult(
+        recipe=recipe.name,
+        rows=entry.rows,
+        seconds=seconds,
+        bytes=sum(ref.bytes for ref in entry.files),
+        memory_bytes=calibration.memory_bytes,
+        calibrated_on=calibration.calibrated_on,
+        promise=describe_recall(calibration),
+        version=snapshot.manifest.version,
+        why=UP_TO_DATE,
+    )
 
 
 def _result(built: BuiltIndex, entry: IndexEntry, version: int, seconds: float) -> BuildResult:

@@ -25,6 +25,7 @@ from vecsearch.index.costs import code_micros, row_micros
 from vecsearch.index.faiss import (
     LOADER,
     NO_MASK,
+    NOTHING_OUTSIDE,
     FaissIndex,
     Request,
     fixed_effort,
@@ -35,6 +36,7 @@ from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.index.unlike import unlike_queries
+from vecsearch.index.verify import still_holds
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -43,6 +45,7 @@ from vecsearch.types import Metric
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
 MADE_OF = 1000  # rows that made queries are made of
+CHECKED_ROWS = 400  # of the new rows, to see whether the previous calibration holds
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
 OWN_QUERIES = "the user's own queries"
 HELD_OUT_ROWS = "held-out rows"
@@ -111,7 +114,7 @@ class Builder:
         """Extend the existing index with the rows added since, or build one over all `rows`."""
         if queries is not None:
             return self.run(rows, queries, query_source, "calibrating on given queries")
-        decision = decide_extension(self.snapshot, rows, self.recipe, self.seed, self._batches)
+        decision = decide_extension(self.snapshot, rows, self.recipe, self.seed, self.batches)
         if decision.extension is None:
             return self.run(rows, None, query_source, decision.reason)
         return self.extend(decision.extension, decision.reason)
@@ -140,9 +143,9 @@ class Builder:
         calibrated_on = " and ".join(name for name, part in sources if len(part))
         calibration = self.calibrate(index, base, queries, calibrated_on)
         if index.can_extend:
-            self._add(index, held_out)
+            self.add(index, held_out)
             base = np.concatenate([base, held_out])
-        return self._built(index, base, calibration, reason, resumed)
+        return self.built(index, base, calibration, reason, resumed)
 
     def _hold_out(self, rows: Positions, wanted: int) -> Positions:
         most = max(1, int(len(rows) * HELD_OUT_SHARE))
@@ -160,7 +163,7 @@ class Builder:
             self.recipe,
             str(manifest.metric),
             manifest.dim,
-            lambda: self._batches(base),
+            lambda: self.batches(base),
             len(base),
             self.snapshot.stored_vectors(sample[:1] if start else sample),
             threads=self.threads,
@@ -192,7 +195,9 @@ class Builder:
             "faiss": version("faiss-cpu"),
         }
 
-    def extend(self, extension: Extension, reason: str = "") -> BuiltIndex:
+    def extend(
+        self, extension: Extension, reason: str = "", *, keep_if_it_holds: bool = False
+    ) -> BuiltIndex:
         """Add the new rows to the existing index.
 
         Some new rows are held out to calibrate the grown index. The result is merged with the
@@ -204,6 +209,12 @@ class Builder:
         end of a confidence interval, which is wider for fewer queries (for 400 instead of 2,000, by
         a factor of 2.2: where the recall of a query varies by 0.05, 0.6 points below the mean
         instead of 0.3). So an extension may ask for a little more effort, never for too little.
+
+        Args:
+            extension: The index and the new rows.
+            reason: Why it is extended, in words.
+            keep_if_it_holds: Keep the previous calibration too if a check with some new rows shows
+                that it holds.
         """
         entry, new_rows = extension.entry, extension.new_rows
         previous = self.attached.calibration
@@ -211,19 +222,23 @@ class Builder:
         held_out = new_rows[:0]
         if not few:
             size = extension_queries(len(new_rows), entry.rows)
+            if keep_if_it_holds:
+                size = min(CHECKED_ROWS, len(new_rows) // 8)
             held_out = np.sort(self.rng.choice(new_rows, size, replace=False))
         labels = np.arange(entry.rows) if self.attached.labels is None else self.attached.labels
         base = np.concatenate([labels, np.setdiff1d(new_rows, held_out, assume_unique=True)])
         index, resumed = self._extend_to(base, extension)
         if few:
-            return self._built(index, base, previous, reason, resumed, extended=True)
+            return self.built(index, base, previous, reason, resumed, extended=True)
         before = previous.calibrated_on.removesuffix(OLD_NEW_ROWS).removesuffix(NEW_ROWS)
         queries = self.snapshot.stored_vectors(held_out)
-        measured = self.calibrate(index, base, queries, before + NEW_ROWS)
-        self._add(index, held_out)
+        calibration = previous
+        if not (keep_if_it_holds and self.still_holds(index, base, queries, previous)):
+            measured = self.calibrate(index, base, queries, before + NEW_ROWS)
+            calibration = measured.merged_with(previous)
+        self.add(index, held_out)
         base = np.concatenate([base, held_out])
-        calibration = measured.merged_with(previous)
-        return self._built(index, base, calibration, reason, resumed, extended=True)
+        return self.built(index, base, calibration, reason, resumed, extended=True)
 
     def _extend_to(self, base: Positions, extension: Extension) -> tuple[FaissIndex, int]:
         """Add the rows of `base` that the index lacks.
@@ -237,32 +252,34 @@ class Builder:
         if part is not None:
             resumed = part.n - index.n
             index = resume_growing(part, resumed)
-        self._add(index, base[index.n :], checkpoint, len(base))
+        self.add(index, base[index.n :], checkpoint, len(base))
         return index, resumed
 
-    def _add(
+    def add(
         self,
         index: FaissIndex,
         rows: Positions,
         checkpoint: Checkpoint | None = None,
         total: int = 0,
     ) -> None:
-        for batch in self._batches(rows):
+        """Add rows to an index, a batch at a time."""
+        for batch in self.batches(rows):
             index.add(batch, threads=self.threads)
             self.progress(len(batch))
             if checkpoint:
                 checkpoint.offer(index, total)
 
-    def _built(
+    def built(
         self,
         index: FaissIndex,
         labels: Positions,
         calibration: Calibration,
         reason: str,
-        resumed: int,
+        resumed: int = 0,
         *,
         extended: bool = False,
     ) -> BuiltIndex:
+        """The finished index, with what is known of its build."""
         if resumed:
             reason += f"; resumed an interrupted build at row {resumed:,}"
         calibration = replace(
@@ -313,6 +330,14 @@ class Builder:
             queries=promised,
         )
 
+    def still_holds(
+        self, index: FaissIndex, labels: Positions, queries: Vectors, calibration: Calibration
+    ) -> bool:
+        """Whether queries that are not in an index reach what a calibration promises."""
+        return still_holds(
+            self.scorer, index, labels, queries, calibration, self.target, self.threads
+        )
+
     def _with_made(self, queries: Vectors, rows: Positions) -> tuple[Vectors, Positions]:
         """These queries and made ones, evenly mixed, and the kind of each."""
         rng = np.random.default_rng(self.seed)
@@ -344,12 +369,16 @@ class Builder:
 
         def search(query: Vectors, depth: int, effort: int) -> object:
             settings = fixed_effort(max(effort, depth))
-            request = Request(row_map, NO_MASK, none, *table, metric, settings, depth, depth, 0)
+            request = Request(
+                *(row_map, NO_MASK, none, *NOTHING_OUTSIDE, *table),
+                *(metric, settings, depth, depth, 0),
+            )
             return graph_search.search(compiled, query, min(10, depth), request)
 
         return search
 
-    def _batches(self, rows: Positions) -> Iterator[Vectors]:
+    def batches(self, rows: Positions) -> Iterator[Vectors]:
+        """The stored vectors of rows."""
         step = self.limits.index_batch_rows
         for first in range(0, len(rows), step):
             yield self.snapshot.stored_vectors(rows[first : first + step])

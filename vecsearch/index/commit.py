@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,14 +12,16 @@ from vecsearch.common.arrays import Positions
 from vecsearch.errors import ConflictError
 from vecsearch.index.calibration import Calibration
 from vecsearch.index.faiss import FaissIndex, read_index
+from vecsearch.index.labels import within_segments
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.calibration_file import SUFFIX as CALIBRATION_SUFFIX
 from vecsearch.storage.calibration_file import write_calibration
-from vecsearch.storage.disk import require_space
-from vecsearch.storage.layout import INDEXES
-from vecsearch.storage.manifest import IndexEntry
+from vecsearch.storage.disk import FileRef, require_space
+from vecsearch.storage.layout import INDEXES, NO_INDEX_SETTING
+from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.rebase import rebase_positions
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
 
 
@@ -43,7 +47,7 @@ class BuiltIndex:
 
 
 def commit_index(store: Store, snapshot: Snapshot, built: BuiltIndex) -> tuple[IndexEntry, int]:
-    """Write an index built on `snapshot` and commit it.
+    """Write an index of all rows, built on `snapshot`, and commit it as the only one.
 
     Rows that were moved since are found again; rows added since stay outside the index.
 
@@ -56,46 +60,108 @@ def commit_index(store: Store, snapshot: Snapshot, built: BuiltIndex) -> tuple[I
         LockTimeoutError: If another process holds the lock for too long.
     """
     with store.staging() as staging:
-        require_space(staging.folder, built.index.memory_bytes())
-        file = staging.write(INDEXES, ".faiss", built.index.write)
-        measured = built.calibration.to_mapping()
-        calibration = staging.write(
-            INDEXES, CALIBRATION_SUFFIX, lambda path: write_calibration(path, measured)
-        )
-        read_index(staging.path_of(file))  # what a search will check, before it is published
+        files = _written(staging, built)
         with store.locked() as latest:
-            _require_same_model(snapshot, latest)
-            labels = rebase_positions(snapshot, latest, built.labels)
-            labels[built.index.out_of_range] = -1  # searched exactly, like rows added since
-            in_order = np.array_equal(labels, np.arange(len(labels)))
-            entry = IndexEntry(
-                name=file.name,
-                files=(file,),
-                covers=tuple(item.name for item in latest.manifest.segments),
-                rows=len(labels),
-                recipe=asdict(built.recipe),
-                labels=None if in_order else staging.write_rows(INDEXES, ".labels.arrow", labels),
-                calibration=calibration,
-            )
+            entry = _entry(staging, snapshot, latest, built, files)
             following = latest.manifest.next(
-                "build_index", indexes=(entry,), recall=built.calibration.target
+                "build_index",
+                indexes=(entry,),
+                recall=built.calibration.target,
+                settings=without_setting(latest.manifest, NO_INDEX_SETTING),
             )
             store.commit(staging, following)
     return entry, following.version
 
 
-def commit_without_index(store: Store, target: float) -> int:
-    """Drop the collection's index, if it has one, and set its target recall.
+def commit_part(
+    store: Store, snapshot: Snapshot, built: BuiltIndex, replaced: Collection[str], *, first: bool
+) -> tuple[IndexEntry, int] | None:
+    """Write an index, built on `snapshot`, and commit it in the place of others.
+
+    Args:
+        store: The collection.
+        snapshot: What it was built on.
+        built: The index.
+        replaced: Names of the indexes that it takes the place of.
+        first: Whether it is the main index, which stands first.
+
+    Returns:
+        The entry in the manifest, and the number of the new version; None if another writer changed
+        the indexes meanwhile: then nothing is committed.
+    """
+    with store.staging() as staging:
+        files = _written(staging, built)
+        with store.locked() as latest:
+            before = [index.name for index in snapshot.manifest.indexes]
+            if [index.name for index in latest.manifest.indexes] != before:
+                return None
+            entry = _entry(staging, snapshot, latest, built, files)
+            kept = [index for index in latest.manifest.indexes if index.name not in replaced]
+            indexes = (entry, *kept) if first else (*kept, entry)
+            following = latest.manifest.next("index", indexes=indexes)
+            store.commit(staging, following)
+    return entry, following.version
+
+
+class _Files(NamedTuple):
+    graph: FileRef
+    calibration: FileRef
+
+
+def _written(staging: Staging, built: BuiltIndex) -> _Files:
+    require_space(staging.folder, built.index.memory_bytes())
+    file = staging.write(INDEXES, ".faiss", built.index.write)
+    measured = built.calibration.to_mapping()
+    calibration = staging.write(
+        INDEXES, CALIBRATION_SUFFIX, lambda path: write_calibration(path, measured)
+    )
+    read_index(staging.path_of(file))  # what a search will check, before it is published
+    return _Files(file, calibration)
+
+
+def _entry(
+    staging: Staging, snapshot: Snapshot, latest: Snapshot, built: BuiltIndex, files: _Files
+) -> IndexEntry:
+    """The manifest's entry of an index, with labels for the latest version."""
+    _require_same_model(snapshot, latest)
+    labels = rebase_positions(snapshot, latest, built.labels)
+    labels[built.index.out_of_range] = -1  # searched exactly, like rows added since
+    covers, labels = within_segments(latest.manifest, labels)
+    in_order = np.array_equal(labels, np.arange(len(labels)))
+    return IndexEntry(
+        name=files.graph.name,
+        files=(files.graph,),
+        covers=covers,
+        rows=len(labels),
+        recipe=asdict(built.recipe),
+        labels=None if in_order else staging.write_rows(INDEXES, ".labels.arrow", labels),
+        calibration=files.calibration,
+    )
+
+
+def commit_without_index(store: Store, target: float, *, wanted: bool) -> int:
+    """Drop the collection's indexes, if it has any, and set its target recall.
+
+    wanted: whether the user asked for exact search: then later changes make no index.
 
     Returns:
         The number of the latest version.
     """
     with store.locked() as latest:
-        if not latest.manifest.indexes and latest.manifest.recall == target:
-            return latest.manifest.version
-        following = latest.manifest.next("build_index", indexes=(), recall=target)
+        settings = without_setting(latest.manifest, NO_INDEX_SETTING)
+        if wanted:
+            settings[NO_INDEX_SETTING] = True
+        before = latest.manifest
+        if (before.indexes, before.recall, dict(before.settings)) == ((), target, settings):
+            return before.version
+        following = before.next("build_index", indexes=(), recall=target, settings=settings)
         store.commit(None, following)
         return following.version
+
+
+def without_setting(manifest: Manifest, name: str) -> dict[str, Any]:
+    """The settings of a collection but one."""
+    return {key: value for key, value in manifest.settings.items() if key != name}
 
 
 def _require_same_model(snapshot: Snapshot, latest: Snapshot) -> None:

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.arrays import Positions
 from vecsearch.errors import CorruptedError
-from vecsearch.index.attached import attach
+from vecsearch.index.attached import AttachedIndex, attach
 from vecsearch.index.faiss import read_index
+from vecsearch.index.labels import positions_after_merge, within_segments
 from vecsearch.storage.calibration_file import read_calibration
 from vecsearch.storage.derived import IDS, Comparison, DerivedFiles, FileWriter
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import INDEXES
 from vecsearch.storage.manifest import IndexEntry, Manifest, replace
 from vecsearch.storage.open_files import read_rows
+from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 
 LABELS_SUFFIX = ".labels.arrow"
@@ -41,15 +44,19 @@ class IndexFiles:
     def merge(
         self, latest: Snapshot, version: Manifest, writer: FileWriter, *, purge: bool
     ) -> Manifest:
-        """The index stays, with labels that point to the merged rows.
+        """The indexes stay, with labels that point to the merged rows.
 
-        With `purge`, an index that holds codes of deleted rows is dropped.
+        With `purge`, an index that holds codes of deleted rows is dropped; without the main index,
+        so are the others.
         """
-        attached = attach(latest)
-        if attached.entry is None or (purge and (latest.manifest.deleted or attached.has_gaps)):
-            return replace(version, indexes=())
-        entry = _relabel(latest, attached.entry, version, writer)
-        return replace(version, indexes=(entry,))
+        parts, live = attach(latest).parts, latest.live
+        if purge:
+            unclean = [part for part in parts if _holds_deleted(part, live)]
+            parts = () if parts[:1] == tuple(unclean[:1]) else parts
+            parts = tuple(part for part in parts if part not in unclean)
+        after = positions_after_merge(latest, version)
+        entries = (_relabel(part, after, version, writer) for part in parts)
+        return replace(version, indexes=tuple(entries))
 
     def repair(
         self,
@@ -59,12 +66,17 @@ class IndexFiles:
         damaged: Collection[str],
         writer: FileWriter,
     ) -> tuple[Manifest, list[str]]:
-        """Damaged indexes are dropped. Building them again takes long, so it follows the commit."""
+        """Damaged indexes are dropped. Building them again takes long, so it follows the commit.
+
+        Tails serve beside the main index only, so they are dropped with it.
+        """
         whole = tuple(
             entry
             for entry in latest.indexes
             if not {ref.name for ref in _files_of(entry)} & set(damaged)
         )
+        if whole[:1] != latest.indexes[:1]:
+            whole = ()
         return (latest if whole == latest.indexes else replace(latest, indexes=whole)), []
 
 
@@ -77,20 +89,25 @@ def _files_of(entry: IndexEntry) -> tuple[FileRef, ...]:
     return (*entry.files, *(ref for ref in others if ref is not None))
 
 
+def _holds_deleted(part: AttachedIndex, live: RowSelection) -> bool:
+    """Whether an index holds codes of deleted rows."""
+    return part.has_gaps or live.count_in(part.own_rows) < len(part.own_rows)
+
+
 def _relabel(
-    latest: Snapshot, entry: IndexEntry, version: Manifest, writer: FileWriter
+    part: AttachedIndex, after: Positions, version: Manifest, writer: FileWriter
 ) -> IndexEntry:
-    """An index after its segments were merged."""
-    new_positions = np.full(latest.rows, -1, np.int64)
-    live = latest.live.rows
-    new_positions[live] = np.arange(len(live))
-    labels = attach(latest).labels
-    before = np.arange(entry.rows) if labels is None else labels
-    after = np.where(before < 0, -1, new_positions[before])
-    covers = tuple(segment.name for segment in version.segments)
-    if np.array_equal(after, np.arange(entry.rows)):
+    """An index after segments were merged; `after` says where each row is then."""
+    entry = part.entry
+    assert entry is not None
+    if set(entry.covers) <= {segment.name for segment in version.segments}:
+        return entry
+    before = np.arange(entry.rows) if part.labels is None else part.labels
+    labels = np.where(before < 0, -1, after[before])
+    covers, labels = within_segments(version, labels)
+    if np.array_equal(labels, np.arange(entry.rows)):
         return replace(entry, covers=covers, labels=None)
-    return replace(entry, covers=covers, labels=writer.write_rows(INDEXES, LABELS_SUFFIX, after))
+    return replace(entry, covers=covers, labels=writer.write_rows(INDEXES, LABELS_SUFFIX, labels))
 
 
 def _compare(root: Path, manifest: Manifest, entry: IndexEntry) -> None:

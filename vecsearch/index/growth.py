@@ -17,6 +17,7 @@ from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import counted, were
 
+UP_TO_DATE = "up to date"
 MIN_NEW = 400  # new rows needed to calibrate an extension on some of them
 FEW_SHARE = 0.05  # with fewer new rows than that, and than this share, the old calibration holds
 NEW_SHARE = 0.5  # more new rows than this share need an index that is trained on them
@@ -29,7 +30,7 @@ class Growth:
 
     Args:
         indexed: Rows the index was built over.
-        new: Live rows outside the index.
+        new: Live rows outside the main index: in its tails, or in none.
         deleted: Rows of the index that were deleted.
     """
 
@@ -66,13 +67,50 @@ class Growth:
 
 
 def growth(snapshot: Snapshot) -> Growth:
-    """Count what changed since the index of a snapshot was built; without an index all is new."""
+    """Count what changed since the main index was built; without an index all is new."""
     live = snapshot.live
-    unindexed = attach(snapshot).unindexed_rows
-    new = len(unindexed) if live.mask is None else int(np.count_nonzero(live.mask[unindexed]))
+    new = live.count_in(attach(snapshot).later_rows)
     entry = attach(snapshot).entry
     indexed = entry.rows if entry else 0
     return Growth(indexed, new, indexed - (live.count - new))
+
+
+def unusual_rows(snapshot: Snapshot, most: int = 10_000) -> int:
+    """How many rows are outside the index because it was not fitted to vectors like theirs.
+
+    More than `most` rows outside are not looked at: 0.
+    """
+    attached = attach(snapshot)
+    live, outside = snapshot.live, attached.unindexed_rows
+    outside = outside if live.mask is None else outside[live.mask[outside]]
+    if attached.index is None or not 0 < len(outside) <= most:
+        return 0
+    return int(np.count_nonzero(~attached.index.covers(snapshot.stored_vectors(outside))))
+
+
+def is_up_to_date(
+    snapshot: Snapshot, recipe: IndexRecipe, seed: int, target: float, source: str
+) -> bool:
+    """Whether building would give the index that is there: nothing changed since it was built.
+
+    Args:
+        snapshot: The rows, and their index.
+        recipe: What is to be built.
+        seed: Seed of the build.
+        target: The recall to reach.
+        source: What the index is to be measured with first of all, in words.
+    """
+    attached = attach(snapshot)
+    entry, calibration = attached.entry, attached.calibration
+    if entry is None or _comparable(entry) != replace(recipe, description=""):
+        return False
+    measured = calibration.seed == seed and calibration.target == target
+    # Indexes of older versions have no steps: they are made again.
+    measured = measured and calibration.calibrated_on.startswith(source)
+    if not measured or not any(point.steps for point in calibration.points):
+        return False
+    changes = growth(snapshot)
+    return not changes.deleted and changes.new == unusual_rows(snapshot)
 
 
 @dataclass(frozen=True)
@@ -124,9 +162,9 @@ def decide_extension(
     index = read_index(snapshot.root / entry.files[0].name, mmap=False)
     if not index.can_extend:
         return ExtendDecision("an index of this kind cannot be extended")
-    unindexed = np.intersect1d(attached.unindexed_rows, rows)
-    covered = [index.covers(batch) for batch in batches(unindexed)]
-    new_rows = unindexed[np.concatenate(covered)]  # the others stay outside the index
+    later = np.intersect1d(attached.later_rows, rows)
+    covered = [index.covers(batch) for batch in batches(later)]
+    new_rows = later[np.concatenate(covered)]  # the others stay outside the index
     if not len(new_rows):
         return ExtendDecision(
             f"what is outside the index, {counted(changes.new, 'row')}, is unlike what it was "

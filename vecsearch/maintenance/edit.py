@@ -330,8 +330,9 @@ def changeable(manifest: Manifest, name: str) -> pa.Field:
         return manifest.schema.field(name)
     if name in (manifest.id_column, VECTOR, *manifest.text_columns):
         raise InvalidInputError(
-            f"column {name!r} cannot be changed in place: "
-            'add the document again with on_conflict="replace"'
+            f"column {name!r} cannot be changed in place",
+            hint='add the document again with on_conflict="replace"',
+            command_hint="ingest the document again with --on-conflict replace",
         )
     raise InvalidInputError(
         f"there is no column {shown(name)} (add_column makes one){did_you_mean(name, changeable)}"

@@ -33,7 +33,7 @@ def noting_columns(reading: Reading) -> Reading:
     """
     if reading.skips:
         raise InvalidInputError(
-            "on_error is 'skip', which cannot be used with on_conflict 'update'",
+            "rows cannot be left out where documents are updated",
             hint='give on_error="raise"',
             command_hint="give --on-error raise",
         )

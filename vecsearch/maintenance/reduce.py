@@ -102,6 +102,8 @@ def _project(rows: pa.RecordBatch, metric: Metric, projection: Projection) -> Ve
         name = rows.column(id_name(rows.schema))[int(np.argmax(is_zero))].as_py()
         raise InvalidInputError(
             f"the vector of {name!r} has length zero in {projected.shape[1]} dimensions, which "
-            "cosine cannot compare: keep more dimensions, or use method='pca'"
+            "cosine cannot compare",
+            hint="keep more dimensions, or use method='pca'",
+            command_hint="keep more dimensions, or use --method pca",
         )
     return projected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> 
     remaining = {index.name for index in after.indexes}
     dropped = [index for index in before.indexes if index.name not in remaining]
     done += repaired
-    done += [_rebuild(store, index, seeds[index.name]) for index in dropped]
+    done += _rebuild(store, dropped, seeds)
     return Repair(tuple(done), tuple(find_damage(root)), log.load(root).version)
 
 
@@ -150,18 +150,22 @@ def _seed_of(store: Store, entry: IndexEntry) -> int:
         return 0
 
 
-def _rebuild(store: Store, entry: IndexEntry, seed: int) -> str:
-    """Rebuild an index that was dropped; what was done."""
+def _rebuild(store: Store, dropped: Sequence[IndexEntry], seeds: Mapping[str, int]) -> list[str]:
+    """Index the rows of indexes that were dropped; what was done with each."""
+    if not dropped:
+        return []
     try:
         build_index(
             store,
-            stored_recipe(entry.recipe),
+            stored_recipe(dropped[0].recipe),
             recall=None,
             memory=None,
             queries=None,
-            seed=seed,
+            seed=seeds[dropped[0].name],
             threads=None,
         )
     except VecsearchError as error:
-        return f"{entry.name} is damaged and was dropped; building it again failed: {error}"
-    return f"{entry.name} was damaged and dropped, and built again"
+        done = f"is damaged and was dropped; building it again failed: {error}"
+    else:
+        done = "was damaged and dropped, and built again"
+    return [f"{entry.name} {done}" for entry in dropped]

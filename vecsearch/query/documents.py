@@ -15,6 +15,7 @@ from vecsearch.common.json_column import python_rows
 from vecsearch.common.show import shown_id
 from vecsearch.errors import IdNotFoundError
 from vecsearch.storage.ids import as_ids
+from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import (
     CHUNK,
@@ -31,6 +32,7 @@ from vecsearch.types import (
 )
 
 Missing = Literal["error", "zeros"]
+FIRST_ROWS = 1024  # rows that are looked at together for the first documents
 
 
 def documents_by_id(
@@ -71,6 +73,28 @@ def documents_by_id(
             before = document[column] or ""
             document[column] = before + row[column][len(before) - start :]
     return documents
+
+
+def first_documents(
+    snapshot: Snapshot, selection: RowSelection, count: int, columns: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """The first documents that have a selected row, whole.
+
+    Args:
+        snapshot: The version to read.
+        selection: Rows of them.
+        count: How many documents at most.
+        columns: Columns to read; all but the vector if None.
+    """
+    ids: dict[Id, None] = {}
+    rows, at = selection.rows, 0
+    while at < len(rows) and len(ids) < count:
+        step = rows[at : at + max(count, FIRST_ROWS)]
+        found = snapshot.take([snapshot.manifest.id_column], step).column(0).to_pylist()
+        ids |= dict.fromkeys(found)
+        at += len(step)
+    found = documents_by_id(snapshot, list(ids)[:count], columns)
+    return [document for document in found if document is not None]
 
 
 def passage_columns(snapshot: Snapshot, positions: Positions) -> list[str]:

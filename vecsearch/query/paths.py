@@ -29,6 +29,8 @@ from vecsearch.query.selection_state import SelectionState, SelectionStates
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Plan
 
+NONE_FOUND = float(np.finfo(np.float32).max)  # FAISS's distance where it has no candidate
+
 
 class Found(NamedTuple):
     """What was found for one query, best first: positions int64, scores float32."""
@@ -166,16 +168,24 @@ class FaissSearch:
         passing = state.passing(rows)
         if np.count_nonzero(passing[: state.window(plan)]) < state.enough(k):
             return Unanswered.TOO_FEW
+        count = int(np.count_nonzero(distances < NONE_FOUND))
+        complete = count == self._index.n
+        outside = state.uncoded
+        if len(state.outside[1]):
+            assert self._index.graph_search is not None
+            limit = distances[-1] if count == len(rows) and not complete else np.inf
+            near = self._index.graph_search.near_outside(query, limit, state.outside)
+            outside = np.concatenate([outside, near])
         if plan.ladder is None:
-            listed = np.concatenate([rows[passing], state.unindexed])
+            listed = np.concatenate([rows[passing], outside])
             scores, positions = self._scorer.best_final(query, listed, k)
             return Found(positions, scores, plan)
         best = rank_candidates(
             lambda listed: self._scorer.final_scores(query[None], listed[None])[0],
             rows[passing],
             distances[passing],
-            state.unindexed,
-            int(np.count_nonzero(rows >= 0)) == self._index.n,
+            outside,
+            complete,
             allowed_misses(k, plan.ladder.recall),
             first_depth(k),
             k,

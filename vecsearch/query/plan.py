@@ -24,6 +24,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vecsearch.index.auto import EXACT_BELOW
 from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.costs import exact_micros, window_for
 from vecsearch.types import Ladder, Plan
@@ -78,7 +79,9 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     if exact or recall >= 1:
         return exact_plan(stats, "it was asked for")
     if not stats.points:
-        return exact_plan(stats, "there is no index")
+        few = stats.kept < EXACT_BELOW
+        why = f"an index pays from {EXACT_BELOW:,} rows on" if few else "there is no index"
+        return exact_plan(stats, why)
     if not stats.indexed_kept:
         return exact_plan(stats, "no matching row is in the index")
     candidate_window = window_for(k, stats.indexed_kept, stats.indexed_rows)

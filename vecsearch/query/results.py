@@ -17,7 +17,7 @@ from vecsearch.common.gate import gate
 from vecsearch.common.json_column import is_json, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
-from vecsearch.errors import InvalidInputError
+from vecsearch.errors import InvalidInputError, VecsearchError
 from vecsearch.query.documents import (
     pages_and_lines,
     passage_heads,
@@ -25,6 +25,14 @@ from vecsearch.query.documents import (
     with_whole_texts,
 )
 from vecsearch.query.group_keys import group_keys
+from vecsearch.query.highlight import Highlight, Passage, Question, highlights
+from vecsearch.query.hits_display import (
+    SHOWN_HITS,
+    hit_html,
+    hit_line,
+    hits_html,
+    hits_text,
+)
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
@@ -32,6 +40,7 @@ from vecsearch.types import RESERVED, VECTOR, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
 LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0}  # older pickles lack these
@@ -84,6 +93,27 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
     return pandas.DataFrame(data)
 
 
+def polars_frame_of(table: pa.Table) -> pl.DataFrame:
+    """A table as a frame of polars, with JSON as text.
+
+    Raises:
+        InvalidInputError: polars cannot hold a value.
+        MissingExtraError: polars is not installed.
+    """
+    polars = require("polars", "polars", "polars", "to_polars()")
+    for at, field in enumerate(table.schema):
+        if is_json(field.type):
+            text = pa.field(field.name, pa.large_string(), field.nullable)
+            table = table.set_column(at, text, table.column(at).cast(text.type))
+    try:
+        frame: pl.DataFrame = polars.from_arrow(table)
+    except Exception as error:  # of polars, and of its Rust code
+        raise InvalidInputError(
+            f"polars cannot hold these columns: {error}", hint="to_arrow() gives them"
+        ) from error
+    return frame
+
+
 @gate
 class Hit:
     """One hit of a search.
@@ -121,7 +151,7 @@ class Hit:
     @property
     def rank(self) -> int:
         """1 for the best hit; on later pages, counted from the first hit of the first page."""
-        return self._hits.before + self._at + 1
+        return self._hits.ranks[self._at]
 
     @property
     def span(self) -> Span | None:
@@ -196,8 +226,34 @@ class Hit:
             out["span"] = asdict(self.span)
         return out
 
+    def highlight(self) -> Highlight | None:
+        """The sentence of the text that answers the query best, and the words they share.
+
+        A model of texts compares each sentence with the query. Hits that were pickled, and those of
+        a collection of ready-made vectors, go by the shared words.
+
+        Returns:
+            The text with marks; None for a hit without text.
+
+        Raises:
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> notes = vs.create("notes.vs", embedder="toy:64")
+            >>> _ = notes.add(["We met at noon. The wifi password is on the door. Bring cake."])
+            >>> print(notes.search("wifi password")[0].highlight())
+            We met at noon. [The *wifi* *password* is on the door.] Bring cake.
+        """
+        return self._hits[self._at : self._at + 1].highlights()[0]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self._hits.payload
+
     def __repr__(self) -> str:
-        return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f})"
+        return hit_line(self._hits, self._at)
+
+    def _repr_html_(self) -> str:
+        return hit_html(self._hits, self._at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +318,7 @@ class Hits(Sequence[Hit]):
         self._snapshot = snapshot
         self.group_by = group_by
         self.before = before
+        self.question = Question()  # what the search was for; `Collection` says it
         self.positions = positions
         self.scores = scores
         self.plan = plan
@@ -271,6 +328,14 @@ class Hits(Sequence[Hit]):
         self._heads: list[str | None] | None = None
         self._places: list[tuple[int | None, int | None]] | None = None
         self._pickled: dict[str, Any] | None = None
+        self._ranks: list[int] | None = None  # None: one after another
+
+    @property
+    def ranks(self) -> list[int]:
+        """The rank of each hit, as `Hit.rank`."""
+        if self._ranks is None:
+            self._ranks = list(range(self.before + 1, self.before + len(self) + 1))
+        return self._ranks
 
     @property
     def snapshot(self) -> Snapshot:
@@ -294,6 +359,64 @@ class Hits(Sequence[Hit]):
         if self._pickled is not None:
             return [name for name in self._pickled["rows"].schema.names if name not in RESERVED]
         return [name for name in self.snapshot.columns if name != VECTOR]
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that are embedded; none in a collection of ready-made vectors."""
+        if self._pickled is not None:
+            return tuple(self._pickled["texts"] or ())
+        return self.snapshot.manifest.text_columns
+
+    @property
+    def id_column(self) -> str:
+        """The collection's name for the ids."""
+        return self.payload[0] if self._pickled else self.snapshot.manifest.id_column
+
+    @property
+    def texts(self) -> list[str | None]:
+        """The text of each hit, in a collection with a chunker its passage; None where it has none.
+
+        Several text columns are joined by an empty line.
+
+        Example:
+            >>> hits.texts
+            ['a large ship', 'a small boat']
+        """
+        joined = []
+        for passages in self._passages():
+            texts = [passage.text for passage in passages if passage.text.strip()]
+            joined.append("\n\n".join(texts) if passages else None)
+        return joined
+
+    def _passages(self) -> list[list[Passage]]:
+        """The texts of each hit."""
+        names = self.text_columns
+        self.fetch([name for name in names if name not in self._columns])
+        if self.chunked:
+            listed = [[(span.column, span.start)] for span in self.spans]
+        else:
+            listed = [[(name, 0) for name in names]] * len(self)
+        return [
+            [
+                Passage(text, name, start)
+                for name, start in columns
+                if isinstance(text := self.column(name)[at], str)
+            ]
+            for at, columns in enumerate(listed)
+        ]
+
+    def highlights(self, most: int | None = None) -> list[Highlight | None]:
+        """The highlight of each hit, as `Hit.highlight`, with one call of the model for all.
+
+        Args:
+            most: How many sentences the model may compare with the query. Hits beyond that go by
+                the words that they share with it. None: no limit.
+
+        Example:
+            >>> print(hits.highlights()[0])
+            [a *large* *ship*]
+        """
+        return highlights(self.question, self._passages(), most)
 
     @property
     def spans(self) -> list[Span]:
@@ -395,7 +518,7 @@ class Hits(Sequence[Hit]):
         names = self._named(columns)
         batch = self._take(names)
         shown = self.output_names(names)
-        ranks = pa.array(np.arange(1, len(self) + 1, dtype=np.int32) + np.int32(self.before))
+        ranks = pa.array(self.ranks, pa.int32())
         arrays = [ranks, pa.array(self.scores), *(batch.column(name) for name in names)]
         fields = [pa.field("rank", pa.int32()), pa.field("score", pa.float32())]
         fields += [batch.schema.field(name).with_name(shown[name]) for name in names]
@@ -422,6 +545,40 @@ class Hits(Sequence[Hit]):
             [1, 2]
         """
         return frame_of(self.to_arrow(columns))
+
+    def to_polars(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The same as `to_arrow`, as a polars DataFrame. JSON columns are JSON text.
+
+        Args:
+            columns: The columns. None: all but the vector.
+
+        Raises:
+            InvalidInputError: A column does not exist, or polars cannot hold its values.
+            MissingExtraError: polars is not installed.
+
+        Example:
+            >>> hits.to_polars(["id"])["id"].to_list()
+            ['ship', 'boat']
+        """
+        return polars_frame_of(self.to_arrow(columns))
+
+    def to_list(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The hits as dicts, as `Hit.to_dict` gives each.
+
+        Args:
+            columns: The columns. None: all but the vector.
+
+        Raises:
+            InvalidInputError: A column does not exist.
+
+        Example:
+            >>> [(row["rank"], row["id"]) for row in hits.to_list(["id", "year"])]
+            [(1, 'ship'), (2, 'boat')]
+        """
+        self.fetch(columns)
+        return [hit.to_dict(columns) for hit in self]
+
+    to_dicts = to_list
 
     def without(self, ids: Iterable[Id], k: int) -> Hits:
         """The first k hits, leaving some documents out.
@@ -453,10 +610,22 @@ class Hits(Sequence[Hit]):
             places.setdefault(key, []).append(at)
         return [HitGroup(values[each[0]], self._some(each)) for each in places.values()]
 
-    def _some(self, places: Sequence[int]) -> Hits:
-        """Some of the hits, ranked from 1."""
+    def _some(self, places: Sequence[int], *, keep_ranks: bool = False) -> Hits:
+        """Some of the hits, ranked from 1 or with the ranks that they have here."""
         chosen = np.array(places, np.int64)
-        return Hits(self.snapshot, self.positions[chosen], self.scores[chosen], self.plan)
+        some = Hits(self._snapshot, self.positions[chosen], self.scores[chosen], self.plan)
+        some.question = self.question
+        if self._pickled is not None:
+            some._pickled = self._pickled | {"rows": self._pickled["rows"].take(pa.array(chosen))}
+            for name in ("spans", "heads"):
+                listed = self._pickled.get(name)
+                some._pickled[name] = None if listed is None else [listed[at] for at in places]
+        if keep_ranks:
+            some._ranks = [self.ranks[at] for at in places]
+        some._columns = {
+            name: [values[at] for at in places] for name, values in self._columns.items()
+        }
+        return some
 
     def _named(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
@@ -479,15 +648,18 @@ class Hits(Sequence[Hit]):
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
                 "heads": self.heads,
+                "texts": self.text_columns,
             }
-        own = ("positions", "scores", "plan", "group_by", "before")
+        own = ("positions", "scores", "plan", "group_by", "before", "question", "_ranks")
         return state | {name: getattr(self, name) for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = {name: state.get(name, default) for name, default in LATER_STATE.items()}
         Hits.__init__(self, None, state["positions"], state["scores"], state["plan"], **own)
-        pickled = ("root", "version", "rows", "spans", "heads")
-        self._pickled = {name: state[name] for name in pickled}
+        self.question = state.get("question", self.question)
+        self._ranks = state.get("_ranks")
+        pickled = ("root", "version", "rows", "spans", "heads", "texts")
+        self._pickled = {name: state.get(name) for name in pickled}
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -495,15 +667,15 @@ class Hits(Sequence[Hit]):
     @overload
     def __getitem__(self, at: int) -> Hit: ...
     @overload
-    def __getitem__(self, at: slice) -> list[Hit]: ...
-    def __getitem__(self, at: int | slice) -> Hit | list[Hit]:
+    def __getitem__(self, at: slice) -> Hits: ...
+    def __getitem__(self, at: int | slice) -> Hit | Hits:
         if not isinstance(at, slice | Integral):
             raise InvalidInputError(
                 f"hits are numbered from 0, so there is no hit {shown(at)}",
                 hint='hits[0]["title"] is a value of the first one, hits.column("title") of each',
             )
         if isinstance(at, slice):
-            return [Hit(self, number) for number in range(*at.indices(len(self)))]
+            return self._some(range(len(self))[at], keep_ranks=True)
         if not -len(self) <= at < len(self):
             raise IndexError(f"hit {at} of {len(self)}")
         return Hit(self, at % len(self))
@@ -512,6 +684,17 @@ class Hits(Sequence[Hit]):
         return (Hit(self, number) for number in range(len(self)))
 
     def __repr__(self) -> str:
-        lines = [f"{hit.rank:>3}  {hit.score:8.4f}  {hit.id!r}" for hit in self[:10]]
-        more = [f"... {len(self) - 10} more"] if len(self) > 10 else []
-        return "\n".join([f"Hits({len(self)}; {self.plan})", *lines, *more])
+        try:
+            return hits_text(self[:SHOWN_HITS], len(self))
+        except VecsearchError as error:
+            return f"Hits({len(self)}; {error})"
+
+    def _repr_html_(self) -> str:
+        return hits_html(self[:SHOWN_HITS], len(self))
+
+
+def asked(pages: Iterable[Hits], question: Question) -> Iterator[Hits]:
+    """The pages of hits, each with what the search was for."""
+    for hits in pages:
+        hits.question = question
+        yield hits

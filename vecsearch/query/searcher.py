@@ -16,6 +16,7 @@ from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import attach
 from vecsearch.index.kernels.loader import LOADER, Kernel
+from vecsearch.index.outside import Outside
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.paths import (
     AccessPath,
@@ -29,6 +30,7 @@ from vecsearch.query.paths import (
 from vecsearch.query.plan import Stats, exact_plan, plan, scan_plan
 from vecsearch.query.selection import Selector
 from vecsearch.query.selection_state import SelectionStates
+from vecsearch.query.union import IndexUnion, PartOfRows
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric, Plan
@@ -41,13 +43,16 @@ OVERFETCH = 4
 class Searcher:
     """Searches one snapshot. Thread-safe."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, part: PartOfRows | None = None) -> None:
+        """part: the index to search, and the scorer; None for all indexes of the snapshot."""
         self.snapshot = snapshot
         self.metric = snapshot.manifest.metric
-        self.attached = attach(snapshot)
-        self.scorer = VectorScorer(snapshot)
+        self.attached = attach(snapshot) if part is None else part.attached
+        self.scorer = VectorScorer(snapshot) if part is None else part.scorer
         self.selector = Selector(snapshot)
-        self.states = SelectionStates(self.attached, self.scorer)
+        outside = Outside(snapshot, self.attached)
+        self.states = SelectionStates(self.attached, self.scorer, outside)
+        self._is_part = part is not None
         self.exact = ExactScan(self.scorer)
         self._numba = LOADER.available()
         self._has_range = self.metric is not Metric.COSINE  # unit vectors are always in range
@@ -75,10 +80,25 @@ class Searcher:
                 paths["index"] = KernelSearch(graph, self.states, faiss)
         return paths
 
+    @lazy
+    def union(self) -> IndexUnion | None:
+        """What searches several indexes together; None if there is only one."""
+        parts = () if self._is_part else self.attached.parts
+        if len(parts) < 2:
+            return None
+        searchers = [Searcher(self.snapshot, PartOfRows(part, self.scorer)) for part in parts]
+        return IndexUnion(searchers, self.scorer)
+
+    def _divided(self, recall: float, exact_search: bool) -> IndexUnion | None:
+        return None if exact_search or recall >= 1 else self.union
+
     # -- planning ------------------------------------------------------------------------------
 
     def plan(self, k: int, recall: float, exact_search: bool, selection: RowSelection) -> Plan:
         """How a search for k rows runs, alone or in a batch. `recall` is the target in 0..1."""
+        union = self._divided(recall, exact_search)
+        if union is not None:
+            return union.plan(k, recall, selection)
         state = self.states.of(selection)
         k = min(k, selection.count or 1)
         key = (k, recall, exact_search)
@@ -141,6 +161,8 @@ class Searcher:
         """
         plan = self.plan(k, recall, exact_search, selection)
         k = min(k, selection.count or 1)
+        if plan.parts and self.union is not None:
+            return self.union.search(query, k, selection, recall)
         if self._has_range and not self._covered(query[None], plan).all():
             plan = self._out_of_range(selection)
         found = self.paths[plan.method].run(query, k, selection, plan)
@@ -171,11 +193,11 @@ class Searcher:
             for start in range(0, len(numbers), BATCH_QUERIES):
                 check_time()
                 part = numbers[start : start + BATCH_QUERIES]
-                answers = self._group(queries[part], k, selection, recall, exact_search, threads)
+                answers = self.group(queries[part], k, selection, recall, exact_search, threads)
                 found.update(zip(part, answers, strict=True))
         return [found[number] for number in range(len(queries))]
 
-    def _group(
+    def group(
         self,
         queries: Vectors,
         k: int,
@@ -187,6 +209,8 @@ class Searcher:
         """`search` for queries that share a selection."""
         plan = self.plan(k, recall, exact_search, selection)
         k = min(k, selection.count or 1)
+        if plan.parts and self.union is not None:
+            return self.union.search_many(queries, k, selection, recall, threads)
         covered = self._covered(queries, plan)
         found: dict[int, Found] = {}
         waiting = {plan: np.flatnonzero(covered).tolist()}

@@ -13,6 +13,7 @@ from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import AttachedIndex
 from vecsearch.index.faiss import NO_MASK, Effort, Request, fixed_effort
 from vecsearch.index.kernels.misses import allowed_misses, first_depth
+from vecsearch.index.outside import Outside
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.query.plan import Stats
 from vecsearch.query.selection import CACHED_FILTERS
@@ -26,11 +27,16 @@ class SelectionState:
     """Statistics, plans and index rows of one row selection."""
 
     def __init__(
-        self, selection: RowSelection, attached: AttachedIndex, scorer: VectorScorer
+        self,
+        selection: RowSelection,
+        attached: AttachedIndex,
+        scorer: VectorScorer,
+        outside: Outside,
     ) -> None:
         self.selection = selection
         self.plans: dict[tuple[int, float, bool], Plan] = {}
-        self.stats = _stats(selection, attached, scorer)
+        self.stats = _stats(selection, attached, scorer, outside.rows)
+        self._outside = outside
         self._attached = attached
         self._scorer = scorer
         self._requests: dict[tuple[Any, ...], list[Request]] = {}
@@ -38,8 +44,14 @@ class SelectionState:
     @lazy
     def unindexed(self) -> Positions:
         """Positions of the selected rows outside the index."""
-        unindexed, mask = self._attached.unindexed_rows, self.selection.mask
-        return unindexed if mask is None else unindexed[mask[unindexed]]
+        rows, mask = self._outside.rows, self.selection.mask
+        return rows if mask is None else rows[mask[rows]]
+
+    @lazy
+    def uncoded(self) -> Positions:
+        """Those of `unindexed` without a code."""
+        rows, mask = self._outside.codes.uncoded, self.selection.mask
+        return rows if mask is None else rows[mask[rows]]
 
     @lazy
     def nodes(self) -> npt.NDArray[np.int32]:
@@ -73,6 +85,11 @@ class SelectionState:
         """How many candidates must be selected for the measured recall to hold."""
         return min(k, self.stats.indexed_kept)
 
+    @lazy
+    def outside(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+        """Codes of the rows outside the index, and the position of each, -1 if not selected."""
+        return self._outside.codes.in_selection(self.selection.mask)
+
     def requests(self, k: int, plan: Plan) -> list[Request]:
         """The plan as the kernels take it: one request after the other, for harder queries."""
         key = (k, plan.method, plan.effort, plan.depth, plan.candidate_window, plan.ladder)
@@ -90,7 +107,8 @@ class SelectionState:
             Request(
                 self._attached.row_map,
                 NO_MASK if mask is None else np.require(mask, bool, ["C", "W"]),
-                np.require(self.unindexed, np.int64, ["C", "W"]),
+                np.require(self.uncoded, np.int64, ["C", "W"]),
+                *self.outside,
                 *self._scorer.table,
                 self._scorer.code,
                 effort,
@@ -120,9 +138,10 @@ def efforts_of(plan: Plan, k: int) -> list[Effort]:
 class SelectionStates:
     """The states of the selections that are in use. Thread-safe."""
 
-    def __init__(self, attached: AttachedIndex, scorer: VectorScorer) -> None:
+    def __init__(self, attached: AttachedIndex, scorer: VectorScorer, outside: Outside) -> None:
         self._attached = attached
         self._scorer = scorer
+        self._outside = outside
         self._states: dict[RowSelection, SelectionState] = {}
         self._lock = Lock()
 
@@ -131,14 +150,16 @@ class SelectionStates:
         return self._new(selection) if state is None else state
 
     def _new(self, selection: RowSelection) -> SelectionState:
-        state = SelectionState(selection, self._attached, self._scorer)
+        state = SelectionState(selection, self._attached, self._scorer, self._outside)
         with self._lock:
             if len(self._states) >= CACHED_FILTERS:
                 self._states = {}
             return self._states.setdefault(selection, state)
 
 
-def _stats(selection: RowSelection, attached: AttachedIndex, scorer: VectorScorer) -> Stats:
+def _stats(
+    selection: RowSelection, attached: AttachedIndex, scorer: VectorScorer, unindexed: Positions
+) -> Stats:
     entry = attached.entry
     if entry is None:
         return Stats(selection.count)
@@ -146,7 +167,7 @@ def _stats(selection: RowSelection, attached: AttachedIndex, scorer: VectorScore
     return Stats(
         selection.count,
         entry.rows,
-        selection.count - selection.count_in(attached.unindexed_rows),
+        selection.count - selection.count_in(unindexed),
         calibration.points,
         calibration.exact_micros_per_row,
         calibration.code_points if scorer.float32 else (),

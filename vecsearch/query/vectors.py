@@ -178,3 +178,14 @@ def _float32(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         return np.ascontiguousarray(array)
     with np.errstate(all="ignore"):
         return np.ascontiguousarray(array, np.float32)
+
+
+def texts_of(queries: Any) -> list[str]:
+    """The text of each of many queries, "" for a vector; empty for a matrix."""
+    if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
+        return []
+    if not isinstance(queries, list | tuple):
+        queries = many_queries(queries)
+    if isinstance(queries, np.ndarray):
+        return []
+    return [query if isinstance(query, str) else "" for query in queries]

@@ -162,6 +162,12 @@ def list_versions(root: Path) -> list[VersionInfo]:
         except VersionNotFoundError:
             continue  # another process removed it since the folder was listed
         versions.append(
-            VersionInfo(number, manifest.created, manifest.operation, manifest.documents)
+            VersionInfo(
+                number,
+                manifest.created,
+                manifest.operation,
+                manifest.documents,
+                sum(ref.bytes for ref in manifest.files()),
+            )
         )
     return versions

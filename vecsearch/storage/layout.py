@@ -17,6 +17,8 @@ VECTOR_CACHE: Final = "vectors-"  # staging folders: vectors of an interrupted a
 BUILD_CACHE: Final = "build-"  # staging folders: the index of an interrupted build, with a LOCK
 BUILD_INFO: Final = "build.json"
 SAMPLE_SETTING: Final = "sample_queries"  # a key of a manifest's settings
+AUTO_INDEX_SETTING: Final = "auto_index"  # False: changes leave new rows outside the index
+NO_INDEX_SETTING: Final = "no_index"  # True: exact search was asked for, so changes make no index
 LARGEST_SAMPLE: Final = 1_000_000  # queries in the sample
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,12 +44,32 @@ def required_versions(root: Path) -> list[int]:
     """The versions on disk, oldest first. Raises CollectionNotFoundError where there are none."""
     present = versions(root)
     if not present:
-        raise CollectionNotFoundError(
+        raise _not_found(root)
+    return present
+
+
+def _not_found(root: Path) -> CollectionNotFoundError:
+    """The error about a path without a collection, which may be files to make one of."""
+    what = ""
+    with contextlib.suppress(OSError):
+        if root.is_file():
+            what = "a file"
+        elif root.is_dir() and any(root.iterdir()):
+            what = "a folder of files"
+    if not what:
+        return CollectionNotFoundError(
             f"there is no collection at {root}",
             hint="make one with vecsearch.create",
             command_hint="make one with `vecsearch ingest`",
         )
-    return present
+    near = os.path.relpath(root)
+    here = str(root) if near.startswith("..") else near
+    name = f"{root.stem or 'collection'}.vs"
+    return CollectionNotFoundError(
+        f"{here} is {what}, not a collection",
+        hint=f"make one of it: vecsearch.create({name!r}, ...).add({here!r})",
+        command_hint=f"make one of it: `vecsearch ingest {shlex.quote(here)} {shlex.quote(name)}`",
+    )
 
 
 def load(root: Path, version: int | None = None) -> Manifest:

@@ -40,6 +40,7 @@ class OpenFiles:
         self._lock = Lock()
         self._open: dict[str, Any] = {}
         self._remembered: dict[str, tuple[tuple[Any, ...], Any]] = {}
+        self._computed: dict[tuple[str, ...], Any] = {}
         self.masks = SegmentMasks()
 
     def get(self, name: str, open_file: Callable[[], T]) -> T:
@@ -94,12 +95,31 @@ class OpenFiles:
             self._remembered[kind] = key, made
         return made
 
+    def computed(self, names: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What was computed from the files of these names, as long as a version has all of them.
+
+        make: computes it. It may use this object.
+        """
+        with self._lock:
+            if names in self._computed:
+                known: T = self._computed[names]
+                return known
+        made = make()
+        with self._lock:
+            self._computed[names] = made
+        return made
+
     def keep_only(self, manifests: Iterable[Manifest]) -> None:
         """Close the files that none of these versions names."""
         names = {ref.name for version in manifests for ref in version.files()}
         self.masks.keep_only(names)
         with self._lock:
             self._open = {name: item for name, item in self._open.items() if name in names}
+            self._computed = {
+                made_of: item
+                for made_of, item in self._computed.items()
+                if names.issuperset(made_of)
+            }
             self._remembered = {
                 kind: (key, made)
                 for kind, (key, made) in self._remembered.items()

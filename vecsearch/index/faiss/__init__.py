@@ -19,11 +19,18 @@ from __future__ import annotations
 from vecsearch.index.faiss.graph_search import RowMap, table_of
 from vecsearch.index.faiss.index import FaissIndex, read_index
 from vecsearch.index.faiss.train import resume_growing, train_index
-from vecsearch.index.kernels.arguments import NO_MASK, Effort, Request, fixed_effort
+from vecsearch.index.kernels.arguments import (
+    NO_MASK,
+    NOTHING_OUTSIDE,
+    Effort,
+    Request,
+    fixed_effort,
+)
 from vecsearch.index.kernels.loader import LOADER
 
 __all__ = [
     "LOADER",
+    "NOTHING_OUTSIDE",
     "NO_MASK",
     "Effort",
     "FaissIndex",

@@ -16,6 +16,7 @@ from vecsearch.common.arrays import Positions, Scores, StoredVectors, Vectors
 from vecsearch.common.engines import engine_for
 from vecsearch.index.faiss.graph import links_of
 from vecsearch.index.faiss.projection import Projection
+from vecsearch.index.kernels import numpy_hnsw
 from vecsearch.index.kernels.arguments import (
     CHUNK,
     Codes,
@@ -103,7 +104,7 @@ class GraphSearch:
         TOO_FEW or UNSURE.
         """
         rows, scores = np.empty(k, np.int64), np.empty(k)
-        scratch = self._scratch_for(int(request.effort.sizes[-1]))
+        scratch = self._scratch_of(request)
         run = kernels.search if nodes is None else kernels.scan
         source = self._graph if nodes is None else nodes
         found = run(query, self._codes, source, request, scratch, rows, scores)
@@ -132,7 +133,7 @@ class GraphSearch:
         source = self._graph if nodes is None else nodes
 
         def run_part(part: slice) -> None:
-            scratch = self._scratch_for(int(request.effort.sizes[-1]))
+            scratch = self._scratch_of(request)
             found = rows[part], scores[part], counts[part]
             run(queries[part], self._codes, source, request, scratch, *found)
 
@@ -163,11 +164,29 @@ class GraphSearch:
         compared = sum(_in_parts(run_part, len(queries), threads))
         return rows, distances.astype(np.float64), compared
 
-    def _scratch_for(self, size: int) -> Scratch:
-        """This thread's working memory, grown to hold `size` candidates."""
+    def near_outside(
+        self,
+        query: Vectors,
+        limit: float,
+        outside: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]],
+    ) -> Positions:
+        """Positions of the rows outside whose codes are near one query, float32 (dim,).
+
+        The last two arguments are those of `numpy_hnsw.near_outside`.
+        """
+        return numpy_hnsw.near_outside(numpy_hnsw.encode(query, self._codes), limit, *outside)
+
+    def _scratch_of(self, request: Request) -> Scratch:
+        return self._scratch_for(int(request.effort.sizes[-1]), len(request.outside_rows))
+
+    def _scratch_for(self, size: int, outside: int = 0) -> Scratch:
+        """This thread's working memory, grown to hold `size` candidates and rows `outside`."""
         scratch: Scratch | None = getattr(self._threads, "scratch", None)
-        if scratch is None or len(scratch.pool) < size + 2 * CHUNK:
-            scratch = self._threads.scratch = new_scratch(self._codes.codes, size, self._width)
+        held = (0, 0) if scratch is None else (len(scratch.pool) - 2 * CHUNK, len(scratch.outside))
+        if scratch is None or held[0] < size or held[1] < outside:
+            size, outside = max(size, held[0]), max(outside, held[1])
+            scratch = new_scratch(self._codes.codes, size, self._width, outside)
+            self._threads.scratch = scratch
         return scratch
 
 

@@ -87,6 +87,14 @@ class FaissIndex:
         """The projection, and FAISS's own index: for this package only."""
         return self._projection, self._index
 
+    def share_projection(self, other: FaissIndex) -> None:
+        """Use the arrays of another index if they are equal: they stay in the processor's cache."""
+        own, theirs = self._projection, other._projection
+        pairs = [(getattr(own, name.name), getattr(theirs, name.name)) for name in fields(own)]
+        made = "graph_search" in self.__dict__  # it uses them already
+        if not made and all(np.array_equal(one, two) for one, two in pairs):
+            self._projection = theirs
+
     @property
     def kind(self) -> str:
         """The recipe's kind."""
@@ -95,7 +103,12 @@ class FaissIndex:
     @property
     def can_extend(self) -> bool:
         """Whether `add` works: not on a mapped index, nor on a kind that is built in one step."""
-        return not self._mapped and not isinstance(inner_index(self._index), faiss.IndexNSG)
+        return not self._mapped and self.grows
+
+    @property
+    def grows(self) -> bool:
+        """Whether rows can be added to an index of this kind."""
+        return not isinstance(inner_index(self._index), faiss.IndexNSG)
 
     def efforts(self) -> tuple[int, ...]:
         """Efforts worth measuring, cheapest first.
@@ -257,6 +270,13 @@ class FaissIndex:
         The others need exact search.
         """
         return self._projection.covers(vectors)
+
+    def codes(self, vectors: Vectors) -> npt.NDArray[np.uint8]:
+        """Codes of rows as a graph of signed bytes holds them: uint8 (rows, code bytes).
+
+        They can be compared with those of the index; 128 stands for 0.
+        """
+        return (self._projection.rows(vectors) + np.float32(128)).astype(np.uint8)
 
     def add(self, vectors: Vectors, *, threads: int = 1) -> None:
         """Append rows, labeled from `n` on.

@@ -37,6 +37,7 @@ def train_index(
     progress: Callable[[int], None] = lambda rows: None,
     start: FaissIndex | None = None,
     checkpoint: Callable[[FaissIndex], None] = lambda index: None,
+    projection: Projection | None = None,
 ) -> FaissIndex:
     """Train on a sample, then add all rows.
 
@@ -57,6 +58,8 @@ def train_index(
         start: An index given to `checkpoint` earlier, read from its file: the build resumes from it
             and gives the same result.
         checkpoint: Called with the partly filled index after each block.
+        projection: That of another index, to be used instead of one fitted to the sample, so that
+            the codes of both can be compared.
 
     Raises:
         RecipeError: If the recipe does not fit the data.
@@ -70,7 +73,10 @@ def train_index(
             f"at least one row of {dim} is needed"
         )
     seed = recipe.seed if seed is None else seed
-    projection = start.parts[0] if start else fit_projection(train_sample, recipe, metric)
+    if start is not None:
+        projection = start.parts[0]
+    elif projection is None:
+        projection = fit_projection(train_sample, recipe, metric)
     try:
         with omp_threads(threads):
             if start:

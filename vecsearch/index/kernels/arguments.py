@@ -19,6 +19,7 @@ CHUNK = 8  # entries of a pool that one vector instruction changes
 SPARE = 1 << 15  # nodes without a place in the pool that a search remembers, to go on with them
 FULL = 255  # the last mark of visited nodes; then the marks are cleared
 NO_MASK = np.empty(0, bool)
+NOTHING_OUTSIDE = np.empty((0, 0), np.uint8), np.empty(0, np.int32)
 TOO_FEW = -1  # what a search returns if too few of its candidates match,
 UNSURE = -2  # if the query is too hard for the efforts it was given,
 FAR = -3  # and if it is farther from the rows than any query of calibration
@@ -114,6 +115,9 @@ class Request(NamedTuple):
         row_map: Maps nodes to positions, int32; -1 marks a deleted row.
         mask: Which positions may be found, bool; NO_MASK for all.
         unindexed: Positions that are scored in any case, int64.
+        outside_codes: Codes of rows outside the graph, uint8 (rows, code bytes). All that are as
+            near as the last candidate of the graph are scored.
+        outside_rows: Their positions, int32; -1 marks one that may not be found.
         starts: First position of each segment, int64.
         addresses: Address of each segment's float32 vectors, int64.
         metric: What the scores are: INNER_PRODUCT, COSINE or EUCLIDEAN.
@@ -126,6 +130,8 @@ class Request(NamedTuple):
     row_map: Any
     mask: Mask
     unindexed: Positions
+    outside_codes: npt.NDArray[np.uint8]
+    outside_rows: npt.NDArray[np.int32]
     starts: Positions
     addresses: Positions
     metric: int
@@ -146,6 +152,7 @@ class Scratch(NamedTuple):
         waiting: Neighbors of a node that are not visited yet, int32.
         positions, distances: Of the candidates that match, int64, as many as a pool.
         spare: Nodes that were compared and have no place in the pool, int64 (SPARE,).
+        outside: Positions of rows outside that are scored, int64.
     """
 
     code: npt.NDArray[np.int16]
@@ -156,10 +163,13 @@ class Scratch(NamedTuple):
     positions: Positions
     distances: Positions
     spare: npt.NDArray[np.int64]
+    outside: npt.NDArray[np.int64]
 
 
-def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int) -> Scratch:
-    """Working memory for pools of `size` nodes and at most `width` links of a node on a level."""
+def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int, outside: int = 0) -> Scratch:
+    """Working memory for pools of `size` nodes, at most `width` links of a node on a level, and
+    some rows `outside`.
+    """
     return Scratch(
         np.empty(codes.shape[1], np.int16),
         np.empty(size + 2 * CHUNK, np.int64),
@@ -169,4 +179,5 @@ def new_scratch(codes: npt.NDArray[np.uint8], size: int, width: int) -> Scratch:
         np.empty(size, np.int64),
         np.empty(size, np.int64),
         np.empty(SPARE, np.int64),
+        np.empty(outside, np.int64),
     )

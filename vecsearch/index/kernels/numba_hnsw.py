@@ -91,12 +91,12 @@ GRAPH = types.NamedTuple((INT32, INT64, INT64, types.int64, types.int64), Graph)
 EFFORT = types.NamedTuple((INT64, DOUBLES, types.int64, types.float64, types.float64), Effort)
 REQUEST = types.NamedTuple(
     (
-        *(INT32, array_type(types.boolean), INT64, INT64, INT64),
+        *(INT32, array_type(types.boolean), INT64, BYTE_ROWS, INT32, INT64, INT64),
         *(types.int64, EFFORT, types.int64, types.int64, types.int64),
     ),
     Request,
 )
-SCRATCH = types.NamedTuple((SHORTS, INT64, BYTES, INT64, INT32, INT64, INT64, INT64), Scratch)
+SCRATCH = types.NamedTuple((SHORTS, INT64, BYTES, INT64, INT32, *([INT64] * 4)), Scratch)
 
 
 # -- codes and pools --
@@ -305,6 +305,29 @@ def search_graph(codes: Any, graph: Any, level: Any, query: Any, size: Any, scra
     return used - CHUNK, compared + 1
 
 
+# -- rows outside the graph --
+
+
+@inline
+def _take_outside(request: Any, scratch: Any, limit: Any, dim: Any) -> Any:
+    """List the positions of the rows outside whose codes are within a distance: how many.
+
+    All of them are scored: they may be closer together than codes can tell apart.
+    """
+    outside, code, taken = request.outside_codes, scratch.code, 0
+    blocks = code.shape[0] // BLOCK
+    lead = (blocks + 1) // 2  # the components with most of the variance come first
+    for number in range(outside.shape[0]):
+        row = np.int64(request.outside_rows[number])
+        if row < 0 or squared_distance(outside, number, code, lead) > limit:
+            continue
+        if squared_distance(outside, number, code, blocks) <= limit:
+            scratch.outside[taken] = row
+            taken += 1
+            prefetch(address_of(row, request.starts, request.addresses, dim), 4 * dim)
+    return taken
+
+
 # -- entry points --
 
 higher_stage = strict(next_stage)
@@ -378,13 +401,18 @@ def _search(
                 stage += 1
             continue
         if np.isinf(request.effort.misses):
-            count = min(count, request.depth)
+            size = request.depth
+            count = min(count, size)
+        complete = count == stored.shape[0]
+        limit = EMPTY
+        if count == size and not complete:
+            limit = scratch.pool[CHUNK + count - 1] >> 32
         matching, early = _list_matching(count, request, scratch, dim)
         if early < request.enough:
             return TOO_FEW
-        complete = count == stored.shape[0]
+        near = scratch.outside[: _take_outside(request, scratch, limit, dim)]
         positions, distances = scratch.positions[:matching], scratch.distances[:matching]
-        found = rank(query, positions, distances, complete, request, rows, scores)
+        found = rank(query, positions, distances, near, complete, request, rows, scores)
         if found != UNSURE:
             return found
         stage = higher_stage(stage, efforts)
@@ -407,10 +435,12 @@ def _scan(
             insert(pool, used, end - 1, key)
             used += 1
     count, dim = min(used, end) - CHUNK, query.shape[0]
-    matching, _ = _list_matching(count, request, scratch, dim)
     complete = count == nodes.shape[0]
+    limit = EMPTY if complete else pool[end - 1] >> 32
+    matching, _ = _list_matching(count, request, scratch, dim)
+    near = scratch.outside[: _take_outside(request, scratch, limit, dim)]
     positions, distances = scratch.positions[:matching], scratch.distances[:matching]
-    return rank(query, positions, distances, complete, request, rows, scores)
+    return rank(query, positions, distances, near, complete, request, rows, scores)
 
 
 _ARGUMENTS = REQUEST, SCRATCH, INT64, DOUBLES

@@ -88,13 +88,15 @@ def rank(
     query: Any,
     positions: Any,
     distances: Any,
+    outside: Any,
     complete: Any,
     request: Any,
     rows: Any,
     scores: Any,
 ) -> Any:
-    """The best of the candidates and the unindexed rows, into `rows` and `scores`: how many.
+    """The best of the candidates and the rows outside, into `rows` and `scores`: how many.
 
+    Outside are `request.unindexed` and the positions of `outside`; all of them are scored.
     Candidates are scored in their order until no more than `request.effort.misses` hits are
     expected among the others; UNSURE if more are expected when all are scored, unless they are
     `complete`, all that there are.
@@ -102,6 +104,10 @@ def rank(
     found, dim, target, k = 0, query.shape[0], query.ctypes.data, rows.shape[0]
     square = sum_of_products(target, target, dim)
     for row in request.unindexed:
+        vector = address_of(row, request.starts, request.addresses, dim)
+        score = _score(vector, target, dim, request.metric, square)
+        found = _keep_best(rows, scores, found, row, score)
+    for row in outside:
         vector = address_of(row, request.starts, request.addresses, dim)
         score = _score(vector, target, dim, request.metric, square)
         found = _keep_best(rows, scores, found, row, score)

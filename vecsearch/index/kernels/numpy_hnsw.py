@@ -47,7 +47,7 @@ def search(
     scores: Wide,
 ) -> int:
     """The best rows for one query, as `numba_hnsw.search`."""
-    code, efforts = _encode(query, codes), request.effort.sizes.tolist()
+    code, efforts = encode(query, codes), request.effort.sizes.tolist()
     search = _GraphSearch(code, codes, graph, efforts[-1])
     stage, contrast, at_large = 0, np.inf, scores_at_large(query, code, codes, request.metric)
     while stage < len(efforts):
@@ -69,13 +69,16 @@ def search(
             while stage < len(efforts) - 1 and contrast < request.effort.contrasts[stage]:
                 stage += 1
             continue
-        complete = len(keys) == len(codes.codes)
+        size = efforts[stage]
         if np.isinf(request.effort.misses):
-            keys = keys[: request.depth]
+            size, keys = request.depth, keys[: request.depth]
+        complete = len(keys) == len(codes.codes)
+        limit = keys[-1] >> 32 if len(keys) == size and not complete else np.inf
         found, distances, early = _matching(keys, request)
         if early < request.enough:
             return TOO_FEW
-        count = _rank(query, found, distances, complete, request, rows, scores)
+        outside = near_outside(code, limit, request.outside_codes, request.outside_rows)
+        count = _rank(query, found, distances, outside, complete, request, rows, scores)
         if count != UNSURE:
             return count
         stage = next_stage(stage, efforts)
@@ -92,10 +95,13 @@ def scan(
     scores: Wide,
 ) -> int:
     """The best of listed nodes for one query, as `numba_hnsw.scan`."""
-    keys = _nearest_keys(query, codes, nodes, int(request.effort.sizes[-1]))
-    found, distances, _ = _matching(keys.tolist(), request)
+    code = encode(query, codes)
+    keys = _nearest_keys(code, codes.codes, nodes, int(request.effort.sizes[-1]))
     complete = len(keys) == len(nodes)
-    return _rank(query, found, distances, complete, request, rows, scores)
+    limit = np.inf if complete else int(keys[-1]) >> 32
+    found, distances, _ = _matching(keys.tolist(), request)
+    outside = near_outside(code, limit, request.outside_codes, request.outside_rows)
+    return _rank(query, found, distances, outside, complete, request, rows, scores)
 
 
 def scores_at_large(
@@ -147,10 +153,32 @@ def scan_many(
         counts[number] = scan(query, codes, nodes, request, scratch, rows[number], scores[number])
 
 
-def _nearest_keys(query: Vectors, codes: Codes, nodes: Nodes, count: int) -> npt.NDArray[np.int64]:
-    """Keys of the `count` of some nodes whose codes are nearest to a query, nearest first."""
-    code = _encode(query, codes)
-    step = max(1, BLOCK_BYTES // codes.codes.shape[1])
+def near_outside(
+    code: npt.NDArray[np.float64],
+    limit: float,
+    outside_codes: npt.NDArray[np.uint8],
+    outside_rows: Nodes,
+) -> Positions:
+    """Positions of the rows outside whose codes are within a distance of a query's code.
+
+    The last two arguments are those of `Request`.
+    """
+    allowed = np.flatnonzero(outside_rows >= 0).astype(np.int32)
+    if not len(allowed) or np.isinf(limit):
+        return outside_rows[allowed].astype(np.int64)
+    step = max(1, BLOCK_BYTES // outside_codes.shape[1])
+    keys = [
+        _keys(code, outside_codes, allowed[first : first + step])
+        for first in range(0, len(allowed), step)
+    ]
+    return np.asarray(outside_rows[allowed[np.concatenate(keys) >> 32 <= limit]], np.int64)
+
+
+def _nearest_keys(
+    code: npt.NDArray[np.float64], codes: npt.NDArray[np.uint8], nodes: Nodes, count: int
+) -> npt.NDArray[np.int64]:
+    """Keys of the `count` of some nodes whose codes are nearest to a code, nearest first."""
+    step = max(1, BLOCK_BYTES // codes.shape[1])
     best = np.empty(0, np.int64)
     for start in range(0, len(nodes), step):
         part = nodes[start : start + step]
@@ -180,16 +208,19 @@ def _matching(keys: list[int], request: Request) -> tuple[Positions, Positions, 
     return found[matching], listed[matching] >> 32, early
 
 
-def _encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
+def encode(query: Vectors, codes: Codes) -> npt.NDArray[np.float64]:
+    """The query as a code; 128 stands for 0."""
     encoded = encode_queries(
         query[None], codes.matrix, codes.offset, codes.rounding, codes.center_length
     )
     return np.asarray(encoded[0] + np.float64(128))
 
 
-def _keys(code: npt.NDArray[np.float64], codes: Codes, nodes: Nodes) -> npt.NDArray[np.int64]:
+def _keys(
+    code: npt.NDArray[np.float64], codes: npt.NDArray[np.uint8], nodes: Nodes
+) -> npt.NDArray[np.int64]:
     """Distance and node of each node as one integer, as in a pool of the compiled kernels."""
-    difference = codes.codes[nodes] - code  # float64 holds the sums of squares exactly
+    difference = codes[nodes] - code  # float64 holds the sums of squares exactly
     distance = np.einsum("ij,ij->i", difference, difference).astype(np.int64)
     return np.asarray(distance << 32 | nodes.astype(np.int64) << 1)
 
@@ -217,7 +248,7 @@ class _GraphSearch:
         self._seen = {_node(self._pool[0])}
 
     def _keys_of(self, nodes: list[int]) -> npt.NDArray[np.int64]:
-        return _keys(self._code, self._codes, np.array(nodes, np.int32))
+        return _keys(self._code, self._codes.codes, np.array(nodes, np.int32))
 
     def _descend(self) -> int:
         """The key of the node that is nearest on the levels above the lowest."""
@@ -258,17 +289,18 @@ def _rank(
     query: Vectors,
     candidates: Positions,
     distances: Positions,
+    outside: Positions,
     complete: bool,
     request: Request,
     rows: Positions,
     scores: Wide,
 ) -> int:
-    """The best of the candidates and the unindexed rows, as `numba_scores.rank`."""
+    """The best of the candidates and the rows outside, as `numba_scores.rank`."""
     best = rank_candidates(
         lambda listed: _scores_at(query, listed, request),
         candidates,
         distances.astype(np.float64),
-        request.unindexed,
+        np.concatenate([request.unindexed, outside]),
         complete,
         request.effort.misses,
         request.depth,

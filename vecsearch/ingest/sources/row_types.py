@@ -310,7 +310,7 @@ class Kinds:
         if not isinstance(exponent, int):
             raise InvalidInputError(
                 f"{self.where(number)}, {self.name}: the decimal {value} is not a number; "
-                "None means a missing value"
+                "a null means a missing value"
             )
         self.digits = max(self.digits, len(digits) + exponent)
         self.scale = max(self.scale, -exponent)
@@ -383,7 +383,7 @@ class Kinds:
             ][:2]
             raise InvalidInputError(
                 f"{self.name} {self._holds} {kind} in {self.where(row)} and {other} in "
-                f"{self.where(other_row)}; one column holds one type, and None where there is no "
+                f"{self.where(other_row)}; one column holds one type, and null where there is no "
                 "value",
                 hint="a JSON column holds any: create(..., json_columns=[...])",
                 command_hint="a JSON column holds any: start with --json-column NAME",
