@@ -18,6 +18,16 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.fork import importing
 
 if TYPE_CHECKING:
+    from vecsearch.analysis.maps import Map
+    from vecsearch.analysis.tables import (
+        Classification,
+        Clusters,
+        Duplicates,
+        Joined,
+        Neighbors,
+        Outliers,
+    )
+    from vecsearch.async_collection import AsyncCollection, open_async
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
@@ -51,6 +61,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
+    from vecsearch.query.explain import Carrier, Explanation, Part, Reason
     from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
@@ -81,9 +92,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddResult",
+    "AsyncCollection",
     "BuildResult",
     "CallError",
+    "Carrier",
     "Chunker",
+    "Classification",
+    "Clusters",
     "Collection",
     "CollectionClosedError",
     "CollectionExistsError",
@@ -96,9 +111,11 @@ __all__ = [
     "DimensionPoint",
     "DimensionReport",
     "DuplicateIdError",
+    "Duplicates",
     "Embedder",
     "EmbedderError",
     "EmbedderMismatchError",
+    "Explanation",
     "Failure",
     "FilterError",
     "Highlight",
@@ -111,14 +128,20 @@ __all__ = [
     "IndexRecipe",
     "InternalError",
     "InvalidInputError",
+    "Joined",
     "KnownModel",
     "Limits",
     "LockTimeoutError",
+    "Map",
     "Metric",
     "MissingExtraError",
+    "Neighbors",
     "OperationTimeoutError",
+    "Outliers",
+    "Part",
     "Plan",
     "ReadReport",
+    "Reason",
     "RecallReport",
     "RecallWarning",
     "RecipeError",
@@ -137,6 +160,7 @@ __all__ = [
     "create",
     "models",
     "open",
+    "open_async",
     "repair",
     "restore",
 ]
@@ -151,6 +175,17 @@ _MODULES = {
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
     "vecsearch.query.highlight": ("Highlight",),
+    "vecsearch.analysis.maps": ("Map",),
+    "vecsearch.analysis.tables": (
+        "Classification",
+        "Clusters",
+        "Duplicates",
+        "Joined",
+        "Neighbors",
+        "Outliers",
+    ),
+    "vecsearch.async_collection": ("AsyncCollection", "open_async"),
+    "vecsearch.query.explain": ("Carrier", "Explanation", "Part", "Reason"),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),

@@ -85,6 +85,7 @@ from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
+from vecsearch.query.explain import all_examples, filter_words
 from vecsearch.query.facets import document_rows, facets
 from vecsearch.query.highlight import Question
 from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
@@ -1346,6 +1347,7 @@ class Collection:
                     exact=exact,
                 )
             hits.question = self._question(query, vector, snapshot.manifest)
+            hits.filter = filter_words(where)
             return hits
 
     def search_batch(
@@ -1436,8 +1438,9 @@ class Collection:
                     searcher, vectors, shape.k, selections[0], request.recall, exact=exact
                 )
             texts = texts_of(queries) or [""] * len(found)
-            for hits, text, vector in zip(found, texts, vectors, strict=True):
+            for hits, text, vector, each in zip(found, texts, vectors, wheres, strict=True):
                 hits.question = self._question(text, vector, snapshot.manifest)
+                hits.filter = filter_words(each)
             return found
 
     def search_range(
@@ -1643,7 +1646,11 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
             )
-            return request.answer(recommendation(strategy, wanted, unwanted, request))
+            hits = request.answer(recommendation(strategy, wanted, unwanted, request))
+            hits.question = self._question("", None, snapshot.manifest)
+            hits.examples = all_examples(wanted, unwanted)
+            hits.filter = filter_words(where)
+            return hits
 
     def discover(
         self,
@@ -1719,7 +1726,11 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
             )
-            return request.answer(discovery(goal, wanted, unwanted, request))
+            hits = request.answer(discovery(goal, wanted, unwanted, request))
+            hits.question = self._question("", None, snapshot.manifest)
+            hits.examples = all_examples(goal if len(goal) else wanted, unwanted)
+            hits.filter = filter_words(where)
+            return hits
 
     def pages(
         self,
@@ -2386,7 +2397,7 @@ class Collection:
         return encoder
 
     def _question(
-        self, query: Any, vector: npt.NDArray[np.float32], manifest: Manifest
+        self, query: Any, vector: npt.NDArray[np.float32] | None, manifest: Manifest
     ) -> Question:
         """What a search was for, with which its hits say what they have in common with it."""
         text = query if isinstance(query, str) else ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vecsearch.analysis.nearest import neighbor_edges
-from vecsearch.analysis.tables import TableReport
+from vecsearch.analysis.tables import TableReport, replace_file
 from vecsearch.analysis.units import Units
 from vecsearch.common.gate import gate
 from vecsearch.common.optional import require
@@ -24,7 +23,6 @@ from vecsearch.common.pca import principal_axes
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.searcher import Searcher
-from vecsearch.storage.disk import move, write_file
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Metric, counted
 
@@ -190,7 +188,7 @@ def draw(found: Map, path: Path, color: str | None, title: str | None, font: Any
         axes.set_title(title)
     _use_font(figure, "".join(texts), font)
     ending = path.suffix[1:].lower()
-    _replace(path, lambda target: figure.savefig(target, format=ending, dpi=150))
+    replace_file(path, lambda target: figure.savefig(target, format=ending, dpi=150))
 
 
 def _colored(
@@ -297,11 +295,11 @@ def write_atlas(found: Map, path: Path, neighbors: int) -> None:
     edges, _ = neighbor_edges(searcher, selection, units, neighbors, recall, False)
     starts = np.searchsorted(edges.left, np.arange(len(units) + 1)).astype(np.int32)
     scores = edges.scores.astype(np.float64)
-    distances = {
-        Metric.COSINE: lambda: 1.0 - scores,
-        Metric.L2: lambda: np.sqrt(np.maximum(-scores, 0)),
-        Metric.IP: lambda: -scores,
-    }[searcher.metric]()
+    distances = -scores
+    if searcher.metric is Metric.COSINE:
+        distances = 1.0 - scores
+    elif searcher.metric is Metric.L2:
+        distances = np.sqrt(np.maximum(-scores, 0.0))
     nearest = pa.StructArray.from_arrays(
         [
             pa.ListArray.from_arrays(pa.array(starts), pa.array(edges.right)),
@@ -331,11 +329,4 @@ def write_atlas(found: Map, path: Path, neighbors: int) -> None:
     def write(target: Path) -> None:
         pq.write_table(table, target)
 
-    _replace(path, write)
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file, in the place of one that exists; on an error, that one stays."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    write_file(temporary, write)
-    move(temporary, path)
+    replace_file(path, write)

@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 
+from vecsearch.common.gate import gate
+from vecsearch.errors import InvalidInputError
 from vecsearch.query.results import frame_of
+from vecsearch.storage.disk import move, write_file
 from vecsearch.types import counted
 
 
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file, in the place of one that exists; on an error, that one stays."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_file(temporary, write)
+    move(temporary, path)
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path)
+
+
+def _write_csv(table: pa.Table, path: Path) -> None:
+    pacsv.write_csv(table, path)
+
+
+def _write_arrow(table: pa.Table, path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _write_jsonl(table: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in table.to_pylist():
+            file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".arrow": _write_arrow,
+}
+
+
+@gate
 @dataclass(frozen=True)
 class TableReport:
     """An Arrow table with a report; pyarrow, polars and DuckDB take it as a table.
@@ -40,6 +84,28 @@ class TableReport:
     def to_pydict(self) -> dict[str, list[Any]]:
         """The columns as lists."""
         return dict(self.table.to_pydict())
+
+    def head(self, count: int = 10) -> list[dict[str, Any]]:
+        """The first rows as dicts."""
+        return list(self.table.slice(0, count).to_pylist())
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the table into a file, in the place of one that exists.
+
+        Args:
+            path: A .parquet, .csv, .jsonl or .arrow file.
+
+        Raises:
+            InvalidInputError: The ending is none of these.
+            StorageError: The file cannot be written.
+        """
+        target = Path(path)
+        if target.suffix not in WRITERS:
+            raise InvalidInputError(
+                f"{target.name} ends in {target.suffix!r}; a table is written as "
+                f"{', '.join(WRITERS)}"
+            )
+        replace_file(target, lambda part: WRITERS[target.suffix](self.table, part))
 
     @property
     def column_names(self) -> list[str]:

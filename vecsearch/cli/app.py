@@ -27,6 +27,7 @@ from vecsearch.cli import (
     search,
     sync,
     training,
+    whole,
 )
 from vecsearch.cli.options import (
     DOCUMENTS,
@@ -35,13 +36,14 @@ from vecsearch.cli.options import (
     QUALITY,
     SAFETY,
     START,
+    WHOLE,
     examples,
 )
 from vecsearch.cli.terminal import accept_all_characters, out, remember_options
 
 # What an option takes, by the type of its value, where it does not say so itself.
 _VALUES = {"int": "NUMBER", "float": "NUMBER", "path": "PATH", "str": "TEXT"}
-PANELS = (START, DOCUMENTS, QUALITY, INDEX, MODELS, SAFETY)
+PANELS = (START, DOCUMENTS, WHOLE, QUALITY, INDEX, MODELS, SAFETY)
 
 
 class Commands(TyperGroup):
@@ -126,6 +128,7 @@ for group in (
     info,
     demo,
     recommend,
+    whole,
     sync,
     evaluation,
     index,

@@ -24,6 +24,8 @@ from vecsearch.query.documents import (
     passage_spans,
     with_whole_texts,
 )
+from vecsearch.query.examples import Examples
+from vecsearch.query.explain import Explanation, Part, explained
 from vecsearch.query.group_keys import group_keys
 from vecsearch.query.highlight import Highlight, Passage, Question, highlights
 from vecsearch.query.hits_display import (
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
 LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0}  # older pickles lack these
+EXPLAINED = ("examples", "filter")
 SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 
 
@@ -246,6 +249,36 @@ class Hit:
         """
         return self._hits[self._at : self._at + 1].highlights()[0]
 
+    def explain(self) -> Explanation:
+        """Why this hit was found: what carried its score, and how the search ran.
+
+        A model of texts embeds the text again without each sentence, and without each word of the
+        sentence that carried most: what the score loses is their weight. Without texts, the
+        neighbors that query and hit have in common are listed. A recommendation names the examples
+        that speak for the hit. Hits that were pickled have no model, so no sentences.
+
+        Raises:
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> why = hit.explain()
+            >>> why.rank, why.parts["vector"].rank, why.plan
+            (1, 1, 'exact search over 1 row: there is no index')
+        """
+        hits, at = self._hits, self._at
+        rank = 1 + int((hits.scores > hits.scores[at]).sum()) + hits.before
+        return explained(
+            hits.snapshot,
+            int(hits.positions[at]),
+            (self.id, self.rank, self.score),
+            Part(rank, self.score),
+            hits.plan,
+            hits.filter,
+            hits.question,
+            hits.examples,
+            hits._some([at])._passages()[0],
+        )
+
     def _ipython_key_completions_(self) -> list[str]:
         return self._hits.payload
 
@@ -319,6 +352,8 @@ class Hits(Sequence[Hit]):
         self.group_by = group_by
         self.before = before
         self.question = Question()  # what the search was for; `Collection` says it
+        self.examples: Examples | None = None  # of a recommendation
+        self.filter: str | None = None
         self.positions = positions
         self.scores = scores
         self.plan = plan
@@ -614,7 +649,7 @@ class Hits(Sequence[Hit]):
         """Some of the hits, ranked from 1 or with the ranks that they have here."""
         chosen = np.array(places, np.int64)
         some = Hits(self._snapshot, self.positions[chosen], self.scores[chosen], self.plan)
-        some.question = self.question
+        some.question, some.examples, some.filter = self.question, self.examples, self.filter
         if self._pickled is not None:
             some._pickled = self._pickled | {"rows": self._pickled["rows"].take(pa.array(chosen))}
             for name in ("spans", "heads"):
@@ -650,13 +685,23 @@ class Hits(Sequence[Hit]):
                 "heads": self.heads,
                 "texts": self.text_columns,
             }
-        own = ("positions", "scores", "plan", "group_by", "before", "question", "_ranks")
+        own = (
+            "positions",
+            "scores",
+            "plan",
+            "group_by",
+            "before",
+            "question",
+            "_ranks",
+            *EXPLAINED,
+        )
         return state | {name: getattr(self, name) for name in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = {name: state.get(name, default) for name, default in LATER_STATE.items()}
         Hits.__init__(self, None, state["positions"], state["scores"], state["plan"], **own)
         self.question = state.get("question", self.question)
+        self.examples, self.filter = state.get("examples"), state.get("filter")
         self._ranks = state.get("_ranks")
         pickled = ("root", "version", "rows", "spans", "heads", "texts")
         self._pickled = {name: state.get(name) for name in pickled}
