@@ -83,6 +83,7 @@ from vecsearch.maintenance.refresh import refreshing
 from vecsearch.maintenance.sync import FolderSync, stored_digests
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
+from vecsearch.query.duplicate_watch import DuplicateWatch
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
 from vecsearch.query.explain import all_examples, filter_words
@@ -363,6 +364,8 @@ class Collection:
         encoding: str | None = None,
         csv: Mapping[str, Any] | None = None,
         exclude: str | Sequence[str] = (),
+        on_duplicate: Literal["report", "skip"] | None = None,
+        duplicate_score: float = 0.95,
         auto_index: bool | None = None,
         progress: bool | None = None,
     ) -> AddResult:
@@ -407,6 +410,11 @@ class Collection:
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
             auto_index: Whether to index the new rows before returning. False: leave it to
                 `build_index` or a later change. None: as `create` was told.
+            on_duplicate: What to do with documents that are nearly the same as one that is there,
+                or as an earlier one of this call: "report" them in the result's `duplicates`, or
+                "skip" them, too. None: they are not looked for. The vectors of the call stay in
+                memory for that.
+            duplicate_score: The least score of such a pair.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
@@ -434,7 +442,8 @@ class Collection:
         if on_conflict == "update":
             reading = noting_columns(reading)
         columns = id_column, text_column
-        return self._add(data, reading, on_conflict, *columns, progress, auto_index)
+        nearly_same = on_duplicate, duplicate_score
+        return self._add(data, reading, on_conflict, *columns, progress, auto_index, nearly_same)
 
     def _add(
         self,
@@ -445,6 +454,7 @@ class Collection:
         text_column: str | None = None,
         progress: bool | None = None,
         auto_index: bool | None = None,
+        nearly_same: tuple[Literal["report", "skip"] | None, float] = (None, 0.0),
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -469,6 +479,7 @@ class Collection:
             )
         if on_conflict == "update":
             complete = merging(reading, source.places)
+        watch = self._duplicate_watch(*nearly_same, on_conflict)
         with (
             invalid_data(),
             progress_bar(f"adding {source.name}", source.total, progress) as advance,
@@ -486,7 +497,10 @@ class Collection:
                 reading=reading,
                 complete=complete,
                 operation="upsert" if on_conflict == "update" else "add",
+                leave_out=None if watch is None else watch.filtered,
             )
+        if watch is not None:
+            done = dataclasses.replace(done, duplicates=tuple(watch.pairs))
         self.refresh()
         indexed = self._index_changes(auto_index, progress)
         if indexed is None:
@@ -2858,6 +2872,24 @@ class Collection:
             f"Collection({str(self.path)!r}, version={manifest.version}, "
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
+
+    def _duplicate_watch(
+        self, on_duplicate: str | None, score: float, on_conflict: str
+    ) -> DuplicateWatch | None:
+        """What looks for duplicates during an add."""
+        if on_duplicate is None:
+            return None
+        check_one_of("on_duplicate", on_duplicate, ("report", "skip"))
+        searcher = self._searching()
+        score = check_min_score(score, searcher.metric)
+        if on_conflict == "update":
+            raise InvalidInputError(
+                "on_duplicate does not go with on_conflict='update', which changes documents",
+                hint='take on_conflict="error", "skip", "replace" or "refresh"',
+                command_hint="take --on-conflict error, skip, replace or refresh",
+            )
+        recall, skip = searcher.snapshot.manifest.recall, on_duplicate == "skip"
+        return DuplicateWatch(searcher, score, recall, skip=skip)
 
     def _searching(self) -> Searcher:
         """The searcher; raises CollectionClosedError if the collection was closed."""

@@ -35,6 +35,8 @@ EXPORTED = set(
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning Span "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
+    "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
+    "AsyncCollection Carrier DuplicatePair Explanation Part Reason "
     "create models open".split()
 )
 

@@ -25,7 +25,8 @@ from vecsearch.cli.options import (
     ids_of,
     open_for,
 )
-from vecsearch.cli.terminal import out, print_json, print_table, reporting
+from vecsearch.cli.tables import print_table
+from vecsearch.cli.terminal import out, print_json, reporting
 
 if TYPE_CHECKING:
     from vecsearch.analysis.tables import TableReport

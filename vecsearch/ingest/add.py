@@ -51,6 +51,7 @@ def add_documents(
     reading: Reading | None = None,
     complete: MakeCompleter | None = None,
     operation: str = "add",
+    leave_out: LeaveOut | None = None,
 ) -> AddResult:
     """Add documents as one commit: all of them, or on any error none.
 
@@ -68,6 +69,7 @@ def add_documents(
         reading: Whether bad rows are left out, and the report on them; None raises.
         complete: Makes what completes rows that are parts of documents; None for whole documents.
         operation: What the version is called.
+        leave_out: Returns the rows to store, of rows as a segment stores them; None stores all.
 
     Returns:
         What was added, replaced, skipped and embedded, and the new version.
@@ -84,6 +86,7 @@ def add_documents(
     with AddTransaction.begin(
         store, on_conflict, embedder, split, id_column, text_column, bad_rows, complete
     ) as transaction:
+        transaction.leave_out = leave_out
         for window in rebatch(batches, store.limits.window_rows):
             check_time()
             transaction.write(window)
@@ -113,6 +116,7 @@ class Completer(Protocol):
         """Raises ConflictError if another writer changed a document that was completed."""
 
 
+LeaveOut = Callable[[pa.RecordBatch], pa.RecordBatch]
 MakeCompleter = Callable[[Snapshot, RowChecker], Completer]
 
 
@@ -144,6 +148,7 @@ class AddTransaction:
         completer: Completer | None = None,
     ) -> None:
         self.completer = completer
+        self.leave_out: LeaveOut | None = None
         self.store = store
         self.base = base
         self.segments = segments
@@ -227,7 +232,9 @@ class AddTransaction:
             return self._stored_batch(passages, rows.vectors)
 
         rows, batch = self.bad_rows.encode(rows, stored)
-        if rows.batch.num_rows:
+        if rows.batch.num_rows and self.leave_out is not None:
+            batch = self.leave_out(batch)
+        if batch.num_rows:
             self.segments.append(batch)
 
     def _require_exact(self, before: pa.Schema, rows: Rows) -> None:
