@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Outliers,
     )
     from vecsearch.async_collection import AsyncCollection, open_async
+    from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
     from vecsearch.collection import Collection, create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         LockTimeoutError,
         MissingExtraError,
         OperationTimeoutError,
+        QueryError,
         RecallWarning,
         RecipeError,
         StorageError,
@@ -62,9 +64,11 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
     from vecsearch.query.explain import Carrier, Explanation, Part, Reason
+    from vecsearch.query.fusion import Fusion
     from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
+    from vecsearch.text.analyzer import Analyzer
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -93,6 +97,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AddResult",
+    "Analyzer",
     "AsyncCollection",
     "BuildResult",
     "CallError",
@@ -120,6 +125,7 @@ __all__ = [
     "Explanation",
     "Failure",
     "FilterError",
+    "Fusion",
     "Highlight",
     "Hit",
     "HitGroup",
@@ -142,6 +148,7 @@ __all__ = [
     "Outliers",
     "Part",
     "Plan",
+    "QueryError",
     "ReadReport",
     "Reason",
     "RecallReport",
@@ -149,6 +156,9 @@ __all__ = [
     "RecipeError",
     "ReembedResult",
     "RegionRecall",
+    "RemoteCollection",
+    "RemoteHit",
+    "RemoteHits",
     "Repair",
     "SkippedFile",
     "Span",
@@ -159,6 +169,7 @@ __all__ = [
     "VersionInfo",
     "VersionNotFoundError",
     "analogy",
+    "connect",
     "create",
     "models",
     "open",
@@ -168,6 +179,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "vecsearch.client": ("RemoteCollection", "RemoteHit", "RemoteHits", "connect"),
     "vecsearch.query.analogy": ("analogy",),
     "vecsearch.ingest.chunking": ("Chunker",),
     "vecsearch.collection": ("Collection", "create", "open"),
@@ -176,6 +188,7 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.analysis.maps": ("Map",),
     "vecsearch.analysis.tables": (
@@ -191,6 +204,7 @@ _MODULES = {
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
+    "vecsearch.text.analyzer": ("Analyzer",),
     "vecsearch.types": (
         "AddResult",
         "BuildResult",

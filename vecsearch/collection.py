@@ -74,10 +74,12 @@ from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
 from vecsearch.ingest.splitting import Splitting
 from vecsearch.maintenance import compact, edit, versions
+from vecsearch.maintenance.full_text import full_text_entry
 from vecsearch.maintenance.merge import merging, noting_columns
 from vecsearch.maintenance.refresh import refreshing
 from vecsearch.maintenance.sync import FolderSync, stored_digests
@@ -88,7 +90,17 @@ from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
 from vecsearch.query.explain import all_examples, filter_words
 from vecsearch.query.facets import document_rows, facets
+from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
+from vecsearch.query.modes import (
+    Asked,
+    ModeSearch,
+    filters_for,
+    only_one,
+    only_with_words,
+    question_of,
+    questions_of,
+)
 from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
 from vecsearch.query.request import Request, answers
 from vecsearch.query.results import Hits, asked, frame_of
@@ -108,6 +120,7 @@ from vecsearch.storage.schema import source_schema, with_json
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
+from vecsearch.text.analyzer import Analyzer
 from vecsearch.types import (
     BEIR_ID,
     ID,
@@ -120,6 +133,7 @@ from vecsearch.types import (
     Id,
     IndexAdvice,
     Metric,
+    Mode,
     OnConflict,
     OnError,
     Plan,
@@ -162,6 +176,7 @@ def create(
     auto_index: bool = True,
     schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
     json_columns: Sequence[str] | None = None,
+    full_text: Any = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -195,6 +210,9 @@ def create(
             take their types from the first `add`.
         json_columns: Columns that hold JSON: objects whose keys and types differ from row to row.
             The same as the type "json" in `schema`.
+        full_text: Whether texts are also found by their words (`mode="text"` and "hybrid" of
+            `search`): False, or the language of their endings, such as "german", or an `Analyzer`.
+            None and True: with the default analyzer, if texts are embedded.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -246,6 +264,7 @@ def create(
         settings=settings,
         columns=with_json(schema, json_columns),
     )
+    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_texts))
     with removed_on_error(root, []):
         make_collection_folders(root)
         store = Store(root, lock_timeout, limits)
@@ -367,6 +386,7 @@ class Collection:
         on_duplicate: Literal["report", "skip"] | None = None,
         duplicate_score: float = 0.95,
         auto_index: bool | None = None,
+        idempotency_key: str | None = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -415,6 +435,9 @@ class Collection:
                 "skip" them, too. None: they are not looked for. The vectors of the call stay in
                 memory for that.
             duplicate_score: The least score of such a pair.
+            idempotency_key: A name of this add, such as a UUID. If one with this name was committed
+                already, nothing is done, and its result is returned: so an add may be sent again
+                when its answer was lost. The names of the last 100 such adds are kept.
             progress: Whether to show a progress bar. None: if stderr is a terminal.
 
         Returns:
@@ -438,12 +461,23 @@ class Collection:
         check_one_of("on_conflict", on_conflict, choices)
         if auto_index is not None:
             check_flag("auto_index", auto_index)
+        if idempotency_key is not None:
+            check_key(idempotency_key)
         reading = reading_options(on_error, encoding, csv, exclude)
         if on_conflict == "update":
             reading = noting_columns(reading)
         columns = id_column, text_column
         nearly_same = on_duplicate, duplicate_score
-        return self._add(data, reading, on_conflict, *columns, progress, auto_index, nearly_same)
+        return self._add(
+            data,
+            reading,
+            on_conflict,
+            *columns,
+            progress,
+            auto_index,
+            idempotency_key,
+            nearly_same,
+        )
 
     def _add(
         self,
@@ -454,6 +488,7 @@ class Collection:
         text_column: str | None = None,
         progress: bool | None = None,
         auto_index: bool | None = None,
+        request: str | None = None,
         nearly_same: tuple[Literal["report", "skip"] | None, float] = (None, 0.0),
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
@@ -498,6 +533,7 @@ class Collection:
                 complete=complete,
                 operation="upsert" if on_conflict == "update" else "add",
                 leave_out=None if watch is None else watch.filtered,
+                request=request,
             )
         if watch is not None:
             done = dataclasses.replace(done, duplicates=tuple(watch.pairs))
@@ -829,6 +865,47 @@ class Collection:
         """
         self._writable()
         return self._changed(edit.alter_column(self._store, name, kind))
+
+    def build_text_index(
+        self,
+        columns: Sequence[str] | str | None = None,
+        analyzer: str | Mapping[str, Any] | Analyzer | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> int:
+        """Let documents be found by their words, with `mode="text"` and "hybrid" of `search`.
+
+        Collections whose texts are embedded are made so. This is for others, for other columns, and
+        for another analyzer. Documents that are added later are found at once.
+
+        Args:
+            columns: The columns of texts to search. None: those that are embedded.
+            analyzer: What makes words of texts: a language, whose endings are cut off, or an
+                `Analyzer`. None: the default, which knows English endings and reads Chinese,
+                Japanese and Korean by pairs of characters.
+            progress: Whether to show a progress bar. None: if stderr is a terminal.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: There is no such column, or it does not hold texts.
+            MissingExtraError: What the analyzer needs is not installed.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> _ = c.add_column("title", "string", "On ships")
+            >>> _ = c.build_text_index(["title", "text"])
+            >>> c.search("title:ship", k=1, mode="text").ids
+            ['boat']
+        """
+        from vecsearch.maintenance.full_text import build_text_index
+
+        self._writable()
+        rows = self.refresh()._snapshot.manifest.rows
+        with progress_bar("reading texts", rows, progress) as advance:
+            return self._changed(build_text_index(self._store, columns, analyzer, advance))
 
     def build_index(
         self,
@@ -1267,9 +1344,14 @@ class Collection:
 
     def search(
         self,
-        query: Any,
+        query: Any = None,
         k: int = 10,
         *,
+        text: str | None = None,
+        vector: Any = None,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
@@ -1283,11 +1365,22 @@ class Collection:
         passages: bool = False,
         timeout: float | None = None,
     ) -> Hits:
-        """Find the k documents most similar to a query.
+        """Find the k documents most similar to a query, or that have its words, or both.
 
         Args:
-            query: A text for the collection's embedder, or a vector: numbers of shape (dim,).
+            query: A text for the collection's embedder, or a vector: numbers of shape (dim,). With
+                mode "text", words; with "hybrid", a text that is both embedded and searched by its
+                words.
             k: Maximum number of hits. There are fewer if fewer documents match.
+            text: The words of a hybrid search, where they are not `query`.
+            vector: The vector of a hybrid search, or the text that is embedded for it, where it is
+                not `query`.
+            mode: "vector" finds similar documents; "text" documents with the words (BM25), in a
+                syntax of its own, such as '"large ship" -sea'; "hybrid" makes one list of both.
+            using: The columns to search by words, some with a weight, such as ["title^3", "text"].
+                None: all that are searched so.
+            fusion: How a hybrid search makes one list: "weighted", "rrf", "dbsf" or a `Fusion`.
+                None: what `tune_fusion` chose, or else "weighted".
             where: Only search documents for which this is true: SQL text such as
                 "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression. With a chunker, a
                 filter on the text sees the passages that are searched, not whole documents.
@@ -1314,6 +1407,7 @@ class Collection:
 
         Raises:
             InvalidInputError: The query, k, recall or an id is wrong.
+            QueryError: The words cannot be read, or the collection is not searched by words.
             FilterError: The filter is wrong.
             OperationTimeoutError: The search was not done within `timeout`.
             EmbedderError: The model cannot be loaded or failed.
@@ -1327,11 +1421,13 @@ class Collection:
             ['bus', 'boat']
             >>> c.search("ship", exclude="ship", order_by="year desc").column("year")
             [2003, 1999]
+            >>> c.search("sea OR lake -ship", mode="text").ids
+            ['boat']
         """
         with at_most(timeout):
+            wanted = question_of(query, text, vector, mode)
             searcher = self._searching()
             snapshot = searcher.snapshot
-            vector = self._encoder(snapshot.manifest).encode(query)
             shape = check_shape(
                 snapshot,
                 k,
@@ -1340,7 +1436,11 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
+                scores=mode == "vector",
             )
+            if mode == "vector":
+                only_with_words(using=using, fusion=fusion)
+                encoded = self._encoder(snapshot.manifest).encode(wanted.vector)
             request = Request(
                 searcher,
                 searcher.selector.select(where, ids),
@@ -1350,25 +1450,35 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude),
             )
-            hits = request.search(vector)
+            if mode != "vector":
+                search = ModeSearch(request, self._encoder, mode, using, fusion)
+                (hits,) = self._by_words(search, [wanted], [request.selection])
+                hits.filter = filter_words(where)
+                return hits
+            hits = request.search(encoded)
             if self._monitor is not None:
                 self._monitor.note(
                     searcher,
-                    vector[None],
+                    encoded[None],
                     shape.k,
                     request.selection,
                     request.recall,
                     exact=exact,
                 )
-            hits.question = self._question(query, vector, snapshot.manifest)
+            hits.question = self._question(wanted.vector, encoded, snapshot.manifest)
             hits.filter = filter_words(where)
             return hits
 
     def search_batch(
         self,
-        queries: Sequence[Any] | npt.NDArray[np.floating],
+        queries: Sequence[Any] | npt.NDArray[np.floating] | None = None,
         k: int = 10,
         *,
+        texts: Sequence[str] | None = None,
+        vectors: Any = None,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         where: Where | Sequence[Where | None] | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
@@ -1387,6 +1497,11 @@ class Collection:
         Args:
             queries: Texts, or a float matrix (n, dim).
             k: Maximum number of hits for each query.
+            texts: The words of hybrid searches, where they are not `queries`.
+            vectors: The vectors of hybrid searches, where they are not `queries`.
+            mode: "vector", "text" or "hybrid", as in `search`.
+            using: The columns to search by words, as in `search`.
+            fusion: How hybrid searches make one list, as in `search`.
             where: One filter for all queries, or a list with one for each (None: no filter).
             ids: The ids of documents to search, as in `search`, the same for all queries.
             exclude: As in `search`, the same for all queries.
@@ -1418,14 +1533,14 @@ class Collection:
         with at_most(timeout):
             searcher = self._searching()
             snapshot = searcher.snapshot
-            vectors = self._encoder(snapshot.manifest).encode_many(queries)
-            wheres = list(where) if isinstance(where, list | tuple) else [where] * len(vectors)
-            if len(wheres) != len(vectors):
-                raise InvalidInputError(
-                    f"{counted(len(wheres), 'filter')} for "
-                    f"{counted(len(vectors), 'query', 'queries')}: give one for all, or one a "
-                    "query"
-                )
+            if mode == "vector":
+                only_with_words(using=using, fusion=fusion)
+                given = only_one(queries, texts, vectors)
+                encoded = self._encoder(snapshot.manifest).encode_many(given)
+                wheres = filters_for(where, len(encoded))
+            else:
+                wanted = questions_of(queries, texts, vectors, mode)
+                wheres = filters_for(where, len(wanted))
             ids = None if ids is None else searcher.selector.as_ids(ids)
             selections = [searcher.selector.select(item, ids) for item in wheres]
             shape = check_shape(
@@ -1436,6 +1551,7 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
+                scores=mode == "vector",
             )
             request = Request(
                 searcher,
@@ -1446,16 +1562,37 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude),
             )
-            found = answers(vectors, request, selections)
-            if self._monitor is not None and len(vectors):
+            if mode != "vector":
+                search = ModeSearch(request, self._encoder, mode, using, fusion)
+                found = self._by_words(search, wanted, selections)
+                for hits, which in zip(found, wheres, strict=True):
+                    hits.filter = filter_words(which)
+                return found
+            found = answers(encoded, request, selections)
+            if self._monitor is not None and len(encoded):
                 self._monitor.note(
-                    searcher, vectors, shape.k, selections[0], request.recall, exact=exact
+                    searcher, encoded, shape.k, selections[0], request.recall, exact=exact
                 )
-            texts = texts_of(queries) or [""] * len(found)
-            for hits, text, vector, each in zip(found, texts, vectors, wheres, strict=True):
-                hits.question = self._question(text, vector, snapshot.manifest)
-                hits.filter = filter_words(each)
+            listed = texts_of(given) or [""] * len(found)
+            for hits, each, vector, which in zip(found, listed, encoded, wheres, strict=True):
+                hits.question = self._question(each, vector, snapshot.manifest)
+                hits.filter = filter_words(which)
             return found
+
+    def _by_words(
+        self,
+        search: ModeSearch,
+        wanted: Sequence[Asked],
+        selections: Sequence[RowSelection],
+    ) -> list[Hits]:
+        """The hits of searches by words, and of hybrid ones."""
+        found = search.run(wanted, selections)
+        for hits, each, vector in zip(found, wanted, search.vectors, strict=True):
+            if vector is None:
+                hits.question = Question(each.words)
+            else:
+                hits.question = self._question(each.words, vector, self._snapshot.manifest)
+        return found
 
     def search_range(
         self,

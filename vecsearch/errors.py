@@ -5,6 +5,7 @@
     │   ├── CallError (TypeError)           a call has an argument too many, too few or unknown
     │   ├── DuplicateIdError                an id is already in the collection, or twice in the data
     │   ├── IdNotFoundError (LookupError)   no document has the id whose vector is wanted
+    │   ├── QueryError                      a question in words cannot be read
     │   └── FilterError                     a filter cannot be parsed or does not fit the columns
     ├── RecipeError (ValueError)            an index recipe or factory string cannot be built
     ├── EmbedderError                       a model cannot be found, loaded or run
@@ -180,6 +181,20 @@ class FilterError(InvalidInputError):
         ... except vs.FilterError as error:
         ...     print("did you mean 'year'" in str(error))
         True
+    """
+
+
+class QueryError(InvalidInputError):
+    """A question in words cannot be read; the message says where.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> try:
+        ...     c.search('"a large ship', mode="text")
+        ... except vs.QueryError as error:
+        ...     print(error)
+        the query has a quotation mark at character 0 without a second one
     """
 
 

@@ -11,6 +11,7 @@ from vecsearch.display import Shown, html_table, text_fields, text_table
 from vecsearch.errors import InvalidInputError
 
 Id = int | str
+Mode = Literal["vector", "text", "hybrid"]
 OnConflict = Literal["error", "skip", "replace", "update", "refresh"]
 OnError = Literal["raise", "skip"]
 ID = "id"  # what the column of ids is called where the user does not name it
@@ -813,6 +814,7 @@ class CollectionInfo(Shown):
         columns: Arrow type of each column, by name.
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
+        full_text: The columns that are searched by words; empty if none are.
 
     Example:
         >>> import vecsearch as vs
@@ -840,6 +842,7 @@ class CollectionInfo(Shown):
     columns: Mapping[str, str]
     recall: float
     indexes: tuple[IndexInfo, ...]
+    full_text: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return text_fields(self.fields())
@@ -909,7 +912,8 @@ class Plan(Shown):
     Attributes:
         method: "exact" (score every matching row), "index" (the index proposes candidates, which
             are scored by their true vectors), "scan" (as "index", but the candidates come from
-            comparing the compressed codes of all matching rows) or "empty" (no row matches).
+            comparing the compressed codes of all matching rows), "empty" (no row matches), "text"
+            (by words) or "hybrid" (by words and vectors).
         reason: Why this method, in words.
         rows: Rows that match the filter.
         expected_recall: Calibrated recall, a lower confidence bound; 1.0 for exact search.
@@ -932,7 +936,7 @@ class Plan(Shown):
         exact search over 2 rows (an index pays from 4,096 rows on)
     """
 
-    method: Literal["exact", "index", "scan", "empty"]
+    method: Literal["exact", "index", "scan", "empty", "text", "hybrid"]
     reason: str
     rows: int
     expected_recall: float = 1.0
@@ -971,6 +975,8 @@ class Plan(Shown):
             return "nothing to search"
         if self.method == "exact":
             return f"exact search over {rows}"
+        if self.method in ("text", "hybrid"):
+            return f"{'search by words' if self.method == 'text' else 'hybrid search'} over {rows}"
         candidates = counted(self.depth, "candidate")
         if self.method == "scan":
             return f"scan of the codes of {rows} ({candidates})"

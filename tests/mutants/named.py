@@ -21,7 +21,7 @@ class Named:
 
 _CALIBRATE = "        calibration = self.calibrate(index, base, queries, calibrated_on)\n"
 _ADD_HELD_OUT = """        if index.can_extend:
-            self._add(index, held_out)
+            self.add(index, held_out)
             base = np.concatenate([base, held_out])
 """
 _VERIFIED_COPY = """    source.verify_all()
@@ -74,8 +74,8 @@ NAMED = [
     Named(
         "Mn1",
         "vecsearch/index/derived.py",
-        "np.where(before < 0, -1, new_positions[before])",
-        "new_positions[before]",
+        "np.where(before < 0, -1, after[before])",
+        "after[before]",
         "tests/maintenance/test_compact.py",
     ),
     Named(
@@ -137,15 +137,15 @@ NAMED = [
     Named(
         "Ch1",
         "vecsearch/ingest/packing.py",
-        "start, used = cut, self._length(self.text[cut : position + 1])",
-        "start, used = cut, self._length(self.text[position])",
+        "packed[-1] = packed[-1][0], part[1]\n                used += size",
+        "packed[-1] = packed[-1][0], part[1]\n                used = size",
         "tests/ingest/test_chunking.py",
     ),
     Named(
         "Ch3",
         "vecsearch/ingest/packing.py",
-        "span for start, end in section_spans(self.marked) for span",
-        "span for start, end in [(0, len(self.marked))] for span",
+        "sections = section_spans(self.marked, self.headings)",
+        "sections = [(0, len(self.marked))]",
         "tests/ingest/test_chunking.py",
     ),
     Named(
@@ -199,10 +199,10 @@ NAMED = [
     ),
     Named(
         "S8",
-        "vecsearch/query/searcher.py",
-        "if len(first) >= k or width >= selection.count:",
-        "if len(first) >= 1 or width >= selection.count:",
-        "tests/query/test_searcher.py",
+        "vecsearch/query/groups.py",
+        "exhausted = len(good.positions) < width or width >= ranking.total",
+        "exhausted = True",
+        "tests/query/test_shapes.py",
     ),
     Named(
         "S7",

@@ -24,13 +24,14 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 EXPORTED = set(
-    "AddResult BuildResult CallError Chunker Collection CollectionClosedError "
+    "AddResult Analyzer BuildResult CallError Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
-    "EmbedderMismatchError FilterError "
+    "EmbedderMismatchError FilterError Fusion QueryError "
     "Highlight Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError "
     "KnownModel Limits "
     "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "
+    "connect RemoteCollection RemoteHit RemoteHits "
     "Plan SkippedFile SyncResult RecallReport RegionRecall RecipeError "
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning Span "

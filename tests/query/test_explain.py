@@ -107,3 +107,13 @@ def test_items_have_neighbors_in_common(tmp_path: Path) -> None:
     wanted = [which for which in nearest(vectors[hit.id]) if which in near and which != hit.id]
     assert list(why.shared) == wanted
     assert not why.sentences and "neighbors in common" in str(why)
+
+
+@pytest.mark.parametrize("mode", ["vector", "text", "hybrid"])
+def test_each_mode_names_its_lists(notes: vs.Collection, mode: str) -> None:
+    hits = notes.search("wifi password", mode=mode, where="n > 0")  # type: ignore[arg-type]
+    why = hits[0].explain()
+    assert why.id == "en" and why.filter == "n > 0"
+    assert set(why.parts) == ({"vector", "text"} if mode == "hybrid" else {mode})
+    assert all(part.rank == 1 for part in why.parts.values())
+    assert ("words of the query" in str(why)) == (mode != "vector")

@@ -74,6 +74,49 @@ def build(
 
 
 @app.command(
+    "build-text",
+    rich_help_panel=INDEX,
+    epilog=examples(
+        "vecsearch build-text notes.vs",
+        "vecsearch build-text notes.vs --column title --column text --language german",
+    ),
+)
+def build_text(
+    folder: Folder,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            help="A column of texts to search by words. Repeatable.",
+            show_default="those that are embedded",
+        ),
+    ] = None,
+    language: Annotated[
+        str, typer.Option(help='Language whose word endings are cut off; "none" keeps them.')
+    ] = "english",
+    chinese: Annotated[
+        str, typer.Option(help="Read Chinese by pairs of characters, or by words of a dictionary.")
+    ] = "pairs",
+    pinyin: Annotated[bool, typer.Option(help="Find Chinese by its pinyin, too.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Let documents be found by their words (search --mode text)."""
+    with reporting(debug), open_for(folder) as collection:
+        analyzer = {
+            "language": None if language == "none" else language,
+            "chinese": chinese,
+            "pinyin": pinyin,
+        }
+        version = collection.build_text_index(columns or None, analyzer)
+        answer = {"version": version}
+        if as_json:
+            print_json(answer)
+        else:
+            out.print(f"documents can be found by their words (version {version})")
+
+
+@app.command(
     rich_help_panel=INDEX,
     epilog=examples(
         "vecsearch bench notes.vs",

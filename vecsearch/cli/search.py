@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,6 +60,14 @@ PROMPT = "question> "
 app = typer.Typer()
 
 
+class SearchMode(StrEnum):
+    """How a collection is searched."""
+
+    VECTOR = "vector"
+    TEXT = "text"
+    HYBRID = "hybrid"
+
+
 @app.command(
     rich_help_panel=START,
     epilog=examples(
@@ -79,6 +88,16 @@ def search(
         ),
     ] = None,
     k: Limit = 10,
+    mode: Annotated[
+        SearchMode, typer.Option(help="Search by vectors, by words, or by both.")
+    ] = SearchMode.VECTOR,
+    using: Annotated[
+        list[str] | None,
+        typer.Option(help='A column to search by words, or "title^3" to weight it. Repeatable.'),
+    ] = None,
+    fusion: Annotated[
+        str | None, typer.Option(help="How hybrid search makes one list: weighted, rrf or dbsf.")
+    ] = None,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -149,10 +168,21 @@ def search(
         }
 
         def find(questions: list[str]) -> list[Hits]:
-            asked = [text if info.text_columns else vector_of(text) for text in questions]
+            by_text = info.text_columns or mode is SearchMode.TEXT
+            asked = [text if by_text else vector_of(text) for text in questions]
             if page is None:
-                return collection.search_batch(asked, k, diversity=diversity, **options)
+                return collection.search_batch(
+                    asked,
+                    k,
+                    mode=mode.value,
+                    using=using or None,
+                    fusion=fusion,
+                    diversity=diversity,
+                    **options,
+                )
             check_page(page, diversity)
+            if mode is not SearchMode.VECTOR:
+                raise typer.BadParameter("pages are of searches by vectors", param_hint="--page")
             return [page_of(collection.pages(each, k, **options), page) for each in asked]
 
         def show(key: str, text: str, hits: Hits, number: int) -> None:

@@ -22,6 +22,7 @@ from vecsearch.storage.manifest import IndexEntry, Manifest, replace
 from vecsearch.storage.open_files import read_rows
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.text_files import TEXTS
 
 LABELS_SUFFIX = ".labels.arrow"
 
@@ -80,7 +81,7 @@ class IndexFiles:
         return (latest if whole == latest.indexes else replace(latest, indexes=whole)), []
 
 
-DERIVED: tuple[DerivedFiles, ...] = (IDS, IndexFiles())
+DERIVED: tuple[DerivedFiles, ...] = (IDS, TEXTS, IndexFiles())
 """Every kind of derived file that a collection has."""
 
 

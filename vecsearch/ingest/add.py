@@ -21,12 +21,14 @@ from vecsearch.ingest.bad_rows import BadRows, placed
 from vecsearch.ingest.conflicts import ConflictResolver
 from vecsearch.ingest.embedding import DocumentEncoder, EmbedTexts
 from vecsearch.ingest.passages import Passages, PassageSplitter
+from vecsearch.ingest.requests import done_before, remembering
 from vecsearch.ingest.rows import RowChecker, Rows
 from vecsearch.ingest.segments import SegmentBuffer
 from vecsearch.ingest.sources import Places, Reading
 from vecsearch.ingest.splitting import Splitting
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import Manifest, SegmentEntry
+from vecsearch.storage.manifest import replace as manifest_replace
 from vecsearch.storage.merge import SmallMerge
 from vecsearch.storage.names import OPEN_SETTINGS, named_by_data
 from vecsearch.storage.schema import encode_vectors
@@ -52,6 +54,7 @@ def add_documents(
     complete: MakeCompleter | None = None,
     operation: str = "add",
     leave_out: LeaveOut | None = None,
+    request: str | None = None,
 ) -> AddResult:
     """Add documents as one commit: all of them, or on any error none.
 
@@ -70,6 +73,7 @@ def add_documents(
         complete: Makes what completes rows that are parts of documents; None for whole documents.
         operation: What the version is called.
         leave_out: Returns the rows to store, of rows as a segment stores them; None stores all.
+        request: A key of this add: if one was committed with it, that one's result is returned.
 
     Returns:
         What was added, replaced, skipped and embedded, and the new version.
@@ -86,13 +90,15 @@ def add_documents(
     with AddTransaction.begin(
         store, on_conflict, embedder, split, id_column, text_column, bad_rows, complete
     ) as transaction:
+        if (done := done_before(transaction.base.manifest, request)) is not None:
+            return done
         transaction.leave_out = leave_out
         for window in rebatch(batches, store.limits.window_rows):
             check_time()
             transaction.write(window)
             progress(window.num_rows)
         check_time()
-        return transaction.commit(operation)
+        return transaction.commit(operation, request)
 
 
 class Completer(Protocol):
@@ -251,7 +257,7 @@ class AddTransaction:
                     raise placed(error, str(place)) from error.__cause__
             raise
 
-    def commit(self, operation: str = "add") -> AddResult:
+    def commit(self, operation: str = "add", request: str | None = None) -> AddResult:
         """Move generated ids past those of other writers, resolve conflicts again, and commit."""
         self.segments.flush()
         skipped, embedded = self.conflicts.skipped, self.encoder.embedded if self.encoder else 0
@@ -263,6 +269,8 @@ class AddTransaction:
         # What the add replaces is known under the lock only, and may be in the segments to merge.
         merge = None if self.conflicts.replaces else SmallMerge(self.store.snapshot(), staging)
         with self.store.locked() as latest:
+            if (done := done_before(latest.manifest, request)) is not None:
+                return done  # the same add was sent twice, and the other one was faster
             self._check_unchanged(latest.manifest)
             if latest.manifest.version != self.base.manifest.version:
                 require_exact(latest, self.checker.schema())
@@ -273,21 +281,23 @@ class AddTransaction:
             segments, replaced = self.conflicts.delete_replaced(latest)
             version = self._next_version(latest.manifest, segments, operation)
             version = (merge or SmallMerge(latest, staging, version)).apply(version)
+            result = AddResult(
+                self.segments.documents - replaced,
+                replaced,
+                self.conflicts.skipped,
+                embedded,
+                version.version,
+                self.bad_rows.reading.report(),
+                self._same(),
+            )
+            if request is not None:
+                settings = remembering(version.settings, request, result)
+                version = manifest_replace(version, settings=settings)
             check_time()
             self.store.commit(staging, version)
         if self.encoder is not None:
             self.encoder.clear_cache()
-        added = self.segments.documents - replaced
-        report = self.bad_rows.reading.report()
-        return AddResult(
-            added,
-            replaced,
-            self.conflicts.skipped,
-            embedded,
-            version.version,
-            report,
-            self._same(),
-        )
+        return result
 
     def _same(self) -> int:
         """How many documents were left out since they are the same as before."""

@@ -34,6 +34,7 @@ from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging, delete_rows
 from vecsearch.storage.store import Store
+from vecsearch.storage.text_files import text_columns
 from vecsearch.storage.widening import is_widening
 from vecsearch.types import VECTOR, DeleteResult, Id, UpdateResult
 
@@ -339,6 +340,16 @@ def changeable(manifest: Manifest, name: str) -> pa.Field:
     )
 
 
+def _require_not_searched(manifest: Manifest, name: str) -> None:
+    """Raises InvalidInputError for a column that is searched by words."""
+    if name in text_columns(manifest):
+        raise InvalidInputError(
+            f"column {name!r} is searched by words",
+            hint="call build_text_index with other columns first",
+            command_hint="run `vecsearch build-text` with other columns first",
+        )
+
+
 def new_value(field: pa.Field, value: Any, *, fixed: bool = False) -> tuple[pa.Array, pa.Field]:
     """A value as its column stores it, and the column, which may become wider for it.
 
@@ -461,6 +472,7 @@ def drop_column(store: Store, name: str) -> int:
     with store.locked() as latest, store.staging() as staging:
         manifest = latest.manifest
         changeable(manifest, name)
+        _require_not_searched(manifest, name)
         schema = manifest.schema.remove(manifest.schema.get_field_index(name))
         gone = pa.record_batch({name: pa.nulls(1)})
         segments, renamed = list(manifest.segments), {}
@@ -495,6 +507,7 @@ def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
         if wanted == field.type:
             return manifest.version
         if is_json(wanted):
+            _require_not_searched(manifest, name)
             version = _as_json(latest, at, schema, staging)
             store.commit(staging, version)
             return version.version

@@ -31,11 +31,11 @@ class Part:
     """A hit in one of the lists that an answer was made of, in `Explanation.parts`.
 
     Attributes:
-        rank: Its rank by that list's scores, from 1.
+        rank: Its rank by that list's scores, from 1; None if it is not among the first ones.
         score: Its score there.
     """
 
-    rank: int
+    rank: int | None
     score: float
 
 
@@ -86,6 +86,7 @@ class Explanation:
         because: The examples of a recommendation, those that speak most for the hit first.
         shared: Ids of documents that are among the 20 nearest of both the query and the hit, where
             there is no text to explain.
+        matches: Of a search by words: where they are, column -> spans of characters.
         text: The text that was explained.
 
     Example:
@@ -107,12 +108,13 @@ class Explanation:
     words: tuple[Carrier, ...] = ()
     because: tuple[Reason, ...] = ()
     shared: tuple[Id, ...] = ()
+    matches: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     text: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         lines = [f"{self.id} is hit {self.rank}, score {self.score:.4f}"]
         lines += [
-            f"  {name}: rank {part.rank}, score {part.score:.4f}"
+            f"  {name}: rank {part.rank or 'beyond the first'}, score {part.score:.4f}"
             for name, part in self.parts.items()
         ]
         for reason in self.because[:SHOWN]:
@@ -124,6 +126,10 @@ class Explanation:
             lines.append(f"  words: {listed}")
         if self.shared:
             lines.append(f"  neighbors in common: {', '.join(map(str, self.shared[:SHOWN]))}")
+        found = {column: spans for column, spans in self.matches.items() if spans}
+        if found:
+            counts = ", ".join(f"{len(spans)} in {column}" for column, spans in found.items())
+            lines.append(f"  words of the query: {counts}")
         if self.filter is not None:
             lines.append(f"  filter: {self.filter}")
         lines.append(f"  {self.plan}")
@@ -158,7 +164,8 @@ def explained(
     snapshot: Snapshot,
     position: int,
     hit: tuple[Id, int, float],
-    part: Part,
+    parts: Mapping[str, Part],
+    matches: Mapping[str, Sequence[tuple[int, int]]],
     plan: Plan,
     filter_text: str | None,
     question: Question,
@@ -171,7 +178,8 @@ def explained(
         snapshot: What was searched.
         position: The hit's row.
         hit: Its id, rank and score.
-        part: Its place in the list of vectors.
+        parts: Its places in the lists that were searched.
+        matches: Where the words of the query are.
         plan: How the search ran.
         filter_text: The filter, or None.
         question: What was searched for.
@@ -193,13 +201,14 @@ def explained(
         shared = _shared(searcher, position, np.asarray(query, np.float32), examples)
     return Explanation(
         *hit,
-        {"vector": part},
+        parts,
         str(plan),
         filter_text,
         sentences,
         words,
         because,
         shared,
+        matches,
         "\n\n".join(passage.text for passage in passages),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
-LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0}  # older pickles lack these
+# What older pickles lack.
+LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0, "parts": None, "words": None}
 EXPLAINED = ("examples", "filter")
 SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 
@@ -94,6 +95,29 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
                 hint="to_arrow() gives them",
             ) from error
     return pandas.DataFrame(data)
+
+
+class ListPlace(NamedTuple):
+    """The rank and the score of a hit in one of the lists of a hybrid search.
+
+    Attributes:
+        rank: From 1; None if the hit is not among the first ones of the list.
+        score: Its score there.
+    """
+
+    rank: int | None
+    score: float
+
+
+class FoundWords(Protocol):
+    """The words of a question, to be found in texts."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that were searched."""
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where a text has one of the words: spans of characters, in order."""
 
 
 def polars_frame_of(table: pa.Table) -> pl.DataFrame:
@@ -155,6 +179,33 @@ class Hit:
     def rank(self) -> int:
         """1 for the best hit; on later pages, counted from the first hit of the first page."""
         return self._hits.ranks[self._at]
+
+    @property
+    def parts(self) -> Mapping[str, ListPlace]:
+        """Of a hybrid search: the hit's rank and score by "vector" and by "text".
+
+        The rank is None for a hit that is not among the first ones of the list. Empty for other
+        searches.
+        """
+        return {} if self._hits.parts is None else self._hits.parts[self._at]
+
+    def matches(self) -> dict[str, list[tuple[int, int]]]:
+        """Where the words of a search by words are: for each text column spans of characters.
+
+        Spans are in the text that `hit[column]` gives. Empty for a search by vectors.
+
+        Example:
+            >>> c = vs.create("notes.vs", embedder="toy:64")
+            >>> _ = c.add(["a large ship"])
+            >>> c.search("ships", mode="text")[0].matches()
+            {'text': [(8, 12)]}
+        """
+        words = self._hits.words
+        if words is None:
+            return {}
+        texts = {name: self[name] for name in words.columns}
+        found = {name: words.places(text) for name, text in texts.items() if text}
+        return {name: places for name, places in found.items() if places}
 
     @property
     def span(self) -> Span | None:
@@ -266,12 +317,17 @@ class Hit:
             (1, 1, 'exact search over 1 row: there is no index')
         """
         hits, at = self._hits, self._at
-        rank = 1 + int((hits.scores > hits.scores[at]).sum()) + hits.before
+        parts = {name: Part(*place) for name, place in self.parts.items()}
+        if not parts:
+            rank = 1 + int((hits.scores > hits.scores[at]).sum()) + hits.before
+            by_words = hits.words is not None and hits.question.vector is None
+            parts = {"text" if by_words else "vector": Part(rank, self.score)}
         return explained(
             hits.snapshot,
             int(hits.positions[at]),
             (self.id, self.rank, self.score),
-            Part(rank, self.score),
+            parts,
+            self.matches(),
             hits.plan,
             hits.filter,
             hits.question,
@@ -323,6 +379,8 @@ class Hits(Sequence[Hit]):
         ids: Ids of the documents, as Python int or str.
         scores: float32, shape (number of hits,), in descending order.
         plan: How the search ran, and why.
+        parts: Of a hybrid search: the rank and the score of each hit in both lists; else None.
+        words: Of a search by words: what finds its words in a text; else None.
         group_by: The column that the hits are grouped by, or None; see `groups`.
         before: How many hits the pages before this one have.
 
@@ -347,8 +405,12 @@ class Hits(Sequence[Hit]):
         *,
         group_by: str | None = None,
         before: int = 0,
+        parts: Sequence[Mapping[str, ListPlace]] | None = None,
+        words: FoundWords | None = None,
     ) -> None:
         self._snapshot = snapshot
+        self.parts = parts
+        self.words = words
         self.group_by = group_by
         self.before = before
         self.question = Question()  # what the search was for; `Collection` says it
@@ -649,6 +711,8 @@ class Hits(Sequence[Hit]):
         """Some of the hits, ranked from 1 or with the ranks that they have here."""
         chosen = np.array(places, np.int64)
         some = Hits(self._snapshot, self.positions[chosen], self.scores[chosen], self.plan)
+        some.parts = None if self.parts is None else [self.parts[place] for place in places]
+        some.words = self.words
         some.question, some.examples, some.filter = self.question, self.examples, self.filter
         if self._pickled is not None:
             some._pickled = self._pickled | {"rows": self._pickled["rows"].take(pa.array(chosen))}
@@ -694,6 +758,8 @@ class Hits(Sequence[Hit]):
             "question",
             "_ranks",
             *EXPLAINED,
+            "parts",
+            "words",
         )
         return state | {name: getattr(self, name) for name in own}
 

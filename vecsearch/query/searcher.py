@@ -30,6 +30,7 @@ from vecsearch.query.paths import (
 from vecsearch.query.plan import Stats, exact_plan, plan, scan_plan
 from vecsearch.query.selection import Selector
 from vecsearch.query.selection_state import SelectionStates
+from vecsearch.query.text.search import TextSearcher
 from vecsearch.query.union import IndexUnion, PartOfRows
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -63,6 +64,11 @@ class Searcher:
         index = self.attached.index
         fits = self._numba and self.scorer.float32 and index is not None
         return "numba" if fits and index is not None and index.graph_search else "faiss"
+
+    @lazy
+    def words(self) -> TextSearcher:
+        """What searches by words. Raises QueryError if the collection has no text index."""
+        return TextSearcher(self.snapshot)
 
     @lazy
     def paths(self) -> dict[str, AccessPath]:

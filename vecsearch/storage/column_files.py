@@ -8,7 +8,7 @@ as after `drop_column`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +16,36 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.errors import CorruptedError
+from vecsearch.storage.disk import FileRef
 from vecsearch.storage.manifest import ColumnsEntry, SegmentEntry
 from vecsearch.storage.segment import Segment
 from vecsearch.types import Id
 
 
-def open_segment(root: Path, entry: SegmentEntry, first: Segment | None = None) -> Segment:
+def open_segment(
+    root: Path,
+    entry: SegmentEntry,
+    first: Segment | None = None,
+    place: Callable[[FileRef], tuple[Path, FileRef]] | None = None,
+) -> Segment:
     """Open a segment with its column files.
 
     Args:
         root: The collection.
         entry: The segment in the manifest.
         first: Its first file, if it is open already.
+        place: Where a file is now, if some are not below `root` yet: a folder, and what describes
+            the file in it.
 
     Raises:
         CorruptedError: A file is damaged, or is not what the manifest says.
     """
-    first = first or Segment(root, entry.file, entry.rows)
+    place = place or (lambda ref: (root, ref))
+    first = first or Segment(*place(entry.file), entry.rows)
     if not entry.columns:
         return first
-    return ComposedSegment(first, [_open_columns(root, part, first) for part in entry.columns])
+    parts = [_open_columns(*place(part.file), part.names, first) for part in entry.columns]
+    return ComposedSegment(first, parts)
 
 
 def still_read(columns: Sequence[ColumnsEntry]) -> tuple[ColumnsEntry, ...]:
@@ -49,9 +59,9 @@ def still_read(columns: Sequence[ColumnsEntry]) -> tuple[ColumnsEntry, ...]:
     return tuple(reversed(kept))
 
 
-def _open_columns(root: Path, part: ColumnsEntry, first: Segment) -> Segment:
-    stored = Segment(root, part.file, None)
-    if tuple(stored.schema.names) != part.names:
+def _open_columns(root: Path, ref: FileRef, names: Sequence[str], first: Segment) -> Segment:
+    stored = Segment(root, ref, None)
+    if tuple(stored.schema.names) != tuple(names):
         raise CorruptedError(
             f"{stored.file.path}: its columns are not those the manifest names: "
             "see `vecsearch check`"

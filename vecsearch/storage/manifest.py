@@ -49,6 +49,8 @@ class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tombstones: The file that lists the deleted rows; None if there are none.
         columns: Files of columns, oldest first. They take the place of columns in `file` and in
             earlier ones.
+        text: The postings of its texts; None without full text, or if they are to be made of the
+            texts.
     """
 
     file: FileRef
@@ -58,6 +60,7 @@ class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deleted: Count = 0
     tombstones: FileRef | None = None
     columns: tuple[ColumnsEntry, ...] = ()
+    text: FileRef | None = None
 
     @property
     def name(self) -> str:
@@ -120,12 +123,27 @@ class EmbedderEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     full_dim: Count = 0
 
 
+class FullTextEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a collection is searched by words.
+
+    Attributes:
+        analyzer: The full description of what makes terms of texts.
+        columns: The columns searched; None for those that are embedded.
+        fusion: How the two lists of a hybrid search become one; None for the default.
+    """
+
+    analyzer: Mapping[str, Any]
+    columns: tuple[str, ...] | None = None
+    fusion: Mapping[str, Any] | None = None
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One version of a collection.
 
     `schema` is the Arrow schema of its segments; its first column holds the ids. `text_column` is
     the column that is embedded, `lead_columns` those that are embedded before it. `identity` is the
-    same in all versions and copies of a collection; it is "" in formats 1 and 2.
+    same in all versions and copies of a collection; it is "" in formats 1 and 2. `full_text` is
+    None in a collection that is not searched by words.
     """
 
     version: Count
@@ -147,6 +165,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: Mapping[str, Any] = {}
     identity: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     lead_columns: tuple[str, ...] = ()
+    full_text: FullTextEntry | None = None
 
     @property
     def id_column(self) -> str:
@@ -210,6 +229,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for file_number, part in enumerate(segment.columns):
                 yield f"segments[{number}].columns[{file_number}].file", part.file
             yield f"segments[{number}].ids", segment.ids
+            if segment.text is not None:
+                yield f"segments[{number}].text", segment.text
             if segment.tombstones is not None:
                 yield f"segments[{number}].tombstones", segment.tombstones
         for number, index in enumerate(self.indexes):

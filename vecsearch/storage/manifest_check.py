@@ -46,6 +46,15 @@ def require_consistent(manifest: Manifest) -> None:
         type(sample) is int and 0 <= sample <= LARGEST_SAMPLE,
         f"settings.{SAMPLE_SETTING} is {sample!r:.80}",
     )
+    requests = manifest.settings.get("requests", {})
+    _require(
+        isinstance(requests, Mapping)
+        and all(
+            isinstance(each, list) and len(each) == 5 and all(type(n) is int for n in each)
+            for each in requests.values()
+        ),
+        f"settings.requests is {requests!r:.80}",
+    )
     for path, ref in manifest.located_files():
         _check_file(ref, path)
     _check_schema(manifest)
@@ -53,6 +62,7 @@ def require_consistent(manifest: Manifest) -> None:
         _check_segment(segment, manifest, f"segments[{number}]")
     for number, index in enumerate(manifest.indexes):
         _check_index(index, f"indexes[{number}]")
+    _check_full_text(manifest)
     models = (
         {ref.name.split("/")[1] for ref in manifest.embedder.files} if manifest.embedder else ()
     )
@@ -93,6 +103,29 @@ def _check_schema(manifest: Manifest) -> None:
         _require(name in schema.names, f"{where} is {name!r}, which is no column")
         allowed = TEXT_TYPES if len(texts) == 1 else TEXT_TYPES[:1]
         _require(schema.field(name).type in allowed, f"{where}: {name!r} does not hold texts")
+
+
+def _check_full_text(manifest: Manifest) -> None:
+    entry = manifest.full_text
+    if entry is None:
+        _require(
+            all(segment.text is None for segment in manifest.segments),
+            "segments have postings without full_text",
+        )
+        return
+    columns = manifest.text_columns if entry.columns is None else entry.columns
+    _require(bool(columns) and len(set(columns)) == len(columns), f"full_text.columns: {columns!r}")
+    for name in columns:
+        is_text = (
+            name in manifest.schema.names and manifest.schema.field(name).type == pa.large_string()
+        )
+        _require(is_text, f"full_text.columns: {name!r:.80} does not hold texts")
+    options = {**entry.analyzer, **(entry.fusion or {})}
+    for name, value in options.items():
+        _require(
+            isinstance(value, str | bool | int | float | type(None)),
+            f"full_text.{name} is {value!r:.80}",
+        )
 
 
 def _is_chunked(manifest: Manifest) -> bool:

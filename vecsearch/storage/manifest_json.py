@@ -50,6 +50,8 @@ def to_json(manifest: Manifest) -> str:
         del body["identity"]
     if not manifest.lead_columns:  # a field of collections with several columns of text
         del body["lead_columns"]
+    if manifest.full_text is None:
+        del body["full_text"]
     return sign(body)
 
 
@@ -124,8 +126,11 @@ def _plain(value: Any) -> Any:
         del plain[CALIBRATION_KEY if value.inline_calibration is None else "calibration"]
     elif isinstance(value, FileRef) and not value.sums:
         del plain["sums"]
-    elif isinstance(value, SegmentEntry) and not value.columns:  # of segments in several files
-        del plain["columns"]
+    elif isinstance(value, SegmentEntry):
+        if not value.columns:  # of segments in several files
+            del plain["columns"]
+        if value.text is None:
+            del plain["text"]
     return plain
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
 from vecsearch.storage.segment_file import placeholder
+from vecsearch.storage.segment_texts import merged_texts
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.types import VECTOR
@@ -110,7 +111,7 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
                 yield vectors[some if len(rows) == len(vectors) else rows[some]]
 
     batch = pa.RecordBatch.from_arrays(arrays, schema=manifest.schema)
-    return staging.write_segment(batch, pieces)
+    return staging.write_segment(batch, pieces, merged_texts(snapshot, run))
 
 
 def _live_rows(snapshot: Snapshot, number: int) -> npt.NDArray[np.int64]:

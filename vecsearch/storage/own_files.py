@@ -24,9 +24,8 @@ from vecsearch.storage.layout import (
 )
 
 FOLDERS = (MANIFESTS, SEGMENTS, INDEXES, MODELS, STAGING, QUERIES, DAMAGED)
-_FILE = (
-    r"[0-9a-f]{32}((\.ids|\.dead|\.labels|\.columns)?\.(arrow|faiss)|\.calibration\.json)(\.crc32)?"
-)
+_KIND = r"(\.ids|\.dead|\.labels|\.columns|\.text)?"
+_FILE = rf"[0-9a-f]{{32}}({_KIND}\.(arrow|faiss)|\.calibration\.json)(\.crc32)?"
 _VERSION = r"[0-9]{8,}\.json"
 _MODEL = r"[0-9a-f]{1,16}-[0-9a-f]{8}"
 _NAMES = {

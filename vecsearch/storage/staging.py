@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
 from vecsearch.storage import disk
-from vecsearch.storage.column_files import still_read
+from vecsearch.storage.column_files import open_segment, still_read
 from vecsearch.storage.derived import IDS
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
@@ -21,17 +21,27 @@ from vecsearch.storage.own_files import Removal
 from vecsearch.storage.schema import count_documents
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.segment_file import Pieces, write_batch
+from vecsearch.storage.segment_texts import SegmentTexts
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.tombstones import read_tombstones, tombstone_batch
+from vecsearch.text.postings import Postings
 from vecsearch.types import VECTOR
 
 
 class Staging:
     """Files written but not yet part of any version. Each already has its final name."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, latest: Manifest | None = None) -> None:
+        """Begin to write.
+
+        Args:
+            root: The collection.
+            folder: Where files are written, which this process has locked.
+            latest: The version to be changed; None for a new collection.
+        """
         self.root = root
         self.folder = folder
+        self._texts = SegmentTexts(latest)
         self._staged: dict[str, Path] = {}
         self._moved: list[Path] = []
 
@@ -59,15 +69,26 @@ class Staging:
             for item in files
         )
 
-    def write_segment(self, batch: pa.RecordBatch, pieces: Pieces | None = None) -> SegmentEntry:
-        """Write a segment and its ids; `pieces` as in `write_batch`.
+    def write_segment(
+        self,
+        batch: pa.RecordBatch,
+        pieces: Pieces | None = None,
+        postings: Callable[[], Postings] | None = None,
+    ) -> SegmentEntry:
+        """Write a segment, its ids and its postings.
+
+        Args:
+            batch: The rows.
+            pieces: As in `write_batch`.
+            postings: Makes the postings of their texts, if that is less work than reading these.
 
         Raises StorageError at once if they will not fit.
         """
         disk.require_space(self.folder, batch.nbytes)
         file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch, pieces))
         documents = count_documents(batch)
-        entry = SegmentEntry(file, IDS.write(batch, self), batch.num_rows, documents)
+        text = self._texts.write(file.name, batch, self, postings)
+        entry = SegmentEntry(file, IDS.write(batch, self), batch.num_rows, documents, text=text)
         written = self.open_segment(entry)  # what a reader will check, before it is published
         written.select([name for name in written.schema.names if name != VECTOR])
         return entry
@@ -87,7 +108,8 @@ class Staging:
         path = self._staged[file.name]
         Segment(path.parent, replace(file, name=path.name), batch.num_rows).whole()
         part = ColumnsEntry(file, tuple(batch.schema.names))
-        return replace(entry, columns=still_read((*entry.columns, part)))
+        text = None if self._texts.reads(part.names) else entry.text
+        return replace(entry, columns=still_read((*entry.columns, part)), text=text)
 
     def write_rows(self, place: str, suffix: str, rows: npt.NDArray[np.integer]) -> FileRef:
         """Write a file of row numbers (labels: int64)."""
@@ -103,6 +125,26 @@ class Staging:
     def path_of(self, ref: FileRef) -> Path:
         """Where a staged file is now."""
         return self._staged[ref.name]
+
+    def place_of(self, ref: FileRef) -> tuple[Path, FileRef]:
+        """The folder where a file is now, and what describes it there."""
+        staged = self._staged.get(ref.name)
+        if staged is None:
+            return self.root, ref
+        return staged.parent, replace(ref, name=staged.name)
+
+    def with_texts(self, version: Manifest) -> Manifest:
+        """A version that is about to be committed, with the postings it is to have.
+
+        Those of columns that were updated are written now, and those of segments that were written
+        while another writer changed the analyzer.
+        """
+        new = {entry.name for entry in version.segments if entry.name in self._staged}
+        return self._texts.complete(version, new, self)
+
+    def open_now(self, entry: SegmentEntry) -> Segment:
+        """Open a segment some of whose files may be in staging."""
+        return open_segment(self.root, entry, place=self.place_of)
 
     def add_tombstones(
         self, entry: SegmentEntry, segment: Segment, rows: Positions
@@ -124,10 +166,7 @@ class Staging:
         ref = entry.tombstones
         if ref is None:
             return np.empty(0, np.int64)
-        staged = self._staged.get(ref.name)
-        if staged is None:
-            return read_tombstones(self.root, ref, entry)
-        return read_tombstones(staged.parent, replace(ref, name=staged.name), entry)
+        return read_tombstones(*self.place_of(ref), entry)
 
     def publish(self, version: Manifest) -> set[str]:
         """Move what this version names to its final places; the folders that changed."""

@@ -28,7 +28,12 @@ from pathlib import Path
 from vecsearch.common.arguments import check_seconds
 from vecsearch.common.deadline import check_time, seconds_left
 from vecsearch.common.fork import Lock
-from vecsearch.errors import ConflictError, CorruptedError, LockTimeoutError
+from vecsearch.errors import (
+    CollectionNotFoundError,
+    ConflictError,
+    CorruptedError,
+    LockTimeoutError,
+)
 from vecsearch.storage import disk, garbage, locks, log
 from vecsearch.storage.calibration_file import put_calibrations_apart
 from vecsearch.storage.layout import INDEXES, SEGMENTS, STAGING
@@ -107,11 +112,20 @@ class Store:
         garbage.remove_dead_work(self.root, removal)
         folder, lock = self._new_staging_folder()
         try:
-            yield Staging(self.root, folder)
+            yield Staging(self.root, folder, self._latest_manifest())
         finally:
             with lock:
                 removal.remove(folder)
             self._warn_of(removal)
+
+    def _latest_manifest(self) -> Manifest | None:
+        """The latest version that can be read; None in a folder without one."""
+        opened = self._opened()
+        if opened is not None and opened.is_latest():
+            return opened.manifest
+        with contextlib.suppress(CorruptedError, CollectionNotFoundError):
+            return log.load(self.root)
+        return None
 
     def _new_staging_folder(self) -> tuple[Path, FileLock]:
         """A new folder with its lock; garbage collection may remove one that is not locked yet."""
@@ -160,6 +174,7 @@ class Store:
         self.files.folder.check(version)
         if staging is not None:
             version = put_calibrations_apart(version, staging.write)
+            version = staging.with_texts(version)
         try:
             changed = staging.publish(version) if staging is not None else set()
             log.commit(self.root, version, changed)

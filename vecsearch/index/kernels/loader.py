@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from vecsearch.common.fork import Lock
-from vecsearch.index.kernels import numpy_hnsw
+from vecsearch.index.kernels import numpy_bm25, numpy_hnsw
 
 AFTER_QUERIES = 50  # index queries in this process, then the compiled kernels are loaded
 LARGE_BATCH = 200  # queries; answering so many in numpy takes longer than loading
@@ -35,10 +35,22 @@ Kernel = Literal["numba", "faiss"]
 
 
 class Loader:
-    """Loads the compiled kernels, at most once in a process. Thread-safe."""
+    """Loads compiled kernels, at most once in a process. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        name: The module of compiled kernels.
+        before: The same in numpy, which serves until they are loaded.
+        instead: What happens without them, for a warning.
+    """
+
+    def __init__(
+        self,
+        name: str = "numba_hnsw",
+        before: ModuleType = numpy_hnsw,
+        instead: str = "FAISS searches",
+    ) -> None:
         self.module: ModuleType | None = None
+        self._name, self._before, self._instead = name, before, instead
         self._failed = False
         self._queries = 0
         self._loading = False
@@ -64,7 +76,7 @@ class Loader:
         before, self._queries = self._queries, self._queries + queries
         if before <= AFTER_QUERIES < self._queries:
             threading.Thread(target=self.load, name="vecsearch-kernels", daemon=True).start()
-        return numpy_hnsw
+        return self._before
 
     def load(self) -> ModuleType | None:
         """Load the compiled kernels now; None if numba is not available or fails."""
@@ -75,12 +87,13 @@ class Loader:
                 os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
                 self._loading = True
                 try:
-                    self.module = compiled_module("numba_hnsw")
+                    self.module = compiled_module(self._name)
                 except Exception as error:  # whatever a broken compiler raises
                     self._failed = True
                     logging.getLogger("vecsearch").warning(
-                        "numba cannot compile the search kernels, so FAISS searches, which is "
-                        "slower: %s: %s. Reinstall numba, or set %s=0 to silence this warning",
+                        "numba cannot compile the search kernels, so %s, which is slower: %s: %s. "
+                        "Reinstall numba, or set %s=0 to silence this warning",
+                        self._instead,
                         type(error).__name__,
                         error,
                         SWITCH,
@@ -102,11 +115,12 @@ class Loader:
 
 
 LOADER = Loader()
+TEXT_LOADER = Loader("numba_bm25", numpy_bm25, "numpy searches by words")
 _importing = Lock()
 
 
 def compiled_module(name: str) -> ModuleType:
-    """A module of compiled kernels, `numba_hnsw` or `numba_links`. Raises what numba raises."""
+    """A module of compiled kernels, such as `numba_hnsw`. Raises what numba raises."""
     import numba
 
     with _importing, _cache_folder(numba.config):

@@ -40,6 +40,7 @@ from vecsearch.index.kernels.arguments import (
     Request,
     Scratch,
 )
+from vecsearch.index.kernels.compiled import EXACT, OPTIONS, array_type, entry_point
 from vecsearch.index.kernels.intrinsics import (
     BLOCK,
     insert_into_chunk,
@@ -63,20 +64,6 @@ FORGOTTEN = np.int64(-1)  # in place of how many nodes are spared: they were too
 VISITED = np.int64(1)
 
 inline = numba.njit(nogil=True, boundscheck=False, fastmath=True)
-OPTIONS = {"nogil": True, "boundscheck": False, "fastmath": True, "cache": True}
-EXACT = OPTIONS | {"fastmath": False}  # where numbers may be infinite
-
-
-def array_type(kind: Any, dimensions: int = 1, *, readonly: bool = False) -> Any:
-    return types.Array(kind, dimensions, "C", readonly=readonly)
-
-
-def entry_point(function: Any) -> Any:
-    """The compiled function, without numba's check of argument types."""
-    (compiled,) = function.overloads.values()
-    return compiled.entry_point
-
-
 FLOATS, FLOAT_ROWS = array_type(types.float32), array_type(types.float32, 2)
 INT32, INT64, SHORTS, DOUBLES = (
     array_type(kind) for kind in (types.int32, types.int64, types.int16, types.float64)

@@ -17,17 +17,15 @@ import numpy as np
 from numba import types
 
 from vecsearch.index.kernels.arguments import CHUNK
+from vecsearch.index.kernels.compiled import OPTIONS, array_type, entry_point
 from vecsearch.index.kernels.intrinsics import BLOCK, prefetch_row, squared_distance
 from vecsearch.index.kernels.numba_hnsw import (
     BYTE_ROWS,
     GRAPH,
     INT32,
     INT64,
-    OPTIONS,
     SCRATCH,
-    array_type,
     clear,
-    entry_point,
     inline,
     insert,
     key_of,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -233,6 +234,18 @@ def change_case(value: Operand, to: str) -> Operand:
         return Literal(changed, f"'{shorten(changed)}'")
     inner = _text_value(value, f"{to}()")
     return _with_kernel(kernel, inner, to, 20)
+
+
+def normalize(value: Operand) -> Operand:
+    """nfkc() of a text column or a text: full-width letters and digits become usual ones."""
+
+    def kernel(values: Any) -> Any:
+        return pc.utf8_normalize(values, form="NFKC")
+
+    if isinstance(value, Literal) and isinstance(value.value, str):
+        changed = unicodedata.normalize("NFKC", value.value)
+        return Literal(changed, f"'{shorten(changed)}'")
+    return _with_kernel(kernel, _text_value(value, "nfkc()"), "nfkc", 50)
 
 
 def _with_kernel(

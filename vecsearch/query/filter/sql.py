@@ -32,6 +32,7 @@ from vecsearch.query.filter.functions import (
     change_case,
     is_nan,
     like,
+    normalize,
 )
 from vecsearch.query.filter.json_paths import (
     as_boolean,
@@ -263,6 +264,16 @@ class _Compiler:
         value, needle = self.operand(node.this, depth), self.operand(node.args["expression"], depth)
         return list_contains(value, self._constant(needle, value))
 
+    def unknown_to_sqlglot(self, node: exp.Expression, depth: int) -> Operand:
+        """A function that sqlglot does not know: nfkc(text), or one of lists."""
+        if node.name.lower() != "nfkc":
+            return self.contains_several(node, depth)
+        if len(node.expressions) != 1:
+            raise self.refused(node)
+        operand = self.operand(node.expressions[0], depth)
+        is_null_literal = isinstance(operand, Literal) and operand.value is None
+        return operand if is_null_literal else normalize(as_text(operand))
+
     def contains_several(self, node: exp.Expression, depth: int) -> Value:
         """array_has_any and array_has_all, of a list column and an ['array', 'of', 'constants']."""
         name = node.name.lower() if isinstance(node, exp.Anonymous) else ""
@@ -436,5 +447,5 @@ _HANDLERS: dict[type[exp.Expression], tuple[_Handler, tuple[str, ...]]] = {
     exp.ArrayContains: (_Compiler.contains, _BINARY),
     exp.ArrayOverlaps: (_Compiler.contains_several, _BINARY),
     exp.ArrayContainsAll: (_Compiler.contains_several, _BINARY),
-    exp.Anonymous: (_Compiler.contains_several, ("this", "expressions")),
+    exp.Anonymous: (_Compiler.unknown_to_sqlglot, ("this", "expressions")),
 }

@@ -33,7 +33,7 @@ MAX_SYNTAX = 250_000
 # Nested parentheses and brackets; sqlglot uses about 20 of Python's 1,000 stack frames for each.
 MAX_NESTING = 32
 FUNCTIONS = {
-    *("lower", "upper", "length", "len", "abs", "isnan", "array_length"),
+    *("lower", "upper", "nfkc", "length", "len", "abs", "isnan", "array_length"),
     *("array_contains", "array_has", "list_contains", "list_has"),
     *("array_has_any", "list_has_any", "array_has_all", "list_has_all"),
 }
@@ -47,8 +47,8 @@ DATE_WORDS = {
 }
 ALLOWED = (
     "Allowed are = != < <= > >=, AND, OR, NOT, IN, BETWEEN, LIKE, ILIKE, IS NULL, IS TRUE, "
-    "IS FALSE, + - * / %, array_contains, array_has_any, array_has_all, lower, upper, length, abs, "
-    "isnan, DATE '...' and TIMESTAMP '...'"
+    "IS FALSE, + - * / %, array_contains, array_has_any, array_has_all, lower, upper, nfkc, "
+    "length, abs, isnan, DATE '...' and TIMESTAMP '...'"
 )
 FLATTER = (
     "a chain such as a = 1 OR a = 2 OR a = 3 needs no parentheses, and a IN (1, 2, 3) is shorter"

@@ -1,0 +1,251 @@
+"""The page in a real browser: every control, hostile documents, the keyboard, both languages."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vecsearch as vs
+from vecsearch.server.app import ServerLimits, create_app
+from vecsearch.server.keys import Keys
+
+pytestmark = pytest.mark.slow
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+uvicorn = pytest.importorskip("uvicorn")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("chromium is not installed", allow_module_level=True)
+
+KEY = "reader-0123456789"
+HOSTILE = '<img src=x onerror="window.ran=1"><script>window.ran=2</script>'
+DOCUMENTS = [
+    {"id": "wifi", "text": "We met. The wifi password is on the door. Bring cake.", "year": 2024},
+    {"id": "boat", "text": "A small boat is in the harbor.", "year": 1999},
+    {"id": "ship", "text": "A large ship is in the harbor.", "year": 1999},
+    {"id": "猫", "text": "猫喜欢在夜里抓老鼠。白天它们睡觉。", "year": 2021},
+    {"id": "rtl", "text": "مرحبا بالعالم. שלום עולם.", "year": 2021},
+    {"id": HOSTILE, "text": f"{HOSTILE} zeppelin 🎉", "year": 2020, "kind": HOSTILE},
+    {"id": "long", "text": "xyzzy " + "word " * 2_000, "year": 2020, "kind": 'it\'s "long"'},
+]
+
+
+class Served:
+    """A server in a thread."""
+
+    def __init__(self, folders: list[Path], keys: Keys | None = None) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        limits = ServerLimits(measure_seconds=3600)
+        app = create_app(folders, keys=keys, hosts=["127.0.0.1"], limits=limits)
+        self.address = f"http://127.0.0.1:{port}/"
+        self._server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("page")
+    vs.create(root / "notes.vs", embedder="toy:64", chunker=None).add(DOCUMENTS)
+    vs.create(root / "empty.vs", embedder="toy:64")
+    return [root / "notes.vs", root / "empty.vs"]
+
+
+@pytest.fixture(scope="module")
+def served(folders: list[Path]) -> Iterator[Served]:
+    server = Served(folders)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, served: Served) -> Iterator[Any]:
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("dialog", lambda dialog: (faults.append("a dialog"), dialog.dismiss()))
+    page.goto(served.address)
+    page.locator("#facets h2").first.wait_for()
+    yield page
+    assert page.evaluate("() => window.ran ?? null") is None
+    context.close()
+    assert not faults
+
+
+def ask(page: Any, question: str) -> None:
+    page.fill("#question", question)
+    page.press("#question", "Enter")
+    page.locator("#status", has_text="hits").wait_for()
+
+
+def first(page: Any) -> str:
+    return str(page.locator("article h2").first.inner_text())
+
+
+def test_a_question_is_answered_with_marks(page: Any) -> None:
+    ask(page, "wifi password")
+    assert "wifi" in first(page)
+    assert page.locator("article mark").first.inner_text().startswith("The ")
+    assert page.locator("article").first.locator("b").all_inner_texts() == ["wifi", "password"]
+    assert "7 hits" in page.inner_text("#status")
+    page.fill("#count", "2")
+    ask(page, "boat harbor")
+    assert page.locator("article").count() == 2
+    page.fill("#question", " ")
+    page.click("#go")
+    assert "Type what you look for" in page.inner_text("#status")
+
+
+def test_filters_facets_and_their_errors(page: Any) -> None:
+    page.fill("#filter", "yeer = 1")
+    page.fill("#question", "boat")
+    page.click("#go")
+    page.locator("#status.bad", has_text="did you mean 'year'").wait_for()
+    page.fill("#filter", "")
+    page.get_by_role("button", name="year (integer)").click()
+    assert page.input_value("#filter") == "year >= 0"
+    page.fill("#filter", "")
+    page.get_by_role("button", name="1999", exact=True).click()
+    page.locator("#status", has_text="2 hits").wait_for()
+    assert page.input_value("#filter") == "year = 1999"
+    page.fill("#filter", "")
+    ask(page, "boat")
+    page.get_by_role("button", name='it\'s "long"', exact=True).click()
+    page.locator("#status", has_text="1 hits").wait_for()
+    assert page.input_value("#filter") == "kind = 'it''s \"long\"'"
+
+
+def test_nothing_in_a_document_runs(page: Any) -> None:
+    ask(page, "zeppelin 🎉")
+    assert HOSTILE in first(page)
+    assert page.locator("article script").count() == page.locator("article img").count() == 0
+    assert HOSTILE in page.locator("article .text").first.inner_text()
+    page.get_by_role("button", name=HOSTILE).click()
+    page.locator("#status", has_text="1 hits").wait_for()
+    ask(page, "xyzzy")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_long_questions_and_other_scripts(page: Any) -> None:
+    ask(page, "boat " * 2_000)
+    assert page.locator("article").count() == 7
+    ask(page, "夜里抓老鼠")
+    assert "猫" in first(page)
+    assert "抓老鼠" in page.locator("article mark").first.inner_text()
+    ask(page, "שלום עולם")
+    assert "rtl" in first(page)
+    direction = "() => getComputedStyle(document.querySelector('article .text')).direction"
+    assert page.evaluate(direction) == "rtl"
+
+
+def test_more_like_this_and_why(page: Any) -> None:
+    ask(page, "small boat")
+    card = page.locator("article").first
+    why = card.get_by_role("button", name="Why?")
+    assert why.get_attribute("aria-expanded") == "false"
+    why.click()
+    assert "Words in common: small, boat" in card.locator(".why").inner_text()
+    card.get_by_role("button", name="Close").click()
+    assert not card.locator(".why").is_visible()
+    card.get_by_role("button", name="More like this").click()
+    page.locator("#status", has_text="Like boat").wait_for()
+    assert "ship" in first(page)
+
+
+def test_facts_map_and_other_collections(page: Any) -> None:
+    page.click("#facts summary")
+    facts = page.inner_text("#facts-list")
+    assert "toy:64" in facts and "95.0 %" in facts and "Recall that the index promises" in facts
+    assert page.locator("#versions tr").count() == 2
+    ask(page, "boat")
+    page.click("#map-box summary")
+    page.locator("#map-point", has_text="7 points").wait_for()
+    page.click("#map", position={"x": 20, "y": 20})
+    page.locator("#status", has_text="Like ").wait_for()
+    page.select_option("#collection", "empty")
+    page.fill("#question", "boat")
+    page.click("#go")
+    page.locator("#status", has_text="Nothing found").wait_for()
+
+
+def test_languages_and_themes_stay(page: Any) -> None:
+    light = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    page.select_option("#theme", "dark")
+    page.select_option("#language", "zh")
+    assert page.inner_text("#go") == "搜索"
+    page.reload()
+    page.locator("#facets h2").first.wait_for()
+    assert page.inner_text("#go") == "搜索"
+    assert page.evaluate("() => document.documentElement.lang") == "zh"
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") != light
+
+
+def test_all_is_reached_by_keyboard_and_has_a_name(page: Any) -> None:
+    ask(page, "boat")
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll("input, select, button, canvas, a")].filter((e) =>
+            !(e.labels?.[0]?.textContent.trim() || e.textContent.trim() ||
+              e.getAttribute("aria-label"))).map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
+    page.focus("#question")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("() => document.activeElement.textContent || ''"))
+    assert any("More like this" in text for text in reached)
+    assert any("Map" in text for text in reached)
+    faint = page.evaluate(
+        """() => {
+          const light = (color) => {
+            const parts = color.match(/[0-9.]+/g).slice(0, 3).map((v) => {
+              v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+            return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]; };
+          const paper = light(getComputedStyle(document.body).backgroundColor);
+          return [...document.querySelectorAll(".small, .fields, article button, article p")]
+            .filter((e) => { const ink = light(getComputedStyle(e).color);
+              const [a, b] = ink > paper ? [ink, paper] : [paper, ink];
+              return (a + 0.05) / (b + 0.05) < 4.5; }).length; }"""
+    )
+    assert faint == 0
+
+
+def test_the_page_asks_for_the_key(browser: Any, folders: list[Path]) -> None:
+    server = Served(folders, Keys((KEY,), ()))
+    try:
+        page = browser.new_context(locale="en-US").new_page()
+        page.goto(server.address)
+        page.locator("#key").wait_for()
+        page.fill("#key-value", "wrong-0123456789")
+        page.press("#key-value", "Enter")
+        page.locator("#status.bad", has_text="send a key").wait_for()
+        page.fill("#key-value", KEY)
+        page.press("#key-value", "Enter")
+        page.locator("#facets h2").first.wait_for()
+        assert not page.locator("#key").is_visible() and KEY not in page.url
+    finally:
+        server.stop()

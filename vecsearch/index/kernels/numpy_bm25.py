@@ -1,0 +1,82 @@
+"""Scores of documents by their words, in numpy: the numbers of `numba_bm25.py`, bit by bit.
+
+A group is what a word of a question stands for: one list of postings, or several that count as one
+(the columns of a document, the words that begin alike). With `x` the sum over a group's lists of
+`weight * count / (1 - b + b * length / mean length)`, a row scores the sum over groups of
+`idf * x / (k1 + x)`. That is BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework:
+BM25 and Beyond", 2009) for one list, and BM25F for several columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Mask
+
+Doubles = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
+
+
+def best_rows(
+    lists: Numbers,
+    weights: Doubles,
+    groups: Numbers,
+    factors: Doubles,
+    bounds: Doubles,
+    rows: npt.NDArray[np.uint32],
+    counts: npt.NDArray[np.uint16],
+    norms: Doubles,
+    k1: float,
+    mask: Mask,
+    early: int,
+    scores: Doubles,
+    sums: Doubles,
+    found: Numbers,
+    found_scores: Doubles,
+) -> int:
+    """The best rows of a segment: how many there are, at most as many as `found` has places for.
+
+    Args:
+        lists: int64 (lists, 3): where a list begins in `rows`, where it ends, and its field.
+        weights: Of each list.
+        groups: Where each group begins among the lists, and the number of lists.
+        factors: What each group counts: its idf, times what the question gives it.
+        bounds: The most that each group can add to a score; not needed here.
+        rows: The rows of all lists, ascending in each.
+        counts: How often a row has the term.
+        norms: float64 (fields, rows): `1 / (1 - b + b * length / mean length)`.
+        k1: How soon a count saturates.
+        mask: Which rows may be found; empty for all.
+        early: Whether to leave out other rows before they are scored; the result is the same.
+        scores: Zeros, one for each row of the segment; zeros again afterwards.
+        sums: The same.
+        found: Takes the rows, best first, equal scores in the order of rows.
+        found_scores: Takes their scores.
+    """
+    touched = [np.empty(0, np.int64)]
+    for group in range(len(factors)):
+        parts = []
+        for number in range(groups[group], groups[group + 1]):
+            start, stop, field = lists[number].tolist()
+            part, times = rows[start:stop], counts[start:stop]
+            if early:
+                kept = mask[part]
+                part, times = part[kept], times[kept]
+            sums[part] += weights[number] * times * norms[field][part]
+            parts.append(part)
+        for part in parts:
+            values = sums[part]
+            scores[part] += factors[group] * values / (k1 + values)
+            sums[part] = 0
+        touched.extend(np.asarray(part, np.int64) for part in parts)
+    listed = np.unique(np.concatenate(touched))
+    values = scores[listed]
+    scores[listed] = 0
+    kept = values > 0
+    if len(mask):
+        kept &= mask[listed]
+    listed, values = listed[kept], values[kept]
+    best = np.lexsort((listed, -values))[: len(found)]
+    found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
+    return len(best)

@@ -1,0 +1,497 @@
+"""Search by vectors, by words, or by both: what the arguments of `search` ask for, and its hits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+
+from vecsearch.common.arguments import check_one_of
+from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.errors import InvalidInputError
+from vecsearch.query.encode import QueryEncoder
+from vecsearch.query.fusion import DEFAULT, Doubles, Fusion, ListScores, depth_for, fusion_of
+from vecsearch.query.paths import Found
+from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
+from vecsearch.query.request import Request
+from vecsearch.query.results import Hits, ListPlace
+from vecsearch.query.searcher import Searcher
+from vecsearch.query.text.search import TextQuery, TextSearcher
+from vecsearch.query.vectors import many_queries
+from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.selection import RowSelection
+from vecsearch.types import Plan, counted
+
+MODES = ("vector", "text", "hybrid")
+
+
+class Asked(NamedTuple):
+    """One question, in the forms that its mode needs.
+
+    Attributes:
+        words: A text to search by its words; None if there is none.
+        vector: A vector, or what is embedded; None if there is none.
+    """
+
+    words: Any = None
+    vector: Any = None
+
+
+def question_of(query: Any, text: Any, vector: Any, mode: str) -> Asked:
+    """What the arguments of a search ask for.
+
+    Raises InvalidInputError for arguments that do not go together.
+    """
+    check_one_of("mode", mode, MODES)
+    if mode == "vector":
+        given = [item for item in (query, vector, text) if item is not None]
+        if len(given) != 1:
+            raise InvalidInputError(
+                "search by vectors takes one query"
+                if given
+                else "the query is missing: give a text or a vector",
+                hint='mode="hybrid" takes a text and a vector',
+                command_hint="--mode hybrid takes a text and a vector",
+            )
+        return Asked(vector=given[0])
+    words = query if text is None else text
+    if words is None or (text is not None and query is not None and vector is not None):
+        raise InvalidInputError(
+            "the query is missing: give a text"
+            if words is None
+            else "the query is given twice: leave out query, or text= or vector="
+        )
+    if mode == "text":
+        if vector is not None or (text is not None and query is not None):
+            raise InvalidInputError(
+                "search by words takes one text",
+                hint='mode="hybrid" takes a text and a vector',
+                command_hint="--mode hybrid takes a text and a vector",
+            )
+        return Asked(words=words)
+    if vector is None:
+        vector = query if query is not None else text
+    return Asked(words, vector)
+
+
+def questions_of(queries: Any, texts: Any, vectors: Any, mode: str) -> list[Asked]:
+    """What the arguments of a batch of searches ask for.
+
+    Raises InvalidInputError for arguments that do not go together.
+    """
+    given = {"queries": queries, "texts": texts, "vectors": vectors}
+    listed: dict[str, list[Any] | None] = {
+        name: None if values is None else list(many_queries(values))
+        for name, values in given.items()
+    }
+    counts = {name: len(values) for name, values in listed.items() if values is not None}
+    if not counts:
+        question_of(None, None, None, mode)
+    if len(set(counts.values())) > 1:
+        numbers = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise InvalidInputError(f"there are {numbers}: give as many of each")
+    asked = []
+    for at in range(next(iter(counts.values()))):
+        query, text, vector = (None if each is None else each[at] for each in listed.values())
+        asked.append(question_of(query, text, vector, mode))
+    return asked
+
+
+def only_one(queries: Any, texts: Any, vectors: Any) -> Any:
+    """The queries of a batch of searches by vectors. Raises InvalidInputError."""
+    given = [each for each in (queries, vectors, texts) if each is not None]
+    if len(given) == 1:
+        return given[0]
+    query = "" if given else None
+    return question_of(query, query, None, "vector")
+
+
+def filters_for(where: Any, count: int) -> list[Any]:
+    """The filter of each of so many queries.
+
+    Raises InvalidInputError for another number of filters.
+    """
+    wheres = list(where) if isinstance(where, list | tuple) else [where] * count
+    if len(wheres) != count:
+        raise InvalidInputError(
+            f"{counted(len(wheres), 'filter')} for {counted(count, 'query', 'queries')}: give one "
+            "for all, or one a query"
+        )
+    return wheres
+
+
+def only_with_words(**given: Any) -> None:
+    """Raises InvalidInputError if an argument was given that search by vectors does not take."""
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidInputError(
+                f"{name}= is for searches by words",
+                hint='give mode="text" or mode="hybrid" too',
+                command_hint="give --mode text or --mode hybrid too",
+            )
+
+
+def fusion_for(manifest: Manifest, given: Any) -> Fusion:
+    """The fusion of a search: the caller's, the collection's, or the default."""
+    if given is not None:
+        return fusion_of(given)
+    full_text = manifest.full_text
+    if full_text is None or full_text.fusion is None:
+        return DEFAULT
+    return fusion_of(full_text.fusion)
+
+
+class Fused(NamedTuple):
+    """What a fusion made of two lists: places of the candidates, best first, and their scores."""
+
+    candidates: Positions
+    order: Positions
+    scores: Doubles
+    by_vector: ListScores
+    by_text: ListScores
+
+
+class ModeSearch:
+    """Searches by words, and by words and vectors.
+
+    Args:
+        request: What is asked, apart from the questions.
+        encoder: Gives what makes vectors of queries.
+        mode: "text" or "hybrid".
+        using: The columns to search by words; None for all.
+        fusion: How two lists become one; None for the collection's way.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        encoder: Callable[[Manifest], QueryEncoder],
+        mode: str,
+        using: Any,
+        fusion: Any,
+    ) -> None:
+        manifest = request.searcher.snapshot.manifest
+        self._request = request
+        self._searcher = request.searcher
+        self._mode = mode
+        self._encoder = encoder
+        self._using = using
+        self._fusion = fusion_for(manifest, fusion)
+        self._by_document = manifest.chunked and not request.passages
+
+    @property
+    def rows(self) -> int:
+        """How many rows the snapshot has."""
+        return self._searcher.snapshot.rows
+
+    def run(self, asked: Sequence[Asked], selections: Sequence[RowSelection]) -> list[Hits]:
+        """The hits of some questions, each among its own rows. Raises QueryError."""
+        words = self._searcher.words
+        self.vectors: Sequence[Vectors | None] = [None] * len(asked)
+        read = [words.read(each.words, self._using, syntax=self._mode == "text") for each in asked]
+        if self._request.excluded is not None:
+            rows = self._searcher.snapshot.rows
+            selections = [without(each, self._request.excluded, rows) for each in selections]
+        if self._mode == "text":
+            pairs = zip(read, selections, strict=True)
+            return [self._text(query, selection) for query, selection in pairs]
+        if not asked:
+            return []
+        encoder = self._encoder(self._searcher.snapshot.manifest)
+        if len(asked) == 1:
+            vectors = encoder.encode(asked[0].vector)[None]
+        else:
+            vectors = encoder.encode_many([each.vector for each in asked])
+        self.vectors = list(vectors)
+        depth = depth_for(self._request.shape.width)
+        found = self._by_vector(vectors, depth, selections)
+        return [
+            self._hybrid(HybridRanking(self, *each, depth))
+            for each in zip(read, vectors, selections, found, strict=True)
+        ]
+
+    def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
+        """The hits of a search by words."""
+        words, shape = self._searcher.words, self._request.shape
+        plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
+        if not shape.is_plain:
+            by_passage = not self._by_document
+            hits = self._request.answer(
+                TextRanking(words, query, selection, plan, passages=by_passage)
+            )
+            hits.words = query.found()
+            return hits
+        ranking = words.search(query, shape.k, selection, passages=not self._by_document)
+        return Hits(
+            self._searcher.snapshot,
+            ranking.positions,
+            ranking.scores.astype(np.float32),
+            plan,
+            words=query.found(),
+        )
+
+    def _hybrid(self, ranking: HybridRanking) -> Hits:
+        """The hits of a hybrid search."""
+        if self._request.shape.is_plain:
+            found = ranking.fetch(self._request.shape.k)
+            hits = Hits(self._searcher.snapshot, found.positions, found.scores, found.plan)
+        else:
+            hits = self._request.answer(ranking)
+        hits.words = ranking.query.found()
+        hits.parts = ranking.parts_of(hits.positions)
+        return hits
+
+    def _by_vector(
+        self, queries: Vectors, depth: int, selections: Sequence[RowSelection]
+    ) -> list[Found]:
+        """The best documents by vectors."""
+        recall, exact = self._request.recall, self._request.exact
+        if self._by_document:
+            snapshot = self._searcher.snapshot
+            return [
+                DocumentRanking(
+                    VectorRanking(self._searcher, query, selection, recall, exact), snapshot
+                ).fetch(depth)
+                for query, selection in zip(queries, selections, strict=True)
+            ]
+        if len(queries) == 1:
+            return [self._searcher.search(queries[0], depth, selections[0], recall, exact)]
+        return self._searcher.batch(queries, depth, selections, recall, exact)
+
+    def fuse(
+        self,
+        query: TextQuery,
+        vector: Vectors,
+        selection: RowSelection,
+        found: Found | None,
+        depth: int,
+    ) -> tuple[Fused, Plan]:
+        """Fuse the best by words with the best by vectors, so many of each.
+
+        Args:
+            query: The words.
+            vector: The vector, as it is compared.
+            selection: The rows that may be found.
+            found: The best by vectors, if they are known.
+            depth: How many of each are fused.
+        """
+        words = self._searcher.words
+        if found is None:
+            (found,) = self._by_vector(vector[None], depth, [selection])
+        ranking = words.search(query, depth, selection, passages=not self._by_document)
+        merged = _Merged(self._searcher, ranking.positions, found.positions, self._by_document)
+        by_text = merged.part(
+            ranking.positions,
+            ranking.scores,
+            lambda rows: words.scores_at(query, rows),
+            selection,
+        )
+        by_vector = merged.part(
+            found.positions,
+            found.scores.astype(np.float64),
+            lambda rows: self._searcher.scorer.final_scores(vector[None], rows[None])[0],
+            selection,
+        )
+        scores = self._fusion.fuse(by_text, by_vector)
+        order = np.lexsort((merged.candidates, -scores))
+        plan = Plan(
+            "hybrid",
+            f"{self._fusion.method} fusion of BM25 of {counted(len(query.groups), 'word')} and of "
+            f"vectors ({found.plan.method} search)",
+            selection.count,
+            found.plan.expected_recall,
+        )
+        return Fused(merged.candidates, order, scores, by_vector, by_text), plan
+
+
+class TextRanking:
+    """Rows by their words."""
+
+    def __init__(
+        self,
+        words: TextSearcher,
+        query: TextQuery,
+        selection: RowSelection,
+        plan: Plan,
+        *,
+        passages: bool,
+    ) -> None:
+        self._words, self._query, self._selection = words, query, selection
+        self._plan, self._passages = plan, passages
+        self.total = selection.count
+
+    def fetch(self, width: int) -> Found:
+        width = max(min(width, self.total), 1)
+        found = self._words.rows(self._query, width, self._selection, passages=self._passages)
+        return Found(found.positions, found.scores.astype(np.float32), self._plan)
+
+    def among(self, rows: Positions) -> TextRanking:
+        selection = only(self._selection, rows, self._words.snapshot.rows)
+        return TextRanking(self._words, self._query, selection, self._plan, passages=self._passages)
+
+    def matches(self, min_score: float) -> Found:
+        return at_least(self.fetch(self.total), min_score)
+
+
+class HybridRanking:
+    """Documents, or passages, by words and vectors.
+
+    Args:
+        search: Fuses the lists.
+        query: The words.
+        vector: The vector, as it is compared.
+        selection: The rows that may be found.
+        found: The `depth` best by vectors; None if they are not known.
+        depth: How many of each list are fused.
+    """
+
+    def __init__(
+        self,
+        search: ModeSearch,
+        query: TextQuery,
+        vector: Vectors,
+        selection: RowSelection,
+        found: Found | None,
+        depth: int,
+    ) -> None:
+        self._search, self.query, self._vector = search, query, vector
+        self._selection, self._found, self._depth = selection, found, depth
+        self._fused: tuple[Fused, Plan] | None = None
+        self.total = selection.count
+
+    def fetch(self, width: int) -> Found:
+        depth = depth_for(width)
+        if self._fused is None or depth > self._depth:
+            found = self._found if depth <= self._depth else None
+            self._depth = max(depth, self._depth)
+            self._fused = self._search.fuse(
+                self.query, self._vector, self._selection, found, self._depth
+            )
+        fused, plan = self._fused
+        best = fused.order[:width]
+        return Found(fused.candidates[best], fused.scores[best].astype(np.float32), plan)
+
+    def among(self, rows: Positions) -> HybridRanking:
+        selection = only(self._selection, rows, self._search.rows)
+        return HybridRanking(self._search, self.query, self._vector, selection, None, self._depth)
+
+    def matches(self, min_score: float) -> Found:
+        return at_least(self.fetch(self.total), min_score)
+
+    def parts_of(self, positions: Positions) -> Parts:
+        """The ranks and scores of some hits in both lists."""
+        if self._fused is None:
+            self.fetch(1)
+        assert self._fused is not None
+        fused = self._fused[0]
+        places = {position: at for at, position in enumerate(fused.candidates.tolist())}
+        at = np.array([places[position] for position in positions.tolist()], np.int64)
+        return Parts(fused.by_vector, fused.by_text, at)
+
+
+def without(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
+    """A selection without some rows; `count` is the number of all rows."""
+    mask = np.ones(count, bool) if selection.mask is None else selection.mask.copy()
+    mask[rows] = False
+    return RowSelection(mask, int(np.count_nonzero(mask)))
+
+
+def only(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
+    """The selected ones of some rows; `count` is the number of all rows."""
+    mask = np.zeros(count, bool)
+    mask[rows] = True
+    if selection.mask is not None:
+        mask &= selection.mask
+    return RowSelection(mask, int(np.count_nonzero(mask)))
+
+
+class Parts(Sequence[Mapping[str, ListPlace]]):
+    """The ranks and scores of hits in both lists, made when they are looked at."""
+
+    def __init__(self, vector: ListScores, text: ListScores, best: Positions) -> None:
+        self._lists = {"vector": vector, "text": text}
+        self._best = best
+
+    def __len__(self) -> int:
+        return len(self._best)
+
+    @overload
+    def __getitem__(self, at: int) -> Mapping[str, ListPlace]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Mapping[str, ListPlace]]: ...
+    def __getitem__(
+        self, at: int | slice
+    ) -> Mapping[str, ListPlace] | list[Mapping[str, ListPlace]]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(len(self))[at]]
+        number = int(self._best[at])
+        return {name: _place(part, number) for name, part in self._lists.items()}
+
+
+def _place(part: ListScores, at: int) -> ListPlace:
+    rank = int(part.ranks[at])
+    return ListPlace(rank or None, float(part.scores[at]))
+
+
+class _Merged:
+    """The candidates of two lists. A document is in both lists by its best passages.
+
+    Attributes:
+        candidates: Where they are, each once: for a document, the passage that was found first.
+    """
+
+    def __init__(
+        self, searcher: Searcher, text: Positions, vector: Positions, by_document: bool
+    ) -> None:
+        self._searcher = searcher
+        self._numbers: dict[Any, int] | None = None
+        if not by_document:
+            self.candidates = np.unique(np.concatenate([text, vector]))
+            return
+        self._numbers = {}
+        found: list[int] = []
+        for positions in (text, vector):
+            ids = searcher.snapshot.ids_at(positions)
+            for name, position in zip(ids, positions.tolist(), strict=True):
+                if name not in self._numbers:
+                    self._numbers[name] = len(found)
+                    found.append(position)
+        self.candidates = np.array(found, np.int64)
+
+    def part(
+        self,
+        positions: Positions,
+        listed: Doubles,
+        score: Callable[[Positions], Doubles],
+        selection: RowSelection,
+    ) -> ListScores:
+        """What one list says of all candidates; those that it lacks are scored."""
+        count = len(self.candidates)
+        ranks, scores = np.zeros(count, np.int64), np.zeros(count)
+        if self._numbers is None:
+            at = np.searchsorted(self.candidates, positions)
+        else:
+            ids = self._searcher.snapshot.ids_at(positions)
+            at = np.array([self._numbers[name] for name in ids], np.int64)
+        ranks[at], scores[at] = np.arange(1, len(at) + 1), listed
+        missing = np.flatnonzero(ranks == 0)
+        if len(missing):
+            if self._numbers is None:
+                scores[missing] = score(self.candidates[missing])
+            else:
+                scores[missing] = self._of_documents(missing, score, selection)
+        return ListScores(ranks, scores, listed)
+
+    def _of_documents(
+        self, missing: Positions, score: Callable[[Positions], Doubles], selection: RowSelection
+    ) -> Doubles:
+        """The scores of documents: those of their best selected passages."""
+        snapshot = self._searcher.snapshot
+        ids = snapshot.take([snapshot.manifest.id_column], self.candidates[missing]).column(0)
+        owners, rows = snapshot.locate(ids)
+        if selection.mask is not None:
+            owners, rows = owners[selection.mask[rows]], rows[selection.mask[rows]]
+        best = np.full(len(missing), -np.inf)
+        np.maximum.at(best, owners, score(rows))
+        return best

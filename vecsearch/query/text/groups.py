@@ -1,0 +1,134 @@
+"""What the words of a question stand for: groups of terms, each of which counts as one word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from vecsearch.query.text.syntax import Clauses, Node, Word
+from vecsearch.text.analyzer import Analyzer
+from vecsearch.text.words import is_run
+
+
+class Group(NamedTuple):
+    """Terms that count as one word.
+
+    Attributes:
+        kind: "term" is one term, "prefix" all words that begin so, "near" all that are written much
+            alike.
+        text: The term, the prefix or the word.
+        edits: For "near": the most edits.
+        field: The number of the only column to look in; None for all.
+        factor: How much it counts.
+    """
+
+    kind: Literal["term", "prefix", "near"]
+    text: str
+    edits: int = 0
+    field: int | None = None
+    factor: float = 1.0
+
+    @property
+    def bare(self) -> Group:
+        """The group without its factor, under which it is known."""
+        return self if self.factor == 1 else self._replace(factor=1.0)
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Words side by side: the groups that a text must have, and their terms in order.
+
+    A `lone` term is one character, with which a pair of characters may begin.
+    """
+
+    groups: tuple[Group, ...]
+    terms: tuple[str, ...]
+    lone: tuple[bool, ...]
+    field: int | None
+
+
+class Groups:
+    """Reads the words of a question with the collection's analyzer."""
+
+    def __init__(self, analyzer: Analyzer, columns: Sequence[str]) -> None:
+        self._analyzer = analyzer
+        self._columns = list(columns)
+
+    def of_word(self, word: Word) -> list[Group]:
+        """The groups of a word, or of the words of a phrase, in order."""
+        field = None if word.column is None else self._columns.index(word.column)
+        groups: list[Group] = []
+        pieces = list(self._analyzer.split(word.text))
+        if word.kind == "word" and field is None and word.boost == 1:
+            stems = self._analyzer.stems
+            return [
+                Group("prefix" if len(part) == 1 and is_run(part) else "term", stems[part])
+                for piece in pieces
+                for part in piece
+            ]
+        for number, piece in enumerate(pieces):
+            for part in piece:
+                last = number == len(pieces) - 1
+                group = self._group(word, part, last=last)
+                if field is not None or word.boost != 1:
+                    group = group._replace(field=field, factor=word.boost)
+                groups.append(group)
+        return groups
+
+    def _group(self, word: Word, part: str, *, last: bool) -> Group:
+        if is_run(part):
+            return Group("prefix" if len(part) == 1 else "term", part)
+        if word.kind == "prefix" and last:
+            return Group("prefix", part)
+        if word.kind == "near":
+            edits = word.edits if word.edits >= 0 else edits_for(len(part))
+            if edits:
+                return Group("near", part, edits)
+        return Group("term", self._analyzer.stems[part])
+
+    def phrase(self, word: Word) -> Phrase:
+        """What documents with a phrase must have."""
+        groups = self.of_word(word)
+        parts = [part for piece in self._analyzer.split(word.text) for part in piece]
+        return Phrase(
+            tuple(groups),
+            tuple(self._analyzer.stems[part] for part in parts),
+            tuple(is_run(part) and len(part) == 1 for part in parts),
+            groups[0].field if groups else None,
+        )
+
+    def scored(self, node: Node) -> list[Group]:
+        """All groups that count, each once: those of words that are not unwanted."""
+        listed = list(self._all(node))
+        found: dict[Group, float] = {}
+        for group in listed:
+            key = group.bare
+            found[key] = found.get(key, 0.0) + group.factor
+        if len(found) == len(listed):
+            return listed
+        return [group._replace(factor=factor) for group, factor in found.items()]
+
+    def _all(self, node: Node) -> Iterator[Group]:
+        if isinstance(node, Word):
+            yield from self.of_word(node)
+            return
+        for each in (*node.should, *node.must):
+            yield from self._all(each)
+
+
+def edits_for(length: int) -> int:
+    """How many typos a word of so many letters may have."""
+    return 0 if length < 3 else 1 if length < 6 else 2
+
+
+def is_plain(clauses: Clauses) -> bool:
+    """Whether every document with any of the words is wanted."""
+    return (
+        not clauses.must
+        and not clauses.must_not
+        and all(
+            is_plain(each) if isinstance(each, Clauses) else each.kind != "phrase"
+            for each in clauses.should
+        )
+    )

@@ -1,0 +1,294 @@
+"""The best documents for a question in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vecsearch.common.arrays import Positions
+from vecsearch.common.deadline import check_time
+from vecsearch.common.lazy import lazy
+from vecsearch.common.show import shown
+from vecsearch.common.suggest import did_you_mean
+from vecsearch.errors import InvalidInputError
+from vecsearch.index.kernels import numpy_bm25
+from vecsearch.index.kernels.arguments import NO_MASK
+from vecsearch.index.kernels.loader import TEXT_LOADER
+from vecsearch.query.text.groups import is_plain
+from vecsearch.query.text.matching import Matcher
+from vecsearch.query.text.statistics import K1, Doubles, Known, Statistics
+from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
+from vecsearch.storage.selection import RowSelection
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.text.analyzer import Analyzer
+
+OVERFETCH = 4  # passages fetched for each document wanted; more if they do not suffice
+FEW = 0.25  # share of rows up to which the others are left out before they are scored
+LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
+LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
+MOST_TERMS = 10_000  # that are marked in texts
+
+
+class Ranking(NamedTuple):
+    """Rows, best first: positions int64, scores float64."""
+
+    positions: Positions
+    scores: Doubles
+
+
+class TextQuery:
+    """A question in words, read for one snapshot. Thread-safe.
+
+    Attributes:
+        clauses: The conditions.
+        groups: The words that count.
+        weights: Of each column.
+    """
+
+    def __init__(
+        self, statistics: Statistics, clauses: Clauses, weights: tuple[float, ...]
+    ) -> None:
+        self._statistics = statistics
+        self.analyzer: Analyzer = statistics.analyzer
+        self.clauses = clauses
+        self.weights = weights
+        self.groups = statistics.groups.scored(clauses)
+
+    @lazy
+    def known(self) -> list[tuple[Known, float, float]]:
+        """What is known of each group, what it counts, and the most that it adds to a score.
+
+        Those that can add most come first. Scores are summed in this order.
+        """
+        listed = []
+        for group in self.groups:
+            known = self._statistics.known(group.bare, self.weights)
+            factor = known.idf * group.factor
+            listed.append((known, factor, factor * known.most))
+        if len(listed) > 1:
+            listed.sort(key=lambda each: -each[2])
+        return listed
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are searched."""
+        pairs = zip(self._statistics.columns, self.weights, strict=True)
+        return [name for name, weight in pairs if weight]
+
+    def found(self) -> WordsFound:
+        """What finds the words in texts."""
+        return WordsFound(self)
+
+    @lazy
+    def terms(self) -> frozenset[str]:
+        """All terms that the words stand for in this collection."""
+        found: set[str] = set()
+        for group in self.groups:
+            if group.kind == "term":
+                found.add(group.text)
+                continue
+            if group.kind == "prefix":
+                found.add(group.text)
+            for part in self._statistics.parts:
+                numbers = part.numbers(group)[0].tolist()
+                found.update(part.terms.text(number) for number in numbers[:MOST_TERMS])
+        return frozenset(found)
+
+
+class WordsFound:
+    """Finds the words of a question in texts. It can be pickled.
+
+    Attributes:
+        columns: The columns that were searched.
+    """
+
+    def __init__(self, query: TextQuery) -> None:
+        self.columns = query.columns
+        self._query: TextQuery | None = query
+        self._analyzer = query.analyzer
+        self._terms: frozenset[str] | None = None
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """The terms that the words stand for."""
+        if self._terms is None:
+            assert self._query is not None
+            self._terms = self._query.terms
+        return self._terms
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where a text has one of the words: spans of characters, in order."""
+        return self._analyzer.places(text, self.terms)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {"columns": self.columns, "_analyzer": self._analyzer, "_terms": self.terms}
+        return state | {"_query": None}
+
+
+class TextSearcher:
+    """Searches one snapshot by words. Thread-safe."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.statistics = Statistics(snapshot)
+
+    def read(self, text: Any, using: Any = None, *, syntax: bool) -> TextQuery:
+        """Read a question.
+
+        Args:
+            text: The question.
+            using: The columns to look in, some with a weight ("title^3"); None for all.
+            syntax: Whether signs such as quotation marks mean something.
+
+        Raises:
+            QueryError: The question cannot be read.
+            InvalidInputError: It is no text, or a column is not searched.
+        """
+        if not isinstance(text, str):
+            raise InvalidInputError(
+                f"the query is {shown(text)}; search by words takes a text",
+                hint="give the words as text=, and the vector as vector=",
+            )
+        if not text.strip():
+            raise InvalidInputError("the query is an empty text")
+        columns = self.statistics.columns
+        weights = self._weights(using)
+        if not syntax:
+            return TextQuery(self.statistics, plain(text), weights)
+        clauses, given = parse(text, columns)
+        weights = tuple(
+            weight * given.get(name, 1.0) for name, weight in zip(columns, weights, strict=True)
+        )
+        return TextQuery(self.statistics, clauses, weights)
+
+    def _weights(self, using: Any) -> tuple[float, ...]:
+        """The weight of each column; 0 for those that are left out."""
+        columns = self.statistics.columns
+        if using is None:
+            return (1.0,) * len(columns)
+        listed = [using] if isinstance(using, str) else using
+        if not isinstance(listed, Sequence) or not all(isinstance(item, str) for item in listed):
+            raise InvalidInputError(f"using is {shown(using)}; it must be a list of columns")
+        weights: dict[str, float] = {}
+        for item in listed:
+            name, mark, number = (item, "", "") if item in columns else item.rpartition("^")
+            name = name or item
+            if name not in columns:
+                raise InvalidInputError(
+                    f"column {shown(name)} is not searched by words"
+                    f"{did_you_mean(name, list(columns))}",
+                    hint=f"those searched are {', '.join(columns)}",
+                )
+            try:
+                weights[name] = float(number) if mark else 1.0
+            except ValueError:
+                weights[name] = 0.0
+            if not 0 < weights[name] <= LARGEST_BOOST:
+                raise InvalidInputError(
+                    f"using has {shown(item)}; a weight is a number above 0 and at most "
+                    f"{LARGEST_BOOST:g}, such as {name}^3"
+                )
+        if not weights:
+            raise InvalidInputError("using is empty; it must be a list of columns")
+        return tuple(weights.get(name, 0.0) for name in columns)
+
+    def rows(self, query: TextQuery, k: int, selection: RowSelection, *, passages: bool) -> Ranking:
+        """The k best rows: passages, in a collection with a chunker.
+
+        Args:
+            query: The question.
+            k: How many.
+            selection: The rows that may be found.
+            passages: Whether conditions are about passages; else they are about documents.
+        """
+        if not query.groups or not selection.count:
+            return Ranking(np.empty(0, np.int64), np.empty(0))
+        known = query.known
+        factors = np.array([factor for _, factor, _ in known])
+        bounds = np.array([bound for _, _, bound in known]) * LOOSE
+        is_simple = is_plain(query.clauses)
+        positions, scores = [], []
+        for number, part in enumerate(self.statistics.parts):
+            check_time()
+            lists = [each.lists[number] for each, _, _ in known]
+            groups = [0]
+            for each in lists:
+                groups.append(groups[-1] + len(each.places))
+            if not groups[-1]:
+                continue
+            mask, early = NO_MASK, selection.count < FEW * self.snapshot.rows
+            if selection.mask is not None:
+                mask = selection.mask[part.first : part.first + part.rows]
+            if not is_simple:
+                matcher = Matcher(self.statistics, number, query.weights, passages=passages)
+                wanted = matcher.mask(query.clauses)
+                if wanted is not None:
+                    mask = wanted & mask if len(mask) else wanted
+            found = np.empty(min(k, part.rows), np.int64)
+            found_scores = np.empty(len(found))
+            kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
+            buffers = part.buffers.pop() if part.buffers else _zeros(part.rows)
+            count = (kernel or numpy_bm25).best_rows(
+                lists[0].places if len(lists) == 1 else np.concatenate([e.places for e in lists]),
+                lists[0].weights if len(lists) == 1 else np.concatenate([e.weights for e in lists]),
+                np.array(groups, np.int64),
+                factors,
+                bounds,
+                part.postings.rows,
+                part.postings.counts,
+                self.statistics.norms[number],
+                K1,
+                mask,
+                int(early and len(mask) > 0),
+                *buffers,
+                found,
+                found_scores,
+            )
+            part.buffers.append(buffers)
+            positions.append(found[:count] + part.first)
+            scores.append(found_scores[:count])
+        if len(positions) == 1:
+            return Ranking(positions[0], scores[0])
+        if not positions:
+            return Ranking(np.empty(0, np.int64), np.empty(0))
+        joined, values = np.concatenate(positions), np.concatenate(scores)
+        best = np.lexsort((joined, -values))[:k]
+        return Ranking(joined[best], values[best])
+
+    def documents(self, query: TextQuery, k: int, selection: RowSelection) -> Ranking:
+        """The k best documents, each by its best passage."""
+        k = min(k, selection.count or 1)
+        width = min(k * OVERFETCH, selection.count)
+        while True:
+            ranking = self.rows(query, max(width, 1), selection, passages=False)
+            first: dict[object, int] = {}
+            for rank, document in enumerate(self.snapshot.ids_at(ranking.positions)):
+                first.setdefault(document, rank)
+            if len(first) >= k or width >= selection.count or len(ranking.positions) < width:
+                chosen = np.array(list(first.values())[:k], np.int64)
+                return Ranking(ranking.positions[chosen], ranking.scores[chosen])
+            width = min(width * OVERFETCH, selection.count)
+
+    def scores_at(self, query: TextQuery, positions: Positions) -> Doubles:
+        """The scores of given rows, as `rows` gives them; 0 for rows without a word."""
+        mask = np.zeros(self.snapshot.rows, bool)
+        mask[positions] = True
+        found = self.rows(query, len(positions), RowSelection(mask, len(positions)), passages=True)
+        order = np.argsort(positions)
+        scores = np.zeros(len(positions))
+        scores[order[np.searchsorted(positions, found.positions, sorter=order)]] = found.scores
+        return scores
+
+    def search(
+        self, query: TextQuery, k: int, selection: RowSelection, *, passages: bool
+    ) -> Ranking:
+        """The k best documents; with `passages`, or without a chunker, the k best rows."""
+        if passages or not self.snapshot.manifest.chunked:
+            return self.rows(query, min(k, selection.count or 1), selection, passages=True)
+        return self.documents(query, k, selection)
+
+
+def _zeros(rows: int) -> tuple[Doubles, Doubles]:
+    return np.zeros(rows), np.zeros(rows)

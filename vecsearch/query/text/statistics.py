@@ -1,0 +1,206 @@
+"""The words of one snapshot: postings of its segments, and statistics over all documents.
+
+The statistics are sums over the segments, and free of deleted rows, so a score does not depend on
+what was deleted or how rows are divided. Documents are counted, not passages. The length of a text
+is compared with the mean of all texts that have a word in the same column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Mask
+from vecsearch.common.lazy import lazy
+from vecsearch.errors import QueryError
+from vecsearch.query.text.groups import Group, Groups
+from vecsearch.storage.snapshot import Snapshot
+from vecsearch.storage.text_files import open_postings, text_columns
+from vecsearch.text.analyzer import Analyzer, stored_analyzer
+from vecsearch.text.dictionary import Dictionary
+
+K1, B = 1.2, 0.75  # as in Lucene
+EDIT_WEIGHT = 0.5  # each edit halves how often a word counts
+REMEMBERED = 20_000  # words whose lists and statistics are known
+Numbers = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+NO_LISTS = np.empty((0, 3), np.int64)
+
+
+class Lists(NamedTuple):
+    """The lists of a group in one segment: int64 (lists, 3) of start, stop and field; weights."""
+
+    places: Numbers
+    weights: Doubles
+
+
+class Known(NamedTuple):
+    """What is known of a group.
+
+    Attributes:
+        idf: Its inverse document frequency.
+        most: The most that it counts in any row, as a share of its idf.
+        lists: Its lists in each segment.
+    """
+
+    idf: float
+    most: float
+    lists: list[Lists]
+
+
+class Part:
+    """The words of one segment. Thread-safe."""
+
+    def __init__(self, snapshot: Snapshot, number: int) -> None:
+        self._snapshot = snapshot
+        self._number = number
+        self.postings = open_postings(snapshot, number)
+        self.terms = Dictionary(self.postings.terms)
+        self.forms = Dictionary(self.postings.forms)
+        self.first = int(snapshot.starts[number])
+        self.rows = snapshot.manifest.segments[number].rows
+        mask = snapshot.live.mask
+        self.live: Mask | None = None
+        if mask is not None and snapshot.manifest.segments[number].deleted:
+            self.live = mask[self.first : self.first + self.rows]
+        self.buffers: list[tuple[Doubles, Doubles]] = []  # zeros, for a search to borrow
+
+    @lazy
+    def documents(self) -> Numbers | None:
+        """The number in the segment of each row's document; None if each row is one."""
+        manifest = self._snapshot.manifest
+        if not manifest.chunked:
+            return None
+        ids = self._snapshot.segments[self._number].column(manifest.id_column)
+        values = ids.to_numpy(zero_copy_only=False)
+        return np.cumsum(np.append(False, values[1:] != values[:-1])) if len(values) else values
+
+    def lengths(self) -> tuple[Numbers, Numbers]:
+        """For each column: terms of the live texts, and how many texts have any."""
+        lengths = self.postings.lengths
+        if self.live is not None:
+            lengths = lengths[:, self.live]
+        return lengths.sum(axis=1, dtype=np.int64), np.count_nonzero(lengths, axis=1)
+
+    def numbers(self, group: Group) -> tuple[Numbers, Doubles]:
+        """The terms of a group in this segment, ascending, and their weights."""
+        if group.kind == "term":
+            number = self.terms.find(group.text)
+            found = np.array([number] if number >= 0 else [], np.int64)
+            return found, np.ones(len(found))
+        if group.kind == "prefix":
+            first, stop = self.forms.beginning(group.text)
+            of_forms = self.postings.form_terms[first:stop].astype(np.int64)
+            found = np.union1d(np.arange(*self.terms.beginning(group.text)), of_forms)
+            return found, np.ones(len(found))
+        edits = dict(self.terms.near(group.text, group.edits))
+        for number, distance in self.forms.near(group.text, group.edits):
+            term = int(self.postings.form_terms[number])
+            edits[term] = min(distance, edits.get(term, distance))
+        found = np.array(sorted(edits), np.int64)
+        return found, np.array([EDIT_WEIGHT ** edits[number] for number in found.tolist()])
+
+    def lists(self, group: Group, field_weights: Sequence[float]) -> Lists:
+        """The lists of a group that are not empty."""
+        numbers, weights = self.numbers(group)
+        if not len(numbers):
+            return Lists(NO_LISTS, np.empty(0))
+        count, starts = self.postings.fields, self.postings.starts
+        fields = range(count) if group.field is None else [group.field]
+        places, all_weights = [], []
+        for field in fields:
+            if not field_weights[field]:
+                continue
+            at = numbers * count + field
+            triple = np.stack([starts[at], starts[at + 1], np.full(len(at), field)], axis=1)
+            kept = triple[:, 1] > triple[:, 0]
+            places.append(triple[kept])
+            all_weights.append(weights[kept] * field_weights[field])
+        if not places:
+            return Lists(NO_LISTS, np.empty(0))
+        return Lists(np.ascontiguousarray(np.concatenate(places)), np.concatenate(all_weights))
+
+    def rows_of(self, lists: Lists) -> npt.NDArray[np.uint32]:
+        """The rows of some lists, each once, ascending, deleted ones included."""
+        rows = self.postings.rows
+        slices = [rows[start:stop] for start, stop, _ in lists.places.tolist()]
+        if len(slices) == 1:
+            return slices[0]
+        return np.unique(np.concatenate(slices)) if slices else np.empty(0, np.uint32)
+
+    def count(self, lists: Lists) -> int:
+        """How many documents that are not deleted are in some lists."""
+        if len(lists.places) == 1 and self.live is None and self.documents is None:
+            return int(lists.places[0, 1] - lists.places[0, 0])
+        rows = self.rows_of(lists)
+        if self.live is not None:
+            rows = rows[self.live[rows]]
+        if self.documents is None or not len(rows):
+            return len(rows)
+        owners = self.documents[rows]
+        return 1 + int(np.count_nonzero(owners[1:] != owners[:-1]))
+
+
+class Statistics:
+    """The words of one snapshot. Thread-safe."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        full_text = snapshot.manifest.full_text
+        if full_text is None:
+            raise QueryError(
+                "the collection cannot be searched by words: it has no text index",
+                hint="call build_text_index first",
+                command_hint="run `vecsearch build-text` first",
+            )
+        self.snapshot = snapshot
+        self.analyzer: Analyzer = stored_analyzer(full_text.analyzer)
+        self.columns = text_columns(snapshot.manifest)
+        self.groups = Groups(self.analyzer, self.columns)
+        self._known: dict[tuple[Group, tuple[float, ...]], Known] = {}
+
+    @lazy
+    def parts(self) -> list[Part]:
+        return [Part(self.snapshot, number) for number in range(len(self.snapshot.segments))]
+
+    @lazy
+    def norms(self) -> list[Doubles]:
+        """For each segment what the length of its texts does to a count: float64 (fields, rows)."""
+        terms = np.zeros(len(self.columns), np.int64)
+        texts = np.zeros(len(self.columns), np.int64)
+        for part in self.parts:
+            more_terms, more_texts = part.lengths()
+            terms, texts = terms + more_terms, texts + more_texts
+        means = np.maximum(terms, 1) / np.maximum(texts, 1)
+        return [
+            1 / (1 - B + B * part.postings.lengths.astype(np.float64) / means[:, None])
+            for part in self.parts
+        ]
+
+    def known(self, group: Group, field_weights: tuple[float, ...]) -> Known:
+        """The lists and the inverse document frequency of a group, whatever its factor is."""
+        key = group, field_weights
+        known = self._known.get(key)
+        if known is None:
+            lists = [part.lists(group, field_weights) for part in self.parts]
+            found = sum(part.count(each) for part, each in zip(self.parts, lists, strict=True))
+            documents = self.snapshot.manifest.documents
+            idf = math.log1p((documents - found + 0.5) / (found + 0.5))
+            most = max((self._most(number, each) for number, each in enumerate(lists)), default=0.0)
+            known = Known(idf, most, lists)
+            if len(self._known) >= REMEMBERED:
+                self._known = {}
+            self._known[key] = known
+        return known
+
+    def _most(self, number: int, lists: Lists) -> float:
+        """The most that a group counts in a row of a segment, as a share of its idf."""
+        if len(lists.places) != 1:
+            return float(len(lists.places) > 0)
+        (start, stop, field), postings = lists.places[0].tolist(), self.parts[number].postings
+        rows, counts = postings.rows[start:stop], postings.counts[start:stop]
+        value = float((lists.weights[0] * counts * self.norms[number][field][rows]).max())
+        return value / (K1 + value)

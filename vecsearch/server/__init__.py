@@ -1,0 +1,13 @@
+"""Collections over HTTP: `vecsearch serve`. Thin over `Collection`; all of it is an extra.
+
+app.py          the application: routes, and what wraps all of them
+bodies.py       what a request may hold, checked
+answers.py      results -> JSON or Arrow
+problems.py     errors -> one shape and a status
+keys.py         who may read and write
+gatekeeper.py   host, origin, size and kind of a request, before it is read
+served.py       the open collections, and searches of one moment as one batch
+metrics.py      figures for Prometheus
+pages.py        the page to search with, in page/
+run.py          addresses, and the server itself
+"""

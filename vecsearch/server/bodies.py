@@ -1,0 +1,122 @@
+"""What a request may hold. Names and defaults are those of `Collection`'s methods."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vecsearch.types import Mode
+
+LONGEST_TEXT = 100_000  # characters of a question
+LONGEST_FILTER = 10_000
+MOST_HITS = 1_000
+MOST_IDS = 100_000
+MOST_NUMBERS = 100_000  # of a vector
+
+Id = Annotated[int, Field(strict=True)] | Annotated[str, Field(max_length=LONGEST_TEXT)]
+Ids = Annotated[list[Id], Field(max_length=MOST_IDS)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Vector = Annotated[list[float], Field(max_length=MOST_NUMBERS)]
+Filter = Annotated[str, Field(max_length=LONGEST_FILTER)]
+Hits = Annotated[int, Field(ge=1, le=MOST_HITS)]
+Names = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Options(_Body):
+    """What searches of all kinds take."""
+
+    k: Hits = Field(10, description="How many documents to find at most.")
+    where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
+    ids: Ids | None = Field(None, description="Only documents with these ids.")
+    exclude: Ids | None = Field(None, description="No documents with these ids.")
+    min_score: float | None = Field(None, description="The lowest score of a hit.")
+    diversity: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="From 0, only likeness counts, to 1: how different hits are to be."
+    )
+    group_by: str | None = Field(None, description="A column: few hits of each of its values.")
+    group_size: Hits = Field(1, description="How many hits of each value.")
+    order_by: str | None = Field(None, description="A column that orders the hits.")
+    recall: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="The mean recall to deliver. Default: the collection's."
+    )
+    exact: bool = Field(False, description="Score every matching row.")
+    passages: bool = Field(False, description="Find passages instead of documents.")
+    columns: Names | None = Field(None, description="Columns to return. Default: all but vectors.")
+    plan: bool = Field(False, description="Also say how the search was done.")
+    highlight: bool = Field(
+        False, description="Also give the sentence of each hit that answers best, with its words."
+    )
+
+    def options(self, seconds: float) -> dict[str, Any]:
+        """The arguments of `Collection.search`, but for the query."""
+        own = ("query", "id", "columns", "plan", "highlight")
+        given = {name: value for name, value in self if name not in own}
+        for name in ("ids", "exclude"):
+            given[name] = None if given[name] is None else tuple(given[name])
+        return given | {"timeout": seconds}
+
+
+class SearchBody(_Options):
+    """A search."""
+
+    query: Text | Vector | None = Field(
+        None, description="A text for the collection's model, or a vector."
+    )
+    text: Text | None = Field(None, description="The words, beside a `vector`.")
+    vector: Vector | None = Field(None, description="The vector, beside a `text`.")
+    mode: Mode = Field("vector", description="By likeness, by words, or by both.")
+    using: Names | None = Field(None, description="The columns that are searched by words.")
+    fusion: Literal["weighted", "rrf", "dbsf"] | None = Field(
+        None, description="How a hybrid search makes one list of two."
+    )
+
+    def options(self, seconds: float) -> dict[str, Any]:
+        """The arguments of `Collection.search`, but for the query."""
+        given = super().options(seconds)
+        given["using"] = None if self.using is None else tuple(self.using)
+        for name in ("text", "vector"):
+            if given[name] is None:
+                del given[name]
+        return given
+
+
+class SimilarBody(_Options):
+    """A search for documents like one that is there."""
+
+    id: Id = Field(description="The document's id.")
+
+
+class FacetsBody(_Body):
+    """Counts of the values of columns."""
+
+    columns: Names = Field(description="The columns.")
+    where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
+    ids: Ids | None = Field(None, description="Only documents with these ids.")
+    query: Text | Vector | None = Field(None, description="Only documents like this.")
+    min_score: float | None = Field(None, description="The lowest score of a document like it.")
+    bins: int | str | list[float] | None = Field(
+        None, description="Count ranges: a number of bins, edges, or `year`, `month`, …"
+    )
+    limit: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        100, description="How many values of a column to return."
+    )
+
+
+class GetBody(_Body):
+    """Documents by their ids."""
+
+    ids: Ids = Field(description="The ids, in the order of the answer.")
+    columns: Names | None = Field(None, description="Columns to return. Default: all but vectors.")
+
+
+class DeleteBody(_Body):
+    """Documents to delete: by ids, or by a filter."""
+
+    ids: Ids | None = Field(None, description="The ids to delete.")
+    where: Filter | None = Field(None, description="Delete documents for which this SQL is true.")
+    dry_run: bool = Field(False, description="Only say what would be deleted.")

@@ -1,0 +1,142 @@
+"""Postings: in which rows each term of some texts occurs, and how often.
+
+List number `term * fields + field` holds the rows, ascending, whose text in a field has the term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vecsearch.text.analyzer import Analyzer, whole_texts
+
+MOST = 65_535  # a count or more
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Postings:
+    """The postings of the rows of a segment.
+
+    Attributes:
+        terms: large_string, ascending by their bytes.
+        starts: int64 (terms * fields + 1,): list i is from `starts[i]` to `starts[i + 1]`.
+        rows: uint32, the rows of all lists.
+        counts: uint16, how often the text has the term, at least 1.
+        lengths: uint32 (fields, rows of the segment): terms of each text.
+        forms: large_string, ascending: words that are not their own term, such as "running".
+        form_terms: uint32, the number of the term of each form.
+    """
+
+    terms: pa.Array
+    starts: Numbers
+    rows: npt.NDArray[np.uint32]
+    counts: npt.NDArray[np.uint16]
+    lengths: npt.NDArray[np.uint32]
+    forms: pa.Array
+    form_terms: npt.NDArray[np.uint32]
+
+    @property
+    def fields(self) -> int:
+        return len(self.lengths)
+
+
+def postings_of(columns: Sequence[Sequence[Any]], analyzer: Analyzer) -> Postings:
+    """The postings of texts: one column for each field, all of the same number of rows."""
+    words = _Words()
+    number = words.__getitem__
+    found: list[int] = []
+    fields, rows = len(columns), len(columns[0])
+    lengths = np.zeros((fields, rows), np.uint32)
+    for field, column in enumerate(columns):
+        for row, text in enumerate(whole_texts(column)):
+            before = len(found)
+            found.extend(map(number, analyzer.words(text)))
+            lengths[field, row] = len(found) - before
+    stems = analyzer.stems
+    stemmed = [stems[word] for word in words]
+    terms, term_of_word = _sorted(stemmed)
+    per_text = lengths.astype(np.int64).reshape(-1)
+    texts = np.repeat(np.arange(fields * rows), per_text)
+    keys = term_of_word[np.array(found, np.int64)] * (fields * rows) + texts
+    keys, counts = np.unique(keys, return_counts=True)
+    own = [at for at, (word, stem) in enumerate(zip(words, stemmed, strict=True)) if word != stem]
+    listed = list(words)
+    forms, order = _sorted([listed[at] for at in own])
+    form_terms = np.zeros(len(forms), np.uint32)
+    form_terms[order] = term_of_word[np.array(own, np.int64)]
+    return _listed(terms, keys, counts, lengths, forms, form_terms)
+
+
+def merged_postings(parts: Sequence[Postings]) -> Postings:
+    """The postings of segments that follow one another, all of whose rows stay."""
+    terms = _union([part.terms for part in parts])
+    forms = _union([part.forms for part in parts])
+    lengths = np.concatenate([part.lengths for part in parts], axis=1)
+    form_terms = np.zeros(len(forms), np.uint32)
+    fields, rows = lengths.shape
+    keys, counts, first = [], [], 0
+    for part in parts:
+        renumbered = _numbers_in(part.terms, terms)
+        lists = np.repeat(np.arange(len(part.starts) - 1), np.diff(part.starts))
+        texts = (lists % fields) * rows + part.rows.astype(np.int64) + first
+        keys.append(renumbered[lists // fields] * (fields * rows) + texts)
+        counts.append(part.counts)
+        form_terms[_numbers_in(part.forms, forms)] = renumbered[part.form_terms]
+        first += part.lengths.shape[1]
+    joined = np.concatenate(keys)
+    order = np.argsort(joined, kind="stable")
+    return _listed(terms, joined[order], np.concatenate(counts)[order], lengths, forms, form_terms)
+
+
+def _listed(
+    terms: pa.Array,
+    keys: Numbers,
+    counts: npt.NDArray[Any],
+    lengths: npt.NDArray[np.uint32],
+    forms: pa.Array,
+    form_terms: npt.NDArray[np.uint32],
+) -> Postings:
+    """Postings by ascending keys `(term * fields + field) * rows + row`."""
+    fields, rows = lengths.shape
+    lists = keys // max(rows, 1)
+    starts = np.searchsorted(lists, np.arange(len(terms) * fields + 1))
+    return Postings(
+        terms,
+        starts.astype(np.int64),
+        (keys - lists * rows).astype(np.uint32),
+        np.minimum(counts, MOST).astype(np.uint16),
+        lengths,
+        forms,
+        form_terms,
+    )
+
+
+def _sorted(words: Sequence[str]) -> tuple[pa.Array, Numbers]:
+    """Different words in the order of their bytes, and the number in it of each word given."""
+    unique = _union([pa.array(words, pa.large_string())])
+    return unique, _numbers_in(pa.array(words, pa.large_string()), unique)
+
+
+def _union(parts: Sequence[pa.Array]) -> pa.Array:
+    unique = pc.unique(pa.chunked_array(parts, pa.large_string()))
+    return unique.take(pc.sort_indices(unique))
+
+
+def _numbers_in(words: pa.Array, unique: pa.Array) -> Numbers:
+    found = pc.index_in(words, unique).cast(pa.int64())
+    return np.asarray(found.to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+class _Words(dict[str, int]):
+    """Words and their numbers, in the order in which they came."""
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
