@@ -170,7 +170,13 @@ def _iterated(method: Callable[..., Iterator[Any]]) -> Callable[..., AsyncIterat
     return run
 
 
+def _documented(made: Callable[..., Any], method: Callable[..., Any]) -> Callable[..., Any]:
+    """With the description of the method; its example is not one of asyncio."""
+    made.__doc__ = inspect.cleandoc(method.__doc__ or "").partition("\nExample:\n")[0]
+    return made
+
+
 for _name, _method in inspect.getmembers(Collection, inspect.isfunction):
     if not _name.startswith("_") and _name not in OWN:
         _made = _iterated(_method) if _name in ITERATORS else _awaited(_method)
-        setattr(AsyncCollection, _name, _made)
+        setattr(AsyncCollection, _name, _documented(_made, _method))

@@ -2065,7 +2065,7 @@ class Collection:
 
         Example:
             >>> c.neighbors(1).to_pylist()[0]
-            {'id': 'boat', 'neighbor': 'ship', 'rank': 1, 'score': 0.258...}
+            {'id': 'boat', 'neighbor': 'ship', 'rank': 1, 'score': 0.78...}
         """
         with at_most(timeout):
             searcher, selection, units = self._whole(where, ids, passages=passages)
@@ -2108,7 +2108,7 @@ class Collection:
         """
         with at_most(timeout):
             searcher, selection, units = self._whole(where, ids, passages=passages)
-            least = check_min_score(threshold, searcher.metric)
+            least = check_min_score(threshold, searcher.metric, "threshold")
             target = self._target(recall, searcher.snapshot)
             return duplicates(searcher, selection, units, least, target, exact)
 
@@ -3018,7 +3018,7 @@ class Collection:
             return None
         check_one_of("on_duplicate", on_duplicate, ("report", "skip"))
         searcher = self._searching()
-        score = check_min_score(score, searcher.metric)
+        score = check_min_score(score, searcher.metric, "duplicate_score")
         if on_conflict == "update":
             raise InvalidInputError(
                 "on_duplicate does not go with on_conflict='update', which changes documents",

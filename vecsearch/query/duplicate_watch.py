@@ -49,13 +49,14 @@ class DuplicateWatch:
         for start, end in _documents(ids):
             check_time()
             best = max((stored[row] for row in range(start, end)), key=lambda each: each[1])
-            earlier = self._nearest_earlier(vectors[start:end].astype(np.float64), ids[start])
+            wide = self._wide(vectors[start:end])
+            earlier = self._nearest_earlier(wide, ids[start])
             best = max(best, earlier, key=lambda each: each[1])
             if best[0] is not None and best[1] >= self._threshold:
                 self.pairs.append(DuplicatePair(best[0], ids[start], best[1]))
                 kept[start:end] = not self._skip
             if kept[start]:
-                self._remember(vectors[start:end].astype(np.float64), ids[start])
+                self._remember(wide, ids[start])
         return batch if kept.all() else batch.filter(pa.array(kept))
 
     def _queries(self, vectors: npt.NDArray[np.floating]) -> Vectors:
@@ -64,6 +65,13 @@ class DuplicateWatch:
         wide = vectors.astype(np.float64)
         wide /= np.sqrt(np.vecdot(wide, wide))[:, None]
         return wide.astype(np.float32)
+
+    def _wide(self, queries: Vectors) -> npt.NDArray[np.float64]:
+        """Queries in float64; for cosine of unit length in these digits, too."""
+        wide = queries.astype(np.float64)
+        if self._searcher.metric is Metric.COSINE:
+            wide /= np.sqrt(np.vecdot(wide, wide))[:, None]
+        return wide
 
     def _nearest_stored(self, ids: pa.Array, vectors: Vectors) -> list[tuple[Id | None, float]]:
         """The most similar stored row of each new one that is of another document."""

@@ -33,6 +33,13 @@ class Part:
     Attributes:
         rank: Its rank by that list's scores, from 1; None if it is not among the first ones.
         score: Its score there.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:256")
+        >>> _ = c.add(["We met at noon. The wifi password is on the door.", "Bring cake."])
+        >>> c.search("wifi password")[0].explain().parts["vector"].rank
+        1
     """
 
     rank: int | None
@@ -47,6 +54,13 @@ class Carrier:
         text: The sentence or word.
         span: Where it is in the whole text of its column.
         weight: By how much the score falls without it.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:256")
+        >>> _ = c.add(["We met at noon. The wifi password is on the door.", "Bring cake."])
+        >>> c.search("wifi password")[0].explain().sentences[0].span.start
+        16
     """
 
     text: str
@@ -62,6 +76,13 @@ class Reason:
         id: The document's id; None for a text or a vector.
         weight: The weight of the example; below 0 for one that is not wanted.
         score: The hit's score with it.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:256")
+        >>> _ = c.add(["We met at noon. The wifi password is on the door.", "Bring cake."])
+        >>> c.similar(0)[0].explain().because[0].id
+        0
     """
 
     id: Id | None

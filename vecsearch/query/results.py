@@ -313,8 +313,8 @@ class Hit:
 
         Example:
             >>> why = hit.explain()
-            >>> why.rank, why.parts["vector"].rank, why.plan
-            (1, 1, 'exact search over 1 row: there is no index')
+            >>> why.rank, why.parts["vector"].rank
+            (1, 1)
         """
         hits, at = self._hits, self._at
         parts = {name: Part(*place) for name, place in self.parts.items()}
