@@ -238,7 +238,8 @@ def _skipped_lines(files: Sequence[SkippedFile], total: int, shown: int) -> list
     return [*lines, f"  and {left:,} more"] if left else lines
 
 
-class DuplicatePair(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
     """A new document and the one that it is nearly the same as, in `AddResult.duplicates`.
 
     Attributes:
