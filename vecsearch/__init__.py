@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from vecsearch.async_collection import AsyncCollection, open_async
     from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
-    from vecsearch.collection import Collection, create
+    from vecsearch.collection import Collection, create, open_or_create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         InvalidInputError,
         LockTimeoutError,
         MissingExtraError,
+        ModelWarning,
         OperationTimeoutError,
         QueryError,
         RecallWarning,
@@ -143,6 +144,7 @@ __all__ = [
     "Map",
     "Metric",
     "MissingExtraError",
+    "ModelWarning",
     "Neighbors",
     "OperationTimeoutError",
     "Outliers",
@@ -174,6 +176,7 @@ __all__ = [
     "models",
     "open",
     "open_async",
+    "open_or_create",
     "repair",
     "restore",
 ]
@@ -182,7 +185,7 @@ _MODULES = {
     "vecsearch.client": ("RemoteCollection", "RemoteHit", "RemoteHits", "connect"),
     "vecsearch.query.analogy": ("analogy",),
     "vecsearch.ingest.chunking": ("Chunker",),
-    "vecsearch.collection": ("Collection", "create", "open"),
+    "vecsearch.collection": ("Collection", "create", "open_or_create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.maintenance.backup": ("restore",),

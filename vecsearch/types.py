@@ -867,7 +867,7 @@ class CollectionInfo(Shown):
             "on disk": shown_bytes(self.bytes),
             "embedder": self.embedder,
             "vectors": f"{self.dim} × {self.dtype}, {self.metric}",
-            "chunker": self.chunker,
+            "chunker": None if self.chunker is None else _chunker_words(self.chunker),
             "columns": ", ".join(self._shown_columns()),
             "recall target": self.recall,
             "index": "; ".join(map(str, self.indexes)) or "none: every search is exact",
@@ -880,6 +880,13 @@ class CollectionInfo(Shown):
             for name, kind in self.columns.items()
             if name != VECTOR and not name.startswith("_")
         ]
+
+
+def _chunker_words(chunker: Mapping[str, Any]) -> str:
+    """A chunker's kind, and its other parameters in parentheses."""
+    others = ", ".join(f"{name} {value}" for name, value in chunker.items() if name != "kind")
+    kind = str(chunker.get("kind", "chunker"))
+    return f"{kind} ({others})" if others else kind
 
 
 class Ladder(NamedTuple):

@@ -28,9 +28,10 @@ CORE = {
     "numpy",
     "pyarrow",
     "opencc-python-reimplemented",
-    "sentence-transformers",
+    "safetensors",
     "snowballstemmer",
     "sqlglot",
+    "tokenizers",
     "typer",
     "rich",
 }
@@ -90,10 +91,14 @@ def test_torch_is_the_same_everywhere() -> None:
     assert torch in pinned("constraints.txt").items()
 
 
+# Each builds or brings along more than its use is worth to everyone: docs/reference/extras.md.
+OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant"}
+
+
 def test_all_holds_every_extra_for_users() -> None:
     (everything,) = EXTRAS["all"]
     named = set(everything.removeprefix("vecsearch[").removesuffix("]").split(","))
-    assert named == set(EXTRAS) - {"all", "dev", "timm", "synonyms"}
+    assert named == set(EXTRAS) - OUTSIDE
     assert "vecsearch[all]" in EXTRAS["dev"]
 
 

