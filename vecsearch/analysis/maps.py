@@ -152,6 +152,7 @@ def _umap(vectors: npt.NDArray[np.float32], metric: Metric, seed: int) -> npt.ND
         raise InvalidInputError(
             f'map(method="umap") needs 4 documents, and there are {len(vectors)}',
             hint='take method="pca"',
+            command_hint="take --method pca",
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a seed makes it use one thread, which it says
