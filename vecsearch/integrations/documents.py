@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import vecsearch as vs
-from vecsearch.collection import Collection
-from vecsearch.errors import InvalidInputError
+from vecsearch.collection import Collection, create, open_collection
+from vecsearch.errors import CollectionExistsError, InvalidInputError
 from vecsearch.integrations import conditions as sql
 
 METADATA = "metadata"
@@ -65,7 +64,7 @@ class Documents:
         if collection is not None:
             self._check(collection)
         elif self.path is not None and (self.path / "manifests").is_dir():
-            self._collection = self._check(vs.open(self.path))
+            self._collection = self._check(open_collection(self.path))
 
     @property
     def collection(self) -> Collection | None:
@@ -83,7 +82,7 @@ class Documents:
             if self._collection is None:
                 assert self.path is not None
                 try:
-                    self._collection = vs.create(
+                    self._collection = create(
                         self.path,
                         dim=dim,
                         metric=self.metric,
@@ -91,8 +90,8 @@ class Documents:
                         json_columns=[METADATA],
                     )
                     self._collection.build_text_index([TEXT], progress=False)
-                except vs.CollectionExistsError:
-                    self._collection = self._check(vs.open(self.path))
+                except CollectionExistsError:
+                    self._collection = self._check(open_collection(self.path))
             return self._collection
 
     def place(self, key: str) -> str:

@@ -404,7 +404,7 @@ class VecsearchDocumentStore:
         hits = collection.search(k=top_k, where=where, ids=ids, **asked)
         vectors: list[Any] = [None] * len(hits)
         if return_embedding and len(hits):
-            vectors = self._documents.vectors(hits.ids).tolist()
+            vectors = self._documents.vectors([str(id) for id in hits.ids]).tolist()
         return [
             self._document(hit.to_dict(), score=hit.score, embedding=vector)
             for hit, vector in zip(hits, vectors, strict=True)
