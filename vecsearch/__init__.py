@@ -19,7 +19,7 @@ from vecsearch.common.fork import importing
 
 if TYPE_CHECKING:
     from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
-    from vecsearch.collection import Collection, create
+    from vecsearch.collection import Collection, create, open_or_create
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         InvalidInputError,
         LockTimeoutError,
         MissingExtraError,
+        ModelWarning,
         OperationTimeoutError,
         QueryError,
         RecallWarning,
@@ -122,6 +123,7 @@ __all__ = [
     "LockTimeoutError",
     "Metric",
     "MissingExtraError",
+    "ModelWarning",
     "OperationTimeoutError",
     "Plan",
     "QueryError",
@@ -148,6 +150,7 @@ __all__ = [
     "create",
     "models",
     "open",
+    "open_or_create",
     "repair",
     "restore",
 ]
@@ -156,7 +159,7 @@ _MODULES = {
     "vecsearch.client": ("RemoteCollection", "RemoteHit", "RemoteHits", "connect"),
     "vecsearch.query.analogy": ("analogy",),
     "vecsearch.ingest.chunking": ("Chunker",),
-    "vecsearch.collection": ("Collection", "create", "open"),
+    "vecsearch.collection": ("Collection", "create", "open_or_create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.maintenance.backup": ("restore",),

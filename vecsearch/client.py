@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from vecsearch import errors
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.optional import require
-from vecsearch.types import Id, OnConflict
+from vecsearch.types import Id, Mode, OnConflict
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -168,6 +168,7 @@ class RemoteCollection:
         query: str | Sequence[float] | npt.NDArray[Any],
         k: int = 10,
         *,
+        mode: Mode = "vector",
         where: str | None = None,
         ids: Sequence[Id] | None = None,
         recall: float | None = None,
@@ -180,6 +181,7 @@ class RemoteCollection:
         Args:
             query: A text, or a vector of shape (dim,).
             k: Maximum number of hits.
+            mode: "vector", "text" or "hybrid".
             where: Only documents for which this SQL is true.
             ids: Only documents with these ids.
             recall: The mean recall to deliver. None: the collection's target.
@@ -194,6 +196,7 @@ class RemoteCollection:
         asked = {
             "query": query if isinstance(query, str) else [float(each) for each in query],
             "k": k,
+            "mode": mode,
             "where": where,
             "ids": None if ids is None else list(ids),
             "recall": recall,

@@ -7,15 +7,34 @@ import dataclasses
 import functools
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from vecsearch.common.accepted import (
+    ArrowArray,
+    ArrowStream,
+    CsvOptions,
+    Data,
+    DtypeName,
+    Examples,
+    Ids,
+    Judgments,
+    MetricName,
+    Queries,
+    Query,
+    Questions,
+    Schema,
+    TypeName,
+    Values,
+    Vector,
+    Vectors,
+    Where,
+)
 from vecsearch.common.arguments import (
     check_column_names,
     check_dim,
@@ -38,9 +57,10 @@ from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
+from vecsearch.display import html_fields
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.stored import Model, embeds_texts, entry_of
+from vecsearch.embedders.stored import Model, embeds_texts, entry_of, has_fingerprint
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
@@ -58,7 +78,7 @@ from vecsearch.index.kernels.loader import kernel_for
 from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
-from vecsearch.ingest.chunking import FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.chunking import AnyChunker, FunctionChunker, resolve_chunker, splitting_of
 from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS
@@ -77,7 +97,6 @@ from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
 from vecsearch.query.modes import (
     Asked,
-    Mode,
     ModeSearch,
     filters_for,
     only_one,
@@ -95,7 +114,7 @@ from vecsearch.query.vectors import texts_of
 from vecsearch.storage import log
 from vecsearch.storage.describe import describe, first_manifest, list_versions
 from vecsearch.storage.folders import folder_path, make_collection_folders, removed_on_error
-from vecsearch.storage.layout import AUTO_INDEX_SETTING, SAMPLE_SETTING
+from vecsearch.storage.layout import AUTO_INDEX_SETTING, MANIFESTS, SAMPLE_SETTING
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
@@ -116,7 +135,7 @@ from vecsearch.types import (
     DimensionReport,
     Id,
     IndexAdvice,
-    Metric,
+    Mode,
     OnConflict,
     OnError,
     Plan,
@@ -136,8 +155,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 C = TypeVar("C", DeleteResult, UpdateResult)
-Where: TypeAlias = "str | pc.Expression"
-Ids: TypeAlias = "Iterable[Id] | Id"
+Chunking: TypeAlias = (
+    "Literal['auto', 'default'] | bool | int | AnyChunker | Callable[[str], Sequence[Any]] | None"
+)
 LOCK_TIMEOUT = 60.0
 
 
@@ -147,19 +167,20 @@ def create(
     *,
     embedder: str | Embedder | None = None,
     dim: int | None = None,
-    metric: str | Metric = "cosine",
-    dtype: str = "float32",
+    metric: MetricName = "cosine",
+    dtype: DtypeName = "float32",
     id_column: str | None = None,
     text_column: str | None = None,
     text_columns: Sequence[str] | None = None,
-    chunker: Any = "auto",
+    chunker: Chunking = "auto",
     recall: float = 0.95,
     keep_versions: int = 16,
     sample_queries: int = 0,
     auto_index: bool = True,
-    schema: pa.Schema | Mapping[str, pa.DataType | str] | None = None,
+    schema: Schema | None = None,
     json_columns: Sequence[str] | None = None,
-    full_text: Any = None,
+    full_text: bool | str | Mapping[str, Any] | Analyzer | None = None,
+    exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -196,6 +217,8 @@ def create(
         full_text: Whether texts are also found by their words (`mode="text"` and "hybrid" of
             `search`): False, or the language of their endings, such as "german", or an `Analyzer`.
             None and True: with the default analyzer, if texts are embedded.
+        exist_ok: Open a collection that is there already. Its model, dimension, metric and columns
+            must be those given here; what is left at its default is not compared.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -224,6 +247,17 @@ def create(
         settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(metric)
+    check_flag("exist_ok", exist_ok)
+    if exist_ok and (root / MANIFESTS).is_dir():
+        given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
+        opened = open_collection(
+            path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
+        )
+        wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
+        wanted |= {"metric": None if metric == "cosine" else str(parsed_metric)}
+        wanted |= {"dtype": None if dtype == "float32" else dtype}
+        _require_same(opened, embedder, wanted)
+        return opened
     model = resolve_embedder(embedder) if embedder is not None else None
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
@@ -247,7 +281,10 @@ def create(
         settings=settings,
         columns=with_json(schema, json_columns),
     )
-    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_texts))
+    has_words = has_texts and all(
+        pa.types.is_large_string(first.schema.field(name).type) for name in first.text_columns
+    )
+    first = replace(first, full_text=full_text_entry(full_text, has_texts=has_words))
     with removed_on_error(root, []):
         make_collection_folders(root)
         store = Store(root, lock_timeout, limits)
@@ -259,13 +296,69 @@ def create(
     )
 
 
+def _require_same(
+    collection: Collection, embedder: str | Embedder | None, wanted: Mapping[str, Any]
+) -> None:
+    """Raise InvalidInputError where a collection differs from what `create` was asked for."""
+    try:
+        info = collection.info()
+        found = {name: getattr(info, name) for name in wanted}
+        named = embedder if isinstance(embedder, str) else getattr(embedder, "name", None)
+        if named is not None and info.embedder is None:
+            wanted, found = {**wanted, "embedder": named}, {**found, "embedder": None}
+        elif isinstance(embedder, str) and info.embedder != embedder:
+            model = collection._model_of(collection._snapshot.manifest)
+            assert model is not None
+            _ = model.embedder  # raises if it is another one
+        for name, value in wanted.items():
+            value = tuple(value) if isinstance(value, list) else value
+            is_open = name in ("id_column", "text_columns") and not info.documents
+            if value is not None and value != found[name] and not is_open:
+                raise InvalidInputError(
+                    f"{collection.path} is there already, with {name} {found[name]!r}, not "
+                    f"{value!r}",
+                    hint="leave it out, or choose another path",
+                    command_hint="choose another path",
+                )
+    except BaseException:
+        collection.close()
+        raise
+
+
+@gated
+def open_or_create(path: str | os.PathLike[str], **options: Any) -> Collection:
+    """Open a collection, or create it if there is none: `create` with `exist_ok=True`.
+
+    Args:
+        path: The folder.
+        **options: As in `create`.
+
+    Returns:
+        The collection, open for reading and writing.
+
+    Raises:
+        InvalidInputError: The collection that is there has another model, dimension, metric, type
+            or columns.
+        CollectionExistsError: The folder holds other files.
+        EmbedderError: The model cannot be found or loaded.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> with vs.open_or_create("notes.vs", embedder="toy:64") as c:
+        ...     _ = c.add([{"id": 1, "text": "a note"}])
+        >>> len(vs.open_or_create("notes.vs", embedder="toy:64"))
+        1
+    """
+    return create(path, **options, exist_ok=True)
+
+
 @gated
 def open_collection(
     path: str | os.PathLike[str],
     *,
     version: int | None = None,
     embedder: str | Embedder | None = None,
-    chunker: Any = None,
+    chunker: Chunking = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Collection:
@@ -334,7 +427,7 @@ class Collection:
         *,
         version: int | None = None,
         embedder: str | Embedder | None = None,
-        chunker: Any = None,
+        chunker: Chunking = None,
         lock_timeout: float = LOCK_TIMEOUT,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -357,14 +450,14 @@ class Collection:
 
     def add(
         self,
-        data: object,
+        data: Data,
         *,
         on_conflict: OnConflict = "error",
         id_column: str | None = None,
         text_column: str | None = None,
         on_error: OnError = "raise",
         encoding: str | None = None,
-        csv: Mapping[str, Any] | None = None,
+        csv: CsvOptions | None = None,
         exclude: str | Sequence[str] = (),
         auto_index: bool | None = None,
         idempotency_key: str | None = None,
@@ -414,7 +507,7 @@ class Collection:
             idempotency_key: A name of this add, such as a UUID. If one with this name was committed
                 already, nothing is done, and its result is returned: so an add may be sent again
                 when its answer was lost. The names of the last 100 such adds are kept.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             How many documents were added, replaced and skipped, what was left out, and what was
@@ -449,7 +542,7 @@ class Collection:
 
     def _add(
         self,
-        data: object,
+        data: Data,
         reading: Reading,
         on_conflict: OnConflict = "error",
         id_column: str | None = None,
@@ -513,12 +606,12 @@ class Collection:
 
     def upsert(
         self,
-        data: object,
+        data: Data,
         *,
         id_column: str | None = None,
         text_column: str | None = None,
         encoding: str | None = None,
-        csv: Mapping[str, Any] | None = None,
+        csv: CsvOptions | None = None,
         auto_index: bool | None = None,
         progress: bool | None = None,
     ) -> AddResult:
@@ -692,7 +785,7 @@ class Collection:
     def update(
         self,
         where: Where | None = None,
-        values: Any = None,
+        values: Values | None = None,
         *,
         ids: Ids | None = None,
         dry_run: bool = False,
@@ -757,7 +850,7 @@ class Collection:
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
         return self._with_index(done, dry_run=dry_run)
 
-    def add_column(self, name: str, kind: pa.DataType | str, value: Any = None) -> int:
+    def add_column(self, name: str, kind: TypeName, value: object = None) -> int:
         """Add a metadata column.
 
         Args:
@@ -804,7 +897,7 @@ class Collection:
         self._writable()
         return self._changed(edit.drop_column(self._store, name))
 
-    def alter_column(self, name: str, kind: pa.DataType | str) -> int:
+    def alter_column(self, name: str, kind: TypeName) -> int:
         """Give a metadata column a wider type that holds each of its values exactly.
 
         Any column of values that JSON has can become "json"; one of texts, if each is JSON text. A
@@ -846,7 +939,7 @@ class Collection:
             analyzer: What makes words of texts: a language, whose endings are cut off, or an
                 `Analyzer`. None: the default, which knows English endings and reads Chinese,
                 Japanese and Korean by pairs of characters.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             The version that was committed.
@@ -876,7 +969,7 @@ class Collection:
         *,
         recall: float | None = None,
         memory: int | str | None = None,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         threads: int | None = None,
         progress: bool | None = None,
@@ -899,7 +992,7 @@ class Collection:
                 out of the index while it is measured.
             seed: Seed of the held-out rows and of the build.
             threads: Threads to use. None: all cores.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             What was built, and the recall it was measured to reach.
@@ -951,7 +1044,7 @@ class Collection:
         recipes: Sequence[str],
         *,
         k: int = 10,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         progress: bool | None = None,
     ) -> dict[str, Any]:
@@ -964,7 +1057,7 @@ class Collection:
             k: Number of hits of each search.
             queries: Queries to measure with, as in `build_index`.
             seed: Seed of the held-out rows and of the builds.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             A report that can be written as JSON.
@@ -1158,7 +1251,7 @@ class Collection:
 
         Args:
             embedder: The new model's name, or an `Embedder`.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             How many documents there are, and how many passages were embedded.
@@ -1182,7 +1275,7 @@ class Collection:
         with progress_bar("embedding again", manifest.rows - manifest.deleted, progress) as advance:
             result = self._changed(reembed_documents(self._store, model, advance))
         now = self._snapshot.manifest
-        if now.embedder is not None and now.embedder.fingerprint == model.fingerprint():
+        if now.embedder is not None and has_fingerprint(model, now.embedder.fingerprint):
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
         return result
 
@@ -1191,8 +1284,8 @@ class Collection:
         dims: Sequence[int] | None = None,
         *,
         k: int = 10,
-        queries: Any = None,
-        qrels: Any = None,
+        queries: Questions | Queries | None = None,
+        qrels: Judgments | None = None,
         n_queries: int = 500,
         seed: int = 0,
         progress: bool | None = None,
@@ -1211,7 +1304,7 @@ class Collection:
             qrels: Relevance judgments: a file, or query id -> document id -> grade. None: no nDCG.
             n_queries: Number of rows to hold out.
             seed: Seed of the choice of rows.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             One point for each method and dimension.
@@ -1265,7 +1358,7 @@ class Collection:
             dim: Its dimension, from 1 to one less than the current one.
             method: "pca" (principal component analysis) or "truncate" (keep the first numbers).
             seed: Seed of the rows that PCA is fitted on.
-            progress: Whether to show a progress bar. None: if stderr is a terminal.
+            progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
             The new collection.
@@ -1307,11 +1400,11 @@ class Collection:
 
     def search(
         self,
-        query: Any = None,
+        query: Query | None = None,
         k: int = 10,
         *,
         text: str | None = None,
-        vector: Any = None,
+        vector: Vector | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, Any] | Fusion | None = None,
@@ -1431,11 +1524,11 @@ class Collection:
 
     def search_batch(
         self,
-        queries: Sequence[Any] | npt.NDArray[np.floating] | None = None,
+        queries: Queries | None = None,
         k: int = 10,
         *,
         texts: Sequence[str] | None = None,
-        vectors: Any = None,
+        vectors: Vectors | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, Any] | Fusion | None = None,
@@ -1552,7 +1645,7 @@ class Collection:
 
     def search_range(
         self,
-        query: Any,
+        query: Query,
         min_score: float,
         *,
         where: Where | None = None,
@@ -1662,8 +1755,8 @@ class Collection:
 
     def recommend(
         self,
-        positive: Any = None,
-        negative: Any = None,
+        positive: Examples | None = None,
+        negative: Examples | None = None,
         *,
         history: Iterable[Any] | None = None,
         strategy: Literal["average", "best_score", "sum_scores"] = "average",
@@ -1757,8 +1850,8 @@ class Collection:
 
     def discover(
         self,
-        target: Any = None,
-        context: Iterable[tuple[Any, Any]] = (),
+        target: Query | None = None,
+        context: Iterable[tuple[Query, Query]] = (),
         *,
         k: int = 10,
         where: Where | None = None,
@@ -1833,7 +1926,7 @@ class Collection:
 
     def pages(
         self,
-        query: Any,
+        query: Query,
         size: int = 20,
         *,
         where: Where | None = None,
@@ -1912,9 +2005,9 @@ class Collection:
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
-        query: Any = None,
+        query: Query | None = None,
         min_score: float | None = None,
-        bins: Any = None,
+        bins: object = None,
         passages: bool = False,
         timeout: float | None = None,
     ) -> dict[str, pa.Table]:
@@ -1985,7 +2078,7 @@ class Collection:
         where: Where | None = None,
         ids: Ids | None = None,
         recall: float | None = None,
-        queries: Any = None,
+        queries: Queries | None = None,
         seed: int = 0,
         regions: int = 10,
     ) -> RecallReport:
@@ -2078,8 +2171,8 @@ class Collection:
 
     def evaluate(
         self,
-        queries: Any = None,
-        qrels: Any = None,
+        queries: Questions | None = None,
+        qrels: Judgments | None = None,
         *,
         k: int | Sequence[int] | None = None,
         where: Where | None = None,
@@ -2137,7 +2230,7 @@ class Collection:
 
     def plan(
         self,
-        query: Any = None,
+        query: Query | None = None,
         k: int = 10,
         *,
         where: Where | None = None,
@@ -2300,7 +2393,7 @@ class Collection:
         return np.asarray(document_vectors(snapshot, [id])[0], np.float32)
 
     def features(
-        self, ids: Any, *, missing: Literal["error", "zeros"] = "error"
+        self, ids: Ids | ArrowArray | ArrowStream, *, missing: Literal["error", "zeros"] = "error"
     ) -> npt.NDArray[np.float32]:
         """The vectors of many documents, as input of another model.
 
@@ -2649,6 +2742,11 @@ class Collection:
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
 
+    def _repr_html_(self) -> str:
+        if self._searcher is None:
+            return html_fields({"collection": f"{self.path} (closed)"})
+        return self.info()._repr_html_()
+
     def _searching(self) -> Searcher:
         """The searcher; raises CollectionClosedError if the collection was closed."""
         searcher = self._searcher
@@ -2725,7 +2823,7 @@ class Collection:
         """How texts are split into passages; None without a chunker."""
         if manifest.chunker is None:
             return None
-        given = self._given_chunker
+        given: Any = self._given_chunker
         if given is None or given is False:
             given = manifest.chunker
         chunker = resolve_chunker(given)

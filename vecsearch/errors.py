@@ -23,6 +23,7 @@
     └── InternalError                       a fault of vecsearch: please report it
 
     RecallWarning (RuntimeWarning)          measured recall is below the target
+    ModelWarning (RuntimeWarning)           the model does not read all of a text, or its language
 
 A message says what was wrong, where, and what to do. What to do may differ between Python and the
 command line, so errors carry it apart from the message, as `hint` and `command_hint`.
@@ -405,6 +406,18 @@ class RecallWarning(_Hinted, RuntimeWarning):
         >>> import vecsearch as vs
         >>> print(vs.RecallWarning("recall@10 is 0.90, below the target of 0.95"))
         recall@10 is 0.90, below the target of 0.95
+    """
+
+
+class ModelWarning(_Hinted, RuntimeWarning):
+    """The model does not read all of the texts that were added, or does not know their language.
+
+    `Collection.add` gives it, once for each call, with counts.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> print(vs.ModelWarning("3 of 10 texts are longer than the model reads (256 tokens)"))
+        3 of 10 texts are longer than the model reads (256 tokens)
     """
 
 

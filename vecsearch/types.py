@@ -11,6 +11,7 @@ from vecsearch.display import Shown, html_table, text_fields, text_table
 from vecsearch.errors import InvalidInputError
 
 Id = int | str
+Mode = Literal["vector", "text", "hybrid"]
 OnConflict = Literal["error", "skip", "replace", "update", "refresh"]
 OnError = Literal["raise", "skip"]
 ID = "id"  # what the column of ids is called where the user does not name it
@@ -788,6 +789,7 @@ class CollectionInfo(Shown):
         columns: Arrow type of each column, by name.
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
+        full_text: The columns that are searched by words; empty if none are.
 
     Example:
         >>> import vecsearch as vs
@@ -815,6 +817,7 @@ class CollectionInfo(Shown):
     columns: Mapping[str, str]
     recall: float
     indexes: tuple[IndexInfo, ...]
+    full_text: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return text_fields(self.fields())
@@ -838,7 +841,7 @@ class CollectionInfo(Shown):
             "on disk": shown_bytes(self.bytes),
             "embedder": self.embedder,
             "vectors": f"{self.dim} × {self.dtype}, {self.metric}",
-            "chunker": self.chunker,
+            "chunker": None if self.chunker is None else _chunker_words(self.chunker),
             "columns": ", ".join(self._shown_columns()),
             "recall target": self.recall,
             "index": "; ".join(map(str, self.indexes)) or "none: every search is exact",
@@ -851,6 +854,13 @@ class CollectionInfo(Shown):
             for name, kind in self.columns.items()
             if name != VECTOR and not name.startswith("_")
         ]
+
+
+def _chunker_words(chunker: Mapping[str, Any]) -> str:
+    """A chunker's kind, and its other parameters in parentheses."""
+    others = ", ".join(f"{name} {value}" for name, value in chunker.items() if name != "kind")
+    kind = str(chunker.get("kind", "chunker"))
+    return f"{kind} ({others})" if others else kind
 
 
 class Ladder(NamedTuple):

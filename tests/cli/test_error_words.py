@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,59 @@ PYTHON = re.compile(
     r"(?<![-\w])[a-z_]+=|\w\(\)|\w\([a-z_]+=|\bCollection\.|\bvecsearch\.[a-z]|\bPath\(|"
     r"\b(None|True|False)\b|\b[a-z]+_[a-z_]+ is "
 )
+
+
+# Modules that no command reaches, or whose words are those of the filter language.
+NOT_AT_THE_COMMAND_LINE = (
+    "query/analogy.py",
+    "query/filter/functions.py",  # isnan() is what a filter calls it
+    "ingest/sources/frames.py",
+    "embedders/word_files.py",  # who has gensim's files has Python
+    "evaluation/metrics.py",
+    "index/faiss/index.py",
+    "common/json_column.py",
+)
+
+
+def literal(node: ast.expr | None) -> str:
+    """The text of a string, with X for what is filled in."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            "X" if isinstance(part, ast.FormattedValue) else literal(part) for part in node.values
+        )
+    if isinstance(node, ast.BinOp):
+        return literal(node.left) + literal(node.right)
+    if isinstance(node, ast.IfExp):
+        return f"{literal(node.body)}; {literal(node.orelse)}"
+    return ""
+
+
+def spoken(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the hint for the command line of each error that a module raises."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("Error", "Warning")):
+            given = {each.arg: each.value for each in node.keywords}
+            yield node.lineno, literal(given.get("command_hint", given.get("hint")))
+
+
+def test_every_hint_for_the_command_line_is_free_of_python() -> None:
+    root = Path(vs.__file__).parent
+    hints = [
+        (f"{path.relative_to(root)}:{line}", hint)
+        for path in sorted(root.rglob("*.py"))
+        if str(path.relative_to(root)) not in NOT_AT_THE_COMMAND_LINE
+        for line, hint in spoken(path)
+    ]
+    assert sum(bool(hint) for _, hint in hints) > 60
+    assert [(place, hint) for place, hint in hints if PYTHON.search(hint)] == []
+
+
+def test_python_in_a_hint_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text('raise AError(f"{x} is wrong", hint=f"pass k={1}, " + "or open()")')
+    assert [PYTHON.search(hint) is not None for _, hint in spoken(path)] == [True]
 
 
 def refused(*words: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -207,3 +208,20 @@ def test_distilling_says_first_what_its_result_needs(
     with pytest.raises(MissingExtraError, match="A distilled model needs the package 'model2vec'"):
         distill(teacher, tmp_path / "static")
     assert not (tmp_path / "static").exists()
+
+
+def test_a_static_model_says_how_much_it_reads(
+    teacher: SentenceTransformerEmbedder, tmp_path: Path
+) -> None:
+    folder = distill(teacher, tmp_path / "static", dim=4)
+    whole: Any = resolve_embedder(f"model2vec:{folder}")
+    assert whole.max_tokens is None
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "max_length": 3}))
+    cut: Any = resolve_embedder(f"model2vec:{folder}")
+    assert cut.max_tokens == 3
+    counts = cut.count_tokens(["open the socket", "parse a date string unheard", ""])
+    assert counts.lengths.tolist() == [3, 5, 0] and counts.unknown.tolist() == [0, 1, 0]
+    np.testing.assert_allclose(
+        cut.embed_documents(["parse a date string"]), whole.embed_documents(["parse a date"])
+    )

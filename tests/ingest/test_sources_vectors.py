@@ -294,3 +294,27 @@ def test_vectors_of_a_column_keep_their_numbers(kind: pa.DataType, read_as: type
         matrix = vector_matrix(array, 2, 0)
         assert matrix.dtype == read_as
         assert matrix.tolist() == rows
+
+
+# ---- gensim ----------------------------------------------------------------------------------
+
+
+def test_word_vectors_of_gensim_come_under_their_words(tmp_path: Path) -> None:
+    models = pytest.importorskip("gensim.models")
+    sentences = [["sea", "water", "salt"], ["sun", "light", "salt"]] * 20
+    model = models.Word2Vec(sentences, vector_size=8, min_count=1, seed=1, workers=1)
+    for given in (model, model.wv):
+        with vs.create(tmp_path / f"{type(given).__name__}.vs", dim=8) as collection:
+            assert collection.add(given).added == 5
+            stored = collection.get(["sea", "salt"], columns=["id", "vector"])
+            for row in stored:
+                np.testing.assert_allclose(row["vector"], model.wv[row["id"]], rtol=1e-5)
+    documents = [models.doc2vec.TaggedDocument(words, [n]) for n, words in enumerate(sentences)]
+    both = models.Doc2Vec(documents, vector_size=8, min_count=1, workers=1)
+    with (
+        vs.create(tmp_path / "both.vs", dim=8) as collection,
+        pytest.raises(InvalidInputError, match="is of type gensim"),
+    ):
+        collection.add(both)
+    with vs.create(tmp_path / "tags.vs", dim=8) as collection:
+        assert collection.add(both.dv).added == 40

@@ -107,7 +107,7 @@ def mentioned() -> list[list[str]]:
 def command_names() -> set[str]:
     families = [group.typer_instance for group in app.registered_groups if group.typer_instance]
     return {
-        info.callback.__name__
+        info.name or info.callback.__name__
         for one in (app, *families)
         for info in one.registered_commands
         if info.callback

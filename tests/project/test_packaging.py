@@ -28,9 +28,10 @@ CORE = {
     "numpy",
     "pyarrow",
     "opencc-python-reimplemented",
-    "sentence-transformers",
+    "safetensors",
     "snowballstemmer",
     "sqlglot",
+    "tokenizers",
     "typer",
     "rich",
 }
@@ -90,11 +91,15 @@ def test_torch_is_the_same_everywhere() -> None:
     assert torch in pinned("constraints.txt").items()
 
 
+# Each builds or brings along more than its use is worth to everyone: docs/reference/extras.md.
+OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant"}
+FRAMEWORKS = {"langchain", "llama-index", "haystack", "mcp", "datasets"}
+
+
 def test_all_holds_every_extra_for_users() -> None:
     (everything,) = EXTRAS["all"]
     named = set(everything.removeprefix("vecsearch[").removesuffix("]").split(","))
-    frameworks = {"langchain", "llama-index", "haystack", "mcp", "datasets"}
-    assert named == set(EXTRAS) - {"all", "dev", "timm", "synonyms"} - frameworks
+    assert named == set(EXTRAS) - OUTSIDE - FRAMEWORKS
     assert "vecsearch[all]" in EXTRAS["dev"]
 
 

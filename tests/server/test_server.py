@@ -59,6 +59,9 @@ def test_a_search_is_that_of_the_collection(client: TestClient, root: Path) -> N
             {"query": "a ship", "where": "year < 2015"},
             {"query": "a ship", "ids": ["boat", "车", "no"]},
             {"query": c.vector(text="a boat").tolist(), "k": 2, "exact": True},
+            {"query": "large OR small", "mode": "text"},
+            {"query": "汽车", "mode": "hybrid", "fusion": "rrf"},
+            {"text": "large", "vector": c.vector("boat").tolist(), "mode": "hybrid"},
         ):
             answer = client.post(f"{NOTES}/search", json=asked).json()
             assert answer == {"hits": [hit.to_dict() for hit in c.search(**asked)]}
@@ -132,7 +135,9 @@ def test_what_others_commit_is_seen(client: TestClient, root: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "word"),
     [
-        ({}, "query: Field required"),
+        ({}, "query"),
+        ({"query": "x", "mode": "magic"}, "mode"),
+        ({"query": "(large", "mode": "text"}, "("),
         ({"query": "x", "kk": 3}, "kk"),
         ({"query": "x", "k": 0}, "k: "),
         ({"query": "x", "k": 1001}, "k: "),

@@ -22,6 +22,7 @@ from vecsearch.cli import (
     index,
     info,
     maintenance,
+    mcp,
     models,
     recommend,
     search,
@@ -79,7 +80,7 @@ def _usage(command: Any, context: Any) -> list[str]:
     for parameter in command.get_params(context):
         _in_upper_case(parameter)
         if parameter.param_type_name == "argument":
-            word = parameter.metavar or parameter.name.upper()
+            word = (parameter.metavar or parameter.name.upper()).removesuffix("...")
             word += "..." if parameter.nargs != 1 else ""
             words.append(word if parameter.required else f"[{word}]")
     return [*words, "[OPTIONS]"]
@@ -127,6 +128,7 @@ for group in (
     info,
     demo,
     serve,
+    mcp,
     recommend,
     sync,
     evaluation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,20 @@ def _columns_of(folder: Any) -> list[str]:
     from vecsearch.storage import log
 
     try:
-        manifest = log.load(Path(folder))
-    except (VecsearchError, TypeError):
+        manifest = log.load(Path(folder or _typed_collection()))
+    except VecsearchError:
         return []
     return [name for name in manifest.schema.names if name != "vector" and name[:1] != "_"]
+
+
+def _typed_collection() -> str:
+    """The collection on the line that is being typed, while an option still lacks its value."""
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    with contextlib.suppress(ValueError):  # a quotation that is not closed yet
+        for word in shlex.split(line)[1:]:
+            if (Path(word) / "manifests").is_dir():
+                return word
+    return ""
 
 
 def recipes(incomplete: str) -> Iterator[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vecsearch.cli import complete
+from vecsearch.cli.language import fitting_model
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
@@ -37,13 +40,22 @@ if TYPE_CHECKING:
 DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
     ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
-    ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss."
+    ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss. Other stores: chroma:PATH, "
+    "lancedb:PATH, qdrant:PATH, with ::NAME where they hold several collections."
 )
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
         help="Leave out files of folders, as .gitignore does: drafts/, *.log. Repeatable.",
+    ),
+]
+ChunkerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|none|N",
+        help="New collection: auto splits texts that are longer than the model reads, none "
+        "splits no text, a number makes passages of at most so many characters. Default: auto.",
     ),
 ]
 app = typer.Typer()
@@ -65,7 +77,10 @@ def ingest(
     folder: Folder,
     embedder: Annotated[
         str | None,
-        typer.Option(help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER}."),
+        typer.Option(
+            help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER} (English); for "
+            "texts in other scripts a multilingual one that is installed."
+        ),
     ] = None,
     dim: Annotated[
         int | None, typer.Option(help="New collection of ready-made vectors: their dimension.")
@@ -74,14 +89,7 @@ def ingest(
         Metric | None,
         typer.Option(help="New collection: how vectors are compared. Default: cosine."),
     ] = None,
-    chunker: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|none|N",
-            help="New collection: auto splits texts that are longer than the model reads, none "
-            "splits no text, a number makes passages of at most so many characters. Default: auto.",
-        ),
-    ] = None,
+    chunker: ChunkerOption = None,
     chunk: Annotated[bool, typer.Option("--chunk", hidden=True)] = False,
     chunk_chars: Annotated[int | None, typer.Option(hidden=True)] = None,
     text_column: Annotated[
@@ -149,7 +157,7 @@ def ingest(
     debug: Debug = False,
 ) -> None:
     """Add documents to a collection; create it if need be."""
-    paths = _paths(data)
+    paths, started = _paths(data), time.monotonic()
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
@@ -180,6 +188,7 @@ def ingest(
                 id_column,
                 text_column,
                 auto_index is not False,
+                default=lambda: fitting_model(paths, text_column or ()),
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -213,16 +222,26 @@ def ingest(
                 "column of ids to replace rows that change, or undo it with `vecsearch rollback`",
                 stacklevel=1,
             )
-        same = f", {result.unchanged:,} unchanged" if result.unchanged else ""
-        print_answer(
-            as_json,
-            result,
-            f"{counted(result.added, 'document')} added, {result.replaced:,} replaced, "
-            f"{result.skipped:,} skipped{same}; {folder} holds {documents:,} "
-            f"(version {result.version})"
-            + (f"; {counted(result.indexed_rows, 'row')} indexed" if result.indexed_rows else ""),
-            *result.report.lines(),
-        )
+        lines = list(result.report.lines())
+        if result.indexed_rows:
+            lines.append(f"{counted(result.indexed_rows, 'row')} indexed")
+        if is_new:
+            seconds = time.monotonic() - started
+            done = f"{counted(result.added, 'document')} added to {folder} in {seconds:.1f} s"
+            if info.embedder is not None:
+                lines.append(f'Next: vecsearch search {shlex.quote(str(folder))} "a question"')
+        else:
+            counts = (
+                (result.replaced, "replaced"),
+                (result.skipped, "skipped"),
+                (result.unchanged, "unchanged"),
+            )
+            others = "".join(f", {number:,} {what}" for number, what in counts if number)
+            done = (
+                f"{counted(result.added, 'document')} added{others}; {folder} holds "
+                f"{documents:,} (version {result.version})"
+            )
+        print_answer(as_json, result, done, *lines)
 
 
 @app.command(
@@ -311,6 +330,7 @@ def update(
 
 def _paths(data: Sequence[str]) -> list[os.PathLike[str]]:
     """The sources of a command line: files, folders, addresses, standard input."""
+    from vecsearch.ingest.sources.stores import OtherStore, is_store
     from vecsearch.ingest.sources.web import SCHEMES, StandardInput, WebAddress
 
     if data.count("-") > 1:
@@ -319,6 +339,8 @@ def _paths(data: Sequence[str]) -> list[os.PathLike[str]]:
     for name in data:
         if name == "-":
             found.append(StandardInput(sys.stdin.buffer))
+        elif is_store(name):
+            found.append(OtherStore(name))
         elif name.startswith(SCHEMES):
             found.append(WebAddress(name))
         elif not (inside := Path(name.partition("::")[0])).exists() and not Path(name).exists():
@@ -443,10 +465,12 @@ def open_or_create(
     id_column: str | None,
     text_columns: list[str] | None,
     auto_index: bool = True,
+    default: Callable[[], str] = lambda: DEFAULT_EMBEDDER,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
-    A new one takes `width` numbers a vector, without an embedder, unless it is None.
+    A new one takes `width` numbers a vector, without an embedder, unless it is None. `default`
+    chooses the model of a new one if none was named.
     Also returns whether it is new.
     """
     from vecsearch.collection import create, open_collection
@@ -457,13 +481,13 @@ def open_or_create(
         collection = open_collection(folder, embedder=embedder)
     except CollectionNotFoundError:
         dim = width if width is not None else dim
-        model = embedder or (DEFAULT_EMBEDDER if dim is None else None)
+        model = embedder or (default() if dim is None else None)
         new = create(
             folder,
             embedder=model,
             dim=dim,
             metric=metric or Metric.COSINE,
-            chunker="auto" if chunker is None else chunker,
+            chunker="auto" if chunker in (None, "auto") else resolve_chunker(chunker),
             schema=declared or None,
             id_column=id_column,
             text_columns=text_columns or None,
@@ -540,10 +564,15 @@ def _ids_and_vectors(
     from vecsearch.ingest.sources import open_source
     from vecsearch.ingest.sources.reading import reading_options
     from vecsearch.ingest.sources.registry import TABLES, suffix_of
+    from vecsearch.ingest.sources.stores import OtherStore
     from vecsearch.ingest.vector_column import vector_width
     from vecsearch.types import ID, VECTOR
 
-    data = [path for path in data if isinstance(path, Path) and suffix_of(path) in TABLES]
+    data = [
+        path
+        for path in data
+        if isinstance(path, OtherStore) or (isinstance(path, Path) and suffix_of(path) in TABLES)
+    ]
     if not data:
         return True, None
     try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from vecsearch.cli import chinese_demo
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     START,
@@ -104,33 +105,66 @@ def run(
     from vecsearch.errors import CollectionNotFoundError
 
     screen = Console(quiet=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    if rows is None:
-        version = platform.python_version()
-        screen.print(f"Reading the docstrings of Python {version}'s standard library.")
-        rows = stdlib_docs()
-    kinds = [
-        f"{number:,} {PLURAL[kind]}"
-        for kind, number in Counter(row["kind"] for row in rows).most_common()
-    ]
-    screen.print(f"{counted(len(rows), 'document')}: {', '.join(kinds)}.")
     try:
         collection = open_collection(folder)
     except CollectionNotFoundError:
-        collection = create(folder, embedder=embedder)
+        collection = create(folder, embedder=embedder)  # a model that is missing is found here
     with collection:
+        if rows is None:
+            version = platform.python_version()
+            screen.print(f"Reading the docstrings of Python {version}'s standard library.")
+            rows = stdlib_docs()
+        kinds = [
+            f"{number:,} {PLURAL[kind]}"
+            for kind, number in Counter(row["kind"] for row in rows).most_common()
+        ]
+        screen.print(f"{counted(len(rows), 'document')}: {', '.join(kinds)}.")
         model = collection.info().embedder
         screen.print(f"Embedding them with {model}; the first time takes a minute or two.")
         start = time.perf_counter()
         added = collection.add(rows, on_conflict="replace")
         seconds = time.perf_counter() - start
         screen.print(f"{counted(added.embedded, 'text')} embedded in {seconds:.0f} s.")
+        info = collection.info()
+        if info.rows > info.documents:
+            screen.print(
+                f"Those that are longer than the model reads were split: {info.documents:,} "
+                f"documents are {info.rows:,} passages."
+            )
         screen.print(f"Index {shown_build(collection.build_index())}.")
         answers = [_answer(collection, question, quiet) for question in QUESTIONS]
+    answers += _chinese(folder, screen, quiet)
     screen.print(next_steps(folder))
     return answers
 
 
-def _answer(collection: Collection, question: Question, quiet: bool) -> dict[str, Any]:
+def _chinese(folder: Path, screen: Console, quiet: bool) -> list[dict[str, Any]]:
+    """The Chinese half, with a model of several languages that is here; a hint if there is none."""
+    from vecsearch.collection import open_or_create
+    from vecsearch.embedders.catalog import multilingual_here
+
+    here = multilingual_here()
+    if not here:
+        screen.print('\n中文：先安装一个多语言模型，pip install "vecsearch[use]"，再运行一次。')
+        return []
+    place = folder.with_name(f"{folder.stem}-zh{folder.suffix}")
+    with open_or_create(place, embedder=here[0].name) as collection:
+        collection.add(list(chinese_demo.ROWS), on_conflict="replace", progress=False)
+        info = collection.info()
+        screen.print(
+            f"\n中文：{info.documents} 篇文档分成 {info.rows} 段，模型是 {info.embedder}，存放在 "
+            f"{place}。"
+        )
+        questions = (
+            Question(chinese_demo.QUESTION),
+            Question(chinese_demo.FILTERED_QUESTION, where=chinese_demo.FILTER),
+        )
+        return [_answer(collection, question, quiet, "分类") for question in questions]
+
+
+def _answer(
+    collection: Collection, question: Question, quiet: bool, column: str = "kind"
+) -> dict[str, Any]:
     """Search for one question and show the hits."""
     start = time.perf_counter()
     hits = collection.search(question.text, k=HITS, where=question.where)
@@ -139,7 +173,7 @@ def _answer(collection: Collection, question: Question, quiet: bool) -> dict[str
         out.print(f"\n{question.text}", style="bold")
         if question.where:
             out.print(f"where {question.where}", style="bold")
-        print_hits(hits, ["kind"])
+        print_hits(hits, [column])
         out.print(f"{milliseconds:.0f} ms; {hits.plan}", style="dim", soft_wrap=True)
     return {
         "question": question.text,

@@ -147,7 +147,15 @@ def bench(
     """Compare index recipes: recall, cost, memory and build time."""
     with reporting(debug), open_for(folder) as collection:
         from vecsearch.common.optional import require
-        from vecsearch.evaluation.bench import RECIPES, cheapest, table, write_json, write_plot
+        from vecsearch.evaluation.bench import (
+            HEAD,
+            RECIPES,
+            cheapest,
+            note,
+            table,
+            write_json,
+            write_plot,
+        )
 
         if output is not None:  # what cannot be written is found out before measuring
             require("matplotlib.figure", "matplotlib", "bench", "The plot")
@@ -166,10 +174,5 @@ def bench(
         if as_json:
             print_json(report)
         else:
-            head = ["recipe", "build", "memory", "recall .90", "recall .95", "recall .99"]
-            print_table(head, table(report), best=cheapest(report, collection.info().recall))
-            out.print(
-                f"k={k}, {report['rows']:,} rows, one thread; measured with {report['queries']}",
-                style="dim",
-                soft_wrap=True,
-            )
+            print_table(HEAD, table(report), best=cheapest(report, collection.info().recall))
+            out.print(note(report), style="dim", soft_wrap=True)

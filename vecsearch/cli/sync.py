@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vecsearch.cli.data import Exclude, open_or_create
+from vecsearch.cli.data import ChunkerOption, Exclude, open_or_create
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
@@ -22,7 +22,7 @@ from vecsearch.cli.terminal import EXIT_ERROR, out, print_answer, reporting
 from vecsearch.types import SyncResult, counted
 
 if TYPE_CHECKING:
-    from vecsearch.collection import Collection
+    pass
 
 app = typer.Typer()
 
@@ -41,6 +41,7 @@ def sync(
         str | None,
         typer.Option(help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER}."),
     ] = None,
+    chunker: ChunkerOption = None,
     exclude: Exclude = None,
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of text files, such as latin-1.")
@@ -77,7 +78,9 @@ def sync(
             return
         is_new = False
         with removed_on_error(folder, [1], lambda: is_new):
-            collection, is_new = _collection(folder, embedder)
+            collection, is_new = open_or_create(
+                folder, embedder, None, None, chunker, None, {}, None, None
+            )
             with collection:
                 result = collection.sync(files, delete_all=delete_all, **options)
                 if is_new and not result.added:
@@ -87,9 +90,9 @@ def sync(
                     )
                 _print(as_json, folder, result)
         if watcher:
-            own = str(folder.absolute())
+            own = f"{folder.resolve()}/"
             changes = watcher.watch(
-                files,
+                files.resolve(),
                 watch_filter=lambda _, path: not path.startswith(own),
                 raise_interrupt=True,
             )
@@ -109,10 +112,6 @@ def _sync_again(
     except typer.Exit as stop:
         if stop.exit_code != EXIT_ERROR:
             raise
-
-
-def _collection(folder: Path, embedder: str | None) -> tuple[Collection, bool]:
-    return open_or_create(folder, embedder, None, None, None, None, {}, None, None)
 
 
 def _print(as_json: bool, folder: Path, result: SyncResult) -> None:

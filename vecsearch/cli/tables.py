@@ -110,7 +110,7 @@ def snippet(mark: Highlight, lead: str, room: int) -> Text:
     the id that stands above it, is left out.
     """
     text, (start, end) = mark.text, mark.sentence
-    first = len(lead) if text.startswith(lead) else 0
+    begin = first = len(lead) if text.startswith(lead) else 0
     whole = not text[first:start].strip() and not text[end:].strip()
     if width_of(one_line(text[first : min(end, first + 4 * room)])) > room - 2 or end > 4 * room:
         first = max(start, first)
@@ -118,7 +118,7 @@ def snippet(mark: Highlight, lead: str, room: int) -> Text:
         if words and width_of(one_line(text[first : words[0]])) > room - 20:
             first = max(text.rfind(" ", first, words[0]) + 1, words[0] - 20, first)
     shown, left = Text(), room
-    if text[:first].strip() and not text.startswith(lead):
+    if text[begin:first].strip():
         shown.append("… ")
         left -= 2
     blank = True

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from vecsearch.display import visible
-from vecsearch.errors import RecallWarning, VecsearchError
+from vecsearch.errors import ModelWarning, RecallWarning, VecsearchError
 
 EXIT_ERROR = 1  # typer itself exits with 2 after a usage error
 EXIT_INTERRUPTED = 130
@@ -35,7 +35,8 @@ class _SafeConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._width = None  # the variable COLUMNS counts when something is printed
+        if "width" not in options:
+            self._width = None  # the variable COLUMNS counts when something is printed
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(it) if isinstance(it, str) else it for it in objects), **options)
@@ -81,7 +82,11 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    text = message.for_terminal() if isinstance(message, RecallWarning) else str(message)
+    text = (
+        message.for_terminal()
+        if isinstance(message, ModelWarning | RecallWarning)
+        else str(message)
+    )
     _print_line("warning: ", "bold yellow", text)
 
 

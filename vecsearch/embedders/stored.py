@@ -13,6 +13,7 @@ from vecsearch.common.fork import Lock
 from vecsearch.common.kinds import is_encodable
 from vecsearch.common.show import cut, shown
 from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.catalog import multilingual_here
 from vecsearch.embedders.network import SWITCH, this_machine_only
 from vecsearch.embedders.projected import ReducedEmbedder
 from vecsearch.embedders.registry import resolve_embedder
@@ -86,6 +87,10 @@ class Model:
             return self.embedder
         return self._given or self.entry.spec
 
+    def multilingual(self) -> list[str]:
+        """Names of models of several languages that are on this machine, best first."""
+        return [model.name for model in multilingual_here()]
+
     def _stored(self) -> Embedder:
         """The model that the manifest names: the copy in the collection, or found by its name."""
         for ref in self.entry.files:
@@ -120,10 +125,8 @@ class Model:
                 "the collection "
                 f"have {self.dim} and were made by {self.entry.spec}"
             )
-        fingerprint = embedder.fingerprint()
-        if fingerprint != self.entry.fingerprint and not _is_of_library(
-            embedder, self.entry.fingerprint
-        ):
+        if not has_fingerprint(embedder, self.entry.fingerprint):
+            fingerprint = embedder.fingerprint()
             raise EmbedderMismatchError(
                 f"{embedder.name} is not the model this collection was made with "
                 f"({self.entry.spec}): weights, tokenizer, "
@@ -183,10 +186,16 @@ class Model:
             return np.ascontiguousarray(vectors, np.float32)
 
 
-def _is_of_library(embedder: Embedder, fingerprint: str) -> bool:
-    """Whether the fingerprint is that of the same model loaded by sentence-transformers."""
-    compute = getattr(embedder, "library_fingerprint", None)
-    return compute is not None and bool(compute() == fingerprint)
+def has_fingerprint(embedder: Embedder, fingerprint: str) -> bool:
+    """Whether an embedder is the model that a collection was made with.
+
+    The fingerprints are equal, or the embedder knows better: one whose numbers vary a little says
+    by `is_same_model(fingerprint)` whether it is the same.
+    """
+    if embedder.fingerprint() == fingerprint:
+        return True
+    is_same = getattr(embedder, "is_same_model", None)
+    return is_same is not None and bool(is_same(fingerprint))
 
 
 def _first_odd(given: Any, dim: int) -> str:

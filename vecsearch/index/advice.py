@@ -78,7 +78,7 @@ def _outside_micros(snapshot: Snapshot, calibration: Calibration) -> float:
 
 
 def _describe(changes: Growth, unusual: int, action: Action, micros: float, after: float) -> str:
-    if not changes.deleted and action == "none":
+    if changes.deleted <= unusual and action == "none":
         if not unusual:
             return UP_TO_DATE
         are = "vector is" if unusual == 1 else "vectors are"

@@ -67,7 +67,10 @@ class Growth:
 
 
 def growth(snapshot: Snapshot) -> Growth:
-    """Count what changed since the main index was built; without an index all is new."""
+    """Count what changed since the main index was built; without an index all is new.
+
+    Rows that the index was not fitted to count as both new and deleted if it was built with them.
+    """
     live = snapshot.live
     new = live.count_in(attach(snapshot).later_rows)
     entry = attach(snapshot).entry
@@ -81,7 +84,7 @@ def unusual_rows(snapshot: Snapshot, most: int = 10_000) -> int:
     More than `most` rows outside are not looked at: 0.
     """
     attached = attach(snapshot)
-    live, outside = snapshot.live, attached.unindexed_rows
+    live, outside = snapshot.live, attached.later_rows
     outside = outside if live.mask is None else outside[live.mask[outside]]
     if attached.index is None or not 0 < len(outside) <= most:
         return 0
@@ -109,8 +112,8 @@ def is_up_to_date(
     measured = measured and calibration.calibrated_on.startswith(source)
     if not measured or not any(point.steps for point in calibration.points):
         return False
-    changes = growth(snapshot)
-    return not changes.deleted and changes.new == unusual_rows(snapshot)
+    changes, unusual = growth(snapshot), unusual_rows(snapshot)
+    return changes.new == unusual and changes.deleted <= unusual
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.batches import rebatch
 from vecsearch.common.deadline import check_time
+from vecsearch.common.progress import Shares
 from vecsearch.errors import ConflictError, InvalidInputError
 from vecsearch.ingest.bad_rows import BadRows, placed
 from vecsearch.ingest.conflicts import ConflictResolver
@@ -36,7 +37,7 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
 from vecsearch.storage.widening import exact_cast, first_misfit
-from vecsearch.types import AddResult, OnConflict
+from vecsearch.types import AUTO, AddResult, OnConflict
 
 
 def add_documents(
@@ -66,7 +67,7 @@ def add_documents(
         split: How texts are split; None keeps documents whole.
         id_column: The name of the id column in the data; None for the collection's own.
         text_column: The name of the text column in the data; None for the collection's own.
-        progress: Called with the number of rows after each window.
+        progress: Called with the number of rows that are done since the last call.
         places: Where the rows come from, for messages; None calls them by their number.
         reading: Whether bad rows are left out, and the report on them; None raises.
         complete: Makes what completes rows that are parts of documents; None for whole documents.
@@ -92,8 +93,7 @@ def add_documents(
             return done
         for window in rebatch(batches, store.limits.window_rows):
             check_time()
-            transaction.write(window)
-            progress(window.num_rows)
+            transaction.write(window, progress)
         check_time()
         return transaction.commit(operation, request)
 
@@ -201,8 +201,13 @@ class AddTransaction:
                 None if complete is None else complete(base, checker),
             )
 
-    def write(self, window: pa.RecordBatch) -> None:
+    def write(
+        self, window: pa.RecordBatch, progress: Callable[[int], None] = lambda count: None
+    ) -> None:
         """Check, split and embed one window of rows, and keep it for the next segment."""
+        shares = Shares(window.num_rows, progress)
+        if self.encoder is not None:
+            self.encoder.advance = shares.add
         before = self.checker.metadata
         checked = self.bad_rows.check(self.checker, window, self.rows_read)
         if before is not None and not before.equals(self.checker.metadata):
@@ -217,6 +222,7 @@ class AddTransaction:
         for part in whole:
             if part.batch.num_rows:
                 self._store(part, keep=keep)
+        shares.finish()
 
     def _store(self, rows: Rows, *, keep: bool) -> None:
         """Split and embed whole documents, and keep them for the next segment."""
@@ -290,6 +296,8 @@ class AddTransaction:
             self.store.commit(staging, version)
         if self.encoder is not None:
             self.encoder.clear_cache()
+            splits = (self.base.manifest.chunker or {}).get("kind") == AUTO
+            self.encoder.fitness.warn(splits=splits, stacklevel=6)
         return result
 
     def _same(self) -> int:
@@ -360,9 +368,13 @@ class AddTransaction:
         self, latest: Manifest, segments: tuple[SegmentEntry, ...], operation: str
     ) -> Manifest:
         staged = [entry for entry in self.segments.entries if entry.documents]
+        schema = self.checker.schema()
+        embedded = self.checker.manifest.text_columns
+        pictures = any(pa.types.is_large_binary(schema.field(name).type) for name in embedded)
         return latest.next(
             operation,
-            schema=self.checker.schema(),
+            schema=schema,
+            full_text=None if pictures else latest.full_text,  # pictures have no words
             segments=(*segments, *staged),
             text_column=self.checker.manifest.text_column,
             next_id=max(self.checker.next_id, latest.next_id),

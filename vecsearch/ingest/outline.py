@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -44,6 +45,11 @@ def outlined_spans(split: Split, name: object, text: str) -> list[Span]:
     if suffix in CODE:
         return _fitted(split, text, (0, len(text)), suffix in _PYTHON, 0)
     return list(split(text))
+
+
+def has_pages(text: str) -> bool:
+    """Whether a text has several pages, each of which is a passage at least."""
+    return PAGE_END in text.strip()
 
 
 def is_code(name: object) -> bool:
@@ -99,7 +105,9 @@ def _python_cuts(code: str, depth: int) -> list[int] | None:
         return None
     lines = _line_starts(code)
     try:
-        body = ast.parse(_without_indentation(code)).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes such as "\\d" in the code of others
+            body = ast.parse(_without_indentation(code)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     if depth:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.ingest.heads import LONGEST_TITLE, Heads, with_head
-from vecsearch.ingest.outline import is_code, outlined_spans
+from vecsearch.ingest.outline import has_pages, is_code, outlined_spans
 from vecsearch.ingest.splitting import Split, Splitting
 from vecsearch.ingest.texts import joined_texts
 from vecsearch.storage.manifest import Manifest
@@ -155,7 +155,9 @@ class PassageSplitter:
             pa.types.is_large_string(documents.column(name).type) for name in self.text_columns
         ):
             return [True] * count  # pictures
-        return self.splitting.fits(joined_texts(documents, self.text_columns))
+        texts = joined_texts(documents, self.text_columns)
+        fits = self.splitting.fits(texts)
+        return [short and not has_pages(text) for short, text in zip(fits, texts, strict=True)]
 
     def _spans(self, name: object, text: str | None, title: str) -> list[tuple[int, int]]:
         """The passages of a text of the document with this id."""

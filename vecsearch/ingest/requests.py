@@ -45,5 +45,5 @@ def remembering(settings: Mapping[str, Any], key: str, result: AddResult) -> dic
         result.embedded,
         result.version,
     ]
-    kept = dict(list(requests.items())[-MOST_REQUESTS:])
-    return {**settings, REQUESTS: kept}
+    newest = dict(list(requests.items())[-MOST_REQUESTS:])
+    return {**settings, REQUESTS: newest}

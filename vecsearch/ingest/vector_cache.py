@@ -25,7 +25,7 @@ from vecsearch.storage.schema import vector_array, vector_view
 
 
 class VectorCache:
-    """Vectors by text, for adds of more than one window: a shorter one is quickly repeated.
+    """Vectors by text, for adds that take seconds: a shorter one is quickly repeated.
 
     Args:
         root: The collection's folder.
@@ -64,19 +64,21 @@ class VectorCache:
         keys = ((text, text_key(text)) for text in texts)
         return {text: self._vectors[key] for text, key in keys if key in self._vectors}
 
-    def put(self, texts: Sequence[str], vectors: Vectors, *, more_to_come: bool) -> None:
+    @property
+    def is_used(self) -> bool:
+        """Whether there are files of this add, or of an interrupted one."""
+        return bool(self._files)
+
+    def put(self, texts: Sequence[str], vectors: Vectors) -> None:
         """Write vectors to the cache.
 
         Args:
             texts: What was embedded.
             vectors: float32 (texts, dim).
-            more_to_come: Whether more windows follow. The only window of an add is not written.
 
         Raises:
             StorageError: The file could not be written.
         """
-        if not more_to_come and not self._files:
-            return
         with disk.storage_errors("writing", self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         keys = pa.array([text_key(text) for text in texts], pa.binary(16))

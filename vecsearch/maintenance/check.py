@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.json_column import NotJsonError, as_json, is_json
+from vecsearch.display import Shown
 from vecsearch.errors import CorruptedError, VecsearchError, VersionNotFoundError
 from vecsearch.index.derived import DERIVED
 from vecsearch.storage import disk, locks, log, manifest_json
@@ -44,7 +45,7 @@ REMEDIES: Mapping[str, str] = {derived.kind: derived.remedy for derived in DERIV
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Shown):
     """Something wrong with a file.
 
     Attributes:

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.progress import Shares
 from vecsearch.common.show import shown_id
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.stored import Model, entry_of
+from vecsearch.embedders.stored import Model, entry_of, has_fingerprint
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.embedding import check_model_vectors
+from vecsearch.ingest.embedding import TextEmbedder
+from vecsearch.ingest.fitness import Fitness
 from vecsearch.ingest.passages import embedded_texts
 from vecsearch.ingest.texts import without_text
 from vecsearch.ingest.vector_cache import VectorCache
@@ -58,14 +59,16 @@ def reembed_documents(
             f"{store.root} has no text column, only vectors that were given, so no model can embed "
             "it: create a collection with the model, and add the documents to it"
         )
-    if _has_model(base, embedder.fingerprint()):
+    entry = base.manifest.embedder
+    if entry is not None and has_fingerprint(embedder, entry.fingerprint):
         return ReembedResult(base.manifest.documents, 0, base.manifest.version)
     with store.staging() as staging:
         model = Model(store.root, entry_of(embedder, staging), embedder.dim, embedder)
-        texts = _TextVectors(store, model, base)
-        rewriter = SegmentRewriter(staging, store.limits, embedder.dim, texts.vectors_of, progress)
+        texts = _TextVectors(store, model, base, progress)
+        rewriter = SegmentRewriter(staging, store.limits, embedder.dim, texts.vectors_of)
         _catch_up(store, rewriter, texts, base)
         version = _commit(store, rewriter, texts, staging)
+    texts.fitness.warn(splits=False, stacklevel=4)
     return ReembedResult(version.documents, texts.embedded, version.version)
 
 
@@ -112,36 +115,51 @@ def _has_model(snapshot: Snapshot, fingerprint: str) -> bool:
 class _TextVectors:
     """Vectors of passages by their text; those in the cache are not embedded again."""
 
-    def __init__(self, store: Store, model: Model, base: Snapshot) -> None:
+    def __init__(
+        self, store: Store, model: Model, base: Snapshot, advance: Callable[[int], None]
+    ) -> None:
         self.model = model
+        self._embedded_before = 0
         self.columns = base.manifest.text_columns
         self.metric = base.manifest.metric
         self.several_windows = base.live.count > store.limits.window_rows
-        self.embedded = 0
         self.root = store.root
-        self.cache = VectorCache(self.root, model.entry, model.dim)
+        self.fitness = Fitness(model)
+        self._advance = advance
+        self._embedder = self._opened()
+
+    def _opened(self) -> TextEmbedder:
+        cache = VectorCache(self.root, self.model.entry, self.model.dim)
+        return TextEmbedder(self.model, cache, self.metric, self.fitness)
+
+    @property
+    def cache(self) -> VectorCache:
+        """The vectors that are kept until the commit."""
+        return self._embedder.cache
+
+    @property
+    def embedded(self) -> int:
+        """Texts that the model embedded."""
+        return self._embedded_before + self._embedder.embedded
 
     def reopen(self) -> None:
         """Let the cache also find what was embedded so far."""
-        self.cache = VectorCache(self.root, self.model.entry, self.model.dim)
+        self._embedded_before += self._embedder.embedded
+        self._embedder = self._opened()
 
     def vectors_of(self, rows: pa.RecordBatch) -> Vectors:
         """float32 (rows, dim). Raises InvalidInputError for a row without text."""
         texts = self._texts(rows)
-        unique = list(dict.fromkeys(texts))
-        known = self.cache.find(unique)
-        new = [text for text in unique if text not in known]
-        if new:
-            vectors = self.model.embed_documents(new)
 
-            def place_of(number: int) -> str:
-                return f"document {shown_id(rows.column(0)[texts.index(new[number])].as_py())}"
+        def place_of(number: int) -> str:
+            return f"document {shown_id(rows.column(0)[number].as_py())}"
 
-            check_model_vectors(vectors, self.metric, new, place_of)
-            self.embedded += len(new)
-            self.cache.put(new, vectors, more_to_come=self.several_windows)
-            known |= dict(zip(new, vectors, strict=True))
-        return np.stack([known[text] for text in texts])
+        shares = Shares(rows.num_rows, self._advance)
+        vectors = self._embedder.vectors(
+            texts, {}, place_of, keep=self.several_windows, advance=shares.add
+        )
+        shares.finish()
+        return vectors
 
     def _texts(self, rows: pa.RecordBatch) -> list[Any]:
         missing = without_text(rows, self.columns)

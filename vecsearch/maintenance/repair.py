@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecsearch.common.gate import gated
+from vecsearch.display import Shown
 from vecsearch.errors import CorruptedError, VecsearchError
 from vecsearch.index.build import build_index
 from vecsearch.index.derived import DERIVED
@@ -31,7 +32,7 @@ LOCK_TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Shown):
     """The result of `repair`.
 
     Attributes:

@@ -47,7 +47,7 @@ class SegmentRewriter:
         limits: Limits,
         dim: int,
         embed: Callable[[pa.RecordBatch], Vectors],
-        progress: Callable[[int], None],
+        progress: Callable[[int], None] = lambda rows: None,
     ) -> None:
         """
         Args:

@@ -88,6 +88,7 @@ class _Remembering:
     def __init__(self, model: EmbedTexts) -> None:
         self.model = model
         self.entry = model.entry
+        self.embedder = model.embedder
         self.project = model.project
         self._known: dict[str, Vectors] = {}
 

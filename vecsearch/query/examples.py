@@ -243,6 +243,7 @@ def read_context(
         raise InvalidInputError(
             "discover needs a target or a pair of examples",
             hint="give target= or context=",
+            command_hint="give a TARGET, or --like and --unlike",
         )
     wanted = reader.read([pair[0] for pair in pairs], "context")
     unwanted = reader.read([pair[1] for pair in pairs], "context")

@@ -71,6 +71,7 @@ def _check_kind(snapshot: Snapshot, name: str, kind: pa.DataType) -> None:
         raise InvalidInputError(
             f"column {name!r} holds JSON, whose values cannot be counted",
             hint="add_column() can give one of its keys a column",
+            command_hint="`vecsearch add-column` can give one of its keys a column",
         )
     if snapshot.manifest.chunked and name in snapshot.manifest.text_columns:
         raise InvalidInputError(

@@ -35,6 +35,7 @@ def check_group_column(snapshot: Snapshot, name: Any, argument: str = "group_by"
         raise InvalidInputError(
             f"{argument}: column {name!r} holds JSON; groups need a column of single values",
             hint="add_column() can give one of its keys a column",
+            command_hint="`vecsearch add-column` can give one of its keys a column",
         )
     if snapshot.manifest.chunked and name in snapshot.manifest.text_columns:
         raise InvalidInputError(

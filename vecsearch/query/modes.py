@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import Plan, counted
 
-Mode = Literal["vector", "text", "hybrid"]
 MODES = ("vector", "text", "hybrid")
 
 

@@ -90,6 +90,7 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
                 f"column {field.name!r} is {field.type}, and pandas cannot hold its values: "
                 f"{error}",
                 hint="to_arrow() gives them",
+                command_hint="",
             ) from error
     return pandas.DataFrame(data)
 
@@ -133,7 +134,9 @@ def polars_frame_of(table: pa.Table) -> pl.DataFrame:
         frame: pl.DataFrame = polars.from_arrow(table)
     except Exception as error:  # of polars, and of its Rust code
         raise InvalidInputError(
-            f"polars cannot hold these columns: {error}", hint="to_arrow() gives them"
+            f"polars cannot hold these columns: {error}",
+            hint="to_arrow() gives them",
+            command_hint="",
         ) from error
     return frame
 

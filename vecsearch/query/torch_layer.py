@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from vecsearch.common.optional import find_installed
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.documents import Missing, document_vectors
 from vecsearch.storage.ids import as_ids, listed_ids
@@ -31,7 +32,9 @@ def torch_embedding(
     Raises:
         IdNotFoundError: If a document is missing.
         InvalidInputError: If there are no documents.
+        MissingExtraError: If PyTorch is not installed.
     """
+    find_installed("torch", "sentence-transformers", "all", "A torch.nn.Embedding")
     import torch
 
     if ids is None:

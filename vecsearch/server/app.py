@@ -259,7 +259,11 @@ def _routes(app: FastAPI) -> None:
     @app.post("/v1/collections/{name}/search", tags=["search"])
     async def search(served: ServedOne, asked: SearchBody, accept: Accept = None) -> Response:
         """The documents most similar to a text or a vector."""
-        hits = await served.search(asked.query, asked.options(limits.seconds))
+        options = asked.options(limits.seconds)
+        if asked.text is None and asked.vector is None:
+            hits = await served.search(asked.query, options)
+        else:
+            hits = await served.call(lambda c: c.search(asked.query, **options))
         return await _hits(metrics, served, hits, asked, accept)
 
     @app.post("/v1/collections/{name}/similar", tags=["search"])
@@ -355,6 +359,7 @@ def _described(served: Served, collection: OpenCollection) -> dict[str, Any]:
         "embedder": info.embedder,
         "id_column": info.id_column,
         "text_columns": info.text_columns,
+        "full_text": info.full_text,
         "columns": info.columns,
         "recall": {
             "target": info.recall,

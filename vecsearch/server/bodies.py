@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from vecsearch.types import Mode
 
 LONGEST_TEXT = 100_000  # characters of a question
 LONGEST_FILTER = 10_000
@@ -62,7 +64,25 @@ class _Options(_Body):
 class SearchBody(_Options):
     """A search."""
 
-    query: Text | Vector = Field(description="A text for the collection's model, or a vector.")
+    query: Text | Vector | None = Field(
+        None, description="A text for the collection's model, or a vector."
+    )
+    text: Text | None = Field(None, description="The words, beside a `vector`.")
+    vector: Vector | None = Field(None, description="The vector, beside a `text`.")
+    mode: Mode = Field("vector", description="By likeness, by words, or by both.")
+    using: Names | None = Field(None, description="The columns that are searched by words.")
+    fusion: Literal["weighted", "rrf", "dbsf"] | None = Field(
+        None, description="How a hybrid search makes one list of two."
+    )
+
+    def options(self, seconds: float) -> dict[str, Any]:
+        """The arguments of `Collection.search`, but for the query."""
+        given = super().options(seconds)
+        given["using"] = None if self.using is None else tuple(self.using)
+        for name in ("text", "vector"):
+            if given[name] is None:
+                del given[name]
+        return given
 
 
 class SimilarBody(_Options):

@@ -141,7 +141,15 @@ def describe(
             )
             for entry in manifest.indexes
         ),
+        full_text=_searched_by_words(manifest),
     )
+
+
+def _searched_by_words(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.full_text is None:
+        return ()
+    columns = manifest.full_text.columns
+    return manifest.text_columns if columns is None else columns
 
 
 def _measured(calibration: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:

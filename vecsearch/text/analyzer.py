@@ -67,6 +67,7 @@ class Analyzer:
                     f"there are no rules for the language {shown(self.language)}"
                     f"{did_you_mean(str(self.language), known)}",
                     hint=f"one of {', '.join(known)}, or None",
+                    command_hint=f"one of {', '.join(known)}",
                 )
 
     def load(self) -> Analyzer:

@@ -124,15 +124,10 @@ def _is_whole(text: str) -> bool:
 
 def _tokenizer(teacher: SentenceTransformerEmbedder) -> Any:
     """A copy of the teacher's tokenizer that neither pads nor truncates."""
-    from tokenizers import Tokenizer
-
-    backend = getattr(teacher.model.tokenizer, "backend_tokenizer", None)
-    if backend is None:
+    tokenizer = teacher.tokenizer()
+    if tokenizer is None:
         raise EmbedderError(f"'{teacher.name}' has no fast tokenizer, which distillation needs")
-    copy = Tokenizer.from_str(backend.to_str())
-    copy.no_padding()
-    copy.no_truncation()
-    return copy
+    return tokenizer
 
 
 def _with_words(tokenizer: Any, texts: list[str], words: int, min_count: int) -> Any:

@@ -15,7 +15,9 @@ from typing import Any
 
 from vecsearch.common.arguments import check_share, check_whole
 from vecsearch.common.gate import gated
+from vecsearch.common.optional import find_installed
 from vecsearch.common.show import shown
+from vecsearch.display import Shown
 from vecsearch.embedders.fingerprint import model_fingerprint
 from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder, no_progress_bars
 from vecsearch.errors import EmbedderError, InvalidInputError
@@ -30,7 +32,7 @@ REPORT_FILE = "tuning.json"
 
 
 @dataclass(frozen=True, slots=True)
-class TuneReport:
+class TuneReport(Shown):
     """The result of tuning; scores are mean nDCG@10 over the held-out queries.
 
     Attributes:
@@ -108,6 +110,7 @@ def tune(
         >>> rows = [{"query": "reset password", "document": "How to choose a new password"}]
         >>> tune("all-MiniLM-L6-v2", rows, "my-model")  # doctest: +SKIP
     """
+    find_installed("torch", "sentence-transformers", "all", "Fine-tuning a model")
     chosen = _checked_settings(Settings() if settings is None else settings)
     target = folder_path(output)
     _check_target(target, replace)

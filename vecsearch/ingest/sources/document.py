@@ -15,7 +15,7 @@ from vecsearch.ingest.sources.encoding import MAX_TEXT, open_binary
 
 EXTRA = "documents"  # the extra of vecsearch that installs what readers need
 MAX_UNPACKED = 512 * 2**20  # bytes that all files inside an office file or an e-book may have
-MAX_PART = 128 * 2**20  # bytes of the largest one that is parsed
+MAX_PART = 32 * 2**20  # bytes of the largest one that is parsed; that takes about 50 times as many
 MAX_RATIO = 500  # times that it may be larger than what it was packed into
 
 
@@ -85,8 +85,12 @@ def address_of(path: Path) -> str:
     return os.fsencode(path.absolute()).decode("utf-8", "replace")
 
 
-def open_zip(file: SourceFile) -> zipfile.ZipFile:
+def open_zip(file: SourceFile, max_part: int | None = None) -> zipfile.ZipFile:
     """A file that is a ZIP archive inside, if it is not larger unpacked than it may be.
+
+    Args:
+        file: The file.
+        max_part: The bytes of the largest part that is parsed; None for MAX_PART.
 
     Raises:
         InvalidInputError: It is no archive, is encrypted, or would take too much memory.
@@ -101,7 +105,7 @@ def open_zip(file: SourceFile) -> zipfile.ZipFile:
                 f"{file.name} is encrypted, or is of the old format of Office: save it again"
             ) from error
         raise InvalidInputError(f"{file.name} is damaged: {error}") from error
-    total = 0
+    total, max_part = 0, MAX_PART if max_part is None else max_part
     for item in archive.infolist():
         total += item.file_size
         is_parsed = item.filename.lower().endswith((".xml", ".rels", ".xhtml", ".html", ".htm"))
@@ -110,7 +114,7 @@ def open_zip(file: SourceFile) -> zipfile.ZipFile:
             raise InvalidInputError(f"{file.name} is encrypted")
         if (
             total > MAX_UNPACKED
-            or (is_parsed and item.file_size > MAX_PART)
+            or (is_parsed and item.file_size > max_part)
             or (item.file_size > 2**24 and item.file_size > MAX_RATIO * packed)
         ):
             raise InvalidInputError(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.deadline import check_time
 from vecsearch.common.pictures import require_picture
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.ingest.sources.base import (
@@ -131,6 +132,7 @@ def documents_part(
         for each in files:
             name = each.file.name if in_folder else file.name
             try:
+                check_time()
                 require_unicode(each.key, name)
                 digest = digest_of(each.file)
                 if _is_unchanged(each, digest):

@@ -21,6 +21,7 @@ from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
 from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.registry import main_suffixes, suffix_of, suffixes
+from vecsearch.ingest.sources.stores import OtherStore, is_store, store_part
 from vecsearch.ingest.sources.web import (
     SCHEMES,
     CopiedFile,
@@ -92,6 +93,11 @@ class Opener:
         if hasattr(data, "get_ids_list") and hasattr(data, "get_items"):
             name = f"an index of {library}"
             return [vectors.hnswlib_part(data, name, self.batch_rows, self.reading.id_column)]
+        # A trained model of gensim, or its word vectors; a model of documents has two kinds.
+        words = data if hasattr(data, "dv") else getattr(data, "wv", data)
+        if hasattr(words, "index_to_key") and hasattr(words, "vectors"):
+            name = f"a {library}.{kind}"
+            return [vectors.gensim_part(words, name, self.batch_rows, self.reading.id_column)]
         if hasattr(data, "num_embeddings") and hasattr(data, "weight"):  # torch.nn.Embedding
             return self._array(data.weight, f"the weight of a {kind}")
         if hasattr(data, "__array__") and hasattr(data, "ndim"):
@@ -110,12 +116,12 @@ class Opener:
         """The part that reads a path; none where it fails and failures are left out."""
         if isinstance(path, StandardInput):
             return self._copy(partial(standard_input, path.stream), "standard input", "stdin")
+        if is_store(path) and not Path(path).exists():
+            return [store_part(OtherStore(fspath(path)), self._file(Path(path), name))]
         if fspath(path).startswith(SCHEMES):
             address = fspath(path)
             return self._copy(partial(fetched, address), address, address)
-        file = SourceFile(
-            Path(path), name, self.batch_rows, self.text_column, self.known, reading=self.reading
-        )
+        file = self._file(Path(path), name)
         try:
             return [replace(path_part(file), is_file=True)]
         except InvalidInputError as error:
@@ -131,14 +137,20 @@ class Opener:
                 f"there is no file or folder {_shown(path)!r}{advice}"
             ) from None
 
+    def _file(self, path: Path, name: str) -> SourceFile:
+        return SourceFile(
+            path, name, self.batch_rows, self.text_column, self.known, reading=self.reading
+        )
+
     def _copy(self, copied: Callable[[], CopiedFile], name: str, source: str) -> list[Part]:
         """The part that reads a copy of something that is no file."""
         try:
             copy = copied()
-            file = SourceFile(
-                copy.path, name, self.batch_rows, self.text_column, self.known, reading=self.reading
-            )
-            part = path_part(file, copy.name, source)
+            try:
+                part = path_part(self._file(copy.path, name), copy.name, source)
+            except InvalidInputError:
+                copy.remove()
+                raise
         except InvalidInputError as error:
             self.reading.fail(error, Place(name))
             return []

@@ -15,9 +15,10 @@ from vecsearch.ingest.sources.dicts import rows_part
 from vecsearch.ingest.sources.document import EXTRA, open_zip
 from vecsearch.ingest.sources.encoding import refuse_gzip
 from vecsearch.ingest.sources.reading import Reading
+from vecsearch.ingest.sources.values import unmixed
 
+MAX_SHEET = 256 * 2**20  # bytes of a sheet, which is read row by row
 MAX_CELLS = 20_000_000  # of a workbook, empty ones between others included
-_NUMBER, _TIME = "number", "time"
 
 
 def read_xlsx(file: SourceFile) -> Part:
@@ -28,7 +29,7 @@ def read_xlsx(file: SourceFile) -> Part:
     """
     refuse_gzip(file.path, file.name, "unpack it")
     openpyxl = require("openpyxl", "openpyxl", EXTRA, "Reading Excel files")
-    open_zip(file).close()
+    open_zip(file, MAX_SHEET).close()
     try:
         book = openpyxl.load_workbook(file.path, read_only=True, data_only=True)
         try:
@@ -49,7 +50,7 @@ def read_xlsx(file: SourceFile) -> Part:
     for name in with_text or sheets:
         rows += sheets[name]
         places += [f"{file.name}, sheet {name!r}"] * len(sheets[name])
-    _mend(rows)
+    unmixed(rows)
     if not rows:
         empty = pa.schema([])
         return Part(file.name, 0, empty, lambda wanted: iter(()))
@@ -100,25 +101,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (str, bool, int, float, dt.datetime, dt.date, dt.time, dt.timedelta)):
         return value
     return None if value is None else str(value)
-
-
-def _mend(rows: list[dict[str, Any]]) -> None:
-    """Turn the columns that mix kinds of values into text."""
-    kinds: dict[str, set[str]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if value is not None:
-                kinds.setdefault(name, set()).add(_kind(value))
-    for name, found in kinds.items():
-        if len(found) > 1:
-            for row in rows:
-                if row.get(name) is not None:
-                    row[name] = str(row[name])
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, (int, float)):
-        return _NUMBER
-    return type(value).__name__

@@ -10,7 +10,7 @@ from typing import Any
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import SourceFile
 from vecsearch.ingest.sources.document import Document
-from vecsearch.ingest.sources.encoding import TextFile
+from vecsearch.ingest.sources.encoding import MAX_TEXT, TextFile, is_gzip, open_binary
 
 _HEAD = 20_000  # characters in which a title is looked for
 _FRONT_MATTER = re.compile(r"\A---\r?\n.*?^title:[ \t]*([^\r\n]+).*?^---[ \t]*$", re.M | re.S)
@@ -22,14 +22,30 @@ _CUE_TIME = re.compile(r"^\s*(?:\d+:)?\d+:\d+[,.]\d+\s*-->.*$")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,100}>|\{\\[^{}]{0,100}\}")
 
 
+def whole_text(file: SourceFile) -> str:
+    """All of a text file.
+
+    Raises:
+        InvalidInputError: It is no text, too long for one document, or unpacks to too much.
+    """
+    if is_gzip(file.path):
+        size = 0
+        with open_binary(file.path, file.name) as opened:
+            while block := opened.read(2**20):
+                size += len(block)
+                if size > 4 * MAX_TEXT:
+                    raise InvalidInputError(f"{file.name} unpacks to more than {size:,} bytes")
+    return TextFile.find(file.path, file.name, file.reading).read()
+
+
 def read_text(file: SourceFile) -> Iterator[Document]:
     """A file of text as it is, without a byte order mark."""
-    yield Document(TextFile.find(file.path, file.name, file.reading).read())
+    yield Document(whole_text(file))
 
 
 def read_markdown(file: SourceFile) -> Iterator[Document]:
     """Markdown or reStructuredText as it is; the title is in its front matter or first heading."""
-    text = TextFile.find(file.path, file.name, file.reading).read()
+    text = whole_text(file)
     yield Document(text, markdown_title(text))
 
 
@@ -65,7 +81,7 @@ def read_notebook(file: SourceFile) -> Iterator[Document]:
 
 def read_subtitles(file: SourceFile) -> Iterator[Document]:
     """What is said in a film: without numbers, times and marks of style."""
-    lines = TextFile.find(file.path, file.name, file.reading).read().splitlines()
+    lines = whole_text(file).splitlines()
     said: list[str] = []
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
@@ -82,7 +98,7 @@ def parsed_json(file: SourceFile) -> Any:
     Raises:
         InvalidInputError: It is not JSON; the message names the line.
     """
-    text = TextFile.find(file.path, file.name, file.reading).read()
+    text = whole_text(file)
     try:
         return json.loads(text)
     except ValueError as error:

@@ -56,3 +56,25 @@ def is_missing(value: Any) -> bool:
 def is_nan(value: Any) -> bool:
     """Whether it is NaN, which means a missing value in a column, as in a frame of pandas."""
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def unmixed(rows: list[dict[str, Any]]) -> None:
+    """Turn the columns that mix kinds of values, such as numbers and texts, into text."""
+    kinds: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if value is not None:
+                kinds.setdefault(name, set()).add(_kind_of(value))
+    for name, found in kinds.items():
+        if len(found) > 1:
+            for row in rows:
+                if row.get(name) is not None:
+                    row[name] = str(row[name])
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    return type(value).__name__

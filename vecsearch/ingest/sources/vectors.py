@@ -1,6 +1,7 @@
-"""Given vectors -> the parts of a source: .npy and HDF5 files, and indexes of FAISS and hnswlib.
+"""Given vectors -> the parts of a source: .npy and HDF5 files, and objects of other libraries.
 
-A matrix gives the column `vector`. An index also gives `id`, the ids its vectors were added under.
+A matrix gives the column `vector`. An index of FAISS or hnswlib also gives `id`, the ids its
+vectors were added under; word vectors of gensim give the words.
 """
 
 from __future__ import annotations
@@ -192,6 +193,16 @@ def hnswlib_part(index: Any, name: str, batch_rows: int, id_column: str = ID) ->
     return _numbered(name, ids, int(index.dim), batch_rows, items, id_column)
 
 
+def gensim_part(words: Any, name: str, batch_rows: int, id_column: str = ID) -> Part:
+    """The vectors of gensim's KeyedVectors under their words."""
+    keys = pa.array(list(map(str, words.index_to_key)), pa.large_string())
+
+    def rows(start: int, count: int) -> npt.NDArray[np.float32]:
+        return np.asarray(words.vectors[start : start + count], dtype=np.float32)
+
+    return _named(name, keys, int(words.vector_size), batch_rows, rows, id_column)
+
+
 def _numbered(
     name: str,
     ids: Ids,
@@ -200,13 +211,24 @@ def _numbered(
     vectors: Callable[[int, int], npt.NDArray[np.float32]],
     id_column: str,
 ) -> Part:
-    schema = pa.schema([(id_column, pa.int64()), (VECTOR, pa.list_(pa.float32(), dim))])
+    return _named(name, pa.array(ids, pa.int64()), dim, batch_rows, vectors, id_column)
+
+
+def _named(
+    name: str,
+    ids: pa.Array,
+    dim: int,
+    batch_rows: int,
+    vectors: Callable[[int, int], npt.NDArray[np.float32]],
+    id_column: str,
+) -> Part:
+    schema = pa.schema([(id_column, ids.type), (VECTOR, pa.list_(pa.float32(), dim))])
 
     def read(wanted: pa.Schema) -> Batches:
         for start in range(0, len(ids), batch_rows):
-            block = ids[start : start + batch_rows]
+            block = ids.slice(start, batch_rows)
             matrix = np.ascontiguousarray(vectors(start, len(block)), np.float32)
-            columns = [pa.array(block, pa.int64()), vector_column(matrix)]
+            columns = [block, vector_column(matrix)]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return Part(name, len(ids), schema, read)

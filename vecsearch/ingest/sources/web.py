@@ -6,7 +6,6 @@ A page is fetched because the user named it, and for no other reason: nothing th
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 import time
 import weakref
@@ -83,11 +82,12 @@ class CopiedFile:
     Attributes:
         path: Where it is.
         name: What its document is called.
+        remove: Removes it at once.
     """
 
     def __init__(self, name: str) -> None:
         folder = tempfile.mkdtemp(prefix="vecsearch-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.path = Path(folder, "copy")
         self.name = name
 
@@ -114,29 +114,35 @@ def fetched(address: str) -> CopiedFile:
         InvalidInputError: It cannot be fetched, is too large, or takes too long.
     """
     copy = CopiedFile(address)
-    until = time.monotonic() + SECONDS
-    request = Request(address, headers={"User-Agent": "vecsearch", "Accept": "*/*"})
     try:
+        copy.call(_fetched_into(copy, address))
+    except InvalidInputError:
+        copy.remove()
+        raise
+    return copy
+
+
+def _fetched_into(copy: CopiedFile, address: str) -> str:
+    """Fetch what stands at an address into a file, and return the suffix that tells its kind."""
+    until = time.monotonic() + SECONDS
+    request_headers = {"User-Agent": "vecsearch", "Accept": "*/*"}
+    try:
+        request = Request(address, headers=request_headers)
         with build_opener(_SameKind).open(request, timeout=_SILENCE) as answer:
-            kind = answer.headers.get_content_type()
-            suffix = _suffix(address, kind)
+            suffix = _suffix(address, answer.headers.get_content_type())
             _copied(answer.read, copy, address, until)
+        return suffix
+    except InvalidInputError:
+        raise
     except HTTPError as error:
         error.close()
-        raise InvalidInputError(
-            f"{address} cannot be fetched: the server says {error.code} {error.reason}"
-        ) from error
-    except TimeoutError as error:
-        raise InvalidInputError(
-            f"{address} did not answer within {_SILENCE:.0f} seconds"
-        ) from error
+        said = f"the server says {error.code} {error.reason}"
+        raise InvalidInputError(f"{address} cannot be fetched: {said}") from error
     except (URLError, HTTPException, ValueError, OSError) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, (socket.timeout, TimeoutError)):
-            reason = f"it did not answer within {_SILENCE:.0f} seconds"
+        reason: object = getattr(error, "reason", error)
+        if isinstance(error, TimeoutError) or isinstance(reason, TimeoutError):
+            reason = f"no answer within {_SILENCE:.0f} seconds"
         raise InvalidInputError(f"{address} cannot be fetched: {reason}") from error
-    copy.call(suffix)
-    return copy
 
 
 def _suffix(address: str, kind: str) -> str:

@@ -150,6 +150,7 @@ class TextSearcher:
             raise InvalidInputError(
                 f"the query is {shown(text)}; search by words takes a text",
                 hint="give the words as text=, and the vector as vector=",
+                command_hint="give words, or search by vectors: --mode vector",
             )
         if not text.strip():
             raise InvalidInputError("the query is an empty text")

@@ -100,8 +100,9 @@ async function openCollection(name) {
     list.append(button, " ");
     $("columns").append(make("option", null, { value: starter(column, type) }));
   }
-  $("mode-field").hidden = !info.full_text;
-  if (!info.full_text) $("mode").value = "vector";
+  const words = info.full_text.length > 0;
+  $("mode-field").hidden = !words;
+  if (!words) $("mode").value = "vector";
   $("question").disabled = info.text_columns.length === 0;
   showFacts(info);
   $("results").replaceChildren(); state.hits = [];
@@ -189,7 +190,7 @@ async function run() {
     query, k: Number($("count").value) || 10, where: $("filter").value.trim() || null,
     plan: true, highlight: true,
   };
-  if (state.info.full_text) body.mode = $("mode").value;
+  if (state.info.full_text.length) body.mode = $("mode").value;
   await show("/search", body, "");
 }
 

