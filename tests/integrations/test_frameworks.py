@@ -22,7 +22,6 @@ PACKAGES = {
     "llama_index": ["llama-index-core>=0.14.0"],
     "haystack": ["haystack-ai>=3.0.0", "pytest-asyncio>=1.3.0"],
     "mcp": ["mcp>=2.3.0"],
-    "datasets": ["datasets>=4.0.0"],
 }
 
 
@@ -70,6 +69,7 @@ def test_the_adapter_passes_in_an_environment_of_its_own(name: str, tmp_path: Pa
         ("langchain", "langchain-core", "langchain"),
         ("llama_index", "llama-index-core", "llama-index"),
         ("haystack", "haystack-ai", "haystack"),
+        ("mcp", "mcp", "mcp"),
         ("haystack_retrievers", "haystack-ai", "haystack"),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_missing_framework_gives_the_pip_command(module: str, package: str, ex
 import importlib.util
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: (
-    None if name in ("langchain_core", "llama_index", "haystack") else found(name, *rest)
+    None if name in ("langchain_core", "llama_index", "haystack", "mcp") else found(name, *rest)
 )
 import vecsearch.common.optional as optional
 optional.find_spec = importlib.util.find_spec

@@ -93,7 +93,7 @@ def test_torch_is_the_same_everywhere() -> None:
 
 # Each builds or brings along more than its use is worth to everyone: docs/reference/extras.md.
 OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant"}
-FRAMEWORKS = {"langchain", "llama-index", "haystack", "mcp", "datasets"}
+FRAMEWORKS = {"langchain", "llama-index", "haystack", "mcp"}
 
 
 def test_all_holds_every_extra_for_users() -> None:

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from vecsearch.integrations import conditions as sql
 METADATA = "metadata"
 TEXT = "text"
 Columns = Mapping[str, str]
+MetricName = Literal["cosine", "ip", "l2"]
 
 
 class Documents:
@@ -42,7 +43,7 @@ class Documents:
         columns: Columns | None,
         *,
         extra: Columns | None = None,
-        metric: str = "cosine",
+        metric: MetricName = "cosine",
     ) -> None:
         if (path is None) == (collection is None):
             raise InvalidInputError(

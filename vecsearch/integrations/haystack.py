@@ -11,7 +11,7 @@ from vecsearch.collection import Collection
 from vecsearch.common.optional import find_installed
 from vecsearch.errors import DuplicateIdError
 from vecsearch.integrations import conditions as sql
-from vecsearch.integrations.documents import METADATA, TEXT, Columns, Documents
+from vecsearch.integrations.documents import METADATA, TEXT, Columns, Documents, MetricName
 
 find_installed("haystack", "haystack-ai", "haystack", "The document store of Haystack")
 
@@ -71,7 +71,7 @@ class VecsearchDocumentStore:
         collection: Collection | None = None,
         embedding_dim: int = 768,
         columns: Columns | None = None,
-        metric: str = "cosine",
+        metric: MetricName = "cosine",
     ) -> None:
         self.embedding_dim = embedding_dim
         self._documents = Documents(

@@ -11,7 +11,7 @@ from vecsearch.collection import Collection
 from vecsearch.common.optional import find_installed
 from vecsearch.errors import FilterError, InvalidInputError
 from vecsearch.integrations import conditions as sql
-from vecsearch.integrations.documents import TEXT, Columns, Documents
+from vecsearch.integrations.documents import TEXT, Columns, Documents, MetricName
 from vecsearch.query.results import Hits
 
 find_installed("langchain_core", "langchain-core", "langchain", "The vector store of LangChain")
@@ -63,7 +63,7 @@ class VecsearchVectorStore(VectorStore):
         path: str | os.PathLike[str] | None = None,
         collection: Collection | None = None,
         columns: Columns | None = None,
-        metric: str = "cosine",
+        metric: MetricName = "cosine",
     ) -> None:
         self._embedding = embedding
         self._documents = Documents(path, collection, columns, metric=metric)

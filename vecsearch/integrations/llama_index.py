@@ -10,7 +10,7 @@ from vecsearch.collection import Collection
 from vecsearch.common.optional import find_installed
 from vecsearch.errors import FilterError, InvalidInputError
 from vecsearch.integrations import conditions as sql
-from vecsearch.integrations.documents import Columns, Documents
+from vecsearch.integrations.documents import Columns, Documents, MetricName
 from vecsearch.query.fusion import Fusion
 
 find_installed("llama_index", "llama-index-core", "llama-index", "The store of LlamaIndex")
@@ -87,7 +87,7 @@ class VecsearchVectorStore(BasePydanticVectorStore):
         *,
         collection: Collection | None = None,
         columns: Columns | None = None,
-        metric: str = "cosine",
+        metric: MetricName = "cosine",
     ) -> None:
         super().__init__(stores_text=True)
         self._documents = Documents(

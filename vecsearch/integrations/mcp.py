@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -268,7 +269,8 @@ def _add_reading_tools(served: MCPServer, shelf: _Shelf, write: bool) -> None:
     ) -> Descriptions:
         """The collections: documents, columns and their types, model, recall."""
         names = shelf.names if collection is None else [collection]
-        return Descriptions([shelf.call(n, lambda c, n=n: _described(n, c)) for n in names], write)
+        described = [shelf.call(name, partial(_described, name)) for name in names]
+        return Descriptions(described, write)
 
 
 def _add_writing_tools(served: MCPServer, shelf: _Shelf) -> None:
