@@ -18,6 +18,16 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.fork import importing
 
 if TYPE_CHECKING:
+    from vecsearch.analysis.maps import Map
+    from vecsearch.analysis.tables import (
+        Classification,
+        Clusters,
+        Duplicates,
+        Joined,
+        Neighbors,
+        Outliers,
+    )
+    from vecsearch.async_collection import AsyncCollection, open_async
     from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
     from vecsearch.collection import Collection, create, open_or_create
     from vecsearch.collection import open_collection as open
@@ -48,12 +58,14 @@ if TYPE_CHECKING:
         VecsearchError,
         VersionNotFoundError,
     )
+    from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.index.recipe import IndexRecipe
     from vecsearch.ingest.chunking import Chunker
     from vecsearch.maintenance.backup import restore
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
+    from vecsearch.query.explain import Carrier, Explanation, Part, Reason
     from vecsearch.query.fusion import Fusion
     from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
@@ -66,6 +78,7 @@ if TYPE_CHECKING:
         DeleteResult,
         DimensionPoint,
         DimensionReport,
+        DuplicatePair,
         Failure,
         IndexAdvice,
         IndexInfo,
@@ -87,9 +100,13 @@ __version__ = "0.1.0"
 __all__ = [
     "AddResult",
     "Analyzer",
+    "AsyncCollection",
     "BuildResult",
     "CallError",
+    "Carrier",
     "Chunker",
+    "Classification",
+    "Clusters",
     "Collection",
     "CollectionClosedError",
     "CollectionExistsError",
@@ -102,12 +119,16 @@ __all__ = [
     "DimensionPoint",
     "DimensionReport",
     "DuplicateIdError",
+    "DuplicatePair",
+    "Duplicates",
     "Embedder",
     "EmbedderError",
     "EmbedderMismatchError",
+    "Explanation",
     "Failure",
     "FilterError",
     "Fusion",
+    "FusionReport",
     "Highlight",
     "Hit",
     "HitGroup",
@@ -118,16 +139,22 @@ __all__ = [
     "IndexRecipe",
     "InternalError",
     "InvalidInputError",
+    "Joined",
     "KnownModel",
     "Limits",
     "LockTimeoutError",
+    "Map",
     "Metric",
     "MissingExtraError",
     "ModelWarning",
+    "Neighbors",
     "OperationTimeoutError",
+    "Outliers",
+    "Part",
     "Plan",
     "QueryError",
     "ReadReport",
+    "Reason",
     "RecallReport",
     "RecallWarning",
     "RecipeError",
@@ -150,6 +177,7 @@ __all__ = [
     "create",
     "models",
     "open",
+    "open_async",
     "open_or_create",
     "repair",
     "restore",
@@ -165,8 +193,20 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.evaluation.fusion": ("FusionReport",),
     "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
+    "vecsearch.analysis.maps": ("Map",),
+    "vecsearch.analysis.tables": (
+        "Classification",
+        "Clusters",
+        "Duplicates",
+        "Joined",
+        "Neighbors",
+        "Outliers",
+    ),
+    "vecsearch.async_collection": ("AsyncCollection", "open_async"),
+    "vecsearch.query.explain": ("Carrier", "Explanation", "Part", "Reason"),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),
@@ -178,6 +218,7 @@ _MODULES = {
         "DeleteResult",
         "DimensionPoint",
         "DimensionReport",
+        "DuplicatePair",
         "Failure",
         "IndexAdvice",
         "IndexInfo",

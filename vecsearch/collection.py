@@ -15,6 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.analysis.classify import classify
+from vecsearch.analysis.clusters import cluster
+from vecsearch.analysis.maps import Map, mapped
+from vecsearch.analysis.nearest import check_joinable, duplicates, join, neighbors
+from vecsearch.analysis.outliers import outliers
+from vecsearch.analysis.tables import (
+    Classification,
+    Clusters,
+    Duplicates,
+    Joined,
+    Neighbors,
+    Outliers,
+)
+from vecsearch.analysis.units import Units
 from vecsearch.common.accepted import (
     ArrowArray,
     ArrowStream,
@@ -46,6 +60,7 @@ from vecsearch.common.arguments import (
     check_one_of,
     check_recall,
     check_regions,
+    check_seed,
     check_timeout,
     check_whole,
     parse_bytes,
@@ -90,8 +105,10 @@ from vecsearch.maintenance.refresh import refreshing
 from vecsearch.maintenance.sync import FolderSync, stored_digests
 from vecsearch.query.analogy import analogy_query
 from vecsearch.query.documents import document_vectors, documents_by_id, first_documents
+from vecsearch.query.duplicate_watch import DuplicateWatch
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.examples import HALF_LIFE, ExampleReader, read_context, read_examples
+from vecsearch.query.explain import all_examples, filter_words
 from vecsearch.query.facets import document_rows, facets
 from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
@@ -148,6 +165,7 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
+    from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.index.recipe import IndexRecipe
     from vecsearch.index.updating import Indexed
@@ -459,6 +477,8 @@ class Collection:
         encoding: str | None = None,
         csv: CsvOptions | None = None,
         exclude: str | Sequence[str] = (),
+        on_duplicate: Literal["report", "skip"] | None = None,
+        duplicate_score: float = 0.95,
         auto_index: bool | None = None,
         idempotency_key: str | None = None,
         progress: bool | None = None,
@@ -504,6 +524,11 @@ class Collection:
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
             auto_index: Whether to index the new rows before returning. False: leave it to
                 `build_index` or a later change. None: as `create` was told.
+            on_duplicate: What to do with documents that are nearly the same as one that is there,
+                or as an earlier one of this call: "report" them in the result's `duplicates`, or
+                "skip" them, too. None: they are not looked for. The vectors of the call stay in
+                memory for that.
+            duplicate_score: The least score of such a pair.
             idempotency_key: A name of this add, such as a UUID. If one with this name was committed
                 already, nothing is done, and its result is returned: so an add may be sent again
                 when its answer was lost. The names of the last 100 such adds are kept.
@@ -536,8 +561,16 @@ class Collection:
         if on_conflict == "update":
             reading = noting_columns(reading)
         columns = id_column, text_column
+        nearly_same = on_duplicate, duplicate_score
         return self._add(
-            data, reading, on_conflict, *columns, progress, auto_index, idempotency_key
+            data,
+            reading,
+            on_conflict,
+            *columns,
+            progress,
+            auto_index,
+            idempotency_key,
+            nearly_same,
         )
 
     def _add(
@@ -550,6 +583,7 @@ class Collection:
         progress: bool | None = None,
         auto_index: bool | None = None,
         request: str | None = None,
+        nearly_same: tuple[Literal["report", "skip"] | None, float] = (None, 0.0),
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -574,6 +608,7 @@ class Collection:
             )
         if on_conflict == "update":
             complete = merging(reading, source.places)
+        watch = self._duplicate_watch(*nearly_same, on_conflict)
         with (
             invalid_data(),
             progress_bar(f"adding {source.name}", source.total, progress) as advance,
@@ -591,8 +626,11 @@ class Collection:
                 reading=reading,
                 complete=complete,
                 operation="upsert" if on_conflict == "update" else "add",
+                leave_out=None if watch is None else watch.filtered,
                 request=request,
             )
+        if watch is not None:
+            done = dataclasses.replace(done, duplicates=tuple(watch.pairs))
         self.refresh()
         indexed = self._index_changes(auto_index, progress)
         if indexed is None:
@@ -716,14 +754,17 @@ class Collection:
         reading = reading_options("raise", encoding, None, exclude)
         self._writable()
         path = folder_path(folder)
-        if not dry_run:
-            self._need_file_columns()
         reading.pictures = takes_pictures(self.refresh()._snapshot.manifest)
+
+        def add(fresh: Reading) -> AddResult:
+            self._need_file_columns()
+            return self._add(path, fresh, "refresh", progress=progress)
+
         sync = FolderSync(
             path,
             reading,
             lambda: self.refresh()._snapshot,
-            lambda fresh: self._add(path, fresh, "refresh", progress=progress),
+            add,
             lambda ids: self.delete(ids).version,
         )
         return sync.run(delete_all=delete_all, dry_run=dry_run)
@@ -1508,7 +1549,9 @@ class Collection:
             )
             if mode != "vector":
                 search = ModeSearch(request, self._encoder, mode, using, fusion)
-                return self._by_words(search, [wanted], [request.selection])[0]
+                (hits,) = self._by_words(search, [wanted], [request.selection])
+                hits.filter = filter_words(where)
+                return hits
             hits = request.search(encoded)
             if self._monitor is not None:
                 self._monitor.note(
@@ -1520,6 +1563,7 @@ class Collection:
                     exact=exact,
                 )
             hits.question = self._question(wanted.vector, encoded, snapshot.manifest)
+            hits.filter = filter_words(where)
             return hits
 
     def search_batch(
@@ -1617,15 +1661,19 @@ class Collection:
             )
             if mode != "vector":
                 search = ModeSearch(request, self._encoder, mode, using, fusion)
-                return self._by_words(search, wanted, selections)
+                found = self._by_words(search, wanted, selections)
+                for hits, which in zip(found, wheres, strict=True):
+                    hits.filter = filter_words(which)
+                return found
             found = answers(encoded, request, selections)
             if self._monitor is not None and len(encoded):
                 self._monitor.note(
                     searcher, encoded, shape.k, selections[0], request.recall, exact=exact
                 )
             listed = texts_of(given) or [""] * len(found)
-            for hits, each, vector in zip(found, listed, encoded, strict=True):
+            for hits, each, vector, which in zip(found, listed, encoded, wheres, strict=True):
                 hits.question = self._question(each, vector, snapshot.manifest)
+                hits.filter = filter_words(which)
             return found
 
     def _by_words(
@@ -1846,7 +1894,11 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
             )
-            return request.answer(recommendation(strategy, wanted, unwanted, request))
+            hits = request.answer(recommendation(strategy, wanted, unwanted, request))
+            hits.question = self._question("", None, snapshot.manifest)
+            hits.examples = all_examples(wanted, unwanted)
+            hits.filter = filter_words(where)
+            return hits
 
     def discover(
         self,
@@ -1922,13 +1974,20 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude, seen if exclude_seen else ()),
             )
-            return request.answer(discovery(goal, wanted, unwanted, request))
+            hits = request.answer(discovery(goal, wanted, unwanted, request))
+            hits.question = self._question("", None, snapshot.manifest)
+            hits.examples = all_examples(goal if len(goal) else wanted, unwanted)
+            hits.filter = filter_words(where)
+            return hits
 
     def pages(
         self,
         query: Query,
         size: int = 20,
         *,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
@@ -1949,6 +2008,9 @@ class Collection:
         Args:
             query: As in `search`.
             size: Hits of a page; with `group_by` groups of a page.
+            mode: "vector", "text" or "hybrid", as in `search`.
+            using: The columns to search by words, as in `search`.
+            fusion: How hybrid searches make one list, as in `search`.
             where: As in `search`.
             ids: As in `search`.
             exclude: As in `search`.
@@ -1983,7 +2045,9 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
+                scores=mode == "vector",
             )
+            wanted = question_of(query, None, None, mode)
             request = Request(
                 self._searching(),
                 self._searching().selector.select(where, ids),
@@ -1993,9 +2057,15 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude),
             )
-            vector = self._encoder(snapshot.manifest).encode(query)
-            question = self._question(query, vector, snapshot.manifest)
-            found = asked(request.pages(request.by_vector(vector), size), question)
+            if mode == "vector":
+                only_with_words(using=using, fusion=fusion)
+                vector = self._encoder(snapshot.manifest).encode(query)
+                question = self._question(query, vector, snapshot.manifest)
+                found = asked(request.pages(request.by_vector(vector), size), question)
+            else:
+                search = ModeSearch(request, self._encoder, mode, using, fusion)
+                found = request.pages(search.ranking(wanted), size)
+                found = asked(found, Question(str(wanted.words)))
             return found if deadline is None else limited(found, deadline)
 
     def facets(
@@ -2006,6 +2076,8 @@ class Collection:
         ids: Ids | None = None,
         exclude: Ids | None = None,
         query: Query | None = None,
+        mode: Literal["vector", "text"] = "vector",
+        using: str | Sequence[str] | None = None,
         min_score: float | None = None,
         bins: object = None,
         passages: bool = False,
@@ -2019,8 +2091,12 @@ class Collection:
                 text sees whole documents.
             ids: As in `search`.
             exclude: As in `search`.
-            query: Count only documents that score at least `min_score` with this text or vector.
-            min_score: The lowest score; a query needs it, for every document has some score.
+            query: Count only documents that score at least `min_score` with this text or vector;
+                with `mode="text"`, those that have its words, as in `search`.
+            mode: "vector" or "text".
+            using: The columns to search by words, as in `search`.
+            min_score: The lowest score. A query of vectors needs it, for every document has some
+                score.
             bins: Count ranges of values instead: a number of equal bins, a list of edges, or for
                 dates "year", "quarter", "month", "week", "day", "hour", "minute" or "second". A
                 dict gives columns bins of their own.
@@ -2043,11 +2119,17 @@ class Collection:
             {'value': [2003, 2021], 'count': [1, 1]}
             >>> c.facets("year", bins=[1990, 2000, 2030])["year"]["count"].to_pylist()
             [1, 2]
+            >>> c.facets("year", query="ship OR bus", mode="text")["year"]["value"].to_pylist()
+            [2003, 2021]
         """
         with at_most(timeout):
             searcher = self._searching()
             snapshot = searcher.snapshot
-            if (query is None) != (min_score is None):
+            check_one_of("mode", mode, ("vector", "text"))
+            if mode == "vector":
+                only_with_words(using=using)
+            by_words = mode == "text" and query is not None
+            if (query is None) != (min_score is None) and not by_words:
                 raise InvalidInputError(
                     "facets of a query need min_score, which says what matches, and min_score a "
                     "query",
@@ -2059,6 +2141,19 @@ class Collection:
                 if not passages:
                     choose = searcher.selector.select_documents
                 rows = choose(where, ids).rows
+            elif by_words:
+                request = Request(
+                    searcher,
+                    searcher.selector.select(where, ids),
+                    self._target(None, snapshot),
+                    False,
+                    passages,
+                    check_shape(snapshot, 1, min_score=min_score, scores=False),
+                )
+                search = ModeSearch(request, self._encoder, mode, using, None)
+                ranking = search.ranking(question_of(query, None, None, mode))
+                lowest = -np.inf if request.shape.min_score is None else request.shape.min_score
+                rows = np.sort(ranking.matches(lowest).positions)
             else:
                 lowest = check_min_score(min_score, snapshot.manifest.metric)
                 selection = searcher.selector.select(where, ids)
@@ -2069,6 +2164,315 @@ class Collection:
                 rows = rows[~np.isin(rows, excluded)]
             rows = rows if passages else document_rows(snapshot, rows)
             return facets(snapshot, rows, columns, bins)
+
+    # -- The whole collection
+
+    def neighbors(
+        self,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Neighbors:
+        """The k nearest neighbors of each document, as an edge table.
+
+        Two documents of several passages score as their most similar passages.
+
+        Args:
+            k: How many neighbors of each.
+            where: Only these documents, on both sides; as in `search`.
+            ids: As in `search`.
+            recall: As in `search`. The table's recall is measured on 200 documents.
+            exact: Score all pairs.
+            passages: Compare passages, not documents; their ids repeat.
+            timeout: As in `search`.
+
+        Returns:
+            A table of `id`, `neighbor`, `rank` and `score`, with a report.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+
+        Example:
+            >>> c.neighbors(1).to_pylist()[0]
+            {'id': 'boat', 'neighbor': 'ship', 'rank': 1, 'score': 0.78...}
+        """
+        with at_most(timeout):
+            searcher, selection, units = self._whole(where, ids, passages=passages)
+            target = self._target(recall, searcher.snapshot)
+            return neighbors(searcher, selection, units, check_k(k), target, exact)
+
+    def duplicates(
+        self,
+        threshold: float,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Duplicates:
+        """All pairs of documents that score at least a threshold with each other.
+
+        Args:
+            threshold: The least score, such as 0.95 for cosine.
+            where: Only these documents; as in `search`.
+            ids: As in `search`.
+            recall: As in `search`. The table's recall is measured on 200 documents.
+            exact: Score all pairs.
+            passages: Compare passages, not documents; their ids repeat.
+            timeout: As in `search`.
+
+        Returns:
+            A table of `id` (the earlier one), `duplicate` and `score`, with a report.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+
+        Example:
+            >>> print(c.duplicates(0.9))
+            0 pairs in 0 groups score at least 0.9 among 3 documents, all compared exactly
+        """
+        with at_most(timeout):
+            searcher, selection, units = self._whole(where, ids, passages=passages)
+            least = check_min_score(threshold, searcher.metric, "threshold")
+            target = self._target(recall, searcher.snapshot)
+            return duplicates(searcher, selection, units, least, target, exact)
+
+    def join(
+        self,
+        other: Collection | str | os.PathLike[str],
+        k: int = 1,
+        *,
+        where: Where | None = None,
+        other_where: Where | None = None,
+        min_score: float | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        timeout: float | None = None,
+    ) -> Joined:
+        """For each document the k nearest of another collection.
+
+        Args:
+            other: The other collection, or its folder: of the same model, metric and dimension.
+            k: How many partners of each.
+            where: Only these documents; as in `search`.
+            other_where: Only these partners.
+            min_score: The lowest score of a pair.
+            recall: As in `search`.
+            exact: Score all pairs.
+            timeout: As in `search`.
+
+        Returns:
+            A table of `id`, `other`, `rank` and `score`, with a report.
+
+        Raises:
+            InvalidInputError: The collections do not fit, or an argument is wrong.
+            FilterError: A filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+
+        Example:
+            >>> c.join(c, k=1, where="year < 2000").to_pylist()
+            [{'id': 'boat', 'other': 'boat', 'rank': 1, 'score': 1.0}]
+        """
+        with at_most(timeout):
+            right = other if isinstance(other, Collection) else open_collection(other)
+            k = check_k(k)
+            _, _, units = self._whole(where, None)
+            searcher, selection, others = right._whole(other_where, None)
+            check_joinable(units.snapshot.manifest, searcher.snapshot.manifest)
+            if min_score is not None:
+                min_score = check_min_score(min_score, searcher.metric)
+            target = self._target(recall, searcher.snapshot)
+            return join(units, searcher, selection, others, k, min_score, target, exact)
+
+    def outliers(
+        self,
+        k: int = 10,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Outliers:
+        """How far each document is from what is usual around it, the farthest first.
+
+        The score is the local outlier factor: how many times as far a document is from its k
+        neighbors as these are from theirs. It is about 1 for most.
+
+        Args:
+            k: How many neighbors each is compared with.
+            where: Only these documents; as in `search`.
+            ids: As in `search`.
+            recall: As in `search`.
+            exact: Find the neighbors by exact search.
+            passages: Look at passages, not documents.
+            timeout: As in `search`.
+
+        Returns:
+            A table of `id` and `score`, with a report.
+
+        Raises:
+            InvalidInputError: The metric is "ip", or an argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+
+        Example:
+            >>> c.outliers(1)["id"][0].as_py()
+            'bus'
+        """
+        with at_most(timeout):
+            searcher, selection, units = self._whole(where, ids, passages=passages)
+            target = self._target(recall, searcher.snapshot)
+            return outliers(searcher, selection, units, check_k(k), target, exact)
+
+    def cluster(
+        self,
+        clusters: int | None = None,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        seed: int = 0,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Clusters:
+        """Documents in clusters (k-means), with labels from their own words.
+
+        All vectors are in memory. A document of several passages is the mean of their vectors.
+
+        Args:
+            clusters: How many clusters. None: that number, up to 50, whose clusters are separated
+                best.
+            where: Only these documents; as in `search`.
+            ids: As in `search`.
+            seed: For the beginning of k-means. The same seed gives the same clusters.
+            passages: Cluster passages, not documents.
+            timeout: As in `search`.
+
+        Returns:
+            A table of `id`, `cluster`, `label` and `score`, with a report.
+
+        Raises:
+            InvalidInputError: There are fewer documents than clusters, or an argument is wrong.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+
+        Example:
+            >>> c.cluster(2).sizes
+            (2, 1)
+        """
+        with at_most(timeout):
+            _, _, units = self._whole(where, ids, passages=passages)
+            if clusters is not None:
+                clusters = check_whole("clusters", clusters, 1)
+            return cluster(units, clusters, check_seed(seed))
+
+    def classify(
+        self,
+        labels: str | Mapping[Id, Any],
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        seed: int = 0,
+        timeout: float | None = None,
+    ) -> Classification:
+        """Learn the labels of documents from their vectors, and predict those of all.
+
+        Two models are tried: the nearest labeled neighbors, and logistic regression. Each is
+        measured on documents that it has not seen, beside logistic regression of their words
+        (tf-idf). The better of the two predicts.
+
+        Args:
+            labels: The column of the labels, or a dict of id -> label. Documents without a label
+                are only predicted.
+            where: Only these documents; as in `search`.
+            ids: As in `search`.
+            seed: For the choice of held-out documents.
+            timeout: As in `search`.
+
+        Returns:
+            A table of `id`, `label` and `confidence`, with a report. What it says of a labeled
+            document comes from a model that has not seen its label.
+
+        Raises:
+            InvalidInputError: There are not two labels with two documents each, or an argument is
+                wrong.
+            IdNotFoundError: No document has an id of `labels`.
+            FilterError: The filter is wrong.
+            OperationTimeoutError: It was not done within `timeout`.
+
+        Example:
+            >>> notes = vs.create("kinds.vs", embedder="toy:64")
+            >>> texts = ["red apple", "ripe apple", "sour apple", "fast car", "old car", "new car"]
+            >>> _ = notes.add([{"id": n, "text": text} for n, text in enumerate(texts)])
+            >>> found = notes.classify({0: "fruit", 1: "fruit", 3: "car", 4: "car"})
+            >>> found["label"].to_pylist()[-1]
+            'car'
+        """
+        with at_most(timeout):
+            _, _, units = self._whole(where, ids)
+            return classify(units, labels, check_seed(seed))
+
+    def map(
+        self,
+        method: Literal["pca", "umap"] = "pca",
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+        seed: int = 0,
+        passages: bool = False,
+        timeout: float | None = None,
+    ) -> Map:
+        """Documents as points in the plane; `picture` draws them, `atlas` writes them for a viewer.
+
+        Args:
+            method: "pca" keeps large distances; "umap" (extra `map`) keeps near documents together.
+            where: Only these documents; as in `search`.
+            ids: As in `search`.
+            seed: For UMAP.
+            passages: Map passages, not documents.
+            timeout: As in `search`.
+
+        Returns:
+            A table of `id`, `x` and `y`, with a report.
+
+        Raises:
+            InvalidInputError: There is no document, or an argument is wrong.
+            FilterError: The filter is wrong.
+            MissingExtraError: `umap-learn` is not installed.
+            OperationTimeoutError: It was not done within `timeout`.
+
+        Example:
+            >>> c.map().table.column_names
+            ['id', 'x', 'y']
+        """
+        with at_most(timeout):
+            check_one_of("method", method, ("pca", "umap"))
+            searcher, selection, units = self._whole(where, ids, passages=passages)
+            target = self._target(None, searcher.snapshot)
+            return mapped(searcher, selection, units, method, target, check_seed(seed))
+
+    def _whole(
+        self, where: Where | None, ids: Ids | None, *, passages: bool = False
+    ) -> tuple[Searcher, RowSelection, Units]:
+        """What questions about whole collections look at."""
+        searcher = self._searching()
+        selector = searcher.selector
+        selection = (selector.select if passages else selector.select_documents)(where, ids)
+        return searcher, selection, Units(searcher.snapshot, selection, passages=passages)
+
+    # -- Measuring
 
     def measure_recall(
         self,
@@ -2228,6 +2632,61 @@ class Collection:
         split = None if splitting is None else splitting.split
         return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
 
+    def tune_fusion(
+        self,
+        queries: Questions | None = None,
+        qrels: Judgments | None = None,
+        *,
+        recall: float | None = None,
+        n_queries: int = 500,
+        seed: int = 0,
+    ) -> FusionReport:
+        """Choose how hybrid searches make one list of words and vectors.
+
+        Methods, weights and k are chosen on one half of the queries (nDCG@10), and stored only if
+        the other half proves them better than what the collection has: if the 95% interval of the
+        difference lies above zero.
+
+        Args:
+            queries: As in `evaluate`, but texts. None: questions generated from the documents,
+                which favor words, because they are copied from the texts.
+            qrels: Relevance judgments, as in `evaluate`.
+            recall: The recall of the search by vectors. None: the collection's target.
+            n_queries: Without judgments: number of questions to generate.
+            seed: Seed of the halves.
+
+        Returns:
+            What was chosen, and whether it was kept.
+
+        Raises:
+            InvalidInputError: Queries or judgments are wrong, or there are fewer than 20.
+            QueryError: The collection is not searched by words.
+            LockTimeoutError: Another writer held the lock for too long.
+
+        Example:
+            >>> _ = c.add([{"id": f"note {n}", "text": f"about topic{n}"} for n in range(40)])
+            >>> queries = {str(n): f"topic{n}" for n in range(40)}
+            >>> report = c.tune_fusion(queries, {str(n): {f"note {n}": 1} for n in range(40)})
+            >>> report.kept
+            False
+        """
+        from vecsearch.evaluation.fusion import tune_fusion
+
+        self._writable()
+        searcher = self.refresh()._searching()
+        return self._changed(
+            tune_fusion(
+                self._store,
+                searcher,
+                self._encoder,
+                queries,
+                qrels,
+                self._target(recall, searcher.snapshot),
+                check_whole("n_queries", n_queries, 1),
+                check_whole("seed", seed, 0),
+            )
+        )
+
     def plan(
         self,
         query: Query | None = None,
@@ -2280,7 +2739,7 @@ class Collection:
         return encoder
 
     def _question(
-        self, query: Any, vector: npt.NDArray[np.float32], manifest: Manifest
+        self, query: Any, vector: npt.NDArray[np.float32] | None, manifest: Manifest
     ) -> Question:
         """What a search was for, with which its hits say what they have in common with it."""
         text = query if isinstance(query, str) else ""
@@ -2741,6 +3200,24 @@ class Collection:
             f"Collection({str(self.path)!r}, version={manifest.version}, "
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
+
+    def _duplicate_watch(
+        self, on_duplicate: str | None, score: float, on_conflict: str
+    ) -> DuplicateWatch | None:
+        """What looks for duplicates during an add."""
+        if on_duplicate is None:
+            return None
+        check_one_of("on_duplicate", on_duplicate, ("report", "skip"))
+        searcher = self._searching()
+        score = check_min_score(score, searcher.metric, "duplicate_score")
+        if on_conflict == "update":
+            raise InvalidInputError(
+                "on_duplicate does not go with on_conflict='update', which changes documents",
+                hint='take on_conflict="error", "skip", "replace" or "refresh"',
+                command_hint="take --on-conflict error, skip, replace or refresh",
+            )
+        recall, skip = searcher.snapshot.manifest.recall, on_duplicate == "skip"
+        return DuplicateWatch(searcher, score, recall, skip=skip)
 
     def _repr_html_(self) -> str:
         if self._searcher is None:

@@ -238,6 +238,28 @@ def _skipped_lines(files: Sequence[SkippedFile], total: int, shown: int) -> list
     return [*lines, f"  and {left:,} more"] if left else lines
 
 
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """A new document and the one that it is nearly the same as, in `AddResult.duplicates`.
+
+    Attributes:
+        id: The document that was there, or came earlier in the same call.
+        duplicate: The new document.
+        score: Their similarity.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:64")
+        >>> rows = [{"id": "a", "text": "a small boat"}, {"id": "b", "text": "a small boat"}]
+        >>> c.add(rows, on_duplicate="skip").duplicates
+        (DuplicatePair(id='a', duplicate='b', score=1.0),)
+    """
+
+    id: Id
+    duplicate: Id
+    score: float
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AddResult(Shown):
     """What `Collection.add` did.
@@ -253,6 +275,8 @@ class AddResult(Shown):
         indexed_rows: Rows that entered an index before the call returned; rows that were added
             earlier may be among them.
         index_bytes: Bytes of the index files that were written for that.
+        duplicates: With `on_duplicate`, a `DuplicatePair` for each new document that is nearly the
+            same as another; with "skip" these were left out.
 
     Example:
         >>> import vecsearch as vs
@@ -273,6 +297,7 @@ class AddResult(Shown):
     unchanged: int = 0
     indexed_rows: int = 0
     index_bytes: int = 0
+    duplicates: tuple[DuplicatePair, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -283,6 +308,7 @@ class AddResult(Shown):
         failed = f", unchanged={self.unchanged}" if self.unchanged else ""
         failed += f", failed={self.failed}" if self.failed else ""
         failed += f", indexed_rows={self.indexed_rows}" if self.indexed_rows else ""
+        failed += f", duplicates={len(self.duplicates)}" if self.duplicates else ""
         return (
             f"AddResult(added={self.added}, replaced={self.replaced}, skipped={self.skipped}, "
             f"embedded={self.embedded}, version={self.version}{failed})"

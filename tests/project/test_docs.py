@@ -27,7 +27,7 @@ EXPORTED = set(
     "AddResult Analyzer BuildResult CallError Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
-    "EmbedderMismatchError FilterError Fusion QueryError "
+    "EmbedderMismatchError FilterError Fusion FusionReport QueryError "
     "Highlight Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError "
     "KnownModel Limits "
     "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "
@@ -36,7 +36,9 @@ EXPORTED = set(
     "StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult analogy "
     "IndexAdvice RecallWarning Span "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
-    "create models open".split()
+    "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
+    "ModelWarning AsyncCollection Carrier DuplicatePair Explanation Part Reason "
+    "create models open open_or_create".split()
 )
 
 

@@ -29,6 +29,7 @@ from vecsearch.cli import (
     serve,
     sync,
     training,
+    whole,
 )
 from vecsearch.cli.options import (
     DOCUMENTS,
@@ -37,13 +38,14 @@ from vecsearch.cli.options import (
     QUALITY,
     SAFETY,
     START,
+    WHOLE,
     examples,
 )
 from vecsearch.cli.terminal import accept_all_characters, out, remember_options
 
 # What an option takes, by the type of its value, where it does not say so itself.
 _VALUES = {"int": "NUMBER", "float": "NUMBER", "path": "PATH", "str": "TEXT"}
-PANELS = (START, DOCUMENTS, QUALITY, INDEX, MODELS, SAFETY)
+PANELS = (START, DOCUMENTS, WHOLE, QUALITY, INDEX, MODELS, SAFETY)
 
 
 class Commands(TyperGroup):
@@ -130,6 +132,7 @@ for group in (
     serve,
     mcp,
     recommend,
+    whole,
     sync,
     evaluation,
     index,

@@ -32,7 +32,7 @@ from vecsearch.cli.options import (
     open_for,
 )
 from vecsearch.cli.terminal import print_answer, reporting
-from vecsearch.types import Id, Metric, OnConflict, OnError, counted
+from vecsearch.types import AddResult, Id, Metric, OnConflict, OnError, counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -120,6 +120,16 @@ def ingest(
             "documents that changed and leaves out those that did not."
         ),
     ] = "refresh",
+    on_duplicate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="report|skip",
+            help="Find documents that are nearly the same as others: report or skip them.",
+        ),
+    ] = None,
+    duplicate_score: Annotated[
+        float, typer.Option(help="The least score of documents that are nearly the same.")
+    ] = 0.95,
     on_error: Annotated[
         OnError,
         typer.Option(help="What to do with a row, file or picture that cannot be added."),
@@ -202,6 +212,8 @@ def ingest(
                     csv=csv,
                     auto_index=auto_index,
                     exclude=exclude or (),
+                    on_duplicate=on_duplicate,  # type: ignore[arg-type]
+                    duplicate_score=duplicate_score,
                 )
                 documents = len(collection)
             if is_new and not result.added:
@@ -222,7 +234,7 @@ def ingest(
                 "column of ids to replace rows that change, or undo it with `vecsearch rollback`",
                 stacklevel=1,
             )
-        lines = list(result.report.lines())
+        lines = [*_duplicate_lines(result, on_duplicate), *result.report.lines()]
         if result.indexed_rows:
             lines.append(f"{counted(result.indexed_rows, 'row')} indexed")
         if is_new:
@@ -242,6 +254,18 @@ def ingest(
                 f"{documents:,} (version {result.version})"
             )
         print_answer(as_json, result, done, *lines)
+
+
+def _duplicate_lines(result: AddResult, on_duplicate: str | None) -> list[str]:
+    """The first documents that are nearly the same as others."""
+    lines = [
+        f"{pair.duplicate} is nearly the same as {pair.id} (score {pair.score:.3f})"
+        + (" and was left out" if on_duplicate == "skip" else "")
+        for pair in result.duplicates[:5]
+    ]
+    if len(result.duplicates) > len(lines):
+        lines.append(f"and {len(result.duplicates) - len(lines):,} more nearly the same")
+    return lines
 
 
 @app.command(

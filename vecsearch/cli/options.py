@@ -17,6 +17,7 @@ DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
 # Panels of the list of commands, and what is in each.
 START, DOCUMENTS, QUALITY = "Start", "Documents", "Quality"
 INDEX, MODELS, SAFETY = "Index", "Models", "Safety"
+WHOLE = "Whole collection"
 
 
 def examples(*lines: str) -> str:
@@ -89,6 +90,7 @@ OrderBy = Annotated[
     typer.Option(help='Sort the hits by a column, such as "year desc". Repeatable.'),
 ]
 Passages = Annotated[bool, typer.Option("--passages", help="Find passages, not whole documents.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Say of each hit what carried its score.")]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="Explain how the search was done.")]
 Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Give up after this time. Default: never.")

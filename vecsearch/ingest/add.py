@@ -54,6 +54,7 @@ def add_documents(
     reading: Reading | None = None,
     complete: MakeCompleter | None = None,
     operation: str = "add",
+    leave_out: LeaveOut | None = None,
     request: str | None = None,
 ) -> AddResult:
     """Add documents as one commit: all of them, or on any error none.
@@ -72,6 +73,7 @@ def add_documents(
         reading: Whether bad rows are left out, and the report on them; None raises.
         complete: Makes what completes rows that are parts of documents; None for whole documents.
         operation: What the version is called.
+        leave_out: Returns the rows to store, of rows as a segment stores them; None stores all.
         request: A key of this add: if one was committed with it, that one's result is returned.
 
     Returns:
@@ -91,6 +93,7 @@ def add_documents(
     ) as transaction:
         if (done := done_before(transaction.base.manifest, request)) is not None:
             return done
+        transaction.leave_out = leave_out
         for window in rebatch(batches, store.limits.window_rows):
             check_time()
             transaction.write(window, progress)
@@ -119,6 +122,7 @@ class Completer(Protocol):
         """Raises ConflictError if another writer changed a document that was completed."""
 
 
+LeaveOut = Callable[[pa.RecordBatch], pa.RecordBatch]
 MakeCompleter = Callable[[Snapshot, RowChecker], Completer]
 
 
@@ -150,6 +154,7 @@ class AddTransaction:
         completer: Completer | None = None,
     ) -> None:
         self.completer = completer
+        self.leave_out: LeaveOut | None = None
         self.store = store
         self.base = base
         self.segments = segments
@@ -239,7 +244,9 @@ class AddTransaction:
             return self._stored_batch(passages, rows.vectors)
 
         rows, batch = self.bad_rows.encode(rows, stored)
-        if rows.batch.num_rows:
+        if rows.batch.num_rows and self.leave_out is not None:
+            batch = self.leave_out(batch)
+        if batch.num_rows:
             self.segments.append(batch)
 
     def _require_exact(self, before: pa.Schema, rows: Rows) -> None:

@@ -24,6 +24,8 @@ from vecsearch.query.documents import (
     passage_spans,
     with_whole_texts,
 )
+from vecsearch.query.examples import Examples
+from vecsearch.query.explain import Explanation, Part, explained
 from vecsearch.query.group_keys import group_keys
 from vecsearch.query.highlight import Highlight, Passage, Question, highlights
 from vecsearch.query.hits_display import (
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 HIT_NAMES = ("rank", "score", "span")  # of a hit itself, in dicts and tables
 # What older pickles lack.
 LATER_STATE: dict[str, Any] = {"group_by": None, "before": 0, "parts": None, "words": None}
+EXPLAINED = ("examples", "filter")
 SPAN_TYPE = pa.struct([("column", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 
 
@@ -300,6 +303,41 @@ class Hit:
         """
         return self._hits[self._at : self._at + 1].highlights()[0]
 
+    def explain(self) -> Explanation:
+        """Why this hit was found: what carried its score, and how the search ran.
+
+        A model of texts embeds the text again without each sentence, and without each word of the
+        sentence that carried most: what the score loses is their weight. Without texts, the
+        neighbors that query and hit have in common are listed. A recommendation names the examples
+        that speak for the hit. Hits that were pickled have no model, so no sentences.
+
+        Raises:
+            EmbedderError: The model cannot be loaded or failed.
+
+        Example:
+            >>> why = hit.explain()
+            >>> why.rank, why.parts["vector"].rank
+            (1, 1)
+        """
+        hits, at = self._hits, self._at
+        parts = {name: Part(*place) for name, place in self.parts.items()}
+        if not parts:
+            rank = 1 + int((hits.scores > hits.scores[at]).sum()) + hits.before
+            by_words = hits.words is not None and hits.question.vector is None
+            parts = {"text" if by_words else "vector": Part(rank, self.score)}
+        return explained(
+            hits.snapshot,
+            int(hits.positions[at]),
+            (self.id, self.rank, self.score),
+            parts,
+            self.matches(),
+            hits.plan,
+            hits.filter,
+            hits.question,
+            hits.examples,
+            hits._some([at])._passages()[0],
+        )
+
     def _ipython_key_completions_(self) -> list[str]:
         return self._hits.payload
 
@@ -379,6 +417,8 @@ class Hits(Sequence[Hit]):
         self.group_by = group_by
         self.before = before
         self.question = Question()  # what the search was for; `Collection` says it
+        self.examples: Examples | None = None  # of a recommendation
+        self.filter: str | None = None
         self.positions = positions
         self.scores = scores
         self.plan = plan
@@ -676,7 +716,7 @@ class Hits(Sequence[Hit]):
         some = Hits(self._snapshot, self.positions[chosen], self.scores[chosen], self.plan)
         some.parts = None if self.parts is None else [self.parts[place] for place in places]
         some.words = self.words
-        some.question = self.question
+        some.question, some.examples, some.filter = self.question, self.examples, self.filter
         if self._pickled is not None:
             some._pickled = self._pickled | {"rows": self._pickled["rows"].take(pa.array(chosen))}
             for name in ("spans", "heads"):
@@ -720,6 +760,7 @@ class Hits(Sequence[Hit]):
             "before",
             "question",
             "_ranks",
+            *EXPLAINED,
             "parts",
             "words",
         )
@@ -729,6 +770,7 @@ class Hits(Sequence[Hit]):
         own = {name: state.get(name, default) for name, default in LATER_STATE.items()}
         Hits.__init__(self, None, state["positions"], state["scores"], state["plan"], **own)
         self.question = state.get("question", self.question)
+        self.examples, self.filter = state.get("examples"), state.get("filter")
         self._ranks = state.get("_ranks")
         pickled = ("root", "version", "rows", "spans", "heads", "texts")
         self._pickled = {name: state.get(name) for name in pickled}

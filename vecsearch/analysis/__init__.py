@@ -1,0 +1,1 @@
+"""Whole collections: neighbors, duplicates, clusters, outliers, joins, classes and maps."""

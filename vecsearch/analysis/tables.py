@@ -1,0 +1,347 @@
+"""Answers about a whole collection: an Arrow table, and a report on how it came out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from vecsearch.common.gate import gate
+from vecsearch.errors import InvalidInputError
+from vecsearch.query.results import frame_of
+from vecsearch.storage.disk import move, write_file
+from vecsearch.types import counted
+
+
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file, in the place of one that exists; on an error, that one stays."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_file(temporary, write)
+    move(temporary, path)
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path)
+
+
+def _write_csv(table: pa.Table, path: Path) -> None:
+    pacsv.write_csv(table, path)
+
+
+def _write_arrow(table: pa.Table, path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _write_jsonl(table: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in table.to_pylist():
+            file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".arrow": _write_arrow,
+}
+
+
+@gate
+@dataclass(frozen=True)
+class TableReport:
+    """An Arrow table with a report; pyarrow, polars and DuckDB take it as a table.
+
+    Attributes:
+        table: The rows.
+    """
+
+    table: pa.Table = field(repr=False)
+
+    def to_arrow(self) -> pa.Table:
+        """The table."""
+        return self.table
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return frame_of(self.table)
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """The rows as dicts."""
+        return list(self.table.to_pylist())
+
+    def to_pydict(self) -> dict[str, list[Any]]:
+        """The columns as lists."""
+        return dict(self.table.to_pydict())
+
+    def head(self, count: int = 10) -> list[dict[str, Any]]:
+        """The first rows as dicts."""
+        return list(self.table.slice(0, count).to_pylist())
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the table into a file, in the place of one that exists.
+
+        Args:
+            path: A .parquet, .csv, .jsonl or .arrow file.
+
+        Raises:
+            InvalidInputError: The ending is none of these.
+            StorageError: The file cannot be written.
+        """
+        target = Path(path)
+        if target.suffix not in WRITERS:
+            raise InvalidInputError(
+                f"{target.name} ends in {target.suffix!r}; a table is written as "
+                f"{', '.join(WRITERS)}"
+            )
+        replace_file(target, lambda part: WRITERS[target.suffix](self.table, part))
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the table's columns."""
+        return list(self.table.column_names)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the table has."""
+        return int(self.table.num_rows)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column of the table."""
+        return self.table.column(name)
+
+    def __getitem__(self, name: str) -> pa.ChunkedArray:
+        return self.table.column(name)
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+@dataclass(frozen=True)
+class Neighbors(TableReport):
+    """The nearest neighbors of each document, from `Collection.neighbors`.
+
+    Attributes:
+        table: `id`, `neighbor`, `rank` (int32, from 1) and `score` (float32).
+        k: How many neighbors were asked for.
+        documents: Documents that were compared.
+        recall: The share of true neighbors found, measured on some documents; 1.0 for exact search.
+        measured_on: How many documents it was measured on; 0 if all were searched exactly.
+        plan: How the search ran.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("points.vs", dim=2)
+        >>> _ = c.add([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0]])
+        >>> print(c.neighbors(1))
+        1 neighbor of each of 3 documents, all searched exactly
+    """
+
+    k: int
+    documents: int
+    recall: float
+    measured_on: int
+    plan: str
+
+    def __str__(self) -> str:
+        how = "all searched exactly"
+        if self.measured_on:
+            how = f"recall {self.recall:.3f} measured on {counted(self.measured_on, 'document')}"
+        return (
+            f"{counted(self.k, 'neighbor')} of each of {counted(self.documents, 'document')}, {how}"
+        )
+
+
+@dataclass(frozen=True)
+class Duplicates(TableReport):
+    """Pairs of near-duplicates, from `Collection.duplicates`.
+
+    Attributes:
+        table: `id` (the earlier row), `duplicate` (the later one) and `score` (float32), best
+            first.
+        threshold: The least score of a pair.
+        documents: Documents that were compared.
+        groups: Sets of documents that are connected by pairs.
+        recall: The share of true pairs found, measured on some documents; 1.0 for exact search.
+        measured_on: How many documents it was measured on; 0 if all were searched exactly.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("points.vs", dim=2)
+        >>> _ = c.add([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0]])
+        >>> c.duplicates(0.99).to_pydict()["duplicate"]
+        [1]
+    """
+
+    threshold: float
+    documents: int
+    groups: int
+    recall: float
+    measured_on: int
+
+    def __str__(self) -> str:
+        found = f"{counted(self.num_rows, 'pair')} in {counted(self.groups, 'group')}"
+        how = "all compared exactly"
+        if self.measured_on:
+            how = f"recall {self.recall:.3f} measured on {counted(self.measured_on, 'document')}"
+        return (
+            f"{found} score at least {self.threshold:g} among "
+            f"{counted(self.documents, 'document')}, {how}"
+        )
+
+
+@dataclass(frozen=True)
+class Joined(TableReport):
+    """For each document of a collection the nearest of another, from `Collection.join`.
+
+    Attributes:
+        table: `id`, `other`, `rank` (int32, from 1) and `score` (float32).
+        documents: Documents of the first collection.
+        others: Documents of the other one.
+        matched: How many of the first have a partner.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> left, right = vs.create("left.vs", dim=2), vs.create("right.vs", dim=2)
+        >>> _ = left.add([[0.0, 1.0]]), right.add([[1.0, 0.0], [0.1, 1.0]])
+        >>> left.join(right).to_pylist()[0]["other"]
+        1
+    """
+
+    documents: int
+    others: int
+    matched: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.matched:,} of {counted(self.documents, 'document')} have a partner among "
+            f"{self.others:,}"
+        )
+
+
+@dataclass(frozen=True)
+class Outliers(TableReport):
+    """How far each document is from what is usual, from `Collection.outliers`.
+
+    Attributes:
+        table: `id` and `score` (float64), the greatest first.
+        neighbors: How many neighbors each document was compared with.
+        documents: Documents that were compared.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("points.vs", dim=2, metric="l2")
+        >>> _ = c.add([[0, 0], [0, 1], [1, 0], [1, 1], [9, 9]])
+        >>> c.outliers(k=2)["id"][0].as_py()
+        4
+    """
+
+    neighbors: int
+    documents: int
+
+    def __str__(self) -> str:
+        scores = self.table["score"].to_pylist()
+        far = sum(score > FAR for score in scores)
+        return (
+            f"{far:,} of {counted(self.documents, 'document')} are more than {FAR:g} times as far "
+            f"from their {counted(self.neighbors, 'neighbor')} as these are from theirs"
+        )
+
+
+FAR = 1.5
+
+
+@dataclass(frozen=True)
+class Clusters(TableReport):
+    """Documents in clusters, from `Collection.cluster`.
+
+    Attributes:
+        table: `id`, `cluster` (int32; 0 is the largest), `label` and `score` (float32, the
+            similarity to the cluster's center).
+        labels: The label of each cluster: words that are frequent in it and rare elsewhere, or the
+            id of its most central document where there are no texts.
+        sizes: How many documents each has.
+        centers: The id of the most central document of each.
+        silhouette: How well they are separated, from -1 to 1, measured on some documents.
+        chosen: Whether the number of clusters was chosen by that.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> _ = c.add(["red apple", "green apple", "fast car", "old car"])
+        >>> sorted(c.cluster(2).labels)
+        ['apple, green, red', 'car, fast, old']
+    """
+
+    labels: tuple[str, ...]
+    sizes: tuple[int, ...]
+    centers: tuple[Any, ...]
+    silhouette: float
+    chosen: bool
+
+    def __str__(self) -> str:
+        head = f"{counted(len(self.sizes), 'cluster')}, silhouette {self.silhouette:.3f}"
+        lines = zip(self.labels, self.sizes, strict=True)
+        return "\n".join([head, *(f"{size:7,}  {label}" for label, size in lines)])
+
+
+@dataclass(frozen=True)
+class Classification(TableReport):
+    """Labels learned from those that are there, from `Collection.classify`.
+
+    Attributes:
+        table: `id`, `label` and `confidence` (float32, 0 to 1). Documents that have a label are
+            predicted by models that have not seen it.
+        model: What predicted: "neighbors" or "logistic", the more accurate on held-out documents.
+        accuracy: The share of held-out documents that each model labels right: `neighbors`,
+            `logistic`, `tf-idf` (logistic regression of words, where there are texts), and
+            `majority` (the most frequent label for all).
+        low: Lower end of the 95% interval of the model's accuracy (Wilson).
+        high: Its upper end.
+        macro_f1: F1 of the model, averaged over the labels.
+        confusion: `actual`, `predicted` and `count` of held-out documents.
+        labeled: Documents with a label.
+        folds: Parts that were held out in turn.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> texts = ["red apple", "ripe apple", "sour apple", "fast car", "old car", "red car"]
+        >>> kinds = ["fruit", "fruit", None, "car", "car", None]
+        >>> _ = c.add([{"text": t, "kind": k} for t, k in zip(texts, kinds)])
+        >>> c.classify("kind")["label"][2].as_py()
+        'fruit'
+    """
+
+    model: str
+    accuracy: dict[str, float]
+    low: float
+    high: float
+    macro_f1: float
+    confusion: pa.Table
+    labeled: int
+    folds: int
+
+    def __str__(self) -> str:
+        best = self.accuracy[self.model]
+        lines = [
+            f"accuracy {best:.3f} ({self.low:.3f} to {self.high:.3f}) of {self.model} on "
+            f"{counted(self.labeled, 'labeled document')}, {self.folds} folds held out; "
+            f"macro F1 {self.macro_f1:.3f}"
+        ]
+        lines += [f"{value:9.3f}  {name}" for name, value in self.accuracy.items()]
+        return "\n".join(lines)
