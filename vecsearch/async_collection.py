@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.collection import LOCK_TIMEOUT, Collection, open_collection
 from vecsearch.common.arguments import check_whole
 from vecsearch.common.deadline import cancellable
+from vecsearch.common.gate import gated
 from vecsearch.embedders.base import Embedder
 from vecsearch.query.results import Hits
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
@@ -24,7 +25,8 @@ OWN = ("close",)
 _END = object()
 
 
-async def open_async(
+@gated
+def open_async(
     path: str | os.PathLike[str],
     *,
     version: int | None = None,
@@ -33,7 +35,7 @@ async def open_async(
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
     threads: int = 8,
-) -> AsyncCollection:
+) -> Awaitable[AsyncCollection]:
     """Open a collection for asyncio.
 
     Args:
@@ -65,7 +67,7 @@ async def open_async(
         ['a small boat']
     """
     threads = check_whole("threads", threads, 1)
-    collection = await asyncio.to_thread(
+    opened = asyncio.to_thread(
         open_collection,
         path,
         version=version,
@@ -74,7 +76,11 @@ async def open_async(
         lock_timeout=lock_timeout,
         limits=limits,
     )
-    return AsyncCollection(collection, threads)
+    return _wrapped(opened, threads)
+
+
+async def _wrapped(opened: Awaitable[Collection], threads: int) -> AsyncCollection:
+    return AsyncCollection(await opened, threads)
 
 
 class AsyncCollection:

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from vecsearch import errors
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.optional import require
+from vecsearch.common.show import shown
 from vecsearch.types import Id, Mode, OnConflict
 
 if TYPE_CHECKING:
@@ -142,11 +143,11 @@ class RemoteCollection:
         name = parts.path.strip("/")
         if parts.scheme not in ("http", "https") or not parts.hostname or not name:
             raise errors.InvalidInputError(
-                f"address is {address!r}; it must be http://host:port/name"
+                f"address is {shown(address)}; it must be http://host:port/name"
             )
         if "/" in name or parts.query or parts.username:
             raise errors.InvalidInputError(
-                f"address is {address!r}; it has more than a host, a port and a name"
+                f"address is {shown(address)}; it has more than a host, a port and a name"
             )
         key = key if key is not None else os.environ.get(KEY_VARIABLE)
         local = parts.hostname in ("localhost", "127.0.0.1", "::1")

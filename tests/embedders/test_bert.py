@@ -380,7 +380,7 @@ def test_without_sentence_transformers_a_bert_model_is_fetched_and_runs(
     embedder = resolve_embedder("some/model")
     assert embedder.embed_queries(["date"]).shape == (1, 16)
     with pytest.raises(
-        MissingExtraError, match=r"'some/other' needs the package 'sentence-transformers'.*\[all\]"
+        MissingExtraError, match=r"'some/other' needs the package 'sentence-transformers'.*\[text\]"
     ):
         resolve_embedder("some/other")
     with pytest.raises(EmbedderError, match="'absent': no connection; ") as caught:

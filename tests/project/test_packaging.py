@@ -29,6 +29,7 @@ CORE = {
     "pyarrow",
     "opencc-python-reimplemented",
     "safetensors",
+    "sentence-transformers",
     "snowballstemmer",
     "sqlglot",
     "tokenizers",

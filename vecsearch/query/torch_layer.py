@@ -34,7 +34,7 @@ def torch_embedding(
         InvalidInputError: If there are no documents.
         MissingExtraError: If PyTorch is not installed.
     """
-    find_installed("torch", "sentence-transformers", "all", "A torch.nn.Embedding")
+    find_installed("torch", "sentence-transformers", "text", "A torch.nn.Embedding")
     import torch
 
     if ids is None:

@@ -110,7 +110,7 @@ def tune(
         >>> rows = [{"query": "reset password", "document": "How to choose a new password"}]
         >>> tune("all-MiniLM-L6-v2", rows, "my-model")  # doctest: +SKIP
     """
-    find_installed("torch", "sentence-transformers", "all", "Fine-tuning a model")
+    find_installed("torch", "sentence-transformers", "text", "Fine-tuning a model")
     chosen = _checked_settings(Settings() if settings is None else settings)
     target = folder_path(output)
     _check_target(target, replace)
