@@ -137,8 +137,8 @@ def test_make_targets_in_the_docs_exist() -> None:
 def test_extras_in_the_docs_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     page = (ROOT / "docs" / "reference" / "extras.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ((?:`[a-z0-9]+`(?:, )?)+) \|", page, flags=re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"`([a-z0-9]+)`", row)} == set(
+    rows = re.findall(r"^\| ((?:`[a-z0-9-]+`(?:, )?)+) \|", page, flags=re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([a-z0-9-]+)`", row)} == set(
         project["optional-dependencies"]
     )
 

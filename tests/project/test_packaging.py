@@ -94,12 +94,13 @@ def test_torch_is_the_same_everywhere() -> None:
 
 # Each builds or brings along more than its use is worth to everyone: docs/reference/extras.md.
 OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant"}
+FRAMEWORKS = {"langchain", "llama-index", "haystack", "mcp"}
 
 
 def test_all_holds_every_extra_for_users() -> None:
     (everything,) = EXTRAS["all"]
     named = set(everything.removeprefix("vecsearch[").removesuffix("]").split(","))
-    assert named == set(EXTRAS) - OUTSIDE
+    assert named == set(EXTRAS) - OUTSIDE - FRAMEWORKS
     assert "vecsearch[all]" in EXTRAS["dev"]
 
 

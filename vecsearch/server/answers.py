@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
-import decimal
 import io
-import math
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from vecsearch.common.json_values import plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +26,7 @@ def wants_arrow(accept: str | None) -> bool:
 
 def as_json(value: Any) -> bytes:
     """A value as JSON. Dates are in ISO 8601, bytes in base64, NaN and infinities are null."""
-    return msgspec.json.encode(_plain(value))
+    return msgspec.json.encode(plain(value))
 
 
 def as_arrow(table: pa.Table) -> bytes:
@@ -57,28 +53,3 @@ def hits_as_json(
             for each in hits.highlights()
         ]
     return as_json(shown)
-
-
-def _plain(value: Any) -> Any:
-    """A value of types that JSON has."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each) for each in value]
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, decimal.Decimal | uuid.UUID):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if hasattr(value, "tolist"):  # numpy
-        return _plain(value.tolist())
-    return str(value)

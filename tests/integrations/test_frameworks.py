@@ -1,0 +1,93 @@
+"""The adapters, tested in environments that have their frameworks; this one need not.
+
+Each environment is made once in build/envs and sees the packages of the running one, so that only
+the framework is installed. Without its packages a test is skipped, and says why.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+PACKAGES = {
+    "langchain": ["langchain-core>=1.0.0", "langchain-tests>=1.1.9"],
+    "llama_index": ["llama-index-core>=0.14.0"],
+    "haystack": ["haystack-ai>=3.0.0", "pytest-asyncio>=1.3.0"],
+    "mcp": ["mcp>=2.3.0"],
+}
+
+
+def environment(name: str) -> Path:
+    """The Python of an environment with a framework; skips the test if it cannot be had."""
+    folder = ROOT / "build" / "envs" / name
+    python = folder / "bin" / "python"
+    made = folder / "made"
+    wanted = "\n".join(PACKAGES[name])
+    if made.exists() and made.read_text() == wanted:
+        return python
+    venv.create(folder, with_pip=True, clear=True)
+    site = folder / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    (site / "zz_outer.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    done = subprocess.run([*command, *PACKAGES[name]], capture_output=True, text=True, timeout=900)
+    if done.returncode:
+        pytest.skip(f"{' '.join(PACKAGES[name])} cannot be installed: {done.stderr[-300:]}")
+    made.write_text(wanted)
+    return python
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in PACKAGES if (HERE / f"run_{n}.py").exists()])
+def test_the_adapter_passes_in_an_environment_of_its_own(name: str, tmp_path: Path) -> None:
+    python = environment(name)
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest"]
+    if name in ("langchain", "haystack"):
+        command += ["-o", "asyncio_mode=auto"]
+    command += ["-o", "python_files=run_*.py", f"--basetemp={tmp_path / 'run'}"]
+    done = subprocess.run(
+        [*command, str(HERE / f"run_{name}.py")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "extra"),
+    [
+        ("langchain", "langchain-core", "langchain"),
+        ("llama_index", "llama-index-core", "llama-index"),
+        ("haystack", "haystack-ai", "haystack"),
+        ("mcp", "mcp", "mcp"),
+        ("haystack_retrievers", "haystack-ai", "haystack"),
+    ],
+)
+def test_a_missing_framework_gives_the_pip_command(module: str, package: str, extra: str) -> None:
+    code = f"""
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: (
+    None if name in ("langchain_core", "llama_index", "haystack", "mcp") else found(name, *rest)
+)
+import vecsearch.common.optional as optional
+optional.find_spec = importlib.util.find_spec
+import vecsearch as vs
+try:
+    import vecsearch.integrations.{module}
+except vs.MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert f"'{package}'" in done.stdout, done.stderr
+    assert f'pip install "vecsearch[{extra}]"' in done.stdout
