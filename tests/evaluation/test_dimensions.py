@@ -288,8 +288,8 @@ def test_files_and_the_table(tmp_path: Path) -> None:
     )
     assert str(made).splitlines() == [
         "method  dim  bytes  share  recall@10  at least  nDCG@10",
-        "  full  384  1,536   100%      1.000     1.000   0.5000",
-        "   pca   96    384    25%      0.900     0.875   0.2500",
+        "full    384  1,536   100%      1.000     1.000   0.5000",
+        "pca      96    384    25%      0.900     0.875   0.2500",
         "cosine; recall over 1,000 rows, measured with 50 held-out rows; "
         "components fitted on 900 other rows"
         "; nDCG over all rows, with components fitted on them",
