@@ -384,6 +384,7 @@ def test_tuning_and_distilling_with_a_wrong_argument_raise_a_vecsearch_error(
 
 def test_every_public_callable_is_tried() -> None:
     tried = {*FUNCTIONS, "Collection", "Hits", "Hit", "models"}  # models takes no argument
+    tried |= {"AsyncCollection", "open_async"}  # their methods are those of Collection
     for name in vs.__all__:
         value = getattr(vs, name)
         is_record = dataclasses.is_dataclass(value) and name not in DATACLASSES

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.collection import LOCK_TIMEOUT, Collection, open_collection
 from vecsearch.common.arguments import check_whole
 from vecsearch.common.deadline import cancellable
+from vecsearch.common.gate import gated
 from vecsearch.embedders.base import Embedder
 from vecsearch.query.results import Hits
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
@@ -24,6 +25,7 @@ OWN = ("close",)
 _END = object()
 
 
+@gated
 async def open_async(
     path: str | os.PathLike[str],
     *,
