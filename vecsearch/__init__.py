@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         VecsearchError,
         VersionNotFoundError,
     )
+    from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.index.recipe import IndexRecipe
     from vecsearch.ingest.chunking import Chunker
     from vecsearch.maintenance.backup import restore
@@ -127,6 +128,7 @@ __all__ = [
     "Failure",
     "FilterError",
     "Fusion",
+    "FusionReport",
     "Highlight",
     "Hit",
     "HitGroup",
@@ -191,6 +193,7 @@ _MODULES = {
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
+    "vecsearch.evaluation.fusion": ("FusionReport",),
     "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.analysis.maps": ("Map",),

@@ -165,6 +165,7 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
+    from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.index.recipe import IndexRecipe
     from vecsearch.index.updating import Indexed
@@ -753,14 +754,17 @@ class Collection:
         reading = reading_options("raise", encoding, None, exclude)
         self._writable()
         path = folder_path(folder)
-        if not dry_run:
-            self._need_file_columns()
         reading.pictures = takes_pictures(self.refresh()._snapshot.manifest)
+
+        def add(fresh: Reading) -> AddResult:
+            self._need_file_columns()
+            return self._add(path, fresh, "refresh", progress=progress)
+
         sync = FolderSync(
             path,
             reading,
             lambda: self.refresh()._snapshot,
-            lambda fresh: self._add(path, fresh, "refresh", progress=progress),
+            add,
             lambda ids: self.delete(ids).version,
         )
         return sync.run(delete_all=delete_all, dry_run=dry_run)
@@ -1981,6 +1985,9 @@ class Collection:
         query: Query,
         size: int = 20,
         *,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
@@ -2001,6 +2008,9 @@ class Collection:
         Args:
             query: As in `search`.
             size: Hits of a page; with `group_by` groups of a page.
+            mode: "vector", "text" or "hybrid", as in `search`.
+            using: The columns to search by words, as in `search`.
+            fusion: How hybrid searches make one list, as in `search`.
             where: As in `search`.
             ids: As in `search`.
             exclude: As in `search`.
@@ -2035,7 +2045,9 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
+                scores=mode == "vector",
             )
+            wanted = question_of(query, None, None, mode)
             request = Request(
                 self._searching(),
                 self._searching().selector.select(where, ids),
@@ -2045,9 +2057,15 @@ class Collection:
                 shape,
                 excluded_rows(snapshot, exclude),
             )
-            vector = self._encoder(snapshot.manifest).encode(query)
-            question = self._question(query, vector, snapshot.manifest)
-            found = asked(request.pages(request.by_vector(vector), size), question)
+            if mode == "vector":
+                only_with_words(using=using, fusion=fusion)
+                vector = self._encoder(snapshot.manifest).encode(query)
+                question = self._question(query, vector, snapshot.manifest)
+                found = asked(request.pages(request.by_vector(vector), size), question)
+            else:
+                search = ModeSearch(request, self._encoder, mode, using, fusion)
+                found = request.pages(search.ranking(wanted), size)
+                found = asked(found, Question(str(wanted.words)))
             return found if deadline is None else limited(found, deadline)
 
     def facets(
@@ -2058,6 +2076,8 @@ class Collection:
         ids: Ids | None = None,
         exclude: Ids | None = None,
         query: Query | None = None,
+        mode: Literal["vector", "text"] = "vector",
+        using: str | Sequence[str] | None = None,
         min_score: float | None = None,
         bins: object = None,
         passages: bool = False,
@@ -2071,8 +2091,12 @@ class Collection:
                 text sees whole documents.
             ids: As in `search`.
             exclude: As in `search`.
-            query: Count only documents that score at least `min_score` with this text or vector.
-            min_score: The lowest score; a query needs it, for every document has some score.
+            query: Count only documents that score at least `min_score` with this text or vector;
+                with `mode="text"`, those that have its words, as in `search`.
+            mode: "vector" or "text".
+            using: The columns to search by words, as in `search`.
+            min_score: The lowest score. A query of vectors needs it, for every document has some
+                score.
             bins: Count ranges of values instead: a number of equal bins, a list of edges, or for
                 dates "year", "quarter", "month", "week", "day", "hour", "minute" or "second". A
                 dict gives columns bins of their own.
@@ -2095,11 +2119,17 @@ class Collection:
             {'value': [2003, 2021], 'count': [1, 1]}
             >>> c.facets("year", bins=[1990, 2000, 2030])["year"]["count"].to_pylist()
             [1, 2]
+            >>> c.facets("year", query="ship OR bus", mode="text")["year"]["value"].to_pylist()
+            [2003, 2021]
         """
         with at_most(timeout):
             searcher = self._searching()
             snapshot = searcher.snapshot
-            if (query is None) != (min_score is None):
+            check_one_of("mode", mode, ("vector", "text"))
+            if mode == "vector":
+                only_with_words(using=using)
+            by_words = mode == "text" and query is not None
+            if (query is None) != (min_score is None) and not by_words:
                 raise InvalidInputError(
                     "facets of a query need min_score, which says what matches, and min_score a "
                     "query",
@@ -2111,6 +2141,19 @@ class Collection:
                 if not passages:
                     choose = searcher.selector.select_documents
                 rows = choose(where, ids).rows
+            elif by_words:
+                request = Request(
+                    searcher,
+                    searcher.selector.select(where, ids),
+                    self._target(None, snapshot),
+                    False,
+                    passages,
+                    check_shape(snapshot, 1, min_score=min_score, scores=False),
+                )
+                search = ModeSearch(request, self._encoder, mode, using, None)
+                ranking = search.ranking(question_of(query, None, None, mode))
+                lowest = -np.inf if request.shape.min_score is None else request.shape.min_score
+                rows = np.sort(ranking.matches(lowest).positions)
             else:
                 lowest = check_min_score(min_score, snapshot.manifest.metric)
                 selection = searcher.selector.select(where, ids)
@@ -2588,6 +2631,61 @@ class Collection:
         model, splitting = self._model_of(snapshot.manifest), self._splitting(snapshot.manifest)
         split = None if splitting is None else splitting.split
         return known_item_quality(snapshot, search, rows, model, split, n_queries, seed)
+
+    def tune_fusion(
+        self,
+        queries: Questions | None = None,
+        qrels: Judgments | None = None,
+        *,
+        recall: float | None = None,
+        n_queries: int = 500,
+        seed: int = 0,
+    ) -> FusionReport:
+        """Choose how hybrid searches make one list of words and vectors.
+
+        Methods, weights and k are chosen on one half of the queries (nDCG@10), and stored only if
+        the other half proves them better than what the collection has: if the 95% interval of the
+        difference lies above zero.
+
+        Args:
+            queries: As in `evaluate`, but texts. None: questions generated from the documents,
+                which favor words, because they are copied from the texts.
+            qrels: Relevance judgments, as in `evaluate`.
+            recall: The recall of the search by vectors. None: the collection's target.
+            n_queries: Without judgments: number of questions to generate.
+            seed: Seed of the halves.
+
+        Returns:
+            What was chosen, and whether it was kept.
+
+        Raises:
+            InvalidInputError: Queries or judgments are wrong, or there are fewer than 20.
+            QueryError: The collection is not searched by words.
+            LockTimeoutError: Another writer held the lock for too long.
+
+        Example:
+            >>> _ = c.add([{"id": f"note {n}", "text": f"about topic{n}"} for n in range(40)])
+            >>> queries = {str(n): f"topic{n}" for n in range(40)}
+            >>> report = c.tune_fusion(queries, {str(n): {f"note {n}": 1} for n in range(40)})
+            >>> report.kept
+            False
+        """
+        from vecsearch.evaluation.fusion import tune_fusion
+
+        self._writable()
+        searcher = self.refresh()._searching()
+        return self._changed(
+            tune_fusion(
+                self._store,
+                searcher,
+                self._encoder,
+                queries,
+                qrels,
+                self._target(recall, searcher.snapshot),
+                check_whole("n_queries", n_queries, 1),
+                check_whole("seed", seed, 0),
+            )
+        )
 
     def plan(
         self,

@@ -123,7 +123,27 @@ def named(root: Path) -> None:
         c.add([{"isbn": "979", "title": "More", "body": "short", "pages": 0.5, "meta": "x"}])
 
 
+def words(root: Path) -> None:
+    """Postings of two columns, a segment without them, deleted rows, an analyzer of its own."""
+    with vs.create(root, embedder="toy:8", full_text="german") as c:
+        fill = "und noch viele andere Worte " * 12
+        c.add(
+            [
+                {
+                    "id": n,
+                    "text": f"Die Schiffe {n} fahren, 重置密碼, {fill}",
+                    "title": f"Titel {n}",
+                }
+                for n in range(30)
+            ]
+        )
+        c.build_text_index(["title", "text"], {"language": "german"})
+        c.add([{"id": 99, "text": "Ein Schiff ohne Datei", "title": "Schiff"}])
+        c.delete([3])
+
+
 COLLECTIONS = {
+    "words": words,
     "named": named,
     "texts": texts,
     "halves": halves,
@@ -139,7 +159,13 @@ def answers(root: Path) -> dict[str, Any]:
         info = c.info()
         query = np.ones(info.dim, np.float32)
         hits = [c.search(query, k=3), c.search(query, k=3, exact=True)]
-        return {
+        found_words = {}
+        if c._snapshot.manifest.full_text is not None:
+            for question in ("Schiff", "密码 -Titel", "title:schif* OR text:4"):
+                listed = c.search(question, k=5, mode="text")
+                found_words[question] = [[hit.id, round(hit.score, 4)] for hit in listed]
+        more = {"words": found_words} if found_words else {}
+        return more | {
             "documents": info.documents,
             "rows": info.rows,
             "versions": [(item.version, item.operation, item.documents) for item in c.versions()],

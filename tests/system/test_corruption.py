@@ -24,7 +24,7 @@ from vecsearch.storage import disk, log, manifest_json
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.ids import write_ids
 from vecsearch.storage.manifest import Manifest, replace
-from vecsearch.storage.segment import write_batch
+from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.store import SLACK_VERSIONS
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))

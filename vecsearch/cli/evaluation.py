@@ -124,6 +124,49 @@ def evaluate(
 
 
 @app.command(
+    "tune-fusion",
+    rich_help_panel=QUALITY,
+    epilog=examples(
+        "vecsearch tune-fusion papers.vs --queries q.jsonl --qrels qrels.tsv",
+        "vecsearch tune-fusion notes.vs",
+    ),
+)
+def tune_fusion(
+    folder: Folder,
+    beir: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="BEIR",
+            help="Folder with queries.jsonl and qrels/test.tsv.",
+            show_default=False,
+        ),
+    ] = None,
+    queries: JudgedQueries = None,
+    qrels: Qrels = None,
+    recall: Recall = None,
+    n_queries: Annotated[
+        int, typer.Option(help="Without judgments: how many questions to generate.")
+    ] = 500,
+    seed: Annotated[int, typer.Option(help="Seed of the halves of the queries.")] = 0,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Choose how hybrid search makes one list of words and vectors.
+
+    The choice is kept only if other queries prove it better.
+    """
+    if (queries is None) != (qrels is None) or (beir is not None and queries is not None):
+        raise typer.BadParameter(
+            "give --queries and --qrels, or one folder in the BEIR layout, or neither"
+        )
+    with reporting(debug), open_for(folder) as collection:
+        report = collection.tune_fusion(
+            beir or queries, qrels, recall=recall, n_queries=n_queries, seed=seed
+        )
+        print_answer(as_json, report, str(report))
+
+
+@app.command(
     rich_help_panel=QUALITY,
     epilog=examples(
         "vecsearch measure notes.vs -k 10",

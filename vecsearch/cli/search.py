@@ -181,9 +181,8 @@ def search(
                     **options,
                 )
             check_page(page, diversity)
-            if mode is not SearchMode.VECTOR:
-                raise typer.BadParameter("pages are of searches by vectors", param_hint="--page")
-            return [page_of(collection.pages(each, k, **options), page) for each in asked]
+            words: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
+            return [page_of(collection.pages(each, k, **words, **options), page) for each in asked]
 
         def show(key: str, text: str, hits: Hits, number: int) -> None:
             if form is Format.CSV:

@@ -69,7 +69,7 @@ def judged_quality(
             command_hint="give --queries too",
         )
     cuts = _checked_depths(depths)
-    texts, grades = _read(queries, qrels)
+    texts, grades = read_judgements(queries, qrels)
     relevant = {query: row for query, row in grades.items() if max(row.values(), default=0) > 0}
     scored = {query: text for query, text in texts.items() if query in relevant}
     if not scored:
@@ -114,10 +114,11 @@ def _checked_depths(depths: int | Sequence[int] | None) -> list[int]:
     )
 
 
-def _read(
+def read_judgements(
     queries: str | PathLike[str] | Mapping[Any, Any],
     qrels: str | PathLike[str] | Mapping[Any, Mapping[Any, int]] | None,
 ) -> tuple[dict[str, Any], Qrels]:
+    """Queries and judgements by query id, as `judged_quality` takes them."""
     if qrels is None:
         if isinstance(queries, Mapping) or not file_of("queries", queries).is_dir():
             raise InvalidInputError(

@@ -130,6 +130,18 @@ def known_item_quality(
     )
 
 
+def known_item_questions(
+    snapshot: Snapshot, wanted: int, seed: int
+) -> tuple[list[str], list[dict[str, int]]]:
+    """Sentences of documents as questions, and for each the document that it is from, as relevant.
+
+    Raises InvalidInputError if no document makes a question.
+    """
+    rows = snapshot.live.rows
+    items, _ = _make_items(snapshot, rows, wanted, np.random.default_rng(seed))
+    return [item.question for item in items], [{str(item.id): 1} for item in items]
+
+
 def _make_items(
     snapshot: Snapshot, rows: Positions, wanted: int, rng: np.random.Generator
 ) -> tuple[list[Item], int]:

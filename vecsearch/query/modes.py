@@ -13,7 +13,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fusion import DEFAULT, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
-from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
+from vecsearch.query.ranking import DocumentRanking, Ranking, VectorRanking, at_least
 from vecsearch.query.request import Request
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
@@ -211,6 +211,19 @@ class ModeSearch:
             for each in zip(read, vectors, selections, found, strict=True)
         ]
 
+    def ranking(self, asked: Asked) -> Ranking:
+        """All that matches a question, best first, as deep as somebody asks. Raises QueryError."""
+        words, selection = self._searcher.words, self._request.selection
+        if self._request.excluded is not None:
+            selection = without(selection, self._request.excluded, self.rows)
+        query = words.read(asked.words, self._using, syntax=self._mode == "text")
+        if self._mode == "text":
+            plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
+            by_passage = not self._by_document
+            return TextRanking(words, query, selection, plan, passages=by_passage)
+        vector = self._encoder(self._searcher.snapshot.manifest).encode(asked.vector)
+        return HybridRanking(self, query, vector, selection, None, 0)
+
     def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
         """The hits of a search by words."""
         words, shape = self._searcher.words, self._request.shape
@@ -384,10 +397,7 @@ class HybridRanking:
         if self._fused is None:
             self.fetch(1)
         assert self._fused is not None
-        fused = self._fused[0]
-        places = {position: at for at, position in enumerate(fused.candidates.tolist())}
-        at = np.array([places[position] for position in positions.tolist()], np.int64)
-        return Parts(fused.by_vector, fused.by_text, at)
+        return Parts(self._fused[0], positions)
 
 
 def without(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
@@ -409,12 +419,13 @@ def only(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
 class Parts(Sequence[Mapping[str, ListPlace]]):
     """The ranks and scores of hits in both lists, made when they are looked at."""
 
-    def __init__(self, vector: ListScores, text: ListScores, best: Positions) -> None:
-        self._lists = {"vector": vector, "text": text}
-        self._best = best
+    def __init__(self, fused: Fused, positions: Positions) -> None:
+        self._lists = {"vector": fused.by_vector, "text": fused.by_text}
+        self._candidates = fused.candidates
+        self._positions = positions
 
     def __len__(self) -> int:
-        return len(self._best)
+        return len(self._positions)
 
     @overload
     def __getitem__(self, at: int) -> Mapping[str, ListPlace]: ...
@@ -425,7 +436,7 @@ class Parts(Sequence[Mapping[str, ListPlace]]):
     ) -> Mapping[str, ListPlace] | list[Mapping[str, ListPlace]]:
         if isinstance(at, slice):
             return [self[number] for number in range(len(self))[at]]
-        number = int(self._best[at])
+        number = int(np.flatnonzero(self._candidates == self._positions[at])[0])
         return {name: _place(part, number) for name, part in self._lists.items()}
 
 

@@ -177,7 +177,7 @@ def open_postings(snapshot: Snapshot, number: int) -> Postings:
                 logging.getLogger("vecsearch").warning(
                     "a file of words cannot be used, so texts are read instead, which is slower: "
                     "%s: see `vecsearch check`",
-                    error,
+                    str(error),  # not the error itself, which holds this snapshot
                 )
         return postings_of_segment(snapshot.segments[number], snapshot.manifest)
 

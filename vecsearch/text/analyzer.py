@@ -66,8 +66,8 @@ class Analyzer:
                 raise InvalidInputError(
                     f"there are no rules for the language {shown(self.language)}"
                     f"{did_you_mean(str(self.language), known)}",
-                    hint=f"one of {', '.join(known)}, or None",
-                    command_hint=f"one of {', '.join(known)}",
+                    hint="or None for no endings",
+                    command_hint="leave the option out for no endings",
                 )
 
     def load(self) -> Analyzer:

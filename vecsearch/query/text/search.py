@@ -91,8 +91,9 @@ class TextQuery:
                 continue
             if group.kind == "prefix":
                 found.add(group.text)
+            forms = self._statistics.forms(group)
             for part in self._statistics.parts:
-                numbers = part.numbers(group)[0].tolist()
+                numbers = part.numbers(group, forms)[0].tolist()
                 found.update(part.terms.text(number) for number in numbers[:MOST_TERMS])
         return frozenset(found)
 

@@ -8,13 +8,14 @@ is compared with the mean of all texts that have a word in the same column.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask
+from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.errors import QueryError
 from vecsearch.query.text.groups import Group, Groups
@@ -25,6 +26,7 @@ from vecsearch.text.dictionary import Dictionary
 
 K1, B = 1.2, 0.75  # as in Lucene
 EDIT_WEIGHT = 0.5  # each edit halves how often a word counts
+TEXTS_AT_ONCE = 1024  # that are read to see whether a form of a word is still there
 REMEMBERED = 20_000  # words whose lists and statistics are known
 Numbers = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
@@ -86,27 +88,78 @@ class Part:
             lengths = lengths[:, self.live]
         return lengths.sum(axis=1, dtype=np.int64), np.count_nonzero(lengths, axis=1)
 
-    def numbers(self, group: Group) -> tuple[Numbers, Doubles]:
-        """The terms of a group in this segment, ascending, and their weights."""
+    def form_terms(self, group: Group) -> dict[str, int]:
+        """The terms that a group stands for because of other forms of words, and their edits.
+
+        Forms that only deleted rows have do not count.
+        """
+        if group.kind == "prefix":
+            found = dict.fromkeys(range(*self.forms.beginning(group.text)), 0)
+        else:
+            found = dict(self.forms.near(group.text, group.edits))
+        if self.live is not None and found:
+            living = self._living(list(found))
+            found = {number: edits for number, edits in found.items() if number in living}
+        terms: dict[str, int] = {}
+        for number, edits in found.items():
+            term = self.terms.text(int(self.postings.form_terms[number]))
+            terms[term] = min(edits, terms.get(term, edits))
+        return terms
+
+    def _living(self, forms: Sequence[int]) -> set[int]:
+        """Which of some forms a row has that is not deleted."""
+        assert self.live is not None
+        wanted = {self.forms.text(number): number for number in forms}
+        count, starts = self.postings.fields, self.postings.starts
+        rows = np.zeros(self.rows, bool)
+        for number in {int(self.postings.form_terms[form]) for form in forms}:
+            first, stop = starts[number * count], starts[(number + 1) * count]
+            rows[self.postings.rows[first:stop]] = True
+        found: set[int] = set()
+        listed = np.flatnonzero(rows & self.live)
+        segment, manifest = self._snapshot.segments[self._number], self._snapshot.manifest
+        assert manifest.full_text is not None
+        analyzer, names = stored_analyzer(manifest.full_text.analyzer), text_columns(manifest)
+        for at in range(0, len(listed), TEXTS_AT_ONCE):
+            check_time()
+            batch = segment.take(names, listed[at : at + TEXTS_AT_ONCE])
+            for column in batch.columns:
+                for text in column.to_pylist():
+                    words = analyzer.words(text or "")
+                    found.update(wanted[word] for word in words if word in wanted)
+            if len(found) == len(wanted):
+                break
+        return found
+
+    def numbers(self, group: Group, forms: Mapping[str, int]) -> tuple[Numbers, Doubles]:
+        """The terms of a group in this segment, ascending, and their weights.
+
+        Args:
+            group: The group.
+            forms: `form_terms` of all segments.
+        """
         if group.kind == "term":
             number = self.terms.find(group.text)
             found = np.array([number] if number >= 0 else [], np.int64)
             return found, np.ones(len(found))
+        more = {self.terms.find(term): edits for term, edits in forms.items()}
+        more.pop(-1, None)
         if group.kind == "prefix":
-            first, stop = self.forms.beginning(group.text)
-            of_forms = self.postings.form_terms[first:stop].astype(np.int64)
-            found = np.union1d(np.arange(*self.terms.beginning(group.text)), of_forms)
+            found = np.arange(*self.terms.beginning(group.text))
+            if more:
+                found = np.union1d(found, np.array(list(more), np.int64))
             return found, np.ones(len(found))
         edits = dict(self.terms.near(group.text, group.edits))
-        for number, distance in self.forms.near(group.text, group.edits):
-            term = int(self.postings.form_terms[number])
-            edits[term] = min(distance, edits.get(term, distance))
+        for number, distance in more.items():
+            edits[number] = min(distance, edits.get(number, distance))
         found = np.array(sorted(edits), np.int64)
         return found, np.array([EDIT_WEIGHT ** edits[number] for number in found.tolist()])
 
-    def lists(self, group: Group, field_weights: Sequence[float]) -> Lists:
+    def lists(
+        self, group: Group, field_weights: Sequence[float], forms: Mapping[str, int]
+    ) -> Lists:
         """The lists of a group that are not empty."""
-        numbers, weights = self.numbers(group)
+        numbers, weights = self.numbers(group, forms)
         if not len(numbers):
             return Lists(NO_LISTS, np.empty(0))
         count, starts = self.postings.fields, self.postings.starts
@@ -180,12 +233,25 @@ class Statistics:
             for part in self.parts
         ]
 
+    def forms(self, group: Group) -> dict[str, int]:
+        """The terms that a group stands for because of other forms of words, and their edits.
+
+        They are those of all segments, so that it does not matter how rows are divided.
+        """
+        terms: dict[str, int] = {}
+        if group.kind != "term":
+            for part in self.parts:
+                for term, edits in part.form_terms(group).items():
+                    terms[term] = min(edits, terms.get(term, edits))
+        return terms
+
     def known(self, group: Group, field_weights: tuple[float, ...]) -> Known:
         """The lists and the inverse document frequency of a group, whatever its factor is."""
         key = group, field_weights
         known = self._known.get(key)
         if known is None:
-            lists = [part.lists(group, field_weights) for part in self.parts]
+            forms = self.forms(group)
+            lists = [part.lists(group, field_weights, forms) for part in self.parts]
             found = sum(part.count(each) for part, each in zip(self.parts, lists, strict=True))
             documents = self.snapshot.manifest.documents
             idf = math.log1p((documents - found + 0.5) / (found + 0.5))
