@@ -63,6 +63,21 @@ def test_answers_are_those_of_a_collection(place: Path) -> None:
     asyncio.run(main())
 
 
+def test_wrong_arguments_are_errors_of_vecsearch(place: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(vs.CallError, match="no argument 'thread'"):
+            await vs.open_async(place, thread=3)  # type: ignore[call-arg]
+        with pytest.raises(vs.InvalidInputError, match="threads is 0"):
+            await vs.open_async(place, threads=0)
+        async with await vs.open_async(place) as a:
+            with pytest.raises(vs.CallError, match="no argument 'filter'"):
+                await a.search(np.ones(8), filter="odd = 1")
+            with pytest.raises(vs.InvalidInputError, match="shape"):
+                await a.search([1.0])
+
+    asyncio.run(main())
+
+
 def test_the_loop_goes_on_while_a_call_runs(place: Path) -> None:
     """The call waits for something that only the loop does."""
     from_loop = threading.Event()

@@ -386,8 +386,8 @@ def test_tuning_and_distilling_with_a_wrong_argument_raise_a_vecsearch_error(
 
 def test_every_public_callable_is_tried() -> None:
     tried = {*FUNCTIONS, "Collection", "Hits", "Hit", "models"}  # models takes no argument
+    tried |= {"AsyncCollection", "open_async"}  # their methods are those of Collection
     tried |= {"RemoteCollection", "RemoteHits"}  # of a server: tests/server/test_client.py
-    tried |= {"open_async", "AsyncCollection"}  # tests/test_async_collection.py
     for name in vs.__all__:
         value = getattr(vs, name)
         is_record = dataclasses.is_dataclass(value) and name not in DATACLASSES
