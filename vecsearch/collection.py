@@ -66,7 +66,7 @@ from vecsearch.common.arguments import (
     parse_bytes,
     parse_metric,
 )
-from vecsearch.common.deadline import at_most, limited, seconds_left, time_limit
+from vecsearch.common.deadline import at_most, is_limited, limited, time_limit
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
@@ -3280,11 +3280,11 @@ class Collection:
 
         if wanted is None:
             wanted = indexes_changes(self._snapshot.manifest)
-        if not wanted or seconds_left() is not None:
+        if not wanted or is_limited():
             return None
         try:
             indexed = index_changes(self._store, self._snapshot, progress)
-        except (VecsearchError, OSError) as error:
+        except (VecsearchError, OSError, MemoryError) as error:
             warnings.warn(
                 f"the change was committed, but its rows were not indexed: {error}",
                 RuntimeWarning,

@@ -107,7 +107,7 @@ def test_missing_values_of_pandas_become_none() -> None:
     [
         ([{"a": 1}, {"a": None}, {"a": "x"}], ("column 'a'", "int in row 0", "str in row 2")),
         ([{"a": True}, {"a": 1}], ("bool in row 0", "int in row 1")),
-        ([{"a": "x"}, {"a": 0.5}], ("str in row 0", "float in row 1", "None")),
+        ([{"a": "x"}, {"a": 0.5}], ("str in row 0", "float in row 1", "null where")),
         (
             [{"a": dt.date(2020, 1, 1)}, {"a": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}],
             ("date in row 0", "datetime with a time zone in row 1"),

@@ -281,7 +281,7 @@ def test_what_is_ambiguous_or_wrong_is_refused(counted: tuple[vs.Collection, Cou
         (lambda: c.upsert([{"id": 1, "year": 1}, {"id": 1, "year": 2}]), "duplicate id 1"),
         (lambda: c.upsert([{"year": 1}]), "no column 'id'"),
         (lambda: c.upsert(["text only"]), "no column 'id'"),
-        (lambda: c.add([{"id": 1, "year": 1}], on_conflict="update", on_error="skip"), "skip"),
+        (lambda: c.add([{"id": 1, "year": 1}], on_conflict="update", on_error="skip"), "left out"),
         (lambda: c.delete(), "ids or a filter"),
     ]
     for call, message in wrong:

@@ -36,6 +36,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
+    # Ctrl-C raises KeyboardInterrupt, whatever the tests before did with signals.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(deadline, "time", clock)
     monkeypatch.setattr(selection, "FILTER_ROWS", 20)
     monkeypatch.setattr(selection, "DOCUMENTS", 20)

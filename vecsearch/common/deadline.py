@@ -116,6 +116,11 @@ def check_time() -> None:
         deadline.check()
 
 
+def is_limited() -> bool:
+    """Whether the running operation has a limit."""
+    return _current.get() is not None
+
+
 def seconds_left() -> float | None:
     """How long the running operation may still take; None for an operation without a limit."""
     deadline = _current.get()
