@@ -34,7 +34,10 @@ def examples() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", list(examples()))
-def test_docstring_examples_show_their_true_output(name: str) -> None:
+def test_docstring_examples_show_their_true_output(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     if name in EXTRAS and find_spec(EXTRAS[name]) is None:
         pytest.skip(f"{EXTRAS[name]} is not installed")
     result = doctest.testmod(import_module(name))
