@@ -33,6 +33,10 @@ NOT_AT_THE_COMMAND_LINE = (
     "evaluation/metrics.py",
     "index/faiss/index.py",
     "common/json_column.py",
+    *(  # frameworks are used from Python
+        f"integrations/{name}.py"
+        for name in ("conditions", "documents", "haystack", "langchain", "llama_index")
+    ),
 )
 
 
