@@ -330,22 +330,25 @@ def test_searches_of_one_moment_are_one_batch(
     app = create_app([tmp_path / "v.vs"], limits=ServerLimits(measure_seconds=0, waiting=41))
     served = app.state.collections["v"]
 
+    def ids(hits: vs.Hits) -> list[int | str]:
+        return hits.ids
+
     async def ask() -> list[Any]:
         options = {"k": 3}
-        tasks = [asyncio.create_task(served.search(vectors[0], options))]
+        tasks = [asyncio.create_task(served.search(vectors[0], options, ids))]
         await asyncio.get_running_loop().run_in_executor(None, entered.wait)
-        tasks += [asyncio.create_task(served.search(v, options)) for v in vectors[1:40]]
-        tasks.append(asyncio.create_task(served.search(np.ones(3), options)))  # a wrong one
+        tasks += [asyncio.create_task(served.search(v, options, ids)) for v in vectors[1:40]]
+        tasks.append(asyncio.create_task(served.search(np.ones(3), options, ids)))  # a wrong one
         await asyncio.sleep(0)
         with pytest.raises(Exception, match="too many"):
-            await served.search(vectors[0], options)
+            await served.search(vectors[0], options, ids)
         leave.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     found = asyncio.run(ask())
     assert sizes == [40]
     assert isinstance(found.pop(), vs.InvalidInputError)
-    assert [hits.ids for hits in found] == [c.search(v, k=3).ids for v in vectors[:40]]
+    assert found == [c.search(v, k=3).ids for v in vectors[:40]]
 
 
 def test_figures(root: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -184,7 +185,7 @@ def _first_fault(error: RequestValidationError) -> str:
     return f"{place or 'the body'}: {first['msg']}{more}"
 
 
-def _served(request: Request, name: str) -> Served:
+async def _served(request: Request, name: str) -> Served:
     collections: Collections = request.app.state.collections
     return collections[name]
 
@@ -197,22 +198,14 @@ def _json(value: Any) -> Response:
     return Response(as_json(value), media_type=JSON)
 
 
-async def _hits(
-    metrics: Metrics,
-    served: Served,
-    hits: Hits,
-    asked: SearchBody | SimilarBody,
-    accept: str | None,
-) -> Response:
-    """Hits as the client wants them."""
-    metrics.note_search(served.name, hits.plan.method)
+def _hits(asked: SearchBody | SimilarBody, accept: str | None, hits: Hits) -> tuple[Response, str]:
+    """Hits as the client wants them, and how they were found."""
     if wants_arrow(accept):
-        table = await served.call(lambda c: hits.to_arrow(asked.columns))
-        return Response(as_arrow(table), media_type=ARROW)
-    content = await served.call(
-        lambda c: hits_as_json(hits, asked.columns, plan=asked.plan, highlight=asked.highlight)
-    )
-    return Response(content, media_type=JSON)
+        response = Response(as_arrow(hits.to_arrow(asked.columns)), media_type=ARROW)
+    else:
+        content = hits_as_json(hits, asked.columns, plan=asked.plan, highlight=asked.highlight)
+        response = Response(content, media_type=JSON)
+    return response, hits.plan.method
 
 
 def _routes(app: FastAPI) -> None:
@@ -259,19 +252,22 @@ def _routes(app: FastAPI) -> None:
     @app.post("/v1/collections/{name}/search", tags=["search"])
     async def search(served: ServedOne, asked: SearchBody, accept: Accept = None) -> Response:
         """The documents most similar to a text or a vector."""
-        options = asked.options(limits.seconds)
+        options, finish = asked.options(limits.seconds), partial(_hits, asked, accept)
         if asked.text is None and asked.vector is None:
-            hits = await served.search(asked.query, options)
+            response, method = await served.search(asked.query, options, finish)
         else:
-            hits = await served.call(lambda c: c.search(asked.query, **options))
-        return await _hits(metrics, served, hits, asked, accept)
+            response, method = await served.call(lambda c: finish(c.search(asked.query, **options)))
+        metrics.note_search(served.name, method)
+        return response
 
     @app.post("/v1/collections/{name}/similar", tags=["search"])
     async def similar(served: ServedOne, asked: SimilarBody, accept: Accept = None) -> Response:
         """The documents most similar to one that is there, without itself."""
         options = asked.options(limits.seconds)
-        hits = await served.call(lambda c: c.similar(asked.id, **options))
-        return await _hits(metrics, served, hits, asked, accept)
+        finish = partial(_hits, asked, accept)
+        response, method = await served.call(lambda c: finish(c.similar(asked.id, **options)))
+        metrics.note_search(served.name, method)
+        return response
 
     @app.post("/v1/collections/{name}/facets", tags=["search"])
     async def facets(served: ServedOne, asked: FacetsBody) -> Response:

@@ -30,7 +30,8 @@ LARGEST_BATCH = 64
 @dataclass
 class _Waiting:
     query: Any
-    answer: asyncio.Future[Hits]
+    finish: Callable[[Hits], Any]
+    answer: asyncio.Future[Any]
 
 
 class Served:
@@ -72,8 +73,10 @@ class Served:
             collection = self.collection.refresh()
             self.measured = collection.measure_recall(n_queries=100, regions=0)
 
-    async def search(self, query: Any, options: Mapping[str, Any]) -> Hits:
-        """What `Collection.search` finds.
+    async def search(
+        self, query: Any, options: Mapping[str, Any], finish: Callable[[Hits], T]
+    ) -> T:
+        """What `Collection.search` finds, finished in the thread that searched.
 
         Raises:
             ProblemError: Too many queries wait already.
@@ -81,13 +84,13 @@ class Served:
         if self._count >= self._most_waiting:
             raise ProblemError(429, "TooManyRequests", "too many searches wait; try again later")
         key: Options = tuple(sorted(options.items(), key=lambda item: item[0]))
-        future: asyncio.Future[Hits] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._count += 1
         try:
             if key in self._waiting:
-                self._waiting[key].append(_Waiting(query, future))
+                self._waiting[key].append(_Waiting(query, finish, future))
             else:
-                self._waiting[key] = [_Waiting(query, future)]
+                self._waiting[key] = [_Waiting(query, finish, future)]
                 task = asyncio.create_task(self._answer(key, options))
                 _TASKS.add(task)
                 task.add_done_callback(_TASKS.discard)
@@ -123,16 +126,17 @@ _TASKS: set[asyncio.Task[None]] = set()  # asyncio holds tasks weakly
 
 def _searched(
     waiting: Sequence[_Waiting], options: Mapping[str, Any], collection: Collection
-) -> list[Hits | BaseException]:
-    """Hits or an error for each query. A query that fails takes no other with it."""
+) -> list[Any]:
+    """An answer or an error for each query. A query that fails takes no other with it."""
+    found: Sequence[Hits] | None = None
     if len(waiting) > 1:
         with suppress(VecsearchError):
             found = collection.search_batch([each.query for each in waiting], **options)
-            return list(found)
-    answers: list[Hits | BaseException] = []
-    for each in waiting:
+    answers: list[Any] = []
+    for number, each in enumerate(waiting):
         try:
-            answers.append(collection.search(each.query, **options))
+            hits = collection.search(each.query, **options) if found is None else found[number]
+            answers.append(each.finish(hits))
         except Exception as error:
             answers.append(error)
     return answers
