@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from vecsearch import errors
 from vecsearch.common.gate import gate, gated
+from vecsearch.common.hosts import LOCAL_HOSTS
+from vecsearch.common.media_types import ARROW, NDJSON
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.types import Id, Mode, OnConflict
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY_VARIABLE = "VECSEARCH_API_KEY"
-ARROW = "application/vnd.apache.arrow.stream"
-NDJSON = "application/x-ndjson"
 
 
 @gated
@@ -150,7 +150,7 @@ class RemoteCollection:
                 f"address is {shown(address)}; it has more than a host, a port and a name"
             )
         key = key if key is not None else os.environ.get(KEY_VARIABLE)
-        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        local = parts.hostname in LOCAL_HOSTS
         if key and parts.scheme == "http" and not local:
             raise errors.InvalidInputError(
                 f"a key for {parts.hostname!r} would travel unencrypted: use https"

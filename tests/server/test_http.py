@@ -17,9 +17,10 @@ from fastapi.testclient import TestClient
 from support.data import clustered
 
 import vecsearch as vs
+from vecsearch.common.hosts import is_this_machine
 from vecsearch.server.app import ServerLimits, create_app
 from vecsearch.server.keys import Keys
-from vecsearch.server.run import is_local, serve
+from vecsearch.server.run import serve
 
 READER, WRITER = "reader-0123456789", "writer-0123456789"
 ARROW, NDJSON = "application/vnd.apache.arrow.stream", "application/x-ndjson"
@@ -245,9 +246,11 @@ def test_the_file_of_keys(tmp_path: Path) -> None:
 
 
 def test_an_open_address_needs_keys(root: Path) -> None:
-    assert [is_local(each) for each in ("127.0.0.1", "::1", "localhost", "127.8.8.8")] == [True] * 4
+    assert [is_this_machine(each) for each in ("127.0.0.1", "::1", "localhost", "127.8.8.8")] == [
+        True
+    ] * 4
     for host in ("0.0.0.0", "::", "192.168.1.7", "example.org"):
-        assert not is_local(host)
+        assert not is_this_machine(host)
         with pytest.raises(vs.InvalidInputError, match="no keys"):
             serve([root], host=host)
 

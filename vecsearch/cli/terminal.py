@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import dataclasses
-import datetime
 import io
 import json
-import math
 import re
 import sys
 import warnings
@@ -20,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from vecsearch.common import json_values
 from vecsearch.display import visible
 from vecsearch.errors import ModelWarning, RecallWarning, VecsearchError
 
@@ -159,21 +156,5 @@ def print_above_bar(line: str) -> None:
 
 
 def plain(value: object) -> object:
-    """A value as JSON types: dates in ISO 8601, bytes in base64, NaN and infinities as null."""
-    if dataclasses.is_dataclass(value):
-        return {
-            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if value is None or isinstance(value, str | int):
-        return value
-    return str(value)
+    """A value as JSON types, as `json_values.plain` gives it; what JSON has no like of is text."""
+    return json_values.plain(value, str)

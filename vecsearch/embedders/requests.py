@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import ipaddress
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from vecsearch.common.hosts import is_this_machine
 from vecsearch.common.optional import require
 from vecsearch.common.show import cut
 from vecsearch.errors import EmbedderError, InvalidInputError
@@ -216,21 +216,6 @@ class Requests:
         is_about_size = any(words in said.lower() for words in _TOO_LARGE)
         error.too_large = status == 413 or (status in (400, 422) and is_about_size)
         return error
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a host's name or address is that of this machine.
-
-    Example:
-        >>> is_this_machine("localhost"), is_this_machine("::1"), is_this_machine("example.org")
-        (True, True, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _named(status: int) -> str:

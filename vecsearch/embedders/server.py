@@ -28,10 +28,11 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.deadline import check_time
 from vecsearch.common.engines import engine_for
+from vecsearch.common.hosts import is_this_machine
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.inputs import strings
 from vecsearch.embedders.network import is_local_only
-from vecsearch.embedders.requests import RefusedError, Requests, is_this_machine
+from vecsearch.embedders.requests import RefusedError, Requests
 from vecsearch.embedders.sentence_transformers import effective_prompts
 from vecsearch.errors import EmbedderError, InvalidInputError
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
+from vecsearch.storage.layout import REQUESTS_SETTING
 from vecsearch.storage.manifest import Manifest
 from vecsearch.types import AddResult
 
-REQUESTS: Final = "requests"  # of a manifest's settings: key -> numbers of the result
 MOST_REQUESTS: Final = 100
 LONGEST_KEY: Final = 200
 
@@ -31,13 +31,13 @@ def check_key(key: Any) -> None:
 
 def done_before(manifest: Manifest, key: str | None) -> AddResult | None:
     """The result of the add that was committed with this key; None if there is none."""
-    numbers = None if key is None else manifest.settings.get(REQUESTS, {}).get(key)
+    numbers = None if key is None else manifest.settings.get(REQUESTS_SETTING, {}).get(key)
     return None if numbers is None else AddResult(*numbers)
 
 
 def remembering(settings: Mapping[str, Any], key: str, result: AddResult) -> dict[str, Any]:
     """The settings with the key and the result of an add; the oldest keys go."""
-    requests = dict(settings.get(REQUESTS, {}))
+    requests = dict(settings.get(REQUESTS_SETTING, {}))
     requests[key] = [
         result.added,
         result.replaced,
@@ -46,4 +46,4 @@ def remembering(settings: Mapping[str, Any], key: str, result: AddResult) -> dic
         result.version,
     ]
     newest = dict(list(requests.items())[-MOST_REQUESTS:])
-    return {**settings, REQUESTS: newest}
+    return {**settings, REQUESTS_SETTING: newest}

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vecsearch.common.json_values import plain
+from vecsearch.common.media_types import ARROW
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vecsearch.query.results import Hits
-
-JSON = "application/json"
-ARROW = "application/vnd.apache.arrow.stream"
 
 
 def wants_arrow(accept: str | None) -> bool:

@@ -17,13 +17,15 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from vecsearch.server.answers import ARROW, JSON, as_arrow, as_json, hits_as_json, wants_arrow
+from vecsearch.common.media_types import ARROW, JSON, NDJSON
+from vecsearch.errors import VecsearchError
+from vecsearch.server.answers import as_arrow, as_json, hits_as_json, wants_arrow
 from vecsearch.server.bodies import DeleteBody, FacetsBody, GetBody, SearchBody, SimilarBody
 from vecsearch.server.gatekeeper import OPEN_PATHS, Gatekeeper
 from vecsearch.server.keys import Keys, Right
 from vecsearch.server.metrics import Metrics
 from vecsearch.server.pages import is_page, points, router
-from vecsearch.server.problems import RETRY_SECONDS, ProblemError, body, problem
+from vecsearch.server.problems import ProblemError, body, headers_of, problem
 from vecsearch.server.served import Collections, Served
 from vecsearch.types import OnConflict
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from vecsearch.query.results import Hits
 
 LOG = logging.getLogger("vecsearch.server")
-NDJSON = "application/x-ndjson"
 WRITES = ("documents", "delete")  # the last parts of addresses that change something
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {JSON: {"schema": {"type": "object"}}}}
@@ -165,15 +166,12 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, other)
     app.add_exception_handler(Exception, known)
-    from vecsearch.errors import VecsearchError
-
     app.add_exception_handler(VecsearchError, known)
     app.add_exception_handler(ProblemError, known)
 
 
 def _problem_response(status: int, shown: Mapping[str, Any]) -> Response:
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503) else None
-    return Response(as_json(shown), status, headers, JSON)
+    return Response(as_json(shown), status, headers_of(status), JSON)
 
 
 def _first_fault(error: RequestValidationError) -> str:

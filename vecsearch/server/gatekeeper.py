@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from vecsearch.common.media_types import JSON
 from vecsearch.server.keys import Keys, Right, key_of
-from vecsearch.server.problems import ProblemError, problem
+from vecsearch.server.problems import ProblemError, headers_of, problem
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -17,7 +18,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 OPEN_PATHS = ("/healthz", "/readyz")  # need no key: they tell nothing of the data
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 # A page of another site can send these without asking the server first.
 SIMPLE_KINDS = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -145,10 +145,7 @@ async def refuse(error: ProblemError, send: Send) -> None:
     """Answer with an error."""
     status, shown = problem(error)
     content = json.dumps(shown).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if status in (429, 503):
-        headers.append((b"retry-after", b"1"))
+    named = {"Content-Type": JSON, "Content-Length": str(len(content)), **headers_of(status)}
+    headers = [(name.lower().encode(), value.encode()) for name, value in named.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -5,10 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from fastapi import APIRouter, Response
 
-from vecsearch.common.pca import principal_axes
 from vecsearch.server.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -72,11 +70,5 @@ def points(collection: Collection) -> list[dict[str, Any]]:
     some = ids[:: -(-len(ids) // MOST_POINTS) or 1]
     if not some:
         return []
-    vectors = np.asarray(collection.features(some), np.float64)
-    center, _, axes = principal_axes(vectors, centered=True)
-    places = np.zeros((len(some), 2))
-    places[:, : len(axes[:2])] = (vectors - center) @ axes[:2].T
-    return [
-        {"id": name, "x": x, "y": y}
-        for name, (x, y) in zip(some, places.round(6).tolist(), strict=True)
-    ]
+    rows: list[dict[str, Any]] = collection.map("pca", ids=some).to_pylist()
+    return [row | {"x": round(row["x"], 6), "y": round(row["y"], 6)} for row in rows]

@@ -56,6 +56,13 @@ def problem(error: BaseException) -> tuple[int, dict[str, Any]]:
     return 500, body("InternalError", "the server failed; its log says more")
 
 
+def headers_of(status: int) -> dict[str, str]:
+    """The headers that say what to do after an error."""
+    if status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503) else {}
+
+
 def body(kind: str, message: str, hint: str = "") -> dict[str, Any]:
     """The one shape of an error."""
     return {"error": {"type": kind, "message": message} | ({"hint": hint} if hint else {})}

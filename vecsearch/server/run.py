@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from vecsearch.common.hosts import LOCAL_HOSTS, is_this_machine
 from vecsearch.common.optional import require
 from vecsearch.errors import InvalidInputError
 from vecsearch.server.keys import Keys
@@ -36,9 +36,8 @@ def serve(
     uvicorn = require("uvicorn", "uvicorn", "serve", "The server")
     require("fastapi", "fastapi", "serve", "The server")
     from vecsearch.server.app import create_app
-    from vecsearch.server.gatekeeper import LOCAL_HOSTS
 
-    if not is_local(host) and api_key_file is None:
+    if not is_this_machine(host) and api_key_file is None:
         raise InvalidInputError(
             f"host is {host!r}, which others can reach, and there are no keys",
             hint="give api_key_file=",
@@ -67,13 +66,3 @@ def serve(
     finally:
         for each, handler in before:
             signal.signal(each, handler)
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

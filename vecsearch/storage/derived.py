@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -130,18 +130,15 @@ class IdFiles:
         damaged: Collection[str],
         writer: FileWriter,
     ) -> tuple[Manifest, list[str]]:
-        repairable = {
-            entry.ids.name: entry
-            for version in versions.values()
-            for entry in version.segments
-            if entry.ids.name in damaged and entry.file.name not in damaged
-        }
-        new = {name: _rewrite_ids(root, entry, writer) for name, entry in repairable.items()}
-        segments = tuple(
-            replace(entry, ids=new.get(entry.ids.name, entry.ids)) for entry in latest.segments
+        return written_again(
+            "ids",
+            versions,
+            latest,
+            damaged,
+            lambda version, entry: (
+                None if entry.file.name in damaged else _rewrite_ids(root, entry, writer)
+            ),
         )
-        done = [f"{name} written again" for name in new]
-        return (latest if segments == latest.segments else replace(latest, segments=segments)), done
 
 
 IDS = IdFiles()
@@ -168,3 +165,45 @@ def _rewrite_ids(root: Path, entry: SegmentEntry, writer: FileWriter) -> FileRef
     disk.move(writer.path_of(new), root / entry.ids.name)
     disk.sync_folder(root / SEGMENTS)
     return entry.ids
+
+
+def written_again(
+    field: Literal["ids", "text"],
+    versions: Mapping[int, Manifest],
+    latest: Manifest,
+    damaged: Collection[str],
+    rewrite: Callable[[Manifest, SegmentEntry], FileRef | None],
+) -> tuple[Manifest, list[str]]:
+    """Make the damaged files of a kind again that belong to one segment each.
+
+    Args:
+        field: Where the entry of a segment names the file.
+        versions: All versions.
+        latest: The version that gets the new files.
+        damaged: The names of damaged files.
+        rewrite: Makes the file of a segment; None if it cannot be made of what is left.
+
+    Returns:
+        The version with the new files, and a line for each.
+    """
+    new: dict[str, FileRef] = {}
+    for version in versions.values():
+        for entry in version.segments:
+            old: FileRef | None = getattr(entry, field)
+            if old is None or old.name not in damaged or old.name in new:
+                continue
+            made = rewrite(version, entry)
+            if made is not None:
+                new[old.name] = made
+
+    def renewed(entry: SegmentEntry) -> SegmentEntry:
+        old: FileRef | None = getattr(entry, field)
+        return (
+            entry
+            if old is None or old.name not in new
+            else replace(entry, **{field: new[old.name]})
+        )
+
+    segments = tuple(map(renewed, latest.segments))
+    done = [f"{name} written again" for name in new]
+    return (latest if segments == latest.segments else replace(latest, segments=segments)), done

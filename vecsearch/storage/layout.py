@@ -18,6 +18,7 @@ BUILD_CACHE: Final = "build-"  # staging folders: the index of an interrupted bu
 BUILD_INFO: Final = "build.json"
 SAMPLE_SETTING: Final = "sample_queries"  # a key of a manifest's settings
 AUTO_INDEX_SETTING: Final = "auto_index"  # False: changes leave new rows outside the index
+REQUESTS_SETTING: Final = "requests"  # the keys of adds, each with the numbers of its result
 NO_INDEX_SETTING: Final = "no_index"  # True: exact search was asked for, so changes make no index
 LARGEST_SAMPLE: Final = 1_000_000  # queries in the sample
 

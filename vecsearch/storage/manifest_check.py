@@ -20,6 +20,7 @@ from vecsearch.storage.layout import (
     INDEXES,
     LARGEST_SAMPLE,
     MODELS,
+    REQUESTS_SETTING,
     SAMPLE_SETTING,
     SEGMENTS,
 )
@@ -46,14 +47,14 @@ def require_consistent(manifest: Manifest) -> None:
         type(sample) is int and 0 <= sample <= LARGEST_SAMPLE,
         f"settings.{SAMPLE_SETTING} is {sample!r:.80}",
     )
-    requests = manifest.settings.get("requests", {})
+    requests = manifest.settings.get(REQUESTS_SETTING, {})
     _require(
         isinstance(requests, Mapping)
         and all(
             isinstance(each, list) and len(each) == 5 and all(type(n) is int for n in each)
             for each in requests.values()
         ),
-        f"settings.requests is {requests!r:.80}",
+        f"settings.{REQUESTS_SETTING} is {requests!r:.80}",
     )
     for path, ref in manifest.located_files():
         _check_file(ref, path)

@@ -19,10 +19,10 @@ from vecsearch.errors import CorruptedError
 from vecsearch.storage import disk
 from vecsearch.storage.arrow_file import read_batch
 from vecsearch.storage.column_files import open_segment
-from vecsearch.storage.derived import Comparison, FileWriter
+from vecsearch.storage.derived import Comparison, FileWriter, written_again
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.layout import SEGMENTS
-from vecsearch.storage.manifest import FullTextEntry, Manifest, SegmentEntry, replace
+from vecsearch.storage.manifest import FullTextEntry, Manifest, SegmentEntry
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.snapshot import Snapshot
@@ -217,22 +217,17 @@ class TextFiles:
         damaged: Collection[str],
         writer: FileWriter,
     ) -> tuple[Manifest, list[str]]:
-        new: dict[str, FileRef] = {}
-        for version in versions.values():
-            for entry in version.segments:
-                if (
-                    entry.text is not None
-                    and entry.text.name in damaged
-                    and entry.text.name not in new
-                    and not {ref.name for ref in entry.files} & set(damaged)
-                ):
-                    new[entry.text.name] = _rewrite(root, version, entry, writer)
-        segments = tuple(
-            replace(entry, text=new.get(entry.text.name, entry.text)) if entry.text else entry
-            for entry in latest.segments
+        return written_again(
+            "text",
+            versions,
+            latest,
+            damaged,
+            lambda version, entry: (
+                None
+                if {ref.name for ref in entry.files} & set(damaged)
+                else _rewrite(root, version, entry, writer)
+            ),
         )
-        done = [f"{name} written again" for name in new]
-        return (latest if segments == latest.segments else replace(latest, segments=segments)), done
 
 
 TEXTS = TextFiles()
