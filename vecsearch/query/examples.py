@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.keyed import keyed
 from vecsearch.common.show import shown, shown_id
 from vecsearch.errors import IdNotFoundError, InvalidInputError
+from vecsearch.ingest.passages import embedded_columns, embedded_texts
 from vecsearch.query.documents import document_vectors
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.storage.ids import as_ids
@@ -96,7 +98,8 @@ class ExampleReader:
     ) -> list[tuple[tuple[Any, Id | None], float]]:
         """The documents of a history, as `read` gives them, with their weights.
 
-        Weights halve with every half-life of age.
+        Weights halve with every half-life of age. Without ages, they halve by the place in the
+        history, of which the last is the newest, if the model was trained on ordered sessions.
 
         Raises InvalidInputError, IdNotFoundError.
         """
@@ -107,6 +110,8 @@ class ExampleReader:
                 "weight and perhaps age"
             )
         weighted: list[tuple[Id, float]] = []
+        has_ages = any(isinstance(item, tuple | list) and len(item) > 2 for item in entries)
+        places = None if has_ages or not entries else self._half_life()
         for number, item in enumerate(entries):
             entry = tuple(item) if isinstance(item, tuple | list) else (item,)
             weight, age = (*entry[1:], *(1.0, 0.0)[len(entry) - 1 :])[:2] if entry else (1.0, 0.0)
@@ -119,7 +124,10 @@ class ExampleReader:
                 raise InvalidInputError(
                     f"history: the age of entry {number} is {shown(age)}; it must be 0 or more"
                 )
-            weighted.append((entry[0], float(weight) * 0.5 ** (float(age) / float(half_life))))
+            halvings = float(age) / float(half_life)
+            if places is not None:
+                halvings = (len(entries) - 1 - number) / places
+            weighted.append((entry[0], float(weight) * 0.5**halvings))
         vectors = self._vectors([each for each, _ in weighted], "history")
         return [((vectors[each], each), weight) for each, weight in weighted]
 
@@ -154,10 +162,36 @@ class ExampleReader:
                 raise InvalidInputError(
                     f"{name}: {shown(each)} is no id; ids of this collection are {wanted.__name__}"
                 )
+        vectors = self._model_vectors(ids) if self._snapshot.manifest.embeds_ids else {}
+        stored = [each for each in ids if each not in vectors]
         try:
-            return dict(zip(ids, document_vectors(self._snapshot, list(ids)), strict=True))
+            return vectors | dict(zip(stored, document_vectors(self._snapshot, stored), strict=True))
         except IdNotFoundError as error:
             raise IdNotFoundError(f"{name}: {error.message}") from error
+
+    def _model_vectors(self, ids: Sequence[Any]) -> dict[Any, Vectors]:
+        """The vector that the model has for a document as a query, where it knows the document.
+
+        It may differ from the one that is stored. Raises what loading the model does.
+        """
+        find = getattr(self._encoder.embedder, "example_vectors", None)
+        if find is None:
+            return {}
+        snapshot, manifest = self._snapshot, self._snapshot.manifest
+        owners, positions = snapshot.locate(as_ids(ids, manifest.id_type))
+        names = [manifest.id_column, *embedded_columns(manifest.schema, manifest.text_columns)]
+        texts = embedded_texts(snapshot.take(names, positions), manifest.text_columns, keyed=True)
+        asked = [keyed(each, None) for each in ids]
+        for owner, text in zip(owners[::-1].tolist(), texts[::-1], strict=True):
+            asked[owner] = text
+        vectors, known = find(asked)
+        return {ids[at]: vectors[at] for at in np.flatnonzero(known).tolist()}
+
+    def _half_life(self) -> float | None:
+        """By how many places back in a history a weight halves, if the model says so."""
+        if not self._snapshot.manifest.embeds_ids:
+            return None
+        return getattr(self._encoder.embedder, "half_life", None)
 
     def _known(self, ids: Sequence[str]) -> set[str]:
         owners, _ = self._snapshot.locate(as_ids(ids, self._snapshot.manifest.id_type))
