@@ -2,7 +2,8 @@
 
 A method of collaborative filtering scores an item j for a history of items i with weights w by
 sum_i w_i M[i, j]. With M = Q D^T, the item j is stored as D[j], and the history is the query
-sum_i w_i Q[i] / sum_i w_i: a search by inner product ranks as the method does.
+sum_i w_i Q[i] / sum_i w_i: a search by inner product ranks as the method does. Weights halve by the
+place in the history, in some dimensions faster than in others if the model is a sum of methods.
 `vecsearch.training.items` makes M and its factors.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Vectors
+from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.embedders.registry import resolve_embedder
@@ -69,7 +70,7 @@ class Cold:
 
     @property
     def inner(self) -> SavedEmbedder | None:
-        """The embedder of the texts if no name leads to it, so that it is saved along; else None."""
+        """The embedder of the texts if it is to be saved along, since no name leads to it."""
         texts = self._texts
         return None if isinstance(texts, str) or not lives_in_a_folder(texts) else texts
 
@@ -87,14 +88,15 @@ class ItemEmbedder(KeyedEmbedder):
     """Embeds items by their keys, in collections with the metric "ip".
 
     A document is an item: in a collection, its id. A query is an item or a history of items, oldest
-    first, whose weights halve every `half_life` places back. An unknown item is embedded by its
-    text, if the model was trained with texts.
+    first, whose weights halve every `half_life` places back and are divided by their sum. An
+    unknown item is embedded by its text, if the model was trained with texts.
 
     Args:
         keys: The items.
         documents: float32 (len(keys), dim): their vectors as documents.
         queries: The same as parts of histories.
-        half_life: By how many places back a weight halves; None weights all alike.
+        half_life: By how many places back a weight halves, one number or one for each dimension;
+            infinite ones, and None, weight all places alike.
         cold: Predicts vectors from texts; None refuses unknown items.
         text_columns: The columns that hold the texts; empty for the collection's own.
         name: The embedder's name.
@@ -102,6 +104,7 @@ class ItemEmbedder(KeyedEmbedder):
 
     Attributes:
         metric: "ip"; `create` takes it from here.
+        half_life: float64 (dim,).
 
     Example:
         >>> import numpy as np
@@ -120,7 +123,7 @@ class ItemEmbedder(KeyedEmbedder):
         documents: npt.NDArray[Any],
         queries: npt.NDArray[Any],
         *,
-        half_life: float | None = None,
+        half_life: float | npt.NDArray[Any] | None = None,
         cold: Cold | None = None,
         text_columns: Sequence[str] = (),
         name: str = "items:unsaved",
@@ -128,7 +131,8 @@ class ItemEmbedder(KeyedEmbedder):
     ) -> None:
         super().__init__(keys, np.asarray(documents, np.float32), name, about)
         self._queries: Vectors = np.ascontiguousarray(queries, np.float32)
-        self.half_life = half_life
+        places = np.inf if half_life is None else np.asarray(half_life, np.float64)
+        self.half_life: npt.NDArray[np.float64] = np.array(np.broadcast_to(places, self.dim))
         self.cold = cold
         self.text_columns = tuple(text_columns)
 
@@ -162,10 +166,26 @@ class ItemEmbedder(KeyedEmbedder):
         query = self.embed_queries([list(history)])[0].astype(np.float64)
         return np.asarray(self.vectors.astype(np.float64) @ query)
 
-    def _weights(self, count: int) -> npt.NDArray[np.float64]:
-        if self.half_life is None:
-            return np.ones(count)
-        return np.asarray(0.5 ** (np.arange(count)[::-1] / self.half_life))
+    def history_vectors(self, documents: Sequence[str]) -> tuple[Vectors, Mask]:
+        """Vectors of a history, oldest first, whose mean is the query; and which are known.
+
+        Args:
+            documents: Ids with texts, as collections give them.
+
+        Returns:
+            As `example_vectors`, each multiplied by the weight of its place.
+        """
+        vectors, known = self.example_vectors(documents)
+        weights = self._decay(len(documents)) * len(documents)
+        return np.asarray(vectors * weights, np.float32), known
+
+    def _of_list(self, rows: Sequence[int]) -> Vectors:
+        return np.asarray((self._decay(len(rows)) * self._queries[rows]).sum(axis=0), np.float32)
+
+    def _decay(self, count: int) -> npt.NDArray[np.float64]:
+        """The weights of a history of `count` items: (count, dim); each column sums to 1."""
+        weights = 0.5 ** (np.arange(count)[::-1, None] / self.half_life)
+        return np.asarray(weights / weights.sum(axis=0))
 
     def _takes(self, text: str) -> bool:
         return self.cold is not None and bool(text.strip())
@@ -179,16 +199,21 @@ class ItemEmbedder(KeyedEmbedder):
         return self.cold.predict(texts)[:, self.dim :]
 
     def _write(self, folder: str | Path) -> Path:
-        return write_saved(self._saved(), folder, None if self.cold is None else self.cold.inner)
+        return write_saved(
+            self._saved(), folder, None if self.cold is None else self.cold.inner, self.report
+        )
 
     def _saved(self) -> Saved:
         settings: dict[str, Any] = {
-            "half_life": self.half_life,
             "text_columns": list(self.text_columns),
             "about": self.about,
             "texts": None,
         }
-        arrays: dict[str, npt.NDArray[Any]] = {"documents": self.vectors, "queries": self._queries}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "documents": self.vectors,
+            "queries": self._queries,
+            "half_life": self.half_life,
+        }
         if self.cold is not None:
             inside = self.cold.inner is not None
             settings["texts"] = {
@@ -201,10 +226,7 @@ class ItemEmbedder(KeyedEmbedder):
     def _compute_fingerprint(self) -> str:
         """Over keys, vectors, the weights of histories and the model of the texts."""
         saved = self._saved()
-        settings = {"half_life": self.half_life, "texts": None}
-        digest = hashlib.sha256(
-            Saved("items", settings, saved.keys, saved.arrays).fingerprint().encode()
-        )
+        digest = hashlib.sha256(Saved("items", {}, saved.keys, saved.arrays).fingerprint().encode())
         if self.cold is not None:
             digest.update((self.cold.fingerprint or "").encode())
         return digest.hexdigest()
@@ -223,7 +245,7 @@ def from_saved(saved: Saved, name: str) -> ItemEmbedder:
         saved.keys,
         arrays["documents"],
         arrays["queries"],
-        half_life=settings["half_life"],
+        half_life=arrays["half_life"],
         cold=cold,
         text_columns=settings["text_columns"],
         name=name,

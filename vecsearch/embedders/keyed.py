@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.common.keyed import split_keyed
@@ -223,8 +222,7 @@ class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
                 raise InvalidInputError(
                     f"row {at}: none of the {len(queries[at])} keys has a vector"
                 )
-            weights = self._weights(len(known))
-            out[at] = (weights / weights.sum()) @ self.query_vectors[known]
+            out[at] = self._of_list(known)
         return out
 
     def _row(self, document: Any) -> int:
@@ -247,9 +245,9 @@ class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
             out[unknown] = cold([text for _, text in pairs])
         return out
 
-    def _weights(self, count: int) -> npt.NDArray[np.float64]:
-        """The weights of a list of keys, oldest first."""
-        return np.ones(count)
+    def _of_list(self, rows: Sequence[int]) -> Vectors:
+        """The query of a list of known keys, oldest first: float32 (dim,)."""
+        return np.asarray(self.query_vectors[rows].mean(axis=0), np.float32)
 
     def _takes(self, text: str) -> bool:
         """Whether an unknown key gets a vector from this text."""

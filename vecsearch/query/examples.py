@@ -98,8 +98,8 @@ class ExampleReader:
     ) -> list[tuple[tuple[Any, Id | None], float]]:
         """The documents of a history, as `read` gives them, with their weights.
 
-        Weights halve with every half-life of age. Without ages, they halve by the place in the
-        history, of which the last is the newest, if the model was trained on ordered sessions.
+        Weights halve with every half-life of age. Without ages, a model of items weighs the
+        documents by their place in the history, of which the last is the newest.
 
         Raises InvalidInputError, IdNotFoundError.
         """
@@ -110,8 +110,7 @@ class ExampleReader:
                 "weight and perhaps age"
             )
         weighted: list[tuple[Id, float]] = []
-        has_ages = any(isinstance(item, tuple | list) and len(item) > 2 for item in entries)
-        places = None if has_ages or not entries else self._half_life()
+        aged = any(isinstance(item, tuple | list) and len(item) > 2 for item in entries)
         for number, item in enumerate(entries):
             entry = tuple(item) if isinstance(item, tuple | list) else (item,)
             weight, age = (*entry[1:], *(1.0, 0.0)[len(entry) - 1 :])[:2] if entry else (1.0, 0.0)
@@ -124,12 +123,12 @@ class ExampleReader:
                 raise InvalidInputError(
                     f"history: the age of entry {number} is {shown(age)}; it must be 0 or more"
                 )
-            halvings = float(age) / float(half_life)
-            if places is not None:
-                halvings = (len(entries) - 1 - number) / places
-            weighted.append((entry[0], float(weight) * 0.5**halvings))
-        vectors = self._vectors([each for each, _ in weighted], "history")
-        return [((vectors[each], each), weight) for each, weight in weighted]
+            weighted.append((entry[0], float(weight) * 0.5 ** (float(age) / float(half_life))))
+        vectors = self._history([each for each, _ in weighted], aged)
+        return [
+            ((vector, each), weight)
+            for vector, (each, weight) in zip(vectors, weighted, strict=True)
+        ]
 
     def examples(self, weighted: Sequence[tuple[tuple[Any, Id | None], float]]) -> Examples:
         """Examples, as `read` gives them, with weights. Raises what encoding a query does."""
@@ -156,20 +155,49 @@ class ExampleReader:
         """The mean vector of each document. Raises InvalidInputError, IdNotFoundError."""
         if not ids:
             return {}
+        self._check_ids(ids, name)
+        vectors = self._of_model(ids) if self._snapshot.manifest.embeds_ids else {}
+        return vectors | self._stored([each for each in ids if each not in vectors], name)
+
+    def _history(self, ids: Sequence[Any], aged: bool) -> list[Any]:
+        """The vectors of a history, oldest first; a model of items may weigh them by their place.
+
+        Args:
+            ids: The documents.
+            aged: Whether the weights say how old they are.
+
+        Raises:
+            InvalidInputError, IdNotFoundError: As `_vectors`.
+        """
+        if aged or not self._snapshot.manifest.embeds_ids:
+            found = self._vectors(ids, "history")
+            return [found[each] for each in ids]
+        self._check_ids(ids, "history")
+        weigh = getattr(self._encoder.embedder, "history_vectors", None)
+        if weigh is None or not ids:
+            return self._history(ids, aged=True)
+        vectors, known = weigh(self._as_embedded(ids))
+        others = self._stored([ids[at] for at in np.flatnonzero(~known).tolist()], "history")
+        return [vectors[at] if known[at] else others[each] for at, each in enumerate(ids)]
+
+    def _check_ids(self, ids: Sequence[Any], name: str) -> None:
         wanted = str if not self._int_ids else int
         for each in ids:
             if not isinstance(each, wanted) or isinstance(each, bool):
                 raise InvalidInputError(
                     f"{name}: {shown(each)} is no id; ids of this collection are {wanted.__name__}"
                 )
-        vectors = self._model_vectors(ids) if self._snapshot.manifest.embeds_ids else {}
-        stored = [each for each in ids if each not in vectors]
+
+    def _stored(self, ids: Sequence[Any], name: str) -> dict[Any, Vectors]:
+        """The mean of each document's vectors. Raises IdNotFoundError."""
+        if not ids:
+            return {}
         try:
-            return vectors | dict(zip(stored, document_vectors(self._snapshot, stored), strict=True))
+            return dict(zip(ids, document_vectors(self._snapshot, list(ids)), strict=True))
         except IdNotFoundError as error:
             raise IdNotFoundError(f"{name}: {error.message}") from error
 
-    def _model_vectors(self, ids: Sequence[Any]) -> dict[Any, Vectors]:
+    def _of_model(self, ids: Sequence[Any]) -> dict[Any, Vectors]:
         """The vector that the model has for a document as a query, where it knows the document.
 
         It may differ from the one that is stored. Raises what loading the model does.
@@ -177,6 +205,14 @@ class ExampleReader:
         find = getattr(self._encoder.embedder, "example_vectors", None)
         if find is None:
             return {}
+        vectors, known = find(self._as_embedded(ids))
+        return {ids[at]: vectors[at] for at in np.flatnonzero(known).tolist()}
+
+    def _as_embedded(self, ids: Sequence[Any]) -> list[str]:
+        """Documents as a model that looks vectors up by id is given them.
+
+        One that is not in the collection is given without a text.
+        """
         snapshot, manifest = self._snapshot, self._snapshot.manifest
         owners, positions = snapshot.locate(as_ids(ids, manifest.id_type))
         names = [manifest.id_column, *embedded_columns(manifest.schema, manifest.text_columns)]
@@ -184,14 +220,7 @@ class ExampleReader:
         asked = [keyed(each, None) for each in ids]
         for owner, text in zip(owners[::-1].tolist(), texts[::-1], strict=True):
             asked[owner] = text
-        vectors, known = find(asked)
-        return {ids[at]: vectors[at] for at in np.flatnonzero(known).tolist()}
-
-    def _half_life(self) -> float | None:
-        """By how many places back in a history a weight halves, if the model says so."""
-        if not self._snapshot.manifest.embeds_ids:
-            return None
-        return getattr(self._encoder.embedder, "half_life", None)
+        return asked
 
     def _known(self, ids: Sequence[str]) -> set[str]:
         owners, _ = self._snapshot.locate(as_ids(ids, self._snapshot.manifest.id_type))

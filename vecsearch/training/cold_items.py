@@ -51,7 +51,10 @@ class Catalogue:
             InvalidInputError: There is no column of ids or texts, or an id is missing or repeated.
         """
         if self.items is None:
-            for name, value in (("text_columns", self.text_columns), ("text_embedder", self.embedder)):
+            for name, value in (
+                ("text_columns", self.text_columns),
+                ("text_embedder", self.embedder),
+            ):
                 if value is not None:
                     raise InvalidInputError(
                         f"{name} is about the texts of items, and there are none",

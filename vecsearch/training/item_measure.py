@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,6 @@ from vecsearch.training.sessions import Cases, Floats, Ints
 CELLS = 4_000_000  # scores that are held at a time
 K = 10
 DEEP = 100  # ranks that count where settings are compared: fewer cases are all or nothing
-
-Method: TypeAlias = "Factors | Floats | Any"
-"""Factors, a sparse matrix of items by items, or one score for each item, whatever the history."""
 
 
 def histories(cases: Cases, half_life: float | None) -> Any:
@@ -39,20 +37,55 @@ def histories(cases: Cases, half_life: float | None) -> Any:
     return csr_array(cells, shape=(len(cases), len(sessions.keys)))
 
 
-def ranks(cases: Cases, method: Method, half_life: float | None) -> Ints:
+@dataclass(frozen=True)
+class Scorer:
+    """A method as a part of a sum.
+
+    Attributes:
+        method: Factors, a sparse matrix of items by items, or one score for each item, whatever the
+            history.
+        half_life: By how many places back in a history a weight halves; None weights all alike.
+        factor: What its scores are multiplied with.
+    """
+
+    method: Factors | Floats | Any
+    half_life: float | None = None
+    factor: float = 1.0
+
+    def scores(self, weights: Any) -> npt.NDArray[np.float32]:
+        """The scores of all items for histories: float32 (cases, items)."""
+        if isinstance(self.method, np.ndarray):
+            scores = np.tile(self.method.astype(np.float32), (weights.shape[0], 1))
+        elif isinstance(self.method, Factors):
+            queries = np.asarray(weights @ self.method.queries, np.float32)
+            scores = queries @ self.method.documents.T.astype(np.float32)
+        else:
+            scores = (weights @ self.method).toarray().astype(np.float32)
+        return np.asarray(scores * np.float32(self.factor))
+
+
+def ranks(cases: Cases, *scorers: Scorer) -> Ints:
     """The rank of each held-out item among all items that are not in its history, from 0.
 
     Items of equal score are ranked in the order of their names.
+
+    Args:
+        cases: The held-out items.
+        scorers: What scores them; several are added.
     """
-    weights = histories(cases, half_life)
+    weights = [histories(cases, scorer.half_life) for scorer in scorers]
     targets = cases.targets
     out = np.empty(len(cases), np.int64)
-    step = max(1, CELLS // max(1, weights.shape[1]))
+    step = max(1, CELLS // max(1, weights[0].shape[1]))
     for start in range(0, len(cases), step):
-        block = weights[start : start + step]
-        scores = _scores(block, method)
+        blocks = [each[start : start + step] for each in weights]
+        scores = sum(scorer.scores(block) for scorer, block in zip(scorers, blocks, strict=True))
+        assert isinstance(scores, np.ndarray)  # there is a scorer
+        scores[blocks[0].nonzero()] = -np.inf
         wanted = targets[start : start + step]
-        scores[block.nonzero()] = -np.inf
+        # By their places: weights of long histories may be 0.
+        seen = np.repeat(np.arange(len(scores)), np.diff(blocks[0].indptr))
+        scores[seen, blocks[0].indices] = -np.inf
         own = scores[np.arange(len(wanted)), wanted][:, None]
         better = (scores > own).sum(axis=1)
         before = np.arange(scores.shape[1])[None, :] < wanted[:, None]
@@ -69,14 +102,6 @@ def gains(found: Ints, cases: Cases, depth: int = K) -> Floats:
     """The nDCG of each session: one item is relevant, so it is 1 / log2(rank + 2)."""
     gained = np.where(found < depth, 1.0 / np.log2(found + 2.0), 0.0)
     return _by_session(gained, cases)
-
-
-def _scores(weights: Any, method: Method) -> npt.NDArray[np.float64]:
-    if isinstance(method, Factors):
-        return np.asarray((weights @ method.queries) @ method.documents.T)
-    if isinstance(method, np.ndarray):
-        return np.tile(method.astype(np.float64), (weights.shape[0], 1))
-    return np.asarray((weights @ method).toarray())
 
 
 def _by_session(values: Floats, cases: Cases) -> Floats:

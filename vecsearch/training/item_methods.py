@@ -100,7 +100,9 @@ def _item2vec(sessions: Sessions, settings: Settings, context: Context) -> Facto
     return Factors(vectors, vectors)
 
 
-EASE = Method("ease", "EASE", {"half_life": HALF_LIVES, "penalty": (200.0, 50.0, 1000.0)}, _ease, _ease)
+EASE = Method(
+    "ease", "EASE", {"half_life": HALF_LIVES, "penalty": (200.0, 50.0, 1000.0)}, _ease, _ease
+)
 KNN = Method(
     "item-knn", "item-kNN", {"half_life": HALF_LIVES, "shrinkage": (10.0, 0.0, 50.0)}, _knn, _knn
 )

@@ -35,15 +35,6 @@ class Factors:
     documents: Floats
     exact: bool = True
 
-    def beside(self, other: Factors, share: float) -> Factors:
-        """The factors of (1 - share) * M + share * other's M."""
-        mine, theirs = np.sqrt(1.0 - share), np.sqrt(share)
-        return Factors(
-            np.hstack([mine * self.queries, theirs * other.queries]),
-            np.hstack([mine * self.documents, theirs * other.documents]),
-            self.exact and other.exact,
-        )
-
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -77,16 +68,13 @@ def spectrum(matrix: Any, dim: int, seed: int) -> Spectrum:
         _, singular, right = _randomized_svd(matrix, dim, seed)
         return Spectrum(singular**2, right, False)
     if sessions <= items:
-        values, left = np.linalg.eigh((matrix @ matrix.T).toarray())
+        values, vectors = np.linalg.eigh((matrix @ matrix.T).toarray())
     else:
         values, vectors = np.linalg.eigh((matrix.T @ matrix).toarray())
     keep = np.flatnonzero(values > SMALLEST * values[-1])[::-1]
     values = values[keep]
-    if sessions <= items:
-        vectors = (matrix.T @ left[:, keep]) / np.sqrt(values)
-    else:
-        vectors = vectors[:, keep]
-    return Spectrum(values, np.asarray(vectors), True)
+    kept = vectors[:, keep]
+    return Spectrum(values, matrix.T @ kept / np.sqrt(values) if sessions <= items else kept, True)
 
 
 def ease_factors(found: Spectrum, penalty: float, dim: int) -> Factors:
@@ -161,7 +149,7 @@ def sequence_matrix(sessions: Sessions, window: int, backward: float, popularity
     listed = (np.concatenate(rows), np.concatenate(columns)) if rows else ([], [])
     counted = csr_array((np.concatenate(values) if values else [], listed), shape=(size, size))
     occurs = np.maximum(np.bincount(items, minlength=size), 1)
-    return (counted @ diags_array(occurs**-float(popularity))).tocsr()
+    return (counted @ diags_array(occurs ** -float(popularity))).tocsr()
 
 
 def svd_factors(matrix: Any, dim: int, seed: int) -> Factors:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vecsearch.common.arguments import check_whole
-from vecsearch.common.kinds import is_number
-from vecsearch.common.show import shown
+from vecsearch.common.arguments import check_whole, check_within
 from vecsearch.embedders.items import ItemEmbedder
-from vecsearch.errors import InvalidInputError, MissingExtraError
+from vecsearch.errors import InvalidInputError
 from vecsearch.training.cold_items import Catalogue, cold_items
 from vecsearch.training.gensim import Progress
-from vecsearch.training.item_measure import DEEP, gains, hits, ranks
+from vecsearch.training.item_measure import DEEP, Scorer, gains, hits, ranks
 from vecsearch.training.item_methods import (
     EASE,
     ITEM2VEC,
@@ -34,13 +32,13 @@ from vecsearch.types import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DIM = 1024
+DIM = 512
 LARGEST_DIM = 16_384
 VALIDATED = 5  # items of a session that settings are chosen on
-MOST_CASES = 3000  # items that are found when settings are chosen
+MOST_CASES = 2000  # items that are found when settings are chosen
 MOST_MEASURED = 20_000  # held-out items that are measured
-SHARES = (0.5, 0.2, 0.8)  # of the sequence in a sum with EASE
-SUM = f"{EASE.title} + {SEQUENCE.title}"
+LARGEST_SETTING = 1e12
+SHARES = (0.5, 0.2, 0.35, 0.65, 0.8)  # of the sequence in a sum with EASE
 
 
 @dataclass(frozen=True)
@@ -71,42 +69,41 @@ class Reader:
 
 @dataclass(frozen=True)
 class Choice:
-    """A method, or a sum of two, with its settings.
+    """A method with its settings, or a weighted sum of several.
 
     Attributes:
-        title: What reports call it.
-        parts: The methods, each with its settings.
-        half_life: By how many places back in a history a weight halves.
-        share: Of the second method in a sum.
-        scales: What each part's matrix is multiplied with, so that they are comparable.
+        parts: The methods: each with its settings and the factor of its scores.
         value: The measure on the items that settings are chosen on.
     """
 
-    title: str
-    parts: tuple[tuple[Method, dict[str, Any]], ...]
-    half_life: float | None
-    share: float = 0.0
-    scale: float = 1.0
+    parts: tuple[tuple[Method, dict[str, Any], float], ...]
     value: float = 0.0
 
-    def factors(self, sessions: Sessions, context: Context) -> Factors:
-        """The factors of the method, fitted on sessions."""
-        first, *others = [method.factor(sessions, each, context) for method, each in self.parts]
-        for other in others:
-            return _sum(first, other, self.share, self.scale)
-        return first
+    @property
+    def title(self) -> str:
+        """What reports call it."""
+        return " + ".join(method.title for method, _, _ in self.parts)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What was chosen, for people and for the saved model."""
-        found: dict[str, Any] = {"half_life": self.half_life}
-        for method, settings in self.parts:
-            found |= {
-                name if len(self.parts) == 1 else f"{method.name}_{name}": value
-                for name, value in settings.items()
-                if name != "half_life"
-            }
-        return found if len(self.parts) == 1 else {**found, "share": self.share}
+        found: dict[str, Any] = {}
+        for method, settings, factor in self.parts:
+            listed = settings if len(self.parts) == 1 else {**settings, "factor": factor}
+            prefix = "" if len(self.parts) == 1 else f"{method.name} "
+            found |= {f"{prefix}{name}": value for name, value in listed.items()}
+        return found
+
+    def scorers(self, sessions: Sessions, context: Context, *, factors: bool) -> list[Scorer]:
+        """What scores, fitted on sessions: as factors, or as it is measured fastest."""
+        return [
+            Scorer(
+                (method.factor if factors else method.fit)(sessions, settings, context),
+                settings["half_life"],
+                factor,
+            )
+            for method, settings, factor in self.parts
+        ]
 
 
 def fixed_settings(**settings: float | None) -> dict[str, float]:
@@ -124,11 +121,8 @@ def fixed_settings(**settings: float | None) -> dict[str, float]:
         if name == "window":
             found[name] = check_whole(name, value, 1)
             continue
-        most = largest.get(name, 1e12)
-        if not is_number(value) or not 0 <= value <= most or (name in above and value == 0):
-            low = "above 0" if name in above else "0 or more"
-            high = f" and at most {most:g}" if name in largest else ""
-            raise InvalidInputError(f"{name} is {shown(value)}; it must be a number {low}{high}")
+        least = 1e-9 if name in above else 0.0
+        check_within(name, value, least, largest.get(name, LARGEST_SETTING))
         found[name] = float(value)
     return found
 
@@ -166,13 +160,16 @@ def train_methods(
     steps = _Steps(progress, 2 * len(METHODS) + 3)
     chosen, choices = _chosen(tried, fixed, sessions, context, steps)
     report = _report(kind, chosen, choices, sessions, context, notes, steps)
-    factors = chosen.factors(sessions, context)
+    scorers = chosen.scorers(sessions, context, factors=True)
+    documents = np.hstack([scorer.method.documents for scorer in scorers])
+    queries = np.hstack([scorer.method.queries * scorer.factor for scorer in scorers])
+    half_lives = [
+        np.full(scorer.method.documents.shape[1], scorer.half_life or np.inf) for scorer in scorers
+    ]
     steps.done()
     cold = None
     if texts:
-        cold, told = cold_items(
-            texts, sessions.keys, factors.documents, factors.queries, catalogue.embedder
-        )
+        cold, told = cold_items(texts, sessions.keys, documents, queries, catalogue.embedder)
         known = len(set(texts) & set(sessions.keys))
         report = _noted(
             report,
@@ -180,11 +177,11 @@ def train_methods(
             f"left out; {len(texts) - known:,} items of the catalogue are in no session and get "
             "their vectors from their texts.",
         )
-    if not factors.exact:
+    if not all(scorer.method.exact for scorer in scorers):
         report = _noted(
             report,
-            f"The vectors hold the {factors.documents.shape[1]:,} dimensions that carry most of "
-            "the method's matrix; dim= keeps more.",
+            f"The vectors hold the {documents.shape[1]:,} dimensions that carry most; a larger dim "
+            "keeps more.",
         )
     about = {
         "trained": kind,
@@ -197,9 +194,9 @@ def train_methods(
     }
     model = ItemEmbedder(
         sessions.keys,
-        factors.documents,
-        factors.queries,
-        half_life=chosen.half_life,
+        documents,
+        queries,
+        half_life=np.concatenate(half_lives),
         cold=cold,
         text_columns=columns,
         about=about,
@@ -279,55 +276,53 @@ class _Tuner:
         if not self.ordered and "half_life" not in fixed:
             settings["half_life"] = None
         if not len(self.cases):
-            return self._choice(method, settings, 0.0)
+            return Choice(((method, settings, 1.0),))
         fitted = method.fit(self.part, settings, self.context)
-        value = self._value(fitted, settings["half_life"])
+        value = self._value(Scorer(fitted, settings["half_life"]))
         for name, values in method.grid.items():
             if name in fixed or (name == "half_life" and not self.ordered):
                 continue
+            best = settings, fitted
             for other in values[1:]:
                 trial = {**settings, name: other}
                 again = fitted
                 if name != "half_life":
                     again = method.fit(self.part, trial, self.context)
-                found = self._value(again, trial["half_life"])
+                found = self._value(Scorer(again, trial["half_life"]))
                 if found > value:
-                    value, best, fitted_best = found, trial, again
-                    settings_next = best
-                    fitted_next = fitted_best
-                else:
-                    continue
-                settings, fitted = settings_next, fitted_next
-        return self._choice(method, settings, value)
+                    value, best = found, (trial, again)
+            settings, fitted = best
+        return Choice(((method, settings, 1.0),), value)
 
     def best_sum(self, one: Choice, other: Choice) -> Choice:
         """The best weighted sum of two methods, brought to one scale."""
-        parts = (one.parts[0], other.parts[0])
-        first, second = (method.factor(self.part, each, self.context) for method, each in parts)
-        scale = _size(first) / max(_size(second), np.finfo(np.float64).tiny)
-        best = None
-        for half_life in dict.fromkeys((one.half_life, other.half_life)):
-            for share in SHARES:
-                value = self._value(_sum(first, second, share, scale), half_life)
-                if best is None or value > best.value:
-                    best = Choice(SUM, parts, half_life, share, scale, value)
-        assert best is not None
-        return best
+        first, second = (
+            choice.scorers(self.part, self.context, factors=False)[0] for choice in (one, other)
+        )
+        scale = _size(first.method) / max(_size(second.method), 1e-30)
+        found = []
+        for share in SHARES:
+            both = (1.0 - share, share * scale)
+            pair = [
+                replace(scorer, factor=factor)
+                for scorer, factor in zip((first, second), both, strict=True)
+            ]
+            parts = tuple(
+                (*choice.parts[0][:2], factor)
+                for choice, factor in zip((one, other), both, strict=True)
+            )
+            found.append(Choice(parts, self._value(*pair)))
+        return max(found, key=lambda choice: choice.value)
 
-    def _value(self, fitted: Any, half_life: float | None) -> float:
-        return float(gains(ranks(self.cases, fitted, half_life), self.cases, DEEP).mean())
-
-    def _choice(self, method: Method, settings: dict[str, Any], value: float) -> Choice:
-        return Choice(method.title, ((method, settings),), settings["half_life"], value=value)
-
-
-def _sum(first: Factors, second: Factors, share: float, scale: float) -> Factors:
-    scaled = Factors(second.queries * scale, second.documents, second.exact)
-    return first.beside(scaled, share)
+    def _value(self, *scorers: Scorer) -> float:
+        return float(gains(ranks(self.cases, *scorers), self.cases, DEEP).mean())
 
 
-def _size(factors: Factors) -> float:
-    """The Frobenius norm of Q D^T, from its small Gram matrices."""
+def _size(fitted: Any) -> float:
+    """The Frobenius norm of a matrix, sparse or given by its factors."""
+    if not isinstance(fitted, Factors):
+        return float(np.sqrt((fitted.data**2).sum()))
+    factors = fitted
     grams = (factors.queries.T @ factors.queries) * (factors.documents.T @ factors.documents)
     return float(np.sqrt(max(grams.sum(), 0.0)))
 
@@ -353,23 +348,21 @@ def _report(
         notes.append("Nothing could be held out: no session ends with an item that is new in it.")
         return TrainingReport(kind, trained_on, "", (), notes=tuple(notes))
     which = "last" if sessions.ordered else "a random"
-    measure = (
-        f"hit-rate@10: the {which} item" if sessions.ordered else f"hit-rate@10: {which} item"
-    )
+    measure = f"hit-rate@10: the {which} item" if sessions.ordered else f"hit-rate@10: {which} item"
     measure += (
         f" of {counted(len(cases), 'session')}, found among all {len(sessions.keys):,} items that "
         "are not in its history"
     )
     name = chosen.title if chosen.title == _title(kind) else f"{kind}: {chosen.title}"
-    measured = [(name, ranks(cases, chosen.factors(part, context), chosen.half_life))]
+    measured = [(name, ranks(cases, *chosen.scorers(part, context, factors=True)))]
     steps.done()
-    measured.append(("popularity", ranks(cases, popularity(part), None)))
+    measured.append(("popularity", ranks(cases, Scorer(popularity(part)))))
     baselines = {choice.title: choice for choice in choices}
     for method in METHODS.values():
         choice = baselines.get(method.title)
         if choice is not None and choice is not chosen:
-            model = method.factor(part, choice.parts[0][1], context)
-            measured.append((method.title, ranks(cases, model, choice.half_life)))
+            scorers = choice.scorers(part, context, factors=False)
+            measured.append((method.title, ranks(cases, *scorers)))
             steps.done()
     deep = ", ".join(f"{each} {gains(found, cases).mean():.3f}" for each, found in measured)
     notes.append(f"nDCG@10: {deep}.")
@@ -389,6 +382,4 @@ def _title(kind: str) -> str:
 
 
 def _noted(report: TrainingReport, note: str) -> TrainingReport:
-    from dataclasses import replace
-
     return replace(report, notes=(*report.notes, note))

@@ -149,9 +149,7 @@ def train_item_knn(
     fixed = fixed_settings(shrinkage=shrinkage, half_life=half_life)
     reader = Reader(session, item, order, rating, min_count, seed)
     catalogue = Catalogue(items, text_columns, text_embedder)
-    return train_methods(
-        "item-knn", [KNN], fixed, data, reader, catalogue, dim, seed, progress
-    )
+    return train_methods("item-knn", [KNN], fixed, data, reader, catalogue, dim, seed, progress)
 
 
 @gated
@@ -235,7 +233,8 @@ def train_sequence(
     """Train co-occurrence in sequence: what soon came after what.
 
     M[i, j] is the sum of 1 / distance over all pairs of i and a later j that are at most `window`
-    places apart, and `backward` times that for an earlier j, divided by (number of j) ** popularity.
+    places apart, and `backward` times that for an earlier j, divided by
+    (number of j) ** popularity.
     Where there are more than 2,048 items, the vectors hold the `dim` largest singular values of M.
 
     Args:
@@ -269,7 +268,11 @@ def train_sequence(
         >>> model.most_similar("a", k=2)
         [('b', 2.0), ('c', 0.5)]
     """
-    fixed = fixed_settings(window=window, backward=backward, popularity=popularity, half_life=half_life)
+    fixed = fixed_settings(
+        window=window, backward=backward, popularity=popularity, half_life=half_life
+    )
     reader = Reader(session, item, order, rating, min_count, seed)
     catalogue = Catalogue(items, text_columns, text_embedder)
-    return train_methods("sequence", [SEQUENCE], fixed, data, reader, catalogue, dim, seed, progress)
+    return train_methods(
+        "sequence", [SEQUENCE], fixed, data, reader, catalogue, dim, seed, progress
+    )
