@@ -289,7 +289,9 @@ def create(
     settings = settings_for(settings, model)
     if metric is None:
         parsed_metric = parse_metric(getattr(model, "metric", None) or DEFAULT_METRIC)
-    texts = texts or check_column_names(id_column, None, getattr(model, "text_columns", None))
+    texts = texts or check_column_names(
+        id_column, None, getattr(model, "text_columns", None) or None
+    )
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
     if isinstance(splitter, AutoChunker) and (not has_texts or embeds_ids(model)):

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.item2vec import sessions_of
-from vecsearch.training.item_measure import Scorer, gains, hits, histories, ranks
+from vecsearch.training.item_measure import Scorer, gains, histories, hits, ranks
 from vecsearch.training.sessions import Sessions, read_sessions, time_order
 
 

@@ -209,7 +209,8 @@ class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
         Raises:
             InvalidInputError: A key, or every key of a list, has no vector.
         """
-        lists, single = [], []
+        lists: list[int] = []
+        single: list[int] = []
         for at, query in enumerate(queries):
             (lists if isinstance(query, list | tuple) else single).append(at)
         out = np.empty((len(queries), self.dim), dtype=np.float32)

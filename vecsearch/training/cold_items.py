@@ -153,9 +153,9 @@ def cold_items(
     wanted = np.hstack([documents[rows], queries[rows]])
     center, mean = inputs.mean(axis=0), wanted.mean(axis=0)
     inputs, wanted = inputs - center, wanted - mean
-    values, axes = np.linalg.eigh(inputs.T @ inputs)
-    values = np.maximum(values, 0.0)
-    rotated = inputs @ axes
+    left, singular, right = np.linalg.svd(inputs, full_matrices=False)
+    values, axes = np.square(singular), right.T
+    rotated = left * singular
     onto = rotated.T @ wanted
     best = (np.inf, PENALTIES[0])
     for penalty in PENALTIES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,24 +73,43 @@ def ranks(cases: Cases, *scorers: Scorer) -> Ints:
     Args:
         cases: The held-out items.
         scorers: What scores them; several are added.
+
+    Returns:
+        int64 (cases,).
+    """
+    found: Ints = ranks_of_sums(cases, scorers, np.ones((1, len(scorers))))[0]
+    return found
+
+
+def ranks_of_sums(cases: Cases, scorers: Sequence[Scorer], factors: Floats) -> Ints:
+    """The ranks by several weighted sums of the same scorers: int64 (sums, cases).
+
+    Args:
+        cases: The held-out items.
+        scorers: What scores them.
+        factors: float64 (sums, scorers): what each one's scores are multiplied with in each sum.
     """
     weights = [histories(cases, scorer.half_life) for scorer in scorers]
     targets = cases.targets
-    out = np.empty(len(cases), np.int64)
-    step = max(1, CELLS // max(1, weights[0].shape[1]))
+    out = np.empty((len(factors), len(cases)), np.int64)
+    step = max(1, CELLS // max(1, len(cases.sessions.keys)))
     for start in range(0, len(cases), step):
         blocks = [each[start : start + step] for each in weights]
-        scores = sum(scorer.scores(block) for scorer, block in zip(scorers, blocks, strict=True))
-        assert isinstance(scores, np.ndarray)  # there is a scorer
-        scores[blocks[0].nonzero()] = -np.inf
-        wanted = targets[start : start + step]
+        parts = [scorer.scores(block) for scorer, block in zip(scorers, blocks, strict=True)]
+        wanted = targets[start : start + step, None]
         # By their places: weights of long histories may be 0.
-        seen = np.repeat(np.arange(len(scores)), np.diff(blocks[0].indptr))
-        scores[seen, blocks[0].indices] = -np.inf
-        own = scores[np.arange(len(wanted)), wanted][:, None]
-        better = (scores > own).sum(axis=1)
-        before = np.arange(scores.shape[1])[None, :] < wanted[:, None]
-        out[start : start + step] = better + ((scores == own) & before).sum(axis=1)
+        rows = np.arange(len(wanted))
+        seen = np.repeat(rows, np.diff(blocks[0].indptr))
+        before = np.arange(len(cases.sessions.keys)) < wanted
+        for number, each in enumerate(factors.astype(np.float32)):
+            scores = np.zeros(before.shape, np.float32)
+            for factor, part in zip(each, parts, strict=True):
+                if factor:
+                    scores += factor * part
+            scores[seen, blocks[0].indices] = -np.inf
+            own = scores[rows, wanted[:, 0]][:, None]
+            better = (scores > own) | ((scores == own) & before)
+            out[number, start : start + step] = better.sum(axis=1)
     return out
 
 

@@ -14,7 +14,7 @@ from vecsearch.embedders.items import ItemEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.cold_items import Catalogue, cold_items
 from vecsearch.training.gensim import Progress
-from vecsearch.training.item_measure import DEEP, Scorer, gains, hits, ranks
+from vecsearch.training.item_measure import DEEP, Scorer, gains, hits, ranks, ranks_of_sums
 from vecsearch.training.item_methods import (
     EASE,
     ITEM2VEC,
@@ -38,7 +38,7 @@ VALIDATED = 5  # items of a session that settings are chosen on
 MOST_CASES = 2000  # items that are found when settings are chosen
 MOST_MEASURED = 20_000  # held-out items that are measured
 LARGEST_SETTING = 1e12
-SHARES = (0.5, 0.2, 0.35, 0.65, 0.8)  # of the sequence in a sum with EASE
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)  # of the sequence in a sum with EASE
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,13 @@ def train_methods(
     steps = _Steps(progress, 2 * len(METHODS) + 3)
     chosen, choices = _chosen(tried, fixed, sessions, context, steps)
     report = _report(kind, chosen, choices, sessions, context, notes, steps)
-    scorers = chosen.scorers(sessions, context, factors=True)
-    documents = np.hstack([scorer.method.documents for scorer in scorers])
-    queries = np.hstack([scorer.method.queries * scorer.factor for scorer in scorers])
-    half_lives = [
-        np.full(scorer.method.documents.shape[1], scorer.half_life or np.inf) for scorer in scorers
+    fitted = [
+        (method.factor(sessions, settings, context), settings["half_life"], factor)
+        for method, settings, factor in chosen.parts
     ]
+    documents = np.hstack([each.documents for each, _, _ in fitted])
+    queries = np.hstack([each.queries * factor for each, _, factor in fitted])
+    half_lives = [np.full(each.documents.shape[1], half or np.inf) for each, half, _ in fitted]
     steps.done()
     cold = None
     if texts:
@@ -177,7 +178,7 @@ def train_methods(
             f"left out; {len(texts) - known:,} items of the catalogue are in no session and get "
             "their vectors from their texts.",
         )
-    if not all(scorer.method.exact for scorer in scorers):
+    if not all(each.exact for each, _, _ in fitted):
         report = _noted(
             report,
             f"The vectors hold the {documents.shape[1]:,} dimensions that carry most; a larger dim "
@@ -295,24 +296,35 @@ class _Tuner:
         return Choice(((method, settings, 1.0),), value)
 
     def best_sum(self, one: Choice, other: Choice) -> Choice:
-        """The best weighted sum of two methods, brought to one scale."""
-        first, second = (
-            choice.scorers(self.part, self.context, factors=False)[0] for choice in (one, other)
+        """The best weighted sum of two methods, brought to one scale.
+
+        In a sum the second one may look at less of a history than alone: it is tried with half its
+        half-life too.
+        """
+        (first,), (second,) = (
+            choice.scorers(self.part, self.context, factors=False) for choice in (one, other)
         )
+        scorers = [first, second]
+        if second.half_life is not None:
+            scorers.append(replace(second, half_life=second.half_life / 2))
         scale = _size(first.method) / max(_size(second.method), 1e-30)
-        found = []
-        for share in SHARES:
-            both = (1.0 - share, share * scale)
-            pair = [
-                replace(scorer, factor=factor)
-                for scorer, factor in zip((first, second), both, strict=True)
-            ]
-            parts = tuple(
-                (*choice.parts[0][:2], factor)
-                for choice, factor in zip((one, other), both, strict=True)
+        sums = [
+            (
+                1.0 - share,
+                *(share * scale if at == chosen else 0.0 for at in range(1, len(scorers))),
             )
-            found.append(Choice(parts, self._value(*pair)))
-        return max(found, key=lambda choice: choice.value)
+            for share in SHARES
+            for chosen in range(1, len(scorers))
+        ]
+        found = ranks_of_sums(self.cases, scorers, np.array(sums))
+        values = [float(gains(each, self.cases, DEEP).mean()) for each in found]
+        best = int(np.argmax(values))
+        factors = sums[best]
+        at = max(range(1, len(scorers)), key=lambda number: factors[number])
+        method, settings, _ = other.parts[0]
+        settings = {**settings, "half_life": scorers[at].half_life}
+        parts = ((*one.parts[0][:2], factors[0]), (method, settings, factors[at]))
+        return Choice(parts, values[best])
 
     def _value(self, *scorers: Scorer) -> float:
         return float(gains(ranks(self.cases, *scorers), self.cases, DEEP).mean())
