@@ -27,6 +27,7 @@ from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.kernels.misses import (
     LEAST,
     allowed_misses,
+    crowding,
     expected_misses,
     first_depth,
     next_depth,
@@ -183,8 +184,8 @@ def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Wide:
         last = depth - 1
         kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - first
         x, y, xx, xy, yy = (part[:count, last] for part in tried.sums)
-        middle, end = (distances[:, at] - distances[:, 0] for at in (last - depth // 2, last))
-        found = expected_misses(depth, x, y, xx, xy, yy, middle, end, kth)
+        end = distances[:, last] - distances[:, 0]
+        found = expected_misses(depth, x, y, xx, xy, yy, end, crowding(distances.T, depth), kth)
         expected[:, place] = np.where(np.isfinite(scores[:, last]), found, np.inf)
     return expected
 
