@@ -123,7 +123,7 @@ from vecsearch.query.modes import (
 )
 from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
 from vecsearch.query.request import Request, answers
-from vecsearch.query.rerank import Rerank, Reranking, Rerankers, no_reranking, texts_beside
+from vecsearch.query.rerank import Rerank, Rerankers, Reranking, no_reranking, texts_beside
 from vecsearch.query.results import Hits, asked, frame_of
 from vecsearch.query.searcher import Searcher
 from vecsearch.query.shape import OrderBy, Shape, check_shape, excluded_rows
@@ -1539,7 +1539,8 @@ class Collection:
         """
         with at_most(timeout):
             read = None
-            if rerank is not None and mode == "vector" and (query, vector) != (None, None):
+            has_vector = query is not None or vector is not None
+            if rerank is not None and mode == "vector" and has_vector:
                 read, text = text, None
             wanted = question_of(query, text, vector, mode)
             searcher = self._searching()

@@ -79,9 +79,7 @@ def load_pair_scorer(name: str) -> PairScorer:
 
     with no_progress_bars(), hub_offline():
         try:
-            model = CrossEncoder(
-                name, trust_remote_code=False, local_files_only=is_local_only()
-            )
+            model = CrossEncoder(name, trust_remote_code=False, local_files_only=is_local_only())
         except Exception as error:
             _log.debug("loading '%s' failed", name, exc_info=True)
             raise cannot_load(name, error) from error

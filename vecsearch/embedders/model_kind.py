@@ -53,6 +53,8 @@ def model_kind(name: str) -> ModelKind | None:
     settings = _json(folder / "config_sentence_transformers.json")
     if settings.get("model_type") in _BY_TYPE:
         return _BY_TYPE[settings["model_type"]]
+    if "query_prefix" in settings:  # of PyLate
+        return "multi-vector"
     architectures = _json(folder / "config.json").get("architectures") or [""]
     if "HF_ColBERT" in architectures or str(architectures[0]).endswith("ForRetrieval"):
         return "multi-vector"

@@ -332,7 +332,8 @@ def texts_beside(texts: Any, given: Sequence[str], vectors: Sequence[Any]) -> Se
     """
     if texts is None:
         return [
-            text or vector for text, vector in zip(given or [""] * len(vectors), vectors, strict=True)
+            text or vector
+            for text, vector in zip(given or [""] * len(vectors), vectors, strict=True)
         ]
     listed = list(many_queries(texts))
     if len(listed) != len(vectors):
@@ -372,5 +373,3 @@ def texts_to_read(hits: Hits) -> list[str]:
         )
     rows = zip(*map(hits.column, full_text.columns), strict=True)
     return [joined([text for text in row if text is not None]) or "" for row in rows]
-
-
