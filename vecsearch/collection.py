@@ -1714,7 +1714,7 @@ class Collection:
                 hits.filter = filter_words(which)
             if reranking is None:
                 return found
-            return reranking.apply_all(found, texts_beside(read, texts_of(given), encoded))
+            return reranking.apply_all(found, texts_beside(read, texts_of(given), list(encoded)))
 
     def _by_words(
         self,

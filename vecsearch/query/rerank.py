@@ -324,7 +324,7 @@ def texts_beside(texts: Any, given: Sequence[str], vectors: Sequence[Any]) -> Se
 
     Args:
         texts: Texts that were given beside vectors, or None.
-        given: The text of each query, "" for a vector; empty if all are vectors.
+        given: The queries, if they are texts; else empty.
         vectors: Their vectors.
 
     Raises:
