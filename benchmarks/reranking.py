@@ -9,6 +9,7 @@ its 95% interval. Documents are embedded once and compared by the scores of `rer
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,7 @@ from vecsearch.index.maxsim import maxsim
 PACKAGES = ("vecsearch", "sentence-transformers", "ir-measures")
 MODES: tuple[Any, ...] = ("vector", "text", "hybrid")
 K = 10
+SIGNS = re.compile(r"[^\w\s]|\b(AND|OR|NOT)\b")  # they mean something in searches by words
 
 
 def main() -> None:
@@ -59,7 +61,8 @@ def measured(model: str, folder: Path, top: int) -> dict[str, tuple[float, float
     tokens = load_token_model(model)
     vectors = dict(zip(texts, tokens.embed_documents(list(texts.values())), strict=True))
     files = read_beir(folder)
-    questions, grades = read_queries(files[0]), read_qrels(files[1])
+    grades = read_qrels(files[1])
+    questions = {key: SIGNS.sub(" ", text) for key, text in read_queries(files[0]).items()}
     asked = [each for each in questions if max(grades.get(each, {}).values(), default=0) > 0]
     relevant = [{id: float(max(grade, 0)) for id, grade in grades[each].items()} for each in asked]
     wanted = [questions[each] for each in asked]
