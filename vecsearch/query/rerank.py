@@ -34,7 +34,7 @@ from vecsearch.ingest.texts import joined
 from vecsearch.query.group_keys import group_keys
 from vecsearch.query.order import ordered
 from vecsearch.query.paths import Found
-from vecsearch.query.results import Hits, ListPlace
+from vecsearch.query.results import Hits, ListPlace, scored_again
 from vecsearch.query.shape import Shape
 from vecsearch.query.vectors import many_queries
 from vecsearch.types import counted
@@ -94,7 +94,7 @@ class Reranking:
         ]
         said = f"{counted(len(hits), 'hit')} scored again by {self.reranker.name}"
         plan = replace(hits.plan, steps=(*hits.plan.steps, said))
-        return hits.scored_again(chosen.tolist(), scores.astype(np.float32), parts, plan)
+        return scored_again(hits, chosen.tolist(), scores.astype(np.float32), parts, plan)
 
     def apply_all(self, found: Sequence[Hits], queries: Sequence[Any]) -> list[Hits]:
         """The hits of many queries."""

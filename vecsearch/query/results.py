@@ -734,26 +734,6 @@ class Hits(Sequence[Hit]):
         }
         return some
 
-    def scored_again(
-        self,
-        places: Sequence[int],
-        scores: npt.NDArray[np.float32],
-        parts: Sequence[Mapping[str, ListPlace]],
-        plan: Plan,
-    ) -> Hits:
-        """Some of the hits in another order, ranked from 1, with other scores.
-
-        Args:
-            places: Which hits, in their new order.
-            scores: A score for each of all hits.
-            parts: The ranks and scores of the chosen ones in each list.
-            plan: How they were found.
-        """
-        some = self._some(places)
-        some.scores, some.plan, some.parts = scores[list(places)], plan, parts
-        some.group_by = self.group_by
-        return some
-
     def _named(self, columns: Sequence[str] | None) -> list[str]:
         if columns is None:
             return self.payload
@@ -837,3 +817,25 @@ def asked(pages: Iterable[Hits], question: Question) -> Iterator[Hits]:
     for hits in pages:
         hits.question = question
         yield hits
+
+
+def scored_again(
+    hits: Hits,
+    places: Sequence[int],
+    scores: npt.NDArray[np.float32],
+    parts: Sequence[Mapping[str, ListPlace]],
+    plan: Plan,
+) -> Hits:
+    """Some hits in another order, ranked from 1, with other scores.
+
+    Args:
+        hits: The hits.
+        places: Which of them, in their new order.
+        scores: A score for each of all hits.
+        parts: The ranks and scores of the chosen ones in each list.
+        plan: How they were found.
+    """
+    some = hits._some(places)
+    some.scores, some.plan, some.parts = scores[list(places)], plan, parts
+    some.group_by = hits.group_by
+    return some
