@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.item2vec import sessions_of
 from vecsearch.training.item_measure import Scorer, gains, histories, hits, ranks
-from vecsearch.training.sessions import Sessions, read_sessions, time_order
+from vecsearch.training.sessions import Cases, Sessions, read_sessions, time_order
 
 
 def made(seed: int = 0, sessions: int = 12, items: int = 9) -> Sessions:
@@ -128,14 +128,17 @@ def test_rare_items_are_left_out() -> None:
         read_sessions(table, "u", "i", "t", min_count=3)
 
 
-@pytest.mark.parametrize("most", [1, 3])
-def test_the_last_items_are_held_out_and_one_stays(most: int) -> None:
+@pytest.mark.parametrize("some", [False, True])
+def test_the_last_items_are_held_out(some: bool) -> None:
     sessions = made()
-    left, cases = sessions.hold_out(most)
+    left, cases = sessions.hold_out_some(1) if some else sessions.hold_out()
     whole, kept = listed(sessions), listed(left)
-    expected = []
+    expected, short = [], 0
     for number, items in enumerate(whole):
-        count = min(most, len(items) - 1)
+        count = min(1, len(items) - 1)
+        if some and len(items) in (2, 3):
+            short += 1
+            count = short % 2
         assert kept[number] == items[: len(items) - count]
         expected += [
             (number, items[:place], items[place])
@@ -153,10 +156,16 @@ def test_the_last_items_are_held_out_and_one_stays(most: int) -> None:
     assert found == expected
 
 
+def test_at_most_a_quarter_of_a_session_is_held_out() -> None:
+    table = pa.table({"u": ["a"] * 40, "i": range(40), "t": range(40)})
+    sessions = read_sessions(table, "u", "i", "t")
+    assert [len(sessions.hold_out_some(most)[1]) for most in (1, 5, 99)] == [1, 5, 10]
+
+
 @pytest.mark.parametrize("half_life", [None, 1.5])
 def test_ranks_are_those_of_a_loop(half_life: float | None) -> None:
-    sessions = made(1, 40, 15)
-    _, cases = sessions.hold_out(2)
+    sessions = made(1, 60, 15)
+    _, cases = sessions.hold_out_some(2)
     matrix = np.random.default_rng(2).integers(0, 4, (15, 15)).astype(np.float64)  # with ties
     expected = []
     for at in range(len(cases)):
@@ -188,7 +197,8 @@ def test_ranks_are_those_of_a_loop(half_life: float | None) -> None:
 
 def test_measures_by_hand() -> None:
     table = pa.table({"u": [1, 1, 1, 2, 2], "i": ["a", "b", "c", "a", "b"], "t": [1, 2, 3, 1, 2]})
-    _, cases = read_sessions(table, "u", "i", "t").hold_out(2)
+    sessions = read_sessions(table, "u", "i", "t")
+    cases = Cases(sessions, np.array([1, 2, 4]))
     assert cases.units.tolist() == [0, 0, 1]
     found = np.array([0, 10, 2])
     assert hits(found, cases).tolist() == [0.5, 1.0]

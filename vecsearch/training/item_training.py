@@ -175,8 +175,8 @@ def train_methods(
         report = _noted(
             report,
             f"Texts of {known:,} items tell {told:.0%} of the variance of the vectors of items "
-            f"left out; {len(texts) - known:,} items of the catalogue are in no session and get "
-            "their vectors from their texts.",
+            f"left out. In no session, and so embedded by its text: "
+            f"{counted(len(texts) - known, 'item')} of the catalogue.",
         )
     if not all(each.exact for each, _, _ in fitted):
         report = _noted(
@@ -246,8 +246,8 @@ def _chosen(
     steps: _Steps,
 ) -> tuple[Choice, list[Choice]]:
     """The best choice on items before the last one, and the best of each method."""
-    left, _ = sessions.hold_out(1)
-    part, cases = left.hold_out(VALIDATED)
+    left, _ = sessions.hold_out()
+    part, cases = left.hold_out_some(VALIDATED)
     cases = cases.some(MOST_CASES, context.seed)
     tuner = _Tuner(part, cases, context, sessions.ordered)
     choices = []
@@ -354,7 +354,7 @@ def _report(
         "sessions": len(sessions),
         "items": len(sessions.keys),
     }
-    part, cases = sessions.hold_out(1)
+    part, cases = sessions.hold_out()
     cases = cases.some(MOST_MEASURED, context.seed)
     if not len(cases):
         notes.append("Nothing could be held out: no session ends with an item that is new in it.")

@@ -77,13 +77,28 @@ class Sessions:
         cells = (self.weights[order][first], (session[first], item[first]))
         return csr_array(cells, shape=(len(self), len(self.keys)))
 
-    def hold_out(self, most: int) -> tuple[Sessions, Cases]:
-        """Hold out the last items of each session: at most `most`, and one stays.
+    def hold_out(self) -> tuple[Sessions, Cases]:
+        """Hold out the last item of each session that has another one.
 
         Returns:
             What is left, and the items held out, each to be found from all before it.
         """
-        last = np.minimum(most, np.maximum(self.lengths - 1, 0))
+        return self._without_last((self.lengths > 1).astype(np.int64))
+
+    def hold_out_some(self, most: int) -> tuple[Sessions, Cases]:
+        """Hold out the last items of sessions so that enough is left to learn from.
+
+        These are up to a quarter of a session and at most `most`; of sessions of fewer than four
+        items one, in every second session.
+        """
+        lengths = self.lengths
+        short = (lengths < 4) & (lengths > 1)
+        last = np.minimum(most, lengths // 4)
+        last[short] = np.cumsum(short)[short] % 2
+        return self._without_last(last)
+
+    def _without_last(self, last: Ints) -> tuple[Sessions, Cases]:
+        """Hold out the last items of each session, so many."""
         hidden = self.places >= (self.lengths - last)[self.session]
         rows = np.flatnonzero(hidden)
         return self.kept(~hidden), Cases(self, rows[_is_new(self, rows)])
