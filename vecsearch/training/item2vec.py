@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from vecsearch.training.sessions import Sessions
 
 
-DEFAULTS: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "dim": 64,
     "window": 20,
-    "epochs": 30,
+    "epochs": 10,
     "negative": 10,
     "sample": 1e-3,
     "ns_exponent": 0.5,
 }
-"""What `train_item2vec` takes unless told otherwise."""
+"""Where item2vec is one of several methods that are tried."""
 
 
 @gated
@@ -141,7 +141,7 @@ def train_item2vec(
 
 
 def session_vectors(sessions: Sessions, seed: int) -> npt.NDArray[np.float64]:
-    """Unit vectors of all items of some sessions, by item2vec with its defaults.
+    """Unit vectors of all items of some sessions, by item2vec with few epochs.
 
     Returns:
         float64 (items, dim), zero for items that no session has.
@@ -153,7 +153,7 @@ def session_vectors(sessions: Sessions, seed: int) -> npt.NDArray[np.float64]:
     sentences = [part.tolist() for part in np.split(names[sessions.items], sessions.starts[1:-1])]
     keys, vectors = skip_gram(
         sentences,
-        **DEFAULTS,
+        **SETTINGS,
         min_count=1,
         seed=seed,
         workers=1,

@@ -378,7 +378,7 @@ def _report(
             steps.done()
     deep = ", ".join(f"{each} {gains(found, cases).mean():.3f}" for each, found in measured)
     notes.append(f"nDCG@10: {deep}.")
-    shown_settings = ", ".join(f"{name} {value}" for name, value in chosen.settings.items())
+    shown_settings = ", ".join(f"{name} {_short(value)}" for name, value in chosen.settings.items())
     notes.append(
         f"Chosen on the items before those: {shown_settings}. The model was then trained on "
         "all sessions."
@@ -387,6 +387,10 @@ def _report(
         method_score(each, hits(found, cases), seed=context.seed) for each, found in measured
     )
     return TrainingReport(kind, trained_on, measure, scores, notes=tuple(notes))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _title(kind: str) -> str:
