@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, Any] = {
     "dim": 64,
     "window": 20,
-    "epochs": 10,
     "negative": 10,
     "sample": 1e-3,
     "ns_exponent": 0.5,
 }
 """Where item2vec is one of several methods that are tried."""
+ROWS_SEEN, EPOCHS = 1_000_000, (10, 50)  # in all epochs then, and how many these are
 
 
 @gated
@@ -154,6 +154,7 @@ def session_vectors(sessions: Sessions, seed: int) -> npt.NDArray[np.float64]:
     keys, vectors = skip_gram(
         sentences,
         **SETTINGS,
+        epochs=int(np.clip(ROWS_SEEN // max(1, len(sessions.items)), *EPOCHS)),
         min_count=1,
         seed=seed,
         workers=1,
