@@ -15,14 +15,17 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import _small
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+from scipy.stats import t
 
 import vecsearch as vs
 from vecsearch.embedders import Embedder
@@ -56,6 +59,13 @@ def need(module: str, install: str) -> None:
     """End the example with a sentence if a package is not installed."""
     if find_spec(module) is None:
         sys.exit(f"this example needs the package '{module}': pip install {install}")
+
+
+def interval(values: Sequence[float]) -> str:
+    """The mean of a figure over several seeds, with Student's 95 % interval."""
+    mean, count = float(np.mean(values)), len(values)
+    half = float(t.ppf(0.975, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
+    return f"{mean:+.4f} (95 % interval {mean - half:+.4f} to {mean + half:+.4f}, {count} seeds)"
 
 
 def beir(name: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dict[str, float]]]:

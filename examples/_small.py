@@ -137,7 +137,7 @@ def questions() -> tuple[list[dict[str, str]], dict[str, str], dict[str, dict[st
 
 
 def bilingual(language: str) -> tuple[list[dict[str, str]], dict[str, str], dict[str, dict]]:
-    """Passages of examples/parallel.json in "zh" or "en", questions in that language, and grades."""
+    """Passages of parallel.json in "zh" or "en", questions in that language, and grades."""
     path = Path(__file__).with_name("parallel.json")
     rows = json.loads(path.read_text(encoding="utf-8"))
     documents = [{"id": f"p{n}", "text": row[language]} for n, row in enumerate(rows)]
