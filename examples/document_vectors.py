@@ -15,9 +15,8 @@ from vecsearch.training.word2vec import train_word2vec
 def main() -> None:
     need("gensim", '"vecsearch[train]"')
     documents, queries, grades = beir("cranfield")
-    print(
-        f"search by words (BM25): nDCG@10 {words_ndcg(documents, queries, grades):.3f}", flush=True
-    )
+    score = words_ndcg(documents, queries, grades)
+    print(f"search by words (BM25): nDCG@10 {score:.3f}", flush=True)
     texts = [row["text"] for row in documents]
     epochs = 2 if QUICK else 40
     for name, train in (

@@ -159,9 +159,8 @@ def texts() -> None:
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+"), LogisticRegression(C=10)
     )
     tfidf.fit(plain[:cut], labels[:cut])
-    print(
-        f"texts: tf-idf of characters and pairs, linear: {tfidf.score(plain[cut:], labels[cut:]):.3f}"
-    )
+    score = tfidf.score(plain[cut:], labels[cut:])
+    print(f"texts: tf-idf of characters and pairs, linear: {score:.3f}")
 
 
 def main() -> None:

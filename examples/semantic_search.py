@@ -14,9 +14,8 @@ from vecsearch.evaluation.metrics import ndcg_at_k
 
 def main(name: str) -> None:
     documents, queries, grades = beir("cranfield")
-    print(
-        f"search by words (BM25): nDCG@10 {words_ndcg(documents, queries, grades):.4f}", flush=True
-    )
+    score = words_ndcg(documents, queries, grades)
+    print(f"search by words (BM25): nDCG@10 {score:.4f}", flush=True)
     if not list(installed([name])):
         return
     embedder = resolve_embedder(name)
