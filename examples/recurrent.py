@@ -26,7 +26,7 @@ import vecsearch as vs
 from vecsearch.training.word2vec import train_word2vec
 
 SEEDS = 2 if QUICK else 3
-TEXTS = 500 if QUICK else 4_000
+TEXTS = 500 if QUICK else 3_000
 LONGEST = 40  # characters of a text, or words
 
 
@@ -153,7 +153,7 @@ def texts() -> None:
     lengths = torch.tensor([len(listed) for listed in parts])
     with torch.no_grad():
         means = (layer(matrix).sum(dim=1) / lengths[:, None]).numpy()
-    compare("texts", layer, (matrix, lengths, torch.from_numpy(labels)), means, 2 if QUICK else 10)
+    compare("texts", layer, (matrix, lengths, torch.from_numpy(labels)), means, 2 if QUICK else 6)
     plain = [" ".join(listed) for listed in parts]
     tfidf = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+"), LogisticRegression(C=10)
