@@ -20,7 +20,7 @@ def main() -> None:
     texts = [row["text"] for row in documents]
     epochs = 2 if QUICK else 40
     for name, train in (
-        ("Doc2Vec", lambda: train_doc2vec(texts, epochs=epochs)),
+        ("Doc2Vec", lambda: train_doc2vec(texts, epochs=epochs, held_out=0)),
         ("word2vec", lambda: train_word2vec(texts, epochs=epochs, min_count=2, held_out=0)),
         (
             "fastText",

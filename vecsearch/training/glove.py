@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.arrays import Vectors
 from vecsearch.common.gate import gated
 from vecsearch.common.show import shown
 from vecsearch.embedders.tokens import Tokenizer
@@ -31,7 +32,8 @@ from vecsearch.training.word_texts import word_texts
 LEAST_EPOCHS = 25
 POWER = 0.75
 LEARNING_RATE = 0.05
-BATCH = 1024  # pairs in a step
+STEP = 64  # pairs of one word
+LOSS_ROWS = 65_536  # pairs whose errors are computed at once
 Matrix = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
@@ -47,7 +49,7 @@ class Pairs:
 
 @dataclass
 class Factors:
-    """What is fitted, and the sums of its squared gradients (AdaGrad).
+    """What is fitted, and the sums of its squared gradients (AdaGrad): all float32.
 
     Attributes:
         words: Vectors of words with their bias as the last number: shape (words, dim + 1).
@@ -56,19 +58,21 @@ class Factors:
         context_squares: Those of `contexts`.
     """
 
-    words: Matrix
-    contexts: Matrix
-    word_squares: Matrix
-    context_squares: Matrix
+    words: Vectors
+    contexts: Vectors
+    word_squares: Vectors
+    context_squares: Vectors
 
     @classmethod
     def at_random(cls, size: int, dim: int, random: np.random.Generator) -> Factors:
         """Small random numbers, as in the authors' program."""
-        one, other = ((random.random((size, dim + 1)) - 0.5) / dim for _ in range(2))
+        one, other = (
+            ((random.random((size, dim + 1)) - 0.5) / dim).astype(np.float32) for _ in range(2)
+        )
         return cls(one, other, np.ones_like(one), np.ones_like(one))
 
     @property
-    def vectors(self) -> Matrix:
+    def vectors(self) -> Vectors:
         """The vectors of the words: w + c, without the biases."""
         return np.asarray((self.words + self.contexts)[:, :-1])
 
@@ -86,9 +90,10 @@ def weights(count: Matrix, x_max: float) -> Matrix:
     return np.asarray(np.minimum(1.0, count / x_max) ** POWER)
 
 
-def errors(factors: Factors, pairs: Pairs, at: slice | Rows) -> Matrix:
-    """w . c + b + d - log X for some pairs."""
-    word, context = factors.words[pairs.word[at]], factors.contexts[pairs.context[at]]
+def errors(factors: Factors, pairs: Pairs, at: slice) -> Matrix:
+    """w . c + b + d - log X for some pairs, in double precision."""
+    word = factors.words[pairs.word[at]].astype(np.float64)
+    context = factors.contexts[pairs.context[at]].astype(np.float64)
     dots = np.einsum("pd,pd->p", word[:, :-1], context[:, :-1])
     return np.asarray(dots + word[:, -1] + context[:, -1] - np.log(pairs.count[at]))
 
@@ -96,8 +101,8 @@ def errors(factors: Factors, pairs: Pairs, at: slice | Rows) -> Matrix:
 def loss(factors: Factors, pairs: Pairs, x_max: float) -> float:
     """The paper's loss J, over all pairs (equation 8)."""
     total = 0.0
-    for start in range(0, len(pairs.count), 64 * BATCH):
-        at = slice(start, start + 64 * BATCH)
+    for start in range(0, len(pairs.count), LOSS_ROWS):
+        at = slice(start, start + LOSS_ROWS)
         total += float(weights(pairs.count[at], x_max) @ errors(factors, pairs, at) ** 2)
     return total
 
@@ -105,26 +110,46 @@ def loss(factors: Factors, pairs: Pairs, x_max: float) -> float:
 def train_epoch(
     factors: Factors, pairs: Pairs, x_max: float, rate: float, random: np.random.Generator
 ) -> None:
-    """One pass over all pairs in random order, in small steps of AdaGrad."""
-    order = random.permutation(len(pairs.count))
-    for start in range(0, len(order), BATCH):
-        at = order[start : start + BATCH]
-        word, context = pairs.word[at], pairs.context[at]
-        slope = (weights(pairs.count[at], x_max) * errors(factors, pairs, at))[:, None]
-        ones = np.ones((len(at), 1))
-        to_words = slope * np.hstack([factors.contexts[context][:, :-1], ones])
-        to_contexts = slope * np.hstack([factors.words[word][:, :-1], ones])
-        _step(factors.words, factors.word_squares, word, to_words, rate)
-        _step(factors.contexts, factors.context_squares, context, to_contexts, rate)
+    """One pass over all pairs in random order, in small steps of AdaGrad.
+
+    The pairs of a step have one word and distinct contexts, so that no two of them change the same
+    context.
+    """
+    words, squares = factors.words, factors.word_squares
+    order, bounds = _steps(pairs.word, random)
+    context = pairs.context[order]
+    logs = np.log(pairs.count[order]).astype(np.float32)
+    weight = weights(pairs.count[order], x_max).astype(np.float32)
+    row = pairs.word[order[bounds[:, 0]]]
+    for number in random.permutation(len(bounds)):
+        start, end = bounds[number]
+        near, own = context[start:end], words[row[number]]
+        theirs = factors.contexts[near]
+        slope = theirs[:, :-1] @ own[:-1] + theirs[:, -1] + own[-1] - logs[start:end]
+        slope *= weight[start:end]
+        to_own = slope @ theirs
+        to_own[-1] = slope.sum()
+        to_theirs = np.outer(slope, own)
+        to_theirs[:, -1] = slope
+        squares[row[number]] += to_own * to_own
+        own -= rate * to_own / np.sqrt(squares[row[number]])
+        sums = factors.context_squares[near]
+        sums += to_theirs * to_theirs
+        factors.context_squares[near] = sums
+        to_theirs *= rate
+        to_theirs /= np.sqrt(sums, out=sums)
+        theirs -= to_theirs
+        factors.contexts[near] = theirs
 
 
-def _step(values: Matrix, squares: Matrix, rows: Rows, slopes: Matrix, rate: float) -> None:
-    """AdaGrad: each number moves by its slope over the root of the sum of squared slopes."""
-    order = np.argsort(rows, kind="stable")
-    distinct, first = np.unique(rows[order], return_index=True)
-    sums = np.add.reduceat(slopes[order], first, axis=0)
-    squares[distinct] += sums**2
-    values[distinct] -= rate * sums / np.sqrt(squares[distinct])
+def _steps(word: Rows, random: np.random.Generator) -> tuple[Rows, Rows]:
+    """An order of the pairs, and where the steps begin and end in it: shape (steps, 2)."""
+    order = random.permutation(len(word))
+    order = order[np.argsort(word[order], kind="stable")]
+    first = np.flatnonzero(np.diff(word[order], prepend=-1))
+    place = np.arange(len(word)) - np.repeat(first, np.diff(np.append(first, len(word))))
+    starts = np.flatnonzero(place % STEP == 0)
+    return order, np.column_stack([starts, np.append(starts[1:], len(word))])
 
 
 @gated
@@ -220,7 +245,7 @@ def train_glove(
     }
     trained = WordEmbedder(
         texts.words,
-        np.asarray(vectors, np.float32),
+        vectors,
         "words:unsaved",
         cutting=texts.cutting,
         about=about,
