@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +22,9 @@ from vecsearch.cli.options import (
     Folder,
     GroupBy,
     GroupSize,
+    HowFused,
     IdsFile,
+    InMode,
     Json,
     Limit,
     MinScore,
@@ -31,9 +32,13 @@ from vecsearch.cli.options import (
     OrderBy,
     Passages,
     Recall,
+    Rerank,
+    RerankTop,
+    SearchMode,
     ShowPlan,
     Table,
     Timeout,
+    Using,
     Version,
     Where,
     examples,
@@ -60,14 +65,6 @@ PROMPT = "question> "
 app = typer.Typer()
 
 
-class SearchMode(StrEnum):
-    """How a collection is searched."""
-
-    VECTOR = "vector"
-    TEXT = "text"
-    HYBRID = "hybrid"
-
-
 @app.command(
     rich_help_panel=START,
     epilog=examples(
@@ -75,6 +72,7 @@ class SearchMode(StrEnum):
         'vecsearch search notes.vs "light" --where "year > 2000" --columns year',
         "vecsearch search notes.vs",
         'vecsearch search notes.vs "budget" --csv > found.csv',
+        'vecsearch search notes.vs "who pays for the budget" --rerank maxsim',
     ),
 )
 def search(
@@ -88,16 +86,11 @@ def search(
         ),
     ] = None,
     k: Limit = 10,
-    mode: Annotated[
-        SearchMode, typer.Option(help="Search by vectors, by words, or by both.")
-    ] = SearchMode.VECTOR,
-    using: Annotated[
-        list[str] | None,
-        typer.Option(help='A column to search by words, or "title^3" to weight it. Repeatable.'),
-    ] = None,
-    fusion: Annotated[
-        str | None, typer.Option(help="How hybrid search makes one list: weighted, rrf or dbsf.")
-    ] = None,
+    mode: InMode = SearchMode.VECTOR,
+    using: Using = None,
+    fusion: HowFused = None,
+    rerank: Rerank = None,
+    rerank_top: RerankTop = None,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -178,9 +171,11 @@ def search(
                     using=using or None,
                     fusion=fusion,
                     diversity=diversity,
+                    rerank=rerank,
+                    rerank_top=rerank_top,
                     **options,
                 )
-            check_page(page, diversity)
+            check_page(page, diversity, rerank)
             words: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
             return [page_of(collection.pages(each, k, **words, **options), page) for each in asked]
 
@@ -205,13 +200,18 @@ def search(
             show(key, text, hits, number)
 
 
-def check_page(page: int, diversity: float) -> None:
+def check_page(page: int, diversity: float, rerank: str | None = None) -> None:
     """Raises BadParameter for a page that there cannot be."""
     if page < 1:
         raise typer.BadParameter("pages are counted from 1", param_hint="--page")
     if diversity:
         raise typer.BadParameter(
             "--diversity chooses among the best hits, and pages hold all of them",
+            param_hint="--page",
+        )
+    if rerank is not None:
+        raise typer.BadParameter(
+            "--rerank scores the best hits again, and pages hold all of them",
             param_hint="--page",
         )
 
