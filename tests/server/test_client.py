@@ -101,7 +101,7 @@ def test_the_client_does_what_a_collection_does(server: Server, root: Path) -> N
         assert many == [c.search("a ship", k=2).ids] * 40
     with (
         vs.connect(server.address.replace("notes", "nothing")) as remote,
-        pytest.raises(vs.CollectionNotFoundError, match="known: notes"),
+        pytest.raises(vs.CollectionNotFoundError, match="this server has notes"),
     ):
         remote.info()
     assert server.stop() == 0  # SIGTERM: all is closed
