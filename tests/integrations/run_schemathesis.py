@@ -11,7 +11,7 @@ from pathlib import Path
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, settings
-from schemathesis.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 import vecsearch as vs
 from vecsearch.server.app import ServerLimits, create_app
