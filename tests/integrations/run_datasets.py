@@ -10,8 +10,10 @@ import datasets
 import numpy as np
 import pytest
 from support.doc_blocks import run_page
+from support.doctests import run_examples
 
 import vecsearch as vs
+from vecsearch.integrations import datasets as adapter
 from vecsearch.integrations.datasets import to_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +109,11 @@ def test_errors(data: datasets.Dataset, tmp_path: Path) -> None:
                 wrong()
         with pytest.raises(vs.VecsearchError):
             to_dataset("c.vs")  # type: ignore[arg-type]
+
+
+def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_examples(adapter)
 
 
 def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:

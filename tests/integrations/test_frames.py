@@ -35,7 +35,7 @@ def test_rows_of_the_frame_come_back(frame: Any) -> None:
         found = notes.search("a red bus", k=2)
         assert type(found) is type(frame)
         assert list(found.columns) == ["rank_", "score", "id", "text", "rank", "row"]
-        assert list(found["text"])[0] == "a red bus" and list(found["rank_"]) == [1, 2]
+        assert next(iter(found["text"])) == "a red bus" and list(found["rank_"]) == [1, 2]
         assert list(found["score"]) == sorted(found["score"], reverse=True)
         assert list(notes.search("bus", where="id = 'x'", k=9)["rank"]) in ([7, 8], [8, 7])
         assert list(notes.search("ship", mode="text")["text"]) == ["a large ship"]

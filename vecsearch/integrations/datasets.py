@@ -17,7 +17,6 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.query.results import Hits
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import Dataset
 
 require("datasets", "datasets", "datasets", "vecsearch.integrations.datasets")
@@ -61,7 +60,9 @@ def to_dataset(
     if isinstance(data, Collection):
         table = data.to_arrow(columns, where=where, ids=ids)
     elif where is not None or ids is not None:
-        raise InvalidInputError("where and ids choose rows of a collection; hits are chosen already")
+        raise InvalidInputError(
+            "where and ids are for collections; hits are chosen already"
+        )
     elif isinstance(data, Hits):
         table = data.to_arrow(columns)
     else:
@@ -73,4 +74,3 @@ def to_dataset(
             f"the library datasets cannot hold these columns: {error}",
             hint="choose others by columns=, or take to_arrow()",
         ) from error
-

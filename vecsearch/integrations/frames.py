@@ -6,11 +6,8 @@ Importing this module gives frames of both libraries the accessor `vs`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from vecsearch.collection import Collection, create
 from vecsearch.common.gate import gate
