@@ -60,9 +60,7 @@ def to_dataset(
     if isinstance(data, Collection):
         table = data.to_arrow(columns, where=where, ids=ids)
     elif where is not None or ids is not None:
-        raise InvalidInputError(
-            "where and ids are for collections; hits are chosen already"
-        )
+        raise InvalidInputError("where and ids are for collections; hits are chosen already")
     elif isinstance(data, Hits):
         table = data.to_arrow(columns)
     else:
