@@ -244,7 +244,7 @@ class RemoteCollection:
 
     def search_batch(
         self,
-        queries: Sequence[str] | Sequence[Sequence[float]] | npt.NDArray[Any],
+        queries: Sequence[str] | Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
         k: int = 10,
         *,
         mode: Mode = "vector",
@@ -285,7 +285,7 @@ class RemoteCollection:
             StorageError: The server cannot be reached.
         """
         asked = _asked(locals(), ("k", "mode", *_OPTIONS))
-        asked["queries"] = [_numbers(query) for query in queries]
+        asked["queries"] = [] if queries is None else [_numbers(query) for query in queries]
         found = self._post("search_batch", asked | self._shown(columns))
         return [self._hits(each) for each in found["results"]]
 
@@ -464,7 +464,7 @@ class RemoteCollection:
                 raise self._refusal(response)
             try:
                 yield from pa.ipc.open_stream(pa.PythonFile(_Parts(response.iter_bytes())))
-            except pa.ArrowException as error:
+            except (pa.ArrowException, OSError) as error:
                 raise errors.StorageError(f"{self.address} stopped in the middle") from error
 
     def to_arrow(
@@ -627,7 +627,7 @@ class RemoteCollection:
         found = self._send("POST", f"/{verb}", json=asked, headers={"Accept": ARROW})
         try:
             return pa.ipc.open_stream(found.content).read_all()
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise errors.StorageError(f"{self.address} stopped in the middle") from error
 
     def _send(self, method: str, path: str, **options: Any) -> Any:

@@ -123,7 +123,7 @@ def test_it_has_the_methods_of_a_collection(server: Server, root: Path) -> None:
         def same(found: vs.RemoteHits, expected: vs.Hits) -> None:
             assert (found.ids, found.scores) == (expected.ids, expected.scores.tolist())
 
-        asked = {"where": "year < 2", "exclude": ["1"], "diversity": 0.5, "group_by": "year"}
+        asked = {"where": "year < 2", "exclude": ["1"], "group_by": "year", "group_size": 2}
         same(remote.search("cars", 4, **asked), c.search("cars", 4, **asked))
         vector = c.vector("3")
         hybrid = {"text": "ship", "vector": vector, "mode": "hybrid", "fusion": "rrf"}
