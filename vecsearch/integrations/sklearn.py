@@ -14,6 +14,7 @@ from vecsearch.collection import Collection, create
 from vecsearch.common.optional import require
 from vecsearch.embedders import resolve_embedder
 from vecsearch.errors import InvalidInputError
+from vecsearch.types import Metric
 
 require("sklearn", "scikit-learn", "text", "vecsearch.integrations.sklearn")
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from scipy.sparse import csr_matrix
 
-METRICS = {"euclidean": "l2", "cosine": "cosine"}
+METRICS = {"euclidean": Metric.L2, "cosine": Metric.COSINE}
 BATCH = 1024  # queries of one call
 
 
@@ -139,7 +140,8 @@ class VecsearchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             if value not in known:
                 raise InvalidInputError(f"{name} is {value!r}; it must be {' or '.join(known)}")
         self._store(np.ascontiguousarray(matrix, np.float32))
-        self.n_samples_fit_ = self._n_features_out = len(matrix)
+        self.n_samples_fit_: int = len(matrix)
+        self._n_features_out = len(matrix)
         return self
 
     def _store(self, matrix: npt.NDArray[np.float32]) -> None:

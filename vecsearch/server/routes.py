@@ -161,7 +161,7 @@ def _search_routes(app: FastAPI) -> None:
             shown = partial(
                 hits_as_dict, columns=asked.columns, plan=asked.plan, highlight=asked.highlight
             )
-            methods = [hits.plan.method for hits in all_hits]
+            methods: list[str] = [hits.plan.method for hits in all_hits]
             return _json({"results": [shown(hits) for hits in all_hits]}), methods
 
         response, methods = await served.call(many)
