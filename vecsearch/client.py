@@ -195,6 +195,8 @@ class RemoteCollection:
         mode: Mode = "vector",
         using: Sequence[str] | None = None,
         fusion: str | None = None,
+        rerank: Literal["maxsim"] | None = None,
+        rerank_top: int | None = None,
         where: str | None = None,
         ids: Iterable[Id] | None = None,
         exclude: Iterable[Id] | None = None,
@@ -220,6 +222,8 @@ class RemoteCollection:
             mode: "vector", "text" or "hybrid".
             using: The columns to search by words.
             fusion: How a hybrid search makes one list of two: "weighted", "rrf" or "dbsf".
+            rerank: "maxsim" scores the best hits again, by the tokens of the collection's model.
+            rerank_top: How many hits are scored again. None: 50, or k if that is more.
             where: Only documents for which this SQL is true.
             ids: Only documents with these ids.
             exclude: No documents with these ids.
@@ -239,6 +243,7 @@ class RemoteCollection:
         """
         own = {"query": _numbers(query), "text": text, "vector": _numbers(vector)}
         own |= {"mode": mode, "using": _listed(using), "fusion": fusion}
+        own |= {"rerank": rerank, "rerank_top": rerank_top}
         asked = _asked(locals(), ("k", *_OPTIONS)) | own
         return self._hits(self._post("search", asked | self._shown(columns)))
 
