@@ -295,13 +295,13 @@ class ModeSearch:
         ranking = words.search(query, depth, selection, passages=not self._by_document)
         merged = _Merged(self._searcher, ranking.positions, found.positions, self._by_document)
         by_text = merged.part(
-            ranking.positions,
+            0,
             ranking.scores,
             lambda rows: words.scores_at(query, rows),
             selection,
         )
         by_vector = merged.part(
-            found.positions,
+            1,
             found.scores.astype(np.float64),
             lambda rows: self._searcher.scorer.final_scores(vector[None], rows[None])[0],
             selection,
@@ -458,7 +458,7 @@ class _Merged:
         self._searcher = searcher
         self._numbers: dict[Any, int] | None = None
         if not by_document:
-            self.candidates = np.unique(np.concatenate([text, vector]))
+            self._merge_rows(text, vector)
             return
         self._numbers = {}
         found: list[int] = []
@@ -469,22 +469,45 @@ class _Merged:
                     self._numbers[name] = len(found)
                     found.append(position)
         self.candidates = np.array(found, np.int64)
+        self._places = [self._places_of(text), self._places_of(vector)]
+
+    def _merge_rows(self, text: Positions, vector: Positions) -> None:
+        both = np.concatenate([text, vector])
+        order = both.argsort()
+        ascending = both[order]
+        first = np.empty(len(both), bool)
+        first[:1] = True
+        np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+        self.candidates = ascending[first]
+        places = np.empty(len(both), np.int64)
+        places[order] = first.cumsum() - 1
+        self._places = [places[: len(text)], places[len(text) :]]
+
+    def _places_of(self, positions: Positions) -> Positions:
+        """Where the documents of some rows are among the candidates."""
+        assert self._numbers is not None
+        numbers = self._numbers
+        ids = self._searcher.snapshot.ids_at(positions)
+        return np.array([numbers[name] for name in ids], np.int64)
 
     def part(
         self,
-        positions: Positions,
+        which: int,
         listed: Doubles,
         score: Callable[[Positions], Doubles],
         selection: RowSelection,
     ) -> ListScores:
-        """What one list says of all candidates; those that it lacks are scored."""
+        """What a list says of all candidates; those that it lacks are scored.
+
+        Args:
+            which: The list: 0 for words, 1 for vectors.
+            listed: Its scores.
+            score: Scores rows.
+            selection: The rows that may be found.
+        """
         count = len(self.candidates)
         ranks, scores = np.zeros(count, np.int64), np.zeros(count)
-        if self._numbers is None:
-            at = np.searchsorted(self.candidates, positions)
-        else:
-            ids = self._searcher.snapshot.ids_at(positions)
-            at = np.array([self._numbers[name] for name in ids], np.int64)
+        at = self._places[which]
         ranks[at], scores[at] = np.arange(1, len(at) + 1), listed
         missing = np.flatnonzero(ranks == 0)
         if len(missing):

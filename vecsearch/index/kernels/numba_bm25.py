@@ -169,6 +169,31 @@ def _best_rows(
     return count
 
 
+def _scores_of(
+    lists: Any,
+    weights: Any,
+    groups: Any,
+    factors: Any,
+    rows: Any,
+    counts: Any,
+    norms: Any,
+    k1: Any,
+    given: Any,
+    found: Any,
+) -> None:
+    for at in range(given.shape[0]):
+        row, score = given[at], 0.0
+        for group in range(factors.shape[0]):
+            value = 0.0
+            for number in range(groups[group], groups[group + 1]):
+                times = _count_in(rows, counts, lists[number, 0], lists[number, 1], row)
+                if times > 0:
+                    value += weights[number] * times * norms[lists[number, 2], row]
+            if value > 0:
+                score += factors[group] * value / (k1 + value)
+        found[at] = score
+
+
 _INT64, _DOUBLES = array_type(types.int64), array_type(types.float64)
 
 best_rows = entry_point(
@@ -181,4 +206,15 @@ best_rows = entry_point(
         ),
         **EXACT,
     )(_best_rows)
+)
+
+scores_of = entry_point(
+    numba.njit(
+        types.void(
+            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
+            *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
+            *(array_type(types.float64, 2), types.float64, _INT64, _DOUBLES),
+        ),
+        **EXACT,
+    )(_scores_of)
 )

@@ -80,3 +80,30 @@ def best_rows(
     best = np.lexsort((listed, -values))[: len(found)]
     found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
     return len(best)
+
+
+def scores_of(
+    lists: Numbers,
+    weights: Doubles,
+    groups: Numbers,
+    factors: Doubles,
+    rows: npt.NDArray[np.uint32],
+    counts: npt.NDArray[np.uint16],
+    norms: Doubles,
+    k1: float,
+    given: Numbers,
+    found: Doubles,
+) -> None:
+    """Write the score of each given row into `found`; the other arguments are as above."""
+    found[:] = 0
+    wanted = given.astype(rows.dtype)  # so that the lists are not copied
+    for group in range(len(factors)):
+        sums = np.zeros(len(given))
+        for number in range(groups[group], groups[group + 1]):
+            start, stop, field = lists[number].tolist()
+            part = rows[start:stop]
+            at = np.minimum(np.searchsorted(part, wanted), len(part) - 1)
+            here = np.flatnonzero(part[at] == wanted)
+            times = counts[start:stop][at[here]]
+            sums[here] += weights[number] * times * norms[field][given[here]]
+        found += factors[group] * sums / (k1 + sums)

@@ -18,7 +18,7 @@ from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.text.groups import is_plain
 from vecsearch.query.text.matching import Matcher
-from vecsearch.query.text.statistics import K1, Doubles, Known, Statistics
+from vecsearch.query.text.statistics import K1, Doubles, Known, Numbers, Statistics
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -28,6 +28,7 @@ OVERFETCH = 4  # passages fetched for each document wanted; more if they do not 
 FEW = 0.25  # share of rows up to which the others are left out before they are scored
 LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
 LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
+MANY_LISTS = 256  # in which looking up single rows takes longer than reading them all
 MOST_TERMS = 10_000  # that are marked in texts
 
 
@@ -36,6 +37,20 @@ class Ranking(NamedTuple):
 
     positions: Positions
     scores: Doubles
+
+
+class ListsOf(NamedTuple):
+    """The postings of a question in one segment, as the kernels take them.
+
+    Attributes:
+        lists: Of all groups, int64 (lists, 3): start, stop and field.
+        weights: Of each list.
+        groups: Where each group begins among the lists, and the number of lists.
+    """
+
+    lists: Numbers
+    weights: Doubles
+    groups: Numbers
 
 
 class TextQuery:
@@ -70,6 +85,30 @@ class TextQuery:
         if len(listed) > 1:
             listed.sort(key=lambda each: -each[2])
         return listed
+
+    @lazy
+    def factors(self) -> Doubles:
+        """What each group counts, in the order of `known`."""
+        return np.array([factor for _, factor, _ in self.known])
+
+    @lazy
+    def bounds(self) -> Doubles:
+        """The most that each group adds to a score, in the order of `known`."""
+        return np.array([bound for _, _, bound in self.known]) * LOOSE
+
+    @lazy
+    def parts(self) -> list[ListsOf]:
+        """The lists of each segment, in the order of `known`."""
+        return [self._lists_of(number) for number in range(len(self._statistics.parts))]
+
+    def _lists_of(self, number: int) -> ListsOf:
+        found = [known.lists[number] for known, _, _ in self.known]
+        groups = np.zeros(len(found) + 1, np.int64)
+        np.cumsum([len(each.places) for each in found], out=groups[1:])
+        if len(found) == 1:
+            return ListsOf(found[0].places, found[0].weights, groups)
+        places = np.concatenate([each.places for each in found])
+        return ListsOf(places, np.concatenate([each.weights for each in found]), groups)
 
     @property
     def columns(self) -> list[str]:
@@ -207,18 +246,11 @@ class TextSearcher:
         """
         if not query.groups or not selection.count:
             return Ranking(np.empty(0, np.int64), np.empty(0))
-        known = query.known
-        factors = np.array([factor for _, factor, _ in known])
-        bounds = np.array([bound for _, _, bound in known]) * LOOSE
         is_simple = is_plain(query.clauses)
         positions, scores = [], []
-        for number, part in enumerate(self.statistics.parts):
+        for number, (part, lists) in enumerate(zip(self.statistics.parts, query.parts, strict=True)):
             check_time()
-            lists = [each.lists[number] for each, _, _ in known]
-            groups = [0]
-            for each in lists:
-                groups.append(groups[-1] + len(each.places))
-            if not groups[-1]:
+            if not len(lists.lists):
                 continue
             mask, early = NO_MASK, selection.count < FEW * self.snapshot.rows
             if selection.mask is not None:
@@ -233,11 +265,9 @@ class TextSearcher:
             kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
             buffers = part.buffers.pop() if part.buffers else _zeros(part.rows)
             count = (kernel or numpy_bm25).best_rows(
-                lists[0].places if len(lists) == 1 else np.concatenate([e.places for e in lists]),
-                lists[0].weights if len(lists) == 1 else np.concatenate([e.weights for e in lists]),
-                np.array(groups, np.int64),
-                factors,
-                bounds,
+                *lists,
+                query.factors,
+                query.bounds,
                 part.postings.rows,
                 part.postings.counts,
                 self.statistics.norms[number],
@@ -274,7 +304,43 @@ class TextSearcher:
             width = min(width * OVERFETCH, selection.count)
 
     def scores_at(self, query: TextQuery, positions: Positions) -> Doubles:
-        """The scores of given rows, as `rows` gives them; 0 for rows without a word."""
+        """The scores of given rows, as `rows` gives them; 0 for rows without a word.
+
+        Args:
+            query: A question without conditions.
+            positions: The rows.
+        """
+        scores = np.zeros(len(positions))
+        if not query.groups:
+            return scores
+        kernels = TEXT_LOADER.kernels() or numpy_bm25
+        parts = self.statistics.parts
+        if max(len(lists.lists) for lists in query.parts) > MANY_LISTS:
+            return self._scores_by_search(query, positions)
+        for number, (part, lists) in enumerate(zip(parts, query.parts, strict=True)):
+            check_time()
+            if not len(lists.lists):
+                continue
+            here, rows = slice(None), positions
+            if len(parts) > 1:
+                here = (positions >= part.first) & (positions < part.first + part.rows)
+                rows = positions[here] - part.first
+            found = np.empty(len(rows))
+            kernels.scores_of(
+                *lists,
+                query.factors,
+                part.postings.rows,
+                part.postings.counts,
+                self.statistics.norms[number],
+                K1,
+                np.ascontiguousarray(rows, np.int64),
+                found,
+            )
+            scores[here] = found
+        return scores
+
+    def _scores_by_search(self, query: TextQuery, positions: Positions) -> Doubles:
+        """`scores_at` for words that stand for so many terms that reading all lists is faster."""
         mask = np.zeros(self.snapshot.rows, bool)
         mask[positions] = True
         found = self.rows(query, len(positions), RowSelection(mask, len(positions)), passages=True)
