@@ -11,7 +11,7 @@ from vecsearch.common.arguments import check_one_of
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.fusion import DEFAULT, Doubles, Fusion, ListScores, depth_for, fusion_of
+from vecsearch.query.fusion import DEFAULT, DEPTH, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
 from vecsearch.query.ranking import DocumentRanking, Ranking, VectorRanking, at_least
 from vecsearch.query.request import Request
@@ -151,6 +151,11 @@ class Fused(NamedTuple):
     by_vector: ListScores
     by_text: ListScores
 
+    def best(self, width: int, plan: Plan) -> Found:
+        """The first of them."""
+        chosen = self.order[:width]
+        return Found(self.candidates[chosen], self.scores[chosen].astype(np.float32), plan)
+
 
 class ModeSearch:
     """Searches by words, and by words and vectors.
@@ -178,7 +183,7 @@ class ModeSearch:
         self._encoder = encoder
         self._using = using
         self._fusion = fusion_for(manifest, fusion)
-        self._by_document = manifest.chunked and not request.passages
+        self.by_document = manifest.chunked and not request.passages
 
     @property
     def rows(self) -> int:
@@ -219,7 +224,7 @@ class ModeSearch:
         query = words.read(asked.words, self._using, syntax=self._mode == "text")
         if self._mode == "text":
             plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
-            by_passage = not self._by_document
+            by_passage = not self.by_document
             return TextRanking(words, query, selection, plan, passages=by_passage)
         vector = self._encoder(self._searcher.snapshot.manifest).encode(asked.vector)
         return HybridRanking(self, query, vector, selection, None, 0)
@@ -229,13 +234,13 @@ class ModeSearch:
         words, shape = self._searcher.words, self._request.shape
         plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
         if not shape.is_plain:
-            by_passage = not self._by_document
+            by_passage = not self.by_document
             hits = self._request.answer(
                 TextRanking(words, query, selection, plan, passages=by_passage)
             )
             hits.words = query.found()
             return hits
-        ranking = words.search(query, shape.k, selection, passages=not self._by_document)
+        ranking = words.search(query, shape.k, selection, passages=not self.by_document)
         return Hits(
             self._searcher.snapshot,
             ranking.positions,
@@ -260,7 +265,7 @@ class ModeSearch:
     ) -> list[Found]:
         """The best documents by vectors."""
         recall, exact = self._request.recall, self._request.exact
-        if self._by_document:
+        if self.by_document:
             snapshot = self._searcher.snapshot
             return [
                 DocumentRanking(
@@ -279,8 +284,12 @@ class ModeSearch:
         selection: RowSelection,
         found: Found | None,
         depth: int,
+        whole: Fused | None = None,
     ) -> tuple[Fused, Plan]:
         """Fuse the best by words with the best by vectors, so many of each.
+
+        The first `DEPTH` of each list say how scores are standardized, so that a score does not
+        depend on how many hits are wanted.
 
         Args:
             query: The words.
@@ -288,12 +297,14 @@ class ModeSearch:
             selection: The rows that may be found.
             found: The best by vectors, if they are known.
             depth: How many of each are fused.
+            whole: What was found among all rows, if the selection is a part of them: ranks and
+                scores are then those that the rows have there.
         """
         words = self._searcher.words
         if found is None:
             (found,) = self._by_vector(vector[None], depth, [selection])
-        ranking = words.search(query, depth, selection, passages=not self._by_document)
-        merged = _Merged(self._searcher, ranking.positions, found.positions, self._by_document)
+        ranking = words.search(query, depth, selection, passages=not self.by_document)
+        merged = _Merged(self._searcher, ranking.positions, found.positions, self.by_document)
         by_text = merged.part(
             0,
             ranking.scores,
@@ -307,7 +318,15 @@ class ModeSearch:
             selection,
         )
         scores = self._fusion.fuse(by_text, by_vector)
-        order = np.lexsort((merged.candidates, -scores))
+        if whole is None:
+            order = np.lexsort((merged.candidates, -scores))
+        else:  # rows that are in none of the whole lists come in the order of their own
+            own = scores
+            at = merged.places_in(whole.candidates)
+            by_text = _as_in(by_text, whole.by_text, at)
+            by_vector = _as_in(by_vector, whole.by_vector, at)
+            scores = self._fusion.fuse(by_text, by_vector)
+            order = np.lexsort((merged.candidates, -own, -scores))
         plan = Plan(
             "hybrid",
             f"{self._fusion.method} fusion of BM25 of {counted(len(query.groups), 'word')} and of "
@@ -318,8 +337,16 @@ class ModeSearch:
         return Fused(merged.candidates, order, scores, by_vector, by_text), plan
 
 
+def _as_in(part: ListScores, whole: ListScores, at: Positions) -> ListScores:
+    """What a list says of candidates, with their ranks in the whole list; `at`: -1 for no place."""
+    ranks = np.where(at >= 0, whole.ranks[at], 0)
+    return ListScores(ranks, part.scores, whole.listed)
+
+
 class TextRanking:
     """Rows by their words."""
+
+    documents = False
 
     def __init__(
         self,
@@ -357,6 +384,7 @@ class HybridRanking:
         selection: The rows that may be found.
         found: The `depth` best by vectors; None if they are not known.
         depth: How many of each list are fused.
+        whole: The ranking of all rows, if this is of a part of them.
     """
 
     def __init__(
@@ -367,10 +395,14 @@ class HybridRanking:
         selection: RowSelection,
         found: Found | None,
         depth: int,
+        whole: HybridRanking | None = None,
     ) -> None:
+        self.documents = search.by_document
+        self._whole = whole
         self._search, self.query, self._vector = search, query, vector
         self._selection, self._found, self._depth = selection, found, depth
         self._fused: tuple[Fused, Plan] | None = None
+        self._parts: list[HybridRanking] = []
         self.total = selection.count
 
     def fetch(self, width: int) -> Found:
@@ -378,26 +410,34 @@ class HybridRanking:
         if self._fused is None or depth > self._depth:
             found = self._found if depth <= self._depth else None
             self._depth = max(depth, self._depth)
+            whole = None if self._whole is None else self._whole.fused
             self._fused = self._search.fuse(
-                self.query, self._vector, self._selection, found, self._depth
+                self.query, self._vector, self._selection, found, self._depth, whole
             )
         fused, plan = self._fused
-        best = fused.order[:width]
-        return Found(fused.candidates[best], fused.scores[best].astype(np.float32), plan)
+        return fused.best(width, plan)
+
+    @property
+    def fused(self) -> Fused:
+        """What the deepest search so far made of the two lists."""
+        if self._fused is None:
+            self.fetch(1)
+        assert self._fused is not None
+        return self._fused[0]
 
     def among(self, rows: Positions) -> HybridRanking:
         selection = only(self._selection, rows, self._search.rows)
-        return HybridRanking(self._search, self.query, self._vector, selection, None, self._depth)
+        whole = self._whole or self
+        part = HybridRanking(self._search, self.query, self._vector, selection, None, 0, whole)
+        whole._parts.append(part)
+        return part
 
     def matches(self, min_score: float) -> Found:
         return at_least(self.fetch(self.total), min_score)
 
     def parts_of(self, positions: Positions) -> Parts:
         """The ranks and scores of some hits in both lists."""
-        if self._fused is None:
-            self.fetch(1)
-        assert self._fused is not None
-        return Parts(self._fused[0], positions)
+        return Parts([self.fused, *(part.fused for part in self._parts)], positions)
 
 
 def without(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
@@ -419,9 +459,8 @@ def only(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
 class Parts(Sequence[Mapping[str, ListPlace]]):
     """The ranks and scores of hits in both lists, made when they are looked at."""
 
-    def __init__(self, fused: Fused, positions: Positions) -> None:
-        self._lists = {"vector": fused.by_vector, "text": fused.by_text}
-        self._candidates = fused.candidates
+    def __init__(self, found: Sequence[Fused], positions: Positions) -> None:
+        self._found = list(found)
         self._positions = positions
 
     def __len__(self) -> int:
@@ -436,8 +475,11 @@ class Parts(Sequence[Mapping[str, ListPlace]]):
     ) -> Mapping[str, ListPlace] | list[Mapping[str, ListPlace]]:
         if isinstance(at, slice):
             return [self[number] for number in range(len(self))[at]]
-        number = int(np.flatnonzero(self._candidates == self._positions[at])[0])
-        return {name: _place(part, number) for name, part in self._lists.items()}
+        for fused in self._found:
+            for number in np.flatnonzero(fused.candidates == self._positions[at]).tolist():
+                lists = {"vector": fused.by_vector, "text": fused.by_text}
+                return {name: _place(part, number) for name, part in lists.items()}
+        raise IndexError(at)
 
 
 def _place(part: ListScores, at: int) -> ListPlace:
@@ -490,6 +532,15 @@ class _Merged:
         ids = self._searcher.snapshot.ids_at(positions)
         return np.array([numbers[name] for name in ids], np.int64)
 
+    def places_in(self, others: Positions) -> Positions:
+        """Where each candidate is among others; -1 for one that is not."""
+        if self._numbers is None:
+            at = np.minimum(np.searchsorted(others, self.candidates), len(others) - 1)
+            return np.where(others[at] == self.candidates, at, -1) if len(others) else at
+        ids = self._searcher.snapshot.ids_at(others)
+        places = {name: at for at, name in enumerate(ids)}
+        return np.array([places.get(name, -1) for name in self._numbers], np.int64)
+
     def part(
         self,
         which: int,
@@ -515,7 +566,7 @@ class _Merged:
                 scores[missing] = score(self.candidates[missing])
             else:
                 scores[missing] = self._of_documents(missing, score, selection)
-        return ListScores(ranks, scores, listed)
+        return ListScores(ranks, scores, listed[:DEPTH])
 
     def _of_documents(
         self, missing: Positions, score: Callable[[Positions], Doubles], selection: RowSelection

@@ -27,7 +27,7 @@ from vecsearch.storage.segment import Segment
 from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.text.analyzer import Analyzer, stored_analyzer
-from vecsearch.text.postings import Postings, postings_of
+from vecsearch.text.postings import MOST, Postings, postings_of
 
 TEXT_SUFFIX = ".text.arrow"
 _KINDS = {
@@ -118,11 +118,26 @@ def _require_sound(postings: Postings, path: Path) -> None:
         ascending = rows[1:] > rows[:-1]
         inner = starts[1:-1]
         ascending[inner[(inner > 0) & (inner < count)] - 1] = True
-        sound = bool(ascending.all())
+        sound = bool(ascending.all()) and _agree_with_lengths(postings)
+    sound = sound and (count > 0 or not postings.lengths.any())
     for words in (terms, postings.forms):
         sound = sound and (len(words) < 2 or bool(pc.all(pc.less(words[:-1], words[1:])).as_py()))
     if not sound:
         raise CorruptedError(f"{path} holds postings that do not fit its segment")
+
+
+def _agree_with_lengths(postings: Postings) -> bool:
+    """Whether each text has as many terms as its length says; counts stop at a largest one."""
+    fields, rows = postings.lengths.shape
+    texts: np.ndarray = postings.rows
+    if fields > 1:
+        lists = np.repeat(np.arange(len(postings.starts) - 1), np.diff(postings.starts))
+        texts = (lists % fields) * rows + postings.rows
+    terms = np.bincount(texts, postings.counts, fields * rows)
+    lengths = postings.lengths.reshape(-1)
+    if int(postings.counts.max()) < MOST:
+        return bool((terms == lengths).all())
+    return bool((terms <= lengths).all())
 
 
 def text_columns(manifest: Manifest) -> tuple[str, ...]:

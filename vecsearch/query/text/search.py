@@ -248,7 +248,9 @@ class TextSearcher:
             return Ranking(np.empty(0, np.int64), np.empty(0))
         is_simple = is_plain(query.clauses)
         positions, scores = [], []
-        for number, (part, lists) in enumerate(zip(self.statistics.parts, query.parts, strict=True)):
+        for number, (part, lists) in enumerate(
+            zip(self.statistics.parts, query.parts, strict=True)
+        ):
             check_time()
             if not len(lists.lists):
                 continue
