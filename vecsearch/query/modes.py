@@ -176,6 +176,12 @@ class ModeSearch:
         using: Any,
         fusion: Any,
     ) -> None:
+        if mode == "text" and fusion is not None:
+            raise InvalidInputError(
+                "fusion= is for searches by words and vectors",
+                hint='give mode="hybrid", or leave it out',
+                command_hint="give --mode hybrid, or leave --fusion out",
+            )
         manifest = request.searcher.snapshot.manifest
         self._request = request
         self._searcher = request.searcher

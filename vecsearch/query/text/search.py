@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.common.show import shown
@@ -323,7 +323,8 @@ class TextSearcher:
             check_time()
             if not len(lists.lists):
                 continue
-            here, rows = slice(None), positions
+            here: slice | Mask = slice(None)
+            rows = positions
             if len(parts) > 1:
                 here = (positions >= part.first) & (positions < part.first + part.rows)
                 rows = positions[here] - part.first
