@@ -229,7 +229,7 @@ class ModeSearch:
             selection = without(selection, self._request.excluded, self.rows)
         query = words.read(asked.words, self._using, syntax=self._mode == "text")
         if self._mode == "text":
-            plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
+            plan = Plan("text", query.described, selection.count)
             by_passage = not self.by_document
             return TextRanking(words, query, selection, plan, passages=by_passage)
         vector = self._encoder(self._searcher.snapshot.manifest).encode(asked.vector)
@@ -238,7 +238,7 @@ class ModeSearch:
     def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
         """The hits of a search by words."""
         words, shape = self._searcher.words, self._request.shape
-        plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
+        plan = Plan("text", query.described, selection.count)
         if not shape.is_plain:
             by_passage = not self.by_document
             hits = self._request.answer(
@@ -335,7 +335,7 @@ class ModeSearch:
             order = np.lexsort((merged.candidates, -own, -scores))
         plan = Plan(
             "hybrid",
-            f"{self._fusion.method} fusion of BM25 of {counted(len(query.groups), 'word')} and of "
+            f"{self._fusion.method} fusion of {query.described} and of "
             f"vectors ({found.plan.method} search)",
             selection.count,
             found.plan.expected_recall,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +16,14 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.index.kernels import numpy_bm25
 from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
-from vecsearch.query.text.groups import is_plain
+from vecsearch.query.text.groups import Group, is_plain
 from vecsearch.query.text.matching import Matcher
 from vecsearch.query.text.statistics import K1, Doubles, Known, Numbers, Statistics
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.text.analyzer import Analyzer
+from vecsearch.types import counted
 
 OVERFETCH = 4  # passages fetched for each document wanted; more if they do not suffice
 FEW = 0.25  # share of rows up to which the others are left out before they are scored
@@ -116,9 +117,14 @@ class TextQuery:
         pairs = zip(self._statistics.columns, self.weights, strict=True)
         return [name for name, weight in pairs if weight]
 
-    def found(self) -> WordsFound:
+    def found(self) -> WordsFound | None:
         """What finds the words in texts."""
         return WordsFound(self)
+
+    @property
+    def described(self) -> str:
+        """What is scored, in the words of a plan."""
+        return f"BM25 of {counted(len(self.groups), 'word')}"
 
     @lazy
     def terms(self) -> frozenset[str]:
@@ -135,6 +141,35 @@ class TextQuery:
                 numbers = part.numbers(group, forms)[0].tolist()
                 found.update(part.terms.text(number) for number in numbers[:MOST_TERMS])
         return frozenset(found)
+
+
+class WeightedQuery(TextQuery):
+    """Terms with weights: a row scores the sum over terms of both weights' product. Thread-safe."""
+
+    def __init__(
+        self, statistics: Statistics, terms: Mapping[str, float], weights: tuple[float, ...]
+    ) -> None:
+        self._statistics = statistics
+        self.analyzer = statistics.analyzer
+        self.clauses = Clauses()
+        self.weights = weights
+        self.groups = [Group("term", term, factor=weight) for term, weight in terms.items()]
+
+    @lazy
+    def known(self) -> list[tuple[Known, float, float]]:
+        """The lists of each term, its weight, and the most that it adds to a score."""
+        listed = []
+        for group in self.groups:
+            known = self._statistics.weighted(group.text, self.weights)
+            listed.append((known, group.factor, group.factor * known.most))
+        return listed
+
+    def found(self) -> None:
+        """Nothing: terms of a model are not those of texts."""
+
+    @property
+    def described(self) -> str:
+        return f"weights of {counted(len(self.groups), 'term')}"
 
 
 class WordsFound:
@@ -186,6 +221,9 @@ class TextSearcher:
             QueryError: The question cannot be read.
             InvalidInputError: It is no text, or a column is not searched.
         """
+        if self.statistics.weigher is not None:
+            weights = self._weights(using)
+            return WeightedQuery(self.statistics, self.statistics.weigher.query(text), weights)
         if not isinstance(text, str):
             raise InvalidInputError(
                 f"the query is {shown(text)}; search by words takes a text",
@@ -266,20 +304,33 @@ class TextSearcher:
             found_scores = np.empty(len(found))
             kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
             buffers = part.buffers.pop() if part.buffers else _zeros(part.rows)
-            count = (kernel or numpy_bm25).best_rows(
-                *lists,
-                query.factors,
-                query.bounds,
-                part.postings.rows,
-                part.postings.counts,
-                self.statistics.norms[number],
-                K1,
-                mask,
-                int(early and len(mask) > 0),
-                *buffers,
-                found,
-                found_scores,
-            )
+            kernels = kernel or numpy_bm25
+            if part.postings.impacts is not None:
+                count = kernels.best_sums(
+                    *lists,
+                    query.factors,
+                    part.postings.rows,
+                    part.postings.impacts,
+                    mask,
+                    buffers[0],
+                    found,
+                    found_scores,
+                )
+            else:
+                count = kernels.best_rows(
+                    *lists,
+                    query.factors,
+                    query.bounds,
+                    part.postings.rows,
+                    part.postings.counts,
+                    self.statistics.norms[number],
+                    K1,
+                    mask,
+                    int(early and len(mask) > 0),
+                    *buffers,
+                    found,
+                    found_scores,
+                )
             part.buffers.append(buffers)
             positions.append(found[:count] + part.first)
             scores.append(found_scores[:count])
@@ -317,7 +368,7 @@ class TextSearcher:
             return scores
         kernels = TEXT_LOADER.kernels() or numpy_bm25
         parts = self.statistics.parts
-        if max(len(lists.lists) for lists in query.parts) > MANY_LISTS:
+        if max((len(lists.lists) for lists in query.parts), default=0) > MANY_LISTS:
             return self._scores_by_search(query, positions)
         for number, (part, lists) in enumerate(zip(parts, query.parts, strict=True)):
             check_time()
@@ -329,6 +380,17 @@ class TextSearcher:
                 here = (positions >= part.first) & (positions < part.first + part.rows)
                 rows = positions[here] - part.first
             found = np.empty(len(rows))
+            if part.postings.impacts is not None:
+                kernels.sums_of(
+                    *lists,
+                    query.factors,
+                    part.postings.rows,
+                    part.postings.impacts,
+                    np.ascontiguousarray(rows, np.int64),
+                    found,
+                )
+                scores[here] = found
+                continue
             kernels.scores_of(
                 *lists,
                 query.factors,
