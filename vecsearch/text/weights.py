@@ -125,7 +125,7 @@ class Weigher:
     @cached_property
     def _model(self) -> Any:
         library = require(
-            "sentence_transformers", "sentence-transformers", "models", "A sparse encoder"
+            "sentence_transformers", "sentence-transformers", "text", "A sparse encoder"
         )
         name = str(self.encoder)
         try:
