@@ -2110,7 +2110,7 @@ class Collection:
                 found = asked(request.pages(request.by_vector(vector), size), question)
             else:
                 search = ModeSearch(request, self._encoder, mode, using, fusion)
-                found = request.pages(search.ranking(wanted), size)
+                found = search.pages(wanted, size)
                 text = wanted.words if isinstance(wanted.words, str) else ""
                 found = asked(found, Question(text))
             return found if deadline is None else limited(found, deadline)

@@ -372,6 +372,10 @@ def test_pages_of_a_text_hold_each_document_once(
                 assert sorted(ids) == sorted(live.ids), names
         first = passages.search(QUERY, 7, mode=mode, **options)
         assert pages[0].ids == first.ids, names
+        for page in pages[:3] if mode == "hybrid" else ():
+            assert all(set(hit.parts) == {"vector", "text"} for hit in page), names
+        if mode == "text":
+            assert all(hit.matches() for page in pages[:3] for hit in page), names
 
 
 def test_the_first_k_are_those_of_a_longer_list(collection: vs.Collection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -13,7 +13,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fusion import DEFAULT, DEPTH, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
-from vecsearch.query.ranking import DocumentRanking, Ranking, VectorRanking, at_least
+from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
 from vecsearch.query.request import Request
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
@@ -222,7 +222,12 @@ class ModeSearch:
             for each in zip(read, vectors, selections, found, strict=True)
         ]
 
-    def ranking(self, asked: Asked) -> Ranking:
+    def pages(self, asked: Asked, size: int) -> Iterator[Hits]:
+        """All that matches a question, in pages. Raises QueryError, InvalidInputError at once."""
+        ranking = self.ranking(asked)
+        return _told(self._request.pages(ranking, size), ranking)
+
+    def ranking(self, asked: Asked) -> TextRanking | HybridRanking:
         """All that matches a question, best first, as deep as somebody asks. Raises QueryError."""
         words, selection = self._searcher.words, self._request.selection
         if self._request.excluded is not None:
@@ -343,6 +348,15 @@ class ModeSearch:
         return Fused(merged.candidates, order, scores, by_vector, by_text), plan
 
 
+def _told(pages: Iterator[Hits], ranking: TextRanking | HybridRanking) -> Iterator[Hits]:
+    """Pages that know the words and the lists by which they were found."""
+    for hits in pages:
+        hits.words = ranking.query.found()
+        if isinstance(ranking, HybridRanking):
+            hits.parts = ranking.parts_of(hits.positions)
+        yield hits
+
+
 def _as_in(part: ListScores, whole: ListScores, at: Positions) -> ListScores:
     """What a list says of candidates, with their ranks in the whole list; `at`: -1 for no place."""
     ranks = np.where(at >= 0, whole.ranks[at], 0)
@@ -363,18 +377,18 @@ class TextRanking:
         *,
         passages: bool,
     ) -> None:
-        self._words, self._query, self._selection = words, query, selection
+        self._words, self.query, self._selection = words, query, selection
         self._plan, self._passages = plan, passages
         self.total = selection.count
 
     def fetch(self, width: int) -> Found:
         width = max(min(width, self.total), 1)
-        found = self._words.rows(self._query, width, self._selection, passages=self._passages)
+        found = self._words.rows(self.query, width, self._selection, passages=self._passages)
         return Found(found.positions, found.scores.astype(np.float32), self._plan)
 
     def among(self, rows: Positions) -> TextRanking:
         selection = only(self._selection, rows, self._words.snapshot.rows)
-        return TextRanking(self._words, self._query, selection, self._plan, passages=self._passages)
+        return TextRanking(self._words, self.query, selection, self._plan, passages=self._passages)
 
     def matches(self, min_score: float) -> Found:
         return at_least(self.fetch(self.total), min_score)
