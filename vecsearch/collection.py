@@ -76,6 +76,7 @@ from vecsearch.display import html_fields
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, embeds_texts, entry_of, has_fingerprint
+from vecsearch.embedders.torch_layer import EmbeddingRows
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
@@ -113,6 +114,7 @@ from vecsearch.query.facets import document_rows, facets
 from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
 from vecsearch.query.modes import (
+    MODES,
     Asked,
     ModeSearch,
     filters_for,
@@ -2626,6 +2628,9 @@ class Collection:
         qrels: Judgments | None = None,
         *,
         k: int | Sequence[int] | None = None,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         rerank: Rerank | None = None,
         rerank_top: int | None = None,
         where: Where | None = None,
@@ -2645,6 +2650,9 @@ class Collection:
             queries: A folder in the BEIR layout, a file, or query id -> text or vector.
             qrels: A file (BEIR or TREC), or query id -> document id -> grade.
             k: Depth or depths. None: 10 and 100; with `rerank` 10.
+            mode: "vector", "text" or "hybrid", as in `search`. The last two need judgments.
+            using: The columns to search by words, as in `search`.
+            fusion: How hybrid searches make one list, as in `search`.
             rerank: Measure searches with `rerank`, as in `search`, and what it changes against
                 those without: `gains` of the report. It needs judgments.
             rerank_top: How many hits are scored again. None: 50, or the largest k if that is more.
@@ -2668,15 +2676,29 @@ class Collection:
             >>> report.scores["nDCG@10"].mean
             1.0
         """
-        from vecsearch.evaluation.judged import judged_quality, reranked_quality
+        from vecsearch.evaluation.judged import (
+            judged_quality,
+            only_with_judgments,
+            reranked_quality,
+        )
         from vecsearch.evaluation.known_items import known_item_quality
 
+        check_one_of("mode", mode, MODES)
         n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         snapshot = self._snapshot
         ids = None if ids is None else self._searching().selector.as_ids(ids)
         search = functools.partial(
-            self.search_batch, where=where, ids=ids, recall=recall, exact=exact
+            self.search_batch,
+            mode=mode,
+            using=using,
+            fusion=fusion,
+            where=where,
+            ids=ids,
+            recall=recall,
+            exact=exact,
         )
+        if queries is None and qrels is None and (mode != "vector" or rerank is not None):
+            raise only_with_judgments()
         if rerank is not None:
             again = functools.partial(search, rerank=rerank, rerank_top=rerank_top)
             return reranked_quality(snapshot, search, again, queries, qrels, k)
@@ -2987,18 +3009,25 @@ class Collection:
         *,
         trainable: bool = False,
         missing: Literal["error", "zeros"] = "error",
-    ) -> tuple[Any, dict[Id, int]]:
+        padding: bool = False,
+        unknown: Literal["mean", "zeros"] | None = None,
+    ) -> tuple[Any, EmbeddingRows]:
         """A `torch.nn.Embedding` with documents' vectors as its weight.
 
-        It can be a layer of Wide & Deep, DeepFM or any other network.
+        It can be a layer of Wide & Deep, DeepFM, a language model or any other network.
 
         Args:
             ids: Ids of documents. None: all, in order.
             trainable: Whether training may change the weight. It never changes the collection.
-            missing: What an id that no document has gives: an "error", or a row of "zeros".
+            missing: What an id that no document has gives: an "error", or a row of "zeros". With
+                `unknown` it shares the row of unknown ids instead of being an error.
+            padding: Make row 0 one of zeros, which fills short sequences and is never trained.
+            unknown: Make a row for every other id, which begins with the "mean" of all vectors or
+                with "zeros".
 
         Returns:
-            The layer, with weight float32 (len(ids), dim), and the row of each id.
+            The layer, with weight float32 (rows, dim), and the row of each id. Its `padded` makes a
+            matrix of rows from several lists of ids.
 
         Raises:
             IdNotFoundError: No document has the id, and `missing` is "error".
@@ -3008,8 +3037,11 @@ class Collection:
             >>> layer, row_of = c.torch_embedding(["ship", "bus"])
             >>> tuple(layer.weight.shape), row_of
             ((2, 64), {'ship': 0, 'bus': 1})
+            >>> layer, row_of = c.torch_embedding(padding=True, unknown="mean")
+            >>> row_of.padded([["bus", "rocket"], ["ship"]]).shape, row_of["rocket"]
+            (torch.Size([2, 2]), 1)
         """
-        return torch_embedding(self._snapshot, ids, trainable, missing)
+        return torch_embedding(self._snapshot, ids, trainable, missing, padding, unknown)
 
     def count(
         self,
