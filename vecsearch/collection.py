@@ -972,6 +972,7 @@ class Collection:
         columns: Sequence[str] | str | None = None,
         analyzer: str | Mapping[str, Any] | Analyzer | None = None,
         *,
+        encoder: str | os.PathLike[str] | None = None,
         progress: bool | None = None,
     ) -> int:
         """Let documents be found by their words, with `mode="text"` and "hybrid" of `search`.
@@ -984,6 +985,11 @@ class Collection:
             analyzer: What makes words of texts: a language, whose endings are cut off, or an
                 `Analyzer`. None: the default, which knows English endings and reads Chinese,
                 Japanese and Korean by pairs of characters.
+            encoder: The name or folder of a sparse encoder of sentence-transformers (SPLADE),
+                which says what words weigh in texts and queries; a document then scores the
+                product of both, instead of BM25. Columns of JSON objects such as
+                {"ship": 1.5, "sea": 0.4} hold such weights already: then `encoder` is only for
+                queries that are texts, and without it a query is such a dict.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -1006,7 +1012,7 @@ class Collection:
         self._writable()
         rows = self.refresh()._snapshot.manifest.rows
         with progress_bar("reading texts", rows, progress) as advance:
-            return self._changed(build_text_index(self._store, columns, analyzer, advance))
+            return self._changed(build_text_index(self._store, columns, analyzer, encoder, advance))
 
     def build_index(
         self,
@@ -1448,7 +1454,7 @@ class Collection:
         query: Query | None = None,
         k: int = 10,
         *,
-        text: str | None = None,
+        text: str | Mapping[str, float] | None = None,
         vector: Vector | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
@@ -1598,7 +1604,7 @@ class Collection:
         queries: Queries | None = None,
         k: int = 10,
         *,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[str | Mapping[str, float]] | None = None,
         vectors: Vectors | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
@@ -1728,7 +1734,7 @@ class Collection:
         found = search.run(wanted, selections)
         for hits, each, vector in zip(found, wanted, search.vectors, strict=True):
             if vector is None:
-                hits.question = Question(each.words)
+                hits.question = Question(each.words if isinstance(each.words, str) else "")
             else:
                 hits.question = self._question(each.words, vector, self._snapshot.manifest)
         return found
@@ -2106,8 +2112,9 @@ class Collection:
                 found = asked(request.pages(request.by_vector(vector), size), question)
             else:
                 search = ModeSearch(request, self._encoder, mode, using, fusion)
-                found = request.pages(search.ranking(wanted), size)
-                found = asked(found, Question(str(wanted.words)))
+                found = search.pages(wanted, size)
+                text = wanted.words if isinstance(wanted.words, str) else ""
+                found = asked(found, Question(text))
             return found if deadline is None else limited(found, deadline)
 
     def facets(
