@@ -78,7 +78,7 @@ def classify(
     learned, asked = np.flatnonzero(has_label), np.flatnonzero(~has_label)
     folds = _folds(targets, counts, seed)
     held_out = {name: head.held_out(learned, targets, folds, len(names)) for name, head in heads}
-    if BOTH in (model, None) and {"logistic", "tf-idf"} <= held_out.keys():
+    if model in (BOTH, None) and {"logistic", "tf-idf"} <= held_out.keys():
         held_out[BOTH] = _mean(held_out["logistic"], held_out["tf-idf"])
     right = {name: found.argmax(axis=1) == targets for name, found in held_out.items()}
     best = model or max(_PREFERRED & held_out.keys(), key=lambda name: _rank(right[name], name))
