@@ -587,7 +587,7 @@ def _ids_and_vectors(
     from vecsearch.errors import InvalidInputError
     from vecsearch.ingest.sources import open_source
     from vecsearch.ingest.sources.reading import reading_options
-    from vecsearch.ingest.sources.registry import TABLES, suffix_of
+    from vecsearch.ingest.sources.registry import TABLES, split_inside, suffix_of
     from vecsearch.ingest.sources.stores import OtherStore
     from vecsearch.ingest.vector_column import vector_width
     from vecsearch.types import ID, VECTOR
@@ -595,7 +595,8 @@ def _ids_and_vectors(
     data = [
         path
         for path in data
-        if isinstance(path, OtherStore) or (isinstance(path, Path) and suffix_of(path) in TABLES)
+        if isinstance(path, OtherStore)
+        or (isinstance(path, Path) and suffix_of(split_inside(path)[0]) in TABLES)
     ]
     if not data:
         return True, None

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources import frames, memory, vectors
+from vecsearch.ingest.sources import frames, h5ad, memory, vectors
 from vecsearch.ingest.sources.base import Batches, Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
@@ -84,6 +84,10 @@ class Opener:
             return self._items(data.to_list())
         if kind == "DataFrame" and library == "polars":
             return [frames.polars_part(data, self.known, self.reading)]
+        if library == "scipy" and hasattr(data, "tocsr"):
+            return [h5ad.sparse_part(data, name, self.batch_rows)]
+        if hasattr(data, "obs_names") and hasattr(data, "obsm"):  # AnnData
+            return [h5ad.anndata_part(data, self.batch_rows, self.reading.id_column)]
         if hasattr(data, "__arrow_c_stream__"):
             return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
