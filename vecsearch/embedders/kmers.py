@@ -36,10 +36,10 @@ class KmerEmbedder(BaseEmbedder):
 
     A piece that occurs n times weighs (1 + log n) times the logarithm of how rare it is by chance:
     this is tf-idf with the frequencies of amino acids in UniProtKB in the place of a corpus, so
-    that nothing has to be fitted. DNA is read from both strands: a piece and its reverse complement are
-    the same. Pieces are hashed with a fixed hash into 1,024 numbers, half of them with a minus sign
-    (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009). RNA is
-    read as DNA; pieces with other letters, such as N or X, count nothing. Letter case does not
+    that nothing has to be fitted. DNA is read from both strands: a piece and its reverse complement
+    are the same. Pieces are hashed with a fixed hash into 1,024 numbers, half of them with a minus
+    sign (Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009). RNA
+    is read as DNA; pieces with other letters, such as N or X, count nothing. Letter case does not
     matter.
 
     Args:
@@ -96,7 +96,7 @@ class KmerEmbedder(BaseEmbedder):
             vector = np.bincount(
                 (mixed % np.uint64(DIM)).astype(np.int64), signs * weights, minlength=DIM
             )
-            norm = np.linalg.norm(vector)
+            norm = float(np.linalg.norm(vector))
             if not norm:  # two pieces that cancel each other out
                 vector[int(mixed[0] % np.uint64(DIM))] = norm = 1.0
             out[row] = vector / norm

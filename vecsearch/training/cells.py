@@ -70,7 +70,7 @@ def train_cells(
     dim, genes = check_whole("dim", dim, 1), check_whole("genes", genes, 1)
     random = np.random.default_rng(check_seed(seed))
     column = require_column(table, VECTOR).combine_chunks()
-    width = vector_width(column.type) or (len(column[0]) if len(column) else 0)
+    width = vector_width(column) or (len(column[0]) if len(column) else 0)
     counts = np.asarray(vector_matrix(column, width, 0), np.float32)
     if len(counts) < 2:
         raise InvalidInputError(f"{counted(len(counts), 'cell')} to train on; give 2 or more")
