@@ -41,7 +41,9 @@ DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
     ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
     ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss. Other stores: chroma:PATH, "
-    "lancedb:PATH, qdrant:PATH, with ::NAME where they hold several collections."
+    "lancedb:PATH, qdrant:PATH, with ::NAME where they hold several collections. Biology: .h5ad "
+    ".fasta .fastq .pdb .cif; tables of numbers: FILE.csv::rows or ::columns. Pictures, with a "
+    "model of pictures."
 )
 Exclude = Annotated[
     list[str] | None,

@@ -89,7 +89,12 @@ class FileToRead:
     ) -> dict[str, object]:
         """The values of FILE_COLUMNS, and of a picture those of PICTURE_COLUMNS."""
         modified = self.file.path.stat().st_mtime_ns // 1000
-        known = {TITLE: title, MODIFIED: modified, SOURCE: self.source, DIGEST: digest}
+        known: dict[str, object] = {
+            TITLE: title,
+            MODIFIED: modified,
+            SOURCE: self.source,
+            DIGEST: digest,
+        }
         if facts is None:
             return known
         return known | {

@@ -43,7 +43,8 @@ def read_matrix(file: SourceFile) -> Part:
     if names.null_count:
         raise InvalidInputError(f"{file.name}: the first column has a row without a name")
     by_rows = file.inside == "rows"
-    texts, numbers = [], []
+    texts: list[int] = []
+    numbers: list[int] = []
     for index in range(1, table.num_columns):
         kind = table.column(index).type
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
