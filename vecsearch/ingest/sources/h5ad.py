@@ -26,7 +26,6 @@ from vecsearch.types import VECTOR
 
 PREFERRED = "obsm/X_pca"  # the matrix of a file where none is named
 SMALL = 3  # numbers of a matrix of `obsm` that becomes a column, such as a map of two dimensions
-Slices = Callable[[int, int], np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
