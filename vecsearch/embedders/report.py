@@ -65,7 +65,7 @@ class TrainingReport:
     @property
     def better(self) -> tuple[MethodScore, ...]:
         """The ordinary methods whose mean is above the trained model's."""
-        return tuple(each for each in self.scores[1:] if each.value > self.scores[0].value)
+        return tuple(each for each in self.scores if each.value > self.scores[0].value)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
@@ -117,6 +117,6 @@ class TrainingReport:
     def _sentences(self) -> list[str]:
         """What stands below the table."""
         names = " and ".join(each.method for each in self.better)
-        verb = "does" if len(self.better) == 1 else "do"
-        better = f"On the held-out part {names} {verb} better than the trained model."
+        verb = "scores" if len(self.better) == 1 else "score"
+        better = f"On the held-out part {names} {verb} higher than the trained model."
         return [*([better] if names else []), *self.notes]
