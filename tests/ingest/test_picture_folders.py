@@ -17,7 +17,7 @@ from support.tiny_clip import tiny_clip
 from test_cli import fails, ok
 
 import vecsearch as vs
-from vecsearch.common.pictures import THUMBNAIL_SIDE, facts_of
+from vecsearch.common.pictures import THUMBNAIL_SIDE, picture_info
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.ingest.sources import web
@@ -150,10 +150,10 @@ def test_transparency_becomes_white_and_16_bits_are_scaled() -> None:
 
     sink = io.BytesIO()
     Image.new("RGBA", (10, 10), (255, 0, 0, 0)).save(sink, "PNG")
-    assert opened(facts_of(sink.getvalue()).thumbnail).getpixel((5, 5)) == (255, 255, 255)
+    assert opened(picture_info(sink.getvalue()).thumbnail).getpixel((5, 5)) == (255, 255, 255)
     sink = io.BytesIO()
     Image.fromarray(np.full((10, 10), 128 * 256, np.uint16)).save(sink, "PNG")
-    red, green, blue = opened(facts_of(sink.getvalue()).thumbnail).getpixel((5, 5))
+    red, green, blue = opened(picture_info(sink.getvalue()).thumbnail).getpixel((5, 5))
     assert red == green == blue and abs(red - 128) <= 1
 
 

@@ -41,7 +41,7 @@ def to_png(picture: Any) -> bytes:
     return sink.getvalue()
 
 
-class PictureFacts(NamedTuple):
+class PictureInfo(NamedTuple):
     """What is known of the file of a picture.
 
     Attributes:
@@ -57,7 +57,7 @@ class PictureFacts(NamedTuple):
     thumbnail: bytes
 
 
-def facts_of(content: bytes) -> PictureFacts:
+def picture_info(content: bytes) -> PictureInfo:
     """Read all of a picture's file. A JPEG is unpacked at about the thumbnail's size, not its own.
 
     Raises:
@@ -80,7 +80,7 @@ def facts_of(content: bytes) -> PictureFacts:
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     sink = io.BytesIO()
     small.save(sink, "JPEG", quality=_THUMBNAIL_QUALITY)
-    return PictureFacts(taken, wide, high, sink.getvalue())
+    return PictureInfo(taken, wide, high, sink.getvalue())
 
 
 def _on_white(picture: Any, pil: Any) -> Any:

@@ -42,7 +42,7 @@ class EsmEmbedder(BaseEmbedder):
 
     def __init__(self, name_or_path: str, device: str | None = None) -> None:
         what = f"The embedder 'esm:{name_or_path}'"
-        transformers = require("transformers", "transformers", "text", what)
+        transformers = require("transformers", "sentence-transformers", "text", what)
         import torch
 
         local = is_local_only()

@@ -27,13 +27,13 @@ class Document:
         text: All of its text.
         title: What it calls itself; None where it does not.
         key: What tells it from other documents of the file; "" for the only one.
-        facts: What is known of a picture.
+        info: What is known of a picture.
     """
 
     text: str
     title: str | None = None
     key: str = ""
-    facts: None = None
+    info: None = None
 
 
 Reader = Callable[[SourceFile], Iterable[Document]]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.deadline import check_time
-from vecsearch.common.pictures import PictureFacts, facts_of
+from vecsearch.common.pictures import PictureInfo, picture_info
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.ingest.sources.base import (
     Batches,
@@ -85,7 +85,7 @@ class FileToRead:
     source: str
 
     def columns(
-        self, digest: str, title: str | None = None, facts: PictureFacts | None = None
+        self, digest: str, title: str | None = None, info: PictureInfo | None = None
     ) -> dict[str, object]:
         """The values of FILE_COLUMNS, and of a picture those of PICTURE_COLUMNS."""
         modified = self.file.path.stat().st_mtime_ns // 1000
@@ -95,14 +95,14 @@ class FileToRead:
             SOURCE: self.source,
             DIGEST: digest,
         }
-        if facts is None:
+        if info is None:
             return known
         return known | {
             FOLDER: self.key.rpartition("/")[0] or None,
-            TAKEN_AT: facts.taken,
-            WIDTH: facts.width,
-            HEIGHT: facts.height,
-            THUMBNAIL: facts.thumbnail,
+            TAKEN_AT: info.taken,
+            WIDTH: info.width,
+            HEIGHT: info.height,
+            THUMBNAIL: info.thumbnail,
         }
 
 
@@ -185,7 +185,7 @@ def documents_part(
                     if key in reading.taken:
                         reading.note_skipped(key, TAKEN)
                         continue
-                    about = each.columns(digest, document.title, document.facts)
+                    about = each.columns(digest, document.title, document.info)
                     yield _Row(name, key, document.text, about)
                 if in_folder and not written:
                     reading.note_empty(each.key)
@@ -215,7 +215,7 @@ def named_file(file: SourceFile, key: str | None = None, source: str | None = No
 
 class _Picture(NamedTuple):
     text: bytes
-    facts: PictureFacts
+    info: PictureInfo
     title: None = None
     key: str = ""
 
@@ -226,10 +226,10 @@ def _documents(file: SourceFile) -> Iterator[Document | _Picture]:
         with open_binary(file.path, file.name) as opened:
             content = opened.read()
         try:
-            facts = facts_of(content)
+            info = picture_info(content)
         except (OSError, SyntaxError, ValueError) as error:
             raise InvalidInputError(f"{file.name} is no picture, or damaged: {error}") from error
-        yield _Picture(content, facts)
+        yield _Picture(content, info)
     else:
         yield from documents_of(DOCUMENTS[suffix], file)
 
