@@ -58,7 +58,10 @@ def chances_of(c: vs.Collection, name: str) -> np.ndarray:
     if name == "tf-idf":
         model, data = make_pipeline(words, LogisticRegression(C=10, max_iter=1000)), rows["text"]
     elif name == "logistic":
-        model, data = make_pipeline(StandardScaler(), LogisticRegression(C=0.1)), vectors
+        model, data = (
+            make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=1000)),
+            vectors,
+        )
     else:
         model = KNeighborsClassifier(15, weights=lambda distances: 1 / (distances + 1e-3))
         data = vectors

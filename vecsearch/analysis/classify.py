@@ -230,7 +230,7 @@ def _logistic() -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=1000))
 
 
 def _tf_idf() -> Any:
