@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 LAYOUT, REPORT = "embedder.json", "report.json"
 KINDS: dict[str, str] = {
+    "cells": "vecsearch.embedders.cells",
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
     "items": "vecsearch.embedders.items",

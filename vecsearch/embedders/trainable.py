@@ -111,6 +111,12 @@ TRAINABLE: dict[str, Trainable] = {
             "edges",
             extra="train",
         ),
+        Trainable(
+            "cells",
+            f"{_TRAINING}.cells:train_cells",
+            "vectors of single cells from the counts of their genes",
+            "a column `vector` of counts, as from cells.h5ad::layers/counts",
+        ),
     )
 }
 
