@@ -209,14 +209,16 @@ async function showFacets() {
   if (!answer || mine !== state.name) return;
   for (const [column] of named) {
     const values = answer.facets[column];
-    if (values.length < 2) continue;
+    const condition = ({ value }) =>
+      value === null ? `${quoted(column)} IS NULL` : `${quoted(column)} = ${literal(value)}`;
+    // One value says nothing, unless it was chosen and can be given up here.
+    if (values.length < 2 && !values.some((each) => conditions().includes(condition(each)))) continue;
     const items = make("ul");
     for (const { value, count } of values) {
-      const item = make("li");
-      const condition = value === null ? `${quoted(column)} IS NULL` : `${quoted(column)} = ${literal(value)}`;
+      const item = make("li"), chosen = condition({ value });
       item.append(make("button", value === null ? word("missing") : String(value).trim() || word("empty"), {
-        type: "button", "aria-pressed": String(conditions().includes(condition)),
-        onclick: () => { toggle(condition); run(); },
+        type: "button", "aria-pressed": String(conditions().includes(chosen)),
+        onclick: () => { toggle(chosen); run(); },
       }), make("span", count.toLocaleString()));
       items.append(item);
     }
