@@ -7,6 +7,10 @@
     for hit in c.search("how do plants make food", k=10, where="year >= 2000"):
         print(hit.rank, hit.score, hit["title"])
 
+`vs.train("word2vec", texts)` trains a model on your own data, for `embedder=`. The kinds are
+word2vec, fasttext, glove and doc2vec for texts, and others for items, graphs and tables: see
+`help(vs.train)` and the command `vecsearch train`.
+
 Names are loaded when they are first used, so that importing the package is cheap.
 """
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
+    from vecsearch.embedders.report import MethodScore, TrainingReport
     from vecsearch.errors import (
         CallError,
         CollectionClosedError,
@@ -71,6 +76,7 @@ if TYPE_CHECKING:
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.text.analyzer import Analyzer
+    from vecsearch.training.registry import train
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -144,6 +150,7 @@ __all__ = [
     "Limits",
     "LockTimeoutError",
     "Map",
+    "MethodScore",
     "Metric",
     "MissingExtraError",
     "ModelWarning",
@@ -168,6 +175,7 @@ __all__ = [
     "Span",
     "StorageError",
     "SyncResult",
+    "TrainingReport",
     "UpdateResult",
     "VecsearchError",
     "VersionInfo",
@@ -181,6 +189,7 @@ __all__ = [
     "open_or_create",
     "repair",
     "restore",
+    "train",
 ]
 
 _MODULES = {
@@ -190,6 +199,8 @@ _MODULES = {
     "vecsearch.collection": ("Collection", "create", "open_or_create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
+    "vecsearch.embedders.report": ("MethodScore", "TrainingReport"),
+    "vecsearch.training.registry": ("train",),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),

@@ -38,7 +38,7 @@ EXPORTED = set(
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
     "ModelWarning AsyncCollection Carrier DuplicatePair Explanation Part Reason "
-    "create models open open_or_create".split()
+    "create models open open_or_create train TrainingReport MethodScore".split()
 )
 
 
@@ -119,7 +119,8 @@ def command_names() -> set[str]:
 @pytest.mark.parametrize("words", mentioned(), ids=" ".join)
 def test_commands_in_the_docs_take_these_options(words: list[str]) -> None:
     assert words[1] in command_names()
-    shown = CliRunner().invoke(app, [words[1], "--help"], env={"COLUMNS": "200"})
+    named = words[1:3] if words[1] == "train" else words[1:2]  # each kind has options of its own
+    shown = CliRunner().invoke(app, [*named, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     for option in (word for word in words if re.match(r"--?[a-z]", word)):
         assert f" {option} " in shown.stdout, f"{words[1]} has no {option}"
@@ -165,7 +166,7 @@ def test_exported_names_are_pinned() -> None:
 @pytest.mark.parametrize("name", sorted(vecsearch.__all__))
 def test_every_exported_name_is_in_the_reference(name: str) -> None:
     assert getattr(vecsearch, name).__doc__, f"vecsearch.{name} has no docstring"
-    pages = ("api.md", "errors.md", "embedders.md")
+    pages = ("api.md", "errors.md", "embedders.md", "training.md")
     text = "\n".join((ROOT / "docs" / "reference" / page).read_text("utf-8") for page in pages)
     assert re.search(rf"^::: vecsearch\.{name}$", text, re.MULTILINE), f"{name} is in no page"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -98,17 +100,25 @@ def build_text(
         str, typer.Option(help="Read Chinese by pairs of characters, or by words of a dictionary.")
     ] = "pairs",
     pinyin: Annotated[bool, typer.Option(help="Find Chinese by its pinyin, too.")] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="A sparse encoder (SPLADE), or its folder, to weigh words with."
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Let documents be found by their words (search --mode text)."""
     with reporting(debug), open_for(folder) as collection:
-        analyzer = {
+        analyzer: dict[str, Any] | None = {
             "language": None if language == "none" else language,
             "chinese": chinese,
             "pinyin": pinyin,
         }
-        version = collection.build_text_index(columns or None, analyzer)
+        if analyzer == {"language": "english", "chinese": "pairs", "pinyin": False}:
+            analyzer = None  # columns of weights take none
+        version = collection.build_text_index(columns or None, analyzer, encoder=encoder)
         answer = {"version": version}
         if as_json:
             print_json(answer)
@@ -176,3 +186,23 @@ def bench(
         else:
             print_table(HEAD, table(report), best=cheapest(report, collection.info().recall))
             out.print(note(report), style="dim", soft_wrap=True)
+
+
+@app.command(rich_help_panel=INDEX, epilog=examples("vecsearch warm"))
+def warm(as_json: Json = False, debug: Debug = False) -> None:
+    """Compile the search code now, once for this machine.
+
+    Otherwise the first large build does it, or a process after its first questions, in the
+    background. The code is kept in a folder, for all processes.
+    """
+    from vecsearch.index.kernels.loader import SWITCH, warm
+
+    with reporting(debug):
+        done = warm()
+        verb = "Compiled" if done.compiled else "The search code was compiled before; loaded it"
+        line = f"{verb} in {done.seconds:.1f} s. It is kept in {done.folder}"
+        if not done.available:
+            off = os.environ.get(SWITCH) == "0"
+            why = f"{SWITCH}=0 switches it off" if off else "numba is not installed or fails"
+            line = f"There is no compiled search, as {why}. Searches work, but take longer."
+        print_answer(as_json, asdict(done), line)
