@@ -36,6 +36,7 @@ class Trainable:
 
 
 _TEXTS = "texts: a column, lists of words, a file with a line each, a folder"
+_SESSIONS = "a row for each item of a session, basket or user: session=, item=, order="
 _TRAINING = "vecsearch.training"
 TRAINABLE: dict[str, Trainable] = {
     kind.name: kind
@@ -75,8 +76,32 @@ TRAINABLE: dict[str, Trainable] = {
             "item2vec",
             f"{_TRAINING}.item2vec:train_item2vec",
             "vectors of items that were bought, watched or played together",
-            "a row for each item of a session, basket or user: session=, item=, order=",
+            _SESSIONS,
             extra="train",
+        ),
+        Trainable(
+            "items",
+            f"{_TRAINING}.items:train_items",
+            "recommendations: the best of item-knn, ease, sequence and item2vec on your sessions",
+            _SESSIONS,
+        ),
+        Trainable(
+            "item-knn",
+            f"{_TRAINING}.items:train_item_knn",
+            "items by the cosine of who had them",
+            _SESSIONS,
+        ),
+        Trainable(
+            "ease",
+            f"{_TRAINING}.items:train_ease",
+            "items by a linear autoencoder in closed form",
+            _SESSIONS,
+        ),
+        Trainable(
+            "sequence",
+            f"{_TRAINING}.items:train_sequence",
+            "items by what soon came after what",
+            _SESSIONS,
         ),
         Trainable(
             "node2vec",
