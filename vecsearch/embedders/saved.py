@@ -29,7 +29,10 @@ FORMAT = 1
 KINDS: dict[str, str] = {
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
+    "content": "vecsearch.embedders.content",
     "keyed": "vecsearch.embedders.keyed",
+    "lsa": "vecsearch.embedders.lsa",
+    "nodes": "vecsearch.embedders.nodes",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
     "words": "vecsearch.embedders.words",
