@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
+    from vecsearch.embedders.report import MethodScore, TrainingReport
     from vecsearch.errors import (
         CallError,
         CollectionClosedError,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.text.analyzer import Analyzer
+    from vecsearch.training.registry import train
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -144,6 +146,7 @@ __all__ = [
     "Limits",
     "LockTimeoutError",
     "Map",
+    "MethodScore",
     "Metric",
     "MissingExtraError",
     "ModelWarning",
@@ -168,6 +171,7 @@ __all__ = [
     "Span",
     "StorageError",
     "SyncResult",
+    "TrainingReport",
     "UpdateResult",
     "VecsearchError",
     "VersionInfo",
@@ -181,6 +185,7 @@ __all__ = [
     "open_or_create",
     "repair",
     "restore",
+    "train",
 ]
 
 _MODULES = {
@@ -190,6 +195,8 @@ _MODULES = {
     "vecsearch.collection": ("Collection", "create", "open_or_create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
+    "vecsearch.embedders.report": ("MethodScore", "TrainingReport"),
+    "vecsearch.training.registry": ("train",),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),

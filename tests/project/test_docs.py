@@ -38,7 +38,7 @@ EXPORTED = set(
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
     "ModelWarning AsyncCollection Carrier DuplicatePair Explanation Part Reason "
-    "create models open open_or_create".split()
+    "create models open open_or_create train TrainingReport MethodScore".split()
 )
 
 
