@@ -36,13 +36,13 @@ def walk(graph: Graph, length: int, p: float, q: float, random: np.random.Genera
         active = np.flatnonzero((previous >= 0) & (degree[previous] > 0))
         here = previous[active]
         if step == 1 or (p == 1 and q == 1):
-            walks[active, step] = _step(graph, here, random)
+            walks[active, step] = steps_from(graph, here, random)
         else:
             walks[active, step] = _biased_step(graph, walks[active, step - 2], here, p, q, random)
     return walks
 
 
-def _step(graph: Graph, here: Nodes, random: np.random.Generator) -> Nodes:
+def steps_from(graph: Graph, here: Nodes, random: np.random.Generator) -> Nodes:
     """A neighbor of each node, sampled by edge weight; every node must have a neighbor."""
     first, end = graph.start[here], graph.start[here + 1]
     low, high = graph.cumulative[first], graph.cumulative[end]
@@ -62,7 +62,7 @@ def _biased_step(
     largest = max(1.0, 1 / p, 1 / q)
     open_walks = np.arange(len(here))
     while len(open_walks):
-        candidate, origin = _step(graph, here[open_walks], random), before[open_walks]
+        candidate, origin = steps_from(graph, here[open_walks], random), before[open_walks]
         near = np.where(graph.has_edges(origin, candidate), 1.0, 1 / q)
         bias = np.where(candidate == origin, 1 / p, near)
         accepted = random.random(len(open_walks)) * largest < bias

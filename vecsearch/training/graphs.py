@@ -180,7 +180,7 @@ def read_links(
     target: str = "target",
     weight: str | None = WEIGHT,
     type: str | None = TYPE,
-    type_weights: Mapping[str, float] | None = None,
+    type_weights: Mapping[str, float] | str | None = None,
     directed: bool = False,
     more_nodes: npt.NDArray[np.str_] | None = None,
 ) -> Links:
@@ -192,7 +192,8 @@ def read_links(
         target: The column with the node where it ends.
         weight: The column with its weight, above 0; all are 1 with None, or without `weight`.
         type: The column with its type; there are none with None, or without `type`.
-        type_weights: By what the weights of some types are multiplied; 0 leaves a type out.
+        type_weights: By what the weights of some types are multiplied; 0 leaves a type out. As a
+            text: `cites=1,writes=0.5`.
         directed: Whether edges lead one way only.
         more_nodes: Ids of nodes that may have no edge.
 
@@ -214,7 +215,7 @@ def read_links(
     if type is not None and (type != TYPE or type in edges.column_names):
         names, kinds = np.unique(id_column(edges, type), return_inverse=True)
         types = names.tolist()
-    for name, factor in (type_weights or {}).items():
+    for name, factor in _factors(type_weights).items():
         if name not in types:
             raise InvalidInputError(
                 f"type_weights: no edge is of the type {shown(name)}{did_you_mean(name, types)}"
@@ -239,6 +240,22 @@ def read_links(
         kinds.astype(np.int64)[kept],
         directed,
     )
+
+
+def _factors(given: Mapping[str, float] | str | None) -> Mapping[str, Any]:
+    """The weights of types: a dict, or a text such as "cites=1,writes=0.5"."""
+    if not isinstance(given, str):
+        return given or {}
+    factors: dict[str, Any] = {}
+    for part in filter(None, given.split(",")):
+        name, _, value = part.rpartition("=")
+        try:
+            factors[name.strip()] = float(value)
+        except ValueError as error:
+            raise InvalidInputError(
+                f"type_weights: {part!r} is not of the form TYPE=WEIGHT"
+            ) from error
+    return factors
 
 
 def _weights(edges: pa.Table, weight: str) -> npt.NDArray[np.float64]:

@@ -65,7 +65,7 @@ class Reading:
     target: str
     weight: str | None
     type: str | None
-    type_weights: Mapping[str, float] | None
+    type_weights: Mapping[str, float] | str | None
     node: str
     directed: bool | None
 
