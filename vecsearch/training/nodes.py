@@ -170,7 +170,7 @@ def _read(
     known, first = np.unique(ids, return_index=True)
     if len(known) < len(ids):
         row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
-        raise InvalidInputError(f"column '{node}' of the nodes, row {row}: {ids[row]!r} repeats")
+        raise InvalidInputError(f"column '{node}' of the nodes, row {row}: {str(ids[row])!r} repeats")
     model = fit_content(
         described,
         node=node,
