@@ -26,6 +26,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.communities import communities_of
 from vecsearch.graphs.graph import Graph, Nodes
 from vecsearch.graphs.links import LinkModel, PairFeatures
+from vecsearch.graphs.near import unit_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -296,10 +297,10 @@ class NodeEmbedder(KeyedEmbedder):
     def communities(
         self,
         *,
-        vectors: bool = True,
+        vectors: bool | None = None,
         resolution: float = 1.0,
         neighbors: int = 10,
-        share: float = 1.0,
+        share: float = 0.5,
         seed: int = 0,
     ) -> pa.Table:
         """Groups of nodes with many links inside: communities by Leiden, over links and vectors.
@@ -309,7 +310,9 @@ class NodeEmbedder(KeyedEmbedder):
         Waltman and van Eck, "From Louvain to Leiden", Scientific Reports 2019).
 
         Args:
-            vectors: Whether to link nodes with near vectors too; False takes the links alone.
+            vectors: Whether to link nodes with near vectors too, those of their texts and columns
+                included. None does so if the nodes have any: vectors of links alone add nothing to
+                the links.
             resolution: Above 1 gives more and smaller communities, below 1 fewer and larger ones.
             neighbors: To how many of the nearest nodes each node is linked.
             share: The total weight of these links, in parts of that of the graph's links.
@@ -328,7 +331,7 @@ class NodeEmbedder(KeyedEmbedder):
             >>> from vecsearch.training.node2vec import train_node2vec
             >>> edges = pa.table({"source": ["a", "b", "d"], "target": ["b", "c", "e"]})
             >>> model = train_node2vec(edges, dim=8)
-            >>> model.communities(vectors=False)["community"].to_pylist()
+            >>> model.communities()["community"].to_pylist()
             [0, 0, 0, 1, 1]
         """
         import pyarrow as pa
@@ -337,7 +340,7 @@ class NodeEmbedder(KeyedEmbedder):
         check_whole("seed", seed, 0)
         found = communities_of(
             self.graph,
-            self._for_communities() if vectors else None,
+            self._all_vectors() if vectors or (vectors is None and self.content) else None,
             resolution=resolution,
             neighbors=neighbors,
             share=share,
@@ -345,8 +348,10 @@ class NodeEmbedder(KeyedEmbedder):
         )
         return pa.table({"node": pa.array(self.keys, pa.string()), "community": found})
 
-    def _for_communities(self) -> Vectors:
-        return self.vectors
+    def _all_vectors(self) -> Vectors:
+        """The vectors of walks, and those of texts and columns side by side."""
+        parts = [self.unit, *([unit_rows(self.content[1])] if self.content else [])]
+        return np.concatenate(parts, axis=1)
 
     def _row_of(self, node: object, where: str) -> int:
         key = str(node)

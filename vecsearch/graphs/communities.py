@@ -29,7 +29,7 @@ def communities_of(
     *,
     resolution: float = 1.0,
     neighbors: int = 10,
-    share: float = 1.0,
+    share: float = 0.5,
     seed: int = 0,
 ) -> npt.NDArray[np.int32]:
     """The community of each node: 0 the largest, ties by the first node.
