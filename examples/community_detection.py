@@ -27,9 +27,7 @@ def main() -> None:
     labels = papers["label"].to_pylist()
     graph = nx.Graph()
     graph.add_nodes_from(names)
-    graph.add_edges_from(
-        (str(row["source"]), str(row["target"])) for row in edges.to_pylist()
-    )
+    graph.add_edges_from((str(row["source"]), str(row["target"])) for row in edges.to_pylist())
     walks = {"walks": 5, "length": 20} if QUICK else {}
     model = vs.train("node2vec", edges, nodes=papers, text="words", held_out=0.0, **walks)
     words = TfidfVectorizer(token_pattern=r"\S+").fit_transform(papers["words"].to_pylist())

@@ -104,7 +104,9 @@ def test_second_order_steps_of_a_directed_graph_follow_its_edges(p: float, q: fl
 
 
 def test_walks_stop_at_a_node_without_neighbors() -> None:
-    graph = read_links(pa.table({"source": ["a", "b"], "target": ["b", "c"]}), directed=True).graph()
+    graph = read_links(
+        pa.table({"source": ["a", "b"], "target": ["b", "c"]}), directed=True
+    ).graph()
     paths = {path[0]: path.tolist() for path in walk(graph, 4, 1, 2, np.random.default_rng(0))}
     assert paths == {0: [0, 1, 2, -1], 1: [1, 2, -1, -1], 2: [2, -1, -1, -1]}
 
@@ -162,9 +164,7 @@ def test_graphs_of_every_form_are_the_same_graph() -> None:
     pairs = [("0", "1"), ("1", "2"), ("0", "2"), ("3", "0")]
     weights = [1.0, 2.0, 0.5, 4.0]
     graph = nx.Graph()
-    graph.add_weighted_edges_from(
-        [(a, b, w) for (a, b), w in zip(pairs, weights, strict=True)]
-    )
+    graph.add_weighted_edges_from([(a, b, w) for (a, b), w in zip(pairs, weights, strict=True)])
     table = pa.table(
         {"source": [a for a, _ in pairs], "target": [b for _, b in pairs], "weight": weights}
     )
@@ -318,7 +318,9 @@ def two_types() -> pa.Table:
     """40 nodes: type "near" joins the next on a circle, "odd" those of the same parity."""
     random = np.random.default_rng(0)
     near = [(i, (i + d) % 40) for i in range(40) for d in (1, 2, 3)]
-    odd = [(i, j) for i in range(40) for j in range(i) if (i - j) % 2 == 0 and random.random() < 0.4]
+    odd = [
+        (i, j) for i in range(40) for j in range(i) if (i - j) % 2 == 0 and random.random() < 0.4
+    ]
     kinds = ["near"] * len(near) + ["odd"] * len(odd)
     ends = [*near, *odd]
     return pa.table({"source": [a for a, _ in ends], "target": [b for _, b in ends], "type": kinds})
@@ -334,7 +336,9 @@ def test_links_are_scored_by_type_and_direction() -> None:
     with pytest.raises(InvalidInputError, match="no links of the type 'nea'; did you mean 'near'"):
         model.link_scores(pairs, type="nea")
     random = np.random.default_rng(0)
-    down = [(i, j) for i in range(40) for j in range(i) if random.random() < 0.3]  # from high to low
+    down = [
+        (i, j) for i in range(40) for j in range(i) if random.random() < 0.3
+    ]  # from high to low
     one_way = train_deepwalk(down, directed=True, dim=8, walks=3, length=10)
     scores = one_way.link_scores([(35, 3), (3, 35)])
     assert scores[0] > scores[1] + 0.3
@@ -361,7 +365,9 @@ def test_a_node_that_nothing_is_known_of_has_a_zero_vector() -> None:
 @needs_gensim
 def test_columns_place_nodes_without_links() -> None:
     random = np.random.default_rng(0)
-    pairs = [(i, j) for i in range(30) for j in range(i) if (i - j) % 2 == 0 and random.random() < 0.4]
+    pairs = [
+        (i, j) for i in range(30) for j in range(i) if (i - j) % 2 == 0 and random.random() < 0.4
+    ]
     nodes = pa.table(
         {
             "node": range(32),

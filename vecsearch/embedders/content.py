@@ -82,10 +82,9 @@ class ContentEmbedder(TrainedEmbedder):
         if self.table is not None:
             names = {column.name for column in self.table.columns}
             given = [{k: v for k, v in row.items() if k in names} for row in documents]
-            vectors = self.table.embed_documents(given) if given else np.empty((0, self.table.dim))
-            empty = [all(value is None for value in row.values()) for row in given]
-            vectors = np.where(np.array(empty, np.bool_)[:, None], 0, vectors)
-            parts.append(_unit(np.asarray(vectors, dtype=np.float32)))
+            rows_of = self.table.embed_documents(given)
+            rows_of[[row for row, values in enumerate(given) if not _any(values)]] = 0
+            parts.append(_unit(rows_of))
         return _unit(np.concatenate(parts, axis=1))
 
     def _compute_fingerprint(self) -> str:
@@ -115,6 +114,10 @@ class ContentEmbedder(TrainedEmbedder):
                 "fingerprint": model.fingerprint(),
             }
         return Saved("content", settings, (), table.arrays)
+
+
+def _any(values: Mapping[str, Any]) -> bool:
+    return any(value is not None for value in values.values())
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -101,4 +101,6 @@ def word_weights(
 def from_saved(saved: Saved, name: str) -> LsaEmbedder:
     """The embedder that `LsaEmbedder.save` wrote."""
     arrays = saved.arrays
-    return LsaEmbedder(saved.keys, arrays["rarity"], arrays["axes"], saved.settings["language"], name)
+    return LsaEmbedder(
+        saved.keys, arrays["rarity"], arrays["axes"], saved.settings["language"], name
+    )

@@ -138,9 +138,9 @@ class NodeEmbedder(KeyedEmbedder):
                 if len(alike):
                     parts.append(self._mean(alike.tolist(), cosines[alike].tolist()))
             if not parts:
-                columns = f" nor a value of {', '.join(self.content[0].columns)}" * bool(
-                    self.content
-                )
+                columns = ""
+                if self.content is not None:
+                    columns = f" nor a value of {', '.join(self.content[0].columns)}"
                 raise InvalidInputError(
                     f"row {rows[number]}: the new node has neither a neighbor{columns} that is "
                     "known, so it cannot be placed",
@@ -241,7 +241,7 @@ class NodeEmbedder(KeyedEmbedder):
             float32, shape (pairs, dim).
 
         Raises:
-            InvalidInputError: A node is unknown, something is no pair, or there is no such operator.
+            InvalidInputError: A node or the operator is unknown, or something is no pair.
 
         Example:
             >>> import pyarrow as pa
@@ -381,14 +381,16 @@ class NodeEmbedder(KeyedEmbedder):
         weights = np.array([each for _, given in neighbors for each in given])
         own = np.repeat(np.arange(len(new)) + size, [len(rows_of) for rows_of, _ in neighbors])
         names = [*graph.nodes, *(f"new {number}" for number in range(len(new)))]
-        ends = [graph.tails, own], [graph.neighbors, linked], [graph.weights, weights]
+        tails, heads, values = [graph.tails, own], [graph.neighbors, linked], [graph.weights]
+        values.append(weights)
         if not graph.directed:
-            for each, more in zip(ends, (linked, own, weights), strict=True):
-                each.append(more)
-        larger = replace(
-            Graph.from_links(names, *(np.concatenate(each) for each in ends), directed=True),
-            directed=graph.directed,
+            tails.append(linked)
+            heads.append(own)
+            values.append(weights)
+        larger = Graph.from_links(
+            names, np.concatenate(tails), np.concatenate(heads), np.concatenate(values), True
         )
+        larger = replace(larger, directed=graph.directed)
         wide = np.concatenate([self.vectors, vectors])
         if content is None or self.content is None:
             return PairFeatures(larger, wide), tail, head

@@ -57,7 +57,7 @@ class Graph:
             nodes,
             start.astype(np.int64),
             keys % max(len(nodes), 1),
-            np.bincount(index, weights=weights, minlength=len(keys)),
+            np.asarray(np.bincount(index, weights, len(keys)), dtype=np.float64),
             directed,
         )
 

@@ -102,9 +102,7 @@ class PairFeatures:
                 "links from the source": np.log1p(_sums(forward[tail])),
                 "links to the target": np.log1p(_sums(reverse[head])),
                 "paths of 2": np.log1p(_sums(forward[tail].multiply(reverse[head]))),
-                "link back": _sums(
-                    forward[head].multiply(_one_hot(tail, forward.shape[1]))
-                ),
+                "link back": _sums(forward[head].multiply(_one_hot(tail, forward.shape[1]))),
             }
         if self.content is not None:
             found |= {
@@ -173,9 +171,7 @@ class LinkModel:
         return np.asarray(0.5 * (1 + np.tanh(odds / 2)))
 
 
-def without_links(
-    graph: Graph, count: int, random: np.random.Generator
-) -> tuple[Nodes, Nodes]:
+def without_links(graph: Graph, count: int, random: np.random.Generator) -> tuple[Nodes, Nodes]:
     """Pairs of different nodes without a link, each as likely as any other; no pair twice.
 
     Fewer than `count` where the graph has fewer.

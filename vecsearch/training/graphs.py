@@ -68,9 +68,14 @@ def graph_tables(data: Any, *, source: str = "source", target: str = "target") -
     if isinstance(data, list | tuple) and data and isinstance(data[0], list | tuple):
         rows = []
         for number, row in enumerate(data):
-            if not isinstance(row, list | tuple) or len(row) != len(data[0]) or len(row) not in (
-                2,
-                3,
+            if (
+                not isinstance(row, list | tuple)
+                or len(row) != len(data[0])
+                or len(row)
+                not in (
+                    2,
+                    3,
+                )
             ):
                 raise InvalidInputError(
                     f"edge {number} is {shown(row)}; it must be (source, target) or (source, "

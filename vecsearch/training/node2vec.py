@@ -64,7 +64,8 @@ def train_node2vec(
         target: The column with the node where it ends.
         weight: The column with the edge's weight, above 0. All are 1 if there is no column
             `weight`, or with None.
-        type: The column with the edge's type, for `type_weights` and `link_scores`. None takes none.
+        type: The column with the edge's type, for `type_weights` and `link_scores`. There are none
+            if there is no column `type`, or with None.
         type_weights: By what the weights of some types are multiplied; 0 leaves a type out.
         node: The column of `nodes` with the ids.
         text: The column of `nodes` with texts; None takes `text`, or else the one with the most

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.common.optional import require
+from vecsearch.common.optional import gensim_models, require
 from vecsearch.common.show import shown
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.content import ContentEmbedder
 from vecsearch.embedders.nodes import ALIKE, NodeEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.graph import Graph
+from vecsearch.graphs.links import LinkModel
 from vecsearch.graphs.near import nearest_links
 from vecsearch.graphs.walks import walk
 from vecsearch.training.columns import id_column
 from vecsearch.training.content import fit_content
 from vecsearch.training.data import as_table
-from vecsearch.training.gensim import Progress, check_settings, gensim_models
+from vecsearch.training.gensim import Progress, check_settings
 from vecsearch.training.graphs import Links, graph_tables, read_links
 from vecsearch.training.link_prediction import fit_links, link_report, split_links, vectors_auc
 
@@ -112,7 +113,8 @@ def train_nodes(
     described = None if content is None else content[1]
     split = split_links(links, held_out, settings.seed)
     total = settings.epochs * (1 if split is None else 2)
-    taken, models = settings.epochs, {}
+    taken = settings.epochs
+    models: dict[str, LinkModel] = {}
     if split is not None:
         found = _vectors(
             split.training,
@@ -170,7 +172,9 @@ def _read(
     known, first = np.unique(ids, return_index=True)
     if len(known) < len(ids):
         row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
-        raise InvalidInputError(f"column '{node}' of the nodes, row {row}: {str(ids[row])!r} repeats")
+        raise InvalidInputError(
+            f"column '{node}' of the nodes, row {row}: {str(ids[row])!r} repeats"
+        )
     model = fit_content(
         described,
         node=node,
@@ -242,7 +246,7 @@ def _vectors(
     judge: Callable[[Vectors], float] | None = None,
 ) -> Trained:
     """Train vectors; with a judge, of the epoch after which its measure was best."""
-    base = require("gensim.models.callbacks", "gensim", "train", "Training node2vec").CallbackAny2Vec
+    callbacks = require("gensim.models.callbacks", "gensim", "train", "Training node2vec")
     joined = with_content(graph, content)
     random = np.random.default_rng(settings.seed)
     sentences: list[list[str]] = []
@@ -285,7 +289,9 @@ def _vectors(
             seed=settings.seed,
             workers=settings.workers,
             sample=0.0,
-            callbacks=[type("Judge", (base,), {"on_epoch_end": end_of_epoch})()],
+            callbacks=[
+                type("Judge", (callbacks.CallbackAny2Vec,), {"on_epoch_end": end_of_epoch})()
+            ],
         )
     except _WorseError:
         stopped = f"the area under the curve of the held-out links fell in epoch {best[2] + 1}"
@@ -297,4 +303,3 @@ def _shifted(progress: Progress | None, start: int, total: int) -> Progress | No
     if progress is None:
         return None
     return lambda done, _: progress(start + done, total)
-
