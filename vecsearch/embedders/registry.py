@@ -22,7 +22,6 @@ from vecsearch.common.kinds import is_encodable
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.saved import is_saved
 from vecsearch.embedders.trainable import Trainable, trainable
 from vecsearch.errors import EmbedderError, VecsearchError
 
@@ -112,6 +111,8 @@ def _split(spec: str) -> tuple[str, str]:
     if spec in ALONE and not Path(spec).exists():
         return spec, ""
     if not colon or len(kind) == 1 or "/" in kind or "\\" in kind or Path(spec).exists():
+        from vecsearch.embedders.saved import is_saved
+
         return "saved" if is_saved(spec) else "sentence-transformers", spec
     return kind, name
 

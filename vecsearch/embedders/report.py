@@ -65,7 +65,7 @@ class TrainingReport:
     @property
     def better(self) -> tuple[MethodScore, ...]:
         """The ordinary methods whose mean is above the trained model's."""
-        return tuple(each for each in self.scores[1:] if each.value > self.scores[0].value)
+        return tuple(each for each in self.scores if each.value > self.scores[0].value)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain JSON values."""

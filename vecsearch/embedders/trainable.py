@@ -58,6 +58,13 @@ TRAINABLE: dict[str, Trainable] = {
             "train",
         ),
         Trainable(
+            "glove",
+            f"{_TRAINING}.glove:train_glove",
+            "vectors of words, from how often they occur near each other",
+            _TEXTS,
+            "texts",
+        ),
+        Trainable(
             "doc2vec",
             f"{_TRAINING}.doc2vec:train_doc2vec",
             "vectors of documents",
