@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
-from vecsearch.common.optional import gensim_models, require
+from vecsearch.common.optional import gensim_models
 from vecsearch.common.show import shown
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.content import ContentEmbedder
@@ -23,9 +23,10 @@ from vecsearch.graphs.walks import walk
 from vecsearch.training.columns import id_column
 from vecsearch.training.content import fit_content
 from vecsearch.training.data import as_table
-from vecsearch.training.gensim import Progress, check_settings
+from vecsearch.training.gensim import Progress, check_settings, fit
 from vecsearch.training.graphs import Links, graph_tables, read_links
 from vecsearch.training.link_prediction import fit_links, link_report, split_links, vectors_auc
+from vecsearch.training.stopping import Watch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -233,10 +234,6 @@ class Trained:
     stopped: str
 
 
-class _WorseError(Exception):
-    """Ends a training whose measure got worse."""
-
-
 def _vectors(
     graph: Graph,
     content: Vectors | None,
@@ -246,7 +243,6 @@ def _vectors(
     judge: Callable[[Vectors], float] | None = None,
 ) -> Trained:
     """Train vectors; with a judge, of the epoch after which its measure was best."""
-    callbacks = require("gensim.models.callbacks", "gensim", "train", "Training node2vec")
     joined = with_content(graph, content)
     random = np.random.default_rng(settings.seed)
     sentences: list[list[str]] = []
@@ -256,46 +252,31 @@ def _vectors(
     linked = np.zeros(len(joined.nodes), dtype=np.bool_)
     linked[joined.tails] = linked[joined.neighbors] = True
     row = {node: number for number, node in enumerate(joined.nodes)}
-    best: list[Any] = [-np.inf, None, 0]
-    done = 0
+    model = gensim_models("Training node2vec").Word2Vec(
+        vector_size=settings.dim,
+        window=settings.window,
+        epochs=epochs,
+        min_count=1,
+        sg=1,
+        negative=settings.negative,
+        seed=settings.seed,
+        workers=settings.workers,
+        sample=0.0,
+    )
 
-    def ordered(model: Any) -> Vectors:
+    def ordered() -> Vectors:
         vectors = np.zeros((len(joined.nodes), settings.dim), dtype=np.float32)
         vectors[[row[key] for key in model.wv.index_to_key]] = model.wv.vectors
         vectors[~linked] = 0
         return vectors
 
-    def end_of_epoch(_: Any, model: Any) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, epochs)
-        value = float(done) if judge is None else judge(ordered(model))
-        if value <= best[0]:
-            raise _WorseError
-        if judge is not None or done == epochs:
-            best[:] = value, ordered(model), done
-
-    stopped = f"after all {epochs} epochs" if epochs > 1 else ""
-    try:
-        gensim_models("Training node2vec").Word2Vec(
-            sentences=sentences,
-            vector_size=settings.dim,
-            window=settings.window,
-            epochs=epochs,
-            min_count=1,
-            sg=1,
-            negative=settings.negative,
-            seed=settings.seed,
-            workers=settings.workers,
-            sample=0.0,
-            callbacks=[
-                type("Judge", (callbacks.CallbackAny2Vec,), {"on_epoch_end": end_of_epoch})()
-            ],
-        )
-    except _WorseError:
-        stopped = f"the area under the curve of the held-out links fell in epoch {best[2] + 1}"
-    return Trained(best[1], best[2], stopped)
+    if judge is None:
+        fit(model, sentences, epochs, progress)
+        return Trained(ordered(), epochs, "")
+    watch = Watch(lambda: judge(ordered()), ordered, patience=1)
+    fit(model, sentences, epochs, progress, watch)
+    assert watch.best is not None
+    return Trained(watch.best, watch.best_epoch, watch.reason(epochs))
 
 
 def _shifted(progress: Progress | None, start: int, total: int) -> Progress | None:
