@@ -37,6 +37,7 @@ KINDS: dict[str, str] = {
     "nodes": "vecsearch.embedders.nodes",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
+    "transe": "vecsearch.embedders.transe",
     "words": "vecsearch.embedders.words",
 }
 """Kind in embedder.json -> module; its `from_saved(saved, name)` returns the embedder."""

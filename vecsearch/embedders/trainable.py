@@ -95,6 +95,13 @@ TRAINABLE: dict[str, Trainable] = {
             "edges",
             extra="train",
         ),
+        Trainable(
+            "transe",
+            f"{_TRAINING}.transe:train_transe",
+            "vectors of the entities and relations of a knowledge graph",
+            "a row for each fact: source, type, target",
+            "edges",
+        ),
     )
 }
 
