@@ -20,11 +20,13 @@ def main() -> None:
     texts = [row["text"] for row in documents]
     epochs = 2 if QUICK else 40
     for name, train in (
-        ("Doc2Vec", lambda: train_doc2vec(texts, epochs=epochs)),
-        ("word2vec", lambda: train_word2vec(texts, epochs=epochs, min_count=2)),
+        ("Doc2Vec", lambda: train_doc2vec(texts, epochs=epochs, held_out=0)),
+        ("word2vec", lambda: train_word2vec(texts, epochs=epochs, min_count=2, held_out=0)),
         (
             "fastText",
-            lambda: train_fasttext(texts, epochs=epochs // 2, min_count=2, buckets=50_000),
+            lambda: train_fasttext(
+                texts, epochs=epochs // 2, min_count=2, buckets=50_000, held_out=0
+            ),
         ),
     ):
         start = time.perf_counter()

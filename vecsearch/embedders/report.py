@@ -117,6 +117,6 @@ class TrainingReport:
     def _sentences(self) -> list[str]:
         """What stands below the table."""
         names = " and ".join(each.method for each in self.better)
-        verb = "does" if len(self.better) == 1 else "do"
-        better = f"On the held-out part {names} {verb} better than the trained model."
+        verb = "scores" if len(self.better) == 1 else "score"
+        better = f"On the held-out part {names} {verb} higher than the trained model."
         return [*([better] if names else []), *self.notes]

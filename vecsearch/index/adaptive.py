@@ -27,6 +27,7 @@ from vecsearch.index.calibration import OperatingPoint
 from vecsearch.index.kernels.misses import (
     LEAST,
     allowed_misses,
+    crowding,
     expected_misses,
     first_depth,
     next_depth,
@@ -39,8 +40,13 @@ ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
 # with which the mean reaches the aim. Some queries miss more than others, so the mean misses less.
 TOLERANCES = (1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 MADE_SLACK = 0.005  # by which the recall of made queries, which are few, may fall short
-STARTS = 6  # efforts that are tried as the first one
-MANY_STOP = 0.1  # share of the queries that must be able to stop at the first effort
+# By how much more a query may be expected to miss that stops at the first effort, where many stop.
+# What reaches the mean of ordinary queries so costs them less than one tolerance for all efforts,
+# which queries unlike the rows keep low.
+FIRST_TIMES = (1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
+FIRST_MOST = 2.4  # but no query stops that is expected to miss more than this part of what may be
+REPRESENTATIVE = 500  # queries in front that stand for all; those after them may be the hard ones
+STARTS = 8  # efforts that are tried as the first one
 MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 STEP_MICROS = 2.0  # cost of going on with another effort
@@ -178,8 +184,8 @@ def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Wide:
         last = depth - 1
         kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - first
         x, y, xx, xy, yy = (part[:count, last] for part in tried.sums)
-        middle, end = (distances[:, at] - distances[:, 0] for at in (last - depth // 2, last))
-        found = expected_misses(depth, x, y, xx, xy, yy, middle, end, kth)
+        end = distances[:, last] - distances[:, 0]
+        found = expected_misses(depth, x, y, xx, xy, yy, end, crowding(distances.T, depth), kth)
         expected[:, place] = np.where(np.isfinite(scores[:, last]), found, np.inf)
     return expected
 
@@ -197,7 +203,8 @@ def best_point(
     Made queries are to reach it too, each kind on average. If no ladder does, the most careful one.
 
     Args:
-        outcomes: Of each effort, ascending; later ones may be of fewer queries.
+        outcomes: Of each effort, ascending; later ones may be of fewer queries, of which only the
+            first `REPRESENTATIVE` then stand for all.
         kinds: What each query is, 0 for those of which recall is promised.
         k: Rows to find.
         aim: The recall to reach, 0 to 1.
@@ -213,15 +220,20 @@ def best_point(
         reached = [run for run in runs if run.point.low >= aim]
         good = [run for run in reached if run.made >= aim - MADE_SLACK]
         if good and number:  # two are tried, and the cheapest is taken
-            return min(good, key=lambda run: run.point.micros).point
+            return min(good, key=_run_micros).point
     if reached:
-        return max(reached, key=lambda run: run.made).point
+        enough = max(run.made for run in reached) - MADE_SLACK
+        return min((run for run in reached if run.made >= enough), key=_run_micros).point
     return max(runs, key=lambda run: run.point.low).point
 
 
 class _Run(NamedTuple):
     point: OperatingPoint
     made: float  # the least mean recall of a kind of made queries
+
+
+def _run_micros(run: _Run) -> float:
+    return run.point.micros
 
 
 class _Ladder:
@@ -245,21 +257,43 @@ class _Ladder:
             one.recalls[np.arange(len(stops)), stops]
             for one, stops in zip(outcomes, self._stops, strict=True)
         ]
+        self._at_least = np.zeros(len(self._kinds))  # what the largest effort measured finds
+        for one in outcomes:
+            self._at_least[: len(one.kth)] = one.recalls[:, -1]
         self._depths = [one.depths[stops] for one, stops in zip(outcomes, self._stops, strict=True)]
 
     def runs(self, tolerance: float) -> list[_Run]:
-        """Searches from each effort on at which some queries stop."""
+        """The best search from each effort on that may be worth starting with."""
         least: list[float] = []
         for one in self._outcomes:  # what suffices for an effort suffices for a larger one
             least.append(min(self._contrast(one, tolerance), *least[-1:], np.inf))
         found: list[_Run] = []
+        cheapest = np.inf
         for start, one in enumerate(self._outcomes):
-            stopped = self._fine(start, least)[self._kinds[: len(one.kth)] == 0].mean()
-            if stopped >= MANY_STOP or start + 1 == len(self._outcomes):
-                found.append(self.run(start, least))
-            if stopped > 1 - MANY_STOP / 2 or len(found) == STARTS:
+            if one.tried.micros >= cheapest or len(found) == STARTS:
                 break
+            found.append(self._from(start, least, tolerance))
+            if found[-1].point.low >= self._aim:
+                cheapest = min(cheapest, found[-1].point.micros)
         return found
+
+    def _from(self, start: int, least: Sequence[float], tolerance: float) -> _Run:
+        """The cheapest search from an effort on that reaches the aim; if none does, the best."""
+        kept = self.run(start, least)
+        if kept.point.low < self._aim:
+            return kept
+        made = min(kept.made, self._aim - MADE_SLACK)
+        low, high = 0, len(FIRST_TIMES)
+        while high - low > 1:
+            middle = (low + high) // 2
+            allowed = min(tolerance * FIRST_TIMES[middle], FIRST_MOST)
+            first = self._contrast(self._outcomes[start], allowed)
+            run = self.run(start, [*least[:start], first, *least[start + 1 :]])
+            if run.point.low >= self._aim and run.made >= made:
+                low, kept = middle, run
+            else:
+                high = middle
+        return kept
 
     def _fine(self, place: int, least: Sequence[float]) -> Mask:
         """Which queries may stop at an effort."""
@@ -277,23 +311,23 @@ class _Ladder:
 
     def run(self, start: int, least: Sequence[float]) -> _Run:
         """Search with all efforts from one on."""
-        outcomes = self._outcomes
-        count = len(outcomes[start].kth)
+        outcomes, first = self._outcomes, self._outcomes[start].tried
+        count = len(outcomes[0].kth)
+        if len(outcomes[start].kth) < count:
+            count = min(len(outcomes[start].kth), REPRESENTATIVE)
         kinds = self._kinds[:count]
-        farthest = outcomes[start].farthest(kinds)
-        recalls, micros, latencies = np.ones(count), np.zeros(count), np.zeros(count)
-        depths = np.zeros(count)
-        live = outcomes[start].kth >= farthest
-        micros[~live] = outcomes[start].tried.micros + self._whole
+        farthest = outcomes[0].farthest(self._kinds)
+        recalls, depths = np.ones(count), np.zeros(count)
+        micros, latencies = np.full(count, first.micros), np.full(count, first.latency)
+        live = outcomes[0].kth[:count] >= farthest
+        micros[~live] += self._whole
         steps = []
         for place in range(start, len(outcomes)):
             one = outcomes[place]
             here = min(count, len(one.kth))
-            if here < count:  # not searched with this effort: they end at the one before
-                before = self._at_end(place - 1, count)
-                late = live & (np.arange(count) >= here)
-                recalls[late] = before[late]
-                live &= ~late
+            late = live & (np.arange(count) >= here)  # not measured with this effort
+            recalls[late] = self._at_least[:count][late]
+            live &= ~late
             steps.append((one.tried.effort, round(least[place], 3)))
             stop = np.zeros(count, bool)
             stop[:here] = live[:here] & self._fine(place, least)[:here]
@@ -314,7 +348,7 @@ class _Ladder:
         depth = max(self._k, round(float(depths[real].mean())))
         cost = float(micros[real].mean()) + self._row_micros * depth
         point = OperatingPoint(
-            effort=outcomes[start].tried.effort,
+            effort=first.effort,
             depth=min(depth, int(outcomes[start].depths[-1])),
             k=self._k,
             recall=mean,
@@ -326,13 +360,6 @@ class _Ladder:
             steps=tuple(steps),
         )
         return _Run(point, float(min(made, default=1.0)))
-
-    def _at_end(self, place: int, count: int) -> Wide:
-        """Recall of each query if all candidates of an effort are scored."""
-        found = np.zeros(count)
-        known = self._outcomes[place].recalls[:count, -1]
-        found[: len(known)] = known
-        return found
 
 
 def promise(recalls: Wide) -> tuple[float, float]:

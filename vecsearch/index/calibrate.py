@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.index.adaptive import AIMS, Outcome, Tried, best_point, outcome_of
+from vecsearch.index.adaptive import AIMS, REPRESENTATIVE, Outcome, Tried, best_point, outcome_of
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
@@ -35,7 +35,8 @@ FEW_CANDIDATES = 8  # re-scored to separate the cost of a candidate from that of
 TIMED_QUERIES = 50  # queries run one at a time to time an effort, or
 TIMED_CANDIDATES = 10_000  # fewer, if together they have this many candidates
 MIN_TIMED = 5
-MAX_CANDIDATES = 500_000  # scored for each effort: high efforts are measured with fewer queries
+MAX_CANDIDATES = 700_000  # scored for each effort: high efforts are measured with fewer queries
+HARD_RANK = 10  # the rank of the candidate whose contrast tells which queries are hard
 CODE_CANDIDATES = 400  # candidates of a query, to measure a scan of all codes
 CODE_QUERIES = 400  # queries for that
 WIDE_QUERIES = 200  # queries for k above COMMON_K; each looks for hundreds of rows
@@ -73,6 +74,10 @@ class Answers:
         if len(queries) > WIDE_QUERIES:
             first = first.followed_by(exact(queries[WIDE_QUERIES:], common))
         return Answers(first, wide)
+
+    def reordered(self, order: Positions) -> Answers:
+        """The answers of the queries in another order, which begins with the same."""
+        return Answers(self.common.taken(order), self.wide)
 
     def at(self, k: int, queries: int) -> Truth:
         """The k best, for as many of the first `queries` queries as they are known of."""
@@ -113,6 +118,8 @@ def calibrate_index(
     ks = [k for k in KS if k <= truth.wide.rows.shape[1]]
     outcomes: dict[int, list[Outcome]] = {k: [] for k in ks}
     whole = exact_micros(rows, row_micros)
+    order = _hard_ones_first(index, queries, score, threads)
+    queries, kinds, truth = queries[order], kinds[order], truth.reordered(order)
     at_large = index.scores_at_large(queries)
     for effort in index.efforts():
         pool = max(index.pool(effort), min(8, index.n))
@@ -169,6 +176,28 @@ def calibrate_codes(
             point = best_point(outcomes, kinds, k, aim, 1.0, 0.0)
             points += [] if point is None else [point]
     return _frontiers(points)
+
+
+def _hard_ones_first(
+    index: FaissIndex, queries: Vectors, score: ScoreLists, threads: int
+) -> Positions:
+    """An order of the queries in which those that need a large effort are measured with it.
+
+    Large efforts are measured with fewer queries. The first `REPRESENTATIVE` stay in front, as they
+    stand for all; then come those whose candidates stand out least.
+    """
+    order = np.arange(len(queries))
+    at_large = index.scores_at_large(queries)
+    if at_large is None or len(queries) <= REPRESENTATIVE:
+        return order
+    effort = next((one for one in index.efforts() if index.pool(one) >= HARD_RANK), None)
+    pool = min(HARD_RANK, index.n)
+    if effort is None:
+        return order
+    labels, _, _ = index.estimated(queries, pool, effort, threads)
+    contrast = (score(queries, labels)[:, -1] - at_large[0]) / at_large[1]
+    rest = order[REPRESENTATIVE:]
+    return np.concatenate([order[:REPRESENTATIVE], rest[np.argsort(contrast[rest], kind="stable")]])
 
 
 def _frontiers(points: list[OperatingPoint]) -> list[OperatingPoint]:

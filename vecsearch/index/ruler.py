@@ -50,6 +50,10 @@ class Truth(NamedTuple):
         part = slice(queries), slice(k)
         return Truth(self.rows[part], self.scores[part], self.tolerances[part])
 
+    def taken(self, queries: Lines) -> Truth:
+        """Those of some queries, by number."""
+        return Truth(self.rows[queries], self.scores[queries], self.tolerances[queries])
+
     def followed_by(self, other: Truth) -> Truth:
         """These queries, then others."""
         return Truth(

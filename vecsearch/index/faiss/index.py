@@ -33,7 +33,7 @@ from vecsearch.storage.disk import storage_errors
 from vecsearch.storage.layout import CALIBRATION_KEY
 
 EFFORTS = (
-    *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256),
+    *(8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 104, 128, 160, 192, 256),
     *(384, 512, 768, 1024, 1536, 2048, 3072, 4096),
 )
 LISTED = 400  # candidates of an inverted file or a scan

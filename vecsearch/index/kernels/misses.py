@@ -4,7 +4,9 @@ Candidates come in the order of their codes, and codes are not exact. Of the can
 scored, the score is fitted to the distance of the codes by a straight line; what is left is the
 error of the codes, as this query sees it. A candidate further back then scores like its point on
 the line, give or take that error, and the number of candidates further back is extrapolated from
-the second half of those that were scored. The expected number that still beats the k-th best is
+the last of those that were scored: the half, the quarter and so on in which they are most crowded,
+as rows may be few up to some distance and many behind it. The expected number that still beats the
+k-th best is
 
     density * spread * g(x),    g(x) = φ(x) - x Q(x),
 
@@ -55,8 +57,24 @@ def allowed_misses(k: int, recall: float) -> float:
     return (1 - recall) * k * 0.5 * k / (k + 4)
 
 
+def crowding(distances: Any, count: Any) -> Any:
+    """Candidates for each unit of code distance, where the last of them are most crowded.
+
+    Args:
+        distances: Of the candidates, nearest first; numbers, or an array for each candidate.
+        count: How many of them were scored, at least 2.
+    """
+    part, end = count // 2, distances[count - 1]
+    most = part / np.maximum(end - distances[count - 1 - part], SMALLEST)
+    while part >= 2 * LEAST:
+        part //= 2
+        width = end - distances[count - 1 - part]
+        most = np.maximum(most, (width > 0) * part / np.maximum(width, SMALLEST))
+    return most
+
+
 def expected_misses(
-    count: Any, x: Any, y: Any, xx: Any, xy: Any, yy: Any, middle: Any, end: Any, kth: Any
+    count: Any, x: Any, y: Any, xx: Any, xy: Any, yy: Any, end: Any, crowded: Any, kth: Any
 ) -> Any:
     """The expected number of hits behind the candidates that were scored.
 
@@ -64,8 +82,8 @@ def expected_misses(
         count: Candidates scored, at least `LEAST`.
         x, y: Sums over them of code distance and of score.
         xx, xy, yy: Sums of their squares and products.
-        middle: Code distance of the candidate before the second half.
-        end: That of the last one.
+        end: Code distance of the last one.
+        crowded: Candidates for each unit of code distance, by `crowding`.
         kth: Score of the k-th best.
 
     Returns:
@@ -81,5 +99,4 @@ def expected_misses(
     # Q(x) = φ(x) / (.661 x + .339 √(x² + 5.51)) within 0.3% (Börjesson and Sundberg, 1979)
     beyond = tail * (1.0 - far / (0.661 * far + 0.339 * np.sqrt(far * far + 5.51)))
     beyond = beyond + np.maximum(-ahead, 0.0)
-    density = (count // 2) / np.maximum(slope * (end - middle), SMALLEST)
-    return density * spread * beyond
+    return crowded / np.maximum(slope, SMALLEST) * spread * beyond

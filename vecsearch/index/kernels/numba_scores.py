@@ -13,11 +13,12 @@ import numpy as np
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, UNSURE
 from vecsearch.index.kernels.contrast import spread_at_large
 from vecsearch.index.kernels.intrinsics import sum_of_products, sum_of_squares
-from vecsearch.index.kernels.misses import LEAST, expected_misses, next_depth
+from vecsearch.index.kernels.misses import LEAST, crowding, expected_misses, next_depth
 from vecsearch.index.kernels.numpy_scores import LARGEST, TINY
 
 strict = numba.njit(nogil=True, boundscheck=False, fastmath=False)
-misses, deeper, spread = strict(expected_misses), strict(next_depth), strict(spread_at_large)
+misses, crowded = strict(expected_misses), strict(crowding)
+deeper, spread = strict(next_depth), strict(spread_at_large)
 
 
 @strict
@@ -129,9 +130,9 @@ def rank(
         if fixed or (complete and done == count):
             return found
         if found == k and done >= LEAST:
-            middle = np.float64(distances[done - 1 - done // 2] - distances[0])
             end, kth = np.float64(distances[done - 1] - distances[0]), scores[k - 1] - first
-            if misses(done, x, y, xx, xy, yy, middle, end, kth) <= request.effort.misses:
+            expected = misses(done, x, y, xx, xy, yy, end, crowded(distances, done), kth)
+            if expected <= request.effort.misses:
                 return found
         if done == count:
             return UNSURE

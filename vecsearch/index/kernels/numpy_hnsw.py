@@ -28,7 +28,7 @@ from vecsearch.index.kernels.arguments import (
     Scratch,
 )
 from vecsearch.index.kernels.contrast import spread_at_large
-from vecsearch.index.kernels.misses import LEAST, expected_misses, next_depth, next_stage
+from vecsearch.index.kernels.misses import LEAST, crowding, expected_misses, next_depth, next_stage
 from vecsearch.index.kernels.numpy_scores import Wide, final_scores
 from vecsearch.index.kernels.query_codes import encode_queries
 
@@ -359,10 +359,10 @@ def _expected(distances: Wide, scores: Wide, kth: float) -> float:
     near, high = distances - distances[0], scores - scores[0]
     sums = np.stack([near, high, near * near, near * high, high * high])
     sums = np.add.accumulate(sums, axis=1)[:, -1]  # one after the other, as compiled code adds
-    last = len(near) - 1
-    middle = near[last - len(near) // 2]
-    x, y, xx, xy, yy = sums
-    return float(expected_misses(len(near), x, y, xx, xy, yy, middle, near[last], kth - scores[0]))
+    count = len(near)
+    return float(
+        expected_misses(count, *sums, near[-1], crowding(distances, count), kth - scores[0])
+    )
 
 
 def _scores_at(query: Vectors, listed: Positions, request: Request) -> Wide:
