@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 from urllib.parse import quote, urlsplit
 
 from vecsearch import errors
@@ -170,6 +170,8 @@ class RemoteCollection:
         k: int = 10,
         *,
         mode: Mode = "vector",
+        rerank: Literal["maxsim"] | None = None,
+        rerank_top: int | None = None,
         where: str | None = None,
         ids: Sequence[Id] | None = None,
         recall: float | None = None,
@@ -183,6 +185,8 @@ class RemoteCollection:
             query: A text, or a vector of shape (dim,).
             k: Maximum number of hits.
             mode: "vector", "text" or "hybrid".
+            rerank: "maxsim" scores the best hits again, by the tokens of the collection's model.
+            rerank_top: How many hits are scored again. None: 50, or k if that is more.
             where: Only documents for which this SQL is true.
             ids: Only documents with these ids.
             recall: The mean recall to deliver. None: the collection's target.
@@ -198,6 +202,8 @@ class RemoteCollection:
             "query": query if isinstance(query, str) else [float(each) for each in query],
             "k": k,
             "mode": mode,
+            "rerank": rerank,
+            "rerank_top": rerank_top,
             "where": where,
             "ids": None if ids is None else list(ids),
             "recall": recall,

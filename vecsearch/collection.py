@@ -124,9 +124,10 @@ from vecsearch.query.modes import (
 )
 from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
 from vecsearch.query.request import Request, answers
+from vecsearch.query.rerank import Rerank, Rerankers, Reranking, no_reranking, texts_beside
 from vecsearch.query.results import Hits, asked, frame_of
 from vecsearch.query.searcher import Searcher
-from vecsearch.query.shape import OrderBy, check_shape, excluded_rows
+from vecsearch.query.shape import OrderBy, Shape, check_shape, excluded_rows
 from vecsearch.query.torch_layer import torch_embedding
 from vecsearch.query.vectors import texts_of
 from vecsearch.storage import log
@@ -462,6 +463,7 @@ class Collection:
         )
         self._given_chunker = chunker
         self._models: dict[EmbedderEntry, Model] = {}
+        self._rerankers = Rerankers()
         if manifest.embedder is not None:
             self._models[manifest.embedder] = Model(root, manifest.embedder, manifest.dim, embedder)
 
@@ -1450,6 +1452,8 @@ class Collection:
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, Any] | Fusion | None = None,
+        rerank: Rerank | None = None,
+        rerank_top: int | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
@@ -1470,7 +1474,8 @@ class Collection:
                 mode "text", words; with "hybrid", a text that is both embedded and searched by its
                 words.
             k: Maximum number of hits. There are fewer if fewer documents match.
-            text: The words of a hybrid search, where they are not `query`.
+            text: The words of a hybrid search, where they are not `query`; the text that `rerank`
+                reads, where the query is a vector.
             vector: The vector of a hybrid search, or the text that is embedded for it, where it is
                 not `query`.
             mode: "vector" finds similar documents; "text" documents with the words (BM25), in a
@@ -1479,6 +1484,12 @@ class Collection:
                 None: all that are searched so.
             fusion: How a hybrid search makes one list: "weighted", "rrf", "dbsf" or a `Fusion`.
                 None: what `tune_fusion` chose, or else "weighted".
+            rerank: What scores the best hits again: the name or folder of a cross-encoder of
+                sentence-transformers; "maxsim" for late interaction with the token vectors of the
+                collection's model, or "maxsim:" and another model; or a function of the query and
+                the hits that returns a score for each. `Hit.parts` has the scores of before.
+            rerank_top: How many hits are scored again, at least k. None: 50, or k if that is more.
+                With groups: the hits of as many groups as hold so many.
             where: Only search documents for which this is true: SQL text such as
                 "year >= 2000 AND lang IN ('en', 'zh')", or a pyarrow Expression. With a chunker, a
                 filter on the text sees the passages that are searched, not whole documents.
@@ -1521,8 +1532,17 @@ class Collection:
             [2003, 1999]
             >>> c.search("sea OR lake -ship", mode="text").ids
             ['boat']
+            >>> def newest(query, hits):
+            ...     return hits.column("year")
+            >>> hit = c.search("ship", k=1, rerank=newest)[0]
+            >>> hit.id, hit.score, hit.parts["vector"].rank
+            ('ship', 2021.0, 1)
         """
         with at_most(timeout):
+            read = None
+            has_vector = query is not None or vector is not None
+            if rerank is not None and mode == "vector" and has_vector:
+                read, text = text, None
             wanted = question_of(query, text, vector, mode)
             searcher = self._searching()
             snapshot = searcher.snapshot
@@ -1534,8 +1554,11 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
-                scores=mode == "vector",
+                scores=mode == "vector" and rerank is None,
             )
+            reranking = self._reranking(rerank, rerank_top, shape)
+            if reranking is not None:
+                shape = reranking.candidates
             if mode == "vector":
                 only_with_words(using=using, fusion=fusion)
                 encoded = self._encoder(snapshot.manifest).encode(wanted.vector)
@@ -1552,7 +1575,7 @@ class Collection:
                 search = ModeSearch(request, self._encoder, mode, using, fusion)
                 (hits,) = self._by_words(search, [wanted], [request.selection])
                 hits.filter = filter_words(where)
-                return hits
+                return hits if reranking is None else reranking.apply(hits, wanted.words)
             hits = request.search(encoded)
             if self._monitor is not None:
                 self._monitor.note(
@@ -1565,7 +1588,9 @@ class Collection:
                 )
             hits.question = self._question(wanted.vector, encoded, snapshot.manifest)
             hits.filter = filter_words(where)
-            return hits
+            if reranking is None:
+                return hits
+            return reranking.apply(hits, wanted.vector if read is None else read)
 
     def search_batch(
         self,
@@ -1577,6 +1602,8 @@ class Collection:
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, Any] | Fusion | None = None,
+        rerank: Rerank | None = None,
+        rerank_top: int | None = None,
         where: Where | Sequence[Where | None] | None = None,
         ids: Ids | None = None,
         exclude: Ids | None = None,
@@ -1595,11 +1622,14 @@ class Collection:
         Args:
             queries: Texts, or a float matrix (n, dim).
             k: Maximum number of hits for each query.
-            texts: The words of hybrid searches, where they are not `queries`.
+            texts: The words of hybrid searches, where they are not `queries`, and what `rerank`
+                reads, where the queries are vectors.
             vectors: The vectors of hybrid searches, where they are not `queries`.
             mode: "vector", "text" or "hybrid", as in `search`.
             using: The columns to search by words, as in `search`.
             fusion: How hybrid searches make one list, as in `search`.
+            rerank: What scores the best hits again, as in `search`.
+            rerank_top: How many hits are scored again for each query.
             where: One filter for all queries, or a list with one for each (None: no filter).
             ids: The ids of documents to search, as in `search`, the same for all queries.
             exclude: As in `search`, the same for all queries.
@@ -1631,8 +1661,11 @@ class Collection:
         with at_most(timeout):
             searcher = self._searching()
             snapshot = searcher.snapshot
+            read = None
             if mode == "vector":
                 only_with_words(using=using, fusion=fusion)
+                if rerank is not None and (queries is not None or vectors is not None):
+                    read, texts = texts, None
                 given = only_one(queries, texts, vectors)
                 encoded = self._encoder(snapshot.manifest).encode_many(given)
                 wheres = filters_for(where, len(encoded))
@@ -1649,8 +1682,11 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
-                scores=mode == "vector",
+                scores=mode == "vector" and rerank is None,
             )
+            reranking = self._reranking(rerank, rerank_top, shape)
+            if reranking is not None:
+                shape = reranking.candidates
             request = Request(
                 searcher,
                 snapshot.live,
@@ -1665,7 +1701,9 @@ class Collection:
                 found = self._by_words(search, wanted, selections)
                 for hits, which in zip(found, wheres, strict=True):
                     hits.filter = filter_words(which)
-                return found
+                if reranking is None:
+                    return found
+                return reranking.apply_all(found, [each.words for each in wanted])
             found = answers(encoded, request, selections)
             if self._monitor is not None and len(encoded):
                 self._monitor.note(
@@ -1675,7 +1713,9 @@ class Collection:
             for hits, each, vector, which in zip(found, listed, encoded, wheres, strict=True):
                 hits.question = self._question(each, vector, snapshot.manifest)
                 hits.filter = filter_words(which)
-            return found
+            if reranking is None:
+                return found
+            return reranking.apply_all(found, texts_beside(read, texts_of(given), list(encoded)))
 
     def _by_words(
         self,
@@ -2580,6 +2620,8 @@ class Collection:
         qrels: Judgments | None = None,
         *,
         k: int | Sequence[int] | None = None,
+        rerank: Rerank | None = None,
+        rerank_top: int | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         recall: float | None = None,
@@ -2596,7 +2638,10 @@ class Collection:
         Args:
             queries: A folder in the BEIR layout, a file, or query id -> text or vector.
             qrels: A file (BEIR or TREC), or query id -> document id -> grade.
-            k: Depth or depths. None: 10 and 100.
+            k: Depth or depths. None: 10 and 100; with `rerank` 10.
+            rerank: Measure searches with `rerank`, as in `search`, and what it changes against
+                those without: `gains` of the report. It needs judgments.
+            rerank_top: How many hits are scored again. None: 50, or the largest k if that is more.
             where: A filter, as in `search`.
             ids: The ids of documents to search, as in `search`.
             recall: The recall to deliver. None: the collection's target.
@@ -2617,7 +2662,7 @@ class Collection:
             >>> report.scores["nDCG@10"].mean
             1.0
         """
-        from vecsearch.evaluation.judged import judged_quality
+        from vecsearch.evaluation.judged import judged_quality, reranked_quality
         from vecsearch.evaluation.known_items import known_item_quality
 
         n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
@@ -2626,6 +2671,10 @@ class Collection:
         search = functools.partial(
             self.search_batch, where=where, ids=ids, recall=recall, exact=exact
         )
+        if rerank is not None:
+            again = functools.partial(search, rerank=rerank, rerank_top=rerank_top)
+            return reranked_quality(snapshot, search, again, queries, qrels, k)
+        no_reranking(rerank_top)
         if queries is not None or qrels is not None:
             return judged_quality(snapshot, search, queries, qrels, k)
         rows = self._searching().selector.select(where, ids).rows
@@ -2738,6 +2787,14 @@ class Collection:
             encoder = QueryEncoder(manifest, self._model_of(manifest))
             self._last_encoder = encoder
         return encoder
+
+    def _reranking(self, rerank: Any, top: Any, shape: Shape) -> Reranking | None:
+        """How the hits of a search are ranked again, if they are."""
+        if rerank is None:
+            no_reranking(top)
+            return None
+        manifest = self._snapshot.manifest
+        return self._rerankers.reranking(rerank, top, shape, lambda: self._model_of(manifest))
 
     def _question(
         self, query: Any, vector: npt.NDArray[np.float32] | None, manifest: Manifest

@@ -53,7 +53,7 @@ def test_expected_misses_are_those_of_rows_that_differ_by_noise(noise: float) ->
 
 
 def test_rows_behind_a_group_are_expected_where_the_group_is_smaller_than_k() -> None:
-    """75 rows are near, the others as far as 5,000 more: of those, codes hardly tell the best 25."""
+    """75 rows are near, the others as far as 5,000 more: codes hardly tell those apart."""
     rng, k, depth = np.random.default_rng(3), 100, 106
     missed, expected = [], []
     for _ in range(300):
@@ -167,9 +167,7 @@ def test_a_point_delivers_what_it_promises(aim: float, k: int) -> None:
     fixed = [one.tried.micros for one in made if adaptive.promise(one.recalls[:, -1])[1] >= aim]
     assert np.mean(costs) < min(fixed)
     contrasts = [least for _, least in ladder]
-    assert contrasts[1:] == sorted(
-        contrasts[1:], reverse=True
-    )  # the first has a tolerance of its own
+    assert contrasts[1:] == sorted(contrasts[1:], reverse=True)  # first: its own tolerance
     assert [effort for effort, _ in ladder] == sorted(effort for effort, _ in ladder)
 
 

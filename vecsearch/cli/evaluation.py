@@ -20,6 +20,8 @@ from vecsearch.cli.options import (
     Qrels,
     Queries,
     Recall,
+    Rerank,
+    RerankTop,
     RowLimit,
     Version,
     Where,
@@ -50,6 +52,7 @@ app = typer.Typer()
         "vecsearch evaluate notes.vs",
         "vecsearch evaluate papers.vs scifact/ -k 10",
         "vecsearch evaluate papers.vs --queries q.jsonl --qrels qrels.tsv --per-query out.csv",
+        "vecsearch evaluate papers.vs scifact/ --rerank maxsim",
     ),
 )
 def evaluate(
@@ -65,15 +68,18 @@ def evaluate(
     queries: JudgedQueries = None,
     qrels: Qrels = None,
     k: Annotated[
-        str,
+        str | None,
         typer.Option(
             "-k",
             "--limit",
             "--k",
             metavar="NUMBER,...",
-            help="Depths to cut at, separated by commas.",
+            help="Depths to cut at, separated by commas. Default: 10,100; with --rerank 10.",
+            show_default=False,
         ),
-    ] = "10,100",
+    ] = None,
+    rerank: Rerank = None,
+    rerank_top: RerankTop = None,
     where: Where = None,
     recall: Recall = None,
     exact: Exact = False,
@@ -99,7 +105,7 @@ def evaluate(
             "give --queries and --qrels, or one folder in the BEIR layout, or neither"
         )
     try:
-        depths = [int(part) for part in k.split(",")]
+        depths = None if k is None else [int(part) for part in k.split(",")]
     except ValueError:
         raise typer.BadParameter(
             f"{k!r} is not whole numbers separated by commas", param_hint="-k"
@@ -109,6 +115,8 @@ def evaluate(
             beir or queries,
             qrels,
             k=depths,
+            rerank=rerank,
+            rerank_top=rerank_top,
             where=where,
             recall=recall,
             exact=exact,
@@ -267,7 +275,7 @@ def _print_report(report: QualityReport) -> None:
         for name, score in report.scores.items()
     ]
     print_table([counted(report.queries, "query", "queries"), "mean", "95% interval"], rows)
-    for note in report.notes:
+    for note in [*report.gain_lines(), *report.notes]:
         out.print(note, style="dim", soft_wrap=True)
 
 

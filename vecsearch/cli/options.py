@@ -89,6 +89,19 @@ OrderBy = Annotated[
     list[str] | None,
     typer.Option(help='Sort the hits by a column, such as "year desc". Repeatable.'),
 ]
+Rerank = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Score the best hits again: a cross-encoder's name or folder, or maxsim.",
+    ),
+]
+RerankTop = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", help="How many hits are scored again. Default: 50, or -k if more."
+    ),
+]
 Passages = Annotated[bool, typer.Option("--passages", help="Find passages, not whole documents.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Say of each hit what carried its score.")]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="Explain how the search was done.")]

@@ -31,6 +31,8 @@ from vecsearch.cli.options import (
     OrderBy,
     Passages,
     Recall,
+    Rerank,
+    RerankTop,
     ShowPlan,
     Table,
     Timeout,
@@ -75,6 +77,7 @@ class SearchMode(StrEnum):
         'vecsearch search notes.vs "light" --where "year > 2000" --columns year',
         "vecsearch search notes.vs",
         'vecsearch search notes.vs "budget" --csv > found.csv',
+        'vecsearch search notes.vs "who pays for the budget" --rerank maxsim',
     ),
 )
 def search(
@@ -98,6 +101,8 @@ def search(
     fusion: Annotated[
         str | None, typer.Option(help="How hybrid search makes one list: weighted, rrf or dbsf.")
     ] = None,
+    rerank: Rerank = None,
+    rerank_top: RerankTop = None,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -178,9 +183,11 @@ def search(
                     using=using or None,
                     fusion=fusion,
                     diversity=diversity,
+                    rerank=rerank,
+                    rerank_top=rerank_top,
                     **options,
                 )
-            check_page(page, diversity)
+            check_page(page, diversity, rerank)
             words: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
             return [page_of(collection.pages(each, k, **words, **options), page) for each in asked]
 
@@ -205,13 +212,18 @@ def search(
             show(key, text, hits, number)
 
 
-def check_page(page: int, diversity: float) -> None:
+def check_page(page: int, diversity: float, rerank: str | None = None) -> None:
     """Raises BadParameter for a page that there cannot be."""
     if page < 1:
         raise typer.BadParameter("pages are counted from 1", param_hint="--page")
     if diversity:
         raise typer.BadParameter(
             "--diversity chooses among the best hits, and pages hold all of them",
+            param_hint="--page",
+        )
+    if rerank is not None:
+        raise typer.BadParameter(
+            "--rerank scores the best hits again, and pages hold all of them",
             param_hint="--page",
         )
 

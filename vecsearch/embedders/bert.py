@@ -10,7 +10,7 @@ AVX2 sum in an order that depends on a row's place, too, which changes the last 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -129,19 +129,51 @@ class BertEncoder:
             float32, shape (len(texts), dim), in the given order.
         """
         out = np.empty((len(texts), self.dim), dtype=np.float32)
+
+        def embed(rows: list[int]) -> None:
+            out[rows] = self._pooled(*self._tokens([texts[row] for row in rows]))
+
+        self._in_batches(embed, texts)
+        return out
+
+    def token_vectors(self, texts: Sequence[Sequence[int]]) -> list[Array]:
+        """Embed texts, one vector of unit length for each token.
+
+        Args:
+            texts: The token numbers of each text, special tokens included.
+
+        Returns:
+            For each text float32, shape (its tokens, dim), in the given order.
+        """
+        out: list[Array] = [np.empty((0, self.dim), np.float32)] * len(texts)
+
+        def embed(rows: list[int]) -> None:
+            x, starts, _ = self._tokens([texts[row] for row in rows])
+            for row, start, end in zip(rows, starts[:-1], starts[1:], strict=True):
+                out[row] = unit_rows(x[start:end])
+
+        self._in_batches(embed, texts)
+        return out
+
+    def _in_batches(
+        self, embed: Callable[[list[int]], None], texts: Sequence[Sequence[int]]
+    ) -> None:
+        """Call a function with the rows of each batch, on all cores."""
         workers = os.cpu_count() or 1
         share = -(-sum(map(len, texts)) // workers)
         batches = list(_batches(texts, min(BATCH_TOKENS, max(share, LEAST_TOKENS))))
-
-        def embed(rows: list[int]) -> None:
-            out[rows] = self._batch([texts[row] for row in rows])
-
         with one_blas_thread():
             engine_for(workers).map(embed, batches)
-        return out
 
-    def _batch(self, texts: list[Sequence[int]]) -> Array:
-        """Vectors of texts that are sorted by their length."""
+    def _tokens(
+        self, texts: list[Sequence[int]]
+    ) -> tuple[Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Vectors of the tokens of texts that are sorted by their length, one after another.
+
+        Returns:
+            The vectors, perhaps with rows more than tokens; where each text starts, and the last
+            ends; and how long each is.
+        """
         lengths = np.array([len(text) for text in texts])
         starts = np.concatenate([[0], np.cumsum(lengths)])
         tokens = int(starts[-1])
@@ -173,10 +205,16 @@ class BertEncoder:
             y += layer.down_bias
             y += x
             x, y = self._normalized(y, layer.down_norm), x
+        return x, starts, lengths
+
+    def _pooled(
+        self, x: Array, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> Array:
+        """The vectors of texts, from those of their tokens."""
         if self._pooling == "cls":
             pooled = x[starts[:-1]]
         else:
-            pooled = np.add.reduceat(x[:tokens], starts[:-1], axis=0)
+            pooled = np.add.reduceat(x[: starts[-1]], starts[:-1], axis=0)
             pooled /= lengths[:, None].astype(np.float32)
         if self._normalize:
             pooled /= np.maximum(np.sqrt(_squares(pooled)), np.float32(1e-12))[:, None]
@@ -228,6 +266,11 @@ def _batches(texts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
         tokens += len(texts[row])
     if batch:
         yield batch
+
+
+def unit_rows(x: Array) -> Array:
+    """The rows of a matrix at unit length; a row of zeros stays."""
+    return np.asarray(x / np.maximum(np.sqrt(_squares(x)), np.float32(1e-12))[:, None])
 
 
 def gelu(x: Array) -> None:

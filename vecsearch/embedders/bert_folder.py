@@ -92,12 +92,19 @@ class BertFolder:
 
     def embed(self, texts: Sequence[str]) -> Array:
         """Embed texts: float32, shape (len(texts), dim), in the given order."""
+        return self._encoder.encode(self._cut(texts))
+
+    def token_vectors(self, texts: Sequence[str]) -> list[Array]:
+        """A vector of unit length for each token of each text, special tokens included."""
+        return self._encoder.token_vectors(self._cut(texts))
+
+    def _cut(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of texts, as many as the model reads."""
         # [CLS] stands before a text and [SEP] after it, also where it is cut.
-        cut = [
+        return [
             ids if len(ids) <= self.max_tokens else [*ids[: self.max_tokens - 1], ids[-1]]
             for ids in self._ids(texts)
         ]
-        return self._encoder.encode(cut)
 
     def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """How many tokens texts have before they are cut, and how many of them are unknown."""

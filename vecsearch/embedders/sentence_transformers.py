@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from vecsearch.common.optional import find_installed
 from vecsearch.common.show import cut
 from vecsearch.embedders.base import BaseEmbedder, TokenCounts
+from vecsearch.embedders.bert import unit_rows
 from vecsearch.embedders.bert_folder import BertFolder, read_bert
 from vecsearch.embedders.catalog import cached_snapshot, instead_of
 from vecsearch.embedders.fingerprint import model_fingerprint
@@ -235,6 +236,48 @@ class SentenceTransformerEmbedder(BaseEmbedder):
             return self._embed_in_numpy(self._numpy, queries, self.query_prompt)
         model = self._from_library(self.name)
         return self._embed(queries, model.encode_query, self.query_prompt)
+
+    def token_vectors(
+        self, texts: Sequence[str], prompt: str = ""
+    ) -> list[npt.NDArray[np.float32]]:
+        """A vector of unit length for each token of each text, for late interaction.
+
+        Special tokens and those of the prompt count, too.
+
+        Args:
+            texts: Texts.
+            prompt: Text put before each.
+
+        Returns:
+            For each text float32, shape (its tokens, the width of the model).
+
+        Raises:
+            EmbedderError: The model failed, or has no vectors of tokens.
+
+        Example:
+            >>> embedder = SentenceTransformerEmbedder("all-MiniLM-L6-v2")  # doctest: +SKIP
+            >>> embedder.token_vectors(["quiet harbors"])[0].shape  # doctest: +SKIP
+            (4, 384)
+        """
+        given = strings(texts, self.name)
+        if self._numpy is not None:
+            return self._numpy.token_vectors([prompt + text for text in given])
+        model = self._from_library(self.name)
+        try:
+            with self._lock:
+                found = model.encode(
+                    list(given),
+                    prompt=prompt,
+                    batch_size=self.batch_size,
+                    output_value="token_embeddings",
+                    convert_to_numpy=False,
+                    show_progress_bar=False,
+                )
+                return [unit_rows(each.float().cpu().numpy()) for each in found]
+        except Exception as error:
+            raise EmbedderError(
+                f"'{self.name}' gives no vectors of tokens: {cut(_first_line(error), 200)}"
+            ) from error
 
     def _compute_fingerprint(self) -> str:
         if self._numpy is not None:

@@ -27,7 +27,7 @@ from vecsearch.evaluation.qrels import (
     read_qrels,
     read_queries,
 )
-from vecsearch.evaluation.quality import QualityReport, first_ids, mean_scores
+from vecsearch.evaluation.quality import QualityReport, compared, first_ids, mean_scores
 from vecsearch.query.results import Hits
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import BEIR_ID, Id
@@ -98,6 +98,42 @@ def judged_quality(
         missing_documents=missing,
     )
     return _with_notes(report)
+
+
+def reranked_quality(
+    snapshot: Snapshot,
+    search: Search,
+    again: Search,
+    queries: str | PathLike[str] | Mapping[Any, Any] | None,
+    qrels: str | PathLike[str] | Mapping[Any, Mapping[Any, int]] | None,
+    depths: int | Sequence[int] | None = None,
+) -> QualityReport:
+    """The quality of a search whose hits are reranked, compared with the same search without.
+
+    Args:
+        snapshot: The version that is searched.
+        search: Searches it.
+        again: Searches it, and reranks the hits.
+        queries: As in `judged_quality`.
+        qrels: As in `judged_quality`.
+        depths: The values of k; None takes 10.
+
+    Raises:
+        InvalidInputError: As in `judged_quality`, or there are no judgments.
+        MissingExtraError: The extra `evaluate` is not installed.
+    """
+    if queries is None and qrels is None:
+        raise InvalidInputError(
+            "whether reranking pays is measured with relevance judgments: questions made from the "
+            "documents repeat their words",
+            hint="give queries and qrels",
+            command_hint="give --queries and --qrels",
+        )
+    depths = DEPTHS[0] if depths is None else depths
+    before = judged_quality(snapshot, search, queries, qrels, depths)
+    with warnings.catch_warnings():  # they were said
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return compared(judged_quality(snapshot, again, queries, qrels, depths), before)
 
 
 def _checked_depths(depths: int | Sequence[int] | None) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -48,6 +48,9 @@ class QualityReport:
         judged_queries_without_text: Ids of judged queries whose text was not given, left out.
         missing_documents: Ids of relevant documents that are not in the collection; they count as
             not found.
+        before: With `rerank`: the scores of the same search without it.
+        gains: With `rerank`: the mean difference that it makes to each measure, query by query,
+            with its 95% interval. Reranking pays where the interval lies above zero.
 
     Example:
         >>> import tempfile
@@ -71,6 +74,8 @@ class QualityReport:
     queries_without_relevant: tuple[str, ...] = ()
     judged_queries_without_text: tuple[str, ...] = ()
     missing_documents: tuple[str, ...] = ()
+    before: Mapping[str, Score] = field(default_factory=dict)
+    gains: Mapping[str, Score] = field(default_factory=dict)
 
     def __str__(self) -> str:
         head = (
@@ -81,7 +86,20 @@ class QualityReport:
             f"{name:22} {score.mean:.4f}  [{score.low:.4f}, {score.high:.4f}]"
             for name, score in self.scores.items()
         ]
-        return "\n".join([head, *lines, *self.notes])
+        return "\n".join([head, *lines, *self.gain_lines(), *self.notes])
+
+    def gain_lines(self) -> list[str]:
+        """What reranking changes, in a line for each measure; none without it.
+
+        Example:
+            >>> report.gain_lines()
+            []
+        """
+        return [
+            f"reranking {name}: {self.before[name].mean:.4f} before, {gain.mean:+.4f} "
+            f"[{gain.low:+.4f}, {gain.high:+.4f}]: {_verdict(gain)}"
+            for name, gain in self.gains.items()
+        ]
 
     def _repr_html_(self) -> str:
         rows = [
@@ -89,7 +107,23 @@ class QualityReport:
             for name, score in self.scores.items()
         ]
         head = [counted(self.queries, "query", "queries"), "mean", "95% interval"]
-        return html_table(head, rows, [1, 2], " ".join(self.notes))
+        notes = [*self.gain_lines(), *self.notes]
+        return html_table(head, rows, [1, 2], " ".join(notes))
+
+
+def _verdict(gain: Score) -> str:
+    if gain.low > 0:
+        return "better"
+    return "worse" if gain.high < 0 else "may be chance"
+
+
+def compared(after: QualityReport, before: QualityReport) -> QualityReport:
+    """A report with what another search of the same queries scored, and the differences."""
+    differences = {
+        query: {name: value - before.per_query[query][name] for name, value in row.items()}
+        for query, row in after.per_query.items()
+    }
+    return replace(after, before=before.scores, gains=mean_scores(differences))
 
 
 def mean_scores(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, Score]:

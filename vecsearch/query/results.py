@@ -175,7 +175,10 @@ class Hit:
 
     @property
     def score(self) -> float:
-        """Cosine similarity, inner product or negative squared distance; larger is better."""
+        """Cosine similarity, inner product or negative squared distance; larger is better.
+
+        In searches by words, hybrid ones and reranked ones, their own scores.
+        """
         return float(self._hits.scores[self._at])
 
     @property
@@ -187,8 +190,9 @@ class Hit:
     def parts(self) -> Mapping[str, ListPlace]:
         """Of a hybrid search: the hit's rank and score by "vector" and by "text".
 
-        The rank is None for a hit that is not among the first ones of the list. Empty for other
-        searches.
+        The rank is None for a hit that is not among the first ones of the list. A hit that was
+        reranked has those of "rerank", too, and those that it had before: of "vector", "text" or
+        "hybrid". Empty for other searches.
         """
         return {} if self._hits.parts is None else self._hits.parts[self._at]
 
@@ -382,7 +386,8 @@ class Hits(Sequence[Hit]):
         ids: Ids of the documents, as Python int or str.
         scores: float32, shape (number of hits,), in descending order.
         plan: How the search ran, and why.
-        parts: Of a hybrid search: the rank and the score of each hit in both lists; else None.
+        parts: Of a hybrid search: the rank and the score of each hit in both lists; of reranked
+            hits also before and after; else None.
         words: Of a search by words: what finds its words in a text; else None.
         group_by: The column that the hits are grouped by, or None; see `groups`.
         before: How many hits the pages before this one have.
@@ -812,3 +817,25 @@ def asked(pages: Iterable[Hits], question: Question) -> Iterator[Hits]:
     for hits in pages:
         hits.question = question
         yield hits
+
+
+def scored_again(
+    hits: Hits,
+    places: Sequence[int],
+    scores: npt.NDArray[np.float32],
+    parts: Sequence[Mapping[str, ListPlace]],
+    plan: Plan,
+) -> Hits:
+    """Some hits in another order, ranked from 1, with other scores.
+
+    Args:
+        hits: The hits.
+        places: Which of them, in their new order.
+        scores: A score for each of all hits.
+        parts: The ranks and scores of the chosen ones in each list.
+        plan: How they were found.
+    """
+    some = hits._some(places)
+    some.scores, some.plan, some.parts = scores[list(places)], plan, parts
+    some.group_by = hits.group_by
+    return some

@@ -74,6 +74,10 @@ class SearchBody(_Options):
     fusion: Literal["weighted", "rrf", "dbsf"] | None = Field(
         None, description="How a hybrid search makes one list of two."
     )
+    rerank: Literal["maxsim"] | None = Field(
+        None, description="Score the best hits again, by the tokens of the collection's model."
+    )
+    rerank_top: Hits | None = Field(None, description="How many hits are scored again.")
 
     def options(self, seconds: float) -> dict[str, Any]:
         """The arguments of `Collection.search`, but for the query."""

@@ -359,10 +359,9 @@ def _expected(distances: Wide, scores: Wide, kth: float) -> float:
     near, high = distances - distances[0], scores - scores[0]
     sums = np.stack([near, high, near * near, near * high, high * high])
     sums = np.add.accumulate(sums, axis=1)[:, -1]  # one after the other, as compiled code adds
-    count = len(near)
-    return float(
-        expected_misses(count, *sums, near[-1], crowding(distances, count), kth - scores[0])
-    )
+    (x, y, xx, xy, yy), count = sums, len(near)
+    crowded = crowding(distances, count)
+    return float(expected_misses(count, x, y, xx, xy, yy, near[-1], crowded, kth - scores[0]))
 
 
 def _scores_at(query: Vectors, listed: Positions, request: Request) -> Wide:
