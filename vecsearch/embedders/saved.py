@@ -37,6 +37,7 @@ KINDS: dict[str, str] = {
     "nodes": "vecsearch.embedders.nodes",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
+    "graph2vec": "vecsearch.embedders.graph2vec",
     "transe": "vecsearch.embedders.transe",
     "words": "vecsearch.embedders.words",
 }

@@ -96,6 +96,14 @@ TRAINABLE: dict[str, Trainable] = {
             extra="train",
         ),
         Trainable(
+            "graph2vec",
+            f"{_TRAINING}.graph2vec:train_graph2vec",
+            "vectors of whole graphs, from the subtrees around their nodes",
+            "networkx graphs, or a row for each edge: graph, source, target; nodes=, classes=",
+            "edges",
+            extra="train",
+        ),
+        Trainable(
             "transe",
             f"{_TRAINING}.transe:train_transe",
             "vectors of the entities and relations of a knowledge graph",
