@@ -31,9 +31,14 @@ LAYOUT, REPORT = "embedder.json", "report.json"
 KINDS: dict[str, str] = {
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
+    "content": "vecsearch.embedders.content",
     "keyed": "vecsearch.embedders.keyed",
+    "lsa": "vecsearch.embedders.lsa",
+    "nodes": "vecsearch.embedders.nodes",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
+    "graph2vec": "vecsearch.embedders.graph2vec",
+    "transe": "vecsearch.embedders.transe",
     "words": "vecsearch.embedders.words",
 }
 """Kind in embedder.json -> module; its `from_saved(saved, name)` returns the embedder."""
