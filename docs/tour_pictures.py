@@ -151,10 +151,10 @@ def notebook(text: str) -> dict[str, Any]:
             if shown is not None and shown.language == "text" and shown.follows_code:
                 printed = shown.body.splitlines(keepends=True)
                 outputs = [{"name": "stdout", "output_type": "stream", "text": printed}]
-            code = block.body
             if not any(cell["cell_type"] == "code" for cell in cells):
-                code = "import os\nimport tempfile\n\nos.chdir(tempfile.mkdtemp())\n" + code
-            add("code", code, execution_count=None, outputs=outputs)
+                start = "import os\nimport tempfile\n\nos.chdir(tempfile.mkdtemp())"
+                add("code", start, execution_count=None, outputs=[])
+            add("code", block.body, execution_count=None, outputs=outputs)
         elif block.language == "text" and block.follows_code:
             prose(text[at:opening])
         else:
