@@ -247,7 +247,7 @@ def test_features_of_pairs_equal_networkx(members: NodeEmbedder) -> None:
     pairs = [(a, b) for a in members.keys[:12] for b in members.keys[::3] if a != b]
     tail = np.array([members.row[a] for a, _ in pairs])
     head = np.array([members.row[b] for _, b in pairs])
-    found = members._features().of(tail, head)
+    found = members._known.features.of(tail, head)
     degree = dict(graph.degree)
 
     def check(name: str, wanted: list[float]) -> None:

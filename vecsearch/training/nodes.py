@@ -14,7 +14,8 @@ from vecsearch.common.optional import gensim_models
 from vecsearch.common.show import shown
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.content import ContentEmbedder
-from vecsearch.embedders.nodes import ALIKE, NodeEmbedder
+from vecsearch.embedders.known_nodes import ALIKE
+from vecsearch.embedders.nodes import NodeEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.graph import Graph
 from vecsearch.graphs.links import LinkModel
