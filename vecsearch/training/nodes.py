@@ -166,7 +166,7 @@ def _read(
     node = reading.node if nodes is not None else "node"
     links = reading.links(tables.edges, described, node, tables.directed)
     if described is None:
-        if contents.text or contents.columns or contents.embedder:
+        if any(each is not None for each in (contents.text, contents.columns, contents.embedder)):
             raise InvalidInputError(
                 "text, columns and embedder are about the table of nodes, and there is none: give "
                 "nodes="
