@@ -126,7 +126,7 @@ def train(
     best, kept, waited = np.inf, copy.deepcopy(model.state_dict()), 0
     for _ in range(epochs):
         model.train()
-        for batch in torch.randperm(len(rows["liked"]), generator=generator).split(1024):
+        for batch in torch.randperm(len(rows["liked"]), generator=generator).split(2048):
             for optimizer in optimizers:
                 optimizer.zero_grad()
             part = {name: column[batch] for name, column in rows.items()}

@@ -33,7 +33,7 @@ class FactorizationMachine(torch.nn.Module):
         return self.bias + linear + pairs
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.Adam(self.parameters(), lr=0.003, weight_decay=1e-6)]
+        return [torch.optim.Adam(self.parameters(), lr=0.004, weight_decay=1e-6)]
 
 
 class DeepFM(FactorizationMachine):

@@ -32,4 +32,4 @@ class FNN(torch.nn.Module):
         return self.above(torch.cat(z, dim=1)).squeeze(1)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        return [torch.optim.Adam(self.parameters(), lr=0.001, weight_decay=1e-6)]
+        return [torch.optim.Adam(self.parameters(), lr=0.002, weight_decay=1e-6)]

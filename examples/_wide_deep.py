@@ -35,7 +35,7 @@ class WideDeep(torch.nn.Module):
     def optimizers(self) -> list[torch.optim.Optimizer]:
         return [
             Ftrl([self.wide.weight, self.products.weight]),
-            torch.optim.Adagrad([self.vectors.weight, *self.deep.parameters()], lr=0.02),
+            torch.optim.Adagrad([self.vectors.weight, *self.deep.parameters()], lr=0.03),
         ]
 
 

@@ -13,6 +13,7 @@ pip install "vecsearch[train]" scikit-learn;  python examples/click_models.py
 
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,13 +30,21 @@ from sklearn.linear_model import LogisticRegression
 import vecsearch as vs
 from vecsearch.training.item2vec import train_item2vec
 
-DIM = 32
-SEEDS = 2 if QUICK else 5
-EPOCHS = 4 if QUICK else 15
+DIM = 16
+SEEDS = 2 if QUICK else 3
+EPOCHS = 4 if QUICK else 8
 
 
-def library_vectors(data: Clicks) -> dict[str, np.ndarray]:
-    """The vector of each film and user, from vecsearch."""
+class Vectors(NamedTuple):
+    """Vectors of vecsearch: of films, of users, and the number of films that a user likes."""
+
+    film: np.ndarray
+    user: np.ndarray
+    likes: np.ndarray
+
+
+def library_vectors(data: Clicks) -> Vectors:
+    """The vector of each film and user, from the ratings of "train"."""
     settings = {"epochs": 2, "window": 5} if QUICK else {"epochs": 10, "window": 20}
     items = train_item2vec(
         data.past, session="userId", item="movieId", order="timestamp", dim=DIM, **settings
@@ -64,22 +73,25 @@ def library_vectors(data: Clicks) -> dict[str, np.ndarray]:
     sums = np.zeros((len(data.users), DIM), np.float32)
     np.add.at(sums, liked[:, 0], film[liked[:, 1]])
     counts = np.bincount(liked[:, 0], minlength=len(data.users))[:, None]
-    return {"film": film, "user": sums / np.maximum(counts, 1)}
+    return Vectors(film, sums / np.maximum(counts, 1), counts)
 
 
-def starts(data: Clicks, vectors: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+def starts(data: Clicks, vectors: Vectors, seed: int) -> dict[str, np.ndarray]:
     """The first vectors of all features. Films that training does not see are 0 in "random"."""
     drawn = np.random.default_rng(seed).normal(0, 0.05, (data.features, DIM)).astype(np.float32)
     seen = np.unique(data.parts["train"]["index"].numpy())
     drawn[np.setdiff1d(np.arange(data.features), seen)] = 0
     ours = drawn.copy()
-    for field, rows in vectors.items():
+    for field, rows in (("user", vectors.user), ("film", vectors.film)):
         ours[data.first[field] : data.first[field] + len(rows)] = rows
     return {"random": drawn, "vecsearch": ours}
 
 
-def logistic(data: Clicks, vectors: dict[str, np.ndarray] | None) -> dict[str, tuple[float, float]]:
-    """Logistic regression on the features; with vectors, also on the products user x film."""
+def logistic(data: Clicks, vectors: Vectors | None) -> dict[str, tuple[float, float]]:
+    """Logistic regression on the features; with vectors, also on the products user x film.
+
+    While it learns, a film is left out of its own user's vector, as that would tell the answer.
+    """
 
     def matrix(part: str) -> sparse.csr_matrix:
         index, value = (data.parts[part][name].numpy() for name in ("index", "value"))
@@ -88,8 +100,13 @@ def logistic(data: Clicks, vectors: dict[str, np.ndarray] | None) -> dict[str, t
         out = sparse.csr_matrix(cells, shape=(len(index), data.features))
         if vectors is None:
             return out
-        user = vectors["user"][index[:, 0] - data.first["user"]]
-        film = vectors["film"][index[:, 1] - data.first["film"]]
+        user, likes = (
+            array[index[:, 0] - data.first["user"]] for array in (vectors.user, vectors.likes)
+        )
+        film = vectors.film[index[:, 1] - data.first["film"]]
+        if part == "train":
+            own = data.parts[part]["liked"].numpy()[:, None]
+            user = (likes * user - own * film) / np.maximum(likes - own, 1)
         return sparse.hstack([out, 3 * user * film]).tocsr()
 
     matrices = {part: matrix(part) for part in data.parts}

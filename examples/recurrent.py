@@ -26,7 +26,7 @@ import vecsearch as vs
 from vecsearch.training.word2vec import train_word2vec
 
 SEEDS = 2 if QUICK else 3
-TEXTS = 500 if QUICK else 4_000
+TEXTS = 500 if QUICK else 3_000
 LONGEST = 40  # characters of a text, or words
 
 
@@ -147,13 +147,13 @@ def texts() -> None:
     ]
     labels = np.array([names.index(rows[n][1]) for n in chosen])
     cut = len(labels) * 4 // 5
-    words = train_word2vec(parts[:cut], dim=32, min_count=2, epochs=3 if QUICK else 15)
+    words = train_word2vec(parts[:cut], dim=32, min_count=2, epochs=3 if QUICK else 15, held_out=0)
     layer, row_of = words.torch_embedding(padding=True, unknown="mean")  # kept as it is
     matrix = row_of.padded(parts, LONGEST)
     lengths = torch.tensor([len(listed) for listed in parts])
     with torch.no_grad():
         means = (layer(matrix).sum(dim=1) / lengths[:, None]).numpy()
-    compare("texts", layer, (matrix, lengths, torch.from_numpy(labels)), means, 2 if QUICK else 10)
+    compare("texts", layer, (matrix, lengths, torch.from_numpy(labels)), means, 2 if QUICK else 6)
     plain = [" ".join(listed) for listed in parts]
     tfidf = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+"), LogisticRegression(C=10)

@@ -114,6 +114,7 @@ from vecsearch.query.facets import document_rows, facets
 from vecsearch.query.fusion import Fusion
 from vecsearch.query.highlight import Question
 from vecsearch.query.modes import (
+    MODES,
     Asked,
     ModeSearch,
     filters_for,
@@ -2620,6 +2621,9 @@ class Collection:
         qrels: Judgments | None = None,
         *,
         k: int | Sequence[int] | None = None,
+        mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | Mapping[str, Any] | Fusion | None = None,
         rerank: Rerank | None = None,
         rerank_top: int | None = None,
         where: Where | None = None,
@@ -2639,6 +2643,9 @@ class Collection:
             queries: A folder in the BEIR layout, a file, or query id -> text or vector.
             qrels: A file (BEIR or TREC), or query id -> document id -> grade.
             k: Depth or depths. None: 10 and 100; with `rerank` 10.
+            mode: "vector", "text" or "hybrid", as in `search`. The last two need judgments.
+            using: The columns to search by words, as in `search`.
+            fusion: How hybrid searches make one list, as in `search`.
             rerank: Measure searches with `rerank`, as in `search`, and what it changes against
                 those without: `gains` of the report. It needs judgments.
             rerank_top: How many hits are scored again. None: 50, or the largest k if that is more.
@@ -2662,15 +2669,29 @@ class Collection:
             >>> report.scores["nDCG@10"].mean
             1.0
         """
-        from vecsearch.evaluation.judged import judged_quality, reranked_quality
+        from vecsearch.evaluation.judged import (
+            judged_quality,
+            only_with_judgments,
+            reranked_quality,
+        )
         from vecsearch.evaluation.known_items import known_item_quality
 
+        check_one_of("mode", mode, MODES)
         n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         snapshot = self._snapshot
         ids = None if ids is None else self._searching().selector.as_ids(ids)
         search = functools.partial(
-            self.search_batch, where=where, ids=ids, recall=recall, exact=exact
+            self.search_batch,
+            mode=mode,
+            using=using,
+            fusion=fusion,
+            where=where,
+            ids=ids,
+            recall=recall,
+            exact=exact,
         )
+        if queries is None and qrels is None and (mode != "vector" or rerank is not None):
+            raise only_with_judgments()
         if rerank is not None:
             again = functools.partial(search, rerank=rerank, rerank_top=rerank_top)
             return reranked_quality(snapshot, search, again, queries, qrels, k)

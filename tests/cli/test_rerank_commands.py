@@ -58,6 +58,10 @@ def test_evaluate_says_what_reranking_changes(folder: Path, tmp_path: Path) -> N
     assert report["before"]["nDCG@10"]["mean"] <= 1
     assert "reranking nDCG@10" in ok(*words, "--rerank", "maxsim").out
     assert "reranking" not in ok(*words).out
+    by_words = json.loads(ok(*words, "--mode", "text", "--json").out)
+    assert by_words["scores"]["MRR@10"]["mean"] == 1.0 and not by_words["gains"]
+    hybrid = ok(*words, "--mode", "hybrid", "--fusion", "rrf", "--rerank", "maxsim").out
+    assert "reranking MRR@10" in hybrid
     assert "give --queries and --qrels" in fails("evaluate", folder, "--rerank", "maxsim")
 
 

@@ -69,7 +69,7 @@ EXPECTED: dict[str, Expected] = {
         (Figure(r"precision@1 ([\d.]+)", 0.25, 0.9),), ("efficientnet_lite_pytorch", "PIL")
     ),
     "language_model": Expected(
-        (Figure(r"from word2vec: perplexity ([\d.]+)", 20, 200),), ("gensim",)
+        (Figure(r"from word2vec: perplexity ([\d.]+)", 10, 60),), ("gensim",)
     ),
     "link_prediction": Expected(
         (Figure(r"AUC ([\d.]+)", 0.55, 0.99), Figure(r"accuracy ([\d.]+)", 0.2, 0.95)),

@@ -320,6 +320,33 @@ def test_a_model_is_loaded_once(
     assert loaded == [models["cross"]]
 
 
+def test_token_vectors_of_a_text_are_made_once_while_there_is_room(
+    notes: vs.Collection, models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vecsearch.embedders.sentence_transformers import SentenceTransformerEmbedder
+    from vecsearch.query import rerank as module
+
+    again, seen = vs.open(notes.path), []
+    embed = SentenceTransformerEmbedder.token_vectors
+
+    def counting(self: Any, texts: Sequence[str], prompt: str = "") -> Any:
+        seen.extend(texts)
+        return embed(self, texts, prompt)
+
+    monkeypatch.setattr(SentenceTransformerEmbedder, "token_vectors", counting)
+    first = again.search("open a socket", k=10, rerank="maxsim", rerank_top=10)
+    assert len(seen) == 11
+    second = again.search("open a socket", k=10, rerank="maxsim", rerank_top=10)
+    assert len(seen) == 12  # the query
+    assert second.scores.tolist() == first.scores.tolist()
+    monkeypatch.setattr(module, "REMEMBERED", 10)  # no room for one text
+    third = again.search("open a socket", k=10, rerank="maxsim", rerank_top=10)
+    assert len(seen) == 13  # what is known is used before it is forgotten
+    again.search("open a socket", k=10, rerank="maxsim", rerank_top=10)
+    assert len(seen) == 24
+    assert third.scores.tolist() == first.scores.tolist()
+
+
 def test_vectors_with_texts_to_search_by_words_can_be_read(
     models: dict[str, str], tmp_path: Path
 ) -> None:
@@ -458,7 +485,27 @@ def test_evaluate_says_whether_reranking_pays(notes: vs.Collection) -> None:
     assert not plain.gains and not plain.before and "reranking" not in str(plain)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_evaluate_measures_searches_of_each_mode(notes: vs.Collection, mode: Any) -> None:
+    queries = {f"q{n}": f"{VERBS[n % 4]} number{n}" for n in range(0, 120, 9)}
+    qrels = {f"q{n}": {ROWS[n]["id"]: 1} for n in range(0, 120, 9)}
+    report = notes.evaluate(queries, qrels, k=5, mode=mode)
+    for name, query in queries.items():
+        ids = notes.search(query, 5, mode=mode).ids
+        (wanted,) = qrels[name]
+        rank = ids.index(wanted) + 1 if wanted in ids else 0
+        assert report.per_query[name]["MRR@5"] == pytest.approx(1 / rank if rank else 0.0)
+    again = notes.evaluate(queries, qrels, k=5, mode=mode, rerank=by_length)
+    assert again.before == report.scores
+
+
 def test_evaluate_refuses_what_it_cannot_measure(notes: vs.Collection) -> None:
+    with pytest.raises(InvalidInputError, match="measured with relevance judgments"):
+        notes.evaluate(mode="hybrid")
+    with pytest.raises(InvalidInputError, match="mode"):
+        notes.evaluate({"q": "date"}, {"q": {"001": 1}}, mode="words")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"using= is for searches by words"):
+        notes.evaluate({"q": "date"}, {"q": {"001": 1}}, using="text")
     with pytest.raises(InvalidInputError, match="measured with relevance judgments"):
         notes.evaluate(rerank=by_length)
     with pytest.raises(InvalidInputError, match="there is no rerank"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,6 +89,25 @@ GroupSize = Annotated[int, typer.Option(help="How many hits a group has at most.
 OrderBy = Annotated[
     list[str] | None,
     typer.Option(help='Sort the hits by a column, such as "year desc". Repeatable.'),
+]
+
+
+class SearchMode(StrEnum):
+    """How a collection is searched."""
+
+    VECTOR = "vector"
+    TEXT = "text"
+    HYBRID = "hybrid"
+
+
+InMode = Annotated[SearchMode, typer.Option("--mode", help="Search by vectors, by words, or both.")]
+Using = Annotated[
+    list[str] | None,
+    typer.Option(help='A column to search by words, or "title^3" to weight it. Repeatable.'),
+]
+HowFused = Annotated[
+    str | None,
+    typer.Option("--fusion", help="How hybrid search makes one list: weighted, rrf or dbsf."),
 ]
 Rerank = Annotated[
     str | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +22,9 @@ from vecsearch.cli.options import (
     Folder,
     GroupBy,
     GroupSize,
+    HowFused,
     IdsFile,
+    InMode,
     Json,
     Limit,
     MinScore,
@@ -33,9 +34,11 @@ from vecsearch.cli.options import (
     Recall,
     Rerank,
     RerankTop,
+    SearchMode,
     ShowPlan,
     Table,
     Timeout,
+    Using,
     Version,
     Where,
     examples,
@@ -62,14 +65,6 @@ PROMPT = "question> "
 app = typer.Typer()
 
 
-class SearchMode(StrEnum):
-    """How a collection is searched."""
-
-    VECTOR = "vector"
-    TEXT = "text"
-    HYBRID = "hybrid"
-
-
 @app.command(
     rich_help_panel=START,
     epilog=examples(
@@ -91,16 +86,9 @@ def search(
         ),
     ] = None,
     k: Limit = 10,
-    mode: Annotated[
-        SearchMode, typer.Option(help="Search by vectors, by words, or by both.")
-    ] = SearchMode.VECTOR,
-    using: Annotated[
-        list[str] | None,
-        typer.Option(help='A column to search by words, or "title^3" to weight it. Repeatable.'),
-    ] = None,
-    fusion: Annotated[
-        str | None, typer.Option(help="How hybrid search makes one list: weighted, rrf or dbsf.")
-    ] = None,
+    mode: InMode = SearchMode.VECTOR,
+    using: Using = None,
+    fusion: HowFused = None,
     rerank: Rerank = None,
     rerank_top: RerankTop = None,
     where: Where = None,

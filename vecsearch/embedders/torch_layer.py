@@ -140,7 +140,8 @@ def embedding_layer(
         mean = vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(dim)
         extra.append((mean if unknown == "mean" else np.zeros(dim)).astype(np.float32))
     weight = np.concatenate([*(row[None] for row in extra), vectors]).astype(np.float32, copy=False)
-    layer = torch.nn.Embedding(*weight.shape, padding_idx=0 if padding else None)
+    count, dim = weight.shape
+    layer = torch.nn.Embedding(count, dim, padding_idx=0 if padding else None)
     layer.weight = torch.nn.Parameter(torch.from_numpy(weight), requires_grad=trainable)
     rows = {key: row + len(extra) for row, key in enumerate(keys)}
     own = int(padding) if unknown is not None else None

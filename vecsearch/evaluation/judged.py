@@ -119,21 +119,24 @@ def reranked_quality(
         depths: The values of k; None takes 10.
 
     Raises:
-        InvalidInputError: As in `judged_quality`, or there are no judgments.
+        InvalidInputError: As in `judged_quality`.
         MissingExtraError: The extra `evaluate` is not installed.
     """
-    if queries is None and qrels is None:
-        raise InvalidInputError(
-            "whether reranking pays is measured with relevance judgments: questions made from the "
-            "documents repeat their words",
-            hint="give queries and qrels",
-            command_hint="give --queries and --qrels",
-        )
     depths = DEPTHS[0] if depths is None else depths
     before = judged_quality(snapshot, search, queries, qrels, depths)
     with warnings.catch_warnings():  # they were said
         warnings.simplefilter("ignore", RuntimeWarning)
         return compared(judged_quality(snapshot, again, queries, qrels, depths), before)
+
+
+def only_with_judgments() -> InvalidInputError:
+    """The error for what questions made from documents cannot measure."""
+    return InvalidInputError(
+        "search by words and reranking are measured with relevance judgments: questions made from "
+        "the documents repeat their words",
+        hint="give queries and qrels",
+        command_hint="give --queries and --qrels",
+    )
 
 
 def _checked_depths(depths: int | Sequence[int] | None) -> list[int]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arguments import check_whole
+from vecsearch.common.arrays import Vectors
 from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.show import shown
@@ -44,6 +45,7 @@ Rerank = str | Callable[[Any, Hits], Sequence[float]]
 """What scores hits again: a model's name or folder, "maxsim", or a function of query and hits."""
 TOP = 50  # hits that are scored again
 MAXSIM = "maxsim"
+REMEMBERED = 128 * 2**20  # bytes of token vectors of texts
 MOST_LOADED = 4  # models that a collection keeps loaded
 
 
@@ -307,16 +309,37 @@ class _ByPairs:
 
 
 class _ByTokens:
-    """The MaxSim of token vectors."""
+    """The MaxSim of token vectors. Those of the texts that were read last are remembered."""
 
     def __init__(self, model: TokenModel) -> None:
         self.name = f"{MAXSIM} of {model.name}"
         self._model = model
+        self._known: dict[str, Vectors] = {}
+        self._bytes = 0
+        self._lock = Lock()
 
     def scores(self, query: Any, hits: Hits) -> Doubles:
         text = _text_of(query)
-        documents = self._model.embed_documents(texts_to_read(hits)) if len(hits) else []
+        if not len(hits):
+            return np.empty(0)
+        documents = self._documents(texts_to_read(hits))
         return maxsim(self._model.embed_queries([text])[0], documents)
+
+    def _documents(self, texts: Sequence[str]) -> list[Vectors]:
+        """The token vectors of texts: hits of one query are often hits of the next."""
+        with self._lock:
+            found = {text: self._known[text] for text in texts if text in self._known}
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new:
+            found |= dict(zip(new, self._model.embed_documents(new), strict=True))
+        with self._lock:
+            for text in dict.fromkeys(texts):
+                if self._known.pop(text, None) is None:
+                    self._bytes += found[text].nbytes
+                self._known[text] = found[text]  # the last one is the one used last
+            while self._bytes > REMEMBERED:
+                self._bytes -= self._known.pop(next(iter(self._known))).nbytes
+        return [found[text] for text in texts]
 
 
 def texts_beside(texts: Any, given: Sequence[str], vectors: Sequence[Any]) -> Sequence[Any]:
