@@ -256,7 +256,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "Limits": (vs.Limits, {}),
     "resolve_embedder": (resolve_embedder, {"spec": "toy:8"}),
-    "train": (vs.train, {"kind": "word2vec", "data": ["the sea and the sun"] * 10}),
+    "train": (
+        vs.train,
+        {"kind": "word2vec", "data": ["the sea and the sun"] * 10, "dim": 4, "epochs": 1},
+    ),
     "fit_table": (fit_table, {"table": pa.table({"a": [1.0, 2.0]})}),
 }
 DATACLASSES = {"Chunker", "IndexRecipe", "Limits"}

@@ -7,6 +7,10 @@
     for hit in c.search("how do plants make food", k=10, where="year >= 2000"):
         print(hit.rank, hit.score, hit["title"])
 
+`vs.train("word2vec", texts)` trains a model on your own data, for `embedder=`. The kinds are
+word2vec, fasttext, glove and doc2vec for texts, and others for items, graphs and tables: see
+`help(vs.train)` and the command `vecsearch train`.
+
 Names are loaded when they are first used, so that importing the package is cheap.
 """
 

@@ -18,6 +18,11 @@ class MethodScore:
         value: The mean over the held-out part; higher is better.
         low: Lower end of its 95% bootstrap interval.
         high: Upper end of that interval.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> vs.MethodScore("tf-idf", 0.84, 0.77, 0.91).value
+        0.84
     """
 
     method: str
@@ -42,9 +47,10 @@ class TrainingReport:
         notes: Sentences on what was left out and how to read the scores.
 
     Example:
-        >>> rows = (MethodScore("word2vec", 0.81, 0.79, 0.83), MethodScore("chance", 0.5, 0.5, 0.5))
-        >>> report = TrainingReport("word2vec", {"documents": 900}, "share of words told", rows)
-        >>> print(report)
+        >>> import vecsearch as vs
+        >>> own = vs.MethodScore("word2vec", 0.81, 0.79, 0.83)
+        >>> scores = (own, vs.MethodScore("chance", 0.5, 0.5, 0.5))
+        >>> print(vs.TrainingReport("word2vec", {"documents": 900}, "share of words told", scores))
         kind        word2vec
         trained on  900 documents
         measure     share of words told

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from vecsearch.common.arguments import check_flag
 from vecsearch.common.gate import OTHER_NAMES, gated
 from vecsearch.common.progress import steps_bar
 from vecsearch.common.show import cut, shown
@@ -71,6 +72,8 @@ def train(
         (1, 8)
     """
     known = _kind(kind)
+    if progress is not None:
+        check_flag("progress", progress)
     function = trainer(known)
     _check_options(known, options)
     if known.reads == "texts":

@@ -12,9 +12,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arguments import check_whole
-from vecsearch.common.show import shown
-from vecsearch.errors import InvalidInputError
+from vecsearch.common.arguments import check_whole, check_within
 
 S = TypeVar("S")
 LEAST_HELD_OUT = 20  # units; with fewer nothing is held out, as the measure would be chance
@@ -77,18 +75,6 @@ class Watch(Generic[S]):
         return f"epoch {self.best_epoch}{last}, was the best on a held-out part"
 
 
-def check_share(name: str, share: float) -> float:
-    """A share to hold out, from 0 to 0.5.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    is_number = isinstance(share, int | float | np.number) and not isinstance(share, bool)
-    if not is_number or not 0 <= share <= 0.5:
-        raise InvalidInputError(f"{name} is {shown(share)}; it must be a number from 0 to 0.5")
-    return float(share)
-
-
 def held_out_rows(
     count: int, share: float, seed: int, most: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -103,8 +89,11 @@ def held_out_rows(
     Returns:
         The numbers of the units to train on, of those that decide when to stop, and of those that
         are reported on, each in order. With fewer than 20 to hold out, all are trained on.
+
+    Raises:
+        InvalidInputError: The share is not from 0 to 0.5.
     """
-    held = min(most, round(check_share("held_out", share) * count))
+    held = min(most, round(check_within("held_out", share, 0, 0.5) * count))
     everything = np.arange(count)
     if held < LEAST_HELD_OUT:
         return everything, everything[:0], everything[:0]
