@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -110,15 +110,38 @@ class NodeEmbedder(KeyedEmbedder):
         Raises:
             InvalidInputError: A node is unknown, or a new node has nothing to be placed by.
         """
-        new = [row for row, query in enumerate(queries) if isinstance(query, Mapping)]
+        return self._embedded(queries, super().embed_queries)
+
+    def embed_documents(self, documents: Sequence[Any]) -> Vectors:
+        """Embed nodes: ids, or new nodes as dicts; float32, shape (len(documents), dim).
+
+        In a collection, a document whose id is no node is placed by its text.
+
+        Raises:
+            InvalidInputError: A node is unknown, or a new node has nothing to be placed by.
+        """
+        return self._embedded(documents, super().embed_documents)
+
+    def _embedded(self, nodes: Sequence[Any], known: Callable[[Sequence[Any]], Vectors]) -> Vectors:
+        """New nodes are placed, others embedded by `known`."""
+        new = [row for row, node in enumerate(nodes) if isinstance(node, Mapping)]
         if not new:
-            return super().embed_queries(queries)
-        vectors = np.empty((len(queries), self.dim), dtype=np.float32)
-        old = sorted(set(range(len(queries))) - set(new))
+            return known(nodes)
+        vectors = np.empty((len(nodes), self.dim), dtype=np.float32)
+        old = sorted(set(range(len(nodes))) - set(new))
         if old:
-            vectors[old] = super().embed_queries([queries[row] for row in old])
-        vectors[new] = self._known.placed([queries[row] for row in new], new)[0]
+            vectors[old] = known([nodes[row] for row in old])
+        vectors[new] = self._known.placed([nodes[row] for row in new], new)[0]
         return vectors
+
+    def _takes(self, text: str) -> bool:
+        """Whether a document whose id is no node has a text to be placed by."""
+        return bool(self.content and self.content[0].text and text.strip())
+
+    def _cold_documents(self, texts: list[str]) -> Vectors:
+        """Vectors of documents whose ids are no nodes, from texts that `_takes`."""
+        column = self.content[0].columns[0] if self.content else ""
+        return self._known.placed([{column: text} for text in texts], range(len(texts)))[0]
 
     @gated
     def link_scores(
