@@ -137,6 +137,8 @@ def test_a_step_follows_the_gradient_of_the_loss() -> None:
 
 
 def test_wrong_questions_and_tables_are_refused(days: TripleEmbedder) -> None:
+    few = train_transe(calendar()[:9], dim=4, epochs=3).report
+    assert few is not None and not few.scores and "too few triples" in few.notes[0]
     for call, message in (
         (lambda: days.predict("day 1", "nxt"), "no relation 'nxt'; did you mean 'next'"),
         (lambda: days.predict("day x", "next"), "no vector for 'day x'"),

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,22 +21,19 @@ from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.content import ContentEmbedder
 from vecsearch.embedders.keyed import KeyedEmbedder
+from vecsearch.embedders.known_nodes import KnownNodes, Pair, pairs_of
 from vecsearch.embedders.saved import Saved, load_saved, write_saved
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.communities import communities_of
-from vecsearch.graphs.graph import Graph, Nodes
-from vecsearch.graphs.links import LinkModel, PairFeatures
+from vecsearch.graphs.graph import Graph
+from vecsearch.graphs.links import LinkModel
 from vecsearch.graphs.near import unit_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ALIKE = 10  # nodes of the most similar texts or columns that a new node is placed by
-NEIGHBORS = "neighbors"
 Node = str | int | Mapping[str, Any]
 """A node's id, or a new node: its text and columns, and its `neighbors`."""
-Pair = Sequence[Any]
-"""Two nodes."""
 Operator = Literal["hadamard", "average", "l1", "l2"]
 
 
@@ -68,6 +65,7 @@ class NodeEmbedder(KeyedEmbedder):
         self.graph = graph
         self.content = content
         self.links = dict(links or {})
+        self._known = KnownNodes(graph, self.vectors, content, self.row)
 
     @gated
     def embed(self, nodes: Node | Sequence[Node]) -> Vectors:
@@ -112,76 +110,38 @@ class NodeEmbedder(KeyedEmbedder):
         Raises:
             InvalidInputError: A node is unknown, or a new node has nothing to be placed by.
         """
-        new = [row for row, query in enumerate(queries) if isinstance(query, Mapping)]
+        return self._embedded(queries, super().embed_queries)
+
+    def embed_documents(self, documents: Sequence[Any]) -> Vectors:
+        """Embed nodes: ids, or new nodes as dicts; float32, shape (len(documents), dim).
+
+        In a collection, a document whose id is no node is placed by its text.
+
+        Raises:
+            InvalidInputError: A node is unknown, or a new node has nothing to be placed by.
+        """
+        return self._embedded(documents, super().embed_documents)
+
+    def _embedded(self, nodes: Sequence[Any], known: Callable[[Sequence[Any]], Vectors]) -> Vectors:
+        """New nodes are placed, others embedded by `known`."""
+        new = [row for row, node in enumerate(nodes) if isinstance(node, Mapping)]
         if not new:
-            return super().embed_queries(queries)
-        vectors = np.empty((len(queries), self.dim), dtype=np.float32)
-        old = sorted(set(range(len(queries))) - set(new))
+            return known(nodes)
+        vectors = np.empty((len(nodes), self.dim), dtype=np.float32)
+        old = sorted(set(range(len(nodes))) - set(new))
         if old:
-            vectors[old] = super().embed_queries([queries[row] for row in old])
-        vectors[new] = self._placed([queries[row] for row in new], new)[0]
+            vectors[old] = known([nodes[row] for row in old])
+        vectors[new] = self._known.placed([nodes[row] for row in new], new)[0]
         return vectors
 
-    def _placed(
-        self, nodes: Sequence[Mapping[str, Any]], rows: Sequence[int]
-    ) -> tuple[Vectors, Vectors | None, list[tuple[list[int], list[float]]]]:
-        """The vectors of new nodes, those of their content, and their neighbors with weights."""
-        neighbors = [self._neighbors(node, row) for node, row in zip(nodes, rows, strict=True)]
-        content = self.content[0].embed_documents(nodes) if self.content else None
-        placed = np.zeros((len(nodes), self.dim), dtype=np.float64)
-        for number, (linked, weights) in enumerate(neighbors):
-            parts = [self._mean(linked, weights)] if linked else []
-            if content is not None and self.content is not None:
-                cosines = self.content[1] @ content[number]
-                alike = np.argsort(-cosines, kind="stable")[:ALIKE]
-                alike = alike[cosines[alike] > 0]
-                if len(alike):
-                    parts.append(self._mean(alike.tolist(), cosines[alike].tolist()))
-            if not parts:
-                columns = ""
-                if self.content is not None:
-                    columns = f" nor a value of {', '.join(self.content[0].columns)}"
-                raise InvalidInputError(
-                    f"row {rows[number]}: the new node has neither a neighbor{columns} that is "
-                    "known, so it cannot be placed",
-                    hint='give {"neighbors": [...]}, or train with nodes= to place nodes by their '
-                    "texts and columns",
-                )
-            placed[number] = np.mean(parts, axis=0)
-        return np.asarray(placed, dtype=np.float32), content, neighbors
+    def _takes(self, text: str) -> bool:
+        """Whether a document whose id is no node has a text to be placed by."""
+        return bool(self.content and self.content[0].text and text.strip())
 
-    def _mean(self, rows: list[int], weights: list[float]) -> npt.NDArray[np.float64]:
-        """The weighted mean of some nodes' vectors, as long as these are on average."""
-        share = np.array(weights) / sum(weights)
-        vectors = self.vectors[rows].astype(np.float64)
-        mean, length = share @ vectors, float(share @ np.linalg.norm(vectors, axis=1))
-        norm = float(np.linalg.norm(mean))
-        return np.asarray(mean * (length / norm) if norm > 0 else mean)
-
-    def _neighbors(self, node: Mapping[str, Any], row: int) -> tuple[list[int], list[float]]:
-        given = node.get(NEIGHBORS) or []
-        if not isinstance(given, Mapping | list | tuple):
-            raise InvalidInputError(
-                f"row {row}: '{NEIGHBORS}' is {shown(given)}; it must be a list of nodes, or a "
-                "dict of nodes and weights"
-            )
-        weighted = given if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
-        rows, weights = [], []
-        for key, weight in weighted.items():
-            if str(key) not in self.row:
-                raise InvalidInputError(
-                    f"row {row}: the neighbor {key!r} is no node of the graph"
-                    f"{did_you_mean(str(key), self.keys)}"
-                )
-            number = float(weight) if isinstance(weight, int | float) else np.nan
-            if not (np.isfinite(number) and number > 0):
-                raise InvalidInputError(
-                    f"row {row}: the weight of the neighbor {key!r} is {shown(weight)}; it must be "
-                    "above 0"
-                )
-            rows.append(self.row[str(key)])
-            weights.append(number)
-        return rows, weights
+    def _cold_documents(self, texts: list[str]) -> Vectors:
+        """Vectors of documents whose ids are no nodes, from texts that `_takes`."""
+        column = self.content[0].columns[0] if self.content else ""
+        return self._known.placed([{column: text} for text in texts], range(len(texts)))[0]
 
     @gated
     def link_scores(
@@ -220,7 +180,7 @@ class NodeEmbedder(KeyedEmbedder):
             raise InvalidInputError(
                 f"there are no links of the type {shown(type)}{did_you_mean(str(type), known)}"
             )
-        features, tail, head = self._extended(_pairs_of(pairs))
+        features, tail, head = self._known.extended(pairs_of(pairs))
         found = features.of(tail, head)
         model = self.links.get(type or "", self.links.get(""))
         return (1 + found["cosine of the vectors"]) / 2 if model is None else model.scores(found)
@@ -250,7 +210,7 @@ class NodeEmbedder(KeyedEmbedder):
             >>> train_node2vec(edges, dim=8).edge_vectors([("a", "b")]).shape
             (1, 8)
         """
-        features, tail, head = self._extended(_pairs_of(pairs))
+        features, tail, head = self._known.extended(pairs_of(pairs))
         left, right = features.vectors[tail], features.vectors[head]
         if operator == "hadamard":
             return np.asarray(left * right)
@@ -288,7 +248,7 @@ class NodeEmbedder(KeyedEmbedder):
             ['b']
         """
         either = self.graph.either
-        rows = [self._row_of(one, "one"), self._row_of(other, "other")]
+        rows = [self._known.row_of(one, "one"), self._known.row_of(other, "other")]
         both = np.intersect1d(either[rows[0]].indices, either[rows[1]].indices)
         degree = np.diff(either.indptr)[both]
         return [self.keys[row] for row in both[np.argsort(degree, kind="stable")]]
@@ -353,56 +313,6 @@ class NodeEmbedder(KeyedEmbedder):
         parts = [self.unit, *([unit_rows(self.content[1])] if self.content else [])]
         return np.concatenate(parts, axis=1)
 
-    def _row_of(self, node: object, where: str) -> int:
-        key = str(node)
-        if key not in self.row:
-            raise InvalidInputError(
-                f"{where}: {shown(node)} is no node of the graph{did_you_mean(key, self.keys)}"
-            )
-        return self.row[key]
-
-    def _extended(self, pairs: Sequence[Pair]) -> tuple[PairFeatures, Nodes, Nodes]:
-        """The features, and the two nodes of each pair; new nodes are added at the end."""
-        new: list[Mapping[str, Any]] = []
-        rows = np.empty((len(pairs), 2), dtype=np.int64)
-        for number, pair in enumerate(pairs):
-            for side, node in enumerate(pair):
-                if isinstance(node, Mapping):
-                    rows[number, side] = len(self.keys) + len(new)
-                    new.append(node)
-                else:
-                    rows[number, side] = self._row_of(node, f"pair {number}")
-        tail, head = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1])
-        if not new:
-            return self._features(), tail, head
-        vectors, content, neighbors = self._placed(new, range(len(new)))
-        graph, size = self.graph, len(self.keys)
-        linked = np.array([row for rows_of, _ in neighbors for row in rows_of], dtype=np.int64)
-        weights = np.array([each for _, given in neighbors for each in given])
-        own = np.repeat(np.arange(len(new)) + size, [len(rows_of) for rows_of, _ in neighbors])
-        names = [*graph.nodes, *(f"new {number}" for number in range(len(new)))]
-        tails, heads, values = [graph.tails, own], [graph.neighbors, linked], [graph.weights]
-        values.append(weights)
-        if not graph.directed:
-            tails.append(linked)
-            heads.append(own)
-            values.append(weights)
-        larger = Graph.from_links(
-            names, np.concatenate(tails), np.concatenate(heads), np.concatenate(values), True
-        )
-        larger = replace(larger, directed=graph.directed)
-        wide = np.concatenate([self.vectors, vectors])
-        if content is None or self.content is None:
-            return PairFeatures(larger, wide), tail, head
-        return (
-            PairFeatures(larger, wide, np.concatenate([self.content[1], content])),
-            tail,
-            head,
-        )
-
-    def _features(self) -> PairFeatures:
-        return PairFeatures(self.graph, self.vectors, self.content[1] if self.content else None)
-
     def _write(self, folder: str | Path) -> Path:
         inner = self.content[0] if self.content else None
         return write_saved(self._saved(), folder, inner, report=self.report)
@@ -432,33 +342,6 @@ class NodeEmbedder(KeyedEmbedder):
             inner = self.content[0].fingerprint()
         own = Saved("nodes", {}, self.keys, arrays).fingerprint()
         return hashlib.sha256((own + inner).encode()).hexdigest()
-
-
-def _pairs_of(pairs: object) -> Sequence[Pair]:
-    """Pairs as a list: they may also be a table's first two columns, or `source` and `target`."""
-    names = list(getattr(pairs, "column_names", getattr(pairs, "columns", [])))
-    given: Any = pairs
-    if names:
-        chosen = ["source", "target"] if {"source", "target"} <= set(names) else names[:2]
-        if len(chosen) < 2:
-            raise InvalidInputError("pairs is a table of one column; it needs two, of nodes")
-        sides = [
-            each.to_pylist() if hasattr(each, "to_pylist") else list(each)
-            for each in (given[name] for name in chosen)
-        ]
-        return list(zip(*sides, strict=True))
-    if isinstance(pairs, np.ndarray):
-        given = pairs.tolist()
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Sequence):
-        raise InvalidInputError(
-            f"pairs is {shown(pairs)}; it must be a list of pairs of nodes, or a table"
-        )
-    for number, pair in enumerate(given):
-        if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise InvalidInputError(
-                f"pair {number} is {shown(pair)}; it must be two nodes, such as ('a', 'b')"
-            )
-    return given
 
 
 def from_saved(saved: Saved, name: str) -> NodeEmbedder:

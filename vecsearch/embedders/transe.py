@@ -146,7 +146,7 @@ class TripleEmbedder(KeyedEmbedder):
 
     def _saved(self) -> Saved:
         settings = {"about": self.about, "relations": self.relations}
-        arrays = {
+        arrays: dict[str, npt.NDArray[Any]] = {
             "vectors": self.vectors,
             "relations": self.relation_vectors,
             "facts": self.facts,

@@ -14,6 +14,10 @@ from vecsearch.graphs.graph import Graph, Nodes
 from vecsearch.graphs.links import Floats, LinkModel, PairFeatures, auc, without_links
 from vecsearch.training.graphs import Links
 
+NOTHING_HELD_OUT = (
+    "Nothing was held out, as there are too few links: link_scores is the cosine of the vectors."
+)
+ASKED_NOT = "Nothing was held out, as held_out is 0: link_scores is the cosine of the vectors."
 FEWEST = 10  # held-out links that a measure needs
 FEWEST_OF_TYPE = 20
 NEGATIVES = 5  # pairs without a link for each held-out link that is measured
@@ -164,10 +168,12 @@ def link_report(
     share: float,
 ) -> TrainingReport:
     """The report of a model of nodes."""
-    notes = [
-        f"Measured with {2 * share:.0%} of the links left out of training: half of them to fit "
-        "link_scores, half to measure. The model that was returned is trained on all links."
-    ]
+    notes = [NOTHING_HELD_OUT if share else ASKED_NOT]
+    if scores:
+        notes = [
+            f"Measured with {2 * share:.0%} of the links left out of training: half of them to fit "
+            "link_scores, half to measure. The model that was returned is trained on all links."
+        ]
     if without:
         verb = "node has" if without == 1 else "nodes have"
         notes.append(
@@ -176,7 +182,7 @@ def link_report(
     return TrainingReport(
         kind,
         {"nodes": len(links.nodes), "edges": len(links.tail)},
-        f"area under the ROC curve over {measured:,} held-out links, all of them",
+        f"area under the ROC curve over {measured:,} held-out links, all of them" * bool(scores),
         scores,
         epochs,
         stopped,

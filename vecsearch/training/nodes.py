@@ -14,7 +14,8 @@ from vecsearch.common.optional import gensim_models
 from vecsearch.common.show import shown
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.content import ContentEmbedder
-from vecsearch.embedders.nodes import ALIKE, NodeEmbedder
+from vecsearch.embedders.known_nodes import ALIKE
+from vecsearch.embedders.nodes import NodeEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.graph import Graph
 from vecsearch.graphs.links import LinkModel
@@ -26,6 +27,7 @@ from vecsearch.training.data import as_table
 from vecsearch.training.gensim import Progress, check_settings, fit
 from vecsearch.training.graphs import Links, graph_tables, read_links
 from vecsearch.training.link_prediction import fit_links, link_report, split_links, vectors_auc
+from vecsearch.training.report import MethodScore
 from vecsearch.training.stopping import Watch
 
 if TYPE_CHECKING:
@@ -116,6 +118,8 @@ def train_nodes(
     total = settings.epochs * (1 if split is None else 2)
     taken = settings.epochs
     models: dict[str, LinkModel] = {}
+    scores: tuple[MethodScore, ...] = ()
+    stopped = ""
     if split is not None:
         found = _vectors(
             split.training,
@@ -125,7 +129,7 @@ def train_nodes(
             _shifted(progress, 0, total),
             vectors_auc(split.fitting),
         )
-        taken = found.epochs
+        taken, stopped = found.epochs, found.stopped
         models, scores = fit_links(split, links, found.vectors, described)
     done = total - settings.epochs
     vectors = _vectors(links.graph(), described, settings, taken, _shifted(progress, done, total))
@@ -140,17 +144,16 @@ def train_nodes(
     }
     name = f"{kind}:unsaved"
     model = NodeEmbedder(links.graph(), vectors.vectors, content, models, name, about)
-    if split is not None:
-        model.report = link_report(
-            kind,
-            links,
-            scores,
-            epochs=taken,
-            stopped=found.stopped,
-            without=int((~model.vectors.any(axis=1)).sum()),
-            measured=int(split.measured.linked.sum()),
-            share=held_out,
-        )
+    model.report = link_report(
+        kind,
+        links,
+        scores,
+        epochs=taken,
+        stopped=stopped,
+        without=int((~model.vectors.any(axis=1)).sum()),
+        measured=0 if split is None else int(split.measured.linked.sum()),
+        share=held_out,
+    )
     return model
 
 
@@ -163,7 +166,7 @@ def _read(
     node = reading.node if nodes is not None else "node"
     links = reading.links(tables.edges, described, node, tables.directed)
     if described is None:
-        if contents.text or contents.columns or contents.embedder:
+        if any(each is not None for each in (contents.text, contents.columns, contents.embedder)):
             raise InvalidInputError(
                 "text, columns and embedder are about the table of nodes, and there is none: give "
                 "nodes="

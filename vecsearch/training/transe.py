@@ -32,6 +32,8 @@ from vecsearch.training.stopping import Watch, held_out_rows
 EVERY = 10  # epochs between two measurements
 PATIENCE = 3
 MOST_HELD_OUT = 2000
+NOTHING_HELD_OUT = "Nothing was held out, as there are too few triples."
+ASKED_NOT = "Nothing was held out, as held_out is 0."
 
 
 @gated
@@ -105,7 +107,10 @@ def train_transe(
     def start() -> Translation:
         return Translation(*sizes, dim, margin, rate, np.random.default_rng(seed))
 
-    taken, report = epochs, None
+    taken = epochs
+    counts = {"triples": len(facts), "entities": sizes[0], "relations": sizes[1]}
+    note = NOTHING_HELD_OUT if held_out else ASKED_NOT
+    report = TrainingReport("transe", counts, "", (), epochs, "", (note,))
     if len(measured):
         model = start()
 
@@ -134,7 +139,7 @@ def train_transe(
                 lambda asked, _: np.zeros((len(asked), sizes[0])), facts[measured], facts
             ),
         }
-        report = _report(ranks, facts, sizes, taken, watch.reason(epochs), seed)
+        report = _report(ranks, counts, taken, watch.reason(epochs), seed)
     model = start()
     for epoch in range(1, taken + 1):
         model.epoch(facts, batch, negative)
@@ -182,8 +187,7 @@ def _read(
 
 def _report(
     ranks: dict[str, Any],
-    facts: Triples,
-    sizes: tuple[int, int],
+    counts: dict[str, int],
     epochs: int,
     stopped: str,
     seed: int,
@@ -195,7 +199,7 @@ def _report(
     shares = "; ".join(f"{h.method} {h.value:.3f} ({h.low:.3f} to {h.high:.3f})" for h in hits)
     return TrainingReport(
         "transe",
-        {"triples": len(facts), "entities": sizes[0], "relations": sizes[1]},
+        counts,
         f"mean reciprocal rank of head and tail of {len(ranks['transe']):,} held-out triples",
         tuple(
             method_score(name, (1 / each).mean(axis=1), seed=seed) for name, each in ranks.items()
