@@ -103,7 +103,7 @@ def train(
             "report": trained.report and trained.report.to_dict(),
         }
         shown = [str(trained.report), ""] if trained.report is not None else []
-        name = f"{model}: {counted(trained.dim, 'dimension')}; use it as --embedder {model}"
+        name = f"{model}/: {counted(trained.dim, 'dimension')}; use it as --embedder {model}/"
         print_answer(as_json, answer, *shown, name)
 
 
