@@ -107,7 +107,7 @@ TRAINABLE: dict[str, Trainable] = {
             "transe",
             f"{_TRAINING}.transe:train_transe",
             "vectors of the entities and relations of a knowledge graph",
-            "a row for each fact: source, type, target",
+            "a row for each triple: source, type, target",
             "edges",
         ),
     )

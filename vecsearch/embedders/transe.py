@@ -30,7 +30,7 @@ class TripleEmbedder(KeyedEmbedder):
         vectors: float32, shape (entities, dim).
         relations: The relations.
         relation_vectors: float32, shape (relations, dim).
-        facts: The triples it was trained on, by number.
+        triples: Those it was trained on, by number.
         name: The embedder's name.
         about: How the vectors were trained; saved with them.
     """
@@ -41,14 +41,14 @@ class TripleEmbedder(KeyedEmbedder):
         vectors: Vectors,
         relations: Sequence[str],
         relation_vectors: Vectors,
-        facts: Triples,
+        triples: Triples,
         name: str = "transe:unsaved",
         about: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(entities, vectors, name, about)
         self.relations = list(relations)
         self.relation_vectors: Vectors = np.ascontiguousarray(relation_vectors, dtype=np.float32)
-        self.facts = facts
+        self.triples = triples
 
     @gated
     def predict(
@@ -79,8 +79,8 @@ class TripleEmbedder(KeyedEmbedder):
 
         Example:
             >>> from vecsearch.training.transe import train_transe
-            >>> facts = [("Paris", "capital", "France"), ("Rome", "capital", "Italy")]
-            >>> rows = [dict(zip(("source", "type", "target"), fact)) for fact in facts]
+            >>> capitals = [("Paris", "capital", "France"), ("Rome", "capital", "Italy")]
+            >>> rows = [dict(zip(("source", "type", "target"), each)) for each in capitals]
             >>> model = train_transe(rows, dim=8, epochs=20)
             >>> model.predict(None, "capital", "Italy", k=1)[0][0]
             'Rome'
@@ -95,8 +95,8 @@ class TripleEmbedder(KeyedEmbedder):
         scores = translation_scores(self.vectors, self.relation_vectors)(triple, side)[0]
         scores[given] = -np.inf
         if not known:
-            same = (self.facts[:, TAIL - side] == given) & (self.facts[:, 1] == number)
-            scores[self.facts[same, side]] = -np.inf
+            same = (self.triples[:, TAIL - side] == given) & (self.triples[:, 1] == number)
+            scores[self.triples[same, side]] = -np.inf
         best = np.argsort(-scores, kind="stable")[:k]
         return [(self.keys[row], float(scores[row])) for row in best if scores[row] > -np.inf]
 
@@ -115,9 +115,9 @@ class TripleEmbedder(KeyedEmbedder):
 
         Example:
             >>> from vecsearch.training.transe import train_transe
-            >>> facts = [("Paris", "capital", "France"), ("Rome", "capital", "Italy")]
-            >>> rows = [dict(zip(("source", "type", "target"), fact)) for fact in facts]
-            >>> train_transe(rows, dim=8, epochs=20).triple_scores(facts).shape
+            >>> capitals = [("Paris", "capital", "France"), ("Rome", "capital", "Italy")]
+            >>> rows = [dict(zip(("source", "type", "target"), each)) for each in capitals]
+            >>> train_transe(rows, dim=8, epochs=20).triple_scores(capitals).shape
             (2,)
         """
         numbers = np.empty((len(triples), 3), dtype=np.int64)
@@ -149,7 +149,7 @@ class TripleEmbedder(KeyedEmbedder):
         arrays: dict[str, npt.NDArray[Any]] = {
             "vectors": self.vectors,
             "relations": self.relation_vectors,
-            "facts": self.facts,
+            "triples": self.triples,
         }
         return Saved("transe", settings, self.keys, arrays)
 
@@ -162,7 +162,7 @@ def from_saved(saved: Saved, name: str) -> TripleEmbedder:
         arrays["vectors"],
         settings["relations"],
         arrays["relations"],
-        arrays["facts"],
+        arrays["triples"],
         name,
         settings["about"],
     )

@@ -61,7 +61,7 @@ def train_transe(
     all. The same seed gives the same vectors.
 
     Args:
-        triples: One row for each fact: anything that `Collection.add` takes, or a networkx graph
+        triples: One row for each triple: anything that `Collection.add` takes, or a networkx graph
             whose edges have the attribute that `relation` names.
         source: The column with the head.
         relation: The column with the relation.
@@ -85,11 +85,11 @@ def train_transe(
             is out of range.
 
     Example:
-        >>> facts = [
+        >>> capitals = [
         ...     {"source": "Paris", "type": "capital of", "target": "France"},
         ...     {"source": "Rome", "type": "capital of", "target": "Italy"},
         ... ]
-        >>> model = train_transe(facts, dim=8, epochs=20)
+        >>> model = train_transe(capitals, dim=8, epochs=20)
         >>> model.predict("Paris", "capital of", k=1)[0][0]
         'France'
     """
@@ -99,16 +99,16 @@ def train_transe(
     for name, value in (("margin", margin), ("rate", rate)):
         if not (isinstance(value, int | float) and 0 < value < np.inf):
             raise InvalidInputError(f"{name} is {shown(value)}; it must be above 0")
-    entities, relations, facts = _read(triples, source, relation, target)
+    entities, relations, known = _read(triples, source, relation, target)
     sizes = len(entities), len(relations)
-    rows, stopping, measured = held_out_rows(len(facts), held_out, seed, MOST_HELD_OUT)
+    rows, stopping, measured = held_out_rows(len(known), held_out, seed, MOST_HELD_OUT)
     total = epochs * (2 if len(measured) else 1)
 
     def start() -> Translation:
         return Translation(*sizes, dim, margin, rate, np.random.default_rng(seed))
 
     taken = epochs
-    counts = {"triples": len(facts), "entities": sizes[0], "relations": sizes[1]}
+    counts = {"triples": len(known), "entities": sizes[0], "relations": sizes[1]}
     note = NOTHING_HELD_OUT if held_out else ASKED_NOT
     report = TrainingReport("transe", counts, "", (), epochs, "", (note,))
     if len(measured):
@@ -119,11 +119,11 @@ def train_transe(
 
         def measure() -> float:
             scores = translation_scores(*state())
-            return float((1 / filtered_ranks(scores, facts[stopping], facts)).mean())
+            return float((1 / filtered_ranks(scores, known[stopping], known)).mean())
 
         watch = Watch(measure, state, PATIENCE)
         for epoch in range(1, epochs + 1):
-            model.epoch(facts[rows], batch, negative)
+            model.epoch(known[rows], batch, negative)
             if progress is not None:
                 progress(epoch, total)
             if (epoch % EVERY == 0 or epoch == epochs) and watch.after(epoch):
@@ -131,25 +131,25 @@ def train_transe(
         assert watch.best is not None
         taken = watch.best_epoch
         ranks = {
-            "transe": filtered_ranks(translation_scores(*watch.best), facts[measured], facts),
+            "transe": filtered_ranks(translation_scores(*watch.best), known[measured], known),
             "frequency in the relation": filtered_ranks(
-                frequency_scores(facts[rows], sizes[0]), facts[measured], facts
+                frequency_scores(known[rows], sizes[0]), known[measured], known
             ),
             "chance": filtered_ranks(
-                lambda asked, _: np.zeros((len(asked), sizes[0])), facts[measured], facts
+                lambda asked, _: np.zeros((len(asked), sizes[0])), known[measured], known
             ),
         }
         report = _report(ranks, counts, taken, watch.reason(epochs), seed)
     model = start()
     for epoch in range(1, taken + 1):
-        model.epoch(facts, batch, negative)
+        model.epoch(known, batch, negative)
         if progress is not None:
             progress(total - epochs + epoch, total)
     if progress is not None and taken < epochs:
         progress(total, total)
     about = {
         "trained": "transe",
-        "triples": len(facts),
+        "triples": len(known),
         "epochs": taken,
         "margin": margin,
         "rate": rate,
@@ -162,7 +162,7 @@ def train_transe(
         model.entities.astype(np.float32),
         relations,
         model.relations.astype(np.float32),
-        facts,
+        known,
         about=about,
     )
     embedder.report = report
@@ -180,9 +180,9 @@ def _read(
         raise InvalidInputError("the table of triples is empty")
     entities, codes = np.unique(np.concatenate([heads, tails]), return_inverse=True)
     relations, numbers = np.unique(kinds, return_inverse=True)
-    facts = np.stack([codes[: len(heads)], numbers, codes[len(heads) :]], axis=1)
-    first = np.unique(facts, axis=0, return_index=True)[1]
-    return entities.tolist(), relations.tolist(), facts[np.sort(first)].astype(np.int64)
+    known = np.stack([codes[: len(heads)], numbers, codes[len(heads) :]], axis=1)
+    first = np.unique(known, axis=0, return_index=True)[1]
+    return entities.tolist(), relations.tolist(), known[np.sort(first)].astype(np.int64)
 
 
 def _report(
