@@ -40,6 +40,14 @@ class Expected:
 
 
 EXPECTED: dict[str, Expected] = {
+    "biology": Expected(
+        (
+            Figure(r"cells: .*accuracy ([\d.]+)", 0.5, 0.95),
+            Figure(r"relative: kmer ([\d.]+)", 0.6, 1),
+            Figure(r"fold: shape ([\d.]+)", 0.8, 1),
+        ),
+        ("h5py",),
+    ),
     "chinese_search": Expected(
         (
             Figure(r"xquad-zh: use:multilingual: nDCG@10 ([\d.]+)", 0.85, 1),

@@ -29,12 +29,18 @@ if TYPE_CHECKING:
 FORMAT = 1
 LAYOUT, REPORT = "embedder.json", "report.json"
 KINDS: dict[str, str] = {
+    "cells": "vecsearch.embedders.cells",
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
+    "content": "vecsearch.embedders.content",
     "items": "vecsearch.embedders.items",
     "keyed": "vecsearch.embedders.keyed",
+    "lsa": "vecsearch.embedders.lsa",
+    "nodes": "vecsearch.embedders.nodes",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
+    "graph2vec": "vecsearch.embedders.graph2vec",
+    "transe": "vecsearch.embedders.transe",
     "terms": "vecsearch.embedders.terms",
     "words": "vecsearch.embedders.words",
 }

@@ -94,7 +94,7 @@ def add_documents(
         if (done := done_before(transaction.base.manifest, request)) is not None:
             return done
         transaction.leave_out = leave_out
-        for window in rebatch(batches, store.limits.window_rows):
+        for window in rebatch(batches, store.limits.window_rows, store.limits.segment_bytes):
             check_time()
             transaction.write(window, progress)
         check_time()
