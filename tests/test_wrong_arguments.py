@@ -37,9 +37,11 @@ from vecsearch.training.doc2vec import train_doc2vec
 from vecsearch.training.fasttext import train_fasttext
 from vecsearch.training.finetune import tune
 from vecsearch.training.glove import train_glove
+from vecsearch.training.graph2vec import train_graph2vec
 from vecsearch.training.item2vec import train_item2vec
-from vecsearch.training.node2vec import train_node2vec
+from vecsearch.training.node2vec import train_deepwalk, train_node2vec
 from vecsearch.training.table import fit_table
+from vecsearch.training.transe import train_transe
 from vecsearch.training.word2vec import train_word2vec
 
 LONGEST_MESSAGE = 600
@@ -314,6 +316,9 @@ TRAINING: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (train_doc2vec, {"corpus": TEXTS, **SMALL, "min_count": 1}),
     (train_item2vec, {"table": PAIRS, "session": "source", "item": "target", **SMALL}),
     (train_node2vec, {"edges": PAIRS, **SMALL, "walks": 1, "length": 3}),
+    (train_deepwalk, {"edges": PAIRS, **SMALL, "walks": 1, "length": 3}),
+    (train_graph2vec, {"edges": PAIRS, "graph": "source", **SMALL}),
+    (train_transe, {"triples": PAIRS, "relation": "source", **SMALL}),
 ]
 TRAINED_WITH = (
     "None",

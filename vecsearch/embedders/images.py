@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.local_files import may_read_files
 from vecsearch.common.optional import require
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.fingerprint import tensors_digest
@@ -201,6 +202,11 @@ def open_picture(item: Any, row: int) -> Image:
     """
     pil = require("PIL.Image", "pillow", "image", "Reading pictures")
     ops = require("PIL.ImageOps", "pillow", "image", "Reading pictures")
+    if isinstance(item, str | Path) and not may_read_files():
+        raise InvalidInputError(
+            f"row {row}: this model compares pictures, and files are not read by their names here",
+            hint="find documents like one that is there: similar(id)",
+        )
     if isinstance(item, str | Path | bytes):
         shown = "" if isinstance(item, bytes) else f" '{item}'"
         try:

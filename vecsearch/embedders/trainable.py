@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Reads = Literal["texts", "rows", "edges"]
-"""What the trainer is given: a list of texts or lists of words, or an Arrow table."""
+"""What the trainer is given: a list of texts or lists of words, an Arrow table, or the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Trainable:
         trainer: "module:function"; the function takes what `reads` says, and options.
         makes: What it makes, in a line.
         needs: What the data must hold, in a line.
-        reads: What the trainer is given.
+        reads: What the trainer is given; one of edges reads graphs of all forms itself.
         extra: The extra of vecsearch that it needs, "" if none.
     """
 
@@ -38,6 +38,7 @@ class Trainable:
 _TEXTS = "texts: a column, lists of words, a file with a line each, a folder"
 _SESSIONS = "a row for each item of a session, basket or user: session=, item=, order="
 _TRAINING = "vecsearch.training"
+_EDGES = "a row for each edge (source, target), a networkx graph or a scipy matrix; nodes="
 TRAINABLE: dict[str, Trainable] = {
     kind.name: kind
     for kind in (
@@ -107,9 +108,32 @@ TRAINABLE: dict[str, Trainable] = {
             "node2vec",
             f"{_TRAINING}.node2vec:train_node2vec",
             "vectors of the nodes of a graph, from random walks",
-            "a row for each edge: source, target",
+            _EDGES,
             "edges",
             extra="train",
+        ),
+        Trainable(
+            "deepwalk",
+            f"{_TRAINING}.node2vec:train_deepwalk",
+            "vectors of the nodes of a graph, from plain random walks",
+            _EDGES,
+            "edges",
+            extra="train",
+        ),
+        Trainable(
+            "graph2vec",
+            f"{_TRAINING}.graph2vec:train_graph2vec",
+            "vectors of whole graphs, from the subtrees around their nodes",
+            "networkx graphs, or a row for each edge: graph, source, target; nodes=, classes=",
+            "edges",
+            extra="train",
+        ),
+        Trainable(
+            "transe",
+            f"{_TRAINING}.transe:train_transe",
+            "vectors of the entities and relations of a knowledge graph",
+            "a row for each triple: source, type, target",
+            "edges",
         ),
         Trainable(
             "cells",
