@@ -36,6 +36,7 @@ class Trainable:
 
 
 _TEXTS = "texts: a column, lists of words, a file with a line each, a folder"
+_ROWS = "a row for each thing: numbers, dates, categories"
 _TRAINING = "vecsearch.training"
 TRAINABLE: dict[str, Trainable] = {
     kind.name: kind
@@ -85,6 +86,18 @@ TRAINABLE: dict[str, Trainable] = {
             "a row for each edge: source, target",
             "edges",
             extra="train",
+        ),
+        Trainable(
+            "tabular",
+            f"{_TRAINING}.tabular:train_tabular",
+            "vectors of table rows, on their main components",
+            _ROWS,
+        ),
+        Trainable(
+            "one-hot",
+            f"{_TRAINING}.tabular:train_one_hot",
+            "vectors of table rows, a dimension for each category",
+            _ROWS,
         ),
     )
 }
