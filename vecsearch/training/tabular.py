@@ -1,8 +1,8 @@
 """Rows of a table as vectors, measured: how well do the nearest rows say what a hidden value is?
 
 Of each held-out row one column at a time is hidden, the nearest rows are found by the others, and
-the hidden value is guessed from them: the most frequent category, or the mean number. The measure is
-the share of the error that this avoids, compared with guessing the most frequent category, or the
+the hidden value is guessed from them: the most frequent category, or the mean number. The measure
+is the share of the error that this avoids, compared with guessing the most frequent category, or the
 median, for every row. With a target, only that column is guessed, and it is in no vector.
 """
 
@@ -20,9 +20,8 @@ from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows
 from vecsearch.training.columns import require_column
 from vecsearch.training.gensim import Progress
 from vecsearch.training.report import TrainingReport, method_score
-from vecsearch.training.stopping import held_out_rows
+from vecsearch.training.stopping import check_stopping, held_out_rows, nothing_measured
 from vecsearch.training.table import fit_table, fitted_columns, unprojected
-from vecsearch.training.word_texts import ASKED_NOT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +30,6 @@ NEIGHBORS = 10
 MOST_HELD_OUT = 500  # rows
 MOST_SEARCHED = 5000  # rows among which the nearest are looked for
 MOST_HIDDEN = 20  # columns
-TOO_FEW = "Nothing was held out, so nothing was measured: there are too few rows."
 Matrix = npt.NDArray[np.float64]
 
 
@@ -134,6 +132,7 @@ def _train(
     dim: int | None = None,
 ) -> TableEmbedder:
     check_seed(seed)
+    check_stopping(held_out)
     if target is not None:
         require_column(table, target)
         names = table.column_names if columns is None else check_names("columns", columns)
@@ -153,7 +152,7 @@ def _train(
     model = full if kind == "one-hot" else projected
     trained_on = {"rows": len(train), "columns": len(fitted)}
     if not len(asked):
-        note = TOO_FEW if held_out else ASKED_NOT
+        note = nothing_measured(held_out, "rows")
         model.report = TrainingReport(kind, trained_on, "", (), None, "", (note,))
     else:
         hidden = fitted_columns(table.take(train), [target], most_categories) if target else fitted
