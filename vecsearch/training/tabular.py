@@ -2,8 +2,8 @@
 
 Of each held-out row one column at a time is hidden, the nearest rows are found by the others, and
 the hidden value is guessed from them: the most frequent category, or the mean number. The measure
-is the share of the error that this avoids, compared with guessing the most frequent category, or the
-median, for every row. With a target, only that column is guessed, and it is in no vector.
+is the share of the error that this avoids, compared with guessing the most frequent category, or
+the median, for every row. With a target, only that column is guessed, and it is in no vector.
 """
 
 from __future__ import annotations
