@@ -167,6 +167,30 @@ class ClipEmbedder(SentenceTransformerEmbedder):
             out[start : start + window] = super().embed_documents(pictures)
         return out
 
+    def embed_queries(self, queries: Sequence[Any]) -> Vectors:
+        """Embed texts and pictures.
+
+        Args:
+            queries: Texts (str), or pictures: paths as `pathlib.Path`, bytes, or PIL images.
+
+        Returns:
+            float32, shape (len(queries), dim).
+
+        Raises:
+            InvalidInputError: A picture cannot be read; the message names its row.
+            MissingExtraError: The extra `image` is not installed.
+        """
+        out = np.empty((len(queries), self.dim), dtype=np.float32)
+        texts = [row for row, query in enumerate(queries) if isinstance(query, str)]
+        pictures = sorted({*range(len(queries))} - {*texts})
+        if texts:  # the library takes one kind at a time
+            out[texts] = super().embed_queries([queries[row] for row in texts])
+        if pictures:
+            out[pictures] = super().embed_queries(
+                [open_picture(queries[row], row) for row in pictures]
+            )
+        return out
+
 
 def open_picture(item: Any, row: int) -> Image:
     """A path, the bytes of a file, or a PIL image as an upright RGB picture.

@@ -29,11 +29,14 @@ if TYPE_CHECKING:
 FORMAT = 1
 LAYOUT, REPORT = "embedder.json", "report.json"
 KINDS: dict[str, str] = {
+    "cells": "vecsearch.embedders.cells",
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
+    "items": "vecsearch.embedders.items",
     "keyed": "vecsearch.embedders.keyed",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
+    "terms": "vecsearch.embedders.terms",
     "words": "vecsearch.embedders.words",
 }
 """Kind in embedder.json -> module; its `from_saved(saved, name)` returns the embedder."""

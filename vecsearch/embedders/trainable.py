@@ -37,6 +37,7 @@ class Trainable:
 
 _TEXTS = "texts: a column, lists of words, a file with a line each, a folder"
 _ROWS = "a row for each thing: numbers, dates, categories"
+_SESSIONS = "a row for each item of a session, basket or user: session=, item=, order="
 _TRAINING = "vecsearch.training"
 TRAINABLE: dict[str, Trainable] = {
     kind.name: kind
@@ -76,8 +77,32 @@ TRAINABLE: dict[str, Trainable] = {
             "item2vec",
             f"{_TRAINING}.item2vec:train_item2vec",
             "vectors of items that were bought, watched or played together",
-            "a row for each item of a session, basket or user: session=, item=, order=",
+            _SESSIONS,
             extra="train",
+        ),
+        Trainable(
+            "items",
+            f"{_TRAINING}.items:train_items",
+            "recommendations: the best of item-knn, ease, sequence and item2vec on your sessions",
+            _SESSIONS,
+        ),
+        Trainable(
+            "item-knn",
+            f"{_TRAINING}.items:train_item_knn",
+            "items by the cosine of who had them",
+            _SESSIONS,
+        ),
+        Trainable(
+            "ease",
+            f"{_TRAINING}.items:train_ease",
+            "items by a linear autoencoder in closed form",
+            _SESSIONS,
+        ),
+        Trainable(
+            "sequence",
+            f"{_TRAINING}.items:train_sequence",
+            "items by what soon came after what",
+            _SESSIONS,
         ),
         Trainable(
             "node2vec",
@@ -98,6 +123,12 @@ TRAINABLE: dict[str, Trainable] = {
             f"{_TRAINING}.tabular:train_one_hot",
             "vectors of table rows, a dimension for each category",
             _ROWS,
+        ),
+        Trainable(
+            "cells",
+            f"{_TRAINING}.cells:train_cells",
+            "vectors of single cells from the counts of their genes",
+            "a column `vector` of counts, as from cells.h5ad::layers/counts",
         ),
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pyarrow as pa
 from vecsearch.common.arguments import check_k, check_names
 from vecsearch.common.arrays import Positions
 from vecsearch.common.gate import gate
-from vecsearch.common.json_column import is_json, python_values
+from vecsearch.common.json_column import is_json, json_as_text, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError, VecsearchError
@@ -27,7 +27,7 @@ from vecsearch.query.documents import (
 from vecsearch.query.examples import Examples
 from vecsearch.query.explain import Explanation, Part, explained
 from vecsearch.query.group_keys import group_keys
-from vecsearch.query.highlight import Highlight, Passage, Question, highlights
+from vecsearch.query.highlight import FoundWords, Highlight, Passage, Question, highlights
 from vecsearch.query.hits_display import (
     SHOWN_HITS,
     hit_html,
@@ -110,17 +110,6 @@ class ListPlace(NamedTuple):
     score: float
 
 
-class FoundWords(Protocol):
-    """The words of a question, to be found in texts."""
-
-    @property
-    def columns(self) -> Sequence[str]:
-        """The columns that were searched."""
-
-    def places(self, text: str) -> list[tuple[int, int]]:
-        """Where a text has one of the words: spans of characters, in order."""
-
-
 def polars_frame_of(table: pa.Table) -> pl.DataFrame:
     """A table as a frame of polars, with JSON as text.
 
@@ -129,12 +118,8 @@ def polars_frame_of(table: pa.Table) -> pl.DataFrame:
         MissingExtraError: polars is not installed.
     """
     polars = require("polars", "polars", "polars", "to_polars()")
-    for at, field in enumerate(table.schema):
-        if is_json(field.type):
-            text = pa.field(field.name, pa.large_string(), field.nullable)
-            table = table.set_column(at, text, table.column(at).cast(text.type))
     try:
-        frame: pl.DataFrame = polars.from_arrow(table)
+        frame: pl.DataFrame = polars.from_arrow(json_as_text(table))
     except Exception as error:  # of polars, and of its Rust code
         raise InvalidInputError(
             f"polars cannot hold these columns: {error}",
@@ -521,7 +506,7 @@ class Hits(Sequence[Hit]):
             >>> print(hits.highlights()[0])
             [a *large* *ship*]
         """
-        return highlights(self.question, self._passages(), most)
+        return highlights(self.question, self._passages(), most, self.words)
 
     @property
     def spans(self) -> list[Span]:

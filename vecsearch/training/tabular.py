@@ -256,12 +256,14 @@ class _Guesses:
 
 def _usual(column: Column, values: Matrix) -> Matrix:
     """The guess for every row: the most frequent category, or the median."""
-    return _guess(column, values) if column.categories is not None else np.median(values, axis=0)
+    if column.categories is not None:
+        return _guess(column, values)
+    return np.asarray(np.median(values, axis=0))
 
 
 def _guess(column: Column, values: Matrix) -> Matrix:
     """The guess from some rows: the most frequent category, the first of several; or the mean."""
-    means = values.mean(axis=0)
+    means = np.asarray(values.mean(axis=0))
     return np.eye(len(means))[means.argmax()] if column.categories is not None else means
 
 

@@ -83,6 +83,14 @@ function columns() {
     !own.has(name) && !name.startsWith("_") && !/fixed_size_list/.test(type));
 }
 
+// Pictures themselves are large: where there are thumbnails, these are asked for instead.
+function wanted() {
+  const binary = (name) => /binary/.test(state.info.columns[name]);
+  const all = columns().map(([name]) => name);
+  if (!state.info.text_columns.some(binary)) return {};
+  return { columns: all.filter((name) => name === "thumbnail" || !binary(name) || !all.includes("thumbnail")) };
+}
+
 const quoted = (name) => (/^[a-z_][a-z0-9_]*$/i.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
 async function openCollection(name) {
@@ -188,14 +196,14 @@ async function run() {
   if (!query) { say(word("emptyQuestion"), true); return; }
   const body = {
     query, k: Number($("count").value) || 10, where: $("filter").value.trim() || null,
-    plan: true, highlight: true,
+    plan: true, highlight: true, ...wanted(),
   };
   if (state.info.full_text.length) body.mode = $("mode").value;
   await show("/search", body, "");
 }
 
 const moreLike = (id) => show("/similar", {
-  id, k: Number($("count").value) || 10, where: $("filter").value.trim() || null, plan: true,
+  id, k: Number($("count").value) || 10, where: $("filter").value.trim() || null, plan: true, ...wanted(),
 }, `${word("like")} ${id}: `);
 
 async function show(verb, body, prefix) {
@@ -242,13 +250,13 @@ function card(hit, highlight) {
   const head = make("h2", null, { dir: "auto" });
   head.append(`${hit.rank}. ${plain(hit.title ?? id)} `, make("span", `(${word("score")} ${hit.score.toFixed(3)})`, { class: "small" }));
   article.append(head);
-  const picture = hit.thumbnail;
+  const picture = hit.thumbnail ?? texts.map((name) => hit[name]).find((value) => /^(\/9j\/|iVBOR)/.test(value));
   if (typeof picture === "string" && /^(\/9j\/|iVBOR)/.test(picture)) {
     const kind = picture.startsWith("iVBOR") ? "png" : "jpeg";
     article.append(make("img", null, { class: "thumbnail", alt: plain(id), src: `data:image/${kind};base64,${picture}` }));
   }
   if (highlight) article.append(marked(highlight));
-  else for (const name of texts) if (hit[name]) article.append(make("p", plain(hit[name]), { class: "text", dir: "auto" }));
+  else for (const name of texts) if (hit[name] && hit[name] !== picture) article.append(make("p", plain(hit[name]), { class: "text", dir: "auto" }));
   const skip = new Set(["rank", "score", "span", "title", "digest", "pages", "thumbnail", "vector", ...texts]);
   const fields = Object.entries(hit).filter(([name, value]) => !skip.has(name) && value !== null);
   article.append(make("p", fields.map(([name, value]) => `${name}: ${plain(value).slice(0, 300)}`).join(" · "), { class: "fields", dir: "auto" }));
