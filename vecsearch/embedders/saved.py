@@ -30,18 +30,18 @@ FORMAT = 1
 LAYOUT, REPORT = "embedder.json", "report.json"
 KINDS: dict[str, str] = {
     "cells": "vecsearch.embedders.cells",
+    "content": "vecsearch.embedders.content",
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
-    "content": "vecsearch.embedders.content",
+    "graph2vec": "vecsearch.embedders.graph2vec",
     "items": "vecsearch.embedders.items",
     "keyed": "vecsearch.embedders.keyed",
     "lsa": "vecsearch.embedders.lsa",
     "nodes": "vecsearch.embedders.nodes",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
-    "graph2vec": "vecsearch.embedders.graph2vec",
-    "transe": "vecsearch.embedders.transe",
     "terms": "vecsearch.embedders.terms",
+    "transe": "vecsearch.embedders.transe",
     "words": "vecsearch.embedders.words",
 }
 """Kind in embedder.json -> module; its `from_saved(saved, name)` returns the embedder."""
