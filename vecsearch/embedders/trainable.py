@@ -36,6 +36,7 @@ class Trainable:
 
 
 _TEXTS = "texts: a column, lists of words, a file with a line each, a folder"
+_ROWS = "a row for each thing: numbers, dates, categories"
 _SESSIONS = "a row for each item of a session, basket or user: session=, item=, order="
 _TRAINING = "vecsearch.training"
 _EDGES = "a row for each edge (source, target), a networkx graph or a scipy matrix; nodes="
@@ -134,6 +135,18 @@ TRAINABLE: dict[str, Trainable] = {
             "vectors of the entities and relations of a knowledge graph",
             "a row for each triple: source, type, target",
             "edges",
+        ),
+        Trainable(
+            "tabular",
+            f"{_TRAINING}.tabular:train_tabular",
+            "vectors of table rows, on their main components",
+            _ROWS,
+        ),
+        Trainable(
+            "one-hot",
+            f"{_TRAINING}.tabular:train_one_hot",
+            "vectors of table rows, a dimension for each category",
+            _ROWS,
         ),
         Trainable(
             "cells",

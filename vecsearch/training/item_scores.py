@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vecsearch.training.sessions import Floats, Sessions
 
 LARGEST_GRAM = 4096  # sessions or items, whichever are fewer, up to which nothing is cut
 LARGEST_DENSE = 2048  # items up to which a matrix is decomposed as a whole
-OVERSAMPLE, ROUNDS = 16, 4  # of the randomized decomposition
+OVERSAMPLE, ROUNDS = 16, 2  # of the randomized decomposition
 SMALLEST = 1e-10  # of the largest singular value: below, it is rounding
 
 
@@ -176,11 +175,13 @@ def svd_factors(matrix: Any, dim: int, seed: int) -> Factors:
 def _randomized_svd(matrix: Any, dim: int, seed: int) -> tuple[Floats, Floats, Floats]:
     """The `dim` largest singular values of a sparse matrix, with their vectors as columns."""
     width = min(dim + OVERSAMPLE, *matrix.shape)
-    start = np.random.default_rng(seed).standard_normal((matrix.shape[1], width))
+    matrix = matrix.astype(np.float32)  # what is stored in the end
+    start = np.random.default_rng(seed).standard_normal((matrix.shape[1], width), np.float32)
     basis = np.linalg.qr(matrix @ start)[0]
     for _ in range(ROUNDS):
         basis = np.linalg.qr(matrix @ np.linalg.qr(matrix.T @ basis)[0])[0]
     left, singular, right = np.linalg.svd(np.asarray((matrix.T @ basis).T), full_matrices=False)
     keep = min(dim, int((singular > SMALLEST * max(singular[0], SMALLEST)).sum()) or 1)
-    vectors: npt.NDArray[np.float64] = basis @ left[:, :keep]
-    return vectors, singular[:keep], right[:keep].T
+    found = basis @ left[:, :keep], singular[:keep], right[:keep].T
+    one, values, other = (np.asarray(each, np.float64) for each in found)
+    return one, values, other

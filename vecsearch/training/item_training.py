@@ -38,7 +38,8 @@ VALIDATED = 5  # items of a session that settings are chosen on
 MOST_CASES = 2000  # items that are found when settings are chosen
 MOST_MEASURED = 20_000  # held-out items that are measured
 LARGEST_SETTING = 1e12
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)  # of the sequence in a sum with EASE
+SHARES = (0.3, 0.1, 0.2, 0.45, 0.65)  # of the sequence in a sum with EASE
+SUM_POPULARITY = (0.3,)  # settings of the sequence that are tried there too
 
 
 @dataclass(frozen=True)
@@ -296,38 +297,47 @@ class _Tuner:
         return Choice(((method, settings, 1.0),), value)
 
     def best_sum(self, one: Choice, other: Choice) -> Choice:
-        """The best weighted sum of two methods, brought to one scale.
+        """The best weighted sum of EASE and the sequence, brought to one scale.
 
-        In a sum the second one may look at less of a history than alone: it is tried with half its
-        half-life too.
+        Beside EASE the sequence may look at less of a history than alone, and favor popular items
+        less: both are tried too.
         """
-        (first,), (second,) = (
-            choice.scorers(self.part, self.context, factors=False) for choice in (one, other)
-        )
-        scorers = [first, second]
-        if second.half_life is not None:
-            scorers.append(replace(second, half_life=second.half_life / 2))
-        scale = _size(first.method) / max(_size(second.method), 1e-30)
-        sums = [
-            (
-                1.0 - share,
-                *(share * scale if at == chosen else 0.0 for at in range(1, len(scorers))),
-            )
-            for share in SHARES
-            for chosen in range(1, len(scorers))
+        method, settings, _ = other.parts[0]
+        options = [
+            {**settings, "half_life": half_life, "popularity": popularity}
+            for popularity in dict.fromkeys((settings["popularity"], *SUM_POPULARITY))
+            for half_life in _shorter(settings["half_life"])
         ]
-        found = ranks_of_sums(self.cases, scorers, np.array(sums))
+        fitted: dict[float, Any] = {}
+        scorers = one.scorers(self.part, self.context, factors=False)
+        size, factors = _size(scorers[0].method), []
+        for option in options:
+            popularity = option["popularity"]
+            if popularity not in fitted:
+                fitted[popularity] = method.fit(self.part, option, self.context)
+            scorers.append(Scorer(fitted[popularity], option["half_life"]))
+            factors.append(size / max(_size(fitted[popularity]), 1e-30))
+        sums = np.zeros((len(SHARES) * len(options), len(scorers)))
+        for row in range(len(sums)):
+            share, at = SHARES[row // len(options)], row % len(options)
+            sums[row, 0], sums[row, at + 1] = 1.0 - share, share * factors[at]
+        found = ranks_of_sums(self.cases, scorers, sums)
         values = [float(gains(each, self.cases, DEEP).mean()) for each in found]
         best = int(np.argmax(values))
-        factors = sums[best]
-        at = max(range(1, len(scorers)), key=lambda number: factors[number])
-        method, settings, _ = other.parts[0]
-        settings = {**settings, "half_life": scorers[at].half_life}
-        parts = ((*one.parts[0][:2], factors[0]), (method, settings, factors[at]))
+        at = best % len(options)
+        parts = (
+            (*one.parts[0][:2], float(sums[best, 0])),
+            (method, options[at], float(sums[best, at + 1])),
+        )
         return Choice(parts, values[best])
 
     def _value(self, *scorers: Scorer) -> float:
         return float(gains(ranks(self.cases, *scorers), self.cases, DEEP).mean())
+
+
+def _shorter(half_life: float | None) -> tuple[float | None, ...]:
+    """A half-life, and half of it."""
+    return (None,) if half_life is None else (half_life, half_life / 2)
 
 
 def _size(fitted: Any) -> float:
