@@ -42,6 +42,11 @@ def test_item2vec_finds_what_goes_together(tmp_path: Path) -> None:
     np.testing.assert_allclose(basket, (items.vector("12") + items.vector("15")) / 2, rtol=1e-6)
     again = train_item2vec(baskets(), session="basket", item="item", dim=8, epochs=20, sample=0.0)
     assert again.fingerprint() == items.fingerprint()
+    report = items.report
+    assert report is not None
+    values = {score.method: score.value for score in report.scores}
+    assert list(values) == ["item2vec", "popularity", "item-kNN", "EASE"]
+    assert values["item2vec"] == 1.0  # there are five items of the kind that are not in the history
     before = items.fingerprint()
     loaded = resolve_embedder(f"saved:{items.save(tmp_path / 'items')}")
     assert loaded.fingerprint() == before

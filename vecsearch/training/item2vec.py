@@ -7,6 +7,8 @@ skip-gram with negative sampling is trained (gensim, the extra `train`).
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +19,17 @@ from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.columns import id_column
 from vecsearch.training.gensim import Progress, check_settings, skip_gram
-from vecsearch.training.sessions import time_order
+from vecsearch.training.item_measure import Scorer, gains, hits, ranks
+from vecsearch.training.item_scores import Factors, ease_factors, knn_factors, spectrum
+from vecsearch.training.report import TrainingReport, method_score
+from vecsearch.training.sessions import Sessions, read_sessions, time_order
 from vecsearch.types import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vecsearch.training.sessions import Sessions
 
-
+DIM = 512  # of the ordinary methods in a report
 SETTINGS: dict[str, Any] = {
     "dim": 64,
     "window": 20,
@@ -53,6 +57,7 @@ def train_item2vec(
     ns_exponent: float = 0.5,
     seed: int = 0,
     workers: int = 1,
+    measure: bool = True,
     progress: Progress | None = None,
 ) -> KeyedEmbedder:
     """Train vectors of items.
@@ -75,6 +80,8 @@ def train_item2vec(
             proportion to their frequency.
         seed: Seed of all random choices.
         workers: Threads.
+        measure: Whether to train a second time without the last item of each session, and to report
+            how well it is found, beside ordinary methods.
         progress: Called with the number of finished epochs and of all epochs.
 
     Returns:
@@ -112,20 +119,19 @@ def train_item2vec(
         raise InvalidInputError(
             f"nothing to train on: no item occurs {counted(min_count, 'time')} (min_count)"
         )
-    keys, vectors = skip_gram(
-        [items.tolist() for items in sessions],
-        dim=dim,
-        window=window,
-        epochs=epochs,
-        min_count=min_count,
-        negative=negative,
-        seed=seed,
-        workers=workers,
-        progress=progress,
-        sample=sample,
-        ns_exponent=ns_exponent,
-        what_for="Training item2vec",
-    )
+    settings: dict[str, Any] = {
+        "dim": dim,
+        "window": window,
+        "epochs": epochs,
+        "min_count": min_count,
+        "negative": negative,
+        "seed": seed,
+        "workers": workers,
+        "sample": sample,
+        "ns_exponent": ns_exponent,
+        "what_for": "Training item2vec",
+    }
+    keys, vectors = skip_gram([items.tolist() for items in sessions], progress=progress, **settings)
     about = {
         "trained": "item2vec",
         "sessions": len(sessions),
@@ -137,7 +143,58 @@ def train_item2vec(
         "ns_exponent": ns_exponent,
         "seed": seed,
     }
-    return KeyedEmbedder(keys, vectors, "keyed:unsaved", about)
+    trained = KeyedEmbedder(keys, vectors, "keyed:unsaved", about)
+    if measure:
+        found = read_sessions(table, session, item, order, min_count=1, seed=seed)
+        trained.report = _report(found, settings)
+    return trained
+
+
+def _report(sessions: Sessions, settings: dict[str, Any]) -> TrainingReport:
+    """item2vec beside ordinary methods on the last item of each session.
+
+    All are trained without it, and weigh the items of a history alike.
+    """
+    counts = {
+        "rows": len(sessions.items),
+        "sessions": len(sessions),
+        "items": len(sessions.keys),
+    }
+    part, cases = sessions.hold_out()
+    if not len(cases):
+        return TrainingReport("item2vec", counts, "", (), epochs=settings["epochs"])
+    names = np.array(sessions.keys)
+    sentences = [each.tolist() for each in np.split(names[part.items], part.starts[1:-1])]
+    row = {key: number for number, key in enumerate(sessions.keys)}
+    raw, unit = np.zeros((2, len(row), settings["dim"]))
+    if max(Counter(chain.from_iterable(sentences)).values()) >= settings["min_count"]:
+        keys, vectors = skip_gram(sentences, progress=None, **settings)
+        rows = [row[key] for key in keys]
+        raw[rows] = vectors
+        unit[rows] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
+    matrix = part.incidence()
+    popularity = np.asarray((matrix > 0).sum(axis=0), np.float64).ravel()
+    methods = {
+        "item2vec": Factors(raw, unit),
+        "popularity": popularity,
+        "item-kNN": knn_factors(matrix, 10.0, DIM, settings["seed"]),
+        "EASE": ease_factors(spectrum(matrix, DIM, settings["seed"]), 200.0, DIM),
+    }
+    found = {name: ranks(cases, Scorer(method)) for name, method in methods.items()}
+    deep = ", ".join(f"{name} {gains(each, cases).mean():.3f}" for name, each in found.items())
+    which = "the last item" if sessions.ordered else "a random item"
+    return TrainingReport(
+        "item2vec",
+        counts,
+        f"hit-rate@10: {which} of {counted(len(cases), 'session')}, found among all "
+        f"{len(row):,} items that are not in its history",
+        tuple(
+            method_score(name, hits(each, cases), seed=settings["seed"])
+            for name, each in found.items()
+        ),
+        epochs=settings["epochs"],
+        notes=(*sessions.notes, f"nDCG@10: {deep}."),
+    )
 
 
 def session_vectors(sessions: Sessions, seed: int) -> npt.NDArray[np.float64]:
