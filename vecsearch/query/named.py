@@ -47,8 +47,9 @@ class NamedSearch:
         columns = vector_columns(snapshot.manifest.schema)
         if isinstance(using, list | tuple) and len(using) == 1:
             using = using[0]
-        name = using if using in columns else f"{using}{SUFFIX}"
-        if not isinstance(using, str) or name not in columns:
+        name = using if isinstance(using, str) else ""
+        name = name if name in columns else f"{name}{SUFFIX}"
+        if name not in columns:
             if not columns:
                 raise InvalidInputError(
                     "using= is for searches by words, and for named vectors, and the collection "
