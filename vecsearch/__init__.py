@@ -7,6 +7,10 @@
     for hit in c.search("how do plants make food", k=10, where="year >= 2000"):
         print(hit.rank, hit.score, hit["title"])
 
+`vs.train("word2vec", texts)` trains a model on your own data, for `embedder=`. The kinds are
+word2vec, fasttext, glove and doc2vec for texts, and others for items, graphs and tables: see
+`help(vs.train)` and the command `vecsearch train`.
+
 Names are loaded when they are first used, so that importing the package is cheap.
 """
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
     from vecsearch.embedders.named_vectors import NamedVector
+    from vecsearch.embedders.report import MethodScore, TrainingReport
     from vecsearch.errors import (
         CallError,
         CollectionClosedError,
@@ -72,6 +77,7 @@ if TYPE_CHECKING:
     from vecsearch.query.results import Hit, HitGroup, Hits
     from vecsearch.storage.limits import Limits
     from vecsearch.text.analyzer import Analyzer
+    from vecsearch.training.registry import train
     from vecsearch.types import (
         AddResult,
         BuildResult,
@@ -145,6 +151,7 @@ __all__ = [
     "Limits",
     "LockTimeoutError",
     "Map",
+    "MethodScore",
     "Metric",
     "MissingExtraError",
     "ModelWarning",
@@ -170,6 +177,7 @@ __all__ = [
     "Span",
     "StorageError",
     "SyncResult",
+    "TrainingReport",
     "UpdateResult",
     "VecsearchError",
     "VersionInfo",
@@ -183,6 +191,7 @@ __all__ = [
     "open_or_create",
     "repair",
     "restore",
+    "train",
 ]
 
 _MODULES = {
@@ -192,6 +201,8 @@ _MODULES = {
     "vecsearch.collection": ("Collection", "create", "open_or_create", "open"),
     "vecsearch.embedders.base": ("Embedder",),
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
+    "vecsearch.embedders.report": ("MethodScore", "TrainingReport"),
+    "vecsearch.training.registry": ("train",),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),

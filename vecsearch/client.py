@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,12 +14,13 @@ from urllib.parse import quote, urlsplit
 from vecsearch import errors
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.hosts import LOCAL_HOSTS
-from vecsearch.common.media_types import ARROW, NDJSON
+from vecsearch.common.media_types import ARROW, JSON, NDJSON
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
-from vecsearch.types import Id, Mode, OnConflict
+from vecsearch.types import AddResult, DeleteResult, Id, Mode, OnConflict, UpdateResult
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
@@ -25,12 +28,20 @@ KEY_VARIABLE = "VECSEARCH_API_KEY"
 
 
 @gated
-def connect(address: str, *, key: str | None = None, timeout: float = 30.0) -> RemoteCollection:
+def connect(
+    address: str,
+    *,
+    key: str | None = None,
+    uds: str | os.PathLike[str] | None = None,
+    timeout: float = 30.0,
+) -> RemoteCollection:
     """Use a collection that `vecsearch serve` serves.
 
     Args:
         address: Where it is: "http://host:port/name".
         key: A key of the server. None: that of the variable VECSEARCH_API_KEY, if there is one.
+        uds: The socket of a server that was started with `--uds`; the address is then
+            "http://localhost/name".
         timeout: Seconds to wait for an answer.
 
     Returns:
@@ -46,7 +57,7 @@ def connect(address: str, *, key: str | None = None, timeout: float = 30.0) -> R
         >>> vs.connect("http://localhost:8000/notes")
         RemoteCollection('http://localhost:8000/notes')
     """
-    return RemoteCollection(address, key=key, timeout=timeout)
+    return RemoteCollection(address, key=key, uds=uds, timeout=timeout)
 
 
 @dataclass(frozen=True)
@@ -138,7 +149,14 @@ class RemoteCollection:
         http://localhost:8000/notes
     """
 
-    def __init__(self, address: str, *, key: str | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        key: str | None = None,
+        uds: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+    ) -> None:
         parts = urlsplit(address)
         name = parts.path.strip("/")
         if parts.scheme not in ("http", "https") or not parts.hostname or not name:
@@ -160,20 +178,33 @@ class RemoteCollection:
         self._place = f"{parts.scheme}://{parts.netloc}/v1/collections/{quote(name)}"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # No redirection is followed, so that the key reaches this server only.
-        self._client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False)
+        transport = None if uds is None else httpx.HTTPTransport(uds=os.fspath(uds))
+        self._client = httpx.Client(
+            headers=headers, timeout=timeout, follow_redirects=False, transport=transport
+        )
         self._transport_error: type[Exception] = httpx.TransportError
         self._id_column: str | None = None
 
     def search(
         self,
-        query: str | Sequence[float] | npt.NDArray[Any],
+        query: str | Sequence[float] | npt.NDArray[Any] | None = None,
         k: int = 10,
         *,
+        text: str | None = None,
+        vector: Sequence[float] | npt.NDArray[Any] | None = None,
         mode: Mode = "vector",
+        using: Sequence[str] | None = None,
+        fusion: str | None = None,
         rerank: Literal["maxsim"] | None = None,
         rerank_top: int | None = None,
         where: str | None = None,
-        ids: Sequence[Id] | None = None,
+        ids: Iterable[Id] | None = None,
+        exclude: Iterable[Id] | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: str | None = None,
         recall: float | None = None,
         exact: bool = False,
         passages: bool = False,
@@ -181,14 +212,26 @@ class RemoteCollection:
     ) -> RemoteHits:
         """Find the k documents most similar to a query, as `Collection.search` does.
 
+        The arguments are those of `Collection.search`, and `columns`.
+
         Args:
             query: A text, or a vector of shape (dim,).
             k: Maximum number of hits.
+            text: The words of a hybrid search, beside a vector.
+            vector: The vector, beside a text.
             mode: "vector", "text" or "hybrid".
+            using: The columns to search by words.
+            fusion: How a hybrid search makes one list of two: "weighted", "rrf" or "dbsf".
             rerank: "maxsim" scores the best hits again, by the tokens of the collection's model.
             rerank_top: How many hits are scored again. None: 50, or k if that is more.
             where: Only documents for which this SQL is true.
             ids: Only documents with these ids.
+            exclude: No documents with these ids.
+            min_score: The lowest score of a hit.
+            diversity: From 0 to 1: how different hits are to be.
+            group_by: A column: few hits of each of its values.
+            group_size: How many hits of each value.
+            order_by: A column that orders the hits.
             recall: The mean recall to deliver. None: the collection's target.
             exact: Score every matching row.
             passages: Find passages instead of documents.
@@ -198,70 +241,320 @@ class RemoteCollection:
             VecsearchError: As of `Collection.search`.
             StorageError: The server cannot be reached.
         """
-        asked = {
-            "query": query if isinstance(query, str) else [float(each) for each in query],
-            "k": k,
-            "mode": mode,
-            "rerank": rerank,
-            "rerank_top": rerank_top,
-            "where": where,
-            "ids": None if ids is None else list(ids),
-            "recall": recall,
-            "exact": exact,
-            "passages": passages,
-            "columns": None if columns is None else [self.id_column, *columns],
-            "plan": True,
-        }
-        answer = self._post("search", asked)
-        hits = [self._hit(each) for each in answer["hits"]]
-        return RemoteHits(hits, answer["plan"]["text"])
+        own = {"query": _numbers(query), "text": text, "vector": _numbers(vector)}
+        own |= {"mode": mode, "using": _listed(using), "fusion": fusion}
+        own |= {"rerank": rerank, "rerank_top": rerank_top}
+        asked = _asked(locals(), ("k", *_OPTIONS)) | own
+        return self._hits(self._post("search", asked | self._shown(columns)))
+
+    def search_batch(
+        self,
+        queries: Sequence[str] | Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
+        k: int = 10,
+        *,
+        mode: Mode = "vector",
+        where: str | None = None,
+        ids: Iterable[Id] | None = None,
+        exclude: Iterable[Id] | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: str | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> list[RemoteHits]:
+        """Find the k documents most similar to each of many queries, as one request.
+
+        Args:
+            queries: Texts, or vectors.
+            k: Maximum number of hits of each.
+            mode: As in `search`, and so are the others.
+            where: As in `search`.
+            ids: As in `search`.
+            exclude: As in `search`.
+            min_score: As in `search`.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            columns: As in `search`.
+
+        Raises:
+            VecsearchError: As of `Collection.search_batch`.
+            StorageError: The server cannot be reached.
+        """
+        asked = _asked(locals(), ("k", "mode", *_OPTIONS))
+        asked["queries"] = [] if queries is None else [_numbers(query) for query in queries]
+        found = self._post("search_batch", asked | self._shown(columns))
+        return [self._hits(each) for each in found["results"]]
+
+    def similar(
+        self,
+        id: Id,
+        k: int = 10,
+        *,
+        where: str | None = None,
+        ids: Iterable[Id] | None = None,
+        exclude: Iterable[Id] | None = None,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: str | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> RemoteHits:
+        """Find the k documents most similar to a document, without itself.
+
+        Args:
+            id: The document's id.
+            k: Maximum number of hits.
+            where: As in `search`, and so are the others.
+            ids: As in `search`.
+            exclude: As in `search`.
+            min_score: As in `search`.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            columns: As in `search`.
+
+        Raises:
+            IdNotFoundError: No document has the id.
+            VecsearchError: As of `Collection.similar`.
+            StorageError: The server cannot be reached.
+        """
+        asked = _asked(locals(), ("id", "k", *_OPTIONS))
+        return self._hits(self._post("similar", asked | self._shown(columns)))
+
+    def recommend(
+        self,
+        positive: Id | Iterable[Any] | None = None,
+        negative: Id | Iterable[Any] | None = None,
+        *,
+        strategy: Literal["average", "best_score", "sum_scores"] = "average",
+        k: int = 10,
+        where: str | None = None,
+        ids: Iterable[Id] | None = None,
+        exclude: Iterable[Id] | None = None,
+        exclude_seen: bool = True,
+        min_score: float | None = None,
+        diversity: float = 0.0,
+        group_by: str | None = None,
+        group_size: int = 1,
+        order_by: str | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        passages: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> RemoteHits:
+        """Find the k documents that examples speak for, as `Collection.recommend` does.
+
+        Args:
+            positive: What is wanted: an id, or several ids, texts or vectors.
+            negative: What is not wanted.
+            strategy: How the examples make one score.
+            k: Maximum number of hits.
+            where: As in `search`, and so are the others.
+            ids: As in `search`.
+            exclude: As in `search`.
+            exclude_seen: Leave out the examples themselves.
+            min_score: As in `search`.
+            diversity: As in `search`.
+            group_by: As in `search`.
+            group_size: As in `search`.
+            order_by: As in `search`.
+            recall: As in `search`.
+            exact: As in `search`.
+            passages: As in `search`.
+            columns: As in `search`.
+
+        Raises:
+            VecsearchError: As of `Collection.recommend`.
+            StorageError: The server cannot be reached.
+        """
+        asked = _asked(locals(), ("strategy", "exclude_seen", "k", *_OPTIONS))
+        for name, given in (("positive", positive), ("negative", negative)):
+            some = [given] if isinstance(given, str | int) else given or []
+            asked[name] = [_numbers(each) for each in some]
+        return self._hits(self._post("recommend", asked | self._shown(columns)))
+
+    def facets(
+        self,
+        columns: Sequence[str] | str,
+        *,
+        where: str | None = None,
+        ids: Iterable[Id] | None = None,
+        query: str | Sequence[float] | npt.NDArray[Any] | None = None,
+        mode: Literal["vector", "text"] = "vector",
+        min_score: float | None = None,
+        bins: int | str | Sequence[float] | None = None,
+    ) -> dict[str, pa.Table]:
+        """How many documents have each value of some columns, as `Collection.facets` says.
+
+        Args:
+            columns: The columns. The 10,000 most frequent values of each come back.
+            where: Count only documents for which this SQL is true.
+            ids: Count only documents with these ids.
+            query: Count only documents like this.
+            mode: "vector" or "text".
+            min_score: The lowest score of a document like it.
+            bins: Count ranges: a number of bins, edges, or "year", "month", …
+
+        Raises:
+            VecsearchError: As of `Collection.facets`.
+            StorageError: The server cannot be reached.
+        """
+        asked = {"where": where, "ids": _listed(ids), "query": _numbers(query), "mode": mode}
+        asked |= {"min_score": min_score, "limit": 10_000}
+        asked["bins"] = bins if isinstance(bins, int | str | None) else list(bins)
+        names = [columns] if isinstance(columns, str) else list(columns)
+        return {name: self._table("facets", asked | {"columns": [name]}) for name in names}
 
     def get(
         self, ids: Id | Iterable[Id], columns: Sequence[str] | None = None
     ) -> list[dict[str, Any] | None]:
         """Documents by id; None for an id that no document has."""
-        wanted = [ids] if isinstance(ids, str | int) else list(ids)
-        found: list[dict[str, Any] | None] = self._post("get", {"ids": wanted, "columns": columns})[
-            "documents"
-        ]
+        asked = {"ids": _listed(ids), "columns": _listed(columns)}
+        found: list[dict[str, Any] | None] = self._post("get", asked)["documents"]
         return found
+
+    def count(self, where: str | None = None, *, ids: Iterable[Id] | None = None) -> int:
+        """How many documents match a filter, or have one of some ids."""
+        return int(self._post("count", {"where": where, "ids": _listed(ids)})["count"])
+
+    def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
+        """The vector of a document, or of a text as a query: float32, shape (dim,)."""
+        import numpy as np
+
+        return np.array(self._post("vector", {"id": id, "text": text})["vector"], np.float32)
+
+    def scan(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        ids: Iterable[Id] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream rows in batches, from one version whatever is committed meanwhile.
+
+        Args:
+            columns: Columns to return. None: all, and the vector.
+            where: Only documents for which this SQL is true.
+            ids: Only documents with these ids.
+
+        Raises:
+            VecsearchError: As of `Collection.scan`.
+            StorageError: The server cannot be reached, or stopped in the middle.
+        """
+        import pyarrow as pa
+
+        asked = {"columns": _listed(columns), "where": where, "ids": _listed(ids)}
+        address, headers = f"{self._place}/rows", {"Accept": ARROW}
+        streaming = self._client.stream("POST", address, json=asked, headers=headers)
+        with self._reaching(), streaming as response:
+            if not response.is_success:
+                response.read()
+                raise self._refusal(response)
+            try:
+                yield from pa.ipc.open_stream(pa.PythonFile(_Parts(response.iter_bytes())))
+            except (pa.ArrowException, OSError) as error:
+                raise errors.StorageError(f"{self.address} stopped in the middle") from error
+
+    def to_arrow(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        ids: Iterable[Id] | None = None,
+    ) -> pa.Table:
+        """Rows as a pyarrow Table, as `Collection.to_arrow` gives them.
+
+        Args:
+            columns: Columns to return. None: all, and the vector.
+            where: Only documents for which this SQL is true.
+            ids: Only documents with these ids.
+
+        Raises:
+            VecsearchError: As of `Collection.to_arrow`.
+            StorageError: The server cannot be reached.
+        """
+        return self._table(
+            "rows", {"columns": _listed(columns), "where": where, "ids": _listed(ids)}
+        )
 
     def add(
         self,
-        rows: Iterable[Mapping[str, Any]] | pa.Table,
+        data: Iterable[Mapping[str, Any]] | pa.Table,
         *,
         on_conflict: OnConflict = "error",
         idempotency_key: str | None = None,
-    ) -> dict[str, int]:
+    ) -> AddResult:
         """Add documents in one commit: dicts, or an Arrow table.
 
         Args:
-            rows: The documents. Values of dicts are those of JSON.
+            data: The documents. Values of dicts are those of JSON.
             on_conflict: What to do with an id that is there, as in `Collection.add`.
             idempotency_key: A name of this add, to send it again safely, as in `Collection.add`.
 
         Returns:
             How many were added, replaced, skipped and embedded, and the version.
         """
-        if hasattr(rows, "schema"):
+        if hasattr(data, "schema"):
             import pyarrow as pa
 
             sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, rows.schema) as writer:
-                writer.write_table(rows)
+            with pa.ipc.new_stream(sink, data.schema) as writer:
+                writer.write_table(data)
             content, kind = sink.getvalue().to_pybytes(), ARROW
         else:
-            lines = (json.dumps(dict(row), ensure_ascii=False) for row in rows)
+            lines = (json.dumps(dict(row), ensure_ascii=False) for row in data)
             content, kind = "".join(f"{line}\n" for line in lines).encode(), NDJSON
-        result: dict[str, int] = self._send(
+        found = self._send(
             "POST",
             "/documents",
             content=content,
             headers={"Content-Type": kind}
             | ({"Idempotency-Key": idempotency_key} if idempotency_key else {}),
             params={"on_conflict": on_conflict},
-        )
-        return result
+        ).json()
+        return AddResult(**found)
+
+    def upsert(self, data: Iterable[Mapping[str, Any]] | pa.Table) -> AddResult:
+        """Add documents with new ids, and update those whose ids are there, as one commit."""
+        return self.add(data, on_conflict="update")
+
+    def update(
+        self,
+        where: str | None = None,
+        values: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        *,
+        ids: Iterable[Id] | None = None,
+        dry_run: bool = False,
+    ) -> UpdateResult:
+        """Set columns of documents by ids or by a filter, as one commit.
+
+        Args:
+            where: The documents to change, as a filter.
+            values: Column -> value for all of them, or a dict for each of `ids`.
+            ids: The documents to change.
+            dry_run: Only say what would be changed.
+        """
+        each = dict(values) if isinstance(values, Mapping) else [dict(row) for row in values or []]
+        asked = {"where": where, "values": each, "ids": _listed(ids), "dry_run": dry_run}
+        found = self._post("update", asked)
+        return UpdateResult(**found | {"ids": tuple(found["ids"])})
 
     def delete(
         self,
@@ -269,17 +562,20 @@ class RemoteCollection:
         *,
         where: str | None = None,
         dry_run: bool = False,
-    ) -> dict[str, Any]:
+    ) -> DeleteResult:
         """Delete documents by ids or by a filter; how many, and the version."""
-        wanted = [ids] if isinstance(ids, str | int) else None if ids is None else list(ids)
-        asked = {"ids": wanted, "where": where, "dry_run": dry_run}
-        result: dict[str, Any] = self._post("delete", asked)
-        return result
+        asked = {"ids": _listed(ids), "where": where, "dry_run": dry_run}
+        found = self._post("delete", asked)
+        return DeleteResult(**found | {"ids": tuple(found["ids"])})
 
     def info(self) -> dict[str, Any]:
         """What the collection holds: columns, model, indexes, version, recall."""
-        found: dict[str, Any] = self._send("GET", "")
+        found: dict[str, Any] = self._send("GET", "").json()
         return found
+
+    def refresh(self) -> RemoteCollection:
+        """Nothing: a server looks for the newest version at each request."""
+        return self
 
     @property
     def id_column(self) -> str:
@@ -308,26 +604,114 @@ class RemoteCollection:
     def __repr__(self) -> str:
         return f"RemoteCollection({self.address!r})"
 
-    def _hit(self, found: dict[str, Any]) -> RemoteHit:
+    def _shown(self, columns: Sequence[str] | None) -> dict[str, Any]:
+        """What each search says of its answer: the columns, with that of ids, and the plan."""
+        if columns is None:
+            return {"columns": None, "plan": True}
+        return {"columns": list(dict.fromkeys([self.id_column, *columns])), "plan": True}
+
+    def _hits(self, answer: Mapping[str, Any]) -> RemoteHits:
         own = ("rank", "score", "span")
-        columns = {name: value for name, value in found.items() if name not in own}
-        return RemoteHit(found["rank"], found["score"], columns, self.id_column)
+        hits = [
+            RemoteHit(
+                each["rank"],
+                each["score"],
+                {name: value for name, value in each.items() if name not in own},
+                self.id_column,
+            )
+            for each in answer["hits"]
+        ]
+        return RemoteHits(hits, answer["plan"]["text"])
 
     def _post(self, verb: str, asked: Mapping[str, Any]) -> Any:
-        return self._send("POST", f"/{verb}", json=asked)
+        return self._send("POST", f"/{verb}", json=asked).json()
+
+    def _table(self, verb: str, asked: Mapping[str, Any]) -> pa.Table:
+        import pyarrow as pa
+
+        found = self._send("POST", f"/{verb}", json=asked, headers={"Accept": ARROW})
+        try:
+            return pa.ipc.open_stream(found.content).read_all()
+        except (pa.ArrowException, OSError) as error:
+            raise errors.StorageError(f"{self.address} stopped in the middle") from error
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
-        try:
+        with self._reaching():
             response = self._client.request(method, self._place + path, **options)
+        kind = response.headers.get("content-type", "")
+        if response.is_success and kind.partition(";")[0] in (JSON, ARROW):
+            return response
+        raise self._refusal(response)
+
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
         except self._transport_error as error:
             raise errors.StorageError(f"{self.address} cannot be reached: {error}") from error
+
+    def _refusal(self, response: Any) -> errors.VecsearchError:
         try:
             answer = response.json()
         except ValueError:
-            answer = {}
-        if response.is_success and isinstance(answer, dict):
-            return answer
-        raise _raised(response.status_code, answer, self.address)
+            answer = None
+        return _raised(response.status_code, answer, self.address)
+
+
+class _Parts(io.RawIOBase):
+    """The parts of an answer as a file."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts, self._left = parts, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while size < 0 or len(self._left) < size:
+            part = next(self._parts, None)
+            if part is None:
+                break
+            self._left += part
+        size = len(self._left) if size < 0 else size
+        found, self._left = self._left[:size], self._left[size:]
+        return found
+
+
+# What all searches take.
+_OPTIONS = (
+    "where",
+    "ids",
+    "exclude",
+    "min_score",
+    "diversity",
+    "group_by",
+    "group_size",
+    "order_by",
+    "recall",
+    "exact",
+    "passages",
+)
+
+
+def _asked(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Some of a method's arguments, for JSON."""
+    asked = {name: given[name] for name in names}
+    return asked | {name: _listed(asked[name]) for name in ("ids", "exclude")}
+
+
+def _listed(values: Any) -> list[Any] | None:
+    """One or several values as a list."""
+    if values is None:
+        return None
+    return [values] if isinstance(values, str | int) else list(values)
+
+
+def _numbers(query: Any) -> Any:
+    """A query for JSON: a text or an id as it is, a vector as a list."""
+    if query is None or isinstance(query, str | int):
+        return query
+    return [float(each) for each in query]
 
 
 def _raised(status: int, answer: Any, address: str) -> errors.VecsearchError:

@@ -77,6 +77,7 @@ from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.named_vectors import NamedModels, NamedVector, declare_vectors
 from vecsearch.embedders.stored import Model, embeds_texts, entry_of, has_fingerprint
+from vecsearch.embedders.torch_layer import EmbeddingRows
 from vecsearch.errors import (
     CollectionClosedError,
     InvalidInputError,
@@ -3071,18 +3072,25 @@ class Collection:
         *,
         trainable: bool = False,
         missing: Literal["error", "zeros"] = "error",
-    ) -> tuple[Any, dict[Id, int]]:
+        padding: bool = False,
+        unknown: Literal["mean", "zeros"] | None = None,
+    ) -> tuple[Any, EmbeddingRows]:
         """A `torch.nn.Embedding` with documents' vectors as its weight.
 
-        It can be a layer of Wide & Deep, DeepFM or any other network.
+        It can be a layer of Wide & Deep, DeepFM, a language model or any other network.
 
         Args:
             ids: Ids of documents. None: all, in order.
             trainable: Whether training may change the weight. It never changes the collection.
-            missing: What an id that no document has gives: an "error", or a row of "zeros".
+            missing: What an id that no document has gives: an "error", or a row of "zeros". With
+                `unknown` it shares the row of unknown ids instead of being an error.
+            padding: Make row 0 one of zeros, which fills short sequences and is never trained.
+            unknown: Make a row for every other id, which begins with the "mean" of all vectors or
+                with "zeros".
 
         Returns:
-            The layer, with weight float32 (len(ids), dim), and the row of each id.
+            The layer, with weight float32 (rows, dim), and the row of each id. Its `padded` makes a
+            matrix of rows from several lists of ids.
 
         Raises:
             IdNotFoundError: No document has the id, and `missing` is "error".
@@ -3092,8 +3100,11 @@ class Collection:
             >>> layer, row_of = c.torch_embedding(["ship", "bus"])
             >>> tuple(layer.weight.shape), row_of
             ((2, 64), {'ship': 0, 'bus': 1})
+            >>> layer, row_of = c.torch_embedding(padding=True, unknown="mean")
+            >>> row_of.padded([["bus", "rocket"], ["ship"]]).shape, row_of["rocket"]
+            (torch.Size([2, 2]), 1)
         """
-        return torch_embedding(self._snapshot, ids, trainable, missing)
+        return torch_embedding(self._snapshot, ids, trainable, missing, padding, unknown)
 
     def count(
         self,

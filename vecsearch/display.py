@@ -140,7 +140,7 @@ def text_fields(fields: Mapping[str, object], width: int = WIDTH) -> str:
     room = max((width_of(name) for name in shown), default=0)
     lines = []
     for name, value in shown.items():
-        first, *others = _wrapped(one_line(value), width - room - 2) or [""]
+        first, *others = wrapped(one_line(value), width - room - 2) or [""]
         lines.append(f"{_filled(name, room, False)}  {first}".rstrip())
         lines += [" " * (room + 2) + other for other in others]
     return "\n".join(lines)
@@ -153,7 +153,7 @@ def field_text(value: object) -> str:
     return value_text(value)
 
 
-def _wrapped(line: str, room: int) -> list[str]:
+def wrapped(line: str, room: int) -> list[str]:
     """A line as several that break at blanks, and in words only where one is too long."""
     lines, rest = [], line
     while width_of(rest) > room:

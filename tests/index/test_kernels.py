@@ -592,3 +592,31 @@ def test_compiled_code_is_kept_by_the_sources_of_all_kernels(
     shutil.rmtree(tmp_path / "__pycache__")
     (tmp_path / "__pycache__").write_text("not a folder")
     assert folder() == tmp_path / "user" / "vecsearch" / second.name
+
+
+@pytest.mark.slow
+def test_warm_compiles_once(tmp_path: Path) -> None:
+    """In processes of their own, with an empty folder for compiled code."""
+    command = [str(Path(sys.executable).with_name("vecsearch")), "warm", "--json"]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+
+    def warm(**more: str) -> dict[str, object]:
+        done = subprocess.run(
+            command, env=environment | more, capture_output=True, text=True, check=True, timeout=300
+        )
+        return dict(json.loads(done.stdout))
+
+    first, second = warm(), warm()
+    assert first["available"] and first["compiled"] and second["available"]
+    assert not second["compiled"] and second["folder"] == first["folder"]
+    assert list(Path(str(first["folder"])).rglob("*.nbc"))
+    assert not warm(VECSEARCH_COMPILED="0")["available"]
+    # A process that used numba before keeps its code in the same folder.
+    program = (
+        "import numba; numba.njit(lambda number: number + 1)(1)\n"
+        "from vecsearch.index.kernels.loader import warm\nprint(warm().compiled)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"]

@@ -15,8 +15,10 @@ from haystack.errors import FilterError
 from haystack.testing import document_store as sync
 from haystack.testing import document_store_async as later
 from support.doc_blocks import run_page
+from support.doctests import run_examples
 
 import vecsearch as vs
+from vecsearch.integrations import haystack as adapter
 from vecsearch.integrations.haystack import VecsearchDocumentStore
 from vecsearch.integrations.haystack_retrievers import (
     VecsearchBM25Retriever,
@@ -235,6 +237,11 @@ def test_a_declared_column(tmp_path: Path) -> None:
     ]
     late = {"field": "meta.year", "operator": "!=", "value": 2000}
     assert [document.id for document in store.filter_documents(late)] == ["b"]
+
+
+def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_examples(adapter)
 
 
 def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 from support.doc_blocks import run_page
+from support.doctests import run_examples
 
 import vecsearch as vs
+from vecsearch.integrations import langchain as adapter
 from vecsearch.integrations.langchain import VecsearchVectorStore
 
 MODEL = DeterministicFakeEmbedding(size=6)
@@ -155,6 +157,11 @@ def test_a_collection_of_your_own(tmp_path: Path) -> None:
     for arguments in ({}, {"path": tmp_path / "c.vs", "collection": own}):
         with pytest.raises(vs.InvalidInputError, match="path"):
             VecsearchVectorStore(MODEL, **arguments)
+
+
+def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_examples(adapter)
 
 
 def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 from support.doc_blocks import run_page
+from support.doctests import run_examples
 
 import vecsearch as vs
+from vecsearch.integrations import llama_index as adapter
 from vecsearch.integrations.llama_index import VecsearchVectorStore
 
 METADATA: list[dict[str, Any]] = [
@@ -217,6 +219,11 @@ def test_an_index_of_llama_index(tmp_path: Path) -> None:
         "a boat",
         "a bus",
     }
+
+
+def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_examples(adapter)
 
 
 def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ import httpx
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from support.doc_blocks import run_page
+from support.doctests import run_examples
 
 import vecsearch as vs
+from vecsearch.integrations import mcp as adapter
 from vecsearch.integrations.mcp import server
 
 ROOT = Path(__file__).parents[2]
@@ -250,6 +252,11 @@ def test_over_http(address: str) -> None:
     for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
         answer = httpx.post(address, json={}, headers=headers)
         assert answer.status_code in (403, 421)
+
+
+def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_examples(adapter)
 
 
 def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The adapters, tested in environments that have their frameworks; this one need not.
+"""The adapters and the server, tested in environments that have what they are tested with.
 
 Each environment is made once in build/envs and sees the packages of the running one, so that only
 the framework is installed. Without its packages a test is skipped, and says why.
@@ -22,6 +22,9 @@ PACKAGES = {
     "llama_index": ["llama-index-core>=0.14.0"],
     "haystack": ["haystack-ai>=3.0.0", "pytest-asyncio>=1.3.0"],
     "mcp": ["mcp>=2.3.0"],
+    "datasets": ["datasets>=4.0.0"],
+    "bertopic": ["bertopic>=0.17.0"],
+    "schemathesis": ["schemathesis>=4.0.0"],
 }
 
 
@@ -70,6 +73,7 @@ def test_the_adapter_passes_in_an_environment_of_its_own(name: str, tmp_path: Pa
         ("llama_index", "llama-index-core", "llama-index"),
         ("haystack", "haystack-ai", "haystack"),
         ("mcp", "mcp", "mcp"),
+        ("datasets", "datasets", "datasets"),
         ("haystack_retrievers", "haystack-ai", "haystack"),
     ],
 )
@@ -78,7 +82,8 @@ def test_a_missing_framework_gives_the_pip_command(module: str, package: str, ex
 import importlib.util
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: (
-    None if name in ("langchain_core", "llama_index", "haystack", "mcp") else found(name, *rest)
+    None if name in ("langchain_core", "llama_index", "haystack", "mcp", "datasets")
+    else found(name, *rest)
 )
 import vecsearch.common.optional as optional
 optional.find_spec = importlib.util.find_spec

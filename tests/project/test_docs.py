@@ -38,7 +38,7 @@ EXPORTED = set(
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
     "ModelWarning AsyncCollection Carrier DuplicatePair Explanation Part Reason "
-    "create models open open_or_create".split()
+    "create models open open_or_create train TrainingReport MethodScore".split()
 )
 
 
@@ -165,7 +165,7 @@ def test_exported_names_are_pinned() -> None:
 @pytest.mark.parametrize("name", sorted(vecsearch.__all__))
 def test_every_exported_name_is_in_the_reference(name: str) -> None:
     assert getattr(vecsearch, name).__doc__, f"vecsearch.{name} has no docstring"
-    pages = ("api.md", "errors.md", "embedders.md")
+    pages = ("api.md", "errors.md", "embedders.md", "training.md")
     text = "\n".join((ROOT / "docs" / "reference" / page).read_text("utf-8") for page in pages)
     assert re.search(rf"^::: vecsearch\.{name}$", text, re.MULTILINE), f"{name} is in no page"
 

@@ -487,6 +487,19 @@ def test_a_model_that_fails_changes_nothing(tmp_path: Path) -> None:
         vs.open(tmp_path / "c.vs").search("a", using="title")
 
 
+def test_a_trained_model_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    model = vs.create(tmp_path / "big.vs", embedder="toy:32")
+    model.add([{"id": n, "text": f"about {WORDS[n]}"} for n in range(8)])
+    reduced = model.reduce(tmp_path / "small.vs", 4)._model_of(
+        vs.open(tmp_path / "small.vs")._snapshot.manifest
+    )
+    assert reduced is not None
+    with pytest.raises(EmbedderError, match="was trained on your data"):
+        vs.create(tmp_path / "c.vs", dim=2, vectors={"title": reduced.embedder})
+    assert not (tmp_path / "c.vs").exists()
+
+
 def test_another_model_of_the_name_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

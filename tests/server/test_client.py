@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -12,10 +15,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import vecsearch as vs
+from vecsearch.server.run import serve
 
 KEY = "writer-0123456789"
 DOCUMENTS = [
@@ -81,11 +86,11 @@ def test_the_client_does_what_a_collection_does(server: Server, root: Path) -> N
         assert remote.get(["ship", "no"], ["year"]) == [{"year": 2021}, None]
         assert len(remote) == 2 and remote.info()["recall"]["target"] == 0.95
 
-        assert remote.add([{"id": "车", "text": "汽车", "year": 1}])["added"] == 1
+        assert remote.add([{"id": "车", "text": "汽车", "year": 1}]).added == 1
         table = pa.table({"id": ["z"], "text": ["zeppelin"], "year": [2]})
-        assert remote.add(table)["version"] == 4
-        assert remote.delete(["z", "no"])["missing"] == 1
-        assert remote.delete(where="year = 1", dry_run=True)["deleted"] == 1
+        assert remote.add(table).version == 4
+        assert remote.delete(["z", "no"]).missing == 1
+        assert remote.delete(where="year = 1", dry_run=True).deleted == 1
         assert c.refresh().get("车")[0] is not None
 
         with pytest.raises(vs.FilterError, match="did you mean 'year'"):
@@ -101,12 +106,150 @@ def test_the_client_does_what_a_collection_does(server: Server, root: Path) -> N
         assert many == [c.search("a ship", k=2).ids] * 40
     with (
         vs.connect(server.address.replace("notes", "nothing")) as remote,
-        pytest.raises(vs.CollectionNotFoundError, match="known: notes"),
+        pytest.raises(vs.CollectionNotFoundError, match="this server has notes"),
     ):
         remote.info()
     assert server.stop() == 0  # SIGTERM: all is closed
     with vs.connect(server.address) as remote, pytest.raises(vs.StorageError, match="reached"):
         remote.info()
+
+
+def test_it_has_the_methods_of_a_collection(server: Server, root: Path) -> None:
+    with vs.connect(server.address) as remote, vs.open(root) as c:
+        assert remote.upsert([{"id": "boat", "year": 2000}]).replaced == 1
+        remote.add([{"id": n, "text": f"{n} red cars", "year": int(n) % 3} for n in "012345678"])
+        c.refresh()
+
+        def same(found: vs.RemoteHits, expected: vs.Hits) -> None:
+            assert (found.ids, found.scores) == (expected.ids, expected.scores.tolist())
+
+        asked = {"where": "year < 2", "exclude": ["1"], "group_by": "year", "group_size": 2}
+        same(remote.search("cars", 4, **asked), c.search("cars", 4, **asked))
+        vector = c.vector("3")
+        hybrid = {"text": "ship", "vector": vector, "mode": "hybrid", "fusion": "rrf"}
+        same(remote.search(**hybrid), c.search(**hybrid))
+        same(remote.search("red", mode="text", using=["text"]), c.search("red", mode="text"))
+        for queries in (["a car", "ship"], np.stack([vector, -vector])):
+            many = remote.search_batch(queries, 3, min_score=-0.5)
+            for one, other in zip(many, c.search_batch(queries, 3, min_score=-0.5), strict=True):
+                same(one, other)
+        same(remote.similar("3", 4, exclude=["4"]), c.similar("3", 4, exclude=["4"]))
+        for examples in (("3", "ship"), (["3", "4"], [vector]), (["3"], None)):
+            same(remote.recommend(*examples, k=3), c.recommend(*examples, k=3))
+        assert remote.facets("year", where="year < 3") == c.facets("year", where="year < 3")
+        assert remote.facets(["year"], bins=[0, 2, 3000]) == c.facets(["year"], bins=[0, 2, 3000])
+        assert remote.count() == 11 and remote.count("year < 2", ids=["0", "2", "9"]) == 1
+        assert (remote.vector("3") == vector).all()
+        assert (remote.vector(text="a ship") == c.vector(text="a ship")).all()
+        assert remote.to_arrow().equals(c.to_arrow())
+        some = {"where": "year = 2", "ids": ["2", "5", "6"]}
+        assert remote.to_arrow(["id"], **some).equals(c.to_arrow(["id"], **some))
+        assert sum(len(batch) for batch in remote.scan(["id"])) == 11
+        assert remote.refresh() is remote
+        assert remote.update("year = 2", {"year": 7}) == vs.UpdateResult(3, c.info().version + 1)
+        assert remote.update(ids=["0", "x"], values=[{"year": 8}, {"year": 9}]).missing == 1
+        assert remote.get("0", ["year"]) == [{"year": 8}]
+        with pytest.raises(vs.FilterError):
+            list(remote.scan(where="yeer = 1"))
+        with pytest.raises(vs.IdNotFoundError):
+            remote.vector("none")
+        with pytest.raises(vs.InvalidInputError, match="which documents"):
+            remote.update(values={"year": 1})
+
+
+def test_the_page_says_what_it_lacks() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "serve.md").read_text()
+    table = text.partition("| not over HTTP | instead |")[2].partition("\n\n")[0]
+    told = {
+        name
+        for line in table.splitlines()
+        for name in re.findall(r"`(\w+)`", line.partition("|")[2].partition("|")[0])
+    }
+    methods = {name for name in vars(vs.Collection) if name[0] != "_"}
+    offered = {name for name in vars(vs.RemoteCollection) if name[0] != "_"}
+    assert told == methods - offered
+    assert offered - methods <= {"id_column"}
+    for name in methods & offered:
+        theirs = inspect.signature(getattr(vs.Collection, name)).parameters
+        ours = inspect.signature(getattr(vs.RemoteCollection, name)).parameters
+        assert set(ours) - set(theirs) <= {"columns"}, name
+        for each in set(ours) & set(theirs):
+            assert ours[each].kind == theirs[each].kind, (name, each)
+            assert ours[each].default == theirs[each].default, (name, each)
+
+
+def test_at_a_socket(root: Path) -> None:
+    place = root.parent / "s"
+    place.write_text("a file")
+    with pytest.raises(vs.InvalidInputError, match="no socket"):
+        serve([root], uds=place)
+    place.unlink()
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(place))  # as a server that was killed leaves it
+    program = "from vecsearch.cli import main; main()"
+    command = [sys.executable, "-c", program, "serve", str(root), "--uds", str(place)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        with vs.connect("http://localhost/notes", uds=place) as remote:
+            for _ in range(600):
+                try:
+                    assert len(remote) == 2
+                    break
+                except vs.StorageError:
+                    time.sleep(0.05)
+            assert remote.search("a ship", k=1).ids == ["ship"]
+        assert stat.S_IMODE(place.stat().st_mode) == 0o660
+        with pytest.raises(vs.InvalidInputError, match="a server answers"):
+            serve([root], uds=place)
+    finally:
+        process.terminate()
+        assert str(place) in process.communicate(timeout=60)[1]
+    assert process.returncode == 0 and not place.exists()
+
+
+def test_what_runs_is_answered_before_it_stops(server: Server, root: Path) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as wire:
+        line = b'{"id": "late", "text": "sent while it stops", "year": 3}\n'
+        head = (
+            f"POST /v1/collections/notes/documents HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: application/x-ndjson\r\nContent-Length: {len(line)}\r\n\r\n"
+        )
+        wire.sendall(head.encode() + line[:20])
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        refused = False
+        for _ in range(600):  # it takes no new ones
+            with socket.socket() as probe:
+                refused = probe.connect_ex(("127.0.0.1", server.port)) != 0
+            if refused:
+                break
+            time.sleep(0.05)
+        wire.sendall(line[20:])
+        wire.settimeout(60)
+        answer = wire.recv(10_000)
+        assert refused and answer.startswith(b"HTTP/1.1 200"), answer
+    server.process.communicate(timeout=60)
+    assert server.process.returncode == 0
+    assert vs.open(root).count(ids=["late"]) == 1
+
+
+def test_several_readers_beside_one_writer(server: Server, root: Path) -> None:
+    second = Server(root)
+    try:
+        with (
+            vs.open(root) as c,
+            vs.connect(server.address) as one,
+            vs.connect(second.address) as two,
+        ):
+            for number in range(5):
+                c.add([{"id": f"w{number}", "text": f"word{number} here", "year": number}])
+                for reader in (one, two):
+                    assert reader.search(f"word{number} here", k=1).ids == [f"w{number}"]
+                    assert len(reader) == len(c)
+            assert one.add([{"id": "r", "text": "by a reader", "year": 1}]).added == 1
+            assert two.get("r")[0] is not None and c.refresh().count(ids=["r"]) == 1
+    finally:
+        assert second.stop() == 0
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,17 @@ ROUTES = [
     ("GET", "/v1/openapi.json", None, "read"),
     ("POST", f"{NOTES}/search", {"query": "x"}, "read"),
     ("POST", f"{NOTES}/get", {"ids": ["boat"]}, "read"),
+    ("POST", f"{NOTES}/search_batch", {"queries": ["x"]}, "read"),
+    ("POST", f"{NOTES}/similar", {"id": "boat"}, "read"),
+    ("POST", f"{NOTES}/recommend", {"positive": ["boat"]}, "read"),
+    ("POST", f"{NOTES}/explain", {"query": "x", "id": "boat"}, "read"),
+    ("POST", f"{NOTES}/facets", {"columns": ["year"]}, "read"),
+    ("POST", f"{NOTES}/rows", {}, "read"),
+    ("POST", f"{NOTES}/count", {}, "read"),
+    ("POST", f"{NOTES}/vector", {"id": "boat"}, "read"),
+    ("GET", f"{NOTES}/map", None, "read"),
     ("POST", f"{NOTES}/documents", None, "write"),
+    ("POST", f"{NOTES}/update", {"ids": ["none"], "values": {"year": 1}}, "write"),
     ("POST", f"{NOTES}/delete", {"ids": ["none"]}, "write"),
     ("GET", "/healthz", None, "none"),
     ("GET", "/readyz", None, "none"),
@@ -226,6 +236,156 @@ def test_keys(
     assert (in_address.status_code == 401) == (needs != "none")
     if not allowed and needs == "write":
         assert len(vs.open(root)) == 3
+
+
+def test_the_matrix_of_keys_has_every_route(client: TestClient) -> None:
+    described = client.get("/v1/openapi.json").json()["paths"]
+    known = {(method.upper(), path) for path, each in described.items() for method in each}
+    tried = {(method, path.replace("notes", "{name}")) for method, path, _, _ in ROUTES}
+    assert known | {("GET", "/v1/openapi.json")} == tried
+
+
+def test_more_ways_to_read(client: TestClient, root: Path) -> None:
+    def asked(verb: str, **body: Any) -> Any:
+        response = client.post(f"{NOTES}/{verb}", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def table(verb: str, **body: Any) -> pa.Table:
+        response = client.post(f"{NOTES}/{verb}", json=body, headers={"Accept": ARROW})
+        assert response.headers["content-type"] == ARROW, response.text
+        return pa.ipc.open_stream(io.BytesIO(response.content)).read_all()
+
+    with vs.open(root) as c:
+        many = asked("search_batch", queries=["a ship", "汽车"], k=2, plan=True)["results"]
+        expected = c.search_batch(["a ship", "汽车"], 2)
+        assert [each["hits"] for each in many] == [
+            [hit.to_dict() for hit in hits] for hits in expected
+        ]
+        assert many[0]["plan"]["method"] == "exact"
+        found = asked("recommend", positive=["boat"], negative=["车"], columns=["id"])["hits"]
+        assert [hit["id"] for hit in found] == c.recommend("boat", "车").ids
+        assert table("recommend", positive=["boat"]).equals(c.recommend("boat").to_arrow())
+
+        why = c.search("a large ship")[1].explain()
+        told = asked("explain", query="a large ship", id=why.id)
+        assert (told["rank"], told["says"]) == (2, str(why))
+        assert told["words"][0]["text"] == why.words[0].text
+        why = c.similar("ship")[0].explain()
+        assert asked("explain", like="ship", id=why.id, mode="text")["says"] == str(why)
+
+        assert table("facets", columns=["year"]).equals(c.facets("year")["year"])
+        assert table("rows").equals(c.to_arrow())
+        assert table("rows", limit=2, columns=["id"]).equals(c.to_arrow(["id"])[:2])
+        assert table("rows", where="FALSE").equals(c.to_arrow()[:0])
+        assert asked("rows", columns=["id"], limit=2) == {
+            "rows": c.to_arrow(["id"])[:2].to_pylist(),
+            "more": True,
+        }
+        assert asked("rows", columns=["id"], where="year > 2000")["more"] is False
+        assert asked("count", where="year > 2000") == {"count": 2}
+        assert asked("vector", id="boat")["vector"] == c.vector("boat").tolist()
+        places = client.get(f"{NOTES}/map", headers={"Accept": ARROW})
+        assert pa.ipc.open_stream(places.content).read_all().column_names == ["id", "x", "y"]
+        done = asked("update", where="year > 2000", values={"year": 5})
+        assert done["updated"] == 2 and c.refresh().count("year = 5") == 2
+        done = asked("update", ids=["boat", "no"], values=[{"year": 1}, {"year": 2}], dry_run=True)
+        assert (done["updated"], done["missing"], c.refresh().count("year = 1")) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "status", "word"),
+    [
+        ("facets", {"columns": ["id", "year"]}, 400, "one column at a time"),
+        ("rows", {"columns": ["nope"]}, 400, "nope"),
+        ("rows", {"where": "yeer = 1"}, 400, "did you mean 'year'"),
+        ("explain", {"query": "a ship", "k": 1, "id": "boat"}, 404, "a larger k"),
+        ("similar", {"id": "none"}, 404, "none"),
+        ("vector", {"id": "none"}, 404, "none"),
+        ("vector", {}, 400, "text="),
+        ("recommend", {}, 400, "positive"),
+        ("update", {"values": {"year": 1}}, 400, "give ids or where"),
+        ("update", {"ids": ["boat"], "values": {"yeer": 1}}, 400, "yeer"),
+        ("update", {"ids": ["boat"], "values": {"year": "x"}}, 400, "year"),
+        ("search_batch", {"queries": []}, 400, "queries"),
+        ("search_batch", {"queries": ["x", [1.0]]}, 400, "queries"),
+        ("delete", {}, 400, "give ids or where"),
+    ],
+)
+def test_wrong_requests(client: TestClient, verb: str, body: Any, status: int, word: str) -> None:
+    answer = client.post(f"{NOTES}/{verb}", json=body, headers={"Accept": ARROW})
+    found, _, message = error_of(answer)
+    assert found == status and word in message + str(answer.json()["error"].get("hint"))
+
+
+def test_a_damaged_stream_is_refused(client: TestClient, root: Path) -> None:
+    table = pa.table({"id": ["x"], "text": ["from Arrow"], "year": [1]})
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    whole = sink.getvalue()
+    statuses = set()
+    for at in range(0, len(whole), 3):
+        for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
+            answer = client.post(
+                f"{NOTES}/documents?on_conflict=replace",
+                content=damaged,
+                headers={"Content-Type": ARROW},
+            )
+            statuses.add(answer.status_code)
+    assert statuses == {200, 400}
+    assert not vs.open(root).check()
+
+
+def test_every_error_says_what_to_do(root: Path, tmp_path: Path) -> None:
+    limits = ServerLimits(body_bytes=300, waiting=1, seconds=20, measure_seconds=0)
+    app = create_app([root], keys=Keys((READER,), ()), limits=limits)
+    key = {"Authorization": f"Bearer {READER}"}
+    told: dict[int, str] = {}
+
+    def note(response: Any) -> None:
+        error = response.json()["error"]
+        told[response.status_code] = f"{error['message']}; {error.get('hint', '')}"
+
+    with TestClient(app) as client:
+        note(client.post(f"{NOTES}/search", json={"query": "x"}))
+        note(client.post(f"{NOTES}/search", json={"query": "x", "where": "yeer = 1"}, headers=key))
+        note(client.get("/v1/collections/nots", headers=key))
+        note(client.post(f"{NOTES}/search", json={"query": "x" * 400}, headers=key))
+        served = app.state.collections["notes"]
+        served._count = 1
+        waits = client.post(f"{NOTES}/count", json={}, headers=key)
+        note(waits)
+        assert waits.headers["retry-after"] == "1"
+        served._count = 0
+    with TestClient(create_app([root], limits=ServerLimits(measure_seconds=0))) as client:
+        line = b'{"id": "boat", "text": "again"}'
+        note(client.post(f"{NOTES}/documents", content=line, headers={"Content-Type": NDJSON}))
+        (root / "segments").rename(root / "away")
+        gone = client.post(f"{NOTES}/search", json={"query": "x"})
+        (root / "away").rename(root / "segments")
+        assert gone.status_code in (200, 503)
+    slow = ServerLimits(seconds=1e-6, measure_seconds=0)
+    with TestClient(create_app([root], limits=slow)) as client:
+        late = client.post(f"{NOTES}/search", json={"query": "x"})
+        note(late)
+        assert late.headers["retry-after"] == "1"
+    root.rename(tmp_path / "moved.vs")
+    assert "did you mean 'year'" in told[400] and "send a key" in told[401]
+    assert "this server has notes" in told[404] and "on_conflict" in told[409]
+    assert "in parts" in told[413] and "send fewer" in told[429]
+    assert "timeout" in told[503]
+
+
+def test_readiness(tmp_path: Path, root: Path) -> None:
+    with TestClient(create_app([root], limits=ServerLimits(measure_seconds=0))) as client:
+        assert client.get("/readyz").json() == {"status": "ready"}
+        root.rename(tmp_path / "away.vs")
+        status, _, message = error_of(client.get("/readyz"))
+        assert status in (404, 503) and "notes.vs" in message
+        assert client.get("/healthz").status_code == 200
+        (tmp_path / "away.vs").rename(root)
+        assert client.get("/readyz").status_code == 200
 
 
 def test_the_file_of_keys(tmp_path: Path) -> None:
@@ -343,7 +503,7 @@ def test_searches_of_one_moment_are_one_batch(
         tasks += [asyncio.create_task(served.search(v, options, ids)) for v in vectors[1:40]]
         tasks.append(asyncio.create_task(served.search(np.ones(3), options, ids)))  # a wrong one
         await asyncio.sleep(0)
-        with pytest.raises(Exception, match="too many"):
+        with pytest.raises(Exception, match="send fewer"):
             await served.search(vectors[0], options, ids)
         leave.set()
         return await asyncio.gather(*tasks, return_exceptions=True)

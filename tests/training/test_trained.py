@@ -38,16 +38,20 @@ def corpus(sentences: int = 400) -> list[str]:
 def test_word2vec_learns_which_words_keep_company_and_repeats_itself(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     first = train_word2vec(
-        corpus(), dim=16, epochs=5, progress=lambda done, total: seen.append((done, total))
+        corpus(),
+        dim=16,
+        epochs=5,
+        held_out=0,
+        progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(done, 5) for done in range(1, 6)]
     for theme in THEMES:
         assert {key for key, _ in first.most_similar(theme[0], 4)} == set(theme[1:])
-    again = train_word2vec(corpus(), dim=16, epochs=5)
+    again = train_word2vec(corpus(), dim=16, epochs=5, held_out=0)
     np.testing.assert_array_equal(first.vectors, again.vectors)
     assert first.fingerprint() == again.fingerprint()
     assert not np.array_equal(
-        first.vectors, train_word2vec(corpus(), dim=16, epochs=5, seed=1).vectors
+        first.vectors, train_word2vec(corpus(), dim=16, epochs=5, held_out=0, seed=1).vectors
     )
     folder = first.save(tmp_path / "saved")
     np.testing.assert_array_equal(
@@ -88,7 +92,7 @@ def test_fasttext_composes_unknown_words_like_gensim(tmp_path: Path) -> None:
 
     texts = [*corpus(), "日期 时间 " * 5]
     embedder = train_fasttext(
-        texts, dim=8, epochs=2, buckets=500, cutting="words", min_n=2, max_n=4
+        texts, dim=8, epochs=2, buckets=500, cutting="words", min_n=2, max_n=4, held_out=0
     )
     words = [text.split() if "日" not in text else list(text.replace(" ", "")) for text in texts]
     gensim = FastText(
@@ -144,7 +148,7 @@ def test_fasttext_bin_files_are_read(tmp_path: Path) -> None:
 
 
 def test_doc2vec_puts_texts_of_a_theme_together(tmp_path: Path) -> None:
-    embedder = train_doc2vec(corpus(), dim=16, epochs=40)
+    embedder = train_doc2vec(corpus(), dim=16, epochs=40, held_out=0)
     texts = [
         10 * text
         for text in ("cat dog horse ", "red green blue ", "sheep goat cat ", "white black red ")
@@ -171,9 +175,9 @@ def test_doc2vec_puts_texts_of_a_theme_together(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), vectors, atol=1e-6)
     assert ran.stdout.strip() == embedder.fingerprint()
     assert not embedder.embed_documents(["unheard of", ""]).any()
-    again = train_doc2vec(corpus(), dim=16, epochs=40)
+    again = train_doc2vec(corpus(), dim=16, epochs=40, held_out=0)
     assert again.fingerprint() == embedder.fingerprint()
-    memory = train_doc2vec(corpus(), dim=16, epochs=10, dm=True)
+    memory = train_doc2vec(corpus(), dim=16, epochs=10, held_out=0, dm=True)
     assert memory.fingerprint() != embedder.fingerprint()
     np.testing.assert_array_equal(
         memory.embed_documents(texts[1:2]), memory.embed_documents(texts)[1:2]

@@ -28,6 +28,7 @@ from vecsearch.cli import (
     search,
     serve,
     sync,
+    train,
     training,
     whole,
 )
@@ -137,6 +138,7 @@ for group in (
     evaluation,
     index,
     models,
+    train,
     training,
     maintenance,
 ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -176,3 +178,23 @@ def bench(
         else:
             print_table(HEAD, table(report), best=cheapest(report, collection.info().recall))
             out.print(note(report), style="dim", soft_wrap=True)
+
+
+@app.command(rich_help_panel=INDEX, epilog=examples("vecsearch warm"))
+def warm(as_json: Json = False, debug: Debug = False) -> None:
+    """Compile the search code now, once for this machine.
+
+    Otherwise the first large build does it, or a process after its first questions, in the
+    background. The code is kept in a folder, for all processes.
+    """
+    from vecsearch.index.kernels.loader import SWITCH, warm
+
+    with reporting(debug):
+        done = warm()
+        verb = "Compiled" if done.compiled else "The search code was compiled before; loaded it"
+        line = f"{verb} in {done.seconds:.1f} s. It is kept in {done.folder}"
+        if not done.available:
+            off = os.environ.get(SWITCH) == "0"
+            why = f"{SWITCH}=0 switches it off" if off else "numba is not installed or fails"
+            line = f"There is no compiled search, as {why}. Searches work, but take longer."
+        print_answer(as_json, asdict(done), line)

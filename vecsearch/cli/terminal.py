@@ -7,7 +7,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO
@@ -105,6 +105,11 @@ def remember_options(context: typer.Context) -> None:
         parameter.name: _as_typed(parameter) for parameter in (command.params if command else ())
     }
     _option_names.set(options)
+
+
+def add_option_names(options: Iterable[Any]) -> None:
+    """Note further options of the invoked command."""
+    _option_names.set({**_option_names.get({}), **{each.name: _as_typed(each) for each in options}})
 
 
 def _as_typed(parameter: Any) -> str:

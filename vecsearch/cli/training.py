@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ from vecsearch.cli.terminal import (
     print_answer,
     reporting,
 )
-from vecsearch.common.progress import progress_bar
+from vecsearch.common.progress import steps_bar
 from vecsearch.types import counted, shown_bytes
 
 app = typer.Typer()
@@ -97,7 +96,7 @@ def tune(
                     stacklevel=1,
                 )
 
-        with _progress("tuning") as progress:
+        with steps_bar("tuning") as progress:
             report = tune_model(
                 model,
                 read_pairs(_pair_rows(pairs), pairs.name),
@@ -157,7 +156,7 @@ def distill(
         find_installed("model2vec", "model2vec", "model2vec", "A distilled model")
 
         texts = [text for path in corpus for text in _texts(path, text_column)] if corpus else None
-        with _progress("embedding tokens") as progress:
+        with steps_bar("embedding tokens") as progress:
             teacher = SentenceTransformerEmbedder(model)
             distill_model(teacher, output, corpus=texts, dim=dim, words=words, progress=progress)
         size = sum(path.stat().st_size for path in output.rglob("*"))
@@ -173,23 +172,6 @@ def distill(
             f"{name}: {counted(dim, 'dimension')}, {shown_bytes(size)}; use it as --embedder {name}"
         )
         print_answer(as_json, answer, shown)
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar for work that reports (steps done, steps in total)."""
-    with ExitStack() as stack:
-        advance: Callable[[int], None] | None = None
-        shown = 0
-
-        def update(done: int, total: int) -> None:
-            nonlocal advance, shown
-            if advance is None:
-                advance = stack.enter_context(progress_bar(label, total))
-            advance(done - shown)
-            shown = done
-
-        yield update
 
 
 def _pair_rows(path: Path) -> Iterator[dict[str, Any]]:

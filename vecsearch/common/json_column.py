@@ -39,6 +39,15 @@ def is_json(kind: pa.DataType) -> bool:
     return getattr(kind, "extension_name", "") == "arrow.json"
 
 
+def json_as_text(table: pa.Table) -> pa.Table:
+    """A table with texts instead of JSON, for a library that does not know Arrow's type of it."""
+    for at, field in enumerate(table.schema):
+        if is_json(field.type):
+            text = pa.field(field.name, pa.large_string(), field.nullable)
+            table = table.set_column(at, text, table.column(at).cast(text.type))
+    return table
+
+
 def type_name(kind: pa.DataType) -> str:
     """The type as `info` and messages name it: "json", or Arrow's own name."""
     return "json" if is_json(kind) else str(kind)

@@ -104,6 +104,31 @@ def _notebook_bar(display: Any, what: str, total: int | None) -> Iterator[Advanc
             handle.update(bundle(), raw=True)
 
 
+@contextlib.contextmanager
+def steps_bar(what: str, show: bool | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for work that reports (steps done, steps in total).
+
+    Args:
+        what: The text before the bar.
+        show: As in `progress_bar`.
+
+    Yields:
+        A function to be called with both numbers; the bar appears at its first call.
+    """
+    with contextlib.ExitStack() as stack:
+        advance: Advance | None = None
+        shown = 0
+
+        def update(done: int, total: int) -> None:
+            nonlocal advance, shown
+            if advance is None:
+                advance = stack.enter_context(progress_bar(what, total, show))
+            advance(done - shown)
+            shown = done
+
+        yield update
+
+
 class Shares:
     """Turns shares of a part of the work into steps.
 

@@ -72,10 +72,14 @@ class Doc2VecEmbedder(TrainedEmbedder):
         Raises:
             InvalidInputError: A document is not a string.
         """
+        return self.embed_words([self._tokenize(text) for text in strings(documents, self.name)])
+
+    def embed_words(self, documents: Sequence[Sequence[str]]) -> Vectors:
+        """Infer the vectors of texts that are lists of words: float32, shape (texts, dim)."""
         out = np.zeros((len(documents), self.dim), dtype=np.float32)
         with self._lock:
-            for row, text in enumerate(strings(documents, self.name)):
-                words = [word for word in self._tokenize(text) if word in self._model.wv]
+            for row, document in enumerate(documents):
+                words = [word for word in document if word in self._model.wv]
                 if words:
                     out[row] = self._infer(words)
         return out

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.gate import gated
 from vecsearch.common.lazy import lazy
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.saved import Saved, TrainedEmbedder
+from vecsearch.embedders.torch_layer import EmbeddingRows, check_layer, embedding_layer
 from vecsearch.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 class KeyedVectors:
@@ -119,6 +124,52 @@ class KeyedVectors:
         scores[rows] = -np.inf
         best = np.argsort(-scores, kind="stable")[: min(k, len(self.keys) - len(set(rows)))]
         return [(self.keys[row], float(scores[row])) for row in best]
+
+    @gated
+    def torch_embedding(
+        self,
+        keys: Iterable[str] | None = None,
+        *,
+        trainable: bool = False,
+        padding: bool = False,
+        unknown: Literal["mean", "zeros"] | None = None,
+    ) -> tuple[torch.nn.Embedding, EmbeddingRows]:
+        """A `torch.nn.Embedding` with the vectors as its weight: the first layer of a network.
+
+        Args:
+            keys: The keys that have a row; a repeated key has one. None: all, in order.
+            trainable: Whether training may change the weight. It never changes this model.
+            padding: Make row 0 one of zeros, which fills short sequences and is never trained.
+            unknown: Make a row for every other key, which begins with the "mean" of all vectors or
+                with "zeros". Keys without a vector share it.
+
+        Returns:
+            The layer, with weight float32 (rows, dim), and the row of each key. Its `padded` makes
+            a matrix of rows from several lists of keys.
+
+        Raises:
+            InvalidInputError: A key has no vector, and there is no row for unknown keys.
+            MissingExtraError: PyTorch is not installed.
+
+        Example:
+            >>> import numpy as np
+            >>> words = KeyedVectors(["sea", "sun"], np.array([[2, 0], [0, 4]], np.float32))
+            >>> layer, row_of = words.torch_embedding(padding=True, unknown="mean")
+            >>> layer(row_of.padded([["sun", "moon"], ["sea"]])).tolist()
+            [[[0.0, 4.0], [1.0, 2.0]], [[2.0, 0.0], [0.0, 0.0]]]
+        """
+        check_layer(trainable, padding, unknown)
+        if isinstance(keys, str):
+            raise InvalidInputError("keys is one text: give a list of keys")
+        listed = self.keys if keys is None else list(dict.fromkeys(keys))
+        if unknown is not None:
+            listed = [key for key in listed if key in self.row]
+        for key in listed:
+            self.vector(key)
+        vectors = self.vectors[[self.row[key] for key in listed]]
+        return embedding_layer(
+            listed, vectors, trainable=trainable, padding=padding, unknown=unknown
+        )
 
 
 class KeyedEmbedder(KeyedVectors, TrainedEmbedder):

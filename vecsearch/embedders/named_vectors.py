@@ -187,7 +187,8 @@ def _described(
         raise EmbedderError(
             f"vectors: {model.name} was trained on your data, and only the collection's own "
             "embedder is stored with it",
-            hint="save it in a folder, and give the folder",
+            hint="give the vectors that it makes: vectors={name: dim}",
+            command_hint="",
         )
     dim = int(model.dim)
     if kind.multi:

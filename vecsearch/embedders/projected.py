@@ -114,7 +114,7 @@ class ReducedEmbedder(TrainedEmbedder):
         return digest.hexdigest()
 
     def _write(self, folder: str | Path) -> Path:
-        return write_saved(self._saved(), folder, self._stored_inner())
+        return write_saved(self._saved(), folder, self._stored_inner(), self.report)
 
     def _stored_inner(self) -> SavedEmbedder | None:
         """The inner model if no name leads to it, so that it is saved along; else None."""

@@ -2,7 +2,8 @@
 
 A name (a "spec") is one of
 
-- a plain name or path: a sentence-transformers model, on the Hugging Face hub or in a folder;
+- a plain name or path: a sentence-transformers model, on the Hugging Face hub or in a folder, or
+  the folder of a model that was trained here and saved;
 - `kind:name`, where the kind chooses the adapter: one of `KINDS`, or one that another package
   registers under the entry point group "vecsearch.embedders". Such an entry point is a callable
   that takes the text after the colon and returns an `Embedder`.
@@ -21,6 +22,7 @@ from vecsearch.common.kinds import is_encodable
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.trainable import Trainable, trainable
 from vecsearch.errors import EmbedderError, VecsearchError
 
 if TYPE_CHECKING:
@@ -78,6 +80,9 @@ def resolve_embedder(spec: str | Embedder, *, device: str | None = None) -> Embe
             "folder"
         )
     kind, name = _split(spec)
+    trained = trainable(name if name == spec else kind)
+    if trained is not None and not Path(spec).exists():
+        raise _to_be_trained(trained)
     if kind in KINDS:
         module, _, function = KINDS[kind].partition(":")
         load: Callable[[str, str | None], Embedder] = getattr(
@@ -106,8 +111,21 @@ def _split(spec: str) -> tuple[str, str]:
     if spec in ALONE and not Path(spec).exists():
         return spec, ""
     if not colon or len(kind) == 1 or "/" in kind or "\\" in kind or Path(spec).exists():
-        return "sentence-transformers", spec
+        from vecsearch.embedders.saved import is_saved
+
+        return "saved" if is_saved(spec) else "sentence-transformers", spec
     return kind, name
+
+
+def _to_be_trained(kind: Trainable) -> EmbedderError:
+    """The error about a name that is none of a model, but of a kind that is trained on data."""
+    return EmbedderError(
+        f"'{kind.name}' is no model yet: it is trained on your own data ({kind.needs})",
+        hint=f'model = vecsearch.train("{kind.name}", data), then embedder=model; to keep it, '
+        'model.save("model/"), then embedder="model/"',
+        command_hint=f"run `vecsearch train {kind.name} DATA MODEL`, then give MODEL as the "
+        "embedder",
+    )
 
 
 def _entry_points() -> list[EntryPoint]:

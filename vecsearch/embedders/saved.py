@@ -2,8 +2,8 @@
 
 A folder contains `embedder.json` (format, kind, settings) and, as the kind needs them, `keys.arrow`
 (one string column, in row order), `arrays.safetensors` (named matrices) and `inner/` (another saved
-embedder, which this one builds on). Each of these files can be read without vecsearch.
-Spec: `saved:FOLDER`.
+embedder, which this one builds on). `report.json` says how well the model did when it was trained.
+Each of these files can be read without vecsearch. Spec: `saved:FOLDER`, or the folder's path.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 from vecsearch.embedders.base import BaseEmbedder, Embedder
+from vecsearch.embedders.report import TrainingReport
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
 from vecsearch.storage import disk
 from vecsearch.storage.arrow_header import require_uncompressed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FORMAT = 1
+LAYOUT, REPORT = "embedder.json", "report.json"
 KINDS: dict[str, str] = {
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
@@ -50,7 +52,12 @@ class TrainedEmbedder(BaseEmbedder):
     """Base of the embedders that are trained here: they can be saved to a folder.
 
     A new one is called "KIND:unsaved" until it is saved.
+
+    Attributes:
+        report: How well it did on the held-out part of its data; None if nothing was held out.
     """
+
+    report: TrainingReport | None = None
 
     def save(self, folder: str | Path) -> Path:
         """Write the embedder into a new folder; its name becomes `saved:FOLDER`.
@@ -70,7 +77,7 @@ class TrainedEmbedder(BaseEmbedder):
         return path
 
     def _write(self, folder: str | Path) -> Path:
-        return write_saved(self._saved(), folder)
+        return write_saved(self._saved(), folder, report=self.report)
 
     @abstractmethod
     def _saved(self) -> Saved:
@@ -108,15 +115,17 @@ class Saved:
         settings: Plain JSON values.
         keys: Words, items or nodes, in row order.
         arrays: Matrices by name.
+        report: How well it did when it was trained, if that was measured.
     """
 
     kind: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     keys: Sequence[str] = ()
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    report: TrainingReport | None = None
 
     def fingerprint(self) -> str:
-        """sha256 (hex) over all of it."""
+        """sha256 (hex) over all that decides the vectors."""
         digest = hashlib.sha256(json.dumps([self.kind, self.settings], sort_keys=True).encode())
         digest.update(json.dumps(list(self.keys)).encode())
         for name in sorted(self.arrays):
@@ -125,13 +134,19 @@ class Saved:
         return digest.hexdigest()
 
 
-def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = None) -> Path:
+def write_saved(
+    saved: Saved,
+    folder: str | Path,
+    inner: SavedEmbedder | None = None,
+    report: TrainingReport | None = None,
+) -> Path:
     """Write a new folder, `embedder.json` last, and sync every file to disk.
 
     Args:
         saved: The embedder's settings, keys and matrices.
         folder: A folder that does not exist yet, or is empty.
         inner: The embedder that this one builds on, written into the subfolder `inner`.
+        report: How well it did when it was trained.
 
     Returns:
         The folder as an absolute path.
@@ -143,9 +158,7 @@ def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = 
     import pyarrow as pa
     from safetensors.numpy import save_file
 
-    target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InvalidInputError(f"'{target}' is in use; give a new folder for the embedder")
+    target = check_new(folder)
     with disk.storage_errors("creating", target):
         target.mkdir(parents=True, exist_ok=True)
     if inner is not None:
@@ -163,10 +176,32 @@ def write_saved(saved: Saved, folder: str | Path, inner: SavedEmbedder | None = 
             target / "arrays.safetensors", lambda path: save_file(dict(saved.arrays), path)
         )
     layout = {"format": FORMAT, "kind": saved.kind, "settings": saved.settings}
-    text = json.dumps(layout, ensure_ascii=False, indent=2) + "\n"
-    disk.write_text(target / "embedder.json", text)
+    if report is not None:
+        _write_json(target / REPORT, report.to_dict())
+    _write_json(target / LAYOUT, layout)
     disk.sync_folder(target)
     return target.resolve()
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    disk.write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def check_new(folder: str | Path) -> Path:
+    """The path of a folder in which an embedder can be saved.
+
+    Raises:
+        InvalidInputError: It is in use.
+    """
+    target = Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InvalidInputError(f"'{target}' is in use; give a new folder for the embedder")
+    return target
+
+
+def is_saved(folder: str | Path) -> bool:
+    """Whether an embedder was saved in a folder."""
+    return (Path(folder) / LAYOUT).is_file()
 
 
 def read_saved(folder: str | Path) -> Saved:
@@ -181,13 +216,13 @@ def read_saved(folder: str | Path) -> Saved:
     from safetensors.numpy import load_file
 
     source = Path(folder)
-    if not (source / "embedder.json").is_file():
-        raise EmbedderError(f"no saved embedder in '{source}': embedder.json is not there")
+    if not is_saved(source):
+        raise EmbedderError(f"no saved embedder in '{source}': {LAYOUT} is not there")
     try:
-        layout = json.loads((source / "embedder.json").read_text(encoding="utf-8"))
+        layout = json.loads((source / LAYOUT).read_text(encoding="utf-8"))
         number, kind, settings = layout["format"], layout["kind"], layout["settings"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptedError(f"{source / 'embedder.json'} is damaged: {error}") from error
+        raise CorruptedError(f"{source / LAYOUT} is damaged: {error}") from error
     if number != FORMAT:
         raise EmbedderError(
             f"{source} was saved in format {number}; this vecsearch reads format {FORMAT}: upgrade "
@@ -206,7 +241,16 @@ def read_saved(folder: str | Path) -> Saved:
         raise CorruptedError(
             f"a file of the saved embedder in {source} is damaged: {error}"
         ) from error
-    return Saved(kind, settings, keys, arrays)
+    return Saved(kind, settings, keys, arrays, _read_report(source / REPORT))
+
+
+def _read_report(path: Path) -> TrainingReport | None:
+    if not path.is_file():
+        return None
+    try:
+        return TrainingReport.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptedError(f"{path} is damaged: {error}") from error
 
 
 def load_saved(folder: str | Path) -> Embedder:
@@ -239,11 +283,12 @@ def load_saved(folder: str | Path) -> Embedder:
             "know: upgrade vecsearch"
         )
     try:
-        embedder: Embedder = importlib.import_module(KINDS[saved.kind]).from_saved(
+        embedder: TrainedEmbedder = importlib.import_module(KINDS[saved.kind]).from_saved(
             saved, f"saved:{folder}"
         )
     except (KeyError, ValueError, IndexError) as error:
         raise CorruptedError(f"the saved embedder in {folder} lacks a part: {error}") from error
+    embedder.report = saved.report
     return embedder
 
 

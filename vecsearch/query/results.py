@@ -14,7 +14,7 @@ import pyarrow as pa
 from vecsearch.common.arguments import check_k, check_names
 from vecsearch.common.arrays import Positions
 from vecsearch.common.gate import gate
-from vecsearch.common.json_column import is_json, python_values
+from vecsearch.common.json_column import is_json, json_as_text, python_values
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError, VecsearchError
@@ -129,12 +129,8 @@ def polars_frame_of(table: pa.Table) -> pl.DataFrame:
         MissingExtraError: polars is not installed.
     """
     polars = require("polars", "polars", "polars", "to_polars()")
-    for at, field in enumerate(table.schema):
-        if is_json(field.type):
-            text = pa.field(field.name, pa.large_string(), field.nullable)
-            table = table.set_column(at, text, table.column(at).cast(text.type))
     try:
-        frame: pl.DataFrame = polars.from_arrow(table)
+        frame: pl.DataFrame = polars.from_arrow(json_as_text(table))
     except Exception as error:  # of polars, and of its Rust code
         raise InvalidInputError(
             f"polars cannot hold these columns: {error}",

@@ -1,6 +1,8 @@
 """Collections over HTTP: `vecsearch serve`. Thin over `Collection`; all of it is an extra.
 
-app.py          the application: routes, and what wraps all of them
+app.py          the application: what wraps all routes
+routes.py       the routes
+shapes.py       what answers hold, for OpenAPI
 bodies.py       what a request may hold, checked
 answers.py      results -> JSON or Arrow
 problems.py     errors -> one shape and a status

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from vecsearch.common.media_types import ARROW
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vecsearch.query.explain import Explanation
     from vecsearch.query.results import Hits
 
 
@@ -37,12 +39,25 @@ def as_arrow(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def hits_as_json(
+def arrow_parts(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+    """Batches as an Arrow IPC stream, part by part."""
+    import pyarrow as pa
+
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            yield sink.getvalue()
+            sink.seek(0)
+            sink.truncate()
+    yield sink.getvalue()
+
+
+def hits_as_dict(
     hits: Hits, columns: Sequence[str] | None, *, plan: bool, highlight: bool
-) -> bytes:
+) -> dict[str, Any]:
     """Rank, score and columns of each hit, and the plan and highlights if they are wanted."""
-    rows = [hit.to_dict(columns) for hit in hits]
-    shown: dict[str, Any] = {"hits": rows}
+    shown: dict[str, Any] = {"hits": [hit.to_dict(columns) for hit in hits]}
     if plan:
         shown["plan"] = hits.plan.to_dict() | {"text": str(hits.plan)}
     if highlight:
@@ -50,4 +65,9 @@ def hits_as_json(
             each and {"text": each.text, "sentence": each.sentence, "words": each.words}
             for each in hits.highlights()
         ]
-    return as_json(shown)
+    return shown
+
+
+def explanation(why: Explanation) -> dict[str, Any]:
+    """All of an explanation; `says` is its text."""
+    return asdict(why) | {"says": str(why)}

@@ -13,6 +13,9 @@ LONGEST_FILTER = 10_000
 MOST_HITS = 1_000
 MOST_IDS = 100_000
 MOST_NUMBERS = 100_000  # of a vector
+MOST_QUERIES = 10_000  # of one request
+MOST_EXAMPLES = 1_000
+FEW_ROWS, MOST_ROWS = 1_000, 100_000  # of an answer as JSON
 
 Id = Annotated[int, Field(strict=True)] | Annotated[str, Field(max_length=LONGEST_TEXT)]
 Ids = Annotated[list[Id], Field(max_length=MOST_IDS)]
@@ -20,6 +23,7 @@ Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Vector = Annotated[list[float], Field(max_length=MOST_NUMBERS)]
 Filter = Annotated[str, Field(max_length=LONGEST_FILTER)]
 Hits = Annotated[int, Field(ge=1, le=MOST_HITS)]
+Examples = Annotated[list[Id | Vector], Field(max_length=MOST_EXAMPLES)]
 Names = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)]
 
 
@@ -54,7 +58,7 @@ class _Options(_Body):
 
     def options(self, seconds: float) -> dict[str, Any]:
         """The arguments of `Collection.search`, but for the query."""
-        own = ("query", "id", "columns", "plan", "highlight")
+        own = ("query", "queries", "id", "columns", "plan", "highlight")
         given = {name: value for name, value in self if name not in own}
         for name in ("ids", "exclude"):
             given[name] = None if given[name] is None else tuple(given[name])
@@ -89,6 +93,43 @@ class SearchBody(_Options):
         return given
 
 
+class SearchManyBody(_Options):
+    """Many searches at once."""
+
+    queries: (
+        Annotated[list[Text], Field(min_length=1, max_length=MOST_QUERIES)]
+        | Annotated[list[Vector], Field(min_length=1, max_length=MOST_QUERIES)]
+    ) = Field(description="Texts, or vectors.")
+    mode: Mode = Field("vector", description="By likeness, by words, or by both.")
+
+
+class RecommendBody(_Options):
+    """A search by examples."""
+
+    positive: Examples = Field([], description="What is wanted: ids, texts or vectors.")
+    negative: Examples = Field([], description="What is not wanted.")
+    strategy: Literal["average", "best_score", "sum_scores"] = Field(
+        "average", description="How the examples make one score."
+    )
+    exclude_seen: bool = Field(True, description="Leave out the examples themselves.")
+
+
+class ExplainBody(SearchBody):
+    """Why a search, or a search for documents like one, finds a document."""
+
+    id: Id = Field(description="The document that was found.")
+    like: Id | None = Field(None, description="Instead of a query: the id that hits are like.")
+
+    def options(self, seconds: float) -> dict[str, Any]:
+        """The arguments of `Collection.search`, or of `similar`, but for the query."""
+        given = super().options(seconds)
+        del given["like"]
+        if self.like is not None:
+            for name in ("mode", "using", "fusion", "rerank", "rerank_top", "text", "vector"):
+                given.pop(name, None)
+        return given
+
+
 class SimilarBody(_Options):
     """A search for documents like one that is there."""
 
@@ -102,6 +143,7 @@ class FacetsBody(_Body):
     where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
     ids: Ids | None = Field(None, description="Only documents with these ids.")
     query: Text | Vector | None = Field(None, description="Only documents like this.")
+    mode: Literal["vector", "text"] = Field("vector", description="By likeness, or by words.")
     min_score: float | None = Field(None, description="The lowest score of a document like it.")
     bins: int | str | list[float] | None = Field(
         None, description="Count ranges: a number of bins, edges, or `year`, `month`, …"
@@ -116,6 +158,42 @@ class GetBody(_Body):
 
     ids: Ids = Field(description="The ids, in the order of the answer.")
     columns: Names | None = Field(None, description="Columns to return. Default: all but vectors.")
+
+
+class RowsBody(_Body):
+    """Rows by a filter or by ids, in the collection's order."""
+
+    where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
+    ids: Ids | None = Field(None, description="Only documents with these ids.")
+    columns: Names | None = Field(None, description="Columns to return. Default: all.")
+    limit: Annotated[int, Field(ge=1)] | None = Field(
+        None, description=f"At most so many. Default: {FEW_ROWS:,} as JSON, all as Arrow."
+    )
+
+
+class CountBody(_Body):
+    """A number of documents."""
+
+    where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
+    ids: Ids | None = Field(None, description="Only documents with these ids.")
+
+
+class VectorBody(_Body):
+    """A document, or a text, whose vector is wanted."""
+
+    id: Id | None = Field(None, description="The document's id.")
+    text: Text | None = Field(None, description="Instead: a text for the collection's model.")
+
+
+class UpdateBody(_Body):
+    """New values of documents."""
+
+    where: Filter | None = Field(None, description="The documents for which this SQL is true.")
+    ids: Ids | None = Field(None, description="The documents with these ids.")
+    values: dict[str, Any] | list[dict[str, Any]] = Field(
+        description="Column -> value for all of them, or for each of `ids` its own."
+    )
+    dry_run: bool = Field(False, description="Only say what would be changed.")
 
 
 class DeleteBody(_Body):

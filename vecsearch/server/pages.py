@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Response
 
 from vecsearch.server.problems import ProblemError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from vecsearch.collection import Collection
 
 KINDS = {
@@ -56,19 +58,20 @@ def _file(name: str) -> Response:
     return Response(content, headers=HEADERS, media_type=KINDS[name])
 
 
-def points(collection: Collection) -> list[dict[str, Any]]:
+def points(collection: Collection) -> pa.Table:
     """Documents in two dimensions: the first two principal components of their vectors.
 
     Args:
         collection: The collection. Of a large one, documents at equal distances are taken.
 
     Returns:
-        `id`, `x` and `y` of each document.
+        A table of `id`, `x` and `y`.
     """
+    import pyarrow as pa
+
     column = collection.info().id_column
     ids = list(dict.fromkeys(collection.to_arrow([column])[column].to_pylist()))
     some = ids[:: -(-len(ids) // MOST_POINTS) or 1]
     if not some:
-        return []
-    rows: list[dict[str, Any]] = collection.map("pca", ids=some).to_pylist()
-    return [row | {"x": round(row["x"], 6), "y": round(row["y"], 6)} for row in rows]
+        return pa.table({"id": pa.array([], pa.string()), "x": [0.0][:0], "y": [0.0][:0]})
+    return collection.map("pca", ids=some).table

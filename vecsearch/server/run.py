@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +19,13 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    uds: Path | None = None,
     api_key_file: Path | None = None,
     allowed_hosts: Sequence[str] = (),
+    timeout: float = 30.0,
+    most_waiting: int = 1000,
+    document_bytes: int = 1 << 30,
+    measure_seconds: float = 3600.0,
 ) -> None:
     """Serve collections until Ctrl-C or SIGTERM; requests that run are answered first.
 
@@ -26,16 +33,22 @@ def serve(
         folders: The collections.
         host: The address to listen at. Any but this machine's own needs keys.
         port: The port.
+        uds: A socket in the file system instead. Its owner and group can use it.
         api_key_file: The keys, see `Keys.read`.
         allowed_hosts: More names by which clients may call the server.
+        timeout: Seconds that a search or a change may take.
+        most_waiting: Requests that may wait for a collection.
+        document_bytes: Of a body of documents.
+        measure_seconds: Between two measurements of the recall; 0 for none.
 
     Raises:
-        InvalidInputError: The address is open to others and there are no keys.
+        InvalidInputError: The address is open to others and there are no keys; or there is
+            something else at the socket's path, or a server that answers.
         MissingExtraError: The extra `serve` is not installed.
     """
     uvicorn = require("uvicorn", "uvicorn", "serve", "The server")
     require("fastapi", "fastapi", "serve", "The server")
-    from vecsearch.server.app import create_app
+    from vecsearch.server.app import ServerLimits, create_app
 
     if not is_this_machine(host) and api_key_file is None:
         raise InvalidInputError(
@@ -44,8 +57,14 @@ def serve(
             command_hint="give --api-key-file",
         )
     keys = Keys.read(api_key_file) if api_key_file is not None else None
+    limits = ServerLimits(
+        document_bytes=document_bytes,
+        seconds=timeout,
+        waiting=most_waiting,
+        measure_seconds=measure_seconds,
+    )
     hosts = {*LOCAL_HOSTS, host, *allowed_hosts}
-    app = create_app(folders, keys=keys, hosts=hosts)
+    app = create_app(folders, keys=keys, hosts=hosts, limits=limits)
     config = uvicorn.Config(
         app,
         host=host,
@@ -61,8 +80,33 @@ def serve(
         server.should_exit = True
 
     before = [(each, signal.signal(each, stop)) for each in (signal.SIGINT, signal.SIGTERM)]
+    listening = None if uds is None else _listen(uds)
     try:
-        server.run()
+        server.run(None if listening is None else [listening])
     finally:
         for each, handler in before:
             signal.signal(each, handler)
+        if listening is not None:
+            listening.close()
+            Path(str(uds)).unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket at a path, for its owner and group."""
+    if path.is_socket():  # left by a server that was killed, or in use
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise InvalidInputError(f"a server answers at {path}: stop it, or give another")
+        path.unlink()
+    elif path.exists():
+        raise InvalidInputError(f"{path} is there, and is no socket: take another path")
+    listening = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o117)
+    try:
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        raise InvalidInputError(f"no socket can be made at {path}: {error}") from error
+    finally:
+        os.umask(mask)
+    return listening

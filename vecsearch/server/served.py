@@ -6,15 +6,16 @@ import asyncio
 import functools
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vecsearch.errors import InvalidInputError, RecallWarning, VecsearchError
 from vecsearch.server.problems import ProblemError
+from vecsearch.types import counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -44,7 +45,7 @@ class Served:
         name: What it is called in addresses.
         collection: The open collection.
         pool: Threads for searches and changes.
-        most_waiting: Queries that may wait; more are refused.
+        most_waiting: Requests that may wait; more are refused.
     """
 
     def __init__(
@@ -59,9 +60,33 @@ class Served:
         self._count = 0
 
     async def call(self, function: Callable[[Collection], T]) -> T:
-        """Run something with the newest version of the collection, in a thread."""
+        """Run something with the newest version of the collection, in a thread.
+
+        Raises:
+            ProblemError: Too many wait already.
+        """
+        with self._counted():
+            return await self.run(function)
+
+    async def run(self, function: Callable[[Collection], T]) -> T:
+        """The same, however many wait."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._refreshed, function)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._count >= self._most_waiting:
+            raise ProblemError(
+                429,
+                "TooManyRequests",
+                f"{counted(self._count, 'request')} wait already: send fewer at once, or this one "
+                "again in a moment",
+            )
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
 
     def _refreshed(self, function: Callable[[Collection], T]) -> T:
         return function(self.collection.refresh())
@@ -81,12 +106,9 @@ class Served:
         Raises:
             ProblemError: Too many queries wait already.
         """
-        if self._count >= self._most_waiting:
-            raise ProblemError(429, "TooManyRequests", "too many searches wait; try again later")
         key: Options = tuple(sorted(options.items(), key=lambda item: item[0]))
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._count += 1
-        try:
+        with self._counted():
             if key in self._waiting:
                 self._waiting[key].append(_Waiting(query, finish, future))
             else:
@@ -95,8 +117,6 @@ class Served:
                 _TASKS.add(task)
                 task.add_done_callback(_TASKS.discard)
             return await future
-        finally:
-            self._count -= 1
 
     async def _answer(self, key: Options, options: Mapping[str, Any]) -> None:
         """Search all that wait with these options, until none waits."""
@@ -106,7 +126,7 @@ class Served:
             if not some:
                 continue
             try:
-                found = await self.call(functools.partial(_searched, some, options))
+                found = await self.run(functools.partial(_searched, some, options))
             except BaseException as error:
                 found = [error] * len(some)
                 if not isinstance(error, Exception):
@@ -147,7 +167,7 @@ class Collections:
 
     Args:
         folders: Their folders. A collection's name is its folder's without `.vs`.
-        most_waiting: Queries that may wait for each.
+        most_waiting: Requests that may wait for each.
 
     Raises:
         InvalidInputError: Two have one name, or a name cannot stand in an address.
@@ -178,7 +198,9 @@ class Collections:
         if served is None:
             known = ", ".join(self._served)
             raise ProblemError(
-                404, "CollectionNotFoundError", f"there is no collection {name!r}; known: {known}"
+                404,
+                "CollectionNotFoundError",
+                f"there is no collection {name!r}; this server has {known}",
             )
         return served
 

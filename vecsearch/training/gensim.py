@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from vecsearch.common.optional import gensim_models, require
 from vecsearch.common.show import shown
 from vecsearch.embedders import tokens
 from vecsearch.errors import InvalidInputError
+from vecsearch.training.stopping import StopTrainingError, Watch
 from vecsearch.types import counted
 
 LARGEST_SETTING = 1_000_000  # for vectors of so many numbers, for so many epochs
@@ -81,16 +81,48 @@ def check_settings(**settings: int) -> None:
             raise InvalidInputError(f"{name} is {value:,}; it must be {largest:,} or less")
 
 
-def callbacks(progress: Progress | None, epochs: int) -> list[Any]:
-    """gensim's callbacks that report each epoch."""
-    if progress is None:
-        return []
+def fit(
+    model: Any,
+    documents: Sequence[Any],
+    epochs: int,
+    progress: Progress | None,
+    watch: Watch[Any] | None = None,
+    every: int = 1,
+) -> None:
+    """Train a gensim model, until a held-out measure gets worse.
+
+    Args:
+        model: A Word2Vec, FastText or Doc2Vec without a vocabulary.
+        documents: What it is trained on.
+        epochs: The most passes over the documents.
+        progress: Called after each pass.
+        watch: What decides when to stop; None trains for all epochs.
+        every: How many epochs lie between two measurements.
+    """
     base = require("gensim.models.callbacks", "gensim", "train", "Training").CallbackAny2Vec
-    done = count(1)
-    report = type(
-        "Report", (base,), {"on_epoch_end": lambda self, model: progress(next(done), epochs)}
-    )
-    return [report()]
+    epoch = 0
+
+    def after_epoch(self: object, model: Any) -> None:
+        nonlocal epoch
+        epoch += 1
+        if progress is not None:
+            progress(epoch, epochs)
+        if watch is not None and (epoch % every == 0 or epoch == epochs) and watch.after(epoch):
+            raise StopTrainingError
+
+    callback = type("AfterEpoch", (base,), {"on_epoch_end": after_epoch})()
+    model.build_vocab(documents)
+    try:
+        model.train(
+            documents,
+            total_examples=model.corpus_count,
+            total_words=model.corpus_total_words,
+            epochs=epochs,
+            callbacks=[callback],
+        )
+    except StopTrainingError:
+        if progress is not None and epoch < epochs:
+            progress(epochs, epochs)
 
 
 def skip_gram(
@@ -119,7 +151,6 @@ def skip_gram(
         The keys by falling frequency, and their vectors: float32, shape (keys, dim).
     """
     model = gensim_models(what_for).Word2Vec(
-        sentences=sentences,
         vector_size=dim,
         window=window,
         epochs=epochs,
@@ -131,6 +162,6 @@ def skip_gram(
         sample=sample,
         ns_exponent=ns_exponent,
         shrink_windows=shrink_windows,
-        callbacks=callbacks(progress, epochs),
     )
+    fit(model, sentences, epochs, progress)
     return list(model.wv.index_to_key), np.array(model.wv.vectors, dtype=np.float32)

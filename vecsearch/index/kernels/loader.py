@@ -2,7 +2,8 @@
 
 Loading numba takes about half a second, and the first time on a machine, when the kernels are
 compiled, some seconds more. So the numpy kernels answer first. The compiled ones are loaded in a
-thread of their own once a process has asked some queries, and at once for a large batch or build.
+thread of their own once a process has asked some queries, and at once for a large batch or build,
+or by `warm`.
 
 Compiled code is kept in a folder that is named after the sources of all kernels. Numba itself looks
 only at the file of the function it compiles, and would go on using code from before a change of
@@ -17,7 +18,9 @@ import importlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +35,23 @@ LARGE_BUILD = 20_000  # rows; building over so many takes longer than loading
 SWITCH = "VECSEARCH_COMPILED"  # "0" in the environment switches the compiled kernels off
 FOLDER = Path(__file__).parent
 Kernel = Literal["numba", "faiss"]
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """What `warm` did.
+
+    Attributes:
+        available: Whether numba is installed, works and is not switched off.
+        folder: Where compiled code is kept; empty if nowhere can be written.
+        compiled: Whether code was compiled; False if it was there.
+        seconds: How long that took.
+    """
+
+    available: bool
+    folder: str
+    compiled: bool
+    seconds: float
 
 
 class Loader:
@@ -119,11 +139,33 @@ TEXT_LOADER = Loader("numba_bm25", numpy_bm25, "numpy searches by words")
 _importing = Lock()
 
 
+def warm() -> Warmed:
+    """Compile all kernels now, unless that was done, so that no later process has to."""
+    started, before = time.perf_counter(), _compiled_files()
+    available = all([LOADER.load() is not None, TEXT_LOADER.load() is not None])
+    folder, after = _kept_in(), _compiled_files()
+    return Warmed(available, folder, after > before, time.perf_counter() - started)
+
+
+def _compiled_files() -> int:
+    folder = _kept_in()
+    return len(list(Path(folder).rglob("*.nbc"))) if folder else 0
+
+
+def _kept_in() -> str:
+    """The folder of compiled code; empty if none can be written."""
+    config: Any = importlib.import_module("numba").config if find_spec("numba") else None
+    if config is None:
+        return ""
+    with _cache_folder(config):
+        return str(config.CACHE_DIR or "")
+
+
 def compiled_module(name: str) -> ModuleType:
     """A module of compiled kernels, such as `numba_hnsw`. Raises what numba raises."""
-    import numba
-
-    with _importing, _cache_folder(numba.config):
+    config = importlib.import_module("numba").config
+    config.reload_config()  # or numba does it once the environment changed, and forgets the folder
+    with _importing, _cache_folder(config):
         return importlib.import_module(f"vecsearch.index.kernels.{name}")
 
 

@@ -15,7 +15,7 @@ and whether the node's neighbors were visited (1 bit).
 Calls go to the compiled function itself (`entry_point`): numba's check of the types of named tuples
 takes 3 µs a call, the call itself less than 1 µs. Callers must pass the types of `arguments.py`.
 
-Numba (the extra `fast`) is imported here, so `loader.py` imports this module when it is worth it.
+Numba is imported here, so `loader.py` imports this module when it is worth it.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from vecsearch.ingest.sources import frames, memory, vectors
 from vecsearch.ingest.sources.base import Batches, Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
+from vecsearch.ingest.sources.huggingface import hub_dataset_part, refuse_splits
 from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.registry import main_suffixes, suffix_of, suffixes
 from vecsearch.ingest.sources.stores import OtherStore, is_store, store_part
@@ -74,6 +75,11 @@ class Opener:
             return [memory.table_part(data)]
         if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
             return [memory.dataset_part(data, name)]
+        if library == "datasets":
+            if isinstance(data, Mapping):
+                refuse_splits(data)
+            part = hub_dataset_part(data, self.batch_rows)
+            return self._items(data) if part is None else [part]
         if library == "pandas" and kind == "DataFrame":
             return [frames.pandas_part(data, self.known, self.reading)]
         if library == "polars" and kind == "LazyFrame":
