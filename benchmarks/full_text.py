@@ -1,10 +1,12 @@
 """Search by words beside bm25s and tantivy: processor time a query, also with filters.
 
-    python -m benchmarks.full_text texts.tsv --out results/full_text.json
+    python -m benchmarks.full_text texts.tsv --vectors texts.npy --out results/full_text.json
 
 Takes a file with one text in each line, of which the last tab-separated column is read. Queries are
 words of random texts. All three search the same terms: texts are analyzed once, by vecsearch, and
 the others are given the terms. Each query is one call on one thread; the engines take turns.
+A hybrid search is timed beside a search by words and one by vectors. bm25s and tantivy are in
+peers.txt; an environment of their own with vecsearch[fast] is best.
 """
 
 from __future__ import annotations
@@ -155,26 +157,36 @@ def tantivy_engine(terms: Sequence[Sequence[str]]) -> dict[str, Callable[[str], 
     return searches
 
 
-def hybrid_times(c: vs.Collection, queries: Sequence[str], vectors: Any) -> dict[str, float]:
-    """Medians of a hybrid search and of its halves, at the depth at which they are fused."""
+def hybrid_times(
+    c: vs.Collection, queries: Sequence[str], vectors: Any, rounds: int
+) -> dict[str, float]:
+    """Medians of a hybrid search and of its halves, which take turns.
+
+    The halves are searched for as many hits as are wanted, and for as many as are fused.
+    """
     rows = np.random.default_rng(1).integers(len(vectors), size=len(queries))
     pairs = list(zip(queries, vectors[rows], strict=True))
     forms: dict[str, Callable[[Any], Any]] = {
-        "text": lambda pair: c.search(pair[0], 100, mode="text"),
-        "vector": lambda pair: c.search(pair[1], 100),
+        "text": lambda pair: c.search(pair[0], K, mode="text"),
+        "vector": lambda pair: c.search(pair[1], K),
+        "text, 100 hits": lambda pair: c.search(pair[0], 100, mode="text"),
+        "vector, 100 hits": lambda pair: c.search(pair[1], 100),
         "hybrid": lambda pair: c.search(text=pair[0], vector=pair[1], k=K, mode="hybrid"),
     }
     for form in forms.values():
         for pair in pairs[:60]:
             form(pair)
-    medians = {}
-    for name, form in forms.items():
-        times = []
-        for pair in pairs:
-            start = time.thread_time()
-            form(pair)
-            times.append((time.thread_time() - start) * 1e6)
-        medians[name] = round(statistics.median(times), 1)
+    times: dict[str, list[float]] = {name: [] for name in forms}
+    for _ in range(rounds):
+        for name, form in forms.items():
+            for pair in pairs:
+                start = time.thread_time()
+                form(pair)
+                times[name].append((time.thread_time() - start) * 1e6)
+    medians = {name: round(statistics.median(each), 1) for name, each in times.items()}
+    for at, ending in ((K, ""), (100, ", 100 hits")):
+        halves = medians[f"text{ending}"] + medians[f"vector{ending}"]
+        medians[f"hybrid minus halves of {at}"] = round(medians["hybrid"] - halves, 1)
     return medians
 
 
@@ -224,7 +236,7 @@ def main() -> None:
         }
         if arguments.vectors is not None:
             c.build_index(progress=False)
-        results["hybrid_median_micros"] = hybrid_times(c, queries, vectors)
+        results["hybrid_median_micros"] = hybrid_times(c, queries, vectors, arguments.rounds)
         c.close()
     print(json.dumps(results, indent=1))
     if arguments.out is not None:

@@ -45,14 +45,6 @@ def real(name: str) -> Path | None:
     return path if path.exists() else None
 
 
-def data(name: str) -> Path:
-    """The folder of one data set; the example exits with a message if it is missing."""
-    path = real(name)
-    if path is None:
-        sys.exit(f"this example needs the data set '{name}'; set VECSEARCH_DATA to its folder")
-    return path
-
-
 @cache
 def instead(name: str, small: str) -> None:
     """Say once that the real data is missing, and what is used instead."""

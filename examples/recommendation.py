@@ -1,88 +1,95 @@
-"""Items: item2vec on MovieLens; recommend each user's last film from those before.
+"""Items: recommend each user's last film from those before, by what other users watched.
 
-Popularity and co-occurrence are the baselines.
+`vs.train("items", ...)` tries the ordinary methods of recommendation and keeps the best. Each
+user's last film is held out from training and choice, and looked for through a collection.
+Popularity, co-occurrence, item-kNN, EASE and co-occurrence in the sequence stand beside it.
 
 pip install "vecsearch[train]";  python examples/recommendation.py
 """
 
 import tempfile
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from _data import QUICK, movielens
 
 import vecsearch as vs
-from vecsearch.training.item2vec import sessions_of, train_item2vec
+from vecsearch.training.report import method_score
 
-# The number of last rated films that make the query. It and the training settings were chosen with
-# the
-# last film but one held out.
-HISTORY = 3
+HISTORY = 3  # films that count for plain co-occurrence
 
 
-def report(name: str, ranks: list[int], popular: float | None = None) -> float:
-    """Print hit-rate@10 and nDCG@10 of the held-out items' ranks (from 0); returns the hit-rate.
+def report(name: str, ranks: list[int | None]) -> None:
+    """Print hit-rate@10 and nDCG@10 of the held-out films' ranks, from 0; None for none.
 
-    There is one relevant item, so nDCG is 1 / log2(rank + 2).
+    There is one relevant film, so nDCG is 1 / log2(rank + 2).
     """
-    rank = np.array(ranks)
-    hits, gains = rank < 10, np.where(rank < 10, 1 / np.log2(rank + 2), 0)
-    ratio = f", {hits.mean() / popular:.2f} times popularity" if popular else ""
-    print(f"{name}: hit-rate@10 {hits.mean():.4f}, nDCG@10 {gains.mean():.4f}{ratio}")
-    return float(hits.mean())
+    found = np.array([rank if rank is not None and rank < 10 else np.inf for rank in ranks])
+    score = method_score(name, np.isfinite(found).astype(float))
+    gain = float(np.mean(1 / np.log2(found + 2)))
+    print(
+        f"{name}: hit-rate@10 {score.value:.4f} (95 % interval {score.low:.3f} to "
+        f"{score.high:.3f}), nDCG@10 {gain:.4f}"
+    )
+
+
+def rank(wanted: str, scores: dict[str, float], seen: set[str]) -> int | None:
+    """The rank of a film by scores; those of equal score in the order of their ids."""
+    best = sorted((film for film in scores if film not in seen), key=lambda it: (-scores[it], it))
+    return best.index(wanted) if wanted in best else None
 
 
 def main() -> None:
-    ratings = movielens()
-    users = ratings["userId"].to_numpy()
-    # The last row of each user, in the order of their ids as text.
-    last = len(users) - 1 - np.unique(users[::-1], return_index=True)[1]
-    train = ratings.take(np.delete(np.arange(len(users)), last))
-    wanted = ratings["movieId"].take(last).to_pylist()
-    histories = [
-        films.tolist() for films in sessions_of(train, "userId", "movieId", "timestamp", seed=0)
-    ]
-    settings = {"epochs": 2, "window": 5} if QUICK else {"epochs": 10, "window": 20}
-    items = train_item2vec(
-        train, session="userId", item="movieId", order="timestamp", min_count=5, **settings
+    ratings = movielens().select(["userId", "movieId"])  # sorted by time
+    watched: dict[str, list[str]] = defaultdict(list)
+    for row in ratings.to_pylist():
+        watched[str(row["userId"])].append(str(row["movieId"]))
+    users = sorted(watched)[: 100 if QUICK else None]
+    histories = {user: watched[user][:-1] for user in users}
+    wanted = {user: watched[user][-1] for user in users}
+
+    # Baselines by counting: in how many histories a film is, and how many it shares with others.
+    popular = Counter(film for history in histories.values() for film in set(history))
+    with_film = defaultdict(set)
+    for user, history in histories.items():
+        for film in history:
+            with_film[film].add(user)
+
+    def together(history: list[str]) -> dict[str, float]:
+        counts: Counter[str] = Counter()
+        for film in history[-HISTORY:]:
+            for other in sorted(with_film[film]):
+                counts.update(set(histories[other]))
+        return dict(counts)
+
+    report("popularity", [rank(wanted[u], dict(popular), set(histories[u])) for u in users])
+    report(
+        "co-occurrence", [rank(wanted[u], together(histories[u]), set(histories[u])) for u in users]
     )
 
-    row = {item: n for n, item in enumerate(np.unique(train["movieId"].to_numpy()).tolist())}
-    seen = np.zeros((len(histories), len(row)), dtype=np.float32)
-    for user, history in enumerate(histories):
-        seen[user, [row[item] for item in history]] = 1
-    popularity = np.tile(seen.sum(axis=0), (len(histories), 1))
-    recent = np.zeros_like(seen)
-    for user, history in enumerate(histories):
-        recent[user, [row[item] for item in history[-HISTORY:]]] = 1
-    together = recent @ (seen.T @ seen)
-
-    def ranks(scores: np.ndarray) -> list[int]:
-        scores = np.where(seen > 0, -np.inf, scores)
-        positions = [
-            np.flatnonzero(np.argsort(-scores[user], kind="stable") == row[item])
-            if item in row
-            else []
-            for user, item in enumerate(wanted)
-        ]
-        return [int(found[0]) if len(found) else len(row) for found in positions]
-
-    base = report("popularity", ranks(popularity))
-    report("co-occurrence", ranks(together), base)
-    with tempfile.TemporaryDirectory() as folder:
-        collection = vs.create(Path(folder) / "films.vs", dim=items.dim)
-        collection.add([{"id": key, "vector": items.vector(key)} for key in items.keys])
-        found = []
-        for history, item in zip(histories, wanted, strict=True):
-            query = items.embed_queries([[film for film in history if film in items][-HISTORY:]])[0]
-            best = [
-                hit
-                for hit in collection.search(query, k=len(history) + 10).ids
-                if hit not in set(history)
-            ][:10]
-            found.append(best.index(item) if item in best else len(row))
-        collection.close()
-    report("item2vec", found, base)
+    sessions = pa.table(
+        {
+            "user": [user for user in users for _ in histories[user]],
+            "film": [film for user in users for film in histories[user]],
+            "time": [place for user in users for place in range(len(histories[user]))],
+        }
+    )
+    for kind in ("item-knn", "ease", "sequence", "items"):
+        model = vs.train(kind, sessions, session="user", item="film", order="time")
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            vs.create(Path(folder) / "films.vs", embedder=model) as collection,
+        ):
+            collection.add([{"id": film} for film in model.keys])
+            ranks = []
+            for user in users:
+                ids = collection.recommend(history=histories[user], k=10, exclude_seen=True).ids
+                ranks.append(ids.index(wanted[user]) if wanted[user] in ids else None)
+            report(kind, ranks)
+        if kind == "items":
+            print(f"\nIts own report, on the last film of each history:\n\n{model.report}\n")
 
 
 if __name__ == "__main__":

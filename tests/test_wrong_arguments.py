@@ -37,9 +37,12 @@ from vecsearch.training.doc2vec import train_doc2vec
 from vecsearch.training.fasttext import train_fasttext
 from vecsearch.training.finetune import tune
 from vecsearch.training.glove import train_glove
+from vecsearch.training.graph2vec import train_graph2vec
 from vecsearch.training.item2vec import train_item2vec
-from vecsearch.training.node2vec import train_node2vec
+from vecsearch.training.node2vec import train_deepwalk, train_node2vec
 from vecsearch.training.table import fit_table
+from vecsearch.training.tabular import train_one_hot, train_tabular
+from vecsearch.training.transe import train_transe
 from vecsearch.training.word2vec import train_word2vec
 
 LONGEST_MESSAGE = 600
@@ -308,13 +311,19 @@ def test_hits_with_a_wrong_argument_raise_a_vecsearch_error(cls: type, tried: Tr
 TEXTS = ["the sea and the sun", "the sun and the sea"] * 5
 PAIRS = pa.table({"source": ["a", "b", "c"], "target": ["b", "c", "a"]})
 SMALL = {"dim": 4, "epochs": 1}
+ROWS_OF_A_TABLE = pa.table({"color": ["red", "blue"] * 100, "size": [1.0, 2.0] * 100})
 TRAINING: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (train_word2vec, {"corpus": TEXTS, **SMALL, "min_count": 1}),
     (train_fasttext, {"corpus": TEXTS, **SMALL, "min_count": 1, "buckets": 100}),
     (train_glove, {"corpus": TEXTS, **SMALL, "min_count": 1}),
     (train_doc2vec, {"corpus": TEXTS, **SMALL, "min_count": 1}),
     (train_item2vec, {"table": PAIRS, "session": "source", "item": "target", **SMALL}),
+    (train_tabular, {"table": ROWS_OF_A_TABLE}),
+    (train_one_hot, {"table": ROWS_OF_A_TABLE}),
     (train_node2vec, {"edges": PAIRS, **SMALL, "walks": 1, "length": 3}),
+    (train_deepwalk, {"edges": PAIRS, **SMALL, "walks": 1, "length": 3}),
+    (train_graph2vec, {"edges": PAIRS, "graph": "source", **SMALL}),
+    (train_transe, {"triples": PAIRS, "relation": "source", **SMALL}),
 ]
 TRAINED_WITH = (
     "None",

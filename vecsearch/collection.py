@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.analysis.classify import classify
+from vecsearch.analysis.classify import MODELS, classify
 from vecsearch.analysis.clusters import cluster
 from vecsearch.analysis.maps import Map, mapped
 from vecsearch.analysis.nearest import check_joinable, duplicates, join, neighbors
@@ -70,13 +70,20 @@ from vecsearch.common.deadline import at_most, is_limited, limited, time_limit
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
+from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
 from vecsearch.display import html_fields
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.named_vectors import NamedModels, NamedVector, declare_vectors
-from vecsearch.embedders.stored import Model, embeds_texts, entry_of, has_fingerprint
+from vecsearch.embedders.stored import (
+    Model,
+    embeds_texts,
+    entry_of,
+    has_fingerprint,
+    settings_for,
+)
 from vecsearch.embedders.torch_layer import EmbeddingRows
 from vecsearch.errors import (
     CollectionClosedError,
@@ -99,7 +106,7 @@ from vecsearch.ingest.chunking import AnyChunker, FunctionChunker, resolve_chunk
 from vecsearch.ingest.named_vectors import made_columns, with_vectors
 from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
-from vecsearch.ingest.sources.documents import FILE_COLUMNS
+from vecsearch.ingest.sources.documents import FILE_COLUMNS, PICTURE_COLUMNS
 from vecsearch.ingest.splitting import Splitting
 from vecsearch.maintenance import compact, edit, versions
 from vecsearch.maintenance.full_text import full_text_entry
@@ -177,6 +184,7 @@ if TYPE_CHECKING:
     from vecsearch.index.updating import Indexed
     from vecsearch.maintenance.check import Damage
 
+DEFAULT_METRIC = "cosine"
 T = TypeVar("T")
 C = TypeVar("C", DeleteResult, UpdateResult)
 Chunking: TypeAlias = (
@@ -191,7 +199,7 @@ def create(
     *,
     embedder: str | Embedder | None = None,
     dim: int | None = None,
-    metric: MetricName = "cosine",
+    metric: MetricName | None = None,
     dtype: DtypeName = "float32",
     id_column: str | None = None,
     text_column: str | None = None,
@@ -216,11 +224,12 @@ def create(
         embedder: A model's name (such as "all-MiniLM-L6-v2" or "toy:64") or an `Embedder`. Trained
             embedders are stored inside the collection; other models are found again by name.
         dim: Without an embedder: the dimension of the ready-made vectors, 1 or more.
-        metric: "cosine", "ip" (inner product) or "l2" (Euclidean distance).
+        metric: "cosine", "ip" (inner product) or "l2" (Euclidean distance). None: what the embedder
+            was trained for, else "cosine".
         dtype: How vectors are stored: "float32" or "float16".
         id_column: Your name for the column of ids. None: the name in the first `add`, or else `id`.
         text_column: Your name for the column that is embedded. None: the name in the first `add`,
-            or else `text`.
+            or else that of a trained embedder, or `text`.
         text_columns: Several columns to embed, such as ["title", "text"], instead of `text_column`.
             Their texts are joined by an empty line, leaving out blank ones; with a chunker, each is
             split for itself. Texts without a column name go to the last one.
@@ -276,7 +285,7 @@ def create(
     if not auto_index:
         settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
-    parsed_metric = parse_metric(metric)
+    parsed_metric = parse_metric(metric or DEFAULT_METRIC)
     check_flag("exist_ok", exist_ok)
     if exist_ok and (root / MANIFESTS).is_dir():
         given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
@@ -284,16 +293,22 @@ def create(
             path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
         )
         wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
-        wanted |= {"metric": None if metric == "cosine" else str(parsed_metric)}
+        wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
         wanted |= {"dtype": None if dtype == "float32" else dtype}
         _require_same(opened, embedder, wanted)
         for name in vectors or ():
             NamedSearch(opened._snapshot, name, opened._named)  # raises for another name
         return opened
     model = resolve_embedder(embedder) if embedder is not None else None
+    settings = settings_for(settings, model)
+    if metric is None:
+        parsed_metric = parse_metric(getattr(model, "metric", None) or DEFAULT_METRIC)
+    texts = texts or check_column_names(
+        id_column, None, getattr(model, "text_columns", None) or None
+    )
     has_texts = model is not None and embeds_texts(model)
     splitter = resolve_chunker(chunker)
-    if isinstance(splitter, AutoChunker) and not has_texts:
+    if isinstance(splitter, AutoChunker) and (not has_texts or embeds_ids(model)):
         splitter = None
     if splitter is not None and not has_texts:
         raise InvalidInputError(
@@ -523,8 +538,11 @@ class Collection:
                 .srt, source code), and of folders of these. Columns are `id` (generated when
                 absent), the text column or a ready-made `vector`, and any others, which are stored
                 as typed metadata; documents have `title`, `modified`, `source` (where the file is)
-                and `digest` (of its bytes). In JSON columns, a str of a row is a JSON string, and a
-                column of texts (CSV, Arrow, pandas) holds JSON text.
+                and `digest` (of its bytes). With a model of pictures, pictures (.jpg, .png, ...)
+                are read instead: paths, folders, PIL images, bytes, addresses; those of files have
+                `folder`, `taken` (EXIF), `width`, `height` and `thumbnail`, too. In JSON columns, a
+                str of a row is a JSON string, and a column of texts (CSV, Arrow, pandas) holds
+                JSON text.
             on_conflict: What to do with an id that is already there: "error", "skip" the new
                 document, "replace" the old one, "update" the columns that the data gives (see
                 `upsert`), or "refresh": "replace" those that changed, and leave out what is the
@@ -800,7 +818,7 @@ class Collection:
         manifest = self.refresh()._snapshot.manifest
         if manifest.settings.get("open_schema"):
             return
-        for field in FILE_COLUMNS:
+        for field in (*FILE_COLUMNS, *(PICTURE_COLUMNS if takes_pictures(manifest) else ())):
             if field.name not in manifest.schema.names:
                 self.add_column(field.name, field.type)
 
@@ -996,6 +1014,7 @@ class Collection:
         columns: Sequence[str] | str | None = None,
         analyzer: str | Mapping[str, Any] | Analyzer | None = None,
         *,
+        encoder: str | os.PathLike[str] | None = None,
         progress: bool | None = None,
     ) -> int:
         """Let documents be found by their words, with `mode="text"` and "hybrid" of `search`.
@@ -1008,6 +1027,11 @@ class Collection:
             analyzer: What makes words of texts: a language, whose endings are cut off, or an
                 `Analyzer`. None: the default, which knows English endings and reads Chinese,
                 Japanese and Korean by pairs of characters.
+            encoder: The name or folder of a sparse encoder of sentence-transformers (SPLADE),
+                which says what words weigh in texts and queries; a document then scores the
+                product of both, instead of BM25. Columns of JSON objects such as
+                {"ship": 1.5, "sea": 0.4} hold such weights already: then `encoder` is only for
+                queries that are texts, and without it a query is such a dict.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -1030,7 +1054,7 @@ class Collection:
         self._writable()
         rows = self.refresh()._snapshot.manifest.rows
         with progress_bar("reading texts", rows, progress) as advance:
-            return self._changed(build_text_index(self._store, columns, analyzer, advance))
+            return self._changed(build_text_index(self._store, columns, analyzer, encoder, advance))
 
     def build_index(
         self,
@@ -1472,7 +1496,7 @@ class Collection:
         query: Query | None = None,
         k: int = 10,
         *,
-        text: str | None = None,
+        text: str | Mapping[str, float] | None = None,
         vector: Vector | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
@@ -1632,7 +1656,7 @@ class Collection:
         queries: Queries | None = None,
         k: int = 10,
         *,
-        texts: Sequence[str] | None = None,
+        texts: Sequence[str | Mapping[str, float]] | None = None,
         vectors: Vectors | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
@@ -1779,7 +1803,7 @@ class Collection:
         found = search.run(wanted, selections)
         for hits, each, vector in zip(found, wanted, search.vectors, strict=True):
             if vector is None:
-                hits.question = Question(each.words)
+                hits.question = Question(each.words if isinstance(each.words, str) else "")
             else:
                 hits.question = self._question(each.words, vector, self._snapshot.manifest)
         return found
@@ -2163,8 +2187,9 @@ class Collection:
                 found = asked(request.pages(request.by_vector(vector), size), question)
             else:
                 search = ModeSearch(request, self._encoder, mode, using, fusion)
-                found = request.pages(search.ranking(wanted), size)
-                found = asked(found, Question(str(wanted.words)))
+                found = search.pages(wanted, size)
+                text = wanted.words if isinstance(wanted.words, str) else ""
+                found = asked(found, Question(text))
             return found if deadline is None else limited(found, deadline)
 
     def facets(
@@ -2481,28 +2506,33 @@ class Collection:
         self,
         labels: str | Mapping[Id, Any],
         *,
+        model: Literal["neighbors", "logistic", "tf-idf", "logistic+tf-idf"] | None = None,
+        neighbors: int = 15,
         where: Where | None = None,
         ids: Ids | None = None,
         seed: int = 0,
         timeout: float | None = None,
     ) -> Classification:
-        """Learn the labels of documents from their vectors, and predict those of all.
+        """Learn the labels of documents from their vectors and texts, and predict those of all.
 
-        Two models are tried: the nearest labeled neighbors, and logistic regression. Each is
-        measured on documents that it has not seen, beside logistic regression of their words
-        (tf-idf). The better of the two predicts.
+        The models are the nearest labeled neighbors, logistic regression of the vectors, logistic
+        regression of words and pairs of words (tf-idf), and the mean of what the last two think.
+        Each is measured on documents that it has not seen, and the best one predicts.
 
         Args:
             labels: The column of the labels, or a dict of id -> label. Documents without a label
                 are only predicted.
+            model: Only this model. None: the most accurate on held-out documents.
+            neighbors: How many labeled neighbors vote, the nearer the more.
             where: Only these documents; as in `search`.
             ids: As in `search`.
             seed: For the choice of held-out documents.
             timeout: As in `search`.
 
         Returns:
-            A table of `id`, `label` and `confidence`, with a report. What it says of a labeled
-            document comes from a model that has not seen its label.
+            A table of `id`, `label`, `confidence` and `given` (the label that it has), with a
+            report. What it says of a labeled document comes from a model that has not seen its
+            label.
 
         Raises:
             InvalidInputError: There are not two labels with two documents each, or an argument is
@@ -2519,9 +2549,12 @@ class Collection:
             >>> found["label"].to_pylist()[-1]
             'car'
         """
+        if model is not None:
+            check_one_of("model", model, MODELS)
+        neighbors = check_whole("neighbors", neighbors, 1)
         with at_most(timeout):
             _, _, units = self._whole(where, ids)
-            return classify(units, labels, check_seed(seed))
+            return classify(units, labels, check_seed(seed), model, neighbors)
 
     def map(
         self,
@@ -2892,7 +2925,9 @@ class Collection:
     ) -> Question:
         """What a search was for, with which its hits say what they have in common with it."""
         text = query if isinstance(query, str) else ""
-        model = self._model_of(manifest) if manifest.text_columns else None
+        # A model that looks vectors up by id reads no sentences.
+        reads = manifest.text_columns and not manifest.embeds_ids
+        model = self._model_of(manifest) if reads else None
         return Question(text, vector, model, manifest.metric)
 
     def _questions(

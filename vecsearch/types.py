@@ -26,6 +26,8 @@ END = "_end"
 TEXT_NUMBER = "_text_number"  # which of several text columns the passage is of, from 0
 # Of rows that come from files: see `vecsearch.ingest.sources.documents`.
 TITLE, MODIFIED, SOURCE, DIGEST = "title", "modified", "source", "digest"
+FOLDER, TAKEN_AT, WIDTH, HEIGHT = "folder", "taken", "width", "height"  # of pictures
+THUMBNAIL = "thumbnail"
 PAGE_END = "\f"  # ends each page of a text that has pages, and each slide
 HEAD = "_passage_head"  # what stands over the passage, and is embedded with it; null for nothing
 RESERVED = (NORM, CHUNK, START, END, TEXT_NUMBER, HEAD)

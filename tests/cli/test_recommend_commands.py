@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -128,3 +130,21 @@ def test_errors_speak_of_options(place: Path, words: tuple[str, ...], message: s
 )
 def test_usage_errors(place: Path, words: tuple[str, ...]) -> None:
     fails(words[0], place, *words[1:], code=2)
+
+
+def test_answers_by_example_in_csv_and_tables(place: Path) -> None:
+    for words in (
+        ("similar", place, "3"),
+        ("recommend", place, "--like", "1", "--like", "2"),
+        ("discover", place, "car", "--like", "1", "--unlike", "2"),
+    ):
+        found = list(csv.DictReader(io.StringIO(ok(*words, "--csv").out)))
+        assert [int(row["id"]) for row in found] == hits_of(*words)
+        assert found[0]["rank"] == "1" and "year" in found[0]
+        lines = ok(*words, "--table", "--columns", "lang").out.splitlines()
+        assert lines[0].split() == ["rank", "score", "id", "lang"]
+        assert [int(line.split()[2]) for line in lines[1:]] == hits_of(*words)
+        assert "give one of" in fails(*words, "--table", "--csv", code=2)
+    rows = list(csv.DictReader(io.StringIO(ok("facets", place, "lang,year", "--csv").out)))
+    assert [row["value"] for row in rows if row["column"] == "lang"] == ["de", "en", "zh"]
+    assert sum(int(row["count"]) for row in rows if row["column"] == "year") == 8

@@ -7,7 +7,6 @@ the quality of any model.
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.tiny_clip import tiny_clip
 
 from vecsearch.embedders import images, resolve_embedder
 from vecsearch.embedders.images import ImageEmbedder, Preparation, open_picture
@@ -173,56 +173,7 @@ def test_timm_without_its_package_names_the_extra() -> None:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A CLIP of one layer with random weights, saved as sentence-transformers loads one by name."""
-    import torch
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
-
-    folder = tmp_path_factory.mktemp("clip") / "tiny"
-    torch.manual_seed(0)
-    layers = {
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 16,
-    }
-    text = {
-        **layers,
-        "vocab_size": 60,
-        "max_position_embeddings": 20,
-        "bos_token_id": 58,
-        "eos_token_id": 59,
-        "pad_token_id": 59,
-    }
-    config = CLIPConfig(
-        text_config=text,
-        vision_config={**layers, "image_size": 16, "patch_size": 8},
-        projection_dim=8,
-    )
-    CLIPModel(config).save_pretrained(folder)
-    letters = [
-        *"abcdefghijklmnopqrstuvwxyz",
-        *(f"{letter}</w>" for letter in "abcdefghijklmnopqrstuvwxyz"),
-    ]
-    vocabulary = {token: row for row, token in enumerate(letters)}
-    vocabulary |= {"<|startoftext|>": 58, "<|endoftext|>": 59}
-    CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=20).save_pretrained(folder)
-    preprocessor = {
-        "image_processor_type": "CLIPImageProcessor",
-        "size": {"shortest_edge": 16},
-        "crop_size": {"height": 16, "width": 16},
-        "image_mean": [0.5] * 3,
-        "image_std": [0.5] * 3,
-        "do_resize": True,
-        "do_center_crop": True,
-        "do_normalize": True,
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_convert_rgb": True,
-        "resample": 3,
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
-    (folder / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
-    return str(folder)
+    return tiny_clip(tmp_path_factory.mktemp("clip") / "tiny")
 
 
 def test_clip_puts_texts_and_pictures_in_one_space(clip: str, tmp_path: Path) -> None:
@@ -243,5 +194,9 @@ def test_clip_puts_texts_and_pictures_in_one_space(clip: str, tmp_path: Path) ->
     )
     np.testing.assert_allclose(texts, model.model.encode(["a red square", "blue"]), atol=1e-5)
     assert embedder.fingerprint() == resolve_embedder(f"clip:{clip}").fingerprint()
+    mixed = embedder.embed_queries(["a red square", red, Image.open(blue), blue.read_bytes()])
+    np.testing.assert_allclose(mixed, [texts[0], got[0], got[1], got[1]], atol=1e-5)
     with pytest.raises(InvalidInputError, match=r"row 1: the picture .* cannot be read"):
         embedder.embed_documents([red, tmp_path / "none.png"])
+    with pytest.raises(InvalidInputError, match=r"row 0: a picture is a path"):
+        embedder.embed_queries([5])

@@ -20,12 +20,17 @@ import pyarrow.parquet as pq
 
 import vecsearch as vs
 from vecsearch.index import auto, recipe
+from vecsearch.index.kernels import numpy_bm25
 from vecsearch.ingest.rows import check_times
 from vecsearch.ingest.sources import open_source
 from vecsearch.query.filter import compile_filter
-from vecsearch.storage import manifest_json
-from vecsearch.storage.disk import FileRef
+from vecsearch.storage import disk, manifest_json
+from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.text_files import read_postings, write_postings
+from vecsearch.text.analyzer import Analyzer
+from vecsearch.text.dictionary import Dictionary
+from vecsearch.text.postings import Postings, postings_of
 
 ROWS = pa.record_batch(
     {
@@ -118,6 +123,50 @@ def _file(suffix: str) -> Callable[[bytes], None]:
             assert str(error)
 
     return run
+
+
+def _some_postings() -> Postings:
+    texts = ["one two three", "three running three", "三三两两", ""]
+    return postings_of([texts, [None, "two", "two runs", "x"]], Analyzer())
+
+
+def _postings(data: bytes) -> None:
+    """A file of postings with right checksums: it is refused, or every list of it can be read."""
+    folder = Path(tempfile.mkdtemp(prefix="vecsearch-fuzz-"))
+    path = folder / "a.text.arrow"
+    path.write_bytes(data)
+    try:
+        postings = read_postings(CheckedFile(folder, disk.describe(folder, path, path.name)), 4, 2)
+    except vs.CorruptedError as error:
+        assert path.name in str(error)
+        return
+    finally:
+        path.unlink()
+        folder.rmdir()
+    starts = postings.starts
+    places = np.stack([starts[:-1], starts[1:], np.arange(len(starts) - 1) % 2], axis=1)
+    places = np.ascontiguousarray(places[starts[1:] > starts[:-1]])
+    found, scores = np.empty(4, np.int64), np.empty(4)
+    count = numpy_bm25.best_rows(
+        *(places, np.ones(len(places)), np.arange(len(places) + 1)),
+        *(np.ones(len(places)), np.ones(len(places)), postings.rows, postings.counts),
+        *(1 / (1.0 + postings.lengths), 1.2, np.empty(0, bool), 0, np.zeros(4), np.zeros(4)),
+        *(found, scores),
+    )
+    assert 0 <= count <= 4 and np.isfinite(scores[:count]).all()
+    for words in (postings.terms, postings.forms):
+        dictionary = Dictionary(words)
+        for number, word in enumerate(words.to_pylist()):
+            assert dictionary.find(word) == number
+
+
+def _postings_file() -> bytes:
+    path = Path(tempfile.mkdtemp(prefix="vecsearch-fuzz-")) / "a.text.arrow"
+    write_postings(path, _some_postings())
+    content = path.read_bytes()
+    path.unlink()
+    path.parent.rmdir()
+    return content
 
 
 def _manifest_body() -> str:
@@ -236,4 +285,7 @@ TARGETS = {
         _file(".arrow"), (_arrow(None), _arrow("zstd"), _arrow(None, pa.ipc.new_stream)), READERS
     ),
     "npy": Target(_file(".npy"), (_npy(),), READERS),
+    "postings": Target(
+        _postings, (_postings_file(),), ("vecsearch.storage.text_files", "vecsearch.text")
+    ),
 }

@@ -93,7 +93,7 @@ def test_pictures_are_pictures(tmp_path: Path) -> None:
     )
     with pytest.raises(vs.VecsearchError) as caught, collection(tmp_path) as c:
         c.add(data)
-    assert "picture" in str(caught.value).lower()  # of a collection whose model reads texts
+    assert "embeds strings, not bytes" in str(caught.value)  # its pictures, as files
 
 
 def test_errors(data: datasets.Dataset, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
 
 
 def test_every_exported_name_has_an_anchor(site: Path) -> None:
-    pages = [site / "reference" / name for name in ("api.html", "errors.html")]
+    pages = [site / "reference" / name for name in ("api.html", "errors.html", "training.html")]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     for name in vecsearch.__all__:
         assert f'id="vecsearch.{name}"' in text, name

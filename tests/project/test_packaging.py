@@ -25,10 +25,12 @@ BUILD: list[str] = TOML["build-system"]["requires"]
 CORE = {
     "faiss-cpu",
     "msgspec",
+    "numba",
     "numpy",
     "pyarrow",
     "opencc-python-reimplemented",
     "safetensors",
+    "scikit-learn",
     "sentence-transformers",
     "snowballstemmer",
     "sqlglot",
@@ -93,7 +95,7 @@ def test_torch_is_the_same_everywhere() -> None:
 
 
 # Each builds or brings along more than its use is worth to everyone: docs/reference/extras.md.
-OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant"}
+OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant", "datasets"}
 FRAMEWORKS = {"langchain", "llama-index", "haystack", "mcp"}
 
 

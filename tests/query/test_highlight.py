@@ -130,3 +130,34 @@ def test_a_batch_and_pages_know_their_queries(tmp_path: Path) -> None:
         "Bring cake.",
     ]
     assert c.search_range("money", 0.1)[0].highlight() == marks[1]
+
+
+def test_words_of_a_search_by_words_are_its_own_matches(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", embedder=Topics(), chunker=None)
+    c.add([{"id": 1, "text": "Cakes and pies. We were running late, he ran. The runner rests."}])
+
+    def marked(query: str, mode: str = "text") -> list[str]:
+        hit = c.search(query, mode=mode)[0]  # type: ignore[arg-type]
+        mark = hit.highlight()
+        assert mark is not None
+        assert {*mark.words} <= {*hit.matches()["text"]}
+        return [mark.text[start:stop] for start, stop in mark.words]
+
+    assert marked("runs") == ["running"]
+    assert marked("runn*") == ["running"] or marked("runn*") == ["runner"]
+    assert marked("latr~ -boat") == ["late"]
+    assert marked('"pies" OR dessert') == ["pies"]
+    assert marked("dessert runs", "hybrid") in ([], ["running"])
+    (batch,) = c.search_batch(["runs"], mode="text")
+    (page,) = c.pages("runs", mode="text")
+    for hits in (batch, page, pickle.loads(pickle.dumps(batch))):
+        (mark,) = hits.highlights()
+        assert mark is not None and [mark.text[a:b] for a, b in mark.words] == ["running"]
+
+
+def test_only_searched_columns_are_marked(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", embedder="toy:16", text_columns=["title", "body"])
+    c.add([{"id": 1, "title": "A ship", "body": "The ship leaves."}])
+    hit = c.search("ship", mode="text", using="body")[0]
+    mark = hit.highlight()
+    assert mark is not None and mark.span.column == "body" and len(mark.words) == 1

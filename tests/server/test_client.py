@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -231,6 +234,37 @@ def test_what_runs_is_answered_before_it_stops(server: Server, root: Path) -> No
     server.process.communicate(timeout=60)
     assert server.process.returncode == 0
     assert vs.open(root).count(ids=["late"]) == 1
+
+
+def test_the_service_files_start_what_they_say(root: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "serve.md").read_text()
+    listed = re.search(r"^CMD (\[.*?\])$", page.replace("\\\n", ""), re.MULTILINE)
+    assert listed is not None
+    command = json.loads(listed[1])
+    keys = tmp_path / "keys"
+    keys.write_text(f"read {KEY}\n")
+    keys.chmod(0o600)
+    swapped = {"/data/notes.vs": str(root), "/run/secrets/keys": str(keys)}
+    assert command[:2] == ["vecsearch", "serve"] and swapped.keys() <= set(command)
+    options = [swapped.get(word, word) for word in command[3:]]
+    server = Server(root, *options)
+    try:
+        names = {"Host": "search.example.org", "Authorization": f"Bearer {KEY}"}
+        place = f"http://127.0.0.1:{server.port}/v1/collections"
+        assert httpx.get(place, headers=names).json()["collections"][0]["documents"] == 2
+        assert httpx.get(place, headers=names | {"Host": "evil.example"}).status_code == 400
+        assert httpx.get(place, headers={"Host": "search.example.org"}).status_code == 401
+    finally:
+        assert server.stop() == 0
+    unit = page.partition("vecsearch.service\n")[2].partition("```")[0]
+    verify = shutil.which("systemd-analyze")
+    if verify is not None:
+        program = shutil.which("true")
+        file = tmp_path / "vecsearch.service"
+        unit = unit.replace("/opt/vecsearch/bin/vecsearch", str(program))
+        file.write_text(unit.replace("User=vecsearch", "User=root"))
+        done = subprocess.run([verify, "verify", str(file)], capture_output=True, text=True)
+        assert not done.returncode and "vecsearch.service:" not in done.stderr, done.stderr
 
 
 def test_several_readers_beside_one_writer(server: Server, root: Path) -> None:

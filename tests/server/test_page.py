@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import socket
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.tiny_clip import tiny_clip
 
 import vecsearch as vs
 from vecsearch.server.app import ServerLimits, create_app
@@ -117,7 +119,8 @@ def test_a_question_is_answered_with_marks(page: Any) -> None:
     assert page.locator("article").count() == 2
     page.fill("#question", " ")
     page.click("#go")
-    assert "Type what you look for" in page.inner_text("#status")
+    page.locator("#status", has_text="Type what you look for").wait_for()
+    assert page.locator("article").count() == 2  # the first documents
 
 
 def test_filters_facets_and_their_errors(page: Any) -> None:
@@ -125,15 +128,27 @@ def test_filters_facets_and_their_errors(page: Any) -> None:
     page.fill("#question", "boat")
     page.click("#go")
     page.locator("#status.bad", has_text="did you mean 'year'").wait_for()
-    page.fill("#filter", "")
+    page.get_by_role("button", name="Replace yeer → year").click()
+    page.locator("#status", has_text="Nothing found").wait_for()
+    assert page.input_value("#filter") == "year = 1"
+    page.click("#clear")
+    page.locator("#status", has_text="7 hits").wait_for()
     page.get_by_role("button", name="year (integer)").click()
     assert page.input_value("#filter") == "year >= 0"
     page.fill("#filter", "")
     page.get_by_role("button", name="1999", exact=True).click()
     page.locator("#status", has_text="2 hits").wait_for()
     assert page.input_value("#filter") == "year = 1999"
-    page.fill("#filter", "")
-    ask(page, "boat")
+    chosen = page.get_by_role("button", name="1999", exact=True)
+    page.locator("#facets button[aria-pressed=true]").wait_for()
+    chosen.click()  # once more takes it away
+    page.locator("#status", has_text="7 hits").wait_for()
+    assert page.input_value("#filter") == ""
+    page.fill("#filter", "year > 2023")
+    page.press("#filter", "Enter")
+    page.locator("#status", has_text="1 hits").wait_for()
+    page.click("#clear")
+    page.locator("#status", has_text="7 hits").wait_for()
     page.get_by_role("button", name='it\'s "long"', exact=True).click()
     page.locator("#status", has_text="1 hits").wait_for()
     assert page.input_value("#filter") == "kind = 'it''s \"long\"'"
@@ -162,18 +177,95 @@ def test_long_questions_and_other_scripts(page: Any) -> None:
     assert page.evaluate(direction) == "rtl"
 
 
-def test_more_like_this_and_why(page: Any) -> None:
+def test_more_like_this_and_why(page: Any, folders: list[Path]) -> None:
+    root = folders[0]
     ask(page, "small boat")
     card = page.locator("article").first
     why = card.get_by_role("button", name="Why?")
     assert why.get_attribute("aria-expanded") == "false"
     why.click()
-    assert "Words in common: small, boat" in card.locator(".why").inner_text()
+    card.locator(".why blockquote").wait_for()
+    told = card.locator(".why").inner_text()
+    with vs.open(root) as c:
+        expected = c.search("small boat")[0].explain()
+    assert f"rank 1, score {expected.score:.4f}" in told and "exact search" in told
+    best = expected.words[0]
+    assert f"{best.text} {best.weight:.3f}" in told
+    assert best.text in card.locator(".why mark").all_inner_texts()
     card.get_by_role("button", name="Close").click()
     assert not card.locator(".why").is_visible()
     card.get_by_role("button", name="More like this").click()
     page.locator("#status", has_text="Like boat").wait_for()
     assert "ship" in first(page)
+    card = page.locator("article").first
+    card.get_by_role("button", name="Why?").click()
+    card.locator(".why", has_text="Because of boat").wait_for()
+
+
+def test_modes(page: Any, folders: list[Path]) -> None:
+    with vs.open(folders[0]) as c:
+        for mode, says in (("vector", "exact search"), ("text", "BM25"), ("hybrid", "fusion")):
+            page.select_option("#mode", mode)
+            ask(page, "harbor boat")
+            page.locator("#status", has_text=says).wait_for()
+            titles = page.locator("article h2 bdi").all_inner_texts()
+            assert titles == c.search("harbor boat", mode=mode).ids
+    card = page.locator("article").first
+    card.get_by_role("button", name="Why?").click()
+    card.locator(".why", has_text="by words: rank 1").wait_for()
+    assert "by meaning: rank" in card.locator(".why").inner_text()
+
+
+def test_what_is_there_before_a_question(page: Any) -> None:
+    page.locator("article").first.wait_for()
+    assert "The first documents" in page.inner_text("#status")
+    assert page.locator("article").count() == len(DOCUMENTS)
+    page.locator("article", has_text="large ship").get_by_role(
+        "button", name="More like this"
+    ).click()
+    page.locator("#status", has_text="Like ship").wait_for()
+    assert "boat" in first(page)
+
+
+def test_thumbnails(browser: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    image.new("RGB", (32, 20), "red").save(file, "JPEG")
+    rows = [
+        {"id": "red", "text": "a red picture", "thumbnail": file.getvalue()},
+        {"id": "none", "text": "no picture", "thumbnail": b"<svg onload=alert(1)>"},
+    ]
+    vs.create(tmp_path / "pictures.vs", embedder="toy:64").add(rows)
+    server = Served([tmp_path / "pictures.vs"])
+    try:
+        page = browser.new_context(locale="en-US").new_page()
+        page.goto(server.address)
+        page.locator("article").first.wait_for()
+        ask(page, "picture")
+        assert page.locator("article img").count() == 1
+        size = page.locator("article img").evaluate("e => [e.naturalWidth, e.naturalHeight, e.alt]")
+        assert size == [32, 20, "red"]
+    finally:
+        server.stop()
+
+
+def test_small_screens_and_facts(browser: Any, served: Served) -> None:
+    page = browser.new_context(locale="en-US", viewport={"width": 390, "height": 800}).new_page()
+    page.goto(served.address)
+    page.locator("#facets h2").first.wait_for()
+    ask(page, "xyzzy " + "long " * 2000)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    for _ in range(100):  # the recall is measured beside
+        page.reload()
+        page.locator("#facets h2").first.wait_for()
+        page.click("#facts summary")
+        if "100 queries" in page.inner_text("#facts-list") or "7 queries" in page.inner_text(
+            "#facts-list"
+        ):
+            break
+        time.sleep(0.1)
+    facts = page.inner_text("#facts-list")
+    assert "Recall measured here" in facts and "queries, rows of the collection" in facts
 
 
 def test_facts_map_and_other_collections(page: Any) -> None:
@@ -247,5 +339,35 @@ def test_the_page_asks_for_the_key(browser: Any, folders: list[Path]) -> None:
         page.press("#key-value", "Enter")
         page.locator("#facets h2").first.wait_for()
         assert not page.locator("#key").is_visible() and KEY not in page.url
+    finally:
+        server.stop()
+
+
+def test_pictures_are_shown_as_thumbnails(browser: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    for number, name in enumerate(("a.jpg", "b.png", "sub/c.jpg")):
+        image.new("RGB", (300, 200), (90 * number, 20, 60)).save(tmp_path / "photos" / name)
+    photos = vs.create(tmp_path / "photos.vs", embedder=f"clip:{tiny_clip(tmp_path / 'clip')}")
+    photos.add(tmp_path / "photos")
+    photos.close()
+    server = Served([tmp_path / "photos.vs"])
+    try:
+        page = browser.new_page()
+        asked: list[Any] = []
+        page.on("request", lambda each: asked.append(each) if "/search" in each.url else None)
+        page.goto(server.address)
+        page.get_by_role("button", name="folder (text)").wait_for()
+        page.fill("#question", "a boat")
+        page.press("#question", "Enter")
+        page.locator("#status", has_text="hits").wait_for(timeout=60_000)
+        shown = page.locator("article img.thumbnail")
+        assert shown.count() == 3
+        sizes = shown.evaluate_all("all => all.map((one) => [one.naturalWidth, one.naturalHeight])")
+        assert sizes == [[192, 128]] * 3
+        assert "text" not in asked[0].post_data_json["columns"], "pictures themselves are large"
+        page.get_by_role("button", name="More like this").first.click()
+        page.locator("#status", has_text="2 hits").wait_for()
+        assert shown.count() == 2
     finally:
         server.stop()

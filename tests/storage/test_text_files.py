@@ -75,6 +75,10 @@ FORGERIES: dict[str, Callable[[Postings], Postings]] = {
     "too few starts": lambda p: changed(p, starts=p.starts[:-1]),
     "too few counts": lambda p: changed(p, counts=p.counts[:-1]),
     "a count of zero": lambda p: changed(p, counts=_with(p.counts, 0, 0)),
+    "a count too large": lambda p: changed(p, counts=_with(p.counts, 0, 60_000)),
+    "a length too small": lambda p: changed(p, lengths=_with(p.lengths, 3, 1)),
+    "a length too large": lambda p: changed(p, lengths=_with(p.lengths, 3, 2**31)),
+    "a row of another text": lambda p: changed(p, rows=_with(p.rows, 0, 59)),
     "too few lengths": lambda p: changed(p, lengths=p.lengths[:, :-1]),
     "terms in another order": lambda p: changed(p, terms=p.terms.take(pa.array([1, 0]))),
     "unsorted terms": lambda p: changed(

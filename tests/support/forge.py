@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import faiss
 import numpy as np
@@ -17,12 +18,12 @@ import pyarrow as pa
 
 import vecsearch as vs
 from vecsearch.index.faiss.index import TRAILER
-from vecsearch.storage import disk, log, manifest_json
+from vecsearch.storage import disk, log, manifest_json, segment_texts
 from vecsearch.storage.disk import FileRef
 
 
 def make(root: Path, recipe: Any = None, *, ids: str = "text", rows: int = 60) -> Path:
-    """A collection with a file of every kind: segments, ids, tombstones, an index, its labels."""
+    """A collection with a file of every kind: segments, ids, words, tombstones, index, labels."""
     rng = np.random.default_rng(5)
     vectors = rng.normal(size=(rows + 2, 8)).astype(np.float32)
     recipe = recipe or vs.IndexRecipe(name="g", kind="hnsw", code="sq8", M=4, ef_construction=20)
@@ -32,8 +33,13 @@ def make(root: Path, recipe: Any = None, *, ids: str = "text", rows: int = 60) -
         tags = ["a", None, f"tag {n}"][: n % 4]
         return {"id": name, "vector": vectors[n], "n": n, "note": f"note {n}", "tags": tags}
 
-    with vs.create(root, dim=8, metric="l2", limits=vs.Limits(smallest_index_rows=20)) as c:
+    limits = vs.Limits(smallest_index_rows=20)
+    with (
+        patch.object(segment_texts, "LITTLE_TEXT", 0),
+        vs.create(root, dim=8, metric="l2", limits=limits) as c,
+    ):
         c.add([row(n) for n in range(rows)])
+        c.build_text_index(["note"], progress=False)
         c.delete([row(3)["id"]])
         c.compact()
         c.build_index(recipe)
@@ -139,6 +145,8 @@ def use(root: Path) -> tuple[list[str], list[str]]:
         lambda c: c.search(queries[0], k=5, where="note LIKE 'note 1%'").to_arrow(),
         lambda c: c.get(["id 1", "id 30", "id 61"] if _texts(c) else [1, 30, 61]),
         lambda c: c.to_arrow(),
+        lambda c: c.search("note OR 1* OR nots~", k=30, mode="text").to_arrow(),
+        lambda c: c.search(text="note 12", vector=queries[0], mode="hybrid").to_arrow(),
         lambda c: (c.info(), c.count("n > 3"), c.check()),
         lambda c: c.delete(where="n = 20"),
         lambda c: c.build_index(vs.IndexRecipe(name="g2", kind="ivf", code="sq8", nlist=2)),

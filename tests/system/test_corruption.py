@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from support.forge import older_manifest
 import vecsearch as vs
 from vecsearch.maintenance.check import Damage, find_damage
 from vecsearch.maintenance.repair import repair
-from vecsearch.storage import disk, log, manifest_json
+from vecsearch.storage import disk, log, manifest_json, segment_texts
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.ids import write_ids
 from vecsearch.storage.manifest import Manifest, replace
@@ -36,7 +37,10 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of every kind: segments, ids, tombstones, an index with labels, older versions."""
     root = tmp_path_factory.mktemp("damage") / "c.vs"
     small = vs.Limits(window_rows=32, segment_rows=32, smallest_index_rows=20)
-    with vs.create(root, embedder="toy:8", limits=small) as c:
+    with (
+        patch.object(segment_texts, "LITTLE_TEXT", 0),
+        vs.create(root, embedder="toy:8", limits=small) as c,
+    ):
         c.add(
             [
                 {"id": f"文{n}", "text": f"text number {n}", "n": n, "tags": ["a"] * (n % 3)}
@@ -56,6 +60,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ".ids",
         ".dead",
         ".columns",
+        ".text",
     }
     assert {path.suffixes[0] for path in (root / "indexes").iterdir()} == {
         *(".faiss", ".labels", ".calibration")
@@ -90,6 +95,8 @@ def answers(root: Path, version: int | None = None) -> list[Callable[[], Any]]:
         ask(lambda c: hits(c.search("late", k=100, exact=True, where="n < 30"))),
         ask(lambda c: c.get(["文5", "late2", "文7", "late1"])),
         ask(lambda c: c.search("text number 60", k=1)[0]["text"]),
+        ask(lambda c: hits(c.search("text OR late -number", k=100, mode="text"))),
+        ask(lambda c: hits(c.search("number 20", k=7, mode="hybrid", where="n < 50"))),
         ask(lambda c: (c.count("flag = 8"), c.count("mark = '标记'"), c.get(["文30"], ["flag"]))),
         ask(lambda c: (len(c), c.count("array_contains(tags, 'a')"), c.info().bytes)),
     ]

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from support import forge
 import vecsearch as vs
 from vecsearch.index.faiss import read_index
 from vecsearch.storage import log
-from vecsearch.storage.disk import FileRef
+from vecsearch.storage.disk import CheckedFile, FileRef
+from vecsearch.storage.text_files import read_postings, write_postings
+from vecsearch.text.postings import Postings
 
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 SEED = int(os.environ.get("VECSEARCH_SEED", random.SystemRandom().randrange(10**6) if SOAK else 1))
@@ -229,6 +232,33 @@ EXACT: dict[str, Forgery] = {  # derived data: a warning, and exact search
 }
 
 
+def postings(root: Path) -> Postings:
+    entry = segment(root)
+    return read_postings(CheckedFile(root, entry.text), entry.rows, 1)
+
+
+def words(root: Path, **arrays: Any) -> None:
+    """Other arrays in the postings of the first segment."""
+    name = segment(root).text.name
+    content = root / "forged.arrow"
+    write_postings(content, replace(postings(root), **arrays))
+    forged = content.read_bytes()
+    content.unlink()
+    forge.replace_file(root, name, forged)
+
+
+def spoiled_words(root: Path, rng: random.Random) -> None:
+    """Some numbers of one array of postings changed."""
+    name = rng.choice(("starts", "rows", "counts", "lengths"))
+    array = getattr(postings(root), name).copy()
+    flat = array.reshape(-1)
+    most = int(np.iinfo(array.dtype).max)
+    for _ in range(rng.choice((1, 1, 3, len(flat)))):
+        value = rng.choice((0, 1, 57, 58, len(flat), most, most // 2, rng.randrange(most)))
+        flat[rng.randrange(len(flat))] = value
+    words(root, **{name: array})
+
+
 def run_children(kernels: str, roots: list[Path]) -> list[dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(CHILD), kernels, *map(str, roots)],
@@ -303,12 +333,13 @@ def test_mutated_files_end_no_process(whole: Path, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     latest = log.load(whole)
     entry, index = latest.segments[0], latest.indexes[0]
-    assert entry.tombstones is not None
+    assert entry.tombstones is not None and entry.text is not None
     assert index.labels is not None and index.calibration is not None
     refs = (
         entry.file,
         entry.ids,
         entry.tombstones,
+        entry.text,
         index.labels,
         index.calibration,
         *index.files * 3,
@@ -321,6 +352,32 @@ def test_mutated_files_end_no_process(whole: Path, tmp_path: Path) -> None:
     answers = run_children("numba", roots)
     wrong = [(root.name, answer) for root, answer in zip(roots, answers, strict=True)]
     assert not [pair for pair in wrong if pair[1]["code"]], (SEED, wrong)
+
+
+def test_forged_words_end_no_process_and_other_answers_stay(whole: Path, tmp_path: Path) -> None:
+    """Postings with other numbers and right checksums: texts are read where they do not fit."""
+    rng = random.Random(SEED)
+    roots = []
+    for number in range(400 if SOAK else 6):
+        roots.append(forge.copy(whole, tmp_path / f"{number}.vs"))
+        spoiled_words(roots[-1], rng)
+    roots.append(forge.copy(whole, tmp_path / "text.vs"))
+    forge.replace_file(roots[-1], segment(roots[-1]).text.name, b"no Arrow file")
+    with vs.open(whole) as c:
+        right = c.search("note", k=100, mode="text")
+    refused = 0
+    for root in roots:
+        try:
+            postings(root)
+        except vs.CorruptedError:
+            with vs.open(root) as c:
+                found = c.search("note", k=100, mode="text")
+            assert (found.ids, found.scores.tolist()) == (right.ids, right.scores.tolist())
+            refused += 1
+    assert refused > len(roots) // 2
+    answers = run_children("numba", roots)
+    wrong = [(root.name, each) for root, each in zip(roots, answers, strict=True)]
+    assert not [pair for pair in wrong if pair[1]["code"] or pair[1]["said"]], (SEED, wrong)
 
 
 @pytest.mark.parametrize("recipe", ["Flat", "IVF2,Flat", "IVF2,SQ8", "PCA4,HNSW4", "PQ4x4", "SQ8"])

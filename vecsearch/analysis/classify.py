@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,16 @@ import pyarrow as pa
 
 from vecsearch.analysis.tables import Classification
 from vecsearch.analysis.units import Units
-from vecsearch.analysis.words import words_of
+from vecsearch.analysis.words import terms_of
 from vecsearch.common.deadline import check_time
 from vecsearch.common.show import shown
 from vecsearch.errors import IdNotFoundError, InvalidInputError
 
 FOLDS = 5
 NEIGHBORS = 15
+BOTH = "logistic+tf-idf"
+MODELS = ("neighbors", "logistic", "tf-idf", BOTH)
+_PREFERRED = frozenset(MODELS)
 Numbers = npt.NDArray[np.int64]
 
 
@@ -50,11 +54,14 @@ def labels_of(units: Units, labels: Any) -> list[Any]:
     return list(units.column(labels).to_pylist())
 
 
-def classify(units: Units, labels: Any, seed: int) -> Classification:
+def classify(
+    units: Units, labels: Any, seed: int, model: str | None = None, neighbors: int = NEIGHBORS
+) -> Classification:
     """The table of `Collection.classify`.
 
     Raises:
-        InvalidInputError: There are not two labels with two documents each.
+        InvalidInputError: There are not two labels with two documents each, or the model needs
+            texts where there are none.
     """
     listed = labels_of(units, labels)
     has_label = np.array([label is not None for label in listed], bool)
@@ -67,49 +74,111 @@ def classify(units: Units, labels: Any, seed: int) -> Classification:
             f"classify needs two labels with two documents each, and finds {len(names)} "
             f"label{'' if len(names) == 1 else 's'} in {has_label.sum():,} documents"
         )
-    vectors = units.vectors()
-    texts = units.texts()
-    heads: dict[str, tuple[Any, Callable[[], Any]]] = {
-        "neighbors": (vectors, lambda: _neighbors(int(has_label.sum()))),
-        "logistic": (vectors, _logistic),
-    }
-    if texts is not None and any(words_of(text) for text in texts):
-        heads["tf-idf"] = (np.array(texts, object), _tf_idf)
+    heads = _heads(units, model, neighbors)
+    learned, asked = np.flatnonzero(has_label), np.flatnonzero(~has_label)
     folds = _folds(targets, counts, seed)
-    held_out: dict[str, npt.NDArray[np.float64]] = {}
-    for name, (data, make) in heads.items():
-        held_out[name] = _held_out(data[has_label], targets, folds, make, len(names))
+    held_out = {name: head.held_out(learned, targets, folds, len(names)) for name, head in heads}
+    if model in (BOTH, None) and {"logistic", "tf-idf"} <= held_out.keys():
+        held_out[BOTH] = _mean(held_out["logistic"], held_out["tf-idf"])
     right = {name: found.argmax(axis=1) == targets for name, found in held_out.items()}
-    accuracy = {name: float(each.mean()) for name, each in right.items()}
-    accuracy["majority"] = float(counts.max() / counts.sum())
-    model = max(("logistic", "neighbors"), key=accuracy.__getitem__)
+    best = model or max(_PREFERRED & held_out.keys(), key=lambda name: _rank(right[name], name))
+    # Of each fold, the model that the other folds choose: the measure owes nothing to the choice.
+    chosen = np.zeros((len(targets), len(names)))
+    for fold in range(int(folds.max()) + 1):
+        others = {name: each[folds != fold] for name, each in right.items()}
+        name = model or max(_PREFERRED & others.keys(), key=lambda it: _rank(others[it], it))
+        chosen[folds == fold] = held_out[name][folds == fold]
     chances = np.zeros((len(units), len(names)))
-    chances[has_label] = held_out[model]
-    if not has_label.all():
-        check_time()
-        fitted = _fitted(heads[model][1], vectors[has_label], targets)
-        chances[~has_label] = _chances(fitted, vectors[~has_label], len(names))
+    chances[learned] = chosen
+    if len(asked):
+        of = dict(heads)
+        parts = ("logistic", "tf-idf") if best == BOTH else (best,)
+        found = [of[name].predicted(learned, targets, asked, len(names)) for name in parts]
+        chances[asked] = _mean(*found)
     predicted = chances.argmax(axis=1)
     values = pa.array(names)
+    given = np.full(len(units), -1)
+    given[learned] = targets
     table = pa.table(
         {
             "id": units.ids,
             "label": values.take(pa.array(predicted)),
             "confidence": chances.max(axis=1).astype(np.float32),
+            "given": values.take(pa.array(given, mask=given < 0)),
         }
     )
-    low, high = _wilson(int(right[model].sum()), len(targets))
+    accuracy = {name: float(each.mean()) for name, each in right.items()}
+    accuracy["majority"] = float(counts.max() / counts.sum())
+    answers = chosen.argmax(axis=1)
+    low, high = _wilson(int((answers == targets).sum()), len(targets))
     return Classification(
         table,
-        model,
+        best,
         accuracy,
+        float((answers == targets).mean()),
         low,
         high,
-        _macro_f1(targets, held_out[model].argmax(axis=1)),
-        _confusion(values, targets, held_out[model].argmax(axis=1)),
+        _macro_f1(targets, answers),
+        _confusion(values, targets, answers),
         len(targets),
         int(folds.max()) + 1,
     )
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A kind of model.
+
+    Attributes:
+        data: What it sees of each document.
+        make: Makes one that is to be fitted.
+    """
+
+    data: Any
+    make: Callable[[], Any]
+
+    def held_out(
+        self, rows: Numbers, targets: Numbers, folds: Numbers, labels: int
+    ) -> npt.NDArray[np.float64]:
+        """What models that have not seen a document think of it: (documents, labels)."""
+        found = np.zeros((len(targets), labels))
+        for fold in range(int(folds.max()) + 1):
+            tested = folds == fold
+            found[tested] = self.predicted(rows[~tested], targets[~tested], rows[tested], labels)
+        return found
+
+    def predicted(
+        self, rows: Numbers, targets: Numbers, asked: Numbers, labels: int
+    ) -> npt.NDArray[np.float64]:
+        """What a model fitted to some documents thinks of others."""
+        check_time()
+        return _chances(_fitted(self.make, self.data[rows], targets), self.data[asked], labels)
+
+
+def _heads(units: Units, model: str | None, neighbors: int) -> list[tuple[str, _Head]]:
+    """The models that are tried; all that can be, unless one is asked for."""
+    needed = MODELS[:3] if model is None else MODELS[1:3] if model == BOTH else (model,)
+    found: list[tuple[str, _Head]] = []
+    if {"neighbors", "logistic"} & {*needed}:
+        vectors = units.vectors()
+        makers = {"neighbors": lambda: _neighbors(neighbors), "logistic": _logistic}
+        found += [(name, _Head(vectors, makers[name])) for name in makers if name in needed]
+    if "tf-idf" in needed:
+        texts = units.texts()
+        if texts is not None and any(map(terms_of, texts)):
+            found.append(("tf-idf", _Head(np.array(texts, object), _tf_idf)))
+        elif model is not None:
+            raise InvalidInputError(f"the model {model!r} needs texts, and the documents have none")
+    return found
+
+
+def _rank(right: npt.NDArray[np.bool_], name: str) -> tuple[float, int]:
+    """What orders models: how often they are right, then how much they know."""
+    return float(right.mean()), MODELS.index(name)
+
+
+def _mean(*chances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(np.mean(chances, axis=0))
 
 
 def _folds(targets: Numbers, counts: Numbers, seed: int) -> Numbers:
@@ -126,19 +195,6 @@ def _folds(targets: Numbers, counts: Numbers, seed: int) -> Numbers:
         for fold, (_, tested) in enumerate(splitter.split(targets[:, None], targets)):
             folds[tested] = fold
     return folds
-
-
-def _held_out(
-    data: Any, targets: Numbers, folds: Numbers, make: Callable[[], Any], labels: int
-) -> npt.NDArray[np.float64]:
-    """What models that have not seen a document think of it: (documents, labels)."""
-    found = np.zeros((len(targets), labels))
-    for fold in range(int(folds.max()) + 1):
-        check_time()
-        tested = folds == fold
-        model = _fitted(make, data[~tested], targets[~tested])
-        found[tested] = _chances(model, data[tested], labels)
-    return found
 
 
 def _fitted(make: Callable[[], Any], data: Any, targets: Numbers) -> Any:
@@ -158,10 +214,10 @@ def _chances(model: Any, data: Any, labels: int) -> npt.NDArray[np.float64]:
     return chances
 
 
-def _neighbors(documents: int) -> Any:
+def _neighbors(count: int) -> Any:
     from sklearn.neighbors import KNeighborsClassifier
 
-    return KNeighborsClassifier(min(NEIGHBORS, documents), weights=_nearness)
+    return KNeighborsClassifier(count, weights=_nearness)
 
 
 def _nearness(distances: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -174,7 +230,7 @@ def _logistic() -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=1000))
 
 
 def _tf_idf() -> Any:
@@ -182,7 +238,7 @@ def _tf_idf() -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    words = TfidfVectorizer(analyzer=words_of, sublinear_tf=True)
+    words = TfidfVectorizer(analyzer=terms_of, sublinear_tf=True)
     return make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000))
 
 

@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from vecsearch.common.gate import gate
+from vecsearch.display import html_table, one_line, text_table
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.results import frame_of
 from vecsearch.storage.disk import move, write_file
@@ -304,15 +305,20 @@ class Classification(TableReport):
     """Labels learned from those that are there, from `Collection.classify`.
 
     Attributes:
-        table: `id`, `label` and `confidence` (float32, 0 to 1). Documents that have a label are
-            predicted by models that have not seen it.
-        model: What predicted: "neighbors" or "logistic", the more accurate on held-out documents.
-        accuracy: The share of held-out documents that each model labels right: `neighbors`,
-            `logistic`, `tf-idf` (logistic regression of words, where there are texts), and
-            `majority` (the most frequent label for all).
-        low: Lower end of the 95% interval of the model's accuracy (Wilson).
+        table: `id`, `label`, `confidence` (float32, 0 to 1) and `given`, the label that the
+            document has, or null. Documents that have a label are predicted by models that have
+            not seen it.
+        model: What predicts documents without a label: "neighbors", "logistic" (regression of the
+            vectors), "tf-idf" (logistic regression of words and pairs of words), or
+            "logistic+tf-idf" (the mean of what these two think); the most accurate on held-out
+            documents, unless one was asked for.
+        accuracy: The share of held-out documents that each of these labels right, and `majority`
+            (the most frequent label for all).
+        held_out: The share that is right where each part that is held out is labeled by the model
+            that the other parts choose: the accuracy to expect, which owes nothing to the choice.
+        low: Lower end of the 95% interval of `held_out` (Wilson).
         high: Its upper end.
-        macro_f1: F1 of the model, averaged over the labels.
+        macro_f1: F1 of these labels, averaged over the labels.
         confusion: `actual`, `predicted` and `count` of held-out documents.
         labeled: Documents with a label.
         folds: Parts that were held out in turn.
@@ -329,6 +335,7 @@ class Classification(TableReport):
 
     model: str
     accuracy: dict[str, float]
+    held_out: float
     low: float
     high: float
     macro_f1: float
@@ -337,11 +344,54 @@ class Classification(TableReport):
     folds: int
 
     def __str__(self) -> str:
-        best = self.accuracy[self.model]
-        lines = [
-            f"accuracy {best:.3f} ({self.low:.3f} to {self.high:.3f}) of {self.model} on "
+        lines = [self._summary()]
+        lines += [f"{value:9.3f}  {name}" for name, value in self.accuracy.items()]
+        head, rows = self.matrix(SHOWN_LABELS)
+        return "\n".join([*lines, "", text_table(head, rows, range(1, len(head)))])
+
+    def _repr_html_(self) -> str:
+        scores = [[name, f"{value:.3f}"] for name, value in self.accuracy.items()]
+        head, rows = self.matrix(SHOWN_LABELS)
+        return html_table(["model", "accuracy"], scores, [1], self._summary()) + html_table(
+            head, rows, range(1, len(head)), "what was taken for what, on held-out documents"
+        )
+
+    def _summary(self) -> str:
+        return (
+            f"accuracy {self.held_out:.3f} ({self.low:.3f} to {self.high:.3f}) of {self.model} on "
             f"{counted(self.labeled, 'labeled document')}, {self.folds} folds held out; "
             f"macro F1 {self.macro_f1:.3f}"
+        )
+
+    def matrix(self, most: int | None = None) -> tuple[list[str], list[list[str]]]:
+        """The confusion as a table for people: a row for each label, a column for each prediction.
+
+        Args:
+            most: The most labels, the frequent ones first; the others become one. None: all.
+
+        Returns:
+            The names of the columns, and the rows.
+        """
+        counts = {
+            (row["actual"], row["predicted"]): row["count"] for row in self.confusion.to_pylist()
+        }
+        totals: dict[Any, int] = {}
+        for (actual, predicted), count in counts.items():
+            totals[actual] = totals.get(actual, 0) + count
+            totals.setdefault(predicted, 0)
+        names = sorted(totals, key=lambda name: (-totals[name], str(name)))
+        shown = names if most is None or len(names) <= most else names[: most - 1]
+        place = {name: at for at, name in enumerate(shown)}
+        size = len(shown) + (len(shown) < len(names))
+        table = [[0] * size for _ in range(size)]
+        for (actual, predicted), count in counts.items():
+            table[place.get(actual, size - 1)][place.get(predicted, size - 1)] += count
+        heads = [one_line(str(name), 16) for name in shown]
+        heads += ["others"] * (size - len(shown))
+        rows = zip(heads, table, strict=True)
+        return ["actual \\ predicted", *heads], [
+            [name, *(f"{count:,}" for count in row)] for name, row in rows
         ]
-        lines += [f"{value:9.3f}  {name}" for name, value in self.accuracy.items()]
-        return "\n".join(lines)
+
+
+SHOWN_LABELS = 12  # of a confusion

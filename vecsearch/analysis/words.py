@@ -1,4 +1,4 @@
-"""Words of texts, for labels of clusters and for the baseline of `classify`."""
+"""Words of texts, for labels of clusters and for `classify`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 
 from vecsearch.common.scripts import CJK_LETTERS
 
 _WORD = re.compile(rf"[{CJK_LETTERS}]+|[^\W\d_{CJK_LETTERS}][^\W_{CJK_LETTERS}]+")
+_TERM = re.compile(rf"[{CJK_LETTERS}]|[^\W_{CJK_LETTERS}]+")
 _CJK = re.compile(f"[{CJK_LETTERS}]")
 # Characters that join words and mean little by themselves.
 LONGEST = 8  # characters of a word that is put together
@@ -36,6 +37,19 @@ def words_of(text: str) -> list[str]:
             pairs = [word[at : at + 2] for at in range(len(word) - 1)] or [word]
             found += [pair for pair in pairs if not _JOINING & set(pair)]
     return found
+
+
+def terms_of(text: str) -> list[str]:
+    """What a model of texts sees: words, pairs of words, and of scripts without spaces characters.
+
+    Unlike `words_of` it leaves out nothing: a "not" may decide.
+
+    Example:
+        >>> terms_of("Not good, 不好")
+        ['not', 'good', '不', '好', 'not good', 'good 不', '不 好']
+    """
+    words = _TERM.findall(unicodedata.normalize("NFKC", text).casefold())
+    return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
 def cluster_words(

@@ -41,7 +41,9 @@ DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
     ".md .rst .html .pdf .docx .pptx .epub .eml .mbox .ipynb .srt, source code. Tables: .parquet "
     ".csv .tsv .json .jsonl .arrow .xlsx. Vectors: .npy .h5 .faiss. Other stores: chroma:PATH, "
-    "lancedb:PATH, qdrant:PATH, with ::NAME where they hold several collections."
+    "lancedb:PATH, qdrant:PATH, with ::NAME where they hold several collections. Biology: .h5ad "
+    ".fasta .fastq .pdb .cif; tables of numbers: FILE.csv::rows or ::columns. Pictures, with a "
+    "model of pictures."
 )
 Exclude = Annotated[
     list[str] | None,
@@ -587,7 +589,7 @@ def _ids_and_vectors(
     from vecsearch.errors import InvalidInputError
     from vecsearch.ingest.sources import open_source
     from vecsearch.ingest.sources.reading import reading_options
-    from vecsearch.ingest.sources.registry import TABLES, suffix_of
+    from vecsearch.ingest.sources.registry import TABLES, split_inside, suffix_of
     from vecsearch.ingest.sources.stores import OtherStore
     from vecsearch.ingest.vector_column import vector_width
     from vecsearch.types import ID, VECTOR
@@ -595,7 +597,8 @@ def _ids_and_vectors(
     data = [
         path
         for path in data
-        if isinstance(path, OtherStore) or (isinstance(path, Path) and suffix_of(path) in TABLES)
+        if isinstance(path, OtherStore)
+        or (isinstance(path, Path) and suffix_of(split_inside(path)[0]) in TABLES)
     ]
     if not data:
         return True, None

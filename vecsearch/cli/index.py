@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -100,17 +100,25 @@ def build_text(
         str, typer.Option(help="Read Chinese by pairs of characters, or by words of a dictionary.")
     ] = "pairs",
     pinyin: Annotated[bool, typer.Option(help="Find Chinese by its pinyin, too.")] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="A sparse encoder (SPLADE), or its folder, to weigh words with."
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Let documents be found by their words (search --mode text)."""
     with reporting(debug), open_for(folder) as collection:
-        analyzer = {
+        analyzer: dict[str, Any] | None = {
             "language": None if language == "none" else language,
             "chinese": chinese,
             "pinyin": pinyin,
         }
-        version = collection.build_text_index(columns or None, analyzer)
+        if analyzer == {"language": "english", "chinese": "pairs", "pinyin": False}:
+            analyzer = None  # columns of weights take none
+        version = collection.build_text_index(columns or None, analyzer, encoder=encoder)
         answer = {"version": version}
         if as_json:
             print_json(answer)

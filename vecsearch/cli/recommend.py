@@ -13,6 +13,7 @@ from vecsearch.cli.options import (
     DOCUMENTS,
     START,
     Columns,
+    Csv,
     Debug,
     Diversity,
     Exact,
@@ -30,6 +31,7 @@ from vecsearch.cli.options import (
     Passages,
     Recall,
     ShowPlan,
+    Table,
     Timeout,
     Version,
     Where,
@@ -40,7 +42,7 @@ from vecsearch.cli.options import (
 )
 from vecsearch.cli.questions import vector_of
 from vecsearch.cli.search import print_answers
-from vecsearch.cli.tables import format_of, print_table
+from vecsearch.cli.tables import Format, format_of, print_csv, print_table
 from vecsearch.cli.terminal import out, print_json, reporting
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def similar(
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,
+    as_csv: Csv = False,
+    as_table: Table = False,
     debug: Debug = False,
 ) -> None:
     """Find the documents most similar to a document."""
@@ -114,7 +118,7 @@ def similar(
             "",
             hits,
             columns,
-            form=format_of(as_json),
+            form=format_of(as_json, as_csv, as_table),
             plan=plan,
             explain=explain,
         )
@@ -162,6 +166,8 @@ def recommend(
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,
+    as_csv: Csv = False,
+    as_table: Table = False,
     debug: Debug = False,
 ) -> None:
     """Find more like some documents, texts or a user's history, and less like others."""
@@ -188,7 +194,14 @@ def recommend(
             timeout=timeout,
         )
         print_answers(
-            collection, "1", "", hits, columns, form=format_of(as_json), plan=plan, explain=explain
+            collection,
+            "1",
+            "",
+            hits,
+            columns,
+            form=format_of(as_json, as_csv, as_table),
+            plan=plan,
+            explain=explain,
         )
 
 
@@ -223,6 +236,8 @@ def discover(
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,
+    as_csv: Csv = False,
+    as_table: Table = False,
     debug: Debug = False,
 ) -> None:
     """Find documents that are nearer to each --like than to its --unlike."""
@@ -258,7 +273,7 @@ def discover(
             target or "",
             hits,
             columns,
-            form=format_of(as_json),
+            form=format_of(as_json, as_csv, as_table),
             plan=plan,
         )
 
@@ -298,6 +313,7 @@ def facets(
     version: Version = None,
     timeout: Timeout = None,
     as_json: Json = False,
+    as_csv: Csv = False,
     debug: Debug = False,
 ) -> None:
     """Count the documents that have each value of some columns."""
@@ -317,6 +333,12 @@ def facets(
             passages=passages,
             timeout=timeout,
         )
+        if format_of(as_json, as_csv) is Format.CSV:
+            for number, (name, table) in enumerate(found.items()):
+                head = ["column", *table.column_names]
+                rows = [[name, *row.values()] for row in table.to_pylist()]
+                print_csv(None if number else head, rows)
+            return
         if as_json:
             print_json({name: table.to_pylist() for name, table in found.items()})
             return

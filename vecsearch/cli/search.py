@@ -249,13 +249,16 @@ def print_answers(
     plan: bool,
     explain: bool = False,
 ) -> None:
-    """One answer as JSON, as a list or as a table; with one of them for each group."""
+    """One answer as JSON or CSV, or as a list or table; with one of these for each group."""
     info, names = collection.info(), names_in(columns or None)
     if form is Format.JSON:
         answer = _as_json(key, text, hits, names, info.id_column)
         if explain:
             answer["explanations"] = [hit.explain() for hit in hits]
         print_json(answer)
+        return
+    if form is Format.CSV:
+        print_hits_csv(hits, names, None, head=True)
         return
 
     def show(found: Hits) -> None:

@@ -217,6 +217,15 @@ def classify(
             show_default=False,
         ),
     ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Only this model: neighbors, logistic, tf-idf or logistic+tf-idf. Default: the "
+            "most accurate on held-out documents.",
+        ),
+    ] = None,
+    neighbors: Annotated[int, typer.Option(help="How many labeled neighbors vote.")] = 15,
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -239,17 +248,14 @@ def classify(
             wanted = {id_of(collection, which.strip()): label.strip() for which, label in rows}
         found = collection.classify(
             wanted,
+            model=model,  # type: ignore[arg-type]
+            neighbors=neighbors,
             where=where,
             ids=ids_of(collection, one_id, ids),
             seed=seed,
             timeout=timeout,
         )
         _print(found, output, most, as_json=as_json, confusion=found.confusion.to_pylist())
-        if not as_json:
-            print_table(
-                ["actual", "predicted", "count"],
-                [list(row.values()) for row in found.confusion.to_pylist()],
-            )
 
 
 @app.command(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.local_files import may_read_files
 from vecsearch.common.optional import require
 from vecsearch.embedders.base import BaseEmbedder
 from vecsearch.embedders.fingerprint import tensors_digest
@@ -167,6 +168,30 @@ class ClipEmbedder(SentenceTransformerEmbedder):
             out[start : start + window] = super().embed_documents(pictures)
         return out
 
+    def embed_queries(self, queries: Sequence[Any]) -> Vectors:
+        """Embed texts and pictures.
+
+        Args:
+            queries: Texts (str), or pictures: paths as `pathlib.Path`, bytes, or PIL images.
+
+        Returns:
+            float32, shape (len(queries), dim).
+
+        Raises:
+            InvalidInputError: A picture cannot be read; the message names its row.
+            MissingExtraError: The extra `image` is not installed.
+        """
+        out = np.empty((len(queries), self.dim), dtype=np.float32)
+        texts = [row for row, query in enumerate(queries) if isinstance(query, str)]
+        pictures = sorted({*range(len(queries))} - {*texts})
+        if texts:  # the library takes one kind at a time
+            out[texts] = super().embed_queries([queries[row] for row in texts])
+        if pictures:
+            out[pictures] = super().embed_queries(
+                [open_picture(queries[row], row) for row in pictures]
+            )
+        return out
+
 
 def open_picture(item: Any, row: int) -> Image:
     """A path, the bytes of a file, or a PIL image as an upright RGB picture.
@@ -177,6 +202,11 @@ def open_picture(item: Any, row: int) -> Image:
     """
     pil = require("PIL.Image", "pillow", "image", "Reading pictures")
     ops = require("PIL.ImageOps", "pillow", "image", "Reading pictures")
+    if isinstance(item, str | Path) and not may_read_files():
+        raise InvalidInputError(
+            f"row {row}: this model compares pictures, and files are not read by their names here",
+            hint="find documents like one that is there: similar(id)",
+        )
     if isinstance(item, str | Path | bytes):
         shown = "" if isinstance(item, bytes) else f" '{item}'"
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vecsearch.common.arrays import Vectors
+from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.common.gate import gated
+from vecsearch.common.keyed import split_keyed
 from vecsearch.common.lazy import lazy
+from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.saved import Saved, TrainedEmbedder
 from vecsearch.embedders.torch_layer import EmbeddingRows, check_layer, embedding_layer
@@ -175,8 +177,8 @@ class KeyedVectors:
 class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
     """Embeds items or nodes by their keys.
 
-    A document is a key. A query is a key, or a list of keys such as a shopping basket, whose
-    vectors are averaged.
+    A document is a key: in a collection its id, or else its text. A query is a key, or a list of
+    keys such as a shopping basket, whose vectors are averaged.
 
     Args:
         keys: The keys, in row order.
@@ -195,6 +197,8 @@ class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
                [0.5, 0.5]], dtype=float32)
     """
 
+    embeds_ids = True
+
     def __init__(
         self,
         keys: Sequence[str],
@@ -209,16 +213,46 @@ class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
     def embed_documents(self, documents: Sequence[Any]) -> Vectors:
         """Look up keys: float32, shape (len(documents), dim).
 
+        Args:
+            documents: Keys; or ids with texts, as collections give them, where the id is looked up
+                first, then the text.
+
         Raises:
             InvalidInputError: A key has no vector.
         """
-        return self.embed_queries(documents)
+        return self._looked_up(documents, self.vectors, self._cold_documents)
+
+    def example_vectors(self, documents: Sequence[str]) -> tuple[Vectors, Mask]:
+        """Vectors of documents as queries, and which of them are known.
+
+        Args:
+            documents: Ids with texts, as collections give them.
+
+        Returns:
+            float32, shape (len(documents), dim), zero where a document is unknown, and a mask.
+        """
+        rows = np.array([self._row(document) for document in documents], np.int64)
+        vectors = self.query_vectors[rows]
+        known = rows >= 0
+        texts = [split_keyed(document)[1] for document in documents]
+        cold = [at for at in np.flatnonzero(~known).tolist() if self._takes(texts[at])]
+        vectors[~known] = 0
+        if cold:
+            vectors[cold] = self._cold_queries([texts[at] for at in cold])
+            known[cold] = True
+        return vectors, known
+
+    @property
+    def query_vectors(self) -> Vectors:
+        """The vectors of the keys as queries: float32, shape (n, dim)."""
+        return self.vectors
 
     def embed_queries(self, queries: Sequence[Any]) -> Vectors:
         """Look up keys, or average lists of keys.
 
         Args:
-            queries: Keys, or lists of keys. In a list, keys without a vector are ignored.
+            queries: Keys, or lists of keys, oldest first. In a list, keys without a vector are
+                ignored.
 
         Returns:
             float32, shape (len(queries), dim).
@@ -226,18 +260,58 @@ class KeyedEmbedder(KeyedVectors, TrainedEmbedder):
         Raises:
             InvalidInputError: A key, or every key of a list, has no vector.
         """
+        lists: list[int] = []
+        single: list[int] = []
+        for at, query in enumerate(queries):
+            (lists if isinstance(query, list | tuple) else single).append(at)
         out = np.empty((len(queries), self.dim), dtype=np.float32)
-        for row, query in enumerate(queries):
-            if isinstance(query, list | tuple):
-                known = [self.row[str(key)] for key in query if str(key) in self.row]
-                if not known:
-                    raise InvalidInputError(
-                        f"row {row}: none of the {len(query)} keys has a vector"
-                    )
-                out[row] = self.vectors[known].mean(axis=0)
-            else:
-                out[row] = self.vector(str(query))
+        out[single] = self._looked_up(
+            [queries[at] for at in single], self.query_vectors, self._cold_queries
+        )
+        for at in lists:
+            known = [self.row[str(key)] for key in queries[at] if str(key) in self.row]
+            if not known:
+                raise InvalidInputError(
+                    f"row {at}: none of the {len(queries[at])} keys has a vector"
+                )
+            out[at] = self._of_list(known)
         return out
+
+    def _row(self, document: Any) -> int:
+        """The row of a document's id, or else of its text; -1 if neither is a key."""
+        key, text = split_keyed(document)
+        return self.row.get(key, self.row.get(text, -1))
+
+    def _looked_up(
+        self, documents: Sequence[Any], vectors: Vectors, cold: Callable[[list[str]], Vectors]
+    ) -> Vectors:
+        """The vectors of documents; `cold` makes those of unknown ones from their texts."""
+        rows = np.array([self._row(document) for document in documents], np.int64)
+        unknown = np.flatnonzero(rows < 0).tolist()
+        out = np.asarray(vectors[rows], np.float32)
+        if unknown:
+            pairs = [split_keyed(documents[at]) for at in unknown]
+            for key, text in pairs:
+                if not self._takes(text):
+                    self.vector(key)  # raises, and names a similar key
+            out[unknown] = cold([text for _, text in pairs])
+        return out
+
+    def _of_list(self, rows: Sequence[int]) -> Vectors:
+        """The query of a list of known keys, oldest first: float32 (dim,)."""
+        return np.asarray(self.query_vectors[rows].mean(axis=0), np.float32)
+
+    def _takes(self, text: str) -> bool:
+        """Whether an unknown key gets a vector from this text."""
+        return False
+
+    def _cold_documents(self, texts: list[str]) -> Vectors:
+        """Vectors of unknown keys, from texts that `_takes`: float32 (len(texts), dim)."""
+        raise InvalidInputError(f"{self.name} has no vector for {shown(texts[0])}")
+
+    def _cold_queries(self, texts: list[str]) -> Vectors:
+        """Such vectors for queries."""
+        return self._cold_documents(texts)
 
     def _saved(self) -> Saved:
         return Saved("keyed", {"about": self.about}, self.keys, {"vectors": self.vectors})

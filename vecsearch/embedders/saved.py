@@ -29,11 +29,19 @@ if TYPE_CHECKING:
 FORMAT = 1
 LAYOUT, REPORT = "embedder.json", "report.json"
 KINDS: dict[str, str] = {
+    "cells": "vecsearch.embedders.cells",
+    "content": "vecsearch.embedders.content",
     "doc2vec": "vecsearch.embedders.doc2vec",
     "fasttext": "vecsearch.embedders.fasttext",
+    "graph2vec": "vecsearch.embedders.graph2vec",
+    "items": "vecsearch.embedders.items",
     "keyed": "vecsearch.embedders.keyed",
+    "lsa": "vecsearch.embedders.lsa",
+    "nodes": "vecsearch.embedders.nodes",
     "reduced": "vecsearch.embedders.projected",
     "table": "vecsearch.embedders.tabular",
+    "terms": "vecsearch.embedders.terms",
+    "transe": "vecsearch.embedders.transe",
     "words": "vecsearch.embedders.words",
 }
 """Kind in embedder.json -> module; its `from_saved(saved, name)` returns the embedder."""

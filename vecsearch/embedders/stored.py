@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.fork import Lock
+from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.kinds import is_encodable
 from vecsearch.common.show import cut, shown
 from vecsearch.embedders.base import Embedder
@@ -26,7 +27,7 @@ from vecsearch.errors import (
     VecsearchError,
 )
 from vecsearch.storage.disk import CheckedFile
-from vecsearch.storage.layout import MODELS, place_of
+from vecsearch.storage.layout import EMBEDS_IDS, MODELS, place_of
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.own_files import folder_name
 from vecsearch.storage.staging import Staging
@@ -205,6 +206,12 @@ def _first_odd(given: Any, dim: int) -> str:
             if not isinstance(item, list | tuple | np.ndarray) or len(item) != dim:
                 return f": number {number} is {shown(item)}"
     return ""
+
+
+def settings_for(settings: Mapping[str, Any], embedder: Embedder | None) -> dict[str, Any]:
+    """A collection's settings with what they say about its model."""
+    others = {name: value for name, value in settings.items() if name != EMBEDS_IDS}
+    return {**others, EMBEDS_IDS: True} if embeds_ids(embedder) else others
 
 
 def embeds_texts(embedder: Embedder) -> bool:

@@ -94,7 +94,7 @@ def add_documents(
         if (done := done_before(transaction.base.manifest, request)) is not None:
             return done
         transaction.leave_out = leave_out
-        for window in rebatch(batches, store.limits.window_rows):
+        for window in rebatch(batches, store.limits.window_rows, store.limits.segment_bytes):
             check_time()
             transaction.write(window, progress)
         check_time()
@@ -315,7 +315,9 @@ class AddTransaction:
     def _embedded(self, rows: Rows, passages: Passages, *, keep: bool) -> Vectors:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""
         assert self.encoder is not None  # the checker refuses rows without vector or embedder
-        texts = passages.texts(self.checker.manifest.text_columns)
+        texts = passages.texts(
+            self.checker.manifest.text_columns, keyed=self.checker.manifest.embeds_ids
+        )
         replaced = rows.ids if self.conflicts.replaces else None
 
         def place_of(number: int) -> str:

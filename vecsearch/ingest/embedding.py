@@ -235,7 +235,11 @@ class DocumentEncoder:
             return {}
         manifest = self.base.manifest
         columns = embedded_columns(manifest.schema, manifest.text_columns)
-        texts = embedded_texts(self.base.take(columns, positions), manifest.text_columns)
+        if manifest.embeds_ids:
+            columns = [manifest.id_column, *columns]
+        texts = embedded_texts(
+            self.base.take(columns, positions), manifest.text_columns, keyed=manifest.embeds_ids
+        )
         return dict(zip(texts, self.base.vectors_at(positions), strict=True))
 
 

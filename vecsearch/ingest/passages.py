@@ -14,8 +14,9 @@ import pyarrow as pa
 from vecsearch.ingest.heads import LONGEST_TITLE, Heads, with_head
 from vecsearch.ingest.outline import has_pages, is_code, outlined_spans
 from vecsearch.ingest.splitting import Split, Splitting
-from vecsearch.ingest.texts import joined_texts
+from vecsearch.ingest.texts import joined_texts, with_ids
 from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.schema import id_name
 from vecsearch.types import CHUNK, END, HEAD, START, TEXT_NUMBER, WHOLE
 
 _COLUMNS: Final = (CHUNK, START, END, TEXT_NUMBER)
@@ -49,20 +50,28 @@ class Passages:
             arrays[HEAD] = pa.array(self.heads, pa.large_string())
         return arrays
 
-    def texts(self, columns: Sequence[str]) -> list[Any]:
-        """What is embedded of each row."""
+    def texts(self, columns: Sequence[str], *, keyed: bool = False) -> list[Any]:
+        """What is embedded of each row, with its id if the model looks vectors up by id."""
         texts = joined_texts(self.batch, columns)
-        if self.heads is None:
-            return texts
-        return list(map(with_head, self.heads, texts))
+        if self.heads is not None:
+            texts = list(map(with_head, self.heads, texts))
+        return with_ids(self.batch.column(0), texts) if keyed else texts
 
 
-def embedded_texts(batch: pa.RecordBatch, columns: Sequence[str]) -> list[Any]:
-    """What was embedded of stored rows: their text below what stands over it."""
+def embedded_texts(
+    batch: pa.RecordBatch, columns: Sequence[str], *, keyed: bool = False
+) -> list[Any]:
+    """What was embedded of stored rows: their text below what stands over it.
+
+    Args:
+        batch: Rows with their ids, these columns and what stands over the texts.
+        columns: The columns that are embedded.
+        keyed: Whether the model looks vectors up by id.
+    """
     texts = joined_texts(batch, columns)
-    if HEAD not in batch.schema.names:
-        return texts
-    return list(map(with_head, batch.column(HEAD).to_pylist(), texts))
+    if HEAD in batch.schema.names:
+        texts = list(map(with_head, batch.column(HEAD).to_pylist(), texts))
+    return with_ids(batch.column(id_name(batch.schema)), texts) if keyed else texts
 
 
 def embedded_columns(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
@@ -84,6 +93,7 @@ class PassageSplitter:
 
     def __init__(self, manifest: Manifest, splitting: Splitting | None) -> None:
         self.text_columns = manifest.text_columns
+        self.keyed = manifest.embeds_ids
         self.splitting = splitting
         self.split_text = None if splitting is None else splitting.split
         self.chunked = manifest.chunked
@@ -147,7 +157,7 @@ class PassageSplitter:
     def _stays_whole(self, documents: pa.RecordBatch, whole: bool) -> Sequence[bool]:
         """Which documents are one row."""
         count = documents.num_rows
-        if whole or self.splitting is None or not self.text_columns:
+        if whole or self.keyed or self.splitting is None or not self.text_columns:
             return [True] * count
         if self.splitting.fits is None:
             return [False] * count

@@ -152,7 +152,8 @@ class RowChecker:
         self._check_ids(checked.column(0), first)
         vectors = self._vectors(batch, first)
         rows = Rows(checked, vectors, np.arange(first, first + batch.num_rows))
-        if self.has_embedder and vectors is None and not self.partial:
+        needs_texts = self.has_embedder and not self.manifest.embeds_ids
+        if needs_texts and vectors is None and not self.partial:
             check_texts(rows, self.manifest.text_columns, str(self.text_source))
         return rows
 
@@ -220,6 +221,8 @@ class RowChecker:
                     command_hint=f"did you mean --id-column {like}? If it holds no ids, rename it",
                 )
         texts = [name for name in manifest.text_columns if name in names]
+        if manifest.embeds_ids and (self.given[1] is None or texts):
+            return  # an id is enough
         if self.partial or not manifest.text_columns or (texts and self.metadata is not None):
             return
         missing = next((name for name in manifest.text_columns if name not in names), None)

@@ -8,6 +8,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vecsearch.common.keyed import keyed
+
 SEPARATOR: Final = "\n\n"  # an empty line between the texts of one document
 
 
@@ -31,6 +33,11 @@ def joined(texts: Iterable[str | None]) -> str | None:
     given = [text for text in texts if text is not None]
     filled = [text for text in given if text.strip()]
     return SEPARATOR.join(filled or given[:1]) if given else None
+
+
+def with_ids(ids: pa.Array, texts: Sequence[Any]) -> list[str]:
+    """Ids and texts in one string each, for a model that looks vectors up by id."""
+    return list(map(keyed, ids.to_pylist(), texts))
 
 
 def without_text(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.Array:

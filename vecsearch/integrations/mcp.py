@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from vecsearch.collection import Collection, open_collection
 from vecsearch.common.json_values import plain
+from vecsearch.common.local_files import no_local_files
 from vecsearch.common.optional import find_installed
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError, VecsearchError
@@ -144,7 +145,7 @@ class _Shelf:
                 f"{', '.join(self.names)}"
             )
         try:
-            with self._locks[name]:
+            with self._locks[name], no_local_files():  # a question is no path
                 return function(self._collections[name].refresh())
         except VecsearchError as error:
             raise ToolError(str(error)) from error

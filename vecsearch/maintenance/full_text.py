@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,12 +10,15 @@ import pyarrow as pa
 
 from vecsearch.common.arguments import check_names
 from vecsearch.common.deadline import check_time
+from vecsearch.common.json_column import is_json
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.manifest import FullTextEntry, Manifest, replace
 from vecsearch.storage.segment_texts import write_text
 from vecsearch.storage.store import Store
-from vecsearch.text.analyzer import analyzer_of
+from vecsearch.text.analyzer import Analyzer, analyzer_of
+from vecsearch.text.weights import Weigher
 
 
 def full_text_entry(given: Any, *, has_texts: bool) -> FullTextEntry | None:
@@ -38,6 +42,7 @@ def build_text_index(
     store: Store,
     columns: Sequence[str] | str | None,
     analyzer: Any,
+    encoder: Any = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> int:
     """Make the postings of all segments, and commit them; the version.
@@ -46,6 +51,7 @@ def build_text_index(
         store: The collection.
         columns: The columns of texts to search; None for those that are embedded.
         analyzer: What makes terms of texts, as `analyzer_of` takes it.
+        encoder: The name or folder of a sparse encoder; None for words that are counted.
         progress: Called with the number of rows of each segment.
 
     Raises:
@@ -54,12 +60,12 @@ def build_text_index(
         LockTimeoutError: Another writer held the lock for too long.
         StorageError: Writing failed.
     """
-    chosen = analyzer_of(analyzer).load()
     names = None
     if columns is not None:
         names = tuple([columns] if isinstance(columns, str) else check_names("columns", columns))
     with store.staging() as staging:
         base = store.snapshot()
+        chosen = _chosen(base.manifest, names, analyzer, encoder)
         entry = _entry(base.manifest, names, chosen.to_dict())
         version = replace(base.manifest, full_text=entry)
         written: dict[str, FileRef | None] = {}
@@ -84,6 +90,28 @@ def build_text_index(
             return version.version
 
 
+def _chosen(
+    manifest: Manifest, names: tuple[str, ...] | None, analyzer: Any, encoder: Any
+) -> Analyzer | Weigher:
+    """What makes terms of texts, or weights of terms."""
+    known = manifest.schema.names
+    kinds = [manifest.schema.field(name).type for name in names or () if name in known]
+    given = bool(kinds) and all(map(is_json, kinds))
+    if encoder is None and not given:
+        return analyzer_of(analyzer).load()
+    if analyzer is not None:
+        raise InvalidInputError(
+            "an analyzer counts words, and columns of weights or an encoder say what words weigh",
+            hint="leave out analyzer=",
+            command_hint="leave out --language and the like",
+        )
+    if encoder is not None and (not isinstance(encoder, str | os.PathLike) or not str(encoder)):
+        raise InvalidInputError(
+            f"encoder is {shown(encoder)}; it must be the name or the folder of a sparse encoder"
+        )
+    return Weigher(None if encoder is None else str(encoder), given).load()
+
+
 def _entry(
     manifest: Manifest, names: tuple[str, ...] | None, analyzer: dict[str, Any]
 ) -> FullTextEntry:
@@ -101,7 +129,9 @@ def _entry(
     for name in columns:
         if name not in manifest.schema.names:
             raise InvalidInputError(f"there is no column {name!r}")
-        if name not in texts:
+        if name not in texts and not (
+            analyzer.get("weights") and is_json(manifest.schema.field(name).type)
+        ):
             raise InvalidInputError(
                 f"column {name!r} is {manifest.schema.field(name).type}, and texts are wanted"
             )

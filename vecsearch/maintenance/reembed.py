@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.progress import Shares
 from vecsearch.common.show import shown_id
 from vecsearch.embedders.base import Embedder
-from vecsearch.embedders.stored import Model, entry_of, has_fingerprint
+from vecsearch.embedders.stored import Model, entry_of, has_fingerprint, settings_for
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.embedding import TextEmbedder
 from vecsearch.ingest.fitness import Fitness
@@ -101,6 +102,7 @@ def _commit(
             embedder=model.entry,
             segments=rewriter.segments(latest),
             indexes=(),
+            settings=settings_for(latest.manifest.settings, model.embedder),
         )
         store.commit(staging, version)
     texts.cache.clear()
@@ -121,6 +123,7 @@ class _TextVectors:
         self.model = model
         self._embedded_before = 0
         self.columns = base.manifest.text_columns
+        self.keyed = embeds_ids(model.embedder)
         self.metric = base.manifest.metric
         self.several_windows = base.live.count > store.limits.window_rows
         self.root = store.root
@@ -163,7 +166,7 @@ class _TextVectors:
 
     def _texts(self, rows: pa.RecordBatch) -> list[Any]:
         missing = without_text(rows, self.columns)
-        if pc.any(missing).as_py():
+        if not self.keyed and pc.any(missing).as_py():
             row = first_true(missing)
             where = " or ".join(map(repr, self.columns))
             raise InvalidInputError(
@@ -171,4 +174,4 @@ class _TextVectors:
                 f"text in column {where}, so no model can embed it: add it again with its text, or "
                 "delete it"
             )
-        return embedded_texts(rows, self.columns)
+        return embedded_texts(rows, self.columns, keyed=self.keyed)

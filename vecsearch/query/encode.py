@@ -135,6 +135,11 @@ class QueryEncoder:
             )
         return vectors
 
+    @property
+    def embedder(self) -> Any:
+        """The model itself; None if there is none. Raises what loading it does."""
+        return None if self._model is None else self._model.embedder
+
     def _matrix(self, queries: Any) -> Vectors:
         prepared = many_queries(queries)
         if not len(prepared):

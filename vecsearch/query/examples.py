@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.keyed import keyed
 from vecsearch.common.show import shown, shown_id
 from vecsearch.errors import IdNotFoundError, InvalidInputError
+from vecsearch.ingest.passages import embedded_columns, embedded_texts
 from vecsearch.query.documents import document_vectors
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.storage.ids import as_ids
@@ -96,7 +98,8 @@ class ExampleReader:
     ) -> list[tuple[tuple[Any, Id | None], float]]:
         """The documents of a history, as `read` gives them, with their weights.
 
-        Weights halve with every half-life of age.
+        Weights halve with every half-life of age. Without ages, a model of items weighs the
+        documents by their place in the history, of which the last is the newest.
 
         Raises InvalidInputError, IdNotFoundError.
         """
@@ -107,6 +110,7 @@ class ExampleReader:
                 "weight and perhaps age"
             )
         weighted: list[tuple[Id, float]] = []
+        aged = any(isinstance(item, tuple | list) and len(item) > 2 for item in entries)
         for number, item in enumerate(entries):
             entry = tuple(item) if isinstance(item, tuple | list) else (item,)
             weight, age = (*entry[1:], *(1.0, 0.0)[len(entry) - 1 :])[:2] if entry else (1.0, 0.0)
@@ -120,8 +124,11 @@ class ExampleReader:
                     f"history: the age of entry {number} is {shown(age)}; it must be 0 or more"
                 )
             weighted.append((entry[0], float(weight) * 0.5 ** (float(age) / float(half_life))))
-        vectors = self._vectors([each for each, _ in weighted], "history")
-        return [((vectors[each], each), weight) for each, weight in weighted]
+        vectors = self._history([each for each, _ in weighted], aged)
+        return [
+            ((vector, each), weight)
+            for vector, (each, weight) in zip(vectors, weighted, strict=True)
+        ]
 
     def examples(self, weighted: Sequence[tuple[tuple[Any, Id | None], float]]) -> Examples:
         """Examples, as `read` gives them, with weights. Raises what encoding a query does."""
@@ -148,16 +155,72 @@ class ExampleReader:
         """The mean vector of each document. Raises InvalidInputError, IdNotFoundError."""
         if not ids:
             return {}
+        self._check_ids(ids, name)
+        vectors = self._of_model(ids) if self._snapshot.manifest.embeds_ids else {}
+        return vectors | self._stored([each for each in ids if each not in vectors], name)
+
+    def _history(self, ids: Sequence[Any], aged: bool) -> list[Any]:
+        """The vectors of a history, oldest first; a model of items may weigh them by their place.
+
+        Args:
+            ids: The documents.
+            aged: Whether the weights say how old they are.
+
+        Raises:
+            InvalidInputError, IdNotFoundError: As `_vectors`.
+        """
+        if aged or not self._snapshot.manifest.embeds_ids:
+            found = self._vectors(ids, "history")
+            return [found[each] for each in ids]
+        self._check_ids(ids, "history")
+        weigh = getattr(self._encoder.embedder, "history_vectors", None)
+        if weigh is None or not ids:
+            return self._history(ids, aged=True)
+        vectors, known = weigh(self._as_embedded(ids))
+        others = self._stored([ids[at] for at in np.flatnonzero(~known).tolist()], "history")
+        return [vectors[at] if known[at] else others[each] for at, each in enumerate(ids)]
+
+    def _check_ids(self, ids: Sequence[Any], name: str) -> None:
         wanted = str if not self._int_ids else int
         for each in ids:
             if not isinstance(each, wanted) or isinstance(each, bool):
                 raise InvalidInputError(
                     f"{name}: {shown(each)} is no id; ids of this collection are {wanted.__name__}"
                 )
+
+    def _stored(self, ids: Sequence[Any], name: str) -> dict[Any, Vectors]:
+        """The mean of each document's vectors. Raises IdNotFoundError."""
+        if not ids:
+            return {}
         try:
             return dict(zip(ids, document_vectors(self._snapshot, list(ids)), strict=True))
         except IdNotFoundError as error:
             raise IdNotFoundError(f"{name}: {error.message}") from error
+
+    def _of_model(self, ids: Sequence[Any]) -> dict[Any, Vectors]:
+        """The vector that the model has for a document as a query, where it knows the document.
+
+        It may differ from the one that is stored. Raises what loading the model does.
+        """
+        find = getattr(self._encoder.embedder, "example_vectors", None)
+        if find is None:
+            return {}
+        vectors, known = find(self._as_embedded(ids))
+        return {ids[at]: vectors[at] for at in np.flatnonzero(known).tolist()}
+
+    def _as_embedded(self, ids: Sequence[Any]) -> list[str]:
+        """Documents as a model that looks vectors up by id is given them.
+
+        One that is not in the collection is given without a text.
+        """
+        snapshot, manifest = self._snapshot, self._snapshot.manifest
+        owners, positions = snapshot.locate(as_ids(ids, manifest.id_type))
+        names = [manifest.id_column, *embedded_columns(manifest.schema, manifest.text_columns)]
+        texts = embedded_texts(snapshot.take(names, positions), manifest.text_columns, keyed=True)
+        asked = [keyed(each, None) for each in ids]
+        for owner, text in zip(owners[::-1].tolist(), texts[::-1], strict=True):
+            asked[owner] = text
+        return asked
 
     def _known(self, ids: Sequence[str]) -> set[str]:
         owners, _ = self._snapshot.locate(as_ids(ids, self._snapshot.manifest.id_type))

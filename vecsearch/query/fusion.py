@@ -108,7 +108,7 @@ class ListScores:
     Attributes:
         ranks: From 1; 0 for a candidate that the list does not have.
         scores: Of each candidate, also of those that are not in the list.
-        listed: The scores in the list.
+        listed: The first scores in the list, by which all are standardized.
     """
 
     ranks: npt.NDArray[np.int64]

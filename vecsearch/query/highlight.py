@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -127,8 +127,22 @@ class Passage:
     start: int = 0
 
 
+class FoundWords(Protocol):
+    """The words of a question, to be found in texts."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that were searched."""
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """Where a text has one of the words: spans of characters, in order."""
+
+
 def highlights(
-    question: Question, hits: Sequence[Sequence[Passage]], most: int | None = None
+    question: Question,
+    hits: Sequence[Sequence[Passage]],
+    most: int | None = None,
+    words: FoundWords | None = None,
 ) -> list[Highlight | None]:
     """The highlight of each hit; None for one without text.
 
@@ -137,6 +151,7 @@ def highlights(
         hits: The texts of each hit.
         most: How many sentences may be embedded. Hits beyond that are judged by words, as all are
             without a model.
+        words: The words of a search by words, which are then those that are marked.
     """
     found = [_sentences(passages) for passages in hits]
     wanted: list[int] = []
@@ -152,8 +167,9 @@ def highlights(
         wanted.append(number)
     similar = _similarities(question, [found[number][:MOST_SENTENCES] for number in wanted])
     by_hit = dict(zip(wanted, similar, strict=True))
-    terms = shared_terms(question.text)
-    if not wanted and not terms.words and not terms.pairs:  # nothing to compare with
+    terms: Terms | _Matches
+    terms = shared_terms(question.text) if words is None else _Matches(words)
+    if not wanted and not terms:  # nothing to compare with
         found = [sentences and [_whole(sentences[0].passage)] for sentences in found]
     return [
         _best(terms, sentences, by_hit.get(number)) if sentences else None
@@ -202,16 +218,20 @@ def _similarities(question: Question, groups: list[list[_Sentence]]) -> list[lis
 
 
 def _best(
-    terms: Terms, sentences: Sequence[_Sentence], similar: Sequence[float] | None
+    terms: Terms | _Matches, sentences: Sequence[_Sentence], similar: Sequence[float] | None
 ) -> Highlight:
     """The sentence that is most similar, else the one that shares most with the query."""
     if similar is None:
-        shared = [_weight(terms.found_in(sentence.text), sentence.text) for sentence in sentences]
+        shared = [
+            _weight(terms.found_in(sentence.text, sentence.passage.column), sentence.text)
+            for sentence in sentences
+        ]
         best = sentences[int(np.argmax(shared))]
     else:
         best = sentences[int(np.argmax(similar))]
     words = tuple(
-        (best.start + first, best.start + last) for first, last in terms.found_in(best.text)
+        (best.start + first, best.start + last)
+        for first, last in terms.found_in(best.text, best.passage.column)
     )
     begin = best.passage.start
     span = Span(best.passage.column, begin + best.start, begin + best.end)
@@ -230,8 +250,11 @@ class Terms:
     words: frozenset[str]
     pairs: frozenset[str]
 
-    def found_in(self, text: str) -> list[Offsets]:
-        """Where the terms are, in order."""
+    def __bool__(self) -> bool:
+        return bool(self.words or self.pairs)
+
+    def found_in(self, text: str, column: str = "") -> list[Offsets]:
+        """Where the terms are, in order, whatever the column."""
         found = [
             (match.start(), match.end())
             for match in (_WORD.finditer(text) if self.words else ())
@@ -254,6 +277,16 @@ class Terms:
                     found.append((start + at, start + end))
                 at = end + 1
         return sorted(found)
+
+
+class _Matches:
+    """What of a search by words is in texts, in the columns that it searched."""
+
+    def __init__(self, words: FoundWords) -> None:
+        self._words = words
+
+    def found_in(self, text: str, column: str) -> list[Offsets]:
+        return self._words.places(text) if column in self._words.columns else []
 
 
 def shared_terms(query: str) -> Terms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -11,9 +11,9 @@ from vecsearch.common.arguments import check_one_of
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.query.fusion import DEFAULT, Doubles, Fusion, ListScores, depth_for, fusion_of
+from vecsearch.query.fusion import DEFAULT, DEPTH, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
-from vecsearch.query.ranking import DocumentRanking, Ranking, VectorRanking, at_least
+from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
 from vecsearch.query.request import Request
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
@@ -151,6 +151,11 @@ class Fused(NamedTuple):
     by_vector: ListScores
     by_text: ListScores
 
+    def best(self, width: int, plan: Plan) -> Found:
+        """The first of them."""
+        chosen = self.order[:width]
+        return Found(self.candidates[chosen], self.scores[chosen].astype(np.float32), plan)
+
 
 class ModeSearch:
     """Searches by words, and by words and vectors.
@@ -171,6 +176,12 @@ class ModeSearch:
         using: Any,
         fusion: Any,
     ) -> None:
+        if mode == "text" and fusion is not None:
+            raise InvalidInputError(
+                "fusion= is for searches by words and vectors",
+                hint='give mode="hybrid", or leave it out',
+                command_hint="give --mode hybrid, or leave --fusion out",
+            )
         manifest = request.searcher.snapshot.manifest
         self._request = request
         self._searcher = request.searcher
@@ -178,7 +189,7 @@ class ModeSearch:
         self._encoder = encoder
         self._using = using
         self._fusion = fusion_for(manifest, fusion)
-        self._by_document = manifest.chunked and not request.passages
+        self.by_document = manifest.chunked and not request.passages
 
     @property
     def rows(self) -> int:
@@ -211,15 +222,20 @@ class ModeSearch:
             for each in zip(read, vectors, selections, found, strict=True)
         ]
 
-    def ranking(self, asked: Asked) -> Ranking:
+    def pages(self, asked: Asked, size: int) -> Iterator[Hits]:
+        """All that matches a question, in pages. Raises QueryError, InvalidInputError at once."""
+        ranking = self.ranking(asked)
+        return _told(self._request.pages(ranking, size), ranking)
+
+    def ranking(self, asked: Asked) -> TextRanking | HybridRanking:
         """All that matches a question, best first, as deep as somebody asks. Raises QueryError."""
         words, selection = self._searcher.words, self._request.selection
         if self._request.excluded is not None:
             selection = without(selection, self._request.excluded, self.rows)
         query = words.read(asked.words, self._using, syntax=self._mode == "text")
         if self._mode == "text":
-            plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
-            by_passage = not self._by_document
+            plan = Plan("text", query.described, selection.count)
+            by_passage = not self.by_document
             return TextRanking(words, query, selection, plan, passages=by_passage)
         vector = self._encoder(self._searcher.snapshot.manifest).encode(asked.vector)
         return HybridRanking(self, query, vector, selection, None, 0)
@@ -227,15 +243,15 @@ class ModeSearch:
     def _text(self, query: TextQuery, selection: RowSelection) -> Hits:
         """The hits of a search by words."""
         words, shape = self._searcher.words, self._request.shape
-        plan = Plan("text", f"BM25 of {counted(len(query.groups), 'word')}", selection.count)
+        plan = Plan("text", query.described, selection.count)
         if not shape.is_plain:
-            by_passage = not self._by_document
+            by_passage = not self.by_document
             hits = self._request.answer(
                 TextRanking(words, query, selection, plan, passages=by_passage)
             )
             hits.words = query.found()
             return hits
-        ranking = words.search(query, shape.k, selection, passages=not self._by_document)
+        ranking = words.search(query, shape.k, selection, passages=not self.by_document)
         return Hits(
             self._searcher.snapshot,
             ranking.positions,
@@ -260,7 +276,7 @@ class ModeSearch:
     ) -> list[Found]:
         """The best documents by vectors."""
         recall, exact = self._request.recall, self._request.exact
-        if self._by_document:
+        if self.by_document:
             snapshot = self._searcher.snapshot
             return [
                 DocumentRanking(
@@ -279,8 +295,12 @@ class ModeSearch:
         selection: RowSelection,
         found: Found | None,
         depth: int,
+        whole: Fused | None = None,
     ) -> tuple[Fused, Plan]:
         """Fuse the best by words with the best by vectors, so many of each.
+
+        The first `DEPTH` of each list say how scores are standardized, so that a score does not
+        depend on how many hits are wanted.
 
         Args:
             query: The words.
@@ -288,29 +308,39 @@ class ModeSearch:
             selection: The rows that may be found.
             found: The best by vectors, if they are known.
             depth: How many of each are fused.
+            whole: What was found among all rows, if the selection is a part of them: ranks and
+                scores are then those that the rows have there.
         """
         words = self._searcher.words
         if found is None:
             (found,) = self._by_vector(vector[None], depth, [selection])
-        ranking = words.search(query, depth, selection, passages=not self._by_document)
-        merged = _Merged(self._searcher, ranking.positions, found.positions, self._by_document)
+        ranking = words.search(query, depth, selection, passages=not self.by_document)
+        merged = _Merged(self._searcher, ranking.positions, found.positions, self.by_document)
         by_text = merged.part(
-            ranking.positions,
+            0,
             ranking.scores,
             lambda rows: words.scores_at(query, rows),
             selection,
         )
         by_vector = merged.part(
-            found.positions,
+            1,
             found.scores.astype(np.float64),
             lambda rows: self._searcher.scorer.final_scores(vector[None], rows[None])[0],
             selection,
         )
         scores = self._fusion.fuse(by_text, by_vector)
-        order = np.lexsort((merged.candidates, -scores))
+        if whole is None:
+            order = np.lexsort((merged.candidates, -scores))
+        else:  # rows that are in none of the whole lists come in the order of their own
+            own = scores
+            at = merged.places_in(whole.candidates)
+            by_text = _as_in(by_text, whole.by_text, at)
+            by_vector = _as_in(by_vector, whole.by_vector, at)
+            scores = self._fusion.fuse(by_text, by_vector)
+            order = np.lexsort((merged.candidates, -own, -scores))
         plan = Plan(
             "hybrid",
-            f"{self._fusion.method} fusion of BM25 of {counted(len(query.groups), 'word')} and of "
+            f"{self._fusion.method} fusion of {query.described} and of "
             f"vectors ({found.plan.method} search)",
             selection.count,
             found.plan.expected_recall,
@@ -318,8 +348,25 @@ class ModeSearch:
         return Fused(merged.candidates, order, scores, by_vector, by_text), plan
 
 
+def _told(pages: Iterator[Hits], ranking: TextRanking | HybridRanking) -> Iterator[Hits]:
+    """Pages that know the words and the lists by which they were found."""
+    for hits in pages:
+        hits.words = ranking.query.found()
+        if isinstance(ranking, HybridRanking):
+            hits.parts = ranking.parts_of(hits.positions)
+        yield hits
+
+
+def _as_in(part: ListScores, whole: ListScores, at: Positions) -> ListScores:
+    """What a list says of candidates, with their ranks in the whole list; `at`: -1 for no place."""
+    ranks = np.where(at >= 0, whole.ranks[at], 0)
+    return ListScores(ranks, part.scores, whole.listed)
+
+
 class TextRanking:
     """Rows by their words."""
+
+    documents = False
 
     def __init__(
         self,
@@ -330,18 +377,18 @@ class TextRanking:
         *,
         passages: bool,
     ) -> None:
-        self._words, self._query, self._selection = words, query, selection
+        self._words, self.query, self._selection = words, query, selection
         self._plan, self._passages = plan, passages
         self.total = selection.count
 
     def fetch(self, width: int) -> Found:
         width = max(min(width, self.total), 1)
-        found = self._words.rows(self._query, width, self._selection, passages=self._passages)
+        found = self._words.rows(self.query, width, self._selection, passages=self._passages)
         return Found(found.positions, found.scores.astype(np.float32), self._plan)
 
     def among(self, rows: Positions) -> TextRanking:
         selection = only(self._selection, rows, self._words.snapshot.rows)
-        return TextRanking(self._words, self._query, selection, self._plan, passages=self._passages)
+        return TextRanking(self._words, self.query, selection, self._plan, passages=self._passages)
 
     def matches(self, min_score: float) -> Found:
         return at_least(self.fetch(self.total), min_score)
@@ -357,6 +404,7 @@ class HybridRanking:
         selection: The rows that may be found.
         found: The `depth` best by vectors; None if they are not known.
         depth: How many of each list are fused.
+        whole: The ranking of all rows, if this is of a part of them.
     """
 
     def __init__(
@@ -367,10 +415,14 @@ class HybridRanking:
         selection: RowSelection,
         found: Found | None,
         depth: int,
+        whole: HybridRanking | None = None,
     ) -> None:
+        self.documents = search.by_document
+        self._whole = whole
         self._search, self.query, self._vector = search, query, vector
         self._selection, self._found, self._depth = selection, found, depth
         self._fused: tuple[Fused, Plan] | None = None
+        self._parts: list[HybridRanking] = []
         self.total = selection.count
 
     def fetch(self, width: int) -> Found:
@@ -378,26 +430,34 @@ class HybridRanking:
         if self._fused is None or depth > self._depth:
             found = self._found if depth <= self._depth else None
             self._depth = max(depth, self._depth)
+            whole = None if self._whole is None else self._whole.fused
             self._fused = self._search.fuse(
-                self.query, self._vector, self._selection, found, self._depth
+                self.query, self._vector, self._selection, found, self._depth, whole
             )
         fused, plan = self._fused
-        best = fused.order[:width]
-        return Found(fused.candidates[best], fused.scores[best].astype(np.float32), plan)
+        return fused.best(width, plan)
+
+    @property
+    def fused(self) -> Fused:
+        """What the deepest search so far made of the two lists."""
+        if self._fused is None:
+            self.fetch(1)
+        assert self._fused is not None
+        return self._fused[0]
 
     def among(self, rows: Positions) -> HybridRanking:
         selection = only(self._selection, rows, self._search.rows)
-        return HybridRanking(self._search, self.query, self._vector, selection, None, self._depth)
+        whole = self._whole or self
+        part = HybridRanking(self._search, self.query, self._vector, selection, None, 0, whole)
+        whole._parts.append(part)
+        return part
 
     def matches(self, min_score: float) -> Found:
         return at_least(self.fetch(self.total), min_score)
 
     def parts_of(self, positions: Positions) -> Parts:
         """The ranks and scores of some hits in both lists."""
-        if self._fused is None:
-            self.fetch(1)
-        assert self._fused is not None
-        return Parts(self._fused[0], positions)
+        return Parts([self.fused, *(part.fused for part in self._parts)], positions)
 
 
 def without(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
@@ -419,9 +479,8 @@ def only(selection: RowSelection, rows: Positions, count: int) -> RowSelection:
 class Parts(Sequence[Mapping[str, ListPlace]]):
     """The ranks and scores of hits in both lists, made when they are looked at."""
 
-    def __init__(self, fused: Fused, positions: Positions) -> None:
-        self._lists = {"vector": fused.by_vector, "text": fused.by_text}
-        self._candidates = fused.candidates
+    def __init__(self, found: Sequence[Fused], positions: Positions) -> None:
+        self._found = list(found)
         self._positions = positions
 
     def __len__(self) -> int:
@@ -436,8 +495,11 @@ class Parts(Sequence[Mapping[str, ListPlace]]):
     ) -> Mapping[str, ListPlace] | list[Mapping[str, ListPlace]]:
         if isinstance(at, slice):
             return [self[number] for number in range(len(self))[at]]
-        number = int(np.flatnonzero(self._candidates == self._positions[at])[0])
-        return {name: _place(part, number) for name, part in self._lists.items()}
+        for fused in self._found:
+            for number in np.flatnonzero(fused.candidates == self._positions[at]).tolist():
+                lists = {"vector": fused.by_vector, "text": fused.by_text}
+                return {name: _place(part, number) for name, part in lists.items()}
+        raise IndexError(at)
 
 
 def _place(part: ListScores, at: int) -> ListPlace:
@@ -458,7 +520,7 @@ class _Merged:
         self._searcher = searcher
         self._numbers: dict[Any, int] | None = None
         if not by_document:
-            self.candidates = np.unique(np.concatenate([text, vector]))
+            self._merge_rows(text, vector)
             return
         self._numbers = {}
         found: list[int] = []
@@ -469,22 +531,54 @@ class _Merged:
                     self._numbers[name] = len(found)
                     found.append(position)
         self.candidates = np.array(found, np.int64)
+        self._places = [self._places_of(text), self._places_of(vector)]
+
+    def _merge_rows(self, text: Positions, vector: Positions) -> None:
+        both = np.concatenate([text, vector])
+        order = both.argsort()
+        ascending = both[order]
+        first = np.empty(len(both), bool)
+        first[:1] = True
+        np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+        self.candidates = ascending[first]
+        places = np.empty(len(both), np.int64)
+        places[order] = first.cumsum() - 1
+        self._places = [places[: len(text)], places[len(text) :]]
+
+    def _places_of(self, positions: Positions) -> Positions:
+        """Where the documents of some rows are among the candidates."""
+        assert self._numbers is not None
+        numbers = self._numbers
+        ids = self._searcher.snapshot.ids_at(positions)
+        return np.array([numbers[name] for name in ids], np.int64)
+
+    def places_in(self, others: Positions) -> Positions:
+        """Where each candidate is among others; -1 for one that is not."""
+        if self._numbers is None:
+            at = np.minimum(np.searchsorted(others, self.candidates), len(others) - 1)
+            return np.where(others[at] == self.candidates, at, -1) if len(others) else at
+        ids = self._searcher.snapshot.ids_at(others)
+        places = {name: at for at, name in enumerate(ids)}
+        return np.array([places.get(name, -1) for name in self._numbers], np.int64)
 
     def part(
         self,
-        positions: Positions,
+        which: int,
         listed: Doubles,
         score: Callable[[Positions], Doubles],
         selection: RowSelection,
     ) -> ListScores:
-        """What one list says of all candidates; those that it lacks are scored."""
+        """What a list says of all candidates; those that it lacks are scored.
+
+        Args:
+            which: The list: 0 for words, 1 for vectors.
+            listed: Its scores.
+            score: Scores rows.
+            selection: The rows that may be found.
+        """
         count = len(self.candidates)
         ranks, scores = np.zeros(count, np.int64), np.zeros(count)
-        if self._numbers is None:
-            at = np.searchsorted(self.candidates, positions)
-        else:
-            ids = self._searcher.snapshot.ids_at(positions)
-            at = np.array([self._numbers[name] for name in ids], np.int64)
+        at = self._places[which]
         ranks[at], scores[at] = np.arange(1, len(at) + 1), listed
         missing = np.flatnonzero(ranks == 0)
         if len(missing):
@@ -492,7 +586,7 @@ class _Merged:
                 scores[missing] = score(self.candidates[missing])
             else:
                 scores[missing] = self._of_documents(missing, score, selection)
-        return ListScores(ranks, scores, listed)
+        return ListScores(ranks, scores, listed[:DEPTH])
 
     def _of_documents(
         self, missing: Positions, score: Callable[[Positions], Doubles], selection: RowSelection

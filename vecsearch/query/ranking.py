@@ -25,7 +25,13 @@ FEW_EXCLUDED = 64  # rows that a search fetches too many, to leave them out of w
 
 
 class Ranking(Protocol):
-    """Rows for one query, best first."""
+    """Rows for one query, best first.
+
+    Attributes:
+        documents: Whether its rows are those of different documents already.
+    """
+
+    documents: bool
 
     @property
     def total(self) -> int:
@@ -71,6 +77,8 @@ class VectorRanking:
         exact: Score every selected row.
         excluded: Positions of rows that are left out nevertheless.
     """
+
+    documents = False
 
     def __init__(
         self,
@@ -156,6 +164,8 @@ class ScoredRanking:
         found: All of them, best first.
     """
 
+    documents = False
+
     def __init__(self, found: Found) -> None:
         self._found = found
         self.total = len(found.positions)
@@ -172,6 +182,8 @@ class ScoredRanking:
 
 class DocumentRanking:
     """Documents, each by its best passage."""
+
+    documents = True
 
     def __init__(self, passages: Ranking, snapshot: Snapshot) -> None:
         self._passages = passages

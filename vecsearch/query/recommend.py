@@ -130,6 +130,8 @@ def _best_score(positive: Matrix, negative: Matrix) -> Formula:
 class ScaledRanking:
     """A ranking whose scores are multiplied by a number above 0."""
 
+    documents = False
+
     def __init__(self, ranking: Ranking, factor: float) -> None:
         self._ranking = ranking
         self._factor = factor
@@ -157,6 +159,8 @@ class ScaledRanking:
 
 class FormulaRanking:
     """Rows by a formula over their scores with all examples; every row is scored."""
+
+    documents = False
 
     def __init__(self, formula: Formula, vectors: Vectors, request: Request) -> None:
         self._formula = formula

@@ -68,7 +68,7 @@ class Request:
 
     def _units(self, ranking: Ranking) -> Ranking:
         chunked = self.searcher.snapshot.manifest.chunked
-        if self.passages or not chunked:
+        if self.passages or not chunked or ranking.documents:
             return ranking
         return DocumentRanking(ranking, self.searcher.snapshot)
 

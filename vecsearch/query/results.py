@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ from vecsearch.query.documents import (
 from vecsearch.query.examples import Examples
 from vecsearch.query.explain import Explanation, Part, explained
 from vecsearch.query.group_keys import group_keys
-from vecsearch.query.highlight import Highlight, Passage, Question, highlights
+from vecsearch.query.highlight import FoundWords, Highlight, Passage, Question, highlights
 from vecsearch.query.hits_display import (
     SHOWN_HITS,
     hit_html,
@@ -108,17 +108,6 @@ class ListPlace(NamedTuple):
 
     rank: int | None
     score: float
-
-
-class FoundWords(Protocol):
-    """The words of a question, to be found in texts."""
-
-    @property
-    def columns(self) -> Sequence[str]:
-        """The columns that were searched."""
-
-    def places(self, text: str) -> list[tuple[int, int]]:
-        """Where a text has one of the words: spans of characters, in order."""
 
 
 def polars_frame_of(table: pa.Table) -> pl.DataFrame:
@@ -517,7 +506,7 @@ class Hits(Sequence[Hit]):
             >>> print(hits.highlights()[0])
             [a *large* *ship*]
         """
-        return highlights(self.question, self._passages(), most)
+        return highlights(self.question, self._passages(), most, self.words)
 
     @property
     def spans(self) -> list[Span]:

@@ -35,6 +35,7 @@ class Shape:
         group_by: A column; at most `group_size` hits have the same value in it.
         group_size: How many hits a group has at most.
         order: What the hits are sorted by; empty: by score.
+        scores: Whether scores are those of the collection's metric.
     """
 
     k: int
@@ -43,6 +44,7 @@ class Shape:
     group_by: str | None = None
     group_size: int = 1
     order: Order = ()
+    scores: bool = True
 
     @property
     def is_plain(self) -> bool:
@@ -110,7 +112,7 @@ def check_shape(
             command_hint="name the column of the groups: --group-by",
         )
     order = () if order_by is None else parse_order(snapshot, order_by)
-    return Shape(k, min_score, diversity, group_by, group_size, order)
+    return Shape(k, min_score, diversity, group_by, group_size, order, scores)
 
 
 def _any_score(score: Any) -> float:
@@ -128,7 +130,8 @@ def shaped(ranking: Ranking, shape: Shape, scorer: VectorScorer) -> Found:
         )
     elif shape.diversity:
         pool = at_least(ranking.fetch(pool_for(shape.k)), shape.min_score)
-        found = chosen_of(pool, diverse(pool, shape.k, shape.diversity, scorer))
+        chosen = diverse(pool, shape.k, shape.diversity, scorer, scaled=not shape.scores)
+        found = chosen_of(pool, chosen)
     else:
         found = at_least(ranking.fetch(shape.k), shape.min_score)
     if shape.order:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vecsearch.common.local_files import no_local_files
 from vecsearch.errors import InvalidInputError, RecallWarning, VecsearchError
 from vecsearch.server.problems import ProblemError
 from vecsearch.types import counted
@@ -89,7 +90,8 @@ class Served:
             self._count -= 1
 
     def _refreshed(self, function: Callable[[Collection], T]) -> T:
-        return function(self.collection.refresh())
+        with no_local_files():  # a text that came over the network is no path
+            return function(self.collection.refresh())
 
     def measure(self) -> None:
         """Measure the recall with 100 rows as queries, for the figures."""

@@ -20,6 +20,7 @@ SAMPLE_SETTING: Final = "sample_queries"  # a key of a manifest's settings
 AUTO_INDEX_SETTING: Final = "auto_index"  # False: changes leave new rows outside the index
 REQUESTS_SETTING: Final = "requests"  # the keys of adds, each with the numbers of its result
 NO_INDEX_SETTING: Final = "no_index"  # True: exact search was asked for, so changes make no index
+EMBEDS_IDS: Final = "embeds_ids"  # True: the model looks vectors up by id
 LARGEST_SAMPLE: Final = 1_000_000  # queries in the sample
 
 

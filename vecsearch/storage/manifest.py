@@ -17,7 +17,7 @@ import pyarrow as pa
 from msgspec.structs import replace as replace
 
 from vecsearch.storage.disk import FileRef
-from vecsearch.storage.layout import CALIBRATION_KEY
+from vecsearch.storage.layout import CALIBRATION_KEY, EMBEDS_IDS
 from vecsearch.types import CHUNK, Metric
 
 FORMAT: Final = 3
@@ -176,6 +176,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def id_type(self) -> pa.DataType:
         """int64 or large_string."""
         return self.schema.field(0).type
+
+    @property
+    def embeds_ids(self) -> bool:
+        """Whether the model looks vectors up by id."""
+        return self.settings.get(EMBEDS_IDS) is True
 
     @property
     def text_columns(self) -> tuple[str, ...]:

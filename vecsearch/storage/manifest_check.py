@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vecsearch.common.json_column import is_json
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.layout import (
     CALIBRATION_KEY,
@@ -117,10 +118,12 @@ def _check_full_text(manifest: Manifest) -> None:
     columns = manifest.text_columns if entry.columns is None else entry.columns
     _require(bool(columns) and len(set(columns)) == len(columns), f"full_text.columns: {columns!r}")
     for name in columns:
-        is_text = (
-            name in manifest.schema.names and manifest.schema.field(name).type == pa.large_string()
+        fits = name in manifest.schema.names and (
+            is_json(manifest.schema.field(name).type)
+            if entry.analyzer.get("weights")
+            else manifest.schema.field(name).type == pa.large_string()
         )
-        _require(is_text, f"full_text.columns: {name!r:.80} does not hold texts")
+        _require(fits, f"full_text.columns: {name!r:.80} does not hold texts")
     options = {**entry.analyzer, **(entry.fusion or {})}
     for name, value in options.items():
         _require(

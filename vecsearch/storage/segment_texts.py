@@ -14,19 +14,19 @@ import pyarrow as pa
 from vecsearch.storage.derived import FileWriter
 from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import SEGMENTS
-from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
+from vecsearch.storage.manifest import FullTextEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.text_files import (
     TEXT_SUFFIX,
     batch_columns,
+    is_weighted,
     open_postings,
     postings_of_batch,
     text_columns,
     write_postings,
 )
-from vecsearch.text.analyzer import stored_analyzer
-from vecsearch.text.postings import Postings, merged_postings
+from vecsearch.text.postings import Postings, kept_postings, merged_postings
 
 LITTLE_TEXT = 8192  # bytes
 FEW_ROWS = 2000  # whose texts are read again sooner than their postings are merged
@@ -67,10 +67,9 @@ class SegmentTexts:
             return None
         self._decided.add(name)
         columns = batch_columns(self._full_text, self._embedded, batch.schema)
-        if not _is_much(batch, columns):
+        if not _is_much(batch, columns, self._full_text):
             return None
-        analyzer = stored_analyzer(self._full_text.analyzer)
-        made = postings() if postings else postings_of_batch(batch, columns, analyzer)
+        made = postings() if postings else postings_of_batch(batch, columns, self._full_text)
         return writer.write(SEGMENTS, TEXT_SUFFIX, lambda path: write_postings(path, made))
 
     def complete(self, version: Manifest, new: Collection[str], writer: TextWriter) -> Manifest:
@@ -100,9 +99,9 @@ def write_text(version: Manifest, entry: SegmentEntry, writer: TextWriter) -> Fi
     names = text_columns(version)
     segment = writer.open_now(entry).read_as(version.schema)
     batch = segment.select(names)
-    if not _is_much(batch, names):
+    if not _is_much(batch, names, version.full_text):
         return None
-    made = postings_of_batch(batch, names, stored_analyzer(version.full_text.analyzer))
+    made = postings_of_batch(batch, names, version.full_text)
     return writer.write(SEGMENTS, TEXT_SUFFIX, lambda path: write_postings(path, made))
 
 
@@ -110,8 +109,11 @@ def merged_texts(snapshot: Snapshot, run: Sequence[int]) -> Callable[[], Posting
     """What makes the postings of segments that are merged; None to make them of the texts.
 
     Postings of deleted rows must not stay, and a form of a word may be a deleted row's only.
+    Weights, which may come from a model, are always taken from the postings that there are.
     """
     entries = [snapshot.manifest.segments[number] for number in run]
+    if is_weighted(snapshot.manifest):
+        return lambda: merged_postings([_live_postings(snapshot, number) for number in run])
     if (
         snapshot.manifest.full_text is None
         or any(entry.deleted for entry in entries)
@@ -121,6 +123,17 @@ def merged_texts(snapshot: Snapshot, run: Sequence[int]) -> Callable[[], Posting
     return lambda: merged_postings([open_postings(snapshot, number) for number in run])
 
 
-def _is_much(batch: pa.RecordBatch, columns: Sequence[str]) -> bool:
+def _live_postings(snapshot: Snapshot, number: int) -> Postings:
+    """The postings with weights of the rows of a segment that are not deleted."""
+    postings, mask = open_postings(snapshot, number), snapshot.live.mask
+    entry, first = snapshot.manifest.segments[number], int(snapshot.starts[number])
+    if mask is None or not entry.deleted:
+        return postings
+    return kept_postings(postings, mask[first : first + entry.rows])
+
+
+def _is_much(batch: pa.RecordBatch, columns: Sequence[str], full_text: FullTextEntry) -> bool:
     here = [name for name in columns if name in batch.schema.names]
+    if "weights" in full_text.analyzer:
+        return any(batch.column(name).null_count < batch.num_rows for name in here)
     return bool(sum(batch.column(name).nbytes for name in here) > LITTLE_TEXT)

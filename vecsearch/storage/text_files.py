@@ -26,8 +26,9 @@ from vecsearch.storage.manifest import FullTextEntry, Manifest, SegmentEntry
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.segment_file import write_batch
 from vecsearch.storage.snapshot import Snapshot
-from vecsearch.text.analyzer import Analyzer, stored_analyzer
-from vecsearch.text.postings import Postings, postings_of
+from vecsearch.text.analyzer import stored_analyzer
+from vecsearch.text.postings import MOST, Postings, postings_of, weighted_postings
+from vecsearch.text.weights import stored_weigher
 
 TEXT_SUFFIX = ".text.arrow"
 _KINDS = {
@@ -41,35 +42,41 @@ _KINDS = {
 }
 
 
+def _kinds(*, weighted: bool) -> dict[str, pa.DataType]:
+    return _KINDS | {"impacts": pa.float32()} if weighted else _KINDS
+
+
 def write_postings(path: Path, postings: Postings) -> None:
     """Write postings as one Arrow row of lists, which numpy reads in place."""
-    arrays = []
-    for name, kind in _KINDS.items():
+    arrays, kinds = [], _kinds(weighted=postings.impacts is not None)
+    for name, kind in kinds.items():
         values = getattr(postings, name)
         if isinstance(values, np.ndarray):
             values = pa.array(values.reshape(-1), kind)
         arrays.append(pa.LargeListArray.from_arrays(pa.array([0, len(values)], pa.int64()), values))
     schema = pa.schema(
-        [pa.field(name, pa.large_list(kind), nullable=False) for name, kind in _KINDS.items()]
+        [pa.field(name, pa.large_list(kind), nullable=False) for name, kind in kinds.items()]
     )
     arrays = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
     write_batch(path, pa.RecordBatch.from_arrays(arrays, schema=schema))
 
 
-def read_postings(file: CheckedFile, rows: int, fields: int) -> Postings:
+def read_postings(file: CheckedFile, rows: int, fields: int, *, weighted: bool = False) -> Postings:
     """The postings of a file, verified whole and consistent.
 
     Args:
         file: The file.
         rows: Rows of the segment.
         fields: Columns of texts.
+        weighted: Whether terms have weights.
 
     Raises:
         CorruptedError: The file is damaged, or is not what vecsearch writes.
     """
     file.verify_all()
     batch = read_batch(file)
-    wanted = [(name, pa.large_list(kind)) for name, kind in _KINDS.items()]
+    kinds = _kinds(weighted=weighted)
+    wanted = [(name, pa.large_list(kind)) for name, kind in kinds.items()]
     found = list(zip(batch.schema.names, batch.schema.types, strict=True))
     if found != wanted or batch.num_rows != 1:
         raise CorruptedError(f"{file.path} does not hold postings")
@@ -77,12 +84,12 @@ def read_postings(file: CheckedFile, rows: int, fields: int) -> Postings:
         batch.validate(full=True)
     except pa.ArrowException as error:
         raise CorruptedError(f"{file.path} is damaged: {error}") from error
-    lists = {name: batch.column(name) for name in _KINDS}
+    lists = {name: batch.column(name) for name in kinds}
     if any(column.null_count or column.flatten().null_count for column in lists.values()):
         raise CorruptedError(f"{file.path} has nulls")
     values = {name: column.flatten() for name, column in lists.items()}
     numbers = {
-        name: values[name].to_numpy() for name, kind in _KINDS.items() if pa.types.is_integer(kind)
+        name: values[name].to_numpy() for name, kind in kinds.items() if kind != pa.large_string()
     }
     if len(values["lengths"]) != rows * fields:
         raise CorruptedError(f"{file.path} has lengths of other texts than its segment's")
@@ -94,6 +101,7 @@ def read_postings(file: CheckedFile, rows: int, fields: int) -> Postings:
         numbers["lengths"].reshape(fields, rows),
         values["forms"],
         numbers["form_terms"],
+        numbers.get("impacts"),
     )
     _require_sound(postings, file.path)
     return postings
@@ -110,6 +118,7 @@ def _require_sound(postings: Postings, path: Path) -> None:
         and bool((starts[1:] >= starts[:-1]).all())
         and len(postings.counts) == count
         and bool((postings.counts > 0).all())
+        and (postings.impacts is None or _are_weights(postings.impacts, count))
         and len(postings.forms) == len(postings.form_terms)
         and (not count or int(rows.max()) < postings.lengths.shape[1])
         and (not len(postings.forms) or int(postings.form_terms.max()) < len(terms))
@@ -118,11 +127,30 @@ def _require_sound(postings: Postings, path: Path) -> None:
         ascending = rows[1:] > rows[:-1]
         inner = starts[1:-1]
         ascending[inner[(inner > 0) & (inner < count)] - 1] = True
-        sound = bool(ascending.all())
+        sound = bool(ascending.all()) and _agree_with_lengths(postings)
+    sound = sound and (count > 0 or not postings.lengths.any())
     for words in (terms, postings.forms):
         sound = sound and (len(words) < 2 or bool(pc.all(pc.less(words[:-1], words[1:])).as_py()))
     if not sound:
         raise CorruptedError(f"{path} holds postings that do not fit its segment")
+
+
+def _are_weights(impacts: np.ndarray, count: int) -> bool:
+    return len(impacts) == count and bool((np.isfinite(impacts) & (impacts > 0)).all())
+
+
+def _agree_with_lengths(postings: Postings) -> bool:
+    """Whether each text has as many terms as its length says; counts stop at a largest one."""
+    fields, rows = postings.lengths.shape
+    texts: np.ndarray = postings.rows
+    if fields > 1:
+        lists = np.repeat(np.arange(len(postings.starts) - 1), np.diff(postings.starts))
+        texts = (lists % fields) * rows + postings.rows
+    terms = np.bincount(texts, postings.counts, fields * rows)
+    lengths = postings.lengths.reshape(-1)
+    if int(postings.counts.max()) < MOST:
+        return bool((terms == lengths).all())
+    return bool((terms <= lengths).all())
 
 
 def text_columns(manifest: Manifest) -> tuple[str, ...]:
@@ -143,16 +171,19 @@ def batch_columns(full_text: FullTextEntry, texts: int, schema: pa.Schema) -> li
     return list(schema.names[1 : 1 + texts])
 
 
-def postings_of_batch(batch: pa.RecordBatch, names: Sequence[str], analyzer: Analyzer) -> Postings:
+def postings_of_batch(
+    batch: pa.RecordBatch, names: Sequence[str], full_text: FullTextEntry
+) -> Postings:
     """The postings of some columns of a segment; a column that it lacks has no words."""
     here = batch.schema.names
-    return postings_of(
-        [
-            batch.column(name).to_pylist() if name in here else [None] * batch.num_rows
-            for name in names
-        ],
-        analyzer,
-    )
+    columns = [
+        batch.column(name).to_pylist() if name in here else [None] * batch.num_rows
+        for name in names
+    ]
+    weigher = stored_weigher(full_text.analyzer)
+    if weigher is None:
+        return postings_of(columns, stored_analyzer(full_text.analyzer))
+    return weighted_postings([weigher.documents(column) for column in columns])
 
 
 def postings_of_segment(segment: Segment, manifest: Manifest) -> Postings:
@@ -160,7 +191,12 @@ def postings_of_segment(segment: Segment, manifest: Manifest) -> Postings:
     assert manifest.full_text is not None
     names = text_columns(manifest)
     batch = segment.select([name for name in names if name in segment.schema.names])
-    return postings_of_batch(batch, names, stored_analyzer(manifest.full_text.analyzer))
+    return postings_of_batch(batch, names, manifest.full_text)
+
+
+def is_weighted(manifest: Manifest) -> bool:
+    """Whether texts are searched by terms with weights, not by words that are counted."""
+    return manifest.full_text is not None and "weights" in manifest.full_text.analyzer
 
 
 def open_postings(snapshot: Snapshot, number: int) -> Postings:
@@ -171,7 +207,9 @@ def open_postings(snapshot: Snapshot, number: int) -> Postings:
         if entry.text is not None:
             try:
                 file = CheckedFile(snapshot.root, entry.text)
-                return read_postings(file, entry.rows, len(text_columns(snapshot.manifest)))
+                manifest = snapshot.manifest
+                fields, weighted = len(text_columns(manifest)), is_weighted(manifest)
+                return read_postings(file, entry.rows, fields, weighted=weighted)
             except CorruptedError as error:
                 snapshot.files.folder.check()
                 logging.getLogger("vecsearch").warning(
@@ -242,9 +280,12 @@ def _compare(root: Path, manifest: Manifest, entry: SegmentEntry) -> None:
     if manifest.full_text is None:
         raise CorruptedError("the version has no full text")
     fields = len(text_columns(manifest))
-    stored = read_postings(CheckedFile(root, entry.text), entry.rows, fields)
+    weighted = is_weighted(manifest)
+    stored = read_postings(CheckedFile(root, entry.text), entry.rows, fields, weighted=weighted)
+    if manifest.full_text.analyzer.get("encoder") is not None:
+        return  # encoding all texts again would take as long as the first time
     made = postings_of_segment(_opened(root, manifest, entry), manifest)
-    for name in _KINDS:
+    for name in _kinds(weighted=weighted):
         before, now = getattr(stored, name), getattr(made, name)
         same = np.array_equal(before, now) if isinstance(now, np.ndarray) else before.equals(now)
         if not same:

@@ -5,7 +5,7 @@ List number `term * fields + field` holds the rows, ascending, whose text in a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 from vecsearch.text.analyzer import Analyzer, whole_texts
 
 MOST = 65_535  # a count or more
+LEAST = np.float32(1e-30)  # a weight, however small it was given
 Numbers = npt.NDArray[np.int64]
+_NO_FORMS = pa.array([], pa.large_string()), np.empty(0, np.uint32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Postings:
         lengths: uint32 (fields, rows of the segment): terms of each text.
         forms: large_string, ascending: words that are not their own term, such as "running".
         form_terms: uint32, the number of the term of each form.
+        impacts: float32, the weight of each term in a text, above 0; None where words are counted.
     """
 
     terms: pa.Array
@@ -41,6 +44,7 @@ class Postings:
     lengths: npt.NDArray[np.uint32]
     forms: pa.Array
     form_terms: npt.NDArray[np.uint32]
+    impacts: npt.NDArray[np.float32] | None = None
 
     @property
     def fields(self) -> int:
@@ -74,6 +78,47 @@ def postings_of(columns: Sequence[Sequence[Any]], analyzer: Analyzer) -> Posting
     return _listed(terms, keys, counts, lengths, forms, form_terms)
 
 
+def weighted_postings(columns: Sequence[Sequence[Mapping[str, float]]]) -> Postings:
+    """The postings of terms with weights: one column for each field, of the same number of rows."""
+    words = _Words()
+    fields, rows = len(columns), len(columns[0])
+    lengths = np.zeros((fields, rows), np.uint32)
+    numbers: list[int] = []
+    weights: list[float] = []
+    for field, column in enumerate(columns):
+        for row, found in enumerate(column):
+            numbers.extend(map(words.__getitem__, found))
+            weights.extend(found.values())
+            lengths[field, row] = len(found)
+    terms, term_of_word = _sorted(list(words))
+    texts = np.repeat(np.arange(fields * rows), lengths.astype(np.int64).reshape(-1))
+    keys = term_of_word[np.array(numbers, np.int64)] * (fields * rows) + texts
+    order = np.argsort(keys, kind="stable")
+    impacts = np.maximum(np.array(weights, np.float32)[order], LEAST)
+    ones = np.ones(len(keys), np.uint16)
+    return _listed(terms, keys[order], ones, lengths, *_NO_FORMS, impacts)
+
+
+def kept_postings(postings: Postings, kept: npt.NDArray[np.bool_]) -> Postings:
+    """The postings with weights of the rows that are kept, and of terms that these have."""
+    fields = postings.fields
+    lists = np.repeat(np.arange(len(postings.starts) - 1), np.diff(postings.starts))
+    here = kept[postings.rows]
+    lists, texts = lists[here], (np.cumsum(kept) - 1)[postings.rows[here]]
+    used, numbers = np.unique(lists // fields, return_inverse=True)
+    left = int(np.count_nonzero(kept))
+    keys = numbers * (fields * left) + (lists % fields) * left + texts
+    assert postings.impacts is not None
+    return _listed(
+        postings.terms.take(pa.array(used)),
+        keys,
+        postings.counts[here],
+        np.ascontiguousarray(postings.lengths[:, kept]),
+        *_NO_FORMS,
+        postings.impacts[here],
+    )
+
+
 def merged_postings(parts: Sequence[Postings]) -> Postings:
     """The postings of segments that follow one another, all of whose rows stay."""
     terms = _union([part.terms for part in parts])
@@ -92,7 +137,16 @@ def merged_postings(parts: Sequence[Postings]) -> Postings:
         first += part.lengths.shape[1]
     joined = np.concatenate(keys)
     order = np.argsort(joined, kind="stable")
-    return _listed(terms, joined[order], np.concatenate(counts)[order], lengths, forms, form_terms)
+    impacts = [part.impacts for part in parts if part.impacts is not None]
+    return _listed(
+        terms,
+        joined[order],
+        np.concatenate(counts)[order],
+        lengths,
+        forms,
+        form_terms,
+        np.concatenate(impacts)[order] if impacts else None,
+    )
 
 
 def _listed(
@@ -102,6 +156,7 @@ def _listed(
     lengths: npt.NDArray[np.uint32],
     forms: pa.Array,
     form_terms: npt.NDArray[np.uint32],
+    impacts: npt.NDArray[np.float32] | None = None,
 ) -> Postings:
     """Postings by ascending keys `(term * fields + field) * rows + row`."""
     fields, rows = lengths.shape
@@ -115,6 +170,7 @@ def _listed(
         lengths,
         forms,
         form_terms,
+        impacts,
     )
 
 

@@ -51,7 +51,7 @@ def cooccurrences(documents: Sequence[Ids], size: int, window: int) -> Any:
     flat = np.concatenate([*documents, np.zeros(0, np.int64)])
     origin = np.repeat(np.arange(len(documents)), [len(each) for each in documents])
     total = csr_array((size, size), dtype=np.float64)
-    for distance in range(1, window + 1):
+    for distance in range(1, min(window, len(flat) - 1) + 1):
         same = origin[distance:] == origin[: len(origin) - distance]
         left, right = flat[: len(flat) - distance][same], flat[distance:][same]
         weights = np.full(len(left), 1 / distance)

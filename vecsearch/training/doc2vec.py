@@ -15,8 +15,14 @@ from vecsearch.training.cooccurrence import vocabulary
 from vecsearch.training.doc_texts import MEASURE, halves, ordinary_scores
 from vecsearch.training.gensim import Progress, check_settings, fit, tokenize_corpus
 from vecsearch.training.report import TrainingReport, method_score
-from vecsearch.training.stopping import Watch, epochs_for, held_out_rows
-from vecsearch.training.word_texts import ASKED_NOT, LONGEST_PASSAGE, NOTHING_HELD_OUT
+from vecsearch.training.stopping import (
+    Watch,
+    check_stopping,
+    epochs_for,
+    held_out_rows,
+    nothing_measured,
+)
+from vecsearch.training.word_texts import LONGEST_PASSAGE
 
 LEAST_EPOCHS = 20
 MEASUREMENTS = 10  # while training: one is as long as an epoch over thousands of texts
@@ -86,6 +92,7 @@ def train_doc2vec(
         workers=workers,
         infer_epochs=infer_epochs,
     )
+    check_stopping(held_out, patience, epochs)
     documents, cutting = tokenize_corpus(corpus, cutting, min_count)
     rows = held_out_rows(len(documents), held_out, seed, MOST_HELD_OUT)
     train, *parts = ([documents[row] for row in part] for part in rows)
@@ -134,7 +141,7 @@ def train_doc2vec(
         "distinct words": len(words),
     }
     if watch is None:
-        note = NOTHING_HELD_OUT if held_out else ASKED_NOT
+        note = nothing_measured(held_out, "texts")
         trained.report = TrainingReport("doc2vec", trained_on, "", (), most, "", (note,))
         return trained
     own = method_score("doc2vec", reporting.scores(trained.embed_words), seed=seed)

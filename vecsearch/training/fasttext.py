@@ -12,7 +12,7 @@ from vecsearch.common.optional import gensim_models
 from vecsearch.embedders.fasttext import FastTextEmbedder
 from vecsearch.embedders.tokens import Tokenizer
 from vecsearch.training.gensim import Progress, check_settings, fit
-from vecsearch.training.stopping import epochs_for
+from vecsearch.training.stopping import check_stopping, epochs_for
 from vecsearch.training.word_texts import word_texts
 
 LEAST_EPOCHS = 5
@@ -84,6 +84,7 @@ def train_fasttext(
         max_n=max_n,
         buckets=buckets,
     )
+    check_stopping(held_out, patience, epochs)
     texts = word_texts(
         corpus, cutting, min_count=min_count, held_out=held_out, window=window, seed=seed
     )

@@ -26,7 +26,7 @@ from vecsearch.embedders.words import WordEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.training.cooccurrence import cooccurrences
 from vecsearch.training.gensim import Progress, check_settings
-from vecsearch.training.stopping import epochs_for
+from vecsearch.training.stopping import check_stopping, epochs_for
 from vecsearch.training.word_texts import word_texts
 
 LEAST_EPOCHS = 25
@@ -206,6 +206,7 @@ def train_glove(
     """
     check_settings(dim=dim, window=window, seed=seed)
     _check_above_zero(x_max=x_max, learning_rate=learning_rate)
+    check_stopping(held_out, patience, epochs)
     texts = word_texts(
         corpus, cutting, min_count=min_count, held_out=held_out, window=window, seed=seed
     )
@@ -227,6 +228,8 @@ def train_glove(
         if progress is not None:
             progress(epoch, most)
         if watch is not None and watch.after(epoch):
+            if progress is not None and epoch < most:
+                progress(most, most)
             break
     if watch is None or watch.best is None:
         vectors, last_loss = factors.vectors, loss(factors, pairs, x_max)

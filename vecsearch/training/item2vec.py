@@ -7,7 +7,7 @@ skip-gram with negative sampling is trained (gensim, the extra `train`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,26 @@ import numpy.typing as npt
 from vecsearch.common.gate import gated
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
-from vecsearch.training.columns import id_column, require_column
+from vecsearch.training.columns import id_column
 from vecsearch.training.gensim import Progress, check_settings, skip_gram
+from vecsearch.training.sessions import time_order
 from vecsearch.types import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from vecsearch.training.sessions import Sessions
+
+
+SETTINGS: dict[str, Any] = {
+    "dim": 64,
+    "window": 20,
+    "negative": 10,
+    "sample": 1e-3,
+    "ns_exponent": 0.5,
+}
+"""Where item2vec is one of several methods that are tried."""
+ROWS_SEEN, EPOCHS = 1_000_000, (10, 50)  # in all epochs then, and how many these are
 
 
 @gated
@@ -126,6 +140,33 @@ def train_item2vec(
     return KeyedEmbedder(keys, vectors, "keyed:unsaved", about)
 
 
+def session_vectors(sessions: Sessions, seed: int) -> npt.NDArray[np.float64]:
+    """Unit vectors of all items of some sessions, by item2vec with few epochs.
+
+    Returns:
+        float64 (items, dim), zero for items that no session has.
+
+    Raises:
+        MissingExtraError: The extra `train` is not installed.
+    """
+    names = np.array([str(number) for number in range(len(sessions.keys))])
+    sentences = [part.tolist() for part in np.split(names[sessions.items], sessions.starts[1:-1])]
+    keys, vectors = skip_gram(
+        sentences,
+        **SETTINGS,
+        epochs=int(np.clip(ROWS_SEEN // max(1, len(sessions.items)), *EPOCHS)),
+        min_count=1,
+        seed=seed,
+        workers=1,
+        progress=None,
+        what_for="Training item2vec",
+    )
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
+    out = np.zeros((len(sessions.keys), vectors.shape[1]))
+    out[[int(key) for key in keys]] = vectors / lengths
+    return out
+
+
 def sessions_of(
     table: pa.Table, session: str, item: str, order: str | None, seed: int
 ) -> list[npt.NDArray[np.str_]]:
@@ -155,6 +196,6 @@ def sessions_of(
     if order is None:
         rows = np.random.default_rng(seed).permutation(len(codes))
     else:
-        rows = np.argsort(require_column(table, order).to_numpy(), kind="stable")
+        rows = np.argsort(time_order(table, order), kind="stable")
     rows = rows[np.argsort(codes[rows], kind="stable")]
     return np.split(items[rows], np.flatnonzero(np.diff(codes[rows])) + 1)

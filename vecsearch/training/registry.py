@@ -79,7 +79,7 @@ def train(
     if known.reads == "texts":
         given: Any = as_texts(data, text_column=options.pop("text_column", "text"))
     else:
-        given = as_table(data)
+        given = data if known.reads == "edges" else as_table(data)
     with steps_bar(f"training {known.name}", progress) as step:
         model: TrainedEmbedder = function(given, progress=step, **options)
     return model

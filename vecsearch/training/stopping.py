@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arguments import check_whole, check_within
+from vecsearch.errors import InvalidInputError
 
 S = TypeVar("S")
 LEAST_HELD_OUT = 20  # units; with fewer nothing is held out, as the measure would be chance
 WORDS_SEEN = 5_000_000  # in all epochs, where their number is not given
-MOST_EPOCHS = 50
+MOST_EPOCHS = 50  # where their number is not given
+MOST_ASKED = 1_000_000
 
 
 class StopTrainingError(Exception):
@@ -75,6 +77,24 @@ class Watch(Generic[S]):
         return f"epoch {self.best_epoch}{last}, was the best on a held-out part"
 
 
+def check_stopping(held_out: float, patience: int = 1, epochs: int | None = None) -> None:
+    """Check the settings of a held-out part, whether there is enough to hold out or not.
+
+    Raises:
+        InvalidInputError: One is wrong.
+    """
+    check_within("held_out", held_out, 0, 0.5)
+    check_whole("patience", patience, 1)
+    if epochs is not None and check_whole("epochs", epochs, 1) > MOST_ASKED:
+        raise InvalidInputError(f"epochs is {epochs:,}; it must be {MOST_ASKED:,} or less")
+
+
+def nothing_measured(held_out: float, what: str) -> str:
+    """The sentence of a report without figures; `what` are the units, such as "texts"."""
+    why = f"there are too few {what}" if held_out else "as asked for"
+    return f"Nothing was held out ({why}), so nothing was measured."
+
+
 def held_out_rows(
     count: int, share: float, seed: int, most: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -102,7 +122,7 @@ def held_out_rows(
 
 
 def epochs_for(words: int, epochs: int | None, least: int) -> int:
-    """The most passes over a corpus: those given, or more for a small one than for a large."""
+    """The most passes over a corpus: those given, else more for a small one than for a large."""
     if epochs is not None:
-        return check_whole("epochs", epochs, 1)
+        return epochs
     return int(np.clip(-(-WORDS_SEEN // max(1, words)), least, MOST_EPOCHS))

@@ -59,18 +59,7 @@ def fit_table(
         >>> bool(abs(a - b) < abs(a - c))
         True
     """
-    check_whole("most_categories", most_categories, 1)
-    chosen = (
-        check_names("columns", columns)
-        if columns is not None
-        else [name for name in table.column_names if not _is_id(table[name])]
-    )
-    fitted = [_fit_column(table, name, most_categories) for name in chosen]
-    fitted = [column for column in fitted if column.width and column.deviation > 0]
-    if not fitted or table.num_rows < 2:
-        raise InvalidInputError(
-            f"nothing to fit on: no column of {', '.join(chosen) or 'the table'} varies"
-        )
+    fitted = fitted_columns(table, columns, most_categories)
     width = sum(column.width for column in fitted)
     if dim is not None and check_whole("dim", dim, 1) > width:
         raise InvalidInputError(
@@ -84,6 +73,36 @@ def fit_table(
         enough = int(np.searchsorted(np.cumsum(squares), VARIANCE * squares.sum())) + 1
         dim = min(LARGEST_DIM, enough)
     return TableEmbedder(fitted, center, axes[:dim].T.astype(np.float32))
+
+
+def unprojected(table: pa.Table, fitted: Sequence[Column]) -> TableEmbedder:
+    """The embedder of the encoded columns themselves: one dimension for each value or number."""
+    encoded = encode_rows(fitted, table.select([column.name for column in fitted]).to_pylist())
+    axes = np.eye(encoded.shape[1], dtype=np.float32)
+    return TableEmbedder(fitted, np.nanmean(encoded, axis=0), axes)
+
+
+def fitted_columns(
+    table: pa.Table, columns: Sequence[str] | None, most_categories: int
+) -> list[Column]:
+    """How each column is encoded; those that do not vary are left out.
+
+    Raises:
+        InvalidInputError: A column is missing or of an unusable type, or none varies.
+    """
+    check_whole("most_categories", most_categories, 1)
+    chosen = (
+        check_names("columns", columns)
+        if columns is not None
+        else [name for name in table.column_names if not _is_id(table[name])]
+    )
+    fitted = [_fit_column(table, name, most_categories) for name in chosen]
+    fitted = [column for column in fitted if column.width and column.deviation > 0]
+    if not fitted or table.num_rows < 2:
+        raise InvalidInputError(
+            f"nothing to fit on: no column of {', '.join(chosen) or 'the table'} varies"
+        )
+    return fitted
 
 
 def _is_id(column: Any) -> bool:

@@ -11,7 +11,7 @@ from vecsearch.common.optional import gensim_models
 from vecsearch.embedders.tokens import Tokenizer
 from vecsearch.embedders.words import WordEmbedder
 from vecsearch.training.gensim import Progress, check_settings, fit
-from vecsearch.training.stopping import epochs_for
+from vecsearch.training.stopping import check_stopping, epochs_for
 from vecsearch.training.word_texts import word_texts
 
 LEAST_EPOCHS = 5
@@ -70,6 +70,7 @@ def train_word2vec(
         (1, 8)
     """
     check_settings(dim=dim, window=window, negative=negative, seed=seed, workers=workers)
+    check_stopping(held_out, patience, epochs)
     texts = word_texts(
         corpus, cutting, min_count=min_count, held_out=held_out, window=window, seed=seed
     )

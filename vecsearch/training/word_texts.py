@@ -21,12 +21,10 @@ from vecsearch.training.cooccurrence import (
 )
 from vecsearch.training.gensim import tokenize_corpus
 from vecsearch.training.report import MethodScore, TrainingReport, method_score
-from vecsearch.training.stopping import Watch, held_out_rows
+from vecsearch.training.stopping import Watch, held_out_rows, nothing_measured
 
 LONGEST_PASSAGE = 1000  # words; gensim ignores what comes after the 10,000th word of a text
 MOST_HELD_OUT = 4000  # passages
-NOTHING_HELD_OUT = "Nothing was held out, so nothing was measured: there are too few texts."
-ASKED_NOT = "Nothing was held out, as asked for, so nothing was measured."
 Matrix = npt.NDArray[np.floating]
 
 
@@ -100,7 +98,7 @@ class WordTexts:
             "distinct words": len(self.words),
         }
         if self.reporting is None or watch is None:
-            note = NOTHING_HELD_OUT if self.held_out else ASKED_NOT
+            note = nothing_measured(self.held_out, "texts")
             return TrainingReport(kind, trained_on, "", (), epochs, "", (note, *notes))
         scores = [self._score(kind, self.in_order(keys, vectors))]
         counted = cooccurrences(self.ids, len(self.words), self.window)

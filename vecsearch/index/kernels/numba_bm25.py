@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+import numpy as np
 from numba import types
 
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
@@ -38,8 +39,8 @@ def _insert(found: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
 
 
 @strict
-def _count_in(rows: Any, counts: Any, start: Any, stop: Any, row: Any) -> Any:
-    """How often a row has the term of a list; 0 if it is not in the list."""
+def _place_in(rows: Any, start: Any, stop: Any, row: Any) -> Any:
+    """Where a row is in a list; -1 if it is not there."""
     low, high = start, stop
     while low < high:
         middle = (low + high) >> 1
@@ -47,7 +48,14 @@ def _count_in(rows: Any, counts: Any, start: Any, stop: Any, row: Any) -> Any:
             low = middle + 1
         else:
             high = middle
-    return counts[low] if low < stop and rows[low] == row else 0
+    return low if low < stop and rows[low] == row else -1
+
+
+@strict
+def _count_in(rows: Any, counts: Any, start: Any, stop: Any, row: Any) -> Any:
+    """How often a row has the term of a list; 0 if it is not in the list."""
+    place = _place_in(rows, start, stop, row)
+    return counts[place] if place >= 0 else 0
 
 
 @strict
@@ -169,6 +177,82 @@ def _best_rows(
     return count
 
 
+def _scores_of(
+    lists: Any,
+    weights: Any,
+    groups: Any,
+    factors: Any,
+    rows: Any,
+    counts: Any,
+    norms: Any,
+    k1: Any,
+    given: Any,
+    found: Any,
+) -> None:
+    for at in range(given.shape[0]):
+        row, score = given[at], 0.0
+        for group in range(factors.shape[0]):
+            value = 0.0
+            for number in range(groups[group], groups[group + 1]):
+                times = _count_in(rows, counts, lists[number, 0], lists[number, 1], row)
+                if times > 0:
+                    value += weights[number] * times * norms[lists[number, 2], row]
+            if value > 0:
+                score += factors[group] * value / (k1 + value)
+        found[at] = score
+
+
+def _best_sums(
+    lists: Any,
+    weights: Any,
+    groups: Any,
+    factors: Any,
+    rows: Any,
+    impacts: Any,
+    mask: Any,
+    scores: Any,
+    found: Any,
+    found_scores: Any,
+) -> Any:
+    for group in range(factors.shape[0]):
+        for number in range(groups[group], groups[group + 1]):
+            factor = factors[group] * weights[number]
+            for place in range(lists[number, 0], lists[number, 1]):
+                scores[rows[place]] += factor * np.float64(impacts[place])
+    count, size, worst, masked = 0, found.shape[0], 0.0, mask.shape[0] > 0
+    for number in range(groups[factors.shape[0]]):
+        for place in range(lists[number, 0], lists[number, 1]):
+            row = rows[place]
+            score = scores[row]
+            scores[row] = 0.0
+            if score <= 0 or score < worst or (masked and not mask[row]):
+                continue
+            count = _insert(found, found_scores, count, row, score)
+            if count == size:
+                worst = found_scores[size - 1]
+    return count
+
+
+def _sums_of(
+    lists: Any,
+    weights: Any,
+    groups: Any,
+    factors: Any,
+    rows: Any,
+    impacts: Any,
+    given: Any,
+    found: Any,
+) -> None:
+    for at in range(given.shape[0]):
+        row, score = given[at], 0.0
+        for group in range(factors.shape[0]):
+            for number in range(groups[group], groups[group + 1]):
+                place = _place_in(rows, lists[number, 0], lists[number, 1], row)
+                if place >= 0:
+                    score += factors[group] * weights[number] * np.float64(impacts[place])
+        found[at] = score
+
+
 _INT64, _DOUBLES = array_type(types.int64), array_type(types.float64)
 
 best_rows = entry_point(
@@ -181,4 +265,37 @@ best_rows = entry_point(
         ),
         **EXACT,
     )(_best_rows)
+)
+
+scores_of = entry_point(
+    numba.njit(
+        types.void(
+            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES),
+            *(array_type(types.uint32, readonly=True), array_type(types.uint16, readonly=True)),
+            *(array_type(types.float64, 2), types.float64, _INT64, _DOUBLES),
+        ),
+        **EXACT,
+    )(_scores_of)
+)
+
+_IMPACTS = array_type(types.float32, readonly=True)
+_POSTINGS = (array_type(types.uint32, readonly=True), _IMPACTS)
+
+best_sums = entry_point(
+    numba.njit(
+        types.int64(
+            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES, *_POSTINGS),
+            *(array_type(types.boolean), _DOUBLES, _INT64, _DOUBLES),
+        ),
+        **EXACT,
+    )(_best_sums)
+)
+
+sums_of = entry_point(
+    numba.njit(
+        types.void(
+            *(array_type(types.int64, 2), _DOUBLES, _INT64, _DOUBLES, *_POSTINGS, _INT64, _DOUBLES),
+        ),
+        **EXACT,
+    )(_sums_of)
 )

@@ -80,3 +80,98 @@ def best_rows(
     best = np.lexsort((listed, -values))[: len(found)]
     found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
     return len(best)
+
+
+def scores_of(
+    lists: Numbers,
+    weights: Doubles,
+    groups: Numbers,
+    factors: Doubles,
+    rows: npt.NDArray[np.uint32],
+    counts: npt.NDArray[np.uint16],
+    norms: Doubles,
+    k1: float,
+    given: Numbers,
+    found: Doubles,
+) -> None:
+    """Write the score of each given row into `found`; the other arguments are as above."""
+    found[:] = 0
+    wanted = given.astype(rows.dtype)  # so that the lists are not copied
+    for group in range(len(factors)):
+        sums = np.zeros(len(given))
+        for number in range(groups[group], groups[group + 1]):
+            start, stop, field = lists[number].tolist()
+            part = rows[start:stop]
+            at = np.minimum(np.searchsorted(part, wanted), len(part) - 1)
+            here = np.flatnonzero(part[at] == wanted)
+            times = counts[start:stop][at[here]]
+            sums[here] += weights[number] * times * norms[field][given[here]]
+        found += factors[group] * sums / (k1 + sums)
+
+
+def best_sums(
+    lists: Numbers,
+    weights: Doubles,
+    groups: Numbers,
+    factors: Doubles,
+    rows: npt.NDArray[np.uint32],
+    impacts: npt.NDArray[np.float32],
+    mask: Mask,
+    scores: Doubles,
+    found: Numbers,
+    found_scores: Doubles,
+) -> int:
+    """The best rows by `sum of factor * weight * impact`; see `best_rows` for the arguments.
+
+    Args:
+        lists: As above, of terms with weights.
+        weights: Of each list.
+        groups: Where each term begins among the lists.
+        factors: The weight of each term in the question.
+        rows: As above.
+        impacts: The weight of the term in each row, above 0.
+        mask: As above.
+        scores: Zeros, one for each row of the segment; zeros again afterwards.
+        found: As above.
+        found_scores: As above.
+    """
+    touched = [np.empty(0, np.int64)]
+    for group in range(len(factors)):
+        for number in range(groups[group], groups[group + 1]):
+            start, stop, _ = lists[number].tolist()
+            part = rows[start:stop]
+            scores[part] += factors[group] * weights[number] * impacts[start:stop].astype(float)
+            touched.append(np.asarray(part, np.int64))
+    listed = np.unique(np.concatenate(touched))
+    values = scores[listed]
+    scores[listed] = 0
+    kept = values > 0
+    if len(mask):
+        kept &= mask[listed]
+    listed, values = listed[kept], values[kept]
+    best = np.lexsort((listed, -values))[: len(found)]
+    found[: len(best)], found_scores[: len(best)] = listed[best], values[best]
+    return len(best)
+
+
+def sums_of(
+    lists: Numbers,
+    weights: Doubles,
+    groups: Numbers,
+    factors: Doubles,
+    rows: npt.NDArray[np.uint32],
+    impacts: npt.NDArray[np.float32],
+    given: Numbers,
+    found: Doubles,
+) -> None:
+    """Write the score of each given row by `best_sums` into `found`."""
+    found[:] = 0
+    wanted = given.astype(rows.dtype)
+    for group in range(len(factors)):
+        for number in range(groups[group], groups[group + 1]):
+            start, stop, _ = lists[number].tolist()
+            part = rows[start:stop]
+            at = np.minimum(np.searchsorted(part, wanted), len(part) - 1)
+            here = np.flatnonzero(part[at] == wanted)
+            own = impacts[start:stop][at[here]].astype(float)
+            found[here] += factors[group] * weights[number] * own

@@ -16,9 +16,10 @@ Modules: kinds.py (which kind is it?), files.py (paths), web.py (addresses, stan
 folder.py (which files of a folder?), ignore.py and patterns.py (those left out), documents.py
 (files of documents, alone and in folders), document.py (what one is), texts.py, markup.py (HTML),
 pdf.py, office.py, ebook.py, mail.py, csv.py, csv_types.py, json_files.py, jsonl.py,
-spreadsheets.py, arrow_files.py, vectors.py, memory.py (tables, texts, matrices), frames.py,
-dicts.py, row_types.py and values.py (rows of Python values), encoding.py (text files), reading.py
-(options, places and the report), base.py (parts -> one stream), plain.py (Arrow types).
+spreadsheets.py, arrow_files.py, vectors.py, h5ad.py, matrix_files.py, sequences.py, structures.py,
+memory.py (tables, texts, matrices), frames.py, dicts.py, row_types.py and values.py (rows of Python
+values), encoding.py (text files), reading.py (options, places and the report), base.py (parts ->
+one stream), plain.py (Arrow types).
 """
 
 from __future__ import annotations
@@ -65,15 +66,17 @@ def open_source(
     - a list or iterator of dicts; all of a list is read for its types, of an iterator the first
       batch decides
     - a list or iterator of str: documents, which become the column `text_column`
-    - a matrix of vectors (rows, dim), a torch tensor, a torch.nn.Embedding, or a list or iterator
-      of 1-D arrays, which become the column `vector`
+    - a matrix of vectors (rows, dim), also a sparse one of scipy, an AnnData, a torch tensor, a
+      torch.nn.Embedding, or a list or iterator of 1-D arrays, which become the column `vector`
     - a FAISS or hnswlib index: its ids become the column `id`, its vectors the column `vector`
     - one path, or a list of paths of mixed kinds: tables (.parquet, .csv, .tsv, .json, .jsonl,
       .ndjson, .arrow, .feather, .xlsx), documents (.txt, .md, .html, .pdf, .docx, source code, and
       others of `registry.DOCUMENTS`; columns `id`, `text_column`, `title`, `modified`, `source`
       and `digest`), those of text also as .gz; a folder of these, where `id` is the path from the
       folder; and of given vectors .npy, .h5 or .hdf5 (`file.h5::name` for one data set of several),
-      .faiss or .index. CSV and JSON lines are read once before the first batch, so that types hold
+      .faiss or .index; of cells .h5ad (`cells.h5ad::X` for one matrix of several) and tables of
+      numbers (`counts.csv::rows`, `::columns`); of sequences .fasta and .fastq, of structures .pdb
+      and .cif. CSV and JSON lines are read once before the first batch, so that types hold
       for the whole file
     - an address, http:// or https://, of such a file
 

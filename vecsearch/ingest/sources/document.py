@@ -27,11 +27,13 @@ class Document:
         text: All of its text.
         title: What it calls itself; None where it does not.
         key: What tells it from other documents of the file; "" for the only one.
+        info: What is known of a picture.
     """
 
     text: str
     title: str | None = None
     key: str = ""
+    info: None = None
 
 
 Reader = Callable[[SourceFile], Iterable[Document]]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.deadline import check_time
-from vecsearch.common.pictures import require_picture
+from vecsearch.common.pictures import PictureInfo, picture_info
 from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.ingest.sources.base import (
     Batches,
@@ -34,7 +34,18 @@ from vecsearch.ingest.sources.registry import (
     main_suffixes,
     suffix_of,
 )
-from vecsearch.types import DIGEST, MODIFIED, SOURCE, TITLE, VECTOR
+from vecsearch.types import (
+    DIGEST,
+    FOLDER,
+    HEIGHT,
+    MODIFIED,
+    SOURCE,
+    TAKEN_AT,
+    THUMBNAIL,
+    TITLE,
+    VECTOR,
+    WIDTH,
+)
 
 # What is known of a file, and what a collection stores of it beside its text.
 FILE_COLUMNS = pa.schema(
@@ -43,6 +54,16 @@ FILE_COLUMNS = pa.schema(
         (MODIFIED, pa.timestamp("us", "UTC")),
         (SOURCE, pa.large_string()),
         (DIGEST, pa.large_string()),
+    ]
+)
+# And of a picture's, beside these.
+PICTURE_COLUMNS = pa.schema(
+    [
+        (FOLDER, pa.large_string()),
+        (TAKEN_AT, pa.timestamp("us")),
+        (WIDTH, pa.int32()),
+        (HEIGHT, pa.int32()),
+        (THUMBNAIL, pa.large_binary()),
     ]
 )
 
@@ -63,10 +84,26 @@ class FileToRead:
     key: str
     source: str
 
-    def columns(self, digest: str, title: str | None = None) -> dict[str, object]:
-        """The values of FILE_COLUMNS."""
+    def columns(
+        self, digest: str, title: str | None = None, info: PictureInfo | None = None
+    ) -> dict[str, object]:
+        """The values of FILE_COLUMNS, and of a picture those of PICTURE_COLUMNS."""
         modified = self.file.path.stat().st_mtime_ns // 1000
-        return {TITLE: title, MODIFIED: modified, SOURCE: self.source, DIGEST: digest}
+        known: dict[str, object] = {
+            TITLE: title,
+            MODIFIED: modified,
+            SOURCE: self.source,
+            DIGEST: digest,
+        }
+        if info is None:
+            return known
+        return known | {
+            FOLDER: self.key.rpartition("/")[0] or None,
+            TAKEN_AT: info.taken,
+            WIDTH: info.width,
+            HEIGHT: info.height,
+            THUMBNAIL: info.thumbnail,
+        }
 
 
 class _Row(NamedTuple):
@@ -124,7 +161,8 @@ def documents_part(
 ) -> Part:
     """The documents of files. In a folder, those that cannot be read are skipped and noted."""
     reading = file.reading
-    kept = [field for field in FILE_COLUMNS if _may_have(file, field.name)]
+    columns = [*FILE_COLUMNS, *(PICTURE_COLUMNS if reading.pictures else ())]
+    kept = [field for field in columns if _may_have(file, field.name)]
     kind = pa.large_binary() if reading.pictures else pa.large_string()
     schema = pa.schema([(reading.id_column, pa.large_string()), (file.text_column, kind), *kept])
 
@@ -147,7 +185,8 @@ def documents_part(
                     if key in reading.taken:
                         reading.note_skipped(key, TAKEN)
                         continue
-                    yield _Row(name, key, document.text, each.columns(digest, document.title))
+                    about = each.columns(digest, document.title, document.info)
+                    yield _Row(name, key, document.text, about)
                 if in_folder and not written:
                     reading.note_empty(each.key)
                 reading.files[each.source] = digest
@@ -156,9 +195,9 @@ def documents_part(
 
     def read(wanted: pa.Schema) -> Batches:
         for block in blocks_of(rows(), file.batch_rows, lambda row: len(row.text)):
-            columns = [[row.id for row in block], [row.text for row in block]]
+            first = [[row.id for row in block], [row.text for row in block]]
             arrays = [
-                pa.array(values, field.type) for values, field in zip(columns, schema, strict=False)
+                pa.array(values, field.type) for values, field in zip(first, schema, strict=False)
             ]
             arrays += [pa.array([row.about[f.name] for row in block], f.type) for f in kept]
             yield Located(
@@ -176,6 +215,7 @@ def named_file(file: SourceFile, key: str | None = None, source: str | None = No
 
 class _Picture(NamedTuple):
     text: bytes
+    info: PictureInfo
     title: None = None
     key: str = ""
 
@@ -186,10 +226,10 @@ def _documents(file: SourceFile) -> Iterator[Document | _Picture]:
         with open_binary(file.path, file.name) as opened:
             content = opened.read()
         try:
-            require_picture(content)
+            info = picture_info(content)
         except (OSError, SyntaxError, ValueError) as error:
             raise InvalidInputError(f"{file.name} is no picture, or damaged: {error}") from error
-        yield _Picture(content)
+        yield _Picture(content, info)
     else:
         yield from documents_of(DOCUMENTS[suffix], file)
 

@@ -7,8 +7,15 @@ from dataclasses import replace
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Part, SourceFile
 from vecsearch.ingest.sources.documents import documents_part, folder_part, named_file
-from vecsearch.ingest.sources.registry import DOCUMENTS, PICTURES, TABLES, main_suffixes, suffix_of
-from vecsearch.ingest.sources.vectors import split_inside
+from vecsearch.ingest.sources.matrix_files import read_matrix
+from vecsearch.ingest.sources.registry import (
+    DOCUMENTS,
+    PICTURES,
+    TABLES,
+    main_suffixes,
+    split_inside,
+    suffix_of,
+)
 
 
 def path_part(file: SourceFile, key: str | None = None, source: str | None = None) -> Part:
@@ -37,6 +44,8 @@ def path_part(file: SourceFile, key: str | None = None, source: str | None = Non
             f"{file.name} is a pipe or a device; files are read twice, so save it as a file"
         )
     suffix = suffix_of(path)
+    if inside is not None and suffix in (".csv", ".tsv"):
+        return read_matrix(replace(file, path=path, inside=inside))
     if suffix in TABLES:
         return TABLES[suffix](replace(file, path=path, inside=inside))
     if suffix in DOCUMENTS or (suffix in PICTURES and file.reading.pictures):

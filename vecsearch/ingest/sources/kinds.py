@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from vecsearch.common.pictures import is_picture
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources import frames, memory, vectors
+from vecsearch.ingest.sources import frames, h5ad, memory, vectors
 from vecsearch.ingest.sources.base import Batches, Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
 from vecsearch.ingest.sources.huggingface import hub_dataset_part, refuse_splits
 from vecsearch.ingest.sources.reading import Place, Reading
-from vecsearch.ingest.sources.registry import main_suffixes, suffix_of, suffixes
+from vecsearch.ingest.sources.registry import PICTURES, main_suffixes, suffix_of, suffixes
 from vecsearch.ingest.sources.stores import OtherStore, is_store, store_part
 from vecsearch.ingest.sources.web import (
     SCHEMES,
@@ -90,6 +90,10 @@ class Opener:
             return self._items(data.to_list())
         if kind == "DataFrame" and library == "polars":
             return [frames.polars_part(data, self.known, self.reading)]
+        if library == "scipy" and hasattr(data, "tocsr"):
+            return [h5ad.sparse_part(data, name, self.batch_rows)]
+        if hasattr(data, "obs_names") and hasattr(data, "obsm"):  # AnnData
+            return [h5ad.anndata_part(data, self.batch_rows, self.reading.id_column)]
         if hasattr(data, "__arrow_c_stream__"):
             return [memory.stream_part(data, name, None)]
         if library == "faiss" and hasattr(data, "reconstruct_n"):
@@ -126,7 +130,8 @@ class Opener:
             return [store_part(OtherStore(fspath(path)), self._file(Path(path), name))]
         if fspath(path).startswith(SCHEMES):
             address = fspath(path)
-            return self._copy(partial(fetched, address), address, address)
+            copied = partial(fetched, address, pictures=self.reading.pictures)
+            return self._copy(copied, address, address)
         file = self._file(Path(path), name)
         try:
             return [replace(path_part(file), is_file=True)]
@@ -201,8 +206,11 @@ class Opener:
             if isinstance(data, Sequence):
                 return [rows_part(data, name, self.batch_rows, self.known, self.reading)]
             return [iterator_part(iter(items), name, self.batch_rows, self.known, self.reading)]
+        if isinstance(first, str) and self.reading.pictures and is_list and _are_addresses(data):
+            return self._paths(items)  # texts make no sense here, so these are to be fetched
         if isinstance(first, PathLike) or (
-            isinstance(first, str) and _are_paths(data if is_list else [first], is_list)
+            isinstance(first, str)
+            and _are_paths(data if is_list else [first], is_list, self.reading.pictures)
         ):
             return self._paths(items)
         if isinstance(first, str):
@@ -211,7 +219,7 @@ class Opener:
                     items, name, total, self.batch_rows, self.text_column, self.reading
                 )
             ]
-        if is_picture(first):
+        if is_picture(first) or (isinstance(first, bytes) and self.reading.pictures):
             rows = ({self.text_column: item} for item in items)
             if is_list:
                 return [rows_part(list(rows), name, self.batch_rows, self.known, self.reading)]
@@ -239,14 +247,19 @@ def _library(data: Any) -> str:
     return type(data).__module__.split(".")[0]
 
 
-def _are_paths(texts: Iterable[Any], is_list: bool) -> bool:
+def _are_addresses(texts: Iterable[Any]) -> bool:
+    return all(isinstance(text, str) and text.startswith(SCHEMES) for text in texts)
+
+
+def _are_paths(texts: Iterable[Any], is_list: bool, pictures: bool) -> bool:
     """Whether a list of str is one of paths.
 
     Raises:
         InvalidInputError: It could be either.
     """
     strings = [text for text in texts if isinstance(text, str)]
-    files = [text for text in strings if _names_file(text) and _is_file(text)]
+    read = (*suffixes(), *(PICTURES if pictures else ()))
+    files = [text for text in strings if _names_file(text, read) and _is_file(text)]
     if files and not is_list:
         raise InvalidInputError(
             f"the iterator's first item, {files[0]!r}, is a file here, but a str from an iterator "
@@ -282,9 +295,9 @@ def _shown(path: str | PathLike[str]) -> str:
     return f"{text[:50]} … {text[-30:]}"
 
 
-def _names_file(text: str, kinds: tuple[str, ...] | None = None) -> bool:
+def _names_file(text: str, kinds: tuple[str, ...]) -> bool:
     """Whether a text looks like the path of a file that can be read, of one of these kinds."""
-    has_suffix = text[-20:].lower().removesuffix(".gz").endswith(kinds or suffixes())
+    has_suffix = text[-20:].lower().removesuffix(".gz").endswith(kinds)
     return has_suffix and len(text) < MAX_PATH and "\n" not in text
 
 

@@ -13,13 +13,16 @@ from vecsearch.ingest.sources.base import Part, SourceFile
 from vecsearch.ingest.sources.csv import read_csv
 from vecsearch.ingest.sources.document import Reader
 from vecsearch.ingest.sources.ebook import read_epub
+from vecsearch.ingest.sources.h5ad import read_h5ad
 from vecsearch.ingest.sources.json_files import read_json
 from vecsearch.ingest.sources.jsonl import read_jsonl
 from vecsearch.ingest.sources.mail import read_eml, read_mbox
 from vecsearch.ingest.sources.markup import read_html
 from vecsearch.ingest.sources.office import read_docx, read_pptx
 from vecsearch.ingest.sources.pdf import read_pdf
+from vecsearch.ingest.sources.sequences import read_fasta, read_fastq
 from vecsearch.ingest.sources.spreadsheets import read_xlsx
+from vecsearch.ingest.sources.structures import read_structure
 from vecsearch.ingest.sources.texts import (
     read_markdown,
     read_notebook,
@@ -44,7 +47,14 @@ TABLES: dict[str, Callable[[SourceFile], Part]] = {
     ".hdf5": read_hdf5,
     ".faiss": read_faiss,
     ".index": read_faiss,
+    ".h5ad": read_h5ad,
+    **dict.fromkeys((".fasta", ".fa", ".fna", ".ffn", ".faa", ".frn"), read_fasta),
+    **dict.fromkeys((".fastq", ".fq"), read_fastq),
+    **dict.fromkeys((".pdb", ".ent", ".cif", ".mmcif"), read_structure),
 }
+# Files of which a part can be named: cells.h5ad::X.
+WITH_PARTS = (".h5", ".hdf5", ".h5ad", ".csv", ".tsv", ".pdb", ".ent", ".cif", ".mmcif")
+INSIDE = "::"
 # Source code: text that is split at functions and classes.
 CODE = tuple(
     ".py .pyi .js .mjs .cjs .jsx .ts .tsx .vue .svelte .java .kt .kts .scala .groovy .c .h .cc "
@@ -88,6 +98,13 @@ def suffixes() -> tuple[str, ...]:
 def main_suffixes() -> tuple[str, ...]:
     """The same without those of source code, which are many."""
     return tuple(suffix for suffix in suffixes() if suffix not in CODE)
+
+
+def split_inside(path: Path) -> tuple[Path, str | None]:
+    """`vectors.h5::train` -> the file and the part of it, which is None for other paths."""
+    file, mark, inside = str(path).rpartition(INSIDE)
+    named = bool(mark) and suffix_of(Path(file)) in WITH_PARTS
+    return (Path(file), inside) if named else (path, None)
 
 
 def suffix_of(path: Path) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from vecsearch.ingest.sources.encoding import refuse_gzip
 from vecsearch.ingest.sources.memory import matrix_part, vector_column
 from vecsearch.types import ID, VECTOR
 
-HDF5 = (".h5", ".hdf5")
 INSIDE = "::"  # between an HDF5 file and the data set in it: vectors.h5::train
 Ids = npt.NDArray[np.int64]
 
@@ -43,12 +41,6 @@ def read_npy(file: SourceFile) -> Part:
             f"{file.name} is an archive of arrays; save the one with the vectors by numpy.save"
         )
     return matrix_part(matrix, file.name, file.batch_rows)
-
-
-def split_inside(path: Path) -> tuple[Path, str | None]:
-    """`vectors.h5::train` -> the file and the data set in it, which is None for other paths."""
-    file, mark, inside = str(path).rpartition(INSIDE)
-    return (Path(file), inside) if mark and file.lower().endswith(HDF5) else (path, None)
 
 
 def read_hdf5(file: SourceFile) -> Part:

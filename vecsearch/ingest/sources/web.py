@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.registry import suffix_of, suffixes
+from vecsearch.ingest.sources.registry import PICTURES, suffix_of, suffixes
 
 MAX_BYTES = 100 * 2**20
 SECONDS = 60.0  # for all of a file
@@ -42,6 +42,14 @@ _KINDS = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+}
+_PICTURE_KINDS = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tiff",
 }
 
 
@@ -107,29 +115,33 @@ class _SameKind(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetched(address: str) -> CopiedFile:
+def fetched(address: str, *, pictures: bool = False) -> CopiedFile:
     """What stands at an address.
+
+    Args:
+        address: The address.
+        pictures: Whether pictures are read, and nothing else.
 
     Raises:
         InvalidInputError: It cannot be fetched, is too large, or takes too long.
     """
     copy = CopiedFile(address)
     try:
-        copy.call(_fetched_into(copy, address))
+        copy.call(_fetched_into(copy, address, pictures))
     except InvalidInputError:
         copy.remove()
         raise
     return copy
 
 
-def _fetched_into(copy: CopiedFile, address: str) -> str:
+def _fetched_into(copy: CopiedFile, address: str, pictures: bool) -> str:
     """Fetch what stands at an address into a file, and return the suffix that tells its kind."""
     until = time.monotonic() + SECONDS
     request_headers = {"User-Agent": "vecsearch", "Accept": "*/*"}
     try:
         request = Request(address, headers=request_headers)
         with build_opener(_SameKind).open(request, timeout=_SILENCE) as answer:
-            suffix = _suffix(address, answer.headers.get_content_type())
+            suffix = _suffix(address, answer.headers.get_content_type(), pictures)
             _copied(answer.read, copy, address, until)
         return suffix
     except InvalidInputError:
@@ -145,15 +157,16 @@ def _fetched_into(copy: CopiedFile, address: str) -> str:
         raise InvalidInputError(f"{address} cannot be fetched: {reason}") from error
 
 
-def _suffix(address: str, kind: str) -> str:
+def _suffix(address: str, kind: str, pictures: bool) -> str:
     """The suffix that tells the kind of file; that of the address counts if it is known."""
     named = suffix_of(Path(unquote(urlsplit(address).path)))
-    if named in suffixes() and named not in (".php", ".pl"):
+    kinds = _PICTURE_KINDS if pictures else _KINDS
+    if named in (PICTURES if pictures else suffixes()) and named not in (".php", ".pl"):
         return named
-    if kind in _KINDS:
-        return _KINDS[kind]
+    if kind in kinds:
+        return kinds[kind]
     raise InvalidInputError(
-        f"{address} is {kind}, which is not read; what is read: {', '.join(_KINDS)}"
+        f"{address} is {kind}, which is not read; what is read: {', '.join(kinds)}"
     )
 
 

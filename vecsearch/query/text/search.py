@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.common.show import shown
@@ -16,18 +16,20 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.index.kernels import numpy_bm25
 from vecsearch.index.kernels.arguments import NO_MASK
 from vecsearch.index.kernels.loader import TEXT_LOADER
-from vecsearch.query.text.groups import is_plain
+from vecsearch.query.text.groups import Group, is_plain
 from vecsearch.query.text.matching import Matcher
-from vecsearch.query.text.statistics import K1, Doubles, Known, Statistics
+from vecsearch.query.text.statistics import K1, Doubles, Known, Numbers, Statistics
 from vecsearch.query.text.syntax import LARGEST_BOOST, Clauses, parse, plain
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.text.analyzer import Analyzer
+from vecsearch.types import counted
 
 OVERFETCH = 4  # passages fetched for each document wanted; more if they do not suffice
 FEW = 0.25  # share of rows up to which the others are left out before they are scored
 LOOSE = 1 + 1e-12  # bounds are above what they bound, however sums are rounded
 LARGE_K = 2000  # rows beyond which sorting all is faster than inserting each
+MANY_LISTS = 256  # in which looking up single rows takes longer than reading them all
 MOST_TERMS = 10_000  # that are marked in texts
 
 
@@ -36,6 +38,20 @@ class Ranking(NamedTuple):
 
     positions: Positions
     scores: Doubles
+
+
+class ListsOf(NamedTuple):
+    """The postings of a question in one segment, as the kernels take them.
+
+    Attributes:
+        lists: Of all groups, int64 (lists, 3): start, stop and field.
+        weights: Of each list.
+        groups: Where each group begins among the lists, and the number of lists.
+    """
+
+    lists: Numbers
+    weights: Doubles
+    groups: Numbers
 
 
 class TextQuery:
@@ -71,15 +87,44 @@ class TextQuery:
             listed.sort(key=lambda each: -each[2])
         return listed
 
+    @lazy
+    def factors(self) -> Doubles:
+        """What each group counts, in the order of `known`."""
+        return np.array([factor for _, factor, _ in self.known])
+
+    @lazy
+    def bounds(self) -> Doubles:
+        """The most that each group adds to a score, in the order of `known`."""
+        return np.array([bound for _, _, bound in self.known]) * LOOSE
+
+    @lazy
+    def parts(self) -> list[ListsOf]:
+        """The lists of each segment, in the order of `known`."""
+        return [self._lists_of(number) for number in range(len(self._statistics.parts))]
+
+    def _lists_of(self, number: int) -> ListsOf:
+        found = [known.lists[number] for known, _, _ in self.known]
+        groups = np.zeros(len(found) + 1, np.int64)
+        np.cumsum([len(each.places) for each in found], out=groups[1:])
+        if len(found) == 1:
+            return ListsOf(found[0].places, found[0].weights, groups)
+        places = np.concatenate([each.places for each in found])
+        return ListsOf(places, np.concatenate([each.weights for each in found]), groups)
+
     @property
     def columns(self) -> list[str]:
         """The columns that are searched."""
         pairs = zip(self._statistics.columns, self.weights, strict=True)
         return [name for name, weight in pairs if weight]
 
-    def found(self) -> WordsFound:
+    def found(self) -> WordsFound | None:
         """What finds the words in texts."""
         return WordsFound(self)
+
+    @property
+    def described(self) -> str:
+        """What is scored, in the words of a plan."""
+        return f"BM25 of {counted(len(self.groups), 'word')}"
 
     @lazy
     def terms(self) -> frozenset[str]:
@@ -96,6 +141,35 @@ class TextQuery:
                 numbers = part.numbers(group, forms)[0].tolist()
                 found.update(part.terms.text(number) for number in numbers[:MOST_TERMS])
         return frozenset(found)
+
+
+class WeightedQuery(TextQuery):
+    """Terms with weights: a row scores the sum over terms of both weights' product. Thread-safe."""
+
+    def __init__(
+        self, statistics: Statistics, terms: Mapping[str, float], weights: tuple[float, ...]
+    ) -> None:
+        self._statistics = statistics
+        self.analyzer = statistics.analyzer
+        self.clauses = Clauses()
+        self.weights = weights
+        self.groups = [Group("term", term, factor=weight) for term, weight in terms.items()]
+
+    @lazy
+    def known(self) -> list[tuple[Known, float, float]]:
+        """The lists of each term, its weight, and the most that it adds to a score."""
+        listed = []
+        for group in self.groups:
+            known = self._statistics.weighted(group.text, self.weights)
+            listed.append((known, group.factor, group.factor * known.most))
+        return listed
+
+    def found(self) -> None:
+        """Nothing: terms of a model are not those of texts."""
+
+    @property
+    def described(self) -> str:
+        return f"weights of {counted(len(self.groups), 'term')}"
 
 
 class WordsFound:
@@ -147,6 +221,9 @@ class TextSearcher:
             QueryError: The question cannot be read.
             InvalidInputError: It is no text, or a column is not searched.
         """
+        if self.statistics.weigher is not None:
+            weights = self._weights(using)
+            return WeightedQuery(self.statistics, self.statistics.weigher.query(text), weights)
         if not isinstance(text, str):
             raise InvalidInputError(
                 f"the query is {shown(text)}; search by words takes a text",
@@ -207,18 +284,13 @@ class TextSearcher:
         """
         if not query.groups or not selection.count:
             return Ranking(np.empty(0, np.int64), np.empty(0))
-        known = query.known
-        factors = np.array([factor for _, factor, _ in known])
-        bounds = np.array([bound for _, _, bound in known]) * LOOSE
         is_simple = is_plain(query.clauses)
         positions, scores = [], []
-        for number, part in enumerate(self.statistics.parts):
+        for number, (part, lists) in enumerate(
+            zip(self.statistics.parts, query.parts, strict=True)
+        ):
             check_time()
-            lists = [each.lists[number] for each, _, _ in known]
-            groups = [0]
-            for each in lists:
-                groups.append(groups[-1] + len(each.places))
-            if not groups[-1]:
+            if not len(lists.lists):
                 continue
             mask, early = NO_MASK, selection.count < FEW * self.snapshot.rows
             if selection.mask is not None:
@@ -232,22 +304,33 @@ class TextSearcher:
             found_scores = np.empty(len(found))
             kernel = TEXT_LOADER.kernels() if len(found) <= LARGE_K else None
             buffers = part.buffers.pop() if part.buffers else _zeros(part.rows)
-            count = (kernel or numpy_bm25).best_rows(
-                lists[0].places if len(lists) == 1 else np.concatenate([e.places for e in lists]),
-                lists[0].weights if len(lists) == 1 else np.concatenate([e.weights for e in lists]),
-                np.array(groups, np.int64),
-                factors,
-                bounds,
-                part.postings.rows,
-                part.postings.counts,
-                self.statistics.norms[number],
-                K1,
-                mask,
-                int(early and len(mask) > 0),
-                *buffers,
-                found,
-                found_scores,
-            )
+            kernels = kernel or numpy_bm25
+            if part.postings.impacts is not None:
+                count = kernels.best_sums(
+                    *lists,
+                    query.factors,
+                    part.postings.rows,
+                    part.postings.impacts,
+                    mask,
+                    buffers[0],
+                    found,
+                    found_scores,
+                )
+            else:
+                count = kernels.best_rows(
+                    *lists,
+                    query.factors,
+                    query.bounds,
+                    part.postings.rows,
+                    part.postings.counts,
+                    self.statistics.norms[number],
+                    K1,
+                    mask,
+                    int(early and len(mask) > 0),
+                    *buffers,
+                    found,
+                    found_scores,
+                )
             part.buffers.append(buffers)
             positions.append(found[:count] + part.first)
             scores.append(found_scores[:count])
@@ -274,7 +357,55 @@ class TextSearcher:
             width = min(width * OVERFETCH, selection.count)
 
     def scores_at(self, query: TextQuery, positions: Positions) -> Doubles:
-        """The scores of given rows, as `rows` gives them; 0 for rows without a word."""
+        """The scores of given rows, as `rows` gives them; 0 for rows without a word.
+
+        Args:
+            query: A question without conditions.
+            positions: The rows.
+        """
+        scores = np.zeros(len(positions))
+        if not query.groups:
+            return scores
+        kernels = TEXT_LOADER.kernels() or numpy_bm25
+        parts = self.statistics.parts
+        if max((len(lists.lists) for lists in query.parts), default=0) > MANY_LISTS:
+            return self._scores_by_search(query, positions)
+        for number, (part, lists) in enumerate(zip(parts, query.parts, strict=True)):
+            check_time()
+            if not len(lists.lists):
+                continue
+            here: slice | Mask = slice(None)
+            rows = positions
+            if len(parts) > 1:
+                here = (positions >= part.first) & (positions < part.first + part.rows)
+                rows = positions[here] - part.first
+            found = np.empty(len(rows))
+            if part.postings.impacts is not None:
+                kernels.sums_of(
+                    *lists,
+                    query.factors,
+                    part.postings.rows,
+                    part.postings.impacts,
+                    np.ascontiguousarray(rows, np.int64),
+                    found,
+                )
+                scores[here] = found
+                continue
+            kernels.scores_of(
+                *lists,
+                query.factors,
+                part.postings.rows,
+                part.postings.counts,
+                self.statistics.norms[number],
+                K1,
+                np.ascontiguousarray(rows, np.int64),
+                found,
+            )
+            scores[here] = found
+        return scores
+
+    def _scores_by_search(self, query: TextQuery, positions: Positions) -> Doubles:
+        """`scores_at` for words that stand for so many terms that reading all lists is faster."""
         mask = np.zeros(self.snapshot.rows, bool)
         mask[positions] = True
         found = self.rows(query, len(positions), RowSelection(mask, len(positions)), passages=True)

@@ -23,6 +23,7 @@ from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.text_files import open_postings, text_columns
 from vecsearch.text.analyzer import Analyzer, stored_analyzer
 from vecsearch.text.dictionary import Dictionary
+from vecsearch.text.weights import Weigher, stored_weigher
 
 K1, B = 1.2, 0.75  # as in Lucene
 EDIT_WEIGHT = 0.5  # each edit halves how often a word counts
@@ -210,7 +211,11 @@ class Statistics:
                 command_hint="run `vecsearch build-text` first",
             )
         self.snapshot = snapshot
-        self.analyzer: Analyzer = stored_analyzer(full_text.analyzer)
+        # What says what words weigh; None where words are counted.
+        self.weigher: Weigher | None = stored_weigher(full_text.analyzer)
+        self.analyzer: Analyzer = (
+            Analyzer() if self.weigher else stored_analyzer(full_text.analyzer)
+        )
         self.columns = text_columns(snapshot.manifest)
         self.groups = Groups(self.analyzer, self.columns)
         self._known: dict[tuple[Group, tuple[float, ...]], Known] = {}
@@ -261,6 +266,17 @@ class Statistics:
                 self._known = {}
             self._known[key] = known
         return known
+
+    def weighted(self, term: str, field_weights: tuple[float, ...]) -> Known:
+        """The lists of a term with weights, and the largest weight, whatever it counts."""
+        group = Group("term", term)
+        lists = [part.lists(group, field_weights, {}) for part in self.parts]
+        most = 0.0
+        for part, each in zip(self.parts, lists, strict=True):
+            assert part.postings.impacts is not None
+            for (start, stop, _), weight in zip(each.places.tolist(), each.weights, strict=True):
+                most = max(most, float(weight) * float(part.postings.impacts[start:stop].max()))
+        return Known(1.0, most, lists)
 
     def _most(self, number: int, lists: Lists) -> float:
         """The most that a group counts in a row of a segment, as a share of its idf."""

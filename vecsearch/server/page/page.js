@@ -3,7 +3,7 @@
 import { WORDS } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { name: "", info: null, language: "en", hits: [], request: 0, points: null };
+const state = { name: "", info: null, language: "en", hits: [], asked: null, request: 0, points: null };
 
 const word = (key) => WORDS[state.language][key] ?? WORDS.en[key] ?? key;
 
@@ -31,7 +31,7 @@ function translate() {
 // --- the server ---------------------------------------------------------------------------------
 
 class Refused extends Error {
-  constructor(message, status) { super(message); this.status = status; }
+  constructor(message, status, hint) { super(message); this.status = status; this.hint = hint; }
 }
 
 async function call(path, body) {
@@ -49,7 +49,7 @@ async function call(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) {
     if (response.status === 401) $("key").hidden = false;
-    throw new Refused(answer.error?.message ?? response.statusText, response.status);
+    throw new Refused(answer.error?.message ?? response.statusText, response.status, answer.error?.hint);
   }
   return answer;
 }
@@ -65,15 +65,30 @@ function say(text, bad = false) {
 async function guarded(work) {
   try { return await work(); } catch (error) {
     if (!(error instanceof Refused)) throw error;
+    state.request += 1; // what is under way is no answer to this
     say(error.message, true);
+    suggest(error.message);
     return null;
   }
 }
 
+// A column's name that was mistyped in the filter, as a button that mends it.
+function suggest(message) {
+  const found = /'([^']+)'.*did you mean '([^']+)'/.exec(message);
+  if (!found || !$("filter").value.includes(found[1])) return;
+  $("status").append(" ", make("button", `${word("replace")} ${found[1]} → ${found[2]}`, {
+    type: "button", onclick: () => {
+      $("filter").value = $("filter").value.replaceAll(found[1], found[2]);
+      run();
+    },
+  }));
+}
+
 // --- the collection -----------------------------------------------------------------------------
 
-const KINDS = [[/string|utf8/, "text"], [/^u?int|^decimal/, "integer"], [/float|double|halffloat/, "number"],
-  [/bool/, "true/false"], [/timestamp/, "time"], [/date/, "date"], [/list/, "list"], [/struct|map|json/, "object"]];
+const KINDS = [[/list/, "kindList"], [/struct|map|json/, "kindObject"], [/string|utf8/, "kindText"],
+  [/^u?int|^decimal/, "kindInteger"], [/float|double|halffloat/, "kindNumber"], [/bool/, "kindTruth"],
+  [/timestamp/, "kindTime"], [/date/, "kindDate"]];
 
 const kindOf = (type) => (KINDS.find(([pattern]) => pattern.test(type)) ?? [, type])[1];
 
@@ -81,6 +96,14 @@ function columns() {
   const own = new Set(["vector", "_norm", "digest", "pages"]);
   return Object.entries(state.info.columns).filter(([name, type]) =>
     !own.has(name) && !name.startsWith("_") && !/fixed_size_list/.test(type));
+}
+
+// Pictures themselves are large: where there are thumbnails, these are asked for instead.
+function wanted() {
+  const binary = (name) => /binary/.test(state.info.columns[name]);
+  const all = columns().map(([name]) => name);
+  if (!state.info.text_columns.some(binary)) return {};
+  return { columns: all.filter((name) => name === "thumbnail" || !binary(name) || !all.includes("thumbnail")) };
 }
 
 const quoted = (name) => (/^[a-z_][a-z0-9_]*$/i.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
@@ -91,15 +114,7 @@ async function openCollection(name) {
   const info = await guarded(() => inCollection(""));
   if (!info) return;
   state.info = info;
-  const list = $("column-list"); list.replaceChildren();
-  $("columns").replaceChildren();
-  for (const [column, type] of columns()) {
-    const button = make("button", `${column} (${kindOf(type)})`, {
-      type: "button", onclick: () => addToFilter(starter(column, type)),
-    });
-    list.append(button, " ");
-    $("columns").append(make("option", null, { value: starter(column, type) }));
-  }
+  showColumns();
   const words = info.full_text.length > 0;
   $("mode-field").hidden = !words;
   if (!words) $("mode").value = "vector";
@@ -107,16 +122,41 @@ async function openCollection(name) {
   showFacts(info);
   $("results").replaceChildren(); state.hits = [];
   say("");
+  await showFirst();
   await showFacets();
+}
+
+function showColumns() {
+  const list = $("column-list"); list.replaceChildren();
+  $("columns").replaceChildren();
+  for (const [column, type] of columns()) {
+    const button = make("button", `${column} (${word(kindOf(type))})`, {
+      type: "button", onclick: () => addToFilter(starter(column, type)),
+    });
+    list.append(button, " ");
+    $("columns").append(make("option", null, { value: starter(column, type) }));
+  }
+}
+
+// Before a question: the first documents, so that there is something to see and to start from.
+async function showFirst() {
+  const names = columns().map(([name]) => name), mine = state.name, request = ++state.request;
+  if (!names.length) return;
+  const where = $("filter").value.trim() || null;
+  const answer = await guarded(() =>
+    inCollection("/rows", { columns: names, where, limit: Number($("count").value) || 10 }));
+  if (!answer || mine !== state.name || request !== state.request) return;
+  $("results").replaceChildren(...answer.rows.map((row) => card(row, null)));
+  say(answer.rows.length ? word("first") : word("nothing"));
 }
 
 function starter(column, type) {
   const kind = kindOf(type), name = quoted(column);
-  if (kind === "text") return `${name} = ''`;
-  if (kind === "list") return `array_contains(${name}, '')`;
-  if (kind === "true/false") return `${name} IS TRUE`;
-  if (kind === "date" || kind === "time") return `${name} >= '2024-01-01'`;
-  if (kind === "object") return `${name} IS NOT NULL`;
+  if (kind === "kindText") return `${name} = ''`;
+  if (kind === "kindList") return `array_contains(${name}, '')`;
+  if (kind === "kindTruth") return `${name} IS TRUE`;
+  if (kind === "kindDate" || kind === "kindTime") return `${name} >= '2024-01-01'`;
+  if (kind === "kindObject") return `${name} IS NOT NULL`;
   return `${name} >= 0`;
 }
 
@@ -126,6 +166,15 @@ function addToFilter(condition) {
   field.focus();
   const at = field.value.lastIndexOf("''");
   if (at >= 0) field.setSelectionRange(at + 1, at + 1);
+}
+
+// The filter's conditions, as far as this page put them there.
+const conditions = () => $("filter").value.split(" AND ").map((each) => each.trim()).filter(Boolean);
+
+function toggle(condition) {
+  const now = conditions();
+  if (now.includes(condition)) $("filter").value = now.filter((each) => each !== condition).join(" AND ");
+  else addToFilter(condition);
 }
 
 function showFacts(info) {
@@ -146,7 +195,8 @@ function showFacts(info) {
   list.replaceChildren(...facts.flatMap(([key, value]) => [make("dt", word(key)), make("dd", value)]));
   $("versions").replaceChildren(...[...info.versions].reverse().map((each) => {
     const row = make("tr");
-    row.append(make("td", each.version), make("td", each.operation), make("td", each.documents.toLocaleString()));
+    row.append(make("td", each.version), make("td", new Date(each.created).toLocaleString(state.language)),
+      make("td", each.operation), make("td", each.documents.toLocaleString()));
     return row;
   }));
 }
@@ -157,7 +207,7 @@ const literal = (value) => (typeof value === "string" ? `'${value.replaceAll("'"
 
 async function showFacets() {
   const named = columns().filter(([name, type]) =>
-    ["text", "integer", "true/false"].includes(kindOf(type)) &&
+    ["kindText", "kindInteger", "kindTruth"].includes(kindOf(type)) &&
     ![state.info.id_column, ...state.info.text_columns, "source", "title"].includes(name)).slice(0, 6);
   const box = $("facets"); box.replaceChildren();
   if (!named.length) return;
@@ -167,13 +217,16 @@ async function showFacets() {
   if (!answer || mine !== state.name) return;
   for (const [column] of named) {
     const values = answer.facets[column];
-    if (values.length < 2) continue;
+    const condition = ({ value }) =>
+      value === null ? `${quoted(column)} IS NULL` : `${quoted(column)} = ${literal(value)}`;
+    // One value says nothing, unless it was chosen and can be given up here.
+    if (values.length < 2 && !values.some((each) => conditions().includes(condition(each)))) continue;
     const items = make("ul");
     for (const { value, count } of values) {
-      const item = make("li");
-      const condition = value === null ? `${quoted(column)} IS NULL` : `${quoted(column)} = ${literal(value)}`;
-      item.append(make("button", value === null ? word("missing") : String(value), {
-        type: "button", onclick: () => { addToFilter(condition); run(); },
+      const item = make("li"), chosen = condition({ value });
+      item.append(make("button", value === null ? word("missing") : String(value).trim() || word("empty"), {
+        type: "button", "aria-pressed": String(conditions().includes(chosen)),
+        onclick: () => { toggle(chosen); run(); },
       }), make("span", count.toLocaleString()));
       items.append(item);
     }
@@ -185,18 +238,25 @@ async function showFacets() {
 
 async function run() {
   const query = $("question").value.trim();
-  if (!query) { say(word("emptyQuestion"), true); return; }
+  if (!query) {
+    state.hits = []; state.asked = null;
+    await showFirst(); await showFacets();
+    if (answered()) say(word("emptyQuestion"));
+    return;
+  }
   const body = {
     query, k: Number($("count").value) || 10, where: $("filter").value.trim() || null,
-    plan: true, highlight: true,
+    plan: true, highlight: true, ...wanted(),
   };
   if (state.info.full_text.length) body.mode = $("mode").value;
   await show("/search", body, "");
 }
 
 const moreLike = (id) => show("/similar", {
-  id, k: Number($("count").value) || 10, where: $("filter").value.trim() || null, plan: true,
+  id, k: Number($("count").value) || 10, where: $("filter").value.trim() || null, plan: true, ...wanted(),
 }, `${word("like")} ${id}: `);
+
+const answered = () => !$("status").classList.contains("bad");
 
 async function show(verb, body, prefix) {
   const request = ++state.request;
@@ -204,6 +264,7 @@ async function show(verb, body, prefix) {
   const answer = await guarded(() => inCollection(verb, body));
   if (!answer || request !== state.request) return;
   state.hits = answer.hits;
+  state.asked = body;
   const highlights = answer.highlights ?? [];
   $("results").replaceChildren(...answer.hits.map((hit, at) => card(hit, highlights[at])));
   say(answer.hits.length
@@ -239,38 +300,89 @@ function plain(value) {
 function card(hit, highlight) {
   const { id_column: idColumn, text_columns: texts } = state.info;
   const item = make("li"), article = make("article"), id = hit[idColumn];
-  const head = make("h2", null, { dir: "auto" });
-  head.append(`${hit.rank}. ${plain(hit.title ?? id)} `, make("span", `(${word("score")} ${hit.score.toFixed(3)})`, { class: "small" }));
+  const head = make("h2");
+  head.append(hit.rank ? `${hit.rank}. ` : "", make("bdi", plain(hit.title ?? id)), " ");
+  if (typeof hit.score === "number") {
+    head.append(make("span", `${word("score")} ${hit.score.toFixed(3)}`, { class: "small" }));
+  }
   article.append(head);
-  const picture = hit.thumbnail;
+  const picture = hit.thumbnail ?? texts.map((name) => hit[name]).find((value) => /^(\/9j\/|iVBOR)/.test(value));
   if (typeof picture === "string" && /^(\/9j\/|iVBOR)/.test(picture)) {
     const kind = picture.startsWith("iVBOR") ? "png" : "jpeg";
     article.append(make("img", null, { class: "thumbnail", alt: plain(id), src: `data:image/${kind};base64,${picture}` }));
   }
   if (highlight) article.append(marked(highlight));
-  else for (const name of texts) if (hit[name]) article.append(make("p", plain(hit[name]), { class: "text", dir: "auto" }));
+  else for (const name of texts) if (hit[name] && hit[name] !== picture) article.append(make("p", plain(hit[name]), { class: "text", dir: "auto" }));
   const skip = new Set(["rank", "score", "span", "title", "digest", "pages", "thumbnail", "vector", ...texts]);
+  if (!hit.title) skip.add(idColumn);
   const fields = Object.entries(hit).filter(([name, value]) => !skip.has(name) && value !== null);
-  article.append(make("p", fields.map(([name, value]) => `${name}: ${plain(value).slice(0, 300)}`).join(" · "), { class: "fields", dir: "auto" }));
+  if (fields.length) {
+    const list = make("p", null, { class: "fields" });
+    fields.forEach(([name, value], at) => list.append(at ? " · " : "",
+      make("span", `${name}: `), make("bdi", plain(value).slice(0, 300))));
+    article.append(list);
+  }
   const why = make("div", null, { class: "why", hidden: "" });
   const button = make("button", word("why"), { type: "button", "aria-expanded": "false", onclick: () => {
     why.hidden = !why.hidden;
     button.setAttribute("aria-expanded", String(!why.hidden));
     button.textContent = word(why.hidden ? "why" : "whyNot");
-    if (!why.childNodes.length) explain(why, hit, highlight);
+    if (!why.childNodes.length) explain(why, id);
   } });
-  article.append(make("button", word("more"), { type: "button", onclick: () => moreLike(id) }), " ", button, why);
+  const actions = make("p", null, { class: "actions" });
+  actions.append(make("button", word("more"), { type: "button", onclick: () => moreLike(id) }));
+  if (hit.rank) actions.append(button);
+  article.append(actions, why);
   item.append(article);
   return item;
 }
 
-function explain(box, hit, highlight) {
-  box.append(make("p", `${word("score")} ${hit.score}`));
-  if (!highlight) return;
-  const letters = Array.from(highlight.text), [start, end] = highlight.sentence;
-  box.append(make("p", `${word("sentence")} ${letters.slice(start, end).join("")}`, { dir: "auto" }));
-  const shared = [...new Set(highlight.words.map(([from, to]) => letters.slice(from, to).join("")))];
-  box.append(make("p", `${word("shared")} ${shared.join(", ") || word("none")}`, { dir: "auto" }));
+// What the search itself says: the words and sentences that carried the score, and the plan.
+async function explain(box, id) {
+  const { highlight: _, id: like, columns: __, ...asked } = state.asked;
+  if (like !== undefined) asked.like = like;
+  delete asked.plan;
+  box.append(make("p", word("searching")));
+  const found = await guarded(() => inCollection("/explain", { ...asked, id }));
+  box.replaceChildren();
+  if (!found) { box.append(make("p", $("status").textContent)); return; }
+  const parts = Object.entries(found.parts).map(([name, part]) =>
+    `${word(name)}: ${part.rank ? `${word("rank")} ${part.rank}` : word("beyond")}, ${word("score")} ${(part.score ?? 0).toFixed(4)}`);
+  box.append(make("p", parts.join(" · ")));
+  const [sentence] = found.sentences;
+  if (sentence) {
+    box.append(make("p", word("sentence"), { class: "small" }), weighed(sentence, found.words));
+    const best = found.words.filter((each) => each.weight > 0).slice(0, 5);
+    const line = make("p");
+    line.append(`${word("carried")} `);
+    best.forEach((each, at) => line.append(at ? ", " : "", make("bdi", each.text), ` ${each.weight.toFixed(3)}`));
+    if (best.length) box.append(line);
+  }
+  const because = found.because.filter((each) => each.id !== null).map((each) => plain(each.id));
+  if (because.length) box.append(make("p", `${word("because")} ${because.join(", ")}`));
+  if (found.shared.length) box.append(make("p", `${word("shared")} ${found.shared.slice(0, 5).map(plain).join(", ")}`));
+  const matched = Object.entries(found.matches).filter(([, spans]) => spans.length)
+    .map(([column, spans]) => `${column} (${spans.length})`);
+  if (matched.length) box.append(make("p", `${word("matched")} ${matched.join(", ")}`));
+  box.append(make("p", found.plan, { class: "small" }));
+}
+
+// A sentence whose words are marked as strongly as they carried the score.
+function weighed(sentence, words) {
+  const letters = Array.from(sentence.text), best = Math.max(...words.map((each) => each.weight), 0);
+  const quote = make("blockquote", null, { dir: "auto" });
+  let at = 0;
+  for (const each of [...words].sort((a, b) => a.span.start - b.span.start)) {
+    const start = each.span.start - sentence.span.start, end = each.span.end - sentence.span.start;
+    if (start < at || end > letters.length || each.weight <= 0) continue;
+    quote.append(letters.slice(at, start).join(""));
+    const mark = make("mark", letters.slice(start, end).join(""));
+    mark.style.setProperty("--strength", `${Math.round(100 * each.weight / (best || 1))}%`);
+    quote.append(mark);
+    at = end;
+  }
+  quote.append(letters.slice(at).join(""));
+  return quote;
 }
 
 // --- the map ------------------------------------------------------------------------------------
@@ -296,17 +408,24 @@ async function drawMap() {
     if (!found.has(p.id)) continue;
     const [x, y] = place(p);
     pen.beginPath(); pen.arc(x, y, 5, 0, 7); pen.fill();
-    pen.fillText(String(found.get(p.id)), x + 7, y + 4);
+    const left = x > canvas.width - 30;
+    pen.textAlign = left ? "right" : "left";
+    pen.fillText(String(found.get(p.id)), left ? x - 7 : x + 7, y + 4);
   }
-  canvas.onclick = (event) => {
+  const nearestTo = (event) => {
     const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
     const at = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
     const distance = (p) => { const [x, y] = place(p); return (x - at[0]) ** 2 + (y - at[1]) ** 2; };
-    const nearest = state.points.reduce((a, b) => (distance(a) <= distance(b) ? a : b));
-    $("map-point").textContent = plain(nearest.id);
-    moreLike(nearest.id);
+    return state.points.length ? state.points.reduce((a, b) => (distance(a) <= distance(b) ? a : b)) : null;
   };
-  $("map-point").textContent = `${state.points.length.toLocaleString()} ${word("points")}`;
+  canvas.onclick = (event) => { const near = nearestTo(event); if (near) moreLike(near.id); };
+  canvas.onmousemove = (event) => {
+    const near = nearestTo(event);
+    $("map-point").textContent = near ? plain(near.id) : counted;
+  };
+  canvas.onmouseleave = () => { $("map-point").textContent = counted; };
+  const counted = `${state.points.length.toLocaleString()} ${word("points")}`;
+  $("map-point").textContent = counted;
 }
 
 // --- start --------------------------------------------------------------------------------------
@@ -326,13 +445,19 @@ document.documentElement.dataset.theme = theme;
 translate();
 $("language").addEventListener("change", async (event) => {
   state.language = event.target.value; localStorage.setItem("language", state.language);
-  translate(); if (state.info) { showFacts(state.info); await showFacets(); if (state.hits.length) run(); }
+  translate();
+  if (!state.info) return;
+  showFacts(state.info);
+  showColumns();
+  if (state.hits.length) await run();
+  else { await showFirst(); await showFacets(); }
 });
 $("theme").addEventListener("change", (event) => {
   localStorage.setItem("theme", event.target.value);
   document.documentElement.dataset.theme = event.target.value;
 });
 $("collection").addEventListener("change", (event) => openCollection(event.target.value));
+$("clear").addEventListener("click", () => { $("filter").value = ""; run(); });
 $("search").addEventListener("submit", (event) => { event.preventDefault(); run(); });
 $("key").addEventListener("submit", (event) => {
   event.preventDefault(); sessionStorage.setItem("key", $("key-value").value); start();

@@ -1,0 +1,106 @@
+"""Latent semantic analysis: texts as tf-idf weights of their words, in fewer dimensions.
+
+Deerwester et al., "Indexing by Latent Semantic Analysis" (1990). It needs no model and no weights.
+`vecsearch.training.lsa` fits it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vecsearch.common.arrays import Vectors
+from vecsearch.common.show import shown
+from vecsearch.embedders.saved import Saved, TrainedEmbedder
+from vecsearch.errors import InvalidInputError
+from vecsearch.text.analyzer import Analyzer
+
+
+class LsaEmbedder(TrainedEmbedder):
+    """Embeds texts by the words they share, and by words that occur together.
+
+    A word weighs 1 + log of its count in the text, times its inverse document frequency.
+
+    Args:
+        words: The words that count, after their endings were cut off.
+        rarity: The inverse document frequency of each: float32, shape (len(words),).
+        axes: float32, shape (len(words), dim).
+        language: The language whose word endings are cut off; None keeps them.
+        name: The embedder's name.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        rarity: npt.NDArray[np.float32],
+        axes: Vectors,
+        language: str | None = "english",
+        name: str = "lsa:unsaved",
+    ) -> None:
+        super().__init__(name, int(axes.shape[1]))
+        self.words = list(words)
+        self.rarity = np.ascontiguousarray(rarity, dtype=np.float32)
+        self.axes: Vectors = np.ascontiguousarray(axes, dtype=np.float32)
+        self.language = language
+        self._row = {word: row for row, word in enumerate(self.words)}
+        self._analyzer = Analyzer(language=language)
+
+    def embed_documents(self, documents: Sequence[Any]) -> Vectors:
+        """Embed texts: unit vectors, or zero for a text without a known word.
+
+        Args:
+            documents: Texts.
+
+        Returns:
+            float32, shape (len(documents), dim).
+
+        Raises:
+            InvalidInputError: A document is no text.
+        """
+        weights = word_weights(documents, self._row, self.rarity, self._analyzer)
+        vectors = np.asarray(weights @ self.axes, dtype=np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+    def _saved(self) -> Saved:
+        arrays = {"rarity": self.rarity, "axes": self.axes}
+        return Saved("lsa", {"language": self.language}, self.words, arrays)
+
+
+def word_weights(
+    texts: Sequence[Any],
+    row: dict[str, int],
+    rarity: npt.NDArray[np.float32],
+    analyzer: Analyzer,
+) -> Any:
+    """The tf-idf weights of texts as a scipy matrix in compressed sparse rows, rows of length 1."""
+    from scipy.sparse import csr_matrix
+
+    start, columns, values = [0], [], []
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InvalidInputError(f"document {number} is {shown(text)}; it must be a text")
+        counts = Counter(row[term] for term in analyzer.terms(text) if term in row)
+        found = np.array(sorted(counts), dtype=np.int64)
+        weights = (1 + np.log([counts[column] for column in found.tolist()])) * rarity[found]
+        length = float(np.linalg.norm(weights))
+        columns.append(found)
+        values.append(weights / length if length > 0 else weights)
+        start.append(start[-1] + len(found))
+    none = [np.empty(0, np.int64)]
+    return csr_matrix(
+        (np.concatenate([*values, np.empty(0)]), np.concatenate(columns + none), np.array(start)),
+        (len(texts), len(row)),
+    )
+
+
+def from_saved(saved: Saved, name: str) -> LsaEmbedder:
+    """The embedder that `LsaEmbedder.save` wrote."""
+    arrays = saved.arrays
+    return LsaEmbedder(
+        saved.keys, arrays["rarity"], arrays["axes"], saved.settings["language"], name
+    )
