@@ -256,6 +256,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"name": "mine", "kind": "hnsw", "code": "sq8", "M": 8, "ef_construction": 40},
     ),
     "Limits": (vs.Limits, {}),
+    "NamedVector": (vs.NamedVector, {"dim": 3}),
     "resolve_embedder": (resolve_embedder, {"spec": "toy:8"}),
     "train": (
         vs.train,

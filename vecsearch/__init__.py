@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vecsearch.collection import open_collection as open
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
+    from vecsearch.embedders.named_vectors import NamedVector
     from vecsearch.embedders.report import MethodScore, TrainingReport
     from vecsearch.errors import (
         CallError,
@@ -154,6 +155,7 @@ __all__ = [
     "Metric",
     "MissingExtraError",
     "ModelWarning",
+    "NamedVector",
     "Neighbors",
     "OperationTimeoutError",
     "Outliers",
@@ -205,6 +207,7 @@ _MODULES = {
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),
     "vecsearch.evaluation.fusion": ("FusionReport",),
+    "vecsearch.embedders.named_vectors": ("NamedVector",),
     "vecsearch.query.fusion": ("Fusion",),
     "vecsearch.query.highlight": ("Highlight",),
     "vecsearch.analysis.maps": ("Map",),

@@ -76,6 +76,7 @@ from vecsearch.common.progress import progress_bar
 from vecsearch.display import html_fields
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
+from vecsearch.embedders.named_vectors import NamedModels, NamedVector, declare_vectors
 from vecsearch.embedders.stored import (
     Model,
     embeds_texts,
@@ -102,6 +103,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import AnyChunker, FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.named_vectors import made_columns, with_vectors
 from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
 from vecsearch.ingest.sources.documents import FILE_COLUMNS, PICTURE_COLUMNS
@@ -130,6 +132,7 @@ from vecsearch.query.modes import (
     question_of,
     questions_of,
 )
+from vecsearch.query.named import NamedSearch, listed_queries, text_of
 from vecsearch.query.recommend import STRATEGIES, discovery, recommendation
 from vecsearch.query.request import Request, answers
 from vecsearch.query.rerank import Rerank, Rerankers, Reranking, no_reranking, texts_beside
@@ -208,6 +211,7 @@ def create(
     auto_index: bool = True,
     schema: Schema | None = None,
     json_columns: Sequence[str] | None = None,
+    vectors: Mapping[str, int | str | Embedder | NamedVector] | None = None,
     full_text: bool | str | Mapping[str, Any] | Analyzer | None = None,
     exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
@@ -244,6 +248,11 @@ def create(
             take their types from the first `add`.
         json_columns: Columns that hold JSON: objects whose keys and types differ from row to row.
             The same as the type "json" in `schema`.
+        vectors: Further vectors of each document, by name, for `search(using=)`: the dimension of
+            given ones, a model (an embedder or its name) that reads the column of that name, or a
+            `NamedVector`. They are columns: `title` for given ones, `title_vector` for those that a
+            model makes of the column `title`. The first vector, which an index may hold, is that of
+            `embedder` or `dim`.
         full_text: Whether texts are also found by their words (`mode="text"` and "hybrid" of
             `search`): False, or the language of their endings, such as "german", or an `Analyzer`.
             None and True: with the default analyzer, if texts are embedded.
@@ -287,6 +296,8 @@ def create(
         wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
         wanted |= {"dtype": None if dtype == "float32" else dtype}
         _require_same(opened, embedder, wanted)
+        for name in vectors or ():
+            NamedSearch(opened._snapshot, name, opened._named)  # raises for another name
         return opened
     model = resolve_embedder(embedder) if embedder is not None else None
     settings = settings_for(settings, model)
@@ -321,15 +332,21 @@ def create(
         pa.types.is_large_string(first.schema.field(name).type) for name in first.text_columns
     )
     first = replace(first, full_text=full_text_entry(full_text, has_texts=has_words))
+    named = NamedModels()
+    if vectors is not None:
+        schema_with = declare_vectors(first.schema, first.text_columns, vectors, named)
+        first = replace(first, schema=schema_with)
     with removed_on_error(root, []):
         make_collection_folders(root)
         store = Store(root, lock_timeout, limits)
         with store.staging() as staging:
             entry = entry_of(model, staging) if model is not None else None
             store.commit(staging, replace(first, embedder=entry))
-    return Collection(
+    made = Collection(
         root, embedder=model, chunker=splitter, lock_timeout=lock_timeout, limits=limits
     )
+    made._named = named
+    return made
 
 
 def _require_same(
@@ -480,6 +497,7 @@ class Collection:
         self._given_chunker = chunker
         self._models: dict[EmbedderEntry, Model] = {}
         self._rerankers = Rerankers()
+        self._named = NamedModels()
         if manifest.embedder is not None:
             self._models[manifest.embedder] = Model(root, manifest.embedder, manifest.dim, embedder)
 
@@ -635,9 +653,13 @@ class Collection:
             invalid_data(),
             progress_bar(f"adding {source.name}", source.total, progress) as advance,
         ):
+            batches: Iterable[pa.RecordBatch] = source.batches
+            if made_columns(manifest.schema):
+                text = text_column or manifest.text_column
+                batches = with_vectors(batches, manifest, self._named, reading, text)
             done = add.add_documents(
                 self._store,
-                source.batches,
+                batches,
                 on_conflict=on_conflict,
                 embedder=self._model_of(manifest),
                 split=self._splitting(manifest),
@@ -908,7 +930,9 @@ class Collection:
                 return self.update(where, values, ids=ids, dry_run=dry_run)
         self._writable()
         manifest = self.refresh()._snapshot.manifest
-        models = Models(lambda: self._model_of(manifest), lambda: self._splitting(manifest))
+        models = Models(
+            lambda: self._model_of(manifest), lambda: self._splitting(manifest), self._named
+        )
         with invalid_data():
             done = update(self._store, where, values, ids, models, dry_run=dry_run)
         return self._with_index(done, dry_run=dry_run)
@@ -1506,7 +1530,8 @@ class Collection:
             mode: "vector" finds similar documents; "text" documents with the words (BM25), in a
                 syntax of its own, such as '"large ship" -sea'; "hybrid" makes one list of both.
             using: The columns to search by words, some with a weight, such as ["title^3", "text"].
-                None: all that are searched so.
+                None: all that are searched so. With mode "vector", the name of vectors that
+                `create(vectors=)` declared: every matching document that has them is scored.
             fusion: How a hybrid search makes one list: "weighted", "rrf", "dbsf" or a `Fusion`.
                 None: what `tune_fusion` chose, or else "weighted".
             rerank: What scores the best hits again: the name or folder of a cross-encoder of
@@ -1571,6 +1596,7 @@ class Collection:
             wanted = question_of(query, text, vector, mode)
             searcher = self._searching()
             snapshot = searcher.snapshot
+            named = self._by_name(mode, using, diversity)
             shape = check_shape(
                 snapshot,
                 k,
@@ -1579,13 +1605,14 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
-                scores=mode == "vector" and rerank is None,
+                scores=mode == "vector" and rerank is None and named is None,
             )
             reranking = self._reranking(rerank, rerank_top, shape)
             if reranking is not None:
                 shape = reranking.candidates
             if mode == "vector":
-                only_with_words(using=using, fusion=fusion)
+                only_with_words(fusion=fusion)
+            if mode == "vector" and named is None:
                 encoded = self._encoder(snapshot.manifest).encode(wanted.vector)
             request = Request(
                 searcher,
@@ -1601,6 +1628,13 @@ class Collection:
                 (hits,) = self._by_words(search, [wanted], [request.selection])
                 hits.filter = filter_words(where)
                 return hits if reranking is None else reranking.apply(hits, wanted.words)
+            if named is not None:
+                hits = request.answer(named.ranking(named.encode(wanted.vector), request))
+                hits.question = Question(text_of(wanted.vector))
+                hits.filter = filter_words(where)
+                if reranking is None:
+                    return hits
+                return reranking.apply(hits, wanted.vector if read is None else read)
             hits = request.search(encoded)
             if self._monitor is not None:
                 self._monitor.note(
@@ -1687,13 +1721,17 @@ class Collection:
             searcher = self._searching()
             snapshot = searcher.snapshot
             read = None
+            named = self._by_name(mode, using, diversity)
             if mode == "vector":
-                only_with_words(using=using, fusion=fusion)
+                only_with_words(fusion=fusion)
                 if rerank is not None and (queries is not None or vectors is not None):
                     read, texts = texts, None
                 given = only_one(queries, texts, vectors)
-                encoded = self._encoder(snapshot.manifest).encode_many(given)
-                wheres = filters_for(where, len(encoded))
+                if named is None:
+                    encoded = self._encoder(snapshot.manifest).encode_many(given)
+                else:
+                    asked_for = named.encode_many(given)
+                wheres = filters_for(where, len(encoded if named is None else asked_for))
             else:
                 wanted = questions_of(queries, texts, vectors, mode)
                 wheres = filters_for(where, len(wanted))
@@ -1707,7 +1745,7 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
-                scores=mode == "vector" and rerank is None,
+                scores=mode == "vector" and rerank is None and named is None,
             )
             reranking = self._reranking(rerank, rerank_top, shape)
             if reranking is not None:
@@ -1729,6 +1767,19 @@ class Collection:
                 if reranking is None:
                     return found
                 return reranking.apply_all(found, [each.words for each in wanted])
+            if named is not None:
+                found = []
+                for query, each, which, selection in zip(
+                    asked_for, listed_queries(given), wheres, selections, strict=True
+                ):
+                    one = dataclasses.replace(request, selection=selection)
+                    hits = one.answer(named.ranking(query, one))
+                    hits.question = Question(text_of(each))
+                    hits.filter = filter_words(which)
+                    found.append(hits)
+                if reranking is None:
+                    return found
+                return reranking.apply_all(found, read or listed_queries(given))
             found = answers(encoded, request, selections)
             if self._monitor is not None and len(encoded):
                 self._monitor.note(
@@ -2104,6 +2155,7 @@ class Collection:
         """
         with at_most(timeout) as deadline:
             snapshot = self._snapshot
+            named = self._by_name(mode, using, 0.0)
             shape = check_shape(
                 snapshot,
                 1,
@@ -2111,7 +2163,7 @@ class Collection:
                 group_by=group_by,
                 group_size=group_size,
                 order_by=order_by,
-                scores=mode == "vector",
+                scores=mode == "vector" and named is None,
             )
             wanted = question_of(query, None, None, mode)
             request = Request(
@@ -2124,7 +2176,12 @@ class Collection:
                 excluded_rows(snapshot, exclude),
             )
             if mode == "vector":
-                only_with_words(using=using, fusion=fusion)
+                only_with_words(fusion=fusion)
+            if named is not None:
+                question = Question(text_of(query))
+                ranking = named.ranking(named.encode(query), request)
+                found = asked(request.pages(ranking, size), question)
+            elif mode == "vector":
                 vector = self._encoder(snapshot.manifest).encode(query)
                 question = self._question(query, vector, snapshot.manifest)
                 found = asked(request.pages(request.by_vector(vector), size), question)
@@ -2841,6 +2898,19 @@ class Collection:
             encoder = QueryEncoder(manifest, self._model_of(manifest))
             self._last_encoder = encoder
         return encoder
+
+    def _by_name(self, mode: Any, using: Any, diversity: Any) -> NamedSearch | None:
+        """What searches by named vectors, if `using` names some."""
+        if mode != "vector" or using is None:
+            return None
+        if diversity:
+            raise InvalidInputError(
+                "diversity compares hits by the collection's own vectors, and using= searches by "
+                "others",
+                hint="give diversity= or using=",
+                command_hint="give --diversity or --using",
+            )
+        return NamedSearch(self._snapshot, using, self._named)
 
     def _reranking(self, rerank: Any, top: Any, shape: Shape) -> Reranking | None:
         """How the hits of a search are ranked again, if they are."""

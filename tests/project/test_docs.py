@@ -29,7 +29,7 @@ EXPORTED = set(
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
     "EmbedderMismatchError FilterError Fusion FusionReport QueryError "
     "Highlight Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError "
-    "KnownModel Limits "
+    "KnownModel Limits NamedVector "
     "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "
     "connect RemoteCollection RemoteHit RemoteHits "
     "Plan SkippedFile SyncResult RecallReport RegionRecall RecipeError "

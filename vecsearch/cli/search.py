@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -161,8 +162,10 @@ def search(
         }
 
         def find(questions: list[str]) -> list[Hits]:
-            by_text = info.text_columns or mode is SearchMode.TEXT
-            asked = [text if by_text else vector_of(text) for text in questions]
+            by_text = info.text_columns or mode is SearchMode.TEXT or using
+            asked: list[Any] = [text if by_text else vector_of(text) for text in questions]
+            if using and mode is SearchMode.VECTOR:  # named vectors: a text, or numbers
+                asked = [json.loads(text) if is_json_list(text) else text for text in questions]
             if page is None:
                 return collection.search_batch(
                     asked,
@@ -198,6 +201,14 @@ def search(
             if queries and form in (Format.LIST, Format.TABLE):
                 out.print(f"\n{key}  {text}", style="bold")
             show(key, text, hits, number)
+
+
+def is_json_list(text: str) -> bool:
+    """Whether a question is a list in JSON, such as a vector."""
+    try:
+        return isinstance(json.loads(text), list)
+    except ValueError:
+        return False
 
 
 def check_page(page: int, diversity: float, rerank: str | None = None) -> None:

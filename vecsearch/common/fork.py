@@ -16,30 +16,15 @@ from collections.abc import Iterator
 IMPORT_SECONDS = 120.0  # a fork waits at most so long for imports of other threads
 
 
-class Lock:
-    """A `threading.Lock` that is free in a forked child, whoever held it in the parent."""
+class Lock(type(threading.RLock())):  # type: ignore[misc]
+    """A `threading.RLock` that another thread's fork leaves free in the child.
+
+    The child of the thread that holds it holds it, too. `with` enters it in C: a class with an
+    `__enter__` in Python leaves the lock taken where Ctrl-C comes just before that returns.
+    """
 
     def __init__(self) -> None:
-        self._renew()
         _locks.add(self)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take the lock; False if that was not possible in time."""
-        return self._lock.acquire(blocking, timeout)
-
-    def release(self) -> None:
-        """Free the lock."""
-        if self._lock.locked():  # it is free already in a child that was forked by its holder
-            self._lock.release()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
 
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
@@ -73,7 +58,8 @@ def _in_child() -> None:
     _imports = threading.RLock()
     _waited.clear()
     for lock in list(_locks):
-        lock._renew()
+        if not lock._is_owned():
+            lock._at_fork_reinit()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

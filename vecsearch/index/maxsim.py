@@ -12,17 +12,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Vectors
+from vecsearch.common.arrays import StoredVectors
 
 TOKENS = 1 << 14  # tokens of documents that are compared together
 
 
-def maxsim(query: Vectors, documents: Sequence[Vectors]) -> npt.NDArray[np.float64]:
+def maxsim(query: StoredVectors, documents: Sequence[StoredVectors]) -> npt.NDArray[np.float64]:
     """The MaxSim of a query with documents: the sum over its tokens of the greatest product.
 
     Args:
-        query: float32 (tokens, dim).
-        documents: float32 (tokens, dim) each.
+        query: float32 or float64 (tokens, dim).
+        documents: The same, each.
 
     Returns:
         float64, one score a document. A document without tokens scores minus infinity, and all do
@@ -52,7 +52,7 @@ def maxsim(query: Vectors, documents: Sequence[Vectors]) -> npt.NDArray[np.float
     return scores
 
 
-def _together(query: Vectors, documents: Sequence[Vectors]) -> npt.NDArray[np.float64]:
+def _together(query: StoredVectors, documents: Sequence[StoredVectors]) -> npt.NDArray[np.float64]:
     starts = np.cumsum([0, *(len(each) for each in documents[:-1])])
     products = query @ np.concatenate(documents).T
     best = np.maximum.reduceat(products, starts, axis=1)

@@ -29,6 +29,7 @@ from vecsearch.query.selection import Selector
 from vecsearch.storage.exact import require_exact
 from vecsearch.storage.manifest import IndexEntry, Manifest, replace
 from vecsearch.storage.merge import SmallMerge
+from vecsearch.storage.named_vectors import vector_column
 from vecsearch.storage.schema import check_column_name, convert, metadata_schema, storable_type
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -506,6 +507,8 @@ def alter_column(store: Store, name: str, kind: pa.DataType | str) -> int:
         schema = manifest.schema.set(at, field.with_type(wanted))
         if wanted == field.type:
             return manifest.version
+        if vector_column(field) is not None:
+            raise InvalidInputError(f"column {name!r} holds vectors, and its type is theirs")
         if is_json(wanted):
             _require_not_searched(manifest, name)
             version = _as_json(latest, at, schema, staging)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,9 +17,16 @@ import pyarrow.compute as pc
 
 from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.common.show import shown, shown_id
+from vecsearch.embedders.named_vectors import NamedModels
 from vecsearch.errors import ConflictError, DuplicateIdError, InvalidInputError
 from vecsearch.ingest.add import add_documents
 from vecsearch.ingest.embedding import EmbedTexts
+from vecsearch.ingest.named_vectors import (
+    made_columns,
+    updated_values,
+    vectors_of,
+    with_vectors,
+)
 from vecsearch.ingest.rows import RowChecker
 from vecsearch.ingest.sources import Places, Reading, open_source
 from vecsearch.ingest.splitting import Splitting
@@ -28,6 +35,7 @@ from vecsearch.maintenance.merge import DocumentMerger
 from vecsearch.query.selection import Selector
 from vecsearch.storage.ids import as_ids
 from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.named_vectors import VectorColumn
 from vecsearch.storage.schema import source_schema
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
@@ -80,6 +88,20 @@ class Models:
 
     embedder: Callable[[], EmbedTexts | None]
     split: Callable[[], Splitting | None]
+    named: NamedModels = field(default_factory=NamedModels)
+
+    def one_vector(self, name: str, column: VectorColumn, text: str) -> Any:
+        """What a column of named vectors holds of a text."""
+        return vectors_of([text], name, column, self.named)[text]
+
+    def completed(self, rows: RowValues, manifest: Manifest) -> RowValues:
+        """Rows of values with the named vectors of their texts."""
+        if not made_columns(manifest.schema) or not rows.batch.num_rows:
+            return rows
+        reading = Reading(given=list(rows.given))
+        text = manifest.text_column
+        (batch,) = with_vectors([rows.batch], manifest, self.named, reading, text)
+        return RowValues(batch, reading.given or [], rows.id_column)
 
 
 class _Remembering:
@@ -118,6 +140,10 @@ def update(
     base = store.snapshot()
     rows, missing = _rows(values, ids, base.manifest), 0
     encoded = (VECTOR, *base.manifest.text_columns)
+    if rows is None and not dry_run:
+        values = updated_values(values, base.manifest, models.one_vector)
+    elif rows is not None and not dry_run:
+        rows = models.completed(rows, base.manifest)
     if rows is None:
         if not any(name in encoded for name in values):
             return edit.update(store, where, values, ids, dry_run=dry_run)

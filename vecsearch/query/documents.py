@@ -25,7 +25,6 @@ from vecsearch.types import (
     START,
     TEXT_NUMBER,
     TO_END,
-    VECTOR,
     WHOLE,
     Id,
     Span,
@@ -48,7 +47,7 @@ def documents_by_id(
     Raises:
         InvalidInputError: For an id of the wrong type or an unknown column.
     """
-    names = [name for name in snapshot.columns if name != VECTOR]
+    names = snapshot.payload
     if columns is not None:
         names = check_names("columns", columns)
     snapshot.check_columns(names)

@@ -38,7 +38,7 @@ from vecsearch.query.hits_display import (
 from vecsearch.storage.ids import listed_ids
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
-from vecsearch.types import RESERVED, VECTOR, Id, Plan, Span
+from vecsearch.types import RESERVED, Id, Plan, Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -448,7 +448,7 @@ class Hits(Sequence[Hit]):
         """The columns of the collection, without the vector."""
         if self._pickled is not None:
             return [name for name in self._pickled["rows"].schema.names if name not in RESERVED]
-        return [name for name in self.snapshot.columns if name != VECTOR]
+        return self.snapshot.payload
 
     @property
     def text_columns(self) -> tuple[str, ...]:

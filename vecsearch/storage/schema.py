@@ -19,6 +19,7 @@ from vecsearch.common.json_column import JSON, NotJsonError, as_json, is_json, t
 from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.named_vectors import convert_vectors, vector_column
 from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit, resolve
 from vecsearch.types import (
     CHUNK,
@@ -260,6 +261,9 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.
     Raises:
         InvalidInputError: A value cannot be stored; the message names its row.
     """
+    vectors = vector_column(field)
+    if vectors is not None:
+        return convert_vectors(array, field, vectors, first), field
     given = storage_type(array.type)
     if is_json(field.type) or (is_json(given) and pa.types.is_null(field.type)):
         return _convert_json(array, field, first), field.with_type(JSON)

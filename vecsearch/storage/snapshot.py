@@ -29,6 +29,7 @@ from vecsearch.storage import locks, log
 from vecsearch.storage.ids import id_keys
 from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest, replace
+from vecsearch.storage.named_vectors import vector_columns
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_field, vector_view
 from vecsearch.storage.segment import Segment, without_unused
@@ -186,6 +187,12 @@ class Snapshot:
     def columns(self) -> list[str]:
         """The columns that `scan` returns by default: all but vecsearch's own."""
         return [name for name in self.manifest.schema.names if name not in RESERVED]
+
+    @lazy
+    def payload(self) -> list[str]:
+        """The columns that hits and documents show by default: those without vectors."""
+        vectors = (VECTOR, *vector_columns(self.manifest.schema))
+        return [name for name in self.columns if name not in vectors]
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Raises InvalidInputError for a missing column, naming the nearest."""

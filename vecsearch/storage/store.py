@@ -51,15 +51,9 @@ SLACK_VERSIONS = 8  # a commit collects garbage once this many versions are past
 class _Turns(Lock):
     """Whose turn it is among the threads of one Store. Only the thread that has it can end it."""
 
-    def _renew(self) -> None:
-        self._owned = threading.RLock()
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        return self._owned.acquire(blocking, timeout)
-
     def release(self) -> None:
         with contextlib.suppress(RuntimeError):  # this thread does not have it
-            self._owned.release()
+            super().release()
 
 
 class _Turn:
