@@ -250,17 +250,26 @@ class _Ladder:
     ) -> None:
         self._outcomes, self._k, self._aim = outcomes, k, aim
         self._row_micros, self._whole = row_micros, whole
-        self._kinds = kinds[: len(outcomes[0].kth)]
-        allowed = allowed_misses(k, aim)
-        self._stops = [one.stops(allowed) for one in outcomes]
-        self._found = [
-            one.recalls[np.arange(len(stops)), stops]
-            for one, stops in zip(outcomes, self._stops, strict=True)
-        ]
-        self._at_least = np.zeros(len(self._kinds))  # what the largest effort measured finds
-        for one in outcomes:
-            self._at_least[: len(one.kth)] = one.recalls[:, -1]
-        self._depths = [one.depths[stops] for one, stops in zip(outcomes, self._stops, strict=True)]
+        queries = len(outcomes[0].kth)
+        self._kinds = kinds[:queries]
+        shape, allowed = (len(outcomes), queries), allowed_misses(k, aim)
+        # Of each effort and query: the contrast, -inf where it may not stop; what it then finds,
+        # and how many candidates are scored.
+        self._contrasts, self._found, self._depths = (np.full(shape, -np.inf) for _ in range(3))
+        self._last = np.zeros(queries, np.int64)  # the largest effort that each was measured with,
+        self._at_least = np.zeros(queries)  # and what that finds
+        for place, one in enumerate(outcomes):
+            here, stops = len(one.kth), one.stops(allowed)
+            contrast = np.zeros(here) if one.contrast is None else one.contrast
+            self._contrasts[place, :here] = np.where(stops >= 0, contrast, -np.inf)
+            self._found[place, :here] = one.recalls[np.arange(here), stops]
+            self._depths[place, :here] = one.depths[stops]
+            self._last[:here] = place
+            self._at_least[:here] = one.recalls[:, -1]
+        tried = [one.tried for one in outcomes]
+        self._micros = np.array([one.micros for one in tried])
+        self._latencies = np.array([one.latency for one in tried])
+        self._per_candidate = np.array([one.candidate_latency for one in tried])
 
     def runs(self, tolerance: float) -> list[_Run]:
         """The best search from each effort on that may be worth starting with."""
@@ -295,12 +304,6 @@ class _Ladder:
                 high = middle
         return kept
 
-    def _fine(self, place: int, least: Sequence[float]) -> Mask:
-        """Which queries may stop at an effort."""
-        one = self._outcomes[place]
-        fine = self._stops[place] >= 0
-        return fine if one.contrast is None else fine & (one.contrast >= least[place])
-
     def _contrast(self, one: Outcome, tolerance: float) -> float:
         """The least contrast at which so few are missed by an effort."""
         if one.contrast is None:
@@ -311,44 +314,36 @@ class _Ladder:
 
     def run(self, start: int, least: Sequence[float]) -> _Run:
         """Search with all efforts from one on."""
-        outcomes, first = self._outcomes, self._outcomes[start].tried
+        outcomes = self._outcomes
         count = len(outcomes[0].kth)
         if len(outcomes[start].kth) < count:
             count = min(len(outcomes[start].kth), REPRESENTATIVE)
-        kinds = self._kinds[:count]
+        kinds, each = self._kinds[:count], np.arange(count)
         farthest = outcomes[0].farthest(self._kinds)
-        recalls, depths = np.ones(count), np.zeros(count)
-        micros, latencies = np.full(count, first.micros), np.full(count, first.latency)
         live = outcomes[0].kth[:count] >= farthest
-        micros[~live] += self._whole
-        steps = []
-        for place in range(start, len(outcomes)):
-            one = outcomes[place]
-            here = min(count, len(one.kth))
-            late = live & (np.arange(count) >= here)  # not measured with this effort
-            recalls[late] = self._at_least[:count][late]
-            live &= ~late
-            steps.append((one.tried.effort, round(least[place], 3)))
-            stop = np.zeros(count, bool)
-            stop[:here] = live[:here] & self._fine(place, least)[:here]
-            recalls[stop] = self._found[place][:here][stop[:here]]
-            depths[stop] = self._depths[place][:here][stop[:here]]
-            on = STEP_MICROS if place > start else 0.0
-            micros[live], latencies[live] = one.tried.micros + on, one.tried.latency + on
-            latencies[stop] += one.tried.candidate_latency * depths[stop]
-            live &= ~stop
-            if not live.any() and place > start + 1:
-                least_left = range(place + 1, len(outcomes))
-                steps += [(outcomes[at].tried.effort, round(least[at], 3)) for at in least_left]
-                break
-        micros[live] += self._whole
+        fine = self._contrasts[start:, :count] >= np.array(least[start:])[:, None]
+        place = fine.argmax(axis=0)
+        stopped = live & fine[place, each]
+        last = self._last[:count]
+        late = live & ~stopped & (last < len(outcomes) - 1)  # not measured with larger efforts
+        end = np.where(stopped, place + start, np.where(live, np.maximum(last, start), start))
+        recalls = np.where(stopped, self._found[end, each], 1.0)
+        recalls[late] = self._at_least[:count][late]
+        depths = np.where(stopped, self._depths[end, each], 0.0)
+        more = STEP_MICROS * (end > start)
+        micros = self._micros[end] + more + self._whole * ~(stopped | late)
+        latencies = self._latencies[end] + more + self._per_candidate[end] * depths
+        steps = [
+            (one.tried.effort, round(contrast, 3))
+            for one, contrast in zip(outcomes[start:], least[start:], strict=True)
+        ]
         real = kinds == 0
         mean, low = promise(recalls[real])
         made = [recalls[kinds == kind].mean() for kind in np.unique(kinds[kinds > 0])]
         depth = max(self._k, round(float(depths[real].mean())))
         cost = float(micros[real].mean()) + self._row_micros * depth
         point = OperatingPoint(
-            effort=first.effort,
+            effort=outcomes[start].tried.effort,
             depth=min(depth, int(outcomes[start].depths[-1])),
             k=self._k,
             recall=mean,
