@@ -208,7 +208,7 @@ class Tried:
 
 def wrong_values(argument: str) -> Iterator[tuple[str, Any]]:
     for label, value in WRONG.items():
-        if argument in ("embedder", "spec") and label == "text":
+        if argument in ("embedder", "spec", "encoder") and label == "text":
             value = "toy:x"  # "x" would be looked for in the internet
         yield label, iter(()) if label == "generator" else value
 
@@ -236,7 +236,7 @@ def test_a_method_with_a_wrong_argument_raises_a_vecsearch_error(name: str, trie
             if failed is not None:
                 wrong.append(f"{argument} = {label}: {failed[:300]}")
             remove_outputs(tried.folder)
-    assert not wrong, "\n".join(wrong)
+    assert not wrong, ascii("\n".join(wrong))
     if name != "close":
         assert tried.collection.check() == []
         assert tried.collection.search("a large ship", k=1)

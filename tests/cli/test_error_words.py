@@ -35,7 +35,10 @@ NOT_AT_THE_COMMAND_LINE = (
     "common/json_column.py",
     *(  # frameworks are used from Python
         f"integrations/{name}.py"
-        for name in ("conditions", "documents", "haystack", "langchain", "llama_index")
+        for name in (
+            *("conditions", "datasets", "documents", "frames", "haystack", "langchain"),
+            "llama_index",
+        )
     ),
 )
 

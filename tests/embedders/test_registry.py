@@ -67,7 +67,7 @@ def test_a_name_comes_back_as_the_same_embedder() -> None:
         ("toy:many", "whole number"),
         ("toi:64", r"no embedder kind 'toi' .*; did you mean 'toy'\?"),
         ("zzz:64", "entry point group 'vecsearch.embedders'"),
-        ("zzz:64", "; known are: clip, image, .*, toy, use, vllm, words"),
+        ("zzz:64", "; known are: clip, esm, image, .*, toy, use, vllm, words"),
     ],
 )
 def test_a_wrong_name_says_what_to_do(spec: str, message: str) -> None:

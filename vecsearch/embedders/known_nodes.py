@@ -79,6 +79,8 @@ class KnownNodes:
                     "known, so it cannot be placed",
                     hint='give {"neighbors": [...]}, or train with nodes= to place nodes by their '
                     "texts and columns",
+                    command_hint="give its neighbors, or train with --nodes to place nodes by "
+                    "their texts and columns",
                 )
             placed[number] = np.mean(parts, axis=0)
         return np.asarray(placed, dtype=np.float32), content, neighbors

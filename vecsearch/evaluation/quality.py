@@ -89,12 +89,7 @@ class QualityReport:
         return "\n".join([head, *lines, *self.gain_lines(), *self.notes])
 
     def gain_lines(self) -> list[str]:
-        """What reranking changes, in a line for each measure; none without it.
-
-        Example:
-            >>> report.gain_lines()
-            []
-        """
+        """What reranking changes, in a line for each measure; none without it."""
         return [
             f"reranking {name}: {self.before[name].mean:.4f} before, {gain.mean:+.4f} "
             f"[{gain.low:+.4f}, {gain.high:+.4f}]: {_verdict(gain)}"

@@ -257,6 +257,7 @@ def _of_object(rerank: Any) -> Reranker:
                 raise InvalidInputError(
                     "rerank is an embedding model, which gives one vector for a text",
                     hint='rerank="maxsim:..." with its name compares the vectors of its tokens',
+                    command_hint="give maxsim: and its name to compare the vectors of its tokens",
                 )
             return _ByTokens(token_model(rerank, name))
         if callable(rerank):

@@ -19,7 +19,7 @@ from vecsearch.text.analyzer import Analyzer, whole_texts
 MOST = 65_535  # a count or more
 LEAST = np.float32(1e-30)  # a weight, however small it was given
 Numbers = npt.NDArray[np.int64]
-_NO_FORMS = pa.array([], pa.large_string()), np.empty(0, np.uint32)
+_NO_FORMS = pa.nulls(0, pa.large_string()), np.empty(0, np.uint32)
 
 
 @dataclass(frozen=True, eq=False)

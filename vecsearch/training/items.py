@@ -265,7 +265,7 @@ def train_sequence(
         >>> import pyarrow as pa
         >>> table = pa.table({"u": [1, 1, 1, 2, 2], "film": list("abcab"), "t": [1, 2, 3, 1, 2]})
         >>> model = train_sequence(table, session="u", item="film", order="t", backward=0)
-        >>> model.most_similar("a", k=2)
+        >>> [(film, round(score, 3)) for film, score in model.most_similar("a", k=2)]
         [('b', 2.0), ('c', 0.5)]
     """
     fixed = fixed_settings(
