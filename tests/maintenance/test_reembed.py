@@ -221,7 +221,7 @@ def test_changes_committed_during_reembed_are_kept(name: str, often: bool, tmp_p
                 CHANGES[name](other.refresh())
 
         def locked() -> bool:
-            return c._store._threads._owned._is_owned()  # type: ignore[attr-defined]
+            return c._store._threads._is_owned()
 
         model = Watched(16, meanwhile)
         c.reembed(model)

@@ -151,13 +151,13 @@ NAMED = [
     Named(
         "Em1",
         "vecsearch/training/item2vec.py",
-        'require_column(table, order).to_numpy(), kind="stable")',
-        'require_column(table, order).to_numpy(), kind="quicksort")',
+        'np.argsort(time_order(table, order), kind="stable")',
+        'np.argsort(time_order(table, order), kind="quicksort")',
         "tests/training/test_items.py",
     ),
     Named(
         "Em4",
-        "vecsearch/training/node2vec.py",
+        "vecsearch/graphs/walks.py",
         "graph.has_edges(origin, candidate)",
         "graph.has_edges(candidate, origin)",
         "tests/training/test_items.py",
