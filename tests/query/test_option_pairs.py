@@ -234,10 +234,12 @@ def found(c: vs.Collection, names: Sequence[str], mode: str) -> list[vs.Hits]:
 
 def error_of(names: Sequence[str], mode: str) -> str | None:
     """What an error says of options that do not go together; None if they do."""
+    both = set(names)
+    if both >= {"diversity", "using"} and mode == "vector":
+        return "diversity compares hits by"
     for name in names:
         if mode not in WORD_OPTIONS.get(name, MODES):
             return f"{name}= is for"
-    both = set(names)
     if both >= {"diversity", "group_by"}:
         return "both spread the hits"
     if both >= {"pages", "diversity"}:
