@@ -513,6 +513,7 @@ def test_the_gate_knows_the_packages_that_vecsearch_uses() -> None:
         "opencc_python_reimplemented": "opencc",
         "python_pptx": "pptx",
         "umap_learn": "umap",
+        "scikit_learn": "sklearn",
         "httptools": "uvicorn",  # which imports both
         "uvloop": "uvicorn",
     }

