@@ -358,6 +358,7 @@ QUICK = Settings(epochs=1, batch_size=4, held_out=0.3, learning_rate=5e-3)
 ANSWERS = [{"query": f"parse {n}", "document": f"date {n}"} for n in range(12)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_tuning_and_distilling_with_a_wrong_argument_raise_a_vecsearch_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "MYPYPATH": str(ROOT)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
 def test_a_users_script_passes_and_each_wrong_call_is_refused(checker: str, tmp_path: Path) -> None:
     pytest.importorskip(checker, reason="the checkers come with the extra 'dev'")

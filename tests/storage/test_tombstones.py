@@ -36,7 +36,7 @@ def test_deleted_rows_come_back_in_both_forms(tmp_path: Path, rows: int) -> None
 
 def test_deleting_one_row_writes_at_most_a_bit_a_row(root: Path) -> None:
     rows = 40_000
-    with vs.create(root, dim=1, metric="l2") as c:
+    with vs.create(root, dim=1, metric="l2", auto_index=False) as c:
         c.add(pa.table({"id": range(rows), "vector": np.ones((rows, 1), np.float32).tolist()}))
         gone = set(range(0, rows, 2))
         c.delete(sorted(gone))

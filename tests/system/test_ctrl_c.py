@@ -68,7 +68,9 @@ def run(c: vs.Collection, change: Callable[[vs.Collection], object], tracer: Tra
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "build")) for name in CHANGES]
+)
 def test_ctrl_c_at_any_line_frees_the_lock(name: str, tmp_path: Path) -> None:
     whole, change = tmp_path / "whole.vs", CHANGES[name]
     with vs.create(whole, dim=4, limits=SMALL) as c:

@@ -262,7 +262,7 @@ def test_filters_of_any_text(shared: vs.Collection, text: str) -> None:
     "options",
     [
         *({"dim": dim} for dim in ("8", 8.5, True, None)),
-        *({"dim": 8, "metric": metric} for metric in (None, ["l2"], 3)),
+        *({"dim": 8, "metric": metric} for metric in (7, ["l2"], "")),
         *({"dim": 8, "dtype": dtype} for dtype in (None, "float64", ["float32"])),
         *({"dim": 8, "recall": recall} for recall in ("high", float("nan"), None)),
         *({"dim": 8, "keep_versions": keep} for keep in ("x", 1.5, None)),

@@ -43,10 +43,10 @@ MADE_SLACK = 0.005  # by which the recall of made queries, which are few, may fa
 # By how much more a query may be expected to miss that stops at the first effort, where many stop.
 # What reaches the mean of ordinary queries so costs them less than one tolerance for all efforts,
 # which queries unlike the rows keep low.
-FIRST_TIMES = (1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
+FIRST_TIMES = (1.0, 1.4, 2.0, 2.8)
 FIRST_MOST = 2.4  # but no query stops that is expected to miss more than this part of what may be
 REPRESENTATIVE = 500  # queries in front that stand for all; those after them may be the hard ones
-STARTS = 8  # efforts that are tried as the first one
+STARTS = 6  # efforts that are tried as the first one
 MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 STEP_MICROS = 2.0  # cost of going on with another effort
