@@ -285,7 +285,7 @@ def create(
     if not auto_index:
         settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
-    parsed_metric = parse_metric(metric or DEFAULT_METRIC)
+    parsed_metric = parse_metric(DEFAULT_METRIC if metric is None else metric)
     check_flag("exist_ok", exist_ok)
     if exist_ok and (root / MANIFESTS).is_dir():
         given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
