@@ -142,7 +142,7 @@ def data():
     return int(line.split()[1]) << 10
 
 
-with vs.create(sys.argv[1], dim=DIM, metric="l2") as c:
+with vs.create(sys.argv[1], dim=DIM, metric="l2", auto_index=False) as c:
     c.add(np.ones((1000, DIM), np.float32))  # loads what an add and a compaction need
     c.delete([0])
     c.compact()
