@@ -46,7 +46,7 @@ MADE_SLACK = 0.005  # by which the recall of made queries, which are few, may fa
 FIRST_TIMES = (1.0, 1.4, 2.0, 2.8)
 FIRST_MOST = 2.4  # but no query stops that is expected to miss more than this part of what may be
 REPRESENTATIVE = 500  # queries in front that stand for all; those after them may be the hard ones
-STARTS = 6  # efforts that are tried as the first one
+STARTS = 6  # efforts that reach the aim as the first one, of which the cheapest is taken
 MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 STEP_MICROS = 2.0  # cost of going on with another effort
@@ -215,12 +215,18 @@ def best_point(
         return None
     ladder = _Ladder(outcomes, kinds, k, aim, row_micros, whole_micros)
     runs: list[_Run] = []
-    for number, tolerance in enumerate(TOLERANCES):
-        runs += ladder.runs(tolerance)
+    good: list[_Run] = []
+    cheapest, in_vain = np.inf, 0
+    for tolerance in TOLERANCES:
+        runs += ladder.runs(tolerance, cheapest)
         reached = [run for run in runs if run.point.low >= aim]
         good = [run for run in reached if run.made >= aim - MADE_SLACK]
-        if good and number:  # two are tried, and the cheapest is taken
-            return min(good, key=_run_micros).point
+        least = min(map(_run_micros, good), default=np.inf)
+        cheapest, in_vain = least, in_vain + 1 if good and least == cheapest else 0
+        if in_vain == 2:  # more careful ones cost more
+            break
+    if good:
+        return min(good, key=_run_micros).point
     if reached:
         enough = max(run.made for run in reached) - MADE_SLACK
         return min((run for run in reached if run.made >= enough), key=_run_micros).point
@@ -271,19 +277,19 @@ class _Ladder:
         self._latencies = np.array([one.latency for one in tried])
         self._per_candidate = np.array([one.candidate_latency for one in tried])
 
-    def runs(self, tolerance: float) -> list[_Run]:
-        """The best search from each effort on that may be worth starting with."""
+    def runs(self, tolerance: float, most: float) -> list[_Run]:
+        """The best search from each effort on that may cost less than `most`."""
         least: list[float] = []
         for one in self._outcomes:  # what suffices for an effort suffices for a larger one
             least.append(min(self._contrast(one, tolerance), *least[-1:], np.inf))
         found: list[_Run] = []
-        cheapest = np.inf
+        cheapest, reached = most, 0
         for start, one in enumerate(self._outcomes):
-            if one.tried.micros >= cheapest or len(found) == STARTS:
+            if one.tried.micros >= cheapest or reached == STARTS:
                 break
             found.append(self._from(start, least, tolerance))
             if found[-1].point.low >= self._aim:
-                cheapest = min(cheapest, found[-1].point.micros)
+                cheapest, reached = min(cheapest, found[-1].point.micros), reached + 1
         return found
 
     def _from(self, start: int, least: Sequence[float], tolerance: float) -> _Run:
