@@ -139,6 +139,11 @@ def _has_length(value: Any) -> bool:
     return True
 
 
+def is_model_name(text: str) -> bool:
+    """Whether a text can be the name of a model, or of its folder."""
+    return bool(text.strip()) and len(text) <= 1000 and "\0" not in text and is_encodable(text)
+
+
 def is_encodable(text: str) -> bool:
     """Whether a text can be written as UTF-8: it holds no half of a character."""
     try:

@@ -41,6 +41,16 @@ def cut(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
+def first_line(error: object) -> str:
+    """The first line of what another library said, or the error's type where it said nothing.
+
+    Example:
+        >>> first_line(OSError("no such model.\\ntry another"))
+        'no such model'
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+
+
 def shown_id(value: object) -> str:
     """An id as Python writes it, cut short in the middle, as long ids often begin alike."""
     if isinstance(value, str | bytes) and len(value) > 2 * LONGEST_ID:

@@ -7,14 +7,13 @@ import logging
 from pathlib import Path
 from typing import Any, Literal
 
-from vecsearch.common.kinds import is_encodable
-from vecsearch.common.show import cut, shown
+from vecsearch.common.kinds import is_model_name
+from vecsearch.common.show import cut, first_line, shown
 from vecsearch.embedders.catalog import cached_snapshot
 from vecsearch.embedders.network import is_local_only
 from vecsearch.errors import EmbedderError
 
 _log = logging.getLogger(__name__)
-LONGEST_NAME = 1000
 ModelKind = Literal["cross-encoder", "multi-vector", "bi-encoder"]
 _BY_TYPE: dict[str, ModelKind] = {
     "CrossEncoder": "cross-encoder",
@@ -39,7 +38,7 @@ def model_kind(name: str) -> ModelKind | None:
     Raises:
         EmbedderError: The name is none, or there is no such model.
     """
-    if not name.strip() or len(name) > LONGEST_NAME or "\0" in name or not is_encodable(name):
+    if not is_model_name(name):
         raise EmbedderError(f"{shown(name)} is not the name of a model or a folder")
     folder = Path(name)
     if folder.exists():
@@ -65,9 +64,8 @@ def model_kind(name: str) -> ModelKind | None:
 
 def cannot_load(name: str, error: object) -> EmbedderError:
     """The error for a model that cannot be loaded."""
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
     return EmbedderError(
-        f"cannot load the model '{name}': {cut(reason, 200)}",
+        f"cannot load the model '{name}': {cut(first_line(error), 200)}",
         hint="give the folder of a model, or set HF_ENDPOINT to a mirror of the Hugging Face hub",
     )
 

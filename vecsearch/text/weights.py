@@ -11,13 +11,12 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from vecsearch.common.kinds import is_encodable
+from vecsearch.common.kinds import is_model_name
 from vecsearch.common.optional import require
-from vecsearch.common.show import cut, shown
+from vecsearch.common.show import cut, first_line, shown
 from vecsearch.errors import CorruptedError, EmbedderError, InvalidInputError
 
 FORMAT = 1
-LONGEST_NAME = 1000
 BATCH = 32  # texts that are encoded together
 PROBE = "Ships at sea 密码"  # what tells one model from another
 LARGEST = 1e30  # a weight, so that sums stay finite
@@ -130,15 +129,14 @@ class Weigher:
             "sentence_transformers", "sentence-transformers", "text", "A sparse encoder"
         )
         name = str(self.encoder)
-        if not name.strip() or len(name) > LONGEST_NAME or "\0" in name or not is_encodable(name):
+        if not is_model_name(name):
             raise EmbedderError(f"{shown(name)} is not the name of a model or a folder")
         try:
             local = self.local or Path(name).is_dir()
             return library.SparseEncoder(name, device="cpu", local_files_only=local)
         except Exception as error:  # whatever loading a model raises
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise EmbedderError(
-                f"the sparse encoder {name} cannot be loaded: {cut(reason, 200)}",
+                f"the sparse encoder {name} cannot be loaded: {cut(first_line(error), 200)}",
                 hint="give the name of a model of sentence-transformers, or its folder",
                 command_hint="give the name of a model of sentence-transformers, or its folder",
             ) from error
