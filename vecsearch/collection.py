@@ -61,6 +61,7 @@ from vecsearch.common.arguments import (
     check_recall,
     check_regions,
     check_seed,
+    check_shards,
     check_timeout,
     check_whole,
     parse_bytes,
@@ -209,6 +210,7 @@ def create(
     keep_versions: int = 16,
     sample_queries: int = 0,
     auto_index: bool = True,
+    shards: int = 1,
     schema: Schema | None = None,
     json_columns: Sequence[str] | None = None,
     vectors: Mapping[str, int | str | Embedder | NamedVector] | None = None,
@@ -243,6 +245,10 @@ def create(
             `Collection.sample_queries`.
         auto_index: Whether changes index the rows they add before they return, once there are
             20,000 rows or an index; see `Collection.add`. False: only `build_index` does.
+        shards: How many shards the rows are in, 1 to 1024: each has segments and an index of its
+            own, which can be built and searched on a machine of its own. A row's shard follows from
+            its id. Every method works as without shards, and `Collection.reshard` changes the
+            number.
         schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
             type ("int64", "string", "timestamp[us]", "json", ...). Columns that it does not name
             take their types from the first `add`.
@@ -281,6 +287,7 @@ def create(
     check_keep_versions(keep_versions)
     check_count(sample_queries)
     check_flag("auto_index", auto_index)
+    shards = check_shards(shards)
     settings: dict[str, Any] = {SAMPLE_SETTING: sample_queries} if sample_queries else {}
     if not auto_index:
         settings[AUTO_INDEX_SETTING] = False
@@ -293,6 +300,7 @@ def create(
             path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
         )
         wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
+        wanted |= {"shards": None if shards == 1 else shards}
         wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
         wanted |= {"dtype": None if dtype == "float32" else dtype}
         _require_same(opened, embedder, wanted)
@@ -332,6 +340,7 @@ def create(
         pa.types.is_large_string(first.schema.field(name).type) for name in first.text_columns
     )
     first = replace(first, full_text=full_text_entry(full_text, has_texts=has_words))
+    first = replace(first, shards=shards)
     named = NamedModels()
     if vectors is not None:
         schema_with = declare_vectors(first.schema, first.text_columns, vectors, named)
@@ -1208,6 +1217,35 @@ class Collection:
             if self._monitor is not None:
                 self._monitor.forget()
             self._store.purge()
+        trim_heap()
+        return version
+
+    def reshard(self, shards: int) -> int:
+        """Divide the documents among another number of shards. Search results stay the same.
+
+        Searches go on meanwhile, and writers wait. Indexes are built again, by the same recipe.
+        See `create` for what shards are.
+
+        Args:
+            shards: How many shards there are to be, 1 to 1024.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: `shards` is out of range.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> _ = c.reshard(4)
+            >>> c.info().shards
+            4
+        """
+        from vecsearch.maintenance.reshard import reshard
+
+        self._writable()
+        version = self._changed(reshard(self._store, check_shards(shards)))
         trim_heap()
         return version
 

@@ -818,6 +818,7 @@ class CollectionInfo(Shown):
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
         full_text: The columns that are searched by words; empty if none are.
+        shards: How many shards the rows are in.
 
     Example:
         >>> import vecsearch as vs
@@ -846,6 +847,7 @@ class CollectionInfo(Shown):
     recall: float
     indexes: tuple[IndexInfo, ...]
     full_text: tuple[str, ...] = ()
+    shards: int = 1
 
     def __repr__(self) -> str:
         return text_fields(self.fields())
@@ -861,6 +863,8 @@ class CollectionInfo(Shown):
             '2 × float32, l2'
         """
         segments = counted(self.segments, "segment")
+        if self.shards > 1:
+            segments += f" of {self.shards} shards"
         return {
             "collection": self.path,
             "version": self.version,

@@ -21,7 +21,7 @@ from vecsearch.storage.schema import id_name
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import delete_rows
-from vecsearch.types import CHUNK, OnConflict
+from vecsearch.types import OnConflict
 
 KEPT_ONCE = ("update", "refresh")  # they replace documents, and take each id once
 
@@ -213,11 +213,7 @@ class ConflictResolver:
 
     def _data_row(self, number: int, segment: Segment, staged_row: int) -> int:
         """The number in the data of a staged row; only for "error", which leaves no row out."""
-        before = sum(entry.documents for entry in self.segments.entries[:number])
-        if CHUNK not in segment.schema.names:
-            return before + staged_row
-        ordinals = segment.column(CHUNK).to_numpy()[: staged_row + 1]
-        return before + int(np.count_nonzero(ordinals == 0)) - 1
+        return self.segments.number_of(number, segment, staged_row)
 
     def _refuse_repeated(self, id_value: pa.Scalar, earlier: int, row: int) -> NoReturn:
         places = [self.places.place(int(number)) for number in (earlier, row)]

@@ -52,6 +52,8 @@ def to_json(manifest: Manifest) -> str:
         del body["lead_columns"]
     if manifest.full_text is None:
         del body["full_text"]
+    if manifest.shards == 1:
+        del body["shards"]
     return sign(body)
 
 
@@ -131,6 +133,8 @@ def _plain(value: Any) -> Any:
             del plain["columns"]
         if value.text is None:
             del plain["text"]
+        if not value.shard:
+            del plain["shard"]
     return plain
 
 
