@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,14 @@ def documents(first: int, count: int, seed: int = 0) -> list[dict[str, Any]]:
         }
         for number in range(first, first + count)
     ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_syncing() -> Iterator[None]:
+    """Nothing here is about crashes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +150,7 @@ def test_the_other_questions_have_the_same_answers(
     same(lambda c: [hit.id for hit in c.search(QUERIES[0], 9, order_by=["year", "text"])])
     same(lambda c: c.measure_recall(n_queries=50).recall)
     same(lambda c: c.to_arrow(["year"], ids=["doc-1", "doc-2"]).num_rows)
-    same(lambda c: sorted(c.duplicates(0.9, progress=False).table.column("score").to_pylist()))
+    same(lambda c: sorted(c.duplicates(0.9).table.column("score").to_pylist()))
 
 
 def test_the_life_of_a_collection(pair: tuple[vs.Collection, vs.Collection], root: Path) -> None:
