@@ -159,8 +159,8 @@ def index_shard(task: ShardTask) -> ShardIndex:
     work = folder.with_name(f"{folder.name}-{uuid.uuid4().hex}")
     with disk.storage_errors("writing", work):
         work.mkdir(parents=True)
-        built.index.write(work / GRAPH)
-        np.save(work / LABELS, labels, allow_pickle=False)
+        disk.write_file(work / GRAPH, built.index.write)
+        disk.write_file(work / LABELS, lambda path: np.save(path, labels, allow_pickle=False))
         made = ShardIndex(
             task.shard,
             str(folder),
@@ -170,7 +170,7 @@ def index_shard(task: ShardTask) -> ShardIndex:
             built.extended,
             built.reason,
         )
-        (work / DONE).write_text(json.dumps(asdict(made)), encoding="utf-8")
+        disk.write_text(work / DONE, json.dumps(asdict(made)))
         try:
             os.rename(work, folder)  # noqa: PTH104  whole, or not at all
         except OSError:

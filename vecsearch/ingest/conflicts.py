@@ -168,6 +168,7 @@ class ConflictResolver:
         self.segments.flush()
         ids = rows.ids
         wanted = ids.take(pa.array(candidates))
+        twice: list[tuple[int, int]] = []  # the numbers in the data of an id's two rows
         for number, entry in enumerate(self.segments.entries):
             segment = self.segments.open(entry)
             found = pc.index_in(segment.column(id_name(segment.schema)), value_set=wanted)
@@ -180,9 +181,11 @@ class ConflictResolver:
             repeats = candidates[found.take(pa.array(staged_rows)).to_numpy()]
             if self.on_conflict == "error":
                 earlier = self._data_row(number, segment, int(staged_rows[0]))
-                row = int(repeats[0])
-                self._refuse_repeated(ids[row], earlier, rows.numbers[row])
+                twice.append((earlier, int(repeats[0])))
             repeated[repeats] = True
+        if twice:
+            earlier, row = min(twice)
+            self._refuse_repeated(ids[row], earlier, rows.numbers[row])
         return repeated
 
     def _in_collection(self, rows: Rows, keys: Keys) -> Mask:
