@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         StorageError,
         VecsearchError,
         VersionNotFoundError,
+        WorkerLostError,
     )
     from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.index.recipe import IndexRecipe
@@ -182,6 +183,7 @@ __all__ = [
     "VecsearchError",
     "VersionInfo",
     "VersionNotFoundError",
+    "WorkerLostError",
     "analogy",
     "connect",
     "create",

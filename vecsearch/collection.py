@@ -68,6 +68,7 @@ from vecsearch.common.arguments import (
     parse_metric,
 )
 from vecsearch.common.deadline import at_most, is_limited, limited, time_limit
+from vecsearch.common.engines import Engine
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
@@ -75,6 +76,7 @@ from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
 from vecsearch.display import html_fields
+from vecsearch.distributed.choice import EngineName, embedding_on, engine_of
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.named_vectors import NamedModels, NamedVector, declare_vectors
@@ -104,6 +106,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import AnyChunker, FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.embedding import EmbedTexts
 from vecsearch.ingest.named_vectors import made_columns, with_vectors
 from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
@@ -527,6 +530,7 @@ class Collection:
         duplicate_score: float = 0.95,
         auto_index: bool | None = None,
         idempotency_key: str | None = None,
+        engine: EngineName = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -581,6 +585,9 @@ class Collection:
             idempotency_key: A name of this add, such as a UUID. If one with this name was committed
                 already, nothing is done, and its result is returned: so an add may be sent again
                 when its answer was lost. The names of the last 100 such adds are kept.
+            engine: Where texts are embedded: None for here, "processes" of this machine, or "ray",
+                the nodes of a Ray cluster. Workers load the model by its name, or from the
+                collection.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -611,6 +618,7 @@ class Collection:
             reading = noting_columns(reading)
         columns = id_column, text_column
         nearly_same = on_duplicate, duplicate_score
+        runs_on = engine_of(engine)
         return self._add(
             data,
             reading,
@@ -620,6 +628,7 @@ class Collection:
             auto_index,
             idempotency_key,
             nearly_same,
+            runs_on,
         )
 
     def _add(
@@ -633,6 +642,7 @@ class Collection:
         auto_index: bool | None = None,
         request: str | None = None,
         nearly_same: tuple[Literal["report", "skip"] | None, float] = (None, 0.0),
+        engine: Engine | None = None,
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -658,6 +668,11 @@ class Collection:
         if on_conflict == "update":
             complete = merging(reading, source.places)
         watch = self._duplicate_watch(*nearly_same, on_conflict)
+        embedder: EmbedTexts | None = self._model_of(manifest)
+        if engine is not None and isinstance(embedder, Model):
+            from vecsearch.distributed.embedding import EngineModel
+
+            embedder = EngineModel(embedder, engine)
         with (
             invalid_data(),
             progress_bar(f"adding {source.name}", source.total, progress) as advance,
@@ -670,7 +685,7 @@ class Collection:
                 self._store,
                 batches,
                 on_conflict=on_conflict,
-                embedder=self._model_of(manifest),
+                embedder=embedder,
                 split=self._splitting(manifest),
                 id_column=id_column,
                 text_column=text_column,
@@ -1074,6 +1089,7 @@ class Collection:
         queries: Queries | None = None,
         seed: int = 0,
         threads: int | None = None,
+        engine: EngineName = None,
         progress: bool | None = None,
     ) -> BuildResult:
         """Build an index and measure the recall it reaches on the collection's own data.
@@ -1093,7 +1109,10 @@ class Collection:
                 from documents. "sampled" takes those that `sample_queries` stored. None: rows held
                 out of the index while it is measured.
             seed: Seed of the held-out rows and of the build.
-            threads: Threads to use. None: all cores.
+            threads: Threads to use. None: all cores; one for each task of an engine.
+            engine: Where the shards are indexed, each by a task of its own: None for one after the
+                other in this process, "processes" of this machine, or "ray", the nodes of a Ray
+                cluster. All make the same indexes.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -1137,6 +1156,7 @@ class Collection:
                 seed=seed,
                 threads=threads,
                 progress=advance,
+                engine=engine_of(engine),
             )
         trim_heap()
         return self._changed(result)
@@ -1373,7 +1393,13 @@ class Collection:
         version = self._snapshot.manifest.version
         return export(self.path, folder_path(target), version, where, columns, ids)
 
-    def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
+    def reembed(
+        self,
+        embedder: str | Embedder,
+        *,
+        engine: EngineName = None,
+        progress: bool | None = None,
+    ) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.
 
         One call is one commit: searches use the old model until then, and documents that others add
@@ -1382,6 +1408,7 @@ class Collection:
 
         Args:
             embedder: The new model's name, or an `Embedder`.
+            engine: Where texts are embedded, as in `add`.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -1403,8 +1430,9 @@ class Collection:
 
         manifest = self._writable().manifest
         model = resolve_embedder(embedder)
+        spread = embedding_on(engine, embedder)
         with progress_bar("embedding again", manifest.rows - manifest.deleted, progress) as advance:
-            result = self._changed(reembed_documents(self._store, model, advance))
+            result = self._changed(reembed_documents(self._store, model, advance, spread))
         now = self._snapshot.manifest
         if now.embedder is not None and has_fingerprint(model, now.embedder.fingerprint):
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
