@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Positions
 from vecsearch.storage.ids import id_keys
-from vecsearch.storage.manifest import IndexEntry, Manifest, replace
+from vecsearch.storage.manifest import Manifest, replace
 
 
 def shard_of_ids(ids: pa.Array, shards: int) -> npt.NDArray[np.int64]:
@@ -65,13 +65,6 @@ def runs_of_shards(shards: Iterable[int]) -> Iterator[range]:
         before = shard
     if stop > start:
         yield range(start, stop)
-
-
-def shard_of_index(entry: IndexEntry, version: Manifest) -> int | None:
-    """The shard whose rows an index holds; None if it holds rows of several."""
-    covered = set(entry.covers)
-    shards = {segment.shard for segment in version.segments if segment.name in covered}
-    return shards.pop() if len(shards) == 1 else None
 
 
 def part_of(version: Manifest, shards: Iterable[int]) -> Manifest:
