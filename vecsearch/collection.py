@@ -182,6 +182,7 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
+    from vecsearch.distributed.serving import RayServing
     from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.index.recipe import IndexRecipe
@@ -426,6 +427,7 @@ def open_collection(
     chunker: Chunking = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    serving: RayServing | None = None,
 ) -> Collection:
     """Open a collection, or an older version of it for reading.
 
@@ -437,6 +439,8 @@ def open_collection(
         chunker: The collection's chunker, where it is a function of your own.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        serving: A `RayServing`: actors of a Ray cluster hold the shards, and searches ask them.
+            None: searches run in this process.
 
     Returns:
         The collection. Opened at a version, it can only be read.
@@ -460,6 +464,7 @@ def open_collection(
         chunker=chunker,
         lock_timeout=lock_timeout,
         limits=limits,
+        serving=serving,
     )
 
 
@@ -495,12 +500,14 @@ class Collection:
         chunker: Chunking = None,
         lock_timeout: float = LOCK_TIMEOUT,
         limits: Limits = DEFAULT_LIMITS,
+        serving: RayServing | None = None,
     ) -> None:
         self.path = root
+        self._serving = serving
         self._store = Store(root, lock_timeout, limits)
         self._pinned = version
         self._lock = Lock()
-        self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
+        self._searcher: Searcher | None = self._searcher_of(self._store.snapshot(version))
         self._last_encoder: QueryEncoder | None = None
         manifest = self._snapshot.manifest
         self._monitor: SearchMonitor | None = (
@@ -3406,7 +3413,7 @@ class Collection:
             current = self._searching().snapshot
             self._require_in_place()
             if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
-                self._searcher = Searcher(self._store.snapshot())
+                self._searcher = self._searcher_of(self._store.snapshot())
                 self._monitor = search_monitor(
                     self._monitor, self.path, self._searcher.snapshot.manifest
                 )
@@ -3449,6 +3456,7 @@ class Collection:
                 "chunker": chunker,
                 "lock_timeout": self._store.lock_timeout,
                 "limits": self._store.limits,
+                "serving": self._serving,
             },
         )
 
@@ -3494,6 +3502,9 @@ class Collection:
                 command_hint="run the command again",
             )
         return searcher
+
+    def _searcher_of(self, snapshot: Snapshot) -> Searcher:
+        return Searcher(snapshot) if self._serving is None else self._serving.searcher(snapshot)
 
     @property
     def _snapshot(self) -> Snapshot:
@@ -3581,7 +3592,7 @@ def _reopened(root: Path, version: int, pinned: bool, options: dict[str, Any]) -
     collection = Collection(root, version=version if pinned else None, **options)
     if not pinned and collection._snapshot.manifest.version != version:
         with contextlib.suppress(VersionNotFoundError):
-            collection._searcher = Searcher(collection._store.snapshot(version))
+            collection._searcher = collection._searcher_of(collection._store.snapshot(version))
     return collection
 
 

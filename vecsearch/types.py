@@ -941,6 +941,8 @@ class Plan(Shown):
         steps: What happened during the search, such as a fallback, in words.
         ladder: How far the search goes on for a hard query; None for exact search and for indexes
             of older versions.
+        missing_shards: The shards that did not answer, in a partial answer that was asked for:
+            hits of theirs are missing.
 
     Example:
         >>> import vecsearch as vs
@@ -961,6 +963,7 @@ class Plan(Shown):
     steps: tuple[str, ...] = field(default=())
     ladder: Ladder | None = field(default=None, repr=False)
     parts: tuple[Plan, ...] = field(default=())
+    missing_shards: tuple[int, ...] = field(default=())
 
     def __str__(self) -> str:
         head = self.summary()
@@ -974,7 +977,10 @@ class Plan(Shown):
             said = said or f"{head}: {self.reason}"
         if self.parts:
             more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
-            said += f"; together with indexes of {more} later rows"
+            said += f"; together with indexes of {more} other rows"
+        if self.missing_shards:
+            lost = ", ".join(map(str, self.missing_shards))
+            steps = (*steps, f"partial answer: the shards {lost} are missing")
         return "; ".join((said, *steps))
 
     def summary(self) -> str:

@@ -34,7 +34,7 @@ EXPORTED = set(
     "connect RemoteCollection RemoteHit RemoteHits "
     "Plan SkippedFile SyncResult RecallReport RegionRecall RecipeError "
     "WorkerLostError StorageError DimensionPoint DimensionReport IdNotFoundError ReembedResult "
-    "analogy "
+    "analogy RayServing "
     "IndexAdvice RecallWarning Span "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
