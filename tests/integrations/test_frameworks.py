@@ -25,6 +25,7 @@ PACKAGES = {
     "datasets": ["datasets>=4.0.0"],
     "bertopic": ["bertopic>=0.17.0"],
     "schemathesis": ["schemathesis>=4.0.0"],
+    "ray": ["ray>=2.50.0"],
 }
 
 

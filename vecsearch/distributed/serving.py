@@ -177,7 +177,8 @@ class ServedSearcher(Searcher):
             call = queries, k, mask, recall, exact_search
             holder = part.holders[turn % len(part.holders)]
             asked.append((part, call, holder.search.remote(*call)))
-        answers, missing = [], []
+        answers: list[tuple[int, Any]] = []
+        missing: list[int] = []
         for part, call, reference in asked:
             answer = self._answer(part, call, reference, turn)
             if answer is None:
