@@ -175,6 +175,10 @@ def documents_part(
                 digest = digest_of(each.file)
                 if _is_unchanged(each, digest):
                     continue
+                if in_folder and not each.file.path.stat().st_size:
+                    reading.note_empty(each.key)
+                    reading.files[each.source] = digest
+                    continue
                 written = 0
                 for document in _documents(each.file):
                     written += 1

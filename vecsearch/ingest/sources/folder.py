@@ -80,7 +80,7 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
                 kept = []
                 for name in sorted(names):
                     relative = f"{prefix}/{name}" if prefix else name
-                    reason = "hidden" if name.startswith(".") else None
+                    reason = "hidden" if name.startswith((".", "~$")) else None  # ~$: of Office
                     if is_folder and _is_collection(Path(base, name)):
                         reason = "a collection"
                     excluded = reason or ignored.reason(relative, is_folder=is_folder)
