@@ -225,6 +225,10 @@ class ReadReport(Shown):
                 lines.append(f"  and {self.failed - shown:,} more")
         return lines
 
+    def one_line(self) -> str:
+        """The report inside a sentence."""
+        return "; ".join(line.strip() for line in self.lines()).replace(":; ", ": ")
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
 

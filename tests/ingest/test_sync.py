@@ -261,6 +261,8 @@ def test_the_command_says_what_it_did(tmp_path: Path, write: Write) -> None:
     assert "1 deleted" in ok(*words, "--delete-all").out
     fails("sync", tmp_path / "f", tmp_path / "new.vs", "--embedder", "toy:8")
     assert not (tmp_path / "new.vs").exists()
+    (tmp_path / "odd").mkdir()
+    assert "holds no file that is read" in fails("sync", tmp_path / "odd", tmp_path / "new.vs")
 
 
 def test_watch_syncs_again_when_a_file_changes(

@@ -219,9 +219,10 @@ def ingest(
                 )
                 documents = len(collection)
             if is_new and not result.added:
+                left_out = result.report.one_line()
                 raise InvalidInputError(
                     "there is no document to add, so no collection was made"
-                    + "".join(f"; {line.strip()}" for line in result.report.lines())
+                    + f"; {left_out}" * bool(left_out)
                 )
         if is_ready_made and info.embedder is None and not before:
             warnings.warn(

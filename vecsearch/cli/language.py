@@ -76,7 +76,7 @@ def fitting_model(
         return DEFAULT_EMBEDDER  # adding says what does not fit, and what to install
     warnings.warn(
         f"the texts are not English, so the collection gets the model {here[0].name} "
-        f"({here[0].languages}); --embedder chooses another",
+        f"(languages: {here[0].languages}); --embedder chooses another",
         stacklevel=2,
     )
     return here[0].name

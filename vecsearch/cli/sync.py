@@ -91,9 +91,10 @@ def sync(
             with collection:
                 result = collection.sync(files, delete_all=delete_all, **options)
                 if is_new and not result.added:
+                    left_out = result.report.one_line()
                     raise InvalidInputError(
                         "there is no document to add, so no collection was made"
-                        + "".join(f"; {line.strip()}" for line in result.report.lines())
+                        + f"; {left_out}" * bool(left_out)
                     )
                 _print(as_json, folder, result)
         if watcher:
