@@ -59,7 +59,10 @@ def test_another_collection_is_refused(tmp_path: Path, options: dict[str, Any], 
         ({"chunker": 800}, "not {'kind': 'sentences'"),
         ({"schema": {"year": "string"}}, "column 'year' of type 'int64', not 'large_string'"),
         ({"schema": pa.schema([("lang", pa.string())])}, "column 'lang' of type None, not"),
-        ({"json_columns": ["year"]}, "column 'year' of type 'int64', not 'json'"),
+        (
+            {"schema": None, "json_columns": ["year"]},
+            "column 'year' of type 'int64', not 'json'",
+        ),
     ],
 )
 def test_another_chunker_or_column_is_refused(
