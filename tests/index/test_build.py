@@ -67,7 +67,11 @@ def data() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 def test_recall_reaches_the_target_after_every_kind_of_change(
-    root: Path, data: tuple[np.ndarray, np.ndarray], metric: str, small_exact: None
+    root: Path,
+    data: tuple[np.ndarray, np.ndarray],
+    metric: str,
+    small_exact: None,
+    full_calibration: None,
 ) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM, metric=metric)
