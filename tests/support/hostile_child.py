@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support import forge
 
+from vecsearch.index import calibrate
+
 SECONDS, BYTES = 120, 6_000_000_000
 
 
@@ -49,6 +51,7 @@ def main() -> None:
     elif kernels == "faiss":
         os.environ["VECSEARCH_COMPILED"] = "0"
     import_what_is_needed(Path(roots[0]))
+    calibrate.KS, calibrate.AIMS = (1, 5, 50), (0.9, 0.99)  # the builds of `forge.use` are many
     for root in roots:
         with tempfile.TemporaryFile("w+") as answer:
             child = os.fork()
