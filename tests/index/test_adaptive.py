@@ -25,6 +25,8 @@ from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.ruler import Truth
 from vecsearch.index.unlike import unlike_queries
 
+FULL_CALIBRATION = True
+
 
 def expected_after(distances: np.ndarray, scores: np.ndarray, k: int) -> float:
     """`expected_misses` behind some candidates, by sums in numpy."""
