@@ -43,6 +43,7 @@ from vecsearch.common.accepted import (
     Query,
     Questions,
     Schema,
+    StorageOptions,
     TypeName,
     Values,
     Vector,
@@ -149,6 +150,9 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
+from vecsearch.storage.objects.places import collection_path, is_url
+from vecsearch.storage.origins import origin_of, pull
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, with_json
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -216,6 +220,8 @@ def create(
     exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Create a collection in a folder that does not exist yet, or is empty.
 
@@ -260,6 +266,10 @@ def create(
             must be those given here; what is left at its default is not compared.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        storage_options: Of a URL: credentials, an endpoint and the like, as in obstore. None: from
+            the environment.
+        cache_dir: Of a URL: the folder of local copies. None: that of the variable
+            VECSEARCH_CACHE, or the user's cache.
 
     Returns:
         The collection, open for reading and writing.
@@ -275,7 +285,8 @@ def create(
         >>> vs.create("points.vs", dim=3, metric="l2").info().metric
         'l2'
     """
-    root = folder_path(path)
+    root = collection_path(path, storage_options, cache_dir)
+    origin = origin_of(root)
     check_one_of("dtype", dtype, ("float32", "float16"))
     check_recall(recall)
     check_keep_versions(keep_versions)
@@ -287,10 +298,12 @@ def create(
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(DEFAULT_METRIC if metric is None else metric)
     check_flag("exist_ok", exist_ok)
+    if origin is not None:
+        origin.prepare()
     if exist_ok and (root / MANIFESTS).is_dir():
         given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
-        opened = open_collection(
-            path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
+        opened = Collection(
+            root, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
         )
         wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
         wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
@@ -414,17 +427,21 @@ def open_collection(
     chunker: Chunking = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Open a collection, or an older version of it for reading.
 
     Args:
-        path: The collection's folder.
+        path: The collection's folder, or its URL (s3://, gs://, az://).
         version: A version that `Collection.versions` lists. None: the latest.
         embedder: The collection's model, where its stored name does not lead to it. Another model
             is refused at the first embedding.
         chunker: The collection's chunker, where it is a function of your own.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        storage_options: Of a URL, as in `create`.
+        cache_dir: Of a URL, as in `create`.
 
     Returns:
         The collection. Opened at a version, it can only be read.
@@ -442,7 +459,7 @@ def open_collection(
         0
     """
     return Collection(
-        folder_path(path),
+        collection_path(path, storage_options, cache_dir),
         version=version,
         embedder=embedder,
         chunker=chunker,
@@ -3318,6 +3335,7 @@ class Collection:
             [(1, 'create'), (2, 'add')]
         """
         self._require_in_place()
+        pull(self.path)
         return list_versions(self.path)
 
     # -- Lifetime
@@ -3339,6 +3357,7 @@ class Collection:
         with self._lock:
             current = self._searching().snapshot
             self._require_in_place()
+            pull(self.path)
             if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
                 self._searcher = Searcher(self._store.snapshot())
                 self._monitor = search_monitor(
@@ -3388,10 +3407,10 @@ class Collection:
 
     def __repr__(self) -> str:
         if self._searcher is None:
-            return f"Collection({str(self.path)!r}, closed)"
+            return f"Collection({shown_place(self.path)!r}, closed)"
         manifest = self._snapshot.manifest
         return (
-            f"Collection({str(self.path)!r}, version={manifest.version}, "
+            f"Collection({shown_place(self.path)!r}, version={manifest.version}, "
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
 
@@ -3415,7 +3434,7 @@ class Collection:
 
     def _repr_html_(self) -> str:
         if self._searcher is None:
-            return html_fields({"collection": f"{self.path} (closed)"})
+            return html_fields({"collection": f"{shown_place(self.path)} (closed)"})
         return self.info()._repr_html_()
 
     def _searching(self) -> Searcher:
@@ -3423,7 +3442,7 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed",
+                f"the collection {shown_place(self.path)} was closed",
                 hint="open it again with vecsearch.open",
                 command_hint="run the command again",
             )

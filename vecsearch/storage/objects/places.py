@@ -1,0 +1,145 @@
+"""URLs of collections, and the local copies that stand for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vecsearch.common.optional import require
+from vecsearch.common.show import shown
+from vecsearch.errors import InvalidInputError
+from vecsearch.storage import origins
+from vecsearch.storage.folders import folder_path
+from vecsearch.storage.objects.bucket import Bucket, options_error
+from vecsearch.storage.objects.cache import default_folder
+from vecsearch.storage.objects.mirror import Mirror
+
+SCHEMES = {
+    "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "azure": "az", "abfs": "az",
+    "abfss": "az", "adl": "az", "memory": "memory", "file": "file",
+}  # fmt: skip
+CLIENT_OPTIONS = ("allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent")
+SECRET = re.compile("key|secret|token|password|credential|sas|signature|certificate", re.IGNORECASE)
+TIMEOUT = "60s"  # of a request
+
+
+def is_url(path: object) -> bool:
+    """Whether a path is the URL of a collection. `Path` makes one slash of two."""
+    return isinstance(path, str | os.PathLike) and (
+        re.match(rf"({'|'.join(SCHEMES)}):/", str(os.fspath(path)), re.IGNORECASE) is not None
+    )
+
+
+def collection_path(
+    path: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Path:
+    """The folder of a collection: for a URL, that of its copy, which is made known as one.
+
+    Args:
+        path: A folder or a URL.
+        storage_options: Of a URL: credentials, an endpoint and the like.
+        cache_dir: Of a URL: the folder of copies.
+
+    Raises:
+        InvalidInputError: It is neither, or an option is unknown.
+        MissingExtraError: obstore is not installed.
+    """
+    if not is_url(path):
+        if storage_options is not None or cache_dir is not None:
+            name = "storage_options" if storage_options is not None else "cache_dir"
+            raise InvalidInputError(f"{name} is for collections at URLs, and {shown(path)} is none")
+        return folder_path(path)
+    return mirror_of(path, storage_options, cache_dir).root
+
+
+def mirror_of(
+    path: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Mirror:
+    """The copy of the collection at a URL, as in `collection_path`."""
+    url = _normal(str(os.fspath(path)))
+    options = _checked(storage_options)
+    bucket, identity = _open(url, options)
+    folder = default_folder() if cache_dir is None else folder_path(cache_dir)
+    digest = hashlib.sha256(json.dumps([url, identity], sort_keys=True).encode()).hexdigest()[:32]
+    home, name = folder / digest, url.rstrip("/").rsplit("/", 1)[1]
+    before = origins.origin_of(home / name)
+    if isinstance(before, Mirror):
+        before.use(bucket)
+        return before
+    mirror = Mirror(home, name, bucket)
+    origins.register(mirror.root, mirror)
+    return mirror
+
+
+def _normal(text: str) -> str:
+    """A URL in the one way that vecsearch writes it."""
+    scheme, _, rest = text.partition(":")
+    scheme, rest = SCHEMES[scheme.lower()], rest.lstrip("/").rstrip("/")
+    parts = rest.split("/")
+    if scheme == "file":
+        return f"file:///{rest}"
+    if len(parts) < 2 or not all(parts) or ".." in parts or "." in parts or "?" in rest:
+        raise InvalidInputError(
+            f"{shown(text)} is not the URL of a collection, which has a bucket and a name",
+            hint=f"give {scheme}://BUCKET/NAME.vs",
+        )
+    return f"{scheme}://{rest}"
+
+
+def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, str | bool | int | float)
+        for name, value in options.items()
+    ):
+        raise InvalidInputError(
+            f"storage_options is {shown(options)}; give names with texts",
+            hint='storage_options={"aws_region": "eu-central-1"}',
+        )
+    return dict(options)
+
+
+def _open(url: str, options: Mapping[str, Any]) -> tuple[Bucket, dict[str, str]]:
+    """The objects at a URL, and what tells this place from others with the same URL."""
+    store = require("obstore.store", "obstore", "object-storage", "A collection at a URL")
+    scheme, _, rest = url.partition("://")
+    if scheme == "memory":
+        return Bucket(url, _memory(), rest), {"process": str(os.getpid()), "at": str(id(_memory()))}
+    if scheme == "file":
+        return Bucket(url, store.LocalStore("/"), rest), {}
+    client = {name: value for name, value in options.items() if name in CLIENT_OPTIONS}
+    config = {name: value for name, value in options.items() if name not in CLIENT_OPTIONS}
+    name, _, prefix = rest.partition("/")
+    retry = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
+    try:
+        opened = store.from_url(
+            f"{scheme}://{name}",
+            config=config,
+            client_options={"timeout": TIMEOUT, **client},
+            retry_config=retry,
+        )
+    except Exception as error:  # ValueError, and what the library has of its own
+        raise options_error(url, error) from error
+    public = {
+        name: str(value) for name, value in dict(opened.config).items() if not SECRET.search(name)
+    }
+    return Bucket(url, opened, prefix), public
+
+
+@cache
+def _memory() -> Any:
+    """The memory of this process: all URLs of memory:// are in it."""
+    store = require("obstore.store", "obstore", "object-storage", "A collection at a URL")
+    return store.MemoryStore()
