@@ -150,7 +150,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.objects.places import collection_path, is_url
+from vecsearch.storage.objects.places import collection_path
 from vecsearch.storage.origins import origin_of, pull
 from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, with_json
@@ -3357,9 +3357,8 @@ class Collection:
         with self._lock:
             current = self._searching().snapshot
             self._require_in_place()
-            pull(self.path)
-            if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
-                self._searcher = Searcher(self._store.snapshot())
+            if self._pinned is None and self._store.latest_version() != current.manifest.version:
+                self._searcher = Searcher(self._store.snapshot(pulled=True))
                 self._monitor = search_monitor(
                     self._monitor, self.path, self._searcher.snapshot.manifest
                 )

@@ -87,9 +87,20 @@ class Store:
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it
 
-    def snapshot(self, version: int | None = None) -> Snapshot:
-        """Open one version, or the latest; the same object while it is in use and is the latest."""
+    def latest_version(self) -> int | None:
+        """The number of the latest version; None if there is none."""
         pull(self.root)
+        return next(iter(log.versions(self.root)[-1:]), None)
+
+    def snapshot(self, version: int | None = None, *, pulled: bool = False) -> Snapshot:
+        """Open one version, or the latest; the same object while it is in use and is the latest.
+
+        Args:
+            version: Its number; None for the latest.
+            pulled: Whether a local copy was brought up to date just now.
+        """
+        if not pulled:
+            pull(self.root)
         require_real_folders(self.root)
         opened = self._opened() if version is None else None
         if opened is None or not opened.is_latest():

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -120,9 +121,7 @@ class Bucket:
 
     def put(self, name: str, content: bytes) -> None:
         """Write an object, whether it exists or not."""
-        self._retried(
-            "put", name, lambda: self._api.put(self._store, self._prefix + name, content)
-        )
+        self._retried("put", name, lambda: self._api.put(self._store, self._prefix + name, content))
         self.sent += len(content)
 
     def upload(self, name: str, path: Path) -> None:
@@ -153,14 +152,15 @@ class Bucket:
         """Remove objects, whether they exist or not."""
         for start in range(0, len(names), LISTED_AT_A_TIME):
             some = [self._prefix + name for name in names[start : start + LISTED_AT_A_TIME]]
-            with contextlib.suppress(FileNotFoundError):
-                self._retried("delete", names[start], lambda: self._removed(some))
+            self._retried("delete", names[start], partial(self._remove, some))
 
-    def _removed(self, paths: list[str]) -> None:
-        for path in paths if len(paths) == 1 else []:
-            self._api.delete(self._store, path)
-        if len(paths) > 1:
-            self._api.delete(self._store, paths)
+    def _remove(self, paths: list[str]) -> None:
+        """Remove objects of full names: one by one where a storage has no request for many."""
+        try:
+            self._api.delete(self._store, paths if len(paths) > 1 else paths[0])
+        except FileNotFoundError:
+            for path in paths if len(paths) > 1 else ():
+                self._remove([path])
 
     def _retried(self, kind: str, name: str, call: Callable[[], T]) -> T:
         """The result of a request that may be made again, if its answer does not come."""
@@ -202,7 +202,11 @@ class Bucket:
             raise FileExistsError(errno.EEXIST, "it exists", what) from error
         except errors.PreconditionError as error:
             raise FileExistsError(errno.EEXIST, "it exists", what) from error
-        except (errors.UnauthenticatedError, errors.PermissionDeniedError, PermissionError) as error:
+        except (
+            errors.UnauthenticatedError,
+            errors.PermissionDeniedError,
+            PermissionError,
+        ) as error:
             raise StorageError(
                 errno.EACCES,
                 f"{did}: permission denied: {_reason(error)}; check the credentials, which come "
@@ -223,9 +227,7 @@ class Bucket:
                 errno.EIO, f"{did}: the storage did not answer as expected: {_reason(error)}"
             ) from error
         except OSError as error:
-            raise StorageError(
-                error.errno, f"{did}: {error.strerror or _reason(error)}"
-            ) from error
+            raise StorageError(error.errno, f"{did}: {error.strerror or _reason(error)}") from error
 
     def _no_bucket(self, did: str) -> StorageError:
         return StorageError(errno.ENOENT, f"{did}: there is no such bucket: make it first")
@@ -237,7 +239,7 @@ def _reason(error: BaseException) -> str:
     return cut(" ".join(text.split()), 200)
 
 
-def options_error(url: str, error: Exception) -> InvalidInputError:
+def options_error(url: str, error: BaseException) -> InvalidInputError:
     """The error about a URL or storage options that the library does not take."""
     return InvalidInputError(
         f"{url} cannot be opened with these storage_options: {_reason(error)}",

@@ -15,11 +15,11 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from vecsearch.common.deadline import check_time
+from vecsearch.common.engines import engine_for
 from vecsearch.errors import (
     CollectionNotFoundError,
     CorruptedError,
@@ -89,15 +89,16 @@ class Mirror:
             }
             before = self._read_tags()
             here = {self._manifest(number) for number in log.versions(self.root)}
-            wanted = [name for name in listed if name not in here or before.get(name) != listed[name]]
+            wanted = [
+                name for name in listed if name not in here or before.get(name) != listed[name]
+            ]
             gone = here - listed.keys()
             if wanted:
                 with disk.storage_errors("writing", self.root):
                     for place in (MANIFESTS, SEGMENTS, INDEXES):
                         (self.root / place).mkdir(parents=True, exist_ok=True)
-            with ThreadPoolExecutor(TOGETHER) as pool:
-                for name in pool.map(self._fetch_manifest, wanted):
-                    listed.pop(name, None)
+            for name in engine_for(TOGETHER).map(self._fetch_manifest, wanted):
+                listed.pop(name, None)
             for name in gone:
                 disk.remove(self.root / name)
             if listed != before:
@@ -199,36 +200,37 @@ class Mirror:
         """
         self.upload(files)
         name, content = self._manifest(version), text.encode()
-        self._publish(name, version, content)
-        item = self.bucket.head(name)
+        tag = self._publish(name, version, content)
+        if not tag and (item := self.bucket.head(name)):
+            tag = _tag(item)
         with locks.lock_exclusive(self._home / PULL, PULL_TIMEOUT):
             self._place(self.root / name, content)
-            if item is not None:
-                self._write_tags(self._read_tags() | {name: _tag(item)})
+            self._write_tags(self._read_tags() | {name: tag})
 
     def upload(self, files: Iterable[str]) -> None:
         """Upload files of the copy."""
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            for _ in pool.map(lambda name: self.bucket.upload(name, self.root / name), files):
-                check_time()
+        check_time()
+        engine_for(TOGETHER).map(
+            lambda name: self.bucket.upload(name, self.root / name), list(files)
+        )
 
-    def _publish(self, name: str, version: int, content: bytes) -> None:
+    def _publish(self, name: str, version: int, content: bytes) -> str:
+        """Write a manifest unless its number is taken; its tag, or "" if the answer was lost."""
         failure: StorageError | None = None
         for attempt in range(COMMIT_ATTEMPTS):
             try:
-                self.bucket.create(name, content)
-                return
+                return self.bucket.create(name, content)
             except FileExistsError:
                 # A rival, or this manifest, if the answer of an earlier attempt was lost.
                 if self._stored(name) == content:
-                    return
+                    return ""
                 raise
             except UnclearError as error:
                 failure = error
             with contextlib.suppress(StorageError):
                 found = self.bucket.get(name)
                 if found == content:
-                    return
+                    return ""
                 if found is not None:
                     raise FileExistsError(errno.EEXIST, "another writer published it", name)
             time.sleep(0.05 * 2**attempt)

@@ -130,8 +130,10 @@ def _open(url: str, options: Mapping[str, Any]) -> tuple[Bucket, dict[str, str]]
             client_options={"timeout": TIMEOUT, **client},
             retry_config=retry,
         )
-    except Exception as error:  # ValueError, and what the library has of its own
-        raise options_error(url, error) from error
+    except BaseException as error:  # the library panics at some options, with a class of its own
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise options_error(url, error) from error
+        raise
     public = {
         name: str(value) for name, value in dict(opened.config).items() if not SECRET.search(name)
     }
