@@ -150,7 +150,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.objects.places import collection_path
+from vecsearch.storage.objects.places import collection_path, new_file, read_anew
 from vecsearch.storage.origins import origin_of, pull
 from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, with_json
@@ -1270,16 +1270,20 @@ class Collection:
         from vecsearch.maintenance.check import find_damage
 
         self._require_in_place()
-        return find_damage(self.path)
+        with read_anew(self.path) as root:
+            return find_damage(root)
 
-    def backup(self, target: str | os.PathLike[str]) -> int:
+    def backup(
+        self, target: str | os.PathLike[str], *, storage_options: StorageOptions | None = None
+    ) -> int:
         """Copy the version that this object reads to a new folder, and verify every byte.
 
         Others may write meanwhile. A backup is a collection: `vecsearch.open` opens it, and
         `vecsearch.restore` makes another collection of it.
 
         Args:
-            target: The new folder.
+            target: The new folder, or a URL.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             The version that was copied.
@@ -1298,7 +1302,8 @@ class Collection:
         from vecsearch.maintenance.backup import write_backup
 
         self._require_in_place()
-        return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
+        root = collection_path(target, storage_options)
+        return write_backup(self.path, root, self._snapshot.manifest.version)
 
     def export(
         self,
@@ -1307,6 +1312,7 @@ class Collection:
         where: Where | None = None,
         columns: Sequence[str] | None = None,
         ids: Ids | None = None,
+        storage_options: StorageOptions | None = None,
     ) -> int:
         """Write documents, with columns and vectors, to one file: all, or some of them.
 
@@ -1319,11 +1325,12 @@ class Collection:
         it holds whole documents, and `restore` does not take it.
 
         Args:
-            target: Path of the new file.
+            target: Path or URL of the new file.
             where: The documents to write, as a filter; None for all. With a chunker, a filter on
                 the text sees whole documents here.
             columns: The columns to write, in this order, such as ["id", "vector"]. None: all.
             ids: The ids of documents to write, as in `search`, in the collection's order.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             Number of rows written.
@@ -1350,7 +1357,8 @@ class Collection:
 
         self._require_in_place()
         version = self._snapshot.manifest.version
-        return export(self.path, folder_path(target), version, where, columns, ids)
+        with new_file(target, storage_options) as file:
+            return export(self.path, file, version, where, columns, ids)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.

@@ -73,7 +73,9 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
     class Faulty(bucket.Bucket):
         def _request(self, kind: str, name: str, call: Callable[[], T]) -> T:
-            return faults.request(kind, name, lambda: super(Faulty, self)._request(kind, name, call))
+            return faults.request(
+                kind, name, lambda: super(Faulty, self)._request(kind, name, call)
+            )
 
         def download(self, name: str, path: Path) -> None:
             super().download(name, path)

@@ -119,6 +119,9 @@ def removed_on_error(
         versions: The versions that the block commits before it may fail.
         created: Whether the block created the collection, asked after the error.
     """
+    origin = origin_of(root)
+    if origin is not None:
+        origin.prepare()
     was_there = root.exists()
     is_ours = not was_there or (root.is_dir() and not any(root.iterdir()))
     parents = [path for path in root.parents if not path.exists()]
@@ -128,7 +131,6 @@ def removed_on_error(
         raise  # another process created it
     except Exception:
         if is_ours and created() and root.is_dir() and log.versions(root) in ([], versions):
-            origin = origin_of(root)
             if origin is not None:
                 origin.remove_all()
             removal = Removal()

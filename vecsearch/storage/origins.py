@@ -63,6 +63,11 @@ def register(root: Path, origin: Origin) -> None:
     _ORIGINS[root] = origin
 
 
+def forget(root: Path) -> None:
+    """Take back what `register` said."""
+    del _ORIGINS[root]
+
+
 def origin_of(root: Path) -> Origin | None:
     """Where the collection in a folder is; None if it is in the folder."""
     return _ORIGINS.get(root)

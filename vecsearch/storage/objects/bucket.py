@@ -43,16 +43,14 @@ class Bucket:
 
     Attributes:
         url: The collection.
-        requests: How many requests were made, by kind ("get", "put", "create", "list", ...).
-        sent: Bytes that were uploaded.
-        received: Bytes that were downloaded.
+        requests: How many requests were made, by kind ("get", "put", "create", "list", ...), and
+            "bytes sent" and "bytes received".
     """
 
     def __init__(self, url: str, store: Any, prefix: str = "") -> None:
         """The objects below `prefix` of `store`, an object store of obstore."""
         self.url = url
         self.requests: Counter[str] = Counter()
-        self.sent = self.received = 0
         self._store = store
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._api = require("obstore", "obstore", "object-storage", "A collection at a URL")
@@ -69,7 +67,7 @@ class Bucket:
 
         with contextlib.suppress(FileNotFoundError):
             content = self._retried("get", name, read)
-            self.received += len(content)
+            self.requests["bytes received"] += len(content)
             return content
         return None
 
@@ -86,7 +84,7 @@ class Bucket:
             self._require_bytes(name, size, answer.meta["size"])
             return size
 
-        self.received += self._retried("get", name, read)
+        self.requests["bytes received"] += self._retried("get", name, read)
 
     def _require_bytes(self, name: str, size: int, wanted: int) -> None:
         if size != wanted:
@@ -122,12 +120,12 @@ class Bucket:
     def put(self, name: str, content: bytes) -> None:
         """Write an object, whether it exists or not."""
         self._retried("put", name, lambda: self._api.put(self._store, self._prefix + name, content))
-        self.sent += len(content)
+        self.requests["bytes sent"] += len(content)
 
     def upload(self, name: str, path: Path) -> None:
         """Write a file as an object."""
         self._retried("put", name, lambda: self._api.put(self._store, self._prefix + name, path))
-        self.sent += path.stat().st_size
+        self.requests["bytes sent"] += path.stat().st_size
 
     def create(self, name: str, content: bytes) -> str:
         """Write an object unless it exists, in one attempt.
@@ -145,7 +143,7 @@ class Bucket:
             name,
             lambda: self._api.put(self._store, self._prefix + name, content, mode="create"),
         )
-        self.sent += len(content)
+        self.requests["bytes sent"] += len(content)
         return str(result["e_tag"] or "")
 
     def delete(self, names: Sequence[str]) -> None:

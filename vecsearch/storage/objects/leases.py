@@ -177,10 +177,12 @@ class Leases:
 _LEASES: weakref.WeakSet[Leases] = weakref.WeakSet()
 
 
-@atexit.register
 def _end_leases() -> None:
     for leases in list(_LEASES):
         leases.at_exit()
+
+
+atexit.register(_end_leases)
 
 
 def _holder() -> bytes:

@@ -21,6 +21,7 @@ from pathlib import Path
 from vecsearch.common.deadline import check_time
 from vecsearch.common.engines import engine_for
 from vecsearch.errors import (
+    CollectionExistsError,
     CollectionNotFoundError,
     CorruptedError,
     StorageError,
@@ -198,7 +199,7 @@ class Mirror:
             FileExistsError: Another writer took the number first.
             StorageError: It was not published, or nobody knows; the message says which.
         """
-        self.upload(files)
+        self.upload({name: self.root / name for name in files})
         name, content = self._manifest(version), text.encode()
         tag = self._publish(name, version, content)
         if not tag and (item := self.bucket.head(name)):
@@ -207,12 +208,10 @@ class Mirror:
             self._place(self.root / name, content)
             self._write_tags(self._read_tags() | {name: tag})
 
-    def upload(self, files: Iterable[str]) -> None:
-        """Upload files of the copy."""
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Upload files, by the names they will have. Raises StorageError."""
         check_time()
-        engine_for(TOGETHER).map(
-            lambda name: self.bucket.upload(name, self.root / name), list(files)
-        )
+        engine_for(TOGETHER).map(lambda file: self.bucket.upload(*file), list(files.items()))
 
     def _publish(self, name: str, version: int, content: bytes) -> str:
         """Write a manifest unless its number is taken; its tag, or "" if the answer was lost."""
@@ -303,6 +302,28 @@ class Mirror:
             for name, item in leases.items()
             if item.modified >= limit and (found := re.match("([0-9]+)-", name[len(LEASES) :]))
         }
+
+    def fill(self, version: int, text: str, files: Mapping[str, Path]) -> None:
+        """Make a collection of one version here.
+
+        Raises:
+            CollectionExistsError: There is one.
+            StorageError: It could not be written, or the sizes that arrived are others.
+        """
+        self.prepare()
+        taken = CollectionExistsError(f"{self.url} exists already: choose a name that is free")
+        if log.versions(self.root):
+            raise taken
+        self.upload(files)
+        arrived = {item.name: item.bytes for item in self.bucket.listed()}
+        for name, path in files.items():
+            if arrived.get(name) != path.stat().st_size:
+                raise StorageError(errno.EIO, f"{self.url}/{name} did not arrive whole")
+        try:
+            self._publish(self._manifest(version), version, text.encode())
+        except FileExistsError as error:
+            raise taken from error
+        self.pull()
 
     def remove_all(self) -> None:
         """Remove the collection: its versions first, so that nobody opens half of it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -14,7 +16,11 @@ from typing import Any
 
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
-from vecsearch.errors import InvalidInputError
+from vecsearch.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    InvalidInputError,
+)
 from vecsearch.storage import origins
 from vecsearch.storage.folders import folder_path
 from vecsearch.storage.objects.bucket import Bucket, options_error
@@ -26,6 +32,7 @@ SCHEMES = {
     "abfss": "az", "adl": "az", "memory": "memory", "file": "file",
 }  # fmt: skip
 CLIENT_OPTIONS = ("allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent")
+FILES = (".parquet", ".csv", ".jsonl", ".arrow")  # what `export` writes; other names are folders
 SECRET = re.compile("key|secret|token|password|credential|sas|signature|certificate", re.IGNORECASE)
 TIMEOUT = "60s"  # of a request
 
@@ -80,6 +87,75 @@ def mirror_of(
     mirror = Mirror(home, name, bucket)
     origins.register(mirror.root, mirror)
     return mirror
+
+
+@contextlib.contextmanager
+def read_anew(root: Path) -> Iterator[Path]:
+    """The folder itself; for a copy an empty one, so that every byte is read from the storage."""
+    mirror = origins.origin_of(root)
+    if not isinstance(mirror, Mirror):
+        yield root
+        return
+    with tempfile.TemporaryDirectory(prefix="vecsearch-", dir=root.parents[2]) as folder:
+        anew = Mirror(Path(folder) / "anew", root.name, mirror.bucket)
+        origins.register(anew.root, anew)
+        try:
+            anew.pull()
+            yield anew.root
+        finally:
+            origins.forget(anew.root)
+
+
+@contextlib.contextmanager
+def local_file(
+    path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> Iterator[Path | None]:
+    """A file that is read, fetched for that time if it is at a URL; None if it is no file."""
+    if not is_url(path):
+        file = folder_path(path)
+        yield file if file.is_file() else None
+        return
+    ending = Path(str(path)).suffix.lower()
+    if ending not in FILES:
+        yield None
+        return
+    bucket, name = _file_at(path, storage_options)
+    with tempfile.TemporaryDirectory(prefix="vecsearch-") as folder:
+        file = Path(folder) / name
+        try:
+            bucket.download(name, file)
+        except FileNotFoundError as error:
+            raise CollectionNotFoundError(f"there is no file at {bucket.url}/{name}") from error
+        yield file
+
+
+@contextlib.contextmanager
+def new_file(
+    path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> Iterator[Path]:
+    """Where to write a file, which is uploaded at the end if it is to be at a URL.
+
+    Raises CollectionExistsError, StorageError.
+    """
+    if not is_url(path):
+        yield folder_path(path)
+        return
+    bucket, name = _file_at(path, storage_options)
+    taken = CollectionExistsError(f"{bucket.url}/{name} exists already: choose a name that is free")
+    if bucket.head(name) is not None:
+        raise taken
+    with tempfile.TemporaryDirectory(prefix="vecsearch-") as folder:
+        file = Path(folder) / name
+        yield file
+        bucket.upload(name, file)
+
+
+def _file_at(
+    path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None
+) -> tuple[Bucket, str]:
+    """What holds a file at a URL, and its name there."""
+    above, _, name = _normal(str(os.fspath(path))).rpartition("/")
+    return _open(above, _checked(storage_options))[0], name
 
 
 def _normal(text: str) -> str:
