@@ -36,7 +36,6 @@ def environment(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
 
 
 @pytest.fixture
@@ -70,14 +69,13 @@ def test_the_server_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_options_in_the_place_of_the_environment(
     place: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION", "ENDPOINT_URL", "ALLOW_HTTP"):
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION", "ENDPOINT_URL"):
         monkeypatch.delenv(f"AWS_{name}")
     options = {
         "aws_access_key_id": "somebody",
         "aws_secret_access_key": "secret",
         "aws_region": "us-east-1",
         "aws_endpoint": server,
-        "allow_http": True,
     }
     vs.create(place, dim=2, storage_options=options).close()
     with machine(place, tmp_path / "b", storage_options=options) as c:

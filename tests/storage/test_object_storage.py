@@ -340,7 +340,7 @@ def test_damage_in_the_storage_is_noticed(place: str, tmp_path: Path) -> None:
     origin(c).bucket.put(name, content[:-1] + bytes([content[-1] ^ 1]))
     with (
         machine(place, tmp_path / "b") as d,
-        pytest.raises(vs.CorruptedError, match=f"memory://.*{name} is damaged"),
+        pytest.raises(vs.CorruptedError, match=f"{place}/{name} is damaged"),
     ):
         d.to_arrow()
 
@@ -428,7 +428,7 @@ def test_backup_export_and_restore_by_url(place: str, tmp_path: Path) -> None:
     found = c.search("document 7", k=5).ids
     assert c.backup(tmp_path / "here.vs") == c.backup(f"{above}/monday.vs") == c.info().version
     assert vs.open(f"{above}/monday.vs").search("document 7", k=5).ids == found
-    with pytest.raises(vs.CollectionExistsError, match="monday.vs exists already"):
+    with pytest.raises(vs.CollectionExistsError, match=r"monday.vs exists already"):
         c.backup(f"{above}/monday.vs")
     assert vs.restore(tmp_path / "here.vs", f"{above}/again.vs") == 30
     assert vs.restore(f"{above}/again.vs", tmp_path / "back.vs") == 30

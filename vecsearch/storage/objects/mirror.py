@@ -29,7 +29,7 @@ from vecsearch.errors import (
 from vecsearch.storage import disk, garbage, locks, log
 from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS
 from vecsearch.storage.objects import cache
-from vecsearch.storage.objects.bucket import Bucket, Item, UnclearError
+from vecsearch.storage.objects.bucket import ATTEMPTS, Bucket, Item, UnclearError
 from vecsearch.storage.objects.leases import LEASES, READER_SECONDS, Leases
 from vecsearch.storage.own_files import Removal, is_own
 
@@ -155,7 +155,7 @@ class Mirror:
                 return
         part = self._part()
         try:
-            for _ in range(2):
+            for _ in range(ATTEMPTS):
                 try:
                     self.bucket.download(name, part)
                 except FileNotFoundError as error:

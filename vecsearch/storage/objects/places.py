@@ -34,6 +34,7 @@ SCHEMES = {
 CLIENT_OPTIONS = ("allow_http", "timeout", "connect_timeout", "proxy_url", "user_agent")
 FILES = (".parquet", ".csv", ".jsonl", ".arrow")  # what `export` writes; other names are folders
 SECRET = re.compile("key|secret|token|password|credential|sas|signature|certificate", re.IGNORECASE)
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 TIMEOUT = "60s"  # of a request
 
 
@@ -197,6 +198,8 @@ def _open(url: str, options: Mapping[str, Any]) -> tuple[Bucket, dict[str, str]]
         return Bucket(url, store.LocalStore("/"), rest), {}
     client = {name: value for name, value in options.items() if name in CLIENT_OPTIONS}
     config = {name: value for name, value in options.items() if name not in CLIENT_OPTIONS}
+    if _plain_endpoint(options):
+        client.setdefault("allow_http", True)
     name, _, prefix = rest.partition("/")
     retry = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
     try:
@@ -214,6 +217,13 @@ def _open(url: str, options: Mapping[str, Any]) -> tuple[Bucket, dict[str, str]]
         name: str(value) for name, value in dict(opened.config).items() if not SECRET.search(name)
     }
     return Bucket(url, opened, prefix), public
+
+
+def _plain_endpoint(options: Mapping[str, Any]) -> bool:
+    """Whether an address without TLS was asked for, as servers on a local network have."""
+    given = [str(value) for name, value in options.items() if "endpoint" in name.lower()]
+    given = given or [os.environ.get(name, "") for name in ENDPOINTS]
+    return any(address.startswith("http://") for address in given)
 
 
 @cache
