@@ -150,7 +150,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.objects.places import collection_path, new_file, read_anew
+from vecsearch.storage.objects.places import collection_path, new_file, read_again
 from vecsearch.storage.origins import origin_of, pull
 from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, with_json
@@ -1270,7 +1270,7 @@ class Collection:
         from vecsearch.maintenance.check import find_damage
 
         self._require_in_place()
-        with read_anew(self.path) as root:
+        with read_again(self.path) as root:
             return find_damage(root)
 
     def backup(

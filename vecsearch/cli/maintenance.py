@@ -83,10 +83,10 @@ def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
     with reporting(debug):
         from vecsearch.maintenance.check import find_damage
         from vecsearch.storage import log
-        from vecsearch.storage.objects.places import read_anew
+        from vecsearch.storage.objects.places import read_again
 
         root = root_of(folder)
-        with read_anew(root) as there:
+        with read_again(root) as there:
             damages = find_damage(there)
         lines = [str(damage) for damage in damages]
         lines = lines or [f"no damage in {counted(len(log.versions(root)), 'version')} of {folder}"]

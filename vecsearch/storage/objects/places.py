@@ -91,20 +91,20 @@ def mirror_of(
 
 
 @contextlib.contextmanager
-def read_anew(root: Path) -> Iterator[Path]:
+def read_again(root: Path) -> Iterator[Path]:
     """The folder itself; for a copy an empty one, so that every byte is read from the storage."""
     mirror = origins.origin_of(root)
     if not isinstance(mirror, Mirror):
         yield root
         return
     with tempfile.TemporaryDirectory(prefix="vecsearch-", dir=root.parents[2]) as folder:
-        anew = Mirror(Path(folder) / "anew", root.name, mirror.bucket)
-        origins.register(anew.root, anew)
+        fresh = Mirror(Path(folder) / "fresh", root.name, mirror.bucket)
+        origins.register(fresh.root, fresh)
         try:
-            anew.pull()
-            yield anew.root
+            fresh.pull()
+            yield fresh.root
         finally:
-            origins.forget(anew.root)
+            origins.forget(fresh.root)
 
 
 @contextlib.contextmanager
