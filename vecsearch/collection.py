@@ -43,6 +43,7 @@ from vecsearch.common.accepted import (
     Query,
     Questions,
     Schema,
+    StorageOptions,
     TypeName,
     Values,
     Vector,
@@ -72,6 +73,7 @@ from vecsearch.common.engines import Engine
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
+from vecsearch.common.json_column import type_name
 from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
@@ -153,7 +155,10 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.schema import source_schema, with_json
+from vecsearch.storage.objects.places import collection_path, new_file, read_again
+from vecsearch.storage.origins import origin_of, pull
+from vecsearch.storage.origins import shown as shown_place
+from vecsearch.storage.schema import source_schema, storable_type, with_json
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
@@ -222,6 +227,8 @@ def create(
     exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Create a collection in a folder that does not exist yet, or is empty.
 
@@ -266,10 +273,14 @@ def create(
         full_text: Whether texts are also found by their words (`mode="text"` and "hybrid" of
             `search`): False, or the language of their endings, such as "german", or an `Analyzer`.
             None and True: with the default analyzer, if texts are embedded.
-        exist_ok: Open a collection that is there already. Its model, dimension, metric and columns
-            must be those given here; what is left at its default is not compared.
+        exist_ok: Open a collection that is there already. Its model, dimension, metric, chunker and
+            columns must be those given here; what is left at its default is not compared.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        storage_options: Of a URL: credentials, an endpoint and the like, as in obstore. None: from
+            the environment.
+        cache_dir: Of a URL: the folder of local copies. None: that of the variable
+            VECSEARCH_CACHE, or the user's cache.
 
     Returns:
         The collection, open for reading and writing.
@@ -285,7 +296,8 @@ def create(
         >>> vs.create("points.vs", dim=3, metric="l2").info().metric
         'l2'
     """
-    root = folder_path(path)
+    root = collection_path(path, storage_options, cache_dir)
+    origin = origin_of(root)
     check_one_of("dtype", dtype, ("float32", "float16"))
     check_recall(recall)
     check_keep_versions(keep_versions)
@@ -298,16 +310,19 @@ def create(
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(DEFAULT_METRIC if metric is None else metric)
     check_flag("exist_ok", exist_ok)
+    if origin is not None:
+        origin.prepare()
     if exist_ok and (root / MANIFESTS).is_dir():
         given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
-        opened = open_collection(
-            path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
+        opened = Collection(
+            root, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
         )
         wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
         wanted |= {"shards": None if shards == 1 else shards}
         wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
         wanted |= {"dtype": None if dtype == "float32" else dtype}
-        _require_same(opened, embedder, wanted)
+        declared = with_json(schema, json_columns)
+        _require_same(opened, embedder, wanted, chunker, declared)
         for name in vectors or ():
             NamedSearch(opened._snapshot, name, opened._named)  # raises for another name
         return opened
@@ -363,9 +378,21 @@ def create(
 
 
 def _require_same(
-    collection: Collection, embedder: str | Embedder | None, wanted: Mapping[str, Any]
+    collection: Collection,
+    embedder: str | Embedder | None,
+    wanted: Mapping[str, Any],
+    chunker: Chunking,
+    declared: pa.Schema | Mapping[str, object] | None,
 ) -> None:
     """Raise InvalidInputError where a collection differs from what `create` was asked for."""
+
+    def refuse(name: str, found: object, value: object) -> None:
+        raise InvalidInputError(
+            f"{collection.path} is there already, with {name} {found!r}, not {value!r}",
+            hint="leave it out, or choose another path",
+            command_hint="choose another path",
+        )
+
     try:
         info = collection.info()
         found = {name: getattr(info, name) for name in wanted}
@@ -380,12 +407,21 @@ def _require_same(
             value = tuple(value) if isinstance(value, list) else value
             is_open = name in ("id_column", "text_columns") and not info.documents
             if value is not None and value != found[name] and not is_open:
-                raise InvalidInputError(
-                    f"{collection.path} is there already, with {name} {found[name]!r}, not "
-                    f"{value!r}",
-                    hint="leave it out, or choose another path",
-                    command_hint="choose another path",
-                )
+                refuse(name, found[name], value)
+        if isinstance(chunker, str) and chunker == "auto":  # the default
+            splitter = info.chunker
+        else:
+            resolved = resolve_chunker(chunker)
+            splitter = None if resolved is None else resolved.to_dict()
+        if splitter != info.chunker:
+            refuse("chunker", info.chunker, splitter)
+        if declared is not None:
+            if isinstance(declared, pa.Schema):
+                declared = dict(zip(declared.names, declared.types, strict=True))
+            for name, kind in declared.items():
+                stored, found_kind = type_name(storable_type(name, kind)), info.columns.get(name)
+                if stored != found_kind:
+                    refuse(f"column {name!r} of type", found_kind, stored)
     except BaseException:
         collection.close()
         raise
@@ -428,11 +464,13 @@ def open_collection(
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
     serving: RayServing | None = None,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Open a collection, or an older version of it for reading.
 
     Args:
-        path: The collection's folder.
+        path: The collection's folder, or its URL (s3://, gs://, az://).
         version: A version that `Collection.versions` lists. None: the latest.
         embedder: The collection's model, where its stored name does not lead to it. Another model
             is refused at the first embedding.
@@ -441,6 +479,8 @@ def open_collection(
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
         serving: A `RayServing`: actors of a Ray cluster hold the shards, and searches ask them.
             None: searches run in this process.
+        storage_options: Of a URL, as in `create`.
+        cache_dir: Of a URL, as in `create`.
 
     Returns:
         The collection. Opened at a version, it can only be read.
@@ -458,7 +498,7 @@ def open_collection(
         0
     """
     return Collection(
-        folder_path(path),
+        collection_path(path, storage_options, cache_dir),
         version=version,
         embedder=embedder,
         chunker=chunker,
@@ -1318,16 +1358,20 @@ class Collection:
         from vecsearch.maintenance.check import find_damage
 
         self._require_in_place()
-        return find_damage(self.path)
+        with read_again(self.path) as root:
+            return find_damage(root)
 
-    def backup(self, target: str | os.PathLike[str]) -> int:
+    def backup(
+        self, target: str | os.PathLike[str], *, storage_options: StorageOptions | None = None
+    ) -> int:
         """Copy the version that this object reads to a new folder, and verify every byte.
 
         Others may write meanwhile. A backup is a collection: `vecsearch.open` opens it, and
         `vecsearch.restore` makes another collection of it.
 
         Args:
-            target: The new folder.
+            target: The new folder, or a URL.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             The version that was copied.
@@ -1346,7 +1390,8 @@ class Collection:
         from vecsearch.maintenance.backup import write_backup
 
         self._require_in_place()
-        return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
+        root = collection_path(target, storage_options)
+        return write_backup(self.path, root, self._snapshot.manifest.version)
 
     def export(
         self,
@@ -1355,6 +1400,7 @@ class Collection:
         where: Where | None = None,
         columns: Sequence[str] | None = None,
         ids: Ids | None = None,
+        storage_options: StorageOptions | None = None,
     ) -> int:
         """Write documents, with columns and vectors, to one file: all, or some of them.
 
@@ -1367,11 +1413,12 @@ class Collection:
         it holds whole documents, and `restore` does not take it.
 
         Args:
-            target: Path of the new file.
+            target: Path or URL of the new file.
             where: The documents to write, as a filter; None for all. With a chunker, a filter on
                 the text sees whole documents here.
             columns: The columns to write, in this order, such as ["id", "vector"]. None: all.
             ids: The ids of documents to write, as in `search`, in the collection's order.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             Number of rows written.
@@ -1398,7 +1445,8 @@ class Collection:
 
         self._require_in_place()
         version = self._snapshot.manifest.version
-        return export(self.path, folder_path(target), version, where, columns, ids)
+        with new_file(target, storage_options) as file:
+            return export(self.path, file, version, where, columns, ids)
 
     def reembed(
         self,
@@ -3391,6 +3439,7 @@ class Collection:
             [(1, 'create'), (2, 'add')]
         """
         self._require_in_place()
+        pull(self.path)
         return list_versions(self.path)
 
     # -- Lifetime
@@ -3412,8 +3461,8 @@ class Collection:
         with self._lock:
             current = self._searching().snapshot
             self._require_in_place()
-            if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
-                self._searcher = self._searcher_of(self._store.snapshot())
+            if self._pinned is None and self._store.latest_version() != current.manifest.version:
+                self._searcher = self._searcher_of(self._store.snapshot(pulled=True))
                 self._monitor = search_monitor(
                     self._monitor, self.path, self._searcher.snapshot.manifest
                 )
@@ -3462,10 +3511,10 @@ class Collection:
 
     def __repr__(self) -> str:
         if self._searcher is None:
-            return f"Collection({str(self.path)!r}, closed)"
+            return f"Collection({shown_place(self.path)!r}, closed)"
         manifest = self._snapshot.manifest
         return (
-            f"Collection({str(self.path)!r}, version={manifest.version}, "
+            f"Collection({shown_place(self.path)!r}, version={manifest.version}, "
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
 
@@ -3489,7 +3538,7 @@ class Collection:
 
     def _repr_html_(self) -> str:
         if self._searcher is None:
-            return html_fields({"collection": f"{self.path} (closed)"})
+            return html_fields({"collection": f"{shown_place(self.path)} (closed)"})
         return self.info()._repr_html_()
 
     def _searching(self) -> Searcher:
@@ -3497,7 +3546,7 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed",
+                f"the collection {shown_place(self.path)} was closed",
                 hint="open it again with vecsearch.open",
                 command_hint="run the command again",
             )

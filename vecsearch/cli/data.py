@@ -18,6 +18,7 @@ from vecsearch.cli.language import fitting_model
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
+    FITTING,
     START,
     Debug,
     DryRun,
@@ -79,10 +80,7 @@ def ingest(
     folder: Folder,
     embedder: Annotated[
         str | None,
-        typer.Option(
-            help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER} (English); for "
-            "texts in other scripts a multilingual one that is installed."
-        ),
+        typer.Option(help=f"New collection: its embedding model. Default: {FITTING}."),
     ] = None,
     dim: Annotated[
         int | None, typer.Option(help="New collection of ready-made vectors: their dimension.")
@@ -177,6 +175,7 @@ def ingest(
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
+        from vecsearch.storage.objects.places import collection_path
 
         _refuse_old_options(chunk, chunk_chars)
         csv = {
@@ -191,7 +190,7 @@ def ingest(
             paths, id_column or own_id, on_error, encoding, csv, json_columns
         )
         is_new = False
-        with removed_on_error(folder, [1], lambda: is_new):
+        with removed_on_error(collection_path(folder), [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
             collection, is_new = open_or_create(
                 folder,
@@ -205,7 +204,9 @@ def ingest(
                 text_column,
                 auto_index is not False,
                 shards=shards,
-                default=lambda: fitting_model(paths, text_column or ()),
+                default=lambda: fitting_model(
+                    paths, text_column or (), exclude=exclude or (), encoding=encoding, csv=csv
+                ),
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -224,9 +225,10 @@ def ingest(
                 )
                 documents = len(collection)
             if is_new and not result.added:
+                left_out = result.report.one_line()
                 raise InvalidInputError(
                     "there is no document to add, so no collection was made"
-                    + "".join(f"; {line.strip()}" for line in result.report.lines())
+                    + f"; {left_out}" * bool(left_out)
                 )
         if is_ready_made and info.embedder is None and not before:
             warnings.warn(

@@ -146,7 +146,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the column that is embedded, `lead_columns` those that are embedded before it. `identity` is the
     same in all versions and copies of a collection; it is "" in formats 1 and 2. `full_text` is
     None in a collection that is not searched by words. `shards` is how many shards the rows are in;
-    the segments are in the order of their shards.
+    the segments are in the order of their shards. `commit` is of one commit only, in a collection
+    in object storage: who made it knows it again.
     """
 
     version: Count
@@ -170,6 +171,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lead_columns: tuple[str, ...] = ()
     full_text: FullTextEntry | None = None
     shards: Count = 1
+    commit: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
 
     @property
     def id_column(self) -> str:
@@ -262,5 +264,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             operation=operation,
             format=FORMAT,
             identity=self.identity or uuid4().hex,
+            commit="",
             **changes,
         )
