@@ -171,7 +171,7 @@ def engine_named(engine: object) -> Engine | None:
         >>> engine_named("processes").workers > 0
         True
     """
-    if engine is None or engine == "local":
+    if engine is None or (isinstance(engine, str) and engine == "local"):
         return None
     if isinstance(engine, str):
         if engine not in ENGINES:
@@ -180,8 +180,8 @@ def engine_named(engine: object) -> Engine | None:
                 f"{did_you_mean(engine, ENGINES)}"
             )
         return ENGINES[engine]()
-    if not callable(getattr(engine, "map", None)):
+    if not isinstance(engine, ThreadEngine | ProcessEngine | RayEngine):
         raise InvalidInputError(
             f"engine is {shown(engine)}; it must be one of {', '.join(ENGINES)}, or an engine"
         )
-    return engine  # type: ignore[return-value]
+    return engine
