@@ -27,7 +27,7 @@ RETRIES = 5  # times that a task runs again after its worker was lost
 class ProcessEngine:
     """Processes of this machine. One that dies is replaced, and its task runs again.
 
-    They are started anew, not forked, so a script that uses this needs `if __name__ == "__main__"`.
+    They are started, not forked, so a script that uses this needs `if __name__ == "__main__"`.
 
     Args:
         workers: How many processes there are.
