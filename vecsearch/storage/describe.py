@@ -112,7 +112,7 @@ def describe(
     """
     embedder = manifest.embedder
     return CollectionInfo(
-        path=str(root),
+        path=shown_place(root),
         version=manifest.version,
         documents=manifest.documents,
         rows=manifest.rows - manifest.deleted,
