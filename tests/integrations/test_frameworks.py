@@ -26,6 +26,7 @@ PACKAGES = {
     "bertopic": ["bertopic>=0.17.0"],
     "s3": ["moto[s3,server]>=5.2.5", "obstore>=0.12.1"],
     "schemathesis": ["schemathesis>=4.0.0"],
+    "ray": ["ray>=2.50.0"],
 }
 
 

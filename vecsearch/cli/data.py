@@ -113,6 +113,10 @@ def ingest(
             help="New collection: a column of JSON objects of any keys and types. Repeatable.",
         ),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="New collection: how many shards its rows are in. Default: 1."),
+    ] = None,
     on_conflict: Annotated[
         OnConflict,
         typer.Option(
@@ -199,6 +203,7 @@ def ingest(
                 id_column,
                 text_column,
                 auto_index is not False,
+                shards=shards,
                 default=lambda: fitting_model(
                     paths, text_column or (), exclude=exclude or (), encoding=encoding, csv=csv
                 ),
@@ -493,6 +498,7 @@ def open_or_create(
     id_column: str | None,
     text_columns: list[str] | None,
     auto_index: bool = True,
+    shards: int | None = None,
     default: Callable[[], str] = lambda: DEFAULT_EMBEDDER,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
@@ -520,6 +526,7 @@ def open_or_create(
             id_column=id_column,
             text_columns=text_columns or None,
             auto_index=auto_index,
+            shards=1 if shards is None else shards,
         )
         return new, True
     info = collection.info()
@@ -542,6 +549,10 @@ def open_or_create(
                 f"{folder} was made with {current}, which cannot change; make a new collection",
                 param_hint=option,
             )
+    if shards not in (None, info.shards):
+        raise typer.BadParameter(
+            f"{folder} has {info.shards}; `vecsearch reshard` changes that", param_hint="--shards"
+        )
     if chunker is not None:
         given = resolve_chunker(chunker)
         if (None if given is None else given.to_dict()) != info.chunker:

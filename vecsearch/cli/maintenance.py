@@ -38,6 +38,32 @@ Target = Annotated[
 
 @app.command(
     rich_help_panel=SAFETY,
+    epilog=examples("vecsearch reshard notes.vs 16"),
+)
+def reshard(
+    folder: Folder,
+    shards: Annotated[
+        int, typer.Argument(metavar="SHARDS", help="How many shards.", show_default=False)
+    ],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Divide the documents among another number of shards.
+
+    Search results stay the same. Each shard has segments and an index of its own.
+    """
+    with reporting(debug), open_for(folder) as collection:
+        before = collection.info()
+        version = collection.reshard(shards)
+        print_answer(
+            as_json,
+            {"before": before.shards, "after": shards, "version": version},
+            f"{counted(before.shards, 'shard')} → {shards:,} (version {version})",
+        )
+
+
+@app.command(
+    rich_help_panel=SAFETY,
     epilog=examples(
         "vecsearch compact notes.vs",
         "vecsearch compact notes.vs --purge",

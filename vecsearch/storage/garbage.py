@@ -30,6 +30,7 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.origins import origin_of
 from vecsearch.storage.own_files import Removal, own, require_real_folders
+from vecsearch.storage.shards import part_of
 
 QUERIES_LOCK_TIMEOUT = 10.0  # seconds
 
@@ -64,10 +65,10 @@ def collect(
         if path.suffix == ".tmp":
             removal.remove(path)
     remove_dead_work(root, removal)
-    row_state = remaining[-1].row_state if remaining else []
+    row_states = _row_states(remaining[-1]) if remaining else []
     for folder in own(root, STAGING):
         # a build of these rows can still resume
-        if folder.name.startswith(BUILD_CACHE) and _rows_of_build(folder) != row_state:
+        if folder.name.startswith(BUILD_CACHE) and _rows_of_build(folder) not in row_states:
             _remove_abandoned(folder, removal)
     return held
 
@@ -166,6 +167,13 @@ def remove_files(root: Path, versions: Sequence[Manifest], removal: Removal) -> 
         for path in own(root, place):
             if f"{place}/{path.name}" not in needed:
                 removal.remove(path)
+
+
+def _row_states(latest: Manifest) -> list[list[list[str | None]]]:
+    """What builds of all rows, or of the rows of a shard, begin with."""
+    if latest.shards == 1:
+        return [latest.row_state]
+    return [part_of(latest, [shard]).row_state for shard in range(latest.shards)]
 
 
 def _rows_of_build(folder: Path) -> object:

@@ -54,6 +54,8 @@ def to_json(manifest: Manifest) -> str:
         del body["commit"]
     if manifest.full_text is None:
         del body["full_text"]
+    if manifest.shards == 1:
+        del body["shards"]
     return sign(body)
 
 
@@ -133,6 +135,8 @@ def _plain(value: Any) -> Any:
             del plain["columns"]
         if value.text is None:
             del plain["text"]
+        if not value.shard:
+            del plain["shard"]
     return plain
 
 

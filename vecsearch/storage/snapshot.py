@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -35,6 +35,7 @@ from vecsearch.storage.origins import hold
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_field, vector_view
 from vecsearch.storage.segment import Segment, without_unused
 from vecsearch.storage.selection import RowSelection
+from vecsearch.storage.shards import part_of
 from vecsearch.types import NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Snapshot:
         if release is not None:
             weakref.finalize(self, release)
         self._lock = lock
+        self._whole: Snapshot | None = None  # of which this is a part
 
     def is_in_place(self) -> bool:
         """Whether the manifest that this snapshot holds is still the file at its path."""
@@ -99,6 +101,17 @@ class Snapshot:
         wider.starts, wider.rows = self.starts, self.rows
         wider._memo, wider._memo_lock = {}, Lock()
         return wider
+
+    def of_shards(self, shards: Iterable[int]) -> Snapshot:
+        """The rows and indexes of some shards alone. It holds this snapshot, and so its lock."""
+        part = object.__new__(Snapshot)
+        part.root, part.files = self.root, self.files
+        part.manifest = part_of(self.manifest, shards)
+        part.starts = np.cumsum([0, *(entry.rows for entry in part.manifest.segments)])
+        part.rows = int(part.starts[-1])
+        part._memo, part._memo_lock = {}, Lock()
+        part._lock, part._whole = self._lock, self
+        return part
 
     def memo(self, name: str, make: Callable[[], T]) -> T:
         """An object that another package derives from this snapshot, made once.

@@ -43,6 +43,7 @@ from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.origins import origin_of, pull, shown
 from vecsearch.storage.own_files import Removal, require_real_folders
+from vecsearch.storage.shards import in_shard_order
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.storage.staging import Staging
 
@@ -185,6 +186,7 @@ class Store:
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version, all of it or nothing. The caller holds the lock."""
         self.files.folder.check(version)
+        version = in_shard_order(version)
         if staging is not None:
             version = put_calibrations_apart(version, staging.write)
             version = staging.with_texts(version)
