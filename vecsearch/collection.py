@@ -155,7 +155,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.objects.places import collection_path, new_file, read_again
+from vecsearch.storage.objects.places import collection_path, new_file, path_again, read_again
 from vecsearch.storage.origins import origin_of, pull
 from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, storable_type, with_json
@@ -3498,6 +3498,7 @@ class Collection:
         chunker = given if isinstance(given, FunctionChunker) or callable(given) else None
         return _reopened, (
             self.path.absolute(),
+            shown_place(self.path),
             manifest.version,
             self._pinned is not None,
             {
@@ -3636,8 +3637,11 @@ class Collection:
         return splitting_of(chunker)
 
 
-def _reopened(root: Path, version: int, pinned: bool, options: dict[str, Any]) -> Collection:
+def _reopened(
+    root: Path, place: str, version: int, pinned: bool, options: dict[str, Any]
+) -> Collection:
     """A collection that was pickled: at the version it read, or the latest if that is gone."""
+    root = path_again(root, place)
     collection = Collection(root, version=version if pinned else None, **options)
     if not pinned and collection._snapshot.manifest.version != version:
         with contextlib.suppress(VersionNotFoundError):

@@ -16,6 +16,7 @@ from vecsearch.errors import CorruptedError, VersionNotFoundError
 from vecsearch.storage import log
 from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.names import ID_NAMED, TEXT_DECLARED, TEXT_NAMED
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import ID_DECLARED, declare, system_fields
 from vecsearch.types import (
     AUTO,
@@ -112,7 +113,7 @@ def describe(
     """
     embedder = manifest.embedder
     return CollectionInfo(
-        path=str(root),
+        path=shown_place(root),
         version=manifest.version,
         documents=manifest.documents,
         rows=manifest.rows - manifest.deleted,
