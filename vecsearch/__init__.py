@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Joined,
         Neighbors,
         Outliers,
+        Predictions,
     )
     from vecsearch.async_collection import AsyncCollection, open_async
     from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
@@ -161,6 +162,7 @@ __all__ = [
     "Outliers",
     "Part",
     "Plan",
+    "Predictions",
     "QueryError",
     "ReadReport",
     "Reason",
@@ -218,6 +220,7 @@ _MODULES = {
         "Joined",
         "Neighbors",
         "Outliers",
+        "Predictions",
     ),
     "vecsearch.async_collection": ("AsyncCollection", "open_async"),
     "vecsearch.query.explain": ("Carrier", "Explanation", "Part", "Reason"),

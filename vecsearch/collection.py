@@ -19,6 +19,7 @@ from vecsearch.analysis.classify import MODELS, classify
 from vecsearch.analysis.clusters import cluster
 from vecsearch.analysis.maps import Map, mapped
 from vecsearch.analysis.nearest import check_joinable, duplicates, join, neighbors
+from vecsearch.analysis.newcomers import Newcomers
 from vecsearch.analysis.outliers import outliers
 from vecsearch.analysis.tables import (
     Classification,
@@ -2532,7 +2533,7 @@ class Collection:
         Returns:
             A table of `id`, `label`, `confidence` and `given` (the label that it has), with a
             report. What it says of a labeled document comes from a model that has not seen its
-            label.
+            label. Its `predict(texts)` labels documents that are not in the collection.
 
         Raises:
             InvalidInputError: There are not two labels with two documents each, or an argument is
@@ -2553,8 +2554,12 @@ class Collection:
             check_one_of("model", model, MODELS)
         neighbors = check_whole("neighbors", neighbors, 1)
         with at_most(timeout):
-            _, _, units = self._whole(where, ids)
-            return classify(units, labels, check_seed(seed), model, neighbors)
+            searcher, _, units = self._whole(where, ids)
+            manifest = searcher.snapshot.manifest
+            newcomers = Newcomers(
+                manifest, self._model_of(manifest), lambda: self._splitting(manifest)
+            )
+            return classify(units, labels, check_seed(seed), model, neighbors, newcomers)
 
     def map(
         self,

@@ -15,7 +15,7 @@ from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.nodes import NodeEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.walks import steps_from, walk
-from vecsearch.training.graphs import graph_tables, read_links
+from vecsearch.ingest.graph_tables import graph_tables, read_links
 from vecsearch.training.node2vec import train_deepwalk, train_node2vec
 
 needs_gensim = pytest.mark.skipif(

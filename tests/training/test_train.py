@@ -21,7 +21,8 @@ import vecsearch as vs
 from vecsearch.cli.app import app
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.trainable import TRAINABLE
-from vecsearch.training.data import as_table, as_texts
+from vecsearch.ingest.whole_table import as_table
+from vecsearch.training.data import as_texts
 from vecsearch.training.registry import options_of, trainer
 from vecsearch.training.report import method_score
 from vecsearch.training.stopping import Watch, held_out_rows

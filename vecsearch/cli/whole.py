@@ -206,7 +206,13 @@ def cluster(
         _print(found, output, 0, as_json=as_json)
 
 
-@app.command(rich_help_panel=WHOLE, epilog=examples("vecsearch classify notes.vs topic"))
+@app.command(
+    rich_help_panel=WHOLE,
+    epilog=examples(
+        "vecsearch classify notes.vs topic",
+        'vecsearch classify notes.vs topic --text "How do plants make sugar?"',
+    ),
+)
 def classify(
     folder: Folder,
     labels: Annotated[
@@ -226,6 +232,20 @@ def classify(
         ),
     ] = None,
     neighbors: Annotated[int, typer.Option(help="How many labeled neighbors vote.")] = 15,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="Label this text, which is not in the collection. May be repeated."),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Label the texts of a file: a .txt file with a text in each line, or whatever "
+            "`vecsearch ingest` reads."
+        ),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="The column of --texts with the texts.")] = (
+        "text"
+    ),
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -237,8 +257,13 @@ def classify(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Learn labels from the documents that have one, and predict those of all."""
+    """Learn labels from the documents that have one, and predict those of all, or of new texts."""
+    new: list[Any] = list(text or [])
     with reporting(debug), open_for(folder, version) as collection:
+        if texts is not None:
+            from vecsearch.training.data import as_texts
+
+            new += as_texts(texts, text_column=text_column)
         wanted: Any = labels
         if labels not in collection.info().columns and Path(labels).is_file():
             with Path(labels).open(encoding="utf-8-sig", newline="") as lines:
@@ -255,7 +280,14 @@ def classify(
             seed=seed,
             timeout=timeout,
         )
-        _print(found, output, most, as_json=as_json, confusion=found.confusion.to_pylist())
+        confusion = found.confusion.to_pylist()
+        if not new:
+            _print(found, output, most, as_json=as_json, confusion=confusion)
+            return
+        if not as_json:
+            out.print(str(found), soft_wrap=True)
+        predictions = found.predict(new)
+        _print(predictions, output, most, as_json=as_json, model=str(found), confusion=confusion)
 
 
 @app.command(

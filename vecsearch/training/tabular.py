@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vecsearch.common.arguments import check_names, check_seed
 from vecsearch.common.gate import gated
 from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows
-from vecsearch.training.columns import require_column
+from vecsearch.ingest.table_columns import require_column
 from vecsearch.training.gensim import Progress
 from vecsearch.training.report import TrainingReport, method_score
 from vecsearch.training.stopping import check_stopping, held_out_rows, nothing_measured

@@ -23,9 +23,9 @@ from vecsearch.graphs.triples import (
     frequency_scores,
     translation_scores,
 )
-from vecsearch.training.columns import id_column
+from vecsearch.ingest.graph_tables import graph_tables
+from vecsearch.ingest.table_columns import id_column
 from vecsearch.training.gensim import Progress, check_settings
-from vecsearch.training.graphs import graph_tables
 from vecsearch.training.report import TrainingReport, method_score
 from vecsearch.training.stopping import Watch, held_out_rows
 

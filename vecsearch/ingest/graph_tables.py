@@ -13,8 +13,8 @@ from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.graph import Graph, Nodes
-from vecsearch.training.columns import id_column, require_column
-from vecsearch.training.data import as_table
+from vecsearch.ingest.table_columns import id_column, require_column
+from vecsearch.ingest.whole_table import as_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
