@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.analysis.classify import MODELS, classify
-from vecsearch.analysis.clusters import cluster
+from vecsearch.analysis.clusters import cluster, communities
 from vecsearch.analysis.maps import Map, mapped
 from vecsearch.analysis.nearest import check_joinable, duplicates, join, neighbors
 from vecsearch.analysis.newcomers import Newcomers
@@ -2466,19 +2466,31 @@ class Collection:
         self,
         clusters: int | None = None,
         *,
+        links: Any = None,
+        resolution: float | None = None,
+        share: float | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         seed: int = 0,
         passages: bool = False,
         timeout: float | None = None,
     ) -> Clusters:
-        """Documents in clusters (k-means), with labels from their own words.
+        """Documents in clusters, with labels from their own words: k-means, or Leiden with links.
 
         All vectors are in memory. A document of several passages is the mean of their vectors.
+        With `links`, the clusters are communities: the Leiden algorithm (Traag, Waltman and van
+        Eck, "From Louvain to Leiden", Scientific Reports 2019) on the links and on links from each
+        document to the ten nearest. The report compares with Leiden on the links alone.
 
         Args:
             clusters: How many clusters. None: that number, up to 50, whose clusters are separated
-                best.
+                best. With links Leiden finds the number.
+            links: Links between documents, by their ids: a table of `source`, `target` and perhaps
+                `weight`, of anything that `add` takes; pairs; or a networkx graph. They count in
+                both directions.
+            resolution: With links: above 1 gives more clusters, below 1 fewer. None: 1.
+            share: With links: the total weight of the links to near documents, in parts of that
+                of the given links. 0 takes these alone. None: 0.5.
             where: Only these documents; as in `search`.
             ids: As in `search`.
             seed: For the beginning of k-means. The same seed gives the same clusters.
@@ -2489,19 +2501,36 @@ class Collection:
             A table of `id`, `cluster`, `label` and `score`, with a report.
 
         Raises:
-            InvalidInputError: There are fewer documents than clusters, or an argument is wrong.
+            InvalidInputError: There are fewer documents than clusters, no link is between two of
+                the documents, or an argument is wrong.
             FilterError: The filter is wrong.
+            MissingExtraError: Links need the extra `graphs`.
             OperationTimeoutError: It was not done within `timeout`.
 
         Example:
             >>> c.cluster(2).sizes
             (2, 1)
         """
+        if clusters is not None:
+            clusters = check_whole("clusters", clusters, 1)
+        seed = check_seed(seed)
+        if links is None and (resolution is not None or share is not None):
+            raise InvalidInputError("resolution and share need links: k-means knows neither")
+        if links is not None and clusters is not None:
+            raise InvalidInputError(
+                "with links the number of clusters is found: give clusters or links, not both",
+                hint="resolution= above 1 gives more clusters, below 1 fewer",
+                command_hint="--resolution above 1 gives more clusters, below 1 fewer",
+            )
+        if links is not None and passages:
+            raise InvalidInputError("links are between documents: give passages or links, not both")
         with at_most(timeout):
             _, _, units = self._whole(where, ids, passages=passages)
-            if clusters is not None:
-                clusters = check_whole("clusters", clusters, 1)
-            return cluster(units, clusters, check_seed(seed))
+            if links is None:
+                return cluster(units, clusters, seed)
+            settings = {"resolution": resolution, "share": share}
+            given = {name: value for name, value in settings.items() if value is not None}
+            return communities(units, links, seed, **given)
 
     def classify(
         self,

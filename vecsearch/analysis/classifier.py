@@ -116,7 +116,9 @@ class Classifier:
         best = chances.argmax(axis=1) if len(listed) else np.empty(0, np.int64)
         columns["label"] = self.names.take(pa.array(best))
         columns["confidence"] = chances.max(axis=1, initial=0.0).astype(np.float32)
-        return Predictions(pa.table(columns), "+".join(self._heads), chances, tuple(self.names))
+        return Predictions(
+            pa.table(columns), "+".join(self._heads), chances, tuple(self.names.to_pylist())
+        )
 
 
 def _chances(model: Any, data: Any, labels: int) -> Chances:

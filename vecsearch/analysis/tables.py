@@ -269,18 +269,47 @@ FAR = 1.5
 
 
 @dataclass(frozen=True)
+class LinkReport:
+    """Communities by links and vectors beside those by links alone.
+
+    Attributes:
+        links: Pairs of documents with a link.
+        ignored: Links that lead to something else than the documents.
+        modularity: Of the links, in the clusters by links and vectors.
+        alone: How many communities Leiden finds by the links alone.
+        alone_modularity: Of the links, in those.
+    """
+
+    links: int
+    ignored: int
+    modularity: float
+    alone: int
+    alone_modularity: float
+
+    def __str__(self) -> str:
+        ignored = f" ({self.ignored:,} others lead elsewhere)" if self.ignored else ""
+        return (
+            f"by {counted(self.links, 'link')}{ignored} and vectors, modularity of the links "
+            f"{self.modularity:.3f}; by links alone {self.alone:,} communities, modularity "
+            f"{self.alone_modularity:.3f}"
+        )
+
+
+@dataclass(frozen=True)
 class Clusters(TableReport):
     """Documents in clusters, from `Collection.cluster`.
 
     Attributes:
         table: `id`, `cluster` (int32; 0 is the largest), `label` and `score` (float32, the
-            similarity to the cluster's center).
+            similarity to the cluster's center). With links also `by_links` (int32), the community
+            by the links alone.
         labels: The label of each cluster: words that are frequent in it and rare elsewhere, or the
             id of its most central document where there are no texts.
         sizes: How many documents each has.
         centers: The id of the most central document of each.
         silhouette: How well they are separated, from -1 to 1, measured on some documents.
-        chosen: Whether the number of clusters was chosen by that.
+        chosen: Whether the number of clusters was chosen.
+        links: What the links gave, beside communities of the links alone; None without links.
 
     Example:
         >>> import vecsearch as vs
@@ -295,11 +324,19 @@ class Clusters(TableReport):
     centers: tuple[Any, ...]
     silhouette: float
     chosen: bool
+    links: LinkReport | None = None
 
     def __str__(self) -> str:
         head = f"{counted(len(self.sizes), 'cluster')}, silhouette {self.silhouette:.3f}"
-        lines = zip(self.labels, self.sizes, strict=True)
-        return "\n".join([head, *(f"{size:7,}  {label}" for label, size in lines)])
+        heads = [head] if self.links is None else [head, str(self.links)]
+        several = [(label, size) for label, size in zip(self.labels, self.sizes, strict=True)]
+        if self.links is not None:
+            several = [(label, size) for label, size in several if size > 1]
+        lines = [f"{size:7,}  {label}" for label, size in several]
+        alone = len(self.sizes) - len(several)
+        if alone:
+            lines.append(f"and {counted(alone, 'document')} alone")
+        return "\n".join([*heads, *lines])
 
 
 @dataclass(frozen=True)

@@ -176,11 +176,31 @@ def outliers(
         _print(found, output, most, as_json=as_json)
 
 
-@app.command(rich_help_panel=WHOLE, epilog=examples("vecsearch cluster notes.vs --clusters 8"))
+@app.command(
+    rich_help_panel=WHOLE,
+    epilog=examples(
+        "vecsearch cluster notes.vs --clusters 8",
+        "vecsearch cluster papers.vs --links citations.csv",
+    ),
+)
 def cluster(
     folder: Folder,
     clusters: Annotated[
         int | None, typer.Option(help="How many clusters. Default: as many as are separated best.")
+    ] = None,
+    links: Annotated[
+        Path | None,
+        typer.Option(
+            help="Links between documents, a file with the columns source, target and perhaps "
+            "weight: clusters are communities of links and near vectors (extra: graphs)."
+        ),
+    ] = None,
+    resolution: Annotated[
+        float | None, typer.Option(help="With --links: above 1 gives more clusters.")
+    ] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(help="With --links: the weight of near vectors, in parts of the links'."),
     ] = None,
     where: Where = None,
     one_id: OneId = None,
@@ -197,6 +217,9 @@ def cluster(
     with reporting(debug), open_for(folder, version) as collection:
         found = collection.cluster(
             clusters,
+            links=links,
+            resolution=resolution,
+            share=share,
             where=where,
             ids=ids_of(collection, one_id, ids),
             seed=seed,
