@@ -74,6 +74,7 @@ from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
+from vecsearch.common.table_rows import row_columns
 from vecsearch.display import html_fields
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
@@ -308,6 +309,13 @@ def create(
         id_column, None, getattr(model, "text_columns", None) or None
     )
     has_texts = model is not None and embeds_texts(model)
+    if texts and row_columns(model):
+        raise InvalidInputError(
+            f"the model {model.name} reads the columns {', '.join(row_columns(model)[:5])} of a "
+            "table, and no text",
+            hint="leave text_column= out, and add the table",
+            command_hint="leave --text-column out",
+        )
     splitter = resolve_chunker(chunker)
     if isinstance(splitter, AutoChunker) and (not has_texts or embeds_ids(model)):
         splitter = None

@@ -302,7 +302,7 @@ def test_the_command_labels_new_texts(judged: vs.Collection, tmp_path: Path) -> 
     lines.write_text("not good scene\n\nfine actor not\n")
     table.write_text("n,review\n1,not good scene\n2,fine actor not\n")
     whole = ("classify", judged.path, "label", "--model", "tf-idf")
-    answer = json.loads(ok(*whole, "--text", "a dull film not", "--texts", lines, "--json"))
+    answer = ok(*whole, "--text", "a dull film not", "--texts", lines, "--json").json
     assert [row["label"] for row in answer["rows"]] == ["bad", "bad", "good"]
     assert "accuracy" in answer["model"] and answer["confusion"]
     ok(*whole, "--texts", table, "--text-column", "review", "-o", tmp_path / "out.jsonl")

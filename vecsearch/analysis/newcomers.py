@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.stored import Model
 from vecsearch.errors import EmbedderError, InvalidInputError
-from vecsearch.ingest.chunking import Splitting
 from vecsearch.ingest.embedding import check_model_vectors
+from vecsearch.ingest.passages import PassageSplitter
+from vecsearch.ingest.splitting import Splitting
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.vectors import many_queries
 from vecsearch.storage.manifest import Manifest
@@ -80,16 +83,12 @@ class Newcomers:
                 hint=f"give vectors of {counted(self._manifest.dim, 'number')}",
                 command_hint="use the collection from Python, where vectors can be given",
             )
-        texts_only = all(isinstance(each, str) for each in documents)
-        splitting = self._splitting() if texts_only else None
-        parts = [_split(each, splitting) for each in documents]
-        owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        pieces = [piece for part in parts for piece in part]
+        pieces, owners = self._pieces(documents)
         vectors = self._model.embed_documents(pieces)
         check_model_vectors(
             vectors, self._manifest.metric, pieces, lambda at: f"document {owners[at]}"
         )
-        sums = np.zeros((len(parts), vectors.shape[1]), np.float32)
+        sums = np.zeros((len(documents), vectors.shape[1]), np.float32)
         np.add.at(sums, owners, vectors)
         sums /= np.bincount(owners)[:, None].astype(np.float32)
         if self._manifest.metric is Metric.COSINE:
@@ -97,8 +96,19 @@ class Newcomers:
             sums /= np.where(lengths > 0, lengths, 1)
         return sums
 
-
-def _split(document: Any, splitting: Splitting | None) -> list[Any]:
-    if splitting is None:
-        return [document]
-    return [document[start:end] for start, end in splitting.split(document)] or [document]
+    def _pieces(self, documents: list[Any]) -> tuple[list[Any], npt.NDArray[np.int64]]:
+        """What is embedded of documents, and which document each piece is of."""
+        whole = np.arange(len(documents))
+        if not all(isinstance(each, str) for each in documents):
+            return documents, whole
+        splitting = self._splitting()
+        if splitting is None:
+            return documents, whole
+        columns = self._manifest.text_columns
+        arrays = [pa.array([None] * len(documents), pa.large_string()) for _ in columns[1:]]
+        arrays = [pa.array(whole), *arrays, pa.array(documents, pa.large_string())]
+        batch = pa.record_batch(arrays, [self._manifest.id_column, *columns])
+        passages = PassageSplitter(self._manifest, splitting).split(batch)
+        return passages.texts(self._manifest), (
+            whole if passages.spans is None else passages.spans[:, 0]
+        )

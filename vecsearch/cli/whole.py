@@ -307,9 +307,9 @@ def classify(
         if not new:
             _print(found, output, most, as_json=as_json, confusion=confusion)
             return
+        predictions = found.predict(new)
         if not as_json:
             out.print(str(found), soft_wrap=True)
-        predictions = found.predict(new)
         _print(predictions, output, most, as_json=as_json, model=str(found), confusion=confusion)
 
 
