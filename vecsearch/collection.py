@@ -309,7 +309,7 @@ def create(
         id_column, None, getattr(model, "text_columns", None) or None
     )
     has_texts = model is not None and embeds_texts(model)
-    if texts and row_columns(model):
+    if texts and model is not None and row_columns(model):
         raise InvalidInputError(
             f"the model {model.name} reads the columns {', '.join(row_columns(model)[:5])} of a "
             "table, and no text",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -148,7 +148,10 @@ def _heads(units: Units, model: str | None, neighbors: int) -> list[tuple[str, H
     found: list[tuple[str, Head]] = []
     if {"neighbors", "logistic"} & {*needed}:
         vectors = units.vectors()
-        makers = {"neighbors": partial(_neighbors, neighbors), "logistic": _logistic}
+        makers: dict[str, Callable[[], Any]] = {
+            "neighbors": partial(_neighbors, neighbors),
+            "logistic": _logistic,
+        }
         found += [(name, Head(vectors, makers[name])) for name in makers if name in needed]
     if "tf-idf" in needed:
         texts = units.texts()

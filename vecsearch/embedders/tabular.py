@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -137,7 +137,7 @@ def encode_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) ->
 
 
 def number_of(value: Any, column: str, row: int) -> float:
-    """A number, date, time or boolean as a number: dates and times in seconds.
+    """A number, date, time or boolean as a number: dates, times and durations in seconds.
 
     Raises:
         InvalidInputError: The value is not a finite number; the message names row and column.
@@ -146,6 +146,8 @@ def number_of(value: Any, column: str, row: int) -> float:
         return value.timestamp()
     if isinstance(value, date):
         return float(value.toordinal()) * 86_400
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, time):
         return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
     try:

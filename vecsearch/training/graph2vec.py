@@ -224,8 +224,14 @@ def _report(
         measure = trained.measure.replace("text", "graph")
         if not scores:
             measure = ""
+        notes = tuple(note.replace("texts", "graphs") for note in trained.notes)
         return replace(
-            trained, kind="graph2vec", trained_on=counts, measure=measure, scores=tuple(scores)
+            trained,
+            kind="graph2vec",
+            trained_on=counts,
+            measure=measure,
+            scores=tuple(scores),
+            notes=notes,
         )
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.preprocessing import StandardScaler, normalize
