@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,25 @@ def test_missing_values_are_averages_and_missing_columns_are_refused(
         vs.create(tmp_path / "n.vs", embedder=model, text_column="row")
     with pytest.raises(vs.InvalidInputError, match="a chunker splits texts"):
         vs.create(tmp_path / "n.vs", embedder=model, chunker=100)
+
+
+def test_a_value_that_cannot_be_embedded_is_named_by_its_line(model: Any, tmp_path: Path) -> None:
+    """Models are given rows in an order of their own, the longest first."""
+    c = vs.create(tmp_path / "c.vs", embedder=model)
+    file = tmp_path / "rows.jsonl"
+    sizes: list[Any] = ["1", "9" * 30, "wide", "99"]
+    rows = [{"color": "red", "size": size, "sold": None} for size in sizes]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(vs.InvalidInputError, match=r"rows.jsonl, line 3, column 'size': 'wide'"):
+        c.add(file)
+    result = c.add(file, on_error="skip")
+    assert (result.added, result.failed) == (3, 1) and c.count() == 3
+    other = vs.create(tmp_path / "dna.vs", embedder="kmer")
+    fasta = tmp_path / "reads.fa"
+    fasta.write_text(">a\nACGTACGT\n>b\nNNNN\n>c\nACGTACGTACGTACGT\n")
+    with pytest.raises(vs.InvalidInputError, match=r"reads.fa, line 3: the sequence has no .*skip"):
+        other.add(fasta)
+    assert other.add(fasta, on_error="skip").added == 2
 
 
 def test_questions_about_the_whole_work_on_rows(model: Any, tmp_path: Path) -> None:
