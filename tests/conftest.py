@@ -77,11 +77,14 @@ def quick_calibration(request: pytest.FixtureRequest) -> Iterator[dict[str, obje
     a search for another k uses the next larger one. Modules about calibration say
     `FULL_CALIBRATION = True`.
     """
-    from vecsearch.index import calibrate, unlike
+    from vecsearch.index import adaptive, calibrate, unlike
 
-    full = {f"{CALIBRATE}.KS": calibrate.KS, f"{CALIBRATE}.AIMS": calibrate.AIMS}
+    full: dict[str, object] = {f"{CALIBRATE}.KS": calibrate.KS, f"{CALIBRATE}.AIMS": adaptive.AIMS}
     full[f"{UNLIKE}.MOST"] = unlike.MOST
-    quick = {f"{CALIBRATE}.KS": (1, 5, 10, 20, 50, 100, 1250), f"{UNLIKE}.MOST": 200}
+    quick: dict[str, object] = {
+        f"{CALIBRATE}.KS": (1, 5, 10, 20, 50, 100, 1250),
+        f"{UNLIKE}.MOST": 200,
+    }
     quick[f"{CALIBRATE}.AIMS"] = (0.8, 0.9, 0.95, 0.99)
     with pytest.MonkeyPatch.context() as patch:
         if not SOAK and not getattr(request.module, "FULL_CALIBRATION", False):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
     from vecsearch.collection import Collection, create, open_or_create
     from vecsearch.collection import open_collection as open
+    from vecsearch.distributed.serving import RayServing
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
     from vecsearch.embedders.named_vectors import NamedVector
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         StorageError,
         VecsearchError,
         VersionNotFoundError,
+        WorkerLostError,
     )
     from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.index.recipe import IndexRecipe
@@ -164,6 +166,7 @@ __all__ = [
     "Plan",
     "Predictions",
     "QueryError",
+    "RayServing",
     "ReadReport",
     "Reason",
     "RecallReport",
@@ -184,6 +187,7 @@ __all__ = [
     "VecsearchError",
     "VersionInfo",
     "VersionNotFoundError",
+    "WorkerLostError",
     "analogy",
     "connect",
     "create",
@@ -205,6 +209,7 @@ _MODULES = {
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.embedders.report": ("MethodScore", "TrainingReport"),
     "vecsearch.training.registry": ("train",),
+    "vecsearch.distributed.serving": ("RayServing",),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),

@@ -827,6 +827,7 @@ class CollectionInfo(Shown):
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
         full_text: The columns that are searched by words; empty if none are.
+        shards: How many shards the rows are in.
 
     Example:
         >>> import vecsearch as vs
@@ -855,6 +856,7 @@ class CollectionInfo(Shown):
     recall: float
     indexes: tuple[IndexInfo, ...]
     full_text: tuple[str, ...] = ()
+    shards: int = 1
 
     def __repr__(self) -> str:
         return text_fields(self.fields())
@@ -870,6 +872,8 @@ class CollectionInfo(Shown):
             '2 × float32, l2'
         """
         segments = counted(self.segments, "segment")
+        if self.shards > 1:
+            segments += f" of {self.shards} shards"
         return {
             "collection": self.path,
             "version": self.version,
@@ -946,6 +950,8 @@ class Plan(Shown):
         steps: What happened during the search, such as a fallback, in words.
         ladder: How far the search goes on for a hard query; None for exact search and for indexes
             of older versions.
+        missing_shards: The shards that did not answer, in a partial answer that was asked for:
+            hits of theirs are missing.
 
     Example:
         >>> import vecsearch as vs
@@ -966,6 +972,7 @@ class Plan(Shown):
     steps: tuple[str, ...] = field(default=())
     ladder: Ladder | None = field(default=None, repr=False)
     parts: tuple[Plan, ...] = field(default=())
+    missing_shards: tuple[int, ...] = field(default=())
 
     def __str__(self) -> str:
         head = self.summary()
@@ -979,7 +986,10 @@ class Plan(Shown):
             said = said or f"{head}: {self.reason}"
         if self.parts:
             more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
-            said += f"; together with indexes of {more} later rows"
+            said += f"; together with indexes of {more} other rows"
+        if self.missing_shards:
+            lost = ", ".join(map(str, self.missing_shards))
+            steps = (*steps, f"partial answer: the shards {lost} are missing")
         return "; ".join((said, *steps))
 
     def summary(self) -> str:
