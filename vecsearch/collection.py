@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.analysis.classify import MODELS, classify
-from vecsearch.analysis.clusters import cluster
+from vecsearch.analysis.clusters import cluster, communities
 from vecsearch.analysis.maps import Map, mapped
 from vecsearch.analysis.nearest import check_joinable, duplicates, join, neighbors
+from vecsearch.analysis.newcomers import Newcomers
 from vecsearch.analysis.outliers import outliers
 from vecsearch.analysis.tables import (
     Classification,
@@ -77,6 +78,7 @@ from vecsearch.common.json_column import type_name
 from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
+from vecsearch.common.table_rows import row_columns
 from vecsearch.display import html_fields
 from vecsearch.distributed.choice import EngineName, embedding_on, engine_of
 from vecsearch.embedders import resolve_embedder
@@ -334,6 +336,13 @@ def create(
         id_column, None, getattr(model, "text_columns", None) or None
     )
     has_texts = model is not None and embeds_texts(model)
+    if texts and model is not None and row_columns(model):
+        raise InvalidInputError(
+            f"the model {model.name} reads the columns {', '.join(row_columns(model)[:5])} of a "
+            "table, and no text",
+            hint="leave text_column= out, and add the table",
+            command_hint="leave --text-column out",
+        )
     splitter = resolve_chunker(chunker)
     if isinstance(splitter, AutoChunker) and (not has_texts or embeds_ids(model)):
         splitter = None
@@ -2586,19 +2595,31 @@ class Collection:
         self,
         clusters: int | None = None,
         *,
+        links: Any = None,
+        resolution: float | None = None,
+        share: float | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         seed: int = 0,
         passages: bool = False,
         timeout: float | None = None,
     ) -> Clusters:
-        """Documents in clusters (k-means), with labels from their own words.
+        """Documents in clusters, with labels from their own words: k-means, or Leiden with links.
 
         All vectors are in memory. A document of several passages is the mean of their vectors.
+        With `links`, the clusters are communities: the Leiden algorithm (Traag, Waltman and van
+        Eck, "From Louvain to Leiden", Scientific Reports 2019) on the links and on links from each
+        document to the ten nearest. The report compares with Leiden on the links alone.
 
         Args:
             clusters: How many clusters. None: that number, up to 50, whose clusters are separated
-                best.
+                best. With links Leiden finds the number.
+            links: Links between documents, by their ids: a table of `source`, `target` and perhaps
+                `weight`, of anything that `add` takes; pairs; or a networkx graph. They count in
+                both directions.
+            resolution: With links: above 1 gives more clusters, below 1 fewer. None: 1.
+            share: With links: the total weight of the links to near documents, in parts of that
+                of the given links. 0 takes these alone. None: 0.5.
             where: Only these documents; as in `search`.
             ids: As in `search`.
             seed: For the beginning of k-means. The same seed gives the same clusters.
@@ -2609,19 +2630,36 @@ class Collection:
             A table of `id`, `cluster`, `label` and `score`, with a report.
 
         Raises:
-            InvalidInputError: There are fewer documents than clusters, or an argument is wrong.
+            InvalidInputError: There are fewer documents than clusters, no link is between two of
+                the documents, or an argument is wrong.
             FilterError: The filter is wrong.
+            MissingExtraError: Links need the extra `graphs`.
             OperationTimeoutError: It was not done within `timeout`.
 
         Example:
             >>> c.cluster(2).sizes
             (2, 1)
         """
+        if clusters is not None:
+            clusters = check_whole("clusters", clusters, 1)
+        seed = check_seed(seed)
+        if links is None and (resolution is not None or share is not None):
+            raise InvalidInputError("resolution and share need links: k-means knows neither")
+        if links is not None and clusters is not None:
+            raise InvalidInputError(
+                "with links the number of clusters is found: give clusters or links, not both",
+                hint="resolution= above 1 gives more clusters, below 1 fewer",
+                command_hint="--resolution above 1 gives more clusters, below 1 fewer",
+            )
+        if links is not None and passages:
+            raise InvalidInputError("links are between documents: give passages or links, not both")
         with at_most(timeout):
             _, _, units = self._whole(where, ids, passages=passages)
-            if clusters is not None:
-                clusters = check_whole("clusters", clusters, 1)
-            return cluster(units, clusters, check_seed(seed))
+            if links is None:
+                return cluster(units, clusters, seed)
+            settings = {"resolution": resolution, "share": share}
+            given = {name: value for name, value in settings.items() if value is not None}
+            return communities(units, links, seed, **given)
 
     def classify(
         self,
@@ -2653,7 +2691,7 @@ class Collection:
         Returns:
             A table of `id`, `label`, `confidence` and `given` (the label that it has), with a
             report. What it says of a labeled document comes from a model that has not seen its
-            label.
+            label. Its `predict(texts)` labels documents that are not in the collection.
 
         Raises:
             InvalidInputError: There are not two labels with two documents each, or an argument is
@@ -2674,8 +2712,12 @@ class Collection:
             check_one_of("model", model, MODELS)
         neighbors = check_whole("neighbors", neighbors, 1)
         with at_most(timeout):
-            _, _, units = self._whole(where, ids)
-            return classify(units, labels, check_seed(seed), model, neighbors)
+            searcher, _, units = self._whole(where, ids)
+            manifest = searcher.snapshot.manifest
+            newcomers = Newcomers(
+                manifest, self._model_of(manifest), lambda: self._splitting(manifest)
+            )
+            return classify(units, labels, check_seed(seed), model, neighbors, newcomers)
 
     def map(
         self,

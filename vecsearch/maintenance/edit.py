@@ -326,11 +326,11 @@ def changeable(manifest: Manifest, name: str) -> pa.Field:
     changeable = [
         field.name
         for field in metadata_schema(manifest.schema)
-        if field.name not in (manifest.id_column, *manifest.text_columns)
+        if field.name not in (manifest.id_column, *manifest.read_columns)
     ]
     if name in changeable:
         return manifest.schema.field(name)
-    if name in (manifest.id_column, VECTOR, *manifest.text_columns):
+    if name in (manifest.id_column, VECTOR, *manifest.read_columns):
         raise InvalidInputError(
             f"column {name!r} cannot be changed in place",
             hint='add the document again with on_conflict="replace"',

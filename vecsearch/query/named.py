@@ -24,6 +24,7 @@ from vecsearch.query.modes import without
 from vecsearch.query.paths import Found
 from vecsearch.query.ranking import ScoredRanking
 from vecsearch.query.request import Request
+from vecsearch.query.vectors import is_picture
 from vecsearch.storage.named_vectors import VectorColumn, matrix_of, vector_columns
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric, Plan, counted
@@ -80,6 +81,8 @@ class NamedSearch:
                     hint=f"give {self._wanted()}",
                     command_hint="",
                 )
+            query = self._models.query(column, query)
+        elif column.embedder is not None and not column.multi and is_picture(query):
             query = self._models.query(column, query)
         try:
             vectors = np.asarray(query)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from msgspec.structs import replace as replace
 
 from vecsearch.storage.disk import FileRef
-from vecsearch.storage.layout import CALIBRATION_KEY, EMBEDS_IDS
+from vecsearch.storage.layout import CALIBRATION_KEY, EMBEDS_IDS, ROW_COLUMNS
 from vecsearch.types import CHUNK, Metric
 
 FORMAT: Final = 3
@@ -187,6 +187,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def embeds_ids(self) -> bool:
         """Whether the model looks vectors up by id."""
         return self.settings.get(EMBEDS_IDS) is True
+
+    @property
+    def row_columns(self) -> tuple[str, ...]:
+        """The columns of a document that a model of table rows reads; none with other models."""
+        return tuple(self.settings.get(ROW_COLUMNS, ()))
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """The columns that the model reads: texts, or columns of a table."""
+        return self.row_columns or self.text_columns
 
     @property
     def text_columns(self) -> tuple[str, ...]:

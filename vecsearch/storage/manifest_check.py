@@ -23,6 +23,7 @@ from vecsearch.storage.layout import (
     LARGEST_SAMPLE,
     MODELS,
     REQUESTS_SETTING,
+    ROW_COLUMNS,
     SAMPLE_SETTING,
     SEGMENTS,
 )
@@ -57,6 +58,18 @@ def require_consistent(manifest: Manifest) -> None:
             for each in requests.values()
         ),
         f"settings.{REQUESTS_SETTING} is {requests!r:.80}",
+    )
+    read = manifest.settings.get(ROW_COLUMNS, [])
+    _require(
+        isinstance(read, list | tuple)
+        and all(isinstance(name, str) for name in read)
+        and not (read and manifest.text_columns),
+        f"settings.{ROW_COLUMNS} is {read!r:.80}",
+    )
+    is_open = manifest.settings.get("open_schema") is True
+    _require(
+        is_open or set(read) <= set(manifest.schema.names),
+        f"settings.{ROW_COLUMNS} names a column that is not there",
     )
     for path, ref in manifest.located_files():
         _check_file(ref, path)
