@@ -1,4 +1,4 @@
-"""Values that Arrow would change without a word are refused, or kept, by every way to write them."""
+"""Values that Arrow would change without a word are refused or kept, by every way to write."""
 
 from __future__ import annotations
 
