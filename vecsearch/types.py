@@ -36,6 +36,7 @@ WHOLE = -1  # the TEXT_NUMBER of a document of several texts that is one row
 TO_END = -1  # the END of a document that is one row, where its length is not written
 
 _LINE = 160  # characters of a line of a report
+_KINDS = 10  # of files left out that a report names
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -211,14 +212,22 @@ class ReadReport(Shown):
             shown,
         )
         if self.unread:
-            kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.unread.items())
-            lines.append(f"files of other kinds left out: {kinds}")
+            kinds = sorted(self.unread.items(), key=lambda kind: -kind[1])
+            names = [f"{count:,} {suffix}" for suffix, count in kinds[:_KINDS]]
+            if len(kinds) > _KINDS:
+                rest = sum(count for _, count in kinds[_KINDS:])
+                names.append(f"and {rest:,} of {len(kinds) - _KINDS:,} more kinds")
+            lines.append(f"files of other kinds left out: {', '.join(names)}")
         if self.failed:
             lines.append(f"rows or files left out because of errors ({self.failed:,}):")
             lines += [f"  {failure.reason}" for failure in self.failures[:shown]]
             if self.failed > shown:
                 lines.append(f"  and {self.failed - shown:,} more")
         return lines
+
+    def one_line(self) -> str:
+        """The report inside a sentence."""
+        return "; ".join(line.strip() for line in self.lines()).replace(":; ", ": ")
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -818,6 +827,7 @@ class CollectionInfo(Shown):
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
         full_text: The columns that are searched by words; empty if none are.
+        shards: How many shards the rows are in.
 
     Example:
         >>> import vecsearch as vs
@@ -846,6 +856,7 @@ class CollectionInfo(Shown):
     recall: float
     indexes: tuple[IndexInfo, ...]
     full_text: tuple[str, ...] = ()
+    shards: int = 1
 
     def __repr__(self) -> str:
         return text_fields(self.fields())
@@ -861,6 +872,8 @@ class CollectionInfo(Shown):
             '2 × float32, l2'
         """
         segments = counted(self.segments, "segment")
+        if self.shards > 1:
+            segments += f" of {self.shards} shards"
         return {
             "collection": self.path,
             "version": self.version,
@@ -937,6 +950,8 @@ class Plan(Shown):
         steps: What happened during the search, such as a fallback, in words.
         ladder: How far the search goes on for a hard query; None for exact search and for indexes
             of older versions.
+        missing_shards: The shards that did not answer, in a partial answer that was asked for:
+            hits of theirs are missing.
 
     Example:
         >>> import vecsearch as vs
@@ -957,6 +972,7 @@ class Plan(Shown):
     steps: tuple[str, ...] = field(default=())
     ladder: Ladder | None = field(default=None, repr=False)
     parts: tuple[Plan, ...] = field(default=())
+    missing_shards: tuple[int, ...] = field(default=())
 
     def __str__(self) -> str:
         head = self.summary()
@@ -970,7 +986,10 @@ class Plan(Shown):
             said = said or f"{head}: {self.reason}"
         if self.parts:
             more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
-            said += f"; together with indexes of {more} later rows"
+            said += f"; together with indexes of {more} other rows"
+        if self.missing_shards:
+            lost = ", ".join(map(str, self.missing_shards))
+            steps = (*steps, f"partial answer: the shards {lost} are missing")
         return "; ".join((said, *steps))
 
     def summary(self) -> str:

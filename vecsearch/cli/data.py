@@ -19,6 +19,7 @@ from vecsearch.cli.language import fitting_model
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
+    FITTING,
     START,
     Debug,
     DryRun,
@@ -80,10 +81,7 @@ def ingest(
     folder: Folder,
     embedder: Annotated[
         str | None,
-        typer.Option(
-            help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER} (English); for "
-            "texts in other scripts a multilingual one that is installed."
-        ),
+        typer.Option(help=f"New collection: its embedding model. Default: {FITTING}."),
     ] = None,
     dim: Annotated[
         int | None, typer.Option(help="New collection of ready-made vectors: their dimension.")
@@ -115,6 +113,10 @@ def ingest(
             metavar="NAME",
             help="New collection: a column of JSON objects of any keys and types. Repeatable.",
         ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="New collection: how many shards its rows are in. Default: 1."),
     ] = None,
     on_conflict: Annotated[
         OnConflict,
@@ -174,6 +176,7 @@ def ingest(
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
+        from vecsearch.storage.objects.places import collection_path
 
         _refuse_old_options(chunk, chunk_chars)
         csv = {
@@ -188,7 +191,7 @@ def ingest(
             paths, id_column or own_id, on_error, encoding, csv, json_columns
         )
         is_new = False
-        with removed_on_error(folder, [1], lambda: is_new):
+        with removed_on_error(collection_path(folder), [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
             collection, is_new = open_or_create(
                 folder,
@@ -201,7 +204,10 @@ def ingest(
                 id_column,
                 text_column,
                 auto_index is not False,
-                default=lambda: fitting_model(paths, text_column or ()),
+                shards=shards,
+                default=lambda: fitting_model(
+                    paths, text_column or (), exclude=exclude or (), encoding=encoding, csv=csv
+                ),
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -220,9 +226,10 @@ def ingest(
                 )
                 documents = len(collection)
             if is_new and not result.added:
+                left_out = result.report.one_line()
                 raise InvalidInputError(
                     "there is no document to add, so no collection was made"
-                    + "".join(f"; {line.strip()}" for line in result.report.lines())
+                    + f"; {left_out}" * bool(left_out)
                 )
         if is_ready_made and info.embedder is None and not before:
             warnings.warn(
@@ -500,6 +507,7 @@ def open_or_create(
     id_column: str | None,
     text_columns: list[str] | None,
     auto_index: bool = True,
+    shards: int | None = None,
     default: Callable[[], str] = lambda: DEFAULT_EMBEDDER,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
@@ -527,6 +535,7 @@ def open_or_create(
             id_column=id_column,
             text_columns=text_columns or None,
             auto_index=auto_index,
+            shards=1 if shards is None else shards,
         )
         return new, True
     info = collection.info()
@@ -549,6 +558,10 @@ def open_or_create(
                 f"{folder} was made with {current}, which cannot change; make a new collection",
                 param_hint=option,
             )
+    if shards not in (None, info.shards):
+        raise typer.BadParameter(
+            f"{folder} has {info.shards}; `vecsearch reshard` changes that", param_hint="--shards"
+        )
     if chunker is not None:
         given = resolve_chunker(chunker)
         if (None if given is None else given.to_dict()) != info.chunker:

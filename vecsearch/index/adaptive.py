@@ -16,7 +16,7 @@ Ada-ef (arXiv:2512.06636).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +32,16 @@ from vecsearch.index.kernels.misses import (
     next_depth,
 )
 from vecsearch.index.ruler import Truth, Wide, found_within
+from vecsearch.index.unlike import MOST
 
 AIMS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.965, 0.98, 0.99, 0.995, 0.999)
 ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
 # Of the share that the aim allows to miss, the part that a query may be expected to miss: the first
 # with which the mean reaches the aim. Some queries miss more than others, so the mean misses less.
 TOLERANCES = (1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-MADE_SLACK = 0.005  # by which the recall of made queries, which are few, may fall short
+# Of many ladders the cheapest that reaches the aim is taken, so that its recall is flattered. Made
+# queries are few, and have to reach as much more as this part of their standard error at most.
+MADE_ERRORS = 0.4
 # By how much more a query may be expected to miss that stops at the first effort, where many stop.
 # What reaches the mean of ordinary queries so costs them less than one tolerance for all efforts,
 # which queries unlike the rows keep low.
@@ -215,21 +218,33 @@ def best_point(
     ladder = _Ladder(outcomes, kinds, k, aim, row_micros, whole_micros)
     runs: list[_Run] = []
     good: list[_Run] = []
+    margin = _made_margin(aim)
     cheapest, in_vain = np.inf, 0
     for tolerance in TOLERANCES:
         runs += ladder.runs(tolerance, cheapest)
         reached = [run for run in runs if run.low >= aim]
-        good = [run for run in reached if run.made >= aim - MADE_SLACK]
+        good = [run for run in reached if run.made >= aim + margin]
         least = min(map(_run_micros, good), default=np.inf)
         cheapest, in_vain = least, in_vain + 1 if good and least == cheapest else 0
         if in_vain == 2:  # more careful ones cost more
             break
     if good:
-        return ladder.point(min(good, key=_run_micros))
+        return _promised(ladder, min(good, key=_run_micros), aim)
     if reached:
-        enough = max(run.made for run in reached) - MADE_SLACK
-        return ladder.point(min((run for run in reached if run.made >= enough), key=_run_micros))
+        enough = max(run.made for run in reached) - margin
+        usable = (run for run in reached if run.made >= enough)
+        return _promised(ladder, min(usable, key=_run_micros), aim)
     return ladder.point(max(runs, key=lambda run: run.low))
+
+
+def _promised(ladder: _Ladder, run: _Run, aim: float) -> OperatingPoint:
+    """A point that promises more than its aim only if made queries reach that, too."""
+    low = min(run.low, max(aim, round(run.made - _made_margin(aim), 5)))
+    return replace(ladder.point(run), low=low)
+
+
+def _made_margin(aim: float) -> float:
+    return float(MADE_ERRORS * np.sqrt(aim * (1 - aim) / MOST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +349,7 @@ class _Ladder:
         kept = self.run(start, least)
         if kept.low < self._aim:
             return kept
-        made = min(kept.made, self._aim - MADE_SLACK)
+        made = min(kept.made, self._aim + _made_margin(self._aim))
         low, high = 0, len(FIRST_TIMES)
         while high - low > 1:
             middle = (low + high) // 2

@@ -85,6 +85,18 @@ DERIVED: tuple[DerivedFiles, ...] = (IDS, TEXTS, IndexFiles())
 """Every kind of derived file that a collection has."""
 
 
+def relabeled(
+    latest: Snapshot, version: Manifest, after: Positions, writer: FileWriter
+) -> Manifest:
+    """A version with the indexes of `latest`, whose rows were moved to other segments.
+
+    after: the position in `version` of each row of `latest`, -1 for deleted rows.
+    """
+    parts = attach(latest).parts
+    entries = tuple(_relabel(part, after, version, writer) for part in parts)
+    return replace(version, indexes=entries)
+
+
 def _files_of(entry: IndexEntry) -> tuple[FileRef, ...]:
     others = (entry.labels, entry.calibration)
     return (*entry.files, *(ref for ref in others if ref is not None))

@@ -142,6 +142,7 @@ def describe(
             for entry in manifest.indexes
         ),
         full_text=_searched_by_words(manifest),
+        shards=manifest.shards,
     )
 
 
