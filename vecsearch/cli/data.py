@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -347,6 +348,9 @@ def update(
     pairs = [item.partition("=") for item in values]
     if not all(name and equals for name, equals, _ in pairs):
         raise typer.BadParameter("write NAME=VALUE, such as year=2020", param_hint="--set")
+    for name, count in Counter(name for name, _, _ in pairs).items():
+        if count > 1:
+            raise typer.BadParameter(f"{name} is set {count} times", param_hint="--set")
     with reporting(debug), open_for(folder) as collection:
         result = collection.update(
             where,
@@ -461,7 +465,12 @@ def _declared(schema: list[str] | None, json_columns: list[str] | None) -> dict[
     pairs = [item.partition(":") for item in schema or ()]
     if not all(name and kind for name, _, kind in pairs):
         raise typer.BadParameter("write NAME:TYPE, such as year:int64", param_hint="--schema")
-    declared = {name: kind for name, _, kind in pairs}
+    declared: dict[str, str] = {}
+    for name, _, kind in pairs:
+        if declared.setdefault(name, kind) != kind:
+            raise typer.BadParameter(
+                f"{name} is declared as {declared[name]} and as {kind}", param_hint="--schema"
+            )
     for name in json_columns or ():
         if declared.get(name, "json") != "json":
             raise typer.BadParameter(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -39,7 +37,6 @@ from vecsearch.storage.text_files import text_columns
 from vecsearch.storage.widening import is_widening
 from vecsearch.types import VECTOR, DeleteResult, Id, UpdateResult
 
-_KNOWN_TO_ARROW = (Decimal, dt.time, dt.timedelta)
 _CONVERSION_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
 FIRST_IDS = 10  # that the result of a dry run names
 FIRST_ROWS = 1000  # in which they are looked for
@@ -403,9 +400,8 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
             value = value.to_pylist()
         if is_json(field.type):
             return to_array([value], field, [0], row_name)
-        if pa.types.is_map(field.type) or isinstance(value, _KNOWN_TO_ARROW):
-            guessed = None if not pa.types.is_map(field.type) else field.type
-            return pa.array([value], guessed)
+        if pa.types.is_map(field.type):
+            return to_array([value], field, [0], row_name)
         block, columns = Block([0], [{field.name: value}]), Columns(row_name)
         columns.see(block)
         return to_batch(block, columns.schema(None), row_name).column(0)
