@@ -427,7 +427,14 @@ def run(options: argparse.Namespace, note: Callable[[str], None]) -> dict[str, A
                     cells.append(cell)
                     if not cell.kept:
                         note(f"BROKEN {_line(cell)}")
-                for region in regions(life, stage, options.ks, options.targets):
+                unfiltered = [
+                    cell
+                    for cell in cells
+                    if (cell.data, cell.stage, cell.filter) == (data.name, stage, cases.UNFILTERED)
+                ]
+                missed = any(cell.recall < 1 for cell in unfiltered)
+                # Where all is found, as by exact search, so it is in every region.
+                for region in regions(life, stage, options.ks, options.targets) if missed else ():
                     places.append(region)
                     if not region.kept:
                         note(f"BROKEN {_region_line(region)}")

@@ -18,6 +18,8 @@ import vecsearch as vs
 from benchmarks import cases, contract, measure
 from benchmarks.datasets import Dataset
 
+FULL_CALIBRATION = True
+
 
 def small(queries: int = 60) -> Dataset:
     return contract._split("small", contract.spectral(6000, 1.0, dim=32), "cosine", None, queries)
