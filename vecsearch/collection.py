@@ -43,6 +43,7 @@ from vecsearch.common.accepted import (
     Query,
     Questions,
     Schema,
+    StorageOptions,
     TypeName,
     Values,
     Vector,
@@ -150,6 +151,9 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
+from vecsearch.storage.objects.places import collection_path, new_file, read_again
+from vecsearch.storage.origins import origin_of, pull
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, storable_type, with_json
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -217,6 +221,8 @@ def create(
     exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Create a collection in a folder that does not exist yet, or is empty.
 
@@ -261,6 +267,10 @@ def create(
             columns must be those given here; what is left at its default is not compared.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        storage_options: Of a URL: credentials, an endpoint and the like, as in obstore. None: from
+            the environment.
+        cache_dir: Of a URL: the folder of local copies. None: that of the variable
+            VECSEARCH_CACHE, or the user's cache.
 
     Returns:
         The collection, open for reading and writing.
@@ -276,7 +286,8 @@ def create(
         >>> vs.create("points.vs", dim=3, metric="l2").info().metric
         'l2'
     """
-    root = folder_path(path)
+    root = collection_path(path, storage_options, cache_dir)
+    origin = origin_of(root)
     check_one_of("dtype", dtype, ("float32", "float16"))
     check_recall(recall)
     check_keep_versions(keep_versions)
@@ -288,10 +299,12 @@ def create(
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(DEFAULT_METRIC if metric is None else metric)
     check_flag("exist_ok", exist_ok)
+    if origin is not None:
+        origin.prepare()
     if exist_ok and (root / MANIFESTS).is_dir():
         given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
-        opened = open_collection(
-            path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
+        opened = Collection(
+            root, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
         )
         wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
         wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
@@ -437,17 +450,21 @@ def open_collection(
     chunker: Chunking = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Open a collection, or an older version of it for reading.
 
     Args:
-        path: The collection's folder.
+        path: The collection's folder, or its URL (s3://, gs://, az://).
         version: A version that `Collection.versions` lists. None: the latest.
         embedder: The collection's model, where its stored name does not lead to it. Another model
             is refused at the first embedding.
         chunker: The collection's chunker, where it is a function of your own.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        storage_options: Of a URL, as in `create`.
+        cache_dir: Of a URL, as in `create`.
 
     Returns:
         The collection. Opened at a version, it can only be read.
@@ -465,7 +482,7 @@ def open_collection(
         0
     """
     return Collection(
-        folder_path(path),
+        collection_path(path, storage_options, cache_dir),
         version=version,
         embedder=embedder,
         chunker=chunker,
@@ -1276,16 +1293,20 @@ class Collection:
         from vecsearch.maintenance.check import find_damage
 
         self._require_in_place()
-        return find_damage(self.path)
+        with read_again(self.path) as root:
+            return find_damage(root)
 
-    def backup(self, target: str | os.PathLike[str]) -> int:
+    def backup(
+        self, target: str | os.PathLike[str], *, storage_options: StorageOptions | None = None
+    ) -> int:
         """Copy the version that this object reads to a new folder, and verify every byte.
 
         Others may write meanwhile. A backup is a collection: `vecsearch.open` opens it, and
         `vecsearch.restore` makes another collection of it.
 
         Args:
-            target: The new folder.
+            target: The new folder, or a URL.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             The version that was copied.
@@ -1304,7 +1325,8 @@ class Collection:
         from vecsearch.maintenance.backup import write_backup
 
         self._require_in_place()
-        return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
+        root = collection_path(target, storage_options)
+        return write_backup(self.path, root, self._snapshot.manifest.version)
 
     def export(
         self,
@@ -1313,6 +1335,7 @@ class Collection:
         where: Where | None = None,
         columns: Sequence[str] | None = None,
         ids: Ids | None = None,
+        storage_options: StorageOptions | None = None,
     ) -> int:
         """Write documents, with columns and vectors, to one file: all, or some of them.
 
@@ -1325,11 +1348,12 @@ class Collection:
         it holds whole documents, and `restore` does not take it.
 
         Args:
-            target: Path of the new file.
+            target: Path or URL of the new file.
             where: The documents to write, as a filter; None for all. With a chunker, a filter on
                 the text sees whole documents here.
             columns: The columns to write, in this order, such as ["id", "vector"]. None: all.
             ids: The ids of documents to write, as in `search`, in the collection's order.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             Number of rows written.
@@ -1356,7 +1380,8 @@ class Collection:
 
         self._require_in_place()
         version = self._snapshot.manifest.version
-        return export(self.path, folder_path(target), version, where, columns, ids)
+        with new_file(target, storage_options) as file:
+            return export(self.path, file, version, where, columns, ids)
 
     def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.
@@ -3341,6 +3366,7 @@ class Collection:
             [(1, 'create'), (2, 'add')]
         """
         self._require_in_place()
+        pull(self.path)
         return list_versions(self.path)
 
     # -- Lifetime
@@ -3362,8 +3388,8 @@ class Collection:
         with self._lock:
             current = self._searching().snapshot
             self._require_in_place()
-            if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
-                self._searcher = Searcher(self._store.snapshot())
+            if self._pinned is None and self._store.latest_version() != current.manifest.version:
+                self._searcher = Searcher(self._store.snapshot(pulled=True))
                 self._monitor = search_monitor(
                     self._monitor, self.path, self._searcher.snapshot.manifest
                 )
@@ -3411,10 +3437,10 @@ class Collection:
 
     def __repr__(self) -> str:
         if self._searcher is None:
-            return f"Collection({str(self.path)!r}, closed)"
+            return f"Collection({shown_place(self.path)!r}, closed)"
         manifest = self._snapshot.manifest
         return (
-            f"Collection({str(self.path)!r}, version={manifest.version}, "
+            f"Collection({shown_place(self.path)!r}, version={manifest.version}, "
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
 
@@ -3438,7 +3464,7 @@ class Collection:
 
     def _repr_html_(self) -> str:
         if self._searcher is None:
-            return html_fields({"collection": f"{self.path} (closed)"})
+            return html_fields({"collection": f"{shown_place(self.path)} (closed)"})
         return self.info()._repr_html_()
 
     def _searching(self) -> Searcher:
@@ -3446,7 +3472,7 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed",
+                f"the collection {shown_place(self.path)} was closed",
                 hint="open it again with vecsearch.open",
                 command_hint="run the command again",
             )

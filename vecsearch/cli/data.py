@@ -172,6 +172,7 @@ def ingest(
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
+        from vecsearch.storage.objects.places import collection_path
 
         _refuse_old_options(chunk, chunk_chars)
         csv = {
@@ -186,7 +187,7 @@ def ingest(
             paths, id_column or own_id, on_error, encoding, csv, json_columns
         )
         is_new = False
-        with removed_on_error(folder, [1], lambda: is_new):
+        with removed_on_error(collection_path(folder), [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
             collection, is_new = open_or_create(
                 folder,

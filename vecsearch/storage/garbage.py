@@ -28,6 +28,7 @@ from vecsearch.storage.layout import (
 )
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.origins import origin_of
 from vecsearch.storage.own_files import Removal, own, require_real_folders
 
 QUERIES_LOCK_TIMEOUT = 10.0  # seconds
@@ -49,12 +50,16 @@ def collect(
     """
     removal = removal or Removal()
     require_real_folders(root)
-    held = _remove_versions(root, log.versions(root)[:-keep_versions], removal)
+    origin = origin_of(root)
+    if origin is not None:
+        held = origin.collect(keep_versions)
+    else:
+        held = _remove_versions(root, log.versions(root)[:-keep_versions], removal)
     remaining = [log.load(root, version) for version in log.versions(root)]
     # First: the last one who lets go of a large file waits until its memory is given back, and
     # Python's own threads wait with the one that unmaps it, but not with the one that removes it.
     files.keep_only(remaining)
-    _remove_files(root, remaining, removal)
+    remove_files(root, remaining, removal)
     for path in own(root, MANIFESTS):
         if path.suffix == ".tmp":
             removal.remove(path)
@@ -154,7 +159,7 @@ def _remove_versions(root: Path, versions: Sequence[int], removal: Removal) -> l
     return held
 
 
-def _remove_files(root: Path, versions: Sequence[Manifest], removal: Removal) -> None:
+def remove_files(root: Path, versions: Sequence[Manifest], removal: Removal) -> None:
     """Remove the files and models that none of these versions names."""
     needed = {place_of(ref) for version in versions for ref in version.files()}
     for place in (SEGMENTS, INDEXES, MODELS):

@@ -143,7 +143,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `schema` is the Arrow schema of its segments; its first column holds the ids. `text_column` is
     the column that is embedded, `lead_columns` those that are embedded before it. `identity` is the
     same in all versions and copies of a collection; it is "" in formats 1 and 2. `full_text` is
-    None in a collection that is not searched by words.
+    None in a collection that is not searched by words. `commit` is of one commit only, in a
+    collection in object storage: who made it knows it again.
     """
 
     version: Count
@@ -166,6 +167,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identity: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     lead_columns: tuple[str, ...] = ()
     full_text: FullTextEntry | None = None
+    commit: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
 
     @property
     def id_column(self) -> str:
@@ -258,5 +260,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             operation=operation,
             format=FORMAT,
             identity=self.identity or uuid4().hex,
+            commit="",
             **changes,
         )

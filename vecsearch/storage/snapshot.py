@@ -31,6 +31,7 @@ from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.named_vectors import vector_columns
 from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.origins import hold
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_field, vector_view
 from vecsearch.storage.segment import Segment, without_unused
 from vecsearch.storage.selection import RowSelection
@@ -49,7 +50,23 @@ class Snapshot:
     Opening reads the manifest only; files are mapped when they are first needed.
     """
 
-    def __init__(self, root: Path, manifest: Manifest, files: OpenFiles, lock: FileLock) -> None:
+    def __init__(
+        self,
+        root: Path,
+        manifest: Manifest,
+        files: OpenFiles,
+        lock: FileLock,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        """Read a version.
+
+        Args:
+            root: The collection.
+            manifest: The version.
+            files: The files that this process has open.
+            lock: The shared lock on the manifest.
+            release: Ends what keeps the version elsewhere, if the folder is a copy.
+        """
         self.root = root
         self.manifest = manifest
         self.files = files
@@ -58,6 +75,8 @@ class Snapshot:
         self._memo: dict[str, Any] = {}
         self._memo_lock = Lock()
         self._finalizer = weakref.finalize(self, lock.release)
+        if release is not None:
+            weakref.finalize(self, release)
         self._lock = lock
 
     def is_in_place(self) -> bool:
@@ -354,6 +373,6 @@ def open_snapshot(root: Path, files: OpenFiles, version: int | None = None) -> S
         except FileNotFoundError:
             continue  # removed between reading and locking: read again
         if path.exists():
-            return Snapshot(root, manifest, files, lock)
+            return Snapshot(root, manifest, files, lock, hold(root, manifest.version))
         lock.release()
     raise VersionNotFoundError(f"{root} changes too fast to be opened: try again")
