@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -9,6 +10,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -209,7 +211,7 @@ def ingest(
                     paths, text_column or (), exclude=exclude or (), encoding=encoding, csv=csv
                 ),
             )
-            with collection:
+            with collection, advising_anew(folder):
                 before, info = len(collection), collection.info()
                 result = collection.add(
                     paths,
@@ -494,6 +496,24 @@ def _known_columns(folder: Path, declared: dict[str, str]) -> tuple[str, list[st
     except CollectionNotFoundError:
         pass
     return own_id, [name for name, kind in columns.items() if kind == "json"]
+
+
+@contextlib.contextmanager
+def advising_anew(folder: Path) -> Iterator[None]:
+    """Add to the error about another model what to do where nothing is in the collection yet."""
+    from vecsearch.errors import EmbedderMismatchError
+    from vecsearch.storage import log
+
+    try:
+        yield
+    except EmbedderMismatchError as error:
+        if log.versions(folder) != [1]:
+            raise
+        raise EmbedderMismatchError(
+            error.message,
+            command_hint=f"{folder} holds no document: remove it with "
+            f"`rm -r {shlex.quote(str(folder))}`, and run the command again",
+        ) from None
 
 
 def open_or_create(
