@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.errors import RecipeError
@@ -21,6 +22,8 @@ from vecsearch.index.calibration import describe_recall
 from vecsearch.index.commit import BuiltIndex, commit_index, commit_without_index
 from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.growth import UP_TO_DATE, is_up_to_date
+from vecsearch.index.maxsim_builder import MaxSimBuilder
+from vecsearch.index.named import NamedSnapshot
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.manifest import IndexEntry
@@ -85,7 +88,7 @@ def build_index(
     if queries is None and is_up_to_date(snapshot, chosen, seed, target, HELD_OUT_ROWS):
         return _as_it_is(snapshot, chosen, memory, time.perf_counter() - started)
     threads = threads or os.cpu_count() or 1
-    with Builder(
+    with open_builder(
         snapshot,
         chosen,
         seed,
@@ -107,6 +110,13 @@ def build_index(
         remove_build_checkpoints(store.root, removal)
         removal.warn()
     return _result(built, entry, version, time.perf_counter() - started)
+
+
+def open_builder(snapshot: Snapshot, *arguments: Any, **options: Any) -> Builder:
+    """What builds an index of a snapshot's vectors; the arguments are those of `Builder`."""
+    if isinstance(snapshot, NamedSnapshot) and snapshot.kind.multi:
+        return MaxSimBuilder(snapshot, *arguments, **options)
+    return Builder(snapshot, *arguments, **options)
 
 
 def needed_bytes(recipe: IndexRecipe, rows: int, dim: int) -> int:

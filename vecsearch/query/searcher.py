@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from vecsearch.common.arrays import Mask, Vectors
+from vecsearch.common.arrays import Mask, Positions, Vectors
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import attach
@@ -97,6 +98,15 @@ class Searcher:
 
     def _divided(self, recall: float, exact_search: bool) -> IndexUnion | None:
         return None if exact_search or recall >= 1 else self.union
+
+    def queries_at(self, rows: Positions) -> Vectors:
+        """Rows as queries, as they are stored: float32 (rows, dim)."""
+        return self.snapshot.stored_vectors(rows)
+
+    @lazy
+    def named(self) -> dict[str, Any]:
+        """What searches the named vectors of this version, by column, as it is needed."""
+        return {}
 
     # -- planning ------------------------------------------------------------------------------
 

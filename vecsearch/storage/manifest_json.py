@@ -50,6 +50,8 @@ def to_json(manifest: Manifest) -> str:
         del body["identity"]
     if not manifest.lead_columns:  # a field of collections with several columns of text
         del body["lead_columns"]
+    if not manifest.vector_indexes:  # of named vectors
+        del body["vector_indexes"]
     if manifest.full_text is None:
         del body["full_text"]
     return sign(body)

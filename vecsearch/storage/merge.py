@@ -41,7 +41,7 @@ def due(manifest: Manifest, kept: Container[SegmentEntry] | None = None) -> slic
 
     If `kept` is given, so do those that are not in it.
     """
-    covered = {name for index in manifest.indexes for name in index.covers}
+    covered = manifest.covered
 
     def stays(entry: SegmentEntry) -> bool:
         live_bytes = entry.file.bytes * entry.live // max(entry.rows, 1)
@@ -159,7 +159,7 @@ class SmallMerge:
         stays as it is, and a later commit merges them.
         """
         at = _place_of(self._parts, version.segments)
-        covered = {name for index in version.indexes for name in index.covers}
+        covered = version.covered
         if at is None or any(entry.name in covered for entry in self._parts):
             return version
         after = version.segments[at + len(self._parts) :]
