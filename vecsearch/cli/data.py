@@ -15,6 +15,7 @@ import typer
 
 from vecsearch.cli import complete
 from vecsearch.cli.language import fitting_model
+from vecsearch.cli.named import VectorsOption, named_vectors
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
@@ -36,6 +37,7 @@ from vecsearch.types import AddResult, Id, Metric, OnConflict, OnError, counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
+    from vecsearch.embedders.named_vectors import NamedVector
 
 DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
@@ -115,6 +117,7 @@ def ingest(
             help="New collection: a column of JSON objects of any keys and types. Repeatable.",
         ),
     ] = None,
+    vectors: VectorsOption = None,
     on_conflict: Annotated[
         OnConflict,
         typer.Option(
@@ -201,6 +204,7 @@ def ingest(
                 text_column,
                 auto_index is not False,
                 default=lambda: fitting_model(paths, text_column or ()),
+                vectors=named_vectors(vectors),
             )
             with collection:
                 before, info = len(collection), collection.info()
@@ -492,6 +496,7 @@ def open_or_create(
     text_columns: list[str] | None,
     auto_index: bool = True,
     default: Callable[[], str] = lambda: DEFAULT_EMBEDDER,
+    vectors: Mapping[str, NamedVector] | None = None,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -518,8 +523,14 @@ def open_or_create(
             id_column=id_column,
             text_columns=text_columns or None,
             auto_index=auto_index,
+            vectors=vectors or None,
         )
         return new, True
+    if vectors:
+        raise typer.BadParameter(
+            f"{folder} exists already, and named vectors are declared when a collection is made",
+            param_hint="--vectors",
+        )
     info = collection.info()
     if any(kind != "json" or info.columns.get(name) != kind for name, kind in declared.items()):
         raise typer.BadParameter(

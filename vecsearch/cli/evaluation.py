@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vecsearch.cli.named import UsingVectors
 from vecsearch.cli.options import (
     QUALITY,
     Debug,
@@ -198,6 +199,7 @@ def measure(
     where: Where = None,
     recall: Recall = None,
     queries: Queries = None,
+    using: UsingVectors = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -216,7 +218,8 @@ def measure(
             n_queries,
             where=where,
             recall=recall,
-            queries=measuring_queries(collection, queries),
+            queries=measuring_queries(collection, queries, using),
+            using=using,
         )
         print_answer(
             as_json,

@@ -110,5 +110,7 @@ def _sums(
     vectors: Vectors, keys: npt.NDArray[np.int64], count: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """The sum of the vectors of each key, float64 (count, dim), and how many there are."""
-    sums = np.stack([np.bincount(keys, column, count) for column in vectors.T], axis=1)
-    return sums, np.bincount(keys, minlength=count)
+    sums = np.empty((count, vectors.shape[1]))
+    for number, column in enumerate(vectors.T):
+        sums[:, number] = np.bincount(keys, column, count)
+    return sums, np.bincount(keys, minlength=count).astype(np.int64)
