@@ -15,8 +15,11 @@ def by_definition(encoding: Encoding, vectors: np.ndarray, *, document: bool) ->
         above = [tuple(bool(plane @ vector > 0) for plane in planes) for vector in vectors]
         for bucket in range(2 ** len(planes)):
             bits = tuple(bool(bucket >> place & 1) for place in range(len(planes)))
-            inside = [vector @ projection for vector, own in zip(vectors, above, strict=True)
-                      if own == bits]
+            inside = [
+                vector @ projection
+                for vector, own in zip(vectors, above, strict=True)
+                if own == bits
+            ]
             if inside and document:
                 parts.append(np.mean(inside, axis=0))
             elif inside or not document:

@@ -20,7 +20,14 @@ from vecsearch.cli.options import (
 )
 from vecsearch.cli.tables import print_fields, print_table
 from vecsearch.cli.terminal import out, print_json, reporting
-from vecsearch.types import CollectionInfo, IndexAdvice, VersionInfo, counted, shown_bytes
+from vecsearch.types import (
+    CollectionInfo,
+    IndexAdvice,
+    IndexInfo,
+    VersionInfo,
+    counted,
+    shown_bytes,
+)
 
 app = typer.Typer()
 

@@ -13,6 +13,7 @@ from vecsearch.errors import InvalidInputError, RecallWarning
 from vecsearch.evaluation.metrics import bootstrap_interval, recall_at_k
 from vecsearch.index.faiss.regions import regions_of
 from vecsearch.index.kernels.loader import LOADER
+from vecsearch.index.maxsim_scorer import as_documents
 from vecsearch.query.maxsim import MaxSimSearcher
 from vecsearch.query.named import each_query
 from vecsearch.query.searcher import Searcher
@@ -169,7 +170,7 @@ def _by_region(
     sample = rng.choice(rows, min(len(rows), ROWS_A_REGION * count), replace=False)
     vectors = searcher.snapshot.stored_vectors(np.sort(sample))
     if queries.dtype.names:  # of several vectors each
-        queries = np.ascontiguousarray(queries["encoded"])
+        queries = as_documents(queries)
     region = regions_of(vectors, queries, count, seed)
     found = [recalls[region == number] for number in range(count)]
     reports = [RegionRecall(*_interval(part), len(part)) for part in found if len(part)]

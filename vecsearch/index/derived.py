@@ -13,8 +13,8 @@ from vecsearch.common.arrays import Positions
 from vecsearch.errors import CorruptedError
 from vecsearch.index.attached import AttachedIndex, attach
 from vecsearch.index.faiss import read_index
-from vecsearch.index.named import NamedSnapshot
 from vecsearch.index.labels import positions_after_merge, within_segments
+from vecsearch.index.named import NamedSnapshot
 from vecsearch.storage.calibration_file import read_calibration
 from vecsearch.storage.derived import IDS, Comparison, DerivedFiles, FileWriter
 from vecsearch.storage.disk import FileRef

@@ -33,6 +33,13 @@ def queries_of(snapshot: NamedSnapshot, lists: Sequence[Vectors]) -> Queries:
     return queries
 
 
+def as_documents(queries: Queries) -> Vectors:
+    """The encodings that documents of the same vectors have: float32 (nq, dim)."""
+    lists = list(queries["vectors"])
+    counts = np.array([len(each) for each in lists], np.int64)
+    return encoding_for(lists[0].shape[1]).documents(np.concatenate(lists), counts)
+
+
 class MaxSimScorer:
     """Scores rows with several vectors against queries with several. Thread-safe."""
 
@@ -95,9 +102,7 @@ class MaxSimScorer:
         loss = (self.snapshot.kind.dim + 8) * 2.0**-24
         return out, 2 * loss * longest * _lengths(queries)
 
-    def search(
-        self, query: Queries, k: int, selection: RowSelection
-    ) -> tuple[Scores, Positions]:
+    def search(self, query: Queries, k: int, selection: RowSelection) -> tuple[Scores, Positions]:
         """The k best selected rows for one query, an array of one, by scoring all of them."""
         rows = selection.rows
         scores, errors = self.scores(query, rows)
