@@ -2622,6 +2622,7 @@ class Collection:
         recall: float | None = None,
         queries: Queries | None = None,
         using: str | None = None,
+        passages: bool = False,
         seed: int = 0,
         regions: int = 10,
     ) -> RecallReport:
@@ -2639,6 +2640,8 @@ class Collection:
                 random rows, each searching for its neighbors but not for itself.
             using: The name of vectors of `create(vectors=)`; with several vectors a row, recall is
                 that of MaxSim. None: the collection's own vectors.
+            passages: Whether passages are to be found. Otherwise documents are, each by its best
+                passage.
             seed: Seed of the choice of rows.
             regions: Regions of the data (clusters by k-means) to report apart; 0 for none.
 
@@ -2672,6 +2675,7 @@ class Collection:
             seed,
             query_source,
             check_regions(regions),
+            documents=snapshot.manifest.chunked and not passages,
         )
 
     def sample_queries(self, count: int) -> int:

@@ -20,6 +20,7 @@ from vecsearch.cli.options import (
     InMode,
     Json,
     JudgedQueries,
+    Passages,
     Qrels,
     Queries,
     Recall,
@@ -200,6 +201,7 @@ def measure(
     recall: Recall = None,
     queries: Queries = None,
     using: UsingVectors = None,
+    passages: Passages = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -220,6 +222,7 @@ def measure(
             recall=recall,
             queries=measuring_queries(collection, queries, using),
             using=using,
+            passages=passages,
         )
         print_answer(
             as_json,

@@ -16,6 +16,7 @@ from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.maxsim_scorer import as_documents
 from vecsearch.query.maxsim import MaxSimSearcher
 from vecsearch.query.named import each_query
+from vecsearch.query.ranking import DocumentRanking, VectorRanking
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import RecallReport, RegionRecall
@@ -34,6 +35,8 @@ def measure_recall(
     seed: int,
     query_source: str = "the user's own queries",
     regions: int = 0,
+    *,
+    documents: bool = False,
 ) -> RecallReport:
     """Recall@k of searches with a recall target, over the selected rows.
 
@@ -51,6 +54,7 @@ def measure_recall(
         seed: Seed of the choice of rows.
         query_source: What the queries are, for the report.
         regions: Regions of the data to measure apart; 0 for none.
+        documents: Whether documents are to be found, each by its best passage, and not rows.
 
     Returns:
         Mean recall and its 99% bootstrap interval, and how the recall is spread over the queries.
@@ -65,9 +69,13 @@ def measure_recall(
     if queries is None:
         rng = np.random.default_rng(seed)
         query_rows = rng.choice(rows, min(n_queries, len(rows)), replace=False)
-        queries = searcher.queries_at(query_rows)
+        if isinstance(searcher, MaxSimSearcher):
+            queries = searcher.queries_at(query_rows)
+        else:
+            queries = searcher.snapshot.stored_vectors(query_rows)
         query_source = "rows of the collection"
-    recalls = recall_of_each(searcher, queries, k, selection, target, query_rows)
+    of_each = recall_of_documents if documents else recall_of_each
+    recalls = of_each(searcher, queries, k, selection, target, query_rows)
     measured = ~np.isnan(recalls)
     queries, recalls = queries[measured], recalls[measured]
     if not len(recalls):
@@ -151,6 +159,44 @@ def recall_of_each(
             tolerance=truth.tolerances[number, best[wanted - 1]],
         )
         recalls[number] = recall[0]
+    return recalls
+
+
+def recall_of_documents(
+    searcher: Searcher | MaxSimSearcher,
+    queries: Any,
+    k: int,
+    selection: RowSelection,
+    target: float,
+    query_rows: Positions | None = None,
+) -> npt.NDArray[np.float64]:
+    """`recall_of_each` where documents are found, each by its best passage.
+
+    A query that is a passage is not to find its own document.
+    """
+    snapshot = searcher.snapshot
+    recalls = np.full(len(queries), np.nan)
+    for number, query in enumerate(each_query(queries)):
+        own = None
+        if query_rows is not None:
+            name = snapshot.take([snapshot.manifest.id_column], query_rows[number : number + 1])
+            own = snapshot.locate(name.column(0))[1]
+        found, truth = (
+            DocumentRanking(
+                VectorRanking(searcher, query, selection, target, exact, own), snapshot
+            ).fetch(k)
+            for exact in (False, True)
+        )
+        wanted = len(truth.positions)
+        if wanted:
+            right = set(snapshot.ids_at(truth.positions))
+            least = float(truth.scores[-1]) - ROUNDING * abs(float(truth.scores[-1]))
+            ids = snapshot.ids_at(found.positions)
+            hits = [
+                which in right or score >= least
+                for which, score in zip(ids, found.scores.tolist(), strict=True)
+            ]
+            recalls[number] = min(sum(hits), wanted) / wanted
     return recalls
 
 

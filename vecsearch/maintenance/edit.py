@@ -425,7 +425,8 @@ def _rename_covered(
 ) -> dict[str, Any]:
     """The indexes after segments were rewritten under other names, as fields of a manifest.
 
-    Those of named vectors that were `changed` are dropped: they hold the vectors of before.
+    Those of named vectors that were `changed` are dropped if they cover one of these segments: they
+    hold the vectors of before.
     """
 
     def follow(group: tuple[IndexEntry, ...]) -> tuple[IndexEntry, ...]:
@@ -437,9 +438,15 @@ def _rename_covered(
     named = {
         name: follow(group)
         for name, group in manifest.vector_indexes.items()
-        if name not in changed
+        if name not in changed or not any(set(index.covers) & set(renamed) for index in group)
     }
     return {"indexes": follow(manifest.indexes), "vector_indexes": named}
+
+
+def _without_indexes_of(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a manifest without the indexes of a column's vectors."""
+    named = {key: group for key, group in fields["vector_indexes"].items() if key != name}
+    return {**fields, "vector_indexes": named}
 
 
 def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> int:
@@ -501,7 +508,7 @@ def drop_column(store: Store, name: str) -> int:
             "drop_column",
             schema=schema,
             segments=tuple(segments),
-            **_rename_covered(manifest, renamed, [name]),
+            **_without_indexes_of(name, _rename_covered(manifest, renamed)),
         )
         store.commit(staging, version)
         return version.version

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vecsearch.common.arrays import Mask, Positions, Vectors
+from vecsearch.common.arrays import Mask, Vectors
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.index.attached import attach
@@ -98,10 +98,6 @@ class Searcher:
 
     def _divided(self, recall: float, exact_search: bool) -> IndexUnion | None:
         return None if exact_search or recall >= 1 else self.union
-
-    def queries_at(self, rows: Positions) -> Vectors:
-        """Rows as queries, as they are stored: float32 (rows, dim)."""
-        return self.snapshot.stored_vectors(rows)
 
     @lazy
     def named(self) -> dict[str, Any]:
