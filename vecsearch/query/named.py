@@ -157,6 +157,7 @@ class NamedSearch:
         known = self._view.selections
         found = known.get(selection)
         if found is None:
+            assert live.mask is not None  # some rows have none
             mask = live.mask if selection.mask is None else live.mask & selection.mask
             found = RowSelection(mask, int(np.count_nonzero(mask)))
             if len(known) >= CACHED_FILTERS:

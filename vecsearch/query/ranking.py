@@ -69,7 +69,8 @@ def at_least(found: Found, min_score: float | None) -> Found:
 class SearchesRows(Protocol):
     """What a ranking asks for rows."""
 
-    snapshot: Snapshot
+    @property
+    def snapshot(self) -> Snapshot: ...
 
     def search(
         self, query: Any, k: int, selection: RowSelection, recall: float, exact_search: bool
