@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import vecsearch as vs
@@ -48,6 +50,34 @@ def test_another_collection_is_refused(tmp_path: Path, options: dict[str, Any], 
     with pytest.raises(vs.InvalidInputError, match=says):
         vs.open_or_create(path, **options)
     assert len(vs.open(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"chunker": None}, "chunker {'kind': 'auto'}, not None"),
+        ({"chunker": 800}, "not {'kind': 'sentences'"),
+        ({"schema": {"year": "string"}}, "column 'year' of type 'int64', not 'large_string'"),
+        ({"schema": pa.schema([("lang", pa.string())])}, "column 'lang' of type None, not"),
+        (
+            {"schema": None, "json_columns": ["year"]},
+            "column 'year' of type 'int64', not 'json'",
+        ),
+    ],
+)
+def test_another_chunker_or_column_is_refused(
+    tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
+    path = tmp_path / "c.vs"
+    made: dict[str, Any] = {"embedder": "toy:8", "schema": {"year": "int64"}}
+    vs.create(path, **made).close()
+    for same in ({}, {"chunker": "auto"}, {"schema": pa.schema([("year", pa.int64())])}):
+        vs.open_or_create(path, **{**made, **same}).close()
+    with pytest.raises(vs.InvalidInputError, match=re.escape(says)):
+        vs.open_or_create(path, **{**made, **options})
+    vs.create(tmp_path / "none.vs", embedder="toy:8", chunker=300).close()
+    vs.open_or_create(tmp_path / "none.vs", embedder="toy:8", chunker=300).close()
+    vs.open_or_create(tmp_path / "none.vs", embedder="toy:8").close()
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ class RemoteCollection:
         text: str | None = None,
         vector: Sequence[float] | npt.NDArray[Any] | None = None,
         mode: Mode = "vector",
-        using: Sequence[str] | None = None,
+        using: str | Sequence[str] | None = None,
         fusion: str | None = None,
         rerank: Literal["maxsim"] | None = None,
         rerank_top: int | None = None,
@@ -252,7 +252,13 @@ class RemoteCollection:
         queries: Sequence[str] | Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
         k: int = 10,
         *,
+        texts: Sequence[str] | None = None,
+        vectors: Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
         mode: Mode = "vector",
+        using: str | Sequence[str] | None = None,
+        fusion: str | None = None,
+        rerank: Literal["maxsim"] | None = None,
+        rerank_top: int | None = None,
         where: str | None = None,
         ids: Iterable[Id] | None = None,
         exclude: Iterable[Id] | None = None,
@@ -271,7 +277,13 @@ class RemoteCollection:
         Args:
             queries: Texts, or vectors.
             k: Maximum number of hits of each.
+            texts: The words of hybrid searches, beside vectors.
+            vectors: The vectors, beside texts.
             mode: As in `search`, and so are the others.
+            using: As in `search`.
+            fusion: As in `search`.
+            rerank: As in `search`.
+            rerank_top: As in `search`.
             where: As in `search`.
             ids: As in `search`.
             exclude: As in `search`.
@@ -289,8 +301,10 @@ class RemoteCollection:
             VecsearchError: As of `Collection.search_batch`.
             StorageError: The server cannot be reached.
         """
-        asked = _asked(locals(), ("k", "mode", *_OPTIONS))
-        asked["queries"] = [] if queries is None else [_numbers(query) for query in queries]
+        asked = _asked(locals(), ("k", "mode", "fusion", "rerank", "rerank_top", *_OPTIONS))
+        asked["using"] = _listed(using)
+        for name, given in (("queries", queries), ("texts", texts), ("vectors", vectors)):
+            asked[name] = None if given is None else [_numbers(query) for query in given]
         found = self._post("search_batch", asked | self._shown(columns))
         return [self._hits(each) for each in found["results"]]
 
@@ -343,12 +357,14 @@ class RemoteCollection:
         positive: Id | Iterable[Any] | None = None,
         negative: Id | Iterable[Any] | None = None,
         *,
+        history: Iterable[Any] | None = None,
         strategy: Literal["average", "best_score", "sum_scores"] = "average",
         k: int = 10,
         where: str | None = None,
         ids: Iterable[Id] | None = None,
         exclude: Iterable[Id] | None = None,
         exclude_seen: bool = True,
+        half_life: float = 30.0,
         min_score: float | None = None,
         diversity: float = 0.0,
         group_by: str | None = None,
@@ -364,12 +380,14 @@ class RemoteCollection:
         Args:
             positive: What is wanted: an id, or several ids, texts or vectors.
             negative: What is not wanted.
+            history: What a user had: ids, or tuples (id, weight) or (id, weight, age).
             strategy: How the examples make one score.
             k: Maximum number of hits.
             where: As in `search`, and so are the others.
             ids: As in `search`.
             exclude: As in `search`.
-            exclude_seen: Leave out the examples themselves.
+            exclude_seen: Leave out the documents of the examples and of the history.
+            half_life: The age at which a weight of the history has halved.
             min_score: As in `search`.
             diversity: As in `search`.
             group_by: As in `search`.
@@ -384,7 +402,8 @@ class RemoteCollection:
             VecsearchError: As of `Collection.recommend`.
             StorageError: The server cannot be reached.
         """
-        asked = _asked(locals(), ("strategy", "exclude_seen", "k", *_OPTIONS))
+        asked = _asked(locals(), ("strategy", "exclude_seen", "half_life", "k", *_OPTIONS))
+        asked["history"] = None if history is None else [_had(each) for each in history]
         for name, given in (("positive", positive), ("negative", negative)):
             some = [given] if isinstance(given, str | int) else given or []
             asked[name] = [_numbers(each) for each in some]
@@ -396,10 +415,13 @@ class RemoteCollection:
         *,
         where: str | None = None,
         ids: Iterable[Id] | None = None,
+        exclude: Iterable[Id] | None = None,
         query: str | Sequence[float] | npt.NDArray[Any] | None = None,
         mode: Literal["vector", "text"] = "vector",
+        using: str | Sequence[str] | None = None,
         min_score: float | None = None,
         bins: int | str | Sequence[float] | None = None,
+        passages: bool = False,
     ) -> dict[str, pa.Table]:
         """How many documents have each value of some columns, as `Collection.facets` says.
 
@@ -407,17 +429,21 @@ class RemoteCollection:
             columns: The columns. The 10,000 most frequent values of each come back.
             where: Count only documents for which this SQL is true.
             ids: Count only documents with these ids.
+            exclude: Count no documents with these ids.
             query: Count only documents like this.
             mode: "vector" or "text".
+            using: The columns to search by words.
             min_score: The lowest score of a document like it.
             bins: Count ranges: a number of bins, edges, or "year", "month", …
+            passages: Count passages instead of documents.
 
         Raises:
             VecsearchError: As of `Collection.facets`.
             StorageError: The server cannot be reached.
         """
         asked = {"where": where, "ids": _listed(ids), "query": _numbers(query), "mode": mode}
-        asked |= {"min_score": min_score, "limit": 10_000}
+        asked |= {"min_score": min_score, "limit": 10_000, "passages": passages}
+        asked |= {"exclude": _listed(exclude), "using": _listed(using)}
         asked["bins"] = bins if isinstance(bins, int | str | None) else list(bins)
         names = [columns] if isinstance(columns, str) else list(columns)
         return {name: self._table("facets", asked | {"columns": [name]}) for name in names}
@@ -712,6 +738,11 @@ def _numbers(query: Any) -> Any:
     if query is None or isinstance(query, str | int):
         return query
     return [float(each) for each in query]
+
+
+def _had(each: Any) -> Any:
+    """What a user had, for JSON: an id, or a list of id, weight and age."""
+    return each if isinstance(each, str | int) else list(each)
 
 
 def _raised(status: int, answer: Any, address: str) -> errors.VecsearchError:

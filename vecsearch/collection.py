@@ -70,6 +70,7 @@ from vecsearch.common.deadline import at_most, is_limited, limited, time_limit
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
+from vecsearch.common.json_column import type_name
 from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
@@ -149,7 +150,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.schema import source_schema, with_json
+from vecsearch.storage.schema import source_schema, storable_type, with_json
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
@@ -256,8 +257,8 @@ def create(
         full_text: Whether texts are also found by their words (`mode="text"` and "hybrid" of
             `search`): False, or the language of their endings, such as "german", or an `Analyzer`.
             None and True: with the default analyzer, if texts are embedded.
-        exist_ok: Open a collection that is there already. Its model, dimension, metric and columns
-            must be those given here; what is left at its default is not compared.
+        exist_ok: Open a collection that is there already. Its model, dimension, metric, chunker and
+            columns must be those given here; what is left at its default is not compared.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
 
@@ -295,7 +296,8 @@ def create(
         wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
         wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
         wanted |= {"dtype": None if dtype == "float32" else dtype}
-        _require_same(opened, embedder, wanted)
+        declared = with_json(schema, json_columns)
+        _require_same(opened, embedder, wanted, chunker, declared)
         for name in vectors or ():
             NamedSearch(opened._searching(), name, opened._named)  # raises for another name
         return opened
@@ -350,9 +352,21 @@ def create(
 
 
 def _require_same(
-    collection: Collection, embedder: str | Embedder | None, wanted: Mapping[str, Any]
+    collection: Collection,
+    embedder: str | Embedder | None,
+    wanted: Mapping[str, Any],
+    chunker: Chunking,
+    declared: pa.Schema | Mapping[str, object] | None,
 ) -> None:
     """Raise InvalidInputError where a collection differs from what `create` was asked for."""
+
+    def refuse(name: str, found: object, value: object) -> None:
+        raise InvalidInputError(
+            f"{collection.path} is there already, with {name} {found!r}, not {value!r}",
+            hint="leave it out, or choose another path",
+            command_hint="choose another path",
+        )
+
     try:
         info = collection.info()
         found = {name: getattr(info, name) for name in wanted}
@@ -367,12 +381,21 @@ def _require_same(
             value = tuple(value) if isinstance(value, list) else value
             is_open = name in ("id_column", "text_columns") and not info.documents
             if value is not None and value != found[name] and not is_open:
-                raise InvalidInputError(
-                    f"{collection.path} is there already, with {name} {found[name]!r}, not "
-                    f"{value!r}",
-                    hint="leave it out, or choose another path",
-                    command_hint="choose another path",
-                )
+                refuse(name, found[name], value)
+        if isinstance(chunker, str) and chunker == "auto":  # the default
+            splitter = info.chunker
+        else:
+            resolved = resolve_chunker(chunker)
+            splitter = None if resolved is None else resolved.to_dict()
+        if splitter != info.chunker:
+            refuse("chunker", info.chunker, splitter)
+        if declared is not None:
+            if isinstance(declared, pa.Schema):
+                declared = dict(zip(declared.names, declared.types, strict=True))
+            for name, kind in declared.items():
+                stored, found_kind = type_name(storable_type(name, kind)), info.columns.get(name)
+                if stored != found_kind:
+                    refuse(f"column {name!r} of type", found_kind, stored)
     except BaseException:
         collection.close()
         raise

@@ -412,7 +412,8 @@ class RecallWarning(_Hinted, RuntimeWarning):
 class ModelWarning(_Hinted, RuntimeWarning):
     """The model does not read all of the texts that were added, or does not know their language.
 
-    `Collection.add` gives it, once for each call, with counts.
+    `Collection.add` gives it, once for each call, with counts. A search gives it for a question of
+    which the model knows less than half.
 
     Example:
         >>> import vecsearch as vs

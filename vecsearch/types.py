@@ -36,6 +36,7 @@ WHOLE = -1  # the TEXT_NUMBER of a document of several texts that is one row
 TO_END = -1  # the END of a document that is one row, where its length is not written
 
 _LINE = 160  # characters of a line of a report
+_KINDS = 10  # of files left out that a report names
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -211,14 +212,22 @@ class ReadReport(Shown):
             shown,
         )
         if self.unread:
-            kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in self.unread.items())
-            lines.append(f"files of other kinds left out: {kinds}")
+            kinds = sorted(self.unread.items(), key=lambda kind: -kind[1])
+            names = [f"{count:,} {suffix}" for suffix, count in kinds[:_KINDS]]
+            if len(kinds) > _KINDS:
+                rest = sum(count for _, count in kinds[_KINDS:])
+                names.append(f"and {rest:,} of {len(kinds) - _KINDS:,} more kinds")
+            lines.append(f"files of other kinds left out: {', '.join(names)}")
         if self.failed:
             lines.append(f"rows or files left out because of errors ({self.failed:,}):")
             lines += [f"  {failure.reason}" for failure in self.failures[:shown]]
             if self.failed > shown:
                 lines.append(f"  and {self.failed - shown:,} more")
         return lines
+
+    def one_line(self) -> str:
+        """The report inside a sentence."""
+        return "; ".join(line.strip() for line in self.lines()).replace(":; ", ": ")
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

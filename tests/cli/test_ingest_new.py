@@ -109,3 +109,26 @@ def test_a_first_ingest_of_nothing_leaves_nothing(tmp_path: Path) -> None:
     ok("ingest", folder, place, "--embedder", "toy:16")
     ok("ingest", tmp_path / "no_rows.csv", place)
     assert vs.open(place).get("b.txt")[0]["text"] == "你好"
+
+
+def test_a_collection_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,text\na,one\n")
+    ok("ingest", tmp_path / "t.csv", tmp_path / "c.vs", "--embedder", "toy:8")
+    for target in ("c.vs", "new.vs"):
+        answer = fails("ingest", tmp_path / "c.vs", tmp_path / target)
+        assert "is a collection, not data" in answer and "vecsearch export" in answer
+    assert not (tmp_path / "new.vs").exists()
+
+
+def test_an_error_lists_in_one_sentence_what_was_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for number in range(7):
+        (folder / f"{number}.txt").write_text("")
+    answer = fails("ingest", folder, tmp_path / "c.vs", "--embedder", "toy:8")
+    assert "no collection was made; skipped (7): 0.txt, 1.txt" in " ".join(answer.split())
+
+
+def test_an_empty_standard_input_is_named_so(tmp_path: Path) -> None:
+    answer = fails("ingest", "-", tmp_path / "c.vs", "--embedder", "toy:8")
+    assert "standard input is empty" in answer and not (tmp_path / "c.vs").exists()

@@ -43,6 +43,52 @@ def test_chinese_texts_get_a_model_that_reads_them(tmp_path: Path) -> None:
     assert "toy:16" in Answer("info", tmp_path / "c.vs").out
 
 
+LATIN = [
+    "Wie bekomme ich das Passwort zurück, wenn es nicht mehr im Menü ist?",
+    "Pour retrouver votre mot de passe, ouvrez les paramètres et suivez le lien du menu.",
+    "Para recuperar la contraseña, abra los ajustes y siga el enlace que está en el menú.",
+    "Per recuperare la password apri le impostazioni e segui il collegamento nel menu.",
+    "Para recuperar a senha, abra as configurações e siga o link que está no menu do site.",
+    "Open de instellingen en volg de link in het menu om het wachtwoord te herstellen.",
+    "Jak odzyskać hasło, jeśli nie ma go już w menu? Po kliknięciu na link do strony.",
+    "Öppna inställningarna och följ länken som är i menyn för att återställa det.",
+    "Để lấy lại mật khẩu của bạn, hãy mở cài đặt và nhấn vào liên kết trong này.",
+]
+
+
+@pytest.mark.parametrize("text", LATIN)
+def test_languages_of_latin_letters_are_told_by_their_little_words(text: str) -> None:
+    assert is_foreign([text])
+    assert not is_foreign([text, "The link in the menu of the page is for you and those with it."])
+
+
+def test_english_pages_and_code_are_not_foreign() -> None:
+    root = Path(__file__).parents[2]
+    pages = [*(root / "docs").rglob("*.md"), *(root / "vecsearch" / "storage").glob("*.py")]
+    heads = {str(page): page.read_text(encoding="utf-8")[:2000] for page in pages}
+    assert [name for name, head in heads.items() if is_foreign([head])] == []
+    assert not is_foreign(["La La Land", "El Niño", "Die Hard", "Los Angeles"])
+
+
+@pytest.mark.usefixtures("here")
+def test_sync_chooses_a_model_as_ingest_does(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    (folder / "aside").mkdir(parents=True)
+    (folder / "甲.md").write_text("如何找回密码。打开设置。", encoding="utf-8")
+    (folder / "aside" / "a.txt").write_text("the long English text of an appendix " * 50)
+    answer = Answer("sync", folder, tmp_path / "c.vs", "--exclude", "aside/")
+    assert answer.code == 0, answer.err
+    assert "toy:16" in answer.err and "--embedder" in answer.err
+    assert "toy:16" in Answer("info", tmp_path / "c.vs").out
+
+
+@pytest.mark.usefixtures("here")
+def test_the_encoding_that_was_named_is_used_to_look(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("id,text\n1,東京の天気はとても良いです\n".encode("shift_jis"))
+    answer = Answer("ingest", tmp_path / "t.csv", tmp_path / "c.vs", "--encoding", "shift_jis")
+    assert answer.code == 0 and "toy:16" in answer.err
+
+
 @pytest.mark.usefixtures("here")
 def test_what_was_named_is_taken(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id,text\n1,如何找回密码\n", encoding="utf-8")

@@ -13,6 +13,8 @@ import pytest
 
 import vecsearch
 
+FULL_CALIBRATION = True
+
 ROOT = Path(vecsearch.__file__).parent
 PACKAGES = ("common", "embedders", "training", "evaluation")
 EXTRAS = {

@@ -25,6 +25,8 @@ from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.ruler import Truth
 from vecsearch.index.unlike import unlike_queries
 
+FULL_CALIBRATION = True
+
 
 def expected_after(distances: np.ndarray, scores: np.ndarray, k: int) -> float:
     """`expected_misses` behind some candidates, by sums in numpy."""
@@ -190,6 +192,29 @@ def test_hard_queries_get_their_recall_too() -> None:
     assert np.mean(found) >= 0.89
 
 
+def test_no_point_promises_more_than_made_queries_get() -> None:
+    """Rows get more than the aim where made queries need that effort. Who asks for what the rows
+    get is not given a point at which made queries get less."""
+    efforts = (32, 48, 64, 96, 128, 192, 256)
+    made, kinds = outcomes(2000, efforts, 10), np.zeros(2000, np.int64)
+    kinds[::3] = 1
+    for one in made:  # more than their contrast tells
+        one.recalls[kinds == 1] *= 0.97
+    for aim in (0.85, 0.9):
+        point = best_point(made, kinds, 10, aim, 0.0, 1e5)
+        assert point is not None and point.recall > point.low >= aim
+        ladder, found = dict(point.steps), np.ones(2000)
+        for query in range(2000):
+            for one in made:
+                enough = np.flatnonzero(one.misses[query] <= allowed_misses(10, aim))
+                assert one.contrast is not None
+                if one.contrast[query] >= ladder.get(one.tried.effort, np.inf) and len(enough):
+                    found[query] = one.recalls[query, enough[0]]
+                    break
+        assert found[kinds == 0].mean() > found[kinds == 1].mean() + 0.02
+        assert found[kinds == 1].mean() >= point.low - 1e-9
+
+
 def test_queries_farther_than_all_others_are_not_searched_so() -> None:
     made, kinds = outcomes(400, (64, 128), 10), np.zeros(400, np.int64)
     kinds[::4] = 1
@@ -217,7 +242,7 @@ def test_merged_ladders_take_the_larger_contrast() -> None:
 def test_made_queries_are_means_and_differences_of_rows() -> None:
     rows = np.random.default_rng(7).normal(0, 1, (300, 8)).astype(np.float32)
     means, differences = unlike_queries(rows, False, np.random.default_rng(8))
-    assert means.shape == differences.shape == (200, 8) and means.dtype == np.float32
+    assert means.shape == differences.shape == (300, 8) and means.dtype == np.float32
     assert np.linalg.norm(means, axis=1).mean() < np.linalg.norm(rows, axis=1).mean()
     sums = differences[:, None] + rows[None]  # each is one row minus another
     nearest = np.abs(sums[:, :, None] - rows[None, None]).max(axis=3).min(axis=(1, 2))

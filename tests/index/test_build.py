@@ -67,7 +67,11 @@ def data() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
 def test_recall_reaches_the_target_after_every_kind_of_change(
-    root: Path, data: tuple[np.ndarray, np.ndarray], metric: str, small_exact: None
+    root: Path,
+    data: tuple[np.ndarray, np.ndarray],
+    metric: str,
+    small_exact: None,
+    full_calibration: None,
 ) -> None:
     vectors, queries = data
     c = vs.create(root, dim=DIM, metric=metric)
@@ -83,7 +87,7 @@ def test_recall_reaches_the_target_after_every_kind_of_change(
         nonlocal used
         for where in (None, "share < 0.5", "share < 0.1", "share < 0.01", "side > 2"):
             for k, target in ((1, 0.9), (10, 0.95), (50, 0.9)):
-                values = recalls(c, queries[:60], k, where=where, recall=target)
+                values = recalls(c, queries[:40], k, where=where, recall=target)
                 assert bootstrap_interval(values)[1] >= target, (
                     stage,
                     where,
@@ -136,7 +140,7 @@ def test_far_rows_and_far_queries_are_searched_exactly(
     vectors, queries = data
     for metric in ("ip", "l2"):
         c = vs.create(root.with_suffix(f".{metric}"), dim=DIM, metric=metric)
-        c.add(vectors[:ROWS])
+        c.add(vectors[:3000])
         c.build_index(recipe="low-latency")
         near, far = queries[:10], vectors[:10] * 40
         c.add(vectors[:50] * 40)

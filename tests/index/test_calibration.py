@@ -32,6 +32,8 @@ from vecsearch.index.faiss import read_index
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.index.ruler import Truth, found_within
 
+FULL_CALIBRATION = True
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = ["format1", "format2"]
 

@@ -18,6 +18,8 @@ from vecsearch.index.scorer import VectorScorer
 from vecsearch.index.verify import still_holds
 from vecsearch.types import Metric
 
+FULL_CALIBRATION = True
+
 ROWS, DIM = 6000, 40
 
 

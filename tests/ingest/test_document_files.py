@@ -354,3 +354,84 @@ def test_passages_keep_to_pages(tmp_path: Path) -> None:
         ("zebra", 4),
         ("This ", 2),
     ]
+
+
+def test_empty_files_of_every_kind_are_called_empty(write: Write, tmp_path: Path) -> None:
+    write("f/a.txt", "fine")
+    names = sorted(f"empty{suffix}" for suffix in (*DOCUMENTS, ".csv", ".xlsx", ".parquet"))
+    for name in names:
+        write(f"f/{name}", "")
+    source = open_source(tmp_path / "f")
+    assert [row["id"] for batch in source.batches for row in batch.to_pylist()] == ["a.txt"]
+    report = source.reading.report()
+    assert sorted(report.empty_files) == names and report.skipped == 0
+
+
+def test_sheets_that_number_their_rows_alike_are_all_read(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.title = "Birds"
+    for name in ("Fish", "Plants"):
+        book.create_sheet(name)
+    for sheet in book.worksheets:
+        sheet.append(["id", "text"])
+        sheet.append([1, f"{sheet.title} one"])
+        sheet.append([2 if sheet.title == "Birds" else 3, f"{sheet.title} two"])
+    book.create_sheet("Sums").append(["id", "total"])
+    book["Sums"].append([1, 5])
+    (tmp_path / "f").mkdir()
+    book.save(tmp_path / "f" / "b.xlsx")
+    ids = ["Birds/1", "Birds/2", "Fish/1", "Fish/3", "Plants/1", "Plants/3"]
+    assert [row["id"] for row in rows(tmp_path / "f" / "b.xlsx")] == ids
+    found = rows(tmp_path / "f")
+    assert [row["id"] for row in found] == [f"b.xlsx#{each}" for each in ids]
+    assert found[3]["text"] == "Fish two"
+
+
+def test_what_is_no_mail_is_refused(write: Write) -> None:
+    refused(write("a.eml", bytes(range(256)) * 3), "a.eml is no mail", "headers")
+    refused(write("b.eml", "Dear Ada,\nplease pay.\n"), "b.eml is no mail")
+    assert rows(write("c.eml", " \r\n "))[0]["text"] == ""
+
+
+def test_notebooks_of_old_formats_are_read(write: Write) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Nuthatches\n", "climb"]},
+        {"cell_type": "code", "input": ["head(", "1)"], "outputs": [{"text": ["printed"]}]},
+    ]
+    (row,) = rows(write("a.ipynb", json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]})))
+    assert row["text"] == "# Nuthatches\nclimb\n\n```\nhead(1)\n```"
+    refused(write("b.ipynb", json.dumps({"worksheets": 3})), "b.ipynb is no notebook")
+
+
+def test_pages_that_are_one_form_are_read_and_hidden_parts_are_not(write: Write) -> None:
+    page = (
+        "<body><form id=aspnetForm><input value=x><h1>Wagtails</h1><p>run<p hidden>secret</p>"
+        "<textarea>typed</textarea><form><input><label>Search</label></form></form>"
+        "<form><label>Newsletter</label><input></form><p>on lawns"
+    )
+    (row,) = rows(write("a.html", page))
+    assert row["text"] == "# Wagtails\n\nrun\n\nSearch\n\non lawns"
+
+
+def test_lock_files_of_office_are_hidden(write: Write, tmp_path: Path) -> None:
+    write("f/a.txt", "fine")
+    write("f/~$report.docx", "Ada")
+    source = open_source(tmp_path / "f")
+    assert [row["id"] for batch in source.batches for row in batch.to_pylist()] == ["a.txt"]
+    assert [str(each) for each in source.reading.report().skipped_files] == [
+        "~$report.docx (hidden)"
+    ]
+
+
+def test_a_report_names_ten_kinds_at_most(write: Write, tmp_path: Path) -> None:
+    write("f/a.txt", "fine")
+    for number in range(30):
+        write(f"f/x.k{number:02}", "?")
+        write(f"f/{number}.log", "?")
+    source = open_source(tmp_path / "f")
+    list(source.batches)
+    (line,) = source.reading.report().lines()
+    assert line.startswith("files of other kinds left out: 30 .log, 1 .k00, ")
+    assert line.endswith(".k08, and 21 of 21 more kinds")

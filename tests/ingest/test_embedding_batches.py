@@ -194,3 +194,22 @@ def test_a_failed_add_gives_no_warning_of_the_model(tmp_path: Path) -> None:
         warnings.simplefilter("error", vs.ModelWarning)
         with pytest.raises(vs.InvalidInputError):
             c.add([{"id": 1, "text": MINUTES}, {"id": 2, "text": ""}])
+
+
+def test_a_question_that_the_model_cannot_read_is_told(tmp_path: Path) -> None:
+    def warned_of(queries: Any) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            c.search_batch(queries, k=1) if isinstance(queries, list) else c.search(queries, k=1)
+        assert all(warning.category is vs.ModelWarning for warning in caught)
+        return [str(warning.message) for warning in caught]
+
+    with vs.create(tmp_path / "c.vs", embedder=English()) as c:
+        c.add(["an English text", "another one"])
+        (message,) = warned_of("怎么重置密码")
+        assert message.startswith("english-only does not know most of what it reads in this ques")
+        assert "multilingual" in message
+        assert warned_of("a text about 字") == [] and warned_of("an English question") == []
+        (message,) = warned_of(["one", "密码", "重置"])
+        assert "2 of 3 questions" in message
+        assert warned_of(np.ones(64, np.float32)) == []

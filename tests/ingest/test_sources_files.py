@@ -115,6 +115,7 @@ def test_jsonl_keeps_rows_and_types(write: Write) -> None:
     ("content", "says"),
     [
         ('{"id": 1}\n\n{bad}\n', ("line 3", "not JSON")),
+        ('{"id": "x', ("line 1: not JSON: Unterminated string starting at column 8",)),
         ('[{"id": 1}]\n', ("line 1", "a list", "JSON object")),
         ('{"id": 1}\n{"id": "x"}\n', ("'id'", "int in t.jsonl, line 1", "str in t.jsonl, line 2")),
         ('{"id": 1}\n{"id": 2, "id": 3}\n', ("line 2", "duplicate key 'id'")),

@@ -261,6 +261,8 @@ def test_the_command_says_what_it_did(tmp_path: Path, write: Write) -> None:
     assert "1 deleted" in ok(*words, "--delete-all").out
     fails("sync", tmp_path / "f", tmp_path / "new.vs", "--embedder", "toy:8")
     assert not (tmp_path / "new.vs").exists()
+    (tmp_path / "odd").mkdir()
+    assert "holds no file that is read" in fails("sync", tmp_path / "odd", tmp_path / "new.vs")
 
 
 def test_watch_syncs_again_when_a_file_changes(
@@ -269,11 +271,15 @@ def test_watch_syncs_again_when_a_file_changes(
     watchfiles = pytest.importorskip("watchfiles")
     write("f/a.txt", "one")
 
-    def watch(folder: Path, *, watch_filter: Any, raise_interrupt: bool) -> Any:
+    def watch(folder: Path, *, watch_filter: Any, **options: bool) -> Any:
+        assert options == {"raise_interrupt": True, "yield_on_timeout": True}
         assert not watch_filter(None, str(tmp_path / "f" / "c.vs" / "LOCK"))
         assert watch_filter(None, str(tmp_path / "f" / "b.txt"))
         write("f/b.txt", "two")
-        yield {(1, "b.txt")}
+        yield set()  # the time is over, and nothing changed since watching began: b.txt came before
+        write("f/c.txt", "is not seen")
+        yield set()
+        (tmp_path / "f" / "c.txt").unlink()
         for path in (tmp_path / "f").glob("*.txt"):
             path.unlink()
         yield {(2, "b.txt")}  # more than half: an error is shown, and watching goes on

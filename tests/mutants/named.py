@@ -160,7 +160,7 @@ NAMED = [
         "vecsearch/graphs/walks.py",
         "graph.has_edges(origin, candidate)",
         "graph.has_edges(candidate, origin)",
-        "tests/training/test_items.py",
+        "tests/training/test_nodes.py",
     ),
     Named(
         "I2",  # generated ids stay where they are, beside those of another writer

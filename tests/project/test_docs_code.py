@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.doc_blocks import NOT_RUN, blocks_of, commands_of, needs, run_page, same_output
 
+FULL_CALIBRATION = True
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]

@@ -17,6 +17,8 @@ import pytest
 
 import vecsearch
 
+FULL_CALIBRATION = True
+
 SECTION = re.compile(r"^Example:\n((?:[ ]{4}.*\n?|\n)+)", re.MULTILINE)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 

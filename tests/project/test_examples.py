@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+FULL_CALIBRATION = True
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]

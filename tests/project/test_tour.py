@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from support.doc_blocks import blocks_of, needs
 
+FULL_CALIBRATION = True
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 import tour_pictures  # noqa: E402

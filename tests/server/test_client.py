@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -136,6 +137,23 @@ def test_it_has_the_methods_of_a_collection(server: Server, root: Path) -> None:
             many = remote.search_batch(queries, 3, min_score=-0.5)
             for one, other in zip(many, c.search_batch(queries, 3, min_score=-0.5), strict=True):
                 same(one, other)
+        ways: list[dict[str, Any]] = [
+            {"queries": ["red cars", "ship"], "mode": "text", "using": "text"},
+            {"queries": ["red", "ship"], "mode": "hybrid", "using": ["text"], "fusion": "rrf"},
+            {"texts": ["red", "ship"], "vectors": np.stack([vector, -vector]), "mode": "hybrid"},
+            {"queries": ["red"], "mode": "hybrid", "fusion": "dbsf", "passages": True},
+        ]
+        for way in ways:
+            for one, other in zip(
+                remote.search_batch(k=3, **way), c.search_batch(k=3, **way), strict=True
+            ):
+                same(one, other)
+        had = [("3", 2.0, 10.0), ("ship", -1.0), "4"]
+        for more in ({}, {"half_life": 1.0}, {"strategy": "sum_scores", "exclude_seen": False}):
+            same(remote.recommend(history=had, k=4, **more), c.recommend(history=had, k=4, **more))
+        asked = {"query": "red", "mode": "text", "using": "text", "exclude": ["1"]}
+        assert remote.facets("year", **asked) == c.facets("year", **asked)
+        assert remote.facets("year", passages=True) == c.facets("year", passages=True)
         same(remote.similar("3", 4, exclude=["4"]), c.similar("3", 4, exclude=["4"]))
         for examples in (("3", "ship"), (["3", "4"], [vector]), (["3"], None)):
             same(remote.recommend(*examples, k=3), c.recommend(*examples, k=3))
@@ -160,6 +178,14 @@ def test_it_has_the_methods_of_a_collection(server: Server, root: Path) -> None:
             remote.update(values={"year": 1})
 
 
+OF_READING = {"id_column", "text_column", "encoding", "csv", "auto_index", "progress"}
+ONLY_LOCAL = {  # arguments that a request has not
+    "add": OF_READING | {"on_error", "exclude", "on_duplicate", "duplicate_score"},
+    "upsert": OF_READING,
+    "scan": {"batch_rows"},
+}
+
+
 def test_the_page_says_what_it_lacks() -> None:
     text = (Path(__file__).parents[2] / "docs" / "how-to" / "serve.md").read_text()
     table = text.partition("| not over HTTP | instead |")[2].partition("\n\n")[0]
@@ -176,6 +202,7 @@ def test_the_page_says_what_it_lacks() -> None:
         theirs = inspect.signature(getattr(vs.Collection, name)).parameters
         ours = inspect.signature(getattr(vs.RemoteCollection, name)).parameters
         assert set(ours) - set(theirs) <= {"columns"}, name
+        assert set(theirs) - set(ours) <= ONLY_LOCAL.get(name, set()) | {"timeout"}, name
         for each in set(ours) & set(theirs):
             assert ours[each].kind == theirs[each].kind, (name, each)
             assert ours[each].default == theirs[each].default, (name, each)

@@ -19,6 +19,7 @@ from vecsearch.cli.named import VectorsOption, named_vectors
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
+    FITTING,
     START,
     Debug,
     DryRun,
@@ -81,10 +82,7 @@ def ingest(
     folder: Folder,
     embedder: Annotated[
         str | None,
-        typer.Option(
-            help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER} (English); for "
-            "texts in other scripts a multilingual one that is installed."
-        ),
+        typer.Option(help=f"New collection: its embedding model. Default: {FITTING}."),
     ] = None,
     dim: Annotated[
         int | None, typer.Option(help="New collection of ready-made vectors: their dimension.")
@@ -203,7 +201,9 @@ def ingest(
                 id_column,
                 text_column,
                 auto_index is not False,
-                default=lambda: fitting_model(paths, text_column or ()),
+                default=lambda: fitting_model(
+                    paths, text_column or (), exclude=exclude or (), encoding=encoding, csv=csv
+                ),
                 vectors=named_vectors(vectors),
             )
             with collection:
@@ -223,9 +223,10 @@ def ingest(
                 )
                 documents = len(collection)
             if is_new and not result.added:
+                left_out = result.report.one_line()
                 raise InvalidInputError(
                     "there is no document to add, so no collection was made"
-                    + "".join(f"; {line.strip()}" for line in result.report.lines())
+                    + f"; {left_out}" * bool(left_out)
                 )
         if is_ready_made and info.embedder is None and not before:
             warnings.warn(

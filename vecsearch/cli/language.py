@@ -6,72 +6,117 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vecsearch.cli.options import DEFAULT_EMBEDDER
+
+if TYPE_CHECKING:
+    from vecsearch.ingest.sources.reading import Reading
 
 SAMPLE = 32  # documents that are looked at
 CHARACTERS = 2000  # of each
 MOST_FOREIGN = 0.3  # of the letters
+FEWEST_WORDS, LEAST_SHARE = 5, 0.06  # little words of a language that tell it
+# Little words that are frequent in a language of Latin letters. English has none of the others'.
+_LITTLE_WORDS = {
+    "English": "the of and to that it you with are be this have not by how what from does your",
+    "German": "der das und ist nicht ein eine mit für auf den dem im zu von sich wie ich man wird",
+    "French": "le la les des et est une un dans que pour pas sur qui au du ce il je vous comment",
+    "Spanish": "el los las la que y una un por con para del se como es de en su lo cómo",
+    "Italian": "il che di la per non una un con del sono della è gli le come si da nel",
+    "Portuguese": "o os que não uma um para com do da em é dos de se como na por os as",
+    "Dutch": "de het een van en niet op dat ik zijn met voor je er wordt hoe te",
+    "Polish": "nie na się jest z do że jak po dla od w i są co",
+    "Swedish": "och att det som är inte på en ett av för till den med jag hur",
+    "Danish": "og det er ikke på til en et af for den med jeg som at hvordan",
+    "Turkish": "bir ve bu için ile da de çok ne gibi olarak nasıl değil daha",
+    "Indonesian": "yang dan di untuk dengan tidak ini itu dari pada adalah akan bagaimana",
+    "Vietnamese": "và của là không có được một cho các này trong những để người",
+}
+_LITTLE = {name: frozenset(words.split()) for name, words in _LITTLE_WORDS.items()}
 _LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[^\W\d_]+")
 _NOT_LATIN = re.compile(r"[^\W\d_\u0000-\u024f\u1e00-\u1eff]")
 
 
-def fitting_model(data: Sequence[os.PathLike[str]], text_columns: Sequence[str]) -> str:
+def fitting_model(
+    data: Sequence[os.PathLike[str]],
+    text_columns: Sequence[str] = (),
+    *,
+    exclude: Sequence[str] = (),
+    encoding: str | None = None,
+    csv: Mapping[str, Any] | None = None,
+) -> str:
     """The default model, or one of several languages that is here if the texts are not English.
 
-    A warning says which one was taken. Languages are told by their letters: those of Latin letters
-    are taken for English.
+    A warning says which one was taken.
 
     Args:
         data: Files and folders; others are not looked at.
         text_columns: The columns of the texts, if they were named.
+        exclude: Patterns of files that are left out.
+        encoding: The encoding of text files, if it was named.
+        csv: How CSV files are written.
     """
     from vecsearch.embedders.catalog import multilingual_here
+    from vecsearch.ingest.sources.reading import reading_options
 
     local = [path for path in data if isinstance(path, Path) and path.exists()]
-    if not local or not is_foreign(_texts(local, text_columns)):
+    if not local:
+        return DEFAULT_EMBEDDER
+    reading = reading_options("skip", encoding, csv, exclude)
+    if not is_foreign(_texts(local, text_columns, reading)):
         return DEFAULT_EMBEDDER
     here = multilingual_here()
     if not here:
         return DEFAULT_EMBEDDER  # adding says what does not fit, and what to install
     warnings.warn(
         f"the texts are not English, so the collection gets the model {here[0].name} "
-        f"({here[0].languages}); --embedder chooses another",
+        f"(languages: {here[0].languages}); --embedder chooses another",
         stacklevel=2,
     )
     return here[0].name
 
 
-def is_foreign(texts: Iterable[str]) -> bool:
-    """Whether many letters of texts are not Latin ones.
+def is_foreign(texts: Sequence[str]) -> bool:
+    """Whether texts are not English, by their letters and their most frequent words.
 
     Example:
         >>> is_foreign(["如何找回密码"]), is_foreign(["How to get it back, naïvely"])
         (True, False)
+        >>> is_foreign(["Wie bekomme ich das Passwort zurück, wenn es nicht mehr da ist?"])
+        True
     """
-    letters = foreign = 0
-    for text in texts:
-        letters += len(_LETTER.findall(text))
-        foreign += len(_NOT_LATIN.findall(text))
-    return foreign > MOST_FOREIGN * letters
+    letters = sum(len(_LETTER.findall(text)) for text in texts)
+    foreign = sum(len(_NOT_LATIN.findall(text)) for text in texts)
+    return foreign > MOST_FOREIGN * letters or _is_latin_foreign(texts)
 
 
-def _texts(data: Sequence[Path], text_columns: Sequence[str]) -> list[str]:
+def _is_latin_foreign(texts: Sequence[str]) -> bool:
+    """Whether little words of another language are frequent, and those of English are not."""
+    words = Counter(word for text in texts for word in _WORD.findall(text.lower()))
+    total = words.total()
+    counts = {name: sum(words[word] for word in little) for name, little in _LITTLE.items()}
+    english = counts.pop("English")
+    most = max(counts.values())
+    return most >= max(FEWEST_WORDS, LEAST_SHARE * total, 2 * english + 1)
+
+
+def _texts(data: Sequence[Path], text_columns: Sequence[str], reading: Reading) -> list[str]:
     """The beginnings of the first texts; none where the data cannot be read: adding it says why."""
     import pyarrow as pa
 
     from vecsearch.errors import VecsearchError
     from vecsearch.ingest.sources import open_source
-    from vecsearch.ingest.sources.reading import reading_options
     from vecsearch.types import TEXT
 
     column = text_columns[-1] if text_columns else TEXT
     found: list[str] = []
     with contextlib.suppress(VecsearchError, OSError, pa.ArrowException):
-        reading = reading_options("skip", None, {})
         source = open_source(data, batch_rows=SAMPLE, text_column=column, reading=reading)
         for batch in islice(source.batches, 1):
             if column in batch.schema.names:

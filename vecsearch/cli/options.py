@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
 DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
+# The default where the texts can be looked at; see `vecsearch.cli.language`.
+FITTING = (
+    f"{DEFAULT_EMBEDDER} (English); for texts in other languages a multilingual one that is "
+    "installed"
+)
 
 # Panels of the list of commands, and what is in each.
 START, DOCUMENTS, QUALITY = "Start", "Documents", "Quality"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from vecsearch.cli.data import ChunkerOption, Exclude, open_or_create
+from vecsearch.cli.language import fitting_model
 from vecsearch.cli.options import (
-    DEFAULT_EMBEDDER,
     DOCUMENTS,
+    FITTING,
     Debug,
     DryRun,
     Folder,
@@ -20,9 +21,6 @@ from vecsearch.cli.options import (
 )
 from vecsearch.cli.terminal import EXIT_ERROR, out, print_answer, reporting
 from vecsearch.types import SyncResult, counted
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
 
@@ -39,7 +37,7 @@ def sync(
     folder: Folder,
     embedder: Annotated[
         str | None,
-        typer.Option(help=f"New collection: its embedding model. Default: {DEFAULT_EMBEDDER}."),
+        typer.Option(help=f"New collection: its embedding model. Default: {FITTING}."),
     ] = None,
     chunker: ChunkerOption = None,
     exclude: Exclude = None,
@@ -79,14 +77,24 @@ def sync(
         is_new = False
         with removed_on_error(folder, [1], lambda: is_new):
             collection, is_new = open_or_create(
-                folder, embedder, None, None, chunker, None, {}, None, None
+                folder,
+                embedder,
+                None,
+                None,
+                chunker,
+                None,
+                {},
+                None,
+                None,
+                default=lambda: fitting_model([files], **options),
             )
             with collection:
                 result = collection.sync(files, delete_all=delete_all, **options)
                 if is_new and not result.added:
+                    left_out = result.report.one_line()
                     raise InvalidInputError(
                         "there is no document to add, so no collection was made"
-                        + "".join(f"; {line.strip()}" for line in result.report.lines())
+                        + f"; {left_out}" * bool(left_out)
                     )
                 _print(as_json, folder, result)
         if watcher:
@@ -95,9 +103,13 @@ def sync(
                 files.resolve(),
                 watch_filter=lambda _, path: not path.startswith(own),
                 raise_interrupt=True,
+                yield_on_timeout=True,
             )
-            for _ in changes:
-                _sync_again(files, folder, options, as_json, debug)
+            is_first = True  # what changed during the first sync was not watched yet
+            for changed in changes:
+                if changed or is_first:
+                    _sync_again(files, folder, options, as_json, debug)
+                is_first = False
 
 
 def _sync_again(

@@ -16,8 +16,7 @@ Ada-ef (arXiv:2512.06636).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +32,16 @@ from vecsearch.index.kernels.misses import (
     next_depth,
 )
 from vecsearch.index.ruler import Truth, Wide, found_within
+from vecsearch.index.unlike import MOST
 
 AIMS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.965, 0.98, 0.99, 0.995, 0.999)
 ONE_SIDED_99 = 2.326  # quantile of the normal distribution, for the lower bound
 # Of the share that the aim allows to miss, the part that a query may be expected to miss: the first
 # with which the mean reaches the aim. Some queries miss more than others, so the mean misses less.
 TOLERANCES = (1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-MADE_SLACK = 0.005  # by which the recall of made queries, which are few, may fall short
+# Of many ladders the cheapest that reaches the aim is taken, so that its recall is flattered. Made
+# queries are few, and have to reach as much more as this part of their standard error at most.
+MADE_ERRORS = 0.4
 # By how much more a query may be expected to miss that stops at the first effort, where many stop.
 # What reaches the mean of ordinary queries so costs them less than one tolerance for all efforts,
 # which queries unlike the rows keep low.
@@ -216,30 +218,77 @@ def best_point(
     ladder = _Ladder(outcomes, kinds, k, aim, row_micros, whole_micros)
     runs: list[_Run] = []
     good: list[_Run] = []
+    margin = _made_margin(aim)
     cheapest, in_vain = np.inf, 0
     for tolerance in TOLERANCES:
         runs += ladder.runs(tolerance, cheapest)
-        reached = [run for run in runs if run.point.low >= aim]
-        good = [run for run in reached if run.made >= aim - MADE_SLACK]
+        reached = [run for run in runs if run.low >= aim]
+        good = [run for run in reached if run.made >= aim + margin]
         least = min(map(_run_micros, good), default=np.inf)
         cheapest, in_vain = least, in_vain + 1 if good and least == cheapest else 0
         if in_vain == 2:  # more careful ones cost more
             break
     if good:
-        return min(good, key=_run_micros).point
+        return _promised(ladder, min(good, key=_run_micros), aim)
     if reached:
-        enough = max(run.made for run in reached) - MADE_SLACK
-        return min((run for run in reached if run.made >= enough), key=_run_micros).point
-    return max(runs, key=lambda run: run.point.low).point
+        enough = max(run.made for run in reached) - margin
+        usable = (run for run in reached if run.made >= enough)
+        return _promised(ladder, min(usable, key=_run_micros), aim)
+    return ladder.point(max(runs, key=lambda run: run.low))
 
 
-class _Run(NamedTuple):
-    point: OperatingPoint
+def _promised(ladder: _Ladder, run: _Run, aim: float) -> OperatingPoint:
+    """A point that promises more than its aim only if made queries reach that, too."""
+    low = min(run.low, max(aim, round(run.made - _made_margin(aim), 5)))
+    return replace(ladder.point(run), low=low)
+
+
+def _made_margin(aim: float) -> float:
+    return float(MADE_ERRORS * np.sqrt(aim * (1 - aim) / MOST))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A simulated search: the effort it starts with, what it finds, and its cost."""
+
+    start: int
+    least: Sequence[float]  # the contrast that each effort needs
+    recall: float
+    low: float
     made: float  # the least mean recall of a kind of made queries
+    depth: int
+    micros: float
 
 
 def _run_micros(run: _Run) -> float:
-    return run.point.micros
+    return run.micros
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The queries that a simulation takes, and what is the same for all of its runs."""
+
+    count: int
+    each: npt.NDArray[np.int64]
+    real: npt.NDArray[np.int64]  # the places of those of which recall is promised,
+    made: tuple[npt.NDArray[np.int64], ...]  # and of each kind of made ones
+    live: Mask  # whether the best rows score as high as those of a real query
+    last: npt.NDArray[np.int64]
+    unmeasured: Mask  # whether larger efforts were not measured with it
+
+    @staticmethod
+    def of(
+        kinds: npt.NDArray[np.int64], live: Mask, last: npt.NDArray[np.int64], efforts: int
+    ) -> _Asked:
+        return _Asked(
+            len(kinds),
+            np.arange(len(kinds)),
+            np.flatnonzero(kinds == 0),
+            tuple(np.flatnonzero(kinds == kind) for kind in np.unique(kinds[kinds > 0])),
+            live,
+            last,
+            live & (last < efforts - 1),
+        )
 
 
 class _Ladder:
@@ -276,6 +325,9 @@ class _Ladder:
         self._micros = np.array([one.micros for one in tried])
         self._latencies = np.array([one.latency for one in tried])
         self._per_candidate = np.array([one.candidate_latency for one in tried])
+        self._farthest = outcomes[0].farthest(self._kinds)
+        self._live = outcomes[0].kth >= self._farthest
+        self._asked: dict[int, _Asked] = {}
 
     def runs(self, tolerance: float, most: float) -> list[_Run]:
         """The best search from each effort on that may cost less than `most`."""
@@ -288,23 +340,23 @@ class _Ladder:
             if one.tried.micros >= cheapest or reached == STARTS:
                 break
             found.append(self._from(start, least, tolerance))
-            if found[-1].point.low >= self._aim:
-                cheapest, reached = min(cheapest, found[-1].point.micros), reached + 1
+            if found[-1].low >= self._aim:
+                cheapest, reached = min(cheapest, found[-1].micros), reached + 1
         return found
 
     def _from(self, start: int, least: Sequence[float], tolerance: float) -> _Run:
         """The cheapest search from an effort on that reaches the aim; if none does, the best."""
         kept = self.run(start, least)
-        if kept.point.low < self._aim:
+        if kept.low < self._aim:
             return kept
-        made = min(kept.made, self._aim - MADE_SLACK)
+        made = min(kept.made, self._aim + _made_margin(self._aim))
         low, high = 0, len(FIRST_TIMES)
         while high - low > 1:
             middle = (low + high) // 2
             allowed = min(tolerance * FIRST_TIMES[middle], FIRST_MOST)
             first = self._contrast(self._outcomes[start], allowed)
             run = self.run(start, [*least[:start], first, *least[start + 1 :]])
-            if run.point.low >= self._aim and run.made >= made:
+            if run.low >= self._aim and run.made >= made:
                 low, kept = middle, run
             else:
                 high = middle
@@ -318,49 +370,68 @@ class _Ladder:
         share = min(tolerance * (1 - self._aim), 0.9)
         return float((level - np.log(share / (1 - share))) / slope)
 
+    def _queries(self, start: int) -> _Asked:
+        """The queries that were measured with an effort."""
+        measured, count = len(self._outcomes[start].kth), len(self._kinds)
+        if measured < count:
+            count = min(measured, REPRESENTATIVE)
+        if count not in self._asked:
+            self._asked[count] = _Asked.of(
+                self._kinds[:count], self._live[:count], self._last[:count], len(self._outcomes)
+            )
+        return self._asked[count]
+
+    def _ends(
+        self, asked: _Asked, start: int, least: Sequence[float]
+    ) -> tuple[npt.NDArray[np.int64], Mask, Mask]:
+        """Where each query ends: the effort, whether it stops there, whether that is unknown."""
+        fine = self._contrasts[start:, : asked.count] >= np.array(least[start:])[:, None]
+        place = fine.argmax(axis=0)
+        stopped = asked.live & fine[place, asked.each]
+        end = np.where(
+            stopped, place + start, np.where(asked.live, np.maximum(asked.last, start), start)
+        )
+        return end, stopped, asked.unmeasured & ~stopped
+
     def run(self, start: int, least: Sequence[float]) -> _Run:
         """Search with all efforts from one on."""
-        outcomes = self._outcomes
-        count = len(outcomes[0].kth)
-        if len(outcomes[start].kth) < count:
-            count = min(len(outcomes[start].kth), REPRESENTATIVE)
-        kinds, each = self._kinds[:count], np.arange(count)
-        farthest = outcomes[0].farthest(self._kinds)
-        live = outcomes[0].kth[:count] >= farthest
-        fine = self._contrasts[start:, :count] >= np.array(least[start:])[:, None]
-        place = fine.argmax(axis=0)
-        stopped = live & fine[place, each]
-        last = self._last[:count]
-        late = live & ~stopped & (last < len(outcomes) - 1)  # not measured with larger efforts
-        end = np.where(stopped, place + start, np.where(live, np.maximum(last, start), start))
-        recalls = np.where(stopped, self._found[end, each], 1.0)
-        recalls[late] = self._at_least[:count][late]
-        depths = np.where(stopped, self._depths[end, each], 0.0)
+        asked = self._queries(start)
+        end, stopped, late = self._ends(asked, start, least)
+        recalls = np.where(stopped, self._found[end, asked.each], 1.0)
+        recalls[late] = self._at_least[: asked.count][late]
+        end, stopped, late = end[asked.real], stopped[asked.real], late[asked.real]
+        depths = np.where(stopped, self._depths[end, asked.real], 0.0)
         more = STEP_MICROS * (end > start)
         micros = self._micros[end] + more + self._whole * ~(stopped | late)
+        mean, low = promise(recalls[asked.real])
+        made = min((float(recalls[places].mean()) for places in asked.made), default=1.0)
+        depth = max(self._k, round(float(depths.mean())))
+        cost = float(micros.mean()) + self._row_micros * depth
+        return _Run(start, least, mean, low, made, depth, round(cost, 2))
+
+    def point(self, run: _Run) -> OperatingPoint:
+        """The operating point of a run."""
+        start, asked = run.start, self._queries(run.start)
+        end, stopped, _ = (part[asked.real] for part in self._ends(asked, start, run.least))
+        depths = np.where(stopped, self._depths[end, asked.real], 0.0)
+        more = STEP_MICROS * (end > start)
         latencies = self._latencies[end] + more + self._per_candidate[end] * depths
         steps = [
             (one.tried.effort, round(contrast, 3))
-            for one, contrast in zip(outcomes[start:], least[start:], strict=True)
+            for one, contrast in zip(self._outcomes[start:], run.least[start:], strict=True)
         ]
-        real = kinds == 0
-        mean, low = promise(recalls[real])
-        made = [recalls[kinds == kind].mean() for kind in np.unique(kinds[kinds > 0])]
-        depth = max(self._k, round(float(depths[real].mean())))
-        cost = float(micros[real].mean()) + self._row_micros * depth
-        point = OperatingPoint(
-            effort=outcomes[start].tried.effort,
-            depth=min(depth, int(outcomes[start].depths[-1])),
+        return OperatingPoint(
+            effort=self._outcomes[start].tried.effort,
+            depth=min(run.depth, int(self._outcomes[start].depths[-1])),
             k=self._k,
-            recall=mean,
-            low=low,
-            micros=round(cost, 2),
-            latency=round(float(latencies[real].mean()), 1),
+            recall=run.recall,
+            low=run.low,
+            micros=run.micros,
+            latency=round(float(latencies.mean()), 1),
             aim=self._aim,
-            farthest=farthest,
+            farthest=self._farthest,
             steps=tuple(steps),
         )
-        return _Run(point, float(min(made, default=1.0)))
 
 
 def promise(recalls: Wide) -> tuple[float, float]:

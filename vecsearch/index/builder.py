@@ -44,7 +44,7 @@ from vecsearch.types import Metric
 
 HELD_OUT = 2000  # rows held out to calibrate with, in a large collection
 HELD_OUT_SHARE = 0.1  # in a small collection at most this share of its rows
-MADE_OF = 1000  # rows that made queries are made of
+MADE_OF = 2000  # rows that made queries are made of
 CHECKED_ROWS = 400  # of the new rows, to see whether the previous calibration holds
 MIN_QUERIES = 400  # held-out rows are added to fewer given queries, which would prove too little
 OWN_QUERIES = "the user's own queries"
@@ -341,16 +341,21 @@ class Builder:
         self, index: FaissIndex, labels: Positions, queries: Vectors, calibration: Calibration
     ) -> bool:
         """Whether queries that are not in an index reach what a calibration promises."""
+        made = self._made(labels[labels >= 0])
         return still_holds(
-            self.scorer, index, labels, queries, calibration, self.target, self.threads
+            self.scorer, index, labels, queries, calibration, self.target, self.threads, made
         )
 
-    def _with_made(self, queries: Vectors, rows: Positions) -> tuple[Vectors, Positions]:
-        """These queries and made ones, evenly mixed, and the kind of each."""
+    def _made(self, rows: Positions) -> list[Vectors]:
+        """Queries made of some of the rows, by their kinds."""
         rng = np.random.default_rng(self.seed)
         sample = np.sort(rng.choice(rows, min(MADE_OF, len(rows)), replace=False))
         unit = self.scorer.metric is Metric.COSINE
-        parts = [queries, *unlike_queries(self.snapshot.stored_vectors(sample), unit, rng)]
+        return unlike_queries(self.snapshot.stored_vectors(sample), unit, rng)
+
+    def _with_made(self, queries: Vectors, rows: Positions) -> tuple[Vectors, Positions]:
+        """These queries and made ones, evenly mixed, and the kind of each."""
+        parts = [queries, *self._made(rows)]
         places = [(np.arange(len(part)) + 0.5) / max(len(part), 1) for part in parts]
         kinds = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         order = np.argsort(np.concatenate(places), kind="stable")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -23,25 +24,31 @@ from vecsearch.common.arrays import Mask, Positions, Scores, StoredVectors, Vect
 from vecsearch.common.blas import one_blas_thread
 from vecsearch.common.deadline import check_time
 from vecsearch.common.engines import engine_for
+from vecsearch.index.kernels.loader import LOADER
 
 LEAST_QUERIES = 4  # from so many queries on, products are faster than one query after another
 MOST_K = 2048  # for more, what is kept of the products is most of the work
 BLOCK_ROWS = 4096  # rows of a product: it stays in the cache of a core
 FEW_QUERIES = 48  # up to so many are multiplied from the other side, in two thirds of the time
 GROUP_QUERIES = 256  # queries of a product, at most
+SHARED_QUERIES = 128  # for a thread; with fewer, threads divide the rows instead
 GROUP_HITS = 262_144  # rows kept for the queries of a group: fewer queries for a larger k
+FOUND = 16_384  # rows that the compiled kernel lists at a time
 PART = 512  # products whose maximum is compared first
 LARGE_K, SMALL_PART = 256, 128  # a large k finds rows in most parts, so they are smaller
+LARGE_WORK = 10_000_000_000  # numbers multiplied, about .3 s: compiled kernels are worth loading
 CROWDED = 8  # a query for which so many times k rows are near the k-th is left to the caller
 CROWDED_ROWS = 4096  # and more than this
 
+Part = tuple[StoredVectors, int, Mask | None]
+Parts = Sequence[Part]
 Candidates = list[Positions | None]
 Wide = npt.NDArray[np.float64]
 Errors = Callable[[Vectors, float], Wide]
 
 
 def candidates(
-    parts: Sequence[tuple[StoredVectors, int, Mask | None]],
+    parts: Parts,
     queries: Vectors,
     k: int,
     errors: Errors,
@@ -66,23 +73,59 @@ def candidates(
         Positions, int64, in no order; None for a query with so many near its k-th that it is
         better answered by itself.
     """
-    size = max(8, min(GROUP_QUERIES, GROUP_HITS // k, -(-len(queries) // threads)))
+    numbers = len(queries) * sum(vectors.size for vectors, _, _ in parts)
+    if numbers > LARGE_WORK:
+        LOADER.kernels(len(queries))
+    size = max(8, min(GROUP_QUERIES, GROUP_HITS // k))
+    shares = [parts]
+    if len(queries) >= threads * SHARED_QUERIES:  # each thread has queries of its own
+        size = min(size, -(-len(queries) // threads))
+    else:  # a product of fewer is slower, so each thread has rows of its own
+        shares = _shares(parts, threads)
     groups = [slice(first, first + size) for first in range(0, len(queries), size)]
 
-    def work(item: tuple[contextvars.Context, slice]) -> Candidates:
-        context, part = item
-        return context.run(_group, parts, queries[part], k, errors, euclidean)
+    def work(item: tuple[contextvars.Context, slice, Parts]) -> Candidates:
+        context, group, share = item
+        return context.run(_group, share, queries[group], k, errors, euclidean)
 
     found: Candidates = []
     with one_blas_thread():
-        items = [(contextvars.copy_context(), part) for part in groups]
-        for answers in engine_for(threads).map(work, items):
-            found += answers
+        items = [(contextvars.copy_context(), group, share) for group in groups for share in shares]
+        answers = list(engine_for(threads).map(work, items))
+    for first in range(0, len(answers), len(shares)):
+        found += map(_together, zip(*answers[first : first + len(shares)], strict=True))
     return found
 
 
+def _shares(parts: Parts, count: int) -> list[Parts]:
+    """The rows in `count` shares; fewer if there are few rows."""
+    total = sum(len(vectors) for vectors, _, _ in parts)
+    size = max(-(-total // count), BLOCK_ROWS)
+    shares: list[list[Part]] = [[]]
+    free = size
+    for vectors, start, mask in parts:
+        first = 0
+        while first < len(vectors):
+            if not free:
+                shares.append([])
+                free = size
+            some = slice(first, min(first + free, len(vectors)))
+            shares[-1].append((vectors[some], start + first, None if mask is None else mask[some]))
+            free -= some.stop - first
+            first = some.stop
+    return list(shares)
+
+
+def _together(found: tuple[Positions | None, ...]) -> Positions | None:
+    """What shares of the rows gave for one query."""
+    some = [rows for rows in found if rows is not None]
+    if len(some) < len(found):
+        return None
+    return some[0] if len(some) == 1 else np.concatenate(some)
+
+
 def _group(
-    parts: Sequence[tuple[StoredVectors, int, Mask | None]],
+    parts: Parts,
     queries: Vectors,
     k: int,
     errors: Errors,
@@ -115,7 +158,7 @@ def _group(
 
 
 def _blocks(
-    parts: Sequence[tuple[StoredVectors, int, Mask | None]],
+    parts: Parts,
 ) -> Iterator[tuple[Vectors, Positions | int]]:
     """Selected rows as float32, and their positions or that of the first, if none is missing."""
     for vectors, start, mask in parts:
@@ -148,9 +191,32 @@ class _Nearest:
         """Take products, float32 (queries, rows of a block)."""
         count, width = products.shape
         if not self._kept and not self._new and width > self.k:  # a first bound
-            known = np.where(np.isnan(products), np.float32(-np.inf), products)
-            kth = np.partition(known, width - self.k, axis=1)[:, width - self.k]
-            self._raise(np.arange(count), kth)
+            some = products[:, : max(PART, 4 * self.k)]
+            known = np.where(np.isnan(some), np.float32(-np.inf), some)
+            place = known.shape[1] - self.k
+            self._raise(np.arange(count), np.partition(known, place, axis=1)[:, place])
+        if LOADER.module is None:
+            self._look(products, rows)
+        else:
+            self._look_compiled(LOADER.module, products, rows)
+        if self._new > max(count * self.k, 4 * PART):
+            self._prune()
+
+    def _look_compiled(self, kernels: ModuleType, products: Scores, rows: Positions | int) -> None:
+        """As `_look`, reading the products once while they are in the cache."""
+        count, width = products.shape
+        room = width + FOUND
+        owners, places = np.empty(room, np.int64), np.empty(room, np.int64)
+        values, first = np.empty(room, np.float32), 0
+        while first < count:
+            found, first = kernels.near(products, self.least, first, owners, places, values)
+            if found:
+                some = slice(found)
+                self._keep(owners[some].copy(), places[some].copy(), values[some].copy(), rows)
+
+    def _look(self, products: Scores, rows: Positions | int) -> None:
+        """Keep the products that reach the bound of their query."""
+        count, width = products.shape
         whole = width - width % self.part
         tiles = products[:, :whole].reshape(count, -1, self.part)
         # A product that is not a number, of a damaged vector, must not hide the others.
@@ -162,8 +228,6 @@ class _Nearest:
             rest = products[:, whole:]
             owner, place = np.nonzero(rest >= self.least[:, None])
             self._keep(owner, place + whole, rest[owner, place], rows)
-        if self._new > max(count * self.k, 4 * PART):
-            self._prune()
 
     def _keep(
         self, owners: Positions, places: Positions, scores: Scores, rows: Positions | int

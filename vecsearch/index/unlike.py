@@ -11,7 +11,7 @@ import numpy as np
 from vecsearch.common.arrays import Vectors
 
 KINDS = 2
-MOST = 200  # of each kind
+MOST = 800  # of each kind
 MEAN_OF = 5
 
 

@@ -8,7 +8,7 @@ queries would be searched exactly because they are farther from the rows than th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from vecsearch.storage.selection import RowSelection
 CHECKED_KS = (1, 10, 100)
 CHECKED_RECALLS = (0.9, 0.99)  # and the collection's own target
 FEW_FAR = 0.02  # share of the queries that may be farther than those of calibration,
+MADE_QUERIES = 400  # of each kind of made ones,
+MADE_LESS = 0.012  # whose mean recall may be so far below what is promised
 FEW_LEFT = 0.02  # and that are counted as they are at one effort, though they would go on
 
 
@@ -36,6 +38,7 @@ def still_holds(
     calibration: Calibration,
     target: float,
     threads: int,
+    made: Sequence[Vectors] = (),
 ) -> bool:
     """Whether searches of an index reach what a calibration promises.
 
@@ -47,6 +50,7 @@ def still_holds(
         calibration: Of the index before it grew, or of one with the same codes.
         target: The collection's target recall, 0 to 1.
         threads: Threads to search with.
+        made: Queries of other kinds, float32 (n, dim) each, that are to reach it as well.
     """
     mask = np.zeros(scorer.snapshot.rows, bool)
     mask[labels[labels >= 0]] = True
@@ -56,9 +60,19 @@ def still_holds(
     by_codes = list(_in_use(calibration.code_points, target, selection.count))
     most = max((point.k for point in (*points, *by_codes)), default=1)
     truth = scorer.truth(queries, most, selection, threads)
-    return all(check.holds(point, truth, check.graph) for point in points) and all(
-        check.holds(point, truth, check.codes) for point in by_codes
-    )
+    if not all(
+        check.holds(point, truth, search)
+        for some, search in ((points, check.graph), (by_codes, check.codes))
+        for point in some
+    ):
+        return False
+    most = max((point.k for point in points), default=1)
+    for group in made:
+        check = _Check(scorer, index, labels, group[:MADE_QUERIES], threads)
+        truth = scorer.truth(group[:MADE_QUERIES], most, selection, threads)
+        if not all(check.reaches(point, truth) for point in points):
+            return False
+    return True
 
 
 class _Check:
@@ -85,6 +99,11 @@ class _Check:
         recalls, far = self._recalls(point, truth, search)
         mean, low = promise(recalls)
         return mean + (mean - low) >= point.low and far <= FEW_FAR
+
+    def reaches(self, point: OperatingPoint, truth: Truth) -> bool:
+        """Whether made queries reach what a point promises, nearly."""
+        recalls, _ = self._recalls(point, truth, self.graph)
+        return float(recalls.mean()) >= point.low - MADE_LESS
 
     def _recalls(
         self, point: OperatingPoint, truth: Truth, search: Callable[[int, int], Tried]

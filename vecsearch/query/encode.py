@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.lazy import lazy
 from vecsearch.common.show import shown
 from vecsearch.embedders.stored import Model
 from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.ingest.fitness import Fitness
 from vecsearch.query.vectors import many_queries, one_query
 from vecsearch.storage.manifest import Manifest
 from vecsearch.types import Metric, counted
@@ -126,6 +129,9 @@ class QueryEncoder:
             if isinstance(query, str) and not query.strip():
                 raise InvalidInputError(f"query {number} is an empty text")
         vectors = self._model.embed_queries(queries)
+        warning = self._fitness.about_queries(queries)
+        if warning is not None:
+            warnings.warn(warning, stacklevel=2)
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             number = int(np.argmin(finite))
@@ -134,6 +140,10 @@ class QueryEncoder:
                 f"{shown(queries[number])}"
             )
         return vectors
+
+    @lazy
+    def _fitness(self) -> Fitness:
+        return Fitness(self._model)
 
     @property
     def embedder(self) -> Any:

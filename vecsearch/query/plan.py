@@ -31,6 +31,9 @@ from vecsearch.types import Ladder, Plan
 
 # Filtered-out rows expected among the first k of a query, up to which they are ignored.
 FEW_MISSING = 0.01
+# The first hits of a rank are missed a little more often than all of them, by queries unlike the
+# rows: of what may be missed, so much is kept back where the recall was measured for another rank.
+FILTER_MARGIN = 0.1
 # A filtered scan looks through more candidates than were scored without a filter, because rows far
 # from the query differ less. How many are scored follows from each query.
 CODES_MARGIN, CODES_EXTRA = 4, 64
@@ -90,6 +93,9 @@ def plan(k: int, recall: float, exact: bool, stats: Stats) -> Plan:
     few_missing = k * (stats.indexed_rows - stats.indexed_kept) <= FEW_MISSING * stats.indexed_kept
     needed = k if few_missing else candidate_window
     usable = [point for point in stats.points if point.k >= needed and point.low >= recall]
+    if needed != k:
+        careful = recall + FILTER_MARGIN * (1 - recall)
+        usable = [point for point in usable if point.low >= careful] or usable
     by_index = min(usable, key=lambda item: item.micros, default=None)
     index_cost = by_index.micros if by_index else math.inf
     exact_cost = exact_micros(stats.indexed_kept, stats.exact_micros_per_row)

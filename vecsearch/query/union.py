@@ -131,6 +131,8 @@ class IndexUnion:
             for share in shares
         ]
         whole = self._merged(query, k, found)
+        if whole.positions is found[0].positions:
+            return whole
         for number, share in enumerate(shares):
             if share.may_hold_more(k, found[number], whole.positions):
                 found[number] = share.searcher.search(query, k, share.selection, recall, False)
@@ -196,6 +198,11 @@ class IndexUnion:
 
     def _merged(self, query: Vectors, k: int, found: Sequence[Found]) -> Found:
         """The k best rows of all parts, with the scores and in the order of `scorer.final`."""
+        first = found[0]
+        if len(first.scores) == k and all(
+            not len(part.scores) or part.scores[0] < first.scores[-1] for part in found[1:]
+        ):
+            return Found(first.positions, first.scores, self._whole([part.plan for part in found]))
         ranked = sorted(  # Python is faster than numpy for so few
             (-score, row)
             for part in found

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vecsearch.query.examples import HALF_LIFE
 from vecsearch.types import Mode
 
 LONGEST_TEXT = 100_000  # characters of a question
@@ -24,6 +25,7 @@ Vector = Annotated[list[float], Field(max_length=MOST_NUMBERS)]
 Filter = Annotated[str, Field(max_length=LONGEST_FILTER)]
 Hits = Annotated[int, Field(ge=1, le=MOST_HITS)]
 Examples = Annotated[list[Id | Vector], Field(max_length=MOST_EXAMPLES)]
+Had = Id | tuple[Id, float] | tuple[Id, float, float]  # with its weight and its age
 Names = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)]
 
 
@@ -65,14 +67,9 @@ class _Options(_Body):
         return given | {"timeout": seconds}
 
 
-class SearchBody(_Options):
-    """A search."""
+class _Ways(_Options):
+    """What searches by a query take: the way to search."""
 
-    query: Text | Vector | None = Field(
-        None, description="A text for the collection's model, or a vector."
-    )
-    text: Text | None = Field(None, description="The words, beside a `vector`.")
-    vector: Vector | None = Field(None, description="The vector, beside a `text`.")
     mode: Mode = Field("vector", description="By likeness, by words, or by both.")
     using: Names | None = Field(None, description="The columns that are searched by words.")
     fusion: Literal["weighted", "rrf", "dbsf"] | None = Field(
@@ -87,20 +84,32 @@ class SearchBody(_Options):
         """The arguments of `Collection.search`, but for the query."""
         given = super().options(seconds)
         given["using"] = None if self.using is None else tuple(self.using)
-        for name in ("text", "vector"):
-            if given[name] is None:
+        for name in ("text", "vector", "texts", "vectors"):
+            if name in given and given[name] is None:
                 del given[name]
         return given
 
 
-class SearchManyBody(_Options):
+class SearchBody(_Ways):
+    """A search."""
+
+    query: Text | Vector | None = Field(
+        None, description="A text for the collection's model, or a vector."
+    )
+    text: Text | None = Field(None, description="The words, beside a `vector`.")
+    vector: Vector | None = Field(None, description="The vector, beside a `text`.")
+
+
+ManyTexts = Annotated[list[Text], Field(min_length=1, max_length=MOST_QUERIES)]
+ManyVectors = Annotated[list[Vector], Field(min_length=1, max_length=MOST_QUERIES)]
+
+
+class SearchManyBody(_Ways):
     """Many searches at once."""
 
-    queries: (
-        Annotated[list[Text], Field(min_length=1, max_length=MOST_QUERIES)]
-        | Annotated[list[Vector], Field(min_length=1, max_length=MOST_QUERIES)]
-    ) = Field(description="Texts, or vectors.")
-    mode: Mode = Field("vector", description="By likeness, by words, or by both.")
+    queries: ManyTexts | ManyVectors | None = Field(None, description="Texts, or vectors.")
+    texts: ManyTexts | None = Field(None, description="The words, beside `vectors`.")
+    vectors: ManyVectors | None = Field(None, description="The vectors, beside `texts`.")
 
 
 class RecommendBody(_Options):
@@ -111,7 +120,24 @@ class RecommendBody(_Options):
     strategy: Literal["average", "best_score", "sum_scores"] = Field(
         "average", description="How the examples make one score."
     )
-    exclude_seen: bool = Field(True, description="Leave out the examples themselves.")
+    history: Annotated[list[Had], Field(max_length=MOST_EXAMPLES)] | None = Field(
+        None, description="What a user had: ids, or [id, weight] or [id, weight, age]."
+    )
+    half_life: Annotated[float, Field(gt=0)] = Field(
+        HALF_LIFE, description="The age at which a weight of `history` has halved."
+    )
+    exclude_seen: bool = Field(
+        True, description="Leave out the documents of the examples and of the history."
+    )
+
+    def options(self, seconds: float) -> dict[str, Any]:
+        """The arguments of `Collection.recommend`."""
+        given = super().options(seconds)
+        if self.history is not None:  # a list would be a vector
+            given["history"] = [
+                tuple(each) if isinstance(each, list | tuple) else each for each in self.history
+            ]
+        return given
 
 
 class ExplainBody(SearchBody):
@@ -142,8 +168,11 @@ class FacetsBody(_Body):
     columns: Names = Field(description="The columns.")
     where: Filter | None = Field(None, description="Only documents for which this SQL is true.")
     ids: Ids | None = Field(None, description="Only documents with these ids.")
+    exclude: Ids | None = Field(None, description="No documents with these ids.")
     query: Text | Vector | None = Field(None, description="Only documents like this.")
     mode: Literal["vector", "text"] = Field("vector", description="By likeness, or by words.")
+    using: Names | None = Field(None, description="The columns that are searched by words.")
+    passages: bool = Field(False, description="Count passages instead of documents.")
     min_score: float | None = Field(None, description="The lowest score of a document like it.")
     bins: int | str | list[float] | None = Field(
         None, description="Count ranges: a number of bins, edges, or `year`, `month`, …"

@@ -27,6 +27,12 @@ STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (errors.InvalidInputError, 400),
     (errors.RecipeError, 400),
 )
+# Hints in the words of HTTP where those of Python name arguments that a request has not.
+HINTS: dict[type[BaseException], str] = {
+    errors.OperationTimeoutError: "narrow it with `where` or `ids`, or start the server with a "
+    "longer --timeout",
+    errors.LockTimeoutError: "another writer is at work: send the request again",
+}
 RETRY_SECONDS = 1  # what a client that came at a bad moment should wait
 
 
@@ -51,7 +57,8 @@ def problem(error: BaseException) -> tuple[int, dict[str, Any]]:
         return error.status, body(error.kind, error.message)
     if isinstance(error, errors.VecsearchError):
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-        hint = getattr(error, "hint", "")
+        own = (words for kind, words in HINTS.items() if isinstance(error, kind))
+        hint = next(own, getattr(error, "hint", ""))
         return status, body(type(error).__name__, error.message, hint)
     return 500, body("InternalError", "the server failed; its log says more")
 

@@ -276,9 +276,9 @@ def convert(array: pa.Array, field: pa.Field, first: int) -> tuple[pa.Array, pa.
     is_id = not field.nullable  # the vector apart, only the id has no missing values
     if is_id and pa.types.is_large_string(field.type) != pa.types.is_large_string(given):
         wanted = "strings" if pa.types.is_large_string(field.type) else "integers"
+        found = type_name(array.type).replace("large_string", "strings")
         raise InvalidInputError(
-            f"row {first}, column {field.name!r}: ids of this collection are {wanted}, not "
-            f"{type_name(array.type)}"
+            f"row {first}, column {field.name!r}: ids of this collection are {wanted}, not {found}"
         )
     if not len(array):
         return pa.nulls(0, field.type), field

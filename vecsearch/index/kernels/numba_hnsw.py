@@ -52,6 +52,7 @@ from vecsearch.index.kernels.misses import next_stage
 from vecsearch.index.kernels.numba_scores import (
     address_of,
     at_large,
+    list_near,
     rank,
     score_lists,
     score_of,
@@ -539,3 +540,10 @@ final = entry_point(
 
 Writes them into `scores`, float64 (nq, width), but where a row is -1.
 """
+near = entry_point(
+    numba.njit(
+        types.UniTuple(types.int64, 2)(*(FLOAT_ROWS, FLOATS, types.int64, INT64, INT64, FLOATS)),
+        **EXACT,
+    )(list_near.py_func)
+)
+"""near(products, least, first, owners, places, values): see `list_near`."""

@@ -16,6 +16,7 @@ from vecsearch.index.kernels.intrinsics import sum_of_products, sum_of_squares
 from vecsearch.index.kernels.misses import LEAST, crowding, expected_misses, next_depth
 from vecsearch.index.kernels.numpy_scores import LARGEST, TINY
 
+TILE = 128  # products that are compared at a time
 strict = numba.njit(nogil=True, boundscheck=False, fastmath=False)
 misses, crowded = strict(expected_misses), strict(crowding)
 deeper, spread = strict(next_depth), strict(spread_at_large)
@@ -59,6 +60,37 @@ def score_lists(
             if row >= 0:
                 vector = address_of(row, starts, addresses, dim)
                 scores[number, place] = _score(vector, target, dim, metric, square)
+
+
+@strict
+def list_near(products: Any, least: Any, first: Any, owners: Any, places: Any, values: Any) -> Any:
+    """List the products that reach their query's bound: how many, and the next query.
+
+    Args:
+        products: float32 (queries, rows).
+        least: float32, one bound for each query.
+        first: The query to begin with.
+        owners, places, values: Where the queries, rows and products are written. It stops before a
+            query for which they may be too short.
+    """
+    found, width = 0, products.shape[1]
+    whole = width - width % TILE
+    for owner in range(first, products.shape[0]):
+        if found + width > owners.shape[0]:
+            return found, owner
+        bound, row = least[owner], products[owner]
+        for start in range(0, width, TILE):
+            reached = np.int32(start == whole)
+            if start < whole:
+                tile = row[start : start + TILE]
+                for place in range(TILE):  # of constant length and a sum: vector instructions
+                    reached += np.int32(tile[place] >= bound)
+            if reached:
+                for place in range(start, min(start + TILE, width)):
+                    if row[place] >= bound:
+                        owners[found], places[found], values[found] = owner, place, row[place]
+                        found += 1
+    return found, products.shape[0]
 
 
 @strict

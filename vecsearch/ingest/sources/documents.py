@@ -23,7 +23,7 @@ from vecsearch.ingest.sources.base import (
 )
 from vecsearch.ingest.sources.document import Document, address_of, digest_of, documents_of
 from vecsearch.ingest.sources.encoding import open_binary
-from vecsearch.ingest.sources.folder import files_to_read
+from vecsearch.ingest.sources.folder import files_to_read, is_collection
 from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.sources.reading import Place
 from vecsearch.ingest.sources.registry import (
@@ -31,7 +31,6 @@ from vecsearch.ingest.sources.registry import (
     MANY,
     PICTURES,
     TABLES,
-    main_suffixes,
     suffix_of,
 )
 from vecsearch.types import (
@@ -125,12 +124,21 @@ def folder_part(file: SourceFile) -> Part:
         InvalidInputError: The folder has no file that is read, or cannot be read itself.
     """
     folder = file.path
+    if is_collection(folder):
+        raise InvalidInputError(
+            f"{str(folder)!r} is a collection, not data",
+            hint="its `export` writes a file that `add` reads",
+            command_hint="`vecsearch export` writes its rows into a file, which ingest reads",
+        )
     found = files_to_read(folder, file.reading)
     if not found:
-        skipped = file.reading.report().lines()
-        more = f" ({'; '.join(line.strip() for line in skipped)})" if skipped else ""
-        kinds = "picture" if file.reading.pictures else ", ".join(main_suffixes()) + " or code"
-        raise InvalidInputError(f"the folder {str(folder)!r} holds no {kinds} file{more}")
+        if not any(folder.iterdir()):
+            raise InvalidInputError(f"the folder {str(folder)!r} is empty")
+        skipped = file.reading.report().one_line()
+        kind = "picture" if file.reading.pictures else "file that is read"
+        raise InvalidInputError(
+            f"the folder {str(folder)!r} holds no {kind}" + f" ({skipped})" * bool(skipped)
+        )
     name = f"{folder.name or folder}/"
     root = address_of(folder)
     files = [
@@ -174,6 +182,10 @@ def documents_part(
                 require_unicode(each.key, name)
                 digest = digest_of(each.file)
                 if _is_unchanged(each, digest):
+                    continue
+                if in_folder and not each.file.path.stat().st_size:
+                    reading.note_empty(each.key)
+                    reading.files[each.source] = digest
                     continue
                 written = 0
                 for document in _documents(each.file):

@@ -80,8 +80,8 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
                 kept = []
                 for name in sorted(names):
                     relative = f"{prefix}/{name}" if prefix else name
-                    reason = "hidden" if name.startswith(".") else None
-                    if is_folder and _is_collection(Path(base, name)):
+                    reason = "hidden" if name.startswith((".", "~$")) else None  # ~$: of Office
+                    if is_folder and is_collection(Path(base, name)):
                         reason = "a collection"
                     excluded = reason or ignored.reason(relative, is_folder=is_folder)
                     if excluded is None:
@@ -96,7 +96,8 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
             )
 
 
-def _is_collection(folder: Path) -> bool:
+def is_collection(folder: Path) -> bool:
+    """Whether a folder is a collection of vecsearch, which is no data."""
     return (folder / "manifests").is_dir() and (folder / "segments").is_dir()
 
 

@@ -175,7 +175,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
             _CAREFUL_DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise InvalidInputError(
-            f"{where}: not JSON: {error.msg} at column {error.colno}"
+            f"{where}: not JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
         ) from error
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{where}: not JSON: {error}") from error

@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import cast
 
-from vecsearch.errors import MissingExtraError
+from vecsearch.errors import InvalidInputError, MissingExtraError
 from vecsearch.ingest.sources.base import SourceFile
 from vecsearch.ingest.sources.document import Document
 from vecsearch.ingest.sources.encoding import MAX_TEXT, open_binary, refuse_gzip
@@ -20,7 +20,11 @@ _SHOWN = ("From", "To", "Cc", "Date", "Subject")
 def read_eml(file: SourceFile) -> Iterator[Document]:
     """One mail: its sender, receivers, date and subject, then its text."""
     with open_binary(file.path, file.name) as opened:
-        yield _document(opened.read(MAX_TEXT), "")
+        content = opened.read(MAX_TEXT)
+    mail = message_from_bytes(content, policy=policy.default)
+    if content.strip() and not mail.keys():
+        raise InvalidInputError(f"{file.name} is no mail: it does not begin with headers")
+    yield _document(mail, "")
 
 
 def read_mbox(file: SourceFile) -> Iterator[Document]:
@@ -34,13 +38,13 @@ def read_mbox(file: SourceFile) -> Iterator[Document]:
     try:
         for number, key in enumerate(box.iterkeys(), 1):
             with box.get_file(key) as opened:
-                yield _document(opened.read(MAX_TEXT), str(number))
+                content = opened.read(MAX_TEXT)
+            yield _document(message_from_bytes(content, policy=policy.default), str(number))
     finally:
         box.close()
 
 
-def _document(data: bytes, key: str) -> Document:
-    mail = message_from_bytes(data, policy=policy.default)
+def _document(mail: EmailMessage, key: str) -> Document:
     heads = [(name, _header(mail, name)) for name in _SHOWN]
     lines = [f"{name}: {value}" for name, value in heads if value]
     attached = [name for part in mail.iter_attachments() if (name := part.get_filename())]

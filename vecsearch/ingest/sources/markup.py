@@ -13,8 +13,9 @@ from vecsearch.ingest.sources.document import EXTRA, Document
 from vecsearch.ingest.sources.encoding import MAX_TEXT, TextFile, open_binary
 
 _LEFT_OUT = frozenset(
-    "script style noscript template svg nav iframe object head select button form".split()
+    "script style noscript template svg nav iframe object head select button textarea".split()
 )
+_FORM_OF_TEXT = "p, h1, h2, h3, li, table, article, pre"  # old pages are one form as a whole
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset(
     "address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure "
@@ -49,6 +50,15 @@ def html_document(page: str) -> Document:
     return Document(text, next((_SPACE.sub(" ", name).strip() for name in named if name), None))
 
 
+def _is_left_out(node: Any) -> bool:
+    """Whether a reader of the page does not see a node, or does not read it as text."""
+    if node.tag in _LEFT_OUT:
+        return True
+    if node.tag == "form":
+        return node.css_first(_FORM_OF_TEXT) is None
+    return node.tag[0] not in "-_!" and "hidden" in node.attributes
+
+
 class _Text:
     """Writes the text below a node."""
 
@@ -62,7 +72,7 @@ class _Text:
         """All of the text; depth costs no stack."""
         node, top = root, root.mem_id  # comparing nodes themselves writes all that is in them
         while True:
-            entered = node.tag not in _LEFT_OUT and self.enter(node)
+            entered = not _is_left_out(node) and self.enter(node)
             child = node.child if entered else None
             if child is not None:
                 node = child

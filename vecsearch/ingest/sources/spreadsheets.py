@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -24,8 +24,9 @@ MAX_CELLS = 20_000_000  # of a workbook, empty ones between others included
 def read_xlsx(file: SourceFile) -> Part:
     """The rows of all sheets that have the columns of the first; the first line names them.
 
-    Where a workbook has a sheet with the text column, sheets without it are left out. A column of
-    numbers and texts is text. Formulas count as the values that were saved with them.
+    Where a workbook has a sheet with the text column, sheets without it are left out. Where sheets
+    share ids, an id is `Sheet/id`. A column of numbers and texts is text. Formulas count as the
+    values that were saved with them.
     """
     refuse_gzip(file.path, file.name, "unpack it")
     openpyxl = require("openpyxl", "openpyxl", EXTRA, "Reading Excel files")
@@ -47,6 +48,7 @@ def read_xlsx(file: SourceFile) -> Part:
     with_text = [
         name for name, found in sheets.items() if any(file.text_column in r for r in found)
     ]
+    _qualify_ids(sheets, with_text, file.reading.id_column)
     for name in with_text or sheets:
         rows += sheets[name]
         places += [f"{file.name}, sheet {name!r}"] * len(sheets[name])
@@ -66,6 +68,19 @@ def read_xlsx(file: SourceFile) -> Part:
             done += batch.num_rows
 
     return Part(file.name, len(rows), part.schema, read)
+
+
+def _qualify_ids(
+    sheets: dict[str, list[dict[str, Any]]], names: Sequence[str], id_column: str
+) -> None:
+    """Put the sheet before each id (`Sheet/id`) where sheets number their rows alike."""
+    found = [{row.get(id_column) for row in sheets[name]} - {None} for name in names]
+    if sum(map(len, found)) == len(set().union(*found)):
+        return
+    for name in names:
+        for row in sheets[name]:
+            if row.get(id_column) is not None:
+                row[id_column] = f"{name}/{row[id_column]}"
 
 
 def _sheets(book: Any, name: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -65,7 +65,7 @@ def markdown_title(text: str) -> str | None:
 def read_notebook(file: SourceFile) -> Iterator[Document]:
     """A Jupyter notebook: its text, and its code between fences; what the code printed is not."""
     found = parsed_json(file)
-    cells = found.get("cells") if isinstance(found, dict) else None
+    cells = found.get("cells", _old_cells(found)) if isinstance(found, dict) else None
     if not isinstance(cells, list):
         raise InvalidInputError(f"{file.name} is no notebook: it has no list of cells")
     parts = []
@@ -77,6 +77,19 @@ def read_notebook(file: SourceFile) -> Iterator[Document]:
             parts.append(f"```\n{text.strip()}\n```" if is_code else text.strip())
     text = "\n\n".join(parts)
     yield Document(text, markdown_title("\n\n".join(p for p in parts if not p.startswith("```"))))
+
+
+def _old_cells(notebook: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The cells of a notebook of format 3 or older, in which they are in worksheets."""
+    sheets = notebook.get("worksheets")
+    if not isinstance(sheets, list):
+        return None
+    cells = [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells", ())]
+    return [
+        {**cell, "source": cell.get("source", cell.get("input"))}
+        for cell in cells
+        if isinstance(cell, dict)
+    ]
 
 
 def read_subtitles(file: SourceFile) -> Iterator[Document]:

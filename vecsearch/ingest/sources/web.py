@@ -174,7 +174,7 @@ def standard_input(stream: BinaryIO) -> CopiedFile:
     """All of standard input; what it begins with tells its kind.
 
     Raises:
-        InvalidInputError: It is too large, or cannot be read.
+        InvalidInputError: It is too large, empty, or cannot be read.
     """
     copy = CopiedFile("stdin")
     try:
@@ -183,6 +183,9 @@ def standard_input(stream: BinaryIO) -> CopiedFile:
         raise InvalidInputError(f"standard input cannot be read: {error}") from error
     with copy.path.open("rb") as opened:
         head = opened.read(_BLOCK)
+    if not head.strip():
+        copy.remove()
+        raise InvalidInputError("standard input is empty")
     copy.call(_kind_of(head))
     return copy
 
