@@ -150,7 +150,7 @@ def vectors(root: Path) -> None:
     with vs.create(root, dim=2, vectors=kinds, limits=limits) as c:
         rows: list[dict[str, Any]] = []
         for n in range(60):
-            row: dict[str, Any] = {"id": n, "vector": [1, n]}
+            row: dict[str, Any] = {"id": n, "vector": [1, n + 2]}
             row["picture"] = rng.standard_normal(4).round(2).tolist() if n % 7 else None
             row["tokens"] = rng.standard_normal((n % 4, 3)).round(2).tolist()
             rows.append(row)
