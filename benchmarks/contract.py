@@ -2,7 +2,7 @@
 search, on several data sets.
 
     python benchmarks/contract.py [--sets minilm glove-l2 glove-ip flat low-rank ...]
-                                  [--queries 500] [--output contract]
+                                  [--queries 500] [--shards 8] [--output contract]
 
 A collection is built once at its own target, .95, and asked for each target: after the build, after
 20% more rows were added, after 20% were deleted, and after compacting. The queries are rows that
@@ -418,7 +418,12 @@ def run(options: argparse.Namespace, note: Callable[[str], None]) -> dict[str, A
         }
         report["sets"][name] = details
         with tempfile.TemporaryDirectory(prefix="contract-") as folder:
-            c = vs.create(Path(folder) / "c.vs", dim=data.base.shape[1], metric=data.metric)
+            c = vs.create(
+                Path(folder) / "c.vs",
+                dim=data.base.shape[1],
+                metric=data.metric,
+                shards=options.shards,
+            )
             life = Life(c, np.zeros(len(data.base), bool), data, columns, centroids, others)
             for stage, seconds in stages(life, options.recipe, options.threads, options.seed):
                 details["seconds"][stage] = seconds
@@ -576,6 +581,7 @@ def main() -> int:
     parser.add_argument("--ks", type=int, nargs="+", default=list(KS))
     parser.add_argument("--targets", type=float, nargs="+", default=list(TARGETS))
     parser.add_argument("--recipe", default="auto")
+    parser.add_argument("--shards", type=int, default=1, help="of the collection")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", default="contract", help="name of the files written")

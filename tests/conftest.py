@@ -15,6 +15,7 @@ import vecsearch as vs
 # The normal suite draws the same examples in each run; VECSEARCH_SOAK=1 draws others each time.
 settings.register_profile("normal", derandomize=True, deadline=None)
 settings.register_profile("soak", derandomize=False, deadline=None, print_blob=True)
+CALIBRATE, UNLIKE = "vecsearch.index.calibrate", "vecsearch.index.unlike"
 SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 settings.load_profile("soak" if SOAK else "normal")
 
@@ -72,22 +73,28 @@ def small_exact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_calibration(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
-    """Measure new indexes for a few k and recalls, in a third of the time; a search for another k
-    uses the next larger one. Modules about calibration say `FULL_CALIBRATION = True`."""
-    from vecsearch.index import calibrate
+    """Measure new indexes for a few k and recalls with fewer made queries, in a third of the time;
+    a search for another k uses the next larger one. Modules about calibration say
+    `FULL_CALIBRATION = True`.
+    """
+    from vecsearch.index import adaptive, calibrate, unlike
 
-    full = {"KS": calibrate.KS, "AIMS": calibrate.AIMS}
+    full: dict[str, object] = {f"{CALIBRATE}.KS": calibrate.KS, f"{CALIBRATE}.AIMS": adaptive.AIMS}
+    full[f"{UNLIKE}.MOST"] = unlike.MOST
+    quick: dict[str, object] = {
+        f"{CALIBRATE}.KS": (1, 5, 10, 20, 50, 100, 1250),
+        f"{UNLIKE}.MOST": 200,
+    }
+    quick[f"{CALIBRATE}.AIMS"] = (0.8, 0.9, 0.95, 0.99)
     with pytest.MonkeyPatch.context() as patch:
         if not SOAK and not getattr(request.module, "FULL_CALIBRATION", False):
-            patch.setattr(calibrate, "KS", (1, 5, 10, 20, 50, 100, 1250))
-            patch.setattr(calibrate, "AIMS", (0.8, 0.9, 0.95, 0.99))
+            for name, value in quick.items():
+                patch.setattr(name, value)
         yield full
 
 
 @pytest.fixture
 def full_calibration(quick_calibration: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure as for users, in a module that measures less."""
-    from vecsearch.index import calibrate
-
     for name, value in quick_calibration.items():
-        monkeypatch.setattr(calibrate, name, value)
+        monkeypatch.setattr(name, value)

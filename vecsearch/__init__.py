@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
     from vecsearch.collection import Collection, create, open_or_create
     from vecsearch.collection import open_collection as open
+    from vecsearch.distributed.serving import RayServing
     from vecsearch.embedders.base import Embedder
     from vecsearch.embedders.catalog import KnownModel, models
     from vecsearch.embedders.named_vectors import NamedVector
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         StorageError,
         VecsearchError,
         VersionNotFoundError,
+        WorkerLostError,
     )
     from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.index.recipe import IndexRecipe
@@ -162,6 +164,7 @@ __all__ = [
     "Part",
     "Plan",
     "QueryError",
+    "RayServing",
     "ReadReport",
     "Reason",
     "RecallReport",
@@ -182,6 +185,7 @@ __all__ = [
     "VecsearchError",
     "VersionInfo",
     "VersionNotFoundError",
+    "WorkerLostError",
     "analogy",
     "connect",
     "create",
@@ -203,6 +207,7 @@ _MODULES = {
     "vecsearch.embedders.catalog": ("KnownModel", "models"),
     "vecsearch.embedders.report": ("MethodScore", "TrainingReport"),
     "vecsearch.training.registry": ("train",),
+    "vecsearch.distributed.serving": ("RayServing",),
     "vecsearch.maintenance.backup": ("restore",),
     "vecsearch.maintenance.check": ("Damage",),
     "vecsearch.maintenance.repair": ("Repair", "repair"),

@@ -43,6 +43,7 @@ from vecsearch.common.accepted import (
     Query,
     Questions,
     Schema,
+    StorageOptions,
     TypeName,
     Values,
     Vector,
@@ -61,12 +62,14 @@ from vecsearch.common.arguments import (
     check_recall,
     check_regions,
     check_seed,
+    check_shards,
     check_timeout,
     check_whole,
     parse_bytes,
     parse_metric,
 )
 from vecsearch.common.deadline import at_most, is_limited, limited, time_limit
+from vecsearch.common.engines import Engine
 from vecsearch.common.fork import Lock
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.invalid_data import invalid_data
@@ -75,6 +78,7 @@ from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
 from vecsearch.display import html_fields
+from vecsearch.distributed.choice import EngineName, embedding_on, engine_of
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.named_vectors import NamedModels, NamedVector, declare_vectors
@@ -104,6 +108,7 @@ from vecsearch.ingest import add
 from vecsearch.ingest.add import MakeCompleter
 from vecsearch.ingest.auto import AutoChunker
 from vecsearch.ingest.chunking import AnyChunker, FunctionChunker, resolve_chunker, splitting_of
+from vecsearch.ingest.embedding import EmbedTexts
 from vecsearch.ingest.named_vectors import made_columns, with_vectors
 from vecsearch.ingest.requests import check_key
 from vecsearch.ingest.sources import Reading, open_source, reading_options, takes_pictures
@@ -150,6 +155,9 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
+from vecsearch.storage.objects.places import collection_path, new_file, read_again
+from vecsearch.storage.origins import origin_of, pull
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, storable_type, with_json
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -179,6 +187,7 @@ from vecsearch.types import (
 )
 
 if TYPE_CHECKING:
+    from vecsearch.distributed.serving import RayServing
     from vecsearch.evaluation.fusion import FusionReport
     from vecsearch.evaluation.quality import QualityReport
     from vecsearch.index.recipe import IndexRecipe
@@ -210,6 +219,7 @@ def create(
     keep_versions: int = 16,
     sample_queries: int = 0,
     auto_index: bool = True,
+    shards: int = 1,
     schema: Schema | None = None,
     json_columns: Sequence[str] | None = None,
     vectors: Mapping[str, int | str | Embedder | NamedVector] | None = None,
@@ -217,6 +227,8 @@ def create(
     exist_ok: bool = False,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Create a collection in a folder that does not exist yet, or is empty.
 
@@ -244,6 +256,10 @@ def create(
             `Collection.sample_queries`.
         auto_index: Whether changes index the rows they add before they return, once there are
             20,000 rows or an index; see `Collection.add`. False: only `build_index` does.
+        shards: How many shards the rows are in, 1 to 1024: each has segments and an index of its
+            own, which can be built and searched on a machine of its own. A row's shard follows from
+            its id. Every method works as without shards, and `Collection.reshard` changes the
+            number.
         schema: Types of metadata columns, as a `pyarrow.Schema` or as a dict of column name ->
             type ("int64", "string", "timestamp[us]", "json", ...). Columns that it does not name
             take their types from the first `add`.
@@ -261,6 +277,10 @@ def create(
             columns must be those given here; what is left at its default is not compared.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        storage_options: Of a URL: credentials, an endpoint and the like, as in obstore. None: from
+            the environment.
+        cache_dir: Of a URL: the folder of local copies. None: that of the variable
+            VECSEARCH_CACHE, or the user's cache.
 
     Returns:
         The collection, open for reading and writing.
@@ -276,24 +296,29 @@ def create(
         >>> vs.create("points.vs", dim=3, metric="l2").info().metric
         'l2'
     """
-    root = folder_path(path)
+    root = collection_path(path, storage_options, cache_dir)
+    origin = origin_of(root)
     check_one_of("dtype", dtype, ("float32", "float16"))
     check_recall(recall)
     check_keep_versions(keep_versions)
     check_count(sample_queries)
     check_flag("auto_index", auto_index)
+    shards = check_shards(shards)
     settings: dict[str, Any] = {SAMPLE_SETTING: sample_queries} if sample_queries else {}
     if not auto_index:
         settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(DEFAULT_METRIC if metric is None else metric)
     check_flag("exist_ok", exist_ok)
+    if origin is not None:
+        origin.prepare()
     if exist_ok and (root / MANIFESTS).is_dir():
         given = chunker if callable(chunker) or isinstance(chunker, FunctionChunker) else None
-        opened = open_collection(
-            path, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
+        opened = Collection(
+            root, embedder=embedder, chunker=given, lock_timeout=lock_timeout, limits=limits
         )
         wanted = {"dim": dim, "id_column": id_column, "text_columns": texts or None}
+        wanted |= {"shards": None if shards == 1 else shards}
         wanted |= {"metric": None if metric in (None, DEFAULT_METRIC) else str(parsed_metric)}
         wanted |= {"dtype": None if dtype == "float32" else dtype}
         declared = with_json(schema, json_columns)
@@ -334,6 +359,7 @@ def create(
         pa.types.is_large_string(first.schema.field(name).type) for name in first.text_columns
     )
     first = replace(first, full_text=full_text_entry(full_text, has_texts=has_words))
+    first = replace(first, shards=shards)
     named = NamedModels()
     if vectors is not None:
         schema_with = declare_vectors(first.schema, first.text_columns, vectors, named)
@@ -437,17 +463,24 @@ def open_collection(
     chunker: Chunking = None,
     lock_timeout: float = LOCK_TIMEOUT,
     limits: Limits = DEFAULT_LIMITS,
+    serving: RayServing | None = None,
+    storage_options: StorageOptions | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
 ) -> Collection:
     """Open a collection, or an older version of it for reading.
 
     Args:
-        path: The collection's folder.
+        path: The collection's folder, or its URL (s3://, gs://, az://).
         version: A version that `Collection.versions` lists. None: the latest.
         embedder: The collection's model, where its stored name does not lead to it. Another model
             is refused at the first embedding.
         chunker: The collection's chunker, where it is a function of your own.
         lock_timeout: Seconds to wait for another writer.
         limits: Sizes that bound the memory of this object's operations; see `vecsearch.Limits`.
+        serving: A `RayServing`: actors of a Ray cluster hold the shards, and searches ask them.
+            None: searches run in this process.
+        storage_options: Of a URL, as in `create`.
+        cache_dir: Of a URL, as in `create`.
 
     Returns:
         The collection. Opened at a version, it can only be read.
@@ -465,12 +498,13 @@ def open_collection(
         0
     """
     return Collection(
-        folder_path(path),
+        collection_path(path, storage_options, cache_dir),
         version=version,
         embedder=embedder,
         chunker=chunker,
         lock_timeout=lock_timeout,
         limits=limits,
+        serving=serving,
     )
 
 
@@ -506,12 +540,14 @@ class Collection:
         chunker: Chunking = None,
         lock_timeout: float = LOCK_TIMEOUT,
         limits: Limits = DEFAULT_LIMITS,
+        serving: RayServing | None = None,
     ) -> None:
         self.path = root
+        self._serving = serving
         self._store = Store(root, lock_timeout, limits)
         self._pinned = version
         self._lock = Lock()
-        self._searcher: Searcher | None = Searcher(self._store.snapshot(version))
+        self._searcher: Searcher | None = self._searcher_of(self._store.snapshot(version))
         self._last_encoder: QueryEncoder | None = None
         manifest = self._snapshot.manifest
         self._monitor: SearchMonitor | None = (
@@ -541,6 +577,7 @@ class Collection:
         duplicate_score: float = 0.95,
         auto_index: bool | None = None,
         idempotency_key: str | None = None,
+        engine: EngineName = None,
         progress: bool | None = None,
     ) -> AddResult:
         """Add documents, all of them or, on any error, none.
@@ -595,6 +632,9 @@ class Collection:
             idempotency_key: A name of this add, such as a UUID. If one with this name was committed
                 already, nothing is done, and its result is returned: so an add may be sent again
                 when its answer was lost. The names of the last 100 such adds are kept.
+            engine: Where texts are embedded: None for here, "processes" of this machine, or "ray",
+                the nodes of a Ray cluster. Workers load the model by its name, or from the
+                collection.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -625,6 +665,7 @@ class Collection:
             reading = noting_columns(reading)
         columns = id_column, text_column
         nearly_same = on_duplicate, duplicate_score
+        runs_on = engine_of(engine)
         return self._add(
             data,
             reading,
@@ -634,6 +675,7 @@ class Collection:
             auto_index,
             idempotency_key,
             nearly_same,
+            runs_on,
         )
 
     def _add(
@@ -647,6 +689,7 @@ class Collection:
         auto_index: bool | None = None,
         request: str | None = None,
         nearly_same: tuple[Literal["report", "skip"] | None, float] = (None, 0.0),
+        engine: Engine | None = None,
     ) -> AddResult:
         """What `add` does, with the options of reading; they hold the report, too."""
         self._writable()
@@ -672,6 +715,11 @@ class Collection:
         if on_conflict == "update":
             complete = merging(reading, source.places)
         watch = self._duplicate_watch(*nearly_same, on_conflict)
+        embedder: EmbedTexts | None = self._model_of(manifest)
+        if engine is not None and isinstance(embedder, Model):
+            from vecsearch.distributed.embedding import EngineModel
+
+            embedder = EngineModel(embedder, engine)
         with (
             invalid_data(),
             progress_bar(f"adding {source.name}", source.total, progress) as advance,
@@ -684,7 +732,7 @@ class Collection:
                 self._store,
                 batches,
                 on_conflict=on_conflict,
-                embedder=self._model_of(manifest),
+                embedder=embedder,
                 split=self._splitting(manifest),
                 id_column=id_column,
                 text_column=text_column,
@@ -1089,6 +1137,7 @@ class Collection:
         using: str | None = None,
         seed: int = 0,
         threads: int | None = None,
+        engine: EngineName = None,
         progress: bool | None = None,
     ) -> BuildResult:
         """Build an index and measure the recall it reaches on the collection's own data.
@@ -1110,7 +1159,10 @@ class Collection:
             using: The name of vectors of `create(vectors=)`, to build their index; of several
                 vectors a row, recall is that of MaxSim. None: the collection's own vectors.
             seed: Seed of the held-out rows and of the build.
-            threads: Threads to use. None: all cores.
+            threads: Threads to use. None: all cores; one for each task of an engine.
+            engine: Where the shards are indexed, each by a task of its own: None for one after the
+                other in this process, "processes" of this machine, or "ray", the nodes of a Ray
+                cluster. All make the same indexes.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -1157,6 +1209,7 @@ class Collection:
                 seed=seed,
                 threads=threads,
                 progress=advance,
+                engine=engine_of(engine),
             )
         trim_heap()
         return self._changed(result)
@@ -1240,6 +1293,35 @@ class Collection:
         trim_heap()
         return version
 
+    def reshard(self, shards: int) -> int:
+        """Divide the documents among another number of shards. Search results stay the same.
+
+        Searches go on meanwhile, and writers wait. Indexes are built again, by the same recipe.
+        See `create` for what shards are.
+
+        Args:
+            shards: How many shards there are to be, 1 to 1024.
+
+        Returns:
+            The version that was committed.
+
+        Raises:
+            InvalidInputError: `shards` is out of range.
+            LockTimeoutError: Another writer held the lock for too long.
+            StorageError: The disk is full or read-only.
+
+        Example:
+            >>> _ = c.reshard(4)
+            >>> c.info().shards
+            4
+        """
+        from vecsearch.maintenance.reshard import reshard
+
+        self._writable()
+        version = self._changed(reshard(self._store, check_shards(shards)))
+        trim_heap()
+        return version
+
     def rollback(self, version: int) -> int:
         """Make an older version the latest again, as a new version.
 
@@ -1282,16 +1364,20 @@ class Collection:
         from vecsearch.maintenance.check import find_damage
 
         self._require_in_place()
-        return find_damage(self.path)
+        with read_again(self.path) as root:
+            return find_damage(root)
 
-    def backup(self, target: str | os.PathLike[str]) -> int:
+    def backup(
+        self, target: str | os.PathLike[str], *, storage_options: StorageOptions | None = None
+    ) -> int:
         """Copy the version that this object reads to a new folder, and verify every byte.
 
         Others may write meanwhile. A backup is a collection: `vecsearch.open` opens it, and
         `vecsearch.restore` makes another collection of it.
 
         Args:
-            target: The new folder.
+            target: The new folder, or a URL.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             The version that was copied.
@@ -1310,7 +1396,8 @@ class Collection:
         from vecsearch.maintenance.backup import write_backup
 
         self._require_in_place()
-        return write_backup(self.path, folder_path(target), self._snapshot.manifest.version)
+        root = collection_path(target, storage_options)
+        return write_backup(self.path, root, self._snapshot.manifest.version)
 
     def export(
         self,
@@ -1319,6 +1406,7 @@ class Collection:
         where: Where | None = None,
         columns: Sequence[str] | None = None,
         ids: Ids | None = None,
+        storage_options: StorageOptions | None = None,
     ) -> int:
         """Write documents, with columns and vectors, to one file: all, or some of them.
 
@@ -1331,11 +1419,12 @@ class Collection:
         it holds whole documents, and `restore` does not take it.
 
         Args:
-            target: Path of the new file.
+            target: Path or URL of the new file.
             where: The documents to write, as a filter; None for all. With a chunker, a filter on
                 the text sees whole documents here.
             columns: The columns to write, in this order, such as ["id", "vector"]. None: all.
             ids: The ids of documents to write, as in `search`, in the collection's order.
+            storage_options: Of a URL, as in `vecsearch.create`.
 
         Returns:
             Number of rows written.
@@ -1362,9 +1451,16 @@ class Collection:
 
         self._require_in_place()
         version = self._snapshot.manifest.version
-        return export(self.path, folder_path(target), version, where, columns, ids)
+        with new_file(target, storage_options) as file:
+            return export(self.path, file, version, where, columns, ids)
 
-    def reembed(self, embedder: str | Embedder, *, progress: bool | None = None) -> ReembedResult:
+    def reembed(
+        self,
+        embedder: str | Embedder,
+        *,
+        engine: EngineName = None,
+        progress: bool | None = None,
+    ) -> ReembedResult:
         """Embed every text again with another model. Ids, texts, metadata and passages stay.
 
         One call is one commit: searches use the old model until then, and documents that others add
@@ -1373,6 +1469,7 @@ class Collection:
 
         Args:
             embedder: The new model's name, or an `Embedder`.
+            engine: Where texts are embedded, as in `add`.
             progress: Whether to show a progress bar. None: on a terminal and in notebooks.
 
         Returns:
@@ -1394,8 +1491,9 @@ class Collection:
 
         manifest = self._writable().manifest
         model = resolve_embedder(embedder)
+        spread = embedding_on(engine, embedder)
         with progress_bar("embedding again", manifest.rows - manifest.deleted, progress) as advance:
-            result = self._changed(reembed_documents(self._store, model, advance))
+            result = self._changed(reembed_documents(self._store, model, advance, spread))
         now = self._snapshot.manifest
         if now.embedder is not None and has_fingerprint(model, now.embedder.fingerprint):
             self._models[now.embedder] = Model(self.path, now.embedder, now.dim, model)
@@ -3364,6 +3462,7 @@ class Collection:
             [(1, 'create'), (2, 'add')]
         """
         self._require_in_place()
+        pull(self.path)
         return list_versions(self.path)
 
     # -- Lifetime
@@ -3385,8 +3484,8 @@ class Collection:
         with self._lock:
             current = self._searching().snapshot
             self._require_in_place()
-            if self._pinned is None and log.versions(self.path)[-1:] != [current.manifest.version]:
-                self._searcher = Searcher(self._store.snapshot())
+            if self._pinned is None and self._store.latest_version() != current.manifest.version:
+                self._searcher = self._searcher_of(self._store.snapshot(pulled=True))
                 self._monitor = search_monitor(
                     self._monitor, self.path, self._searcher.snapshot.manifest
                 )
@@ -3429,15 +3528,16 @@ class Collection:
                 "chunker": chunker,
                 "lock_timeout": self._store.lock_timeout,
                 "limits": self._store.limits,
+                "serving": self._serving,
             },
         )
 
     def __repr__(self) -> str:
         if self._searcher is None:
-            return f"Collection({str(self.path)!r}, closed)"
+            return f"Collection({shown_place(self.path)!r}, closed)"
         manifest = self._snapshot.manifest
         return (
-            f"Collection({str(self.path)!r}, version={manifest.version}, "
+            f"Collection({shown_place(self.path)!r}, version={manifest.version}, "
             f"documents={manifest.documents}, dim={manifest.dim})"
         )
 
@@ -3461,7 +3561,7 @@ class Collection:
 
     def _repr_html_(self) -> str:
         if self._searcher is None:
-            return html_fields({"collection": f"{self.path} (closed)"})
+            return html_fields({"collection": f"{shown_place(self.path)} (closed)"})
         return self.info()._repr_html_()
 
     def _searching(self) -> Searcher:
@@ -3469,11 +3569,14 @@ class Collection:
         searcher = self._searcher
         if searcher is None:
             raise CollectionClosedError(
-                f"the collection {self.path} was closed",
+                f"the collection {shown_place(self.path)} was closed",
                 hint="open it again with vecsearch.open",
                 command_hint="run the command again",
             )
         return searcher
+
+    def _searcher_of(self, snapshot: Snapshot) -> Searcher:
+        return Searcher(snapshot) if self._serving is None else self._serving.searcher(snapshot)
 
     @property
     def _snapshot(self) -> Snapshot:
@@ -3561,7 +3664,7 @@ def _reopened(root: Path, version: int, pinned: bool, options: dict[str, Any]) -
     collection = Collection(root, version=version if pinned else None, **options)
     if not pinned and collection._snapshot.manifest.version != version:
         with contextlib.suppress(VersionNotFoundError):
-            collection._searcher = Searcher(collection._store.snapshot(version))
+            collection._searcher = collection._searcher_of(collection._store.snapshot(version))
     return collection
 
 

@@ -19,6 +19,7 @@
     ├── OperationTimeoutError (TimeoutError) an operation was not done within its `timeout`
     ├── ConflictError                       another change to the collection rules this one out
     ├── CorruptedError                      a file is damaged; names it
+    ├── WorkerLostError                     the workers of a task were lost again and again
     ├── StorageError (OSError)              the disk is full, read-only or cannot guarantee commits
     └── InternalError                       a fault of vecsearch: please report it
 
@@ -440,6 +441,16 @@ class StorageError(VecsearchError, OSError):
     def message(self) -> str:
         """What was wrong, without the error number."""
         return _shortened(self.strerror) if self.strerror else super().message
+
+
+class WorkerLostError(VecsearchError):
+    """The workers of a task were lost again and again, or nobody holds a shard that is searched.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> issubclass(vs.WorkerLostError, vs.VecsearchError)
+        True
+    """
 
 
 class InternalError(VecsearchError):

@@ -829,6 +829,7 @@ class CollectionInfo(Shown):
         full_text: The columns that are searched by words; empty if none are.
         vector_indexes: The indexes of named vectors, by the name of their column; those without
             one are searched exactly.
+        shards: How many shards the rows are in.
 
     Example:
         >>> import vecsearch as vs
@@ -858,6 +859,7 @@ class CollectionInfo(Shown):
     indexes: tuple[IndexInfo, ...]
     full_text: tuple[str, ...] = ()
     vector_indexes: Mapping[str, tuple[IndexInfo, ...]] = field(default_factory=dict)
+    shards: int = 1
 
     def __repr__(self) -> str:
         return text_fields(self.fields())
@@ -873,6 +875,8 @@ class CollectionInfo(Shown):
             '2 × float32, l2'
         """
         segments = counted(self.segments, "segment")
+        if self.shards > 1:
+            segments += f" of {self.shards} shards"
         return {
             "collection": self.path,
             "version": self.version,
@@ -953,6 +957,8 @@ class Plan(Shown):
         steps: What happened during the search, such as a fallback, in words.
         ladder: How far the search goes on for a hard query; None for exact search and for indexes
             of older versions.
+        missing_shards: The shards that did not answer, in a partial answer that was asked for:
+            hits of theirs are missing.
 
     Example:
         >>> import vecsearch as vs
@@ -973,6 +979,7 @@ class Plan(Shown):
     steps: tuple[str, ...] = field(default=())
     ladder: Ladder | None = field(default=None, repr=False)
     parts: tuple[Plan, ...] = field(default=())
+    missing_shards: tuple[int, ...] = field(default=())
 
     def __str__(self) -> str:
         head = self.summary()
@@ -986,7 +993,10 @@ class Plan(Shown):
             said = said or f"{head}: {self.reason}"
         if self.parts:
             more = ", ".join(f"{part.rows:,}" for part in self.parts[1:])
-            said += f"; together with indexes of {more} later rows"
+            said += f"; together with indexes of {more} other rows"
+        if self.missing_shards:
+            lost = ", ".join(map(str, self.missing_shards))
+            steps = (*steps, f"partial answer: the shards {lost} are missing")
         return "; ".join((said, *steps))
 
     def summary(self) -> str:

@@ -221,7 +221,7 @@ def test_held_out_rows_are_not_in_the_index_while_it_is_measured(
     extended = c.build_index(recipe="IVF16,Flat")
     assert extended.how == "extended"
     (before, after) = measured
-    assert before[:2] == (ROWS - 600, 600 + 400)  # with 200 made queries of each kind
+    assert before[:2] == (ROWS - 600, 600 + 400)  # with 200 made ones of each kind
     assert after[:2] == (extended.rows - builder.MIN_QUERIES, builder.MIN_QUERIES + 400)
     assert min(before[2], after[2]) > 0.01
 

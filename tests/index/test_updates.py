@@ -192,7 +192,7 @@ def test_a_query_amid_the_rows_of_a_tail_finds_all_of_them(
     assert all(set(each.ids) <= {17, *range(FIRST, FIRST + 130)} for each in hits)
     live = np.arange(FIRST + 130)
     require(recalls(c, near, live, near[FIRST : FIRST + 130], 10, 0.95), 0.95)
-    assert len(hits[0].plan.parts) == 2 and "later rows" in str(hits[0].plan)
+    assert len(hits[0].plan.parts) == 2 and "other rows" in str(hits[0].plan)
 
 
 def test_rows_outside_do_not_crowd_each_other_out(

@@ -24,7 +24,9 @@ PACKAGES = {
     "mcp": ["mcp>=2.3.0"],
     "datasets": ["datasets>=4.0.0"],
     "bertopic": ["bertopic>=0.17.0"],
+    "s3": ["moto[s3,server]>=5.2.5", "obstore>=0.12.1"],
     "schemathesis": ["schemathesis>=4.0.0"],
+    "ray": ["ray>=2.50.0"],
 }
 
 

@@ -249,6 +249,28 @@ def test_a_damaged_index_means_exact_search(c: vs.Collection, name: str) -> None
         assert opened.search(query, 5, using=name, recall=0.8).ids
 
 
+def test_shards_have_one_index_of_named_vectors(tmp_path: Path) -> None:
+    vectors = {"picture": DIM}
+    c = vs.create(tmp_path / "c.vs", dim=2, vectors=vectors, limits=SMALL, shards=2)
+    given = [{key: row[key] for key in ("id", "vector", "year", "picture")} for row in rows(0, 150)]
+    c.add(given)
+    c.build_index(GRAPH, using="picture")
+    (index,) = c.info().vector_indexes["picture"]
+    assert index.rows == sum(row["picture"] is not None for row in given)
+    c.delete([1, 2])
+    c.compact()
+    for seed in range(3):
+        query = query_of("picture", seed)
+        wanted = [id for id, _ in oracle(c, "picture", query, lambda row: True)]
+        assert c.search(query, 200, using="picture", exact=True).ids == wanted
+        hits = c.search(query, 5, using="picture", recall=0.8)
+        assert set(hits.ids) <= set(wanted[:12])
+    assert set(c.info().vector_indexes) == {"picture"} and find_damage(c.path) == []
+    c.reshard(3)
+    assert set(c.info().vector_indexes) == {"picture"} and find_damage(c.path) == []
+    assert c.search(query, 200, using="picture", exact=True).ids == wanted
+
+
 def test_wrong_arguments(c: vs.Collection) -> None:
     with pytest.raises(InvalidInputError, match="no vectors called 'pictur'"):
         c.build_index(using="pictur")

@@ -33,7 +33,8 @@ def due_in(*rows: int, covered: int = 0, size: int = 1) -> slice | None:
     segments = entries(*rows, size=size)
     index = IndexEntry("i", (), tuple(item.name for item in segments[:covered]), 1, {}, None, None)
     manifest = Manifest(1, pa.schema([]), Metric.L2, 1, "float32", None, segments=segments)
-    return due(replace(manifest, indexes=(index,) if covered else ()))
+    runs = due(replace(manifest, indexes=(index,) if covered else ()))
+    return runs[0] if runs else None
 
 
 def test_a_tier_holds_an_eighth_of_the_next() -> None:
@@ -52,6 +53,15 @@ def test_eight_neighbors_of_one_tier_are_due() -> None:
     assert due_in(*[5000] * 7, *[1] * 7, 4096) == slice(0, 15)  # with those between
     assert due_in(*[1] * 8, 5000, *[1] * 7) == slice(0, 8)
     assert due_in(*[1] * 8, 5000, *[1] * 8) == slice(9, 17)  # the newest first
+
+
+def test_each_shard_has_a_run_of_its_own() -> None:
+    segments = [replace(entry, shard=n // 9) for n, entry in enumerate(entries(*[1] * 27))]
+    manifest = Manifest(
+        *(1, pa.schema([]), Metric.L2, 1, "float32", None), segments=tuple(segments), shards=4
+    )
+    assert due(manifest) == [slice(0, 9), slice(9, 18), slice(18, 27)]
+    assert due(replace(manifest, segments=tuple(segments[2:20]))) == [slice(7, 16)]
 
 
 def test_large_and_covered_segments_stay() -> None:

@@ -114,6 +114,19 @@ def make_wordless(root: Path) -> None:
         c.delete(["文-3"])
 
 
+def make_sharded(root: Path) -> None:
+    """Rows in three shards, some deleted."""
+    with vs.create(root, embedder="toy:8", keep_versions=KEEP, shards=3, limits=SMALL) as c:
+        c.add(rows(0, 12))
+        c.delete(["文-3", "文-11"])
+
+
+def make_sharded_index(root: Path) -> None:
+    with vs.create(root, dim=4, keep_versions=KEEP, shards=2, limits=SMALL) as c:
+        c.add(clustered(60, 4, seed=3))
+        c.delete([5])
+
+
 def make_indexed(root: Path) -> None:
     with vs.create(root, dim=4, keep_versions=KEEP, limits=SMALL) as c:
         c.add(clustered(60, 4, seed=3))
@@ -207,6 +220,16 @@ SCENARIOS = {
         make_columns, changing(lambda c: c.update(None, {"n": -2, "tag": "y"}))
     ),
     "purge columns": Scenario(make_columns, changing(lambda c: c.compact(purge=True))),
+    "add to shards": Scenario(make_sharded, changing(lambda c: c.add(rows(100, 9)))),
+    "replace in shards": Scenario(
+        make_sharded, changing(lambda c: c.add(rows(8, 6, "newer"), on_conflict="replace"))
+    ),
+    "update in shards": Scenario(make_sharded, changing(lambda c: c.update(None, {"n": -1}))),
+    "delete from shards": Scenario(make_sharded, changing(lambda c: c.delete(where="n < 6"))),
+    "compact shards": Scenario(make_sharded, changing(lambda c: c.compact())),
+    "split shards": Scenario(make_sharded, changing(lambda c: c.reshard(5))),
+    "join shards": Scenario(make_sharded, changing(lambda c: c.reshard(1))),
+    "build shards": Scenario(make_sharded_index, changing(lambda c: c.build_index("HNSW8"))),
     "compact": Scenario(make_base, changing(lambda c: c.compact())),
     "purge": Scenario(make_base, changing(lambda c: c.compact(purge=True))),
     "restore": Scenario(make_base, changing(lambda c: c.rollback(2))),

@@ -116,6 +116,10 @@ def ingest(
         ),
     ] = None,
     vectors: VectorsOption = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="New collection: how many shards its rows are in. Default: 1."),
+    ] = None,
     on_conflict: Annotated[
         OnConflict,
         typer.Option(
@@ -174,6 +178,7 @@ def ingest(
     with reporting(debug):
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
+        from vecsearch.storage.objects.places import collection_path
 
         _refuse_old_options(chunk, chunk_chars)
         csv = {
@@ -188,7 +193,7 @@ def ingest(
             paths, id_column or own_id, on_error, encoding, csv, json_columns
         )
         is_new = False
-        with removed_on_error(folder, [1], lambda: is_new):
+        with removed_on_error(collection_path(folder), [1], lambda: is_new):
             is_ready_made = embedder is None and dim is None and width is not None
             collection, is_new = open_or_create(
                 folder,
@@ -201,6 +206,7 @@ def ingest(
                 id_column,
                 text_column,
                 auto_index is not False,
+                shards=shards,
                 default=lambda: fitting_model(
                     paths, text_column or (), exclude=exclude or (), encoding=encoding, csv=csv
                 ),
@@ -496,6 +502,7 @@ def open_or_create(
     id_column: str | None,
     text_columns: list[str] | None,
     auto_index: bool = True,
+    shards: int | None = None,
     default: Callable[[], str] = lambda: DEFAULT_EMBEDDER,
     vectors: Mapping[str, NamedVector] | None = None,
 ) -> tuple[Collection, bool]:
@@ -525,6 +532,7 @@ def open_or_create(
             text_columns=text_columns or None,
             auto_index=auto_index,
             vectors=vectors or None,
+            shards=1 if shards is None else shards,
         )
         return new, True
     if vectors:
@@ -552,6 +560,10 @@ def open_or_create(
                 f"{folder} was made with {current}, which cannot change; make a new collection",
                 param_hint=option,
             )
+    if shards not in (None, info.shards):
+        raise typer.BadParameter(
+            f"{folder} has {info.shards}; `vecsearch reshard` changes that", param_hint="--shards"
+        )
     if chunker is not None:
         given = resolve_chunker(chunker)
         if (None if given is None else given.to_dict()) != info.chunker:

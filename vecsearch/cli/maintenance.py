@@ -22,6 +22,7 @@ from vecsearch.cli.options import (
     ids_of,
     names_in,
     open_for,
+    root_of,
 )
 from vecsearch.cli.terminal import EXIT_ERROR, print_answer, reporting
 from vecsearch.types import counted, shown_bytes
@@ -33,6 +34,32 @@ Target = Annotated[
         metavar="TARGET", help="Path of the copy. Nothing may exist there yet.", show_default=False
     ),
 ]
+
+
+@app.command(
+    rich_help_panel=SAFETY,
+    epilog=examples("vecsearch reshard notes.vs 16"),
+)
+def reshard(
+    folder: Folder,
+    shards: Annotated[
+        int, typer.Argument(metavar="SHARDS", help="How many shards.", show_default=False)
+    ],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Divide the documents among another number of shards.
+
+    Search results stay the same. Each shard has segments and an index of its own.
+    """
+    with reporting(debug), open_for(folder) as collection:
+        before = collection.info()
+        version = collection.reshard(shards)
+        print_answer(
+            as_json,
+            {"before": before.shards, "after": shards, "version": version},
+            f"{counted(before.shards, 'shard')} → {shards:,} (version {version})",
+        )
 
 
 @app.command(
@@ -82,12 +109,13 @@ def check(folder: Folder, as_json: Json = False, debug: Debug = False) -> None:
     with reporting(debug):
         from vecsearch.maintenance.check import find_damage
         from vecsearch.storage import log
+        from vecsearch.storage.objects.places import read_again
 
-        damages = find_damage(folder)
+        root = root_of(folder)
+        with read_again(root) as there:
+            damages = find_damage(there)
         lines = [str(damage) for damage in damages]
-        lines = lines or [
-            f"no damage in {counted(len(log.versions(folder)), 'version')} of {folder}"
-        ]
+        lines = lines or [f"no damage in {counted(len(log.versions(root)), 'version')} of {folder}"]
         print_answer(as_json, {"damages": damages}, *lines)
         if damages:
             raise typer.Exit(EXIT_ERROR)
@@ -136,8 +164,9 @@ def backup(
     """
     with reporting(debug):
         from vecsearch.maintenance.backup import write_backup
+        from vecsearch.storage.objects.places import collection_path
 
-        copied = write_backup(folder, target, version)
+        copied = write_backup(root_of(folder), collection_path(target), version)
         shown = (
             f"version {copied} of {folder} copied to {target}; "
             "`vecsearch restore` makes a collection of it"

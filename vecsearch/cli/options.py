@@ -35,7 +35,7 @@ Folder = Annotated[
     Path,
     typer.Argument(
         metavar="COLLECTION",
-        help="The collection's folder.",
+        help="The collection's folder, or its URL.",
         show_default=False,
         autocompletion=complete.collections,
     ),
@@ -199,6 +199,16 @@ def id_of(collection: Collection, text: str) -> int | str:
     found = ids_of(collection, [text], None)
     assert found is not None
     return found[0]
+
+
+def root_of(folder: Path) -> Path:
+    """Where a collection is on this machine: its folder, or the copy of the one at a URL."""
+    from vecsearch.storage.objects.places import collection_path
+    from vecsearch.storage.origins import pull
+
+    root = collection_path(folder)
+    pull(root)
+    return root
 
 
 def open_for(folder: Path, version: int | None = None) -> Collection:

@@ -66,6 +66,7 @@ def sync(
         from vecsearch.common.optional import require
         from vecsearch.errors import InvalidInputError
         from vecsearch.storage.folders import removed_on_error
+        from vecsearch.storage.objects.places import collection_path
 
         watcher = watch and require(
             "watchfiles", "watchfiles", "documents", "Watching a folder (--watch)"
@@ -75,7 +76,7 @@ def sync(
                 _print(as_json, folder, collection.sync(files, dry_run=True, **options))
             return
         is_new = False
-        with removed_on_error(folder, [1], lambda: is_new):
+        with removed_on_error(collection_path(folder), [1], lambda: is_new):
             collection, is_new = open_or_create(
                 folder,
                 embedder,

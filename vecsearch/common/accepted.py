@@ -119,4 +119,5 @@ TypeName: TypeAlias = ArrowType | str
 CsvOptions: TypeAlias = Mapping[str, str | Sequence[str] | None]
 # Questions with ids, or a file of them; judgments of their documents.
 Questions: TypeAlias = PathLike | Mapping[str, Query] | Mapping[int, Query]
+StorageOptions: TypeAlias = Mapping[str, str | bool | int | float]
 Judgments: TypeAlias = PathLike | Mapping[str, Mapping[Any, int]] | Mapping[int, Mapping[Any, int]]

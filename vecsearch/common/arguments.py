@@ -14,6 +14,7 @@ from vecsearch.errors import InvalidInputError
 from vecsearch.types import ID, RESERVED, VECTOR, Metric
 
 MAX_REGIONS = 1000
+MOST_SHARDS = 1024  # of a collection
 LONGEST_SIZE = 40  # characters of a size as text
 
 
@@ -214,6 +215,15 @@ def check_dim(dim: Any, largest: int) -> int:
 def check_keep_versions(count: Any) -> None:
     """Check how many older versions a collection keeps."""
     check_whole("keep_versions", count, 1)
+
+
+def check_shards(shards: Any, name: str = "shards") -> int:
+    """How many shards a collection is to have, 1 to 1024."""
+    if not _is_whole(shards) or not 1 <= shards <= MOST_SHARDS:
+        raise InvalidInputError(
+            f"{name} is {shown(shards)}; it must be a whole number from 1 to {MOST_SHARDS:,}"
+        )
+    return int(shards)
 
 
 def check_column_names(id_column: Any, text_column: Any, text_columns: Any) -> list[str] | None:

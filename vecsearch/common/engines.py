@@ -6,7 +6,7 @@ gives the same results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from vecsearch.common.fork import importing
@@ -20,8 +20,16 @@ R = TypeVar("R")
 class Engine(Protocol):
     """Runs pieces of work side by side."""
 
-    def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """`work` of each item, in the order of the items. Raises the first error, in that order."""
+    def map(
+        self,
+        work: Callable[[T], R],
+        items: Sequence[T],
+        done: Callable[[R], None] = lambda result: None,
+    ) -> list[R]:
+        """`work` of each item, in the order of the items. Raises the first error, in that order.
+
+        done: Called with each result, in the order of the items, once it is there.
+        """
 
 
 class ThreadEngine:
@@ -34,16 +42,30 @@ class ThreadEngine:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    def map(
+        self,
+        work: Callable[[T], R],
+        items: Sequence[T],
+        done: Callable[[R], None] = lambda result: None,
+    ) -> list[R]:
         """As `Engine.map`. A single item, or a single worker, needs no thread."""
         workers = min(self.workers, len(items))
         if workers <= 1:
-            return [work(item) for item in items]
+            return noted(map(work, items), done)
         with importing():
             from concurrent.futures import ThreadPoolExecutor  # slow to import
 
         with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(work, items))
+            return noted(pool.map(work, items), done)
+
+
+def noted(results: Iterable[R], done: Callable[[R], None]) -> list[R]:
+    """The results as a list; `done` is called with each when it is there."""
+    there = []
+    for result in results:
+        done(result)
+        there.append(result)
+    return there
 
 
 ENGINES: dict[str, Callable[[int], Engine]] = {"threads": ThreadEngine}

@@ -56,7 +56,7 @@ class Model:
         self.root = root
         self.entry = entry
         self.dim = dim
-        self._given = given
+        self.given = given
         self._ready: Embedder | None = given if isinstance(given, Embedder) else None
         self._checked = False
         self._lock = Lock()
@@ -73,7 +73,7 @@ class Model:
         """
         with self._lock:
             if self._ready is None:
-                self._ready = resolve_embedder(self._given) if self._given else self._stored()
+                self._ready = resolve_embedder(self.given) if self.given else self._stored()
             if not self._checked:
                 self._check(self._ready)
                 self._checked = True
@@ -86,7 +86,7 @@ class Model:
         """
         if self._ready is not None or self.entry.files:
             return self.embedder
-        return self._given or self.entry.spec
+        return self.given or self.entry.spec
 
     def multilingual(self) -> list[str]:
         """Names of models of several languages that are on this machine, best first."""

@@ -17,6 +17,7 @@ from vecsearch.common.arrays import Scores, Vectors
 from vecsearch.common.pca import principal_axes
 from vecsearch.errors import RecipeError
 from vecsearch.index.attached import attach
+from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.growth import growth
 from vecsearch.index.recipe import (
     REDUCED_STEP,
@@ -260,3 +261,10 @@ def _penalty(rows: Vectors, metric: str) -> Scores:
 def _top(scores: Scores, count: int) -> npt.NDArray[np.int64]:
     best: npt.NDArray[np.int64] = np.argpartition(-scores, count, axis=1)[:, :count]
     return best
+
+
+def needed_bytes(recipe: IndexRecipe, rows: int, dim: int) -> int:
+    """About how many bytes an index takes; 0 if that is not known before it is built."""
+    if recipe.kind == "factory":
+        return factory_bytes(recipe.factory or "", rows, dim)
+    return estimated_bytes(recipe, rows, dim)

@@ -14,17 +14,18 @@ from collections.abc import Callable
 from typing import Any
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.engines import Engine
 from vecsearch.errors import RecipeError
 from vecsearch.index.attached import attach
-from vecsearch.index.auto import choose_recipe, estimated_bytes
+from vecsearch.index.auto import choose_recipe, needed_bytes
 from vecsearch.index.builder import HELD_OUT_ROWS, OWN_QUERIES, Builder
 from vecsearch.index.calibration import describe_recall
 from vecsearch.index.commit import BuiltIndex, commit_index, commit_without_index
-from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.growth import UP_TO_DATE, is_up_to_date
 from vecsearch.index.maxsim_builder import MaxSimBuilder
 from vecsearch.index.named import NamedSnapshot
 from vecsearch.index.recipe import IndexRecipe
+from vecsearch.index.shards import build_shards
 from vecsearch.storage.garbage import remove_build_checkpoints
 from vecsearch.storage.manifest import IndexEntry
 from vecsearch.storage.own_files import Removal
@@ -45,6 +46,7 @@ def build_index(
     threads: int | None,
     progress: Callable[[int], None] = lambda count: None,
     extend: bool = True,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """Build and calibrate an index over the live rows, and commit it.
 
@@ -63,6 +65,7 @@ def build_index(
         threads: Threads to build with; None for all.
         progress: Called with the number of rows just added.
         extend: Extend the existing index where that is enough.
+        engine: What runs the builds of the shards side by side; None builds here.
 
     Raises:
         RecipeError: If the recipe is invalid, or does not fit the data or `memory`.
@@ -73,6 +76,23 @@ def build_index(
     """
     started = time.perf_counter()
     snapshot = store.snapshot()
+    # Named vectors have one index, whatever the shards: it is built here.
+    if not snapshot.column and (engine is not None or snapshot.manifest.shards > 1):
+        result = build_shards(
+            store,
+            recipe,
+            recall=recall,
+            memory=memory,
+            queries=queries,
+            query_source=query_source,
+            seed=seed,
+            threads=threads,
+            progress=progress,
+            extend=extend,
+            engine=engine,
+        )
+        _remove_checkpoints(store)
+        return result
     target = snapshot.manifest.recall if recall is None else recall
     rows = snapshot.live.rows
     chosen = choose_recipe(recipe, snapshot, memory, target, seed)
@@ -105,11 +125,15 @@ def build_index(
         if memory is not None:
             _require_memory(chosen, built.calibration.memory_bytes, memory, "takes")
         entry, version = commit_index(store, snapshot, built)
+    _remove_checkpoints(store)
+    return _result(built, entry, version, time.perf_counter() - started)
+
+
+def _remove_checkpoints(store: Store) -> None:
     with contextlib.suppress(OSError):  # the index is committed; a later commit tidies up
         removal = Removal()
         remove_build_checkpoints(store.root, removal)
         removal.warn()
-    return _result(built, entry, version, time.perf_counter() - started)
 
 
 def open_builder(snapshot: Snapshot, *arguments: Any, **options: Any) -> Builder:
@@ -117,13 +141,6 @@ def open_builder(snapshot: Snapshot, *arguments: Any, **options: Any) -> Builder
     if isinstance(snapshot, NamedSnapshot) and snapshot.kind.multi:
         return MaxSimBuilder(snapshot, *arguments, **options)
     return Builder(snapshot, *arguments, **options)
-
-
-def needed_bytes(recipe: IndexRecipe, rows: int, dim: int) -> int:
-    """About how many bytes an index takes; 0 if that is not known before it is built."""
-    if recipe.kind == "factory":
-        return factory_bytes(recipe.factory or "", rows, dim)
-    return estimated_bytes(recipe, rows, dim)
 
 
 def _require_memory(recipe: IndexRecipe, needed: int, memory: int, verb: str) -> None:

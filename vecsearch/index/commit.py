@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,29 +104,70 @@ def commit_part(
     return entry, following.version
 
 
-class _Files(NamedTuple):
+class IndexFiles(NamedTuple):
+    """The written files of an index."""
+
     graph: FileRef
     calibration: FileRef
 
 
-def _written(staging: Staging, built: BuiltIndex) -> _Files:
+def _written(staging: Staging, built: BuiltIndex) -> IndexFiles:
     require_space(staging.folder, built.index.memory_bytes())
-    file = staging.write(INDEXES, ".faiss", built.index.write)
-    measured = built.calibration.to_mapping()
+    return _with_calibration(staging, built.index.write, built.calibration.to_mapping())
+
+
+def adopt_index(staging: Staging, path: Path, measured: Mapping[str, Any]) -> IndexFiles:
+    """Take the file of an index, in the same file system, into staging; `measured` is of it."""
+
+    def take(target: Path) -> None:
+        path.rename(target)
+
+    return _with_calibration(staging, take, measured)
+
+
+def _with_calibration(
+    staging: Staging, write: Callable[[Path], None], measured: Mapping[str, Any]
+) -> IndexFiles:
+    file = staging.write(INDEXES, ".faiss", write)
     calibration = staging.write(
         INDEXES, CALIBRATION_SUFFIX, lambda path: write_calibration(path, measured)
     )
     read_index(staging.path_of(file))  # what a search will check, before it is published
-    return _Files(file, calibration)
+    return IndexFiles(file, calibration)
 
 
 def _entry(
-    staging: Staging, snapshot: Snapshot, latest: Snapshot, built: BuiltIndex, files: _Files
+    staging: Staging, snapshot: Snapshot, latest: Snapshot, built: BuiltIndex, files: IndexFiles
 ) -> IndexEntry:
     """The manifest's entry of an index, with labels for the latest version."""
-    _require_same_model(snapshot, latest)
-    labels = rebase_positions(snapshot, latest, built.labels)
+    labels = built.labels.copy()
     labels[built.index.out_of_range] = -1  # searched exactly, like rows added since
+    return entry_of_rows(staging, snapshot, latest, labels, built.recipe, files)
+
+
+def entry_of_rows(
+    staging: Staging,
+    snapshot: Snapshot,
+    latest: Snapshot,
+    labels: Positions,
+    recipe: IndexRecipe,
+    files: IndexFiles,
+) -> IndexEntry:
+    """The manifest's entry of an index that is written.
+
+    Args:
+        staging: Where its labels are written.
+        snapshot: What it was built on.
+        latest: The version that it becomes part of.
+        labels: Position in `snapshot` of each label, -1 for none.
+        recipe: What was built.
+        files: Its files.
+
+    Raises:
+        ConflictError: The collection was moved to another model meanwhile.
+    """
+    _require_same_model(snapshot, latest)
+    labels = rebase_positions(snapshot, latest, labels)
     covers, labels = within_segments(latest.manifest, labels)
     in_order = np.array_equal(labels, np.arange(len(labels)))
     return IndexEntry(
@@ -133,7 +175,7 @@ def _entry(
         files=(files.graph,),
         covers=covers,
         rows=len(labels),
-        recipe=asdict(built.recipe),
+        recipe=asdict(recipe),
         labels=None if in_order else staging.write_rows(INDEXES, ".labels.arrow", labels),
         calibration=files.calibration,
     )

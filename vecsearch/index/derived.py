@@ -52,14 +52,7 @@ class IndexFiles:
         so are the others.
         """
         after = positions_after_merge(latest, version)
-        groups = {
-            name: tuple(
-                _relabel(part, after, version, writer)
-                for part in _kept(NamedSnapshot(latest, name) if name else latest, purge)
-            )
-            for name in ("", *version.vector_indexes)
-        }
-        return _with_groups(version, groups)
+        return relabeled(latest, version, after, writer, purge=purge)
 
     def repair(
         self,
@@ -80,6 +73,29 @@ class IndexFiles:
 
 DERIVED: tuple[DerivedFiles, ...] = (IDS, TEXTS, IndexFiles())
 """Every kind of derived file that a collection has."""
+
+
+def relabeled(
+    latest: Snapshot,
+    version: Manifest,
+    after: Positions,
+    writer: FileWriter,
+    *,
+    purge: bool = False,
+) -> Manifest:
+    """A version with the indexes of `latest`, whose rows were moved to other segments.
+
+    after: the position in `version` of each row of `latest`, -1 for deleted rows. purge: whether
+    indexes that hold codes of deleted rows are dropped.
+    """
+    groups = {
+        name: tuple(
+            _relabel(part, after, version, writer)
+            for part in _kept(NamedSnapshot(latest, name) if name else latest, purge)
+        )
+        for name in ("", *latest.manifest.vector_indexes)
+    }
+    return _with_groups(version, groups)
 
 
 def _files_of(entry: IndexEntry) -> tuple[FileRef, ...]:

@@ -49,6 +49,7 @@ def manifest_of(manifest: Manifest, name: str) -> Manifest:
         dim=encoding_for(column.dim).dim if column.multi else column.dim,
         dtype="float32",
         embedder=None,
+        shards=1,  # one index of all rows, wherever they are
         indexes=manifest.vector_indexes.get(name, ()),
         settings=settings,
     )
@@ -71,6 +72,7 @@ def with_indexes_of(latest: Manifest, name: str, following: Manifest) -> Manifes
         dim=latest.dim,
         dtype=latest.dtype,
         embedder=latest.embedder,
+        shards=latest.shards,
         indexes=latest.indexes,
         settings=settings,
         vector_indexes=groups,
@@ -98,6 +100,7 @@ class NamedSnapshot(Snapshot):
         self.root, self.files = whole.root, whole.files
         self.starts, self.rows = whole.starts, whole.rows
         self._memo, self._memo_lock = {}, Lock()
+        self._lock = whole._lock
         self.column = name
         self.whole = whole
         self.kind: VectorColumn = vector_columns(whole.manifest.schema)[name]
@@ -226,8 +229,8 @@ class NamedStore(Store):
         self.lock_timeout, self.limits = whole.lock_timeout, whole.limits
         self._latest: Manifest | None = None
 
-    def snapshot(self, version: int | None = None) -> Snapshot:
-        return NamedSnapshot(self.whole.snapshot(version), self.column)
+    def snapshot(self, version: int | None = None, *, pulled: bool = False) -> Snapshot:
+        return NamedSnapshot(self.whole.snapshot(version, pulled=pulled), self.column)
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Staging]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Positions
 from vecsearch.common.progress import progress_bar
 from vecsearch.index.attached import AttachedIndex, attach
+from vecsearch.index.auto import EXACT_BELOW
 from vecsearch.index.build import build_index, open_builder
 from vecsearch.index.commit import commit_part
 from vecsearch.index.faiss import read_index
@@ -83,6 +84,8 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
         CorruptedError: A segment that would be indexed is damaged.
     """
     manifest = snapshot.manifest
+    if manifest.shards > 1:
+        return _index_shards(store, snapshot, progress)
     if manifest.settings.get(NO_INDEX_SETTING) or _changed_little(snapshot, RULES):
         return None
     attached = attach(snapshot)
@@ -102,7 +105,9 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
         return _build(store, attached.entry, seed, threads, progress)
     if step.action == "none":
         return None
-    merge_newest(store.whole if isinstance(store, NamedStore) else store)
+    whole = store.whole if isinstance(store, NamedStore) else store
+    if whole.snapshot().manifest.shards == 1:  # of several, each shard has segments of its own
+        merge_newest(whole)
     merged = store.snapshot()
     if [entry.name for entry in merged.manifest.indexes] != [
         entry.name for entry in manifest.indexes
@@ -120,6 +125,8 @@ def _build(
     seed: int,
     threads: int,
     progress: bool | None,
+    *,
+    extend: bool = False,
 ) -> Indexed | None:
     """Build an index over all rows."""
     recipe = like if isinstance(like, str) else stored_recipe(like.recipe)
@@ -133,9 +140,46 @@ def _build(
             seed=seed,
             threads=threads,
             progress=advance,
-            extend=False,
+            extend=extend,
         )
     return Indexed(result.rows, result.bytes, result.version) if result.rows else None
+
+
+def _index_shards(store: Store, snapshot: Snapshot, progress: bool | None) -> Indexed | None:
+    """Index what changed in a collection of several shards: all of them, or none.
+
+    Shards are random samples of the rows, so one step fits all. There are no tails.
+    """
+    manifest, rules = snapshot.manifest, RULES
+    if manifest.settings.get(NO_INDEX_SETTING):
+        return None
+    threads = os.cpu_count() or 1
+    if not manifest.indexes:
+        if snapshot.live.count < max(rules.first, manifest.shards * EXACT_BELOW):
+            return None
+        return _build(store, "auto", 0, threads, progress)
+    attached = attach(snapshot)
+    if attached.entry is None:
+        return None  # it is damaged: repair builds it again
+    held = sum(_rows_of(snapshot, entry) for entry in manifest.indexes)
+    main = sum(entry.rows for entry in manifest.indexes)
+    sizes = PartSizes(
+        main=main,
+        deleted=main - held + manifest.deleted,
+        outside=manifest.rows - held,
+        has_codes=has_codes(manifest, attached.entry),
+        has_tails=False,
+        can_extend=attached.index is not None and attached.index.grows,
+    )
+    if next_step(sizes, rules).action == "none":
+        return None
+    waiting, unlike = _waiting(snapshot, attached)
+    sizes = replace(sizes, outside=len(waiting), unlike=unlike)
+    step = next_step(sizes, rules)
+    if step.action == "none":
+        return None
+    extend, seed = step.action == "join", attached.calibration.seed
+    return _build(store, attached.entry, seed, threads, progress, extend=extend)
 
 
 def _extend(

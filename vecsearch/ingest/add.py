@@ -361,16 +361,22 @@ class AddTransaction:
                 "the columns or the embedder of the collection changed while this add was running: "
                 "run it again"
             )
+        if latest.shards != before.shards:
+            raise ConflictError(
+                "the collection was divided among other shards while this add was running: "
+                "run it again"
+            )
 
     def _move_generated_ids(self, latest: Manifest) -> None:
         """Shift generated ids by as many as other writers generated or used meanwhile."""
         shift = latest.next_id - self.base.manifest.next_id
         if not self.checker.generates_ids or shift <= 0:
             return
-        self.segments.entries = [
-            _with_shifted_ids(self.segments.staging, entry, shift)
+        self.segments.replace_entries(
+            shifted
             for entry in self.segments.entries
-        ]
+            for shifted in _with_shifted_ids(self.segments.staging, entry, shift)
+        )
         self.checker.next_id += shift
 
     def _next_version(
@@ -397,7 +403,9 @@ def _cast_to(kind: pa.DataType, array: pa.Array) -> pa.Array:
     return exact_cast(array, kind)
 
 
-def _with_shifted_ids(staging: Staging, entry: SegmentEntry, shift: int) -> SegmentEntry:
+def _with_shifted_ids(staging: Staging, entry: SegmentEntry, shift: int) -> list[SegmentEntry]:
+    """Segments of the same rows under higher ids, which may be in other shards."""
     batch = staging.open_segment(entry).batch
     ids = pa.array(batch.column(0).to_numpy() + shift)
-    return staging.write_segment(batch.set_column(0, batch.schema.field(0), ids))
+    batch = batch.set_column(0, batch.schema.field(0), ids)
+    return [written for written, _ in staging.write_rows_by_shard(batch)]

@@ -21,7 +21,7 @@ from vecsearch.storage.schema import id_name
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import delete_rows
-from vecsearch.types import CHUNK, OnConflict
+from vecsearch.types import OnConflict
 
 KEPT_ONCE = ("update", "refresh")  # they replace documents, and take each id once
 
@@ -168,6 +168,7 @@ class ConflictResolver:
         self.segments.flush()
         ids = rows.ids
         wanted = ids.take(pa.array(candidates))
+        twice: list[tuple[int, int]] = []  # the numbers in the data of an id's two rows
         for number, entry in enumerate(self.segments.entries):
             segment = self.segments.open(entry)
             found = pc.index_in(segment.column(id_name(segment.schema)), value_set=wanted)
@@ -180,9 +181,11 @@ class ConflictResolver:
             repeats = candidates[found.take(pa.array(staged_rows)).to_numpy()]
             if self.on_conflict == "error":
                 earlier = self._data_row(number, segment, int(staged_rows[0]))
-                row = int(repeats[0])
-                self._refuse_repeated(ids[row], earlier, rows.numbers[row])
+                twice.append((earlier, int(repeats[0])))
             repeated[repeats] = True
+        if twice:
+            earlier, row = min(twice)
+            self._refuse_repeated(ids[row], earlier, rows.numbers[row])
         return repeated
 
     def _in_collection(self, rows: Rows, keys: Keys) -> Mask:
@@ -213,11 +216,7 @@ class ConflictResolver:
 
     def _data_row(self, number: int, segment: Segment, staged_row: int) -> int:
         """The number in the data of a staged row; only for "error", which leaves no row out."""
-        before = sum(entry.documents for entry in self.segments.entries[:number])
-        if CHUNK not in segment.schema.names:
-            return before + staged_row
-        ordinals = segment.column(CHUNK).to_numpy()[: staged_row + 1]
-        return before + int(np.count_nonzero(ordinals == 0)) - 1
+        return self.segments.number_of(number, segment, staged_row)
 
     def _refuse_repeated(self, id_value: pa.Scalar, earlier: int, row: int) -> NoReturn:
         places = [self.places.place(int(number)) for number in (earlier, row)]

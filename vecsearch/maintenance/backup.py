@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vecsearch.common.accepted import StorageOptions
 from vecsearch.common.gate import gated
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.maintenance.parquet import import_parquet
 from vecsearch.storage import disk, log, manifest_json
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.folders import folder_path, new_collection_folder
+from vecsearch.storage.objects.mirror import Mirror
+from vecsearch.storage.objects.places import collection_path, local_file
 from vecsearch.storage.open_files import OpenFiles
-from vecsearch.storage.snapshot import open_snapshot
+from vecsearch.storage.origins import origin_of, pull
+from vecsearch.storage.snapshot import Snapshot, open_snapshot
 
 
 def write_backup(root: Path, target: Path, version: int | None = None) -> int:
@@ -41,7 +45,11 @@ def write_backup(root: Path, target: Path, version: int | None = None) -> int:
         CorruptedError: A file is damaged.
         StorageError: Reading or writing failed.
     """
+    pull(root)
     snapshot = open_snapshot(root, OpenFiles(root), version)
+    there = origin_of(target)
+    if isinstance(there, Mirror):
+        return _upload(snapshot, there)
     if target.resolve().is_relative_to(root.resolve()):
         raise InvalidInputError(f"{target} is inside the collection: choose a place outside")
     manifest = snapshot.manifest
@@ -51,6 +59,18 @@ def write_backup(root: Path, target: Path, version: int | None = None) -> int:
         for ref in refs.values():
             _copy(root, ref, part, target)
         disk.write_text(log.path_of(part, manifest.version), manifest_json.to_json(manifest))
+    return manifest.version
+
+
+def _upload(snapshot: Snapshot, target: Mirror) -> int:
+    """Copy a version to object storage, after its files are compared with their checksums."""
+    manifest = snapshot.manifest
+    files = {}
+    for ref in manifest.files():
+        file = CheckedFile(snapshot.root, ref)
+        file.verify_all()
+        files[ref.name] = file.path
+    target.fill(manifest.version, manifest_json.to_json(manifest), files)
     return manifest.version
 
 
@@ -69,14 +89,20 @@ def _copy(root: Path, ref: FileRef, part: Path, target: Path) -> None:
 
 
 @gated
-def restore(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
+def restore(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    storage_options: StorageOptions | None = None,
+) -> int:
     """Create a collection from a backup, or from a Parquet file that `Collection.export` wrote.
 
     To go back to an older version of a collection, use `Collection.rollback`.
 
     Args:
-        source: The folder of a backup, or a Parquet file.
-        target: The folder of the new collection; it must not exist, or be empty.
+        source: The folder or URL of a backup, or a Parquet file.
+        target: The folder of the new collection, which must not exist, or be empty; or its URL.
+        storage_options: Of URLs, as in `vecsearch.create`.
 
     Returns:
         The number of rows in the new collection.
@@ -97,9 +123,13 @@ def restore(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> i
         >>> vecsearch.restore(f"{folder}/monday.vs", f"{folder}/again.vs")
         1
     """
-    origin, root = folder_path(source), folder_path(target)
-    if origin.is_file():
-        return import_parquet(origin, root)
+    with local_file(source, storage_options) as file:
+        if file is not None:
+            return import_parquet(file, folder_path(target))
+    origin, root = (
+        collection_path(source, storage_options),
+        collection_path(target, storage_options),
+    )
     version = write_backup(origin, root)
     manifest = log.load(root, version)
     return manifest.rows - manifest.deleted

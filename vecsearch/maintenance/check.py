@@ -30,6 +30,7 @@ from vecsearch.storage.open_files import OpenFiles
 from vecsearch.storage.own_files import linked_folders
 from vecsearch.storage.schema import check_encoded, count_documents
 from vecsearch.storage.segment import Segment, can_read_as
+from vecsearch.storage.shards import shard_of_ids
 from vecsearch.storage.snapshot import open_snapshot
 from vecsearch.storage.tombstones import read_tombstones
 from vecsearch.types import CHUNK
@@ -277,6 +278,15 @@ def _compare_segment(root: Path, manifest: Manifest, entry: SegmentEntry) -> Non
         if is_json(item.type):
             _require_json(column, item.name)
     check_encoded(batch, manifest.metric)
+    if manifest.shards > 1:
+        live = np.ones(entry.rows, bool)
+        if entry.tombstones is not None:
+            live[read_tombstones(root, entry.tombstones, entry)] = False
+        shards = shard_of_ids(batch.column(manifest.id_column), manifest.shards)
+        _require(
+            bool((shards[live] == entry.shard).all()),
+            f"it has rows that are not of shard {entry.shard}",
+        )
     if entry.tombstones is None:
         _require(
             entry.documents == count_documents(batch),

@@ -42,11 +42,12 @@ def compact(store: Store, purge: bool) -> int:
 
 
 def _runs(manifest: Manifest, limits: Limits) -> list[list[int]]:
-    """Neighboring segments that fit into one, by number."""
+    """Neighboring segments of one shard that fit into one, by number."""
     runs: list[list[int]] = []
     rows = size = 0
     for number, entry in enumerate(manifest.segments):
         full = rows + entry.live > limits.compact_rows
+        full = full or (number > 0 and entry.shard != manifest.segments[number - 1].shard)
         if not runs or full or size + entry.file.bytes > limits.compact_bytes:
             runs.append([])
             rows = size = 0

@@ -305,14 +305,14 @@ def _append_updated(
     values: NewValues,
     staging: Staging,
 ) -> Manifest:
-    """Write updated copies of rows as a new segment, and delete the old rows."""
+    """Write updated copies of rows as new segments, and delete the old rows."""
     pieces, order = [], []
     for number, indices, rows in latest.split(positions):
         pieces.append(latest.segments[number].take(latest.manifest.schema.names, rows))
         order.append(owners[indices])
     batch = pa.concat_batches(pieces)
     new = values.put(batch, np.arange(batch.num_rows), np.concatenate(order))
-    updated = staging.write_segment(new)
+    updated = [entry for entry, _ in staging.write_rows_by_shard(new)]
     after_delete = {entry.name: entry for entry in delete_rows(latest, positions, staging)}
     emptied = {entry.name for entry in latest.manifest.segments} - after_delete.keys()
     segments = [
@@ -320,7 +320,7 @@ def _append_updated(
         for entry in version.segments
         if entry.name not in emptied
     ]
-    return replace(version, segments=(*segments, updated))
+    return replace(version, segments=(*segments, *updated))
 
 
 def changeable(manifest: Manifest, name: str) -> pa.Field:

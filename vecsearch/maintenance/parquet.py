@@ -250,7 +250,9 @@ def import_parquet(source: Path, root: Path, limits: Limits = DEFAULT_LIMITS) ->
                 _stored_rows(file, manifest), limits.segment_rows, limits.segment_bytes
             )
             with store.staging() as staging:
-                entries = tuple(staging.write_segment(batch) for batch in batches)
+                entries = tuple(
+                    entry for batch in batches for entry, _ in staging.write_rows_by_shard(batch)
+                )
                 store.commit(staging, first.next("import", segments=entries))
             _require_whole(part, source)
     return sum(entry.rows for entry in entries)

@@ -21,7 +21,7 @@ from vecsearch.common.show import shown_id
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of, has_fingerprint, settings_for
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.embedding import TextEmbedder
+from vecsearch.ingest.embedding import EmbedTexts, TextEmbedder
 from vecsearch.ingest.fitness import Fitness
 from vecsearch.ingest.passages import embedded_texts
 from vecsearch.ingest.texts import without_text
@@ -39,7 +39,10 @@ CATCH_UPS = 3  # rounds of catching up without the lock; the last round holds it
 
 
 def reembed_documents(
-    store: Store, embedder: Embedder, progress: Callable[[int], None] = lambda rows: None
+    store: Store,
+    embedder: Embedder,
+    progress: Callable[[int], None] = lambda rows: None,
+    spread: Callable[[Model], EmbedTexts] = lambda model: model,
 ) -> ReembedResult:
     """Embed every document with another model, and commit that. Indexes are dropped.
 
@@ -47,6 +50,7 @@ def reembed_documents(
         store: The collection. If it has this model already, nothing changes.
         embedder: The other model.
         progress: Called with the number of rows embedded each time.
+        spread: Makes of the model what embeds the texts, such as one that does so elsewhere.
 
     Raises:
         InvalidInputError: The collection, or a document, has no text.
@@ -65,7 +69,7 @@ def reembed_documents(
         return ReembedResult(base.manifest.documents, 0, base.manifest.version)
     with store.staging() as staging:
         model = Model(store.root, entry_of(embedder, staging), embedder.dim, embedder)
-        texts = _TextVectors(store, model, base, progress)
+        texts = _TextVectors(store, model, base, progress, spread(model))
         rewriter = SegmentRewriter(staging, store.limits, embedder.dim, texts.vectors_of)
         _catch_up(store, rewriter, texts, base)
         version = _commit(store, rewriter, texts, staging)
@@ -119,9 +123,15 @@ class _TextVectors:
     """Vectors of passages by their text; those in the cache are not embedded again."""
 
     def __init__(
-        self, store: Store, model: Model, base: Snapshot, advance: Callable[[int], None]
+        self,
+        store: Store,
+        model: Model,
+        base: Snapshot,
+        advance: Callable[[int], None],
+        embeds: EmbedTexts,
     ) -> None:
         self.model = model
+        self._embeds = embeds
         self._embedded_before = 0
         self.columns = base.manifest.text_columns
         self.keyed = embeds_ids(model.embedder)
@@ -134,7 +144,7 @@ class _TextVectors:
 
     def _opened(self) -> TextEmbedder:
         cache = VectorCache(self.root, self.model.entry, self.model.dim)
-        return TextEmbedder(self.model, cache, self.metric, self.fitness)
+        return TextEmbedder(self._embeds, cache, self.metric, self.fitness)
 
     @property
     def cache(self) -> VectorCache:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecsearch.common.gate import gated
+from vecsearch.common.show import shown
 from vecsearch.display import Shown
-from vecsearch.errors import CorruptedError, VecsearchError
+from vecsearch.errors import CorruptedError, InvalidInputError, VecsearchError
 from vecsearch.index.build import build_index
 from vecsearch.index.derived import DERIVED
 from vecsearch.index.named import NamedStore
@@ -26,6 +27,7 @@ from vecsearch.storage.folders import folder_path
 from vecsearch.storage.layout import DAMAGED, INDEXES, MANIFESTS, MODELS, SEGMENTS, place_of
 from vecsearch.storage.limits import Limits
 from vecsearch.storage.manifest import IndexEntry, Manifest, replace
+from vecsearch.storage.objects.places import is_url
 from vecsearch.storage.staging import Staging
 from vecsearch.storage.store import Store
 
@@ -77,6 +79,12 @@ def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> 
         >>> vecsearch.repair(path).done
         ()
     """
+    if is_url(path):
+        raise InvalidInputError(
+            f"{shown(path)} is in object storage, where nothing is repaired",
+            hint="make a copy with vecsearch.restore, or with a file tool, and repair that",
+            command_hint="make a copy with `vecsearch restore` and repair that",
+        )
     root = folder_path(path)
     store = Store(root, lock_timeout, Limits(smallest_index_rows=1))  # rebuild a small index too
     log.required_versions(root)

@@ -114,7 +114,7 @@ class SegmentRewriter:
         first = 0
         for batch in rebatch(windows, self.limits.segment_rows, self.limits.segment_bytes):
             end = first + batch.num_rows
-            yield _Part(self.staging.write_segment(batch), rows[first:end])
+            yield _Part(self.staging.write_segment(batch, shard=entry.shard), rows[first:end])
             first = end
 
     def _windows(

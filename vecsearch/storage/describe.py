@@ -147,6 +147,7 @@ def describe(
             name: tuple(described(entry, "faiss") for entry in group)
             for name, group in manifest.vector_indexes.items()
         },
+        shards=manifest.shards,
     )
 
 

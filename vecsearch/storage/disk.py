@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from vecsearch.common.engines import engine_for
 from vecsearch.errors import CorruptedError, StorageError, VecsearchError
+from vecsearch.storage.origins import origin_of
 
 BLOCKS_PER_THREAD = 64  # 16 MB: comparing fewer costs less than starting a thread
 BLOCK = 256 * 1024  # bytes covered by one checksum
@@ -168,6 +169,16 @@ def describe(root: Path, path: Path, final_name: str) -> FileRef:
         return FileRef(final_name, size, checksums(memoryview(file.read_buffer())))
 
 
+def is_whole(path: Path, ref: FileRef) -> bool:
+    """Whether a file has the size and the checksums of its description."""
+    found = describe(path.parent, path, ref.name)
+    if not ref.sums:
+        return (found.bytes, found.crc32) == (ref.bytes, ref.crc32)
+    return found.bytes == ref.bytes and ref.sums == checksums(
+        memoryview(bytes.fromhex(found.crc32))
+    )
+
+
 def put_sums_apart(ref: FileRef, path: Path) -> FileRef:
     """Write the checksums of a large file, which is at `path`, to a file beside it, and sync that.
 
@@ -192,6 +203,9 @@ class CheckedFile:
 
         self.path = root / ref.name
         self.ref = ref
+        self._origin = origin_of(root)
+        if self._origin is not None:
+            self._origin.fetch(ref.name, ref.bytes, lambda path: is_whole(path, ref))
         with storage_errors("opening", self.path):
             try:
                 size = self.path.stat().st_size
@@ -254,6 +268,12 @@ class CheckedFile:
                 crc = zlib.crc32(self._view[block * BLOCK : (block + 1) * BLOCK])
                 if crc != int.from_bytes(self._expected[block * 4 : block * 4 + 4], "big"):
                     end = min((block + 1) * BLOCK, self.ref.bytes)
+                    if self._origin is not None:
+                        self._origin.forget(self.ref.name)
+                        raise CorruptedError(
+                            f"{self.path}, the local copy of a file of {self._origin.url}, was "
+                            "damaged and is removed: open the collection again to fetch it"
+                        )
                     raise CorruptedError(
                         f"{self.path} is damaged in bytes {block * BLOCK:,} to {end:,}: "
                         "the checksum differs; restore it from a backup"

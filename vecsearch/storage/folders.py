@@ -14,6 +14,8 @@ from vecsearch.common.show import cut, shown
 from vecsearch.errors import CollectionExistsError, ConflictError, InvalidInputError
 from vecsearch.storage import disk, filesystem, locks, log
 from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
+from vecsearch.storage.origins import origin_of
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.own_files import Removal
 
 
@@ -117,6 +119,9 @@ def removed_on_error(
         versions: The versions that the block commits before it may fail.
         created: Whether the block created the collection, asked after the error.
     """
+    origin = origin_of(root)
+    if origin is not None:
+        origin.prepare()
     was_there = root.exists()
     is_ours = not was_there or (root.is_dir() and not any(root.iterdir()))
     parents = [path for path in root.parents if not path.exists()]
@@ -126,8 +131,10 @@ def removed_on_error(
         raise  # another process created it
     except Exception:
         if is_ours and created() and root.is_dir() and log.versions(root) in ([], versions):
+            if origin is not None:
+                origin.remove_all()
             removal = Removal()
-            for path in list(root.iterdir()):
+            for path in list(root.iterdir() if root.is_dir() else ()):
                 removal.remove(path)
             removal.warn()
             with contextlib.suppress(OSError):  # a folder that is not empty stays
@@ -183,7 +190,7 @@ def make_collection_folders(root: Path) -> None:
     if root.is_dir():
         if log.versions(root):
             raise CollectionExistsError(
-                f"there is a collection at {root} already",
+                f"there is a collection at {shown_place(root)} already",
                 hint="open it with vecsearch.open, or choose another path",
                 command_hint="choose another path",
             )

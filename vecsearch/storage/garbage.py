@@ -28,7 +28,9 @@ from vecsearch.storage.layout import (
 )
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.origins import origin_of
 from vecsearch.storage.own_files import Removal, own, require_real_folders
+from vecsearch.storage.shards import part_of
 
 QUERIES_LOCK_TIMEOUT = 10.0  # seconds
 
@@ -49,20 +51,24 @@ def collect(
     """
     removal = removal or Removal()
     require_real_folders(root)
-    held = _remove_versions(root, log.versions(root)[:-keep_versions], removal)
+    origin = origin_of(root)
+    if origin is not None:
+        held = origin.collect(keep_versions)
+    else:
+        held = _remove_versions(root, log.versions(root)[:-keep_versions], removal)
     remaining = [log.load(root, version) for version in log.versions(root)]
     # First: the last one who lets go of a large file waits until its memory is given back, and
     # Python's own threads wait with the one that unmaps it, but not with the one that removes it.
     files.keep_only(remaining)
-    _remove_files(root, remaining, removal)
+    remove_files(root, remaining, removal)
     for path in own(root, MANIFESTS):
         if path.suffix == ".tmp":
             removal.remove(path)
     remove_dead_work(root, removal)
-    row_state = remaining[-1].row_state if remaining else []
+    row_states = _row_states(remaining[-1]) if remaining else []
     for folder in own(root, STAGING):
         # a build of these rows can still resume
-        if folder.name.startswith(BUILD_CACHE) and _rows_of_build(folder) != row_state:
+        if folder.name.startswith(BUILD_CACHE) and _rows_of_build(folder) not in row_states:
             _remove_abandoned(folder, removal)
     return held
 
@@ -154,13 +160,20 @@ def _remove_versions(root: Path, versions: Sequence[int], removal: Removal) -> l
     return held
 
 
-def _remove_files(root: Path, versions: Sequence[Manifest], removal: Removal) -> None:
+def remove_files(root: Path, versions: Sequence[Manifest], removal: Removal) -> None:
     """Remove the files and models that none of these versions names."""
     needed = {place_of(ref) for version in versions for ref in version.files()}
     for place in (SEGMENTS, INDEXES, MODELS):
         for path in own(root, place):
             if f"{place}/{path.name}" not in needed:
                 removal.remove(path)
+
+
+def _row_states(latest: Manifest) -> list[list[list[str | None]]]:
+    """What builds of all rows, or of the rows of a shard, begin with."""
+    if latest.shards == 1:
+        return [latest.row_state]
+    return [part_of(latest, [shard]).row_state for shard in range(latest.shards)]
 
 
 def _rows_of_build(folder: Path) -> object:

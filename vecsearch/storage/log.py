@@ -20,8 +20,10 @@ from vecsearch.errors import (
 )
 from vecsearch.storage import disk
 from vecsearch.storage.layout import MANIFESTS
-from vecsearch.storage.manifest import Manifest
+from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.manifest_json import from_json, to_json
+from vecsearch.storage.origins import origin_of
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.parsed import PARSED
 
 
@@ -95,7 +97,7 @@ def _wanted(root: Path, version: int | None) -> int:
         return present[-1]
     if not isinstance(version, int) or version not in present:
         raise VersionNotFoundError(
-            f"{root} has no version {shown(version)}; "
+            f"{shown_place(root)} has no version {shown(version)}; "
             f"it keeps versions {present[0]} to {present[-1]}",
             hint="Collection.versions() lists them",
             command_hint="`vecsearch versions` lists them",
@@ -133,6 +135,12 @@ def _require_readable(text: str, manifest: Manifest) -> Manifest:
         raise InvalidInputError(f"this cannot be stored: {error.message}") from error
 
 
+def _outrun(root: Path, version: int) -> ConflictError:
+    return ConflictError(
+        f"another writer committed version {version} of {shown_place(root)} first: try again"
+    )
+
+
 def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     """Make a version the latest, durably.
 
@@ -147,18 +155,27 @@ def commit(root: Path, manifest: Manifest, changed: Iterable[str] = ()) -> None:
     Raises:
         ConflictError: Another writer committed the same number first.
     """
+    origin = origin_of(root)
+    if origin is not None:
+        manifest = replace(manifest, commit=uuid.uuid4().hex)
     text = to_json(manifest)
     PARSED.put(text.encode(), _require_readable(text, manifest))
     for folder in changed:
         disk.sync_folder(root / folder)
+    if origin is not None:
+        there = {ref.name for number in versions(root) for ref in load(root, number).files()}
+        new = {ref.name for ref in manifest.files()} - there
+        try:
+            origin.publish(manifest.version, text, sorted(new))
+        except FileExistsError as error:
+            raise _outrun(root, manifest.version) from error
+        return
     temporary = root / MANIFESTS / f".{manifest.version:08d}-{uuid.uuid4().hex}.tmp"
     disk.write_text(temporary, text)
     try:
         disk.publish(temporary, path_of(root, manifest.version))
     except FileExistsError as error:
-        raise ConflictError(
-            f"another writer committed version {manifest.version} of {root} first: try again"
-        ) from error
+        raise _outrun(root, manifest.version) from error
     finally:
         with contextlib.suppress(OSError):  # garbage collection tries again, and names it
             temporary.unlink(missing_ok=True)

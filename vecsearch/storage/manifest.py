@@ -51,6 +51,7 @@ class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             earlier ones.
         text: The postings of its texts; None without full text, or if they are to be made of the
             texts.
+        shard: The shard that its rows are in.
     """
 
     file: FileRef
@@ -61,6 +62,7 @@ class SegmentEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tombstones: FileRef | None = None
     columns: tuple[ColumnsEntry, ...] = ()
     text: FileRef | None = None
+    shard: Count = 0
 
     @property
     def name(self) -> str:
@@ -144,7 +146,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     are those of named vectors, by column. `text_column` is
     the column that is embedded, `lead_columns` those that are embedded before it. `identity` is the
     same in all versions and copies of a collection; it is "" in formats 1 and 2. `full_text` is
-    None in a collection that is not searched by words.
+    None in a collection that is not searched by words. `shards` is how many shards the rows are in;
+    the segments are in the order of their shards. `commit` is of one commit only, in a collection
+    in object storage: who made it knows it again.
     """
 
     version: Count
@@ -168,6 +172,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lead_columns: tuple[str, ...] = ()
     full_text: FullTextEntry | None = None
     vector_indexes: Mapping[str, tuple[IndexEntry, ...]] = {}
+    shards: Count = 1
+    commit: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
 
     @property
     def covered(self) -> set[str]:
@@ -274,5 +280,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             operation=operation,
             format=FORMAT,
             identity=self.identity or uuid4().hex,
+            commit="",
             **changes,
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vecsearch.common.arguments import MOST_SHARDS
 from vecsearch.common.json_column import is_json
 from vecsearch.storage.disk import BLOCK, FileRef
 from vecsearch.storage.layout import (
@@ -68,6 +69,7 @@ def require_consistent(manifest: Manifest) -> None:
     strange = set(manifest.vector_indexes) - set(vector_columns(manifest.schema))
     _require(not strange, f"vector_indexes: {sorted(strange)!r:.80} hold no vectors")
     _check_full_text(manifest)
+    _check_shards(manifest)
     models = (
         {ref.name.split("/")[1] for ref in manifest.embedder.files} if manifest.embedder else ()
     )
@@ -133,6 +135,14 @@ def _check_full_text(manifest: Manifest) -> None:
             isinstance(value, str | bool | int | float | type(None)),
             f"full_text.{name} is {value!r:.80}",
         )
+
+
+def _check_shards(manifest: Manifest) -> None:
+    numbers = [segment.shard for segment in manifest.segments]
+    _require(1 <= manifest.shards <= MOST_SHARDS, f"shards is {manifest.shards}")
+    last = max(numbers, default=0)
+    _require(last < manifest.shards, f"a segment is in shard {last} of {manifest.shards}")
+    _require(numbers == sorted(numbers), "segments are not in the order of their shards")
 
 
 def _is_chunked(manifest: Manifest) -> bool:

@@ -52,8 +52,12 @@ def to_json(manifest: Manifest) -> str:
         del body["lead_columns"]
     if not manifest.vector_indexes:  # of named vectors
         del body["vector_indexes"]
+    if not manifest.commit:  # a field of collections in object storage
+        del body["commit"]
     if manifest.full_text is None:
         del body["full_text"]
+    if manifest.shards == 1:
+        del body["shards"]
     return sign(body)
 
 
@@ -133,6 +137,8 @@ def _plain(value: Any) -> Any:
             del plain["columns"]
         if value.text is None:
             del plain["text"]
+        if not value.shard:
+            del plain["shard"]
     return plain
 
 

@@ -1,10 +1,10 @@
 """Merge small segments, so that adds in a loop leave few of them and copy each row a few times.
 
 Segments are in tiers by their live rows: 1 to 7, 8 to 63, 64 to 511, ... Eight of one tier become
-one of the next, so a row is copied once for each tier that it rises. Only neighbors are merged, as
-rows keep their order; smaller ones that stand between them go along. A segment never joins others
-that have less than an eighth of its rows in sum. One of the highest tier, or of 64 MB, joins none,
-so that a merge writes 512 MB at most.
+one of the next, so a row is copied once for each tier that it rises. Only neighbors of one shard
+are merged, as rows keep their order; smaller ones that stand between them go along. A segment never
+joins others that have less than an eighth of its rows in sum. One of the highest tier, or of 64 MB,
+joins none, so that a merge writes 512 MB at most.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pyarrow as pa
 from vecsearch.storage.manifest import Manifest, SegmentEntry, replace
 from vecsearch.storage.segment_file import placeholder
 from vecsearch.storage.segment_texts import merged_texts
+from vecsearch.storage.shards import runs_of_shards
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.staging import Staging
 from vecsearch.types import VECTOR
@@ -36,10 +37,10 @@ def tier(live: int) -> int:
     return min(max(live.bit_length() - 1, 0) // 3, TIERS)
 
 
-def due(manifest: Manifest, kept: Container[SegmentEntry] | None = None) -> slice | None:
-    """The neighboring segments to merge now, or None. Those that an index covers stay.
+def due(manifest: Manifest, kept: Container[SegmentEntry] | None = None) -> list[slice]:
+    """The neighboring segments to merge now: at most one run of each shard.
 
-    If `kept` is given, so do those that are not in it.
+    Those that an index covers stay. If `kept` is given, so do those that are not in it.
     """
     covered = manifest.covered
 
@@ -48,7 +49,13 @@ def due(manifest: Manifest, kept: Container[SegmentEntry] | None = None) -> slic
         changes = kept is not None and entry not in kept
         return changes or entry.name in covered or live_bytes >= LARGE_BYTES
 
-    return due_of([None if stays(entry) else entry.live for entry in manifest.segments])
+    sizes = [None if stays(entry) else entry.live for entry in manifest.segments]
+    runs = []
+    for places in runs_of_shards(entry.shard for entry in manifest.segments):
+        run = due_of(sizes[places.start : places.stop])
+        if run is not None:
+            runs.append(slice(places.start + run.start, places.start + run.stop))
+    return runs
 
 
 def due_of(sizes: Sequence[int | None]) -> slice | None:
@@ -83,7 +90,7 @@ def _runs(tiers: Sequence[int], level: int) -> Iterator[slice]:
 
 
 def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> SegmentEntry | None:
-    """Verify segments and write their live rows as one segment; None if there are none.
+    """Verify segments of one shard and write their live rows as one segment; None without any.
 
     Columns are copied one after another, and vectors a few rows at a time as they are written, so
     that no memory for the vectors of a whole segment is needed.
@@ -111,7 +118,8 @@ def merge_segments(snapshot: Snapshot, run: Sequence[int], staging: Staging) -> 
                 yield vectors[some if len(rows) == len(vectors) else rows[some]]
 
     batch = pa.RecordBatch.from_arrays(arrays, schema=manifest.schema)
-    return staging.write_segment(batch, pieces, merged_texts(snapshot, run))
+    shard = manifest.segments[run[0]].shard
+    return staging.write_segment(batch, pieces, merged_texts(snapshot, run), shard)
 
 
 def _live_rows(snapshot: Snapshot, number: int) -> npt.NDArray[np.int64]:
@@ -135,36 +143,36 @@ def _merged(
 
 
 class SmallMerge:
-    """A merge of small segments, written ahead of a commit: this needs no writer's lock.
+    """Merges of small segments, written ahead of a commit: this needs no writer's lock.
 
     Args:
         base: The version whose segments are merged, if merging them is due.
-        staging: Where the merged segment is written.
+        staging: Where the merged segments are written.
         version: The version to come, if it is known. Segments that it changes are not merged.
     """
 
     def __init__(self, base: Snapshot, staging: Staging, version: Manifest | None = None) -> None:
-        self._parts: tuple[SegmentEntry, ...] = ()
-        self._merged: SegmentEntry | None = None
-        run = due(base.manifest, None if version is None else version.segments)
-        if run is not None:
-            self._parts = base.manifest.segments[run]
+        self._merged: list[tuple[tuple[SegmentEntry, ...], SegmentEntry | None]] = []
+        for run in due(base.manifest, None if version is None else version.segments):
+            parts = base.manifest.segments[run]
             numbers = range(len(base.manifest.segments))[run]
-            self._merged = merge_segments(base, numbers, staging)
+            self._merged.append((parts, merge_segments(base, numbers, staging)))
 
     def apply(self, version: Manifest) -> Manifest:
-        """The version with the merged segment in place of its parts.
+        """The version with each merged segment in place of its parts.
 
-        If another writer changed one of them meanwhile, or put an index over them, the version
-        stays as it is, and a later commit merges them.
+        If another writer changed one of them meanwhile, or put an index over them, they stay as
+        they are, and a later commit merges them.
         """
-        at = _place_of(self._parts, version.segments)
         covered = version.covered
-        if at is None or any(entry.name in covered for entry in self._parts):
-            return version
-        after = version.segments[at + len(self._parts) :]
-        merged = () if self._merged is None else (self._merged,)
-        return replace(version, segments=(*version.segments[:at], *merged, *after))
+        segments = version.segments
+        for parts, merged in self._merged:
+            at = _place_of(parts, segments)
+            if at is None or any(entry.name in covered for entry in parts):
+                continue
+            new = () if merged is None else (merged,)
+            segments = (*segments[:at], *new, *segments[at + len(parts) :])
+        return version if segments is version.segments else replace(version, segments=segments)
 
 
 def _place_of(parts: Sequence[SegmentEntry], segments: Sequence[SegmentEntry]) -> int | None:

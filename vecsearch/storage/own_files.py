@@ -47,6 +47,11 @@ def folder_name(fingerprint: str) -> str:
     return blake2b(fingerprint.encode(errors="replace"), digest_size=8).hexdigest()
 
 
+def is_own(place: str, name: str) -> bool:
+    """Whether vecsearch gives such names in a folder of the collection."""
+    return re.fullmatch(_NAMES[place], name) is not None
+
+
 def own(root: Path, place: str) -> Iterator[Path]:
     """What vecsearch made in a folder of the collection; nothing else there is its business."""
     folder = root / place
@@ -56,7 +61,7 @@ def own(root: Path, place: str) -> Iterator[Path]:
         paths = sorted(folder.iterdir())
     for path in paths:
         is_kind = place == DAMAGED or path.is_dir() == (place in IN_FOLDERS)
-        if is_kind and re.fullmatch(_NAMES[place], path.name) and not path.is_symlink():
+        if is_kind and is_own(place, path.name) and not path.is_symlink():
             yield path
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -31,9 +31,11 @@ from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest, replace
 from vecsearch.storage.named_vectors import vector_columns
 from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.origins import hold
 from vecsearch.storage.schema import decode_vectors, vector_array, vector_field, vector_view
 from vecsearch.storage.segment import Segment, without_unused
 from vecsearch.storage.selection import RowSelection
+from vecsearch.storage.shards import part_of
 from vecsearch.types import NORM, RESERVED, VECTOR, Id, Metric
 
 T = TypeVar("T")
@@ -51,7 +53,23 @@ class Snapshot:
 
     column = ""  # the named vectors that it shows; "" for the collection's own
 
-    def __init__(self, root: Path, manifest: Manifest, files: OpenFiles, lock: FileLock) -> None:
+    def __init__(
+        self,
+        root: Path,
+        manifest: Manifest,
+        files: OpenFiles,
+        lock: FileLock,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        """Read a version.
+
+        Args:
+            root: The collection.
+            manifest: The version.
+            files: The files that this process has open.
+            lock: The shared lock on the manifest.
+            release: Ends what keeps the version elsewhere, if the folder is a copy.
+        """
         self.root = root
         self.manifest = manifest
         self.files = files
@@ -60,7 +78,10 @@ class Snapshot:
         self._memo: dict[str, Any] = {}
         self._memo_lock = Lock()
         self._finalizer = weakref.finalize(self, lock.release)
+        if release is not None:
+            weakref.finalize(self, release)
         self._lock = lock
+        self._whole: Snapshot | None = None  # of which this is a part
 
     def is_in_place(self) -> bool:
         """Whether the manifest that this snapshot holds is still the file at its path."""
@@ -82,6 +103,17 @@ class Snapshot:
         wider.starts, wider.rows = self.starts, self.rows
         wider._memo, wider._memo_lock = {}, Lock()
         return wider
+
+    def of_shards(self, shards: Iterable[int]) -> Snapshot:
+        """The rows and indexes of some shards alone. It holds this snapshot, and so its lock."""
+        part = object.__new__(Snapshot)
+        part.root, part.files = self.root, self.files
+        part.manifest = part_of(self.manifest, shards)
+        part.starts = np.cumsum([0, *(entry.rows for entry in part.manifest.segments)])
+        part.rows = int(part.starts[-1])
+        part._memo, part._memo_lock = {}, Lock()
+        part._lock, part._whole = self._lock, self
+        return part
 
     def memo(self, name: str, make: Callable[[], T]) -> T:
         """An object that another package derives from this snapshot, made once.
@@ -360,6 +392,6 @@ def open_snapshot(root: Path, files: OpenFiles, version: int | None = None) -> S
         except FileNotFoundError:
             continue  # removed between reading and locking: read again
         if path.exists():
-            return Snapshot(root, manifest, files, lock)
+            return Snapshot(root, manifest, files, lock, hold(root, manifest.version))
         lock.release()
     raise VersionNotFoundError(f"{root} changes too fast to be opened: try again")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.common.arrays import Positions
+from vecsearch.common.arrays import Positions, numbers_in_arrow
 from vecsearch.storage import disk
 from vecsearch.storage.column_files import open_segment, still_read
 from vecsearch.storage.derived import IDS
@@ -18,10 +18,11 @@ from vecsearch.storage.disk import FileRef
 from vecsearch.storage.layout import MODELS, SEGMENTS, place_of
 from vecsearch.storage.manifest import ColumnsEntry, Manifest, SegmentEntry, replace
 from vecsearch.storage.own_files import Removal
-from vecsearch.storage.schema import count_documents
+from vecsearch.storage.schema import count_documents, id_name
 from vecsearch.storage.segment import Segment
 from vecsearch.storage.segment_file import Pieces, write_batch
 from vecsearch.storage.segment_texts import SegmentTexts
+from vecsearch.storage.shards import by_shard
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.tombstones import read_tombstones, tombstone_batch
 from vecsearch.text.postings import Postings
@@ -42,6 +43,7 @@ class Staging:
         self.root = root
         self.folder = folder
         self._texts = SegmentTexts(latest)
+        self._shards = 1 if latest is None else latest.shards
         self._staged: dict[str, Path] = {}
         self._moved: list[Path] = []
 
@@ -74,6 +76,7 @@ class Staging:
         batch: pa.RecordBatch,
         pieces: Pieces | None = None,
         postings: Callable[[], Postings] | None = None,
+        shard: int = 0,
     ) -> SegmentEntry:
         """Write a segment, its ids and its postings.
 
@@ -81,6 +84,7 @@ class Staging:
             batch: The rows.
             pieces: As in `write_batch`.
             postings: Makes the postings of their texts, if that is less work than reading these.
+            shard: The shard that all rows are in.
 
         Raises StorageError at once if they will not fit.
         """
@@ -88,10 +92,30 @@ class Staging:
         file = self.write(SEGMENTS, ".arrow", lambda path: write_batch(path, batch, pieces))
         documents = count_documents(batch)
         text = self._texts.write(file.name, batch, self, postings)
-        entry = SegmentEntry(file, IDS.write(batch, self), batch.num_rows, documents, text=text)
+        ids = IDS.write(batch, self)
+        entry = SegmentEntry(file, ids, batch.num_rows, documents, text=text, shard=shard)
         written = self.open_segment(entry)  # what a reader will check, before it is published
         written.select([name for name in written.schema.names if name != VECTOR])
         return entry
+
+    def write_rows_by_shard(
+        self, batch: pa.RecordBatch, shards: int | None = None
+    ) -> list[tuple[SegmentEntry, Positions]]:
+        """Write rows of any shards: a segment for each shard, with the numbers of its rows.
+
+        shards: how many shards there are; None for as many as the collection has.
+        """
+        ids = batch.column(id_name(batch.schema))
+        return [
+            (
+                self.write_segment(
+                    batch if len(rows) == batch.num_rows else batch.take(numbers_in_arrow(rows)),
+                    shard=shard,
+                ),
+                rows,
+            )
+            for shard, rows in by_shard(ids, self._shards if shards is None else shards)
+        ]
 
     def write_columns(self, entry: SegmentEntry, batch: pa.RecordBatch) -> SegmentEntry:
         """Write new columns of a segment, or new values of columns, in a file of their own.

@@ -41,7 +41,9 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.locks import FileLock
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.origins import origin_of, pull, shown
 from vecsearch.storage.own_files import Removal, require_real_folders
+from vecsearch.storage.shards import in_shard_order
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.storage.staging import Staging
 
@@ -86,8 +88,20 @@ class Store:
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it
 
-    def snapshot(self, version: int | None = None) -> Snapshot:
-        """Open one version, or the latest; the same object while it is in use and is the latest."""
+    def latest_version(self) -> int | None:
+        """The number of the latest version; None if there is none."""
+        pull(self.root)
+        return next(iter(log.versions(self.root)[-1:]), None)
+
+    def snapshot(self, version: int | None = None, *, pulled: bool = False) -> Snapshot:
+        """Open one version, or the latest; the same object while it is in use and is the latest.
+
+        Args:
+            version: Its number; None for the latest.
+            pulled: Whether a local copy was brought up to date just now.
+        """
+        if not pulled:
+            pull(self.root)
         require_real_folders(self.root)
         opened = self._opened() if version is None else None
         if opened is None or not opened.is_latest():
@@ -150,12 +164,18 @@ class Store:
         if not turn.take(timeout):
             check_time()
             raise LockTimeoutError(
-                f"another thread has been writing to {self.root} for {timeout:g} s",
+                f"another thread has been writing to {shown(self.root)} for {timeout:g} s",
                 hint="wait for it, or pass a longer lock_timeout",
                 command_hint="wait for it, then run the command again",
             )
         try:
-            with locks.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
+            with contextlib.ExitStack() as held:
+                left = max(deadline - time.monotonic(), 0)
+                held.enter_context(locks.lock_exclusive(self.root / "LOCK", left))
+                origin = origin_of(self.root)
+                if origin is not None:
+                    left = max(deadline - time.monotonic(), 0)
+                    held.enter_context(origin.exclusive(left))
                 latest = self.snapshot()
                 for place in (SEGMENTS, INDEXES, STAGING):  # a copy may lack empty folders
                     (self.root / place).mkdir(exist_ok=True)
@@ -166,6 +186,7 @@ class Store:
     def commit(self, staging: Staging | None, version: Manifest) -> None:
         """Publish a version, all of it or nothing. The caller holds the lock."""
         self.files.folder.check(version)
+        version = in_shard_order(version)
         if staging is not None:
             version = put_calibrations_apart(version, staging.write)
             version = staging.with_texts(version)
@@ -205,7 +226,7 @@ class Store:
             held = garbage.purge(self.root, self.files)
         if held:
             raise ConflictError(
-                f"readers still hold version {', '.join(map(str, held))} of {self.root}, "
+                f"readers still hold version {', '.join(map(str, held))} of {shown(self.root)}, "
                 "so their files could not be removed",
                 hint="close them and call compact(purge=True) again",
                 command_hint="close them and run `vecsearch compact --purge` again",

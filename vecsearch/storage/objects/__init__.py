@@ -1,0 +1,1 @@
+"""Collections in object storage: a local copy, and what keeps it true."""
