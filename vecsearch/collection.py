@@ -326,7 +326,7 @@ def create(
         declared = with_json(schema, json_columns)
         _require_same(opened, embedder, wanted, chunker, declared)
         for name in vectors or ():
-            NamedSearch(opened._snapshot, name, opened._named)  # raises for another name
+            NamedSearch(opened._searching(), name, opened._named)  # raises for another name
         return opened
     model = resolve_embedder(embedder) if embedder is not None else None
     settings = settings_for(settings, model)
@@ -1143,6 +1143,7 @@ class Collection:
         recall: float | None = None,
         memory: int | str | None = None,
         queries: Queries | None = None,
+        using: str | None = None,
         seed: int = 0,
         threads: int | None = None,
         engine: EngineName = None,
@@ -1164,6 +1165,8 @@ class Collection:
             queries: Queries to measure with: texts, or a float matrix (n, dim); real queries differ
                 from documents. "sampled" takes those that `sample_queries` stored. None: rows held
                 out of the index while it is measured.
+            using: The name of vectors of `create(vectors=)`, to build their index; of several
+                vectors a row, recall is that of MaxSim. None: the collection's own vectors.
             seed: Seed of the held-out rows and of the build.
             threads: Threads to use. None: all cores; one for each task of an engine.
             engine: Where the shards are indexed, each by a task of its own: None for one after the
@@ -1185,6 +1188,7 @@ class Collection:
             'exact'
         """
         from vecsearch.index.build import build_index
+        from vecsearch.index.named import NamedStore
 
         self._writable()
         manifest = self.refresh()._snapshot.manifest
@@ -1193,7 +1197,8 @@ class Collection:
         seed = check_whole("seed", seed, 0)
         threads = None if threads is None else check_whole("threads", threads, 1)
         budget = parse_bytes(memory)
-        asked, query_source = self._questions(queries, manifest)
+        named = None if using is None else self._by_name("vector", using, 0.0)
+        asked, query_source = self._questions(queries, manifest, named)
         if asked is not None and not len(asked):
             raise InvalidInputError(
                 "queries is empty",
@@ -1201,9 +1206,10 @@ class Collection:
                 command_hint="give some, or leave --queries out",
             )
         self._store.snapshot().verify()
+        store = self._store if named is None else NamedStore(self._store, named.name)
         with progress_bar("building the index", len(self), progress) as advance:
             result = build_index(
-                self._store,
+                store,
                 recipe,
                 recall=recall,
                 memory=budget,
@@ -2778,6 +2784,8 @@ class Collection:
         ids: Ids | None = None,
         recall: float | None = None,
         queries: Queries | None = None,
+        using: str | None = None,
+        passages: bool = False,
         seed: int = 0,
         regions: int = 10,
     ) -> RecallReport:
@@ -2793,6 +2801,10 @@ class Collection:
             recall: The recall that searches are to deliver. None: the collection's target.
             queries: Texts, vectors, or "sampled" for those that `sample_queries` stored. None:
                 random rows, each searching for its neighbors but not for itself.
+            using: The name of vectors of `create(vectors=)`; with several vectors a row, recall is
+                that of MaxSim. None: the collection's own vectors.
+            passages: Whether passages are to be found. Otherwise documents are, each by its best
+                passage.
             seed: Seed of the choice of rows.
             regions: Regions of the data (clusters by k-means) to report apart; 0 for none.
 
@@ -2811,19 +2823,22 @@ class Collection:
         n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         searcher = self._searching()
         snapshot = searcher.snapshot
-        asked, query_source = self._questions(queries, snapshot.manifest)
+        named = None if using is None else self._by_name("vector", using, 0.0)
+        asked, query_source = self._questions(queries, snapshot.manifest, named)
         asked = None if asked is None else asked[:n_queries]
         target = self._target(recall, snapshot)
+        selection = searcher.selector.select(where, ids)
         return measure_recall(
-            searcher,
+            searcher if named is None else named.searcher,
             check_k(k),
             n_queries,
-            searcher.selector.select(where, ids),
+            selection if named is None else named.among(selection),
             target,
             asked,
             seed,
             query_source,
             check_regions(regions),
+            documents=snapshot.manifest.chunked and not passages,
         )
 
     def sample_queries(self, count: int) -> int:
@@ -3073,7 +3088,7 @@ class Collection:
                 hint="give diversity= or using=",
                 command_hint="give --diversity or --using",
             )
-        return NamedSearch(self._snapshot, using, self._named)
+        return NamedSearch(self._searching(), using, self._named)
 
     def _reranking(self, rerank: Any, top: Any, shape: Shape) -> Reranking | None:
         """How the hits of a search are ranked again, if they are."""
@@ -3094,9 +3109,17 @@ class Collection:
         return Question(text, vector, model, manifest.metric)
 
     def _questions(
-        self, queries: Any, manifest: Manifest
-    ) -> tuple[npt.NDArray[np.float32] | None, str]:
-        """Queries to measure with, and what they are; None: rows."""
+        self, queries: Any, manifest: Manifest, named: NamedSearch | None = None
+    ) -> tuple[Any, str]:
+        """Queries to measure with, as the searcher takes them, and what they are; None: rows."""
+        if named is not None and queries is not None:
+            if isinstance(queries, str) and queries == "sampled":
+                raise InvalidInputError(
+                    "sampled queries are those of the collection's own vectors",
+                    hint="give a list of queries, or leave using= out",
+                    command_hint="give a file of queries, or leave --using out",
+                )
+            return named.prepared(named.encode_many(queries)), "the user's own queries"
         if isinstance(queries, str) and queries == "sampled":
             if self._monitor is not None:
                 self._monitor.flush()
@@ -3639,14 +3662,14 @@ class Collection:
         The change is committed, so an error here is a warning. With a time limit nothing is
         indexed: that is left to a later change.
         """
-        from vecsearch.index.updating import index_changes, indexes_changes
+        from vecsearch.index.updating import index_all_changes, indexes_changes
 
         if wanted is None:
             wanted = indexes_changes(self._snapshot.manifest)
         if not wanted or is_limited():
             return None
         try:
-            indexed = index_changes(self._store, self._snapshot, progress)
+            indexed = index_all_changes(self._store, self._snapshot, progress)
         except (VecsearchError, OSError, MemoryError) as error:
             warnings.warn(
                 f"the change was committed, but its rows were not indexed: {error}",

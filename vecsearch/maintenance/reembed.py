@@ -113,6 +113,7 @@ def _commit(
             embedder=model.entry,
             segments=rewriter.segments(latest),
             indexes=(),
+            vector_indexes={},
             settings=settings_for(latest.manifest.settings, model.embedder),
         )
         store.commit(staging, version)

@@ -28,6 +28,7 @@ from vecsearch.storage.layout import (
     SEGMENTS,
 )
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.named_vectors import vector_columns
 from vecsearch.storage.schema import DTYPES, ID_TYPES, TEXT_TYPES, system_fields
 from vecsearch.types import AUTO, CHUNK, HEAD, ID, NORM, TEXT_NUMBER
 
@@ -76,8 +77,10 @@ def require_consistent(manifest: Manifest) -> None:
     _check_schema(manifest)
     for number, segment in enumerate(manifest.segments):
         _check_segment(segment, manifest, f"segments[{number}]")
-    for number, index in enumerate(manifest.indexes):
-        _check_index(index, f"indexes[{number}]")
+    for path, index in manifest.located_indexes():
+        _check_index(index, path)
+    strange = set(manifest.vector_indexes) - set(vector_columns(manifest.schema))
+    _require(not strange, f"vector_indexes: {sorted(strange)!r:.80} hold no vectors")
     _check_full_text(manifest)
     _check_shards(manifest)
     models = (
