@@ -55,6 +55,11 @@ def test_declared_types_go_with_the_names(books: Path, tmp_path: Path) -> None:
     place = tmp_path / "c.vs"
     ok("ingest", books, place, *NAMES, "--schema", "isbn:string", "--schema", "text:string")
     assert vs.open(place).get("007") == [BOOKS[0] | {"id": 70}]
+    twice = ("--schema", "x:int64", "--schema", "x:bool")
+    message = fails("ingest", books, tmp_path / "d.vs", *twice, code=2)
+    assert "x is declared as int64 and as bool" in message and not (tmp_path / "d.vs").exists()
+    twice = ("--set", "name=a", "--set", "name=b")
+    assert "name is set 2 times" in fails("update", place, "--all", *twice, code=2)
 
 
 def test_a_later_file_with_other_names_gets_command_line_advice(

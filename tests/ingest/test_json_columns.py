@@ -386,6 +386,14 @@ def test_each_way_to_declare_it(schema: Any, root: Path) -> None:
         assert same(stored(c), VALUES)
 
 
+def test_a_column_is_declared_once(root: Path) -> None:
+    twice = pa.schema([("a", pa.int64()), ("a", pa.string())])
+    for names in (None, ["m"]):
+        with pytest.raises(InvalidInputError, match="column 'a' comes 2 times"):
+            vs.create(root, dim=2, schema=twice, json_columns=names)
+    assert not root.exists()
+
+
 def test_the_error_about_mixed_types_names_the_way_out(root: Path) -> None:
     with vs.create(root, dim=2) as c:
         with pytest.raises(InvalidInputError) as caught:

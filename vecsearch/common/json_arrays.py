@@ -206,14 +206,25 @@ def _leaves_from_json(values: list[Any], kind: pa.DataType) -> pa.Array:
         numbers = [None if value is None else _time(value, kind.unit) for value in values]
         return pa.array(numbers, pa.int32() if kind.bit_width == 32 else pa.int64()).cast(kind)
     if types.is_duration(kind):
-        return pa.array(
-            [None if value is None else int(value) for value in values], pa.int64()
-        ).cast(kind)
+        return _numbers(values, pa.int64()).cast(kind)
     if types.is_decimal(kind) or types.is_temporal(kind):
         return pa.array(values, pa.large_string()).cast(kind)
-    if types.is_boolean(kind):
-        return pa.array(values, pa.bool_())
+    if types.is_integer(kind) or types.is_floating(kind):
+        return _numbers(values, kind)
     return pa.array(values, kind)
+
+
+def _numbers(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Numbers that the type holds as they are; Arrow cuts 1.5 to the integer 1, and takes true."""
+    taken = (int,) if pa.types.is_integer(kind) else (int, float)
+    for value in values:
+        if value is not None and type(value) not in taken:
+            raise ValueError(f"{value!r} is not a value of {kind}")
+    array = pa.array(values, kind)
+    for value, held in zip(values, array.to_pylist(), strict=True):
+        if value is not None and held != value and value == value:
+            raise ValueError(f"{value!r} cannot be stored as {kind} without a change")
+    return array
 
 
 def _time(value: str, unit: str) -> int:

@@ -7,6 +7,7 @@ A cosine collection stores unit vectors, and the length each had in the column `
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -152,7 +153,7 @@ def declare(
         InvalidInputError: A name is reserved or empty, or a type cannot be stored.
     """
     if isinstance(columns, pa.Schema):
-        columns = dict(zip(columns.names, columns.types, strict=True))
+        columns = _types_by_name(columns)
     if not isinstance(columns, Mapping):
         raise InvalidInputError(
             f"schema is a {type(columns).__name__}: give a pyarrow.Schema or a dict of column "
@@ -182,6 +183,14 @@ def declare(
     return schema
 
 
+def _types_by_name(columns: pa.Schema) -> dict[str, object]:
+    """Raises InvalidInputError for a name that comes twice."""
+    for name, count in Counter(columns.names).items():
+        if count > 1:
+            raise InvalidInputError(f"schema: column {name!r} comes {count} times")
+    return dict(zip(columns.names, columns.types, strict=True))
+
+
 def with_json(
     columns: pa.Schema | Mapping[str, object] | None, names: object
 ) -> pa.Schema | Mapping[str, object] | None:
@@ -199,7 +208,7 @@ def with_json(
         )
     declared: dict[str, object] = {}
     if isinstance(columns, pa.Schema):
-        declared = dict(zip(columns.names, columns.types, strict=True))
+        declared = _types_by_name(columns)
     elif isinstance(columns, Mapping):
         declared = dict(columns)
     elif columns is not None:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.json_column import NotJsonError, is_json, json_array
+from vecsearch.common.json_column import NotJsonError, is_json, json_array, type_name
 from vecsearch.common.pictures import is_picture, to_png
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import Batches, Located, Part, blocks_of
 from vecsearch.ingest.sources.reading import Place, Reading
@@ -34,6 +35,8 @@ from vecsearch.ingest.sources.values import (
     plain_value,
     row_name,
 )
+from vecsearch.storage.schema import storage_type
+from vecsearch.storage.widening import MisfitError, exact_cast, first_misfit
 
 FROM_A_LIST = "give the rows as a list, or as a pyarrow.RecordBatchReader, which states its types"
 _LEFT = {type(None), bool, int, float, str, bytes}  # items of lists that need no conversion
@@ -130,6 +133,8 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
     """A column of the rows with these numbers. Raises InvalidInputError like to_batch."""
     if is_json(field.type):
         return _json_column(values, field, numbers, where)
+    if pa.types.is_map(field.type):
+        return _maps(values, field, numbers, where)
     given = values
     kinds = set(map(type, values))
     if float in kinds or any(kind not in PLAIN_KINDS for kind in kinds):
@@ -158,6 +163,55 @@ def to_array(values: list[Any], field: pa.Field, numbers: Sequence[int], where: 
                 ) from reason
         raise InvalidInputError(
             f"column {field.name!r}: {_explained(error, None, field.type)}"
+        ) from error
+
+
+def _maps(values: list[Any], field: pa.Field, numbers: Sequence[int], where: Where) -> pa.Array:
+    """Maps of the type that is stated for them: none of their keys and values changes."""
+    name, rows, pairs, ends = f"column {field.name!r}", [], [], [0]
+    for value, number in zip(values, numbers, strict=True):
+        given = None if is_nan(value) or is_missing(value) else plain_value(value)
+        if isinstance(given, Mapping):
+            given = list(given.items())
+        try:
+            found = [] if given is None else [(key, item) for key, item in given]
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(
+                f"{where(number)}, {name}: {shown(value)} is no map; give a dict, or a list of "
+                "pairs"
+            ) from error
+        rows.append(given is None)
+        pairs += [(number, key, item) for key, item in found]
+        ends.append(len(pairs))
+    of = [number for number, _, _ in pairs]
+    keys = _map_part(
+        [key for _, key, _ in pairs], field.type.key_type, of, where, f"a key of {name}"
+    )
+    items = _map_part(
+        [item for _, _, item in pairs], field.type.item_type, of, where, f"a value of {name}"
+    )
+    if keys.null_count:
+        raise InvalidInputError(f"{name}: a key of a map is missing")
+    offsets = pa.array(ends, pa.int32(), mask=np.array([*rows, False], bool))
+    return pa.MapArray.from_arrays(offsets, keys, items, type=field.type)
+
+
+def _map_part(
+    values: list[Any], kind: pa.DataType, numbers: Sequence[int], where: Where, name: str
+) -> pa.Array:
+    """The keys or values of maps; `numbers` are those of their rows."""
+    seen = Kinds(name, where)
+    for value, number in zip(values, numbers, strict=True):
+        seen.see([value], number)
+    found = pa.field(name, kind if pa.types.is_map(kind) else storage_type(seen.type()))
+    array = to_array(values, found, numbers, where)
+    try:
+        return exact_cast(array, kind)
+    except MisfitError as error:
+        row = first_misfit(array, lambda part: exact_cast(part, kind)) or 0
+        raise InvalidInputError(
+            f"{where(numbers[row])}, {name}: {shown(values[row])} cannot be stored as "
+            f"{type_name(kind)} without a change"
         ) from error
 
 

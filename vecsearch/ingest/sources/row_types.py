@@ -293,6 +293,16 @@ class Kinds:
             return "timedelta" + " of nanoseconds" * nanoseconds(value)
         if isinstance(value, decimal.Decimal):
             return self._see_decimal(value, number)
+        if isinstance(value, dt.time) and value.tzinfo is not None:
+            raise InvalidInputError(
+                f"{self.where(number)}, {self.name}: {value} has a time zone, which a time of day "
+                "cannot keep; store a datetime, or a time without zone"
+            )
+        if isinstance(value, np.longdouble) and not is_nan(value) and float(value) != value:
+            raise InvalidInputError(
+                f"{self.where(number)}, {self.name}: {value!s} has more digits than 64-bit floats "
+                "hold; make it a float, or a str"
+            )
         if is_picture(value):
             return "picture"
         for base, kind in _BY_BASE:
