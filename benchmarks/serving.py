@@ -27,10 +27,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import vecsearch as vs
-from benchmarks import measure
+from benchmarks import datasets, measure
 
 PROGRAM = "from vecsearch.cli import main; main()"
-DATA = Path("../shared/data/ann/package-summaries-minilm-50k.f16.npy")
+DATA = ("ann", "package-summaries-minilm-50k.f16.npy")  # of the shared data
 QUERIES = 1_000
 Memory = dict[str, float | int | None]
 
@@ -108,14 +108,14 @@ async def watch(process: int, every: float, seconds: float, answered: list[float
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    options.add_argument("data", nargs="?", type=Path, default=DATA)
+    options.add_argument("data", nargs="?", type=Path, help="default: that of the shared data")
     options.add_argument("--seconds", type=float, default=600)
     options.add_argument("--connections", type=int, default=16)
     options.add_argument("--rows", type=int, default=48_000)
     options.add_argument("--every", type=float, default=10, help="seconds between two lines")
     options.add_argument("-k", type=int, default=10)
     given = options.parse_args()
-    vectors = np.load(given.data).astype(np.float32)
+    vectors = np.load(given.data or datasets.shared(*DATA)).astype(np.float32)
     base, queries = vectors[: given.rows], vectors[given.rows :][:QUERIES]
     if not len(queries):
         options.error("--rows leaves no vectors to ask with")

@@ -1,7 +1,8 @@
 """Pictures of a terminal of 80 columns, made from what the commands really print.
 
-`python docs/pictures.py` writes docs/pictures/*.svg, and the tables of a notebook as HTML. It needs
-the extra `offline`. No picture loads anything from another host.
+`python docs/pictures.py` writes docs/pictures/*.svg, and the tables of a notebook: as HTML, and as
+a picture where Chromium is installed. It needs the extra `offline`. No picture loads anything from
+another host.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -80,6 +82,15 @@ def svg_of(title: str, shown: list[tuple[str, str]]) -> str:
     )
 
 
+def photograph(page: Path, picture: Path) -> None:
+    """The HTML as a browser shows it; no picture without Chromium."""
+    browser = shutil.which("chromium")
+    if browser is not None:
+        options = "--headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=900,340"
+        command = [browser, *options.split(), f"--screenshot={picture}", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True)
+
+
 def make(pictures: Path = PICTURES) -> None:
     """Write all pictures."""
     pictures.mkdir(exist_ok=True)
@@ -96,6 +107,7 @@ def make(pictures: Path = PICTURES) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         page = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         (pictures / "notebook.html").write_text(page.stdout, encoding="utf-8")
+        photograph(pictures / "notebook.html", pictures / "notebook.png")
 
 
 if __name__ == "__main__":

@@ -25,16 +25,13 @@ def main() -> None:
     test, train = order[:50], order[50:]
     embedder = fit_table(table.take(train))
     with tempfile.TemporaryDirectory() as folder:
-        collection = vs.create(Path(folder) / "wines.vs", dim=embedder.dim, metric="l2")
-        vectors = embedder.embed_documents(table.take(train).to_pylist())
-        rows = zip(train.tolist(), vectors, strict=True)
+        collection = vs.create(Path(folder) / "wines.vs", embedder=embedder)
         collection.add(
-            [
-                {"id": wine, "label": int(wines.target[wine]), "vector": vector}
-                for wine, vector in rows
-            ]
+            table.take(train)
+            .append_column("id", pa.array(train))
+            .append_column("label", pa.array(wines.target[train]))
         )
-        found = collection.search_batch(embedder.embed_queries(table.take(test).to_pylist()), k=5)
+        found = collection.search_batch(table.take(test).to_pylist(), k=5)
         labels = [[hit["label"] for hit in hits] for hits in found]
         collection.close()
     right = [

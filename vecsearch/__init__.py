@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Joined,
         Neighbors,
         Outliers,
+        Predictions,
     )
     from vecsearch.async_collection import AsyncCollection, open_async
     from vecsearch.client import RemoteCollection, RemoteHit, RemoteHits, connect
@@ -163,6 +164,7 @@ __all__ = [
     "Outliers",
     "Part",
     "Plan",
+    "Predictions",
     "QueryError",
     "RayServing",
     "ReadReport",
@@ -223,6 +225,7 @@ _MODULES = {
         "Joined",
         "Neighbors",
         "Outliers",
+        "Predictions",
     ),
     "vecsearch.async_collection": ("AsyncCollection", "open_async"),
     "vecsearch.query.explain": ("Carrier", "Explanation", "Part", "Reason"),

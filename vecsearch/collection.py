@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vecsearch.analysis.classify import MODELS, classify
-from vecsearch.analysis.clusters import cluster
+from vecsearch.analysis.clusters import cluster, communities
 from vecsearch.analysis.maps import Map, mapped
 from vecsearch.analysis.nearest import check_joinable, duplicates, join, neighbors
+from vecsearch.analysis.newcomers import Newcomers
 from vecsearch.analysis.outliers import outliers
 from vecsearch.analysis.tables import (
     Classification,
@@ -77,6 +78,7 @@ from vecsearch.common.json_column import type_name
 from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.memory import trim_heap
 from vecsearch.common.progress import progress_bar
+from vecsearch.common.table_rows import row_columns
 from vecsearch.display import html_fields
 from vecsearch.distributed.choice import EngineName, embedding_on, engine_of
 from vecsearch.embedders import resolve_embedder
@@ -155,7 +157,7 @@ from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.manifest import EmbedderEntry, Manifest, replace
 from vecsearch.storage.manifest_check import LARGEST_DIM
 from vecsearch.storage.names import named_by_data
-from vecsearch.storage.objects.places import collection_path, new_file, read_again
+from vecsearch.storage.objects.places import collection_path, new_file, path_again, read_again
 from vecsearch.storage.origins import origin_of, pull
 from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import source_schema, storable_type, with_json
@@ -324,7 +326,7 @@ def create(
         declared = with_json(schema, json_columns)
         _require_same(opened, embedder, wanted, chunker, declared)
         for name in vectors or ():
-            NamedSearch(opened._snapshot, name, opened._named)  # raises for another name
+            NamedSearch(opened._searching(), name, opened._named)  # raises for another name
         return opened
     model = resolve_embedder(embedder) if embedder is not None else None
     settings = settings_for(settings, model)
@@ -334,6 +336,13 @@ def create(
         id_column, None, getattr(model, "text_columns", None) or None
     )
     has_texts = model is not None and embeds_texts(model)
+    if texts and model is not None and row_columns(model):
+        raise InvalidInputError(
+            f"the model {model.name} reads the columns {', '.join(row_columns(model)[:5])} of a "
+            "table, and no text",
+            hint="leave text_column= out, and add the table",
+            command_hint="leave --text-column out",
+        )
     splitter = resolve_chunker(chunker)
     if isinstance(splitter, AutoChunker) and (not has_texts or embeds_ids(model)):
         splitter = None
@@ -1134,6 +1143,7 @@ class Collection:
         recall: float | None = None,
         memory: int | str | None = None,
         queries: Queries | None = None,
+        using: str | None = None,
         seed: int = 0,
         threads: int | None = None,
         engine: EngineName = None,
@@ -1155,6 +1165,8 @@ class Collection:
             queries: Queries to measure with: texts, or a float matrix (n, dim); real queries differ
                 from documents. "sampled" takes those that `sample_queries` stored. None: rows held
                 out of the index while it is measured.
+            using: The name of vectors of `create(vectors=)`, to build their index; of several
+                vectors a row, recall is that of MaxSim. None: the collection's own vectors.
             seed: Seed of the held-out rows and of the build.
             threads: Threads to use. None: all cores; one for each task of an engine.
             engine: Where the shards are indexed, each by a task of its own: None for one after the
@@ -1176,6 +1188,7 @@ class Collection:
             'exact'
         """
         from vecsearch.index.build import build_index
+        from vecsearch.index.named import NamedStore
 
         self._writable()
         manifest = self.refresh()._snapshot.manifest
@@ -1184,7 +1197,8 @@ class Collection:
         seed = check_whole("seed", seed, 0)
         threads = None if threads is None else check_whole("threads", threads, 1)
         budget = parse_bytes(memory)
-        asked, query_source = self._questions(queries, manifest)
+        named = None if using is None else self._by_name("vector", using, 0.0)
+        asked, query_source = self._questions(queries, manifest, named)
         if asked is not None and not len(asked):
             raise InvalidInputError(
                 "queries is empty",
@@ -1192,9 +1206,10 @@ class Collection:
                 command_hint="give some, or leave --queries out",
             )
         self._store.snapshot().verify()
+        store = self._store if named is None else NamedStore(self._store, named.name)
         with progress_bar("building the index", len(self), progress) as advance:
             result = build_index(
-                self._store,
+                store,
                 recipe,
                 recall=recall,
                 memory=budget,
@@ -2586,19 +2601,31 @@ class Collection:
         self,
         clusters: int | None = None,
         *,
+        links: Any = None,
+        resolution: float | None = None,
+        share: float | None = None,
         where: Where | None = None,
         ids: Ids | None = None,
         seed: int = 0,
         passages: bool = False,
         timeout: float | None = None,
     ) -> Clusters:
-        """Documents in clusters (k-means), with labels from their own words.
+        """Documents in clusters, with labels from their own words: k-means, or Leiden with links.
 
         All vectors are in memory. A document of several passages is the mean of their vectors.
+        With `links`, the clusters are communities: the Leiden algorithm (Traag, Waltman and van
+        Eck, "From Louvain to Leiden", Scientific Reports 2019) on the links and on links from each
+        document to the ten nearest. The report compares with Leiden on the links alone.
 
         Args:
             clusters: How many clusters. None: that number, up to 50, whose clusters are separated
-                best.
+                best. With links Leiden finds the number.
+            links: Links between documents, by their ids: a table of `source`, `target` and perhaps
+                `weight`, of anything that `add` takes; pairs; or a networkx graph. They count in
+                both directions.
+            resolution: With links: above 1 gives more clusters, below 1 fewer. None: 1.
+            share: With links: the total weight of the links to near documents, in parts of that
+                of the given links. 0 takes these alone. None: 0.5.
             where: Only these documents; as in `search`.
             ids: As in `search`.
             seed: For the beginning of k-means. The same seed gives the same clusters.
@@ -2609,19 +2636,36 @@ class Collection:
             A table of `id`, `cluster`, `label` and `score`, with a report.
 
         Raises:
-            InvalidInputError: There are fewer documents than clusters, or an argument is wrong.
+            InvalidInputError: There are fewer documents than clusters, no link is between two of
+                the documents, or an argument is wrong.
             FilterError: The filter is wrong.
+            MissingExtraError: Links need the extra `graphs`.
             OperationTimeoutError: It was not done within `timeout`.
 
         Example:
             >>> c.cluster(2).sizes
             (2, 1)
         """
+        if clusters is not None:
+            clusters = check_whole("clusters", clusters, 1)
+        seed = check_seed(seed)
+        if links is None and (resolution is not None or share is not None):
+            raise InvalidInputError("resolution and share need links: k-means knows neither")
+        if links is not None and clusters is not None:
+            raise InvalidInputError(
+                "with links the number of clusters is found: give clusters or links, not both",
+                hint="resolution= above 1 gives more clusters, below 1 fewer",
+                command_hint="--resolution above 1 gives more clusters, below 1 fewer",
+            )
+        if links is not None and passages:
+            raise InvalidInputError("links are between documents: give passages or links, not both")
         with at_most(timeout):
             _, _, units = self._whole(where, ids, passages=passages)
-            if clusters is not None:
-                clusters = check_whole("clusters", clusters, 1)
-            return cluster(units, clusters, check_seed(seed))
+            if links is None:
+                return cluster(units, clusters, seed)
+            settings = {"resolution": resolution, "share": share}
+            given = {name: value for name, value in settings.items() if value is not None}
+            return communities(units, links, seed, **given)
 
     def classify(
         self,
@@ -2653,7 +2697,7 @@ class Collection:
         Returns:
             A table of `id`, `label`, `confidence` and `given` (the label that it has), with a
             report. What it says of a labeled document comes from a model that has not seen its
-            label.
+            label. Its `predict(texts)` labels documents that are not in the collection.
 
         Raises:
             InvalidInputError: There are not two labels with two documents each, or an argument is
@@ -2674,8 +2718,12 @@ class Collection:
             check_one_of("model", model, MODELS)
         neighbors = check_whole("neighbors", neighbors, 1)
         with at_most(timeout):
-            _, _, units = self._whole(where, ids)
-            return classify(units, labels, check_seed(seed), model, neighbors)
+            searcher, _, units = self._whole(where, ids)
+            manifest = searcher.snapshot.manifest
+            newcomers = Newcomers(
+                manifest, self._model_of(manifest), lambda: self._splitting(manifest)
+            )
+            return classify(units, labels, check_seed(seed), model, neighbors, newcomers)
 
     def map(
         self,
@@ -2736,6 +2784,8 @@ class Collection:
         ids: Ids | None = None,
         recall: float | None = None,
         queries: Queries | None = None,
+        using: str | None = None,
+        passages: bool = False,
         seed: int = 0,
         regions: int = 10,
     ) -> RecallReport:
@@ -2751,6 +2801,10 @@ class Collection:
             recall: The recall that searches are to deliver. None: the collection's target.
             queries: Texts, vectors, or "sampled" for those that `sample_queries` stored. None:
                 random rows, each searching for its neighbors but not for itself.
+            using: The name of vectors of `create(vectors=)`; with several vectors a row, recall is
+                that of MaxSim. None: the collection's own vectors.
+            passages: Whether passages are to be found. Otherwise documents are, each by its best
+                passage.
             seed: Seed of the choice of rows.
             regions: Regions of the data (clusters by k-means) to report apart; 0 for none.
 
@@ -2769,19 +2823,22 @@ class Collection:
         n_queries, seed = check_whole("n_queries", n_queries, 1), check_whole("seed", seed, 0)
         searcher = self._searching()
         snapshot = searcher.snapshot
-        asked, query_source = self._questions(queries, snapshot.manifest)
+        named = None if using is None else self._by_name("vector", using, 0.0)
+        asked, query_source = self._questions(queries, snapshot.manifest, named)
         asked = None if asked is None else asked[:n_queries]
         target = self._target(recall, snapshot)
+        selection = searcher.selector.select(where, ids)
         return measure_recall(
-            searcher,
+            searcher if named is None else named.searcher,
             check_k(k),
             n_queries,
-            searcher.selector.select(where, ids),
+            selection if named is None else named.among(selection),
             target,
             asked,
             seed,
             query_source,
             check_regions(regions),
+            documents=snapshot.manifest.chunked and not passages,
         )
 
     def sample_queries(self, count: int) -> int:
@@ -3031,7 +3088,7 @@ class Collection:
                 hint="give diversity= or using=",
                 command_hint="give --diversity or --using",
             )
-        return NamedSearch(self._snapshot, using, self._named)
+        return NamedSearch(self._searching(), using, self._named)
 
     def _reranking(self, rerank: Any, top: Any, shape: Shape) -> Reranking | None:
         """How the hits of a search are ranked again, if they are."""
@@ -3052,9 +3109,17 @@ class Collection:
         return Question(text, vector, model, manifest.metric)
 
     def _questions(
-        self, queries: Any, manifest: Manifest
-    ) -> tuple[npt.NDArray[np.float32] | None, str]:
-        """Queries to measure with, and what they are; None: rows."""
+        self, queries: Any, manifest: Manifest, named: NamedSearch | None = None
+    ) -> tuple[Any, str]:
+        """Queries to measure with, as the searcher takes them, and what they are; None: rows."""
+        if named is not None and queries is not None:
+            if isinstance(queries, str) and queries == "sampled":
+                raise InvalidInputError(
+                    "sampled queries are those of the collection's own vectors",
+                    hint="give a list of queries, or leave using= out",
+                    command_hint="give a file of queries, or leave --using out",
+                )
+            return named.prepared(named.encode_many(queries)), "the user's own queries"
         if isinstance(queries, str) and queries == "sampled":
             if self._monitor is not None:
                 self._monitor.flush()
@@ -3498,6 +3563,7 @@ class Collection:
         chunker = given if isinstance(given, FunctionChunker) or callable(given) else None
         return _reopened, (
             self.path.absolute(),
+            shown_place(self.path),
             manifest.version,
             self._pinned is not None,
             {
@@ -3596,14 +3662,14 @@ class Collection:
         The change is committed, so an error here is a warning. With a time limit nothing is
         indexed: that is left to a later change.
         """
-        from vecsearch.index.updating import index_changes, indexes_changes
+        from vecsearch.index.updating import index_all_changes, indexes_changes
 
         if wanted is None:
             wanted = indexes_changes(self._snapshot.manifest)
         if not wanted or is_limited():
             return None
         try:
-            indexed = index_changes(self._store, self._snapshot, progress)
+            indexed = index_all_changes(self._store, self._snapshot, progress)
         except (VecsearchError, OSError, MemoryError) as error:
             warnings.warn(
                 f"the change was committed, but its rows were not indexed: {error}",
@@ -3636,8 +3702,11 @@ class Collection:
         return splitting_of(chunker)
 
 
-def _reopened(root: Path, version: int, pinned: bool, options: dict[str, Any]) -> Collection:
+def _reopened(
+    root: Path, place: str, version: int, pinned: bool, options: dict[str, Any]
+) -> Collection:
     """A collection that was pickled: at the version it read, or the latest if that is gone."""
+    root = path_again(root, place)
     collection = Collection(root, version=version if pinned else None, **options)
     if not pinned and collection._snapshot.manifest.version != version:
         with contextlib.suppress(VersionNotFoundError):

@@ -827,6 +827,8 @@ class CollectionInfo(Shown):
         recall: The recall that searches deliver by default.
         indexes: The indexes; empty if every search is exact.
         full_text: The columns that are searched by words; empty if none are.
+        vector_indexes: The indexes of named vectors, by the name of their column; those without
+            one are searched exactly.
         shards: How many shards the rows are in.
 
     Example:
@@ -856,6 +858,7 @@ class CollectionInfo(Shown):
     recall: float
     indexes: tuple[IndexInfo, ...]
     full_text: tuple[str, ...] = ()
+    vector_indexes: Mapping[str, tuple[IndexInfo, ...]] = field(default_factory=dict)
     shards: int = 1
 
     def __repr__(self) -> str:
@@ -886,6 +889,10 @@ class CollectionInfo(Shown):
             "columns": ", ".join(self._shown_columns()),
             "recall target": self.recall,
             "index": "; ".join(map(str, self.indexes)) or "none: every search is exact",
+            "named vectors": "; ".join(
+                f"{name}: {index}" for name, group in self.vector_indexes.items() for index in group
+            )
+            or None,
         }
 
     def _shown_columns(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -210,3 +212,100 @@ def test_packages_are_not_below_the_linear_baseline(tmp_path: Path, shared_data:
         theirs = baseline.predict(texts[:300]) == np.array(labels[:300])
         difference = ours.astype(float) - theirs
         assert difference.mean() + 1.96 * difference.std() / np.sqrt(300) >= 0
+
+
+@pytest.mark.parametrize("model", ["neighbors", "logistic", "tf-idf", "logistic+tf-idf"])
+def test_new_texts_are_labeled_as_if_they_were_in_the_collection(
+    tmp_path: Path, model: Any
+) -> None:
+    """The collection's own prediction of documents without a label is the other computation."""
+    rows = reviews(240)
+    c = vs.create(tmp_path / "c.vs", embedder="toy:32")
+    c.add([row if row["id"] < 200 else {**row, "label": None} for row in rows])
+    inside = c.classify("label", model=model).table.slice(200)
+    report = c.classify("label", model=model, where="label IS NOT NULL")
+    found = report.predict([row["text"] for row in rows[200:]])
+    assert found["label"].to_pylist() == inside["label"].to_pylist()
+    np.testing.assert_allclose(found["confidence"], inside["confidence"], atol=1e-5)
+    assert found["text"].to_pylist() == [row["text"] for row in rows[200:]]
+    np.testing.assert_allclose(found.chances.sum(axis=1), 1)
+    assert found.labels == ("bad", "good") and found.model == report.model == model
+    assert report.predict("not bad").num_rows == 1 and report.predict([]).num_rows == 0
+    if model in ("neighbors", "logistic"):
+        vectors = c.to_arrow(["vector"])["vector"].to_pylist()[200:]
+        again = report.predict(np.array(vectors, np.float32))
+        np.testing.assert_allclose(again["confidence"], found["confidence"], atol=1e-5)
+        assert again.column_names == ["label", "confidence"]
+    else:
+        with pytest.raises(vs.InvalidInputError, match='model="logistic"'):
+            report.predict(np.ones((1, 32)))
+
+
+def test_long_new_texts_are_the_mean_of_their_passages(tmp_path: Path) -> None:
+    texts = [
+        f"{word} {word} is what it is. " * 9 for word in "apple pear car bus plum tram".split()
+    ]
+    c = vs.create(tmp_path / "c.vs", embedder="toy:64", chunker=60)
+    c.add([{"id": at, "text": text} for at, text in enumerate(texts)])
+    labels = {0: "fruit", 1: "fruit", 2: "car", 3: "car"}
+    inside = c.classify(labels, model="logistic").table.slice(4)
+    report = c.classify(labels, model="logistic")
+    found = report.predict(texts[4:])
+    np.testing.assert_allclose(found["confidence"], inside["confidence"], atol=1e-5)
+    assert found["label"].to_pylist() == inside["label"].to_pylist()
+
+
+def test_new_rows_of_a_table_are_labeled(tmp_path: Path) -> None:
+    rows = [{"color": "red" if at % 2 else "blue", "size": at % 5} for at in range(20)]
+    c = vs.create(tmp_path / "c.vs", embedder=vs.train("tabular", rows))
+    c.add(rows)
+    report = c.classify({at: rows[at]["color"] == "red" for at in range(20)}, model="neighbors")
+    assert report.predict({"color": "red", "size": 2})["label"].to_pylist() == [True]
+    both = report.predict([{"color": "blue", "size": 9}, {"color": "red"}])
+    assert both["label"].to_pylist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ([""], "document 0 is empty"),
+        (["a", None], "document 1 is empty"),
+        (["a", np.ones(32)], "document 1 is a vector, unlike the first"),
+        ([[1.0, 2.0]], "expected .*32"),
+        ([np.zeros(32)], "zero vector"),
+        ([np.full(32, np.nan)], "NaN"),
+        (5, "must be a list"),
+        (None, "must be a list"),
+    ],
+)
+def test_wrong_new_documents_are_refused(judged: vs.Collection, new: Any, message: str) -> None:
+    with pytest.raises(vs.InvalidInputError, match=message):
+        judged.classify("label", model="logistic").predict(new)
+
+
+def test_a_collection_of_vectors_labels_vectors_and_a_pickle_has_no_model(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2, metric="l2")
+    c.add([{"vector": [at, 0], "label": at > 5} for at in range(12)])
+    report = c.classify("label")
+    assert report.predict([[0, 0], [11, 0]])["label"].to_pylist() == [False, True]
+    assert report.predict([0, 0])["label"].to_pylist() == [False]
+    with pytest.raises(vs.EmbedderError, match="vectors of 2 numbers"):
+        report.predict(["a text"])
+    again = pickle.loads(pickle.dumps(report))  # the table and the figures only
+    assert again == report
+    with pytest.raises(vs.InvalidInputError, match="classify the collection again"):
+        again.predict([[0, 0]])
+
+
+def test_the_command_labels_new_texts(judged: vs.Collection, tmp_path: Path) -> None:
+    lines, table = tmp_path / "new.txt", tmp_path / "new.csv"
+    lines.write_text("not good scene\n\nfine actor not\n")
+    table.write_text("n,review\n1,not good scene\n2,fine actor not\n")
+    whole = ("classify", judged.path, "label", "--model", "tf-idf")
+    answer = ok(*whole, "--text", "a dull film not", "--texts", lines, "--json").json
+    assert [row["label"] for row in answer["rows"]] == ["bad", "bad", "good"]
+    assert "accuracy" in answer["model"] and answer["confusion"]
+    ok(*whole, "--texts", table, "--text-column", "review", "-o", tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["label"] for row in rows] == ["bad", "good"]
+    assert "is empty" in fails(*whole, "--text", " ")

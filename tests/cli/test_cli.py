@@ -476,7 +476,7 @@ def test_version_and_help() -> None:
     shown = ok("--help").out
     groups = [group.typer_instance for group in app.app.registered_groups]
     commands = [command for group in groups for command in group.registered_commands]
-    assert len(commands) == 49
+    assert len(commands) == 50
     names = [command.name or command.callback.__name__.replace("_", "-") for command in commands]
     assert all(f" {name} " in shown for name in names)
 

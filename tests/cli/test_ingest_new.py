@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ import pytest
 from test_cli import Answer, fails, ok
 
 import vecsearch as vs
+from vecsearch.embedders.toy import ToyEmbedder
+from vecsearch.ingest import embedding
 
 
 def vectors(path: Path, dim: int = 16) -> Path:
@@ -132,3 +135,35 @@ def test_an_error_lists_in_one_sentence_what_was_left_out(tmp_path: Path) -> Non
 def test_an_empty_standard_input_is_named_so(tmp_path: Path) -> None:
     answer = fails("ingest", "-", tmp_path / "c.vs", "--embedder", "toy:8")
     assert "standard input is empty" in answer and not (tmp_path / "c.vs").exists()
+
+
+@pytest.mark.parametrize("command", ["ingest", "sync"])
+def test_an_interrupted_first_ingest_keeps_only_what_was_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(embedding, "FIRST_BATCH", 10)
+    monkeypatch.setattr(embedding, "CALL_SECONDS", (0.0, 1e9))
+    calls: list[int] = []
+    stop_at = 0
+    embed = ToyEmbedder.embed_documents
+
+    def slow(self: ToyEmbedder, documents: Any) -> Any:
+        if len(calls) == stop_at:
+            raise KeyboardInterrupt
+        calls.append(len(documents))
+        return embed(self, documents)
+
+    monkeypatch.setattr(ToyEmbedder, "embed_documents", slow)
+    (tmp_path / "f").mkdir()
+    for number in range(30):
+        (tmp_path / "f" / f"{number}.txt").write_text(f"text number {number}")
+    words = (command, tmp_path / "f", tmp_path / "c.vs")
+    assert Answer(*words, "--embedder", "toy:8").code == 130
+    assert not (tmp_path / "c.vs").exists()  # nothing was embedded
+    stop_at = 2
+    assert Answer(*words, "--embedder", "toy:8").code == 130
+    assert Answer("count", tmp_path / "c.vs").out == "0\n"
+    told = fails(*words, "--embedder", "toy:16")
+    assert "holds no document: remove it with `rm -r" in " ".join(told.split())
+    stop_at, calls[:] = -1, []
+    assert "30 documents added" in ok(*words).out and sum(calls) == 10

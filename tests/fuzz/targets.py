@@ -27,6 +27,7 @@ from vecsearch.query.filter import compile_filter
 from vecsearch.storage import disk, manifest_json
 from vecsearch.storage.disk import CheckedFile, FileRef
 from vecsearch.storage.manifest import EmbedderEntry, IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.named_vectors import VectorColumn
 from vecsearch.storage.text_files import read_postings, write_postings
 from vecsearch.text.analyzer import Analyzer
 from vecsearch.text.dictionary import Dictionary
@@ -187,6 +188,7 @@ def _manifest_body() -> str:
                 pa.list_(pa.field("item", pa.float32(), nullable=False), 2),
                 nullable=False,
             ),
+            VectorColumn(3, vs.Metric.COSINE, multi=True).field("tokens"),
         ]
     )
     version = Manifest(
@@ -204,6 +206,9 @@ def _manifest_body() -> str:
                 "b", (index,), (ref.name,), 30, {"name": "x", "kind": "hnsw"}, index, None, manifest
             ),
         ),
+        vector_indexes={
+            "tokens": (IndexEntry("b", (index,), (ref.name,), 30, {"name": "x"}, None, index),)
+        },
     )
     return json.dumps(json.loads(manifest_json.to_json(version))["body"], ensure_ascii=False)
 

@@ -142,7 +142,27 @@ def words(root: Path) -> None:
         c.delete([3])
 
 
+def vectors(root: Path) -> None:
+    """Named vectors, one and several a row, some missing, with an index of each."""
+    rng = np.random.default_rng(6)
+    kinds = {"picture": 4, "tokens": vs.NamedVector(3, metric="ip", multi=True)}
+    limits = vs.Limits(smallest_index_rows=20)
+    with vs.create(root, dim=2, vectors=kinds, limits=limits) as c:
+        rows: list[dict[str, Any]] = []
+        for n in range(60):
+            row: dict[str, Any] = {"id": n, "vector": [1, n + 2]}
+            row["picture"] = rng.standard_normal(4).round(2).tolist() if n % 7 else None
+            row["tokens"] = rng.standard_normal((n % 4, 3)).round(2).tolist()
+            rows.append(row)
+        c.add(rows)
+        for name in kinds:
+            c.build_index("HNSW8", using=name)
+        c.delete([8])
+        c.add([{"id": 100, "vector": [1, 0], "picture": [1, 0, 0, 0], "tokens": [[1, 0, 0]]}])
+
+
 COLLECTIONS = {
+    "vectors": vectors,
     "words": words,
     "named": named,
     "texts": texts,
@@ -164,7 +184,16 @@ def answers(root: Path) -> dict[str, Any]:
             for question in ("Schiff", "密码 -Titel", "title:schif* OR text:4"):
                 listed = c.search(question, k=5, mode="text")
                 found_words[question] = [[hit.id, round(hit.score, 4)] for hit in listed]
-        more = {"words": found_words} if found_words else {}
+        more: dict[str, Any] = {"words": found_words} if found_words else {}
+        if info.vector_indexes:
+            asked = {"picture": [1.0, 0, 0, 1], "tokens": [[1.0, 0, 0], [0, 1, 1]]}
+            more["named"] = {
+                name: [
+                    [index.rows for index in info.vector_indexes[name]],
+                    [[hit.id, round(hit.score, 4)] for hit in c.search(query, 5, using=name)],
+                ]
+                for name, query in asked.items()
+            }
         return more | {
             "documents": info.documents,
             "rows": info.rows,

@@ -38,6 +38,7 @@ EXPORTED = set(
     "IndexAdvice RecallWarning Span "
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
+    "Predictions "
     "ModelWarning AsyncCollection Carrier DuplicatePair Explanation Part Reason "
     "create models open open_or_create train TrainingReport MethodScore".split()
 )

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -455,3 +460,59 @@ def test_check_reads_the_storage_and_not_the_copy(place: str) -> None:
     origin(c).bucket.delete([name])
     assert [damage.file for damage in c.check()] == [name]
     assert len(c.to_arrow()) == 3
+
+
+def test_pickled_collections_and_hits_open_in_another_process(tmp_path: Path) -> None:
+    """Their files come from the storage, with the credentials of that process."""
+    where = f"file://{tmp_path}/bucket/papers.vs"
+    c = vs.create(where, embedder="toy:8")
+    c.add(rows(0, 3), progress=False)
+    hits = c.search("document 1", k=2)
+    (tmp_path / "both").write_bytes(pickle.dumps((c, hits)))
+    shutil.rmtree(c.path / "segments")  # a copy has what was used, and no more
+    code = """
+import pickle, sys
+c, hits = pickle.loads(open(sys.argv[1], "rb").read())
+print(c, c.search("document 1", k=1).ids, hits.snapshot.take(["n"], hits.positions).to_pydict())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "both")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    numbers = hits.to_arrow().column("n").to_pylist()
+    assert done.stdout.strip() == (
+        f"Collection('{where}', version=2, documents=3, dim=8) ['文-1'] {{'n': {numbers}}}"
+    )
+
+
+@pytest.mark.parametrize("when", ["segments", "manifests", "LOCK"])
+def test_a_process_that_is_killed(tmp_path: Path, when: str) -> None:
+    """Before an upload, before the manifest, and after it: all of the rows or none, once."""
+    where = f"file://{tmp_path}/bucket/papers.vs"
+    with vs.create(where, embedder="toy:8") as c:
+        c.add(rows(0, 2), progress=False)
+    code = """
+import os, signal, sys
+import vecsearch as vs
+from vecsearch.storage.objects import bucket
+real = bucket.Bucket._request
+def request(self, kind, name, call):
+    kinds = ("delete",) if sys.argv[2] == "LOCK" else ("put", "create")
+    if name.startswith(sys.argv[2]) and kind in kinds:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, kind, name, call)
+bucket.Bucket._request = request
+c = vs.open(sys.argv[1], cache_dir=sys.argv[3])
+c.add([{"id": "new", "text": "a new one", "n": 9}], progress=False)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, where, when, str(tmp_path / "b")], timeout=120
+    )
+    assert done.returncode == -signal.SIGKILL
+    for cache_dir in (tmp_path / "b", tmp_path / "c"):  # on its machine, and on another
+        with machine(where, cache_dir) as c:
+            assert len(c) == (3 if when == "LOCK" else 2)
+            assert c.check() == []

@@ -141,6 +141,20 @@ def make_outgrown(root: Path) -> None:
         c.add(clustered(12, 4, seed=4))
 
 
+def make_named(root: Path) -> None:
+    """Named vectors, one and several a row, with an index of each, and a deleted row."""
+    vectors = {"other": 4, "tokens": vs.NamedVector(3, multi=True)}
+    made = [
+        {"id": n, "vector": one, "other": one[::-1], "tokens": [one[:3], one[1:]]}
+        for n, one in enumerate(clustered(44, 4, seed=3))
+    ]
+    with vs.create(root, dim=4, keep_versions=KEEP, limits=SMALL, vectors=vectors) as c:
+        c.add(made)
+        c.build_index("HNSW8", using="other")
+        c.build_index("HNSW8", using="tokens")
+        c.delete([5])
+
+
 def indexing(join: float) -> Change:
     """Index the later rows: they join the index if they are so large a share, or become a tail."""
 
@@ -238,6 +252,12 @@ SCENARIOS = {
     "compact words": Scenario(make_words, with_words(changing(lambda c: c.compact()))),
     "purge words": Scenario(make_words, with_words(changing(lambda c: c.compact(purge=True)))),
     "build": Scenario(make_indexed, changing(lambda c: c.build_index("HNSW8"))),
+    "build named": Scenario(make_named, changing(lambda c: c.build_index("HNSW4", using="other"))),
+    "update named": Scenario(
+        make_named, changing(lambda c: c.update("id >= 0", {"tokens": [[1, 0, 0]]}))
+    ),
+    "compact named": Scenario(make_named, changing(lambda c: c.compact())),
+    "purge named": Scenario(make_named, changing(lambda c: c.compact(purge=True))),
     "join the index": Scenario(make_outgrown, indexing(0.1)),
     "make a tail": Scenario(make_outgrown, indexing(10)),
     "merge indexed segments": Scenario(make_outgrown, changing(lambda c: merge_newest(c._store))),
@@ -267,6 +287,10 @@ class State:
             table = c.to_arrow([*c.info().columns])
             hits = c.search(np.ones(c.info().dim), k=10**6)
             assert sorted(map(str, hits.ids)) == sorted(map(str, table["id"].to_pylist()))
+            for name, query in (("other", np.ones(4)), ("tokens", np.ones((2, 3)))):
+                if name in table.schema.names:
+                    found = c.search(query, k=10**6, using=name).ids
+                    assert sorted(found) == sorted(table["id"].to_pylist())
             if c._snapshot.manifest.full_text is not None:
                 found = c.search("number", k=10**6, mode="text").ids
                 texts = zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)

@@ -201,6 +201,25 @@ def test_the_best_method_is_kept_and_reported_beside_the_others() -> None:
     assert again.fingerprint() == model.fingerprint()
 
 
+def test_a_report_says_where_popularity_alone_does_better() -> None:
+    """Histories without any order or taste: items are drawn by their popularity."""
+    random = np.random.default_rng(3)
+    shares = 1 / np.arange(1, 41)
+    rows = [
+        {"user": user, "item": int(film), "time": place}
+        for user in range(60)
+        for place, film in enumerate(random.choice(40, 5, replace=False, p=shares / shares.sum()))
+    ]
+    table = pa.Table.from_pylist(rows)
+    report = train_items(table, **NAMES, kinds=["item-knn"]).report
+    assert report is not None
+    chosen, popular = report.scores
+    assert popular.value > chosen.value
+    assert any("Popularity alone does better" in note for note in report.notes)
+    regular = train_items(walks(200), **NAMES, kinds=["item-knn"]).report
+    assert regular is not None and not any("Popularity" in note for note in regular.notes)
+
+
 def test_settings_are_not_chosen_on_what_is_reported() -> None:
     """Other last items give another report, and the same choice."""
     table = walks(150)

@@ -15,7 +15,7 @@ from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.nodes import NodeEmbedder
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.walks import steps_from, walk
-from vecsearch.training.graphs import graph_tables, read_links
+from vecsearch.ingest.graph_tables import graph_tables, read_links
 from vecsearch.training.node2vec import train_deepwalk, train_node2vec
 
 needs_gensim = pytest.mark.skipif(
@@ -141,7 +141,7 @@ def test_unusable_graphs_are_refused() -> None:
         train_node2vec(table, source="from")
     with pytest.raises(InvalidInputError, match="p is 0; it must be above 0"):
         train_node2vec(table, p=0)
-    with pytest.raises(InvalidInputError, match="is empty"):
+    with pytest.raises(InvalidInputError, match="the graph has no edge"):
         train_node2vec(table.slice(0, 0))
 
 
@@ -176,6 +176,7 @@ def test_graphs_of_every_form_are_the_same_graph() -> None:
         [(*pair, w) for pair, w in zip(pairs, weights, strict=True)],
         graph,
         matrix,
+        matrix.toarray(),
     ]
     wanted = nx.to_numpy_array(graph, nodelist=sorted(graph))
     for form in forms:
@@ -198,8 +199,11 @@ def test_graphs_of_every_form_are_the_same_graph() -> None:
         ([("a", "b"), ("c",)], r"edge 1 is \('c',\)"),
         (np.zeros((2, 5)), "no column 'source'"),
         (7, "data is"),
-        (nx.Graph(), "is empty"),
-        ([{"from": "a", "to": "b"}], "no column 'source'; known are: from, to"),
+        (nx.Graph(), "the graph has no edge"),
+        (nx.empty_graph(3), "the graph has no edge"),
+        (np.ones((3, 3)), "may be edges or the weights between nodes"),
+        (np.ones((3, 4)), "no column 'source'"),
+        ([{"from": "a", "to": "b"}], "no column 'source'; known are: from, to.*source= names"),
     ],
 )
 def test_what_is_no_graph_is_refused(data: Any, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -21,7 +22,8 @@ import vecsearch as vs
 from vecsearch.cli.app import app
 from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.trainable import TRAINABLE
-from vecsearch.training.data import as_table, as_texts
+from vecsearch.ingest.whole_table import as_table
+from vecsearch.training.data import as_texts
 from vecsearch.training.registry import options_of, trainer
 from vecsearch.training.report import method_score
 from vecsearch.training.stopping import Watch, held_out_rows
@@ -279,6 +281,26 @@ def test_tables_are_measured_by_hidden_values() -> None:
     only_noise = table.select(["noise"]).append_column("more", pa.array(random.normal(size=400)))
     report = vs.train("tabular", only_noise, progress=False).report
     assert report is not None and report.scores[0].value < 0.1
+
+
+def test_durations_are_numbers_and_numbers_in_texts_are_said() -> None:
+    days = [dt.timedelta(days=day % 5) for day in range(20)]
+    table = pa.table(
+        {
+            "took": days,
+            "size": [str(number % 4) for number in range(20)],
+            "day": [f"2024-01-0{1 + number % 4}" for number in range(20)],
+            "color": ["red", "blue"] * 10,
+        }
+    )
+    model = vs.train("one-hot", table)
+    assert model.dim == 1 + 4 + 4 + 2 and model.report is not None
+    one, other = model.embed_documents([{"took": days[4]}, {"took": days[0]}])
+    deviation = np.std([day.total_seconds() for day in days])
+    assert one[0] - other[0] == pytest.approx(4 * 86_400 / deviation)
+    notes = " ".join(model.report.notes)
+    assert "'size' holds texts that are all numbers" in notes
+    assert "'day' holds texts that are all dates" in notes and "'color'" not in notes
 
 
 def test_the_command_trains_saves_and_reports(tmp_path: Path) -> None:

@@ -136,6 +136,20 @@ def test_a_step_follows_the_gradient_of_the_loss() -> None:
         np.testing.assert_allclose((old - new)[clear], 1e-3 * np.sign(gradient[clear]), rtol=0.02)
 
 
+def test_triples_come_under_the_usual_names_and_as_tuples() -> None:
+    rows = calendar()[:60]
+    tuples = [(row["source"], row["type"], row["target"]) for row in rows]
+    wanted = train_transe(rows, dim=4, epochs=3)
+    for names in (("head", "relation", "tail"), ("subject", "predicate", "object")):
+        other = [dict(zip(names, each, strict=True)) for each in tuples]
+        assert train_transe(other, dim=4, epochs=3).fingerprint() == wanted.fingerprint()
+    for listed in (tuples, np.array(tuples)):
+        assert train_transe(listed, dim=4, epochs=3).fingerprint() == wanted.fingerprint()
+    for wrong in ([("a", "b")], [*tuples, ("a", "b", "c", "d")], [("a", None, "b")]):
+        with pytest.raises(InvalidInputError, match=r"must be \(head, relation, tail\)"):
+            train_transe(wrong)
+
+
 def test_wrong_questions_and_tables_are_refused(days: TripleEmbedder) -> None:
     few = train_transe(calendar()[:9], dim=4, epochs=3).report
     assert few is not None and not few.scores and "too few triples" in few.notes[0]

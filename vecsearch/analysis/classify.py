@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.analysis.classifier import Classifier, Head
+from vecsearch.analysis.newcomers import Newcomers
 from vecsearch.analysis.tables import Classification
 from vecsearch.analysis.units import Units
 from vecsearch.analysis.words import terms_of
-from vecsearch.common.deadline import check_time
 from vecsearch.common.show import shown
 from vecsearch.errors import IdNotFoundError, InvalidInputError
 
@@ -55,9 +56,22 @@ def labels_of(units: Units, labels: Any) -> list[Any]:
 
 
 def classify(
-    units: Units, labels: Any, seed: int, model: str | None = None, neighbors: int = NEIGHBORS
+    units: Units,
+    labels: Any,
+    seed: int,
+    model: str | None = None,
+    neighbors: int = NEIGHBORS,
+    newcomers: Newcomers | None = None,
 ) -> Classification:
     """The table of `Collection.classify`.
+
+    Args:
+        units: The documents.
+        labels: A column, or a dict of id -> label.
+        seed: For the choice of held-out documents.
+        model: The only model; None takes the best.
+        neighbors: How many neighbors vote.
+        newcomers: What makes vectors of documents that come later, for `Classification.predict`.
 
     Raises:
         InvalidInputError: There are not two labels with two documents each, or the model needs
@@ -90,13 +104,15 @@ def classify(
         chosen[folds == fold] = held_out[name][folds == fold]
     chances = np.zeros((len(units), len(names)))
     chances[learned] = chosen
-    if len(asked):
-        of = dict(heads)
-        parts = ("logistic", "tf-idf") if best == BOTH else (best,)
-        found = [of[name].predicted(learned, targets, asked, len(names)) for name in parts]
-        chances[asked] = _mean(*found)
-    predicted = chances.argmax(axis=1)
+    of = dict(heads)
+    parts = {name: of[name] for name in (("logistic", "tf-idf") if best == BOTH else (best,))}
     values = pa.array(names)
+    classifier = Classifier(parts, learned, targets, values, newcomers)
+    if len(asked):
+        chances[asked] = classifier.chances(
+            {name: head.data[asked] for name, head in parts.items()}
+        )
+    predicted = chances.argmax(axis=1)
     given = np.full(len(units), -1)
     given[learned] = targets
     table = pa.table(
@@ -122,51 +138,25 @@ def classify(
         _confusion(values, targets, answers),
         len(targets),
         int(folds.max()) + 1,
+        classifier,
     )
 
 
-@dataclass(frozen=True)
-class _Head:
-    """A kind of model.
-
-    Attributes:
-        data: What it sees of each document.
-        make: Makes one that is to be fitted.
-    """
-
-    data: Any
-    make: Callable[[], Any]
-
-    def held_out(
-        self, rows: Numbers, targets: Numbers, folds: Numbers, labels: int
-    ) -> npt.NDArray[np.float64]:
-        """What models that have not seen a document think of it: (documents, labels)."""
-        found = np.zeros((len(targets), labels))
-        for fold in range(int(folds.max()) + 1):
-            tested = folds == fold
-            found[tested] = self.predicted(rows[~tested], targets[~tested], rows[tested], labels)
-        return found
-
-    def predicted(
-        self, rows: Numbers, targets: Numbers, asked: Numbers, labels: int
-    ) -> npt.NDArray[np.float64]:
-        """What a model fitted to some documents thinks of others."""
-        check_time()
-        return _chances(_fitted(self.make, self.data[rows], targets), self.data[asked], labels)
-
-
-def _heads(units: Units, model: str | None, neighbors: int) -> list[tuple[str, _Head]]:
+def _heads(units: Units, model: str | None, neighbors: int) -> list[tuple[str, Head]]:
     """The models that are tried; all that can be, unless one is asked for."""
     needed = MODELS[:3] if model is None else MODELS[1:3] if model == BOTH else (model,)
-    found: list[tuple[str, _Head]] = []
+    found: list[tuple[str, Head]] = []
     if {"neighbors", "logistic"} & {*needed}:
         vectors = units.vectors()
-        makers = {"neighbors": lambda: _neighbors(neighbors), "logistic": _logistic}
-        found += [(name, _Head(vectors, makers[name])) for name in makers if name in needed]
+        makers: dict[str, Callable[[], Any]] = {
+            "neighbors": partial(_neighbors, neighbors),
+            "logistic": _logistic,
+        }
+        found += [(name, Head(vectors, makers[name])) for name in makers if name in needed]
     if "tf-idf" in needed:
         texts = units.texts()
         if texts is not None and any(map(terms_of, texts)):
-            found.append(("tf-idf", _Head(np.array(texts, object), _tf_idf)))
+            found.append(("tf-idf", Head(np.array(texts, object), _tf_idf)))
         elif model is not None:
             raise InvalidInputError(f"the model {model!r} needs texts, and the documents have none")
     return found
@@ -195,23 +185,6 @@ def _folds(targets: Numbers, counts: Numbers, seed: int) -> Numbers:
         for fold, (_, tested) in enumerate(splitter.split(targets[:, None], targets)):
             folds[tested] = fold
     return folds
-
-
-def _fitted(make: Callable[[], Any], data: Any, targets: Numbers) -> Any:
-    """A fitted model; of a single label one that always gives it."""
-    from sklearn.dummy import DummyClassifier
-
-    model = make() if len(np.unique(targets)) > 1 else DummyClassifier(strategy="prior")
-    neighbors = getattr(model, "n_neighbors", None)
-    if neighbors is not None:
-        model.n_neighbors = min(neighbors, len(targets))
-    return model.fit(data, targets)
-
-
-def _chances(model: Any, data: Any, labels: int) -> npt.NDArray[np.float64]:
-    chances = np.zeros((len(data), labels))
-    chances[:, model.classes_] = model.predict_proba(data)
-    return chances
 
 
 def _neighbors(count: int) -> Any:

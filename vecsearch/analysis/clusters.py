@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vecsearch.analysis.tables import Clusters
+from vecsearch.analysis.tables import Clusters, LinkReport
 from vecsearch.analysis.units import Units
 from vecsearch.analysis.words import cluster_words
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.deadline import check_time
+from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.types import Metric
+from vecsearch.graphs.communities import SHARE, communities_of, modularity
+from vecsearch.graphs.graph import Graph
+from vecsearch.ingest.graph_tables import graph_tables, read_links
+from vecsearch.types import Metric, counted
 
 MOST_TRIED = 50  # clusters, where their number is chosen
 SILHOUETTE_ROWS = 2000
@@ -43,6 +48,13 @@ def cluster(units: Units, count: int | None, seed: int) -> Clusters:
             best = separated, owners, centers
     assert best is not None
     separated, owners, centers = best
+    return _described(units, vectors, owners, centers, separated, chosen=count is None)
+
+
+def _described(
+    units: Units, vectors: Vectors, owners: Any, centers: Floats, separated: float, *, chosen: bool
+) -> Clusters:
+    """The table: clusters numbered by their sizes, with labels, and documents with scores."""
     order = np.argsort(-np.bincount(owners, minlength=len(centers)), kind="stable")
     order = order[np.bincount(owners, minlength=len(centers))[order] > 0]
     renumbered = np.empty(len(centers), np.int32)
@@ -68,7 +80,68 @@ def cluster(units: Units, count: int | None, seed: int) -> Clusters:
         }
     )
     sizes = np.bincount(owners, minlength=len(centers)).tolist()
-    return Clusters(table, tuple(labels), tuple(sizes), tuple(central), separated, count is None)
+    return Clusters(table, tuple(labels), tuple(sizes), tuple(central), separated, chosen)
+
+
+def communities(
+    units: Units, links: Any, seed: int, resolution: float = 1.0, share: float = SHARE
+) -> Clusters:
+    """The table of `Collection.cluster` with links: Leiden over links and near vectors together.
+
+    Raises:
+        InvalidInputError: The links are none, no link is between two of the documents, or a
+            setting is out of range.
+        MissingExtraError: graspologic-native is not installed.
+    """
+    if len(units) < 2:
+        raise InvalidInputError(f"cluster needs 2 documents, and there are {len(units)}")
+    graph, ignored = _graph(units, links)
+    vectors = units.vectors()
+    plain = communities_of(graph, resolution=resolution, seed=seed)
+    both = communities_of(graph, vectors, resolution=resolution, share=share, seed=seed)
+    owners = both.astype(np.int64)
+    counts = np.bincount(owners)
+    sums = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(sums, owners, vectors)
+    found = _described(
+        units,
+        vectors,
+        owners,
+        sums / counts[:, None],
+        _silhouette(vectors, owners, seed),
+        chosen=True,
+    )
+    compared = LinkReport(
+        links=int(graph.either.nnz // 2),
+        ignored=ignored,
+        modularity=modularity(graph, both),
+        alone=len(np.unique(plain)),
+        alone_modularity=modularity(graph, plain),
+    )
+    table = found.table.append_column("by_links", pa.array(plain, pa.int32()))
+    return replace(found, table=table, links=compared)
+
+
+def _graph(units: Units, links: Any) -> tuple[Graph, int]:
+    """The links between the documents, and how many lead elsewhere."""
+    tables = graph_tables(links)
+    given = read_links(tables.edges, type=None, directed=bool(tables.directed))
+    ids = [str(which) for which in units.ids.to_pylist()]
+    place = {which: row for row, which in enumerate(ids)}
+    rows = np.array([place.get(node, -1) for node in given.nodes], np.int64)
+    tail, head = rows[given.tail], rows[given.head]
+    inside = (tail >= 0) & (head >= 0)
+    if not (inside & (tail != head)).any():
+        raise InvalidInputError(
+            f"links: none of {counted(len(tail), 'link')} is between two of "
+            f"{counted(len(ids), 'document')}; the first one is of "
+            f"{shown(given.nodes[given.tail[0]])} and {shown(given.nodes[given.head[0]])}, and the "
+            f"first document is {shown(ids[0])}",
+            hint="the columns 'source' and 'target' hold ids of documents",
+        )
+    weights = given.weights[inside]
+    graph = Graph.from_links(ids, tail[inside], head[inside], weights, directed=False)
+    return graph, int((~inside).sum())
 
 
 def _counts(total: int) -> list[int]:

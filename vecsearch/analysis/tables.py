@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -267,18 +269,47 @@ FAR = 1.5
 
 
 @dataclass(frozen=True)
+class LinkReport:
+    """Communities by links and vectors beside those by links alone.
+
+    Attributes:
+        links: Pairs of documents with a link.
+        ignored: Links that lead to something else than the documents.
+        modularity: Of the links, in the clusters by links and vectors.
+        alone: How many communities Leiden finds by the links alone.
+        alone_modularity: Of the links, in those.
+    """
+
+    links: int
+    ignored: int
+    modularity: float
+    alone: int
+    alone_modularity: float
+
+    def __str__(self) -> str:
+        ignored = f" ({self.ignored:,} others lead elsewhere)" if self.ignored else ""
+        return (
+            f"by {counted(self.links, 'link')}{ignored} and vectors, modularity of the links "
+            f"{self.modularity:.3f}; by links alone {self.alone:,} communities, modularity "
+            f"{self.alone_modularity:.3f}"
+        )
+
+
+@dataclass(frozen=True)
 class Clusters(TableReport):
     """Documents in clusters, from `Collection.cluster`.
 
     Attributes:
         table: `id`, `cluster` (int32; 0 is the largest), `label` and `score` (float32, the
-            similarity to the cluster's center).
+            similarity to the cluster's center). With links also `by_links` (int32), the community
+            by the links alone.
         labels: The label of each cluster: words that are frequent in it and rare elsewhere, or the
             id of its most central document where there are no texts.
         sizes: How many documents each has.
         centers: The id of the most central document of each.
         silhouette: How well they are separated, from -1 to 1, measured on some documents.
-        chosen: Whether the number of clusters was chosen by that.
+        chosen: Whether the number of clusters was chosen.
+        links: What the links gave, beside communities of the links alone; None without links.
 
     Example:
         >>> import vecsearch as vs
@@ -293,11 +324,19 @@ class Clusters(TableReport):
     centers: tuple[Any, ...]
     silhouette: float
     chosen: bool
+    links: LinkReport | None = None
 
     def __str__(self) -> str:
         head = f"{counted(len(self.sizes), 'cluster')}, silhouette {self.silhouette:.3f}"
-        lines = zip(self.labels, self.sizes, strict=True)
-        return "\n".join([head, *(f"{size:7,}  {label}" for label, size in lines)])
+        heads = [head] if self.links is None else [head, str(self.links)]
+        several = [(label, size) for label, size in zip(self.labels, self.sizes, strict=True)]
+        if self.links is not None:
+            several = [(label, size) for label, size in several if size > 1]
+        lines = [f"{size:7,}  {label}" for label, size in several]
+        alone = len(self.sizes) - len(several)
+        if alone:
+            lines.append(f"and {counted(alone, 'document')} alone")
+        return "\n".join([*heads, *lines])
 
 
 @dataclass(frozen=True)
@@ -322,6 +361,7 @@ class Classification(TableReport):
         confusion: `actual`, `predicted` and `count` of held-out documents.
         labeled: Documents with a label.
         folds: Parts that were held out in turn.
+        classifier: The fitted model, which `predict` asks. It is not pickled.
 
     Example:
         >>> import vecsearch as vs
@@ -342,6 +382,42 @@ class Classification(TableReport):
     confusion: pa.Table
     labeled: int
     folds: int
+    classifier: Any = field(default=None, repr=False, compare=False)
+
+    def predict(self, documents: Any) -> Predictions:
+        """Label documents that are not in the collection, by the model of this report.
+
+        It is fitted to all documents that have a label. Nothing is stored.
+
+        Args:
+            documents: A text or a list of texts, or whatever the collection's embedder reads
+                (pictures, rows of a table); or vectors, of a model that needs no texts.
+
+        Returns:
+            A table of `text` (of texts), `label` and `confidence`, one row for each document.
+
+        Raises:
+            InvalidInputError: A document is empty, or not what the model reads.
+            EmbedderError: There is no embedder for what was given, or it fails.
+
+        Example:
+            >>> import vecsearch as vs
+            >>> c = vs.create("notes.vs", embedder="toy:64")
+            >>> texts = ["red apple", "ripe apple", "sour apple", "fast car", "old car", "red car"]
+            >>> kinds = ["fruit", "fruit", "fruit", "car", "car", "car"]
+            >>> _ = c.add([{"text": t, "kind": k} for t, k in zip(texts, kinds)])
+            >>> c.classify("kind").predict(["green apple", "new car"])["label"].to_pylist()
+            ['fruit', 'car']
+        """
+        if self.classifier is None:
+            raise InvalidInputError(
+                "this report was pickled or copied without its model: classify the collection again"
+            )
+        found: Predictions = self.classifier.predict(documents)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "classifier": None}
 
     def __str__(self) -> str:
         lines = [self._summary()]
@@ -392,6 +468,33 @@ class Classification(TableReport):
         return ["actual \\ predicted", *heads], [
             [name, *(f"{count:,}" for count in row)] for name, row in rows
         ]
+
+
+@dataclass(frozen=True)
+class Predictions(TableReport):
+    """Labels of new documents, from `Classification.predict`.
+
+    Attributes:
+        table: `text` (of texts), `label` and `confidence` (float32, 0 to 1).
+        model: What predicts, as in `Classification`.
+        chances: How likely each label is: float64, (documents, labels).
+        labels: The labels, in the order of the columns of `chances`.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("points.vs", dim=2)
+        >>> _ = c.add([{"vector": [x, 1 - x], "side": x > 0.5} for x in (0, 0.1, 0.2, 0.8, 0.9, 1)])
+        >>> found = c.classify("side").predict([[0.3, 0.7]])
+        >>> found["label"].to_pylist(), found.chances.shape
+        ([False], (1, 2))
+    """
+
+    model: str
+    chances: npt.NDArray[np.float64] = field(repr=False, compare=False)
+    labels: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{counted(self.num_rows, 'document')} labeled by {self.model}"
 
 
 SHOWN_LABELS = 12  # of a confusion

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ import typer
 
 from vecsearch.cli import complete
 from vecsearch.cli.language import fitting_model
+from vecsearch.cli.named import VectorsOption, named_vectors
 from vecsearch.cli.options import (
     DEFAULT_EMBEDDER,
     DOCUMENTS,
@@ -38,6 +40,7 @@ from vecsearch.types import AddResult, Id, Metric, OnConflict, OnError, counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
+    from vecsearch.embedders.named_vectors import NamedVector
 
 DATA_HELP = (
     "Files, folders of them, web addresses (https://...), or - for standard input. Documents: .txt "
@@ -114,6 +117,7 @@ def ingest(
             help="New collection: a column of JSON objects of any keys and types. Repeatable.",
         ),
     ] = None,
+    vectors: VectorsOption = None,
     shards: Annotated[
         int | None,
         typer.Option(help="New collection: how many shards its rows are in. Default: 1."),
@@ -208,8 +212,9 @@ def ingest(
                 default=lambda: fitting_model(
                     paths, text_column or (), exclude=exclude or (), encoding=encoding, csv=csv
                 ),
+                vectors=named_vectors(vectors),
             )
-            with collection:
+            with collection, advising_anew(folder):
                 before, info = len(collection), collection.info()
                 result = collection.add(
                     paths,
@@ -496,6 +501,24 @@ def _known_columns(folder: Path, declared: dict[str, str]) -> tuple[str, list[st
     return own_id, [name for name, kind in columns.items() if kind == "json"]
 
 
+@contextlib.contextmanager
+def advising_anew(folder: Path) -> Iterator[None]:
+    """Add to the error about another model what to do where nothing is in the collection yet."""
+    from vecsearch.errors import EmbedderMismatchError
+    from vecsearch.storage import log
+
+    try:
+        yield
+    except EmbedderMismatchError as error:
+        if log.versions(folder) != [1]:
+            raise
+        raise EmbedderMismatchError(
+            error.message,
+            command_hint=f"{folder} holds no document: remove it with "
+            f"`rm -r {shlex.quote(str(folder))}`, and run the command again",
+        ) from None
+
+
 def open_or_create(
     folder: Path,
     embedder: str | None,
@@ -509,6 +532,7 @@ def open_or_create(
     auto_index: bool = True,
     shards: int | None = None,
     default: Callable[[], str] = lambda: DEFAULT_EMBEDDER,
+    vectors: Mapping[str, NamedVector] | None = None,
 ) -> tuple[Collection, bool]:
     """Open a collection, or create it; options that are fixed at creation must agree.
 
@@ -535,9 +559,15 @@ def open_or_create(
             id_column=id_column,
             text_columns=text_columns or None,
             auto_index=auto_index,
+            vectors=vectors or None,
             shards=1 if shards is None else shards,
         )
         return new, True
+    if vectors:
+        raise typer.BadParameter(
+            f"{folder} exists already, and named vectors are declared when a collection is made",
+            param_hint="--vectors",
+        )
     info = collection.info()
     if any(kind != "json" or info.columns.get(name) != kind for name, kind in declared.items()):
         raise typer.BadParameter(

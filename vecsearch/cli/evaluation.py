@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vecsearch.cli.named import UsingVectors
 from vecsearch.cli.options import (
     QUALITY,
     Debug,
@@ -19,6 +20,7 @@ from vecsearch.cli.options import (
     InMode,
     Json,
     JudgedQueries,
+    Passages,
     Qrels,
     Queries,
     Recall,
@@ -198,6 +200,8 @@ def measure(
     where: Where = None,
     recall: Recall = None,
     queries: Queries = None,
+    using: UsingVectors = None,
+    passages: Passages = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -216,7 +220,9 @@ def measure(
             n_queries,
             where=where,
             recall=recall,
-            queries=measuring_queries(collection, queries),
+            queries=measuring_queries(collection, queries, using),
+            using=using,
+            passages=passages,
         )
         print_answer(
             as_json,

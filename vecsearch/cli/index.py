@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from vecsearch.cli import complete
+from vecsearch.cli.named import UsingVectors
 from vecsearch.cli.options import (
     INDEX,
     Debug,
@@ -39,6 +40,7 @@ app = typer.Typer()
         "vecsearch build notes.vs",
         "vecsearch build notes.vs --recall 0.99 --memory 2GB",
         "vecsearch build notes.vs --recipe low-memory",
+        "vecsearch build notes.vs --using title",
     ),
 )
 def build(
@@ -56,6 +58,7 @@ def build(
         str | None, typer.Option(metavar="SIZE", help='Memory the index may take, such as "2GB".')
     ] = None,
     queries: Queries = None,
+    using: UsingVectors = None,
     seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the build.")] = 0,
     as_json: Json = False,
     debug: Debug = False,
@@ -69,7 +72,8 @@ def build(
             recipe=recipe,
             recall=recall,
             memory=memory,
-            queries=measuring_queries(collection, queries),
+            queries=measuring_queries(collection, queries, using),
+            using=using,
             seed=seed,
         )
         print_answer(as_json, result, shown_build(result))

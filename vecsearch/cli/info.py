@@ -20,7 +20,14 @@ from vecsearch.cli.options import (
 )
 from vecsearch.cli.tables import print_fields, print_table
 from vecsearch.cli.terminal import out, print_json, reporting
-from vecsearch.types import CollectionInfo, IndexAdvice, VersionInfo, counted, shown_bytes
+from vecsearch.types import (
+    CollectionInfo,
+    IndexAdvice,
+    IndexInfo,
+    VersionInfo,
+    counted,
+    shown_bytes,
+)
 
 app = typer.Typer()
 
@@ -120,9 +127,9 @@ def _version_rows(found: Sequence[VersionInfo]) -> list[tuple[str, ...]]:
 
 def _short(info: CollectionInfo) -> CollectionInfo:
     """The same without the operating points of each calibration, which are long."""
-    return replace(
-        info,
-        indexes=tuple(
+
+    def short(indexes: tuple[IndexInfo, ...]) -> tuple[IndexInfo, ...]:
+        return tuple(
             replace(
                 index,
                 calibration={
@@ -131,6 +138,8 @@ def _short(info: CollectionInfo) -> CollectionInfo:
                     if not isinstance(value, list | tuple | Mapping)
                 },
             )
-            for index in info.indexes
-        ),
-    )
+            for index in indexes
+        )
+
+    named = {name: short(group) for name, group in info.vector_indexes.items()}
+    return replace(info, indexes=short(info.indexes), vector_indexes=named)

@@ -17,15 +17,30 @@ def read_questions(path: Path) -> dict[str, str]:
     return read_queries(path, number_lines=True)
 
 
-def measuring_queries(collection: Collection, path: Path | None) -> list[Any] | str | None:
-    """Queries to measure with: those of a file, "sampled", or None for rows of the collection."""
+def measuring_queries(
+    collection: Collection, path: Path | None, using: str | None = None
+) -> list[Any] | str | None:
+    """Queries to measure with: those of a file, "sampled", or None for rows of the collection.
+
+    using: The named vectors that are measured: a line is a text, or numbers.
+    """
     if path is None:
         return None
     if path == Path("sampled"):
         return "sampled"
     texts = read_questions(path).values()
+    if using is not None:
+        return [json.loads(text) if is_json_list(text) else text for text in texts]
     has_embedder = collection.info().text_column is not None
     return [text if has_embedder else vector_of(text) for text in texts]
+
+
+def is_json_list(text: str) -> bool:
+    """Whether a text is a list in JSON, such as a vector."""
+    try:
+        return isinstance(json.loads(text), list)
+    except ValueError:
+        return False
 
 
 def vector_of(text: str) -> list[float]:

@@ -47,7 +47,7 @@ from vecsearch.cli.options import (
     names_in,
     open_for,
 )
-from vecsearch.cli.questions import read_questions, vector_of
+from vecsearch.cli.questions import is_json_list, read_questions, vector_of
 from vecsearch.cli.tables import (
     Format,
     format_of,
@@ -201,14 +201,6 @@ def search(
             if queries and form in (Format.LIST, Format.TABLE):
                 out.print(f"\n{key}  {text}", style="bold")
             show(key, text, hits, number)
-
-
-def is_json_list(text: str) -> bool:
-    """Whether a question is a list in JSON, such as a vector."""
-    try:
-        return isinstance(json.loads(text), list)
-    except ValueError:
-        return False
 
 
 def check_page(page: int, diversity: float, rerank: str | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vecsearch.cli.data import ChunkerOption, Exclude, open_or_create
+from vecsearch.cli.data import ChunkerOption, Exclude, advising_anew, open_or_create
 from vecsearch.cli.language import fitting_model
 from vecsearch.cli.options import (
     DOCUMENTS,
@@ -89,7 +89,7 @@ def sync(
                 None,
                 default=lambda: fitting_model([files], **options),
             )
-            with collection:
+            with collection, advising_anew(folder):
                 result = collection.sync(files, delete_all=delete_all, **options)
                 if is_new and not result.added:
                     left_out = result.report.one_line()

@@ -176,11 +176,31 @@ def outliers(
         _print(found, output, most, as_json=as_json)
 
 
-@app.command(rich_help_panel=WHOLE, epilog=examples("vecsearch cluster notes.vs --clusters 8"))
+@app.command(
+    rich_help_panel=WHOLE,
+    epilog=examples(
+        "vecsearch cluster notes.vs --clusters 8",
+        "vecsearch cluster papers.vs --links citations.csv",
+    ),
+)
 def cluster(
     folder: Folder,
     clusters: Annotated[
         int | None, typer.Option(help="How many clusters. Default: as many as are separated best.")
+    ] = None,
+    links: Annotated[
+        Path | None,
+        typer.Option(
+            help="Links between documents, a file with the columns source, target and perhaps "
+            "weight: clusters are communities of links and near vectors (extra: graphs)."
+        ),
+    ] = None,
+    resolution: Annotated[
+        float | None, typer.Option(help="With --links: above 1 gives more clusters.")
+    ] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(help="With --links: the weight of near vectors, in parts of the links'."),
     ] = None,
     where: Where = None,
     one_id: OneId = None,
@@ -197,6 +217,9 @@ def cluster(
     with reporting(debug), open_for(folder, version) as collection:
         found = collection.cluster(
             clusters,
+            links=links,
+            resolution=resolution,
+            share=share,
             where=where,
             ids=ids_of(collection, one_id, ids),
             seed=seed,
@@ -206,7 +229,13 @@ def cluster(
         _print(found, output, 0, as_json=as_json)
 
 
-@app.command(rich_help_panel=WHOLE, epilog=examples("vecsearch classify notes.vs topic"))
+@app.command(
+    rich_help_panel=WHOLE,
+    epilog=examples(
+        "vecsearch classify notes.vs topic",
+        'vecsearch classify notes.vs topic --text "How do plants make sugar?"',
+    ),
+)
 def classify(
     folder: Folder,
     labels: Annotated[
@@ -226,6 +255,20 @@ def classify(
         ),
     ] = None,
     neighbors: Annotated[int, typer.Option(help="How many labeled neighbors vote.")] = 15,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="Label this text, which is not in the collection. May be repeated."),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Label the texts of a file: a .txt file with a text in each line, or whatever "
+            "`vecsearch ingest` reads."
+        ),
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="The column of --texts with the texts.")] = (
+        "text"
+    ),
     where: Where = None,
     one_id: OneId = None,
     ids: IdsFile = None,
@@ -237,8 +280,13 @@ def classify(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Learn labels from the documents that have one, and predict those of all."""
+    """Learn labels from the documents that have one, and predict those of all, or of new texts."""
+    new: list[Any] = list(text or [])
     with reporting(debug), open_for(folder, version) as collection:
+        if texts is not None:
+            from vecsearch.training.data import as_texts
+
+            new += as_texts(texts, text_column=text_column)
         wanted: Any = labels
         if labels not in collection.info().columns and Path(labels).is_file():
             with Path(labels).open(encoding="utf-8-sig", newline="") as lines:
@@ -255,7 +303,14 @@ def classify(
             seed=seed,
             timeout=timeout,
         )
-        _print(found, output, most, as_json=as_json, confusion=found.confusion.to_pylist())
+        confusion = found.confusion.to_pylist()
+        if not new:
+            _print(found, output, most, as_json=as_json, confusion=confusion)
+            return
+        predictions = found.predict(new)
+        if not as_json:
+            out.print(str(found), soft_wrap=True)
+        _print(predictions, output, most, as_json=as_json, model=str(found), confusion=confusion)
 
 
 @app.command(

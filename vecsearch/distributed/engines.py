@@ -27,7 +27,7 @@ RETRIES = 5  # times that a task runs again after its worker was lost
 class ProcessEngine:
     """Processes of this machine. One that dies is replaced, and its task runs again.
 
-    They are started anew, not forked, so a script that uses this needs `if __name__ == "__main__"`.
+    They are started, not forked, so a script that uses this needs `if __name__ == "__main__"`.
 
     Args:
         workers: How many processes there are.
@@ -171,7 +171,7 @@ def engine_named(engine: object) -> Engine | None:
         >>> engine_named("processes").workers > 0
         True
     """
-    if engine is None or engine == "local":
+    if engine is None or (isinstance(engine, str) and engine == "local"):
         return None
     if isinstance(engine, str):
         if engine not in ENGINES:
@@ -180,8 +180,8 @@ def engine_named(engine: object) -> Engine | None:
                 f"{did_you_mean(engine, ENGINES)}"
             )
         return ENGINES[engine]()
-    if not callable(getattr(engine, "map", None)):
+    if not isinstance(engine, ThreadEngine | ProcessEngine | RayEngine):
         raise InvalidInputError(
             f"engine is {shown(engine)}; it must be one of {', '.join(ENGINES)}, or an engine"
         )
-    return engine  # type: ignore[return-value]
+    return engine

@@ -135,6 +135,8 @@ class ClipEmbedder(SentenceTransformerEmbedder):
         EmbedderError: The model cannot be loaded, or does not take pictures.
     """
 
+    texts_are_queries = True  # a text given as a document is the path of a picture
+
     def __init__(
         self, name_or_path: str, device: str | None = None, batch_size: int = _BATCH
     ) -> None:

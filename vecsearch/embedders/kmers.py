@@ -89,7 +89,9 @@ class KmerEmbedder(BaseEmbedder):
             found, weights = _pieces(letters, alphabet, length)
             if not len(found):
                 raise InvalidInputError(
-                    f"row {row}: the sequence has no {length} known letters of {alphabet} in a row"
+                    f"row {row}: the sequence has no {length} known letters of {alphabet} together",
+                    hint='on_error="skip" leaves such sequences out',
+                    command_hint="--on-error skip leaves such sequences out",
                 )
             mixed = _mixed(found, alphabet)
             signs = np.where(mixed >> np.uint64(63), 1.0, -1.0)

@@ -6,7 +6,6 @@ Deerwester et al., "Indexing by Latent Semantic Analysis" (1990). It needs no mo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,28 +73,49 @@ class LsaEmbedder(TrainedEmbedder):
 def word_weights(
     texts: Sequence[Any],
     row: dict[str, int],
-    rarity: npt.NDArray[np.float32],
+    rarity: npt.NDArray[np.floating[Any]],
     analyzer: Analyzer,
 ) -> Any:
     """The tf-idf weights of texts as a scipy matrix in compressed sparse rows, rows of length 1."""
-    from scipy.sparse import csr_matrix
-
-    start, columns, values = [0], [], []
+    words = []
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise InvalidInputError(f"document {number} is {shown(text)}; it must be a text")
-        counts = Counter(row[term] for term in analyzer.terms(text) if term in row)
-        found = np.array(sorted(counts), dtype=np.int64)
-        weights = (1 + np.log([counts[column] for column in found.tolist()])) * rarity[found]
+        words.append(np.array([row[term] for term in analyzer.terms(text) if term in row], int))
+    return tf_idf(words, rarity)
+
+
+def tf_idf(texts: Sequence[npt.NDArray[Any]], rarity: npt.NDArray[np.floating[Any]]) -> Any:
+    """Weights (1 + log of the count) * rarity: a scipy matrix in compressed rows of length 1.
+
+    It is that of scikit-learn with `sublinear_tf`.
+
+    Args:
+        texts: The numbers of the words of each text, repeated as they are.
+        rarity: The inverse document frequency of each word.
+    """
+    from scipy.sparse import csr_matrix
+
+    start, columns, values = [0], [np.empty(0, np.int64)], [np.empty(0)]
+    for words in texts:
+        found, counts = np.unique(words, return_counts=True)
+        weights = (1 + np.log(counts)) * rarity[found]
         length = float(np.linalg.norm(weights))
         columns.append(found)
         values.append(weights / length if length > 0 else weights)
         start.append(start[-1] + len(found))
-    none = [np.empty(0, np.int64)]
-    return csr_matrix(
-        (np.concatenate([*values, np.empty(0)]), np.concatenate(columns + none), np.array(start)),
-        (len(texts), len(row)),
-    )
+    cells = (np.concatenate(values), np.concatenate(columns), np.array(start))
+    return csr_matrix(cells, (len(texts), len(rarity)))
+
+
+def rarity_of(counts: npt.NDArray[Any], texts: int) -> npt.NDArray[np.float64]:
+    """The inverse document frequency of words that are in so many of the texts.
+
+    Example:
+        >>> rarity_of(np.array([3, 1]), 3).round(2)
+        array([1.  , 1.69])
+    """
+    return np.asarray(np.log((1 + texts) / (1 + counts)) + 1, np.float64)
 
 
 def from_saved(saved: Saved, name: str) -> LsaEmbedder:

@@ -112,10 +112,12 @@ class NamedModels:
         model = self._model(column)
         if column.multi:
             return list(token_model_of(model).embed_documents(texts))
-        return list(np.asarray(model.embed_documents(texts), np.float32))
+        of_pictures = getattr(model, "texts_are_queries", False) is True
+        embed = model.embed_queries if of_pictures else model.embed_documents
+        return list(np.asarray(embed(texts), np.float32))
 
-    def query(self, column: VectorColumn, text: str) -> Vectors:
-        """The vector of a text, or with `multi` those of its tokens."""
+    def query(self, column: VectorColumn, text: Any) -> Vectors:
+        """The vector of a text, or of a picture; with `multi` those of a text's tokens."""
         model = self._model(column)
         if column.multi:
             return token_model_of(model).embed_queries([text])[0]

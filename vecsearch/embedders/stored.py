@@ -13,6 +13,7 @@ from vecsearch.common.fork import Lock
 from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.kinds import is_encodable
 from vecsearch.common.show import cut, shown
+from vecsearch.common.table_rows import row_columns
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.catalog import multilingual_here
 from vecsearch.embedders.network import SWITCH, this_machine_only
@@ -27,7 +28,7 @@ from vecsearch.errors import (
     VecsearchError,
 )
 from vecsearch.storage.disk import CheckedFile
-from vecsearch.storage.layout import EMBEDS_IDS, MODELS, place_of
+from vecsearch.storage.layout import EMBEDS_IDS, MODELS, ROW_COLUMNS, place_of
 from vecsearch.storage.manifest import EmbedderEntry
 from vecsearch.storage.own_files import folder_name
 from vecsearch.storage.staging import Staging
@@ -210,15 +211,23 @@ def _first_odd(given: Any, dim: int) -> str:
 
 def settings_for(settings: Mapping[str, Any], embedder: Embedder | None) -> dict[str, Any]:
     """A collection's settings with what they say about its model."""
-    others = {name: value for name, value in settings.items() if name != EMBEDS_IDS}
-    return {**others, EMBEDS_IDS: True} if embeds_ids(embedder) else others
+    told = {
+        name: value for name, value in settings.items() if name not in (EMBEDS_IDS, ROW_COLUMNS)
+    }
+    if embeds_ids(embedder):
+        told[EMBEDS_IDS] = True
+    if row_columns(embedder):
+        told[ROW_COLUMNS] = list(row_columns(embedder))
+    return told
 
 
 def embeds_texts(embedder: Embedder) -> bool:
     """Whether a collection with this model has a text column.
 
-    A projection without a model takes vectors only.
+    A projection without a model takes vectors only, a model of table rows reads other columns.
     """
+    if row_columns(embedder):
+        return False
     return not isinstance(embedder, ReducedEmbedder) or embedder.has_model
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Vectors
+from vecsearch.common.table_rows import RowText
 from vecsearch.embedders.saved import Saved, TrainedEmbedder
 from vecsearch.errors import InvalidInputError
 
@@ -54,8 +55,9 @@ class Column:
 class TableEmbedder(TrainedEmbedder):
     """Embeds rows, given as mappings from column name to value; documents and queries alike.
 
-    A missing or null value counts as the average, an unknown category as none of the known ones.
-    Columns that were not fitted are ignored.
+    A collection with this embedder takes tables: `add` embeds the columns that were fitted, and
+    keeps all. A missing or null value counts as the average, an unknown category as none of the
+    known ones. Columns that were not fitted are ignored.
 
     Args:
         columns: The encoded columns.
@@ -71,6 +73,8 @@ class TableEmbedder(TrainedEmbedder):
         True
     """
 
+    metric = "l2"
+
     def __init__(
         self,
         columns: Sequence[Column],
@@ -82,6 +86,11 @@ class TableEmbedder(TrainedEmbedder):
         self.columns = list(columns)
         self.center = np.asarray(center, dtype=np.float64)
         self.axes: Vectors = np.ascontiguousarray(axes, dtype=np.float32)
+
+    @property
+    def row_columns(self) -> tuple[str, ...]:
+        """The columns that are read of a row."""
+        return tuple(column.name for column in self.columns)
 
     def embed_documents(self, documents: Sequence[Mapping[str, Any]]) -> Vectors:
         """Embed rows.
@@ -111,7 +120,8 @@ class TableEmbedder(TrainedEmbedder):
 def encode_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Matrix:
     """Rows before the projection: float64 (len(rows), total width); NaN for missing values."""
     encoded = np.full((len(rows), sum(column.width for column in columns)), np.nan)
-    for number, row in enumerate(rows):
+    for number, given in enumerate(rows):
+        row: Any = given.row if isinstance(given, RowText) else given
         if not isinstance(row, Mapping):
             raise InvalidInputError(
                 f"row {number}: a table's row is a mapping from column to value, not "
@@ -127,7 +137,7 @@ def encode_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) ->
 
 
 def number_of(value: Any, column: str, row: int) -> float:
-    """A number, date, time or boolean as a number: dates and times in seconds.
+    """A number, date, time or boolean as a number: dates, times and durations in seconds.
 
     Raises:
         InvalidInputError: The value is not a finite number; the message names row and column.
@@ -136,6 +146,8 @@ def number_of(value: Any, column: str, row: int) -> float:
         return value.timestamp()
     if isinstance(value, date):
         return float(value.toordinal()) * 86_400
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, time):
         return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
     try:

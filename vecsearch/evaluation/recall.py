@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.arrays import Positions, Vectors
+from vecsearch.common.arrays import Positions
 from vecsearch.errors import InvalidInputError, RecallWarning
 from vecsearch.evaluation.metrics import bootstrap_interval, recall_at_k
 from vecsearch.index.faiss.regions import regions_of
 from vecsearch.index.kernels.loader import LOADER
+from vecsearch.index.maxsim_scorer import as_documents
+from vecsearch.query.maxsim import MaxSimSearcher
+from vecsearch.query.named import each_query
+from vecsearch.query.ranking import DocumentRanking, VectorRanking
 from vecsearch.query.searcher import Searcher
 from vecsearch.storage.selection import RowSelection
 from vecsearch.types import RecallReport, RegionRecall
@@ -21,15 +26,17 @@ ROUNDING = 1e-9
 
 
 def measure_recall(
-    searcher: Searcher,
+    searcher: Searcher | MaxSimSearcher,
     k: int,
     n_queries: int,
     selection: RowSelection,
     target: float,
-    queries: Vectors | None,
+    queries: Any,
     seed: int,
     query_source: str = "the user's own queries",
     regions: int = 0,
+    *,
+    documents: bool = False,
 ) -> RecallReport:
     """Recall@k of searches with a recall target, over the selected rows.
 
@@ -42,11 +49,12 @@ def measure_recall(
         n_queries: How many random rows to search for, where there are no queries.
         selection: The rows that may be found.
         target: The recall that the searches ask for.
-        queries: float32, shape (nq, dim), normalized as the rows are; None searches for random
-            rows, each of which is to find its neighbors but not itself.
+        queries: As the searcher takes them, such as float32 (nq, dim), normalized as the rows are;
+            None searches for random rows, each of which is to find its neighbors but not itself.
         seed: Seed of the choice of rows.
         query_source: What the queries are, for the report.
         regions: Regions of the data to measure apart; 0 for none.
+        documents: Whether documents are to be found, each by its best passage, and not rows.
 
     Returns:
         Mean recall and its 99% bootstrap interval, and how the recall is spread over the queries.
@@ -61,9 +69,13 @@ def measure_recall(
     if queries is None:
         rng = np.random.default_rng(seed)
         query_rows = rng.choice(rows, min(n_queries, len(rows)), replace=False)
-        queries = searcher.snapshot.stored_vectors(query_rows)
+        if isinstance(searcher, MaxSimSearcher):
+            queries = searcher.queries_at(query_rows)
+        else:
+            queries = searcher.snapshot.stored_vectors(query_rows)
         query_source = "rows of the collection"
-    recalls = recall_of_each(searcher, queries, k, selection, target, query_rows)
+    of_each = recall_of_documents if documents else recall_of_each
+    recalls = of_each(searcher, queries, k, selection, target, query_rows)
     measured = ~np.isnan(recalls)
     queries, recalls = queries[measured], recalls[measured]
     if not len(recalls):
@@ -98,8 +110,8 @@ def measure_recall(
 
 
 def recall_of_each(
-    searcher: Searcher,
-    queries: Vectors,
+    searcher: Searcher | MaxSimSearcher,
+    queries: Any,
     k: int,
     selection: RowSelection,
     target: float,
@@ -123,8 +135,9 @@ def recall_of_each(
     # `search`.
     width = min(k + (query_rows is not None), selection.count)
     LOADER.kernels(len(queries))  # compiled, if there are many
-    scorer = searcher.scorer
-    found = [searcher.search(query, width, selection, target, False) for query in queries]
+    scorer: Any = searcher.scorer
+    each = each_query(queries)
+    found = [searcher.search(query, width, selection, target, False) for query in each]
     truth = scorer.truth(queries, width, selection, 1 if len(queries) == 1 else 2)
     recalls = np.full(len(queries), np.nan)
     for number, hits in enumerate(found):
@@ -149,9 +162,47 @@ def recall_of_each(
     return recalls
 
 
+def recall_of_documents(
+    searcher: Searcher | MaxSimSearcher,
+    queries: Any,
+    k: int,
+    selection: RowSelection,
+    target: float,
+    query_rows: Positions | None = None,
+) -> npt.NDArray[np.float64]:
+    """`recall_of_each` where documents are found, each by its best passage.
+
+    A query that is a passage is not to find its own document.
+    """
+    snapshot = searcher.snapshot
+    recalls = np.full(len(queries), np.nan)
+    for number, query in enumerate(each_query(queries)):
+        own = None
+        if query_rows is not None:
+            name = snapshot.take([snapshot.manifest.id_column], query_rows[number : number + 1])
+            own = snapshot.locate(name.column(0))[1]
+        found, truth = (
+            DocumentRanking(
+                VectorRanking(searcher, query, selection, target, exact, own), snapshot
+            ).fetch(k)
+            for exact in (False, True)
+        )
+        wanted = len(truth.positions)
+        if wanted:
+            right = set(snapshot.ids_at(truth.positions))
+            least = float(truth.scores[-1]) - ROUNDING * abs(float(truth.scores[-1]))
+            ids = snapshot.ids_at(found.positions)
+            hits = [
+                which in right or score >= least
+                for which, score in zip(ids, found.scores.tolist(), strict=True)
+            ]
+            recalls[number] = min(sum(hits), wanted) / wanted
+    return recalls
+
+
 def _by_region(
-    searcher: Searcher,
-    queries: Vectors,
+    searcher: Searcher | MaxSimSearcher,
+    queries: Any,
     recalls: npt.NDArray[np.float64],
     count: int,
     seed: int,
@@ -164,6 +215,8 @@ def _by_region(
     rng = np.random.default_rng(seed)
     sample = rng.choice(rows, min(len(rows), ROWS_A_REGION * count), replace=False)
     vectors = searcher.snapshot.stored_vectors(np.sort(sample))
+    if queries.dtype.names:  # of several vectors each
+        queries = as_documents(queries)
     region = regions_of(vectors, queries, count, seed)
     found = [recalls[region == number] for number in range(count)]
     reports = [RegionRecall(*_interval(part), len(part)) for part in found if len(part)]

@@ -21,6 +21,7 @@ from vecsearch.graphs.graph import Graph
 from vecsearch.graphs.near import nearest_links
 
 ROUNDS = 5  # times that Leiden runs on its own result
+SHARE = 0.5  # of the weight of links between near vectors, in parts of that of the given links
 
 
 def communities_of(
@@ -29,7 +30,7 @@ def communities_of(
     *,
     resolution: float = 1.0,
     neighbors: int = 10,
-    share: float = 0.5,
+    share: float = SHARE,
     seed: int = 0,
 ) -> npt.NDArray[np.int32]:
     """The community of each node: 0 the largest, ties by the first node.
@@ -73,6 +74,26 @@ def communities_of(
     numbers = np.empty(len(counts), dtype=np.int32)
     numbers[np.lexsort((first, -counts))] = np.arange(len(counts))
     return np.asarray(numbers[codes])
+
+
+def modularity(graph: Graph, owners: npt.NDArray[np.int32]) -> float:
+    """How many more of the links lie inside communities than chance gives (Newman, 2004).
+
+    Links count in both directions by their weights, without loops; 0 without links.
+
+    Example:
+        >>> ends = np.array([0, 2]), np.array([1, 3])
+        >>> graph = Graph.from_links(list("abcd"), *ends, np.ones(2), directed=False)
+        >>> modularity(graph, np.array([0, 0, 1, 1], np.int32))
+        0.5
+    """
+    matrix = _both_ways(graph, None, 0, 0.0).tocoo()
+    total = float(matrix.data.sum())
+    if total == 0:
+        return 0.0
+    inside = float(matrix.data[owners[matrix.row] == owners[matrix.col]].sum())
+    degrees = np.bincount(owners[matrix.row], matrix.data, int(owners.max()) + 1)
+    return inside / total - float(np.square(degrees / total).sum())
 
 
 def _both_ways(graph: Graph, vectors: Vectors | None, neighbors: int, share: float) -> Any:

@@ -124,6 +124,7 @@ class AttachedIndex:
         # Not the snapshot: it holds this object, and a cycle would delay the release of its lock.
         self._root, self._manifest, self._number = snapshot.root, snapshot.manifest, number
         self._files, self._starts = snapshot.files, snapshot.starts
+        self._column = snapshot.column
         self._covered: CoveredRows | None = None  # set by `entry`, which the others read first
         self._others = tuple(
             AttachedIndex(snapshot, other)
@@ -194,7 +195,7 @@ class AttachedIndex:
         keys = tuple(part.key for part in (self.covered, *present))
         if self.covered.key is None or None in keys:
             return choose()
-        return self._files.remembered("tails", (self.covered.key[0], keys), choose)
+        return self._files.remembered(f"tails {self._column}", (self.covered.key[0], keys), choose)
 
     @lazy
     def tails(self) -> tuple[AttachedIndex, ...]:
@@ -260,7 +261,8 @@ class AttachedIndex:
             stop = max(stops, default=0)
             return CoveredRows(self._open(entry), labels, stop, calibration, key if known else None)
 
-        return self._files.remembered(f"index {self._number}", key, cover) if known else cover()
+        kind = f"index {self._column} {self._number}"
+        return self._files.remembered(kind, key, cover) if known else cover()
 
     def _open(self, entry: IndexEntry) -> FaissIndex:
         def open_index() -> FaissIndex:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.engines import Engine
@@ -21,6 +22,8 @@ from vecsearch.index.builder import HELD_OUT_ROWS, OWN_QUERIES, Builder
 from vecsearch.index.calibration import describe_recall
 from vecsearch.index.commit import BuiltIndex, commit_index, commit_without_index
 from vecsearch.index.growth import UP_TO_DATE, is_up_to_date
+from vecsearch.index.maxsim_builder import MaxSimBuilder
+from vecsearch.index.named import NamedSnapshot
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.shards import build_shards
 from vecsearch.storage.garbage import remove_build_checkpoints
@@ -73,7 +76,8 @@ def build_index(
     """
     started = time.perf_counter()
     snapshot = store.snapshot()
-    if engine is not None or snapshot.manifest.shards > 1:
+    # Named vectors have one index, whatever the shards: it is built here.
+    if not snapshot.column and (engine is not None or snapshot.manifest.shards > 1):
         result = build_shards(
             store,
             recipe,
@@ -104,7 +108,7 @@ def build_index(
     if queries is None and is_up_to_date(snapshot, chosen, seed, target, HELD_OUT_ROWS):
         return _as_it_is(snapshot, chosen, memory, time.perf_counter() - started)
     threads = threads or os.cpu_count() or 1
-    with Builder(
+    with open_builder(
         snapshot,
         chosen,
         seed,
@@ -130,6 +134,13 @@ def _remove_checkpoints(store: Store) -> None:
         removal = Removal()
         remove_build_checkpoints(store.root, removal)
         removal.warn()
+
+
+def open_builder(snapshot: Snapshot, *arguments: Any, **options: Any) -> Builder:
+    """What builds an index of a snapshot's vectors; the arguments are those of `Builder`."""
+    if isinstance(snapshot, NamedSnapshot) and snapshot.kind.multi:
+        return MaxSimBuilder(snapshot, *arguments, **options)
+    return Builder(snapshot, *arguments, **options)
 
 
 def _require_memory(recipe: IndexRecipe, needed: int, memory: int, verb: str) -> None:

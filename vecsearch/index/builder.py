@@ -99,6 +99,7 @@ class Builder:
         self.rng = np.random.default_rng(seed)
         self.attached = attach(snapshot)
         self.scorer = VectorScorer(snapshot)
+        self.held_out = HELD_OUT  # at most
         self._resumable = resumable
         self._resources = contextlib.ExitStack()
 
@@ -134,11 +135,12 @@ class Builder:
             query_source: What the queries are, in words.
             reason: Why the index is built from scratch, in words.
         """
-        given = self.snapshot.stored_vectors(rows[:0]) if queries is None else queries
-        held_out = self._hold_out(rows, HELD_OUT if queries is None else MIN_QUERIES - len(given))
+        given = self.queries_at(rows[:0]) if queries is None else queries
+        wanted = self.held_out if queries is None else MIN_QUERIES - len(given)
+        held_out = self._hold_out(rows, wanted)
         base = np.setdiff1d(rows, held_out, assume_unique=True)
         index, resumed = self._train(base)
-        queries = np.concatenate([given, self.snapshot.stored_vectors(held_out)])
+        queries = np.concatenate([given, self.queries_at(held_out)])
         sources = ((query_source, given), (HELD_OUT_ROWS, held_out))
         calibrated_on = " and ".join(name for name, part in sources if len(part))
         calibration = self.calibrate(index, base, queries, calibrated_on)
@@ -146,6 +148,10 @@ class Builder:
             self.add(index, held_out)
             base = np.concatenate([base, held_out])
         return self.built(index, base, calibration, reason, resumed)
+
+    def queries_at(self, rows: Positions) -> Vectors:
+        """Rows as queries."""
+        return self.snapshot.stored_vectors(rows)
 
     def _hold_out(self, rows: Positions, wanted: int) -> Positions:
         most = max(1, int(len(rows) * HELD_OUT_SHARE))
@@ -183,7 +189,8 @@ class Builder:
         """All that decides what an index of these rows will be."""
         manifest = self.snapshot.manifest
         digest = hashlib.blake2b(np.asarray(base, np.int64).tobytes(), digest_size=16)
-        return {
+        named = {"column": self.snapshot.column} if self.snapshot.column else {}
+        return named | {
             "recipe": asdict(self.recipe),
             "seed": self.seed,
             "metric": str(manifest.metric),
@@ -221,7 +228,7 @@ class Builder:
         few = len(new_rows) < MIN_NEW
         held_out = new_rows[:0]
         if not few:
-            size = extension_queries(len(new_rows), entry.rows)
+            size = min(extension_queries(len(new_rows), entry.rows), self.held_out)
             if keep_if_it_holds:
                 size = min(CHECKED_ROWS, len(new_rows) // 8)
             held_out = np.sort(self.rng.choice(new_rows, size, replace=False))
@@ -231,7 +238,7 @@ class Builder:
         if few:
             return self.built(index, base, previous, reason, resumed, extended=True)
         before = previous.calibrated_on.removesuffix(OLD_NEW_ROWS).removesuffix(NEW_ROWS)
-        queries = self.snapshot.stored_vectors(held_out)
+        queries = self.queries_at(held_out)
         calibration = previous
         if not (keep_if_it_holds and self.still_holds(index, base, queries, previous)):
             measured = self.calibrate(index, base, queries, before + NEW_ROWS)

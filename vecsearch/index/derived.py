@@ -14,6 +14,7 @@ from vecsearch.errors import CorruptedError
 from vecsearch.index.attached import AttachedIndex, attach
 from vecsearch.index.faiss import read_index
 from vecsearch.index.labels import positions_after_merge, within_segments
+from vecsearch.index.named import NamedSnapshot
 from vecsearch.storage.calibration_file import read_calibration
 from vecsearch.storage.derived import IDS, Comparison, DerivedFiles, FileWriter
 from vecsearch.storage.disk import FileRef
@@ -34,11 +35,11 @@ class IndexFiles:
     remedy = "repair builds it again; until then searches are exact"
 
     def files(self, manifest: Manifest) -> Iterator[FileRef]:
-        for entry in manifest.indexes:
+        for _, entry in manifest.located_indexes():
             yield from _files_of(entry)
 
     def check(self, root: Path, manifest: Manifest) -> Iterator[Comparison]:
-        for entry in manifest.indexes:
+        for _, entry in manifest.located_indexes():
             names = tuple(ref.name for ref in _files_of(entry))
             yield Comparison(names, partial(_compare, root, manifest, entry))
 
@@ -50,14 +51,8 @@ class IndexFiles:
         With `purge`, an index that holds codes of deleted rows is dropped; without the main index,
         so are the others.
         """
-        parts, live = attach(latest).parts, latest.live
-        if purge:
-            unclean = [part for part in parts if _holds_deleted(part, live)]
-            parts = () if parts[:1] == tuple(unclean[:1]) else parts
-            parts = tuple(part for part in parts if part not in unclean)
         after = positions_after_merge(latest, version)
-        entries = (_relabel(part, after, version, writer) for part in parts)
-        return replace(version, indexes=tuple(entries))
+        return relabeled(latest, version, after, writer, purge=purge)
 
     def repair(
         self,
@@ -71,14 +66,9 @@ class IndexFiles:
 
         Tails serve beside the main index only, so they are dropped with it.
         """
-        whole = tuple(
-            entry
-            for entry in latest.indexes
-            if not {ref.name for ref in _files_of(entry)} & set(damaged)
-        )
-        if whole[:1] != latest.indexes[:1]:
-            whole = ()
-        return (latest if whole == latest.indexes else replace(latest, indexes=whole)), []
+        before = {"": latest.indexes, **latest.vector_indexes}
+        groups = {name: _whole(group, damaged) for name, group in before.items()}
+        return (latest if groups == before else _with_groups(latest, groups)), []
 
 
 DERIVED: tuple[DerivedFiles, ...] = (IDS, TEXTS, IndexFiles())
@@ -86,20 +76,55 @@ DERIVED: tuple[DerivedFiles, ...] = (IDS, TEXTS, IndexFiles())
 
 
 def relabeled(
-    latest: Snapshot, version: Manifest, after: Positions, writer: FileWriter
+    latest: Snapshot,
+    version: Manifest,
+    after: Positions,
+    writer: FileWriter,
+    *,
+    purge: bool = False,
 ) -> Manifest:
     """A version with the indexes of `latest`, whose rows were moved to other segments.
 
-    after: the position in `version` of each row of `latest`, -1 for deleted rows.
+    after: the position in `version` of each row of `latest`, -1 for deleted rows. purge: whether
+    indexes that hold codes of deleted rows are dropped.
     """
-    parts = attach(latest).parts
-    entries = tuple(_relabel(part, after, version, writer) for part in parts)
-    return replace(version, indexes=entries)
+    groups = {
+        name: tuple(
+            _relabel(part, after, version, writer)
+            for part in _kept(NamedSnapshot(latest, name) if name else latest, purge)
+        )
+        for name in ("", *latest.manifest.vector_indexes)
+    }
+    return _with_groups(version, groups)
 
 
 def _files_of(entry: IndexEntry) -> tuple[FileRef, ...]:
     others = (entry.labels, entry.calibration)
     return (*entry.files, *(ref for ref in others if ref is not None))
+
+
+def _kept(snapshot: Snapshot, purge: bool) -> tuple[AttachedIndex, ...]:
+    """The indexes that stay when segments are merged."""
+    parts, live = attach(snapshot).parts, snapshot.live
+    if purge:
+        unclean = [part for part in parts if _holds_deleted(part, live)]
+        parts = () if parts[:1] == tuple(unclean[:1]) else parts
+        parts = tuple(part for part in parts if part not in unclean)
+    return parts
+
+
+def _whole(group: tuple[IndexEntry, ...], damaged: Collection[str]) -> tuple[IndexEntry, ...]:
+    """The indexes of some vectors that are not damaged; none without the main one."""
+    whole = tuple(
+        entry for entry in group if not {ref.name for ref in _files_of(entry)} & set(damaged)
+    )
+    return whole if whole[:1] == group[:1] else ()
+
+
+def _with_groups(version: Manifest, groups: Mapping[str, tuple[IndexEntry, ...]]) -> Manifest:
+    """A version with these indexes, by the column of their vectors."""
+    named = {name: group for name, group in groups.items() if name and group}
+    return replace(version, indexes=groups[""], vector_indexes=named)
 
 
 def _holds_deleted(part: AttachedIndex, live: RowSelection) -> bool:

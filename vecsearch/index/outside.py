@@ -67,9 +67,11 @@ class Outside:
         fits: list[Mask] = []
         order: list[Positions] = []
         for number, indices, within in snapshot.split(rows):
-            segment, vectors = snapshot.manifest.segments[number], snapshot.segments[number].vectors
+            segment, vectors = snapshot.manifest.segments[number], snapshot.vectors_of(number)
             if len(within) == segment.rows:
-                names = segment.file.name, entry.name
+                # An update may write named vectors again; the collection's own stay in the file.
+                name = segment.name if snapshot.column else segment.file.name
+                names = name, entry.name
                 found = snapshot.files.computed(names, partial(_coded, index, vectors))
             else:
                 found = _coded(index, vectors[within])

@@ -38,7 +38,7 @@ class VectorScorer:
     @lazy
     def vectors(self) -> list[StoredVectors]:
         """The vectors of each segment."""
-        return [segment.vectors for segment in self.snapshot.segments]
+        return [self.snapshot.vectors_of(n) for n in range(len(self.snapshot.manifest.segments))]
 
     @lazy
     def table(self) -> tuple[Positions, Positions] | None:

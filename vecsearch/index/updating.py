@@ -13,18 +13,19 @@ from vecsearch.common.arrays import Positions
 from vecsearch.common.progress import progress_bar
 from vecsearch.index.attached import AttachedIndex, attach
 from vecsearch.index.auto import EXACT_BELOW
-from vecsearch.index.build import build_index
-from vecsearch.index.builder import Builder
+from vecsearch.index.build import build_index, open_builder
 from vecsearch.index.commit import commit_part
 from vecsearch.index.faiss import read_index
 from vecsearch.index.growth import Extension
 from vecsearch.index.merging import merge_newest
+from vecsearch.index.named import NamedSnapshot, NamedStore
 from vecsearch.index.outside import Outside, has_codes
 from vecsearch.index.policy import RULES, PartSizes, Rules, Step, next_step, outside_limit
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.index.tails import build_tail
 from vecsearch.storage.layout import AUTO_INDEX_SETTING, NO_INDEX_SETTING
 from vecsearch.storage.manifest import IndexEntry, Manifest
+from vecsearch.storage.named_vectors import vector_columns
 from vecsearch.storage.open_files import read_rows
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.storage.store import Store
@@ -49,6 +50,20 @@ class Indexed(NamedTuple):
 def indexes_changes(manifest: Manifest) -> bool:
     """Whether changes of a collection index what they add, unless a call says otherwise."""
     return bool(manifest.settings.get(AUTO_INDEX_SETTING, True))
+
+
+def index_all_changes(
+    store: Store, snapshot: Snapshot, progress: bool | None = None
+) -> Indexed | None:
+    """`index_changes` for the collection's own vectors, then for its named ones."""
+    done = index_changes(store, snapshot, progress)
+    for name in vector_columns(snapshot.manifest.schema):
+        named = NamedStore(store, name)
+        more = index_changes(named, named.snapshot(), progress)
+        if more is not None:
+            before = Indexed(0, 0, 0) if done is None else done
+            done = Indexed(before.rows + more.rows, before.bytes + more.bytes, more.version)
+    return done
 
 
 def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None) -> Indexed | None:
@@ -90,7 +105,9 @@ def index_changes(store: Store, snapshot: Snapshot, progress: bool | None = None
         return _build(store, attached.entry, seed, threads, progress)
     if step.action == "none":
         return None
-    merge_newest(store)
+    whole = store.whole if isinstance(store, NamedStore) else store
+    if whole.snapshot().manifest.shards == 1:  # of several, each shard has segments of its own
+        merge_newest(whole)
     merged = store.snapshot()
     if [entry.name for entry in merged.manifest.indexes] != [
         entry.name for entry in manifest.indexes
@@ -179,7 +196,7 @@ def _extend(
     assert entry is not None
     with (
         progress_bar("indexing new rows", len(waiting), progress) as advance,
-        Builder(
+        open_builder(
             snapshot,
             stored_recipe(entry.recipe),
             attached.calibration.seed,
@@ -241,9 +258,14 @@ def _sizes(snapshot: Snapshot, attached: AttachedIndex, outside: int, unlike: in
         outside=outside,
         unlike=unlike,
         has_codes=has_codes(snapshot.manifest, entry),
-        has_tails=index.kind == "hnsw",
+        has_tails=index.kind == "hnsw" and not _has_lists(snapshot),
         can_extend=index.grows,
     )
+
+
+def _has_lists(snapshot: Snapshot) -> bool:
+    """Whether a row has several vectors: their indexes are searched one at a time."""
+    return isinstance(snapshot, NamedSnapshot) and snapshot.kind.multi
 
 
 def _changed_little(snapshot: Snapshot, rules: Rules) -> bool:

@@ -315,9 +315,7 @@ class AddTransaction:
     def _embedded(self, rows: Rows, passages: Passages, *, keep: bool) -> Vectors:
         """The passages' vectors; a document that is replaced with the same text keeps its own."""
         assert self.encoder is not None  # the checker refuses rows without vector or embedder
-        texts = passages.texts(
-            self.checker.manifest.text_columns, keyed=self.checker.manifest.embeds_ids
-        )
+        texts = passages.texts(self.checker.manifest)
         replaced = rows.ids if self.conflicts.replaces else None
 
         def place_of(number: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -61,8 +61,6 @@ class BadRows:
             InvalidInputError: A row cannot be embedded, such as a picture that is damaged, and the
                 reading does not skip.
         """
-        if not self.reading.skips:
-            return rows, encode(rows)
 
         def tried(start: int, count: int) -> None:
             encode(_slice(rows, start, count))
@@ -70,11 +68,27 @@ class BadRows:
         try:
             return rows, encode(rows)
         except InvalidInputError as error:
+            if not self.reading.skips:
+                self._raise_first(error, tried, rows.numbers)
             good = self._without_bad(error, tried, len(rows.numbers), rows.numbers)
         mask = np.zeros(len(rows.numbers), bool)
         mask[good] = True
         rows = rows.keep(mask)
         return rows, encode(rows)
+
+    def _raise_first(
+        self,
+        error: InvalidInputError,
+        tried: Callable[[int, int], None],
+        numbers: np.ndarray[tuple[int], np.dtype[np.int64]],
+    ) -> NoReturn:
+        """Raise what is wrong with the first row that fails alone, with its place.
+
+        A model is given texts in another order than the data has, and names the number of one.
+        """
+        for index, found in _bad(tried, 0, len(numbers)):
+            raise placed(found, str(self.places.place(int(numbers[index])))) from None
+        raise error
 
     def _without_bad(
         self,

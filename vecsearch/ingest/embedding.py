@@ -14,6 +14,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.deadline import check_time
 from vecsearch.common.show import shown
+from vecsearch.common.table_rows import row_texts
 from vecsearch.errors import EmbedderError
 from vecsearch.ingest.fitness import Fitness
 from vecsearch.ingest.passages import embedded_columns, embedded_texts
@@ -234,6 +235,9 @@ class DocumentEncoder:
         if not len(positions):
             return {}
         manifest = self.base.manifest
+        if manifest.row_columns:
+            rows = row_texts(self.base.take(manifest.row_columns, positions), manifest.row_columns)
+            return dict(zip(rows, self.base.vectors_at(positions), strict=True))
         columns = embedded_columns(manifest.schema, manifest.text_columns)
         if manifest.embeds_ids:
             columns = [manifest.id_column, *columns]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.table_rows import row_texts
 from vecsearch.ingest.heads import LONGEST_TITLE, Heads, with_head
 from vecsearch.ingest.outline import has_pages, is_code, outlined_spans
 from vecsearch.ingest.splitting import Split, Splitting
@@ -50,12 +51,14 @@ class Passages:
             arrays[HEAD] = pa.array(self.heads, pa.large_string())
         return arrays
 
-    def texts(self, columns: Sequence[str], *, keyed: bool = False) -> list[Any]:
+    def texts(self, manifest: Manifest) -> list[Any]:
         """What is embedded of each row, with its id if the model looks vectors up by id."""
-        texts = joined_texts(self.batch, columns)
+        if manifest.row_columns:
+            return row_texts(self.batch, manifest.row_columns)
+        texts = joined_texts(self.batch, manifest.text_columns)
         if self.heads is not None:
             texts = list(map(with_head, self.heads, texts))
-        return with_ids(self.batch.column(0), texts) if keyed else texts
+        return with_ids(self.batch.column(0), texts) if manifest.embeds_ids else texts
 
 
 def embedded_texts(

@@ -105,7 +105,7 @@ class RowChecker:
         self.given = (id_column, text_column)
         self.id_source = id_column or manifest.id_column
         self.text_source = text_column or manifest.text_column
-        self.has_embedder = project is not None and manifest.text_column is not None
+        self.has_embedder = project is not None and bool(manifest.read_columns)
         self.generates_ids: bool | None = None
         self.next_id = manifest.next_id
         self.chunked = manifest.chunked
@@ -153,6 +153,7 @@ class RowChecker:
         vectors = self._vectors(batch, first)
         rows = Rows(checked, vectors, np.arange(first, first + batch.num_rows))
         needs_texts = self.has_embedder and not self.manifest.embeds_ids
+        needs_texts = needs_texts and not self.manifest.row_columns
         if needs_texts and vectors is None and not self.partial:
             check_texts(rows, self.manifest.text_columns, str(self.text_source))
         return rows
@@ -220,6 +221,7 @@ class RowChecker:
                     hint=f"did you mean id_column={like!r}? If it holds no ids, rename it",
                     command_hint=f"did you mean --id-column {like}? If it holds no ids, rename it",
                 )
+        self._check_read_columns(names)
         texts = [name for name in manifest.text_columns if name in names]
         if manifest.embeds_ids and (self.given[1] is None or texts):
             return  # an id is enough
@@ -233,6 +235,18 @@ class RowChecker:
             f"the data has no text column {missing!r}{did_you_mean(missing, names)}",
             hint=f"name another with {option}=",
             command_hint="name another with --text-column",
+        )
+
+    def _check_read_columns(self, names: Sequence[str]) -> None:
+        """Refuse rows of a table without a column that the model reads."""
+        missing = [name for name in self.manifest.row_columns if name not in names]
+        if not missing or self.partial:
+            return
+        raise InvalidInputError(
+            f"the data has no column {missing[0]!r}, which the collection's model reads"
+            f"{did_you_mean(missing[0], names)}",
+            hint="give the column, with None where a value is not known",
+            command_hint="give the column, with empty cells where a value is not known",
         )
 
     def _check_names(self, names: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -287,7 +287,9 @@ def _update_in_place(
         segments[number] = staging.write_columns(entry, new)
         renamed[entry.name] = segments[number].name
     version = latest.manifest.next(
-        "update", segments=tuple(segments), indexes=_rename_covered(latest.manifest, renamed)
+        "update",
+        segments=tuple(segments),
+        **_rename_covered(latest.manifest, renamed, values.columns),
     )
     return version, np.concatenate(left)
 
@@ -323,11 +325,11 @@ def changeable(manifest: Manifest, name: str) -> pa.Field:
     changeable = [
         field.name
         for field in metadata_schema(manifest.schema)
-        if field.name not in (manifest.id_column, *manifest.text_columns)
+        if field.name not in (manifest.id_column, *manifest.read_columns)
     ]
     if name in changeable:
         return manifest.schema.field(name)
-    if name in (manifest.id_column, VECTOR, *manifest.text_columns):
+    if name in (manifest.id_column, VECTOR, *manifest.read_columns):
         raise InvalidInputError(
             f"column {name!r} cannot be changed in place",
             hint='add the document again with on_conflict="replace"',
@@ -414,12 +416,33 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
         ) from error
 
 
-def _rename_covered(manifest: Manifest, renamed: Mapping[str, str]) -> tuple[IndexEntry, ...]:
-    """The indexes after segments were rewritten under other names."""
-    return tuple(
-        replace(index, covers=tuple(renamed.get(name, name) for name in index.covers))
-        for index in manifest.indexes
-    )
+def _rename_covered(
+    manifest: Manifest, renamed: Mapping[str, str], changed: Collection[str] = ()
+) -> dict[str, Any]:
+    """The indexes after segments were rewritten under other names, as fields of a manifest.
+
+    Those of named vectors that were `changed` are dropped if they cover one of these segments: they
+    hold the vectors of before.
+    """
+
+    def follow(group: tuple[IndexEntry, ...]) -> tuple[IndexEntry, ...]:
+        return tuple(
+            replace(index, covers=tuple(renamed.get(name, name) for name in index.covers))
+            for index in group
+        )
+
+    named = {
+        name: follow(group)
+        for name, group in manifest.vector_indexes.items()
+        if name not in changed or not any(set(index.covers) & set(renamed) for index in group)
+    }
+    return {"indexes": follow(manifest.indexes), "vector_indexes": named}
+
+
+def _without_indexes_of(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a manifest without the indexes of a column's vectors."""
+    named = {key: group for key, group in fields["vector_indexes"].items() if key != name}
+    return {**fields, "vector_indexes": named}
 
 
 def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> int:
@@ -452,7 +475,7 @@ def add_column(store: Store, name: str, kind: pa.DataType | str, value: Any) -> 
             "add_column",
             schema=manifest.schema.insert(at, field),
             segments=tuple(segments),
-            indexes=_rename_covered(manifest, renamed),
+            **_rename_covered(manifest, renamed),
         )
         store.commit(staging, version)
         return version.version
@@ -481,7 +504,7 @@ def drop_column(store: Store, name: str) -> int:
             "drop_column",
             schema=schema,
             segments=tuple(segments),
-            indexes=_rename_covered(manifest, renamed),
+            **_without_indexes_of(name, _rename_covered(manifest, renamed)),
         )
         store.commit(staging, version)
         return version.version
@@ -552,5 +575,5 @@ def _as_json(latest: Snapshot, at: int, schema: pa.Schema, staging: Staging) -> 
         "alter_column",
         schema=schema,
         segments=tuple(segments),
-        indexes=_rename_covered(manifest, renamed),
+        **_rename_covered(manifest, renamed),
     )

@@ -154,7 +154,7 @@ class DocumentMerger:
     ) -> tuple[pa.RecordBatch, Mask]:
         """The rows with stored values where none was given, and which texts stay the same."""
         is_old = first >= 0
-        texts = self.checker.manifest.text_columns
+        texts = self.checker.manifest.read_columns
         schema = rows.batch.schema
         stored = self._stored(schema, first[is_old], rows.ids.filter(pa.array(is_old)))
         of_stored = np.cumsum(is_old) - 1 + len(first)
@@ -204,6 +204,8 @@ class DocumentMerger:
         """These rows have no vector: their texts are embedded."""
         if self.checker.has_embedder:
             manifest = self.checker.manifest
+            if manifest.row_columns:
+                return
             check_texts(rows, manifest.text_columns, str(self.checker.text_source))
             return
         place = self.places.place(int(rows.numbers[0]))

@@ -144,7 +144,11 @@ def _file_schema(manifest: Manifest) -> pa.Schema:
     """The schema of a Parquet file: float32 vectors, and the manifest without files as metadata."""
     model = manifest.embedder
     described = replace(
-        manifest, segments=(), indexes=(), embedder=model and replace(model, files=())
+        manifest,
+        segments=(),
+        indexes=(),
+        vector_indexes={},
+        embedder=model and replace(model, files=()),
     )
     at = manifest.schema.get_field_index(VECTOR)
     schema = manifest.schema.set(at, vector_field(manifest.dim, "float32"))

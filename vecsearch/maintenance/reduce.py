@@ -82,7 +82,7 @@ def write_reduced(
             entry = entry_of(embedder, staging)
             rewriter = SegmentRewriter(staging, limits, dim, project, progress)
             rewriter.take(snapshot)
-            empty = replace(manifest, version=0, segments=(), indexes=())
+            empty = replace(manifest, version=0, segments=(), indexes=(), vector_indexes={})
             first = empty.next(
                 "create",
                 schema=rewritten_schema(snapshot, dim),

@@ -18,6 +18,7 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.common.keyed import embeds_ids
 from vecsearch.common.progress import Shares
 from vecsearch.common.show import shown_id
+from vecsearch.common.table_rows import row_columns
 from vecsearch.embedders.base import Embedder
 from vecsearch.embedders.stored import Model, entry_of, has_fingerprint, settings_for
 from vecsearch.errors import InvalidInputError
@@ -59,6 +60,12 @@ def reembed_documents(
         StorageError: Writing failed.
     """
     base = store.snapshot()
+    if base.manifest.row_columns or row_columns(embedder):
+        which = embedder.name if row_columns(embedder) else f"the model of {store.root}"
+        raise InvalidInputError(
+            f"{which} reads columns of a table and no text: create a collection with the other "
+            "model, and add the data to it"
+        )
     if base.manifest.text_column is None:
         raise InvalidInputError(
             f"{store.root} has no text column, only vectors that were given, so no model can embed "
@@ -106,6 +113,7 @@ def _commit(
             embedder=model.entry,
             segments=rewriter.segments(latest),
             indexes=(),
+            vector_indexes={},
             settings=settings_for(latest.manifest.settings, model.embedder),
         )
         store.commit(staging, version)

@@ -13,6 +13,7 @@ from vecsearch.display import Shown
 from vecsearch.errors import CorruptedError, InvalidInputError, VecsearchError
 from vecsearch.index.build import build_index
 from vecsearch.index.derived import DERIVED
+from vecsearch.index.named import NamedStore
 from vecsearch.index.recipe import stored_recipe
 from vecsearch.maintenance.check import (
     Damage,
@@ -94,13 +95,15 @@ def repair(path: str | os.PathLike[str], lock_timeout: float = LOCK_TIMEOUT) -> 
         before = log.load(root)
         with store.staging() as staging:
             after, repaired = _repair_derived(root, staging, held.good, before)
-            seeds = {index.name: _seed_of(store, index) for index in before.indexes}
+            listed = [index for _, index in before.located_indexes()]
+            seeds = {index.name: _seed_of(store, index) for index in listed}
             if after is not before:
                 store.commit(staging, after.next("repair"))
-    remaining = {index.name for index in after.indexes}
-    dropped = [index for index in before.indexes if index.name not in remaining]
+    remaining = {index.name for _, index in after.located_indexes()}
     done += repaired
-    done += _rebuild(store, dropped, seeds)
+    for name, group in {"": before.indexes, **before.vector_indexes}.items():
+        dropped = [index for index in group if index.name not in remaining]
+        done += _rebuild(NamedStore(store, name) if name else store, dropped, seeds)
     return Repair(tuple(done), tuple(find_damage(root)), log.load(root).version)
 
 

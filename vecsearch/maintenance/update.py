@@ -139,7 +139,7 @@ def update(
         ids = list(ids)  # a generator can be read only once
     base = store.snapshot()
     rows, missing = _rows(values, ids, base.manifest), 0
-    encoded = (VECTOR, *base.manifest.text_columns)
+    encoded = (VECTOR, *base.manifest.read_columns)
     if rows is None and not dry_run:
         values = updated_values(values, base.manifest, models.one_vector)
     elif rows is not None and not dry_run:
@@ -172,7 +172,7 @@ def _update_encoded(
     dry_run: bool,
 ) -> UpdateResult:
     """Update documents whose texts or vectors may change."""
-    texts, mergers = base.manifest.text_columns, []
+    texts, mergers = base.manifest.read_columns, []
 
     def merger(version: Snapshot, checker: RowChecker) -> DocumentMerger:
         among = None

@@ -1,41 +1,44 @@
-"""Search by named vectors: every selected document is scored.
-
-Documents with several vectors are compared by MaxSim (`index/maxsim.py`), in float64.
-"""
+"""Search by named vectors: as by the collection's own, in a view of it (`index/named.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.common.deadline import check_time
+from vecsearch.common.arrays import Vectors
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.named_vectors import SUFFIX, NamedModels
 from vecsearch.errors import EmbedderError, InvalidInputError
-from vecsearch.index.kernels.numpy_scores import final_scores
-from vecsearch.index.maxsim import maxsim
-from vecsearch.index.scorer import CODES
-from vecsearch.query.modes import without
+from vecsearch.index.maxsim_scorer import each_of, queries_of
+from vecsearch.index.named import NamedSnapshot
+from vecsearch.query.maxsim import MaxSimSearcher
 from vecsearch.query.paths import Found
-from vecsearch.query.ranking import ScoredRanking
+from vecsearch.query.ranking import VectorRanking
 from vecsearch.query.request import Request
-from vecsearch.storage.named_vectors import VectorColumn, matrix_of, vector_columns
-from vecsearch.storage.snapshot import Snapshot
-from vecsearch.types import Metric, Plan, counted
+from vecsearch.query.searcher import Searcher
+from vecsearch.query.selection import CACHED_FILTERS
+from vecsearch.query.vectors import is_picture
+from vecsearch.storage.named_vectors import vector_columns
+from vecsearch.storage.selection import RowSelection
+from vecsearch.types import Metric, counted
 
-ROWS = 8192  # that are read together
+
+class _View(NamedTuple):
+    """What searches the vectors of a name, and of row selections the rows that have some."""
+
+    searcher: Searcher | MaxSimSearcher
+    selections: dict[RowSelection, RowSelection]
 
 
 class NamedSearch:
     """Searches one version by the vectors of a name.
 
     Args:
-        snapshot: The version.
+        whole: The searcher of the version.
         using: The name, as the caller gave it.
         models: Embed texts.
 
@@ -43,7 +46,8 @@ class NamedSearch:
         InvalidInputError: There are no vectors of this name.
     """
 
-    def __init__(self, snapshot: Snapshot, using: Any, models: NamedModels) -> None:
+    def __init__(self, whole: Searcher, using: Any, models: NamedModels) -> None:
+        snapshot = whole.snapshot
         columns = vector_columns(snapshot.manifest.schema)
         if isinstance(using, list | tuple) and len(using) == 1:
             using = using[0]
@@ -61,6 +65,7 @@ class NamedSearch:
                 f"there are no vectors called {shown(using)}{did_you_mean(using, list(columns))}"
             )
         self.snapshot, self.name, self.column = snapshot, name, columns[name]
+        self._whole = whole
         self._models = models
 
     def encode(self, query: Any) -> Vectors:
@@ -80,6 +85,8 @@ class NamedSearch:
                     hint=f"give {self._wanted()}",
                     command_hint="",
                 )
+            query = self._models.query(column, query)
+        elif column.embedder is not None and not column.multi and is_picture(query):
             query = self._models.query(column, query)
         try:
             vectors = np.asarray(query)
@@ -112,50 +119,86 @@ class NamedSearch:
         numbers = counted(self.column.dim, "number")
         return f"a list of vectors of {numbers}" if self.column.multi else f"a vector of {numbers}"
 
-    def ranking(self, query: Vectors, request: Request) -> ScoredRanking:
-        """All selected rows that have such vectors, best first."""
-        selection = request.selection
-        if request.excluded is not None:
-            selection = without(selection, request.excluded, self.snapshot.rows)
-        rows, scores = self._scores(query, selection.rows)
-        order = np.lexsort((rows, -scores))
-        how = "MaxSim with " if self.column.multi else ""
-        plan = Plan("exact", f"{how}{self.name!r}, which has no index", len(rows))
-        if not len(rows):
-            plan = Plan("empty", f"no row that matches has {self.name!r}", 0)
-        return ScoredRanking(Found(rows[order], scores[order].astype(np.float32), plan))
+    @property
+    def searcher(self) -> Searcher | MaxSimSearcher:
+        """What searches them, the same as long as the version is open."""
+        return self._view.searcher
 
-    def _scores(self, query: Vectors, rows: Positions) -> tuple[Positions, npt.NDArray[np.float64]]:
-        """The rows that have such vectors, and their scores."""
-        kept, scores = [np.empty(0, np.int64)], [np.empty(0)]
-        for first in range(0, len(rows), ROWS):
-            check_time()
-            part = rows[first : first + ROWS]
-            array = self.snapshot.take_stored([self.name], part).column(0)
-            present = array.is_valid().to_numpy(zero_copy_only=False)
-            array, part = array.drop_null(), part[present]
-            if self.column.multi:
-                found = _maxsim_of(query, array, self.column)
-            else:
-                matrix = matrix_of(array, self.column.dim)
-                found = final_scores(matrix, query, CODES[self.column.metric])
-            if self.column.multi:  # some may have an empty list
-                has_any = found != -np.inf
-                part, found = part[has_any], found[has_any]
-            kept.append(part)
-            scores.append(found)
-        return np.concatenate(kept), np.concatenate(scores)
+    @property
+    def _view(self) -> _View:
+        made = self._whole.named.get(self.name)
+        if made is None:
+            shown = NamedSnapshot(self.snapshot, self.name)
+            searcher = MaxSimSearcher(shown) if self.column.multi else Searcher(shown)
+            made = self._whole.named.setdefault(self.name, _View(searcher, {}))
+        view: _View = made
+        return view
+
+    def prepared(self, queries: Sequence[Vectors]) -> Any:
+        """Queries of `encode` as the searcher takes them: an array with one for each."""
+        searcher = self.searcher
+        if isinstance(searcher, MaxSimSearcher):
+            return queries_of(searcher.snapshot, queries)
+        if not queries:
+            return np.empty((0, self.column.dim), np.float32)
+        if self.column.metric is not Metric.COSINE:
+            return np.stack(queries)
+        wide = [query.astype(np.float64) for query in queries]  # as the collection's own queries
+        return np.stack([(each * each.dot(each) ** -0.5).astype(np.float32) for each in wide])
+
+    def ranking(self, query: Vectors, request: Request) -> NamedRanking:
+        """The selected rows that have such vectors, best first."""
+        return NamedRanking(self, query, self.among(request.selection), request)
+
+    def among(self, selection: RowSelection) -> RowSelection:
+        """Those of some rows that have such vectors; the same object for the same rows."""
+        live = self.searcher.snapshot.live
+        if live is self.snapshot.live:
+            return selection
+        if selection is self.snapshot.live:
+            return live
+        known = self._view.selections
+        found = known.get(selection)
+        if found is None:
+            assert live.mask is not None  # some rows have none
+            mask = live.mask if selection.mask is None else live.mask & selection.mask
+            found = RowSelection(mask, int(np.count_nonzero(mask)))
+            if len(known) >= CACHED_FILTERS:
+                known.clear()
+            known[selection] = found
+        return found
 
 
-def _maxsim_of(query: Vectors, array: Any, column: VectorColumn) -> npt.NDArray[np.float64]:
-    """The MaxSim of rows; minus infinity for a row without vectors."""
-    wide = matrix_of(array.flatten(), column.dim).astype(np.float64)
-    asked = query.astype(np.float64)
-    if column.metric is Metric.COSINE:
-        wide /= np.linalg.norm(wide, axis=1, keepdims=True)
-        asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    counts = np.array(array.value_lengths().to_numpy(zero_copy_only=False), np.int64)
-    return maxsim(asked, np.split(wide, np.cumsum(counts)[:-1]) if len(counts) else [])
+class NamedRanking(VectorRanking):
+    """Rows by named vectors, best first."""
+
+    def __init__(
+        self, named: NamedSearch, query: Vectors, selection: RowSelection, request: Request
+    ) -> None:
+        (prepared,) = each_query(named.prepared([query]))
+        super().__init__(
+            named.searcher, prepared, selection, request.recall, request.exact, request.excluded
+        )
+        self._named = named
+
+    def _search(self, width: int) -> Found:
+        found = super()._search(width)
+        plan, name = found.plan, self._named.name
+        if plan.method == "empty" and self.total:
+            return found
+        if plan.method == "empty" and not len(self._excluded):
+            plan = replace(plan, reason=f"no row that matches has {name!r}")
+        else:
+            how = "MaxSim with " if self._named.column.multi else ""
+            indexed = self._named.snapshot.manifest.vector_indexes.get(name)
+            more = f": {plan.reason}" if indexed else ", which has no index"
+            plan = replace(plan, reason=f"{how}{name!r}{more}")
+        return Found(found.positions, found.scores, plan)
+
+
+def each_query(queries: Any) -> Iterator[Any]:
+    """Prepared queries one by one, as `search` takes them."""
+    return each_of(queries) if queries.dtype.names else iter(queries)
 
 
 def listed_queries(queries: Any) -> list[Any]:

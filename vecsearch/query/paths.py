@@ -118,7 +118,7 @@ class FaissSearch:
                 elif ladder is not None and contrast < ladder.contrasts[stage]:
                     stages[number] = _stage_for(stage, contrast, ladder.contrasts)
                 else:
-                    query = queries[number]
+                    query = queries[number : number + 1]
                     answer = self._rank(query, rows[place], near, k, selection, plan)
                     answers[number] = answer
                     unsure = answer is Unanswered.UNSURE
@@ -163,7 +163,7 @@ class FaissSearch:
         selection: RowSelection,
         plan: Plan,
     ) -> Answer:
-        """Score the candidates of one query."""
+        """Score the candidates of one query, an array of one."""
         state = self._states.of(selection)
         passing = state.passing(rows)
         if np.count_nonzero(passing[: state.window(plan)]) < state.enough(k):
@@ -174,14 +174,14 @@ class FaissSearch:
         if len(state.outside[1]):
             assert self._index.graph_search is not None
             limit = distances[-1] if count == len(rows) and not complete else np.inf
-            near = self._index.graph_search.near_outside(query, limit, state.outside)
+            near = self._index.graph_search.near_outside(query[0], limit, state.outside)
             outside = np.concatenate([outside, near])
         if plan.ladder is None:
             listed = np.concatenate([rows[passing], outside])
-            scores, positions = self._scorer.best_final(query, listed, k)
+            scores, positions = self._scorer.best_final(query[0], listed, k)
             return Found(positions, scores, plan)
         best = rank_candidates(
-            lambda listed: self._scorer.final_scores(query[None], listed[None])[0],
+            lambda listed: self._scorer.final_scores(query, listed[None])[0],
             rows[passing],
             distances[passing],
             outside,

@@ -7,15 +7,15 @@ A ranking is what they ask for more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from vecsearch.common.arrays import Mask, Positions, Vectors
+from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.deadline import check_time
 from vecsearch.common.lazy import lazy
 from vecsearch.query.paths import Found
-from vecsearch.query.searcher import OVERFETCH, Searcher
+from vecsearch.query.searcher import OVERFETCH
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Plan
@@ -66,12 +66,25 @@ def at_least(found: Found, min_score: float | None) -> Found:
     return chosen_of(found, found.scores.astype(np.float64) >= min_score)
 
 
+class SearchesRows(Protocol):
+    """What a ranking asks for rows."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+    def search(
+        self, query: Any, k: int, selection: RowSelection, recall: float, exact_search: bool
+    ) -> Found: ...
+
+    def within(self, query: Any, min_score: float, selection: RowSelection) -> Found: ...
+
+
 class VectorRanking:
     """Rows by the similarity of their vectors to a query.
 
     Args:
         searcher: What is searched.
-        query: float32 (dim,), as stored: unit length for cosine.
+        query: As the searcher takes it: float32 (dim,), as stored, of unit length for cosine.
         selection: The rows that may be found.
         recall: The target in 0..1.
         exact: Score every selected row.
@@ -82,8 +95,8 @@ class VectorRanking:
 
     def __init__(
         self,
-        searcher: Searcher,
-        query: Vectors,
+        searcher: SearchesRows,
+        query: Any,
         selection: RowSelection,
         recall: float,
         exact: bool,

@@ -36,7 +36,9 @@ from vecsearch.query.hits_display import (
     hits_text,
 )
 from vecsearch.storage.ids import listed_ids
+from vecsearch.storage.objects.places import path_again
 from vecsearch.storage.open_files import OpenFiles
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.snapshot import Snapshot, open_snapshot
 from vecsearch.types import RESERVED, Id, Plan, Span
 
@@ -432,7 +434,7 @@ class Hits(Sequence[Hit]):
         """The version searched. Hits that were pickled open it again."""
         if self._snapshot is None:
             assert self._pickled is not None
-            root = self._pickled["root"]
+            root = path_again(self._pickled["root"], self._pickled["place"])
             self._snapshot = open_snapshot(root, OpenFiles(root), self._pickled["version"])
         return self._snapshot
 
@@ -736,6 +738,7 @@ class Hits(Sequence[Hit]):
         if state is None:
             state = {
                 "root": self.snapshot.root.absolute(),
+                "place": shown_place(self.snapshot.root),
                 "version": self.snapshot.manifest.version,
                 "rows": self._take(self.payload),
                 "spans": self.spans if self.chunked else None,
@@ -762,7 +765,7 @@ class Hits(Sequence[Hit]):
         self.question = state.get("question", self.question)
         self.examples, self.filter = state.get("examples"), state.get("filter")
         self._ranks = state.get("_ranks")
-        pickled = ("root", "version", "rows", "spans", "heads", "texts")
+        pickled = ("root", "place", "version", "rows", "spans", "heads", "texts")
         self._pickled = {name: state.get(name) for name in pickled}
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,11 @@ class Searcher:
 
     def _divided(self, recall: float, exact_search: bool) -> IndexUnion | None:
         return None if exact_search or recall >= 1 else self.union
+
+    @lazy
+    def named(self) -> dict[str, Any]:
+        """What searches the named vectors of this version, by column, as it is needed."""
+        return {}
 
     # -- planning ------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ everything else is left to the embedder.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,12 @@ def many_queries(queries: Any) -> npt.NDArray[np.float32] | list[Any]:
     return np.stack(rows)
 
 
+def is_picture(value: Any) -> bool:
+    """Whether a query is a PIL image, the bytes of a picture file, or its path."""
+    is_file = isinstance(value, bytes | PurePath)
+    return is_file or type(value).__module__.partition(".")[0] == "PIL"
+
+
 def _array_of(value: Any) -> npt.NDArray[Any] | None:
     """A value's numbers or texts as a plain array; None for what is no array."""
     try:
@@ -122,7 +129,7 @@ def _converted(value: Any) -> npt.NDArray[Any] | None:
         if "bfloat16" in str(tensor.dtype):
             tensor = tensor.float()
         return np.asarray(tensor.numpy())
-    if type(value).__module__.partition(".")[0] == "PIL":
+    if is_picture(value):
         return None  # a picture is for the embedder
     if hasattr(value, "to_numpy"):
         return np.asarray(value.to_numpy())

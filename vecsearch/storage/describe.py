@@ -16,6 +16,7 @@ from vecsearch.errors import CorruptedError, VersionNotFoundError
 from vecsearch.storage import log
 from vecsearch.storage.manifest import IndexEntry, Manifest
 from vecsearch.storage.names import ID_NAMED, TEXT_DECLARED, TEXT_NAMED
+from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.schema import ID_DECLARED, declare, system_fields
 from vecsearch.types import (
     AUTO,
@@ -107,12 +108,23 @@ def describe(
     Args:
         root: The collection's folder.
         manifest: The version.
-        kernel: What searches an index in this process.
+        kernel: What searches an index of the collection's own vectors in this process.
         calibration: What was measured of an index.
     """
+
+    def described(entry: IndexEntry, kernel: Literal["numba", "faiss"]) -> IndexInfo:
+        return IndexInfo(
+            entry.name,
+            deepcopy(entry.recipe),
+            entry.rows,
+            sum(ref.bytes for ref in entry.files),
+            _measured(partial(calibration, entry)),
+            kernel,
+        )
+
     embedder = manifest.embedder
     return CollectionInfo(
-        path=str(root),
+        path=shown_place(root),
         version=manifest.version,
         documents=manifest.documents,
         rows=manifest.rows - manifest.deleted,
@@ -130,18 +142,12 @@ def describe(
         chunker=deepcopy(manifest.chunker),  # manifests are shared: nobody may change them
         columns={field.name: type_name(field.type) for field in manifest.schema},
         recall=manifest.recall,
-        indexes=tuple(
-            IndexInfo(
-                entry.name,
-                deepcopy(entry.recipe),
-                entry.rows,
-                sum(ref.bytes for ref in entry.files),
-                _measured(partial(calibration, entry)),
-                kernel(entry),
-            )
-            for entry in manifest.indexes
-        ),
+        indexes=tuple(described(entry, kernel(entry)) for entry in manifest.indexes),
         full_text=_searched_by_words(manifest),
+        vector_indexes={
+            name: tuple(described(entry, "faiss") for entry in group)
+            for name, group in manifest.vector_indexes.items()
+        },
         shards=manifest.shards,
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from vecsearch.common.show import cut, shown
 from vecsearch.errors import CollectionExistsError, ConflictError, InvalidInputError
 from vecsearch.storage import disk, filesystem, locks, log
-from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING
+from vecsearch.storage.layout import INDEXES, MANIFESTS, MODELS, SEGMENTS, STAGING, VECTOR_CACHE
 from vecsearch.storage.origins import origin_of
 from vecsearch.storage.origins import shown as shown_place
 from vecsearch.storage.own_files import Removal
@@ -111,8 +111,8 @@ def removed_on_error(
     """Remove a new collection if the block raises an error, so that nothing is left behind.
 
     Enter it before the collection is created. A folder that held anything before is left alone, as
-    is one in which others committed meanwhile. After Ctrl-C the collection stays, and with it what
-    was embedded.
+    is one in which others committed meanwhile. After Ctrl-C the collection stays if it has vectors
+    that were embedded, so that the next run goes on from there.
 
     Args:
         root: The folder of the new collection.
@@ -129,8 +129,12 @@ def removed_on_error(
         yield
     except (CollectionExistsError, ConflictError):
         raise  # another process created it
-    except Exception:
-        if is_ours and created() and root.is_dir() and log.versions(root) in ([], versions):
+    except BaseException as error:
+        is_kept = not isinstance(error, Exception) and any(
+            root.glob(f"{STAGING}/{VECTOR_CACHE}*/*")
+        )
+        is_new = is_ours and not is_kept and created() and root.is_dir()
+        if is_new and log.versions(root) in ([], versions):
             if origin is not None:
                 origin.remove_all()
             removal = Removal()

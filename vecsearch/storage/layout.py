@@ -21,6 +21,7 @@ AUTO_INDEX_SETTING: Final = "auto_index"  # False: changes leave new rows outsid
 REQUESTS_SETTING: Final = "requests"  # the keys of adds, each with the numbers of its result
 NO_INDEX_SETTING: Final = "no_index"  # True: exact search was asked for, so changes make no index
 EMBEDS_IDS: Final = "embeds_ids"  # True: the model looks vectors up by id
+ROW_COLUMNS: Final = "row_columns"  # the columns that the model reads, where it reads no texts
 LARGEST_SAMPLE: Final = 1_000_000  # queries in the sample
 
 

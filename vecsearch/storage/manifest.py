@@ -17,7 +17,7 @@ import pyarrow as pa
 from msgspec.structs import replace as replace
 
 from vecsearch.storage.disk import FileRef
-from vecsearch.storage.layout import CALIBRATION_KEY, EMBEDS_IDS
+from vecsearch.storage.layout import CALIBRATION_KEY, EMBEDS_IDS, ROW_COLUMNS
 from vecsearch.types import CHUNK, Metric
 
 FORMAT: Final = 3
@@ -142,7 +142,8 @@ class FullTextEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One version of a collection.
 
-    `schema` is the Arrow schema of its segments; its first column holds the ids. `text_column` is
+    `schema` is the Arrow schema of its segments; its first column holds the ids. `vector_indexes`
+    are those of named vectors, by column. `text_column` is
     the column that is embedded, `lead_columns` those that are embedded before it. `identity` is the
     same in all versions and copies of a collection; it is "" in formats 1 and 2. `full_text` is
     None in a collection that is not searched by words. `shards` is how many shards the rows are in;
@@ -170,8 +171,15 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identity: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     lead_columns: tuple[str, ...] = ()
     full_text: FullTextEntry | None = None
+    vector_indexes: Mapping[str, tuple[IndexEntry, ...]] = {}
     shards: Count = 1
     commit: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
+
+    @property
+    def covered(self) -> set[str]:
+        """The names of the segments that an index covers, of whatever vectors."""
+        groups = (self.indexes, *self.vector_indexes.values())
+        return {name for group in groups for index in group for name in index.covers}
 
     @property
     def id_column(self) -> str:
@@ -187,6 +195,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def embeds_ids(self) -> bool:
         """Whether the model looks vectors up by id."""
         return self.settings.get(EMBEDS_IDS) is True
+
+    @property
+    def row_columns(self) -> tuple[str, ...]:
+        """The columns of a document that a model of table rows reads; none with other models."""
+        return tuple(self.settings.get(ROW_COLUMNS, ()))
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """The columns that the model reads: texts, or columns of a table."""
+        return self.row_columns or self.text_columns
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -220,6 +238,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for entry in self.segments
         ]
 
+    def located_indexes(self) -> Iterator[tuple[str, IndexEntry]]:
+        """Every index, after the path of its entry in the manifest."""
+        for number, index in enumerate(self.indexes):
+            yield f"indexes[{number}]", index
+        for column, group in self.vector_indexes.items():
+            for number, index in enumerate(group):
+                yield f"vector_indexes.{column}[{number}]", index
+
     def files(self) -> list[FileRef]:
         """Every file this version needs."""
         return [ref for _, ref in self.located_files()]
@@ -244,13 +270,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 yield f"segments[{number}].text", segment.text
             if segment.tombstones is not None:
                 yield f"segments[{number}].tombstones", segment.tombstones
-        for number, index in enumerate(self.indexes):
+        for path, index in self.located_indexes():
             for file_number, ref in enumerate(index.files):
-                yield f"indexes[{number}].files[{file_number}]", ref
+                yield f"{path}.files[{file_number}]", ref
             if index.labels is not None:
-                yield f"indexes[{number}].labels", index.labels
+                yield f"{path}.labels", index.labels
             if index.calibration is not None:
-                yield f"indexes[{number}].calibration", index.calibration
+                yield f"{path}.calibration", index.calibration
         for file_number, ref in enumerate(self.embedder.files if self.embedder else ()):
             yield f"embedder.files[{file_number}]", ref
 

@@ -23,10 +23,12 @@ from vecsearch.storage.layout import (
     LARGEST_SAMPLE,
     MODELS,
     REQUESTS_SETTING,
+    ROW_COLUMNS,
     SAMPLE_SETTING,
     SEGMENTS,
 )
 from vecsearch.storage.manifest import IndexEntry, Manifest, SegmentEntry
+from vecsearch.storage.named_vectors import vector_columns
 from vecsearch.storage.schema import DTYPES, ID_TYPES, TEXT_TYPES, system_fields
 from vecsearch.types import AUTO, CHUNK, HEAD, ID, NORM, TEXT_NUMBER
 
@@ -58,13 +60,27 @@ def require_consistent(manifest: Manifest) -> None:
         ),
         f"settings.{REQUESTS_SETTING} is {requests!r:.80}",
     )
+    read = manifest.settings.get(ROW_COLUMNS, [])
+    _require(
+        isinstance(read, list | tuple)
+        and all(isinstance(name, str) for name in read)
+        and not (read and manifest.text_columns),
+        f"settings.{ROW_COLUMNS} is {read!r:.80}",
+    )
+    is_open = manifest.settings.get("open_schema") is True
+    _require(
+        is_open or set(read) <= set(manifest.schema.names),
+        f"settings.{ROW_COLUMNS} names a column that is not there",
+    )
     for path, ref in manifest.located_files():
         _check_file(ref, path)
     _check_schema(manifest)
     for number, segment in enumerate(manifest.segments):
         _check_segment(segment, manifest, f"segments[{number}]")
-    for number, index in enumerate(manifest.indexes):
-        _check_index(index, f"indexes[{number}]")
+    for path, index in manifest.located_indexes():
+        _check_index(index, path)
+    strange = set(manifest.vector_indexes) - set(vector_columns(manifest.schema))
+    _require(not strange, f"vector_indexes: {sorted(strange)!r:.80} hold no vectors")
     _check_full_text(manifest)
     _check_shards(manifest)
     models = (

@@ -50,6 +50,8 @@ def to_json(manifest: Manifest) -> str:
         del body["identity"]
     if not manifest.lead_columns:  # a field of collections with several columns of text
         del body["lead_columns"]
+    if not manifest.vector_indexes:  # of named vectors
+        del body["vector_indexes"]
     if not manifest.commit:  # a field of collections in object storage
         del body["commit"]
     if manifest.full_text is None:

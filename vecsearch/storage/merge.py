@@ -42,7 +42,7 @@ def due(manifest: Manifest, kept: Container[SegmentEntry] | None = None) -> list
 
     Those that an index covers stay. If `kept` is given, so do those that are not in it.
     """
-    covered = {name for index in manifest.indexes for name in index.covers}
+    covered = manifest.covered
 
     def stays(entry: SegmentEntry) -> bool:
         live_bytes = entry.file.bytes * entry.live // max(entry.rows, 1)
@@ -164,7 +164,7 @@ class SmallMerge:
         If another writer changed one of them meanwhile, or put an index over them, they stay as
         they are, and a later commit merges them.
         """
-        covered = {name for index in version.indexes for name in index.covers}
+        covered = version.covered
         segments = version.segments
         for parts, merged in self._merged:
             at = _place_of(parts, segments)

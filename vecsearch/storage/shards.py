@@ -68,11 +68,14 @@ def runs_of_shards(shards: Iterable[int]) -> Iterator[range]:
 
 
 def part_of(version: Manifest, shards: Iterable[int]) -> Manifest:
-    """The part of a version that is in some shards: their segments and indexes."""
+    """The part of a version that is in some shards: their segments and indexes.
+
+    An index of named vectors is one for all shards, so a part has none.
+    """
     wanted = frozenset(shards)
     segments = tuple(entry for entry in version.segments if entry.shard in wanted)
     names = {entry.name for entry in segments}
     indexes = tuple(
         entry for entry in version.indexes if entry.covers and names.issuperset(entry.covers)
     )
-    return replace(version, segments=segments, indexes=indexes)
+    return replace(version, segments=segments, indexes=indexes, vector_indexes={})

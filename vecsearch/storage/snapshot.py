@@ -51,6 +51,8 @@ class Snapshot:
     Opening reads the manifest only; files are mapped when they are first needed.
     """
 
+    column = ""  # the named vectors that it shows; "" for the collection's own
+
     def __init__(
         self,
         root: Path,
@@ -298,11 +300,15 @@ class Snapshot:
         batch = self.take([VECTOR], positions)
         return vector_view(batch.column(0), self.manifest.dim).astype(np.float32, copy=False)
 
+    def vectors_of(self, number: int) -> npt.NDArray[np.floating]:
+        """The stored vectors of a segment, not verified: float32 or float16 (rows, dim)."""
+        return self.segments[number].vectors
+
     def stored_vectors(self, positions: Positions) -> npt.NDArray[np.float32]:
         """Vectors as they are stored (unit length for cosine): float32 (len(positions), dim)."""
         out = np.empty((len(positions), self.manifest.dim), np.float32)
         for number, indices, rows in self.split(positions):
-            out[indices] = self.segments[number].vectors[rows]
+            out[indices] = self.vectors_of(number)[rows]
         return out
 
     def documents_in(self, selection: RowSelection) -> int:

@@ -221,7 +221,7 @@ def delete_rows(
 
     A segment without live rows is left out, unless an index covers it.
     """
-    covered = {name for index in snapshot.manifest.indexes for name in index.covers}
+    covered = snapshot.manifest.covered
     segments = list(snapshot.manifest.segments)
     for number, _, rows in snapshot.split(positions):
         segments[number] = staging.add_tombstones(segments[number], snapshot.segments[number], rows)

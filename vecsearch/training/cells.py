@@ -13,8 +13,8 @@ from vecsearch.common.pca import principal_axes
 from vecsearch.embedders.cells import CellEmbedder, normalized
 from vecsearch.embedders.projection import TRAIN_ROWS, Projection
 from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.table_columns import require_column
 from vecsearch.ingest.vector_column import vector_matrix, vector_width
-from vecsearch.training.columns import require_column
 from vecsearch.training.gensim import Progress
 from vecsearch.training.report import MethodScore, TrainingReport, method_score
 from vecsearch.types import VECTOR, counted

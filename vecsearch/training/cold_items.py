@@ -15,7 +15,7 @@ from vecsearch.embedders.items import Cold
 from vecsearch.embedders.terms import fit_terms
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.texts import joined
-from vecsearch.training.data import as_table
+from vecsearch.ingest.whole_table import as_table
 from vecsearch.types import ID
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What is trained on: data of any kind that `Collection.add` takes, as a table or as texts."""
+"""What is trained on: data of any kind that `Collection.add` takes, as texts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vecsearch.common.invalid_data import invalid_data
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources import Source, open_source
+from vecsearch.ingest.whole_table import as_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,40 +19,6 @@ if TYPE_CHECKING:
 LINES = (".txt", ".text", ".cor", ".txt.gz")  # files with a text in each line
 Text = str | list[str]
 """A text, or the list of its words."""
-
-
-def as_table(data: Any, *, text_column: str = "text") -> pa.Table:
-    """Read all rows of data of any kind that `Collection.add` takes.
-
-    Args:
-        data: Frames, Arrow, dicts, files, folders and so on: see `ingest.sources.open_source`.
-        text_column: The column that texts go to which are in no column.
-
-    Returns:
-        The table; a column without any value has Arrow's type null.
-
-    Raises:
-        InvalidInputError: The data is of another kind, or wrong; the message says where.
-
-    Example:
-        >>> as_table([{"user": 1, "item": "pen"}, {"user": 2, "item": "ink"}]).num_rows
-        2
-    """
-    import pyarrow as pa
-
-    if isinstance(data, pa.Table):
-        return data
-    with invalid_data():
-        return _whole(open_source(data, text_column=text_column))
-
-
-def _whole(source: Source) -> pa.Table:
-    import pyarrow as pa
-
-    batches = list(source.batches)
-    if not batches:
-        raise InvalidInputError(f"nothing to train on: {source.name} has no rows")
-    return pa.Table.from_batches(batches)
 
 
 def as_texts(data: Any, *, text_column: str = "text") -> list[Text]:

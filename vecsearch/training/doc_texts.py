@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.training.cooccurrence import Ids, vocabulary, word_ids
+from vecsearch.embedders.lsa import rarity_of, tf_idf
+from vecsearch.training.cooccurrence import vocabulary, word_ids
+from vecsearch.training.lsa import strongest_axes
 from vecsearch.training.report import MethodScore, method_score
 
 LEAST_WORDS = 10  # of a text that is divided
@@ -72,9 +74,7 @@ def _unit(rows: Any) -> Any:
 
 
 class TfIdf:
-    """Vectors of texts by tf-idf: (1 + log tf) * (log((1 + n) / (1 + df)) + 1).
-
-    It is that of scikit-learn with `sublinear_tf`.
+    """Vectors of lists of words by tf-idf.
 
     Args:
         documents: The texts whose words and frequencies count.
@@ -86,52 +86,22 @@ class TfIdf:
         found = np.zeros(len(self._words))
         for ids in word_ids(documents, self._words):
             found[np.unique(ids)] += 1
-        self._idf = np.log((1 + len(documents)) / (1 + found)) + 1
+        self._rarity = rarity_of(found, len(documents))
 
     def __call__(self, documents: Sequence[list[str]]) -> Any:
-        """One row for each text: a scipy CSR matrix."""
-        from scipy.sparse import csr_array
-
-        rows = word_ids(documents, self._words)
-        counts = [np.unique(row, return_counts=True) for row in rows]
-        starts = np.cumsum([0, *(len(words) for words, _ in counts)])
-        columns: Ids = np.concatenate([np.zeros(0, np.int64), *(words for words, _ in counts)])
-        times = np.concatenate([np.zeros(0, np.int64), *(number for _, number in counts)])
-        values = (1 + np.log(times)) * self._idf[columns]
-        return csr_array((values, columns, starts), shape=(len(documents), len(self._words)))
-
-
-class Lsi:
-    """Vectors of texts by latent semantic indexing: tf-idf on its strongest dimensions.
-
-    Args:
-        tf_idf: Makes the vectors whose dimensions are reduced.
-        documents: The texts that the dimensions are made of.
-        dim: The most dimensions.
-    """
-
-    def __init__(self, tf_idf: TfIdf, documents: Sequence[list[str]], dim: int) -> None:
-        from scipy.sparse.linalg import svds
-
-        self._tf_idf = tf_idf
-        matrix = _unit(tf_idf(documents))
-        kept = min(dim, min(matrix.shape) - 1)
-        start = np.random.default_rng(0).random(min(matrix.shape))
-        self._axes = svds(matrix, k=kept, v0=start)[2].T if kept > 0 else None
-
-    def __call__(self, documents: Sequence[list[str]]) -> Any:
-        """One row for each text."""
-        rows = self._tf_idf(documents)
-        return rows if self._axes is None else rows @ self._axes
+        """One row for each text: a scipy matrix in compressed sparse rows."""
+        return tf_idf(word_ids(documents, self._words), self._rarity)
 
 
 def ordinary_scores(
     asked: Halves, documents: Sequence[list[str]], dim: int, min_count: int, seed: int
 ) -> list[MethodScore]:
     """tf-idf and latent semantic indexing on the same questions."""
-    tf_idf = TfIdf(documents, min_count)
-    lsi = Lsi(tf_idf, documents, dim)
+    weights = TfIdf(documents, min_count)
+    axes = strongest_axes(weights(documents), dim, seed)
     return [
-        method_score("tf-idf", asked.scores(tf_idf), seed=seed),
-        method_score("tf-idf, SVD (LSI)", asked.scores(lsi), seed=seed),
+        method_score("tf-idf", asked.scores(weights), seed=seed),
+        method_score(
+            "tf-idf, SVD (LSI)", asked.scores(lambda texts: weights(texts) @ axes), seed=seed
+        ),
     ]

@@ -19,11 +19,11 @@ from vecsearch.common.gate import gated
 from vecsearch.common.show import shown
 from vecsearch.embedders.graph2vec import GraphEmbedder, LabeledGraph, from_networkx
 from vecsearch.errors import InvalidInputError
-from vecsearch.training.columns import id_column
-from vecsearch.training.data import as_table
+from vecsearch.ingest.graph_tables import read_links
+from vecsearch.ingest.table_columns import id_column
+from vecsearch.ingest.whole_table import as_table
 from vecsearch.training.doc2vec import train_doc2vec
 from vecsearch.training.gensim import Progress, check_settings
-from vecsearch.training.graphs import read_links
 from vecsearch.training.report import TrainingReport, method_score
 
 if TYPE_CHECKING:
@@ -224,8 +224,14 @@ def _report(
         measure = trained.measure.replace("text", "graph")
         if not scores:
             measure = ""
+        notes = tuple(note.replace("texts", "graphs") for note in trained.notes)
         return replace(
-            trained, kind="graph2vec", trained_on=counts, measure=measure, scores=tuple(scores)
+            trained,
+            kind="graph2vec",
+            trained_on=counts,
+            measure=measure,
+            scores=tuple(scores),
+            notes=notes,
         )
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.preprocessing import StandardScaler, normalize

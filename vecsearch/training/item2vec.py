@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vecsearch.common.gate import gated
 from vecsearch.embedders.keyed import KeyedEmbedder
 from vecsearch.errors import InvalidInputError
-from vecsearch.training.columns import id_column
+from vecsearch.ingest.table_columns import id_column
 from vecsearch.training.gensim import Progress, check_settings, skip_gram
 from vecsearch.training.item_measure import Scorer, gains, hits, ranks
 from vecsearch.training.item_scores import Factors, ease_factors, knn_factors, spectrum

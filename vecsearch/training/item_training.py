@@ -386,6 +386,10 @@ def _report(
             scorers = choice.scorers(part, context, factors=False)
             measured.append((method.title, ranks(cases, *scorers)))
             steps.done()
+    if gains(measured[0][1], cases).mean() < gains(measured[1][1], cases).mean():
+        notes.append(
+            "Popularity alone does better here: the histories say too little, or are too few."
+        )
     deep = ", ".join(f"{each} {gains(found, cases).mean():.3f}" for each, found in measured)
     notes.append(f"nDCG@10: {deep}.")
     shown_settings = ", ".join(f"{name} {_short(value)}" for name, value in chosen.settings.items())

@@ -12,7 +12,7 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.report import MethodScore, TrainingReport
 from vecsearch.graphs.graph import Graph, Nodes
 from vecsearch.graphs.links import Floats, LinkModel, PairFeatures, auc, without_links
-from vecsearch.training.graphs import Links
+from vecsearch.ingest.graph_tables import Links
 
 NOTHING_HELD_OUT = (
     "Nothing was held out, as there are too few links: link_scores is the cosine of the vectors."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from vecsearch.embedders.lsa import LsaEmbedder, word_weights
+from vecsearch.embedders.lsa import LsaEmbedder, rarity_of, word_weights
 from vecsearch.errors import InvalidInputError
 from vecsearch.text.analyzer import Analyzer
 
@@ -40,9 +42,6 @@ def fit_lsa(
         >>> bool(one @ other > one @ third)
         True
     """
-    from scipy.sparse import csr_matrix
-    from sklearn.utils.extmath import randomized_svd
-
     analyzer = Analyzer(language=language)
     often: Counter[str] = Counter()
     for text in texts:
@@ -52,9 +51,16 @@ def fit_lsa(
     words = sorted(ordered[:MOST_WORDS])
     if not words:
         raise InvalidInputError("nothing to fit on: no text has a word")
-    rarity = np.log((1 + len(texts)) / (1 + np.array([often[word] for word in words]))) + 1
+    rarity = rarity_of(np.array([often[word] for word in words]), len(texts))
     row = {word: number for number, word in enumerate(words)}
-    weights = csr_matrix(word_weights(texts, row, rarity.astype(np.float32), analyzer))
-    size = min(dim, min(weights.shape))
-    _, _, axes = randomized_svd(weights, size, random_state=seed)
-    return LsaEmbedder(words, rarity.astype(np.float32), axes.T.astype(np.float32), language)
+    weights = word_weights(texts, row, rarity.astype(np.float32), analyzer)
+    axes = strongest_axes(weights, dim, seed)
+    return LsaEmbedder(words, rarity.astype(np.float32), axes.astype(np.float32), language)
+
+
+def strongest_axes(weights: Any, dim: int, seed: int) -> npt.NDArray[np.float64]:
+    """The strongest right singular vectors of a sparse matrix, as columns; at most `dim`."""
+    from sklearn.utils.extmath import randomized_svd
+
+    _, _, axes = randomized_svd(weights, min(dim, min(weights.shape)), random_state=seed)
+    return np.asarray(axes.T, np.float64)

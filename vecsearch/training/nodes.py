@@ -21,11 +21,11 @@ from vecsearch.graphs.graph import Graph
 from vecsearch.graphs.links import LinkModel
 from vecsearch.graphs.near import nearest_links
 from vecsearch.graphs.walks import walk
-from vecsearch.training.columns import id_column
+from vecsearch.ingest.graph_tables import Links, graph_tables, read_links
+from vecsearch.ingest.table_columns import id_column
+from vecsearch.ingest.whole_table import as_table
 from vecsearch.training.content import fit_content
-from vecsearch.training.data import as_table
 from vecsearch.training.gensim import Progress, check_settings, fit
-from vecsearch.training.graphs import Links, graph_tables, read_links
 from vecsearch.training.link_prediction import fit_links, link_report, split_links, vectors_auc
 from vecsearch.training.report import MethodScore
 from vecsearch.training.stopping import Watch

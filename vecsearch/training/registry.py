@@ -18,7 +18,8 @@ from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.saved import TrainedEmbedder
 from vecsearch.embedders.trainable import TRAINABLE, Trainable, trainable
 from vecsearch.errors import CallError, InvalidInputError
-from vecsearch.training.data import as_table, as_texts
+from vecsearch.ingest.whole_table import as_table
+from vecsearch.training.data import as_texts
 
 # What other libraries call our options.
 _OTHER_NAMES = {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.training.columns import id_column, require_column
+from vecsearch.ingest.table_columns import id_column, require_column
 
 if TYPE_CHECKING:
     import pyarrow as pa

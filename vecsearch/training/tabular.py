@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vecsearch.common.arguments import check_names, check_seed
 from vecsearch.common.gate import gated
 from vecsearch.embedders.tabular import Column, TableEmbedder, encode_rows
-from vecsearch.training.columns import require_column
+from vecsearch.ingest.table_columns import require_column
 from vecsearch.training.gensim import Progress
 from vecsearch.training.report import TrainingReport, method_score
 from vecsearch.training.stopping import check_stopping, held_out_rows, nothing_measured
@@ -151,9 +151,10 @@ def _train(
     projected = fit_table(part, columns=names, dim=dim, most_categories=most_categories)
     model = full if kind == "one-hot" else projected
     trained_on = {"rows": len(train), "columns": len(fitted)}
+    texts = _numbers_as_texts(part, fitted)
     if not len(asked):
         note = nothing_measured(held_out, "rows")
-        model.report = TrainingReport(kind, trained_on, "", (), None, "", (note,))
+        model.report = TrainingReport(kind, trained_on, "", (), None, "", (note, *texts))
     else:
         hidden = fitted_columns(table.take(train), [target], most_categories) if target else fitted
         few = train[np.random.default_rng(seed).permutation(len(train))[:MOST_SEARCHED]]
@@ -167,10 +168,32 @@ def _train(
             f"share of the error avoided where {what} is guessed from the {NEIGHBORS} nearest rows "
             f"({len(asked):,} rows)"
         )
-        model.report = TrainingReport(kind, trained_on, measure, (*scores, guess))
+        model.report = TrainingReport(kind, trained_on, measure, (*scores, guess), notes=texts)
     if progress is not None:
         progress(1, 1)
     return model
+
+
+def _numbers_as_texts(table: pa.Table, fitted: Sequence[Column]) -> tuple[str, ...]:
+    """A note on columns of texts that are all numbers or all dates: each value is a category."""
+    import pyarrow as pa
+
+    found = []
+    for column in fitted:
+        if column.categories is None:
+            continue
+        values = table[column.name].drop_null().cast(pa.string())
+        for kind, name in ((pa.float64(), "numbers"), (pa.timestamp("s"), "dates")):
+            try:
+                values.cast(kind)
+            except pa.ArrowInvalid:
+                continue
+            found.append(
+                f"Column '{column.name}' holds texts that are all {name}: each value is a category "
+                f"of its own. Give {name} to have near values near each other."
+            )
+            break
+    return tuple(found)
 
 
 class _Guesses:

@@ -6,7 +6,7 @@ are in `vecsearch.graphs.triples`, in numpy.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,15 +23,20 @@ from vecsearch.graphs.triples import (
     frequency_scores,
     translation_scores,
 )
-from vecsearch.training.columns import id_column
+from vecsearch.ingest.graph_tables import graph_tables
+from vecsearch.ingest.table_columns import id_column
 from vecsearch.training.gensim import Progress, check_settings
-from vecsearch.training.graphs import graph_tables
 from vecsearch.training.report import TrainingReport, method_score
 from vecsearch.training.stopping import Watch, held_out_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 EVERY = 10  # epochs between two measurements
 PATIENCE = 3
 MOST_HELD_OUT = 2000
+DEFAULT = ("source", "type", "target")
+OTHER_NAMES = (("head", "relation", "tail"), ("subject", "predicate", "object"))
 NOTHING_HELD_OUT = "Nothing was held out, as there are too few triples."
 ASKED_NOT = "Nothing was held out, as held_out is 0."
 
@@ -61,9 +66,11 @@ def train_transe(
     all. The same seed gives the same vectors.
 
     Args:
-        triples: One row for each triple: anything that `Collection.add` takes, or a networkx graph
-            whose edges have the attribute that `relation` names.
-        source: The column with the head.
+        triples: One row for each triple: anything that `Collection.add` takes, tuples of (head,
+            relation, tail), or a networkx graph whose edges have the attribute that `relation`
+            names.
+        source: The column with the head. Without columns of the default names, those called head,
+            relation and tail, or subject, predicate and object, are taken.
         relation: The column with the relation.
         target: The column with the tail.
         dim: Length of the vectors.
@@ -173,7 +180,11 @@ def _read(
     triples: Any, source: str, relation: str, target: str
 ) -> tuple[list[str], list[str], Triples]:
     """Entities, relations, and the different triples by number, in the order of the table."""
-    table = graph_tables(triples, source=source, target=target).edges
+    table = _table(triples, source, relation, target)
+    names = (source, relation, target)
+    if names == DEFAULT and not set(names) & set(table.column_names):
+        others = (each for each in OTHER_NAMES if set(each) <= set(table.column_names))
+        source, relation, target = next(others, names)
     heads, tails = id_column(table, source), id_column(table, target)
     kinds = id_column(table, relation)
     if not len(heads):
@@ -183,6 +194,24 @@ def _read(
     known = np.stack([codes[: len(heads)], numbers, codes[len(heads) :]], axis=1)
     first = np.unique(known, axis=0, return_index=True)[1]
     return entities.tolist(), relations.tolist(), known[np.sort(first)].astype(np.int64)
+
+
+def _table(triples: Any, source: str, relation: str, target: str) -> pa.Table:
+    """The triples as a table; tuples are (head, relation, tail)."""
+    import pyarrow as pa
+
+    if isinstance(triples, np.ndarray) and triples.ndim == 2:
+        triples = triples.tolist()
+    listed = isinstance(triples, list | tuple) and len(triples) > 0
+    if not (listed and isinstance(triples[0], list | tuple)):
+        return graph_tables(triples, source=source, target=target).edges
+    for number, triple in enumerate(triples):
+        if not isinstance(triple, list | tuple) or len(triple) != 3 or None in triple:
+            raise InvalidInputError(
+                f"triple {number} is {shown(triple)}; it must be (head, relation, tail)"
+            )
+    columns = ([str(each[at]) for each in triples] for at in range(3))
+    return pa.table(dict(zip((source, relation, target), columns, strict=True)))
 
 
 def _report(

@@ -90,6 +90,19 @@ def mirror_of(
     return mirror
 
 
+def path_again(root: Path, url: str) -> Path:
+    """The folder of a collection that was pickled, known as a copy here, too.
+
+    Args:
+        root: The folder.
+        url: What it is a copy of, with the credentials of the environment; or the folder again.
+    """
+    if is_url(url) and origins.origin_of(root) is None:
+        bucket, _ = _open(_normal(url), {})
+        origins.register(root, Mirror(root.parent, root.name, bucket))
+    return root
+
+
 @contextlib.contextmanager
 def read_again(root: Path) -> Iterator[Path]:
     """The folder itself; for a copy an empty one, so that every byte is read from the storage."""

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from support.tiny_clip import tiny_clip
 
 import vecsearch as vs
+from vecsearch.embedders import resolve_embedder
 from vecsearch.embedders.base import BaseEmbedder
 
 pytestmark = pytest.mark.skipif(find_spec("PIL") is None, reason="pillow is not installed")
@@ -191,3 +193,36 @@ def test_a_model_of_texts_takes_no_pictures(tmp_path: Path) -> None:
     c.add([{"text": "and a text is taken afterwards"}])
     with pytest.raises(vs.InvalidInputError, match="column 'text'"):
         c.add([{"text": solid(1, 2, 3)}])
+
+
+def test_a_picture_and_its_caption_are_vectors_of_one_space(tmp_path: Path) -> None:
+    """No weights of a CLIP can be had offline: this one is tiny and random."""
+    name = f"clip:{tiny_clip(tmp_path / 'clip')}"
+    words = vs.NamedVector(embedder=name, of="caption")
+    c = vs.create(tmp_path / "c.vs", embedder=name, text_column="picture", vectors={"words": words})
+    pictures = [picture(seed=seed) for seed in range(3)]
+    captions = ["a boat", "a tree", None]
+    rows = [
+        {"id": number, "picture": picture, "caption": caption}
+        for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True))
+    ]
+    c.add(rows)
+    model = resolve_embedder(name)
+    again = vs.open(c.path)
+    for query in ("a tree", pictures[2], tmp_path / "p.png"):
+        if isinstance(query, Path):
+            pictures[0].save(query)
+        vector = model.embed_queries([query])[0]
+        for using, stored in (
+            (None, model.embed_documents(pictures)),
+            ("words", model.embed_queries(captions[:2])),
+        ):
+            found = again.search(query, k=3, using=using)
+            expected = stored @ vector / np.linalg.norm(vector) / np.linalg.norm(stored, axis=1)
+            best = np.argsort(-expected)
+            assert found.ids == best.tolist()
+            np.testing.assert_allclose(found.scores, expected[best], atol=1e-5)
+    assert again.search("a tree", k=1, using="words").ids == [1]
+    assert again.search(pictures[2], k=1).ids == [2]
+    again.update("id = 2", {"caption": "a tree"})
+    assert sorted(again.search("a tree", k=2, using="words").ids) == [1, 2]

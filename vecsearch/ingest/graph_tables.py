@@ -13,8 +13,8 @@ from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.graphs.graph import Graph, Nodes
-from vecsearch.training.columns import id_column, require_column
-from vecsearch.training.data import as_table
+from vecsearch.ingest.table_columns import id_column, require_column
+from vecsearch.ingest.whole_table import as_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,8 +42,8 @@ def graph_tables(data: Any, *, source: str = "source", target: str = "target") -
 
     Args:
         data: Edges as anything that `Collection.add` takes; a list of (source, target) or (source,
-            target, weight); a networkx graph, with the attributes of its nodes; or a square scipy
-            sparse matrix of weights, whose nodes are numbered from 0.
+            target, weight); a networkx graph, with the attributes of its nodes; or a square matrix
+            of weights, a numpy array or scipy sparse, whose nodes are numbered from 0.
         source: What to call the column with the nodes where edges start.
         target: What to call the column with the nodes where they end.
 
@@ -63,20 +63,23 @@ def graph_tables(data: Any, *, source: str = "source", target: str = "target") -
         return _from_networkx(data, source, target)
     if hasattr(data, "tocoo") and hasattr(data, "nnz"):
         return _from_matrix(data, source, target)
-    if isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] in (2, 3):
-        data = [tuple(row) for row in data.tolist()]
+    if isinstance(data, np.ndarray) and data.ndim == 2:
+        if data.shape in ((2, 2), (3, 3)):
+            raise InvalidInputError(
+                f"an array of the shape {data.shape} may be edges or the weights between nodes",
+                hint="give edges as a list of tuples, or weights as a scipy sparse matrix",
+            )
+        if data.shape[0] == data.shape[1] and data.dtype.kind in "biuf":
+            from scipy.sparse import csr_array
+
+            return _from_matrix(csr_array(data), source, target)
+        if data.shape[1] in (2, 3):
+            data = [tuple(row) for row in data.tolist()]
     if isinstance(data, list | tuple) and data and isinstance(data[0], list | tuple):
         rows = []
         for number, row in enumerate(data):
-            if (
-                not isinstance(row, list | tuple)
-                or len(row) != len(data[0])
-                or len(row)
-                not in (
-                    2,
-                    3,
-                )
-            ):
+            fits = isinstance(row, list | tuple) and len(row) == len(data[0])
+            if not fits or len(row) not in (2, 3):
                 raise InvalidInputError(
                     f"edge {number} is {shown(row)}; it must be (source, target) or (source, "
                     "target, weight), as the first one"
@@ -209,9 +212,12 @@ def read_links(
         InvalidInputError: A column is missing or contains a null, a weight is not above 0, there is
             no such type, or the table is empty.
     """
-    ends = [id_column(edges, source), id_column(edges, target)]
+    ends = [
+        id_column(edges, column, hint=f"{option}= names the column of the edges")
+        for option, column in (("source", source), ("target", target))
+    ]
     if not len(ends[0]):
-        raise InvalidInputError("the edge table is empty")
+        raise InvalidInputError("nothing to train on: the graph has no edge")
     weights = np.ones(len(ends[0]))
     types: list[str] = []
     kinds = np.zeros(len(ends[0]), dtype=np.int64)

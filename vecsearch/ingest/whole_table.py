@@ -1,0 +1,46 @@
+"""All rows of data of any kind that `Collection.add` takes, as one table in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vecsearch.common.invalid_data import invalid_data
+from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources import Source, open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def as_table(data: Any, *, text_column: str = "text") -> pa.Table:
+    """Read all rows of data of any kind that `Collection.add` takes.
+
+    Args:
+        data: Frames, Arrow, dicts, files, folders and so on: see `ingest.sources.open_source`.
+        text_column: The column that texts go to which are in no column.
+
+    Returns:
+        The table; a column without any value has Arrow's type null.
+
+    Raises:
+        InvalidInputError: The data is of another kind, or wrong; the message says where.
+
+    Example:
+        >>> as_table([{"user": 1, "item": "pen"}, {"user": 2, "item": "ink"}]).num_rows
+        2
+    """
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return data
+    with invalid_data():
+        return _whole(open_source(data, text_column=text_column))
+
+
+def _whole(source: Source) -> pa.Table:
+    import pyarrow as pa
+
+    batches = list(source.batches)
+    if not batches:
+        raise InvalidInputError(f"nothing to read: {source.name} has no rows")
+    return pa.Table.from_batches(batches)
