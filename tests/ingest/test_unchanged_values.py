@@ -104,8 +104,39 @@ def test_json_lines_hold_a_duration_as_a_whole_number(root: Path, tmp_path: Path
                 c.add(path)
         right = {"d": dt.timedelta(days=2, microseconds=3), "n": 2**53 + 1, "f": 0.5}
         c.add([{"id": 2, "vector": [1, 2], "x": right}])
-        out = tmp_path / "out.jsonl"
-        c.export(out)
-        c.delete([2])
-        c.add(out, on_conflict="skip")
-        assert c.get([2])[0]["x"] == right
+        for ending in ("csv", "jsonl"):
+            out = tmp_path / f"out.{ending}"
+            c.export(out)
+            c.delete([2])
+            c.add(out, on_conflict="skip")
+            assert c.get([2])[0]["x"] == right
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (pa.duration("us"), "-5", ["5.7", "x", "007"]),
+        (pa.list_(pa.int64()), "[1]", ["[1.5]", "[true]", '["1"]', "[9223372036854775808]"]),
+        (pa.list_(pa.float32()), "[0.5]", ["[1e39]", "[0.1]", "[true]"]),
+        (pa.struct([("a", pa.int64())]), '{"a": 1}', ['{"a": 1.5}', '{"a": true}']),
+    ],
+    ids=str,
+)
+def test_cells_of_csv_are_not_changed(
+    root: Path, tmp_path: Path, kind: pa.DataType, right: str, wrong: list[str]
+) -> None:
+    path = tmp_path / "a.csv"
+
+    def write(cell: str) -> None:
+        quoted = cell.replace('"', '""')
+        path.write_text(f'id,vector,x\n2,"[1, 2]","{quoted}"\n')
+
+    with collection(root, kind) as c:
+        for cell in wrong:
+            write(cell)
+            with pytest.raises(vs.InvalidInputError, match=r"a\.csv, line 2, column 'x'"):
+                c.add(path)
+        write(right)
+        c.add(path)
+        span = dt.timedelta(microseconds=-5)
+        assert c.get([2])[0]["x"] == (span if kind == "duration[us]" else json.loads(right))

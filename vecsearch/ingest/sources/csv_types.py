@@ -19,7 +19,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.json_arrays import from_json, is_binary, needs_type
+from vecsearch.common.json_arrays import from_json, is_binary
 from vecsearch.common.json_column import as_json, is_json
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.plain import is_text
@@ -291,7 +291,7 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
         return pa.nulls(len(values))
     if pa.types.is_nested(kind):
         parsed = [None if value is None else json.loads(value) for value in values]
-        return from_json(parsed, kind) if needs_type(kind) else pa.array(parsed, kind)
+        return from_json(parsed, kind)
     if is_binary(kind):
         return from_json(list(values), kind)
     array = pa.array(values, pa.large_string())
@@ -301,9 +301,12 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
         array = pc.if_else(
             pc.is_in(array, pa.array(_MISSING)), pa.scalar(None, pa.large_string()), array
         )
-    if pa.types.is_integer(kind) and not _is_written_as(array.drop_null(), _INT):
+    whole = pa.types.is_integer(kind) or pa.types.is_duration(kind)
+    if whole and not _is_written_as(array.drop_null(), _INT):
         raise ValueError("an integer with a sign or leading zeros is not written out the same")
-    if pa.types.is_time(kind) or pa.types.is_duration(kind):
+    if pa.types.is_duration(kind):
+        return array.cast(pa.int64()).cast(kind)
+    if pa.types.is_time(kind):
         return from_json(array.to_pylist(), kind)
     if pa.types.is_boolean(kind) and not _is_written_as(array.drop_null(), _BOOL):
         raise ValueError("a boolean is written true or false")
