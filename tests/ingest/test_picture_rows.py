@@ -195,6 +195,18 @@ def test_a_model_of_texts_takes_no_pictures(tmp_path: Path) -> None:
         c.add([{"text": solid(1, 2, 3)}])
 
 
+def test_bytes_that_are_no_picture_are_said_without_objects(tmp_path: Path) -> None:
+    with pytest.raises(vs.InvalidInputError, match=r"row 1: the picture.* cannot be read") as said:
+        create(tmp_path / "c.vs").add([{"picture": given} for given in (png(), b"nonsense")])
+    assert "object at" not in str(said.value)
+
+
+def png() -> bytes:
+    file = io.BytesIO()
+    picture().save(file, "PNG")
+    return file.getvalue()
+
+
 def test_a_picture_and_its_caption_are_vectors_of_one_space(tmp_path: Path) -> None:
     """No weights of a CLIP can be had offline: this one is tiny and random."""
     name = f"clip:{tiny_clip(tmp_path / 'clip')}"

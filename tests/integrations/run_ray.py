@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  as Ray spells it
 import ray
 from ray.cluster_utils import Cluster
 

@@ -51,7 +51,7 @@ def test_a_small_grid_keeps_the_promise(tmp_path: Path, monkeypatch: pytest.Monk
     stages = ["after build", "after adding 20%", "after deleting 20%", "after compact"]
     assert list(dict.fromkeys(cell["stage"] for cell in report["cells"])) == stages
     regions = report["regions"]
-    assert {each["stage"] for each in regions} == set(stages)
+    assert regions and {each["stage"] for each in regions} <= set(stages)
     assert all(each["queries"] >= 50 and each["kept"] for each in regions)
     dense = [cell for cell in report["cells"] if cell["filter"] == cases.DENSEST]
     assert len(dense) == 4 and all(cell["kept"] for cell in dense)

@@ -95,7 +95,7 @@ def test_torch_is_the_same_everywhere() -> None:
 
 
 # Each builds or brings along more than its use is worth to everyone: docs/reference/extras.md.
-OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant", "datasets"}
+OUTSIDE = {"all", "dev", "timm", "synonyms", "chroma", "lancedb", "qdrant", "datasets", "ray"}
 FRAMEWORKS = {"langchain", "llama-index", "haystack", "mcp"}
 
 

@@ -180,8 +180,8 @@ def test_it_has_the_methods_of_a_collection(server: Server, root: Path) -> None:
 
 OF_READING = {"id_column", "text_column", "encoding", "csv", "auto_index", "progress"}
 ONLY_LOCAL = {  # arguments that a request has not
-    "add": OF_READING | {"on_error", "exclude", "on_duplicate", "duplicate_score"},
-    "upsert": OF_READING,
+    "add": OF_READING | {"engine", "on_error", "exclude", "on_duplicate", "duplicate_score"},
+    "upsert": OF_READING | {"engine"},
     "scan": {"batch_rows"},
 }
 

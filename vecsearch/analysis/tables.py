@@ -313,7 +313,7 @@ class Clusters(TableReport):
 
     Example:
         >>> import vecsearch as vs
-        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> c = vs.create("labeled.vs", embedder="toy:64")
         >>> _ = c.add(["red apple", "green apple", "fast car", "old car"])
         >>> sorted(c.cluster(2).labels)
         ['apple, green, red', 'car, fast, old']
@@ -365,7 +365,7 @@ class Classification(TableReport):
 
     Example:
         >>> import vecsearch as vs
-        >>> c = vs.create("notes.vs", embedder="toy:64")
+        >>> c = vs.create("labeled.vs", embedder="toy:64")
         >>> texts = ["red apple", "ripe apple", "sour apple", "fast car", "old car", "red car"]
         >>> kinds = ["fruit", "fruit", None, "car", "car", None]
         >>> _ = c.add([{"text": t, "kind": k} for t, k in zip(texts, kinds)])
@@ -402,7 +402,7 @@ class Classification(TableReport):
 
         Example:
             >>> import vecsearch as vs
-            >>> c = vs.create("notes.vs", embedder="toy:64")
+            >>> c = vs.create("labeled.vs", embedder="toy:64")
             >>> texts = ["red apple", "ripe apple", "sour apple", "fast car", "old car", "red car"]
             >>> kinds = ["fruit", "fruit", "fruit", "car", "car", "car"]
             >>> _ = c.add([{"text": t, "kind": k} for t, k in zip(texts, kinds)])

@@ -70,6 +70,7 @@ class EngineModel:
                 f"engine= needs a model that workers can load, and {self.entry.spec} was given as "
                 "an object",
                 hint="name the model, or save it and name its folder; or leave engine= out",
+                command_hint="name the model, or save it and name its folder",
             )
 
     @property

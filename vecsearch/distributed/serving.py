@@ -208,6 +208,7 @@ class ServedSearcher(Searcher):
                         f"{self.snapshot.root}",
                         hint="wait until Ray has started their actors again, hold more replicas, "
                         "or ask for partial answers: RayServing(partial=True)",
+                        command_hint="wait until Ray has started their actors again",
                     ) from error
                 if tried_all:
                     time.sleep(PAUSE)

@@ -215,8 +215,9 @@ def open_picture(item: Any, row: int) -> Image:
             with pil.open(io.BytesIO(item) if isinstance(item, bytes) else item) as file:
                 picture: Image = ops.exif_transpose(file).convert("RGB")
         except (OSError, SyntaxError, ValueError, pil.DecompressionBombError) as error:
+            reason = str(error).partition(" <_io.")[0]  # an object of no meaning to users
             raise InvalidInputError(
-                f"row {row}: the picture{shown} cannot be read: {error}"
+                f"row {row}: the picture{shown} cannot be read: {reason}"
             ) from error
         return picture
     if not isinstance(item, pil.Image):

@@ -169,17 +169,15 @@ class Store:
                 command_hint="wait for it, then run the command again",
             )
         try:
-            with contextlib.ExitStack() as held:
-                left = max(deadline - time.monotonic(), 0)
-                held.enter_context(locks.lock_exclusive(self.root / "LOCK", left))
+            # Entered by `with` itself, in C: Ctrl-C inside an ExitStack would leave it locked.
+            with locks.lock_exclusive(self.root / "LOCK", max(deadline - time.monotonic(), 0)):
                 origin = origin_of(self.root)
-                if origin is not None:
-                    left = max(deadline - time.monotonic(), 0)
-                    held.enter_context(origin.exclusive(left))
-                latest = self.snapshot()
-                for place in (SEGMENTS, INDEXES, STAGING):  # a copy may lack empty folders
-                    (self.root / place).mkdir(exist_ok=True)
-                yield latest
+                left = max(deadline - time.monotonic(), 0)
+                with contextlib.nullcontext() if origin is None else origin.exclusive(left):
+                    latest = self.snapshot()
+                    for place in (SEGMENTS, INDEXES, STAGING):  # a copy may lack empty folders
+                        (self.root / place).mkdir(exist_ok=True)
+                    yield latest
         finally:
             turn.end()
 

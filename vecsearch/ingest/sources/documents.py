@@ -240,7 +240,8 @@ def _documents(file: SourceFile) -> Iterator[Document | _Picture]:
         try:
             info = picture_info(content)
         except (OSError, SyntaxError, ValueError) as error:
-            raise InvalidInputError(f"{file.name} is no picture, or damaged: {error}") from error
+            reason = str(error).partition(" <_io.")[0]  # an object of no meaning to users
+            raise InvalidInputError(f"{file.name} is no picture, or damaged: {reason}") from error
         yield _Picture(content, info)
     else:
         yield from documents_of(DOCUMENTS[suffix], file)

@@ -197,6 +197,7 @@ def _checked(options: Mapping[str, Any] | None) -> dict[str, Any]:
         raise InvalidInputError(
             f"storage_options is {shown(options)}; give names with texts",
             hint='storage_options={"aws_region": "eu-central-1"}',
+            command_hint="set variables of the environment, such as AWS_REGION",
         )
     return dict(options)
 
