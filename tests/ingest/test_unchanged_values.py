@@ -39,6 +39,12 @@ def collection(root: Path, kind: pa.DataType) -> vs.Collection:
     return c
 
 
+def value_of(c: vs.Collection, name: int, column: str = "x") -> Any:
+    (row,) = c.get([name])
+    assert row is not None
+    return row[column]
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("kind", "value", "said"),
@@ -66,7 +72,7 @@ def test_a_value_that_would_change_is_refused(
     with collection(root, kind) as c:
         with pytest.raises(vs.InvalidInputError, match=said):
             WAYS[way](c, value)
-        assert len(c) == 1 and c.get([1])[0]["x"] is None and "y" not in c.info().columns
+        assert len(c) == 1 and value_of(c, 1) is None and "y" not in c.info().columns
 
 
 @pytest.mark.parametrize("way", ["add", "upsert", "update", "update by id", "frame"])
@@ -89,9 +95,9 @@ def test_maps_are_kept_as_they_are(root: Path, way: str) -> None:
             if way == "add_column" and "y" in c.info().columns:
                 c.drop_column("y")
             WAYS[way](c, value)
-            (row,) = c.get([2 if way == "add" else 1])
+            name = "y" if way == "add_column" else "x"
             expected = list(value.items()) if isinstance(value, dict) else value
-            assert row["y" if way == "add_column" else "x"] == expected
+            assert value_of(c, 2 if way == "add" else 1, name) == expected
 
 
 def test_json_lines_hold_a_duration_as_a_whole_number(root: Path, tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def test_json_lines_hold_a_duration_as_a_whole_number(root: Path, tmp_path: Path
             c.export(out)
             c.delete([2])
             c.add(out, on_conflict="skip")
-            assert c.get([2])[0]["x"] == right
+            assert value_of(c, 2) == right
 
 
 @pytest.mark.parametrize(
@@ -139,4 +145,4 @@ def test_cells_of_csv_are_not_changed(
         write(right)
         c.add(path)
         span = dt.timedelta(microseconds=-5)
-        assert c.get([2])[0]["x"] == (span if kind == "duration[us]" else json.loads(right))
+        assert value_of(c, 2) == (span if kind == "duration[us]" else json.loads(right))
