@@ -86,7 +86,7 @@ def test_texts_come_in_every_form_that_add_takes(tmp_path: Path) -> None:
         (lambda: vs.train("item2vec", [{"a": 1}]), "'item2vec' needs session and item"),
         (lambda: vs.train("glove", [{"body": "x"}]), "no column 'text'.*text_column="),
         (lambda: vs.train("glove", [{"text": 3}]), "column 'text' holds int64"),
-        (lambda: vs.train("glove", []), "nothing to train on"),
+        (lambda: vs.train("glove", []), "an empty list has no rows"),
         (lambda: vs.train("glove", [["a"], "b"]), "text 1 is of type str"),
         (lambda: vs.train("glove", 3), "data is of type builtins.int"),
         (lambda: vs.train("glove", "nowhere.txt"), "there is no file or folder 'nowhere.txt'"),

@@ -43,7 +43,7 @@ def row_columns(embedder: Any) -> tuple[str, ...]:
     if embedder is None:
         return ()
     own = getattr(embedder, "row_columns", None)
-    if own is None and getattr(embedder, "inner", None) is not None:
-        return row_columns(embedder.inner)  # of a projection
+    if own is None and getattr(embedder, "has_model", False) is True:  # of a projection
+        return row_columns(embedder.inner)
     is_named = isinstance(own, list | tuple) and all(isinstance(name, str) for name in own)
     return tuple(own) if own is not None and is_named else ()
