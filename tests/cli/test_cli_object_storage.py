@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vecsearch.cli.app import app
+from vecsearch.cli.options import Place
 
 pytest.importorskip("obstore", reason="obstore is not installed (extra object-storage)")
 
@@ -24,7 +25,7 @@ def test_commands_take_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert done.exit_code == code, done.output
         return done.output
 
-    run("ingest", str(data), url, "--embedder", "toy:64")
+    assert f"added to {url}" in run("ingest", str(data), url, "--embedder", "toy:64")
     hits = json.loads(run("search", url, "sugar from light", "--json"))
     assert "Leaves" in json.dumps(hits)
     assert json.loads(run("info", url, "--json"))["path"] == url
@@ -35,3 +36,9 @@ def test_commands_take_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (tmp_path / "bucket" / "all.csv").read_text() == '"id"\n1\n2\n'
     assert "no collection at file:///nowhere/c.vs" in run("info", "file:///nowhere/c.vs", code=1)
     assert "nothing is repaired" in run("repair", url, code=1)
+
+
+def test_messages_keep_the_slashes_of_a_url() -> None:
+    written = ("s3://bucket/a.vs", "gs://b/c.vs", "notes.vs", "/data/c.vs", "a:/b", "c:d.vs")
+    assert [str(Place(each)) for each in written] == list(written)
+    assert str(Place("file:///tmp/c.vs")) == "file:///tmp/c.vs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,10 +31,21 @@ def examples(*lines: str) -> str:
     return "\n\n".join(["Examples:", *(line.replace("[", "\\[") for line in lines)])
 
 
+class Place(PosixPath):
+    """A collection's folder or URL as it was written: a path, which keeps both slashes of a URL."""
+
+    def __str__(self) -> str:
+        scheme, colon, rest = super().__str__().partition(":/")
+        if not colon or len(scheme) < 2 or not scheme.isalnum():
+            return super().__str__()
+        return f"{scheme}://{'/' * (scheme == 'file')}{rest.lstrip('/')}"
+
+
 Folder = Annotated[
     Path,
     typer.Argument(
         metavar="COLLECTION",
+        parser=Place,
         help="The collection's folder, or its URL.",
         show_default=False,
         autocompletion=complete.collections,
