@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vecsearch.index import adaptive
-from vecsearch.index.adaptive import Outcome, Tried, _fit_logistic, best_point, outcome_of
+from vecsearch.index.adaptive import best_point
 from vecsearch.index.calibration import Calibration, OperatingPoint, merge_points
 from vecsearch.index.faiss.projection import fit_projection
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
@@ -21,6 +21,7 @@ from vecsearch.index.kernels.misses import (
     next_depth,
     next_stage,
 )
+from vecsearch.index.outcomes import Outcome, Tried, _fit_logistic, outcome_of
 from vecsearch.index.recipe import IndexRecipe
 from vecsearch.index.ruler import Truth
 from vecsearch.index.unlike import unlike_queries

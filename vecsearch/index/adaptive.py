@@ -15,23 +15,16 @@ Ada-ef (arXiv:2512.06636).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from vecsearch.common.lazy import lazy
 from vecsearch.index.calibration import OperatingPoint
-from vecsearch.index.kernels.misses import (
-    LEAST,
-    allowed_misses,
-    crowding,
-    expected_misses,
-    first_depth,
-    next_depth,
-)
-from vecsearch.index.ruler import Truth, Wide, found_within
+from vecsearch.index.kernels.misses import allowed_misses
+from vecsearch.index.outcomes import Outcome
+from vecsearch.index.ruler import Wide
 from vecsearch.index.unlike import MOST
 
 AIMS = (0.8, 0.85, 0.9, 0.93, 0.95, 0.965, 0.98, 0.99, 0.995, 0.999)
@@ -49,147 +42,9 @@ FIRST_TIMES = (1.0, 1.4, 2.0, 2.8)
 FIRST_MOST = 2.4  # but no query stops that is expected to miss more than this part of what may be
 REPRESENTATIVE = 500  # queries in front that stand for all; those after them may be the hard ones
 STARTS = 6  # efforts that reach the aim as the first one, of which the cheapest is taken
-MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
-BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 STEP_MICROS = 2.0  # cost of going on with another effort
 ANY_CONTRAST = -1e9  # of an effort that every query may stop at
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """All queries searched with one effort.
-
-    Attributes:
-        effort: The effort.
-        micros: Estimated cost of finding the candidates of a query.
-        latency: Measured microseconds for that,
-        candidate_latency: and for scoring one of them.
-        distances: Of the candidates' codes, nearest first, float64 (nq, pool).
-        scores: Their final scores, float64 (nq, pool), -inf for none.
-        complete: Whether the candidates are all rows.
-    """
-
-    effort: int
-    micros: float
-    latency: float
-    candidate_latency: float
-    distances: Wide
-    scores: Wide
-    complete: bool
-
-    @lazy
-    def first(self) -> Wide:
-        """The score of the first candidate that has one, float64 (nq, 1); 0 if none has."""
-        has = np.isfinite(self.scores)
-        first = np.take_along_axis(self.scores, has.argmax(axis=1)[:, None], axis=1)
-        return np.where(np.isfinite(first), first, 0.0)
-
-    @lazy
-    def sums(self) -> tuple[Wide, ...]:
-        """What `expected_misses` takes, for each number of candidates: float64 (nq, pool)."""
-        near = self.distances - self.distances[:, :1]
-        high = np.where(np.isfinite(self.scores), self.scores, self.first) - self.first
-        return tuple(
-            np.cumsum(part, axis=1) for part in (near, high, near * near, near * high, high * high)
-        )
-
-
-@dataclass
-class Outcome:
-    """What one effort finds of the k best, for each query and number of candidates.
-
-    Attributes:
-        tried: The effort.
-        kth: Score of the k-th best row, float64 (nq,).
-        contrast: Its contrast, float64 (nq,); None if it is not known.
-        depths: Numbers of candidates, ascending; the last is all of them.
-        recalls: Recall of scoring so many, float64 (nq, depths).
-        misses: Hits expected among the others, float64 (nq, depths).
-    """
-
-    tried: Tried
-    kth: Wide
-    contrast: Wide | None
-    depths: npt.NDArray[np.int64]
-    recalls: Wide
-    misses: Wide
-    _curve: tuple[float, float] | None = None
-
-    @property
-    def mean(self) -> float:
-        """Mean recall if all candidates are scored."""
-        return float(self.recalls[:, -1].mean())
-
-    def farthest(self, kinds: npt.NDArray[np.int64]) -> float:
-        """The lowest score of the k-th best row of a query of which recall is promised."""
-        return float(self.kth[kinds[: len(self.kth)] == 0].min(initial=np.inf))
-
-    def curve(self, kinds: npt.NDArray[np.int64]) -> tuple[float, float]:
-        """Level and slope by which the share that is missed falls with the contrast."""
-        if self._curve is None:
-            assert self.contrast is not None
-            near = (self.kth >= self.farthest(kinds)) & np.isfinite(self.contrast)
-            if near.any():
-                self._curve = _fit_logistic(self.contrast[near], 1 - self.recalls[near, -1])
-            else:  # this effort finds fewer than k rows, and no query stops at it
-                self._curve = 0.0, 1.0
-        return self._curve
-
-    def stops(self, allowed: float) -> npt.NDArray[np.int64]:
-        """At which of the depths each query stops; -1 if at none."""
-        enough = self.misses <= allowed
-        if self.tried.complete:
-            enough[:, -1] = True
-        return np.where(enough.any(axis=1), enough.argmax(axis=1), -1)
-
-
-def outcome_of(tried: Tried, truth: Truth, k: int, contrast: Wide | None) -> Outcome:
-    """Work out what an effort finds.
-
-    Args:
-        tried: The effort, at least k candidates.
-        truth: The k best of the first queries.
-        k: Rows to find.
-        contrast: Of each query's k-th candidate.
-    """
-    count = len(truth.rows)
-    scores = tried.scores[:count]
-    depths = list(_depths(k, scores.shape[1]))
-    return Outcome(
-        tried,
-        truth.scores[:, k - 1],
-        None if contrast is None else contrast[:count],
-        np.array(depths),
-        found_within(scores, truth, k, depths) / k,
-        _expected(tried, count, k, depths),
-    )
-
-
-def _depths(k: int, pool: int) -> Iterator[int]:
-    """Numbers of candidates to look at. A search looks at more of them where few do not suffice."""
-    depth = first_depth(k)
-    while depth < min(pool, MANY_DEEP * k + DEEP):
-        yield depth
-        depth = next_depth(depth)
-    yield pool
-
-
-def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Wide:
-    """Hits expected among the candidates behind each number of them, (nq, depths)."""
-    distances, scores = tried.distances[:count], tried.scores[:count]
-    first = tried.first[:count, 0]
-    expected = np.full((count, len(depths)), np.inf)
-    for place, depth in enumerate(depths):
-        if depth < max(k, LEAST):
-            continue
-        last = depth - 1
-        kth = np.partition(scores[:, :depth], depth - k, axis=1)[:, depth - k] - first
-        x, y, xx, xy, yy = (part[:count, last] for part in tried.sums)
-        end = distances[:, last] - distances[:, 0]
-        found = expected_misses(depth, x, y, xx, xy, yy, end, crowding(distances.T, depth), kth)
-        expected[:, place] = np.where(np.isfinite(scores[:, last]), found, np.inf)
-    return expected
 
 
 def best_point(
@@ -439,42 +294,3 @@ def promise(recalls: Wide) -> tuple[float, float]:
     mean = float(recalls.mean())
     low = mean - ONE_SIDED_99 * float(recalls.std()) / len(recalls) ** 0.5
     return round(mean, 5), round(low, 5)
-
-
-def _fit_logistic(contrast: Wide, missed: Wide) -> tuple[float, float]:
-    """Level and slope of the share that is missed: 1 / (1 + exp(slope * contrast - level)).
-
-    Logistic regression by Newton's method with halved steps, held to a slope of at least a tenth.
-    Rare contrasts count for more than their number, so that the fit also holds where few queries
-    are.
-    """
-    bins = np.floor(contrast / BIN).astype(np.int64)
-    _, inverse, counts = np.unique(bins, return_inverse=True, return_counts=True)
-    weights = 1 / np.sqrt(counts[inverse])
-    weights *= len(contrast) / weights.sum()
-    middle = float(np.average(contrast, weights=weights))
-    columns = np.stack([np.ones_like(contrast), middle - contrast], axis=1)
-    prior = np.array([1e-3, 1e-2])
-
-    def cost(at: Wide) -> float:
-        exponents = columns @ at
-        losses = np.logaddexp(0, exponents) - missed * exponents
-        return float(weights @ losses + 0.5 * prior @ np.square(at - start))
-
-    share = float(np.clip(np.average(missed, weights=weights), 1e-4, 1 - 1e-4))
-    start = np.array([np.log(share / (1 - share)), 1.0])
-    fitted, now = start, cost(start)
-    for _ in range(30):
-        shares = 1 / (1 + np.exp(-np.clip(columns @ fitted, -30, 30)))
-        curvature = weights * shares * (1 - shares)
-        gradient = columns.T @ (weights * (missed - shares)) - prior * (fitted - start)
-        step = np.linalg.solve(
-            columns.T @ (columns * curvature[:, None]) + np.diag(prior), gradient
-        )
-        while (after := cost(fitted + step)) > now and np.abs(step).max() > 1e-6:
-            step = step / 2
-        fitted, now = fitted + step, after
-        if np.abs(step).max() < 1e-4:
-            break
-    slope = max(float(fitted[1]), 0.1)
-    return float(fitted[0]) + slope * middle, slope

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.index.adaptive import AIMS, REPRESENTATIVE, Outcome, Tried, best_point, outcome_of
+from vecsearch.index.adaptive import AIMS, REPRESENTATIVE, best_point
 from vecsearch.index.calibration import OperatingPoint, frontier
 from vecsearch.index.costs import exact_micros
 from vecsearch.index.faiss import FaissIndex
+from vecsearch.index.outcomes import Outcome, Tried, outcome_of
 from vecsearch.index.ruler import Truth, Wide
 
 # A search for another k uses the next larger one. 12 and 15 serve k=10 if a filter drops few rows,

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vecsearch.common.arrays import Positions, Vectors
-from vecsearch.index.adaptive import Outcome, Tried, outcome_of, promise
+from vecsearch.index.adaptive import promise
 from vecsearch.index.calibrate import CODE_CANDIDATES, MAX_CANDIDATES, WIDE_QUERIES
 from vecsearch.index.calibration import Calibration, OperatingPoint
 from vecsearch.index.faiss import FaissIndex
 from vecsearch.index.kernels.misses import allowed_misses
+from vecsearch.index.outcomes import Outcome, Tried, outcome_of
 from vecsearch.index.ruler import Truth, Wide, found_within
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.storage.selection import RowSelection
