@@ -61,6 +61,14 @@ def test_the_commands(tmp_path: Path) -> None:
     made = run("ingest", data, folder, "--embedder", "toy:8", "--shards", 4)
     assert made.startswith("0 "), made
     assert "of 4 shards" in run("info", folder)
+    more = tmp_path / "more.csv"
+    more.write_text("id,text\n20,text 20\n")
+    assert "1 document added" in run("ingest", more, folder, "--engine", "processes")
+    built = run("build", folder, "--recipe", "low-latency", "--engine", "processes")
+    assert built.startswith("0 "), built
+    again = run("reembed", folder, "toy:16", "--engine", "processes")
+    assert again.startswith("0 ") and "21 documents embedded" in again
+    assert run("build", folder, "--engine", "rays").startswith("2 ")
     assert "4 shards → 2" in run("reshard", folder, 2)
     refused = run("ingest", data, folder, "--shards", 3)
     assert not refused.startswith("0 ") and "reshard" in refused

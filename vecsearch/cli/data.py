@@ -25,6 +25,7 @@ from vecsearch.cli.options import (
     START,
     Debug,
     DryRun,
+    EngineOption,
     Folder,
     IdsFile,
     Json,
@@ -172,6 +173,7 @@ def ingest(
         ),
     ] = None,
     exclude: Exclude = None,
+    engine: EngineOption = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -228,6 +230,7 @@ def ingest(
                     exclude=exclude or (),
                     on_duplicate=on_duplicate,  # type: ignore[arg-type]
                     duplicate_score=duplicate_score,
+                    engine=engine,
                 )
                 documents = len(collection)
             if is_new and not result.added:

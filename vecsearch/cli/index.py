@@ -14,6 +14,7 @@ from vecsearch.cli.named import UsingVectors
 from vecsearch.cli.options import (
     INDEX,
     Debug,
+    EngineOption,
     Folder,
     Json,
     Queries,
@@ -60,6 +61,7 @@ def build(
     queries: Queries = None,
     using: UsingVectors = None,
     seed: Annotated[int, typer.Option(help="Seed of the held-out rows and the build.")] = 0,
+    engine: EngineOption = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -75,6 +77,7 @@ def build(
             queries=measuring_queries(collection, queries, using),
             using=using,
             seed=seed,
+            engine=engine,
         )
         print_answer(as_json, result, shown_build(result))
 

@@ -14,6 +14,7 @@ from vecsearch.cli.options import (
     MODELS,
     QUALITY,
     Debug,
+    EngineOption,
     Folder,
     Json,
     Qrels,
@@ -102,6 +103,7 @@ def reembed(
             autocompletion=complete.models,
         ),
     ],
+    engine: EngineOption = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -111,7 +113,7 @@ def reembed(
     """
     with reporting(debug), open_for(folder) as collection:
         had_index = bool(collection.info().indexes)
-        result = collection.reembed(embedder)
+        result = collection.reembed(embedder, engine=engine)
         print_answer(
             as_json,
             result,

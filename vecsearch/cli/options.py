@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path, PosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -49,6 +49,15 @@ Folder = Annotated[
         help="The collection's folder, or its URL.",
         show_default=False,
         autocompletion=complete.collections,
+    ),
+]
+EngineOption = Annotated[
+    Literal["local", "processes", "ray"] | None,
+    typer.Option(
+        "--engine",
+        help="Where the work is done: in this process, in several of this machine, or on the "
+        "nodes of a Ray cluster.",
+        show_default="local",
     ),
 ]
 Version = Annotated[
