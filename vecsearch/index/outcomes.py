@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vecsearch.common.arrays import Scores
 from vecsearch.common.lazy import lazy
 from vecsearch.index.kernels.misses import (
     LEAST,
@@ -70,16 +71,16 @@ class Outcome:
         kth: Score of the k-th best row, float64 (nq,).
         contrast: Its contrast, float64 (nq,); None if it is not known.
         depths: Numbers of candidates, ascending; the last is all of them.
-        recalls: Recall of scoring so many, float64 (nq, depths).
-        misses: Hits expected among the others, float64 (nq, depths).
+        recalls: Recall of scoring so many, float32 (nq, depths); there are hundreds of outcomes.
+        misses: Hits expected among the others, float32 (nq, depths).
     """
 
     tried: Tried
     kth: Wide
     contrast: Wide | None
     depths: npt.NDArray[np.int64]
-    recalls: Wide
-    misses: Wide
+    recalls: Scores
+    misses: Scores
     _curve: tuple[float, float] | None = None
 
     @property
@@ -127,8 +128,8 @@ def outcome_of(tried: Tried, truth: Truth, k: int, contrast: Wide | None) -> Out
         truth.scores[:, k - 1],
         None if contrast is None else contrast[:count],
         np.array(depths),
-        found_within(scores, truth, k, depths) / k,
-        _expected(tried, count, k, depths),
+        (found_within(scores, truth, k, depths) / k).astype(np.float32),
+        _expected(tried, count, k, depths).astype(np.float32),
     )
 
 
