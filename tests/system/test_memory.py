@@ -98,7 +98,7 @@ print(
 )
 """
 
-# The small part needs less than 180 MB, for a collection of 339.
+# The small part needs about 210 MB, for a collection of 339.
 SMALL = (600_000, 128, "IVF64,PQ64x4fs", "100MB", 230, "lean")
 LARGE = (1_000_000, 384, "low-memory", "400MB", 1200, "as it is")
 
