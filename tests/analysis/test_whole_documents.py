@@ -241,6 +241,7 @@ def test_the_file_for_embedding_atlas(topics: vs.Collection, tmp_path: Path) -> 
     assert table["x"].to_pylist() == found["x"].to_pylist()
 
 
+@pytest.mark.slow
 def test_umap_is_an_extra(topics: vs.Collection) -> None:
     try:
         found = topics.map("umap")

@@ -65,7 +65,9 @@ def data() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     return vectors[:-200], vectors[-200:]
 
 
-@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+@pytest.mark.parametrize(
+    "metric", ["cosine", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ip", "l2"))]
+)
 def test_recall_reaches_the_target_after_every_kind_of_change(
     root: Path,
     data: tuple[np.ndarray, np.ndarray],
@@ -156,7 +158,15 @@ def test_far_rows_and_far_queries_are_searched_exactly(
 
 
 @pytest.mark.parametrize(
-    "recipe", ["exact", "fast-build", "low-memory", "large-scale", "IVF32,Flat", "PCA32,HNSW16_SQ8"]
+    "recipe",
+    [
+        "exact",
+        "fast-build",
+        "low-memory",
+        pytest.param("large-scale", marks=pytest.mark.slow),
+        "IVF32,Flat",
+        "PCA32,HNSW16_SQ8",
+    ],
 )
 def test_every_recipe_reaches_its_recall(
     root: Path, data: tuple[np.ndarray, np.ndarray], recipe: str, small_exact: None

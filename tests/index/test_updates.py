@@ -84,7 +84,9 @@ def require(values: npt.NDArray[np.float64], target: float) -> None:
     assert values.mean() + 2.6 * values.std() / len(values) ** 0.5 >= target
 
 
-@pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])
+@pytest.mark.parametrize(
+    "metric", ["cosine", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ip", "l2"))]
+)
 def test_recall_through_a_life_of_changes(
     root: Path, vectors: FloatRows, metric: str, small_exact: None
 ) -> None:

@@ -198,7 +198,12 @@ def run_read_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "megabytes"), [("run_full_disk", 8), ("run_foreseen", 8), ("run_read_only", 8)]
+    ("name", "megabytes"),
+    [
+        pytest.param("run_full_disk", 8, marks=pytest.mark.slow),
+        ("run_foreseen", 8),
+        ("run_read_only", 8),
+    ],
 )
 def test_small_disk(name: str, megabytes: int, tmp_path: Path) -> None:
     in_namespace(name, tmp_path / "disk", megabytes)
