@@ -129,7 +129,7 @@ def outcome_of(tried: Tried, truth: Truth, k: int, contrast: Wide | None) -> Out
         None if contrast is None else contrast[:count],
         np.array(depths),
         (found_within(scores, truth, k, depths) / k).astype(np.float32),
-        _expected(tried, count, k, depths).astype(np.float32),
+        _expected(tried, count, k, depths),
     )
 
 
@@ -142,11 +142,11 @@ def _depths(k: int, pool: int) -> Iterator[int]:
     yield pool
 
 
-def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Wide:
+def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Scores:
     """Hits expected among the candidates behind each number of them, (nq, depths)."""
     distances, scores = tried.distances[:count], tried.scores[:count]
     first = tried.first[:count, 0]
-    expected = np.full((count, len(depths)), np.inf)
+    expected = np.full((count, len(depths)), np.inf, np.float32)
     for place, depth in enumerate(depths):
         if depth < max(k, LEAST):
             continue
@@ -155,7 +155,8 @@ def _expected(tried: Tried, count: int, k: int, depths: Sequence[int]) -> Wide:
         x, y, xx, xy, yy = (part[:count, last] for part in tried.sums)
         end = distances[:, last] - distances[:, 0]
         found = expected_misses(depth, x, y, xx, xy, yy, end, crowding(distances.T, depth), kth)
-        expected[:, place] = np.where(np.isfinite(scores[:, last]), found, np.inf)
+        with np.errstate(over="ignore"):  # more than float32 holds is infinitely many
+            expected[:, place] = np.where(np.isfinite(scores[:, last]), found, np.inf)
     return expected
 
 
