@@ -38,8 +38,8 @@ MADE_ERRORS = 0.4
 # By how much more a query may be expected to miss that stops at the first effort, where many stop.
 # What reaches the mean of ordinary queries so costs them less than one tolerance for all efforts,
 # which queries unlike the rows keep low.
-FIRST_TIMES = (1.0, 1.4, 2.0, 2.8)
-FIRST_MOST = 2.4  # but no query stops that is expected to miss more than this part of what may be
+FIRST_TIMES = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)
+FIRST_MOST = 5.0  # but no query stops that is expected to miss more than this part of what may be
 REPRESENTATIVE = 500  # queries in front that stand for all; those after them may be the hard ones
 STARTS = 6  # efforts that reach the aim as the first one, of which the cheapest is taken
 STEP_MICROS = 2.0  # cost of going on with another effort
