@@ -407,7 +407,7 @@ def run(options: argparse.Namespace, note: Callable[[str], None]) -> dict[str, A
         data = SETS[name](options.limit, options.queries + options.again)
         others, data = (
             data.queries[options.queries :],
-            replace(data, queries=data.queries[: options.queries]),
+            replace(data, name=name, queries=data.queries[: options.queries]),
         )
         columns, centroids = cases.make_columns(data)
         details: dict[str, Any] = {
