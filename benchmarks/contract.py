@@ -292,19 +292,14 @@ def _table(life: Life, rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
 
 def measured(life: Life, stage: str, ks: Sequence[int], targets: Sequence[float]) -> Iterator[Cell]:
     """All cells of one stage."""
-    live = np.flatnonzero(life.there)
-    data = replace(life.data, base=life.data.base[live])
-    columns = {name: values[live] for name, values in life.columns.items()}
+    data, columns = _live(life)
     for name in (*cases.CASES, cases.DENSEST):
         case = cases.make_case(name, data, columns, life.centroids, max(ks))
-        wheres = [None if where is None else f"{where[0]} = {where[1]}" for where in case.wheres]
-        for where in set(wheres):
+        for where in set(_filters(case)):
             life.collection.search(data.queries[0], 1, where=where)  # a filter's mask is made once
         for k in ks:
             for target in targets:
-                found, methods, micros = _ask(life.collection, data.queries, wheres, k, target)
-                rows = [np.searchsorted(live, ids).tolist() for ids in found]
-                recalls, broken = cases.judge(data, case, columns, rows, k)
+                recalls, broken, methods, micros = _judged(life, data, case, columns, k, target)
                 low, high = bootstrap_interval(recalls)
                 mean = float(recalls.mean())
                 cell = Cell(
@@ -332,20 +327,31 @@ def _again(life: Life, cell: Cell, data: Dataset, columns: cases.Columns) -> Cel
         return cell
     data = replace(data, queries=life.others)
     case = cases.make_case(cell.filter, data, columns, life.centroids, cell.k)
-    recalls, broken = _recalls(life, data, case, columns, cell.k, cell.target)
+    recalls, broken, _, _ = _judged(life, data, case, columns, cell.k, cell.target)
     again = len(recalls), float(recalls.mean()), bootstrap_interval(recalls)[1]
     return replace(cell, again=again, broken_filters=broken)
 
 
-def _recalls(
-    life: Life, data: Dataset, case: cases.Case, columns: cases.Columns, k: int, target: float
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], int]:
-    """Recall of each query, and how many hits broke the filter."""
+def _live(life: Life) -> tuple[Dataset, cases.Columns]:
+    """The rows that are in the collection now, and their columns."""
     live = np.flatnonzero(life.there)
-    wheres = [None if where is None else f"{where[0]} = {where[1]}" for where in case.wheres]
-    found, _, _ = _ask(life.collection, data.queries, wheres, k, target)
+    columns = {name: values[live] for name, values in life.columns.items()}
+    return replace(life.data, base=life.data.base[live]), columns
+
+
+def _filters(case: cases.Case) -> list[str | None]:
+    """The filter of each query, as SQL."""
+    return [None if where is None else f"{where[0]} = {where[1]}" for where in case.wheres]
+
+
+def _judged(
+    life: Life, data: Dataset, case: cases.Case, columns: cases.Columns, k: int, target: float
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], int, dict[str, int], float]:
+    """Recall of each query, how many hits broke the filter, and what `_ask` says besides."""
+    live = np.flatnonzero(life.there)
+    found, methods, micros = _ask(life.collection, data.queries, _filters(case), k, target)
     rows = [np.searchsorted(live, ids).tolist() for ids in found]
-    return cases.judge(data, case, columns, rows, k)
+    return *cases.judge(data, case, columns, rows, k), methods, micros
 
 
 def regions(life: Life, stage: str, ks: Sequence[int], targets: Sequence[float]) -> list[Region]:
@@ -353,9 +359,8 @@ def regions(life: Life, stage: str, ks: Sequence[int], targets: Sequence[float])
     ks = [k for k in ks if k >= 10]
     if not ks or len(life.others) < REGION_QUERIES:
         return []
-    live = np.flatnonzero(life.there)
-    data = replace(life.data, base=life.data.base[live], queries=life.others)
-    columns = {name: values[live] for name, values in life.columns.items()}
+    data, columns = _live(life)
+    data = replace(data, queries=life.others)
     means = faiss.Kmeans(data.base.shape[1], REGIONS, niter=20, seed=2)
     means.train(data.base)
     owner = means.assign(data.queries)[1]
@@ -363,7 +368,7 @@ def regions(life: Life, stage: str, ks: Sequence[int], targets: Sequence[float])
     made = []
     for k in ks:
         for target in targets:
-            recalls, _ = _recalls(life, data, case, columns, k, target)
+            recalls, *_ = _judged(life, data, case, columns, k, target)
             for region in range(REGIONS):
                 own = recalls[owner == region]
                 if len(own) >= REGION_QUERIES:

@@ -248,7 +248,7 @@ def test_a_lost_answer_to_the_commit_is_recognized(place: str, faults: Faults) -
 
 
 def test_a_storage_that_is_gone_at_the_commit(place: str, faults: Faults) -> None:
-    """The outcome is unknown, and the message says so; afterwards all goes on."""
+    """The outcome is unknown, and the message says so; later changes work."""
     c = vs.create(place, embedder="toy:8")
     faults.kinds, faults.lost = ("create",), 0.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -24,7 +25,24 @@ R = TypeVar("R")
 RETRIES = 5  # times that a task runs again after its worker was lost
 
 
-class ProcessEngine:
+class _InOrder(ABC):
+    """An engine whose results come one after another, in the order of the items."""
+
+    @abstractmethod
+    def _results(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        """Raises WorkerLostError if the workers of a task are lost every time."""
+
+    def map(
+        self,
+        work: Callable[[T], R],
+        items: Sequence[T],
+        done: Callable[[R], None] = lambda result: None,
+    ) -> list[R]:
+        """As `Engine.map`. Raises WorkerLostError if the workers of a task are lost every time."""
+        return noted(self._results(work, items), done)
+
+
+class ProcessEngine(_InOrder):
     """Processes of this machine. One that dies is replaced, and its task runs again.
 
     They are started, not forked, so a script that uses this needs `if __name__ == "__main__"`.
@@ -35,15 +53,6 @@ class ProcessEngine:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-
-    def map(
-        self,
-        work: Callable[[T], R],
-        items: Sequence[T],
-        done: Callable[[R], None] = lambda result: None,
-    ) -> list[R]:
-        """As `Engine.map`. Raises WorkerLostError if workers die again and again."""
-        return noted(self._results(work, items), done)
 
     def _results(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         with importing():
@@ -75,7 +84,7 @@ class ProcessEngine:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-class RayEngine:
+class RayEngine(_InOrder):
     """Workers of a Ray cluster, on all its nodes.
 
     The cluster is the one that `ray.init` was called for, or that RAY_ADDRESS names; without either
@@ -90,15 +99,6 @@ class RayEngine:
     def __init__(self, workers: int | None = None, cpus: float = 1, gpus: float = 0) -> None:
         self.workers = workers
         self._options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES}
-
-    def map(
-        self,
-        work: Callable[[T], R],
-        items: Sequence[T],
-        done: Callable[[R], None] = lambda result: None,
-    ) -> list[R]:
-        """As `Engine.map`. Raises WorkerLostError if the workers of a task are lost every time."""
-        return noted(self._results(work, items), done)
 
     def _results(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         ray = started_ray("engine='ray'")
@@ -162,7 +162,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 
 
 def engine_named(engine: object) -> Engine | None:
-    """The engine of an `engine=` argument; None where the work is done here as ever.
+    """The engine of an `engine=` argument; None where the work is done in this process.
 
     Raises:
         InvalidInputError: It is neither a name of `ENGINES` nor an engine.

@@ -29,7 +29,7 @@ from vecsearch.storage.objects.bucket import Bucket, Item, UnclearError
 
 LEASES = "leases/"
 WRITER = "LOCK"
-READER_SECONDS = 600.0  # a reader that wrote its lease so long ago is gone
+READER_SECONDS = 600.0  # a lease that was last renewed so long ago has ended
 WRITER_SECONDS = 30.0
 RENEWALS = 3  # of a lease in its time
 LONGEST_PAUSE = 0.5  # seconds between two looks at a lock that another holds
