@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -14,9 +15,18 @@ from urllib.parse import quote, urlsplit
 from vecsearch import errors
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.hosts import LOCAL_HOSTS
-from vecsearch.common.media_types import ARROW, JSON, NDJSON
+from vecsearch.common.media_types import ARROW, JSON
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
+from vecsearch.query.for_json import (
+    examples_for_json,
+    new_values_for_json,
+    queries_for_json,
+    query_for_json,
+    rows_to_send,
+    value_for_json,
+)
+from vecsearch.storage.ids import listed_ids
 from vecsearch.types import AddResult, DeleteResult, Id, Mode, OnConflict, UpdateResult
 
 if TYPE_CHECKING:
@@ -183,7 +193,6 @@ class RemoteCollection:
             headers=headers, timeout=timeout, follow_redirects=False, transport=transport
         )
         self._transport_error: type[Exception] = httpx.TransportError
-        self._id_column: str | None = None
 
     def search(
         self,
@@ -241,7 +250,7 @@ class RemoteCollection:
             VecsearchError: As of `Collection.search`.
             StorageError: The server cannot be reached.
         """
-        own = {"query": _numbers(query), "text": text, "vector": _numbers(vector)}
+        own = {"query": query_for_json(query), "text": text, "vector": query_for_json(vector)}
         own |= {"mode": mode, "using": _listed(using), "fusion": fusion}
         own |= {"rerank": rerank, "rerank_top": rerank_top}
         asked = _asked(locals(), ("k", *_OPTIONS)) | own
@@ -304,7 +313,7 @@ class RemoteCollection:
         asked = _asked(locals(), ("k", "mode", "fusion", "rerank", "rerank_top", *_OPTIONS))
         asked["using"] = _listed(using)
         for name, given in (("queries", queries), ("texts", texts), ("vectors", vectors)):
-            asked[name] = None if given is None else [_numbers(query) for query in given]
+            asked[name] = None if given is None else queries_for_json(given)
         found = self._post("search_batch", asked | self._shown(columns))
         return [self._hits(each) for each in found["results"]]
 
@@ -349,7 +358,7 @@ class RemoteCollection:
             VecsearchError: As of `Collection.similar`.
             StorageError: The server cannot be reached.
         """
-        asked = _asked(locals(), ("id", "k", *_OPTIONS))
+        asked = _asked(locals(), ("k", *_OPTIONS)) | {"id": value_for_json(id)}
         return self._hits(self._post("similar", asked | self._shown(columns)))
 
     def recommend(
@@ -403,10 +412,9 @@ class RemoteCollection:
             StorageError: The server cannot be reached.
         """
         asked = _asked(locals(), ("strategy", "exclude_seen", "half_life", "k", *_OPTIONS))
-        asked["history"] = None if history is None else [_had(each) for each in history]
+        asked["history"] = None if history is None else value_for_json(list(history))
         for name, given in (("positive", positive), ("negative", negative)):
-            some = [given] if isinstance(given, str | int) else given or []
-            asked[name] = [_numbers(each) for each in some]
+            asked[name] = examples_for_json(given)
         return self._hits(self._post("recommend", asked | self._shown(columns)))
 
     def facets(
@@ -441,10 +449,10 @@ class RemoteCollection:
             VecsearchError: As of `Collection.facets`.
             StorageError: The server cannot be reached.
         """
-        asked = {"where": where, "ids": _listed(ids), "query": _numbers(query), "mode": mode}
+        asked = {"where": where, "ids": _ids(ids), "query": query_for_json(query), "mode": mode}
         asked |= {"min_score": min_score, "limit": 10_000, "passages": passages}
-        asked |= {"exclude": _listed(exclude), "using": _listed(using)}
-        asked["bins"] = bins if isinstance(bins, int | str | None) else list(bins)
+        asked |= {"exclude": _ids(exclude), "using": _listed(using)}
+        asked["bins"] = value_for_json(bins)
         names = [columns] if isinstance(columns, str) else list(columns)
         return {name: self._table("facets", asked | {"columns": [name]}) for name in names}
 
@@ -452,19 +460,20 @@ class RemoteCollection:
         self, ids: Id | Iterable[Id], columns: Sequence[str] | None = None
     ) -> list[dict[str, Any] | None]:
         """Documents by id; None for an id that no document has."""
-        asked = {"ids": _listed(ids), "columns": _listed(columns)}
+        asked = {"ids": _ids(ids), "columns": _listed(columns)}
         found: list[dict[str, Any] | None] = self._post("get", asked)["documents"]
         return found
 
     def count(self, where: str | None = None, *, ids: Iterable[Id] | None = None) -> int:
         """How many documents match a filter, or have one of some ids."""
-        return int(self._post("count", {"where": where, "ids": _listed(ids)})["count"])
+        return int(self._post("count", {"where": where, "ids": _ids(ids)})["count"])
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of a document, or of a text as a query: float32, shape (dim,)."""
         import numpy as np
 
-        return np.array(self._post("vector", {"id": id, "text": text})["vector"], np.float32)
+        asked = {"id": value_for_json(id), "text": text}
+        return np.array(self._post("vector", asked)["vector"], np.float32)
 
     def scan(
         self,
@@ -486,9 +495,9 @@ class RemoteCollection:
         """
         import pyarrow as pa
 
-        asked = {"columns": _listed(columns), "where": where, "ids": _listed(ids)}
-        address, headers = f"{self._place}/rows", {"Accept": ARROW}
-        streaming = self._client.stream("POST", address, json=asked, headers=headers)
+        asked = {"columns": _listed(columns), "where": where, "ids": _ids(ids)}
+        sent = _body(asked, {"Accept": ARROW})
+        streaming = self._client.stream("POST", f"{self._place}/rows", **sent)
         with self._reaching(), streaming as response:
             if not response.is_success:
                 response.read()
@@ -517,36 +526,28 @@ class RemoteCollection:
             StorageError: The server cannot be reached.
         """
         return self._table(
-            "rows", {"columns": _listed(columns), "where": where, "ids": _listed(ids)}
+            "rows", {"columns": _listed(columns), "where": where, "ids": _ids(ids)}
         )
 
     def add(
         self,
-        data: Iterable[Mapping[str, Any]] | pa.Table,
+        data: Any,
         *,
         on_conflict: OnConflict = "error",
         idempotency_key: str | None = None,
     ) -> AddResult:
-        """Add documents in one commit: dicts, or an Arrow table.
+        """Add documents in one commit.
 
         Args:
-            data: The documents. Values of dicts are those of JSON.
+            data: The documents, in all forms that `Collection.add` takes; files are read here.
             on_conflict: What to do with an id that is there, as in `Collection.add`.
             idempotency_key: A name of this add, to send it again safely, as in `Collection.add`.
 
         Returns:
             How many were added, replaced, skipped and embedded, and the version.
         """
-        if hasattr(data, "schema"):
-            import pyarrow as pa
-
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, data.schema) as writer:
-                writer.write_table(data)
-            content, kind = sink.getvalue().to_pybytes(), ARROW
-        else:
-            lines = (json.dumps(dict(row), ensure_ascii=False) for row in data)
-            content, kind = "".join(f"{line}\n" for line in lines).encode(), NDJSON
+        merging = on_conflict == "update"
+        content, kind = rows_to_send(data, self._about["text_columns"][0], merging=merging)
         found = self._send(
             "POST",
             "/documents",
@@ -557,7 +558,7 @@ class RemoteCollection:
         ).json()
         return AddResult(**found)
 
-    def upsert(self, data: Iterable[Mapping[str, Any]] | pa.Table) -> AddResult:
+    def upsert(self, data: Any) -> AddResult:
         """Add documents with new ids, and update those whose ids are there, as one commit."""
         return self.add(data, on_conflict="update")
 
@@ -577,8 +578,8 @@ class RemoteCollection:
             ids: The documents to change.
             dry_run: Only say what would be changed.
         """
-        each = dict(values) if isinstance(values, Mapping) else [dict(row) for row in values or []]
-        asked = {"where": where, "values": each, "ids": _listed(ids), "dry_run": dry_run}
+        each = new_values_for_json(values)
+        asked = {"where": where, "values": each, "ids": _ids(ids), "dry_run": dry_run}
         found = self._post("update", asked)
         return UpdateResult(**found | {"ids": tuple(found["ids"])})
 
@@ -590,7 +591,7 @@ class RemoteCollection:
         dry_run: bool = False,
     ) -> DeleteResult:
         """Delete documents by ids or by a filter; how many, and the version."""
-        asked = {"ids": _listed(ids), "where": where, "dry_run": dry_run}
+        asked = {"ids": _ids(ids), "where": where, "dry_run": dry_run}
         found = self._post("delete", asked)
         return DeleteResult(**found | {"ids": tuple(found["ids"])})
 
@@ -606,9 +607,12 @@ class RemoteCollection:
     @property
     def id_column(self) -> str:
         """The column of ids."""
-        if self._id_column is None:
-            self._id_column = str(self.info()["id_column"])
-        return self._id_column
+        return str(self._about["id_column"])
+
+    @functools.cached_property
+    def _about(self) -> dict[str, Any]:
+        """What `info` said first: what stays as it is."""
+        return self.info()
 
     def __len__(self) -> int:
         """How many documents there are."""
@@ -650,12 +654,12 @@ class RemoteCollection:
         return RemoteHits(hits, answer["plan"]["text"])
 
     def _post(self, verb: str, asked: Mapping[str, Any]) -> Any:
-        return self._send("POST", f"/{verb}", json=asked).json()
+        return self._send("POST", f"/{verb}", **_body(asked)).json()
 
     def _table(self, verb: str, asked: Mapping[str, Any]) -> pa.Table:
         import pyarrow as pa
 
-        found = self._send("POST", f"/{verb}", json=asked, headers={"Accept": ARROW})
+        found = self._send("POST", f"/{verb}", **_body(asked, {"Accept": ARROW}))
         try:
             return pa.ipc.open_stream(found.content).read_all()
         except (pa.ArrowException, OSError) as error:
@@ -720,29 +724,31 @@ _OPTIONS = (
 )
 
 
+def _body(asked: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A request in JSON, as httpx takes it."""
+    try:
+        content = json.dumps(dict(asked), default=value_for_json, allow_nan=False)
+    except ValueError as error:  # NaN and infinities
+        raise errors.InvalidInputError(f"this cannot be sent as JSON: {error}") from error
+    return {"content": content, "headers": {"Content-Type": JSON, **(headers or {})}}
+
+
 def _asked(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Some of a method's arguments, for JSON."""
     asked = {name: given[name] for name in names}
-    return asked | {name: _listed(asked[name]) for name in ("ids", "exclude")}
+    return asked | {name: _ids(asked[name]) for name in ("ids", "exclude")}
 
 
-def _listed(values: Any) -> list[Any] | None:
-    """One or several values as a list."""
-    if values is None:
+def _listed(names: str | Iterable[str] | None) -> list[str] | None:
+    """One or several names as a list."""
+    if names is None:
         return None
-    return [values] if isinstance(values, str | int) else list(values)
+    return [names] if isinstance(names, str) else list(names)
 
 
-def _numbers(query: Any) -> Any:
-    """A query for JSON: a text or an id as it is, a vector as a list."""
-    if query is None or isinstance(query, str | int):
-        return query
-    return [float(each) for each in query]
-
-
-def _had(each: Any) -> Any:
-    """What a user had, for JSON: an id, or a list of id, weight and age."""
-    return each if isinstance(each, str | int) else list(each)
+def _ids(ids: Any) -> list[Any] | None:
+    """One or several ids, however they are held, as a list."""
+    return None if ids is None else listed_ids(ids)
 
 
 def _raised(status: int, answer: Any, address: str) -> errors.VecsearchError:

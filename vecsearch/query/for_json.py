@@ -1,0 +1,170 @@
+"""Queries, ids, examples and rows, however a caller holds them -> what a request can carry."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vecsearch.common.json_values import plain
+from vecsearch.common.media_types import ARROW, NDJSON
+from vecsearch.common.show import shown
+from vecsearch.errors import InvalidInputError
+from vecsearch.ingest.sources import open_source
+from vecsearch.query.encode import NOT_FINITE
+from vecsearch.query.examples import listed_examples
+from vecsearch.query.vectors import many_queries, one_query
+
+
+def query_for_json(query: Any) -> Any:
+    """A text as it is, a vector of any form as a list.
+
+    Raises:
+        InvalidInputError: It is neither, or holds numbers that JSON has not.
+    """
+    found = one_query(query)
+    if isinstance(found, np.ndarray):
+        if found.ndim == 2 and len(found) == 1:
+            found = found[0]
+        if found.ndim != 1:
+            raise InvalidInputError(
+                f"the query has shape {found.shape}: search takes one query",
+                hint="search_batch takes several",
+            )
+        if not np.isfinite(found).all():
+            raise InvalidInputError(f"the query vector {NOT_FINITE}")
+        return found.tolist()
+    if found is None or isinstance(found, str | int):
+        return found
+    raise InvalidInputError(f"the query is {shown(query)}; a server takes a text or a vector")
+
+
+def queries_for_json(queries: Any) -> list[Any]:
+    """Texts, or vectors as lists. Raises InvalidInputError like `query_for_json`."""
+    return [query_for_json(query) for query in many_queries(queries)]
+
+
+def examples_for_json(values: Any) -> list[Any]:
+    """Examples: ids, texts, vectors as lists, and dicts that say which of these is meant."""
+    return [
+        {kind: value_for_json(each) for kind, each in example.items()}
+        if isinstance(example, Mapping)
+        else value_for_json(example)
+        for example in listed_examples(values)
+    ]
+
+
+def value_for_json(value: Any) -> Any:
+    """A value as JSON has it: numbers and arrays of numpy are Python's, UUIDs are text.
+
+    Raises:
+        InvalidInputError: JSON has nothing like it, such as a date.
+    """
+    try:
+        return _plain(value)
+    except _NotInJsonError as error:
+        raise InvalidInputError(f"{error} cannot be sent: JSON has no such value") from None
+
+
+def new_values_for_json(values: Any) -> Any:
+    """New values of documents: a dict for all of them, or one for each; dates are text, which the
+    columns that hold dates take.
+
+    Raises:
+        InvalidInputError: They have another form, or hold bytes.
+    """
+    if values is None:
+        return {}
+    if isinstance(values, Mapping):
+        return {name: _as_text(_listed(value)) for name, value in values.items()}
+    if isinstance(values, Iterator):
+        values = list(values)
+    if not isinstance(values, list | tuple) or not all(isinstance(row, Mapping) for row in values):
+        values = [row for batch in open_source(values).batches for row in batch.to_pylist()]
+    return [_as_text(row) for row in values]
+
+
+def _listed(value: Any) -> Any:
+    """A column of any form as a list, another value as it is."""
+    for convert in ("to_pylist", "to_list", "tolist", "as_py"):  # Arrow, frames, numpy, a scalar
+        if hasattr(value, convert):
+            return getattr(value, convert)()
+    return value
+
+
+def _as_text(value: Any) -> Any:
+    return plain(value, _other_as_text)
+
+
+def _other_as_text(value: Any) -> Any:
+    found = _listed(value)
+    return str(value) if found is value else _as_text(found)
+
+
+def rows_to_send(data: Any, text_column: str, *, merging: bool) -> tuple[bytes, str]:
+    """Rows of any form as a body, and its media type.
+
+    Dicts are lines of JSON, so that each has the columns that it has. Those with values that JSON
+    has not, such as dates, and all other data are an Arrow stream, which keeps types.
+
+    Args:
+        data: What `open_source` takes.
+        text_column: The column of texts that are given by themselves.
+        merging: Whether a column that a row lacks keeps its value.
+
+    Raises:
+        InvalidInputError: Data is none of these, or values do not fit together; or `merging`, and
+            rows that need types have different columns.
+    """
+    if isinstance(data, Mapping):
+        raise InvalidInputError(f"data is {shown(data)}; one document is a list of one dict")
+    if isinstance(data, Iterator):
+        data = list(data)
+    if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
+        try:
+            return "".join(f"{json.dumps(_plain(row))}\n" for row in data).encode(), NDJSON
+        except _NotInJsonError as error:
+            if merging and len({frozenset(row) for row in data}) > 1:
+                raise InvalidInputError(
+                    f"{error}, which JSON has not, makes a table of these rows, and they have "
+                    "different columns: update those with the same columns together"
+                ) from None
+    return _arrow_stream(open_source(data, text_column=text_column).batches), ARROW
+
+
+def _arrow_stream(batches: Iterable[pa.RecordBatch]) -> bytes:
+    sink, writer = pa.BufferOutputStream(), None
+    for batch in batches:
+        writer = pa.ipc.new_stream(sink, batch.schema) if writer is None else writer
+        writer.write_batch(batch)
+    if writer is None:
+        pa.ipc.new_stream(sink, pa.schema([])).close()
+    else:
+        writer.close()
+    return bytes(sink.getvalue())
+
+
+class _NotInJsonError(Exception):
+    """JSON has no such value."""
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it. Raises _NotInJsonError if there is none, at any depth."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float) and not math.isinf(value):
+        return None if math.isnan(value) else value
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufU":
+        return _plain(value.tolist())
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    raise _NotInJsonError(shown(value))
