@@ -20,6 +20,7 @@ from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.query.for_json import (
     examples_for_json,
+    give_types,
     new_values_for_json,
     queries_for_json,
     query_for_json,
@@ -27,7 +28,7 @@ from vecsearch.query.for_json import (
     value_for_json,
 )
 from vecsearch.storage.ids import listed_ids
-from vecsearch.types import AddResult, DeleteResult, Id, Mode, OnConflict, UpdateResult
+from vecsearch.types import AddResult, DeleteResult, Id, Mode, OnConflict, Span, UpdateResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +79,7 @@ class RemoteHit:
         rank: 1 for the best.
         score: Its likeness, as of `Collection.search`.
         columns: Its columns.
+        span: Where the passage is in its document; None without a chunker.
 
     Example:
         >>> from vecsearch.client import RemoteHit
@@ -90,6 +92,7 @@ class RemoteHit:
     score: float
     columns: Mapping[str, Any]
     id_column: str = field(default="id", repr=False)
+    span: Span | None = None
 
     @property
     def id(self) -> Id:
@@ -462,6 +465,7 @@ class RemoteCollection:
         """Documents by id; None for an id that no document has."""
         asked = {"ids": _ids(ids), "columns": _listed(columns)}
         found: list[dict[str, Any] | None] = self._post("get", asked)["documents"]
+        self._type([row for row in found if row is not None])
         return found
 
     def count(self, where: str | None = None, *, ids: Iterable[Id] | None = None) -> int:
@@ -525,9 +529,7 @@ class RemoteCollection:
             VecsearchError: As of `Collection.to_arrow`.
             StorageError: The server cannot be reached.
         """
-        return self._table(
-            "rows", {"columns": _listed(columns), "where": where, "ids": _ids(ids)}
-        )
+        return self._table("rows", {"columns": _listed(columns), "where": where, "ids": _ids(ids)})
 
     def add(
         self,
@@ -547,7 +549,8 @@ class RemoteCollection:
             How many were added, replaced, skipped and embedded, and the version.
         """
         merging = on_conflict == "update"
-        content, kind = rows_to_send(data, self._about["text_columns"][0], merging=merging)
+        names = self._about["text_columns"]
+        content, kind = rows_to_send(data, names[0] if names else "text", merging=merging)
         found = self._send(
             "POST",
             "/documents",
@@ -640,16 +643,27 @@ class RemoteCollection:
             return {"columns": None, "plan": True}
         return {"columns": list(dict.fromkeys([self.id_column, *columns])), "plan": True}
 
+    def _type(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Give values that JSON has not, such as dates, the types of their columns."""
+        if not give_types(rows, self._schema):
+            del self._schema  # a column is new, or became wider
+            give_types(rows, self._schema)
+
+    @functools.cached_property
+    def _schema(self) -> pa.Schema:
+        return self.to_arrow(ids=[]).schema
+
     def _hits(self, answer: Mapping[str, Any]) -> RemoteHits:
         own = ("rank", "score", "span")
-        hits = [
-            RemoteHit(
-                each["rank"],
-                each["score"],
-                {name: value for name, value in each.items() if name not in own},
-                self.id_column,
-            )
+        rows = [
+            {name: value for name, value in each.items() if name not in own}
             for each in answer["hits"]
+        ]
+        self._type(rows)
+        spans = [Span(**each["span"]) if "span" in each else None for each in answer["hits"]]
+        hits = [
+            RemoteHit(each["rank"], each["score"], row, self.id_column, span)
+            for each, row, span in zip(answer["hits"], rows, spans, strict=True)
         ]
         return RemoteHits(hits, answer["plan"]["text"])
 

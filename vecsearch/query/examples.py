@@ -76,8 +76,7 @@ class ExampleReader:
             IdNotFoundError: No document has an id.
         """
         items = [
-            (number, *self._kind(item, name))
-            for number, item in enumerate(listed_examples(values))
+            (number, *self._kind(item, name)) for number, item in enumerate(listed_examples(values))
         ]
         asked = [value for _, kind, value in items if kind == "str"]
         known = self._known(asked) if asked else set()

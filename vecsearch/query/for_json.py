@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.json_arrays import from_json, needs_type
 from vecsearch.common.json_values import plain
 from vecsearch.common.media_types import ARROW, NDJSON
 from vecsearch.common.show import shown
@@ -121,8 +122,6 @@ def rows_to_send(data: Any, text_column: str, *, merging: bool) -> tuple[bytes, 
         InvalidInputError: Data is none of these, or values do not fit together; or `merging`, and
             rows that need types have different columns.
     """
-    if isinstance(data, Mapping):
-        raise InvalidInputError(f"data is {shown(data)}; one document is a list of one dict")
     if isinstance(data, Iterator):
         data = list(data)
     if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
@@ -135,6 +134,28 @@ def rows_to_send(data: Any, text_column: str, *, merging: bool) -> tuple[bytes, 
                     "different columns: update those with the same columns together"
                 ) from None
     return _arrow_stream(open_source(data, text_column=text_column).batches), ARROW
+
+
+def give_types(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> bool:
+    """Turn values that came as JSON into those that columns hold: dates, bytes, decimals.
+
+    Returns False, and changes nothing, where the rows are not of this schema.
+    """
+    typed: dict[str, list[Any]] = {}
+    for name in {name for row in rows for name in row}:
+        kind = schema.field(name).type if name in schema.names else None
+        if kind is None:
+            return False
+        if needs_type(kind) and not pa.types.is_duration(kind):  # of which JSON has the seconds
+            try:
+                typed[name] = from_json([row.get(name) for row in rows], kind).to_pylist()
+            except (ValueError, TypeError, AttributeError, pa.ArrowException):
+                return False
+    for name, values in typed.items():
+        for row, value in zip(rows, values, strict=True):
+            if name in row:
+                row[name] = value
+    return True
 
 
 def _arrow_stream(batches: Iterable[pa.RecordBatch]) -> bytes:

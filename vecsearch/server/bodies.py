@@ -24,7 +24,8 @@ Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Vector = Annotated[list[float], Field(max_length=MOST_NUMBERS)]
 Filter = Annotated[str, Field(max_length=LONGEST_FILTER)]
 Hits = Annotated[int, Field(ge=1, le=MOST_HITS)]
-Examples = Annotated[list[Id | Vector], Field(max_length=MOST_EXAMPLES)]
+Named = Annotated[dict[Literal["id", "text", "vector"], Id | Vector], Field(max_length=1)]
+Examples = Annotated[list[Id | Vector | Named], Field(max_length=MOST_EXAMPLES)]
 Had = Id | tuple[Id, float] | tuple[Id, float, float]  # with its weight and its age
 Names = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)]
 
@@ -115,7 +116,9 @@ class SearchManyBody(_Ways):
 class RecommendBody(_Options):
     """A search by examples."""
 
-    positive: Examples = Field([], description="What is wanted: ids, texts or vectors.")
+    positive: Examples = Field(
+        [], description='What is wanted: ids, texts, vectors, or objects such as {"text": "boat"}.'
+    )
     negative: Examples = Field([], description="What is not wanted.")
     strategy: Literal["average", "best_score", "sum_scores"] = Field(
         "average", description="How the examples make one score."
