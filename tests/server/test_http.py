@@ -178,7 +178,12 @@ def test_a_text_for_a_collection_without_a_model_is_400(tmp_path: Path) -> None:
             assert answer.status_code == 400, answer.text
             assert "no embedder" in error_of(answer)[2]
             assert "retry-after" not in answer.headers
-        found = client.post("/v1/collections/own/search", json={"query": "boat", "mode": "text"})
+        words = {"query": "boat", "mode": "text"}
+        answer = client.post("/v1/collections/own/search", json=words)
+        assert answer.status_code == 400 and "no text index" in error_of(answer)[2]
+        with vs.open(tmp_path / "own.vs") as c:
+            c.build_text_index("text")
+        found = client.post("/v1/collections/own/search", json=words)
         assert found.json()["hits"][0]["id"] == 1
 
 

@@ -317,7 +317,9 @@ def test_conditions_with_quotes_and_alternatives(browser: Any, tmp_path: Path) -
         {"id": n, "text": "a boat", "kind": kind, "year": n, "vector": [1.0, n]}
         for n, kind in enumerate(kinds)
     ]
-    vs.create(tmp_path / "own.vs", dim=2).add(rows)
+    with vs.create(tmp_path / "own.vs", dim=2) as c:
+        c.add(rows)
+        c.build_text_index("text")
     server = Served([tmp_path / "own.vs"])
     try:
         page = browser.new_context(locale="en-US").new_page()
