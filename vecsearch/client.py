@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 from urllib.parse import quote, urlsplit
 
 from vecsearch import errors
+from vecsearch.common.accepted import Data, Examples, Ids, Values, Vector, Vectors
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.hosts import LOCAL_HOSTS
 from vecsearch.common.media_types import ARROW, JSON
@@ -199,19 +200,19 @@ class RemoteCollection:
 
     def search(
         self,
-        query: str | Sequence[float] | npt.NDArray[Any] | None = None,
+        query: str | Vector | None = None,
         k: int = 10,
         *,
         text: str | None = None,
-        vector: Sequence[float] | npt.NDArray[Any] | None = None,
+        vector: Vector | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | None = None,
         rerank: Literal["maxsim"] | None = None,
         rerank_top: int | None = None,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         min_score: float | None = None,
         diversity: float = 0.0,
         group_by: str | None = None,
@@ -261,19 +262,19 @@ class RemoteCollection:
 
     def search_batch(
         self,
-        queries: Sequence[str] | Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
+        queries: Sequence[str] | Vectors | None = None,
         k: int = 10,
         *,
         texts: Sequence[str] | None = None,
-        vectors: Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
+        vectors: Vectors | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | None = None,
         rerank: Literal["maxsim"] | None = None,
         rerank_top: int | None = None,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         min_score: float | None = None,
         diversity: float = 0.0,
         group_by: str | None = None,
@@ -326,8 +327,8 @@ class RemoteCollection:
         k: int = 10,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         min_score: float | None = None,
         diversity: float = 0.0,
         group_by: str | None = None,
@@ -366,15 +367,15 @@ class RemoteCollection:
 
     def recommend(
         self,
-        positive: Id | Iterable[Any] | None = None,
-        negative: Id | Iterable[Any] | None = None,
+        positive: Examples | None = None,
+        negative: Examples | None = None,
         *,
         history: Iterable[Any] | None = None,
         strategy: Literal["average", "best_score", "sum_scores"] = "average",
         k: int = 10,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         exclude_seen: bool = True,
         half_life: float = 30.0,
         min_score: float | None = None,
@@ -425,9 +426,9 @@ class RemoteCollection:
         columns: Sequence[str] | str,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
-        query: str | Sequence[float] | npt.NDArray[Any] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        query: str | Vector | None = None,
         mode: Literal["vector", "text"] = "vector",
         using: str | Sequence[str] | None = None,
         min_score: float | None = None,
@@ -459,16 +460,14 @@ class RemoteCollection:
         names = [columns] if isinstance(columns, str) else list(columns)
         return {name: self._table("facets", asked | {"columns": [name]}) for name in names}
 
-    def get(
-        self, ids: Id | Iterable[Id], columns: Sequence[str] | None = None
-    ) -> list[dict[str, Any] | None]:
+    def get(self, ids: Ids, columns: Sequence[str] | None = None) -> list[dict[str, Any] | None]:
         """Documents by id; None for an id that no document has."""
         asked = {"ids": _ids(ids), "columns": _listed(columns)}
         found: list[dict[str, Any] | None] = self._post("get", asked)["documents"]
         self._type([row for row in found if row is not None])
         return found
 
-    def count(self, where: str | None = None, *, ids: Iterable[Id] | None = None) -> int:
+    def count(self, where: str | None = None, *, ids: Ids | None = None) -> int:
         """How many documents match a filter, or have one of some ids."""
         return int(self._post("count", {"where": where, "ids": _ids(ids)})["count"])
 
@@ -484,7 +483,7 @@ class RemoteCollection:
         columns: Sequence[str] | None = None,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
+        ids: Ids | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Stream rows in batches, from one version whatever is committed meanwhile.
 
@@ -516,7 +515,7 @@ class RemoteCollection:
         columns: Sequence[str] | None = None,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
+        ids: Ids | None = None,
     ) -> pa.Table:
         """Rows as a pyarrow Table, as `Collection.to_arrow` gives them.
 
@@ -533,7 +532,7 @@ class RemoteCollection:
 
     def add(
         self,
-        data: Any,
+        data: Data,
         *,
         on_conflict: OnConflict = "error",
         idempotency_key: str | None = None,
@@ -561,16 +560,16 @@ class RemoteCollection:
         ).json()
         return AddResult(**found)
 
-    def upsert(self, data: Any) -> AddResult:
+    def upsert(self, data: Data) -> AddResult:
         """Add documents with new ids, and update those whose ids are there, as one commit."""
         return self.add(data, on_conflict="update")
 
     def update(
         self,
         where: str | None = None,
-        values: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        values: Values | None = None,
         *,
-        ids: Iterable[Id] | None = None,
+        ids: Ids | None = None,
         dry_run: bool = False,
     ) -> UpdateResult:
         """Set columns of documents by ids or by a filter, as one commit.
@@ -588,7 +587,7 @@ class RemoteCollection:
 
     def delete(
         self,
-        ids: Id | Iterable[Id] | None = None,
+        ids: Ids | None = None,
         *,
         where: str | None = None,
         dry_run: bool = False,
