@@ -350,6 +350,20 @@ def test_conditions_with_quotes_and_alternatives(browser: Any, tmp_path: Path) -
         server.stop()
 
 
+def test_a_hit_says_its_page(browser: Any, tmp_path: Path) -> None:
+    text = "\f".join(["Of boats. " * 9, "Of cars. " * 9, "The torque is 110. " * 9])
+    vs.create(tmp_path / "pages.vs", embedder="toy:64", chunker=80).add([{"id": "a", "text": text}])
+    server = Served([tmp_path / "pages.vs"])
+    try:
+        page = browser.new_context(locale="en-US").new_page()
+        page.goto(server.address)
+        page.locator("#status", has_text="first documents").wait_for()
+        ask(page, "torque")
+        assert "page 3" in page.locator("article h2").first.inner_text()
+    finally:
+        server.stop()
+
+
 def test_both_languages_have_all_words() -> None:
     folder = Path(vs.__file__).parent / "server" / "page"
     script = (folder / "words.js").read_text(encoding="utf-8")

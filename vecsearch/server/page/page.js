@@ -320,6 +320,7 @@ function card(hit, highlight) {
   if (typeof hit.score === "number") {
     head.append(make("span", `${word("score")} ${hit.score.toFixed(3)}`, { class: "small" }));
   }
+  if (highlight?.page) head.append(make("span", ` ${word("page")} ${highlight.page}`, { class: "small" }));
   article.append(head);
   const picture = hit.thumbnail ?? texts.map((name) => hit[name]).find((value) => /^(\/9j\/|iVBOR)/.test(value));
   if (typeof picture === "string" && /^(\/9j\/|iVBOR)/.test(picture)) {
