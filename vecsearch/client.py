@@ -580,7 +580,8 @@ class RemoteCollection:
             ids: The documents to change.
             dry_run: Only say what would be changed.
         """
-        each = new_values_for_json(values)
+        self.__dict__.pop("_schema", None)  # others may have changed it
+        each = new_values_for_json(values, self._schema)
         asked = {"where": where, "values": each, "ids": _ids(ids), "dry_run": dry_run}
         found = self._post("update", asked)
         return UpdateResult(**found | {"ids": tuple(found["ids"])})

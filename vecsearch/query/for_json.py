@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from vecsearch.common.json_arrays import from_json, needs_type
-from vecsearch.common.json_values import plain
+from vecsearch.common.json_arrays import from_json, needs_type, to_json
 from vecsearch.common.media_types import ARROW, NDJSON
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
@@ -20,6 +19,7 @@ from vecsearch.ingest.sources import open_source
 from vecsearch.query.encode import NOT_FINITE
 from vecsearch.query.examples import listed_examples
 from vecsearch.query.vectors import many_queries, one_query
+from vecsearch.storage.widening import MisfitError, exact_cast
 
 
 def query_for_json(query: Any) -> Any:
@@ -72,39 +72,41 @@ def value_for_json(value: Any) -> Any:
         raise InvalidInputError(f"{error} cannot be sent: JSON has no such value") from None
 
 
-def new_values_for_json(values: Any) -> Any:
-    """New values of documents: a dict for all of them, or one for each; dates are text, which the
-    columns that hold dates take.
+def new_values_for_json(values: Any, schema: pa.Schema) -> Any:
+    """New values of documents: a dict for all of them, or one for each.
 
     Raises:
-        InvalidInputError: They have another form, or hold bytes.
+        InvalidInputError: They have another form, or a value is none of its column's type.
     """
     if values is None:
         return {}
     if isinstance(values, Mapping):
-        return {name: _as_text(_listed(value)) for name, value in values.items()}
+        return {name: _new_value(name, value, schema) for name, value in values.items()}
     if isinstance(values, Iterator):
         values = list(values)
     if not isinstance(values, list | tuple) or not all(isinstance(row, Mapping) for row in values):
         values = [row for batch in open_source(values).batches for row in batch.to_pylist()]
-    return [_as_text(row) for row in values]
+    return [{name: _new_value(name, row[name], schema) for name in row} for row in values]
 
 
-def _listed(value: Any) -> Any:
-    """A column of any form as a list, another value as it is."""
-    for convert in ("to_pylist", "to_list", "tolist", "as_py"):  # Arrow, frames, numpy, a scalar
-        if hasattr(value, convert):
-            return getattr(value, convert)()
-    return value
-
-
-def _as_text(value: Any) -> Any:
-    return plain(value, _other_as_text)
-
-
-def _other_as_text(value: Any) -> Any:
-    found = _listed(value)
-    return str(value) if found is value else _as_text(found)
+def _new_value(name: str, value: Any, schema: pa.Schema) -> Any:
+    """A column's new value, or a list of them, as `value_of_json` reads it at the other end."""
+    kind = schema.field(name).type if name in schema.names else pa.null()
+    if value is None or isinstance(value, str) or not needs_type(kind):
+        for convert in ("to_pylist", "to_list", "as_py"):  # a column of Arrow or a frame, a scalar
+            if hasattr(value, convert):
+                value = getattr(value, convert)()
+        return value_for_json(value)
+    several = isinstance(value, Sized) and not isinstance(value, bytes)
+    several = several and not pa.types.is_nested(kind)
+    try:
+        given = pa.array(value if several else [value])
+        found = to_json(exact_cast(given, kind))
+    except (MisfitError, ValueError, TypeError, OverflowError, pa.ArrowException) as error:
+        raise InvalidInputError(
+            f"column {name!r}: {shown(value)} is not a value of {kind}"
+        ) from error
+    return found if several else found[0]
 
 
 def rows_to_send(data: Any, text_column: str, *, merging: bool) -> tuple[bytes, str]:
@@ -126,7 +128,7 @@ def rows_to_send(data: Any, text_column: str, *, merging: bool) -> tuple[bytes, 
         data = list(data)
     if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
         try:
-            return "".join(f"{json.dumps(_plain(row))}\n" for row in data).encode(), NDJSON
+            return "".join(f"{json.dumps(_plain_row(row))}\n" for row in data).encode(), NDJSON
         except _NotInJsonError as error:
             if merging and len({frozenset(row) for row in data}) > 1:
                 raise InvalidInputError(
@@ -146,9 +148,12 @@ def give_types(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> bool:
         kind = schema.field(name).type if name in schema.names else None
         if kind is None:
             return False
-        if needs_type(kind) and not pa.types.is_duration(kind):  # of which JSON has the seconds
+        if needs_type(kind):
+            values = [row.get(name) for row in rows]
             try:
-                typed[name] = from_json([row.get(name) for row in rows], kind).to_pylist()
+                if pa.types.is_duration(kind):  # of which answers have the seconds
+                    values = [_units(value, kind) for value in values]
+                typed[name] = from_json(values, kind).to_pylist()
             except (ValueError, TypeError, AttributeError, pa.ArrowException):
                 return False
     for name, values in typed.items():
@@ -156,6 +161,11 @@ def give_types(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> bool:
             if name in row:
                 row[name] = value
     return True
+
+
+def _units(seconds: float | None, kind: pa.DataType) -> int | None:
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+    return None if seconds is None else round(seconds * factor)
 
 
 def _arrow_stream(batches: Iterable[pa.RecordBatch]) -> bytes:
@@ -174,14 +184,25 @@ class _NotInJsonError(Exception):
     """JSON has no such value."""
 
 
+def _plain_row(row: Mapping[Any, Any]) -> Any:
+    """A row as JSON has it; a column that is NaN is missing. Raises _NotInJsonError."""
+    return _plain({name: None if _is_nan(value) else value for name, value in row.items()})
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def _plain(value: Any) -> Any:
     """A value as JSON has it. Raises _NotInJsonError if there is none, at any depth."""
     if value is None or isinstance(value, str | bool | int):
         return value
-    if isinstance(value, float) and not math.isinf(value):
-        return None if math.isnan(value) else value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
     if isinstance(value, uuid.UUID):
         return str(value)
+    if isinstance(value, pa.Scalar):
+        return _plain(value.as_py())
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufU":
         return _plain(value.tolist())
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):

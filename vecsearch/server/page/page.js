@@ -3,7 +3,7 @@
 import { WORDS } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { name: "", info: null, language: "en", hits: [], asked: null, request: 0, points: null, at: null };
+const state = { name: "", info: null, language: "en", hits: [], asked: null, request: 0, counts: 0, points: null, at: null };
 
 const word = (key) => WORDS[state.language][key] ?? WORDS.en[key] ?? key;
 
@@ -109,7 +109,7 @@ function wanted() {
 const quoted = (name) => (/^[a-z_][a-z0-9_]*$/i.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
 async function openCollection(name) {
-  state.name = name; state.points = null; state.at = null;
+  state.name = name; state.counts += 1; state.points = null; state.at = null;
   $("filter").value = "";
   const info = await guarded(() => inCollection(""));
   if (!info) return;
@@ -226,10 +226,11 @@ async function showFacets() {
     ![state.info.id_column, ...state.info.text_columns, "source", "title"].includes(name)).slice(0, 6);
   const box = $("facets"); box.replaceChildren();
   if (!named.length) return;
-  const where = $("filter").value.trim() || null, mine = state.name;
+  const where = $("filter").value.trim() || null, mine = ++state.counts;
   const answer = await guarded(() =>
     inCollection("/facets", { columns: named.map(([name]) => name), where, limit: 8 }));
-  if (!answer || mine !== state.name) return;
+  if (!answer || mine !== state.counts) return; // others were asked for since
+  box.replaceChildren();
   for (const [column] of named) {
     const values = answer.facets[column];
     const condition = ({ value }) =>
@@ -255,8 +256,9 @@ async function run() {
   const query = $("question").value.trim();
   if (!query) {
     state.hits = []; state.asked = null;
+    const latest = state.request + 1;
     await showFirst(); await showFacets();
-    if (answered()) say(word("emptyQuestion"));
+    if (answered() && state.request <= latest) say(word("emptyQuestion")); // nothing came since
     return;
   }
   const body = {
