@@ -30,6 +30,7 @@ from vecsearch.errors import RecipeError
 
 REDUCED_STEP = 32  # the 8-bit kernels are fastest when a row is a whole number of 32-byte blocks
 ROWS_PER_CENTROID = 39  # FAISS warns below this many training rows a centroid
+GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, a graph finds the nearest ones
 REMOVED_KEYS = ("rescore",)  # in recipes stored by older versions, without effect
 
 
@@ -48,7 +49,7 @@ class IndexRecipe:
             dimensions than this are kept whole.
         code: How a component is stored: "float32", "fp16", "sq8" (one byte); for ivf also "pq4"
             (product quantizer, 2 bits a component, fast scan) and "rabitq" (1 bit); for disk
-            "rabitq2", "rabitq3", "rabitq4" (so many bits), "sq8" or "fp16".
+            "sq4" (half a byte), "sq8", "fp16", or "rabitq2", "rabitq3", "rabitq4" (so many bits).
         M: Links of a graph node; 2M on the lowest level (hnsw).
         ef_construction: Candidates a new node takes its links from (hnsw).
         nlist: Number of centroids (ivf, disk); None for about 4 sqrt(n).
@@ -131,7 +132,7 @@ class _Ivf(_Recipe, kw_only=True):
 
 
 class _Disk(_Recipe, kw_only=True):
-    code: Literal["rabitq2", "rabitq3", "rabitq4", "sq8", "fp16"]
+    code: Literal["rabitq2", "rabitq3", "rabitq4", "sq4", "sq8", "fp16"]
     reduced: Reduced | None = None
     nlist: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
 

@@ -1,4 +1,4 @@
-"""Scores that calibration asks for again at each effort, where reading a row takes a disk's time."""
+"""Scores that calibration asks for at each effort again, where rows are read from disk."""
 
 from __future__ import annotations
 

@@ -8,8 +8,10 @@ Rows are added in runs: FAISS assigns and encodes a block of rows in memory, the
 written to the end of a file, and in the end the runs of each list are written one after the other.
 So memory is bounded by a run, whatever the number of rows, and each code is written twice.
 
-The codes are those of RaBitQ (Gao and Long, arXiv:2405.12497) with several bits a component (Gao et
-al., arXiv:2409.09913), or one byte a component.
+Codes are half a byte or a byte for each component of the difference to the centroid, in the range
+of the sample; or those of RaBitQ (Gao and Long, arXiv:2405.12497) with several bits a component
+(Gao et al., arXiv:2409.09913). Measured at 96 components: half bytes propose as well as RaBitQ's
+three bits, are a seventh shorter, and encode seven times as fast.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from vecsearch.storage.build_folder import BuildFolder
 
 RUN_BYTES = 64 * 1024 * 1024  # of codes and labels in memory, before they are written as a run
 EMPTY_LISTS = 32  # bytes at the end of a serialized index without rows: the description of no lists
-LIST_MICROS, ROW_MICROS = 1.0, 0.06  # what a list, and a code in it, take to be compared
+LIST_MICROS = 1.0  # what a list takes beside its codes
 NO_DISTANCE = float(np.finfo(np.float32).max)
 Sizes = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
@@ -196,7 +198,8 @@ class DiskIndex(FaissIndex):
     ) -> tuple[Labels, Distances, float]:
         labels, distances, lists = self._search(queries, depth, effort, threads)
         compared = self._sizes[lists[lists >= 0]].sum() / len(queries)
-        cost = 20 + LIST_MICROS * lists.shape[1] + ROW_MICROS * float(compared)
+        row_micros = 0.012 + 0.0005 * self.code_bytes
+        cost = 20 + LIST_MICROS * lists.shape[1] + row_micros * float(compared)
         return labels, distances.astype(np.float64), cost
 
     def _search(

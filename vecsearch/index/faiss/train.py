@@ -18,13 +18,14 @@ from vecsearch.index.faiss.graph import BLOCK, add_in_order, link_back
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.index import FaissIndex, inner_index
 from vecsearch.index.faiss.projection import Projection, fit_projection
-from vecsearch.index.recipe import IndexRecipe, nlist_rule
+from vecsearch.index.recipe import GRAPH_OVER_CENTROIDS, IndexRecipe, nlist_rule
 from vecsearch.storage.build_folder import BuildFolder
 from vecsearch.types import counted
 
-GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, a graph finds the nearest ones
 IVF_CODES = {"float32": "Flat", "fp16": "SQfp16", "sq8": "SQ8", "rabitq": "RaBitQfs"}
-DISK_CODES = {"fp16": "SQfp16", "sq8": "SQ8"} | {f"rabitq{n}": f"RaBitQ{n}" for n in (2, 3, 4)}
+DISK_CODES = {"fp16": "SQfp16", "sq8": "SQ8", "sq4": "SQ4"} | {
+    f"rabitq{n}": f"RaBitQ{n}" for n in (2, 3, 4)
+}
 
 
 def train_index(
@@ -248,11 +249,9 @@ def _train(index: Any, sample: Vectors, metric: str, recipe: IndexRecipe) -> Non
         index.is_trained = True
         return
     inner = inner_index(index)
-    if isinstance(inner, faiss.IndexIVF) and recipe.kind == "disk":
-        if inner.nlist >= GRAPH_OVER_CENTROIDS:
-            inner.quantizer.add(
-                centroids_in_two_levels(sample, inner.nlist, inner.cp.seed, metric == "ip")
-            )
+    if recipe.kind == "disk" and inner.nlist >= GRAPH_OVER_CENTROIDS:
+        centroids = centroids_in_two_levels(sample, inner.nlist, inner.cp.seed, metric == "ip")
+        inner.quantizer.add(centroids)
     index.train(sample)
 
 
