@@ -210,7 +210,7 @@ class DiskIndex(FaissIndex):
             raise InvalidInputError(
                 f"queries have shape {queries.shape}; this index takes (queries, {self.dim})"
             )
-        self._settle()  # only a build adds rows, and it searches in one thread
+        self.settle()  # only a build adds rows, and it searches in one thread
         projected = np.ascontiguousarray(self._projection.queries(queries), np.float32)
         count, nprobe = len(projected), min(effort, int(self._index.nlist))
         near, lists = np.empty((count, nprobe), np.float32), np.empty((count, nprobe), np.int64)
@@ -251,7 +251,8 @@ class DiskIndex(FaissIndex):
 
         Args:
             vectors: float32 (rows, dim).
-            labels: What the labels of these rows are among those of all, int64, ascending.
+            labels: What the labels of these rows are among those of all, int64, ascending; also
+                over several calls that belong together.
             threads: OpenMP threads to use.
 
         Raises:
@@ -262,6 +263,8 @@ class DiskIndex(FaissIndex):
             raise InvalidInputError(
                 f"vectors have shape {vectors.shape}; this index takes (rows, {self.dim})"
             )
+        if len(labels) and len(self._inserted) and labels[0] < self._inserted[-1]:
+            self.settle()
         if self._runs is None:
             assert self.work is not None
             self._runs = ListRuns(_from_head(self._head, self._index), self.work)
@@ -273,7 +276,7 @@ class DiskIndex(FaissIndex):
         self._new_outside = np.concatenate([self._new_outside, outside])
         self._inserted = np.sort(np.concatenate([self._inserted, labels]))
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Put the rows that wait into lists, in a file of the folder where they wait."""
         if self._runs is None:
             return

@@ -170,6 +170,7 @@ def _fill_lists(
         progress(len(block))
     if index.n != n:
         raise InvalidInputError(f"the data has {counted(index.n, 'row')}; {n:,} were announced")
+    index.settle()
 
 
 def _fill(
