@@ -212,7 +212,7 @@ def test_a_list_that_names_other_rows_is_noticed(tmp_path: Path) -> None:
 def test_an_automatic_index_of_little_memory_is_on_disk(tmp_path: Path) -> None:
     with vs.create(tmp_path / "c.vs", dim=DIM, auto_index=False) as c:
         c.add(rows_of(4200), progress=False)
-        assert c.build_index(memory=60_000, progress=False).recipe == "auto"
+        assert c.build_index(memory=40_000, progress=False).recipe == "auto"
         assert c.info().indexes[0].recipe["kind"] == "disk"
 
 

@@ -116,7 +116,7 @@ def test_a_recipe_is_loaded_by_path_name_or_factory_string(tmp_path: Path) -> No
         ("low-latancy", "did you mean 'low-latency'"),
         (
             "hnsw please",
-            "not a shipped recipe.*: exact, fast-build, large-scale, low-latency, low-memory, on-disk",
+            "not a shipped recipe.*: exact, fast-build, large-scale, low-latency, low-memory, on-d",
         ),
         ("nowhere.toml", "cannot read the index recipe"),
     ],
