@@ -3128,11 +3128,7 @@ class Collection:
         self, query: Any, vector: npt.NDArray[np.float32] | None, manifest: Manifest
     ) -> Question:
         """What a search was for, with which its hits say what they have in common with it."""
-        text = query if isinstance(query, str) else ""
-        # A model that looks vectors up by id reads no sentences.
-        reads = manifest.text_columns and not manifest.embeds_ids
-        model = self._model_of(manifest) if reads else None
-        return Question(text, vector, model, manifest.metric)
+        return self._encoder(manifest).question(query, vector)
 
     def _questions(
         self, queries: Any, manifest: Manifest, named: NamedSearch | None = None
