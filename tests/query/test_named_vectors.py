@@ -538,3 +538,24 @@ def test_several_vectors_may_be_an_array(tmp_path: Path) -> None:
         with pytest.raises(vs.InvalidInputError, match="row 0"):
             c.add([{"id": "x", "vector": [1, 1], "tokens": wrong}])
     assert len(c) == 16
+
+
+def test_reranking_reads_the_texts_beside_named_vectors(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2, vectors={"pic": 2})
+    c.add([{"id": n, "vector": [1, 0], "pic": [n, 1.0]} for n in range(1, 5)])
+    seen: list[Any] = []
+
+    def backwards(query: Any, hits: vs.Hits) -> list[int]:
+        seen.append(query)
+        return [-each for each in range(len(hits))]
+
+    queries = np.array([[1.0, 0.0], [0.0, 1.0]])
+    alone = [c.search(query, using="pic", rerank=backwards) for query in queries]
+    found = c.search_batch(queries, using="pic", rerank=backwards)
+    assert [hits.ids for hits in found] == [hits.ids for hits in alone]
+    assert [np.asarray(each).tolist() for each in seen] == queries.tolist() * 2
+    seen.clear()
+    c.search_batch(queries, texts=["a", "b"], using="pic", rerank=backwards)
+    assert seen == ["a", "b"]
+    with pytest.raises(InvalidInputError, match="1 text for 2 queries"):
+        c.search_batch(queries, texts=["a"], using="pic", rerank=backwards)
