@@ -300,7 +300,8 @@ class Hit:
         A model of texts embeds the text again without each sentence, and without each word of the
         sentence that carried most: what the score loses is their weight. Without texts, the
         neighbors that query and hit have in common are listed. A recommendation names the examples
-        that speak for the hit. A search by words says what each word adds. Hits that were pickled have no model, so no sentences.
+        that speak for the hit, a search by words what each word adds. Hits that were pickled have
+        no model, so no sentences.
 
         Raises:
             EmbedderError: The model cannot be loaded or failed.
