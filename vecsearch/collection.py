@@ -755,7 +755,7 @@ class Collection:
             )
         if watch is not None:
             done = dataclasses.replace(done, duplicates=tuple(watch.pairs))
-        self.refresh()
+        self._refreshed(pulled=True)
         indexed = self._index_changes(auto_index, progress)
         if indexed is None:
             return done
@@ -1205,7 +1205,7 @@ class Collection:
                 hint="give some, or leave queries= out",
                 command_hint="give some, or leave --queries out",
             )
-        self._store.snapshot().verify()
+        self._store.snapshot(pulled=True).verify()
         store = self._store if named is None else NamedStore(self._store, named.name)
         with progress_bar("building the index", len(self), progress) as advance:
             result = build_index(
@@ -3549,10 +3549,17 @@ class Collection:
             >>> len(c), len(c.refresh())
             (3, 2)
         """
+        return self._refreshed()
+
+    def _refreshed(self, *, pulled: bool = False) -> Collection:
+        """`refresh`. `pulled`: whether a local copy was brought up to date just now, as by a commit
+        of this object."""
         with self._lock:
             current = self._searching().snapshot
             self._require_in_place()
-            if self._pinned is None and self._store.latest_version() != current.manifest.version:
+            if self._pinned is not None:
+                return self
+            if self._store.latest_version(pulled=pulled) != current.manifest.version:
                 self._searcher = self._searcher_of(self._store.snapshot(pulled=True))
                 self._monitor = search_monitor(
                     self._monitor, self.path, self._searcher.snapshot.manifest
@@ -3671,12 +3678,12 @@ class Collection:
 
     def _changed(self, result: T) -> T:
         """Pass on a result after reading the version that was committed."""
-        self.refresh()
+        self._refreshed(pulled=True)
         return result
 
     def _with_index(self, result: C, *, dry_run: bool) -> C:
         """The result of a change, after what it left outside the indexes was indexed."""
-        self.refresh()
+        self._refreshed(pulled=True)
         indexed = None if dry_run else self._index_changes(None, None)
         if indexed is None:
             return result

@@ -519,3 +519,24 @@ c.add([{"id": "new", "text": "a new one", "n": 9}], progress=False)
         with machine(where, cache_dir) as c:
             assert len(c) == (3 if when == "LOCK" else 2)
             assert c.check() == []
+
+
+def test_a_change_lists_the_bucket_at_its_start_and_under_the_lease(
+    url: str, tmp_path: Path
+) -> None:
+    with vs.create(url, dim=4, cache_dir=tmp_path / "a") as c:
+        c.add(np.eye(4, dtype=np.float32), progress=False)
+        requests = origin(c).bucket.requests
+        for change, lists in (
+            (lambda: c.add(np.eye(4, dtype=np.float32), progress=False), 2),
+            (lambda: c.delete(0), 1),
+            (lambda: c.update(where="id = 1", values={"n": 1}), 1),
+        ):
+            requests.clear()
+            change()
+            assert requests["list"] <= lists + 1  # one more where a commit collects garbage
+        with machine(url, tmp_path / "b") as other:
+            other.add(np.eye(4, dtype=np.float32), progress=False)
+            assert len(c) == 7
+            c.delete(2)
+            assert len(c) == 10  # of the other one, too
