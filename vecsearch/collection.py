@@ -3463,6 +3463,42 @@ class Collection:
         """
         return frame_of(self.to_arrow(columns, where=where, ids=ids, timeout=timeout))
 
+    def to_ray(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+    ) -> Any:
+        """The same as `to_arrow`, as a data set of Ray (`ray.data.Dataset`).
+
+        The workers of the cluster read the rows of this version in parallel, when they are used;
+        the collection has to be at the same path on their nodes. `add` takes such data sets.
+
+        Args:
+            columns: As of `to_arrow`.
+            where: As of `to_arrow`.
+            ids: As of `to_arrow`.
+
+        Returns:
+            The data set. While this process holds it, garbage collection leaves its version alone.
+
+        Raises:
+            MissingExtraError: Ray is not installed (extra `ray`).
+            InvalidInputError: A column does not exist, or an id has the wrong type.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.to_ray(["id", "year"]).count()  # doctest: +SKIP
+            3
+        """
+        from vecsearch.distributed.datasets import ray_dataset
+
+        snapshot = self._snapshot
+        names = snapshot.columns if columns is None else check_names("columns", columns)
+        snapshot.check_columns(names)
+        return ray_dataset(snapshot, names, self._searching().selector.select(where, ids))
+
     def scan(
         self,
         columns: Sequence[str] | None = None,
