@@ -628,7 +628,8 @@ class Collection:
                 byte order mark, or GB18030 or Big5 where that is sure.
             csv: How CSV files are written: "delimiter", "quote" ("" for none), "comment" (lines
                 that begin with it are left out) and "null" (cells that mean a missing value, as a
-                list). What is not given is found, or is as usual.
+                list). What is not given is found, or is as usual. An empty cell is a missing value;
+                in quotes it is an empty text, where a column holds texts.
             exclude: Patterns of files in folders to leave out, written as in `.gitignore`, beside
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
             auto_index: Whether to index the new rows before returning. False: leave it to

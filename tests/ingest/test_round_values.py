@@ -215,3 +215,27 @@ def test_masked_values_are_missing(c: vs.Collection) -> None:
         c.add(
             [{"id": 2, "text": "a", "vector": np.ma.masked_array(np.ones(16), mask=[1, *[0] * 15])}]
         )
+
+
+def test_a_column_of_nothing_but_nan_waits_for_its_first_value(tmp_path: Path) -> None:
+    """As the None of the same rows as dicts; a float type that was chosen by hand stays."""
+    empty = pd.DataFrame({"id": [1], "vector": [[1.0, 2.0]], "x": [np.nan]})
+    for number, (data, later) in enumerate(
+        [
+            (empty, "a"),
+            (empty, 2**53 + 1),
+            (empty.to_dict("records"), "a"),
+            ([empty, empty.assign(id=3)], 5),
+        ]
+    ):
+        c = vs.create(tmp_path / str(number), dim=2)
+        c.add(data)
+        assert c.info().columns["x"] == "null"
+        c.add([{"id": 2, "vector": [1, 1], "x": later}])
+        assert [row["x"] for row in c.get([1, 2])] == [None, later]
+    chosen = vs.create(tmp_path / "chosen", dim=2)
+    chosen.add(empty.astype({"x": "Float64"}))
+    assert chosen.info().columns["x"] == "double"
+    streamed = vs.create(tmp_path / "streamed", dim=2)
+    streamed.add(iter([empty, empty.assign(id=2, x=0.5)]))
+    assert [row["x"] for row in streamed.get([1, 2])] == [None, 0.5]
