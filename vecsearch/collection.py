@@ -1723,6 +1723,15 @@ class Collection:
             >>> hit.id, hit.score, hit.parts["vector"].rank
             ('ship', 2021.0, 1)
         """
+        if (  # most searches
+            (query is not None and mode == "vector")
+            and (text is None and vector is None and using is None and fusion is None)
+            and (rerank is None and rerank_top is None and where is None and ids is None)
+            and (exclude is None and min_score is None and group_by is None and order_by is None)
+            and (type(diversity) is float and diversity == 0 and timeout is None)
+            and (type(group_size) is int and group_size == 1)
+        ):
+            return self._plain_search(query, k, recall, exact, passages)
         with at_most(timeout):
             read = None
             has_vector = query is not None or vector is not None
@@ -1770,21 +1779,38 @@ class Collection:
                 if reranking is None:
                     return hits
                 return reranking.apply(hits, wanted.vector if read is None else read)
-            hits = request.search(encoded)
-            if self._monitor is not None:
-                self._monitor.note(
-                    searcher,
-                    encoded[None],
-                    shape.k,
-                    request.selection,
-                    request.recall,
-                    exact=exact,
-                )
-            hits.question = self._question(wanted.vector, encoded, snapshot.manifest)
+            hits = self._nearest(request, wanted.vector, encoded)
             hits.filter = filter_words(where)
             if reranking is None:
                 return hits
             return reranking.apply(hits, wanted.vector if read is None else read)
+
+    def _plain_search(
+        self, query: Query, k: int, recall: float | None, exact: bool, passages: bool
+    ) -> Hits:
+        """A search by a vector with no other options."""
+        searcher = self._searching()
+        snapshot = searcher.snapshot
+        shape = check_shape(snapshot, k)
+        encoded = self._encoder(snapshot.manifest).encode(query)
+        target = self._target(recall, snapshot)
+        request = Request(searcher, snapshot.live, target, exact, passages, shape)
+        return self._nearest(request, query, encoded)
+
+    def _nearest(self, request: Request, query: Any, encoded: npt.NDArray[np.float32]) -> Hits:
+        """The hits of a vector, which was made of a query."""
+        hits = request.search(encoded)
+        if self._monitor is not None:
+            self._monitor.note(
+                request.searcher,
+                encoded[None],
+                request.shape.k,
+                request.selection,
+                request.recall,
+                exact=request.exact,
+            )
+        hits.question = self._question(query, encoded, request.searcher.snapshot.manifest)
+        return hits
 
     def search_batch(
         self,

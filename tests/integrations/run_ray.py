@@ -15,6 +15,8 @@ import pytest
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  as Ray spells it
+os.environ["RAY_health_check_failure_threshold"] = "20"  # noqa: SIM112  nodes may be slow
+os.environ["RAY_memory_monitor_refresh_ms"] = "0"  # noqa: SIM112  other tests need memory, too
 import ray
 from ray.cluster_utils import Cluster
 
@@ -29,14 +31,30 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def two_nodes() -> Cluster:
+    """A cluster on this machine. A node that a busy machine does not start in time is an error."""
     made = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 10**8},
     )
-    made.add_node(num_cpus=1, object_store_memory=10**8)
-    ray.init(address=made.address, log_to_driver=False)
+    try:
+        made.add_node(num_cpus=1, object_store_memory=10**8)
+        ray.init(address=made.address, log_to_driver=False)
+    except Exception:
+        made.shutdown()
+        raise
+    return made
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    for attempt in range(3):
+        try:
+            made = two_nodes()
+            break
+        except Exception:
+            if attempt == 2:
+                raise
     yield made
     ray.shutdown()
     made.shutdown()
@@ -149,8 +167,12 @@ def test_actors_answer_as_one_process_does(cluster: Cluster, tmp_path: Path) -> 
 
 
 def kill(holder: Any) -> None:
+    """Ends an actor, and waits until nobody reaches it."""
     ray.kill(holder, no_restart=True)
-    time.sleep(0.5)
+    with pytest.raises(ray.exceptions.RayActorError):
+        while True:
+            ray.get(holder.rows.remote())
+            time.sleep(0.1)
 
 
 def test_replicas_answer_and_partial_answers_are_marked(cluster: Cluster, tmp_path: Path) -> None:

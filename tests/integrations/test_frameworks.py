@@ -65,7 +65,11 @@ def test_the_adapter_passes_in_an_environment_of_its_own(name: str, tmp_path: Pa
         text=True,
         timeout=900,
     )
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    print(done.stdout, done.stderr, sep="\n")
+    ends = [
+        line for line in done.stdout.splitlines() if line.startswith(("E  ", "FAILED", "ERROR"))
+    ]
+    assert done.returncode == 0, "\n".join(ends[-20:])
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def ray_result(ray: Any, reference: Any, timeout: float | None = None) -> Any:
         raise _lost(error) from error
     except (
         ray.exceptions.WorkerCrashedError,
+        ray.exceptions.OutOfMemoryError,
         ray.exceptions.ObjectLostError,
         ray.exceptions.NodeDiedError,
     ) as error:

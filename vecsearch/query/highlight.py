@@ -101,7 +101,7 @@ class Highlight:
         return f"<div>{self.marked(html=True)}</div>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
     """What a search was for, as far as it is known: the text, its vector, and the model of both."""
 

@@ -46,11 +46,10 @@ class Request:
     def search(self, query: Vectors) -> Hits:
         """The hits of a vector."""
         searcher, shape = self.searcher, self.shape
-        if self.excluded is None and shape.is_plain:  # most searches
-            snapshot = searcher.snapshot
-            if self.passages or not snapshot.manifest.chunked:
-                found = searcher.search(query, shape.k, self.selection, self.recall, self.exact)
-                return Hits(snapshot, found.positions, found.scores, found.plan)
+        by_row = self.passages or not searcher.chunked
+        if by_row and self.excluded is None and shape.is_plain:  # most searches
+            found = searcher.search(query, shape.k, self.selection, self.recall, self.exact)
+            return Hits(searcher.snapshot, found.positions, found.scores, found.plan)
         return self.answer(self.by_vector(query))
 
     def answer(self, ranking: Ranking) -> Hits:
@@ -67,8 +66,7 @@ class Request:
         return self._units(ranking).matches(min_score)
 
     def _units(self, ranking: Ranking) -> Ranking:
-        chunked = self.searcher.snapshot.manifest.chunked
-        if self.passages or not chunked or ranking.documents:
+        if self.passages or not self.searcher.chunked or ranking.documents:
             return ranking
         return DocumentRanking(ranking, self.searcher.snapshot)
 
@@ -82,7 +80,7 @@ class Request:
 def answers(queries: Vectors, request: Request, selections: Sequence[RowSelection]) -> list[Hits]:
     """The hits of many queries, float32 (nq, dim), each among its own rows, on all cores."""
     searcher, shape = request.searcher, request.shape
-    chunked = searcher.snapshot.manifest.chunked and not request.passages
+    chunked = searcher.chunked and not request.passages
     excluded = 0 if request.excluded is None else len(request.excluded)
     width = shape.width * OVERFETCH if chunked else shape.width
     requests = [replace(request, selection=selection) for selection in selections]

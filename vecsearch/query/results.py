@@ -391,6 +391,16 @@ class Hits(Sequence[Hit]):
         (['ship', 'boat'], 2021, dtype('float32'))
     """
 
+    question = Question()  # what the search was for; `Collection` says it
+    examples: Examples | None = None  # of a recommendation
+    filter: str | None = None
+    _ids: list[Id] | None = None
+    _spans: list[Span] | None = None
+    _heads: list[str | None] | None = None
+    _places: list[tuple[int | None, int | None]] | None = None
+    _pickled: dict[str, Any] | None = None
+    _ranks: list[int] | None = None  # None: one after another
+
     def __init__(
         self,
         snapshot: Snapshot | None,
@@ -408,19 +418,10 @@ class Hits(Sequence[Hit]):
         self.words = words
         self.group_by = group_by
         self.before = before
-        self.question = Question()  # what the search was for; `Collection` says it
-        self.examples: Examples | None = None  # of a recommendation
-        self.filter: str | None = None
         self.positions = positions
         self.scores = scores
         self.plan = plan
-        self._columns: dict[str, list[Any]] = {}
-        self._ids: list[Id] | None = None
-        self._spans: list[Span] | None = None
-        self._heads: list[str | None] | None = None
-        self._places: list[tuple[int | None, int | None]] | None = None
-        self._pickled: dict[str, Any] | None = None
-        self._ranks: list[int] | None = None  # None: one after another
+        self._columns: dict[str, list[Any]] = {}  # those that were read
 
     @property
     def ranks(self) -> list[int]:

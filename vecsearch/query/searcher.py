@@ -49,6 +49,7 @@ class Searcher:
         """part: the index to search, and the scorer; None for all indexes of the snapshot."""
         self.snapshot = snapshot
         self.metric = snapshot.manifest.metric
+        self.chunked = snapshot.manifest.chunked
         self.attached = attach(snapshot) if part is None else part.attached
         self.scorer = VectorScorer(snapshot) if part is None else part.scorer
         self.selector = Selector(snapshot)

@@ -40,6 +40,7 @@ class SelectionState:
         self._attached = attached
         self._scorer = scorer
         self._requests: dict[tuple[Any, ...], list[Request]] = {}
+        self._latest: tuple[Plan | None, int, list[Request]] = (None, 0, [])
 
     @lazy
     def unindexed(self) -> Positions:
@@ -92,12 +93,16 @@ class SelectionState:
 
     def requests(self, k: int, plan: Plan) -> list[Request]:
         """The plan as the kernels take it: one request after the other, for harder queries."""
+        latest = self._latest
+        if latest[0] is plan and latest[1] == k:
+            return latest[2]
         key = (k, plan.method, plan.effort, plan.depth, plan.candidate_window, plan.ladder)
         requests = self._requests.get(key)
         if requests is None:
             if len(self._requests) >= PLANS:
                 self._requests = {}
             requests = self._requests[key] = self._new_requests(k, plan)
+        self._latest = (plan, k, requests)
         return requests
 
     def _new_requests(self, k: int, plan: Plan) -> list[Request]:

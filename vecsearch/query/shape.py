@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -91,7 +92,7 @@ def check_shape(
     is_default = type(diversity) is float and type(group_size) is int
     is_default = is_default and diversity == 0.0 and group_size == 1
     if is_default and min_score is None and group_by is None and order_by is None:
-        return Shape(k)  # most searches
+        return _plain(k)  # most searches
     if min_score is not None:
         metric = snapshot.manifest.metric
         min_score = check_min_score(min_score, metric) if scores else _any_score(min_score)
@@ -113,6 +114,11 @@ def check_shape(
         )
     order = () if order_by is None else parse_order(snapshot, order_by)
     return Shape(k, min_score, diversity, group_by, group_size, order, scores)
+
+
+@lru_cache(maxsize=64)
+def _plain(k: int) -> Shape:
+    return Shape(k)
 
 
 def _any_score(score: Any) -> float:

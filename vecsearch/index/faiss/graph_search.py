@@ -177,7 +177,13 @@ class GraphSearch:
         return numpy_hnsw.near_outside(numpy_hnsw.encode(query, self._codes), limit, *outside)
 
     def _scratch_of(self, request: Request) -> Scratch:
-        return self._scratch_for(int(request.effort.sizes[-1]), len(request.outside_rows))
+        threads = self._threads
+        if getattr(threads, "request", None) is not request:
+            size = int(request.effort.sizes[-1])
+            threads.scratch = self._scratch_for(size, len(request.outside_rows))
+            threads.request = request  # the next query has the same, most often
+        scratch: Scratch = threads.scratch
+        return scratch
 
     def _scratch_for(self, size: int, outside: int = 0) -> Scratch:
         """This thread's working memory, grown to hold `size` candidates and rows `outside`."""
