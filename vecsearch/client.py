@@ -187,7 +187,7 @@ class RemoteCollection:
 
     def search(
         self,
-        query: str | Sequence[float] | npt.NDArray[Any] | None = None,
+        query: str | Sequence[float] | Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
         k: int = 10,
         *,
         text: str | None = None,
@@ -215,12 +215,12 @@ class RemoteCollection:
         The arguments are those of `Collection.search`, and `columns`.
 
         Args:
-            query: A text, or a vector of shape (dim,).
+            query: A text, a vector of shape (dim,), or several vectors for MaxSim.
             k: Maximum number of hits.
             text: The words of a hybrid search, beside a vector.
             vector: The vector, beside a text.
             mode: "vector", "text" or "hybrid".
-            using: The columns to search by words.
+            using: The columns to search by words; with mode "vector" the name of vectors.
             fusion: How a hybrid search makes one list of two: "weighted", "rrf" or "dbsf".
             rerank: "maxsim" scores the best hits again, by the tokens of the collection's model.
             rerank_top: How many hits are scored again. None: 50, or k if that is more.
@@ -249,7 +249,11 @@ class RemoteCollection:
 
     def search_batch(
         self,
-        queries: Sequence[str] | Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
+        queries: Sequence[str]
+        | Sequence[Sequence[float]]
+        | Sequence[Sequence[Sequence[float]]]
+        | npt.NDArray[Any]
+        | None = None,
         k: int = 10,
         *,
         texts: Sequence[str] | None = None,
@@ -275,7 +279,7 @@ class RemoteCollection:
         """Find the k documents most similar to each of many queries, as one request.
 
         Args:
-            queries: Texts, or vectors.
+            queries: Texts, vectors, or lists of vectors for MaxSim.
             k: Maximum number of hits of each.
             texts: The words of hybrid searches, beside vectors.
             vectors: The vectors, beside texts.
@@ -349,7 +353,7 @@ class RemoteCollection:
             VecsearchError: As of `Collection.similar`.
             StorageError: The server cannot be reached.
         """
-        asked = _asked(locals(), ("id", "k", *_OPTIONS))
+        asked = _asked(locals(), ("id", "k", *_OPTIONS)) | {"id": _plain(id)}
         return self._hits(self._post("similar", asked | self._shown(columns)))
 
     def recommend(
@@ -404,9 +408,7 @@ class RemoteCollection:
         """
         asked = _asked(locals(), ("strategy", "exclude_seen", "half_life", "k", *_OPTIONS))
         asked["history"] = None if history is None else [_had(each) for each in history]
-        for name, given in (("positive", positive), ("negative", negative)):
-            some = [given] if isinstance(given, str | int) else given or []
-            asked[name] = [_numbers(each) for each in some]
+        asked |= {"positive": _examples(positive), "negative": _examples(negative)}
         return self._hits(self._post("recommend", asked | self._shown(columns)))
 
     def facets(
@@ -464,7 +466,9 @@ class RemoteCollection:
         """The vector of a document, or of a text as a query: float32, shape (dim,)."""
         import numpy as np
 
-        return np.array(self._post("vector", {"id": id, "text": text})["vector"], np.float32)
+        return np.array(
+            self._post("vector", {"id": _plain(id), "text": text})["vector"], np.float32
+        )
 
     def scan(
         self,
@@ -727,22 +731,52 @@ def _asked(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _listed(values: Any) -> list[Any] | None:
-    """One or several values as a list."""
+    """One or several values as a list, for JSON."""
     if values is None:
         return None
-    return [values] if isinstance(values, str | int) else list(values)
+    if hasattr(values, "to_pylist"):
+        return list(values.to_pylist())
+    if isinstance(values, str | int) or not getattr(values, "shape", True):
+        return [_plain(values)]
+    return [_plain(each) for each in values]
+
+
+def _plain(value: Any) -> Any:
+    """A value for JSON: a number of numpy as one of Python."""
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _numbers(query: Any) -> Any:
-    """A query for JSON: a text or an id as it is, a vector as a list."""
+    """A query for JSON: a text or an id as it is, a vector, or several, as a list."""
     if query is None or isinstance(query, str | int):
         return query
-    return [float(each) for each in query]
+    if isinstance(query, Mapping):  # an example that says what it is
+        return {name: _numbers(each) for name, each in query.items()}
+    if getattr(query, "shape", None) == ():
+        return _plain(query)
+    return [_numbers(each) if hasattr(each, "__len__") else float(each) for each in query]
+
+
+def _examples(given: Any) -> list[Any]:
+    """One or several examples, for JSON. Numbers with a fraction are a vector."""
+    if given is None:
+        return []
+    is_one = isinstance(given, str | int | Mapping) or not getattr(given, "shape", True)
+    some = [given] if is_one else list(given)
+    if some and not is_one and all(_is_fraction(each) for each in some):
+        some = [some]
+    return [_numbers(each) for each in some]
+
+
+def _is_fraction(value: Any) -> bool:
+    if getattr(value, "shape", None) == ():
+        value = value.item()
+    return isinstance(value, float)
 
 
 def _had(each: Any) -> Any:
     """What a user had, for JSON: an id, or a list of id, weight and age."""
-    return each if isinstance(each, str | int) else list(each)
+    return each if isinstance(each, str | int) else [_plain(part) for part in each]
 
 
 def _raised(status: int, answer: Any, address: str) -> errors.VecsearchError:

@@ -1940,7 +1940,7 @@ class Collection:
                     found.append(hits)
                 if reranking is None:
                     return found
-                return reranking.apply_all(found, read or listed_queries(given))
+                return reranking.apply_all(found, texts_beside(read, (), listed_queries(given)))
             found = answers(encoded, request, selections)
             if self._monitor is not None and len(encoded):
                 self._monitor.note(
@@ -2260,9 +2260,11 @@ class Collection:
 
     def pages(
         self,
-        query: Query,
+        query: Query | None = None,
         size: int = 20,
         *,
+        text: str | Mapping[str, float] | None = None,
+        vector: Vector | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, Any] | Fusion | None = None,
@@ -2286,6 +2288,8 @@ class Collection:
         Args:
             query: As in `search`.
             size: Hits of a page; with `group_by` groups of a page.
+            text: The words of a hybrid search, as in `search`.
+            vector: The vector of a hybrid search, as in `search`.
             mode: "vector", "text" or "hybrid", as in `search`.
             using: The columns to search by words, as in `search`.
             fusion: How hybrid searches make one list, as in `search`.
@@ -2326,7 +2330,7 @@ class Collection:
                 order_by=order_by,
                 scores=mode == "vector" and named is None,
             )
-            wanted = question_of(query, None, None, mode)
+            wanted = question_of(query, text, vector, mode)
             request = Request(
                 self._searching(),
                 self._searching().selector.select(where, ids),
@@ -2339,18 +2343,18 @@ class Collection:
             if mode == "vector":
                 only_with_words(fusion=fusion)
             if named is not None:
-                question = Question(text_of(query))
-                ranking = named.ranking(named.encode(query), request)
+                question = Question(text_of(wanted.vector))
+                ranking = named.ranking(named.encode(wanted.vector), request)
                 found = asked(request.pages(ranking, size), question)
             elif mode == "vector":
-                vector = self._encoder(snapshot.manifest).encode(query)
-                question = self._question(query, vector, snapshot.manifest)
-                found = asked(request.pages(request.by_vector(vector), size), question)
+                encoded = self._encoder(snapshot.manifest).encode(wanted.vector)
+                question = self._question(wanted.vector, encoded, snapshot.manifest)
+                found = asked(request.pages(request.by_vector(encoded), size), question)
             else:
                 search = ModeSearch(request, self._encoder, mode, using, fusion)
                 found = search.pages(wanted, size)
-                text = wanted.words if isinstance(wanted.words, str) else ""
-                found = asked(found, Question(text))
+                words = wanted.words if isinstance(wanted.words, str) else ""
+                found = asked(found, Question(words))
             return found if deadline is None else limited(found, deadline)
 
     def facets(
@@ -3126,11 +3130,7 @@ class Collection:
         self, query: Any, vector: npt.NDArray[np.float32] | None, manifest: Manifest
     ) -> Question:
         """What a search was for, with which its hits say what they have in common with it."""
-        text = query if isinstance(query, str) else ""
-        # A model that looks vectors up by id reads no sentences.
-        reads = manifest.text_columns and not manifest.embeds_ids
-        model = self._model_of(manifest) if reads else None
-        return Question(text, vector, model, manifest.metric)
+        return self._encoder(manifest).question(query, vector)
 
     def _questions(
         self, queries: Any, manifest: Manifest, named: NamedSearch | None = None

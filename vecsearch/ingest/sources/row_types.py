@@ -338,11 +338,14 @@ class Kinds:
         return "decimal"
 
     def _see_array(self, value: np.ndarray[Any, Any], number: int) -> str:
-        if value.ndim != 1:
+        if not value.ndim:
             raise InvalidInputError(
-                f"{self.where(number)}, {self.name}: an array of shape {value.shape}; an array in "
-                "a row must have one dimension"
+                f"{self.where(number)}, {self.name}: an array without a dimension; an array in a "
+                "row is a list, or a list of lists"
             )
+        if value.ndim > 1:
+            self._of_items().see(list(value), number)
+            return "list"
         if value.dtype.kind in "iu" or value.dtype.name in ("float16", "float32", "float64"):
             kind = "int" if value.dtype.kind in "iu" else value.dtype.name.replace("64", "")
             if kind == "int" and len(value):
