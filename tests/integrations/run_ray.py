@@ -203,9 +203,15 @@ def test_texts_of_a_data_set_are_embedded_on_the_cluster(cluster: Cluster, tmp_p
 
 def test_a_data_set_of_matrices_is_refused(cluster: Cluster, tmp_path: Path) -> None:
     data = ray.data.from_items([{"id": 1, "vector": np.ones((2, 4), np.float32)}])
-    with vs.create(tmp_path / "c.vs", dim=8) as c:
-        with pytest.raises(vs.InvalidInputError, match="one dimension"):
-            c.add(data, progress=False)
+    c = vs.create(tmp_path / "c.vs", dim=8)
+    with pytest.raises(vs.InvalidInputError, match="one dimension"):
+        c.add(data, progress=False)
+
+
+def wait_for_holders(served: vs.Collection) -> None:
+    """Until all actors answer: before that a search may find nobody."""
+    for part in served._searcher._parts:
+        ray.get([holder.rows.remote() for holder in part.holders], timeout=300)
 
 
 def kill(holder: Any) -> None:
@@ -230,6 +236,7 @@ def test_replicas_answer_and_partial_answers_are_marked(cluster: Cluster, tmp_pa
             same(found, expected)
             assert found.plan.missing_shards == ()
     with vs.open(root, serving=vs.RayServing(partial=True, cpus=0.1)) as served:
+        wait_for_holders(served)
         same(served.search("light and food", 10), expected)
         kill(served._searcher._parts[1].holders[0])
         found = served.search("light and food", 200)
@@ -237,6 +244,7 @@ def test_replicas_answer_and_partial_answers_are_marked(cluster: Cluster, tmp_pa
         part = local._snapshot.of_shards([0])
         assert sorted(found.ids) == sorted(part.ids_at(part.live.rows))
     with vs.open(root, serving=vs.RayServing(patience=1, cpus=0.1)) as served:
+        wait_for_holders(served)
         served.search("light and food", 10)
         kill(served._searcher._parts[1].holders[0])
         with pytest.raises(vs.WorkerLostError, match="nobody holds the shards 1"):
