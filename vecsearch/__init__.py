@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from vecsearch.maintenance.check import Damage
     from vecsearch.maintenance.repair import Repair, repair
     from vecsearch.query.analogy import analogy
-    from vecsearch.query.explain import Carrier, Explanation, Part, Reason
+    from vecsearch.query.explain import Carrier, Explanation, Part, Reason, TermScore
     from vecsearch.query.fusion import Fusion
     from vecsearch.query.highlight import Highlight
     from vecsearch.query.results import Hit, HitGroup, Hits
@@ -184,6 +184,7 @@ __all__ = [
     "Span",
     "StorageError",
     "SyncResult",
+    "TermScore",
     "TrainingReport",
     "UpdateResult",
     "VecsearchError",
@@ -230,7 +231,7 @@ _MODULES = {
         "Predictions",
     ),
     "vecsearch.async_collection": ("AsyncCollection", "open_async"),
-    "vecsearch.query.explain": ("Carrier", "Explanation", "Part", "Reason"),
+    "vecsearch.query.explain": ("Carrier", "Explanation", "Part", "Reason", "TermScore"),
     "vecsearch.query.results": ("Hit", "HitGroup", "Hits"),
     "vecsearch.index.recipe": ("IndexRecipe",),
     "vecsearch.storage.limits": ("Limits",),

@@ -200,7 +200,7 @@ class RemoteCollection:
 
     def search(
         self,
-        query: str | Vector | None = None,
+        query: str | Vector | Vectors | None = None,
         k: int = 10,
         *,
         text: str | None = None,
@@ -228,12 +228,12 @@ class RemoteCollection:
         The arguments are those of `Collection.search`, and `columns`.
 
         Args:
-            query: A text, or a vector of shape (dim,).
+            query: A text, a vector of shape (dim,), or several vectors for MaxSim.
             k: Maximum number of hits.
             text: The words of a hybrid search, beside a vector.
             vector: The vector, beside a text.
             mode: "vector", "text" or "hybrid".
-            using: The columns to search by words.
+            using: The columns to search by words; with mode "vector" the name of vectors.
             fusion: How a hybrid search makes one list of two: "weighted", "rrf" or "dbsf".
             rerank: "maxsim" scores the best hits again, by the tokens of the collection's model.
             rerank_top: How many hits are scored again. None: 50, or k if that is more.
@@ -262,7 +262,7 @@ class RemoteCollection:
 
     def search_batch(
         self,
-        queries: Sequence[str] | Vectors | None = None,
+        queries: Sequence[str] | Vectors | Sequence[Vectors] | None = None,
         k: int = 10,
         *,
         texts: Sequence[str] | None = None,
@@ -288,7 +288,7 @@ class RemoteCollection:
         """Find the k documents most similar to each of many queries, as one request.
 
         Args:
-            queries: Texts, or vectors.
+            queries: Texts, vectors, or lists of vectors for MaxSim.
             k: Maximum number of hits of each.
             texts: The words of hybrid searches, beside vectors.
             vectors: The vectors, beside texts.

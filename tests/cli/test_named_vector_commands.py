@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_cli import fails, ok
+from test_cli import Answer, fails, ok
 
 import vecsearch as vs
 
@@ -52,3 +52,20 @@ def test_named_vectors_over_http(folder: Path) -> None:
             asked = {"query": query, "using": [using]}
             answer = client.post("/v1/collections/shop/search", json=asked).json()
             assert answer == {"hits": [hit.to_dict() for hit in c.search(query, using=using)]}
+
+
+def test_a_hybrid_search_of_given_vectors(tmp_path: Path) -> None:
+    root = tmp_path / "points.vs"
+    with vs.create(root, dim=2) as c:
+        rows = {1: ("night train", [0, 1]), 2: ("day train", [1, 0]), 3: ("bus", [1, 1])}
+        c.add([{"id": n, "title": title, "vector": v} for n, (title, v) in rows.items()])
+        c.build_text_index("title")
+        wanted = c.search(text="train", vector=[1, 0], mode="hybrid")
+    hybrid = ("search", root, "train", "--mode", "hybrid", "--json")
+    answer = json.loads(ok(*hybrid, "--vector", "[1, 0]").out)
+    assert [hit["id"] for hit in answer["hits"]] == wanted.ids
+    answer = json.loads(ok(*hybrid, "--vector", "[1, 0]", "-k", "1", "--page", "2").out)
+    assert [hit["id"] for hit in answer["hits"]] == wanted.ids[1:2]
+    assert "a vector is a list" in Answer(*hybrid, "--vector", "1 0").err
+    assert "the collection has no model" in Answer(*hybrid).err
+    assert "takes one text" in fails("search", root, "bus", "--mode", "text", "--vector", "[1, 0]")

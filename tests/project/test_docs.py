@@ -39,7 +39,7 @@ EXPORTED = set(
     "Damage Repair repair restore UpdateResult VecsearchError VersionInfo VersionNotFoundError "
     "open_async Map Classification Clusters Duplicates Joined Neighbors Outliers "
     "Predictions "
-    "ModelWarning AsyncCollection Carrier DuplicatePair Explanation Part Reason "
+    "ModelWarning AsyncCollection Carrier DuplicatePair Explanation Part Reason TermScore "
     "create models open open_or_create train TrainingReport MethodScore".split()
 )
 

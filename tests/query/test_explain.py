@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import vecsearch as vs
+from tests.support.bm25 import bm25
 from tests.support.data import brute_force, clustered
 from vecsearch.embedders import resolve_embedder
 
@@ -117,3 +118,53 @@ def test_each_mode_names_its_lists(notes: vs.Collection, mode: str) -> None:
     assert set(why.parts) == ({"vector", "text"} if mode == "hybrid" else {mode})
     assert all(part.rank == 1 for part in why.parts.values())
     assert ("words of the query" in str(why)) == (mode != "vector")
+
+
+@pytest.mark.parametrize("chunker", [None, 60])
+def test_the_words_of_a_score_are_those_of_the_formula(tmp_path: Path, chunker: int | None) -> None:
+    rng = np.random.default_rng(3)
+    words = [f"w{n}" for n in range(12)]
+    c = vs.create(
+        tmp_path / "c.vs", embedder="toy:16", chunker=chunker, full_text=vs.Analyzer(language=None)
+    )
+    texts = [" ".join(rng.choice(words, size=rng.integers(3, 60))) for _ in range(40)]
+    c.add([{"id": n, "text": text} for n, text in enumerate(texts)], progress=False)
+    c.delete([3, 7])
+    documents: dict[object, list[list[list[str]]]] = {}
+    for row in c.to_arrow(["id", "text"]).to_pylist():
+        documents.setdefault(row["id"], []).append([row["text"].split()])
+    query = ["w1", "w4", "w9"]
+    single = {word: bm25(documents, [word]) for word in query}
+    for mode in ("text", "hybrid"):
+        hits = c.search(" ".join(query), 30, mode=mode)  # type: ignore[arg-type]
+        for hit, again in zip(hits, pickle.loads(pickle.dumps(hits)), strict=True):
+            why = hit.explain()
+            assert sum(term.score for term in why.terms) == pytest.approx(why.parts["text"].score)
+            assert [term.score for term in why.terms] == sorted(
+                (term.score for term in why.terms), reverse=True
+            )
+            if chunker is None:
+                wanted = {word: each[hit.id] for word, each in single.items() if hit.id in each}
+                assert {term.text: term.score for term in why.terms} == pytest.approx(wanted)
+            assert again.explain().terms == why.terms
+    reranked = c.search("w1 w4", 5, mode="text", rerank=lambda query, hits: hits.scores * -1)
+    for hit in reranked:
+        why = hit.explain()
+        assert sum(term.score for term in why.terms) == pytest.approx(why.parts["text"].score)
+    assert c.search("w1")[0].explain().terms == ()
+
+
+def test_words_of_a_score_are_written_as_in_a_question(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2)
+    rows = {1: ("Ships", "at sea, 密碼"), 2: ("Shop", "on the lake"), 3: ("sea", "ship")}
+    c.add([{"id": n, "vector": [1, n], "a": a, "b": b} for n, (a, b) in rows.items()])
+    c.build_text_index(["a", "b"])
+    question = 'a:ships^2 "at sea" sho* laek~ 密码 码 -nothing'
+    found = {
+        hit.id: {t.text for t in hit.explain().terms} for hit in c.search(question, mode="text")
+    }
+    assert found[1] == {"a:ship", "at", "sea", "密码", "码*"}
+    assert found[2] == {"sho*", "laek~1"}
+    twice = c.search("ship^3", mode="text")[0].explain()
+    assert twice.terms[0].score == pytest.approx(twice.score)
+    assert f"score by words: ship {twice.score:.4f}" in str(twice)

@@ -518,3 +518,44 @@ def test_exist_ok_wants_the_same_names(tmp_path: Path) -> None:
     assert again.info().version == 1
     with pytest.raises(InvalidInputError, match="no vectors called 'other'"):
         vs.create(tmp_path / "c.vs", dim=2, vectors={"other": 3}, exist_ok=True)
+
+
+def test_several_vectors_may_be_an_array(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2, vectors={"tokens": vs.NamedVector(dim=2, multi=True)})
+    for number, kind in enumerate((np.float16, np.float32, np.float64, np.int64)):
+        three = (np.arange(6).reshape(3, 2) + 1).astype(kind)
+        ids = [f"{number}{letter}" for letter in "abcd"]
+        given: list[Any] = [three, three[:1], list(three[:2]), None]
+        rows = [
+            {"id": id, "vector": [1, number], "tokens": tokens}
+            for id, tokens in zip(ids, given, strict=True)
+        ]
+        c.add(rows)
+        c.update(ids=ids[2:], values=[{"tokens": three[2:]}, {"tokens": three * 2}])
+        found = [row and row["tokens"] for row in c.get(ids, ["tokens"])]
+        assert found == [three.tolist(), [[1, 2]], [[5, 6]], (three * 2).tolist()]
+    for wrong in (np.ones((1, 2, 2)), np.ones((2, 3)), np.ones(2), np.array(1.0)):
+        with pytest.raises(vs.InvalidInputError, match="row 0"):
+            c.add([{"id": "x", "vector": [1, 1], "tokens": wrong}])
+    assert len(c) == 16
+
+
+def test_reranking_reads_the_texts_beside_named_vectors(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2, vectors={"pic": 2})
+    c.add([{"id": n, "vector": [1, 0], "pic": [n, 1.0]} for n in range(1, 5)])
+    seen: list[Any] = []
+
+    def backwards(query: Any, hits: vs.Hits) -> list[int]:
+        seen.append(query)
+        return [-each for each in range(len(hits))]
+
+    queries = np.array([[1.0, 0.0], [0.0, 1.0]])
+    alone = [c.search(query, using="pic", rerank=backwards) for query in queries]
+    found = c.search_batch(queries, using="pic", rerank=backwards)
+    assert [hits.ids for hits in found] == [hits.ids for hits in alone]
+    assert [np.asarray(each).tolist() for each in seen] == queries.tolist() * 2
+    seen.clear()
+    c.search_batch(queries, texts=["a", "b"], using="pic", rerank=backwards)
+    assert seen == ["a", "b"]
+    with pytest.raises(InvalidInputError, match="1 text for 2 queries"):
+        c.search_batch(queries, texts=["a"], using="pic", rerank=backwards)

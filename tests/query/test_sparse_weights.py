@@ -119,6 +119,24 @@ def test_weights_are_the_text_side_of_a_hybrid_search(root: Path) -> None:
     assert groups.scores.min() >= 0.1
 
 
+def test_explanations_name_terms_with_their_products(root: Path) -> None:
+    listed, rng = rows(80), np.random.default_rng(7)
+    c, query = filled(root, listed), random_weights(rng, 30)
+    stored = {row["id"]: row["w"] for row in listed}
+    hits = c.search(query, 20, mode="text")
+    for hit in (*hits, *c.search(query, 20, mode="text", rerank=lambda q, hits: -hits.scores)):
+        why = hit.explain()
+        assert set(why.parts) - {"rerank"} == {"text"} and not why.matches
+        wanted = {
+            term: weight * stored[hit.id][term]
+            for term, weight in query.items()
+            if stored[hit.id].get(term)
+        }
+        found = {term.text: term.score for term in why.terms}
+        assert found == pytest.approx(wanted, rel=1e-3)
+        assert sum(found.values()) == pytest.approx(why.parts["text"].score, rel=1e-6)
+
+
 def test_a_term_that_was_purged_is_in_no_file(root: Path) -> None:
     c = filled(root, [*rows(50), {"id": 99, "vector": [1, 0, 0, 0], "w": {"zanzibar": 3.0}}])
     assert c.search({"zanzibar": 1.0}, mode="text").ids == [99]

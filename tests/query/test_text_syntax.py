@@ -21,6 +21,8 @@ TEXTS = {
     6: "怎么重置密码",
     7: "如何找回密碼",
     8: "XPS-9310 怎么换电池",
+    9: "我们用AI写作，用户多",
+    10: "使用 ai助手 的用户",
 }
 
 
@@ -76,7 +78,21 @@ def has(*words: str) -> Callable[[str], bool]:
         ("怎", {6, 8}),
         ('"怎么重置"', {6}),
         ('"怎么换"', {8}),
+        ('"用AI"', {9, 10}),  # what stands before and after may be part of a longer run
+        ('"用 ai写作"', {9}),
+        ('"我们用ＡＩ写"', {9}),
+        ('"ai写 用户"', set()),  # 写 is not all that stands between
+        ('"写作 用"', {9}),
+        ('"用户多"', {9}),
+        ('用户 -"ai助"', {9}),
         ("怎么 AND 密码", {6}),
+        # One pair of characters, or one part of a word, suffices, as it does without signs.
+        ("怎样找回密码", {6, 7}),
+        ("怎样找回密码 -电池", {6, 7}),
+        ("怎样找回密碼 NOT 重置", {7}),
+        ("(怎样找回密码 OR bus) AND 怎么", {6}),
+        ("+怎样找回密码", set()),  # but what must be there is there as a whole
+        ("XPS-15 -bus", {8}),
         ("xps-9310", {8}),
         ("+XPS-9310", {8}),
         ("bus -xps-9310", {5}),

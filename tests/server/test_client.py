@@ -123,6 +123,46 @@ def test_the_client_does_what_a_collection_does(server: Server, root: Path) -> N
         remote.info()
 
 
+def test_named_vectors_over_http(tmp_path: Path) -> None:
+    root, rng = tmp_path / "notes.vs", np.random.default_rng(0)
+    kinds = {"picture": 3, "tokens": vs.NamedVector(dim=2, multi=True), "short": "toy:8"}
+    rows = [
+        {"id": n, "text": f"ship {n}", "short": f"boat {n % 7}", "year": n % 5}
+        | {"picture": rng.normal(size=3), "tokens": rng.normal(size=(n % 4 + 1, 2))}
+        for n in range(60)
+    ]
+    vs.create(root, embedder="toy:8", vectors=kinds).add(rows, progress=False)
+    server = Server(root)
+    picture, tokens = rng.normal(size=(2, 3)), [rng.normal(size=(n, 2)) for n in (3, 2)]
+    queries: dict[str, Any] = {"picture": picture, "tokens": tokens, "short": ["boat 3", "boat 5"]}
+    shape = {"where": "year < 4", "exclude": np.array([3, 8]), "min_score": -0.9}
+    with vs.connect(server.address) as remote, vs.open(root) as c:
+        for using, asked in queries.items():
+            for more in ({}, {**shape, "group_by": "year"}, {"order_by": "year desc", "k": 4}):
+                found = remote.search_batch(asked, using=using, **more)
+                listed = c.search_batch(asked, using=using, **more)
+                for hits, expected, query in zip(found, listed, asked, strict=True):
+                    one = remote.search(query, using=[using], **more)
+                    assert hits.ids == one.ids == expected.ids, (using, more)
+                    assert hits.scores == one.scores == expected.scores.tolist()
+        assert "'picture'" in remote.search(picture[0], using="picture").plan
+        assert remote.info()["vector_indexes"] == {}
+        for wrong in ({"using": "pictures"}, {"using": "picture", "diversity": 0.5}):
+            with pytest.raises(vs.InvalidInputError):
+                remote.search(picture[0], **wrong)
+        with pytest.raises(vs.InvalidInputError):
+            remote.search(tokens[0], using="picture")
+        for positive in (picture[0] @ np.eye(3, 8), [{"id": 5}, {"text": "ship 7"}], np.int64(4)):
+            found, expected = remote.recommend(positive, k=4), c.recommend(positive, k=4)
+            assert (found.ids, found.scores) == (expected.ids, expected.scores.tolist())
+        assert remote.similar(np.int64(4), 3).ids == c.similar(4, 3).ids
+        stored = c.get(4, ["picture", "tokens"])[0]
+        assert remote.get(4, ["picture", "tokens"]) == [
+            {name: np.asarray(value).tolist() for name, value in stored.items()}
+        ]
+    server.stop()
+
+
 def test_it_has_the_methods_of_a_collection(server: Server, root: Path) -> None:
     with vs.connect(server.address) as remote, vs.open(root) as c:
         assert remote.upsert([{"id": "boat", "year": 2000}]).replaced == 1

@@ -134,6 +134,16 @@ HowFused = Annotated[
     str | None,
     typer.Option("--fusion", help="How hybrid search makes one list: weighted, rrf or dbsf."),
 ]
+BesideWords = Annotated[
+    str | None,
+    typer.Option(
+        "--vector",
+        metavar="NUMBERS",
+        help="The vector of a hybrid search, whose words are QUESTION; or, with --rerank, the "
+        'vector to search by. Numbers in JSON: "[1, 0.5]".',
+        show_default="the question's, by the collection's model",
+    ),
+]
 Rerank = Annotated[
     str | None,
     typer.Option(

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
 
@@ -55,3 +57,12 @@ def vector_of(text: str) -> list[float]:
             "this collection has no embedder, so it is searched by vector",
             command_hint=VECTOR_HINT,
         ) from error
+
+
+def numbers_of(text: str, option: str) -> list[Any]:
+    """The vector, or several, that an option holds as a list in JSON. Raises BadParameter."""
+    if not is_json_list(text):
+        raise typer.BadParameter(
+            'a vector is a list of numbers in JSON, such as "[1, 0.5]"', param_hint=option
+        )
+    return list(json.loads(text))

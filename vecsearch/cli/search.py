@@ -13,6 +13,7 @@ import typer
 
 from vecsearch.cli.options import (
     START,
+    BesideWords,
     Columns,
     Csv,
     Debug,
@@ -47,7 +48,7 @@ from vecsearch.cli.options import (
     names_in,
     open_for,
 )
-from vecsearch.cli.questions import is_json_list, read_questions, vector_of
+from vecsearch.cli.questions import is_json_list, numbers_of, read_questions, vector_of
 from vecsearch.cli.tables import (
     Format,
     format_of,
@@ -89,6 +90,7 @@ def search(
     k: Limit = 10,
     mode: InMode = SearchMode.VECTOR,
     using: Using = None,
+    vector: BesideWords = None,
     fusion: HowFused = None,
     rerank: Rerank = None,
     rerank_top: RerankTop = None,
@@ -161,26 +163,38 @@ def search(
             "timeout": timeout,
         }
 
+        ways: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
+        beside = None if vector is None else numbers_of(vector, "--vector")
+        if beside is None and mode is SearchMode.HYBRID and not info.text_columns:
+            raise typer.BadParameter(
+                "the collection has no model for the question: give the vector of a hybrid search",
+                param_hint="--vector",
+            )
+
         def find(questions: list[str]) -> list[Hits]:
-            by_text = info.text_columns or mode is SearchMode.TEXT or using
+            by_text = info.text_columns or mode is SearchMode.TEXT or using or beside is not None
             asked: list[Any] = [text if by_text else vector_of(text) for text in questions]
-            if using and mode is SearchMode.VECTOR:  # named vectors: a text, or numbers
+            if using and mode is SearchMode.VECTOR and beside is None:  # a text, or numbers
                 asked = [json.loads(text) if is_json_list(text) else text for text in questions]
             if page is None:
+                given: dict[str, Any] = {"queries": asked}
+                if beside is not None:
+                    given = {"texts": asked, "vectors": [beside] * len(asked)}
                 return collection.search_batch(
-                    asked,
-                    k,
-                    mode=mode.value,
-                    using=using or None,
-                    fusion=fusion,
+                    **given,
+                    k=k,
                     diversity=diversity,
                     rerank=rerank,
                     rerank_top=rerank_top,
+                    **ways,
                     **options,
                 )
             check_page(page, diversity, rerank)
-            words: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
-            return [page_of(collection.pages(each, k, **words, **options), page) for each in asked]
+            found = []
+            for each in asked:
+                given = {"query": each} if beside is None else {"text": each, "vector": beside}
+                found.append(page_of(collection.pages(**given, size=k, **ways, **options), page))
+            return found
 
         def show(key: str, text: str, hits: Hits, number: int) -> None:
             if form is Format.CSV:

@@ -69,6 +69,27 @@ class Carrier:
 
 
 @dataclass(frozen=True, slots=True)
+class TermScore:
+    """A word of a search by words, in `Explanation.terms`.
+
+    Attributes:
+        text: The word without its ending; with `*` it stands for all words that begin so, with `~1`
+            for words with an edit, with `title:` for what is in that column.
+        score: What it adds to the score by words.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", embedder="toy:256")
+        >>> _ = c.add(["We met at noon. The wifi password is on the door.", "Bring cake."])
+        >>> [term.text for term in c.search("wifi doors", mode="text")[0].explain().terms]
+        ['wifi', 'door']
+    """
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """An example that speaks for a hit, in `Explanation.because`.
 
@@ -108,6 +129,8 @@ class Explanation:
         shared: Ids of documents that are among the 20 nearest of both the query and the hit, where
             there is no text to explain.
         matches: Of a search by words: where they are, column -> spans of characters.
+        terms: Of a search by words: what each adds to the score by words, which is their sum; those
+            that add most first. Of a sparse encoder, its terms.
         text: The text that was explained.
 
     Example:
@@ -130,6 +153,7 @@ class Explanation:
     because: tuple[Reason, ...] = ()
     shared: tuple[Id, ...] = ()
     matches: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    terms: tuple[TermScore, ...] = ()
     text: str = field(default="", repr=False)
 
     def __str__(self) -> str:
@@ -151,6 +175,10 @@ class Explanation:
         if found:
             counts = ", ".join(f"{len(spans)} in {column}" for column, spans in found.items())
             lines.append(f"  words of the query: {counts}")
+        if self.terms:
+            listed = ", ".join(f"{term.text} {term.score:.4f}" for term in self.terms[:SHOWN])
+            more = len(self.terms) - SHOWN
+            lines.append(f"  score by words: {listed}{f', {more} more' if more > 0 else ''}")
         if self.filter is not None:
             lines.append(f"  filter: {self.filter}")
         lines.append(f"  {self.plan}")
@@ -187,6 +215,7 @@ def explained(
     hit: tuple[Id, int, float],
     parts: Mapping[str, Part],
     matches: Mapping[str, Sequence[tuple[int, int]]],
+    terms: Sequence[tuple[str, float]],
     plan: Plan,
     filter_text: str | None,
     question: Question,
@@ -201,6 +230,7 @@ def explained(
         hit: Its id, rank and score.
         parts: Its places in the lists that were searched.
         matches: Where the words of the query are.
+        terms: What each of them adds to the score by words.
         plan: How the search ran.
         filter_text: The filter, or None.
         question: What was searched for.
@@ -230,6 +260,7 @@ def explained(
         because,
         shared,
         matches,
+        tuple(TermScore(*term) for term in terms),
         "\n\n".join(passage.text for passage in passages),
     )
 

@@ -23,20 +23,13 @@ from vecsearch.storage.widening import MisfitError, exact_cast
 
 
 def query_for_json(query: Any) -> Any:
-    """A text as it is, a vector of any form as a list.
+    """A text as it is, a vector of any form as a list, several vectors as lists of lists.
 
     Raises:
         InvalidInputError: It is neither, or holds numbers that JSON has not.
     """
     found = one_query(query)
     if isinstance(found, np.ndarray):
-        if found.ndim == 2 and len(found) == 1:
-            found = found[0]
-        if found.ndim != 1:
-            raise InvalidInputError(
-                f"the query has shape {found.shape}: search takes one query",
-                hint="search_batch takes several",
-            )
         if not np.isfinite(found).all():
             raise InvalidInputError(f"the query vector {NOT_FINITE}")
         return found.tolist()
@@ -47,7 +40,8 @@ def query_for_json(query: Any) -> Any:
 
 def queries_for_json(queries: Any) -> list[Any]:
     """Texts, or vectors as lists. Raises InvalidInputError like `query_for_json`."""
-    return [query_for_json(query) for query in many_queries(queries)]
+    listed = queries if isinstance(queries, list | tuple) else many_queries(queries)
+    return [query_for_json(query) for query in listed]
 
 
 def examples_for_json(values: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.display import html_text
 from vecsearch.embedders.stored import Model
 from vecsearch.ingest.sentences import sentence_spans
+from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Metric, Span
 
 LONGEST_SENTENCE = 1000  # characters that are embedded of one
@@ -136,6 +137,9 @@ class FoundWords(Protocol):
 
     def places(self, text: str) -> list[tuple[int, int]]:
         """Where a text has one of the words: spans of characters, in order."""
+
+    def scores(self, snapshot: Snapshot, position: int, total: float) -> list[tuple[str, float]]:
+        """What each word adds to the score of a row that scores so much in all."""
 
 
 def highlights(

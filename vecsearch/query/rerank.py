@@ -145,7 +145,7 @@ def _first_parts(hits: Hits, at: int) -> Mapping[str, ListPlace]:
     place = ListPlace(hits.ranks[at], float(hits.scores[at]))
     if hits.parts is not None:
         return {**hits.parts[at], "hybrid": place}
-    return {"text" if hits.words is not None else "vector": place}
+    return {"text" if hits.plan.method == "text" else "vector": place}
 
 
 class Rerankers:

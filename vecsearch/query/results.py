@@ -300,7 +300,8 @@ class Hit:
         A model of texts embeds the text again without each sentence, and without each word of the
         sentence that carried most: what the score loses is their weight. Without texts, the
         neighbors that query and hit have in common are listed. A recommendation names the examples
-        that speak for the hit. Hits that were pickled have no model, so no sentences.
+        that speak for the hit, a search by words what each word adds. Hits that were pickled have
+        no model, so no sentences.
 
         Raises:
             EmbedderError: The model cannot be loaded or failed.
@@ -314,14 +315,18 @@ class Hit:
         parts = {name: Part(*place) for name, place in self.parts.items()}
         if not parts:
             rank = 1 + int((hits.scores > hits.scores[at]).sum()) + hits.before
-            by_words = hits.words is not None and hits.question.vector is None
-            parts = {"text" if by_words else "vector": Part(rank, self.score)}
+            parts = {"text" if hits.plan.method == "text" else "vector": Part(rank, self.score)}
+        terms: list[tuple[str, float]] = []
+        if hits.words is not None and "text" in parts:
+            at_row = int(hits.positions[at])
+            terms = hits.words.scores(hits.snapshot, at_row, parts["text"].score)
         return explained(
             hits.snapshot,
             int(hits.positions[at]),
             (self.id, self.rank, self.score),
             parts,
             self.matches(),
+            terms,
             hits.plan,
             hits.filter,
             hits.question,
@@ -509,7 +514,8 @@ class Hits(Sequence[Hit]):
             >>> print(hits.highlights()[0])
             [a *large* *ship*]
         """
-        return highlights(self.question, self._passages(), most, self.words)
+        words = self.words if self.words is not None and self.words.columns else None
+        return highlights(self.question, self._passages(), most, words)
 
     @property
     def spans(self) -> list[Span]:

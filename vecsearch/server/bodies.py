@@ -14,6 +14,7 @@ LONGEST_FILTER = 10_000
 MOST_HITS = 1_000
 MOST_IDS = 100_000
 MOST_NUMBERS = 100_000  # of a vector
+MOST_VECTORS = 1_000  # of a query that has several
 MOST_QUERIES = 10_000  # of one request
 MOST_EXAMPLES = 1_000
 FEW_ROWS, MOST_ROWS = 1_000, 100_000  # of an answer as JSON
@@ -22,10 +23,11 @@ Id = Annotated[int, Field(strict=True)] | Annotated[str, Field(max_length=LONGES
 Ids = Annotated[list[Id], Field(max_length=MOST_IDS)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Vector = Annotated[list[float], Field(max_length=MOST_NUMBERS)]
+SeveralVectors = Annotated[list[Vector], Field(max_length=MOST_VECTORS)]  # compared by MaxSim
 Filter = Annotated[str, Field(max_length=LONGEST_FILTER)]
 Hits = Annotated[int, Field(ge=1, le=MOST_HITS)]
-Named = Annotated[dict[Literal["id", "text", "vector"], Id | Vector], Field(max_length=1)]
-Examples = Annotated[list[Id | Vector | Named], Field(max_length=MOST_EXAMPLES)]
+Told = Annotated[dict[Literal["id", "text", "vector"], Id | Vector], Field(max_length=1)]
+Examples = Annotated[list[Id | Vector | Told], Field(max_length=MOST_EXAMPLES)]
 Had = Id | tuple[Id, float] | tuple[Id, float, float]  # with its weight and its age
 Names = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=1000)]
 
@@ -72,7 +74,10 @@ class _Ways(_Options):
     """What searches by a query take: the way to search."""
 
     mode: Mode = Field("vector", description="By likeness, by words, or by both.")
-    using: Names | None = Field(None, description="The columns that are searched by words.")
+    using: Names | None = Field(
+        None,
+        description="The columns that are searched by words; by likeness, the name of vectors.",
+    )
     fusion: Literal["weighted", "rrf", "dbsf"] | None = Field(
         None, description="How a hybrid search makes one list of two."
     )
@@ -94,8 +99,8 @@ class _Ways(_Options):
 class SearchBody(_Ways):
     """A search."""
 
-    query: Text | Vector | None = Field(
-        None, description="A text for the collection's model, or a vector."
+    query: Text | Vector | SeveralVectors | None = Field(
+        None, description="A text for the model, a vector, or several vectors (MaxSim)."
     )
     text: Text | None = Field(None, description="The words, beside a `vector`.")
     vector: Vector | None = Field(None, description="The vector, beside a `text`.")
@@ -103,12 +108,15 @@ class SearchBody(_Ways):
 
 ManyTexts = Annotated[list[Text], Field(min_length=1, max_length=MOST_QUERIES)]
 ManyVectors = Annotated[list[Vector], Field(min_length=1, max_length=MOST_QUERIES)]
+ManyLists = Annotated[list[SeveralVectors], Field(min_length=1, max_length=MOST_QUERIES)]
 
 
 class SearchManyBody(_Ways):
     """Many searches at once."""
 
-    queries: ManyTexts | ManyVectors | None = Field(None, description="Texts, or vectors.")
+    queries: ManyTexts | ManyVectors | ManyLists | None = Field(
+        None, description="Texts, vectors, or lists of vectors (MaxSim)."
+    )
     texts: ManyTexts | None = Field(None, description="The words, beside `vectors`.")
     vectors: ManyVectors | None = Field(None, description="The vectors, beside `texts`.")
 

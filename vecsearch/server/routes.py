@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ from vecsearch.server.pages import points
 from vecsearch.server.problems import ProblemError
 from vecsearch.server.served import Collections, Served
 from vecsearch.server.shapes import answers
-from vecsearch.types import OnConflict
+from vecsearch.types import IndexInfo, OnConflict
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
@@ -421,15 +421,20 @@ def _described(served: Served, collection: Collection) -> dict[str, Any]:
                 "how": measured.query_source,
             },
         },
-        "indexes": [
-            {"recipe": index.recipe.get("name"), "rows": index.rows, "bytes": index.bytes}
-            for index in info.indexes
-        ],
+        "indexes": _indexes(info.indexes),
+        "vector_indexes": {name: _indexes(some) for name, some in info.vector_indexes.items()},
         "versions": [
             {name: value for name, value in asdict(each).items() if name != "bytes"}
             for each in collection.versions()[-SHOWN_VERSIONS:]
         ],
     }
+
+
+def _indexes(indexes: Iterable[IndexInfo]) -> list[dict[str, Any]]:
+    return [
+        {"recipe": index.recipe.get("name"), "rows": index.rows, "bytes": index.bytes}
+        for index in indexes
+    ]
 
 
 def _add(

@@ -74,6 +74,7 @@ class About(BaseModel):
     columns: dict[str, str]
     recall: Recall
     indexes: list[ServedIndex]
+    vector_indexes: dict[str, list[ServedIndex]] = Field(description="Those of named vectors.")
     versions: list[ServedVersion]
 
 

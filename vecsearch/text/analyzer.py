@@ -83,6 +83,12 @@ class Analyzer:
         stems = self.stems
         return [stems[word] for word in self.words(text)]
 
+    def pieces(self, text: str) -> list[str]:
+        """The terms of words, and runs of characters as they are, in order."""
+        stems = self.stems
+        found = pieces(fold(text, simplify=self.simplify))
+        return [piece if is_run(piece) else stems[piece] for piece in found]
+
     def split(self, text: str) -> Iterable[list[str]]:
         """The words of each piece of a question, as `words` would give them without last ones."""
         for piece in pieces(fold(text, simplify=self.simplify)):

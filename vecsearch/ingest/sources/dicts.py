@@ -264,6 +264,8 @@ def _for_arrow(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _for_arrow(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
+        if value.ndim > 1:
+            return [_for_arrow(item) for item in value]
         if value.dtype.kind in "iuf":
             return value.astype(value.dtype.newbyteorder("="))
         return [_for_arrow(item) for item in array_items(value)]

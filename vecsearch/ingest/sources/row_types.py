@@ -20,6 +20,7 @@ from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.values import (
     array_items,
+    is_arrow,
     is_missing,
     is_nan,
     nanoseconds,
@@ -236,6 +237,11 @@ class Kinds:
             if self.is_column and is_nan(value):
                 kind = "null"
             number = numbers if isinstance(numbers, int) else numbers[index]
+            if kind is None and is_arrow(value):
+                plain = plain_value(value)
+                if not is_arrow(plain):
+                    self.see([plain], number)
+                    continue
             if kind is None:
                 kind = self._look_inside(value, number)
             self.first.setdefault(kind, number)
@@ -332,11 +338,14 @@ class Kinds:
         return "decimal"
 
     def _see_array(self, value: np.ndarray[Any, Any], number: int) -> str:
-        if value.ndim != 1:
+        if not value.ndim:
             raise InvalidInputError(
-                f"{self.where(number)}, {self.name}: an array of shape {value.shape}; an array in "
-                "a row must have one dimension"
+                f"{self.where(number)}, {self.name}: an array without a dimension; an array in a "
+                "row is a list, or a list of lists"
             )
+        if value.ndim > 1:
+            self._of_items().see(list(value), number)
+            return "list"
         if value.dtype.kind in "iu" or value.dtype.name in ("float16", "float32", "float64"):
             kind = "int" if value.dtype.kind in "iu" else value.dtype.name.replace("64", "")
             if kind == "int" and len(value):

@@ -37,15 +37,33 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words side by side: the groups that a text must have, and their terms in order.
+    """Words side by side.
 
-    A `lone` term is one character, with which a pair of characters may begin.
+    Attributes:
+        pieces: The terms of words, and runs of characters as they are. The first run may end a
+            longer one of a text, and the last may begin one.
+        field: The number of the only column to look in; None for all.
     """
 
-    groups: tuple[Group, ...]
-    terms: tuple[str, ...]
-    lone: tuple[bool, ...]
+    pieces: tuple[str, ...]
     field: int | None
+
+    def is_in(self, found: Sequence[str]) -> bool:
+        """Whether the pieces of a text have it."""
+        pieces, width = self.pieces, len(self.pieces)
+        first, last = pieces[0], pieces[-1]
+        if width == 1:
+            return any(first in piece for piece in found if is_run(piece))
+        inner = list(pieces[1:-1])
+        for at in range(len(found) - width + 1):
+            begin, end = found[at], found[at + width - 1]
+            if (
+                (begin == first or (is_run(first) and begin.endswith(first)))
+                and (end == last or (is_run(last) and end.startswith(last)))
+                and found[at + 1 : at + width - 1] == inner
+            ):
+                return True
+        return False
 
 
 class Groups:
@@ -89,14 +107,8 @@ class Groups:
 
     def phrase(self, word: Word) -> Phrase:
         """What documents with a phrase must have."""
-        groups = self.of_word(word)
-        parts = [part for piece in self._analyzer.split(word.text) for part in piece]
-        return Phrase(
-            tuple(groups),
-            tuple(self._analyzer.stems[part] for part in parts),
-            tuple(is_run(part) and len(part) == 1 for part in parts),
-            groups[0].field if groups else None,
-        )
+        field = None if word.column is None else self._columns.index(word.column)
+        return Phrase(tuple(self._analyzer.pieces(word.text)), field)
 
     def scored(self, node: Node) -> list[Group]:
         """All groups that count, each once: those of words that are not unwanted."""

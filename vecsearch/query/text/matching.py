@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from vecsearch.common.arrays import Mask
@@ -40,12 +38,22 @@ class Matcher:
         self._weights = weights
         self._passages = passages
 
-    def mask(self, node: Node) -> Mask | None:
-        """The rows for which a condition holds; None for one without a word, which says nothing."""
+    def mask(self, node: Node, *, optional: bool = False) -> Mask | None:
+        """The rows for which a condition holds; None for one without a word, which says nothing.
+
+        Args:
+            node: The condition.
+            optional: Whether one of several words that are written together suffices, as in a
+                question without signs.
+        """
         if isinstance(node, Word):
-            return self._leaf(node)
+            return self._leaf(node, optional=optional)
         masks = {
-            name: [mask for each in parts if (mask := self.mask(each)) is not None]
+            name: [
+                mask
+                for each in parts
+                if (mask := self.mask(each, optional=name == "should")) is not None
+            ]
             for name, parts in (
                 ("should", node.should),
                 ("must", node.must),
@@ -64,14 +72,14 @@ class Matcher:
             kept = kept & ~mask
         return np.ascontiguousarray(kept)
 
-    def _leaf(self, word: Word) -> Mask | None:
-        phrase = self._groups.phrase(word) if word.kind == "phrase" else None
+    def _leaf(self, word: Word, *, optional: bool) -> Mask | None:
         groups = self._groups.of_word(word)
         if not groups:
             return None
-        kept = np.logical_and.reduce([self._rows(group) for group in groups])
-        if phrase is not None and len(phrase.terms) > 1:
-            kept = self._with_phrase(phrase, kept)
+        joined = np.logical_or if optional and word.kind != "phrase" else np.logical_and
+        kept = joined.reduce([self._rows(group) for group in groups])
+        if word.kind == "phrase" and len(groups) > 1:
+            kept = self._with_phrase(self._groups.phrase(word), kept)
         return self._whole_documents(kept)
 
     def _rows(self, group: Group) -> Mask:
@@ -95,7 +103,7 @@ class Matcher:
         snapshot, analyzer = self._statistics.snapshot, self._statistics.analyzer
         fields = range(len(self._statistics.columns)) if phrase.field is None else [phrase.field]
         names = [self._statistics.columns[field] for field in fields if self._weights[field]]
-        segment, stems = snapshot.segments[self._number], analyzer.stems
+        segment = snapshot.segments[self._number]
         live = self._part.live
         rows = np.flatnonzero(candidates if live is None else candidates & live)
         for first in range(0, len(rows), TEXTS_AT_ONCE):
@@ -105,29 +113,10 @@ class Matcher:
             for name in names:
                 for row, text in zip(some.tolist(), batch.column(name).to_pylist(), strict=True):
                     if text and not kept[row]:
-                        pieces = analyzer.split(text)
-                        terms = [stems[word] for piece in pieces for word in piece]
-                        kept[row] = _has_phrase(terms, phrase)
+                        kept[row] = phrase.is_in(analyzer.pieces(text))
         return kept
 
 
 def _is_unwanted(clauses: Clauses) -> bool:
     """Whether conditions only say what is not wanted."""
     return not clauses.should and not clauses.must
-
-
-def _has_phrase(terms: Sequence[str], phrase: Phrase) -> bool:
-    """Whether terms have those of a phrase side by side."""
-    width, first = len(phrase.terms), phrase.terms[0]
-    lone = phrase.lone[0]
-    for at in range(len(terms) - width + 1):
-        if not (terms[at] == first or (lone and terms[at].startswith(first))):
-            continue
-        if all(
-            found == wanted or (is_lone and found.startswith(wanted))
-            for found, wanted, is_lone in zip(
-                terms[at : at + width], phrase.terms, phrase.lone, strict=True
-            )
-        ):
-            return True
-    return False

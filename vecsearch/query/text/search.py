@@ -59,18 +59,22 @@ class TextQuery:
 
     Attributes:
         clauses: The conditions.
-        groups: The words that count.
+        groups: The words that count: given ones, or those of the conditions.
         weights: Of each column.
     """
 
     def __init__(
-        self, statistics: Statistics, clauses: Clauses, weights: tuple[float, ...]
+        self,
+        statistics: Statistics,
+        clauses: Clauses,
+        weights: tuple[float, ...],
+        groups: Sequence[Group] | None = None,
     ) -> None:
         self._statistics = statistics
         self.analyzer: Analyzer = statistics.analyzer
         self.clauses = clauses
         self.weights = weights
-        self.groups = statistics.groups.scored(clauses)
+        self.groups = statistics.groups.scored(clauses) if groups is None else list(groups)
 
     @lazy
     def known(self) -> list[tuple[Known, float, float]]:
@@ -80,8 +84,7 @@ class TextQuery:
         """
         listed = []
         for group in self.groups:
-            known = self._statistics.known(group.bare, self.weights)
-            factor = known.idf * group.factor
+            known, factor = self.known_of(group)
             listed.append((known, factor, factor * known.most))
         if len(listed) > 1:
             listed.sort(key=lambda each: -each[2])
@@ -117,9 +120,20 @@ class TextQuery:
         pairs = zip(self._statistics.columns, self.weights, strict=True)
         return [name for name, weight in pairs if weight]
 
-    def found(self) -> WordsFound | None:
+    def found(self) -> WordsFound:
         """What finds the words in texts."""
         return WordsFound(self)
+
+    def known_of(self, group: Group) -> tuple[Known, float]:
+        """What is known of a group, and what it counts."""
+        known = self._statistics.known(group.bare, self.weights)
+        return known, known.idf * group.factor
+
+    def shown(self, group: Group) -> str:
+        """A group as it is written in a question."""
+        sign = {"prefix": "*", "near": f"~{group.edits}"}.get(group.kind, "")
+        column = "" if group.field is None else f"{self._statistics.columns[group.field]}:"
+        return f"{column}{group.text}{sign}"
 
     @property
     def described(self) -> str:
@@ -160,12 +174,17 @@ class WeightedQuery(TextQuery):
         """The lists of each term, its weight, and the most that it adds to a score."""
         listed = []
         for group in self.groups:
-            known = self._statistics.weighted(group.text, self.weights)
-            listed.append((known, group.factor, group.factor * known.most))
+            known, factor = self.known_of(group)
+            listed.append((known, factor, factor * known.most))
         return listed
 
-    def found(self) -> None:
-        """Nothing: terms of a model are not those of texts."""
+    def known_of(self, group: Group) -> tuple[Known, float]:
+        """The lists of a term, and its weight."""
+        return self._statistics.weighted(group.text, self.weights), group.factor
+
+    def found(self) -> WordsFound:
+        """What finds nothing in texts: terms of a model are not theirs."""
+        return WordsFound(self, in_texts=False)
 
     @property
     def described(self) -> str:
@@ -173,17 +192,18 @@ class WeightedQuery(TextQuery):
 
 
 class WordsFound:
-    """Finds the words of a question in texts. It can be pickled.
+    """Finds the words of a question in texts, and says what they score. It can be pickled.
 
     Attributes:
-        columns: The columns that were searched.
+        columns: The columns in whose texts they are.
     """
 
-    def __init__(self, query: TextQuery) -> None:
-        self.columns = query.columns
+    def __init__(self, query: TextQuery, *, in_texts: bool = True) -> None:
+        self.columns = query.columns if in_texts else []
         self._query: TextQuery | None = query
         self._analyzer = query.analyzer
         self._terms: frozenset[str] | None = None
+        self._groups, self._weights = query.groups, query.weights
 
     @property
     def terms(self) -> frozenset[str]:
@@ -197,9 +217,31 @@ class WordsFound:
         """Where a text has one of the words: spans of characters, in order."""
         return self._analyzer.places(text, self.terms)
 
+    def scores(self, snapshot: Snapshot, position: int, total: float) -> list[tuple[str, float]]:
+        """What each word adds to the score of a hit, those that add most first.
+
+        Args:
+            snapshot: What was searched.
+            position: The hit's row. Of a document of several passages, it may be another one than
+                the one whose words score best.
+            total: The hit's score by words.
+        """
+        searcher = TextSearcher(snapshot)
+        query = self._query or searcher.of_groups(self._groups, self._weights)
+        rows = np.array([position], np.int64)
+        if snapshot.manifest.chunked and not np.isclose(
+            searcher.scores_at(query, rows)[0], total, rtol=1e-6
+        ):
+            rows = snapshot.locate(snapshot.take([snapshot.manifest.id_column], rows).column(0))[1]
+            rows = rows[[int(np.argmax(searcher.scores_at(query, rows)))]]
+        found = []
+        for group in query.groups:
+            one = searcher.of_groups([group], query.weights)
+            found.append((query.shown(group), float(searcher.scores_at(one, rows)[0])))
+        return sorted((each for each in found if each[1] > 0), key=lambda each: -each[1])
+
     def __getstate__(self) -> dict[str, Any]:
-        state = {"columns": self.columns, "_analyzer": self._analyzer, "_terms": self.terms}
-        return state | {"_query": None}
+        return self.__dict__ | {"_query": None, "_terms": self.terms if self.columns else None}
 
 
 class TextSearcher:
@@ -241,6 +283,13 @@ class TextSearcher:
             weight * given.get(name, 1.0) for name, weight in zip(columns, weights, strict=True)
         )
         return TextQuery(self.statistics, clauses, weights)
+
+    def of_groups(self, groups: Sequence[Group], weights: tuple[float, ...]) -> TextQuery:
+        """A question that was read before."""
+        if self.statistics.weigher is None:
+            return TextQuery(self.statistics, Clauses(), weights, groups)
+        terms = {group.text: group.factor for group in groups}
+        return WeightedQuery(self.statistics, terms, weights)
 
     def _weights(self, using: Any) -> tuple[float, ...]:
         """The weight of each column; 0 for those that are left out."""
