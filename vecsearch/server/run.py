@@ -99,7 +99,8 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        number = getattr(error, "errno", None) or 0  # below 0 where a name is not known
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
         raise InvalidInputError(
             f"no server can listen at {host}, port {port}: {reason}",
             hint="give another port=, or stop what listens there",
