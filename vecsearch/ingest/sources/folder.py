@@ -95,8 +95,8 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
                 path = Path(base, name)
                 if not path.is_symlink():
                     continue
-                real = path.resolve()
-                if str(real) not in seen and any(real in s.resolve().parents for s in starts):
+                target = path.resolve()
+                if str(target) not in seen and any(target in s.resolve().parents for s in starts):
                     shown = f"{prefix}/{name}/" if prefix else f"{name}/"
                     reading.note_skipped(shown, "a link to a folder around this one")
                 else:
