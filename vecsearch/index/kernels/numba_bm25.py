@@ -16,6 +16,8 @@ import numpy as np
 from numba import types
 
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
+from vecsearch.index.kernels.numba_fusion import fuse as fuse
+from vecsearch.index.kernels.numba_fusion import merge as merge
 from vecsearch.index.kernels.numba_scores import strict
 
 MUCH_MORE = 3  # times as many rows in the lists to come as in those before, to look at bounds
