@@ -225,17 +225,15 @@ def test_compiled_and_numpy_fusion_are_equal_bit_by_bit(method: int) -> None:
         answers = []
         for kernels in (compiled, numpy_fusion):
             room = len(text) + len(vector)
-            numbers, scores = np.zeros((6, room), np.int64), np.zeros((2, room))
-            count = kernels.merge(
-                *(text, listed[0], vector, listed[1], numbers[0], numbers[1], numbers[2:4]),
-                *(scores, numbers[4:]),
-            )
-            rows, ranks = numbers[0, :count], numbers[2:4, :count]
+            numbers, scores = np.zeros((5, room), np.int64), np.zeros((2, room))
+            keys = np.sort(np.concatenate([text, vector]) * 512 + np.arange(room))
+            count = kernels.merge(keys, 9, *listed, numbers[0], numbers[1:3], scores, numbers[3:])
+            rows, ranks = numbers[0, :count], numbers[1:3, :count]
             assert rows.tolist() == sorted({*text.tolist(), *vector.tolist()})
             for which, positions in enumerate((text, vector)):
                 places = {row: at + 1 for at, row in enumerate(positions.tolist())}
                 assert ranks[which].tolist() == [places.get(row, 0) for row in rows.tolist()]
-                lacking = numbers[4 + which, : count - len(positions)]
+                lacking = numbers[3 + which, : count - len(positions)]
                 assert lacking.tolist() == np.flatnonzero(ranks[which] == 0).tolist()
                 scores[which, lacking] = np.random.default_rng(trial).normal(size=len(lacking))
             total = np.empty(count)

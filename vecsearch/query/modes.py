@@ -522,16 +522,20 @@ class _Merged:
 
     def _merge_rows(self, text: Positions, vector: Positions) -> None:
         room = len(text) + len(vector)
-        numbers, scores = np.empty((6, room), np.int64), np.empty((2, room))
-        rows, ranks, missing = numbers[0], numbers[2:4], numbers[4:]
+        shift = room.bit_length()
+        keys = np.concatenate((text, vector))
+        keys <<= shift
+        keys |= np.arange(room)
+        keys.sort()
+        numbers, scores = np.empty((5, room), np.int64), np.empty((2, room))
+        rows, ranks, missing = numbers[0], numbers[1:3], numbers[3:]
         kernels = TEXT_LOADER.kernels(0) or numpy_fusion
         count = kernels.merge(
-            np.ascontiguousarray(text),
+            keys,
+            shift,
             np.ascontiguousarray(self._lists[0]),
-            np.ascontiguousarray(vector),
             self._lists[1],
             rows,
-            numbers[1],
             ranks,
             scores,
             missing,
@@ -571,7 +575,7 @@ class _Merged:
     def order(self, scores: Doubles) -> Positions:
         """The candidates by scores, then by row."""
         if self._numbers is None:
-            return np.argsort(-scores, kind="stable")
+            return (-scores).argsort(kind="stable")
         return np.lexsort((self.candidates, -scores))
 
     def part(

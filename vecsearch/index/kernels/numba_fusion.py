@@ -17,51 +17,38 @@ from vecsearch.index.kernels.numpy_fusion import DBSF, FLAT, LARGEST, RRF
 
 
 def _merge(
-    text: Any,
+    keys: Any,
+    shift: Any,
     text_scores: Any,
-    vector: Any,
     vector_scores: Any,
     rows: Any,
-    tags: Any,
     ranks: Any,
     scores: Any,
     missing: Any,
 ) -> Any:
-    first, size = text.shape[0], text.shape[0] + vector.shape[0]
-    for at in range(size):
-        rows[at] = text[at] if at < first else vector[at - first]
-        tags[at] = at
-    gap = 1
-    while gap < size // 3:
-        gap = 3 * gap + 1
-    while gap > 0:  # Shell sort
-        for begin in range(gap, size):
-            row, tag, at = rows[begin], tags[begin], begin
-            while at >= gap and rows[at - gap] > row:
-                rows[at], tags[at] = rows[at - gap], tags[at - gap]
-                at -= gap
-            rows[at], tags[at] = row, tag
-        gap //= 3
-    count, at = 0, 0
+    first, size, below = text_scores.shape[0], keys.shape[0], (1 << shift) - 1
+    count, at, lacking_text, lacking_vector = 0, 0, 0, 0
     while at < size:
-        row = rows[at]
+        row, tag = keys[at] >> shift, keys[at] & below
+        text_rank, vector_rank, text_score, vector_score = 0, 0, 0.0, 0.0
+        at += 1
+        if tag < first:
+            text_rank, text_score = tag + 1, text_scores[tag]
+            if at < size and keys[at] >> shift == row:
+                tag = keys[at] & below
+                at += 1
+        if tag >= first:
+            vector_rank, vector_score = tag - first + 1, vector_scores[tag - first]
         rows[count] = row
-        for which in range(2):
-            ranks[which, count], scores[which, count] = 0, 0.0
-        while at < size and rows[at] == row:
-            tag = tags[at]
-            if tag < first:
-                ranks[0, count], scores[0, count] = tag + 1, text_scores[tag]
-            else:
-                ranks[1, count], scores[1, count] = tag - first + 1, vector_scores[tag - first]
-            at += 1
+        ranks[0, count], scores[0, count] = text_rank, text_score
+        ranks[1, count], scores[1, count] = vector_rank, vector_score
+        if text_rank == 0:
+            missing[0, lacking_text] = count
+            lacking_text += 1
+        if vector_rank == 0:
+            missing[1, lacking_vector] = count
+            lacking_vector += 1
         count += 1
-    for which in range(2):
-        place = 0
-        for at in range(count):
-            if ranks[which, at] == 0:
-                missing[which, place] = at
-                place += 1
     return count
 
 
@@ -119,7 +106,7 @@ _INT64, _DOUBLES = array_type(types.int64), array_type(types.float64)
 merge = entry_point(
     numba.njit(
         types.int64(
-            *(_INT64, _DOUBLES, _INT64, _DOUBLES, _INT64, _INT64),
+            *(_INT64, types.int64, _DOUBLES, _DOUBLES, _INT64),
             *(array_type(types.int64, 2), array_type(types.float64, 2), array_type(types.int64, 2)),
         ),
         **EXACT,

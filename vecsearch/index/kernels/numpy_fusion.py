@@ -15,36 +15,38 @@ FLAT = 1e-9  # times the mean: a deviation up to which all scores are equal
 
 
 def merge(
-    text: Numbers,
+    keys: Numbers,
+    shift: int,
     text_scores: Doubles,
-    vector: Numbers,
     vector_scores: Doubles,
     rows: Numbers,
-    tags: Numbers,
     ranks: Numbers,
     scores: Doubles,
     missing: Numbers,
 ) -> int:
-    """Merge two lists of rows; how many there are.
+    """Merge a list of rows by words and one by vectors; how many rows there are.
 
     Args:
-        text: The rows of the list by words, best first.
-        text_scores: Their scores.
-        vector: The rows of the list by vectors, best first.
-        vector_scores: Their scores.
+        keys: `row << shift | place` of each row of both lists, ascending. Places are numbered
+            through the first list and then the second.
+        shift: How many bits a place has.
+        text_scores: The scores in the list by words, best first.
+        vector_scores: The scores in the list by vectors, best first.
         rows: Gets each row once, ascending; with room for both lists, as all that follow.
-        tags: Room to work in.
         ranks: int64 (2, room). Gets the rank of each row in both lists, from 1; 0 for none.
         scores: float64 (2, room). Gets their scores there; 0 for none.
-        missing: int64 (2, room). Gets the places of the rows that each list lacks.
+        missing: int64 (2, room). Gets the places in `rows` of those that each list lacks.
     """
-    found, places = np.unique(np.concatenate([text, vector]), return_inverse=True)
-    count = len(found)
+    found, at = np.unique(keys >> shift, return_inverse=True)
+    tags, count, first = keys & ((1 << shift) - 1), len(found), len(text_scores)
     rows[:count] = found
     ranks[:, :count], scores[:, :count] = 0, 0.0
-    parts = (places[: len(text)], text_scores), (places[len(text) :], vector_scores)
-    for which, (own, listed) in enumerate(parts):
-        ranks[which, own], scores[which, own] = np.arange(1, len(own) + 1), listed
+    for which, own, listed, start in (
+        (0, tags < first, text_scores, 0),
+        (1, tags >= first, vector_scores, first),
+    ):
+        places = tags[own] - start
+        ranks[which, at[own]], scores[which, at[own]] = places + 1, listed[places]
         lacking = np.flatnonzero(ranks[which, :count] == 0)
         missing[which, : len(lacking)] = lacking
     return count
