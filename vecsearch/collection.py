@@ -301,17 +301,16 @@ def create(
     root = collection_path(path, storage_options, cache_dir)
     origin = origin_of(root)
     check_one_of("dtype", dtype, ("float32", "float16"))
-    check_recall(recall)
-    check_keep_versions(keep_versions)
-    check_count(sample_queries)
-    check_flag("auto_index", auto_index)
+    recall, keep_versions = check_recall(recall), check_keep_versions(keep_versions)
+    sample_queries = check_count(sample_queries)
+    auto_index = check_flag("auto_index", auto_index)
     shards = check_shards(shards)
     settings: dict[str, Any] = {SAMPLE_SETTING: sample_queries} if sample_queries else {}
     if not auto_index:
         settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(DEFAULT_METRIC if metric is None else metric)
-    check_flag("exist_ok", exist_ok)
+    exist_ok = check_flag("exist_ok", exist_ok)
     if origin is not None:
         origin.prepare()
     if exist_ok and (root / MANIFESTS).is_dir():
@@ -628,7 +627,8 @@ class Collection:
                 byte order mark, or GB18030 or Big5 where that is sure.
             csv: How CSV files are written: "delimiter", "quote" ("" for none), "comment" (lines
                 that begin with it are left out) and "null" (cells that mean a missing value, as a
-                list). What is not given is found, or is as usual.
+                list). What is not given is found, or is as usual. An empty cell is a missing value;
+                in quotes it is an empty text, where a column holds texts.
             exclude: Patterns of files in folders to leave out, written as in `.gitignore`, beside
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
             auto_index: Whether to index the new rows before returning. False: leave it to
@@ -666,7 +666,7 @@ class Collection:
         choices = ("error", "skip", "replace", "update", "refresh")
         check_one_of("on_conflict", on_conflict, choices)
         if auto_index is not None:
-            check_flag("auto_index", auto_index)
+            auto_index = check_flag("auto_index", auto_index)
         if idempotency_key is not None:
             check_key(idempotency_key)
         reading = reading_options(on_error, encoding, csv, exclude)
@@ -755,7 +755,7 @@ class Collection:
             )
         if watch is not None:
             done = dataclasses.replace(done, duplicates=tuple(watch.pairs))
-        self.refresh()
+        self._refreshed(pulled=True)
         indexed = self._index_changes(auto_index, progress)
         if indexed is None:
             return done
@@ -1192,8 +1192,7 @@ class Collection:
 
         self._writable()
         manifest = self.refresh()._snapshot.manifest
-        if recall is not None:
-            check_recall(recall)
+        recall = None if recall is None else check_recall(recall)
         seed = check_whole("seed", seed, 0)
         threads = None if threads is None else check_whole("threads", threads, 1)
         budget = parse_bytes(memory)
@@ -1205,7 +1204,7 @@ class Collection:
                 hint="give some, or leave queries= out",
                 command_hint="give some, or leave --queries out",
             )
-        self._store.snapshot().verify()
+        self._store.snapshot(pulled=True).verify()
         store = self._store if named is None else NamedStore(self._store, named.name)
         with progress_bar("building the index", len(self), progress) as advance:
             result = build_index(
@@ -3096,8 +3095,7 @@ class Collection:
     def _target(recall: float | None, snapshot: Snapshot) -> float:
         if recall is None:
             return snapshot.manifest.recall
-        check_recall(recall)
-        return recall
+        return check_recall(recall)
 
     def _encoder(self, manifest: Manifest) -> QueryEncoder:
         """The encoder of a version, the same as long as the version is the same."""
@@ -3132,11 +3130,7 @@ class Collection:
         self, query: Any, vector: npt.NDArray[np.float32] | None, manifest: Manifest
     ) -> Question:
         """What a search was for, with which its hits say what they have in common with it."""
-        text = query if isinstance(query, str) else ""
-        # A model that looks vectors up by id reads no sentences.
-        reads = manifest.text_columns and not manifest.embeds_ids
-        model = self._model_of(manifest) if reads else None
-        return Question(text, vector, model, manifest.metric)
+        return self._encoder(manifest).question(query, vector)
 
     def _questions(
         self, queries: Any, manifest: Manifest, named: NamedSearch | None = None
@@ -3467,6 +3461,42 @@ class Collection:
         """
         return frame_of(self.to_arrow(columns, where=where, ids=ids, timeout=timeout))
 
+    def to_ray(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: Where | None = None,
+        ids: Ids | None = None,
+    ) -> Any:
+        """The same as `to_arrow`, as a data set of Ray (`ray.data.Dataset`).
+
+        The workers of the cluster read the rows of this version in parallel, when they are used;
+        the collection has to be at the same path on their nodes. `add` takes such data sets.
+
+        Args:
+            columns: As of `to_arrow`.
+            where: As of `to_arrow`.
+            ids: As of `to_arrow`.
+
+        Returns:
+            The data set. While this process holds it, garbage collection leaves its version alone.
+
+        Raises:
+            MissingExtraError: Ray is not installed (extra `ray`).
+            InvalidInputError: A column does not exist, or an id has the wrong type.
+            FilterError: The filter is wrong.
+
+        Example:
+            >>> c.to_ray(["id", "year"]).count()  # doctest: +SKIP
+            3
+        """
+        from vecsearch.distributed.datasets import ray_dataset
+
+        snapshot = self._snapshot
+        names = snapshot.columns if columns is None else check_names("columns", columns)
+        snapshot.check_columns(names)
+        return ray_dataset(snapshot, names, self._searching().selector.select(where, ids))
+
     def scan(
         self,
         columns: Sequence[str] | None = None,
@@ -3553,10 +3583,17 @@ class Collection:
             >>> len(c), len(c.refresh())
             (3, 2)
         """
+        return self._refreshed()
+
+    def _refreshed(self, *, pulled: bool = False) -> Collection:
+        """`refresh`. `pulled`: whether a local copy was brought up to date just now, as by a commit
+        of this object."""
         with self._lock:
             current = self._searching().snapshot
             self._require_in_place()
-            if self._pinned is None and self._store.latest_version() != current.manifest.version:
+            if self._pinned is not None:
+                return self
+            if self._store.latest_version(pulled=pulled) != current.manifest.version:
                 self._searcher = self._searcher_of(self._store.snapshot(pulled=True))
                 self._monitor = search_monitor(
                     self._monitor, self.path, self._searcher.snapshot.manifest
@@ -3675,12 +3712,12 @@ class Collection:
 
     def _changed(self, result: T) -> T:
         """Pass on a result after reading the version that was committed."""
-        self.refresh()
+        self._refreshed(pulled=True)
         return result
 
     def _with_index(self, result: C, *, dry_run: bool) -> C:
         """The result of a change, after what it left outside the indexes was indexed."""
-        self.refresh()
+        self._refreshed(pulled=True)
         indexed = None if dry_run else self._index_changes(None, None)
         if indexed is None:
             return result

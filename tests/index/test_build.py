@@ -164,6 +164,7 @@ def test_far_rows_and_far_queries_are_searched_exactly(
         "fast-build",
         "low-memory",
         pytest.param("large-scale", marks=pytest.mark.slow),
+        pytest.param("on-disk", marks=pytest.mark.slow),
         "IVF32,Flat",
         "PCA32,HNSW16_SQ8",
     ],

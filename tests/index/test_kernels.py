@@ -37,6 +37,7 @@ from vecsearch.index.kernels.arguments import (
 from vecsearch.index.kernels.misses import allowed_misses
 from vecsearch.index.kernels.query_codes import encode_queries, rounding_error
 from vecsearch.index.recipe import IndexRecipe
+from vecsearch.query.encode import unit_of, units
 
 pytestmark = pytest.mark.skipif(
     find_spec("numba") is None, reason="the extra 'fast' (numba) is not installed"
@@ -289,6 +290,26 @@ def right_score(vectors: np.ndarray, query: np.ndarray, metric: int) -> np.ndarr
 
 
 # -- one answer, whatever the process did before -----------------------------------------------
+
+
+@pytest.mark.parametrize("dim", [1, 3, 16, 17, 64, 100])
+def test_a_query_has_one_length_alone_in_a_batch_and_compiled(
+    compiled: ModuleType, monkeypatch: pytest.MonkeyPatch, dim: int
+) -> None:
+    rng = np.random.default_rng(dim)
+    scales = 10.0 ** rng.integers(-15, 15, (100, 1))
+    vectors = (rng.standard_normal((100, dim)) * scales).astype(np.float32)
+    sums = numpy_scores.squares(vectors)
+    batch = units(vectors, sums)
+    alone = [unit_of(vector) for vector in vectors]
+    monkeypatch.setattr(LOADER, "module", None)
+    before = [unit_of(vector) for vector in vectors]
+    for number in range(100):
+        for unit, square in (alone[number], before[number]):
+            assert square == sums[number] and np.array_equal(unit, batch[number])
+    exact = vectors.astype(np.longdouble)
+    exact /= np.sqrt((exact**2).sum(axis=1, keepdims=True))
+    assert np.abs(batch - exact).max() <= 2**-24  # rounded once
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])

@@ -55,7 +55,8 @@ def test_an_index_fits_or_its_size_is_named(
             allowed = int(size[1].replace(",", ""))
             built = c.build_index(recipe, memory=allowed)
         (ref,) = log.load(root[metric]).indexes[0].files
-        assert built.memory_bytes <= allowed and ref.bytes <= allowed + 20_000
+        assert built.memory_bytes <= allowed
+        assert ref.bytes <= allowed + 20_000 or recipe == "on-disk"
         # The estimate is near what the file takes: not a guess that refuses what would fit.
         assert needed <= 1.3 * ref.bytes, (needed, ref.bytes)
 

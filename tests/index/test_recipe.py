@@ -116,7 +116,7 @@ def test_a_recipe_is_loaded_by_path_name_or_factory_string(tmp_path: Path) -> No
         ("low-latancy", "did you mean 'low-latency'"),
         (
             "hnsw please",
-            "not a shipped recipe.*: exact, fast-build, large-scale, low-latency, low-memory",
+            "not a shipped recipe.*: exact, fast-build, large-scale, low-latency, low-memory, on-d",
         ),
         ("nowhere.toml", "cannot read the index recipe"),
     ],
@@ -128,7 +128,8 @@ def test_an_unknown_recipe_names_the_shipped_ones(source: str, message: str) -> 
 
 def test_the_shipped_recipes_are_described_and_named_as_their_files() -> None:
     shipped = shipped_recipes()
-    assert list(shipped) == ["exact", "fast-build", "large-scale", "low-latency", "low-memory"]
+    names = ["exact", "fast-build", "large-scale", "low-latency", "low-memory", "on-disk"]
+    assert list(shipped) == names
     for name, path in shipped.items():
         recipe = load_recipe(name)
         assert recipe.name == name
@@ -175,6 +176,7 @@ def test_auto_keeps_to_the_memory_budget() -> None:
         ("rabitq", 128),
     ]
     assert (chosen[1].M or 0) < (chosen[0].M or 0)
+    assert auto_recipe(n, dim, "cosine", 4_000_000).kind == "disk"
     with pytest.raises(RecipeError, match="fits in 1,000,000 bytes; the smallest needs about"):
         auto_recipe(n, dim, "cosine", 1_000_000)
 

@@ -166,6 +166,54 @@ def test_actors_answer_as_one_process_does(cluster: Cluster, tmp_path: Path) -> 
         assert served.search("a new light", 1).ids == [1000]
 
 
+def test_a_data_set_of_ray_goes_in_and_comes_out(cluster: Cluster, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
+    items = [row | {"vector": vectors[row["n"]]} for row in TEXTS]
+    given = ray.data.from_items(items, override_num_blocks=7)
+    with vs.create(tmp_path / "c.vs", dim=8, shards=2) as c:
+        assert c.add(given, engine="ray", progress=False).added == 600
+        assert not given.context.execution_options.preserve_order
+        np.testing.assert_allclose(c.features(range(600)), vectors, rtol=1e-5)
+        c.delete(range(10))
+        out = c.to_ray(["id", "n", "text"], where="n % 2 = 0")
+        assert out.count() == 295 and out.schema().names == ["id", "n", "text"]
+        c.add([{"id": 9999, "vector": vectors[0], "n": 2, "text": "later"}], progress=False)
+        found = sorted(out.take_all(), key=lambda row: row["id"])
+        expected = [row for row in TEXTS if row["n"] % 2 == 0 and row["n"] >= 10]
+        assert [(row["id"], row["n"], row["text"]) for row in found] == [
+            (row["id"], row["n"], row["text"]) for row in expected
+        ]
+        assert c.to_ray(where="n < 0").count() == 0
+        with vs.create(tmp_path / "copy.vs", dim=8) as copy:
+            copy.add(c.to_ray(ids=list(range(100, 200))), progress=False)
+            assert copy.count() == 100
+            np.testing.assert_allclose(copy.features(range(100, 200)), vectors[100:200], rtol=1e-5)
+        with pytest.raises(vs.InvalidInputError, match="nothing"):
+            c.to_ray(["nothing"])
+
+
+def test_texts_of_a_data_set_are_embedded_on_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    made = []
+    for data, engine in ((TEXTS, None), (ray.data.from_items(TEXTS), "ray")):
+        with vs.create(tmp_path / f"{engine}.vs", embedder="toy:32") as c:
+            c.add(data, engine=engine, progress=False)
+            made.append(c.features(range(600)).tobytes())
+    assert made[0] == made[1]
+
+
+def test_a_data_set_of_matrices_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    data = ray.data.from_items([{"id": 1, "vector": np.ones((2, 4), np.float32)}])
+    c = vs.create(tmp_path / "c.vs", dim=8)
+    with pytest.raises(vs.InvalidInputError, match="one dimension"):
+        c.add(data, progress=False)
+
+
+def wait_for_holders(served: vs.Collection) -> None:
+    """Until all actors answer: before that a search may find nobody."""
+    for part in served._searcher._parts:
+        ray.get([holder.rows.remote() for holder in part.holders], timeout=300)
+
+
 def kill(holder: Any) -> None:
     """Ends an actor, and waits until nobody reaches it."""
     ray.kill(holder, no_restart=True)
@@ -188,6 +236,7 @@ def test_replicas_answer_and_partial_answers_are_marked(cluster: Cluster, tmp_pa
             same(found, expected)
             assert found.plan.missing_shards == ()
     with vs.open(root, serving=vs.RayServing(partial=True, cpus=0.1)) as served:
+        wait_for_holders(served)
         same(served.search("light and food", 10), expected)
         kill(served._searcher._parts[1].holders[0])
         found = served.search("light and food", 200)
@@ -195,6 +244,7 @@ def test_replicas_answer_and_partial_answers_are_marked(cluster: Cluster, tmp_pa
         part = local._snapshot.of_shards([0])
         assert sorted(found.ids) == sorted(part.ids_at(part.live.rows))
     with vs.open(root, serving=vs.RayServing(patience=1, cpus=0.1)) as served:
+        wait_for_holders(served)
         served.search("light and food", 10)
         kill(served._searcher._parts[1].holders[0])
         with pytest.raises(vs.WorkerLostError, match="nobody holds the shards 1"):

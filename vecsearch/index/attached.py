@@ -266,9 +266,10 @@ class AttachedIndex:
 
     def _open(self, entry: IndexEntry) -> FaissIndex:
         def open_index() -> FaissIndex:
-            for ref in entry.files:
-                CheckedFile(self._root, ref).verify_all()
-            return read_index(self._root / entry.files[0].name)
+            file, *others = (CheckedFile(self._root, ref) for ref in entry.files)
+            for other in others:
+                other.verify_all()
+            return read_index(file.path, file=file)
 
         return self._files.get(entry.files[0].name, open_index)
 

@@ -20,6 +20,7 @@ from vecsearch.index.attached import attach
 from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.growth import growth
 from vecsearch.index.recipe import (
+    GRAPH_OVER_CENTROIDS,
     REDUCED_STEP,
     ROWS_PER_CENTROID,
     IndexRecipe,
@@ -181,11 +182,19 @@ def _choices(n: int, dim: int, components: int | None, recall: float) -> tuple[I
     bits = replace(
         small, code="rabitq", description="inverted file with 1-bit codes, to fit the memory budget"
     )
-    return (graph, lean, lists, small, bits) if n <= GRAPH_UP_TO else (lists, small, bits)
+    disk = IndexRecipe(
+        "auto",
+        "disk",
+        "inverted file with 4-bit codes in lists on disk, to fit the memory budget",
+        code="sq4",
+        reduced=components,
+    )
+    in_memory = (graph, lean, lists, small, bits) if n <= GRAPH_UP_TO else (lists, small, bits)
+    return (*in_memory, disk)
 
 
 def estimated_bytes(recipe: IndexRecipe, n: int, dim: int) -> int:
-    """About how many bytes an index of `n` rows takes, in memory and on disk.
+    """About how many bytes an index of `n` rows takes in memory; except for "disk" as many on disk.
 
     0 for "exact", which needs no index, and for a factory string, whose size only FAISS knows.
     """
@@ -199,6 +208,11 @@ def estimated_bytes(recipe: IndexRecipe, n: int, dim: int) -> int:
         levels_offsets_label = 16
         a_row = codes[recipe.code or ""] + links + levels_offsets_label
         return round(n * a_row) + projection
+    if recipe.kind == "disk":  # in memory only centroids, the links between them, and sizes
+        lists = min(recipe.nlist or nlist_rule(n), max(1, n))
+        return (4 * components + 24 + (300 if lists >= GRAPH_OVER_CENTROIDS else 0)) * lists + (
+            projection + 4 * dim
+        )
     if recipe.kind == "ivf":
         bits = {"float32": 32, "fp16": 16, "sq8": 8, "pq4": 2, "rabitq": 1}[recipe.code or ""]
         extra = 64 if recipe.code == "rabitq" else 0

@@ -75,7 +75,7 @@ def build_index(
         LockTimeoutError: If another process holds the lock for too long.
     """
     started = time.perf_counter()
-    snapshot = store.snapshot()
+    snapshot = store.snapshot(pulled=True)  # just now, by the caller
     # Named vectors have one index, whatever the shards: it is built here.
     if not snapshot.column and (engine is not None or snapshot.manifest.shards > 1):
         result = build_shards(

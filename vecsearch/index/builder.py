@@ -26,6 +26,7 @@ from vecsearch.index.faiss import (
     LOADER,
     NO_MASK,
     NOTHING_OUTSIDE,
+    DiskIndex,
     FaissIndex,
     Request,
     fixed_effort,
@@ -34,9 +35,11 @@ from vecsearch.index.faiss import (
 )
 from vecsearch.index.growth import MIN_NEW, Extension, decide_extension
 from vecsearch.index.recipe import IndexRecipe
+from vecsearch.index.remembered_scores import RememberedScores
 from vecsearch.index.scorer import VectorScorer
 from vecsearch.index.unlike import unlike_queries
 from vecsearch.index.verify import still_holds
+from vecsearch.storage.build_folder import BuildFolder
 from vecsearch.storage.limits import DEFAULT_LIMITS, Limits
 from vecsearch.storage.selection import RowSelection
 from vecsearch.storage.snapshot import Snapshot
@@ -145,9 +148,22 @@ class Builder:
         calibrated_on = " and ".join(name for name, part in sources if len(part))
         calibration = self.calibrate(index, base, queries, calibrated_on)
         if index.can_extend:
-            self.add(index, held_out)
-            base = np.concatenate([base, held_out])
+            base = self._include(index, base, held_out)
         return self.built(index, base, calibration, reason, resumed)
+
+    def _include(self, index: FaissIndex, base: Positions, held_out: Positions) -> Positions:
+        """Add the rows that were held out; returns the position of each label."""
+        if not isinstance(index, DiskIndex):
+            self.add(index, held_out)
+            return np.concatenate([base, held_out])
+        # In the order of positions, so that labels are positions and no table of them is needed.
+        labels = np.searchsorted(base, held_out) + np.arange(len(held_out))
+        for first in range(0, len(held_out), self.limits.index_batch_rows):
+            part = slice(first, first + self.limits.index_batch_rows)
+            rows = self.snapshot.stored_vectors(held_out[part])
+            index.insert(rows, labels[part], threads=self.threads)
+            self.progress(len(rows))
+        return np.insert(base, np.searchsorted(base, held_out), held_out)
 
     def queries_at(self, rows: Positions) -> Vectors:
         """Rows as queries."""
@@ -162,7 +178,8 @@ class Builder:
         manifest = self.snapshot.manifest
         size = min(training_rows(self.recipe, len(base), manifest.dim), len(base))
         sample = np.sort(self.rng.choice(base, size, replace=False))
-        checkpoint = self._open_checkpoint(self._identity(base, size))
+        on_disk = self.recipe.kind == "disk"
+        checkpoint = None if on_disk else self._open_checkpoint(self._identity(base, size))
         start = checkpoint.load() if checkpoint else None
         resumed = start.n if start else 0
         index = train_index(
@@ -177,6 +194,7 @@ class Builder:
             progress=self.progress,
             start=start,
             checkpoint=lambda part: checkpoint.offer(part, len(base)) if checkpoint else None,
+            work=BuildFolder(self.snapshot.root) if on_disk else None,
         )
         return index, resumed
 
@@ -253,6 +271,10 @@ class Builder:
         Also returns how many of them an interrupted build had added.
         """
         index, resumed = extension.index, 0
+        if isinstance(index, DiskIndex):
+            index.work = BuildFolder(self.snapshot.root)
+            self.add(index, base[index.n :])
+            return index, 0
         identity = self._identity(base, 0) | {"extends": extension.entry.name}
         checkpoint = self._open_checkpoint(identity)
         part = checkpoint.load() if checkpoint else None
@@ -315,7 +337,10 @@ class Builder:
             lambda part, k: self.scorer.truth(part, k, selection, self.threads),
         )
         per_row = row_micros(self.snapshot.manifest.dim)
+        self.scorer.scattered = index.on_disk
         score = self._score_lists(labels)
+        if index.on_disk:
+            score = RememberedScores(score)
         codes = calibrate_codes(index, queries, truth, score, self.threads)
         points = calibrate_index(
             index,

@@ -139,6 +139,7 @@ def calibrate_index(
             outcome = outcome_of(tried, truth.at(k, len(part)), k, contrast)
             outcomes[k].append(outcome)
             done &= outcome.mean >= ENOUGH
+        tried.let_go()
         if done and max(ks) <= pool:
             break
     points = [

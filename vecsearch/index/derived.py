@@ -12,7 +12,7 @@ import pyarrow as pa
 from vecsearch.common.arrays import Positions
 from vecsearch.errors import CorruptedError
 from vecsearch.index.attached import AttachedIndex, attach
-from vecsearch.index.faiss import read_index
+from vecsearch.index.faiss import DiskIndex, read_index
 from vecsearch.index.labels import positions_after_merge, within_segments
 from vecsearch.index.named import NamedSnapshot
 from vecsearch.storage.calibration_file import read_calibration
@@ -154,6 +154,8 @@ def _compare(root: Path, manifest: Manifest, entry: IndexEntry) -> None:
     covered = sum(rows[name] for name in entry.covers)
     read_calibration(root, entry)
     index = read_index(root / entry.files[0].name)
+    if isinstance(index, DiskIndex):
+        index.require_whole()
     _require(index.n == entry.rows, f"it has {index.n} rows where the manifest says {entry.rows}")
     if entry.labels is None:
         _require(entry.rows <= covered, "it has more rows than the segments it covers")

@@ -132,6 +132,9 @@ class NamedSnapshot(Snapshot):
             return self.stored_vectors(rows)
         return vectors
 
+    def scattered_vectors(self, positions: Positions) -> npt.NDArray[np.float32]:
+        return self.stored_vectors(positions)
+
     def stored_vectors(self, positions: Positions) -> npt.NDArray[np.float32]:
         if not self.kind.multi:
             return super().stored_vectors(positions)

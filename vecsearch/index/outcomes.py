@@ -23,7 +23,7 @@ MANY_DEEP, DEEP = 6, 64  # the largest depth apart from the whole pool: 6 k + 64
 BIN = 0.5  # width of the bins of contrast by which queries are weighted in a fit
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Tried:
     """All queries searched with one effort.
 
@@ -60,6 +60,12 @@ class Tried:
         return tuple(
             np.cumsum(part, axis=1) for part in (near, high, near * near, near * high, high * high)
         )
+
+    def let_go(self) -> None:
+        """Release what only `outcome_of` takes: for all efforts together it is hundreds of MB."""
+        self.distances = self.scores = np.empty((0, 0))
+        for name in ("first", "sums"):
+            self.__dict__.pop(name, None)
 
 
 @dataclass

@@ -7,6 +7,7 @@ reaches the target recall.
     kind = "exact"      compare every vector; no approximation
     kind = "hnsw"       a graph of near neighbors (Malkov and Yashunin, arXiv:1603.09320)
     kind = "ivf"        an inverted file: vectors grouped by centroid, searched group by group
+    kind = "disk"       an inverted file whose lists stay on disk, for more rows than fit in memory
     kind = "factory"    any string that `faiss.index_factory` takes
 """
 
@@ -29,6 +30,7 @@ from vecsearch.errors import RecipeError
 
 REDUCED_STEP = 32  # the 8-bit kernels are fastest when a row is a whole number of 32-byte blocks
 ROWS_PER_CENTROID = 39  # FAISS warns below this many training rows a centroid
+GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, a graph finds the nearest ones
 REMOVED_KEYS = ("rescore",)  # in recipes stored by older versions, without effect
 
 
@@ -41,15 +43,16 @@ class IndexRecipe:
 
     Args:
         name: What people call it.
-        kind: "exact", "hnsw", "ivf" or "factory".
+        kind: "exact", "hnsw", "ivf", "disk" or "factory".
         description: One line for people.
-        reduced: Principal components the index works with (hnsw, ivf). Vectors with no more
+        reduced: Principal components the index works with (hnsw, ivf, disk). Vectors with no more
             dimensions than this are kept whole.
         code: How a component is stored: "float32", "fp16", "sq8" (one byte); for ivf also "pq4"
-            (product quantizer, 2 bits a component, fast scan) and "rabitq" (1 bit).
+            (product quantizer, 2 bits a component, fast scan) and "rabitq" (1 bit); for disk
+            "sq4" (half a byte), "sq8", "fp16", or "rabitq2", "rabitq3", "rabitq4" (so many bits).
         M: Links of a graph node; 2M on the lowest level (hnsw).
         ef_construction: Candidates a new node takes its links from (hnsw).
-        nlist: Number of centroids (ivf); None for about 4 sqrt(n).
+        nlist: Number of centroids (ivf, disk); None for about 4 sqrt(n).
         factory: A FAISS factory string (factory).
         seed: Seed of the build, unless `build_index` is given one.
 
@@ -128,6 +131,12 @@ class _Ivf(_Recipe, kw_only=True):
     nlist: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
 
 
+class _Disk(_Recipe, kw_only=True):
+    code: Literal["rabitq2", "rabitq3", "rabitq4", "sq4", "sq8", "fp16"]
+    reduced: Reduced | None = None
+    nlist: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+
+
 class _Factory(_Recipe, kw_only=True):
     factory: Annotated[str, Meta(min_length=1)]
 
@@ -136,6 +145,7 @@ _KINDS: dict[str, type[_Recipe]] = {
     "exact": _Exact,
     "hnsw": _Hnsw,
     "ivf": _Ivf,
+    "disk": _Disk,
     "factory": _Factory,
 }
 _KEYS = tuple(field.name for field in dataclasses.fields(IndexRecipe))
@@ -233,7 +243,7 @@ def wanted_lists(recipe: IndexRecipe, n: int) -> int:
     if recipe.kind == "factory":
         found = re.search(r"IVF(\d+)(k?)", recipe.factory or "")
         return int(found[1]) * (1024 if found[2] else 1) if found else 0
-    return recipe.nlist or nlist_rule(n) if recipe.kind == "ivf" else 0
+    return recipe.nlist or nlist_rule(n) if recipe.kind in ("ivf", "disk") else 0
 
 
 _FACTORY = re.compile(

@@ -34,6 +34,7 @@ class VectorScorer:
         self.metric = snapshot.manifest.metric
         self.code = CODES[self.metric]  # as the kernels take it
         self.float32 = snapshot.manifest.dtype == "float32"
+        self.scattered = False  # whether candidates are read from disk, which `final_scores` does
 
     @lazy
     def vectors(self) -> list[StoredVectors]:
@@ -323,13 +324,13 @@ class VectorScorer:
                 out[present] = numpy_scores.final_scores(
                     self._stored(listed[present]), query, self.code
                 )
-        elif table is not None:
+        elif table is not None and not self.scattered:
             kernels.final(queries, np.ascontiguousarray(rows), *table, self.code, scores)
-        else:  # the kernels read float32, so float16 is widened
+        else:  # the kernels read float32 from memory, so float16 is widened
             step = max(1, WIDE_BYTES // (4 * queries.shape[1] * max(1, rows.shape[1])))
             for first in range(0, len(rows), step):
                 listed = rows[first : first + step]
-                wide = self.snapshot.stored_vectors(np.maximum(listed, 0).ravel())
+                wide = self._read(np.maximum(listed, 0).ravel())
                 places = np.where(listed < 0, -1, np.arange(listed.size).reshape(listed.shape))
                 own = table_of([wide], np.zeros(1, np.int64))
                 assert own is not None
@@ -339,5 +340,12 @@ class VectorScorer:
 
     def _stored(self, rows: Positions) -> StoredVectors:
         """The stored vectors of rows, (number of rows, dim)."""
+        if self.scattered:
+            return self._read(rows)
         one = len(self.vectors) == 1
         return self.vectors[0][rows] if one else self.snapshot.stored_vectors(rows)
+
+    def _read(self, rows: Positions) -> Vectors:
+        """The stored vectors of candidates: float32 (number of rows, dim)."""
+        snapshot = self.snapshot
+        return snapshot.scattered_vectors(rows) if self.scattered else snapshot.stored_vectors(rows)

@@ -232,7 +232,7 @@ def build_shards(
         LockTimeoutError: Another process held the lock for too long.
     """
     started = time.perf_counter()
-    snapshot = store.snapshot()
+    snapshot = store.snapshot(pulled=True)  # just now, by the caller
     shards = snapshot.manifest.shards
     target = snapshot.manifest.recall if recall is None else recall
     if threads is None:

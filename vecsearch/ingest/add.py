@@ -183,7 +183,7 @@ class AddTransaction:
         The arguments are those of `add_documents`. Raises ConflictError if the collection has
         another embedder by now.
         """
-        base = store.snapshot()
+        base = store.snapshot(pulled=True)  # the collection was refreshed for this add
         if embedder is not None and embedder.entry != base.manifest.embedder:
             raise ConflictError(
                 "the embedder of the collection was just changed: run this add again"
@@ -273,7 +273,11 @@ class AddTransaction:
             return AddResult(0, 0, skipped, embedded, unchanged, report, self._same())
         staging = self.segments.staging
         # What the add replaces is known under the lock only, and may be in the segments to merge.
-        merge = None if self.conflicts.replaces else SmallMerge(self.store.snapshot(), staging)
+        merge = (
+            None
+            if self.conflicts.replaces
+            else SmallMerge(self.store.snapshot(pulled=True), staging)
+        )
         with self.store.locked() as latest:
             if (done := done_before(latest.manifest, request)) is not None:
                 return done  # the same add was sent twice, and the other one was faster

@@ -14,7 +14,10 @@ from vecsearch.common.lazy import lazy
 from vecsearch.common.show import shown
 from vecsearch.embedders.stored import Model
 from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.index.kernels.loader import LOADER
+from vecsearch.index.kernels.numpy_scores import squares
 from vecsearch.ingest.fitness import Fitness
+from vecsearch.query.highlight import Question
 from vecsearch.query.vectors import many_queries, one_query
 from vecsearch.storage.manifest import Manifest
 from vecsearch.types import Metric, counted
@@ -36,7 +39,11 @@ class QueryEncoder:
         self._model = model
         self._dim = manifest.dim
         self._full_dim = 0 if manifest.embedder is None else manifest.embedder.full_dim
+        self._metric = manifest.metric
         self._cosine = manifest.metric is Metric.COSINE
+        # A model that looks vectors up by id reads no sentences.
+        reads = manifest.text_columns and not manifest.embeds_ids
+        self._reader = model if reads else None
         # A cosine needs the direction only, so its queries may be as long as float32 can hold.
         self._largest_square = float("inf") if self._cosine else LARGEST_SQUARE
 
@@ -60,25 +67,22 @@ class QueryEncoder:
         else:
             if isinstance(query, str) and not query.strip():
                 raise InvalidInputError("the query is an empty text")
-            vector = self.embed([query])[0]
+            vector = np.ascontiguousarray(self.embed([query])[0], np.float32)
         if vector.shape != (self._dim,):
             if not self._full_dim or vector.shape != (self._full_dim,):
                 raise InvalidInputError(
                     f"the query has shape {vector.shape}; "
                     f"vectors of this collection have {counted(self._dim, 'number')}"
                 )
-            vector = self._project(vector[None])[0]
-        # In float64, so that a query has the same length alone and in a batch.
-        wide = vector.astype(np.float64)
-        square = float(wide.dot(wide))
+            vector = np.ascontiguousarray(self._project(vector[None])[0], np.float32)
+        unit, square = unit_of(vector)
         if not square < self._largest_square:
             raise InvalidInputError(f"the query vector {NOT_FINITE}")
         if not self._cosine:
             return vector
         if square == 0:
             raise InvalidInputError(f"the query {ZERO}")
-        wide *= square**-0.5
-        return wide.astype(np.float32)
+        return unit
 
     def encode_many(self, queries: Any) -> Vectors:
         """Many queries as float32 (number of queries, dim), each as `encode` gives it.
@@ -100,14 +104,17 @@ class QueryEncoder:
             raise InvalidInputError(
                 f"the queries have shape {matrix.shape}; expected (number of queries, {self._dim})"
             )
-        wide = matrix.astype(np.float64)
-        squares = np.array([row.dot(row) for row in wide])  # as in `encode`, to the last bit
-        _refuse(~(squares < self._largest_square), f"the query vector {NOT_FINITE}")
+        sums = squares(matrix)
+        _refuse(~(sums < self._largest_square), f"the query vector {NOT_FINITE}")
         if not self._cosine:
             return matrix
-        _refuse(squares == 0, f"the query {ZERO}")
-        wide *= np.array([square**-0.5 for square in squares.tolist()])[:, None]
-        return wide.astype(np.float32)
+        _refuse(sums == 0, f"the query {ZERO}")
+        return units(matrix, sums)
+
+    def question(self, query: Any, vector: Vectors | None) -> Question:
+        """What a search was for, with which its hits say what they have in common with it."""
+        text = query if isinstance(query, str) else ""
+        return Question(text, vector, self._reader, self._metric)
 
     def embed(self, queries: Sequence[Any]) -> Vectors:
         """Vectors of texts, or what else the embedder takes: float32 (number of queries, dim)."""
@@ -159,6 +166,26 @@ class QueryEncoder:
     def _project(self, vectors: Vectors) -> Vectors:
         assert self._model is not None
         return self._model.project(vectors)
+
+
+def unit_of(vector: Vectors) -> tuple[Vectors, float]:
+    """A vector, float32 (dim,), at length 1, and the square of its length.
+
+    Both are the same to the last bit with and without compiled code, and in a batch.
+    """
+    kernels = LOADER.module
+    if kernels is None:
+        sums = squares(vector[None])
+        return units(vector[None], sums)[0], float(sums[0])
+    unit = np.empty(len(vector), np.float32)
+    return unit, kernels.unit(vector, unit)
+
+
+def units(vectors: Vectors, sums: npt.NDArray[np.float64]) -> Vectors:
+    """Vectors at length 1; sums: the squares of their lengths, finite and not 0."""
+    with np.errstate(all="ignore"):
+        inverse = 1.0 / np.sqrt(sums)
+        return (vectors.astype(np.float64) * inverse[:, None]).astype(np.float32)
 
 
 def _refuse(wrong: npt.NDArray[np.bool_], message: str) -> None:

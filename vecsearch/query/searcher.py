@@ -79,6 +79,7 @@ class Searcher:
         index = self.attached.index
         if index is None:
             return paths
+        self.scorer.scattered = index.on_disk
         faiss = FaissSearch(index, self.attached, self.scorer, self.states)
         paths["index"] = faiss
         graph, compiled = index.graph_search, self.kernel == "numba"

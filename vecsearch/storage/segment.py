@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Mask, numbers_in_arrow, numbers_in_numpy
 from vecsearch.common.json_column import is_json
+from vecsearch.common.lazy import lazy
+from vecsearch.common.mapped import map_scattered
 from vecsearch.errors import CorruptedError
 from vecsearch.storage.arrow_file import read_batch
 from vecsearch.storage.disk import CheckedFile, FileRef
@@ -93,6 +95,16 @@ class Segment:
         """All vectors, not verified: a read-only (rows, dim) view, float32 or float16."""
         column = self.batch.column(VECTOR)
         return vector_view(column, column.type.list_size)
+
+    @lazy
+    def scattered(self) -> npt.NDArray[np.floating]:
+        """`vectors` mapped once more, for reads of single rows: nothing around them is read."""
+        whole = self.vectors
+        offset = whole.ctypes.data - self.file.buffer.address
+        if not whole.size or not 0 <= offset < self.file.buffer.size:
+            return whole
+        mapped = map_scattered(self.file.path)
+        return np.frombuffer(mapped, whole.dtype, whole.size, offset).reshape(whole.shape)
 
     def column(self, name: str) -> pa.Array:
         """A whole column, verified."""

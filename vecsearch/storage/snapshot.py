@@ -22,6 +22,7 @@ from vecsearch.common.arrays import Mask, Positions, numbers_in_arrow
 from vecsearch.common.deadline import check_time
 from vecsearch.common.fork import Lock
 from vecsearch.common.lazy import lazy
+from vecsearch.common.mapped import will_need
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError, VersionNotFoundError
@@ -309,6 +310,17 @@ class Snapshot:
         out = np.empty((len(positions), self.manifest.dim), np.float32)
         for number, indices, rows in self.split(positions):
             out[indices] = self.vectors_of(number)[rows]
+        return out
+
+    def scattered_vectors(self, positions: Positions) -> npt.NDArray[np.float32]:
+        """`stored_vectors` of rows that lie far apart: the disk reads their pages and no others."""
+        out = np.empty((len(positions), self.manifest.dim), np.float32)
+        for number, indices, rows in self.split(positions):
+            vectors = self.segments[number].scattered
+            width = vectors.strides[0]
+            starts = vectors.ctypes.data + rows * width
+            will_need(starts, starts + width)
+            out[indices] = vectors[rows]
         return out
 
     def documents_in(self, selection: RowSelection) -> int:

@@ -88,9 +88,10 @@ class Store:
         self._warned = False  # that garbage cannot be removed
         self._threads = _Turns()  # flock would have threads of one Store poll for it
 
-    def latest_version(self) -> int | None:
-        """The number of the latest version; None if there is none."""
-        pull(self.root)
+    def latest_version(self, *, pulled: bool = False) -> int | None:
+        """The number of the latest version; None if there is none. `pulled`: as of `snapshot`."""
+        if not pulled:
+            pull(self.root)
         return next(iter(log.versions(self.root)[-1:]), None)
 
     def snapshot(self, version: int | None = None, *, pulled: bool = False) -> Snapshot:

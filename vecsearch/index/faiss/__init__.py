@@ -7,7 +7,9 @@ the graph (recall .37 instead of .99 at efSearch 256 where lengths vary).
 
 projection.py    what FAISS stores of a vector, and which vectors it was fitted to
 graph.py         the order rows enter a graph in, and links back to nodes that are hard to find
-index.py         FaissIndex: candidates, add, write, read
+index.py         FaissIndex: candidates, add, write
+disk_lists.py    an inverted file whose lists stay on disk
+reading.py       reads an index from its file
 grow.py          adding rows to a graph of signed bytes
 sound.py         whether the parts of an index file fit together
 graph_search.py  the compiled search of a graph of signed bytes
@@ -16,8 +18,10 @@ train.py         recipe + stream of vectors -> FaissIndex
 
 from __future__ import annotations
 
+from vecsearch.index.faiss.disk_lists import DiskIndex
 from vecsearch.index.faiss.graph_search import RowMap, table_of
-from vecsearch.index.faiss.index import FaissIndex, read_index
+from vecsearch.index.faiss.index import FaissIndex
+from vecsearch.index.faiss.reading import read_index
 from vecsearch.index.faiss.train import resume_growing, train_index
 from vecsearch.index.kernels.arguments import (
     NO_MASK,
@@ -32,6 +36,7 @@ __all__ = [
     "LOADER",
     "NOTHING_OUTSIDE",
     "NO_MASK",
+    "DiskIndex",
     "Effort",
     "FaissIndex",
     "Request",

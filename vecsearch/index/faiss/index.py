@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,16 @@ import numpy.typing as npt
 from vecsearch.common.arrays import Labels, Vectors
 from vecsearch.common.faiss_errors import faiss_reason
 from vecsearch.common.lazy import lazy
-from vecsearch.errors import CorruptedError, InvalidInputError
+from vecsearch.errors import InvalidInputError
 from vecsearch.index.costs import graph_micros, list_micros
 from vecsearch.index.exact import omp_threads
 from vecsearch.index.faiss.graph import BLOCK, link_back
 from vecsearch.index.faiss.graph_search import GraphSearch, RowMap
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.projection import Projection
-from vecsearch.index.faiss.sound import require_sound
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
 from vecsearch.index.kernels.loader import LOADER
-from vecsearch.index.recipe import IndexRecipe, stored_recipe
+from vecsearch.index.recipe import IndexRecipe
 from vecsearch.storage.disk import storage_errors
 from vecsearch.storage.layout import CALIBRATION_KEY
 
@@ -55,6 +55,8 @@ class FaissIndex:
         out_of_range: int64 labels, ascending, of rows unlike those the index was trained on (too
             long, too far, badly coded). It may not find them, so search them exactly.
     """
+
+    on_disk = False  # whether searches read the file of the index from disk
 
     def __init__(
         self,
@@ -339,7 +341,13 @@ class FaissIndex:
         Raises:
             StorageError: If the disk is full or cannot be written.
         """
-        metadata = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)}
+        with write_errors(path):
+            faiss.write_index(self._index, str(path))
+        self._write_trailer(path)
+
+    def _write_trailer(self, path: Path, **more: int) -> None:
+        """Append all that FAISS does not know."""
+        metadata = {"format": FORMAT, "metric": self.metric, "recipe": asdict(self.recipe)} | more
         arrays = {field.name: getattr(self._projection, field.name) for field in fields(Projection)}
         arrays |= {
             CALIBRATION_KEY: np.frombuffer(json.dumps(metadata).encode(), np.uint8),
@@ -352,71 +360,22 @@ class FaissIndex:
             allow_pickle=False,
             **{name: array for name, array in arrays.items() if array is not None},
         )
-        try:
-            faiss.write_index(self._index, str(path))
-        except RuntimeError as error:  # FAISS gives the system's error as text only
-            codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-            code = next((code for code in codes if os.strerror(code) in str(error)), errno.EIO)
-            with storage_errors("writing", path):
-                raise OSError(code, faiss_reason(error)) from error
         rest = buffer.getvalue()
         with path.open("ab") as file:
             file.write(rest + len(rest).to_bytes(8, "little") + TRAILER)
 
 
-def read_index(path: Path, mmap: bool = True) -> FaissIndex:
-    """Read an index file whose checksum the caller has verified.
-
-    Args:
-        path: The file that `FaissIndex.write` wrote.
-        mmap: Map the file where FAISS can: opening is fast and memory is shared, but the index
-            cannot be extended, and the file must not be overwritten.
-
-    Raises:
-        CorruptedError: If the file is missing or damaged.
-    """
+@contextlib.contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Raises StorageError if writing a file fails, by FAISS or otherwise."""
     try:
-        with path.open("rb") as file:
-            file.seek(-16, io.SEEK_END)
-            tail = file.read()
-            if tail[8:] != TRAILER:
-                raise CorruptedError(
-                    f"{path} is damaged or not an index file: its end is missing. "
-                    "Build the index again"
-                )
-            file.seek(-16 - int.from_bytes(tail[:8], "little"), io.SEEK_END)
-            with np.load(io.BytesIO(file.read()[:-16]), allow_pickle=False) as arrays:
-                rest = dict(arrays)
-        metadata = json.loads(rest[CALIBRATION_KEY].tobytes())
-        recipe = stored_recipe(metadata["recipe"])
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mmap else 0)
-        projection = Projection(
-            inner_product=bool(rest["inner_product"]),
-            matrix=rest.get("matrix"),
-            offset=rest["offset"],
-            center=rest["center"],
-            scale=float(rest["scale"]),
-            max_radius=float(rest["max_radius"]),
-            max_error=float(rest["max_error"]),
-            mean=rest.get("mean"),
-            variances=rest.get("variances"),
-            rest=float(rest.get("rest", 0.0)),
-            own_mean=float(rest.get("own_mean", 0.0)),
-            own_variance=float(rest.get("own_variance", 0.0)),
-        )
-        order, outliers = rest.get("order"), rest["outliers"]
-        require_sound(recipe, metadata["metric"], projection, index, order, outliers)
-        return FaissIndex(
-            recipe, metadata["metric"], projection, index, order, outliers, mapped=mmap
-        )
-    except CorruptedError:
-        raise
-    except FileNotFoundError as error:
-        raise CorruptedError(f"the index file {path} is missing. Build the index again") from error
-    except Exception as error:  # numpy, json and FAISS may raise anything
-        raise CorruptedError(
-            f"the index file {path} cannot be read: {faiss_reason(error)}. Build the index again"
-        ) from error
+        with storage_errors("writing", path):
+            yield
+    except RuntimeError as error:  # FAISS gives the system's error as text only
+        codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+        code = next((code for code in codes if os.strerror(code) in str(error)), errno.EIO)
+        with storage_errors("writing", path):
+            raise OSError(code, faiss_reason(error)) from error
 
 
 def inner_index(index: Any) -> Any:

@@ -7,6 +7,7 @@ index: searches are exact without it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import faiss
@@ -36,7 +37,7 @@ def require_sound(
     _require(int(index.d) == projection.dim_out, f"its vectors have {index.d} components")
     wanted = faiss.METRIC_INNER_PRODUCT if metric == "ip" else faiss.METRIC_L2
     _require(index.metric_type == wanted, "it compares by another metric")
-    _require_index(index, n)
+    _require_index(index, n, with_ids=recipe.kind != "disk")
     graph = isinstance(index, faiss.IndexHNSW)
     _require(recipe.kind != "hnsw" or graph, f"its recipe is {recipe.kind!r}, and it is another")
     if order is not None:
@@ -105,8 +106,12 @@ def _require_projection(projection: Projection, metric: str) -> None:
         _require(bool(np.isfinite(value)) and value >= 0, f"its projection has the bound {value}")
 
 
-def _require_index(index: Any, n: int) -> None:
-    """FAISS's own parts; those of a class that is not listed here are FAISS's responsibility."""
+def _require_index(index: Any, n: int, *, with_ids: bool = True) -> None:
+    """FAISS's own parts; those of a class that is not listed here are FAISS's responsibility.
+
+    with_ids: whether the labels in lists are looked at. Where lists stay on disk, a search looks at
+    those that it finds.
+    """
     index = faiss.downcast_index(index)
     _require(int(index.ntotal) == n >= 0, f"a part of it has {index.ntotal} rows, not {n}")
     if isinstance(index, faiss.IndexPreTransform):
@@ -127,7 +132,7 @@ def _require_index(index: Any, n: int) -> None:
         if isinstance(index, faiss.IndexHNSW):
             _require_graph(index.hnsw, n)
     elif isinstance(index, faiss.IndexIVF):
-        _require_lists(index, n)
+        _require_lists(index, n, with_ids=with_ids)
     elif isinstance(index, faiss.IndexFlatCodes):
         size = int(index.code_size)
         _require(
@@ -170,7 +175,7 @@ def _require_graph(hnsw: Any, n: int) -> None:
             )
 
 
-def _require_lists(index: Any, n: int) -> None:
+def _require_lists(index: Any, n: int, *, with_ids: bool) -> None:
     """Every row is in one list."""
     lists, quantizer = index.invlists, index.quantizer
     nlist = int(index.nlist)
@@ -179,6 +184,12 @@ def _require_lists(index: Any, n: int) -> None:
     _require_index(quantizer, nlist)
     sizes = [lists.list_size(number) for number in range(nlist)]
     _require(sum(sizes) == n, f"its lists do not hold {n} rows")
+    if with_ids:
+        require_one_list_a_row(lists, sizes, n)
+
+
+def require_one_list_a_row(lists: Any, sizes: Sequence[int], n: int) -> None:
+    """Raises ValueError if a row of an inverted file is in two lists, or none."""
     seen = np.zeros(n, bool)
     for number, size in enumerate(sizes):
         if size:

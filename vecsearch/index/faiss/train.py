@@ -13,15 +13,19 @@ from vecsearch.common.arrays import Labels, Vectors
 from vecsearch.common.faiss_errors import faiss_reason, is_faiss_error
 from vecsearch.errors import InvalidInputError, RecipeError
 from vecsearch.index.exact import omp_threads
+from vecsearch.index.faiss.disk_lists import DiskIndex, centroids_in_two_levels
 from vecsearch.index.faiss.graph import BLOCK, add_in_order, link_back
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.index import FaissIndex, inner_index
 from vecsearch.index.faiss.projection import Projection, fit_projection
-from vecsearch.index.recipe import IndexRecipe, nlist_rule
+from vecsearch.index.recipe import GRAPH_OVER_CENTROIDS, IndexRecipe, nlist_rule
+from vecsearch.storage.build_folder import BuildFolder
 from vecsearch.types import counted
 
-GRAPH_OVER_CENTROIDS = 4096  # from this many centroids on, a graph finds the nearest ones
 IVF_CODES = {"float32": "Flat", "fp16": "SQfp16", "sq8": "SQ8", "rabitq": "RaBitQfs"}
+DISK_CODES = {"fp16": "SQfp16", "sq8": "SQ8", "sq4": "SQ4"} | {
+    f"rabitq{n}": f"RaBitQ{n}" for n in (2, 3, 4)
+}
 
 
 def train_index(
@@ -38,6 +42,7 @@ def train_index(
     start: FaissIndex | None = None,
     checkpoint: Callable[[FaissIndex], None] = lambda index: None,
     projection: Projection | None = None,
+    work: BuildFolder | None = None,
 ) -> FaissIndex:
     """Train on a sample, then add all rows.
 
@@ -60,6 +65,7 @@ def train_index(
         checkpoint: Called with the partly filled index after each block.
         projection: That of another index, to be used instead of one fitted to the sample, so that
             the codes of both can be compared.
+        work: Where rows wait that are to be in lists on disk.
 
     Raises:
         RecipeError: If the recipe does not fit the data.
@@ -83,7 +89,13 @@ def train_index(
                 index = _resumed(start.parts[1], recipe, seed)
             else:
                 index = _new_index(recipe, metric, projection.dim_out, len(train_sample), n, seed)
-                _train(index, projection.rows(train_sample), metric)
+                _train(index, projection.rows(train_sample), metric, recipe)
+            if recipe.kind == "disk":
+                assert work is not None
+                disk = DiskIndex(recipe, metric, projection, index, np.empty(0, np.int64))
+                disk.work = work
+                _fill_lists(disk, _blocks(batches(), dim), n, threads, progress)
+                return disk
             filling = _Filling(growing(index, n, seed=seed, threads=threads))
 
             def added(rows: int) -> None:
@@ -146,6 +158,21 @@ def _draw_levels(inner: Any, count: int) -> None:
             inner.hnsw.random_level()
 
 
+def _fill_lists(
+    index: DiskIndex,
+    blocks: Iterator[Vectors],
+    n: int,
+    threads: int,
+    progress: Callable[[int], None],
+) -> None:
+    for block in blocks:
+        index.add(block, threads=threads)
+        progress(len(block))
+    if index.n != n:
+        raise InvalidInputError(f"the data has {counted(index.n, 'row')}; {n:,} were announced")
+    index.settle()
+
+
 def _fill(
     index: Any,
     projection: Projection,
@@ -195,9 +222,10 @@ def _new_index(recipe: IndexRecipe, metric: str, dim: int, sample: int, n: int, 
         index.hnsw.rng = faiss.RandomGenerator(seed)
         return index
     factory = recipe.factory if recipe.kind == "factory" else "Flat"
-    if recipe.kind == "ivf":
+    if recipe.kind in ("ivf", "disk"):
         nlist = min(recipe.nlist or nlist_rule(n, sample), sample)
-        code = f"PQ{-(-dim // 2)}x4fs" if recipe.code == "pq4" else IVF_CODES[str(recipe.code)]
+        codes = DISK_CODES if recipe.kind == "disk" else IVF_CODES
+        code = f"PQ{-(-dim // 2)}x4fs" if recipe.code == "pq4" else codes[str(recipe.code)]
         factory = f"IVF{nlist}{'_HNSW32' if nlist >= GRAPH_OVER_CENTROIDS else ''},{code}"
     index = faiss.index_factory(dim, factory, measure)
     inner = inner_index(index)
@@ -209,7 +237,7 @@ def _new_index(recipe: IndexRecipe, metric: str, dim: int, sample: int, n: int, 
     return index
 
 
-def _train(index: Any, sample: Vectors, metric: str) -> None:
+def _train(index: Any, sample: Vectors, metric: str, recipe: IndexRecipe) -> None:
     """Train; for inner products a factory's PCA must not center, which would change the ranking."""
     if metric == "ip" and isinstance(index, faiss.IndexPreTransform):
         for number in range(index.chain.size()):
@@ -221,6 +249,10 @@ def _train(index: Any, sample: Vectors, metric: str) -> None:
         index.index.train(sample)
         index.is_trained = True
         return
+    inner = inner_index(index)
+    if recipe.kind == "disk" and inner.nlist >= GRAPH_OVER_CENTROIDS:
+        centroids = centroids_in_two_levels(sample, inner.nlist, inner.cp.seed, metric == "ip")
+        inner.quantizer.add(centroids)
     index.train(sample)
 
 

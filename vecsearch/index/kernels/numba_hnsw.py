@@ -57,6 +57,7 @@ from vecsearch.index.kernels.numba_scores import (
     score_lists,
     score_of,
     strict,
+    write_unit,
 )
 
 AHEAD = 8  # listed codes that are prefetched before their turn
@@ -540,6 +541,8 @@ final = entry_point(
 
 Writes them into `scores`, float64 (nq, width), but where a row is -1.
 """
+unit = entry_point(numba.njit(types.float64(QUERY, FLOATS), **EXACT)(write_unit.py_func))
+"""unit(vector, unit): see `write_unit`."""
 near = entry_point(
     numba.njit(
         types.UniTuple(types.int64, 2)(*(FLOAT_ROWS, FLOATS, types.int64, INT64, INT64, FLOATS)),

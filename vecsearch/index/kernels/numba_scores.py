@@ -63,6 +63,18 @@ def score_lists(
 
 
 @strict
+def write_unit(vector: Any, unit: Any) -> Any:
+    """Write a vector at length 1, unless it is 0 or not finite: the square of its length."""
+    place = vector.ctypes.data
+    square = sum_of_products(place, place, vector.shape[0])
+    if 0 < square < np.inf:
+        inverse = 1.0 / np.sqrt(square)
+        for number in range(vector.shape[0]):
+            unit[number] = np.float32(np.float64(vector[number]) * inverse)
+    return square
+
+
+@strict
 def list_near(products: Any, least: Any, first: Any, owners: Any, places: Any, values: Any) -> Any:
     """List the products that reach their query's bound: how many, and the next query.
 

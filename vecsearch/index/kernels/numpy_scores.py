@@ -42,6 +42,13 @@ def final_scores(vectors: StoredVectors, query: Vectors, metric: int) -> Wide:
     return parts[0] if len(parts) == 1 else np.concatenate(parts or [np.empty(0)])
 
 
+def squares(vectors: Vectors) -> Wide:
+    """The square of the length of each vector, float32 (n, dim): float64 (n,)."""
+    step = max(1, PART_BYTES // (8 * vectors.shape[1]))
+    parts = [_in_lanes(vectors[first : first + step]) for first in range(0, len(vectors), step)]
+    return np.concatenate([_sums(np.multiply(part, part, out=part)) for part in parts])
+
+
 def _scores(vectors: StoredVectors, query: Vectors, metric: int) -> Wide:
     wide = _in_lanes(np.concatenate([vectors, query[None]]))  # the query last: for its own length
     terms, rows, _ = wide.shape

@@ -20,6 +20,7 @@ from vecsearch.ingest.sources.base import Batches, Part, SourceFile
 from vecsearch.ingest.sources.dicts import iterator_part, rows_part
 from vecsearch.ingest.sources.files import path_part
 from vecsearch.ingest.sources.huggingface import hub_dataset_part, refuse_splits
+from vecsearch.ingest.sources.ray_data import ray_part
 from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.registry import PICTURES, main_suffixes, suffix_of, suffixes
 from vecsearch.ingest.sources.stores import OtherStore, is_store, store_part
@@ -75,6 +76,8 @@ class Opener:
             return [memory.table_part(data)]
         if library == "pyarrow" and hasattr(data, "to_batches"):  # a Dataset or a Scanner
             return [memory.dataset_part(data, name)]
+        if library == "ray" and hasattr(data, "iter_batches"):
+            return [ray_part(data, self.batch_rows)]
         if library == "datasets":
             if isinstance(data, Mapping):
                 refuse_splits(data)
