@@ -16,7 +16,7 @@ SOAK = bool(os.environ.get("VECSEARCH_SOAK"))
 CHILDREN = 60 if SOAK else 5
 
 SCRIPT = """
-import itertools, os, signal, sys, threading, time
+import faulthandler, itertools, os, signal, sys, threading, time
 import numpy as np, vecsearch as vs
 root, what, children = sys.argv[1], sys.argv[2], int(sys.argv[3])
 small = vs.Limits(smallest_index_rows=20)
@@ -72,7 +72,8 @@ for number in range(children):
     time.sleep(0.003 * (number % 7))
     pid = os.fork()
     if pid == 0:
-        signal.alarm(120)  # ends a child that waits for ever
+        faulthandler.dump_traceback_later(100)  # of a child that waits for ever; then it ends
+        signal.alarm(120)
         try:
             child()
             os._exit(0)
@@ -99,4 +100,4 @@ def test_children_forked_while_threads_work(what: str, tmp_path: Path) -> None:
         )
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(root), what, str(CHILDREN)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-    assert done.stdout.strip() == f"{CHILDREN} [] []", (done.stdout, done.stderr[-1500:])
+    assert done.stdout.strip() == f"{CHILDREN} [] []", (done.stdout, done.stderr[-5000:])
