@@ -203,9 +203,9 @@ def test_texts_of_a_data_set_are_embedded_on_the_cluster(cluster: Cluster, tmp_p
 
 def test_a_data_set_of_matrices_is_refused(cluster: Cluster, tmp_path: Path) -> None:
     data = ray.data.from_items([{"id": 1, "vector": np.ones((2, 4), np.float32)}])
-    with vs.create(tmp_path / "c.vs", dim=8) as c:
-        with pytest.raises(vs.InvalidInputError, match="one dimension"):
-            c.add(data, progress=False)
+    c = vs.create(tmp_path / "c.vs", dim=8)
+    with pytest.raises(vs.InvalidInputError, match="one dimension"):
+        c.add(data, progress=False)
 
 
 def kill(holder: Any) -> None:

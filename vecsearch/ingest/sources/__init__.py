@@ -18,8 +18,8 @@ folder.py (which files of a folder?), ignore.py and patterns.py (those left out)
 pdf.py, office.py, ebook.py, mail.py, csv.py, csv_types.py, json_files.py, jsonl.py,
 spreadsheets.py, arrow_files.py, vectors.py, h5ad.py, matrix_files.py, sequences.py, structures.py,
 memory.py (tables, texts, matrices), frames.py, huggingface.py, ray_data.py, dicts.py, row_types.py
-and values.py (rows of Python values), encoding.py (text files), reading.py (options, places and the report), base.py (parts ->
-one stream), plain.py (Arrow types).
+and values.py (rows of Python values), encoding.py (text files), reading.py (options, places and the
+report), base.py (parts -> one stream), plain.py (Arrow types).
 """
 
 from __future__ import annotations
