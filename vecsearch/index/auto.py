@@ -33,6 +33,7 @@ from vecsearch.types import counted
 
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
 TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
+LEAN_TRAIN_BYTES = 128 * 1024 * 1024  # where memory is scarce
 
 EXACT_BELOW = 4_096  # scoring 4,096 rows of 384 dimensions takes 0.2 ms, twice a graph's search
 GRAPH_UP_TO = 5_000_000  # rows; building a graph of more takes too long, it grows with n log n
@@ -100,7 +101,9 @@ def _sample(snapshot: Snapshot, seed: int) -> Vectors:
 
 def training_rows(recipe: IndexRecipe, rows: int, dim: int) -> int:
     """How many rows to train on: more for more centroids than the usual sample can place."""
-    most = max(TRAIN_ROWS, TRAIN_BYTES // (4 * dim))
+    most = max(
+        TRAIN_ROWS, (LEAN_TRAIN_BYTES if recipe.kind == "disk" else TRAIN_BYTES) // (4 * dim)
+    )
     return min(max(TRAIN_ROWS, ROWS_PER_CENTROID * wanted_lists(recipe, rows)), most)
 
 
