@@ -1,6 +1,6 @@
 """An index on disk under a memory limit: build time, memory, bytes, recall and latency as JSON.
 
-    python benchmarks/on_disk.py --rows 20000000 --memory 2G --search-memory 512M --folder /tmp/large
+    python benchmarks/on_disk.py --rows 20000000 --memory 2G --search-memory 512M
 
 Vectors are made block by block, so no process ever holds them all: unequal clusters in a space
 whose components have standard deviations of i^-0.6, rotated, stored as float16. Each step is a
