@@ -6,6 +6,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -504,6 +505,26 @@ def test_vectors_beyond_what_float32_can_square_are_named_as_such(tmp_path: Path
     # A query needs its direction only.
     for query in ([1e-23, 1e-23], [1e20, 1e20]):
         assert c.search(query).scores == pytest.approx([3 / 10**0.5], abs=1e-6)
+
+
+def test_numbers_and_flags_of_numpy_are_arguments_like_pythons(tmp_path: Path) -> None:
+    options = {"dim": np.int64(4), "recall": np.float32(0.5), "keep_versions": np.uint8(9)}
+    options |= {"sample_queries": np.int64(3), "auto_index": np.False_, "exist_ok": np.False_}
+    made = vs.create(tmp_path / "a.vs", **options)
+    made.add([{"id": n, "vector": [1, n, n * n, 2]} for n in range(200)])
+    made.sample_queries(np.int32(5))
+    made.build_index(recall=np.float32(0.5), seed=np.int64(1), threads=np.int64(1))
+    assert made.search([1, 2, 3, 4], k=np.int64(2), recall=np.float32(0.5), exact=np.True_)
+    assert vs.open(tmp_path / "a.vs", version=np.int64(2)).info().version == 2
+    assert made.reduce(tmp_path / "b.vs", np.int64(2)).info().dim == 2
+    assert made.rollback(np.int64(2)) == made.info().version
+    manifest = vs.open(tmp_path / "a.vs")._snapshot.manifest
+    assert (manifest.dim, manifest.recall, manifest.keep_versions) == (4, 0.5, 9)
+    for version in (True, 2.0, Fraction(2)):
+        with pytest.raises(vs.VecsearchError):
+            made.rollback(version)
+    exact = vs.create(tmp_path / "c.vs", dim=2, recall=Fraction(1, 2))
+    assert exact._snapshot.manifest.recall == 0.5
 
 
 def test_create_refuses_wrong_arguments_and_taken_paths(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ import textwrap
 import tokenize
 import tomllib
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,6 +101,13 @@ WRONG = {
     "type": pa.int8(),
     "np.nan": np.float32("nan"),
     "np.int8": np.int8(-5),
+    "np.int64": np.int64(2),
+    "np.float32": np.float32(0.5),
+    "np.bool": np.bool_(True),
+    "Fraction": Fraction(1, 2),
+    "Decimal": Decimal("0.5"),
+    "Timestamp": pd.Timestamp("2024-01-01"),
+    "Arrow scalar": pa.scalar(2),
 }
 # Arguments that a call needs, right ones.
 GIVEN: dict[str, dict[str, Any]] = {

@@ -301,17 +301,16 @@ def create(
     root = collection_path(path, storage_options, cache_dir)
     origin = origin_of(root)
     check_one_of("dtype", dtype, ("float32", "float16"))
-    check_recall(recall)
-    check_keep_versions(keep_versions)
-    check_count(sample_queries)
-    check_flag("auto_index", auto_index)
+    recall, keep_versions = check_recall(recall), check_keep_versions(keep_versions)
+    sample_queries = check_count(sample_queries)
+    auto_index = check_flag("auto_index", auto_index)
     shards = check_shards(shards)
     settings: dict[str, Any] = {SAMPLE_SETTING: sample_queries} if sample_queries else {}
     if not auto_index:
         settings[AUTO_INDEX_SETTING] = False
     texts = check_column_names(id_column, text_column, text_columns)
     parsed_metric = parse_metric(DEFAULT_METRIC if metric is None else metric)
-    check_flag("exist_ok", exist_ok)
+    exist_ok = check_flag("exist_ok", exist_ok)
     if origin is not None:
         origin.prepare()
     if exist_ok and (root / MANIFESTS).is_dir():
@@ -628,7 +627,8 @@ class Collection:
                 byte order mark, or GB18030 or Big5 where that is sure.
             csv: How CSV files are written: "delimiter", "quote" ("" for none), "comment" (lines
                 that begin with it are left out) and "null" (cells that mean a missing value, as a
-                list). What is not given is found, or is as usual.
+                list). What is not given is found, or is as usual. An empty cell is a missing value;
+                in quotes it is an empty text, where a column holds texts.
             exclude: Patterns of files in folders to leave out, written as in `.gitignore`, beside
                 those in the folders' own `.gitignore` and `.vecsearchignore` files.
             auto_index: Whether to index the new rows before returning. False: leave it to
@@ -666,7 +666,7 @@ class Collection:
         choices = ("error", "skip", "replace", "update", "refresh")
         check_one_of("on_conflict", on_conflict, choices)
         if auto_index is not None:
-            check_flag("auto_index", auto_index)
+            auto_index = check_flag("auto_index", auto_index)
         if idempotency_key is not None:
             check_key(idempotency_key)
         reading = reading_options(on_error, encoding, csv, exclude)
@@ -1192,8 +1192,7 @@ class Collection:
 
         self._writable()
         manifest = self.refresh()._snapshot.manifest
-        if recall is not None:
-            check_recall(recall)
+        recall = None if recall is None else check_recall(recall)
         seed = check_whole("seed", seed, 0)
         threads = None if threads is None else check_whole("threads", threads, 1)
         budget = parse_bytes(memory)
@@ -3096,8 +3095,7 @@ class Collection:
     def _target(recall: float | None, snapshot: Snapshot) -> float:
         if recall is None:
             return snapshot.manifest.recall
-        check_recall(recall)
-        return recall
+        return check_recall(recall)
 
     def _encoder(self, manifest: Manifest) -> QueryEncoder:
         """The encoder of a version, the same as long as the version is the same."""

@@ -1,4 +1,6 @@
-"""LanceDB: a table with an IVF_HNSW_SQ index, re-scored, and bitmap indexes on its columns."""
+"""LanceDB: a table with an IVF_HNSW_SQ or IVF_RQ index, re-scored, and bitmap indexes on its
+columns.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 import lancedb
 import numpy as np
 import pyarrow as pa
-from lancedb.index import Bitmap, HnswSq
+from lancedb.index import Bitmap, HnswSq, IvfRq
 
 from benchmarks.peers import Peer, Task, Vectors, Where
 
@@ -29,13 +31,7 @@ class LanceDB(Peer):
             }
         )
         table = lancedb.connect(str(folder)).create_table("bench", rows)
-        config = HnswSq(
-            distance_type=self._distance(task),
-            num_partitions=args["partitions"],
-            m=args["M"],
-            ef_construction=args["ef_construction"],
-        )
-        table.create_index("vector", config=config)
+        table.create_index("vector", config=self._index(task, args))
         for name in task.columns:
             table.create_index(name, config=Bitmap())
 
@@ -46,12 +42,13 @@ class LanceDB(Peer):
 
     def tune(self, args: Mapping[str, Any], k: int) -> None:
         self.nprobes, self.refine = args["nprobes"], args["refine"]
-        self.ef = max(args["ef"], k * self.refine)  # it asks the graph for as many as it re-scores
+        # It asks the graph for as many as it re-scores.
+        self.ef = max(args["ef"], k * self.refine) if "ef" in args else None
 
     def search(self, query: Vectors, k: int, where: Where) -> Any:
-        search = (
-            self.table.search(query).distance_type(self.distance).nprobes(self.nprobes).ef(self.ef)
-        )
+        search = self.table.search(query).distance_type(self.distance).nprobes(self.nprobes)
+        if self.ef is not None:
+            search = search.ef(self.ef)
         search = search.refine_factor(self.refine).limit(k).select(["id", "_distance"])
         if where is not None:
             search = search.where(f"{where[0]} = {where[1]}", prefilter=True)
@@ -67,6 +64,25 @@ class LanceDB(Peer):
             if file.is_file()
         )
 
+    def _index(self, task: Task, args: Mapping[str, Any]) -> Any:
+        return HnswSq(
+            distance_type=self._distance(task),
+            num_partitions=args["partitions"],
+            m=args["M"],
+            ef_construction=args["ef_construction"],
+        )
+
     @staticmethod
     def _distance(task: Task) -> Any:
         return task.metric_as({"cosine": "cosine", "ip": "dot", "l2": "l2"})
+
+
+class LanceDBRaBitQ(LanceDB):
+    """Lists of RaBitQ codes instead of a graph."""
+
+    def _index(self, task: Task, args: Mapping[str, Any]) -> Any:
+        return IvfRq(
+            distance_type=self._distance(task),
+            num_partitions=args["partitions"],
+            num_bits=args["bits"],
+        )

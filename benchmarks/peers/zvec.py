@@ -1,5 +1,5 @@
-"""zvec: an embedded store with HNSW over float32 or 8-bit codes, and inverted indexes on its
-columns.
+"""zvec: an embedded store with HNSW over float32, codes of 8 or 4 bits, or RaBitQ codes, and
+inverted indexes on its columns.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zvec
 from benchmarks.peers import Peer, Task, Vectors, Where
 
 BATCH = 1_000
+RABITQ = "RABITQ"
 
 
 class Zvec(Peer):
@@ -24,13 +25,14 @@ class Zvec(Peer):
         metric = task.metric_as(
             {"cosine": zvec.MetricType.IP, "ip": zvec.MetricType.IP, "l2": zvec.MetricType.L2}
         )
-        index = zvec.HnswIndexParam(
-            metric,
-            m=args["M"],
-            ef_construction=args["ef_construction"],
-            quantize_type=getattr(zvec.QuantizeType, args["quantize"]),
-            use_contiguous_memory=True,
-        )
+        shape = {"m": args["M"], "ef_construction": args["ef_construction"]}
+        if args["quantize"] == RABITQ:
+            index = zvec.HnswRabitqIndexParam(metric, **shape)
+        else:
+            quantize = getattr(zvec.QuantizeType, args["quantize"])
+            index = zvec.HnswIndexParam(
+                metric, quantize_type=quantize, use_contiguous_memory=True, **shape
+            )
         integer = zvec.DataType.INT64
         schema = zvec.CollectionSchema(
             "bench",
@@ -52,11 +54,12 @@ class Zvec(Peer):
     def open(self, task: Task, folder: Path) -> None:
         zvec.init(query_threads=task.threads, log_level=zvec.LogLevel.ERROR)
         self.threads = task.threads
-        self.refine = (folder / "quantize").read_text() != "UNDEFINED"
+        self.quantize = (folder / "quantize").read_text()
         self.collection = zvec.open(str(folder / "bench"), zvec.CollectionOption(read_only=True))
 
     def tune(self, args: Mapping[str, Any], k: int) -> None:
-        self.parameters = zvec.HnswQueryParam(ef=args["ef"], is_using_refiner=self.refine)
+        kind = zvec.HnswRabitqQueryParam if self.quantize == RABITQ else zvec.HnswQueryParam
+        self.parameters = kind(ef=args["ef"], is_using_refiner=self.quantize != "UNDEFINED")
 
     def search(self, query: Vectors, k: int, where: Where) -> Any:
         condition = None if where is None else f"{where[0]} = {where[1]}"

@@ -196,3 +196,25 @@ def test_documents_that_cannot_be_split_are_left_out_and_the_others_stay(tmp_pat
 )
 def test_an_error_about_a_row_names_its_place_once(message: str, expected: str) -> None:
     assert str(placed(vs.InvalidInputError(message), "a.csv, line 5")) == expected
+
+
+def test_upsert_names_the_file_and_line_of_a_bad_row(c: vs.Collection, write: Write) -> None:
+    c.add([{"id": 1, "text": "a"}])
+    old, new = '{"id": 1, "text": ""}', '{"id": 9, "text": ""}'
+    for path, place in (
+        (write("a.csv", "id,text\n1,b\n2,\n"), "a.csv, line 3"),
+        (write("a.jsonl", '{"id": 7, "text": "b"}\n\n\n' + old), "a.jsonl, line 4"),
+        (write("b.jsonl", '{"id": 7, "text": "b"}\n\n\n' + new), "b.jsonl, line 4"),
+    ):
+        with pytest.raises(vs.InvalidInputError) as caught:
+            c.upsert(path)
+        assert str(caught.value).startswith(f"{place}, column 'text': the text is ")
+    assert c.get([1, 2]) == [{"id": 1, "text": "a"}, None]
+
+
+def test_broken_json_is_named_with_its_column(c: vs.Collection, write: Write) -> None:
+    line = '{"id": 2, "text": "b"'
+    for end in ("\n", "\r\n", ""):
+        path = write("a.jsonl", f'{{"id": 1, "text": "a"}}\n{line}{end}')
+        with pytest.raises(vs.InvalidInputError, match=f"line 2.* at column {len(line) + 1}$"):
+            c.add(path)

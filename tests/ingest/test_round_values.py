@@ -215,3 +215,67 @@ def test_masked_values_are_missing(c: vs.Collection) -> None:
         c.add(
             [{"id": 2, "text": "a", "vector": np.ma.masked_array(np.ones(16), mask=[1, *[0] * 15])}]
         )
+
+
+def test_values_and_arrays_of_arrow_are_values_of_rows(tmp_path: Path) -> None:
+    """As the cells of a table that was read: pyarrow gives them as scalars."""
+    c = vs.create(tmp_path / "c.vs", dim=2)
+    cells = TYPED.slice(0, 1).drop(["text", "map"])
+    row = {name: cells[name][0] for name in cells.column_names}
+    for number, vector in enumerate(
+        (pa.array([1.5, 2]), pa.scalar([1.5, 2.0]), np.float64([1.5, 2]))
+    ):
+        view = memoryview(vector) if isinstance(vector, np.ndarray) else vector
+        c.add([row | {"id": pa.scalar(number), "vector": view, "flag": pa.scalar(True)}])
+        assert c.vector(number).tolist() == [1.5, 2.0]
+    expected = cells.drop(["id"]).to_pylist()[0] | {"flag": True}
+    assert c.get([0, 1, 2]) == [{"id": number, **expected} for number in range(3)]
+    c.update("id = 1", {"flag": pa.scalar(False), "price": pa.scalar(None, pa.decimal128(7, 2))})
+    c.update(ids=[2], values={"flag": [pa.scalar(False)]})
+    assert [row["flag"] for row in c.get([0, 1, 2])] == [True, False, False]
+    texts = vs.create(tmp_path / "t.vs", embedder="toy:64")
+    texts.add([{"id": 1, "text": pa.scalar("red")}, {"id": 2, "text": "sea"}])
+    assert texts.search(pa.scalar("red")).ids == texts.search("red").ids
+    found = texts.search_batch([pa.scalar("red"), pa.scalar("sea")])
+    assert [hits.ids for hits in found] == [texts.search(text).ids for text in ("red", "sea")]
+
+
+def test_scalars_of_arrow_keep_nanoseconds_and_have_types_that_can_be_stored(
+    tmp_path: Path,
+) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2)
+    c.add([{"id": 1, "vector": [1, 2], "at": None, "key": None, "span": None}])
+    fine = pa.scalar(1, pa.time64("ns"))
+    c.update("id = 1", {"at": fine, "key": pa.scalar(uuid.UUID(int=1).bytes, pa.uuid())})
+    c.add_column("start", pa.time64("ns"), fine)
+    found = c.to_arrow(["at", "key", "start"])
+    assert found["at"][0] == found["start"][0] == fine
+    assert found["key"].to_pylist() == [str(uuid.UUID(int=1))]
+    with pytest.raises(vs.InvalidInputError, match="cannot be month_day_nano_interval"):
+        c.update("id = 1", {"span": pa.scalar(pa.MonthDayNano([1, 2, 3]))})
+    with pytest.raises(vs.InvalidInputError, match="Time64Scalar"):
+        c.add([{"id": 2, "vector": [1, 2], "at": fine}])  # Python's time would lose it
+
+
+def test_a_column_of_nothing_but_nan_waits_for_its_first_value(tmp_path: Path) -> None:
+    """As the None of the same rows as dicts; a float type that was chosen by hand stays."""
+    empty = pd.DataFrame({"id": [1], "vector": [[1.0, 2.0]], "x": [np.nan]})
+    for number, (data, later) in enumerate(
+        [
+            (empty, "a"),
+            (empty, 2**53 + 1),
+            (empty.to_dict("records"), "a"),
+            ([empty, empty.assign(id=3)], 5),
+        ]
+    ):
+        c = vs.create(tmp_path / str(number), dim=2)
+        c.add(data)
+        assert c.info().columns["x"] == "null"
+        c.add([{"id": 2, "vector": [1, 1], "x": later}])
+        assert [row["x"] for row in c.get([1, 2])] == [None, later]
+    chosen = vs.create(tmp_path / "chosen", dim=2)
+    chosen.add(empty.astype({"x": "Float64"}))
+    assert chosen.info().columns["x"] == "double"
+    streamed = vs.create(tmp_path / "streamed", dim=2)
+    streamed.add(iter([empty, empty.assign(id=2, x=0.5)]))
+    assert [row["x"] for row in streamed.get([1, 2])] == [None, 0.5]

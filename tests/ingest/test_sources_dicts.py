@@ -119,7 +119,7 @@ def test_missing_values_of_pandas_become_none() -> None:
         ([{"a": [1]}, {"a": [1, "x"]}], ("lists of column 'a'", "int in row 0", "str in row 1")),
         ([{"a": {"b": 1}}, {"a": {"b": "x"}}], ("column 'a', field 'b'", "row 0", "row 1")),
         ([{"a": 1}, {"a": {1, 2}}], ("row 1", "column 'a'", "set")),
-        ([{"a": 1}, {"a": np.ones((2, 2))}], ("row 1", "(2, 2)")),
+        ([{"a": 1}, {"a": np.ones((2, 2))}], ("column 'a'", "int in row 0", "list in row 1")),
         ([{"a": 1}, {"a": 2**64}], ("row 1", "column 'a'", "64-bit")),
         ([{"a": 1}, {"a": -(2**63) - 1}], ("row 1", "column 'a'", "64-bit")),
         ([{"a": -1}, {"a": 2**63}], ("row 0", "row 1", "column 'a'", "make them str")),

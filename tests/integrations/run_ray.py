@@ -208,6 +208,12 @@ def test_a_data_set_of_matrices_is_refused(cluster: Cluster, tmp_path: Path) -> 
         c.add(data, progress=False)
 
 
+def wait_for_holders(served: vs.Collection) -> None:
+    """Until all actors answer: before that a search may find nobody."""
+    for part in served._searcher._parts:
+        ray.get([holder.rows.remote() for holder in part.holders], timeout=300)
+
+
 def kill(holder: Any) -> None:
     """Ends an actor, and waits until nobody reaches it."""
     ray.kill(holder, no_restart=True)
@@ -230,6 +236,7 @@ def test_replicas_answer_and_partial_answers_are_marked(cluster: Cluster, tmp_pa
             same(found, expected)
             assert found.plan.missing_shards == ()
     with vs.open(root, serving=vs.RayServing(partial=True, cpus=0.1)) as served:
+        wait_for_holders(served)
         same(served.search("light and food", 10), expected)
         kill(served._searcher._parts[1].holders[0])
         found = served.search("light and food", 200)
@@ -237,6 +244,7 @@ def test_replicas_answer_and_partial_answers_are_marked(cluster: Cluster, tmp_pa
         part = local._snapshot.of_shards([0])
         assert sorted(found.ids) == sorted(part.ids_at(part.live.rows))
     with vs.open(root, serving=vs.RayServing(patience=1, cpus=0.1)) as served:
+        wait_for_holders(served)
         served.search("light and food", 10)
         kill(served._searcher._parts[1].holders[0])
         with pytest.raises(vs.WorkerLostError, match="nobody holds the shards 1"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import decimal
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -33,6 +35,8 @@ def leaves() -> list[pa.Array]:
     found += [pa.array([0.1, None, -1e38], kind) for kind in (pa.float32(), pa.float64())]
     found += [pa.array([2**63 - 1, None, -(2**63)]), pa.array([True, None, False])]
     found += [pa.array(['a "b", \n\r', None, "007"]), pa.array([b"ab", None, b"\0\xff"])]
+    found += [pa.array(["", None, '""']), pa.array([b"", None, b'"'])]
+    found += [pa.array([2**64 - 1, None, 0], pa.uint64())]
     found += [pa.array([b"ab", None, b"\0\1"], pa.binary(2))]
     for unit in ("s", "ms", "us", "ns"):
         found += [
@@ -300,3 +304,43 @@ def test_of_passages_whole_documents_are_exported(tmp_path: Path, ending: str) -
     c.export(tmp_path / "x.parquet")
     with pytest.raises(vs.InvalidInputError, match=r"vecsearch\.restore"):
         c.add(tmp_path / "x.parquet")
+
+
+def test_csv_tells_an_empty_text_from_a_missing_one(tmp_path: Path) -> None:
+    """As DuckDB reads the same file, whatever is in cells."""
+    texts = ["", None, '"', ",", ',"",', '\n"",\n', '""', "a", '\r\n""', ' ""']
+    rows = [
+        {"id": number, "vector": [1, 2], "s": text, "t": other}
+        for number, (text, other) in enumerate(itertools.product(texts, texts))
+    ]
+    c = vs.create(tmp_path / "c.vs", dim=2)
+    c.add(rows)
+    c.export(tmp_path / "x.csv", columns=["id", "s", "t", "vector"])
+    options = "all_varchar=true, allow_quoted_nulls=false, quote='\"', escape='\"', header=true"
+    read = f"SELECT s, t FROM read_csv('{tmp_path}/x.csv', {options}) ORDER BY id::int"
+    oracle = duckdb.sql(read).fetchall()
+    assert oracle == list(itertools.product(texts, texts))
+    again = vs.create(tmp_path / "again.vs", dim=2)
+    again.add(tmp_path / "x.csv")
+    assert [(row["s"], row["t"]) for row in again.get(range(len(rows)))] == oracle
+
+
+def test_empty_quotes_are_no_value_where_a_column_holds_no_text(tmp_path: Path) -> None:
+    head = '"id","vector","n","day","j","s"\n'
+    first = head + '"1","[1, 2]","","","",""\n'
+    (tmp_path / "a.csv").write_text(first + '"2","[1, 2]","5","2024-01-02","{}","x"\n')
+    c = vs.create(tmp_path / "c.vs", dim=2, json_columns=["j"])
+    c.add(tmp_path / "a.csv")
+    assert c.get([1, 2]) == [
+        {"id": 1, "n": None, "day": None, "j": None, "s": ""},
+        {"id": 2, "n": 5, "day": dt.date(2024, 1, 2), "j": {}, "s": "x"},
+    ]
+    (tmp_path / "b.csv").write_text(first)
+    (tmp_path / "d.csv").write_text(head + '"2","[1, 2]","5","","",""\n')
+    apart = vs.create(tmp_path / "apart.vs", dim=2)
+    apart.add(tmp_path / "b.csv")
+    apart.add(tmp_path / "d.csv")
+    assert apart.get([2])[0]["n"] == 5
+    (tmp_path / "e.csv").write_text(head + '"3","[1, 2]","5","","","x"\n')
+    with pytest.raises(vs.InvalidInputError, match=r"e\.csv, line 2, column 's': 'x' is a text"):
+        apart.add(tmp_path / "e.csv")

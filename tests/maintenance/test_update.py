@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -448,3 +449,25 @@ def test_an_upsert_notices_what_another_writer_changed(root: Path) -> None:
         {"text": "text 2", "a": 8},
         {"text": "new", "a": None},
     ]
+
+
+def test_series_of_objects_mean_what_they_mean_in_a_frame(tmp_path: Path) -> None:
+    """A polars column of Python objects is one of addresses in Arrow; none is ever stored."""
+    keys = [uuid.UUID(int=1), uuid.UUID(int=2)]
+    paths = [Path("a/b"), Path("c")]
+    for number, (kind, objects) in enumerate(
+        [("string", keys), ("string", paths), ("binary", keys), (pa.binary(8), keys)]
+    ):
+        c = vs.create(tmp_path / str(number), dim=2, schema={"u": kind})
+        c.add([{"id": i, "vector": [1, i]} for i in range(2)])
+        for series in (pl.Series(objects, dtype=pl.Object), pd.Series(objects, index=[7, 9])):
+            if kind != "string":
+                with pytest.raises(vs.InvalidInputError, match="row 0, column 'u'"):
+                    c.update(ids=[0, 1], values={"u": series})
+                continue
+            c.update(ids=[0, 1], values={"u": None})
+            c.update(ids=[0, 1], values={"u": series})
+            assert [row["u"] for row in c.get([0, 1])] == list(map(str, objects))
+        assert c.count("u IS NULL") == (0 if kind == "string" else 2)
+    with pytest.raises(vs.InvalidInputError, match="periods"):
+        c.update(ids=[0], values={"u": pd.Series(pd.period_range("2020-01", periods=1, freq="M"))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 import vecsearch as vs
 from tests.support.data import brute_force
@@ -278,3 +280,23 @@ def test_documents_of_several_passages(tmp_path: Path, shared_data: Path) -> Non
     best = {which: by_row[owners == which].max() for which in ids[3:]}
     assert best_of.ids == sorted(best, key=best.__getitem__, reverse=True)[:10]
     assert len(set(c.similar(ids[0], k=30, passages=True).ids)) < 30
+
+
+def test_ids_of_other_libraries_are_examples(tmp_path: Path) -> None:
+    c = vs.create(tmp_path / "c.vs", dim=2, metric="l2")
+    c.add([{"id": i, "vector": [1, i]} for i in range(6)])
+    for one in (np.int64(1), np.uint8(1), np.array(1), pa.scalar(1), torch.tensor(1)):
+        assert c.similar(one, k=2).ids == c.similar(1, k=2).ids == [0, 2]
+        assert c.recommend([one, 2], k=2).ids == c.recommend([1, 2], k=2).ids
+        named = c.recommend(3, negative={"id": one}, history=[one, (one, 0.5)], k=3)
+        assert named.ids == c.recommend(3, negative={"id": 1}, history=[1, (1, 0.5)], k=3).ids
+        assert (
+            c.discover(one, context=[(one, 0)], k=2).ids == c.discover(1, context=[(1, 0)], k=2).ids
+        )
+    keys = [uuid.UUID(int=i) for i in range(3)]
+    texts = vs.create(tmp_path / "t.vs", dim=2, metric="l2")
+    texts.add([{"id": key, "vector": [1, key.int]} for key in keys])
+    assert texts.similar(keys[0], k=1).ids == [str(keys[1])]
+    for wrong in (np.float64(1), np.bool_(True), np.str_("1"), pa.scalar("1"), uuid.UUID(int=1)):
+        with pytest.raises(vs.VecsearchError):
+            c.similar(wrong, k=1)

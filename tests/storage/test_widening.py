@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,63 @@ def test_deleting_by_a_filter_misses_no_id(tmp_path: Path) -> None:
     assert (collection.delete(where="id < 2").deleted, len(collection)) == (2, 4)
     result = collection.delete([2, 77, 78, 77], where="id < 5")
     assert (result.deleted, result.missing, len(collection)) == (1, 2, 3)
+
+
+KEY = uuid.UUID(int=7)
+DECLARED = [
+    (pa.uuid(), KEY, str(KEY)),
+    (pa.bool8(), True, True),
+    (pa.run_end_encoded(pa.int32(), pa.string()), "x", "x"),
+    (pa.list_view(pa.int8()), [1, None], [1, None]),
+    (pa.large_list_view(pa.string_view()), ["a"], ["a"]),
+    (
+        pa.struct([("a", pa.uuid()), ("b", pa.dictionary(pa.int8(), pa.string()))]),
+        {"a": KEY, "b": "x"},
+        {"a": str(KEY), "b": "x"},
+    ),
+    (pa.map_(pa.string_view(), pa.uuid()), [("k", KEY)], [("k", str(KEY))]),
+    (pa.list_(pa.uuid(), 2), [KEY, None], [str(KEY), None]),
+    (pa.fixed_shape_tensor(pa.int8(), [2, 2]), [1, 2, 3, 4], [1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "expected"), DECLARED)
+def test_a_declared_type_takes_its_values_whatever_its_encoding(
+    tmp_path: Path, kind: pa.DataType, value: Any, expected: Any
+) -> None:
+    c = new(tmp_path, schema=pa.schema([("x", kind)]))
+    c.add([row(1, x=value), row(2)])
+    c.add_column("y", kind)
+    c.update("id = 2", {"y": value})
+    c.upsert([{"id": 2, "x": value}])
+    assert values(c) == [expected, expected]
+    assert values(c, "y") == [None, expected]
+    arrow = vs.create(tmp_path / "arrow.vs", dim=2, metric="l2")
+    arrow.add(c.to_arrow(["id", "vector", "x"]))
+    assert arrow.info().columns["x"] == c.info().columns["x"] == c.info().columns["y"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.month_day_nano_interval(),
+        pa.list_(pa.month_day_nano_interval()),
+        pa.struct([("a", pa.dense_union([pa.field("b", pa.int8())]))]),
+        pa.map_(pa.string(), pa.timestamp("us", "Nowhere/Land")),
+    ],
+)
+def test_types_that_cannot_be_stored_are_refused_when_declared(
+    tmp_path: Path, kind: pa.DataType
+) -> None:
+    with pytest.raises(vs.InvalidInputError, match="column 'x'"):
+        new(tmp_path, schema=pa.schema([("x", kind)]))
+    c = new(tmp_path)
+    c.add([row(1)])
+    with pytest.raises(vs.InvalidInputError, match="column 'x'"):
+        c.add_column("x", kind)
+
+
+def test_ids_can_be_declared_as_uuids(tmp_path: Path) -> None:
+    c = new(tmp_path, schema=pa.schema([("id", pa.uuid())]))
+    c.add([{"id": KEY, "vector": [1, 2]}])
+    assert c.get(KEY) == c.get(str(KEY)) == [{"id": str(KEY)}]

@@ -163,7 +163,7 @@ def search(
             "timeout": timeout,
         }
 
-        ways = {"mode": mode.value, "using": using or None, "fusion": fusion}
+        ways: dict[str, Any] = {"mode": mode.value, "using": using or None, "fusion": fusion}
         beside = None if vector is None else numbers_of(vector, "--vector")
         if beside is None and mode is SearchMode.HYBRID and not info.text_columns:
             raise typer.BadParameter(

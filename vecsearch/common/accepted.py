@@ -97,8 +97,9 @@ Ids: TypeAlias = Iterable[Id] | Id
 Row: TypeAlias = Mapping[str, object]
 Vector: TypeAlias = Sequence[SupportsFloat] | Array | ArrowArray | ArrowStream
 Vectors: TypeAlias = Sequence[Vector | None] | Array | ArrowArray | ArrowStream
-# A text or a vector; and what an embedder may take instead: a key, a picture, a row of a table.
-Query: TypeAlias = str | int | os.PathLike[str] | Vector | Picture | Row
+# A text, a vector, or several for MaxSim; and what an embedder may take instead: a key, a picture,
+# a row of a table.
+Query: TypeAlias = str | int | os.PathLike[str] | Vector | Sequence[Vector] | Picture | Row
 Queries: TypeAlias = Iterable[Query] | Array | ArrowArray | ArrowStream
 Data: TypeAlias = (
     PathLike

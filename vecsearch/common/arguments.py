@@ -37,7 +37,7 @@ def parse_bytes(memory: int | str | None) -> int | None:
     """
     if memory is None:
         return None
-    if _is_whole(memory):
+    if is_whole(memory):
         return int(memory)
     text = memory.lower() if isinstance(memory, str) and len(memory) <= LONGEST_SIZE else ""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text)
@@ -55,14 +55,15 @@ def parse_metric(metric: str | Metric) -> Metric:
     return Metric(metric)
 
 
-def check_recall(recall: float) -> None:
-    """Check that a recall is above 0 and at most 1."""
+def check_recall(recall: float) -> float:
+    """A recall as a float; it must be above 0 and at most 1."""
     if type(recall) is float and 0 < recall <= 1:
-        return  # fast path: every search checks its recall
+        return recall  # fast path: every search checks its recall
     if not _is_real(recall) or not 0 < recall <= 1:
         raise InvalidInputError(
             f"recall is {shown(recall)}; it must be above 0 and at most 1, such as 0.95"
         )
+    return float(recall)
 
 
 def check_k(k: int) -> int:
@@ -78,7 +79,7 @@ def check_k(k: int) -> int:
 
 def check_regions(count: Any) -> int:
     """Raises InvalidInputError unless the number of regions is a whole number from 0 to 1,000."""
-    if not _is_whole(count) or not 0 <= count <= MAX_REGIONS:
+    if not is_whole(count) or not 0 <= count <= MAX_REGIONS:
         raise InvalidInputError(
             f"regions is {shown(count)}; it must be a whole number from 0 to {MAX_REGIONS:,}"
         )
@@ -87,7 +88,7 @@ def check_regions(count: Any) -> int:
 
 def check_whole(name: str, value: Any, least: int) -> int:
     """An argument that is a whole number, `least` or more, and fits into 63 bits."""
-    if not _is_whole(value) or not least <= value < 2**63:
+    if not is_whole(value) or not least <= value < 2**63:
         raise InvalidInputError(
             f"{name} is {shown(value)}; it must be a whole number, {least} or more"
         )
@@ -96,7 +97,7 @@ def check_whole(name: str, value: Any, least: int) -> int:
 
 def check_seed(value: Any) -> int:
     """A seed that numpy and scikit-learn take."""
-    if not _is_whole(value) or not 0 <= value < 2**32:
+    if not is_whole(value) or not 0 <= value < 2**32:
         raise InvalidInputError(
             f"seed is {shown(value)}; it must be a whole number from 0 to {2**32 - 1:,}"
         )
@@ -155,7 +156,8 @@ def check_timeout(seconds: Any) -> float:
     return number
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer, of Python or NumPy."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
@@ -194,10 +196,13 @@ def check_one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         )
 
 
-def check_flag(name: str, value: object) -> None:
-    """An argument that must be True or False."""
+def check_flag(name: str, value: object) -> bool:
+    """An argument that must be True or False, of Python or NumPy."""
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        value = value.item()
     if not isinstance(value, bool):
         raise InvalidInputError(f"{name} is {shown(value)}; it must be True or False")
+    return value
 
 
 def check_dim(dim: Any, largest: int) -> int:
@@ -212,14 +217,14 @@ def check_dim(dim: Any, largest: int) -> int:
     return number
 
 
-def check_keep_versions(count: Any) -> None:
+def check_keep_versions(count: Any) -> int:
     """Check how many older versions a collection keeps."""
-    check_whole("keep_versions", count, 1)
+    return check_whole("keep_versions", count, 1)
 
 
 def check_shards(shards: Any, name: str = "shards") -> int:
     """How many shards a collection is to have, 1 to 1024."""
-    if not _is_whole(shards) or not 1 <= shards <= MOST_SHARDS:
+    if not is_whole(shards) or not 1 <= shards <= MOST_SHARDS:
         raise InvalidInputError(
             f"{name} is {shown(shards)}; it must be a whole number from 1 to {MOST_SHARDS:,}"
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def ray_dataset(snapshot: Snapshot, names: Sequence[str], selection: RowSelectio
             count = max(1, min(parallelism, len(rows)))
             bounds = [len(rows) * number // count for number in range(count + 1)]
             tasks = []
-            for first, stop in itertools.pairwise(bounds):
+            for first, stop in pairwise(bounds):
                 read = partial(rows_at, root, version, tuple(names), rows[first:stop])
                 metadata = BlockMetadata(
                     num_rows=stop - first, size_bytes=row_bytes * (stop - first), exec_stats=None

@@ -62,7 +62,7 @@ class NamedVector:
         multi: bool = False,
         of: str | None = None,
     ) -> None:
-        check_flag("multi", multi)
+        multi = check_flag("multi", multi)
         self.metric = parse_metric(metric)
         if (dim is None) == (embedder is None):
             raise InvalidInputError("named vectors have a dim, or an embedder that makes them")

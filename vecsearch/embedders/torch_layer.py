@@ -142,7 +142,7 @@ def embedding_layer(
     weight = np.concatenate([*(row[None] for row in extra), vectors]).astype(np.float32, copy=False)
     count, dim = weight.shape
     layer = torch.nn.Embedding(count, dim, padding_idx=0 if padding else None)
-    layer.weight = torch.nn.Parameter(torch.from_numpy(weight), requires_grad=trainable)
+    layer.weight = torch.nn.Parameter(torch.from_numpy(weight), requires_grad=bool(trainable))
     rows = {key: row + len(extra) for row, key in enumerate(keys)}
     own = int(padding) if unknown is not None else None
     return layer, EmbeddingRows(rows, 0 if padding else None, own)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vecsearch.common.arguments import is_whole
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.fork import Lock
 from vecsearch.common.show import shown
@@ -60,7 +61,7 @@ def set_sampling(store: Store, count: int) -> int:
     Raises:
         InvalidInputError: `count` is out of range.
     """
-    check_count(count)
+    count = check_count(count)
     with store.locked() as latest:
         manifest = latest.manifest
         version = manifest.version
@@ -78,13 +79,14 @@ def set_sampling(store: Store, count: int) -> int:
     return version
 
 
-def check_count(count: int) -> None:
-    """Raise InvalidInputError unless the sample size is a whole number from 0 to a million."""
-    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= LARGEST_SAMPLE:
+def check_count(count: int) -> int:
+    """The sample size. Raises InvalidInputError unless it is a whole number from 0 to a million."""
+    if not is_whole(count) or not 0 <= count <= LARGEST_SAMPLE:
         raise InvalidInputError(
             f"cannot sample {shown(count)} queries; give a whole number from 0 (off) to "
             f"{LARGEST_SAMPLE:,}"
         )
+    return int(count)
 
 
 def sampled_queries(root: Path, manifest: Manifest) -> Vectors:

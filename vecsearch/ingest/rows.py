@@ -393,7 +393,7 @@ def _require_no_marker(field: pa.Field, batch: pa.RecordBatch, first: int) -> No
         name = shown(field.name)
         raise InvalidInputError(
             f"row {first + row}, column {field.name!r}: {shown(texts[row].as_py())} is a text, but "
-            "NA and the like, which are all that the column held before, were read as missing "
+            'NA, "" and the like, which are all that the column held before, were read as missing '
             "values",
             hint=f"alter_column({name}, 'string') keeps them missing; to have them as texts, start "
             f"with create(..., schema={{{name}: 'string'}})",

@@ -21,6 +21,7 @@ from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.rows import RowChecker, check_times
 from vecsearch.ingest.sources.dicts import to_array, to_batch
+from vecsearch.ingest.sources.plain import plain_array
 from vecsearch.ingest.sources.row_types import Block, Columns
 from vecsearch.ingest.sources.values import row_name
 from vecsearch.query.selection import Selector
@@ -397,7 +398,7 @@ def _as_array(field: pa.Field, value: Any) -> pa.Array:
     """One value as an Arrow array, by the rules of `add` where they know its type."""
     try:
         if isinstance(value, pa.Scalar):
-            return pa.array([value.as_py()], value.type)
+            return plain_array(pa.repeat(value, 1), storable_type(field.name, value.type))
         if isinstance(value, pa.Array | pa.ChunkedArray):
             value = value.to_pylist()
         if is_json(field.type):

@@ -17,8 +17,11 @@ from vecsearch.common.arrays import Mask, Positions
 from vecsearch.common.show import shown_id
 from vecsearch.errors import ConflictError, InvalidInputError
 from vecsearch.ingest.add import MakeCompleter
+from vecsearch.ingest.bad_rows import placed
 from vecsearch.ingest.rows import RowChecker, Rows, check_texts
 from vecsearch.ingest.sources import Places, Reading
+from vecsearch.ingest.texts import without_text
+from vecsearch.ingest.vector_column import first_true
 from vecsearch.query.documents import whole_texts
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import NORM, VECTOR, Id
@@ -206,7 +209,12 @@ class DocumentMerger:
             manifest = self.checker.manifest
             if manifest.row_columns:
                 return
-            check_texts(rows, manifest.text_columns, str(self.checker.text_source))
+            try:
+                check_texts(rows, manifest.text_columns, str(self.checker.text_source))
+            except InvalidInputError as error:
+                at = first_true(without_text(rows.batch, manifest.text_columns))
+                place = self.places.place(int(rows.numbers[at]))
+                raise placed(error, str(place)) from None
             return
         place = self.places.place(int(rows.numbers[0]))
         new = shown_id(rows.ids[0].as_py())

@@ -62,7 +62,7 @@ def write_reduced(
         StorageError: Writing failed.
     """
     manifest = snapshot.manifest
-    checked_dims([dim], manifest.dim)
+    (dim,) = checked_dims([dim], manifest.dim)
     if method not in METHODS:
         raise InvalidInputError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     if not snapshot.live.count:

@@ -252,7 +252,7 @@ def _rows(values: Any, ids: Any, manifest: Manifest) -> RowValues | None:
         if not each and not own_ids:
             return None
         found = as_ids(ids, manifest.id_type)
-        values = _table(values, each, len(found))
+        values = _table(values, each, len(found), manifest)
         ids = found
     elif not hasattr(values, "__arrow_c_stream__") and not _is_frame(values):
         listed = isinstance(values, Iterable) and getattr(values, "shape", None) != ()
@@ -349,7 +349,9 @@ def _is_for_each(name: str, value: Any, manifest: Manifest) -> bool:
     return len(value) > 0 and all(item is None or _is_sequence(item) for item in value)
 
 
-def _table(values: Mapping[str, Any], each: Mapping[str, Any], count: int) -> Any:
+def _table(
+    values: Mapping[str, Any], each: Mapping[str, Any], count: int, manifest: Manifest
+) -> Any:
     """Columns of values, and values for all, as a table or as rows."""
     for name, value in each.items():
         if len(value) != count:
@@ -357,7 +359,7 @@ def _table(values: Mapping[str, Any], each: Mapping[str, Any], count: int) -> An
                 f"column {name!r} has {counted(len(value), 'value')} for {counted(count, 'id')}: "
                 "give one for each"
             )
-    arrays = {name: _array(value) for name, value in each.items()}
+    arrays = {name: _array(name, value, manifest) for name, value in each.items()}
     if len(each) == len(values) and all(array is not None for array in arrays.values()):
         return pa.table(arrays)
     columns = {
@@ -366,12 +368,14 @@ def _table(values: Mapping[str, Any], each: Mapping[str, Any], count: int) -> An
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _array(value: Any) -> pa.Array | pa.ChunkedArray | None:
+def _array(name: str, value: Any, manifest: Manifest) -> pa.Array | pa.ChunkedArray | None:
     """A whole column as Arrow converts it; None for one whose values are looked at one by one."""
     if isinstance(value, pa.Array | pa.ChunkedArray):
         return value
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in _BULK_KINDS:
         return pa.array(value, from_pandas=True)
-    if type(value).__name__ == "Series":
-        return value.to_arrow() if hasattr(value, "to_arrow") else pa.array(value, from_pandas=True)
-    return None
+    if type(value).__name__ != "Series":
+        return None
+    if hasattr(value, "reset_index"):  # of pandas
+        value = value.reset_index(drop=True)
+    return _read(value.to_frame(name), manifest).batch.column(name)

@@ -19,7 +19,7 @@ from vecsearch.errors import IdNotFoundError, InvalidInputError
 from vecsearch.ingest.passages import embedded_columns, embedded_texts
 from vecsearch.query.documents import document_vectors
 from vecsearch.query.encode import QueryEncoder
-from vecsearch.storage.ids import as_ids
+from vecsearch.storage.ids import as_ids, plain_id
 from vecsearch.storage.snapshot import Snapshot
 from vecsearch.types import Id, Metric
 
@@ -123,7 +123,9 @@ class ExampleReader:
                 raise InvalidInputError(
                     f"history: the age of entry {number} is {shown(age)}; it must be 0 or more"
                 )
-            weighted.append((entry[0], float(weight) * 0.5 ** (float(age) / float(half_life))))
+            weighted.append(
+                (plain_id(entry[0]), float(weight) * 0.5 ** (float(age) / float(half_life)))
+            )
         vectors = self._history([each for each, _ in weighted], aged)
         return [
             ((vector, each), weight)
@@ -235,9 +237,8 @@ class ExampleReader:
                     "dict with one of the keys id, text and vector"
                 )
             kind, value = next(iter(item.items()))
-            return kind, value
-        if isinstance(item, np.generic):
-            item = item.item()
+            return kind, plain_id(value) if kind == "id" else value
+        item = plain_id(item)
         if isinstance(item, str):
             return ("text" if self._int_ids else "str"), item
         if isinstance(item, Integral):

@@ -28,6 +28,7 @@ def one_query(query: Any) -> Any:
     Raises:
         InvalidInputError: The query holds complex numbers, missing values or several texts.
     """
+    query = query.as_py() if isinstance(query, pa.Scalar) else query
     if isinstance(query, str):
         return query
     array = _array_of(query)
@@ -153,6 +154,8 @@ def _from_items(items: list[Any]) -> npt.NDArray[Any]:
 def _from_numbers(items: Any) -> npt.NDArray[Any] | None:
     """Numbers, or rows of numbers of one length, as an array; None for anything else."""
     try:
+        if any(isinstance(item, pa.Scalar) for item in items):
+            items = [item.as_py() if isinstance(item, pa.Scalar) else item for item in items]
         if len(items) == 0 or isinstance(items[0], str | bytes | Mapping):
             return None
         if any(isinstance(item, np.ma.MaskedArray) for item in items):

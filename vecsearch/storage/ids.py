@@ -98,10 +98,10 @@ def listed_ids(values: Any, name: str = "ids") -> list[Any]:
     is_table = hasattr(values, "columns") or isinstance(values, Mapping)
     if isinstance(values, bytes) or is_table or not isinstance(values, Iterable):
         raise InvalidInputError(f"{name} is {shown(values)}; it must be an id or a list of ids")
-    return [_plain_id(item) for item in values]
+    return [plain_id(item) for item in values]
 
 
-def _plain_id(item: Any) -> Any:
+def plain_id(item: Any) -> Any:
     """An id as a Python value."""
     if isinstance(item, uuid.UUID):  # stored as text
         return str(item)

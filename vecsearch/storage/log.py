@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from vecsearch.common.arguments import is_whole
 from vecsearch.common.show import shown
 from vecsearch.errors import (
     CollectionNotFoundError,
@@ -95,14 +96,14 @@ def _wanted(root: Path, version: int | None) -> int:
     present = required_versions(root)
     if version is None:
         return present[-1]
-    if not isinstance(version, int) or version not in present:
+    if not is_whole(version) or int(version) not in present:
         raise VersionNotFoundError(
             f"{shown_place(root)} has no version {shown(version)}; "
             f"it keeps versions {present[0]} to {present[-1]}",
             hint="Collection.versions() lists them",
             command_hint="`vecsearch versions` lists them",
         )
-    return version
+    return int(version)
 
 
 def _read(content: bytes, path: Path, version: int) -> Manifest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.common.json_column import JSON, NotJsonError, as_json, is_json, type_name
+from vecsearch.common.plain_types import plain_type
 from vecsearch.common.show import shown
 from vecsearch.errors import CorruptedError, InvalidInputError
 from vecsearch.storage.manifest import Manifest
@@ -124,9 +125,21 @@ def storable_type(name: str, kind: object) -> pa.DataType:
         )
     if has_json_within(kind):
         raise InvalidInputError(f"column {name!r}: JSON cannot be a part of another type")
-    if pa.types.is_union(kind) or pa.types.is_interval(kind):
+    try:
+        plain = plain_type(kind)
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise InvalidInputError(
+            f"column {name!r}: a time zone of {kind} is unknown here (pip install tzdata)"
+        ) from error
+    if _holds(plain, pa.types.is_union) or _holds(plain, pa.types.is_interval):
         raise InvalidInputError(f"column {name!r}: a column cannot be {kind}")
-    return storage_type(kind)
+    return storage_type(plain)
+
+
+def _holds(kind: pa.DataType, is_such: Callable[[pa.DataType], bool]) -> bool:
+    """Whether a type is such a one, or holds one at any depth."""
+    inner = (kind.field(number).type for number in range(kind.num_fields))
+    return is_such(kind) or any(_holds(each, is_such) for each in inner)
 
 
 def has_json_within(kind: pa.DataType) -> bool:

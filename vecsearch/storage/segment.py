@@ -68,6 +68,7 @@ class Segment:
         self._whole: set[str] = set()
         self._read_to: dict[str, int] = {}  # rows of a column read from the first on, verified
         self._layouts: dict[str, Layout] = {}
+        self._id_name = ""
         self._id_values: tuple[npt.NDArray[np.int64], memoryview | None] | None = None
         self._schemas: dict[tuple[str, ...], pa.Schema] = {}
         self._selections: dict[tuple[str, ...], pa.RecordBatch] = {}
@@ -164,7 +165,7 @@ class Segment:
     def ids(self, rows: npt.NDArray[np.int64]) -> list[Id]:
         """The ids of a few rows as Python values, faster than `take`."""
         if self._id_values is None:
-            name = id_name(self.schema)
+            name = self._id_name = id_name(self.schema)
             array = self.column(name) if self.rows <= IDS_AT_ONCE else self.batch.column(name)
             _, *buffers = array.buffers()
             if pa.types.is_large_string(array.type):
@@ -174,9 +175,8 @@ class Segment:
                 )
             else:
                 self._id_values = numbers_in_numpy(array), None
-        name = id_name(self.schema)
-        if name not in self._whole:
-            self._verify_rows(name, rows)
+        if self._id_name not in self._whole:
+            self._verify_rows(self._id_name, rows)
         values, text = self._id_values
         if text is None:
             found: list[Id] = values[rows].tolist()

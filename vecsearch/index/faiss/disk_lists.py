@@ -177,7 +177,7 @@ class DiskIndex(FaissIndex):
         return True
 
     @property
-    def out_of_range(self) -> Labels:  # type: ignore[override]
+    def out_of_range(self) -> Labels:
         moved = _moved(self._own_outside, self._inserted)
         return np.sort(np.concatenate([moved, self._new_outside]))
 
@@ -390,7 +390,7 @@ def centroids_in_two_levels(sample: Vectors, count: int, seed: int, spherical: b
 def _shares(rows: Sizes, count: int) -> Sizes:
     """`count` divided in proportion to these numbers, none of which is exceeded."""
     exact = rows * (count / rows.sum())
-    shares = np.minimum(np.floor(exact).astype(np.int64), rows)
+    shares: Sizes = np.minimum(np.floor(exact).astype(np.int64), rows)
     order = np.argsort(shares - exact, kind="stable")
     while (missing := count - int(shares.sum())) > 0:
         room = order[shares[order] < rows[order]][:missing]

@@ -12,9 +12,10 @@ from typing import TypeVar
 import pyarrow as pa
 
 from vecsearch.common.json_column import JSON, is_json
+from vecsearch.common.plain_types import plain_type
 from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
-from vecsearch.ingest.sources.plain import is_text, plain_array, plain_type
+from vecsearch.ingest.sources.plain import is_text, plain_array
 from vecsearch.ingest.sources.reading import Place, Places, Reading
 from vecsearch.storage.schema import MARKED, is_marked
 from vecsearch.storage.widening import MisfitError, first_misfit, holds_days, resolve

@@ -23,6 +23,7 @@ from vecsearch.ingest.sources.base import (
     blocks_of,
     require_unique,
 )
+from vecsearch.ingest.sources.csv_quotes import MARK, QUOTED, QuotedEmpty
 from vecsearch.ingest.sources.csv_types import Cells, ColumnType
 from vecsearch.ingest.sources.encoding import MAX_TEXT, TextFile
 from vecsearch.ingest.sources.reading import CsvOptions, Place, Reading
@@ -159,12 +160,17 @@ class _Table:
         `noting` adds what is left out to the report; it is true in one pass over the file.
         """
         null = {"", *(self.reading.csv.null or ())}
+        # "" in quotes is an empty text, as PostgreSQL and Polars read it.
+        kept = None if "" in (self.reading.csv.null or ()) else QUOTED
         with closing(self._rows(noting=noting)) as numbered:
             next(numbered, None)
             checked = self._checked(numbered, len(names), noting)
             for block in blocks_of(checked, self.batch_rows, lambda row: sum(map(len, row[1]))):
                 cells = zip(*(row for _, row in block), strict=True)
-                columns = [[None if cell in null else cell for cell in column] for column in cells]
+                columns = [
+                    [cell if cell not in null or cell is kept else None for cell in column]
+                    for column in cells
+                ]
                 yield Cells(self.file.name, [line for line, _ in block], columns)
 
     def _checked(
@@ -194,6 +200,8 @@ class _Table:
         options = self.reading.csv
         with self.file.open() as text:
             lines = _Lines(self.file.lines(text), options.comment)
+            if self.quoting:
+                lines.marks = QuotedEmpty(self.delimiter, options.quote or '"')
             for _ in range(1, self.first_line):
                 next(lines, None)
             if self.quoting:
@@ -203,7 +211,7 @@ class _Table:
                 reader = csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
             while True:
                 first_line = self.first_line + reader.line_num
-                lines.in_row = False
+                lines.in_row = lines.is_marked = False
                 try:
                     row = next(reader, None)
                 except csv.Error as error:
@@ -217,6 +225,8 @@ class _Table:
                     continue
                 if row is None:
                     return
+                if lines.is_marked:
+                    row = [QUOTED if cell == MARK else cell for cell in row]
                 if row:
                     yield self.first_line - 1 + reader.line_num, row
 
@@ -227,7 +237,9 @@ class _Lines:
     def __init__(self, lines: Iterator[str], comment: str | None) -> None:
         self.lines = lines
         self.comment = comment
+        self.marks: QuotedEmpty | None = None
         self.in_row = False
+        self.is_marked = False  # whether the row has an empty cell in quotes
 
     def __iter__(self) -> _Lines:
         return self
@@ -236,6 +248,10 @@ class _Lines:
         line = next(self.lines)
         if self.comment and not self.in_row and line.startswith(self.comment):
             return "\n"
+        if self.marks is not None:
+            marked = self.marks.marked(line, self.in_row)
+            self.is_marked = self.is_marked or marked is not line
+            line = marked
         self.in_row = True
         return line
 

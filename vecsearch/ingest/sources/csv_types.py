@@ -42,6 +42,7 @@ _DAY = r"\d{4}(-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2}|年\d{1,2}月\d{1,2}日)"
 _TIME = r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
 _MOMENT = rf"({_DAY}[T ]|\d{{4}}年\d{{1,2}}月\d{{1,2}}日){_TIME}"
 _INT = Candidate(pa.int64(), r"^(0|-?[1-9]\d{0,18})$")
+_WHOLE = r"^(0|-?[1-9]\d*)$"  # of any size: its type says how large it may be
 _NUMBER = r"((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)"
 _FLOAT = Candidate(pa.float64(), rf"^-?({_NUMBER}([eE][+-]?[0-9]+)?|(?i:inf|infinity))$")
 # Digits before the point that a float of so many bits holds, whatever they are.
@@ -68,7 +69,7 @@ class Cells:
     Attributes:
         file: The file's name, for messages.
         lines: The line that each row ends in.
-        columns: The cells by column; None for an empty cell.
+        columns: The cells by column; None for an empty cell, "" for an empty one in quotes.
     """
 
     file: str
@@ -148,7 +149,7 @@ class ColumnType:
             id_column,
             BEIR_ID,
         )  # NA and the like stand for a missing value
-        self.has_text = False  # any cell that is not empty
+        self.has_text = False  # any cell that is not empty, or is "" in quotes
         self.has_value = False  # any cell that is not a marker either
 
     def see(self, cells: Cells, number: int) -> None:
@@ -164,8 +165,8 @@ class ColumnType:
             return
         array = pa.array(cells.columns[number], pa.large_string()).drop_null()
         self.has_text = self.has_text or len(array) > 0
-        if self.allows_markers:
-            array = array.filter(pc.invert(pc.is_in(array, pa.array(_MISSING))))
+        markers = ["", *(_MISSING if self.allows_markers else ())]
+        array = array.filter(pc.invert(pc.is_in(array, pa.array(markers))))
         self.has_value = self.has_value or len(array) > 0
         self.candidates = [
             candidate for candidate in self.candidates if _is_written_as(array, candidate)
@@ -289,6 +290,8 @@ def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
 def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(values))
+    if not is_text(kind) and not is_binary(kind):
+        values = [None if value == "" else value for value in values]
     if pa.types.is_nested(kind):
         parsed = [None if value is None else json.loads(value) for value in values]
         return from_json(parsed, kind)
@@ -302,7 +305,7 @@ def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
             pc.is_in(array, pa.array(_MISSING)), pa.scalar(None, pa.large_string()), array
         )
     whole = pa.types.is_integer(kind) or pa.types.is_duration(kind)
-    if whole and not _is_written_as(array.drop_null(), _INT):
+    if whole and not _all_match(array.drop_null(), _WHOLE):
         raise ValueError("an integer with a sign or leading zeros is not written out the same")
     if pa.types.is_duration(kind):
         return array.cast(pa.int64()).cast(kind)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vecsearch.common.plain_types import plain_type
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import (
     Batches,
@@ -21,7 +22,6 @@ from vecsearch.ingest.sources.base import (
     unified,
 )
 from vecsearch.ingest.sources.dicts import to_array
-from vecsearch.ingest.sources.plain import plain_type
 from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.row_types import Block, Columns
 from vecsearch.ingest.sources.values import is_missing, is_nan, row_name
@@ -36,16 +36,17 @@ def frames_part(
     The frames of a list may differ in columns and types as several files may; those of an iterator
     must fit the first, for each is read only once.
     """
-    rows = 0
+    rows, are_all_here = 0, isinstance(frames, Sequence)
 
     def opened() -> Iterator[Part]:
         nonlocal rows
         for number, frame in enumerate(frames):
-            part = _one_part(frame, number, name, _Objects(known, reading, rows))
+            objects = _Objects(known, reading, rows, are_all_here)
+            part = _one_part(frame, number, name, objects)
             rows += len(frame)
             yield part
 
-    if isinstance(frames, Sequence):
+    if are_all_here:
         parts = list(opened())
         schema = unified(parts)
 
@@ -92,12 +93,15 @@ class _Objects:
         known: The types of columns that are known already.
         reading: Whether rows that cannot be stored are left out.
         first: The number of the frame's first row.
+        is_whole: Whether a column without a value can wait for one. In frames of a stream the first
+            decides the types.
         bad: The errors of the rows that are left out.
     """
 
     known: pa.Schema | None
     reading: Reading
     first: int = 0
+    is_whole: bool = True
     bad: dict[int, InvalidInputError] = field(default_factory=dict)
 
     def column(self, name: str, values: list[Any]) -> pa.Array:
@@ -199,7 +203,9 @@ def _pandas_part(frame: Any, objects: _Objects) -> Part:
         except UnicodeEncodeError:  # half a character in a text, whose row is to be named
             chosen = [column for column in frame if str(frame[column].dtype) in ("object", "str")]
             table = pa.Table.from_pandas(frame.drop(columns=chosen), preserve_index=False)
-        arrays = dict(zip(table.schema.names, table.columns, strict=True))
+        if objects.is_whole:
+            table = _without_float_types(table, frame)
+            arrays = dict(zip(table.schema.names, table.columns, strict=True))
         for column in chosen:
             arrays[str(column)] = objects.column(str(column), list(frame[column]))
         if chosen:
@@ -222,6 +228,21 @@ def _pandas_part(frame: Any, objects: _Objects) -> Part:
                 "columns of their own",
             )
     return objects.part(table, name)
+
+
+def _without_float_types(table: pa.Table, frame: Any) -> pa.Table:
+    """The table with null as the type of columns that hold nothing but NumPy's NaN.
+
+    NumPy has no other missing value, so these floats say nothing of the values to come.
+    """
+    for column in frame.columns:
+        name, dtype = str(column), frame[column].dtype
+        if name not in table.schema.names or not isinstance(dtype, np.dtype) or dtype.kind != "f":
+            continue
+        if len(table) and table[name].null_count == len(table):
+            at = table.schema.get_field_index(name)
+            table = table.set_column(at, name, pa.nulls(len(table)))
+    return table
 
 
 def _holds_objects(column: Any) -> bool:

@@ -170,7 +170,7 @@ def _objects(
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        row = _DECODER.decode(line)
+        row = _DECODER.decode(line.rstrip())
         if _LARGE_EXPONENT.search(line):
             _CAREFUL_DECODER.decode(line)
     except json.JSONDecodeError as error:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from vecsearch.common.plain_types import plain_type
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.base import (
     Batches,
@@ -18,7 +19,7 @@ from vecsearch.ingest.sources.base import (
     blocks_of,
 )
 from vecsearch.ingest.sources.dicts import located
-from vecsearch.ingest.sources.plain import is_text, plain_type
+from vecsearch.ingest.sources.plain import is_text
 from vecsearch.ingest.sources.reading import Place, Reading
 from vecsearch.ingest.sources.row_types import Block
 from vecsearch.ingest.sources.values import row_name

@@ -1,4 +1,4 @@
-"""Arrow types without an encoding around them: no dictionary, run-end, view or extension type."""
+"""Arrow arrays as arrays of plain types: no dictionary, run-end, view or extension type."""
 
 from __future__ import annotations
 
@@ -10,49 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecsearch.common.json_column import JSON, NotJsonError, as_json, is_json
+from vecsearch.common.plain_types import BOOL8, UUID, extension_name, plain_type
 
-UUID, BOOL8 = "arrow.uuid", "arrow.bool8"  # names of extension types
 MAX_VIEWED = 2**27  # values that the list views of one batch may hold together
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type without an encoding around it, at any depth; JSON as a column stays JSON.
-
-    Raises:
-        KeyError, ValueError, pa.ArrowInvalid: The time zone of a timestamp is unknown.
-    """
-    return JSON if is_json(kind) else _without_encoding(kind)
-
-
-def _without_encoding(kind: pa.DataType) -> pa.DataType:
-    types = pa.types
-    if _extension(kind) == UUID:
-        return pa.large_string()  # as in rows, so that it can be an id and be filtered
-    if _extension(kind) == BOOL8:
-        return pa.bool_()
-    if isinstance(kind, pa.BaseExtensionType):
-        return _without_encoding(kind.storage_type)
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return _without_encoding(kind.value_type)
-    if types.is_string_view(kind):
-        return pa.large_string()
-    if types.is_binary_view(kind):
-        return pa.large_binary()
-    if types.is_fixed_size_list(kind):
-        return pa.list_(_without_encoding(kind.value_type), kind.list_size)
-    if types.is_large_list(kind) or types.is_large_list_view(kind):
-        return pa.large_list(_without_encoding(kind.value_type))
-    if types.is_list(kind) or types.is_list_view(kind):
-        return pa.list_(_without_encoding(kind.value_type))
-    if types.is_struct(kind):
-        return pa.struct([pa.field(field.name, _without_encoding(field.type)) for field in kind])
-    if types.is_map(kind):
-        return pa.map_(
-            _without_encoding(kind.key_type), _without_encoding(kind.item_type), kind.keys_sorted
-        )
-    if types.is_timestamp(kind) and kind.tz is not None:
-        pa.scalar(0, kind).as_py()  # refuse an unknown zone here, not when a value is read
-    return kind
 
 
 def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -63,7 +23,7 @@ def plain_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return _as_json_text(array)
     if _holds_uuids(array.type):
         return pa.array([_uuids_as_text(value) for value in array.to_pylist()], kind)
-    if _extension(array.type) == BOOL8 and pa.types.is_boolean(kind):
+    if extension_name(array.type) == BOOL8 and pa.types.is_boolean(kind):
         return array.storage.cast(kind)
     if isinstance(array, pa.ExtensionArray):
         return plain_array(array.storage, kind)
@@ -89,16 +49,12 @@ def _as_json_text(array: pa.Array) -> pa.Array:
         raise pa.ArrowInvalid(str(error)) from error
 
 
-def _extension(kind: pa.DataType) -> str:
-    return kind.extension_name if isinstance(kind, pa.BaseExtensionType) else ""
-
-
 def _holds_uuids(kind: pa.DataType) -> bool:
     """Whether it is a UUID, or holds one at any depth."""
     if pa.types.is_dictionary(kind):
         return _holds_uuids(kind.value_type)
     inner = (kind.field(number).type for number in range(kind.num_fields))
-    return _extension(kind) == UUID or any(map(_holds_uuids, inner))
+    return extension_name(kind) == UUID or any(map(_holds_uuids, inner))
 
 
 def _uuids_as_text(value: Any) -> Any:

@@ -20,6 +20,7 @@ from vecsearch.common.show import shown
 from vecsearch.errors import InvalidInputError
 from vecsearch.ingest.sources.values import (
     array_items,
+    is_arrow,
     is_missing,
     is_nan,
     nanoseconds,
@@ -236,6 +237,11 @@ class Kinds:
             if self.is_column and is_nan(value):
                 kind = "null"
             number = numbers if isinstance(numbers, int) else numbers[index]
+            if kind is None and is_arrow(value):
+                plain = plain_value(value)
+                if not is_arrow(plain):
+                    self.see([plain], number)
+                    continue
             if kind is None:
                 kind = self._look_inside(value, number)
             self.first.setdefault(kind, number)

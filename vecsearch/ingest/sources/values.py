@@ -6,12 +6,14 @@ import array
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 
 def plain_value(value: Any) -> Any:
-    """Tensors, Series and arrays of other libraries as numpy arrays, one value as itself.
+    """Tensors, Series and arrays of other libraries as numpy arrays or lists, one value as itself.
 
-    Masked values of a masked array become None.
+    Masked values of a masked array become None. Arrow's times of nanoseconds, which Python cannot
+    hold, stay as they are.
 
     Other values are returned as they are.
     """
@@ -19,8 +21,12 @@ def plain_value(value: Any) -> Any:
         return value.tolist() if np.ma.getmaskarray(value).any() else value.data
     if isinstance(value, (str, bytes, list, tuple, dict, np.ndarray, np.generic)):
         return value
-    if isinstance(value, array.array):
+    if isinstance(value, (array.array, memoryview)):
         return np.asarray(value)
+    if is_arrow(value):
+        if "time64[ns]" in str(value.type):
+            return value
+        return value.as_py() if isinstance(value, pa.Scalar) else value.to_pylist()
     if hasattr(value, "__array__") and hasattr(value, "shape"):
         if hasattr(value, "detach"):  # a torch tensor, maybe on a GPU or with a gradient
             value = value.detach().cpu()
@@ -28,6 +34,11 @@ def plain_value(value: Any) -> Any:
         found = np.asarray(value)
         return found[()] if found.ndim == 0 else found
     return value
+
+
+def is_arrow(value: Any) -> bool:
+    """Whether it is a value or an array of Arrow."""
+    return isinstance(value, (pa.Scalar, pa.Array, pa.ChunkedArray))
 
 
 def array_items(values: np.ndarray[Any, Any]) -> list[Any]:
