@@ -239,6 +239,13 @@ def main() -> None:
         results["hybrid_median_micros"] = hybrid_times(c, queries, vectors, arguments.rounds)
         c.close()
     print(json.dumps(results, indent=1))
+    medians = results["median_micros"]
+    for kind, own in medians["vecsearch"].items():
+        peer = min(found[kind] for name, found in medians.items() if name != "vecsearch")
+        print(f"{kind}: {own:.1f} us, the faster peer {peer:.1f} us (promise: no slower)")
+    for ending in (K, 100):
+        more = results["hybrid_median_micros"][f"hybrid minus halves of {ending}"]
+        print(f"hybrid minus its halves of {ending} hits: {more:.1f} us (promise: at most 100)")
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

@@ -40,30 +40,40 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", default=["cranfield", "xquad-en"])
     parser.add_argument("--model", default="all-MiniLM-L6-v2")
     parser.add_argument("--top", type=int, default=50)
+    parser.add_argument(
+        "--queries", type=int, help="try it: only so many queries and their documents; not saved"
+    )
     options = parser.parse_args()
     results = {}
     for name in options.sets:
-        results[name] = measured(options.model, datasets.shared("beir", name), options.top)
+        folder = datasets.shared("beir", name)
+        results[name] = measured(options.model, folder, options.top, options.queries)
         for mode, (before, after, low, high) in results[name].items():
             print(
                 f"{name:10} {mode:8} before {before:.3f} after {after:.3f} "
                 f"[{low:+.3f}, {high:+.3f}]",
                 flush=True,
             )
-    print(measure.save("reranking", {"ndcg": results, "model": options.model}, PACKAGES))
+    if options.queries is None:
+        print(measure.save("reranking", {"ndcg": results, "model": options.model}, PACKAGES))
 
 
-def measured(model: str, folder: Path, top: int) -> dict[str, tuple[float, float, float, float]]:
+def measured(
+    model: str, folder: Path, top: int, most: int | None
+) -> dict[str, tuple[float, float, float, float]]:
     """For each mode: nDCG@10 before and after, and the interval of the difference."""
     texts = {
         key: text for key, text in datasets.read_texts(folder / "corpus.jsonl").items() if text
     }
-    tokens = load_token_model(model)
-    vectors = dict(zip(texts, tokens.embed_documents(list(texts.values())), strict=True))
     files = read_beir(folder)
     grades = read_qrels(files[1])
     questions = {key: SIGNS.sub(" ", text) for key, text in read_queries(files[0]).items()}
-    asked = [each for each in questions if max(grades.get(each, {}).values(), default=0) > 0]
+    asked = [each for each in questions if max(grades.get(each, {}).values(), default=0) > 0][:most]
+    if most is not None:
+        judged = {id for each in asked for id in grades[each]}
+        texts = {key: text for key, text in texts.items() if key in judged}
+    tokens = load_token_model(model)
+    vectors = dict(zip(texts, tokens.embed_documents(list(texts.values())), strict=True))
     relevant = [{id: float(max(grade, 0)) for id, grade in grades[each].items()} for each in asked]
     wanted = [questions[each] for each in asked]
     queries = dict(zip(wanted, tokens.embed_queries(wanted), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -12,12 +13,23 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 from urllib.parse import quote, urlsplit
 
 from vecsearch import errors
+from vecsearch.common.accepted import Data, Examples, Ids, Values, Vector, Vectors
 from vecsearch.common.gate import gate, gated
 from vecsearch.common.hosts import LOCAL_HOSTS
-from vecsearch.common.media_types import ARROW, JSON, NDJSON
+from vecsearch.common.media_types import ARROW, JSON
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
-from vecsearch.types import AddResult, DeleteResult, Id, Mode, OnConflict, UpdateResult
+from vecsearch.query.for_json import (
+    examples_for_json,
+    give_types,
+    new_values_for_json,
+    queries_for_json,
+    query_for_json,
+    rows_to_send,
+    value_for_json,
+)
+from vecsearch.storage.ids import listed_ids
+from vecsearch.types import AddResult, DeleteResult, Id, Mode, OnConflict, Span, UpdateResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +80,7 @@ class RemoteHit:
         rank: 1 for the best.
         score: Its likeness, as of `Collection.search`.
         columns: Its columns.
+        span: Where the passage is in its document; None without a chunker.
 
     Example:
         >>> from vecsearch.client import RemoteHit
@@ -80,6 +93,7 @@ class RemoteHit:
     score: float
     columns: Mapping[str, Any]
     id_column: str = field(default="id", repr=False)
+    span: Span | None = None
 
     @property
     def id(self) -> Id:
@@ -183,23 +197,22 @@ class RemoteCollection:
             headers=headers, timeout=timeout, follow_redirects=False, transport=transport
         )
         self._transport_error: type[Exception] = httpx.TransportError
-        self._id_column: str | None = None
 
     def search(
         self,
-        query: str | Sequence[float] | Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
+        query: str | Vector | Vectors | None = None,
         k: int = 10,
         *,
         text: str | None = None,
-        vector: Sequence[float] | npt.NDArray[Any] | None = None,
+        vector: Vector | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | None = None,
         rerank: Literal["maxsim"] | None = None,
         rerank_top: int | None = None,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         min_score: float | None = None,
         diversity: float = 0.0,
         group_by: str | None = None,
@@ -241,7 +254,7 @@ class RemoteCollection:
             VecsearchError: As of `Collection.search`.
             StorageError: The server cannot be reached.
         """
-        own = {"query": _numbers(query), "text": text, "vector": _numbers(vector)}
+        own = {"query": query_for_json(query), "text": text, "vector": query_for_json(vector)}
         own |= {"mode": mode, "using": _listed(using), "fusion": fusion}
         own |= {"rerank": rerank, "rerank_top": rerank_top}
         asked = _asked(locals(), ("k", *_OPTIONS)) | own
@@ -249,23 +262,19 @@ class RemoteCollection:
 
     def search_batch(
         self,
-        queries: Sequence[str]
-        | Sequence[Sequence[float]]
-        | Sequence[Sequence[Sequence[float]]]
-        | npt.NDArray[Any]
-        | None = None,
+        queries: Sequence[str] | Vectors | Sequence[Vectors] | None = None,
         k: int = 10,
         *,
         texts: Sequence[str] | None = None,
-        vectors: Sequence[Sequence[float]] | npt.NDArray[Any] | None = None,
+        vectors: Vectors | None = None,
         mode: Mode = "vector",
         using: str | Sequence[str] | None = None,
         fusion: str | None = None,
         rerank: Literal["maxsim"] | None = None,
         rerank_top: int | None = None,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         min_score: float | None = None,
         diversity: float = 0.0,
         group_by: str | None = None,
@@ -308,7 +317,7 @@ class RemoteCollection:
         asked = _asked(locals(), ("k", "mode", "fusion", "rerank", "rerank_top", *_OPTIONS))
         asked["using"] = _listed(using)
         for name, given in (("queries", queries), ("texts", texts), ("vectors", vectors)):
-            asked[name] = None if given is None else [_numbers(query) for query in given]
+            asked[name] = None if given is None else queries_for_json(given)
         found = self._post("search_batch", asked | self._shown(columns))
         return [self._hits(each) for each in found["results"]]
 
@@ -318,8 +327,8 @@ class RemoteCollection:
         k: int = 10,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         min_score: float | None = None,
         diversity: float = 0.0,
         group_by: str | None = None,
@@ -353,20 +362,20 @@ class RemoteCollection:
             VecsearchError: As of `Collection.similar`.
             StorageError: The server cannot be reached.
         """
-        asked = _asked(locals(), ("id", "k", *_OPTIONS)) | {"id": _plain(id)}
+        asked = _asked(locals(), ("k", *_OPTIONS)) | {"id": value_for_json(id)}
         return self._hits(self._post("similar", asked | self._shown(columns)))
 
     def recommend(
         self,
-        positive: Id | Iterable[Any] | None = None,
-        negative: Id | Iterable[Any] | None = None,
+        positive: Examples | None = None,
+        negative: Examples | None = None,
         *,
         history: Iterable[Any] | None = None,
         strategy: Literal["average", "best_score", "sum_scores"] = "average",
         k: int = 10,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
         exclude_seen: bool = True,
         half_life: float = 30.0,
         min_score: float | None = None,
@@ -407,8 +416,9 @@ class RemoteCollection:
             StorageError: The server cannot be reached.
         """
         asked = _asked(locals(), ("strategy", "exclude_seen", "half_life", "k", *_OPTIONS))
-        asked["history"] = None if history is None else [_had(each) for each in history]
-        asked |= {"positive": _examples(positive), "negative": _examples(negative)}
+        asked["history"] = None if history is None else value_for_json(list(history))
+        for name, given in (("positive", positive), ("negative", negative)):
+            asked[name] = examples_for_json(given)
         return self._hits(self._post("recommend", asked | self._shown(columns)))
 
     def facets(
@@ -416,9 +426,9 @@ class RemoteCollection:
         columns: Sequence[str] | str,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
-        exclude: Iterable[Id] | None = None,
-        query: str | Sequence[float] | npt.NDArray[Any] | None = None,
+        ids: Ids | None = None,
+        exclude: Ids | None = None,
+        query: str | Vector | None = None,
         mode: Literal["vector", "text"] = "vector",
         using: str | Sequence[str] | None = None,
         min_score: float | None = None,
@@ -443,39 +453,37 @@ class RemoteCollection:
             VecsearchError: As of `Collection.facets`.
             StorageError: The server cannot be reached.
         """
-        asked = {"where": where, "ids": _listed(ids), "query": _numbers(query), "mode": mode}
+        asked = {"where": where, "ids": _ids(ids), "query": query_for_json(query), "mode": mode}
         asked |= {"min_score": min_score, "limit": 10_000, "passages": passages}
-        asked |= {"exclude": _listed(exclude), "using": _listed(using)}
-        asked["bins"] = bins if isinstance(bins, int | str | None) else list(bins)
+        asked |= {"exclude": _ids(exclude), "using": _listed(using)}
+        asked["bins"] = value_for_json(bins)
         names = [columns] if isinstance(columns, str) else list(columns)
         return {name: self._table("facets", asked | {"columns": [name]}) for name in names}
 
-    def get(
-        self, ids: Id | Iterable[Id], columns: Sequence[str] | None = None
-    ) -> list[dict[str, Any] | None]:
+    def get(self, ids: Ids, columns: Sequence[str] | None = None) -> list[dict[str, Any] | None]:
         """Documents by id; None for an id that no document has."""
-        asked = {"ids": _listed(ids), "columns": _listed(columns)}
+        asked = {"ids": _ids(ids), "columns": _listed(columns)}
         found: list[dict[str, Any] | None] = self._post("get", asked)["documents"]
+        self._type([row for row in found if row is not None])
         return found
 
-    def count(self, where: str | None = None, *, ids: Iterable[Id] | None = None) -> int:
+    def count(self, where: str | None = None, *, ids: Ids | None = None) -> int:
         """How many documents match a filter, or have one of some ids."""
-        return int(self._post("count", {"where": where, "ids": _listed(ids)})["count"])
+        return int(self._post("count", {"where": where, "ids": _ids(ids)})["count"])
 
     def vector(self, id: Id | None = None, *, text: str | None = None) -> npt.NDArray[np.float32]:
         """The vector of a document, or of a text as a query: float32, shape (dim,)."""
         import numpy as np
 
-        return np.array(
-            self._post("vector", {"id": _plain(id), "text": text})["vector"], np.float32
-        )
+        asked = {"id": value_for_json(id), "text": text}
+        return np.array(self._post("vector", asked)["vector"], np.float32)
 
     def scan(
         self,
         columns: Sequence[str] | None = None,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
+        ids: Ids | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Stream rows in batches, from one version whatever is committed meanwhile.
 
@@ -490,9 +498,9 @@ class RemoteCollection:
         """
         import pyarrow as pa
 
-        asked = {"columns": _listed(columns), "where": where, "ids": _listed(ids)}
-        address, headers = f"{self._place}/rows", {"Accept": ARROW}
-        streaming = self._client.stream("POST", address, json=asked, headers=headers)
+        asked = {"columns": _listed(columns), "where": where, "ids": _ids(ids)}
+        sent = _body(asked, {"Accept": ARROW})
+        streaming = self._client.stream("POST", f"{self._place}/rows", **sent)
         with self._reaching(), streaming as response:
             if not response.is_success:
                 response.read()
@@ -507,7 +515,7 @@ class RemoteCollection:
         columns: Sequence[str] | None = None,
         *,
         where: str | None = None,
-        ids: Iterable[Id] | None = None,
+        ids: Ids | None = None,
     ) -> pa.Table:
         """Rows as a pyarrow Table, as `Collection.to_arrow` gives them.
 
@@ -520,37 +528,28 @@ class RemoteCollection:
             VecsearchError: As of `Collection.to_arrow`.
             StorageError: The server cannot be reached.
         """
-        return self._table(
-            "rows", {"columns": _listed(columns), "where": where, "ids": _listed(ids)}
-        )
+        return self._table("rows", {"columns": _listed(columns), "where": where, "ids": _ids(ids)})
 
     def add(
         self,
-        data: Iterable[Mapping[str, Any]] | pa.Table,
+        data: Data,
         *,
         on_conflict: OnConflict = "error",
         idempotency_key: str | None = None,
     ) -> AddResult:
-        """Add documents in one commit: dicts, or an Arrow table.
+        """Add documents in one commit.
 
         Args:
-            data: The documents. Values of dicts are those of JSON.
+            data: The documents, in all forms that `Collection.add` takes; files are read here.
             on_conflict: What to do with an id that is there, as in `Collection.add`.
             idempotency_key: A name of this add, to send it again safely, as in `Collection.add`.
 
         Returns:
             How many were added, replaced, skipped and embedded, and the version.
         """
-        if hasattr(data, "schema"):
-            import pyarrow as pa
-
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, data.schema) as writer:
-                writer.write_table(data)
-            content, kind = sink.getvalue().to_pybytes(), ARROW
-        else:
-            lines = (json.dumps(dict(row), ensure_ascii=False) for row in data)
-            content, kind = "".join(f"{line}\n" for line in lines).encode(), NDJSON
+        merging = on_conflict == "update"
+        names = self._about["text_columns"]
+        content, kind = rows_to_send(data, names[0] if names else "text", merging=merging)
         found = self._send(
             "POST",
             "/documents",
@@ -561,16 +560,16 @@ class RemoteCollection:
         ).json()
         return AddResult(**found)
 
-    def upsert(self, data: Iterable[Mapping[str, Any]] | pa.Table) -> AddResult:
+    def upsert(self, data: Data) -> AddResult:
         """Add documents with new ids, and update those whose ids are there, as one commit."""
         return self.add(data, on_conflict="update")
 
     def update(
         self,
         where: str | None = None,
-        values: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
+        values: Values | None = None,
         *,
-        ids: Iterable[Id] | None = None,
+        ids: Ids | None = None,
         dry_run: bool = False,
     ) -> UpdateResult:
         """Set columns of documents by ids or by a filter, as one commit.
@@ -581,20 +580,21 @@ class RemoteCollection:
             ids: The documents to change.
             dry_run: Only say what would be changed.
         """
-        each = dict(values) if isinstance(values, Mapping) else [dict(row) for row in values or []]
-        asked = {"where": where, "values": each, "ids": _listed(ids), "dry_run": dry_run}
+        self.__dict__.pop("_schema", None)  # others may have changed it
+        each = new_values_for_json(values, self._schema)
+        asked = {"where": where, "values": each, "ids": _ids(ids), "dry_run": dry_run}
         found = self._post("update", asked)
         return UpdateResult(**found | {"ids": tuple(found["ids"])})
 
     def delete(
         self,
-        ids: Id | Iterable[Id] | None = None,
+        ids: Ids | None = None,
         *,
         where: str | None = None,
         dry_run: bool = False,
     ) -> DeleteResult:
         """Delete documents by ids or by a filter; how many, and the version."""
-        asked = {"ids": _listed(ids), "where": where, "dry_run": dry_run}
+        asked = {"ids": _ids(ids), "where": where, "dry_run": dry_run}
         found = self._post("delete", asked)
         return DeleteResult(**found | {"ids": tuple(found["ids"])})
 
@@ -610,9 +610,12 @@ class RemoteCollection:
     @property
     def id_column(self) -> str:
         """The column of ids."""
-        if self._id_column is None:
-            self._id_column = str(self.info()["id_column"])
-        return self._id_column
+        return str(self._about["id_column"])
+
+    @functools.cached_property
+    def _about(self) -> dict[str, Any]:
+        """What `info` said first: what stays as it is."""
+        return self.info()
 
     def __len__(self) -> int:
         """How many documents there are."""
@@ -640,26 +643,37 @@ class RemoteCollection:
             return {"columns": None, "plan": True}
         return {"columns": list(dict.fromkeys([self.id_column, *columns])), "plan": True}
 
+    def _type(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Give values that JSON has not, such as dates, the types of their columns."""
+        if not give_types(rows, self._schema):
+            del self._schema  # a column is new, or became wider
+            give_types(rows, self._schema)
+
+    @functools.cached_property
+    def _schema(self) -> pa.Schema:
+        return self.to_arrow(ids=[]).schema
+
     def _hits(self, answer: Mapping[str, Any]) -> RemoteHits:
         own = ("rank", "score", "span")
-        hits = [
-            RemoteHit(
-                each["rank"],
-                each["score"],
-                {name: value for name, value in each.items() if name not in own},
-                self.id_column,
-            )
+        rows = [
+            {name: value for name, value in each.items() if name not in own}
             for each in answer["hits"]
+        ]
+        self._type(rows)
+        spans = [Span(**each["span"]) if "span" in each else None for each in answer["hits"]]
+        hits = [
+            RemoteHit(each["rank"], each["score"], row, self.id_column, span)
+            for each, row, span in zip(answer["hits"], rows, spans, strict=True)
         ]
         return RemoteHits(hits, answer["plan"]["text"])
 
     def _post(self, verb: str, asked: Mapping[str, Any]) -> Any:
-        return self._send("POST", f"/{verb}", json=asked).json()
+        return self._send("POST", f"/{verb}", **_body(asked)).json()
 
     def _table(self, verb: str, asked: Mapping[str, Any]) -> pa.Table:
         import pyarrow as pa
 
-        found = self._send("POST", f"/{verb}", json=asked, headers={"Accept": ARROW})
+        found = self._send("POST", f"/{verb}", **_body(asked, {"Accept": ARROW}))
         try:
             return pa.ipc.open_stream(found.content).read_all()
         except (pa.ArrowException, OSError) as error:
@@ -724,59 +738,31 @@ _OPTIONS = (
 )
 
 
+def _body(asked: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A request in JSON, as httpx takes it."""
+    try:
+        content = json.dumps(dict(asked), default=value_for_json, allow_nan=False)
+    except ValueError as error:  # NaN and infinities
+        raise errors.InvalidInputError(f"this cannot be sent as JSON: {error}") from error
+    return {"content": content, "headers": {"Content-Type": JSON, **(headers or {})}}
+
+
 def _asked(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Some of a method's arguments, for JSON."""
     asked = {name: given[name] for name in names}
-    return asked | {name: _listed(asked[name]) for name in ("ids", "exclude")}
+    return asked | {name: _ids(asked[name]) for name in ("ids", "exclude")}
 
 
-def _listed(values: Any) -> list[Any] | None:
-    """One or several values as a list, for JSON."""
-    if values is None:
+def _listed(names: str | Iterable[str] | None) -> list[str] | None:
+    """One or several names as a list."""
+    if names is None:
         return None
-    if hasattr(values, "to_pylist"):
-        return list(values.to_pylist())
-    if isinstance(values, str | int) or not getattr(values, "shape", True):
-        return [_plain(values)]
-    return [_plain(each) for each in values]
+    return [names] if isinstance(names, str) else list(names)
 
 
-def _plain(value: Any) -> Any:
-    """A value for JSON: a number of numpy as one of Python."""
-    return value.item() if getattr(value, "shape", None) == () else value
-
-
-def _numbers(query: Any) -> Any:
-    """A query for JSON: a text or an id as it is, a vector, or several, as a list."""
-    if query is None or isinstance(query, str | int):
-        return query
-    if isinstance(query, Mapping):  # an example that says what it is
-        return {name: _numbers(each) for name, each in query.items()}
-    if getattr(query, "shape", None) == ():
-        return _plain(query)
-    return [_numbers(each) if hasattr(each, "__len__") else float(each) for each in query]
-
-
-def _examples(given: Any) -> list[Any]:
-    """One or several examples, for JSON. Numbers with a fraction are a vector."""
-    if given is None:
-        return []
-    is_one = isinstance(given, str | int | Mapping) or not getattr(given, "shape", True)
-    some = [given] if is_one else list(given)
-    if some and not is_one and all(_is_fraction(each) for each in some):
-        some = [some]
-    return [_numbers(each) for each in some]
-
-
-def _is_fraction(value: Any) -> bool:
-    if getattr(value, "shape", None) == ():
-        value = value.item()
-    return isinstance(value, float)
-
-
-def _had(each: Any) -> Any:
-    """What a user had, for JSON: an id, or a list of id, weight and age."""
-    return each if isinstance(each, str | int) else [_plain(part) for part in each]
+def _ids(ids: Any) -> list[Any] | None:
+    """One or several ids, however they are held, as a list."""
+    return None if ids is None else listed_ids(ids)
 
 
 def _raised(status: int, answer: Any, address: str) -> errors.VecsearchError:

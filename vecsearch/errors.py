@@ -9,7 +9,8 @@
     │   └── FilterError                     a filter cannot be parsed or does not fit the columns
     ├── RecipeError (ValueError)            an index recipe or factory string cannot be built
     ├── EmbedderError                       a model cannot be found, loaded or run
-    │   └── EmbedderMismatchError           the model is not the one the collection was made with
+    │   ├── EmbedderMismatchError           the model is not the one the collection was made with
+    │   └── NoEmbedderError                 the collection has no model, and a text was given
     ├── MissingExtraError (ImportError)     an optional package is missing; names the pip command
     ├── CollectionNotFoundError (FileNotFoundError)
     ├── CollectionExistsError (FileExistsError)
@@ -220,12 +221,11 @@ class EmbedderError(VecsearchError):
 
     Example:
         >>> import vecsearch as vs
-        >>> c = vs.create("c.vs", dim=2)
         >>> try:
-        ...     c.search("boat")
+        ...     vs.create("c.vs", embedder="toy:many")
         ... except vs.EmbedderError as error:
         ...     print(error.message)
-        this collection has no embedder, so it is searched by vector
+        'toy:many': give the dimension, a whole number, after the colon, such as toy:64
     """
 
 
@@ -243,6 +243,20 @@ class EmbedderMismatchError(EmbedderError):
         ... except vs.EmbedderMismatchError as error:
         ...     print(type(error).__name__)
         EmbedderMismatchError
+    """
+
+
+class NoEmbedderError(EmbedderError):
+    """A text was given, and the collection has no model to make a vector of it.
+
+    Example:
+        >>> import vecsearch as vs
+        >>> c = vs.create("c.vs", dim=2)
+        >>> try:
+        ...     c.search("boat")
+        ... except vs.NoEmbedderError as error:
+        ...     print(error.message)
+        this collection has no embedder, so it is searched by vector
     """
 
 

@@ -166,6 +166,8 @@ def test_page_numbers_stand_beside_the_id(tmp_path: Path) -> None:
         pages = [hit.page for hit in c.search("cars", passages=True)]
     shown = ok("search", tmp_path / "c.vs", "page two is about cars", "-k", "1").out
     assert 2 in pages and "a.pdf  page 2" in shown
+    answer = ok("search", tmp_path / "c.vs", "page two is about cars", "-k", "1", "--json").out
+    assert json.loads(answer)["hits"][0]["page"] == 2
 
 
 # -- what reaches the terminal

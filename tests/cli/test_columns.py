@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -12,6 +15,7 @@ import vecsearch as vs
 from vecsearch.cli.app import app
 
 run = CliRunner().invoke
+NANOS = pa.timestamp("ns")
 
 
 def write(path: Path, number: int, cell: str) -> str:
@@ -106,3 +110,48 @@ def test_a_column_cannot_be_json_and_another_type(tmp_path: Path, folder: str) -
     assert answer.exit_code == 2
     assert "--schema says that n is int64" in " ".join(answer.stderr.split())
     assert not Path(folder).exists()
+
+
+TYPED = [
+    ("date32", "2024/3/5", pa.scalar(dt.date(2024, 3, 5))),
+    ("date32", '"2024-03-05"', pa.scalar(dt.date(2024, 3, 5))),
+    ("timestamp[ns]", "2024-01-01T00:00:00.123456789", pa.scalar(1704067200123456789, NANOS)),
+    ("time64[ns]", "01:02:03.000000001", pa.scalar(3723000000001, pa.time64("ns"))),
+    ("duration[us]", "5", pa.scalar(5, pa.duration("us"))),
+    ("decimal128(5,2)", "1.25", pa.scalar(Decimal("1.25"), pa.decimal128(5, 2))),
+    ("decimal128(5,2)", '"1.25"', pa.scalar(Decimal("1.25"), pa.decimal128(5, 2))),
+    ("uint64", "18446744073709551615", pa.scalar(2**64 - 1, pa.uint64())),
+    ("double", "-0.0", pa.scalar(-0.0)),
+    ("date32", "null", pa.scalar(None, pa.date32())),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "expected"), TYPED)
+def test_a_typed_value_is_stored_as_it_was_typed(
+    folder: str, kind: str, text: str, expected: pa.Scalar
+) -> None:
+    with vs.create(folder, dim=2, schema={"x": kind}) as c:
+        c.add([{"id": 1, "vector": [1, 2]}])
+        answer = run(app, ["update", folder, "--all", "--set", f"x={text}"])
+        assert answer.exit_code == 0, answer.output
+        assert c.refresh().to_arrow(["x"])["x"][0] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("double", "1e400"),
+        ("double", "1e-400"),
+        ("json", '{"a": 1e400}'),
+        ("decimal128(5,2)", "1.255"),
+        ("date32", "2024/2/30"),
+        ("date32", ""),
+        ("duration[s]", "1.5"),
+    ],
+)
+def test_a_typed_value_that_would_change_is_refused(folder: str, kind: str, text: str) -> None:
+    with vs.create(folder, dim=2, schema={"x": kind}) as c:
+        c.add([{"id": 1, "vector": [1, 2]}])
+        answer = run(app, ["update", folder, "--all", "--set", f"x={text}"])
+        assert (answer.exit_code, "column 'x'" in answer.stderr) == (1, True), answer.output
+        assert c.refresh().get(1) == [{"id": 1, "x": None}]

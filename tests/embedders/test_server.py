@@ -377,6 +377,12 @@ def test_a_key_is_not_sent_unencrypted_over_a_network(
         ("http://gpu-box:8000", "http://gpu-box:8000/v1"),
         ("https://example.org/api/v2/", "https://example.org/api/v2"),
         ("[::1]:9", "http://[::1]:9/v1"),
+        # as Ollama reads its variable: without a scheme the port is its own
+        ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+        ("gpu-box", "http://gpu-box:11434/v1"),
+        ("[::]", "http://127.0.0.1:11434/v1"),
+        (":8080", "http://127.0.0.1:8080/v1"),
+        ("http://gpu-box", "http://gpu-box/v1"),
     ],
 )
 def test_addresses_as_people_write_them(

@@ -9,6 +9,7 @@ import pytest
 from support.data import clustered
 
 import vecsearch as vs
+from vecsearch.index.faiss.size import factory_bytes
 from vecsearch.index.recipe import shipped_recipes
 from vecsearch.storage import log
 
@@ -59,6 +60,21 @@ def test_an_index_fits_or_its_size_is_named(
         assert ref.bytes <= allowed + 20_000 or recipe == "on-disk"
         # The estimate is near what the file takes: not a guess that refuses what would fit.
         assert needed <= 1.3 * ref.bytes, (needed, ref.bytes)
+
+
+@pytest.mark.parametrize("recipe", ["PQ4x7", "IVF4,PQ4x7", "IVF4,Flat,RFlat", "PCA16,SQ8", "RQ3x6"])
+def test_codebooks_and_second_codes_are_counted(recipe: str, root: dict[str, Path]) -> None:
+    """What an index takes in memory is nearly what its file takes, codes or not."""
+    with opened(root["l2"]) as c:
+        built = c.build_index(recipe)
+        (ref,) = log.load(root["l2"]).indexes[0].files
+        assert ref.bytes - 6000 <= built.memory_bytes <= ref.bytes
+        size = factory_bytes(recipe, built.rows, DIM)
+        assert 0.8 * ref.bytes - 6000 <= size <= ref.bytes
+        with pytest.raises(vs.RecipeError, match="needs about"):
+            c.build_index(recipe, memory=size - 1)
+        with pytest.raises(vs.InvalidInputError, match="memory is -1"):
+            c.build_index(recipe, memory=-1)
 
 
 def test_a_size_that_was_guessed_too_low_is_noticed_before_the_commit(

@@ -186,6 +186,9 @@ def test_a_model_of_another_language_is_named_with_one_that_fits(tmp_path: Path)
         mixed = [" ".join(["word"] * 19 + ["字"] * share) for share in (0, 1)]
         assert warned(c, mixed[:1]) == []
         assert warned(c, ["字 " + " ".join(["other"] * 18)]) != []
+        # few texts among so many others that they are not 5% of all
+        (message,) = warned(c, ["一 二 三 四 五", *(f"{n} " + "word " * 18 for n in range(40))])
+        assert "most of what it reads in 1 of 41 texts" in message and "multilingual" in message
 
 
 def test_a_failed_add_gives_no_warning_of_the_model(tmp_path: Path) -> None:

@@ -157,6 +157,31 @@ def test_ids_texts_metadata_and_vectors_come_along(
     assert (again.added, again.unchanged) == (0, 30)
 
 
+def test_metadata_called_as_other_columns_is_kept(
+    c: vs.Collection,
+    tmp_path: Path,
+    chroma: list[StandInOfChroma],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("text", "text_", "id", "vector")
+    about = [{name: f"{name} {n}" for name in names[n % 2 :]} for n in range(30)]
+    monkeypatch.setattr(sys.modules[__name__], "ABOUT", about)
+    assert c.add(f"chroma:{tmp_path}/store").added == 30
+    expected = {"id": "d4", "text": "text 4", "text_": "text_ 4", "text__": "text 4"}
+    assert c.get("d4") == [expected | {"id_": "id 4", "vector_": "vector 4"}]
+    assert c.get("d5", ["text_", "text__"]) == [{"text_": "text_ 5", "text__": None}]
+
+
+def test_a_store_in_the_home_folder(
+    c: vs.Collection,
+    tmp_path: Path,
+    chroma: list[StandInOfChroma],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # no shell expands ~ after a colon
+    assert c.add("chroma:~/store").added == 30
+
+
 def test_one_of_several_collections_is_named(
     c: vs.Collection, tmp_path: Path, chroma: list[StandInOfChroma]
 ) -> None:
@@ -185,15 +210,18 @@ def test_vectors_of_another_length_are_refused(
 def test_what_cannot_be_moved_says_why(
     c: vs.Collection, tmp_path: Path, chroma: list[StandInOfChroma]
 ) -> None:
-    with pytest.raises(vs.InvalidInputError, match=r"there is no '.*nowhere'"):
+    with pytest.raises(vs.InvalidInputError, match=r"nowhere' does not exist"):
         c.add(f"chroma:{tmp_path}/nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(vs.InvalidInputError, match=r"no chroma\.sqlite3"):
         c.add(f"chroma:{tmp_path}/empty")
+    (tmp_path / "file").touch()
+    with pytest.raises(vs.InvalidInputError, match="is no folder"):
+        c.add(f"qdrant:{tmp_path}/file")
     chroma[0].count = lambda: 1 // 0  # type: ignore[method-assign]
     with pytest.raises(vs.InvalidInputError, match="cannot be read: integer division"):
         c.add(f"chroma:{tmp_path}/store")
-    assert "no 'nope'" in fails("ingest", "qdrant:nope", tmp_path / "x.vs")
+    assert "'nope' does not exist" in fails("ingest", "qdrant:nope", tmp_path / "x.vs")
     assert not (tmp_path / "x.vs").exists()
 
 
@@ -230,6 +258,11 @@ def test_a_table_of_lancedb_may_call_its_vectors_otherwise(
     monkeypatch.setitem(sys.modules, "lancedb", module)  # type: ignore[arg-type]
     assert c.add(f"lancedb:{tmp_path}").added == 30
     check(c, [f"d{n}" for n in range(30)], {"id": "d7"})
+    loose = pa.array(list(VECTORS), pa.list_(pa.float64()))  # of any length
+    rows = pa.table({"id": [f"e{n}" for n in range(30)], "emb": loose})
+    table.schema = rows.schema
+    assert c.add(f"lancedb:{tmp_path}").added == 30
+    assert np.allclose(c.vector("e7"), c.vector("d7"))
     table.schema = pa.schema([("id", pa.string())])
     with pytest.raises(vs.InvalidInputError, match="columns of vectors are none"):
         c.add(f"lancedb:{tmp_path}")

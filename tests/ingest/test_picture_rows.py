@@ -11,32 +11,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from support.pictures import BYTES, MeanColor, create, opened
 from support.tiny_clip import tiny_clip
 
 import vecsearch as vs
 from vecsearch.embedders import resolve_embedder
-from vecsearch.embedders.base import BaseEmbedder
 
 pytestmark = pytest.mark.skipif(find_spec("PIL") is None, reason="pillow is not installed")
-
-
-class MeanColor(BaseEmbedder):
-    """The mean of each channel, of paths, bytes and PIL images."""
-
-    def __init__(self) -> None:
-        super().__init__("mean-color", 3)
-
-    def embed_documents(self, documents: Any) -> Any:
-        from vecsearch.embedders.images import open_picture
-
-        means = [
-            np.asarray(open_picture(item, row), np.float32).mean(axis=(0, 1)) + 1
-            for row, item in enumerate(documents)
-        ]
-        return np.array(means, np.float32).reshape(-1, 3)
-
-    def _compute_fingerprint(self) -> str:
-        return "0c"
 
 
 def picture(mode: str = "RGB", seed: int = 0) -> Any:
@@ -52,16 +33,6 @@ def solid(*color: int) -> Any:
     from PIL import Image
 
     return Image.new("RGB", (4, 3), color)
-
-
-def opened(content: bytes) -> Any:
-    from PIL import Image
-
-    return Image.open(io.BytesIO(content))
-
-
-def create(root: Path) -> vs.Collection:
-    return vs.create(root, embedder=MeanColor(), text_column="picture", metric="l2")
 
 
 ROWS = [("red", (255, 0, 0)), ("green", (0, 255, 0)), ("blue", (0, 0, 255))]
@@ -173,13 +144,7 @@ def test_pictures_survive_changes_and_exports(tmp_path: Path) -> None:
     c.compact()
     for ending in ("jsonl", "csv", "arrow", "parquet"):
         c.export(tmp_path / f"out.{ending}")
-        back = vs.create(
-            tmp_path / f"{ending}.vs",
-            embedder=MeanColor(),
-            metric="l2",
-            text_column="picture",
-            schema={"picture": "binary"},
-        )
+        back = create(tmp_path / f"{ending}.vs", schema=BYTES)
         back.add(tmp_path / f"out.{ending}")
         assert back.get(["red", "green"]) == before
     assert c.check() == []
@@ -195,10 +160,18 @@ def test_a_model_of_texts_takes_no_pictures(tmp_path: Path) -> None:
         c.add([{"text": solid(1, 2, 3)}])
 
 
-def test_bytes_that_are_no_picture_are_said_without_objects(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bare", [True, False])
+def test_bytes_that_are_no_picture_are_named(tmp_path: Path, bare: bool) -> None:
+    data: Any = [png(), b"nonsense", png()]
+    data = data if bare else [{"picture": given} for given in data]
+    c = create(tmp_path / "c.vs", schema=BYTES if bare else None)
     with pytest.raises(vs.InvalidInputError, match=r"row 1: the picture.* cannot be read") as said:
-        create(tmp_path / "c.vs").add([{"picture": given} for given in (png(), b"nonsense")])
-    assert "object at" not in str(said.value)
+        c.add(data)
+    assert "object at" not in str(said.value) and len(c) == 0
+    assert c.add(data, on_error="skip").added == 2
+    texts = vs.create(tmp_path / "t.vs", embedder="toy:8")
+    with pytest.raises(vs.InvalidInputError, match="a list of bytes" if bare else "not bytes"):
+        texts.add(data if bare else [{"text": png()}])
 
 
 def png() -> bytes:

@@ -48,6 +48,15 @@ def test_linked_folders_are_read_once(write: Write, tmp_path: Path) -> None:
     (tmp_path / "docs" / "out").symlink_to("../elsewhere")
     (tmp_path / "elsewhere" / "back").symlink_to("../docs")
     assert [row["id"] for row in rows(tmp_path / "docs")] == ["out/y.txt", "real/x.txt"]
+    (tmp_path / "docs" / "up").symlink_to("..")
+    (tmp_path / "elsewhere" / "disk").symlink_to("/")
+    assert [row["id"] for row in rows(tmp_path / "docs")] == ["out/y.txt", "real/x.txt"]
+    source = open_source(tmp_path / "docs")
+    assert sum(batch.num_rows for batch in source.batches) == 2
+    around = {each.file: each.reason for each in source.reading.report().skipped_files}
+    assert around == dict.fromkeys(["out/disk/", "up/"], "a link to a folder around this one")
+    (tmp_path / "docs" / "up").unlink()
+    (tmp_path / "elsewhere" / "disk").unlink()
     (tmp_path / "docs" / "nowhere.txt").symlink_to("gone")
     source = open_source(tmp_path / "docs")
     assert sum(batch.num_rows for batch in source.batches) == 2

@@ -275,8 +275,8 @@ def test_reembed_drops_the_index_and_refuses_one_being_built(
         monkeypatch.setattr(
             c._store,
             "snapshot",
-            lambda version=None, real=c._store.snapshot, first=[snapshot]: (
-                first.pop() if first else real(version)
+            lambda real=c._store.snapshot, first=[snapshot], **given: (
+                first.pop() if first else real(**given)
             ),
         )
         with pytest.raises(vs.ConflictError, match="moved to another model while the index"):

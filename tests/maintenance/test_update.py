@@ -469,5 +469,7 @@ def test_series_of_objects_mean_what_they_mean_in_a_frame(tmp_path: Path) -> Non
             c.update(ids=[0, 1], values={"u": series})
             assert [row["u"] for row in c.get([0, 1])] == list(map(str, objects))
         assert c.count("u IS NULL") == (0 if kind == "string" else 2)
+    for empty in (pl.Series([]), pd.Series([], dtype=object), pa.array([]), []):
+        assert c.update(ids=[], values={"u": empty}).updated == 0
     with pytest.raises(vs.InvalidInputError, match="periods"):
         c.update(ids=[0], values={"u": pd.Series(pd.period_range("2020-01", periods=1, freq="M"))})

@@ -21,8 +21,7 @@ class Named:
 
 _CALIBRATE = "        calibration = self.calibrate(index, base, queries, calibrated_on)\n"
 _ADD_HELD_OUT = """        if index.can_extend:
-            self.add(index, held_out)
-            base = np.concatenate([base, held_out])
+            base = self._include(index, base, held_out)
 """
 _VERIFIED_COPY = """    source.verify_all()
     disk.write_bytes(copy, memoryview(source.buffer))

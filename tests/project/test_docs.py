@@ -27,7 +27,7 @@ EXPORTED = set(
     "AddResult Analyzer BuildResult CallError Chunker Collection CollectionClosedError "
     "CollectionExistsError CollectionInfo CollectionNotFoundError "
     "ConflictError CorruptedError DeleteResult DuplicateIdError Embedder EmbedderError "
-    "EmbedderMismatchError FilterError Fusion FusionReport QueryError "
+    "EmbedderMismatchError NoEmbedderError FilterError Fusion FusionReport QueryError "
     "Highlight Hit HitGroup Hits IndexInfo IndexRecipe InternalError InvalidInputError "
     "KnownModel Limits NamedVector "
     "LockTimeoutError Metric MissingExtraError OperationTimeoutError Failure ReadReport "

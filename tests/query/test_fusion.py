@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import vecsearch as vs
+from vecsearch.index.kernels import numpy_fusion
+from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.fusion import depth_for
 
 TOPICS = ["ship", "boat", "lake", "train", "tree", "night", "river", "stone"]
@@ -204,3 +206,39 @@ def test_the_commands(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines += [f"{name}\t{next(iter(each))}\t1" for name, each in qrels.items()]
     (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n")
     assert json.loads(run("tune-fusion", root, folder, "--json"))["kept"] in (True, False)
+
+
+@pytest.mark.parametrize("method", [0, 1, 2])
+def test_compiled_and_numpy_fusion_are_equal_bit_by_bit(method: int) -> None:
+    compiled = TEXT_LOADER.load()
+    if compiled is None:
+        pytest.skip("numba is not installed")
+    rng = np.random.default_rng(method)
+    for trial in range(60):
+        sizes = rng.integers(0, [4, 130][trial % 2], size=2)
+        text, vector = (rng.choice(300, size, replace=False).astype(np.int64) for size in sizes)
+        listed = [np.sort(rng.normal(size=size))[::-1].copy() for size in sizes]
+        if trial % 5 == 0:
+            listed[0][:] = 0.1 * trial  # all equal
+        if trial % 7 == 0 and sizes[1]:
+            listed[1][0], listed[1][-1] = np.inf, -1e35
+        answers = []
+        for kernels in (compiled, numpy_fusion):
+            room = len(text) + len(vector)
+            numbers, scores = np.zeros((5, room), np.int64), np.zeros((2, room))
+            keys = np.sort(np.concatenate([text, vector]) * 512 + np.arange(room))
+            count = kernels.merge(keys, 9, *listed, numbers[0], numbers[1:3], scores, numbers[3:])
+            rows, ranks = numbers[0, :count], numbers[1:3, :count]
+            assert rows.tolist() == sorted({*text.tolist(), *vector.tolist()})
+            for which, positions in enumerate((text, vector)):
+                places = {row: at + 1 for at, row in enumerate(positions.tolist())}
+                assert ranks[which].tolist() == [places.get(row, 0) for row in rows.tolist()]
+                lacking = numbers[3 + which, : count - len(positions)]
+                assert lacking.tolist() == np.flatnonzero(ranks[which] == 0).tolist()
+                scores[which, lacking] = np.random.default_rng(trial).normal(size=len(lacking))
+            total = np.empty(count)
+            parts = [(ranks[which], scores[which, :count], listed[which]) for which in range(2)]
+            kernels.fuse(*parts[0], *parts[1], method, 0.3, 2.0, total)
+            answers.append(total.tobytes())
+            assert not np.isnan(total).any()
+        assert answers[0] == answers[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import inspect
 import json
 import os
@@ -13,6 +15,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +23,8 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -224,6 +229,141 @@ ONLY_LOCAL = {  # arguments that a request has not
     "upsert": OF_READING | {"engine"},
     "scan": {"batch_rows"},
 }
+
+
+def test_values_of_all_types_and_data_of_all_forms(server: Server, root: Path) -> None:
+    """What a collection takes and gives, its client takes and gives."""
+    at = dt.datetime(2024, 3, 5, 7, 8, 9, 10, tzinfo=dt.UTC)
+    row = {
+        "id": "all",
+        "text": "one of each",
+        "vector": np.arange(1, 33, dtype=np.float16),
+        "year": np.int64(7),
+        "day": dt.date(2024, 3, 5),
+        "at": at,
+        "price": decimal.Decimal("1.50"),
+        "bytes": b"\x00\xff",
+        "days": [dt.date(1999, 1, 2)],
+        "about": {"when": dt.date(2000, 1, 1), "tags": ["a", "b"]},
+        "key": uuid.UUID(int=5),
+        "took": dt.timedelta(days=400, microseconds=3),
+        "odd": float("inf"),
+        "inside": {"a": [float("-inf"), 1.0]},
+    }
+    kinds: dict[str, Any] = {
+        "day": "date32",
+        "at": pa.timestamp("us", "UTC"),
+        "price": pa.decimal128(6, 2),
+        "bytes": "large_binary",
+        "days": pa.list_(pa.date32()),
+        "about": pa.struct([("when", pa.date32()), ("tags", pa.list_(pa.large_string()))]),
+        "key": "string",
+        "took": pa.duration("us"),
+        "odd": "double",
+        "inside": pa.struct([("a", pa.list_(pa.float64()))]),
+    }
+    with vs.connect(server.address) as remote, vs.open(root) as c:
+        for name, kind in kinds.items():
+            c.add_column(name, kind)
+        assert remote.add([row]).embedded == 0
+        shown = [name for name in (*kinds, "id", "text", "year") if name not in ("odd", "inside")]
+        got = remote.get(["all", "no", "boat"], shown)
+        assert got == c.refresh().get(["all", "no", "boat"], shown)
+        stored = remote.to_arrow(ids=["all"], columns=["odd", "inside"]).to_pylist()
+        assert stored == [{"odd": row["odd"], "inside": row["inside"]}]  # in JSON they are null
+        assert got[0] is not None and got[0]["at"] == at and got[0]["price"] == row["price"]
+        hit = remote.search(row["vector"][None, :], k=3)[0]
+        expected = c.search(row["vector"])[0].to_dict()
+        unlike = {name for name in hit.columns if hit.columns[name] != expected[name]}
+        assert hit.score == expected["score"] and unlike == {"odd", "inside"}
+
+        # columns that become wider, and new ones, are seen by a client that is open
+        c.add_column("new", kinds["at"])
+        remote.add([{"id": "wide", "text": "later", "day": at.replace(tzinfo=None), "new": at}])
+        assert remote.get("all", shown) == c.refresh().get("all", shown)
+        assert remote.get(["wide"], ["day", "new"]) == c.get(["wide"], ["day", "new"])
+        values = {"day": dt.date(2025, 1, 2), "bytes": b"\x01", "year": np.int64(3)}
+        values |= {"took": dt.timedelta(seconds=-1), "at": at + dt.timedelta(days=1)}
+        for wrong in (1j, {1}, Path("x"), float("inf"), range(2), dt.date(2025, 1, 2)):
+            with pytest.raises(vs.InvalidInputError):
+                remote.update(ids=["all"], values={"year": wrong})
+            with pytest.raises(vs.InvalidInputError):
+                remote.update(ids=["all"], values={"took": wrong})
+        assert remote.update(ids=["all"], values=values).updated == 1
+        frame = pd.DataFrame({"year": [4, 5], "price": [decimal.Decimal("2.25"), None]})
+        assert remote.update(ids=["boat", "ship"], values=frame).updated == 2
+        assert remote.get(["boat", "ship"], ["year", "price"]) == [
+            {"year": 4, "price": decimal.Decimal("2.25")},
+            {"year": 5, "price": None},
+        ]
+        changed = {"day": dt.datetime(2025, 1, 2), "bytes": b"\x01", "year": 3}
+        changed |= {"took": dt.timedelta(seconds=-1)}
+        assert remote.get("all", list(changed)) == [changed] == c.refresh().get("all", changed)
+
+        assert remote.add(pd.DataFrame({"id": ["f1", "f2"], "text": ["a", "b"]})).added == 2
+        assert remote.add({"id": f"g{n}", "text": "made"} for n in range(3)).added == 3
+        assert remote.add(pl.DataFrame({"id": ["p1"], "text": ["polars"]})).added == 1
+        (root.parent / "rows.csv").write_text("id,text\nc1,of a file\n")
+        assert remote.add(root.parent / "rows.csv").added == 1
+        # each row has the columns that it has
+        mixed = [{"id": "f1", "year": 9}, {"id": "f2", "text": "bb"}]
+        assert remote.upsert(mixed).replaced == 2
+        assert remote.get(["f1", "f2"], ["text", "year"]) == [
+            {"text": "a", "year": 9},
+            {"text": "bb", "year": None},
+        ]
+        with pytest.raises(vs.InvalidInputError, match="different columns"):
+            remote.upsert([{"id": "f1", "day": at}, {"id": "f2", "year": 1}])
+
+        some = ["boat", "ship"]
+        for ids in (np.array(some), pa.array(some), pd.Series(some), (each for each in some)):
+            assert remote.count(ids=ids) == 2
+        found = remote.recommend([{"id": "boat"}, {"text": "a ship"}], k=2).ids
+        assert found == c.refresh().recommend([{"id": "boat"}, {"text": "a ship"}], k=2).ids
+        for wrong in (np.ones((2, 32)), [float("nan")] * 32, {"a": 1}, b"x"):
+            with pytest.raises(vs.InvalidInputError):
+                remote.search(wrong)
+        with pytest.raises(vs.InvalidInputError, match="as JSON"):
+            remote.search("x", min_score=float("nan"))
+        with pytest.raises(vs.InvalidInputError, match=r"for one row give \[row\]"):
+            remote.add({"id": "x", "text": "y"})
+    assert server.stop() == 0
+
+
+def test_a_hit_says_where_its_passage_is(tmp_path: Path) -> None:
+    long = tmp_path / "notes.vs"
+    with vs.create(long, embedder="toy:32", chunker=60) as c:
+        c.add(
+            [{"id": "a", "text": "Bees dance. " * 9 + "The key is under the mat. " + "Rain. " * 9}]
+        )
+        server = Server(long)
+        with vs.connect(server.address) as remote:
+            hit, expected = (
+                remote.search("key under the mat", 1)[0],
+                c.search("key under the mat", 1)[0],
+            )
+            assert hit.span == expected.span and hit["text"] == expected["text"]
+        assert server.stop() == 0
+
+
+def test_the_address_is_shown_when_it_can_be_reached(root: Path) -> None:
+    shown: list[str] = []
+
+    def started(place: str) -> None:
+        with socket.create_connection(("127.0.0.1", int(place.rpartition(":")[2]))):
+            shown.append(place)
+        raise KeyboardInterrupt  # before it serves
+
+    with pytest.raises(KeyboardInterrupt):
+        serve([root], port=0, started=started)
+    assert shown[0].startswith("http://127.0.0.1:")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(vs.InvalidInputError, match=rf"port {port}: .*in use"):
+            serve([root], port=port, started=lambda place: shown.append(place))
+    with pytest.raises(vs.InvalidInputError, match=r"listen at 127\.9\.9\.9, port 70000"):
+        serve([root], host="127.9.9.9", port=70000)
+    assert len(shown) == 1
 
 
 def test_the_page_says_what_it_lacks() -> None:

@@ -162,6 +162,31 @@ def test_wrong_searches_are_400(client: TestClient, asked: Any, word: str) -> No
     assert status == 400 and word in message
 
 
+def test_a_text_for_a_collection_without_a_model_is_400(tmp_path: Path) -> None:
+    with vs.create(tmp_path / "own.vs", dim=4) as c:
+        c.add([{"id": 1, "text": "a boat", "vector": [1.0, 0, 0, 0]}])
+    with TestClient(create_app([tmp_path / "own.vs"])) as client:
+        for verb, asked in {
+            "search": {"query": "boat"},
+            "search_batch": {"queries": ["boat", "ship"]},
+            "facets": {"columns": ["text"], "query": "boat", "min_score": 0.1},
+            "vector": {"text": "boat"},
+            "explain": {"query": "boat", "id": 1},
+            "recommend": {"positive": ["boat"]},
+        }.items():
+            answer = client.post(f"/v1/collections/own/{verb}", json=asked)
+            assert answer.status_code == 400, answer.text
+            assert "no embedder" in error_of(answer)[2]
+            assert "retry-after" not in answer.headers
+        words = {"query": "boat", "mode": "text"}
+        answer = client.post("/v1/collections/own/search", json=words)
+        assert answer.status_code == 400 and "no text index" in error_of(answer)[2]
+        with vs.open(tmp_path / "own.vs") as c:
+            c.build_text_index("text")
+        found = client.post("/v1/collections/own/search", json=words)
+        assert found.json()["hits"][0]["id"] == 1
+
+
 def test_other_errors_have_the_same_shape(client: TestClient) -> None:
     assert error_of(client.post("/v1/collections/no/search", json={"query": "x"}))[0] == 404
     assert error_of(client.get("/nothing"))[0] == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import socket
 import threading
@@ -282,6 +283,95 @@ def test_facts_map_and_other_collections(page: Any) -> None:
     page.fill("#question", "boat")
     page.click("#go")
     page.locator("#status", has_text="Nothing found").wait_for()
+
+
+def test_the_map_by_keyboard_in_the_colors_of_the_theme(page: Any) -> None:
+    ask(page, "boat")
+    page.click("#map-box summary")
+    page.locator("#map-point", has_text="7 points").wait_for()
+    drawn = "() => document.getElementById('map').toDataURL()"
+    light = page.evaluate(drawn)
+    page.select_option("#theme", "dark")
+    page.wait_for_function(f"(before) => ({drawn})() !== before", arg=light)
+    page.select_option("#language", "zh")
+    page.locator("#map-point", has_text="7 个点").wait_for()
+    page.locator("#status", has_text="条结果").wait_for()
+    page.select_option("#language", "en")
+    page.locator("#map-point", has_text="7 points").wait_for()
+    page.locator("#status", has_text="hits").wait_for()
+    page.locator("#facets h2").first.wait_for()
+    page.focus("#map")
+    told = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(50)
+        told.append(page.inner_text("#map-point"))
+    assert set(told) <= {each["id"] for each in DOCUMENTS} and told[0] == told[2] != told[1]
+    page.keyboard.press("Enter")
+    page.locator("#status", has_text=f"Like {told[-1]}").wait_for()
+
+
+def test_conditions_with_quotes_and_alternatives(browser: Any, tmp_path: Path) -> None:
+    kinds = ["salt AND 'pepper'", "x OR y", "猫 AND 狗"]
+    rows = [
+        {"id": n, "text": "a boat", "kind": kind, "year": n, "vector": [1.0, n]}
+        for n, kind in enumerate(kinds)
+    ]
+    with vs.create(tmp_path / "own.vs", dim=2) as c:
+        c.add(rows)
+        c.build_text_index("text")
+    server = Served([tmp_path / "own.vs"])
+    try:
+        page = browser.new_context(locale="en-US").new_page()
+        page.goto(server.address)
+        page.locator("#facets h2").first.wait_for()
+        for kind in kinds:
+            page.get_by_role("button", name=kind, exact=True).click()
+            page.locator("#facets button[aria-pressed=true]", has_text=kind).wait_for()
+            assert page.input_value("#filter") == "kind = '" + kind.replace("'", "''") + "'"
+            page.get_by_role("button", name=kind, exact=True).click()
+            page.locator("#facets button[aria-pressed=false]", has_text=kind).wait_for()
+            assert page.input_value("#filter") == ""
+        page.fill("#filter", "year = 0 OR year = 2")
+        page.get_by_role("button", name=kinds[2], exact=True).click()
+        assert page.input_value("#filter") == f"(year = 0 OR year = 2) AND kind = '{kinds[2]}'"
+        page.locator("article", has_text=kinds[2]).wait_for()
+        assert page.locator("article").count() == 1
+        page.click("#clear")
+        # without a model words are looked for, and nothing else is offered
+        assert page.input_value("#mode") == "text"
+        assert page.locator("#mode option:disabled").count() == 2
+        ask(page, "boats")
+        assert page.locator("article").count() == 3
+        page.focus(".skip")
+        page.keyboard.press("Enter")
+        assert page.evaluate("() => document.activeElement.id") == "results"
+    finally:
+        server.stop()
+
+
+def test_a_hit_says_its_page(browser: Any, tmp_path: Path) -> None:
+    text = "\f".join(["Of boats. " * 9, "Of cars. " * 9, "The torque is 110. " * 9])
+    vs.create(tmp_path / "pages.vs", embedder="toy:64", chunker=80).add([{"id": "a", "text": text}])
+    server = Served([tmp_path / "pages.vs"])
+    try:
+        page = browser.new_context(locale="en-US").new_page()
+        page.goto(server.address)
+        page.locator("#status", has_text="first documents").wait_for()
+        ask(page, "torque")
+        assert "page 3" in page.locator("article h2").first.inner_text()
+    finally:
+        server.stop()
+
+
+def test_both_languages_have_all_words() -> None:
+    folder = Path(vs.__file__).parent / "server" / "page"
+    script = (folder / "words.js").read_text(encoding="utf-8")
+    english, chinese = (set(re.findall(r'(\w+): "', part)) for part in script.split("  zh: {"))
+    assert english == chinese and len(english) > 60
+    used = (folder / "index.html").read_text() + (folder / "page.js").read_text()
+    named = set(re.findall(r'data-(?:word|label)="(\w+)"', used))
+    assert named | set(re.findall(r'word\("(\w+)"\)', used)) <= english
 
 
 def test_languages_and_themes_stay(page: Any) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from vecsearch.common.arrays import Vectors
 from vecsearch.embedders.stored import Model
-from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.errors import InvalidInputError, NoEmbedderError
 from vecsearch.ingest.embedding import check_model_vectors
 from vecsearch.ingest.passages import PassageSplitter
 from vecsearch.ingest.splitting import Splitting
@@ -78,7 +78,7 @@ class Newcomers:
 
     def _embedded(self, documents: list[Any]) -> Vectors:
         if self._model is None:
-            raise EmbedderError(
+            raise NoEmbedderError(
                 "this collection has no embedder, so new documents are classified by their vectors",
                 hint=f"give vectors of {counted(self._manifest.dim, 'number')}",
                 command_hint="use the collection from Python, where vectors can be given",

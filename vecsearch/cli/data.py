@@ -403,10 +403,10 @@ def _ids_line(ids: Sequence[Id], total: int) -> list[str]:
 
 def _assigned(collection: Collection, texts: dict[str, str]) -> dict[str, Any]:
     """The columns of `--set name=value`, with values of their types."""
-    from vecsearch.maintenance.edit import value_of_text
+    from vecsearch.maintenance.typed_values import typed_value
 
     schema = collection.to_arrow(ids=[]).schema
-    return {name: value_of_text(schema, name, text) for name, text in texts.items()}
+    return {name: typed_value(schema, name, text) for name, text in texts.items()}
 
 
 @app.command(

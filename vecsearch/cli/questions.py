@@ -47,13 +47,13 @@ def is_json_list(text: str) -> bool:
 
 def vector_of(text: str) -> list[float]:
     """The query vector written as a JSON list of numbers."""
-    from vecsearch.errors import EmbedderError
+    from vecsearch.errors import NoEmbedderError
     from vecsearch.query.encode import VECTOR_HINT
 
     try:
         return [float(value) for value in json.loads(text)]
     except (ValueError, TypeError) as error:
-        raise EmbedderError(
+        raise NoEmbedderError(
             "this collection has no embedder, so it is searched by vector",
             command_hint=VECTOR_HINT,
         ) from error

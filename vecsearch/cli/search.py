@@ -61,7 +61,7 @@ from vecsearch.types import counted
 
 if TYPE_CHECKING:
     from vecsearch.collection import Collection
-    from vecsearch.query.results import Hits
+    from vecsearch.query.results import Hit, Hits
 
 PROMPT = "question> "
 app = typer.Typer()
@@ -308,12 +308,21 @@ def _typed() -> Iterator[str]:
         yield line.strip()
 
 
+def _with_place(hit: Hit, row: dict[str, Any]) -> dict[str, Any]:
+    """A hit, and the page or line on which a passage begins unless a column is called so."""
+    if hit.span is not None:
+        for name, number in (("page", hit.page), ("line", hit.line)):
+            if number is not None:
+                row.setdefault(name, number)
+    return row
+
+
 def _as_json(
     key: str, text: str, hits: Hits, columns: list[str] | None, id_column: str
 ) -> dict[str, Any]:
     """One answer: rank, score and id of each hit, and the wanted columns (None: all but vector)."""
     names = None if columns is None else list(dict.fromkeys([id_column, *columns]))
-    rows = hits.to_list(names)
+    rows = [_with_place(hit, row) for hit, row in zip(hits, hits.to_list(names), strict=True)]
     answer = {"query_id": key, "query": text, "plan": hits.plan.to_dict(), "hits": rows}
     if hits.group_by is not None:
         answer["groups"] = [{"value": group.value, "ids": group.hits.ids} for group in hits.groups]

@@ -57,8 +57,9 @@ def serve(
     with reporting(debug):
         from vecsearch.server.run import serve as run
 
-        place = f"http://{host}:{port}" if uds is None else str(uds)
-        err.print(f"{place}  (Ctrl-C stops)", highlight=False)
+        def started(place: str) -> None:
+            err.print(f"{place}  (Ctrl-C stops)", highlight=False)
+
         run(
             folders,
             host=host,
@@ -70,4 +71,5 @@ def serve(
             most_waiting=max_waiting,
             document_bytes=max_body << 20,
             measure_seconds=measure_every,
+            started=started,
         )

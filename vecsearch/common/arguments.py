@@ -37,7 +37,7 @@ def parse_bytes(memory: int | str | None) -> int | None:
     """
     if memory is None:
         return None
-    if is_whole(memory):
+    if not isinstance(memory, str) and is_whole(memory) and memory >= 0:
         return int(memory)
     text = memory.lower() if isinstance(memory, str) and len(memory) <= LONGEST_SIZE else ""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text)

@@ -295,9 +295,9 @@ def _endpoint(name: str, kind: Kind, given: str | None) -> str:
     """The address to use, checked: that of the caller, of the variable, or of the kind."""
     variable = os.environ.get(kind.endpoint_variable)
     if given is not None:
-        return _address("endpoint", given)
+        return _address("endpoint", given, kind)
     if variable:
-        return _address(kind.endpoint_variable, variable)
+        return _address(kind.endpoint_variable, variable, kind)
     if is_local_only() and not is_this_machine(urlsplit(kind.endpoint).hostname or ""):
         raise EmbedderError(
             f"'{name}' would send your texts to {kind.endpoint}, which a collection alone does not "
@@ -306,10 +306,17 @@ def _endpoint(name: str, kind: Kind, given: str | None) -> str:
     return kind.endpoint
 
 
-def _address(what: str, given: str) -> str:
-    """An address with its scheme and path: Ollama's variable may have neither."""
-    text = given if "://" in given else f"http://{given}"
+def _address(what: str, given: str, kind: Kind) -> str:
+    """An address with its scheme, port and path: Ollama's variable may have none of them, and no
+    host either.
+    """
+    text = given
     try:
+        if "://" not in given:
+            text = f"http://127.0.0.1{given}" if given.startswith(":") else f"http://{given}"
+            parts, port = urlsplit(text), urlsplit(kind.endpoint).port
+            if parts.port is None and port is not None:
+                text = text.replace(parts.netloc, f"{parts.netloc}:{port}", 1)
         parts = urlsplit(text)
         is_whole = bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
     except ValueError:
@@ -326,9 +333,9 @@ def _address(what: str, given: str) -> str:
             hint="name it by key_variable=",
             command_hint="put the key into the model's variable, such as OPENAI_API_KEY",
         )
-    host = "127.0.0.1" if parts.hostname == "0.0.0.0" else None  # where Ollama listens
-    if host is not None:
-        text = text.replace("0.0.0.0", host, 1)
+    if parts.hostname in ("0.0.0.0", "::"):  # where Ollama listens
+        every = "[::]" if parts.hostname == "::" else "0.0.0.0"
+        text = text.replace(every, "127.0.0.1", 1)
     return (text if parts.path.strip("/") else text.rstrip("/") + "/v1").rstrip("/")
 
 
@@ -343,7 +350,7 @@ def _without_key(address: str) -> str:
 def _key_variable(kind: Kind, endpoint: str) -> str:
     """The kind's variable of a key, if the endpoint is of the host that the key belongs to."""
     own = os.environ.get(kind.endpoint_variable)
-    home = _address(kind.endpoint_variable, own) if own else kind.endpoint
+    home = _address(kind.endpoint_variable, own, kind) if own else kind.endpoint
     return kind.key_variable if _origin(home) == _origin(endpoint) else ""
 
 

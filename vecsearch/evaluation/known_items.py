@@ -35,7 +35,7 @@ from vecsearch.common.arguments import check_whole
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.common.scripts import CJK_LETTERS, weighted_length
 from vecsearch.embedders.stored import Model
-from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.errors import InvalidInputError, NoEmbedderError
 from vecsearch.evaluation.judged import Search
 from vecsearch.evaluation.metrics import mrr_at_k
 from vecsearch.evaluation.quality import QualityReport, mean_scores
@@ -98,12 +98,12 @@ def known_item_quality(
         The report.
 
     Raises:
-        EmbedderError: The collection has no model.
+        NoEmbedderError: The collection has no model.
         InvalidInputError: No document makes a question, or `n_queries` is below 1.
     """
     check_whole("n_queries", n_queries, 1)
     if model is None:
-        raise EmbedderError(
+        raise NoEmbedderError(
             "this collection has no embedder, so no questions can be generated from its texts",
             hint="give queries and qrels",
             command_hint="give --queries and --qrels",

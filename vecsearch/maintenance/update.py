@@ -378,4 +378,6 @@ def _array(name: str, value: Any, manifest: Manifest) -> pa.Array | pa.ChunkedAr
         return None
     if hasattr(value, "reset_index"):  # of pandas
         value = value.reset_index(drop=True)
+    if not len(value):
+        return pa.nulls(0)
     return _read(value.to_frame(name), manifest).batch.column(name)

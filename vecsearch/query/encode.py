@@ -13,7 +13,7 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.common.lazy import lazy
 from vecsearch.common.show import shown
 from vecsearch.embedders.stored import Model
-from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.errors import EmbedderError, InvalidInputError, NoEmbedderError
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.kernels.numpy_scores import squares
 from vecsearch.ingest.fitness import Fitness
@@ -56,7 +56,7 @@ class QueryEncoder:
 
         Raises:
             InvalidInputError: For a vector of another size, without a direction or not finite.
-            EmbedderError: If the query is not a vector and there is no embedder.
+            NoEmbedderError: If the query is not a vector and there is no embedder.
         """
         if type(query) is not np.ndarray or query.dtype != np.float32:
             query = one_query(query)
@@ -93,7 +93,7 @@ class QueryEncoder:
 
         Raises:
             InvalidInputError: As `encode`; the message names the query's number, from 0.
-            EmbedderError: If the queries are not vectors and there is no embedder.
+            NoEmbedderError: If the queries are not vectors and there is no embedder.
         """
         matrix = self._matrix(queries)
         if len(matrix) == 0:
@@ -125,7 +125,7 @@ class QueryEncoder:
                         f"the query is {shown(query)}, which is no vector: "
                         "give a list or array of numbers"
                     )
-            raise EmbedderError(
+            raise NoEmbedderError(
                 "this collection has no embedder, so it is searched by vector",
                 hint=f"give a list or array of {counted(self._dim, 'number')}, or embed the text "
                 "with the "

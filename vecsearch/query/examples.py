@@ -75,7 +75,9 @@ class ExampleReader:
             InvalidInputError: A value is none of these.
             IdNotFoundError: No document has an id.
         """
-        items = [(number, *self._kind(item, name)) for number, item in _items(values, name)]
+        items = [
+            (number, *self._kind(item, name)) for number, item in enumerate(listed_examples(values))
+        ]
         asked = [value for _, kind, value in items if kind == "str"]
         known = self._known(asked) if asked else set()
         kinds = []
@@ -316,8 +318,8 @@ def read_context(
     return parts[0], parts[1], parts[2], [which for _, which in listed if which is not None]
 
 
-def _items(values: Any, name: str) -> list[tuple[int, Any]]:
-    """The examples of an argument, numbered."""
+def listed_examples(values: Any) -> list[Any]:
+    """The examples of an argument."""
     if values is None:
         return []
     listed = _as_list(values)
@@ -325,7 +327,7 @@ def _items(values: Any, name: str) -> list[tuple[int, Any]]:
         listed = [listed]
     elif listed and all(isinstance(item, float | np.floating) for item in listed):
         listed = [np.asarray(listed, np.float32)]  # the numbers of one vector
-    return list(enumerate(listed))
+    return listed
 
 
 def _as_list(values: Any) -> Any:

@@ -8,10 +8,9 @@ scores: how many standard deviations a score lies above the mean of its list.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +19,16 @@ from vecsearch.common.gate import gate
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
+from vecsearch.index.kernels import numpy_fusion
+from vecsearch.index.kernels.loader import TEXT_LOADER
 
 METHODS = ("rrf", "dbsf", "weighted")
+CODES = {
+    "weighted": numpy_fusion.WEIGHTED,
+    "rrf": numpy_fusion.RRF,
+    "dbsf": numpy_fusion.DBSF,
+}
 DEPTH = 100  # documents of each list, for up to as many hits
-LARGEST = 1e30  # a score that is larger, or infinite, counts as this
 Doubles = npt.NDArray[np.float64]
 
 
@@ -71,42 +76,20 @@ class Fusion:
 
     def fuse(self, text: ListScores, vector: ListScores) -> Doubles:
         """The scores of candidates from their scores in both lists, larger is better."""
-        parts = [
-            (1 - self.text) * self._part(vector),
-            self.text * self._part(text),
-        ]
-        return np.asarray(parts[0] + parts[1])
-
-    def _part(self, part: ListScores) -> Doubles:
-        if self.method == "rrf":
-            return np.where(part.ranks > 0, 1 / (self.k + np.maximum(part.ranks, 1)), 0.0)
-        if not len(part.listed):
-            return np.zeros(len(part.scores))
-        listed, scores = part.listed, part.scores
-        if not max(abs(float(listed[0])), abs(float(listed[-1]))) <= LARGEST:
-            listed = np.clip(listed, -LARGEST, LARGEST)
-            scores = np.clip(scores, -LARGEST, LARGEST)
-        mean = float(listed.sum()) / len(listed)
-        around = listed - mean
-        deviation = math.sqrt(float(around.dot(around)) / len(listed))
-        if deviation <= 1e-9 * max(1.0, abs(mean)):
-            standard = np.where(part.ranks > 0, 0.0, -1.0)
-        else:
-            standard = (scores - mean) / deviation
-        if self.method == "weighted":
-            return np.asarray(standard)
-        return np.where(part.ranks > 0, np.clip((standard + 3) / 6, 0.0, 1.0), 0.0)
+        total = np.empty(len(text.scores))
+        kernels = TEXT_LOADER.kernels(0) or numpy_fusion
+        kernels.fuse(*text, *vector, CODES[self.method], float(self.text), float(self.k), total)
+        return total
 
 
 DEFAULT = Fusion()
 
 
-@dataclass(frozen=True)
-class ListScores:
+class ListScores(NamedTuple):
     """What one list says of all candidates.
 
     Attributes:
-        ranks: From 1; 0 for a candidate that the list does not have.
+        ranks: From 1; 0 for a candidate that the list does not have. In C order, as scores.
         scores: Of each candidate, also of those that are not in the list.
         listed: The first scores in the list, by which all are standardized.
     """

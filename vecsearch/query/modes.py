@@ -10,6 +10,8 @@ import numpy as np
 from vecsearch.common.arguments import check_one_of
 from vecsearch.common.arrays import Positions, Vectors
 from vecsearch.errors import InvalidInputError
+from vecsearch.index.kernels import numpy_fusion
+from vecsearch.index.kernels.loader import TEXT_LOADER
 from vecsearch.query.encode import QueryEncoder
 from vecsearch.query.fusion import DEFAULT, DEPTH, Doubles, Fusion, ListScores, depth_for, fusion_of
 from vecsearch.query.paths import Found
@@ -17,7 +19,7 @@ from vecsearch.query.ranking import DocumentRanking, VectorRanking, at_least
 from vecsearch.query.request import Request
 from vecsearch.query.results import Hits, ListPlace
 from vecsearch.query.searcher import Searcher
-from vecsearch.query.text.search import TextQuery, TextSearcher
+from vecsearch.query.text.search import Ranking, TextQuery, TextSearcher
 from vecsearch.query.vectors import many_queries
 from vecsearch.storage.manifest import Manifest
 from vecsearch.storage.selection import RowSelection
@@ -315,22 +317,16 @@ class ModeSearch:
         if found is None:
             (found,) = self._by_vector(vector[None], depth, [selection])
         ranking = words.search(query, depth, selection, passages=not self.by_document)
-        merged = _Merged(self._searcher, ranking.positions, found.positions, self.by_document)
-        by_text = merged.part(
-            0,
-            ranking.scores,
-            lambda rows: words.scores_at(query, rows),
-            selection,
-        )
+        merged = _Merged(self._searcher, ranking, found, self.by_document)
+        by_text = merged.part(0, lambda rows: words.scores_at(query, rows), selection)
         by_vector = merged.part(
             1,
-            found.scores.astype(np.float64),
             lambda rows: self._searcher.scorer.final_scores(vector[None], rows[None])[0],
             selection,
         )
         scores = self._fusion.fuse(by_text, by_vector)
         if whole is None:
-            order = np.lexsort((merged.candidates, -scores))
+            order = merged.order(scores)
         else:  # rows that are in none of the whole lists come in the order of their own
             own = scores
             at = merged.places_in(whole.candidates)
@@ -511,46 +507,61 @@ class _Merged:
     """The candidates of two lists. A document is in both lists by its best passages.
 
     Attributes:
-        candidates: Where they are, each once: for a document, the passage that was found first.
+        candidates: Where they are, each once: for a document, the passage that was found first; for
+            rows ascending.
     """
 
-    def __init__(
-        self, searcher: Searcher, text: Positions, vector: Positions, by_document: bool
-    ) -> None:
+    def __init__(self, searcher: Searcher, text: Ranking, vector: Found, by_document: bool) -> None:
         self._searcher = searcher
         self._numbers: dict[Any, int] | None = None
-        if not by_document:
-            self._merge_rows(text, vector)
-            return
+        self._lists = text.scores, vector.scores.astype(np.float64)
+        if by_document:
+            self._merge_documents(text.positions, vector.positions)
+        else:
+            self._merge_rows(text.positions, vector.positions)
+
+    def _merge_rows(self, text: Positions, vector: Positions) -> None:
+        room = len(text) + len(vector)
+        shift = room.bit_length()
+        keys = np.concatenate((text, vector))
+        keys <<= shift
+        keys |= np.arange(room)
+        keys.sort()
+        numbers, scores = np.empty((5, room), np.int64), np.empty((2, room))
+        rows, ranks, missing = numbers[0], numbers[1:3], numbers[3:]
+        kernels = TEXT_LOADER.kernels(0) or numpy_fusion
+        count = kernels.merge(
+            keys,
+            shift,
+            np.ascontiguousarray(self._lists[0]),
+            self._lists[1],
+            rows,
+            ranks,
+            scores,
+            missing,
+        )
+        self.candidates = rows[:count]
+        self._ranks = ranks[0, :count], ranks[1, :count]
+        self._scores = scores[0, :count], scores[1, :count]
+        self._missing = missing[0, : count - len(text)], missing[1, : count - len(vector)]
+
+    def _merge_documents(self, text: Positions, vector: Positions) -> None:
         self._numbers = {}
         found: list[int] = []
+        places = []
         for positions in (text, vector):
-            ids = searcher.snapshot.ids_at(positions)
+            ids = self._searcher.snapshot.ids_at(positions)
             for name, position in zip(ids, positions.tolist(), strict=True):
                 if name not in self._numbers:
                     self._numbers[name] = len(found)
                     found.append(position)
+            places.append(np.array([self._numbers[name] for name in ids], np.int64))
         self.candidates = np.array(found, np.int64)
-        self._places = [self._places_of(text), self._places_of(vector)]
-
-    def _merge_rows(self, text: Positions, vector: Positions) -> None:
-        both = np.concatenate([text, vector])
-        order = both.argsort()
-        ascending = both[order]
-        first = np.empty(len(both), bool)
-        first[:1] = True
-        np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
-        self.candidates = ascending[first]
-        places = np.empty(len(both), np.int64)
-        places[order] = first.cumsum() - 1
-        self._places = [places[: len(text)], places[len(text) :]]
-
-    def _places_of(self, positions: Positions) -> Positions:
-        """Where the documents of some rows are among the candidates."""
-        assert self._numbers is not None
-        numbers = self._numbers
-        ids = self._searcher.snapshot.ids_at(positions)
-        return np.array([numbers[name] for name in ids], np.int64)
+        ranks, scores = np.zeros((2, len(found)), np.int64), np.zeros((2, len(found)))
+        for which, (at, listed) in enumerate(zip(places, self._lists, strict=True)):
+            ranks[which, at], scores[which, at] = np.arange(1, len(at) + 1), listed
+        self._ranks, self._scores = (ranks[0], ranks[1]), (scores[0], scores[1])
+        self._missing = np.flatnonzero(ranks[0] == 0), np.flatnonzero(ranks[1] == 0)
 
     def places_in(self, others: Positions) -> Positions:
         """Where each candidate is among others; -1 for one that is not."""
@@ -561,10 +572,15 @@ class _Merged:
         places = {name: at for at, name in enumerate(ids)}
         return np.array([places.get(name, -1) for name in self._numbers], np.int64)
 
+    def order(self, scores: Doubles) -> Positions:
+        """The candidates by scores, then by row."""
+        if self._numbers is None:
+            return (-scores).argsort(kind="stable")
+        return np.lexsort((self.candidates, -scores))
+
     def part(
         self,
         which: int,
-        listed: Doubles,
         score: Callable[[Positions], Doubles],
         selection: RowSelection,
     ) -> ListScores:
@@ -572,21 +588,16 @@ class _Merged:
 
         Args:
             which: The list: 0 for words, 1 for vectors.
-            listed: Its scores.
             score: Scores rows.
             selection: The rows that may be found.
         """
-        count = len(self.candidates)
-        ranks, scores = np.zeros(count, np.int64), np.zeros(count)
-        at = self._places[which]
-        ranks[at], scores[at] = np.arange(1, len(at) + 1), listed
-        missing = np.flatnonzero(ranks == 0)
+        missing, scores = self._missing[which], self._scores[which]
         if len(missing):
             if self._numbers is None:
                 scores[missing] = score(self.candidates[missing])
             else:
                 scores[missing] = self._of_documents(missing, score, selection)
-        return ListScores(ranks, scores, listed[:DEPTH])
+        return ListScores(self._ranks[which], scores, self._lists[which][:DEPTH])
 
     def _of_documents(
         self, missing: Positions, score: Callable[[Positions], Doubles], selection: RowSelection

@@ -12,7 +12,7 @@ from vecsearch.common.arrays import Vectors
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.embedders.named_vectors import SUFFIX, NamedModels
-from vecsearch.errors import EmbedderError, InvalidInputError
+from vecsearch.errors import InvalidInputError, NoEmbedderError
 from vecsearch.index.maxsim_scorer import each_of, queries_of
 from vecsearch.index.named import NamedSnapshot
 from vecsearch.query.maxsim import MaxSimSearcher
@@ -73,14 +73,14 @@ class NamedSearch:
 
         Raises:
             InvalidInputError: It is no query for these vectors.
-            EmbedderError: It is a text, and no model makes these vectors.
+            NoEmbedderError: It is a text, and no model makes these vectors.
         """
         column = self.column
         if isinstance(query, str):
             if not query.strip():
                 raise InvalidInputError("the query is an empty text")
             if column.embedder is None:
-                raise EmbedderError(
+                raise NoEmbedderError(
                     f"the vectors {self.name!r} were given, so they are searched by vectors",
                     hint=f"give {self._wanted()}",
                     command_hint="",

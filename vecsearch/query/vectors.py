@@ -154,10 +154,10 @@ def _from_items(items: list[Any]) -> npt.NDArray[Any]:
 def _from_numbers(items: Any) -> npt.NDArray[Any] | None:
     """Numbers, or rows of numbers of one length, as an array; None for anything else."""
     try:
-        if any(isinstance(item, pa.Scalar) for item in items):
-            items = [item.as_py() if isinstance(item, pa.Scalar) else item for item in items]
         if len(items) == 0 or isinstance(items[0], str | bytes | Mapping):
             return None
+        if any(isinstance(item, pa.Scalar) for item in items):
+            items = [item.as_py() if isinstance(item, pa.Scalar) else item for item in items]
         if any(isinstance(item, np.ma.MaskedArray) for item in items):
             return None  # each is checked for masked values
         array = np.asarray(items)

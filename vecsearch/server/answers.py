@@ -62,8 +62,15 @@ def hits_as_dict(
         shown["plan"] = hits.plan.to_dict() | {"text": str(hits.plan)}
     if highlight:
         shown["highlights"] = [
-            each and {"text": each.text, "sentence": each.sentence, "words": each.words}
-            for each in hits.highlights()
+            each
+            and {
+                "text": each.text,
+                "sentence": each.sentence,
+                "words": each.words,
+                "page": hit.page,
+                "line": hit.line,
+            }
+            for hit, each in zip(hits, hits.highlights(), strict=True)
         ]
     return shown
 

@@ -124,7 +124,9 @@ class SearchManyBody(_Ways):
 class RecommendBody(_Options):
     """A search by examples."""
 
-    positive: Examples = Field([], description="What is wanted: ids, texts or vectors.")
+    positive: Examples = Field(
+        [], description='What is wanted: ids, texts, vectors, or objects such as {"text": "boat"}.'
+    )
     negative: Examples = Field([], description="What is not wanted.")
     strategy: Literal["average", "best_score", "sum_scores"] = Field(
         "average", description="How the examples make one score."

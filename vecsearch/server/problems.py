@@ -21,6 +21,7 @@ STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (errors.OperationTimeoutError, 503),
     (errors.StorageError, 503),
     (errors.CorruptedError, 503),
+    (errors.NoEmbedderError, 400),
     (errors.EmbedderError, 503),
     (errors.MissingExtraError, 503),
     (errors.CollectionClosedError, 503),

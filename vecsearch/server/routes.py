@@ -344,7 +344,7 @@ def _writing_routes(app: FastAPI) -> None:
         result = await served.call(
             lambda c: c.update(
                 asked.where,
-                asked.values,
+                _typed(c, asked.values),
                 ids=asked.ids,
                 dry_run=asked.dry_run,
                 timeout=seconds,
@@ -449,6 +449,18 @@ def _add(
         "embedded": result.embedded,
         "version": result.version,
     }
+
+
+def _typed(collection: Collection, values: Any) -> Any:
+    """New values with dates, bytes and others that JSON has not, as their columns hold them."""
+    from vecsearch.maintenance.edit import value_of_json
+
+    schema = collection.to_arrow(ids=[]).schema
+    rows = [
+        {name: value_of_json(schema, name, value) for name, value in row.items()}
+        for row in (values if isinstance(values, list) else [values])
+    ]
+    return rows if isinstance(values, list) else rows[0]
 
 
 def _sound_stream(path: Path) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vecsearch.common.hosts import LOCAL_HOSTS, is_this_machine
@@ -26,6 +26,7 @@ def serve(
     most_waiting: int = 1000,
     document_bytes: int = 1 << 30,
     measure_seconds: float = 3600.0,
+    started: Callable[[str], object] = lambda place: None,
 ) -> None:
     """Serve collections until Ctrl-C or SIGTERM; requests that run are answered first.
 
@@ -40,10 +41,11 @@ def serve(
         most_waiting: Requests that may wait for a collection.
         document_bytes: Of a body of documents.
         measure_seconds: Between two measurements of the recall; 0 for none.
+        started: Called with the address when clients can reach it.
 
     Raises:
-        InvalidInputError: The address is open to others and there are no keys; or there is
-            something else at the socket's path, or a server that answers.
+        InvalidInputError: The address is open to others and there are no keys; or it is taken, or
+            is none of this machine; or there is something else at the socket's path.
         MissingExtraError: The extra `serve` is not installed.
     """
     uvicorn = require("uvicorn", "uvicorn", "serve", "The server")
@@ -67,8 +69,6 @@ def serve(
     app = create_app(folders, keys=keys, hosts=hosts, limits=limits)
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -80,18 +80,40 @@ def serve(
         server.should_exit = True
 
     before = [(each, signal.signal(each, stop)) for each in (signal.SIGINT, signal.SIGTERM)]
-    listening = None if uds is None else _listen(uds)
     try:
-        server.run(None if listening is None else [listening])
+        with _listening(host, port) if uds is None else _listening_at(uds) as listening:
+            started(str(uds) if uds is not None else _address(host, listening))
+            try:
+                server.run([listening])
+            finally:
+                if uds is not None:
+                    uds.unlink(missing_ok=True)
     finally:
         for each, handler in before:
             signal.signal(each, handler)
-        if listening is not None:
-            listening.close()
-            Path(str(uds)).unlink(missing_ok=True)
 
 
-def _listen(path: Path) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket at an address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        number = getattr(error, "errno", None) or 0  # below 0 where a name is not known
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
+        raise InvalidInputError(
+            f"no server can listen at {host}, port {port}: {reason}",
+            hint="give another port=, or stop what listens there",
+            command_hint="give another --port, or stop what listens there",
+        ) from error
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listening.getsockname()[1]}"
+
+
+def _listening_at(path: Path) -> socket.socket:
     """A socket at a path, for its owner and group."""
     if path.is_socket():  # left by a server that was killed, or in use
         with socket.socket(socket.AF_UNIX) as probe:

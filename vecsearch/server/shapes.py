@@ -90,6 +90,8 @@ class HighlightOf(BaseModel):
     text: str
     sentence: list[int] = Field(description="Start and end of it in the text, in characters.")
     words: list[list[int]] = Field(description="Starts and ends of the words in common.")
+    page: int | None = Field(description="The page on which it begins, in texts with pages.")
+    line: int | None = Field(description="The line in which it begins, in other texts.")
 
 
 class Hits(BaseModel):

@@ -227,7 +227,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def chunked(self) -> bool:
         """Whether rows are passages of documents."""
-        return CHUNK in self.schema.names
+        return bool(self.schema.get_field_index(CHUNK) >= 0)
 
     @property
     def row_state(self) -> list[list[str | None]]:

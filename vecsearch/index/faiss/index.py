@@ -26,6 +26,7 @@ from vecsearch.index.faiss.graph import BLOCK, link_back
 from vecsearch.index.faiss.graph_search import GraphSearch, RowMap
 from vecsearch.index.faiss.grow import growing
 from vecsearch.index.faiss.projection import Projection
+from vecsearch.index.faiss.size import codebook_bytes, transform_bytes
 from vecsearch.index.kernels.arguments import COSINE, EUCLIDEAN, INNER_PRODUCT
 from vecsearch.index.kernels.loader import LOADER
 from vecsearch.index.recipe import IndexRecipe
@@ -412,7 +413,11 @@ def _parameters(index: Any, effort: int) -> Any:
 
 
 def _faiss_bytes(index: Any) -> int:
-    inner = inner_index(index)
+    inner = faiss.downcast_index(index)
+    if isinstance(inner, faiss.IndexPreTransform):
+        return transform_bytes(inner) + _faiss_bytes(inner.index)
+    if isinstance(inner, faiss.IndexRefine):
+        return _faiss_bytes(inner.base_index) + _faiss_bytes(inner.refine_index)
     if isinstance(inner, faiss.IndexHNSW | faiss.IndexNSG):
         links = (
             inner.hnsw.neighbors.size() * 4 + inner.ntotal * 12
@@ -426,5 +431,6 @@ def _faiss_bytes(index: Any) -> int:
             block = int(inner.bbs)
             sizes = (inner.invlists.list_size(number) for number in range(inner.nlist))
             stored = sum(-(-size // block) * block for size in sizes)
-        return int(stored * inner.code_size + inner.ntotal * 8 + inner.nlist * inner.d * 4)
-    return int(inner.ntotal * inner.sa_code_size())
+        lists = stored * inner.code_size + inner.ntotal * 8
+        return int(lists + _faiss_bytes(inner.quantizer) + codebook_bytes(inner))
+    return int(inner.ntotal * inner.sa_code_size() + codebook_bytes(inner))

@@ -19,11 +19,33 @@ def factory_bytes(factory: str, n: int, dim: int) -> int:
         return 0
 
 
+def codebook_bytes(index: Any) -> int:
+    """The bytes of what the codes of an index refer to: centroids, codewords, ranges of numbers."""
+    found = 0
+    if hasattr(index, "pq"):
+        found += 4 * int(index.pq.d * index.pq.ksub)
+    if hasattr(index, "sq"):
+        found += 8 * int(index.sq.d)
+    if isinstance(index, faiss.IndexAdditiveQuantizer):
+        found += 4 * int(index.aq.total_codebook_size * index.aq.d)
+    return found
+
+
+def transform_bytes(index: Any) -> int:
+    """The bytes of the matrices that an IndexPreTransform applies to vectors."""
+    found = 0
+    for number in range(index.chain.size()):
+        step = faiss.downcast_VectorTransform(index.chain.at(number))
+        # Principal components: FAISS keeps all of them beside those that it uses.
+        kept = step.d_in if isinstance(step, faiss.PCAMatrix) else 0
+        found += 4 * int(step.d_in) * int(step.d_out + kept)
+    return found
+
+
 def _bytes(index: Any, n: int) -> float:
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexPreTransform):
-        steps = [index.chain.at(number) for number in range(index.chain.size())]
-        return sum(4 * int(step.d_in) * int(step.d_out) for step in steps) + _bytes(index.index, n)
+        return transform_bytes(index) + _bytes(index.index, n)
     if isinstance(index, faiss.IndexRefine):
         return _bytes(index.base_index, n) + _bytes(index.refine_index, n)
     if isinstance(index, faiss.IndexHNSW):
@@ -33,5 +55,6 @@ def _bytes(index: Any, n: int) -> float:
     if isinstance(index, faiss.IndexNSG):
         return n * LINK_BYTES * NSG_LINKS + _bytes(index.storage, n)
     if isinstance(index, faiss.IndexIVF):
-        return float(n * (index.code_size + 8) + index.nlist * index.d * 4)
-    return float(n * index.sa_code_size())
+        coarse = _bytes(index.quantizer, index.nlist)
+        return float(n * (index.code_size + 8)) + coarse + codebook_bytes(index)
+    return float(n * index.sa_code_size()) + codebook_bytes(index)

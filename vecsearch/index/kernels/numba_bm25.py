@@ -16,6 +16,8 @@ import numpy as np
 from numba import types
 
 from vecsearch.index.kernels.compiled import EXACT, array_type, entry_point
+from vecsearch.index.kernels.numba_fusion import fuse as fuse
+from vecsearch.index.kernels.numba_fusion import merge as merge
 from vecsearch.index.kernels.numba_scores import strict
 
 MUCH_MORE = 3  # times as many rows in the lists to come as in those before, to look at bounds
@@ -41,14 +43,12 @@ def _insert(found: Any, scores: Any, count: Any, row: Any, score: Any) -> Any:
 @strict
 def _place_in(rows: Any, start: Any, stop: Any, row: Any) -> Any:
     """Where a row is in a list; -1 if it is not there."""
-    low, high = start, stop
-    while low < high:
-        middle = (low + high) >> 1
-        if rows[middle] < row:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < stop and rows[low] == row else -1
+    low, left = start, stop - start
+    while left > 1:  # without a branch that depends on the rows
+        half = left >> 1
+        low += half * (rows[low + half - 1] < row)
+        left -= half
+    return low if left == 1 and rows[low] == row else -1
 
 
 @strict

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vecsearch.common.arrays import Mask
+from vecsearch.index.kernels.numpy_fusion import fuse as fuse
+from vecsearch.index.kernels.numpy_fusion import merge as merge
 
 Doubles = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]

@@ -287,6 +287,11 @@ def _is_written_as(array: pa.Array, candidate: Candidate) -> bool:
     return True
 
 
+def cell_value(text: str, kind: pa.DataType) -> pa.Scalar:
+    """The value of a cell as that type. Raises ValueError or one of Arrow's errors for another."""
+    return _cast([text], kind)[0]
+
+
 def _cast(values: Sequence[Cell], kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(kind):
         return pa.nulls(len(values))

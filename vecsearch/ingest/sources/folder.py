@@ -62,7 +62,8 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
     """All files below the folder that no pattern leaves out.
 
     Real folders come before linked ones, so that a new link does not change the paths of files
-    that were found without it.
+    that were found without it. A link to a folder around one of these is left out: it would bring
+    all that lies beside the folder, up to the whole disk.
     """
     seen: set[str] = set()
     ignored = Ignored(reading.exclude)
@@ -90,7 +91,16 @@ def _files(folder: Path, reading: Reading) -> Iterator[tuple[str, Path]]:
                         shown = f"{relative}/" if is_folder else relative
                         reading.note_skipped(shown, reason or f"excluded by {excluded}")
                 names[:] = kept
-            starts += [path for name in folders if (path := Path(base, name)).is_symlink()]
+            for name in folders:
+                path = Path(base, name)
+                if not path.is_symlink():
+                    continue
+                target = path.resolve()
+                if str(target) not in seen and any(target in s.resolve().parents for s in starts):
+                    shown = f"{prefix}/{name}/" if prefix else f"{name}/"
+                    reading.note_skipped(shown, "a link to a folder around this one")
+                else:
+                    starts.append(path)
             yield from (
                 (f"{prefix}/{name}" if prefix else name, Path(base, name)) for name in files
             )

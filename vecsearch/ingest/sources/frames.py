@@ -205,7 +205,7 @@ def _pandas_part(frame: Any, objects: _Objects) -> Part:
             table = pa.Table.from_pandas(frame.drop(columns=chosen), preserve_index=False)
         if objects.is_whole:
             table = _without_float_types(table, frame)
-            arrays = dict(zip(table.schema.names, table.columns, strict=True))
+        arrays = dict(zip(table.schema.names, table.columns, strict=True))
         for column in chosen:
             arrays[str(column)] = objects.column(str(column), list(frame[column]))
         if chosen:

@@ -187,7 +187,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def _exact_float(text: str) -> float:
+def exact_float(text: str) -> float:
     """A number. Raises ValueError for one that Python would make infinity or zero."""
     value = float(text)
     if math.isinf(value) or (value == 0 and text.lower().partition("e")[0].strip("-0.")):
@@ -197,4 +197,4 @@ def _exact_float(text: str) -> float:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
 _LARGE_EXPONENT = re.compile(r"\d[eE][+-]?\d{3}")
-_CAREFUL_DECODER = json.JSONDecoder(parse_float=_exact_float)
+_CAREFUL_DECODER = json.JSONDecoder(parse_float=exact_float)

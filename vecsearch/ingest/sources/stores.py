@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from vecsearch.ingest.sources.dicts import rows_part
 from vecsearch.ingest.sources.memory import vector_column
 from vecsearch.ingest.sources.reading import Reading
 from vecsearch.ingest.sources.values import unmixed
+from vecsearch.ingest.vector_column import is_list_column
 from vecsearch.types import VECTOR
 
 INSIDE = "::"  # what comes before the name of a collection
@@ -48,7 +49,9 @@ class OtherStore(PathLike[str]):
     def __init__(self, address: str) -> None:
         self.address = address
         self.kind, _, rest = address.partition(":")
-        self.path, _, self.collection = rest.partition(INSIDE)
+        path, _, self.collection = rest.partition(INSIDE)
+        at_home = path.startswith("~/")  # no shell expands it after a colon
+        self.path = str(Path(path).expanduser()) if at_home else path
 
     def __fspath__(self) -> str:
         return self.address
@@ -67,8 +70,11 @@ def store_part(store: OtherStore, file: SourceFile) -> Part:
         InvalidInputError: There is no such store or collection, or it cannot be read.
         MissingExtraError: The store's package is not installed.
     """
-    if not Path(store.path).exists():
-        raise InvalidInputError(f"{store.address}: there is no {store.path!r}")
+    if not Path(store.path).is_dir():
+        what = "is no folder" if Path(store.path).exists() else "does not exist"
+        raise InvalidInputError(
+            f"{store.address}: {store.path!r} {what}; a store of {store.kind} is a folder"
+        )
     try:
         return READERS[store.kind](store, file)
     except VecsearchError:
@@ -94,10 +100,12 @@ def _chosen(store: OtherStore, names: Sequence[str]) -> str:
                 f"{store.address}: there is no collection {store.collection!r}; there are: {shown}"
             )
         return store.collection
+    if not names:
+        raise InvalidInputError(f"{store.address} holds no collection")
     if len(names) != 1:
         raise InvalidInputError(
             f"{store.address} holds {len(names)} collections ({shown}): name one, as in "
-            f"{store.kind}:{store.path}{INSIDE}{min(names, default='NAME')}"
+            f"{store.kind}:{store.path}{INSIDE}{min(names)}"
         )
     return names[0]
 
@@ -113,7 +121,7 @@ def _read_chroma(store: OtherStore, file: SourceFile) -> Part:
         client = chromadb.PersistentClient(path=store.path)
     names = [getattr(each, "name", each) for each in client.list_collections()]
     collection = client.get_collection(_chosen(store, names), embedding_function=None)
-    rows: list[dict[str, Any]] = []
+    points: list[_Point] = []
     total = collection.count()
     for start in range(0, total, file.batch_rows):
         found = collection.get(
@@ -122,8 +130,8 @@ def _read_chroma(store: OtherStore, file: SourceFile) -> Part:
         for each, text, about in zip(
             found["ids"], found["documents"], found["metadatas"], strict=True
         ):
-            rows.append(_row(file, each, text, dict(about or {})))
-    ids = [row[file.reading.id_column] for row in rows]
+            points.append(_Point(each, text, dict(about or {})))
+    ids = [point.key for point in points]
 
     def vectors(start: int, count: int) -> Any:
         wanted = ids[start : start + count]
@@ -131,7 +139,7 @@ def _read_chroma(store: OtherStore, file: SourceFile) -> Part:
         by_id = dict(zip(found["ids"], found["embeddings"], strict=True))
         return np.array([by_id[each] for each in wanted], np.float32)
 
-    return _part(store, file, rows, vectors)
+    return _part(store, file, points, vectors)
 
 
 def _read_qdrant(store: OtherStore, file: SourceFile) -> Part:
@@ -145,7 +153,7 @@ def _read_qdrant(store: OtherStore, file: SourceFile) -> Part:
     client = qdrant.QdrantClient(path=store.path)
     try:
         name = _chosen(store, [each.name for each in client.get_collections().collections])
-        rows: list[dict[str, Any]] = []
+        found: list[_Point] = []
         matrices: list[Any] = []
         offset = None
         while True:
@@ -156,7 +164,7 @@ def _read_qdrant(store: OtherStore, file: SourceFile) -> Part:
                 about = dict(point.payload or {})
                 key = next((key for key in (file.text_column, *TEXT_KEYS) if key in about), None)
                 text = about.pop(key) if key is not None else None
-                rows.append(_row(file, point.id, text, about))
+                found.append(_Point(point.id, text, about))
             if points:
                 matrices.append(np.array([_dense(store, p.vector) for p in points], np.float32))
             if offset is None:
@@ -164,7 +172,7 @@ def _read_qdrant(store: OtherStore, file: SourceFile) -> Part:
     finally:
         client.close()
     matrix = np.concatenate(matrices) if matrices else np.zeros((0, 0), np.float32)
-    return _part(store, file, rows, lambda start, count: matrix[start : start + count])
+    return _part(store, file, found, lambda start, count: matrix[start : start + count])
 
 
 def _dense(store: OtherStore, vector: Any) -> Any:
@@ -190,6 +198,7 @@ def _read_lancedb(store: OtherStore, file: SourceFile) -> Part:
     table = opened.open_table(_chosen(store, names))
     schema = table.schema
     vectors = [field.name for field in schema if _is_vector(field.type)]
+    vectors = vectors or [field.name for field in schema if _is_floats(field.type)]
     named = [name for name in vectors if name == VECTOR] or vectors
     if len(named) != 1:
         raise InvalidInputError(
@@ -210,23 +219,44 @@ def _read_lancedb(store: OtherStore, file: SourceFile) -> Part:
 
 
 def _is_vector(kind: pa.DataType) -> bool:
-    is_list = pa.types.is_fixed_size_list(kind)
-    return bool(is_list and pa.types.is_floating(kind.value_type))
+    return pa.types.is_fixed_size_list(kind) and _is_floats(kind)
 
 
-def _row(file: SourceFile, key: Any, text: Any, about: dict[str, Any]) -> dict[str, Any]:
-    """One row; what is called as the id or the text is in the metadata gets an underscore."""
-    for name in (file.reading.id_column, file.text_column, VECTOR):
-        if name in about:
-            about[f"{name}_"] = about.pop(name)
-    row: dict[str, Any] = {file.reading.id_column: key}
-    if text is not None:
-        row[file.text_column] = text if isinstance(text, str) else json.dumps(text)
-    return row | about
+def _is_floats(kind: pa.DataType) -> bool:
+    """Whether values are lists of floating-point numbers."""
+    return bool(is_list_column(kind) and pa.types.is_floating(kind.value_type))
 
 
-def _part(store: OtherStore, file: SourceFile, rows: list[dict[str, Any]], vectors: Fetch) -> Part:
+class _Point(NamedTuple):
+    key: Any
+    text: Any
+    about: dict[str, Any]
+
+
+def _rows(file: SourceFile, points: Sequence[_Point]) -> list[dict[str, Any]]:
+    """Points as rows; metadata that is called as the column of ids, texts or vectors gets an
+    underscore, or as many as no other has.
+    """
+    taken = {name for point in points for name in point.about}
+    renamed = {}
+    for name in taken & {file.reading.id_column, file.text_column, VECTOR}:
+        free = f"{name}_"
+        while free in taken:
+            free += "_"
+        renamed[name] = free
+        taken.add(free)
+    rows = []
+    for key, text, about in points:
+        row: dict[str, Any] = {file.reading.id_column: key}
+        if text is not None:
+            row[file.text_column] = text if isinstance(text, str) else json.dumps(text)
+        rows.append(row | {renamed.get(name, name): value for name, value in about.items()})
     unmixed(rows)
+    return rows
+
+
+def _part(store: OtherStore, file: SourceFile, points: list[_Point], vectors: Fetch) -> Part:
+    rows = _rows(file, points)
     part = rows_part(rows, store.address, file.batch_rows, file.known, Reading())
     if not rows:
         return part

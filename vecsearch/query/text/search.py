@@ -428,7 +428,7 @@ class TextSearcher:
             if len(parts) > 1:
                 here = (positions >= part.first) & (positions < part.first + part.rows)
                 rows = positions[here] - part.first
-            found = np.empty(len(rows))
+            found = scores if len(parts) == 1 else np.empty(len(rows))
             if part.postings.impacts is not None:
                 kernels.sums_of(
                     *lists,
@@ -438,7 +438,8 @@ class TextSearcher:
                     np.ascontiguousarray(rows, np.int64),
                     found,
                 )
-                scores[here] = found
+                if found is not scores:
+                    scores[here] = found
                 continue
             kernels.scores_of(
                 *lists,
@@ -450,7 +451,8 @@ class TextSearcher:
                 np.ascontiguousarray(rows, np.int64),
                 found,
             )
-            scores[here] = found
+            if found is not scores:
+                scores[here] = found
         return scores
 
     def _scores_by_search(self, query: TextQuery, positions: Positions) -> Doubles:

@@ -3,7 +3,7 @@
 import { WORDS } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { name: "", info: null, language: "en", hits: [], asked: null, request: 0, points: null };
+const state = { name: "", info: null, language: "en", hits: [], asked: null, request: 0, counts: 0, points: null, at: null };
 
 const word = (key) => WORDS[state.language][key] ?? WORDS.en[key] ?? key;
 
@@ -109,7 +109,7 @@ function wanted() {
 const quoted = (name) => (/^[a-z_][a-z0-9_]*$/i.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
 async function openCollection(name) {
-  state.name = name; state.points = null;
+  state.name = name; state.counts += 1; state.points = null; state.at = null;
   $("filter").value = "";
   const info = await guarded(() => inCollection(""));
   if (!info) return;
@@ -117,8 +117,11 @@ async function openCollection(name) {
   showColumns();
   const words = info.full_text.length > 0;
   $("mode-field").hidden = !words;
+  const model = info.embedder !== null; // without one, only words can be looked for
+  for (const option of $("mode").options) option.disabled = option.value !== "text" && !model;
   if (!words) $("mode").value = "vector";
-  $("question").disabled = info.text_columns.length === 0;
+  else if (!model) $("mode").value = "text";
+  $("question").disabled = !model && !words;
   showFacts(info);
   $("results").replaceChildren(); state.hits = [];
   say("");
@@ -162,14 +165,26 @@ function starter(column, type) {
 
 function addToFilter(condition) {
   const field = $("filter"), now = field.value.trim();
-  field.value = now ? `${now} AND ${condition}` : condition;
+  const either = pieces(now).some((piece, at) => at % 2 === 0 && /\sOR\s/i.test(piece));
+  field.value = now ? `${either ? `(${now})` : now} AND ${condition}` : condition;
   field.focus();
   const at = field.value.lastIndexOf("''");
   if (at >= 0) field.setSelectionRange(at + 1, at + 1);
 }
 
+// A filter divided at its quotes: each second piece is a text or a name in them.
+const pieces = (filter) => filter.split(/('(?:[^']|'')*'|"(?:[^"]|"")*")/);
+
 // The filter's conditions, as far as this page put them there.
-const conditions = () => $("filter").value.split(" AND ").map((each) => each.trim()).filter(Boolean);
+function conditions() {
+  const found = [""];
+  pieces($("filter").value).forEach((piece, at) => {
+    const [first, ...others] = at % 2 ? [piece] : piece.split(/\sAND\s/i);
+    found[found.length - 1] += first;
+    found.push(...others);
+  });
+  return found.map((each) => each.trim()).filter(Boolean);
+}
 
 function toggle(condition) {
   const now = conditions();
@@ -211,10 +226,11 @@ async function showFacets() {
     ![state.info.id_column, ...state.info.text_columns, "source", "title"].includes(name)).slice(0, 6);
   const box = $("facets"); box.replaceChildren();
   if (!named.length) return;
-  const where = $("filter").value.trim() || null, mine = state.name;
+  const where = $("filter").value.trim() || null, mine = ++state.counts;
   const answer = await guarded(() =>
     inCollection("/facets", { columns: named.map(([name]) => name), where, limit: 8 }));
-  if (!answer || mine !== state.name) return;
+  if (!answer || mine !== state.counts) return; // others were asked for since
+  box.replaceChildren();
   for (const [column] of named) {
     const values = answer.facets[column];
     const condition = ({ value }) =>
@@ -240,8 +256,9 @@ async function run() {
   const query = $("question").value.trim();
   if (!query) {
     state.hits = []; state.asked = null;
+    const latest = state.request + 1;
     await showFirst(); await showFacets();
-    if (answered()) say(word("emptyQuestion"));
+    if (answered() && state.request <= latest) say(word("emptyQuestion")); // nothing came since
     return;
   }
   const body = {
@@ -305,6 +322,7 @@ function card(hit, highlight) {
   if (typeof hit.score === "number") {
     head.append(make("span", `${word("score")} ${hit.score.toFixed(3)}`, { class: "small" }));
   }
+  if (highlight?.page) head.append(make("span", ` ${word("page")} ${highlight.page}`, { class: "small" }));
   article.append(head);
   const picture = hit.thumbnail ?? texts.map((name) => hit[name]).find((value) => /^(\/9j\/|iVBOR)/.test(value));
   if (typeof picture === "string" && /^(\/9j\/|iVBOR)/.test(picture)) {
@@ -419,6 +437,7 @@ async function drawMap() {
     return state.points.length ? state.points.reduce((a, b) => (distance(a) <= distance(b) ? a : b)) : null;
   };
   canvas.onclick = (event) => { const near = nearestTo(event); if (near) moreLike(near.id); };
+  canvas.onkeydown = (event) => stepOnMap(event, place, pen);
   canvas.onmousemove = (event) => {
     const near = nearestTo(event);
     $("map-point").textContent = near ? plain(near.id) : counted;
@@ -426,6 +445,23 @@ async function drawMap() {
   canvas.onmouseleave = () => { $("map-point").textContent = counted; };
   const counted = `${state.points.length.toLocaleString()} ${word("points")}`;
   $("map-point").textContent = counted;
+}
+
+// The arrow keys go from point to point, to the right and left or down and up.
+const STEPS = { ArrowRight: ["x", 1], ArrowLeft: ["x", -1], ArrowDown: ["y", 1], ArrowUp: ["y", -1] };
+
+async function stepOnMap(event, place, pen) {
+  if (event.key === "Enter" && state.at) { moreLike(state.at.id); return; }
+  if (!(event.key in STEPS) || !state.points.length) return;
+  event.preventDefault();
+  const [axis, step] = STEPS[event.key], sorted = [...state.points].sort((a, b) => a[axis] - b[axis]);
+  const at = sorted.indexOf(state.at), last = sorted.length - 1;
+  state.at = sorted[at < 0 ? (step > 0 ? 0 : last) : Math.min(Math.max(at + step, 0), last)];
+  await drawMap();
+  const [x, y] = place(state.at);
+  pen.strokeStyle = pen.fillStyle; pen.lineWidth = 2;
+  pen.beginPath(); pen.arc(x, y, 8, 0, 7); pen.stroke();
+  $("map-point").textContent = plain(state.at.id);
 }
 
 // --- start --------------------------------------------------------------------------------------
@@ -449,12 +485,14 @@ $("language").addEventListener("change", async (event) => {
   if (!state.info) return;
   showFacts(state.info);
   showColumns();
+  if ($("map-box").open) drawMap();
   if (state.hits.length) await run();
   else { await showFirst(); await showFacets(); }
 });
 $("theme").addEventListener("change", (event) => {
   localStorage.setItem("theme", event.target.value);
   document.documentElement.dataset.theme = event.target.value;
+  if ($("map-box").open) drawMap(); // in the colors of the theme
 });
 $("collection").addEventListener("change", (event) => openCollection(event.target.value));
 $("clear").addEventListener("click", () => { $("filter").value = ""; run(); });
