@@ -131,6 +131,28 @@ def test_rows_are_added_to_a_read_index(short_runs: None, tmp_path: Path) -> Non
     assert read_index(tmp_path / "part.faiss").n == 1500
 
 
+def test_many_lists_have_a_graph_over_their_centroids(tmp_path: Path) -> None:
+    rows = rows_of(9000)
+    index = train_index(
+        IndexRecipe("d", "disk", code="sq8", nlist=4096),
+        "l2",
+        DIM,
+        lambda: iter([rows]),
+        len(rows),
+        rows,
+        work=BuildFolder(tmp_path),
+    )
+    index.write(tmp_path / "many.faiss")
+    read = read_index(tmp_path / "many.faiss")
+    assert isinstance(read, DiskIndex)
+    quantizer = faiss.downcast_index(read.parts[1].quantizer)
+    assert isinstance(quantizer, faiss.IndexHNSW) and quantizer.ntotal == 4096
+    read.require_whole()
+    labels, _, cost = read.estimated(rows[:500], 1, 64)
+    assert (labels[:, 0] == np.arange(500)).mean() > 0.97
+    assert read.memory_bytes() > 4096 * (4 * DIM + 256) and 84 < cost < 200
+
+
 def test_the_folder_of_a_build_goes_with_it(tmp_path: Path) -> None:
     index = trained(tmp_path, rows_of(1000))
     (folder,) = (tmp_path / "staging").iterdir()

@@ -33,6 +33,8 @@ from vecsearch.types import counted
 
 TRAIN_ROWS = 65_536  # rows a transform or quantizer is trained on, or
 TRAIN_BYTES = 512 * 1024 * 1024  # more for many centroids, up to this many bytes of float32
+# Where memory is scarce, and centroids are made in two levels.
+LEAN_ROWS_PER_CENTROID, LEAN_TRAIN_BYTES = 20, 256 * 1024 * 1024
 
 EXACT_BELOW = 4_096  # scoring 4,096 rows of 384 dimensions takes 0.2 ms, twice a graph's search
 GRAPH_UP_TO = 5_000_000  # rows; building a graph of more takes too long, it grows with n log n
@@ -100,8 +102,10 @@ def _sample(snapshot: Snapshot, seed: int) -> Vectors:
 
 def training_rows(recipe: IndexRecipe, rows: int, dim: int) -> int:
     """How many rows to train on: more for more centroids than the usual sample can place."""
-    most = max(TRAIN_ROWS, TRAIN_BYTES // (4 * dim))
-    return min(max(TRAIN_ROWS, ROWS_PER_CENTROID * wanted_lists(recipe, rows)), most)
+    lists, each, most_bytes = wanted_lists(recipe, rows), ROWS_PER_CENTROID, TRAIN_BYTES
+    if recipe.kind == "disk" and lists >= GRAPH_OVER_CENTROIDS:
+        each, most_bytes = LEAN_ROWS_PER_CENTROID, LEAN_TRAIN_BYTES
+    return min(max(TRAIN_ROWS, each * lists), max(TRAIN_ROWS, most_bytes // (4 * dim)))
 
 
 def auto_recipe(

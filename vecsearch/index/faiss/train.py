@@ -23,6 +23,7 @@ from vecsearch.storage.build_folder import BuildFolder
 from vecsearch.types import counted
 
 IVF_CODES = {"float32": "Flat", "fp16": "SQfp16", "sq8": "SQ8", "rabitq": "RaBitQfs"}
+LEAST_ROWS = 16  # of the sample for a centroid, where centroids are made in two levels
 DISK_CODES = {"fp16": "SQfp16", "sq8": "SQ8", "sq4": "SQ4"} | {
     f"rabitq{n}": f"RaBitQ{n}" for n in (2, 3, 4)
 }
@@ -223,7 +224,9 @@ def _new_index(recipe: IndexRecipe, metric: str, dim: int, sample: int, n: int, 
         return index
     factory = recipe.factory if recipe.kind == "factory" else "Flat"
     if recipe.kind in ("ivf", "disk"):
-        nlist = min(recipe.nlist or nlist_rule(n, sample), sample)
+        on_disk = recipe.kind == "disk"
+        lists = min(nlist_rule(n), -(-sample // LEAST_ROWS)) if on_disk else nlist_rule(n, sample)
+        nlist = min(recipe.nlist or lists, sample)
         codes = DISK_CODES if recipe.kind == "disk" else IVF_CODES
         code = f"PQ{-(-dim // 2)}x4fs" if recipe.code == "pq4" else codes[str(recipe.code)]
         factory = f"IVF{nlist}{'_HNSW32' if nlist >= GRAPH_OVER_CENTROIDS else ''},{code}"
