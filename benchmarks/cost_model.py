@@ -86,7 +86,6 @@ class Cost:
         cold_seconds: Seconds of a search from a cold cache.
         warm_seconds: And if what it needs is in memory, on one core.
         build_hours: Hours on all cores of one machine.
-        build_written: Bytes that building writes.
         month: Disk, and processor time of the searches, for a month.
         build_price: Processor time of the build.
     """
@@ -104,7 +103,6 @@ class Cost:
     cold_seconds: float
     warm_seconds: float
     build_hours: float
-    build_written: float
     month: float
     build_price: float
 
@@ -158,7 +156,6 @@ def cost(rows: int, inputs: Inputs = Inputs()) -> Cost:
         cold_seconds=cold,
         warm_seconds=warm,
         build_hours=seconds / 3600,
-        build_written=written,
         month=(vector_bytes + index_bytes) / 1e9 * inputs.gb_month
         + inputs.queries_month * warm / 3600 * inputs.core_hour,
         build_price=seconds / 3600 * inputs.cores * inputs.core_hour,
