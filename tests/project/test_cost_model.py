@@ -26,7 +26,6 @@ def test_bytes_follow_from_the_format() -> None:
     assert one.compared == pytest.approx(one.probes * rows_a_list)
     assert one.read_bytes == pytest.approx(one.compared * 40 + 24 * 4096)
     assert one.reads == pytest.approx(one.probes + 24)
-    assert one.build_written == 3 * one.index_bytes
 
 
 def test_money_follows_from_the_prices() -> None:
