@@ -366,6 +366,37 @@ def test_the_address_is_shown_when_it_can_be_reached(root: Path) -> None:
     assert len(shown) == 1
 
 
+def test_an_update_keeps_nanoseconds(root: Path, server: Server) -> None:
+    at = pd.Timestamp("2024-01-02 03:04:05.123456789")
+    new: dict[str, tuple[Any, Any]] = {
+        "ns": (pa.timestamp("ns"), at),
+        "zone": (pa.timestamp("ns", "UTC"), at.tz_localize("UTC")),
+        "clock": (pa.time64("ns"), pa.scalar(123_456_789_123, pa.time64("ns"))),
+        "span": (pa.duration("ns"), pd.Timedelta(1_234_567_891)),
+        "listed": (pa.list_(pa.timestamp("ns")), [at, None]),
+        "inside": (pa.struct([("x", pa.timestamp("ns"))]), {"x": at}),
+    }
+    with vs.connect(server.address) as remote, vs.open(root) as c:
+        for name, (kind, value) in new.items():
+            c.add_column(name, kind)
+            remote.update(ids=["boat", "ship"], values={name: value})
+            if name != "clock":  # rows of Python values have no time of day of nanoseconds
+                remote.update(ids=["ship"], values=[{name: None}])
+                remote.update(ids=["ship"], values=[{name: value}])
+        with pytest.raises(vs.InvalidInputError, match="cannot be stored"):
+            remote.update(ids=["ship"], values=[{"clock": new["clock"][1]}])
+        found = c.refresh().to_arrow(list(new), ids=["boat", "ship"])
+    whole = {name: found.column(name).cast(pa.int64()).to_pylist() for name in list(new)[:4]}
+    assert whole == {
+        "ns": [at.value] * 2,
+        "zone": [at.value] * 2,
+        "clock": [123_456_789_123] * 2,
+        "span": [1_234_567_891] * 2,
+    }
+    assert found.column("listed").to_pylist() == [[at, None]] * 2
+    assert found.column("inside").to_pylist() == [{"x": at}] * 2
+
+
 def test_the_page_says_what_it_lacks() -> None:
     text = (Path(__file__).parents[2] / "docs" / "how-to" / "serve.md").read_text()
     table = text.partition("| not over HTTP | instead |")[2].partition("\n\n")[0]
