@@ -254,6 +254,20 @@ def test_over_http(address: str) -> None:
         assert answer.status_code in (403, 421)
 
 
+def test_a_taken_port_is_an_error(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*COMMAND, "mcp", str(folder), "--http", "--port", str(port)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 1 and "another --port" in done.stderr
+    assert f"port {port}" in done.stderr and "Ctrl-C" not in done.stderr
+
+
 def test_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_examples(adapter)

@@ -37,6 +37,9 @@ def mcp(
 
         served = server(folders, write=write)
         if http:
+            from vecsearch.server.run import require_free
+
+            require_free("127.0.0.1", port)
             err.print(f"http://127.0.0.1:{port}/mcp  (Ctrl-C stops)", highlight=False)
             served.run("streamable-http", host="127.0.0.1", port=port)
         else:

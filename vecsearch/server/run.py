@@ -93,6 +93,11 @@ def serve(
             signal.signal(each, handler)
 
 
+def require_free(host: str, port: int) -> None:
+    """Raises InvalidInputError if no server can listen at an address."""
+    _listening(host, port).close()
+
+
 def _listening(host: str, port: int) -> socket.socket:
     """A socket at an address."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
