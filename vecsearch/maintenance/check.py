@@ -7,6 +7,7 @@ version has its content. Derived files (ids, indexes) can be rebuilt, see `repai
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +44,7 @@ REMEDIES: Mapping[str, str] = {derived.kind: derived.remedy for derived in DERIV
     "model": MODEL_REMEDY,
     "manifest": MANIFEST_REMEDY,
 }
+_ADVICE = re.compile("[;:] restore it from a backup.*")  # of a reader; `remedy` knows more
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,12 @@ def find_damage(root: Path) -> list[Damage]:
         needing = {item.file: _versions_needing(held.good, item.file) for item in findings}
         otherwise = _other_remedy(held.good, findings)
         damages = [
-            Damage(item.file, item.what, needing[item.file], REMEDIES.get(item.kind, otherwise))
+            Damage(
+                item.file,
+                _ADVICE.sub("", item.what),
+                needing[item.file],
+                REMEDIES.get(item.kind, otherwise),
+            )
             for item in findings
         ]
         return damages + _bad_manifests(root, held) + _linked_folders(root, held)
