@@ -31,7 +31,7 @@ SHARD_POSITION_BYTES = 9  # of a row while searching, where there are several sh
 BUILD_BYTES = 450_000_000  # of a build beside these
 QUERIES = 3600  # that calibration searches for exactly
 LIST_SCANS = 7_500_000  # lists that calibration reads in memory, at all efforts together
-MEASURED = 1_000_000, 8  # rows, and lists probed for recall .95; it was 8 for 200,000 rows, too
+MEASURED = 4_000_000, 8  # rows, and lists probed for recall .95; it was 8 for 200,000 rows, too
 GROWTH = 0.25  # power of the rows by which the probed lists are assumed to grow
 CANDIDATES = 24  # scored for k = 10
 
