@@ -461,3 +461,37 @@ def test_pictures_are_shown_as_thumbnails(browser: Any, tmp_path: Path) -> None:
         assert shown.count() == 2
     finally:
         server.stop()
+
+
+def test_large_whole_numbers_stay_as_they_are(browser: Any, tmp_path: Path) -> None:
+    """JavaScript's own numbers end at 2**53."""
+    ids = [2**60 + 1, 2**60 + 2, -(2**60) - 3, 7]
+    texts = [
+        "a boat",
+        "a small boat",
+        'she said "1152921504606846999" and 12345678901234567890',
+        "b",
+    ]
+    with vs.create(tmp_path / "large.vs", embedder="toy:64") as c:
+        rows = zip(ids, texts, strict=True)
+        c.add(
+            [{"id": id, "text": text, "n": 2**62 + 1, "x": 0.1234567890123456} for id, text in rows]
+        )
+    server = Served([tmp_path / "large.vs"])
+    try:
+        page, faults = browser.new_page(), list[str]()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(server.address)
+        ask(page, "a boat")
+        shown = page.inner_text("#results")
+        assert all(str(id) in shown for id in ids) and texts[2] in shown
+        assert str(2**62 + 1) in shown and "0.1234567890123456" in shown
+        page.get_by_role("button", name="More like this").first.click()
+        page.locator("#status", has_text="3 hits").wait_for()
+        assert str(2**60 + 1) not in first(page) and str(2**60 + 2) in first(page)
+        page.locator("#map-box summary").click()
+        page.locator("#map-point", has_text="4").wait_for()
+        page.close()
+        assert not faults
+    finally:
+        server.stop()

@@ -34,6 +34,23 @@ class Refused extends Error {
   constructor(message, status, hint) { super(message); this.status = status; this.hint = hint; }
 }
 
+// JSON with whole numbers of any size: those beyond 2^53 are BigInts here, or they would change.
+const LARGE = `large${Math.random().toString(36).slice(2)}:`;
+const WRITTEN = new RegExp(`"${LARGE}(-?\\d+)"`, "g");
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+function read(text) {
+  const isLarge = (token) => /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
+  const kept = text.replace(TOKENS, (token) => (isLarge(token) ? `"${LARGE}${token}"` : token));
+  return JSON.parse(kept, (_, value) => (
+    typeof value === "string" && value.startsWith(LARGE) ? BigInt(value.slice(LARGE.length)) : value));
+}
+
+function write(value) {
+  const text = JSON.stringify(value, (_, part) => (typeof part === "bigint" ? `${LARGE}${part}` : part));
+  return text.replace(WRITTEN, "$1");
+}
+
 async function call(path, body) {
   const headers = {};
   const key = sessionStorage.getItem("key");
@@ -43,10 +60,10 @@ async function call(path, body) {
   try {
     response = await fetch(`/v1/${path}`, {
       method: body === undefined ? "GET" : "POST", headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : write(body),
     });
   } catch { throw new Refused(word("failed"), 0); }
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.text().then(read).catch(() => ({}));
   if (!response.ok) {
     if (response.status === 401) $("key").hidden = false;
     throw new Refused(answer.error?.message ?? response.statusText, response.status, answer.error?.hint);
@@ -311,7 +328,7 @@ function marked(highlight) {
 
 function plain(value) {
   if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? write(value) : String(value);
 }
 
 function card(hit, highlight) {
