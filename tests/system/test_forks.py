@@ -89,8 +89,8 @@ os._exit(0)
 """
 
 
-# About one child of a thousand, on a busy machine, waits for ever for the lock of a module that a
-# thread was importing at the moment of the fork. Until that is mended only the soak looks for it.
+# Rarely, on a busy machine, a child never returns from an import: a thread may hold the lock of a
+# module at the moment of the fork. Until that is fixed, these cases run in `make soak` only.
 RARELY_HANGS = pytest.mark.skipif(not SOAK, reason="a child may wait for an import: see the soak")
 
 
