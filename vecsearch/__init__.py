@@ -19,7 +19,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from vecsearch.common.fork import importing
+import vecsearch.common.fork  # noqa: F401, a fork waits for imports from now on
 
 if TYPE_CHECKING:
     from vecsearch.analysis.maps import Map
@@ -266,8 +266,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'vecsearch' has no attribute {name!r}")
-    with importing():
-        module = importlib.import_module(_HOME.get(name, "vecsearch.errors"))
+    module = importlib.import_module(_HOME.get(name, "vecsearch.errors"))
     value = getattr(module, "open_collection" if name == "open" else name)
     globals()[name] = value
     return value

@@ -89,22 +89,7 @@ os._exit(0)
 """
 
 
-# Rarely, on a busy machine, a child never returns from an import: a thread may hold the lock of a
-# module at the moment of the fork. Until that is fixed, these cases run in `make soak` only.
-RARELY_HANGS = pytest.mark.skipif(not SOAK, reason="a child may wait for an import: see the soak")
-
-
-@pytest.mark.parametrize(
-    "what",
-    [
-        "filter",
-        pytest.param("open", marks=RARELY_HANGS),
-        pytest.param("first", marks=RARELY_HANGS),
-        "refresh",
-        "batch",
-        "add",
-    ],
-)
+@pytest.mark.parametrize("what", ["filter", "open", "first", "refresh", "batch", "add"])
 def test_children_forked_while_threads_work(what: str, tmp_path: Path) -> None:
     root = tmp_path / "c.vs"
     with vs.create(root, dim=16, limits=vs.Limits(smallest_index_rows=20)) as c:

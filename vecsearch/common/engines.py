@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from vecsearch.common.fork import importing
 from vecsearch.common.suggest import did_you_mean
 from vecsearch.errors import InvalidInputError
 
@@ -52,8 +51,7 @@ class ThreadEngine:
         workers = min(self.workers, len(items))
         if workers <= 1:
             return noted(map(work, items), done)
-        with importing():
-            from concurrent.futures import ThreadPoolExecutor  # slow to import
+        from concurrent.futures import ThreadPoolExecutor  # slow to import
 
         with ThreadPoolExecutor(workers) as pool:
             return noted(pool.map(work, items), done)

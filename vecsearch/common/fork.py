@@ -2,18 +2,24 @@
 
 A child has only the thread that forked. A lock that another thread held at that moment would stay
 locked in the child for ever, and a module that another thread was importing would stay half done.
+Any library may import one when it is first needed (pyarrow imports pandas so), so a fork waits for
+the imports of all threads. An import that begins after that, just before the fork, is undone in the
+child, which then imports the module itself.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging  # noqa: F401, before our handler: see `_before_fork`
+import logging  # noqa: F401, before our handlers: see `_before_fork`
 import os
+import sys
 import threading
+import time
 import weakref
-from collections.abc import Iterator
+from importlib import _bootstrap
+from typing import Any
 
 IMPORT_SECONDS = 120.0  # a fork waits at most so long for imports of other threads
+_EVERY = 0.001  # seconds between two looks
 
 
 class Lock(type(threading.RLock())):  # type: ignore[misc]
@@ -28,15 +34,21 @@ class Lock(type(threading.RLock())):  # type: ignore[misc]
 
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
-_imports = threading.RLock()
-_waited: list[bool] = []
+
+# The import system's own tables, which it does not publish; empty where a Python has others.
+_module_locks: dict[str, Any] = getattr(_bootstrap, "_module_locks", {})  # name -> weak reference
+_blocking_on: Any = getattr(_bootstrap, "_blocking_on", {})  # thread -> the lock it waits for
 
 
-@contextlib.contextmanager
-def importing() -> Iterator[None]:
-    """Around an import that a search may make: a fork waits until it is done."""
-    with _imports:
-        yield
+def _imported_elsewhere() -> list[str]:
+    """The modules that other threads are importing."""
+    me = threading.get_ident()
+    names = []
+    for name, reference in list(_module_locks.items()):
+        lock = reference()
+        if lock is not None and getattr(lock, "owner", None) not in (None, me):
+            names.append(name)
+    return names
 
 
 def _before_fork() -> None:
@@ -45,21 +57,31 @@ def _before_fork() -> None:
     Handlers run in the reverse order of their registration. logging's takes a lock that an import
     may need, so it has to run after this one: logging must be imported earlier.
     """
-    _waited.append(_imports.acquire(timeout=IMPORT_SECONDS))
-
-
-def _in_parent() -> None:
-    if _waited.pop():
-        _imports.release()
+    end = time.monotonic() + IMPORT_SECONDS
+    while _imported_elsewhere() and time.monotonic() < end:
+        time.sleep(_EVERY)
 
 
 def _in_child() -> None:
-    global _imports
-    _imports = threading.RLock()
-    _waited.clear()
     for lock in list(_locks):
         if not lock._is_owned():
             lock._at_fork_reinit()
+    _undo_imports()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+def _undo_imports() -> None:
+    """Forget what other threads were importing, as an import that fails does."""
+    mine = threading.get_ident()
+    cut_off = _imported_elsewhere()
+    for name, reference in list(_module_locks.items()):
+        lock = reference()
+        if lock is not None and getattr(lock, "owner", None) != mine:
+            _module_locks.pop(name, None)  # also one that a thread was about to take or release
+    for name in cut_off:
+        module = sys.modules.get(name)
+        if getattr(getattr(module, "__spec__", None), "_initializing", False):
+            del sys.modules[name]
+    _blocking_on.clear()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_in_child)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vecsearch.common.fork import importing
 from vecsearch.common.show import cut, shown
 from vecsearch.types import RESERVED
 
@@ -34,8 +33,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         >>> did_you_mean("price", ["id", "year"])
         '; known are: id, year'
     """
-    with importing():
-        from difflib import get_close_matches
+    from difflib import get_close_matches
 
     name = str(name)[:LONGEST_NAME]
     names = [each for each in known if each not in RESERVED]

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from vecsearch.common.engines import Engine, ThreadEngine, noted
-from vecsearch.common.fork import importing
 from vecsearch.common.optional import require
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
@@ -55,10 +54,10 @@ class ProcessEngine(_InOrder):
         self.workers = workers
 
     def _results(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-        with importing():
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
-            from concurrent.futures.process import BrokenProcessPool
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        from concurrent.futures.process import BrokenProcessPool
+
         context = multiprocessing.get_context("spawn")
         there: dict[int, R] = {}
         given = 0  # results that were passed on

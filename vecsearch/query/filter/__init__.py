@@ -56,7 +56,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vecsearch.common.fork import importing
 from vecsearch.common.json_column import is_json
 from vecsearch.common.show import shown
 from vecsearch.common.suggest import did_you_mean
@@ -141,8 +140,7 @@ def compile_filter(where: str | pc.Expression, schema: pa.Schema) -> Filter:
 def _compile_text(text: str, schema: pa.Schema) -> Filter:
     compiled = compile_simple(text, schema)
     if compiled is None:
-        with importing():
-            from vecsearch.query.filter.sql import compile_text  # imports sqlglot: 0.2 s
+        from vecsearch.query.filter.sql import compile_text  # imports sqlglot: 0.2 s
 
         compiled = compile_text(text, schema)
     condition, names = compiled
@@ -223,8 +221,7 @@ def _compile_expression(expression: pc.Expression, schema: pa.Schema) -> Filter:
 
 
 def _evaluate(expression: pc.Expression, table: pa.Table) -> pa.ChunkedArray:
-    with importing():
-        import pyarrow.acero as acero  # imports pandas, if that is installed
+    import pyarrow.acero as acero  # imports pandas, if that is installed
 
     source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
     project = acero.Declaration("project", acero.ProjectNodeOptions([expression], ["mask"]))
