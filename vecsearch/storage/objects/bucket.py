@@ -23,6 +23,8 @@ PAUSE = 0.05  # seconds before the second attempt; twice as long before each fur
 CHUNK_BYTES = 8 * 1024 * 1024
 LISTED_AT_A_TIME = 1000
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")  # what services say
+# Some requests have no error of their own in obstore for this, such as listing.
+DENIED = ("status code: 401", "status code: 403")
 
 
 class Item(NamedTuple):
@@ -205,15 +207,13 @@ class Bucket:
             errors.PermissionDeniedError,
             PermissionError,
         ) as error:
-            raise StorageError(
-                errno.EACCES,
-                f"{did}: permission denied: {_reason(error)}; check the credentials, which come "
-                "from the environment (AWS_ACCESS_KEY_ID, ...), and the rights that they give",
-            ) from error
+            raise _denied(did, error) from error
         except errors.BaseError as error:
             text = str(error)
             if any(words in text for words in NO_BUCKET):
                 raise self._no_bucket(did) from error
+            if any(words in text for words in DENIED):
+                raise _denied(did, error) from error
             if "InstanceMetadata" in text or "169.254." in text or "metadata.google" in text:
                 raise StorageError(
                     errno.EACCES,
@@ -229,6 +229,15 @@ class Bucket:
 
     def _no_bucket(self, did: str) -> StorageError:
         return StorageError(errno.ENOENT, f"{did}: there is no such bucket: make it first")
+
+
+def _denied(did: str, error: BaseException) -> StorageError:
+    return StorageError(
+        errno.EACCES,
+        f"{did}: permission denied: {_reason(error)}; check the credentials, which come from the "
+        "environment (AWS_ACCESS_KEY_ID, AZURE_STORAGE_ACCOUNT_KEY, "
+        "GOOGLE_APPLICATION_CREDENTIALS, ...), and the rights that they give",
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -35,6 +35,7 @@ CLIENT_OPTIONS = ("allow_http", "timeout", "connect_timeout", "proxy_url", "user
 FILES = (".parquet", ".csv", ".jsonl", ".arrow")  # what `export` writes; other names are folders
 SECRET = re.compile("key|secret|token|password|credential|sas|signature|certificate", re.IGNORECASE)
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+PLAIN_HTTP = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 TIMEOUT = "60s"  # of a request
 
 
@@ -235,6 +236,8 @@ def _open(url: str, options: Mapping[str, Any]) -> tuple[Bucket, dict[str, str]]
 
 def _plain_endpoint(options: Mapping[str, Any]) -> bool:
     """Whether an address without TLS was asked for, as servers on a local network have."""
+    if any(os.environ.get(name, "").lower() in ("1", "true") for name in PLAIN_HTTP):
+        return True
     given = [str(value) for name, value in options.items() if "endpoint" in name.lower()]
     given = given or [os.environ.get(name, "") for name in ENDPOINTS]
     return any(address.startswith("http://") for address in given)
