@@ -32,6 +32,7 @@ if not __package__:  # run as a file: the folder above holds the packages
 import numpy as np
 
 import vecsearch as vs
+from benchmarks import measure
 
 BLOCK = 262_144  # rows made and added together
 SPECTRUM = 0.6
@@ -114,7 +115,7 @@ def add(args: argparse.Namespace, path: Path) -> dict[str, Any]:
             c.add(block, progress=False)
         c.compact(purge=True)
         rows = c.count()
-    return {"rows": rows, "seconds_making": round(making, 1), "bytes": size_of(path)}
+    return {"rows": rows, "seconds_making": round(making, 1), "bytes": measure.folder_bytes(path)}
 
 
 def build(args: argparse.Namespace, path: Path) -> dict[str, Any]:
@@ -124,12 +125,12 @@ def build(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     with vs.open(path) as c:
         result = asdict(c.build_index(recipe, progress=False))
     kept = ("recipe", "rows", "bytes", "memory_bytes", "promise", "calibrated_on")
-    return {name: result[name] for name in kept} | {"bytes_with_rows": size_of(path)}
+    return {name: result[name] for name in kept} | {"bytes_with_rows": measure.folder_bytes(path)}
 
 
 def search(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     queries = points(args, -1, max(args.queries, args.truths))
-    forget(path)
+    measure.evict(path)
     with vs.open(path) as c:
         start = time.perf_counter()
         c.search(queries[-1], k=10)
@@ -226,21 +227,6 @@ def disk_count(name: str) -> int:
         if line.startswith(name + ":"):
             return int(line.split()[1])
     return 0
-
-
-def forget(path: Path) -> None:
-    """Drop the pages of a folder's files from the cache."""
-    for file in (one for one in path.rglob("*") if one.is_file()):
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
-
-
-def size_of(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def parsed(size: str) -> int:
