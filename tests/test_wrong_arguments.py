@@ -138,7 +138,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 def public_methods(cls: type) -> list[str]:
     return [
         name
-        for name, member in vars(cls).items()
+        for name, member in inspect.getmembers(cls)
         if not name.startswith("_") and inspect.isfunction(inspect.unwrap(member))
     ]
 

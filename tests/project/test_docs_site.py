@@ -67,7 +67,7 @@ def test_every_exported_name_has_an_anchor(site: Path) -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     for name in vecsearch.__all__:
         assert f'id="vecsearch.{name}"' in text, name
-    for name in vars(vecsearch.Collection):
+    for name in dir(vecsearch.Collection):
         if not name.startswith("_"):
             assert f'id="vecsearch.Collection.{name}"' in text, name
 

@@ -32,7 +32,9 @@ def example_of(value: Any) -> str:
 
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:
-    for name, member in vars(kind).items():
+    """The public methods of a class, and of the parts that a collection is made of."""
+    parts = [each for each in kind.__mro__ if each.__module__.startswith("vecsearch.collection")]
+    for name, member in (item for each in parts or [kind] for item in vars(each).items()):
         if not name.startswith("_"):
             function = getattr(member, "fget", None) or getattr(member, "__func__", member)
             if inspect.isfunction(function):
@@ -61,6 +63,11 @@ def test_an_example_shows_its_true_output(
     report: list[str] = []
     doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=report.append, clear_globs=True)
     assert not report, "".join(report)
+
+
+def test_the_methods_of_a_collection_are_found() -> None:
+    names = [name for name, _ in methods(vecsearch.Collection)]
+    assert len(names) == len(set(names)) > 50 and {"search", "add", "map"} < set(names)
 
 
 def test_a_wrong_output_is_found() -> None:
